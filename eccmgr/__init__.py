@@ -1,0 +1,1 @@
+"""eccmgr: what managers and nodes share, and the manager itself."""

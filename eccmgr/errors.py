@@ -1,0 +1,53 @@
+"""The error tree. Every message is fit for an operator; only the edges turn an error into text.
+
+    EccmgrError
+    ├─ CommandError            a command that cannot be carried out
+    │  ├─ UsageError           its words do not fit its usage
+    │  └─ NotAvailable         it exists, but not in this release
+    ├─ ConfigError             a configuration that cannot be taken
+    ├─ SettingsError           a flag or an environment variable that makes no sense
+    ├─ FrameError              bytes on a control connection that are no frame
+    ├─ ListenError             an endpoint that cannot be listened on
+    ├─ RedisUnreachable        Redis does not answer
+    └─ NameInUse               another live process is a member under this name
+"""
+
+
+class EccmgrError(Exception):
+    """Anything that eccmgr itself has to say to an operator."""
+
+
+class CommandError(EccmgrError):
+    """Raised when a command was understood but cannot be carried out; the message is its answer."""
+
+
+class UsageError(CommandError):
+    """Raised when a command's words do not fit its usage."""
+
+
+class NotAvailable(CommandError):
+    """Raised by a command that this release knows but does not carry out yet."""
+
+
+class ConfigError(EccmgrError):
+    """Raised when a configuration cannot be read or taken; says where and what was expected."""
+
+
+class SettingsError(EccmgrError):
+    """Raised when a flag or an `ECCMGR_*` variable has a value that makes no sense."""
+
+
+class FrameError(EccmgrError):
+    """Raised when bytes on a control connection are no frame; the message is sent before the close."""
+
+
+class ListenError(EccmgrError):
+    """Raised when an endpoint cannot be listened on: in use, not ours, or not allowed."""
+
+
+class RedisUnreachable(EccmgrError):
+    """Raised at once, without waiting, by all that needs Redis while Redis does not answer."""
+
+
+class NameInUse(EccmgrError):
+    """Raised when a live process already is a member under the name asked for."""

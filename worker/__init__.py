@@ -1,0 +1,1 @@
+"""The node: agent, executor and commands."""
