@@ -1,15 +1,15 @@
 """The error tree. Every message is fit for an operator; only the edges turn an error into text.
 
-    EccmgrError
-    ├─ CommandError            a command that cannot be carried out
-    │  ├─ UsageError           its words do not fit its usage
-    │  └─ NotAvailable         it exists, but not in this release
-    ├─ ConfigError             a configuration that cannot be taken
-    ├─ SettingsError           a flag or an environment variable that makes no sense
-    ├─ FrameError              bytes on a control connection that are no frame
-    ├─ ListenError             an endpoint that cannot be listened on
-    ├─ RedisUnreachable        Redis does not answer
-    └─ NameInUse               another live process is a member under this name
+EccmgrError
+├─ CommandError            a command that cannot be carried out
+│  ├─ UsageError           its words do not fit its usage
+│  └─ NotAvailable         it exists, but not in this release
+├─ ConfigError             a configuration that cannot be taken
+├─ SettingsError           a flag or an environment variable that makes no sense
+├─ FrameError              bytes on a control connection that are no frame
+├─ ListenError             an endpoint that cannot be listened on
+├─ RedisUnreachable        Redis does not answer
+└─ NameInUse               another live process is a member under this name
 """
 
 

@@ -1,0 +1,53 @@
+"""The command line of `eccmgr`, the cluster manager."""
+
+from typing import Annotated
+
+import typer
+
+from cli.daemons import run
+from eccmgr.settings import ManagerSettings
+from eccmgr.version import banner
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(banner("eccmgr"))
+        raise typer.Exit
+
+
+@app.command()
+def eccmgr(
+    config: Annotated[str | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")] = None,
+    debug: Annotated[bool | None, typer.Option("-d", "--debug", help="Stay in the foreground (always so).")] = None,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; may be repeated.")] = 0,
+    version: Annotated[
+        bool,
+        typer.Option("-V", "--version", callback=_version, is_eager=True, help="Print the version and end."),
+    ] = False,
+    redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The cluster to manage.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="HOST", help="This host's name.")] = None,
+    listen: Annotated[
+        list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
+    ] = None,
+) -> None:
+    """Run a cluster manager in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
+    from eccmgr.manager import PROGRAM, Manager
+
+    flags = {
+        "config": config,
+        "debug": debug,
+        "verbose": verbose or None,
+        "redis": redis,
+        "cluster": cluster,
+        "name": name,
+        "listen": tuple(listen) if listen else None,
+    }
+    raise typer.Exit(run(PROGRAM, ManagerSettings, flags, Manager))
+
+
+def main() -> None:
+    """The program's entry point."""
+    app()

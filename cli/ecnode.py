@@ -1,0 +1,58 @@
+"""The command line of `ecnode`, a node of the cluster."""
+
+from typing import Annotated
+
+import typer
+
+from cli.daemons import run
+from eccmgr.settings import NodeSettings
+from eccmgr.version import banner
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(banner("ecnode"))
+        raise typer.Exit
+
+
+@app.command()
+def ecnode(
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The node's name; the host's, up to its first dot, if not given."),
+    ] = None,
+    subcluster: Annotated[str | None, typer.Option(metavar="NAME", help="The subcluster it belongs to.")] = None,
+    config: Annotated[str | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")] = None,
+    debug: Annotated[bool | None, typer.Option("-d", "--debug", help="Stay in the foreground (always so).")] = None,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; may be repeated.")] = 0,
+    version: Annotated[
+        bool,
+        typer.Option("-V", "--version", callback=_version, is_eager=True, help="Print the version and end."),
+    ] = False,
+    redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The cluster to join.")] = None,
+    listen: Annotated[
+        list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
+    ] = None,
+) -> None:
+    """Run a node in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
+    from worker.node import PROGRAM, Node
+
+    flags = {
+        "name": name,
+        "subcluster": subcluster,
+        "config": config,
+        "debug": debug,
+        "verbose": verbose or None,
+        "redis": redis,
+        "cluster": cluster,
+        "listen": tuple(listen) if listen else None,
+    }
+    raise typer.Exit(run(PROGRAM, NodeSettings, flags, Node))
+
+
+def main() -> None:
+    """The program's entry point."""
+    app()

@@ -1,0 +1,356 @@
+"""Commands on their way to nodes, and their answers on the way back: publish, gather, retrieve, flush.
+
+The sender's side; what a node does with a command is in `worker.executor`.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eccmgr.cluster import results
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
+from eccmgr.cluster.view import Seat, Target, TargetKind, View, Views
+from eccmgr.commands.words import fold
+from eccmgr.errors import CommandError, RedisUnreachable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ID_LENGTH = 12
+# While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
+_LOOK_AGAIN_S = 0.5
+
+OnOutcome = Callable[[Outcome], Awaitable[None]]
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def command_id(wall_ms: int, chance: int) -> str:
+    """12 characters of Crockford's base 32: ten of the time in ms, so that ids sort, and two of `chance`."""
+    number = (wall_ms << 10) | (chance & 0x3FF)
+    digits = []
+    for _ in range(_ID_LENGTH):
+        digits.append(_ALPHABET[number & 31])
+        number >>= 5
+    return "".join(reversed(digits))
+
+
+def digest(text: str) -> str:
+    """Under what a command's text is remembered: white space outside quotes makes no difference."""
+    return hashlib.sha1(fold(text).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class Published:
+    """A command that has been sent, and the nodes that it expects: those alive, and those lost before it began."""
+
+    sent: Sent
+    live: Sequence[Seat]
+    absent: Sequence[Seat]
+
+
+@dataclass(frozen=True)
+class News:
+    """What a look at a command brought: the responses not seen before, and the nodes found to have missed it."""
+
+    clock_ms: int
+    now: View
+    entries: Mapping[str, Entry]
+    missed: frozenset[str] = frozenset()
+
+
+class Waiting:
+    """What a gather still waits for: pure bookkeeping, fed with what each look brings."""
+
+    def __init__(self, published: Published) -> None:
+        self.seen = 0
+        """How many responses have been read."""
+        self.checked_expiry = False
+        self._published = published
+        self._open = {seat.key: seat for seat in published.live}
+        self._entries: dict[str, Entry] = {}
+        self._all_answered = not published.absent
+        self._last: News | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether every expected node is accounted for."""
+        return not self._open
+
+    def settle(self, news: News) -> list[Outcome]:
+        """Take `news`; the outcomes that it settles."""
+        settled = []
+        self.seen += len(news.entries)
+        self._entries.update(news.entries)
+        for key in news.entries:
+            if (seat := self._open.pop(key, None)) is not None:
+                settled.append(self._outcome(seat, news))
+        if self._last is None or self._last.now.number != news.now.number:
+            for seat in [s for s in self._open.values() if s.private_name not in news.now.sessions]:
+                del self._open[seat.key]
+                settled.append(self._outcome(seat, news))
+        for key in news.missed & self._open.keys():
+            settled.append(self._outcome(self._open.pop(key), news))
+        self._last = news
+        self._all_answered = self._all_answered and all(outcome.state.answered for outcome in settled)
+        return settled
+
+    def report(self) -> Report | None:
+        """The report where every node has answered, else None: then Redis knows more than what was read here."""
+        if self._last is None or self._open or not self._all_answered:
+            return None
+        published, last = self._published, self._last
+        seats = {seat.key: seat for seat in published.live}
+        then = View(published.sent.view, seats, {seat.key: seat for seat in published.absent})
+        return results.report(published.sent, then, last.now, self._entries, last.clock_ms)
+
+    def _outcome(self, seat: Seat, news: News) -> Outcome:
+        return results.outcome(self._published.sent, seat, news.now, self._entries.get(seat.key), news.clock_ms)
+
+
+class Delivery:
+    """Sends commands for one manager, which hears on the channel `notices` of responses to what it gathers."""
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        options: ClusterOptions,
+        notices: str,
+        wall_ms: Callable[[], int] = _wall_ms,
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._options = options
+        self._wall_ms = wall_ms
+        self._notices = notices
+        self._views = Views()
+        self._waiting: dict[str, asyncio.Event] = {}
+
+    async def view(self) -> View:
+        """The nodes that the cluster knows now."""
+        keys = (self._keys.state, self._keys.roster, self._keys.absent)
+        args = (self._step_ms, self._keys.view_prefix, self._results_ms, self._views.known)
+        number, roster = await self._link.run("roster", keys, args)
+        return self._view(int(number), roster)
+
+    async def publish(self, text: str, target: Target, issuer: str, wait_s: float = 0.0) -> Published:
+        """Send `text` to `target`; with `wait_s` its sender waits so long and is told of responses.
+
+        Raises CommandError where no node of the target is alive, and RedisUnreachable; then nothing was sent.
+        """
+        keys, options = self._keys, self._options
+        answer: list[Any] = [b"id taken"]
+        while answer[0] == b"id taken":
+            made = command_id(self._wall_ms(), secrets.randbits(10))
+            answer = await self._link.run(
+                "publish",
+                (
+                    keys.state,
+                    keys.sessions,
+                    keys.members,
+                    keys.roster,
+                    keys.absent,
+                    keys.absent_since,
+                    keys.seniority,
+                    keys.subclusters,
+                    keys.events,
+                    keys.log,
+                    keys.latest,
+                    keys.audit,
+                    keys.command(made),
+                ),
+                (
+                    self._step_ms,
+                    made,
+                    digest(text),
+                    text,
+                    issuer,
+                    target.channel(keys),
+                    target.kind.value,
+                    target.name,
+                    to_ms(options.command_ttl_s),
+                    self._results_ms,
+                    options.log_cap,
+                    self._notices if wait_s else "",
+                    to_ms(wait_s),
+                    keys.view_prefix,
+                    keys.command_prefix,
+                    self._views.known,
+                    options.audit_cap,
+                ),
+            )
+        verdict, number, clock, wall, roster = answer
+        view = self._view(int(number), roster)
+        if verdict == b"nobody":
+            raise CommandError(_nobody(target, view))
+        waited_ms = int(clock) + to_ms(wait_s) if wait_s else None
+        expires_ms = int(clock) + to_ms(options.command_ttl_s)
+        sent = Sent(made, text, target, issuer, view.number, int(clock), int(wall), expires_ms, waited_ms)
+        return Published(sent, *view.expected(target))
+
+    async def gather(
+        self, text: str, target: Target, issuer: str, timeout_s: float, on_outcome: OnOutcome | None = None
+    ) -> Report:
+        """Send `text`, wait until every expected node is accounted for or `timeout_s` is over, and report.
+
+        `on_outcome` is told of each response as it comes, and of each node that is found lost.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        published = await self.publish(text, target, issuer, timeout_s)
+        # A notice that came before we listen for this id is not missed: the first look comes before the first wait.
+        heard = self._waiting[published.sent.id] = asyncio.Event()
+        try:
+            return await self._wait(published, heard, deadline, on_outcome)
+        finally:
+            del self._waiting[published.sent.id]
+
+    async def retrieve(self, named: str) -> Report | None:
+        """The report on the latest command of the text `named`, or on the one with that id; None where there is none."""
+        wanted = named.removeprefix("#").upper()
+        wanted = wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
+        keys = self._keys
+        found = await self._link.run(
+            "results",
+            (keys.state, keys.latest, keys.roster, keys.absent),
+            (
+                self._step_ms,
+                wanted,
+                digest(named),
+                keys.command_prefix,
+                keys.view_prefix,
+                self._results_ms,
+                self._views.known,
+            ),
+        )
+        if not found:
+            return None
+        clock, fields, responses, number, now_roster, then_roster = found
+        sent = Sent.parse(_pairs(fields))
+        now = self._view(int(number), now_roster)
+        then = self._view(sent.view, then_roster)
+        entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(responses).items()}
+        return results.report(sent, then, now, entries, int(clock))
+
+    async def flush(self) -> int:
+        """Clear the results buffer; how many commands were cleared."""
+        keys = (self._keys.state, self._keys.log, self._keys.latest)
+        cleared, begin, end = 0, "-", "+"
+        while begin:
+            number, next_begin, last = await self._link.run(
+                "flush", keys, (self._step_ms, self._keys.command_prefix, begin, end)
+            )
+            cleared += int(number)
+            begin, end = next_begin.decode(), last.decode()
+        return cleared
+
+    def heard_notice(self, wanted: str) -> None:
+        """Responses to the command with this id have come."""
+        if (event := self._waiting.get(wanted)) is not None:
+            event.set()
+
+    def heard_event(self) -> None:
+        """The membership has changed: every gather looks again who is still there."""
+        for event in self._waiting.values():
+            event.set()
+
+    async def _wait(
+        self, published: Published, heard: asyncio.Event, deadline: float, on_outcome: OnOutcome | None
+    ) -> Report:
+        sent, loop = published.sent, asyncio.get_running_loop()
+        waiting = Waiting(published)
+        over = False
+        while not waiting.over and not over:
+            over = loop.time() >= deadline
+            try:
+                news = await self._collect(sent.id, waiting.seen, last=over)
+                if news.clock_ms >= sent.expires_ms and not waiting.checked_expiry:
+                    waiting.checked_expiry = True
+                    news = dataclasses.replace(news, missed=await self._missed(sent))
+            except RedisUnreachable as error:
+                if over:
+                    raise CommandError(f"{error}; the command was sent, ask later: retrieve #{sent.id}") from error
+            else:
+                for outcome in waiting.settle(news):
+                    if on_outcome is not None:
+                        await on_outcome(outcome)
+                heard.clear()
+            if not waiting.over and not over:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(deadline - loop.time(), _LOOK_AGAIN_S)):
+                        await heard.wait()
+        if (report := waiting.report()) is not None:
+            return report
+        # Some node is silent or lost: what it says after this moment is late.
+        if not over:
+            await self._collect(sent.id, waiting.seen, last=True)
+        report = await self.retrieve(sent.id)
+        if report is None:
+            raise CommandError(f"The results of {sent.id} were flushed while it was being gathered")
+        return report
+
+    async def _missed(self, sent: Sent) -> frozenset[str]:
+        report = await self.retrieve(sent.id)
+        outcomes = report.outcomes if report is not None else ()
+        return frozenset(outcome.node.lower() for outcome in outcomes if outcome.state is State.MISSED)
+
+    async def _collect(self, wanted: str, seen: int, *, last: bool) -> "News":
+        keys = self._keys
+        clock, number, roster, found = await self._link.run(
+            "collect",
+            (
+                keys.state,
+                keys.command(wanted),
+                keys.responses(wanted),
+                keys.arrived(wanted),
+                keys.roster,
+                keys.absent,
+            ),
+            (
+                self._step_ms,
+                seen,
+                keys.view_prefix,
+                self._results_ms,
+                self._views.known,
+                "1" if last else "0",
+            ),
+        )
+        entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(found).items()}
+        return News(int(clock), self._view(int(number), roster), entries)
+
+    def _view(self, number: int, roster: bytes) -> View:
+        view = self._views.get(number, roster)
+        if view is None:
+            raise CommandError(f"The nodes that were expected are not known any more (view {number})")
+        return view
+
+    @property
+    def _step_ms(self) -> int:
+        return to_ms(self._options.max_step_s)
+
+    @property
+    def _results_ms(self) -> int:
+        return to_ms(self._options.results_ttl_s)
+
+
+def _nobody(target: Target, view: View) -> str:
+    if target.kind is TargetKind.NODE:
+        seat = view.node(target.name)
+        return f"Node '{seat.name}' is not alive; nothing was sent"
+    if target.kind is TargetKind.SUBCLUSTER:
+        name = view.subcluster(target.name)
+        return f"No node of subcluster '{name}' is alive; nothing was sent"
+    return "No node is alive in the cluster; nothing was sent"
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,76 @@
+"""Names of nodes, subclusters and members: what is allowed, how they sort, fold and match."""
+
+import re
+import secrets
+from collections.abc import Iterable
+
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
+
+from eccmgr.errors import CommandError, SettingsError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+_DIGITS = re.compile(r"(\d+)")
+_RANGES_SHOWN = 20
+
+
+def check_name(name: str, what: str = "Node") -> str:
+    """`name` itself where it is one that a node or subcluster may have. Raises SettingsError."""
+    if not _NAME.match(name):
+        raise SettingsError(f"{what} name '{name}': 1-63 of A-Z a-z 0-9 . _ - are allowed, a letter or digit first")
+    return name
+
+
+def private_name(role: str, pid: int, host: str, nonce: str | None = None) -> str:
+    """A name unique to one life of a process: `#ec0-20768-1f9ac2d4#pono`."""
+    return f"#{role}-{pid}-{nonce or secrets.token_hex(4)}#{host}"
+
+
+def public_name(private: str) -> str:
+    """The host's (a node's) name in a private name."""
+    return private.rpartition("#")[2]
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key that compares numbers in names as numbers: east2 before east10."""
+    pieces = _DIGITS.split(name.lower())
+    return tuple((0, int(piece), piece) if i % 2 else (1, 0, piece) for i, piece in enumerate(pieces))
+
+
+def fold(names: Iterable[str], limit: int | None = None) -> str:
+    """`east1 east2 west1` as `east[1-2],west1`; of more than `limit` ranges the first, and how many more."""
+    listed = list(names)
+    try:
+        folded = str(NodeSet.fromlist(listed, resolver=RESOLVER_NOGROUP))
+    except NodeSetException:
+        folded = ",".join(sorted(listed, key=natural))
+    ranges = split_folded(folded)
+    if limit is None or len(ranges) <= limit:
+        return folded
+    return ",".join(ranges[:limit]) + f" and {len(ranges) - limit} more ranges"
+
+
+def resolve(name: str, names: Iterable[str], what: str = "node") -> str:
+    """The one of `names` that `name` means: whole and without case, else by its first label. Raises CommandError."""
+    by_key = {each.lower(): each for each in names}
+    key = name.lower()
+    if key in by_key:
+        return by_key[key]
+    label, dot, _ = key.partition(".")
+    fitting = [label] if dot else [each for each in by_key if each.startswith(f"{key}.")]
+    fitting = sorted((by_key[each] for each in fitting if each in by_key), key=natural)
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise CommandError(f"{what.capitalize()} '{name}' fits several: {', '.join(fitting)}; give the whole name")
+    raise CommandError(f"Unknown {what} '{name}'{known(by_key.values())}")
+
+
+def known(names: Iterable[str]) -> str:
+    """The end of an answer to an unknown name: `; known: east[1-2],west1`, or that there is none."""
+    listed = list(names)
+    return f"; known: {fold(listed, _RANGES_SHOWN)}" if listed else "; none is known"
+
+
+def split_folded(folded: str) -> list[str]:
+    """The ranges of a folded set: `a[1-2,5],b` has two."""
+    return re.findall(r"(?:[^,\[]|\[[^\]]*\])+", folded)

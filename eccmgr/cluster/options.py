@@ -1,0 +1,38 @@
+"""The cluster's times and bounds, as its members agree on them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Times in seconds unless the name says otherwise; the defaults are those of the configuration's schema."""
+
+    session_lease_s: float = 2.5
+    """A session ends this long after its last heartbeat, on the lease clock."""
+    heartbeats_per_sec: float = 2.0
+    max_step_s: float = 1.0
+    """The most that the lease clock advances between two scripts."""
+    absent_ttl_s: float = 600.0
+    """How long a node that was lost is still expected."""
+    results_ttl_s: float = 3600.0
+    command_ttl_s: float = 60.0
+    """After this a command is not begun any more."""
+    command_timeout_s: float = 60.0
+    """A command that runs longer is cancelled."""
+    max_running: int = 8
+    max_waiting: int = 1000
+    """Commands that wait for a free slot on a node; over it they are refused."""
+    max_response_bytes: int = 4 * 1024 * 1024
+    log_cap: int = 10_000
+    """Commands kept at most, whatever their age."""
+    audit_cap: int = 10_000
+
+    @property
+    def heartbeat_s(self) -> float:
+        """The time between two heartbeats."""
+        return 1.0 / self.heartbeats_per_sec
+
+
+def to_ms(seconds: float) -> int:
+    """Whole milliseconds, as the scripts count."""
+    return round(seconds * 1000)

@@ -1,0 +1,89 @@
+"""How a report is shown: the lines of `retrieve` and `gather`, and the fields of the JSON form."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from eccmgr.cluster.results import Outcome, Report, Sent, State
+from eccmgr.commands.answer import Answer, Status
+
+Clock = Callable[[int], str]
+"""Shows a wall clock time in ms as HH:MM:SS."""
+
+
+def local_time(wall_ms: int) -> str:
+    """HH:MM:SS in the time zone of this machine."""
+    return datetime.fromtimestamp(wall_ms / 1000).astimezone().strftime("%H:%M:%S")
+
+
+def answer(report: Report, shown: frozenset[str] = frozenset(), clock: Clock = local_time) -> Answer:
+    """The answer that shows `report`; its tail leaves out the nodes in `shown`, and ends with the header."""
+    first = header(report, clock)
+    lines = {outcome.node: line(outcome) for outcome in report.outcomes}
+    unseen = [text for node, text in lines.items() if node not in shown]
+    return Answer(
+        "\n".join((first, *lines.values())),
+        Status.OK if report.complete else Status.PARTIAL,
+        facts=facts(report),
+        tail="\n".join((*unseen, first)),
+    )
+
+
+def header(report: Report, clock: Clock = local_time) -> str:
+    """`# ID  COMMAND  HH:MM:SS  A of N answered`."""
+    sent = report.sent
+    answered = f"{report.answered} of {len(report.outcomes)} answered"
+    return f"# {sent.id}  {sent.text}  {clock(sent.issued_wall_ms)}  {answered}"
+
+
+def line(outcome: Outcome) -> str:
+    """A node's line, or its lines where it answered several."""
+    text = _text(outcome)
+    if outcome.late_s is not None:
+        text += f" (late, {outcome.late_s:.0f} s)"
+    if "\n" not in text:
+        return f"{outcome.node}: {text}"
+    word, several = "", text
+    if outcome.state is not State.OK:
+        word, several = f" {outcome.state}:", text.removeprefix(f"{outcome.state}: ")
+    return f"{outcome.node}:{word}\n" + "\n".join(f"  {each}".rstrip() for each in several.split("\n"))
+
+
+def _text(outcome: Outcome) -> str:
+    text = outcome.text.rstrip("\n")
+    match outcome.state:
+        case State.OK:
+            return text or "(no output)"
+        case State.FAILED | State.REFUSED:
+            return f"{outcome.state}: {text}"
+        case State.PENDING | State.RUNNING:
+            return f"({outcome.state}, {outcome.seconds:.0f} s)"
+        case _:
+            return f"({outcome.state})"
+
+
+def facts(report: Report) -> dict[str, Any]:
+    """The fields that the JSON form has beside command, status and body."""
+    return {
+        "id": report.sent.id,
+        "issued": datetime.fromtimestamp(report.sent.issued_wall_ms / 1000).astimezone().isoformat(),
+        "target": str(report.sent.target),
+        "expected": len(report.outcomes),
+        "answered": report.answered,
+        "nodes": [node_facts(outcome) for outcome in report.outcomes],
+    }
+
+
+def node_facts(outcome: Outcome) -> dict[str, Any]:
+    """One node in the JSON form, and in the event of a stream."""
+    return {
+        "node": outcome.node,
+        "state": outcome.state.value,
+        "seconds": round(outcome.seconds, 3),
+        "text": outcome.text,
+    }
+
+
+def sent_line(sent: Sent, nodes: int) -> str:
+    """What `broadcast` and its kin answer."""
+    return f"Broadcast {sent.id} to {nodes} {'node' if nodes == 1 else 'nodes'}"

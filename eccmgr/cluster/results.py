@@ -1,0 +1,187 @@
+"""What became of a command on each node that it expects: pure derivation from what Redis keeps.
+
+An entry is written when a node claims a command and when it answers. That a node is lost or missed a command is
+written nowhere: it follows from the entry, from the sessions that live, and from the lease clock, so it can never
+be out of date.
+"""
+
+import enum
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eccmgr.cluster.names import natural
+from eccmgr.cluster.view import Seat, Target, TargetKind, View
+
+_COMPRESS_OVER = 64 * 1024
+_COMPRESSED = "z"
+
+
+class State(enum.StrEnum):
+    """What became of a command on one node."""
+
+    PENDING = "pending"
+    """No answer yet."""
+    RUNNING = "running"
+    """The node has begun and not finished."""
+    OK = "ok"
+    """The node answered."""
+    FAILED = "failed"
+    """The node answered with an error."""
+    REFUSED = "refused"
+    """The node would not run it."""
+    LOST = "lost"
+    """The node's session ended before it answered."""
+    MISSED = "missed"
+    """The command could not be delivered before it expired."""
+    SKIPPED = "skipped"
+    """It was never sent to this node."""
+    ABORTED = "aborted"
+    """It was withdrawn before the node had answered."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the node itself has said how it went."""
+        return self in _ANSWERED
+
+    @property
+    def final(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return self not in (State.PENDING, State.RUNNING)
+
+
+_ANSWERED = (State.OK, State.FAILED, State.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What Redis keeps of one node: its state, the session that wrote it, when (lease clock, ms), and its text."""
+
+    state: State
+    private_name: str
+    at_ms: int
+    took_ms: int = 0
+    text: str = ""
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Entry":
+        """Read an entry as the scripts write it: five fields between tabs, a newline, the body."""
+        head, _, body = raw.partition(b"\n")
+        state, private, at_ms, took_ms, flags = head.decode().split("\t")
+        if _COMPRESSED in flags:
+            body = zlib.decompress(body)
+        return cls(State(state), private, int(at_ms), int(took_ms), body.decode("utf-8", "replace"))
+
+
+def pack_body(text: str, limit: int) -> tuple[str, bytes]:
+    """The flags and body of a response: cut to `limit` bytes with a last line that says so, compressed where large."""
+    body = text.encode("utf-8", "replace")
+    if len(body) > limit:
+        note = f"\n(cut: {len(body)} bytes, limit {limit})"
+        body = body[: max(0, limit - len(note))].decode("utf-8", "ignore").encode() + note.encode()
+    if len(body) > _COMPRESS_OVER:
+        return _COMPRESSED, zlib.compress(body, 1)
+    return "", body
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A command that was sent: what it says, to whom, by whom and when.
+
+    `issued_ms`, `expires_ms` and `waited_ms` (when the sender stopped waiting; None where it never waited) are on
+    the lease clock; `issued_wall_ms` is for showing.
+    """
+
+    id: str
+    text: str
+    target: Target
+    issuer: str
+    view: int
+    issued_ms: int
+    issued_wall_ms: int
+    expires_ms: int
+    waited_ms: int | None = None
+
+    @classmethod
+    def parse(cls, fields: Mapping[bytes, bytes]) -> "Sent":
+        """Read the hash of a command."""
+        text = {key.decode(): value.decode() for key, value in fields.items()}
+        waited = text.get("waited")
+        return cls(
+            id=text["id"],
+            text=text["text"],
+            target=Target(TargetKind(text["kind"]), text["name"]),
+            issuer=text["issuer"],
+            view=int(text["view"]),
+            issued_ms=int(text["issued"]),
+            issued_wall_ms=int(text["issued_wall"]),
+            expires_ms=int(text["expires"]),
+            waited_ms=int(waited) if waited is not None else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the command on one node.
+
+    `seconds` is the time from issue to answer, or how long it has been pending or running. `late_s` is how long
+    after the end of its sender's waiting the answer came; None for one in time.
+    """
+
+    node: str
+    subcluster: str
+    state: State
+    seconds: float
+    text: str = ""
+    late_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every node that the command expects, in order of name, none left out."""
+
+    sent: Sent
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def answered(self) -> int:
+        """How many nodes answered, well or not."""
+        return sum(outcome.state.answered for outcome in self.outcomes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every node answered, and well."""
+        return all(outcome.state is State.OK for outcome in self.outcomes)
+
+    def only(self, target: Target) -> "Report":
+        """The part of this report that is about `target`."""
+        return Report(self.sent, tuple(o for o in self.outcomes if target.holds(Seat("", o.node, o.subcluster))))
+
+
+def report(sent: Sent, then: View, now: View, entries: Mapping[str, Entry], clock_ms: int) -> Report:
+    """Account for every node that `sent` expected in view `then`, given the view `now` and the lease clock."""
+    live, absent = then.expected(sent.target)
+    outcomes = [outcome(sent, seat, now, entries.get(seat.key), clock_ms) for seat in live]
+    outcomes += [Outcome(seat.name, seat.subcluster, State.LOST, _since(sent.issued_ms, clock_ms)) for seat in absent]
+    return Report(sent, tuple(sorted(outcomes, key=lambda o: natural(o.node))))
+
+
+def outcome(sent: Sent, seat: Seat, now: View, entry: Entry | None, clock_ms: int) -> Outcome:
+    """What became of `sent` on the node at `seat`, of which Redis keeps `entry`."""
+    if entry is not None and entry.private_name == seat.private_name and entry.state is not State.RUNNING:
+        late = None
+        if sent.waited_ms is not None and entry.at_ms > sent.waited_ms:
+            late = _since(sent.waited_ms, entry.at_ms)
+        seconds = _since(sent.issued_ms, entry.at_ms)
+        return Outcome(seat.name, seat.subcluster, entry.state, seconds, entry.text, late)
+    waiting = _since(sent.issued_ms, clock_ms)
+    if seat.private_name not in now.sessions:
+        return Outcome(seat.name, seat.subcluster, State.LOST, waiting)
+    if entry is not None and entry.private_name == seat.private_name:
+        return Outcome(seat.name, seat.subcluster, State.RUNNING, _since(entry.at_ms, clock_ms))
+    state = State.MISSED if clock_ms >= sent.expires_ms else State.PENDING
+    return Outcome(seat.name, seat.subcluster, state, waiting)
+
+
+def _since(start_ms: int, end_ms: int) -> float:
+    return max(0, end_ms - start_ms) / 1000

@@ -1,0 +1,251 @@
+"""A process's session in the cluster: it joins, renews by heartbeats, joins again when it lapsed, and leaves.
+
+Whoever leads (the oldest manager, else the oldest node) also sweeps: ends the sessions of those who fell silent.
+"""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from eccmgr.cluster.members import Member, Role
+from eccmgr.cluster.names import private_name
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.errors import EccmgrError, NameInUse, RedisUnreachable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
+
+# Nothing of a cluster outlives its last member by more than this.
+_KEYS_TTL_S = 24 * 3600
+_RETRY_MAX_S = 1.0
+_PROBE_HOLDER_S = 0.1
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who joins: its role, the name of its host (a node's own name), and what its record says of it."""
+
+    role: Role
+    name: str
+    subcluster: str = ""
+    version: str = ""
+    address: str = ""
+    groups: tuple[str, ...] = ()
+    started: float = 0.0
+
+    def member(self, private: str) -> Member:
+        """The record that goes with a session of this private name."""
+        is_node = self.role is Role.NODE
+        return Member(
+            private_name=private,
+            role=self.role,
+            node_name=self.name if is_node else None,
+            subcluster=self.subcluster if is_node else None,
+            version=self.version,
+            address=self.address,
+            groups=self.groups,
+            started=self.started,
+        )
+
+
+class Session:
+    """One member's session, under a fresh private name each time it joins."""
+
+    def __init__(self, link: Link, keys: Keys, options: ClusterOptions, identity: Identity) -> None:
+        self.identity = identity
+        self.private_name = ""
+        self.joined_view = 0
+        self.view = 0
+        self.last_entry = "0-0"
+        self.leader = ""
+        self.joined = asyncio.Event()
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when a session turns out to have ended without our leave."""
+        self._link = link
+        self._keys = keys
+        self._options = options
+        self._membership_keys = (
+            keys.state,
+            keys.sessions,
+            keys.members,
+            keys.roster,
+            keys.absent,
+            keys.absent_since,
+            keys.seniority,
+            keys.subclusters,
+            keys.events,
+        )
+        self._turn = asyncio.Lock()
+        self._leading = asyncio.Event()
+
+    def located_at(self, address: str) -> None:
+        """The address that the record of the next join states."""
+        self.identity = replace(self.identity, address=address)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this member is the leader, as of its last heartbeat."""
+        return self.joined.is_set() and self.leader == self.private_name
+
+    async def join(self) -> None:
+        """Become a member under a new private name.
+
+        A holder of our name that has stopped renewing is waited for until its session lapses. Raises NameInUse
+        where it renews, RedisUnreachable where Redis does not answer.
+        """
+        left_before: int | None = None
+        while True:
+            async with self._turn:
+                taken = await self._try_join()
+            if taken is None:
+                return
+            holder, left_ms = taken
+            if left_before is not None and left_ms > left_before:
+                raise NameInUse(
+                    f"Node name '{self.identity.name}' is in use by {holder}, which is alive; stop it or choose another --name"
+                )
+            if left_before is None:
+                log.info(
+                    "waiting",
+                    reason="an earlier session of this name has not ended",
+                    holder=holder,
+                    left_ms=left_ms,
+                )
+            left_before = left_ms
+            await asyncio.sleep(min(_PROBE_HOLDER_S, self._options.heartbeat_s))
+
+    async def run(self) -> None:
+        """Keep the session alive until cancelled; where our name is taken meanwhile, say so and keep trying."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._renew_forever(), name="heartbeats")
+            tasks.create_task(self._sweep_while_leading(), name="sweeper")
+
+    async def leave(self) -> None:
+        """End the session cleanly; where Redis is away it lapses by itself."""
+        async with self._turn:
+            await self._leave()
+
+    async def reset(self) -> None:
+        """Leave, and join again under a new private name. Raises RedisUnreachable."""
+        async with self._turn:
+            await self._leave()
+            while await self._try_join() is not None:
+                await asyncio.sleep(_PROBE_HOLDER_S)
+
+    async def _leave(self) -> None:
+        if not self.joined.is_set():
+            return
+        self.joined.clear()
+        self._leading.clear()
+        try:
+            await self._link.run("leave", self._membership_keys, (to_ms(self._options.max_step_s), self.private_name))
+        except EccmgrError as error:
+            log.warning("left without telling", reason=str(error))
+        else:
+            log.info("left", private_name=self.private_name)
+
+    async def _try_join(self) -> tuple[str, int] | None:
+        """One attempt: None where we are in, else who holds our name and for how many ms yet."""
+        identity, options = self.identity, self._options
+        fresh = private_name(identity.role.tag, os.getpid(), identity.name)
+        name = identity.name if identity.role is Role.NODE else ""
+        answer = await self._link.run(
+            "join",
+            self._membership_keys,
+            (
+                to_ms(options.max_step_s),
+                to_ms(options.session_lease_s),
+                fresh,
+                name,
+                identity.subcluster,
+                identity.member(fresh).dump(),
+                identity.role.value.lower(),
+            ),
+            probe=True,
+        )
+        if answer[0] == b"taken":
+            return answer[1].decode(), int(answer[2])
+        self.private_name = fresh
+        self.joined_view = self.view = int(answer[1])
+        self.last_entry = answer[3].decode()
+        self.joined.set()
+        log.info("joined", private_name=fresh, view=self.view)
+        return None
+
+    async def _renew_forever(self) -> None:
+        retry_s = 0.05
+        due = time.monotonic()
+        while True:
+            try:
+                if self.joined.is_set():
+                    await self._renew()
+                else:
+                    await self.join()
+                retry_s = 0.05
+            except RedisUnreachable as error:
+                log.warning("redis unreachable", reason=str(error))
+                retry_s = min(retry_s * 2, _RETRY_MAX_S)
+                await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
+            except EccmgrError as error:
+                log.error("not a member", reason=str(error))
+                await asyncio.sleep(self._options.session_lease_s)
+            due = max(due + self._options.heartbeat_s, time.monotonic())
+            if self.joined.is_set():
+                await asyncio.sleep(due - time.monotonic())
+
+    async def _renew(self) -> None:
+        async with self._turn:
+            if not self.joined.is_set():
+                return
+            keys = (self._keys.state, self._keys.sessions, self._keys.seniority)
+            options = self._options
+            args = (to_ms(options.max_step_s), to_ms(options.session_lease_s), self.private_name)
+            answer = await self._link.run("renew", keys, args, probe=True)
+            if answer[0] == b"ended":
+                log.warning("session ended", private_name=self.private_name)
+                self.joined.clear()
+                self._leading.clear()
+                self.on_lost()
+                return
+            self.view = int(answer[1])
+            self.last_entry = answer[3].decode()
+            self.leader = answer[4].decode()
+            if self.leads:
+                self._leading.set()
+            else:
+                self._leading.clear()
+        if int(answer[5]):
+            await self._sweep()
+
+    async def _sweep_while_leading(self) -> None:
+        while True:
+            await self._leading.wait()
+            pause_s = self._options.heartbeat_s
+            try:
+                left_ms = await self._sweep()
+                if left_ms >= 0:
+                    pause_s = max(0.01, min(pause_s, left_ms / 1000))
+            except EccmgrError as error:
+                log.debug("sweep failed", reason=str(error))
+            await asyncio.sleep(pause_s)
+
+    async def _sweep(self) -> int:
+        """One round of the leader; ms until the next session lapses, -1 where there is none."""
+        options = self._options
+        keys = (*self._membership_keys, self._keys.log, self._keys.latest, self._keys.audit)
+        args = (
+            to_ms(options.max_step_s),
+            to_ms(options.absent_ttl_s),
+            to_ms(options.results_ttl_s),
+            options.log_cap,
+            self._keys.command_prefix,
+            _KEYS_TTL_S * 1000,
+        )
+        answer = await self._link.run("sweep", keys, args)
+        return int(answer[2])

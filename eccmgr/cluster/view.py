@@ -1,0 +1,175 @@
+"""A view: the nodes that the cluster knows at one step of its membership, and what a target means in it."""
+
+import enum
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from eccmgr.cluster import names
+from eccmgr.errors import CommandError
+from eccmgr.redis.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A node's place in a view: the session it sits there with, its name as first given, its subcluster."""
+
+    private_name: str
+    name: str
+    subcluster: str
+
+    @property
+    def key(self) -> str:
+        """The name under which the node's entries are kept."""
+        return self.name.lower()
+
+
+class TargetKind(enum.StrEnum):
+    """Whom a command is for."""
+
+    ALL = "all"
+    SUBCLUSTER = "subcluster"
+    NODE = "node"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Every node, the nodes of one subcluster, or one node."""
+
+    kind: TargetKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        match self.kind:
+            case TargetKind.ALL:
+                return "@all"
+            case TargetKind.SUBCLUSTER:
+                return f"@{self.name}"
+            case TargetKind.NODE:
+                return self.name
+
+    def channel(self, keys: Keys) -> str:
+        """The channel that reaches this target's nodes."""
+        match self.kind:
+            case TargetKind.ALL:
+                return keys.everyone
+            case TargetKind.SUBCLUSTER:
+                return keys.subcluster(self.name)
+            case TargetKind.NODE:
+                return keys.node(self.name)
+
+    def holds(self, seat: Seat) -> bool:
+        """Whether the node at `seat` is meant."""
+        match self.kind:
+            case TargetKind.ALL:
+                return True
+            case TargetKind.SUBCLUSTER:
+                return seat.subcluster.lower() == self.name.lower()
+            case TargetKind.NODE:
+                return seat.key == self.name.lower()
+
+
+EVERYONE = Target(TargetKind.ALL)
+
+
+@dataclass(frozen=True)
+class View:
+    """The nodes alive in view `number`, and those lost lately, each by its name in small letters."""
+
+    number: int
+    live: Mapping[str, Seat]
+    absent: Mapping[str, Seat]
+
+    @classmethod
+    def parse(cls, number: int, roster: str) -> "View":
+        """Read a roster as the scripts write it: when numbering began, the live, an empty line, the absent."""
+        _, _, seats = roster.partition("\n")
+        live, _, absent = seats.partition("\n\n")
+        return cls(number, _seats(live), _seats(absent))
+
+    @cached_property
+    def sessions(self) -> frozenset[str]:
+        """The private names of the live nodes."""
+        return frozenset(seat.private_name for seat in self.live.values())
+
+    @cached_property
+    def subclusters(self) -> Mapping[str, int]:
+        """Each subcluster with live nodes, as first spelt, and how many it has."""
+        counts: dict[str, int] = {}
+        spelt: dict[str, str] = {}
+        for seat in self.live.values():
+            name = spelt.setdefault(seat.subcluster.lower(), seat.subcluster)
+            counts[name] = counts.get(name, 0) + 1
+        return dict(sorted(counts.items(), key=lambda item: names.natural(item[0])))
+
+    def __iter__(self) -> Iterator[Seat]:
+        yield from self.live.values()
+        yield from self.absent.values()
+
+    def expected(self, target: Target) -> tuple[list[Seat], list[Seat]]:
+        """The live and the absent nodes that `target` means."""
+        if target.kind is TargetKind.NODE:
+            key = target.name.lower()
+            return _one(self.live, key), _one(self.absent, key)
+        return [s for s in self.live.values() if target.holds(s)], [s for s in self.absent.values() if target.holds(s)]
+
+    def node(self, name: str) -> Seat:
+        """The node called `name`, whole and without case, else by its first label. Raises CommandError."""
+        key = names.resolve(name, (seat.name for seat in self)).lower()
+        return self.live.get(key) or self.absent[key]
+
+    def subcluster(self, name: str) -> str:
+        """The subcluster called `name`, as first spelt. Raises CommandError."""
+        spelt = {seat.subcluster.lower(): seat.subcluster for seat in reversed(list(self))}
+        if name.lower() not in spelt:
+            raise CommandError(f"Unknown subcluster '{name}'{names.known(spelt.values())}")
+        return spelt[name.lower()]
+
+
+def _seats(lines: str) -> dict[str, Seat]:
+    seats = {}
+    for line in lines.split("\n"):
+        if line:
+            private, name, subcluster, _joined = line.split("\t")
+            seats[name.lower()] = Seat(private, name, subcluster)
+    return seats
+
+
+def _one(seats: Mapping[str, Seat], key: str) -> list[Seat]:
+    return [seats[key]] if key in seats else []
+
+
+class Views:
+    """The last few views that this process has seen, so that each is fetched and read once."""
+
+    _KEPT = 8
+
+    def __init__(self) -> None:
+        self._views: dict[int, View] = {}
+        self._born = b"0"
+
+    @property
+    def known(self) -> str:
+        """The views at hand, as the scripts take them: when their numbering began, and their numbers."""
+        return f"{self._born.decode()}:{','.join(map(str, self._views))}"
+
+    def get(self, number: int, roster: bytes) -> View | None:
+        """View `number`: out of `roster` where the server sent it, else the one at hand; None where neither is."""
+        if roster:
+            born = roster.partition(b"\n")[0]
+            if born != self._born:
+                # A server that lost its memory numbers its views anew.
+                self._views.clear()
+                self._born = born
+            self._views[number] = View.parse(number, roster.decode())
+        view = self._views.pop(number, None)
+        if view is not None:
+            self._views[number] = view
+        for old in list(self._views)[: -self._KEPT]:
+            del self._views[old]
+        return view
+
+
+def names_of(seats: Iterable[Seat]) -> list[str]:
+    """The names at `seats`, in the order that people expect."""
+    return sorted((seat.name for seat in seats), key=names.natural)

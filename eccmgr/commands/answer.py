@@ -1,0 +1,111 @@
+"""What a command answers, and its three forms: text, JSON, XML."""
+
+import enum
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+
+class Status(enum.StrEnum):
+    """How a command ended."""
+
+    OK = "ok"
+    """It did what was asked."""
+    ERROR = "error"
+    """It was refused or failed."""
+    DENIED = "denied"
+    """Who asked is not known or not allowed to."""
+    PARTIAL = "partial"
+    """Some nodes did not answer, or answered with an error."""
+
+
+class Exit(enum.IntEnum):
+    """The console's exit codes in batch mode."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    PARTIAL = 3
+    NO_CONNECTION = 4
+    DENIED = 5
+
+
+class Format(enum.StrEnum):
+    """The forms of an answer."""
+
+    TEXT = "text"
+    JSON = "json"
+    XML = "xml"
+
+
+_EXIT_OF = {
+    Status.OK: Exit.OK,
+    Status.ERROR: Exit.FAILED,
+    Status.DENIED: Exit.DENIED,
+    Status.PARTIAL: Exit.PARTIAL,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer before it is given a form.
+
+    `text` is what a person reads. `facts` are the further fields of the JSON form; where they hold
+    `nodes`, the XML form lists those. `is_xml` says that `text` is XML already. `tail`, where given, is what
+    remains to be shown to a client that has seen the responses as they came.
+    """
+
+    text: str
+    status: Status = Status.OK
+    usage: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    is_xml: bool = False
+    tail: str | None = None
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code that a console in batch mode ends with."""
+        return Exit.USAGE if self.usage else _EXIT_OF[self.status]
+
+    def render(self, form: Format, command: str) -> str:
+        """The answer to `command` in the form asked for."""
+        match form:
+            case Format.TEXT:
+                return self.text
+            case Format.JSON:
+                return self._json(command)
+            case Format.XML:
+                return self._xml(command)
+
+    def _json(self, command: str) -> str:
+        head = {"command": command, "status": self.status.value, "body": self.text}
+        return json.dumps({**head, **self.facts}, ensure_ascii=False)
+
+    def _xml(self, command: str) -> str:
+        if self.is_xml:
+            return self.text
+        nodes: Sequence[Mapping[str, Any]] | None = self.facts.get("nodes")
+        body = xml_text(self.text) if nodes is None else "".join(_response(node) for node in nodes)
+        return f"<Answer Command={xml_attribute(command)} Status={xml_attribute(self.status.value)}>{body}</Answer>"
+
+
+def _response(node: Mapping[str, Any]) -> str:
+    name, state = xml_attribute(node["node"]), xml_attribute(node["state"])
+    return f"\n  <Response Node={name} State={state}>{xml_text(node['text'] or '')}</Response>"
+
+
+# XML 1.0 has no way to write these at all, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: str) -> str:
+    """`text` as XML character data; what XML cannot hold becomes U+FFFD."""
+    return escape(_NOT_XML.sub("\ufffd", text))
+
+
+def xml_attribute(text: str) -> str:
+    """`text` as a quoted XML attribute value."""
+    return quoteattr(_NOT_XML.sub("\ufffd", text), {'"': "&quot;"})

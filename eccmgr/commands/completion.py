@@ -1,0 +1,101 @@
+"""What may follow a line typed so far: out of the table of commands and the names that the cluster knows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from eccmgr.commands import words
+from eccmgr.commands.table import COMMAND, Command, Param, Table
+from eccmgr.errors import UsageError
+
+ON_NODES = (
+    "cluster help",
+    "cluster info",
+    "cluster membership",
+    "cluster nodeaddr",
+    "cluster nodename",
+    "cluster reset",
+    "help",
+    "memory",
+    "module list",
+    "pid",
+    "shutdown",
+    "sysinfo",
+    "uptime",
+    "version",
+)
+"""The commands that every node has: what a broadcast can carry."""
+
+_MAX = 1000
+
+
+@dataclass(frozen=True)
+class Known:
+    """The names that may stand in a command."""
+
+    nodes: tuple[str, ...] = ()
+    subclusters: tuple[str, ...] = ()
+
+
+def complete(table: Table, line: str, known: Known) -> list[str]:
+    """The words that may stand where `line` ends, in order; the last word may be typed in part."""
+    try:
+        typed = [word.text for word in words.split(line)]
+    except UsageError:
+        return []
+    part = "" if not line or line[-1].isspace() else typed.pop()
+    found = _candidates([command.name for command in table.listed()], table, typed, known)
+    return sorted({word for word in found if word.lower().startswith(part.lower())})[:_MAX]
+
+
+def _candidates(commands: list[str], table: Table, typed: list[str], known: Known) -> Iterable[str]:
+    yield from next_words(commands, typed)
+    if not typed:
+        yield from ("json", "xml")
+    elif typed[0].lower() in ("json", "xml"):
+        yield from next_words(commands, typed[1:])
+    for length in range(len(typed), 0, -1):
+        command = table.commands.get(" ".join(typed[:length]).lower())
+        if command is not None and not command.refusal:
+            yield from _arguments(command, commands, typed[length:], known)
+            return
+
+
+def next_words(commands: Iterable[str], typed: list[str]) -> Iterable[str]:
+    """The words that follow `typed` in the names of `commands`."""
+    head = [word.lower() for word in typed]
+    for name in commands:
+        parts = name.split()
+        if len(parts) > len(head) and parts[: len(head)] == head:
+            yield parts[len(head)]
+
+
+def _arguments(command: Command, commands: list[str], given: list[str], known: Known) -> Iterable[str]:
+    for param in command.params:
+        if param.rest or not given:
+            yield from _values(param, commands, given, known)
+            return
+        given = given[1:]
+
+
+def _values(param: Param, commands: list[str], given: list[str], known: Known) -> Iterable[str]:
+    match param.kind:
+        case "node":
+            yield from known.nodes
+        case "subcluster":
+            yield from known.subclusters
+        case "command":
+            yield from next_words(commands, given)
+        case COMMAND.kind:
+            yield from next_words(ON_NODES, given)
+        case "gather":
+            yield from _gather(given, known)
+
+
+def _gather(given: list[str], known: Known) -> Iterable[str]:
+    while given and given[0].startswith("--"):
+        given = given[1:] if "=" in given[0] else given[2:]
+    if not given:
+        yield from ("--timeout", "@all", *(f"@{name}" for name in known.subclusters), *known.nodes)
+    elif given[0].startswith("@") or given[0] in known.nodes:
+        given = given[1:]
+    yield from next_words(ON_NODES, given)

@@ -1,0 +1,68 @@
+"""The manager's own commands: who is in the cluster, and how this manager stands."""
+
+from eccmgr.cluster.members import Role, as_xml, read_membership, summary
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.session import Session
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.standing import Age
+from eccmgr.commands.table import Call, Command, refused
+from eccmgr.errors import EccmgrError
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from eccmgr.version import full_version
+
+CLUSTER_REFUSAL = "cluster commands run on a node, not on the cluster manager; use: broadcast cluster …"
+
+
+class ManagerCommands:
+    """The handlers of one manager."""
+
+    def __init__(
+        self, link: Link, keys: Keys, options: ClusterOptions, session: Session, age: Age, control_group: str
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._options = options
+        self._session = session
+        self._age = age
+        self._control_group = control_group
+
+    def commands(self) -> tuple[Command, ...]:
+        """The table's entries."""
+        return (
+            Command("show cluster membership", "the members and their roles, in XML", self._membership),
+            Command("info", "the cluster and this manager", self._info),
+            refused("cluster", CLUSTER_REFUSAL),
+            refused("config"),
+            refused("sched"),
+            refused("authz"),
+        )
+
+    async def _membership(self, _call: Call) -> Answer:
+        membership = await read_membership(self._link, self._keys)
+        facts = {
+            "cluster": self._keys.cluster,
+            "view": membership.view,
+            "members": [member.facts() for member in membership.members],
+        }
+        return Answer(as_xml(self._keys.cluster, membership), is_xml=True, facts=facts)
+
+    async def _info(self, _call: Call) -> str:
+        leader, members = "leader unknown", "unknown"
+        try:
+            redis = await self._link.describe()
+            membership = await read_membership(self._link, self._keys)
+            leader, members = membership.leader_line, summary(membership.members)
+        except EccmgrError as error:
+            redis = str(error).removeprefix("Redis is ")
+        private = self._session.private_name or f"not joined yet ({Role.MANAGER.value})"
+        return "\n".join(
+            (
+                f"Cluster Group: {self._keys.cluster} ({leader})",
+                f"Control Group: {self._control_group}",
+                "Logger Group: none",
+                f"Members: {members}",
+                f"Redis: {redis}",
+                f"Manager: {private}, version {full_version()}, up {self._age}",
+            )
+        )

@@ -1,0 +1,78 @@
+"""Commands about the process itself that managers and nodes answer alike."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.completion import Known, complete
+from eccmgr.commands.table import Call, Command, Param, Table, help_command
+from eccmgr.version import banner
+
+KnownNames = Callable[[], Awaitable[Known]]
+
+
+def standing_commands(table: Table, program: str, known: KnownNames, stop: Callable[[], None]) -> tuple[Command, ...]:
+    """`version`, `help`, `complete` and `shutdown` of `program`; `stop` begins a clean end."""
+
+    async def version(_call: Call) -> str:
+        return banner(program)
+
+    async def completed(call: Call) -> Answer:
+        candidates = complete(table, call.args[0] if call.args else "", await known())
+        return Answer("\n".join(candidates), facts={"candidates": candidates})
+
+    async def shutdown(_call: Call) -> str:
+        stop()
+        return "Shutting down"
+
+    return (
+        help_command(table),
+        Command("version", "the banner", version, idempotent=True),
+        Command(
+            "complete",
+            "the words that may follow a line typed so far (the console's Tab key asks this)",
+            completed,
+            (Param("LINE", optional=True),),
+            about="LINE is one word: quote it. A blank at its end asks for the next word.",
+            idempotent=True,
+        ),
+        Command("shutdown", "end this process cleanly", shutdown),
+    )
+
+
+def duration(seconds: float) -> str:
+    """`2 h 13 m`, the two largest units."""
+    left = int(seconds)
+    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+    parts: list[str] = []
+    for name, size in units:
+        number, left = divmod(left, size)
+        if number or parts or name == "s":
+            parts.append(f"{number} {name}")
+    return " ".join(parts[:2])
+
+
+class Age:
+    """How long this process has been up; made at its start."""
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self._since = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start, unmoved by steps of the wall clock."""
+        return time.monotonic() - self._since
+
+    def __str__(self) -> str:
+        return duration(self.seconds)
+
+
+def pid_command() -> Command:
+    """`pid`, the number alone."""
+
+    async def pid(_call: Call) -> str:
+        return str(os.getpid())
+
+    return Command("pid", "the process id", pid, idempotent=True)

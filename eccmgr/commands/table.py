@@ -1,0 +1,221 @@
+"""The one table of commands: it feeds dispatch, `help`, usage errors and completion.
+
+A command is known by its words (`subcluster broadcast`), takes the arguments that its parameters name, and
+is carried out by an async handler. Names match without regard to case and are never abbreviated.
+"""
+
+import difflib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from eccmgr.commands import words
+from eccmgr.commands.answer import Answer
+from eccmgr.errors import CommandError, NotAvailable, UsageError
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who gave a command, and how he wants to hear of it.
+
+    `emit`, where the client asked for a stream, takes the events of a CHUNK as they happen.
+    """
+
+    user: str
+    emit: Callable[[Event], Awaitable[None]] | None = None
+    width: int = 80
+
+
+@dataclass(frozen=True)
+class Call:
+    """One command to carry out: its arguments in the order of its parameters (an optional one may be missing)."""
+
+    args: tuple[str, ...]
+    caller: Caller
+    text: str
+
+
+Handler = Callable[[Call], Awaitable[Answer | str]]
+
+
+@dataclass(frozen=True)
+class Param:
+    """A parameter: its name in the usage line and what may stand there (`kind`, for completion).
+
+    `rest` takes all that follows exactly as typed; only the last parameter may.
+    """
+
+    name: str
+    kind: str = ""
+    optional: bool = False
+    rest: bool = False
+
+    def __str__(self) -> str:
+        return f"[{self.name}]" if self.optional else self.name
+
+
+COMMAND = Param("COMMAND", kind="node command", rest=True)
+"""A command for nodes, passed on exactly as typed."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One entry of the table.
+
+    `brief` is its line in `help`, `about` what `help COMMAND` adds. `idempotent`: running it twice is harmless, so
+    a node may answer it without a claim. A command with a `refusal` is known and not carried out here: that is
+    what it answers, and `help` leaves it out.
+    """
+
+    name: str
+    brief: str
+    handler: Handler
+    params: tuple[Param, ...] = ()
+    about: str = ""
+    idempotent: bool = False
+    refusal: str = ""
+
+    @property
+    def usage(self) -> str:
+        """The one-line usage, without `Usage:`."""
+        return " ".join((self.name, *map(str, self.params)))
+
+    def parse(self, line: str, at: int) -> tuple[str, ...]:
+        """The arguments in `line` from `at` on. Raises UsageError where they do not fit the parameters."""
+        args: list[str] = []
+        for param in self.params:
+            remaining = words.rest(line, at)
+            if not remaining:
+                if param.optional:
+                    break
+                raise UsageError(f"Usage: {self.usage}")
+            if param.rest:
+                return (*args, remaining)
+            word = words.next_word(line, len(line) - len(line[at:].lstrip()))
+            args.append(word.text)
+            at = word.end
+        if words.rest(line, at):
+            raise UsageError(f"Usage: {self.usage}")
+        return tuple(args)
+
+
+def refused(name: str, refusal: str = "") -> Command:
+    """A command that is known and not carried out here; by default because this release does not have it yet."""
+    refusal = refusal or f"{name} is not available yet in this release"
+
+    async def refuse(_call: Call) -> str:
+        raise NotAvailable(refusal)
+
+    return Command(name, "", refuse, (Param("WORDS", optional=True, rest=True),), idempotent=True, refusal=refusal)
+
+
+@dataclass
+class Table:
+    """The commands of one program, found by the words they begin with."""
+
+    commands: dict[str, Command] = field(default_factory=dict)
+
+    def add(self, *commands: Command) -> None:
+        """Enter `commands`; a name that is taken is a fault of the program."""
+        for command in commands:
+            key = command.name.lower()
+            if key in self.commands:
+                raise ValueError(f"two commands are named {command.name}")
+            self.commands[key] = command
+
+    def find(self, line: str) -> tuple[Command, int]:
+        """The command that `line` begins with, the longest name first, and where its arguments begin.
+
+        Raises CommandError with a suggestion where there is none.
+        """
+        head: list[str] = []
+        best: tuple[Command, int] | None = None
+        at = 0
+        for _ in range(self._depth()):
+            at = len(line) - len(line[at:].lstrip())
+            if at == len(line):
+                break
+            try:
+                word = words.next_word(line, at)
+            except UsageError:
+                break
+            head.append(word.text.lower())
+            at = word.end
+            if (command := self.commands.get(" ".join(head))) is not None:
+                best = (command, at)
+        if best is None:
+            raise self._unknown(head)
+        return best
+
+    async def run(self, line: str, caller: Caller) -> Answer:
+        """Carry out `line`. Raises EccmgrError with the answer to give where it cannot be."""
+        command, at = self.find(line)
+        answer = await command.handler(Call(command.parse(line, at), caller, line))
+        return Answer(answer) if isinstance(answer, str) else answer
+
+    def listed(self) -> list[Command]:
+        """The commands that work, by name."""
+        return [self.commands[key] for key in sorted(self.commands) if not self.commands[key].refusal]
+
+    def _depth(self) -> int:
+        return max((key.count(" ") + 1 for key in self.commands), default=0)
+
+    def _unknown(self, head: list[str]) -> CommandError:
+        if not head:
+            return CommandError("No command was given. Type help for a list.")
+        family = [c.name for c in self.listed() if c.name.lower().startswith(f"{head[0]} ")]
+        if family:
+            typed = " ".join(head[:2])
+            return CommandError(f"Unknown command: '{typed}'. {head[0]} has: {_tails(family)}. Type help for a list.")
+        close = difflib.get_close_matches(head[0], self._first_words(), n=1, cutoff=0.6)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        return CommandError(f"Unknown command: '{head[0]}'.{hint} Type help for a list.")
+
+    def _first_words(self) -> list[str]:
+        return sorted({command.name.split()[0] for command in self.listed()})
+
+
+def _tails(names: Iterable[str]) -> str:
+    return ", ".join(name.split(" ", 1)[1] for name in names)
+
+
+def help_command(table: Table) -> Command:
+    """The `help` of `table`."""
+
+    async def show(call: Call) -> str:
+        return describe(table, call.args[0]) if call.args else overview(table)
+
+    return Command(
+        "help",
+        "every command with its brief usage; or the usage of one",
+        show,
+        (Param("COMMAND", kind="command", optional=True, rest=True),),
+        idempotent=True,
+    )
+
+
+def overview(table: Table) -> str:
+    """Every command that works, a line each."""
+    listed = table.listed()
+    width = max(len(command.usage) for command in listed)
+    width = min(width, 38)
+    return "\n".join(f"{command.usage:<{width}}  {command.brief}" for command in listed)
+
+
+def describe(table: Table, name: str) -> str:
+    """Usage and description of one command, or of each of a family (`cluster`)."""
+    wanted = words.fold(name).lower()
+    found = [c for c in table.listed() if c.name.lower() == wanted or c.name.lower().startswith(f"{wanted} ")]
+    if not found:
+        command, _ = table.find(name)
+        if command.refusal:
+            raise NotAvailable(command.refusal)
+        found = [command]
+    return "\n\n".join(_description(command) for command in found)
+
+
+def _description(command: Command) -> str:
+    text = f"Usage: {command.usage}\n  {command.brief}"
+    return f"{text}\n\n{command.about}" if command.about else text

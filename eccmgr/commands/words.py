@@ -1,0 +1,84 @@
+"""How a command line is read: words, quotes, escapes, and the text that is passed on as typed.
+
+Words are separated by white space; `"…"` and `'…'` keep white space; a backslash takes the next character as it is.
+"""
+
+import re
+from typing import NamedTuple
+
+from eccmgr.errors import UsageError
+
+_TOKEN = re.compile(
+    r"""(?: \\. | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | [^\s"'\\] | \\\Z )+ """, re.VERBOSE | re.DOTALL
+)
+_PIECE = re.compile(r"""\\(.) | "((?:\\.|[^"\\])*)" | '((?:\\.|[^'\\])*)' | ([^"'\\]+|\\\Z)""", re.VERBOSE | re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_NEEDS_QUOTES = re.compile(r"""[\s"'\\]""")
+
+
+class Word(NamedTuple):
+    """A word as it is meant, and where it stands in the line."""
+
+    text: str
+    start: int
+    end: int
+
+
+def split(line: str) -> list[Word]:
+    """The words of `line`. Raises UsageError where a quote is never closed."""
+    words, at = [], 0
+    while (at := _skip_space(line, at)) < len(line):
+        word = next_word(line, at)
+        words.append(word)
+        at = word.end
+    return words
+
+
+def next_word(line: str, at: int) -> Word:
+    """The word of `line` that begins at `at`, which must not be white space or the end."""
+    match = _TOKEN.match(line, at)
+    if match is None or (match.end() < len(line) and not line[match.end()].isspace()):
+        raise UsageError(f"A quote is never closed: {line[at : at + 40]}")
+    return Word(_meaning(match.group()), at, match.end())
+
+
+def rest(line: str, at: int) -> str:
+    """What stands in `line` from `at` on, as typed, without the white space around it."""
+    return line[at:].strip()
+
+
+def fold(line: str) -> str:
+    """`line` with white space outside quotes folded to single spaces: how commands are compared."""
+    try:
+        return " ".join(line[word.start : word.end] for word in split(line))
+    except UsageError:
+        return " ".join(line.split())
+
+
+def join(arguments: list[str]) -> str:
+    """Make one command line of a shell's arguments: one goes as it is, of several each is quoted where it must be."""
+    if len(arguments) == 1:
+        return arguments[0]
+    return " ".join(quote(argument) for argument in arguments)
+
+
+def quote(argument: str) -> str:
+    """`argument` as one word of a command line."""
+    if argument and not _NEEDS_QUOTES.search(argument):
+        return argument
+    return '"' + argument.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _skip_space(line: str, at: int) -> int:
+    while at < len(line) and line[at].isspace():
+        at += 1
+    return at
+
+
+def _meaning(token: str) -> str:
+    if not _NEEDS_QUOTES.search(token):
+        return token
+    pieces = []
+    for escaped, double, single, plain in _PIECE.findall(token):
+        pieces.append(escaped or plain or _ESCAPE.sub(r"\1", double or single))
+    return "".join(pieces)

@@ -1,0 +1,1 @@
+"""The control protocol: frames, the listener that answers them, and a client that asks."""

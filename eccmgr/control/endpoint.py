@@ -1,0 +1,158 @@
+"""Endpoints of the control protocol: how one is written, and how one is listened on safely."""
+
+import contextlib
+import fcntl
+import ipaddress
+import os
+import re
+import socket
+import stat
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eccmgr.errors import ListenError, SettingsError
+
+DEFAULT_ENDPOINT = "/tmp/2025"  # noqa: S108  (the protocol's well-known path)
+_TCP = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s/:@\[\]]+)):(?P<port>\d{1,5})\Z")
+# Linux's sun_path, with its closing NUL.
+_PATH_MAX = 107
+_LOCK_WAIT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A Unix socket (`path`) or a TCP address (`host`, `port`)."""
+
+    path: str | None = None
+    host: str = ""
+    port: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Endpoint":
+        """Read `/path`, `./path`, `../path`, `HOST:PORT` or `[V6]:PORT`. Raises SettingsError."""
+        if text.startswith(("/", "./", "../")):
+            path = os.path.abspath(text)
+            if len(os.fsencode(path)) > _PATH_MAX:
+                raise SettingsError(f"Endpoint {text}: a socket's path has at most {_PATH_MAX} bytes")
+            return cls(path=path)
+        match = _TCP.match(text)
+        if match is None or int(match["port"]) > 0xFFFF:
+            raise SettingsError(f"Endpoint '{text}' is none of /PATH, HOST:PORT, [V6]:PORT")
+        return cls(host=match["v6"] or match["host"], port=int(match["port"]))
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return self.path
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A bound socket, and for a Unix socket the file that is ours to remove."""
+
+    endpoint: Endpoint
+    socket: socket.socket
+    inode: int = 0
+
+    def unlink(self) -> None:
+        """Remove the socket's file if it is still the one that we made."""
+        if self.endpoint.path is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if os.lstat(self.endpoint.path).st_ino == self.inode:
+                os.unlink(self.endpoint.path)
+
+
+def bind(endpoint: Endpoint, mode: int = 0o660) -> Listening:
+    """Bind `endpoint`; a Unix socket gets the permissions `mode`, and never had wider ones.
+
+    A stale socket file is replaced; one that somebody listens on, a symlink and any other file are refused.
+    Raises ListenError.
+    """
+    try:
+        return _bind_tcp(endpoint) if endpoint.path is None else _bind_unix(endpoint, endpoint.path, mode)
+    except OSError as error:
+        raise ListenError(f"Cannot listen on {endpoint}: {error.strerror or error}") from error
+
+
+def _bind_tcp(endpoint: Endpoint) -> Listening:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise ListenError(f"Cannot listen on {endpoint}: {error.strerror}") from error
+    if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+        raise ListenError(f"Cannot listen on {endpoint}: without authentication only loopback addresses are allowed")
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return Listening(Endpoint(host=endpoint.host, port=sock.getsockname()[1]), sock)
+
+
+def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
+    with _folder_locked(os.path.dirname(path)):
+        _clear_stale(path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            # Linux makes the file with the mode of the unbound socket, less the umask; widened to `mode` after.
+            os.fchmod(sock.fileno(), mode)
+            sock.bind(path)
+            # Bound but not listening would look stale to another start.
+            sock.listen(1024)
+            os.chmod(path, mode)
+            return Listening(endpoint, sock, os.lstat(path).st_ino)
+        except OSError:
+            sock.close()
+            raise
+
+
+@contextlib.contextmanager
+def _folder_locked(folder: str) -> Iterator[None]:
+    """Two starts at once must not both find a stale file and one remove the other's fresh one."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ListenError(f"Cannot listen in {folder}: another program keeps it locked") from None
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clear_stale(path: str) -> None:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        kind = "a symlink" if stat.S_ISLNK(found.st_mode) else "not a socket"
+        raise ListenError(f"Cannot listen on {path}: what is there is {kind}; remove it first")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink()
+            return
+        except FileNotFoundError:
+            return
+        except TimeoutError:
+            raise ListenError(f"{path} is in use") from None
+        credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        raise ListenError(f"{path} is in use by pid {struct.unpack('3i', credentials)[0]}")

@@ -1,0 +1,163 @@
+"""The one way to Redis: its address, its time limits, whether it answers.
+
+Two clients: one for commands with a short time limit and no silent retries (a script that may have run is never
+sent again by the library), one for subscriptions, which wait for as long as it takes.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import redis.asyncio
+from redis.asyncio.connection import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
+from eccmgr.redis.scripts import Argument, script
+
+_COMMAND_TIMEOUT_S = 2.0
+_POOL_WAIT_S = 5.0
+_CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class RedisAddress:
+    """Where Redis is, as it may be shown: without its password."""
+
+    url: str
+    host: str
+    port: int
+    path: str = ""
+
+    @classmethod
+    def parse(cls, url: str) -> "RedisAddress":
+        """Read a redis://, rediss:// or unix:// URL. Raises SettingsError."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 6379
+        except ValueError as error:
+            raise SettingsError(f"The URL of Redis makes no sense: {error}") from None
+        if parts.scheme == "unix" and parts.path:
+            return cls(url, "127.0.0.1", 0, unquote(parts.path))
+        if parts.scheme in ("redis", "rediss") and parts.hostname:
+            return cls(url, parts.hostname, port)
+        raise SettingsError("The URL of Redis must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH")
+
+    def __str__(self) -> str:
+        if self.path:
+            return self.path
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Link:
+    """A process's connection to Redis.
+
+    While Redis does not answer, every call fails at once with RedisUnreachable; only `probe` really tries, and
+    the first success opens the way again.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        commands: "redis.asyncio.Redis | None" = None,
+        subscriptions: "redis.asyncio.Redis | None" = None,
+    ) -> None:
+        self.address = RedisAddress.parse(url)
+        self.commands = commands or _client(url, _COMMAND_TIMEOUT_S, _CONNECTIONS)
+        self.subscriptions = subscriptions or _client(url, None, 4)
+        self.fault: str | None = None
+        """Why Redis does not answer; None while it does."""
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument], *, probe: bool = False) -> Any:
+        """Call the Lua script `name`. Raises RedisUnreachable; any other refusal of the server as EccmgrError."""
+        self._check(probe)
+        try:
+            answer = await script(name)(self.commands, keys, args)
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from error
+        self.fault = None
+        return answer
+
+    async def pipeline(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Run plain commands together in one transaction. Raises as `run` does."""
+        self._check(probe=False)
+        try:
+            async with self.commands.pipeline(transaction=True) as pipe:
+                for command in commands:
+                    pipe.execute_command(*command)
+                answers: list[Any] = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from error
+        self.fault = None
+        return answers
+
+    async def describe(self) -> str:
+        """The server in one line: version, mode, address, round trip."""
+        self._check(probe=False)
+        started = time.monotonic()
+        try:
+            await self.commands.ping()
+            round_trip_ms = (time.monotonic() - started) * 1000
+            found = await self.commands.info("server")
+        except ResponseError:
+            found = {}
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from error
+        version = found.get("valkey_version") or found.get("redis_version", "unknown version")
+        name = "Valkey " if "valkey_version" in found else ""
+        mode = found.get("redis_mode") or found.get("server_mode") or "standalone"
+        return f"{name}{version} {mode} {self.address}, round trip {round_trip_ms:.2f} ms"
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.commands.aclose()
+        await self.subscriptions.aclose()
+
+    def lost(self, error: BaseException) -> None:
+        """Note that a subscription found Redis gone; the next heartbeat finds out how things stand."""
+        self.fault = _reason(error, self.address)
+
+    def _check(self, probe: bool) -> None:
+        if self.fault is not None and not probe:
+            raise RedisUnreachable(f"Redis is not reachable: {self.fault}")
+
+    def _failed(self, error: Exception) -> EccmgrError:
+        unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
+        if not isinstance(error, unreachable):
+            return EccmgrError(f"Redis refused: {error}")
+        self.fault = _reason(error, self.address)
+        return RedisUnreachable(f"Redis is not reachable: {self.fault}")
+
+
+def _client(url: str, timeout_s: float | None, connections: int) -> "redis.asyncio.Redis":
+    pool = BlockingConnectionPool.from_url(
+        url,
+        timeout=_POOL_WAIT_S,
+        max_connections=connections,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=_COMMAND_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        **({} if url.startswith("unix:") else {"socket_keepalive": True}),
+    )
+    return redis.asyncio.Redis(connection_pool=pool)
+
+
+def _reason(error: BaseException, address: RedisAddress) -> str:
+    """What went wrong in a few words; the library's own text may name the URL."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"{cause.strerror} ({address})"
+        if isinstance(cause, (TimeoutError, asyncio.TimeoutError, RedisTimeoutError)):
+            return f"no answer in {_COMMAND_TIMEOUT_S:g} s ({address})"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, AuthenticationError):
+        return f"it refused our user or password ({address})"
+    return f"{str(error).rstrip('.') or type(error).__name__} ({address})"

@@ -1,0 +1,133 @@
+"""Every key and channel name of a cluster; none is made anywhere else.
+
+All share the hash tag `{ecc:CLUSTER}`, so one cluster's keys lie in one slot of a Redis Cluster and many
+clusters spread over it.
+"""
+
+import re
+from dataclasses import dataclass
+
+from eccmgr.errors import SettingsError
+
+_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The names that belong to `cluster`."""
+
+    cluster: str
+
+    def __post_init__(self) -> None:
+        if not _CLUSTER.match(self.cluster):
+            raise SettingsError(
+                f"Cluster name '{self.cluster}': 1-63 of A-Z a-z 0-9 . _ - are allowed, a letter or digit first"
+            )
+
+    @property
+    def tag(self) -> str:
+        """What every name begins with."""
+        return f"{{ecc:{self.cluster}}}"
+
+    # Keys.
+
+    @property
+    def state(self) -> str:
+        """Hash: the lease clock (`clock`, `wall`), the number of the `view`, the `last` id in the log."""
+        return f"{self.tag}:state"
+
+    @property
+    def members(self) -> str:
+        """Hash: node name in small letters (a private name for what is no node) → its record as JSON."""
+        return f"{self.tag}:members"
+
+    @property
+    def sessions(self) -> str:
+        """Sorted set: private name → end of its session on the lease clock, in ms."""
+        return f"{self.tag}:sessions"
+
+    @property
+    def seniority(self) -> str:
+        """Sorted set: private name → rank; the first one leads. Managers come before nodes, older before younger."""
+        return f"{self.tag}:seniority"
+
+    @property
+    def roster(self) -> str:
+        """Hash: node name in small letters → `private name, node name, subcluster, view of its join`, for live nodes."""
+        return f"{self.tag}:roster"
+
+    @property
+    def subclusters(self) -> str:
+        """Hash: subcluster in small letters → number of its live nodes."""
+        return f"{self.tag}:subclusters"
+
+    @property
+    def absent(self) -> str:
+        """Hash: the roster's line of each node whose session ended without a leave."""
+        return f"{self.tag}:absent"
+
+    @property
+    def absent_since(self) -> str:
+        """Sorted set: node name in small letters → when it was lost, on the lease clock, in ms."""
+        return f"{self.tag}:absent:since"
+
+    @property
+    def log(self) -> str:
+        """Stream: the ids of commands in order, trimmed by age and number."""
+        return f"{self.tag}:log"
+
+    @property
+    def latest(self) -> str:
+        """Hash: SHA-1 of a command's text, white space folded → the id of its latest run."""
+        return f"{self.tag}:latest"
+
+    @property
+    def audit(self) -> str:
+        """Stream: who did what, trimmed by number."""
+        return f"{self.tag}:audit"
+
+    @property
+    def view_prefix(self) -> str:
+        """Followed by a view's number: string, that view's roster, kept while a command expects it."""
+        return f"{self.tag}:view:"
+
+    @property
+    def command_prefix(self) -> str:
+        """Followed by a command's id: see `command`, `responses`, `arrived`."""
+        return f"{self.tag}:cmd:"
+
+    def command(self, command_id: str) -> str:
+        """Hash: text, target, issuer, times and expected view of one command."""
+        return f"{self.command_prefix}{command_id}"
+
+    def responses(self, command_id: str) -> str:
+        """Hash: node name in small letters → its state and response."""
+        return f"{self.command_prefix}{command_id}:resp"
+
+    def arrived(self, command_id: str) -> str:
+        """List: the nodes in the order of their responses, for a gather that waits."""
+        return f"{self.command_prefix}{command_id}:arrived"
+
+    # Channels.
+
+    @property
+    def everyone(self) -> str:
+        """Commands for all nodes."""
+        return f"{self.tag}:bcast"
+
+    def subcluster(self, name: str) -> str:
+        """Commands for the nodes of one subcluster."""
+        return f"{self.tag}:sub:{name.lower()}"
+
+    def node(self, name: str) -> str:
+        """Commands for one node."""
+        return f"{self.tag}:node:{name.lower()}"
+
+    @property
+    def events(self) -> str:
+        """Joins, leaves, losses."""
+        return f"{self.tag}:events"
+
+    def notices(self, process: str) -> str:
+        """Tells one manager process that responses wait for one of its gathers."""
+        return f"{self.tag}:notices:{process}"

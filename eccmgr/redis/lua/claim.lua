@@ -1,0 +1,33 @@
+-- A node takes a command for itself, before it runs it.
+--
+-- KEYS  state sessions command responses
+-- ARGV  max_step  private_name  node name in small letters  view in which the session joined
+-- Answer  {'claimed', ms until the command expires}
+--         {'ended'}          the session is over: join again first
+--         {'gone'}           nobody keeps this command any more
+--         {'not addressed'}  it was sent before this session joined
+--         {'expired'}        too late
+--         {'taken'}          claimed or answered already
+-- Invariant  one claim for each node and command; none after the command has expired, none without a live session.
+
+local state, sessions, command, responses = unpack(KEYS)
+local max_step, private, node, joined = unpack(ARGV)
+local clock = advance(state, max_step)
+local expiry = tonumber(redis.call('ZSCORE', sessions, private))
+if not expiry or expiry <= clock then
+  return { 'ended' }
+end
+local kept = redis.call('HMGET', command, 'view', 'expires')
+if not kept[1] then
+  return { 'gone' }
+elseif tonumber(joined) > tonumber(kept[1]) then
+  return { 'not addressed' }
+elseif clock >= tonumber(kept[2]) then
+  return { 'expired' }
+elseif redis.call('HSETNX', responses, node, table.concat({ 'running', private, ms(clock), '0', '' }, '\t') .. '\n') == 0 then
+  return { 'taken' }
+end
+if redis.call('HLEN', responses) == 1 then
+  redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
+end
+return { 'claimed', ms(tonumber(kept[2]) - clock) }

@@ -1,0 +1,17 @@
+-- A member leaves: its session ends, and nobody expects it any more.
+--
+-- KEYS  state sessions members roster absent absent_since seniority subclusters events
+-- ARGV  max_step  private_name
+-- Answer  'left', or 'ended' where the session was over already
+
+local at = {
+  state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
+  absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
+}
+local max_step, private = unpack(ARGV)
+local clock = advance(at.state, max_step)
+if not redis.call('ZSCORE', at.sessions, private) then
+  return 'ended'
+end
+end_sessions(at, { private }, 'leave', clock)
+return 'left'

@@ -1,0 +1,125 @@
+-- Stands before every script: the lease clock, and what several scripts do.
+--
+-- The lease clock is counted in ms. Each script advances it by the wall time since the last script, clamped to
+-- 0 .. max_step: no step of the server's wall clock, and no pause of the server, ends a session that is renewed.
+--
+-- Everything is local: a global in one script would outlive it.
+
+local function ms(number)
+  return string.format('%.0f', number)
+end
+
+-- Advances the lease clock kept in the hash `state`; answers it and the server's wall clock, both in ms.
+local function advance(state, max_step)
+  local time = redis.call('TIME')
+  local wall = time[1] * 1000 + math.floor(time[2] / 1000)
+  local kept = redis.call('HMGET', state, 'clock', 'wall')
+  if not kept[1] then
+    redis.call('HSETNX', state, 'born', ms(wall))
+  end
+  local clock = tonumber(kept[1]) or wall
+  local step = wall - (tonumber(kept[2]) or wall)
+  clock = clock + math.max(0, math.min(step, tonumber(max_step)))
+  redis.call('HSET', state, 'clock', ms(clock), 'wall', ms(wall))
+  return clock, wall
+end
+
+local function current_view(state)
+  return tonumber(redis.call('HGET', state, 'view') or 0)
+end
+
+-- What a roster's line holds.
+local function seat(line)
+  local private, node, subcluster, joined = line:match('^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+  return { private = private, node = node, subcluster = subcluster, joined = tonumber(joined) }
+end
+
+local function count_subcluster(subclusters, name, by)
+  name = name:lower()
+  if redis.call('HINCRBY', subclusters, name, by) <= 0 then
+    redis.call('HDEL', subclusters, name)
+  end
+end
+
+-- Ends sessions, as `reason` (leave, lost) says, with one step of the view and one event for all.
+-- `at` holds the keys that membership is kept in, by name.
+local function end_sessions(at, privates, reason, clock)
+  if #privates == 0 then
+    return
+  end
+  for _, private in ipairs(privates) do
+    redis.call('ZREM', at.sessions, private)
+    redis.call('ZREM', at.seniority, private)
+    local node = (private:match('^#[^#]*#(.*)$') or ''):lower()
+    local line = redis.call('HGET', at.roster, node)
+    if line and seat(line).private == private then
+      redis.call('HDEL', at.roster, node)
+      redis.call('HDEL', at.members, node)
+      count_subcluster(at.subclusters, seat(line).subcluster, -1)
+      if reason == 'lost' then
+        redis.call('HSET', at.absent, node, line)
+        redis.call('ZADD', at.absent_since, ms(clock), node)
+      end
+    else
+      redis.call('HDEL', at.members, private)
+    end
+  end
+  local view = redis.call('HINCRBY', at.state, 'view', 1)
+  redis.call('PUBLISH', at.events, cjson.encode({ event = reason, view = view, members = privates }))
+end
+
+-- Ends, as lost, up to `limit` sessions whose time is over on the lease clock.
+local function end_lapsed(at, clock, limit)
+  local lapsed = redis.call('ZRANGEBYSCORE', at.sessions, '-inf', ms(clock), 'LIMIT', 0, limit)
+  end_sessions(at, lapsed, 'lost', clock)
+end
+
+-- The roster of the current view, as text: when the numbering of views began, the lines of the live nodes, an empty
+-- line, those of the absent ones. It is kept under the view's number for `ttl` ms, so that commands of one view share it.
+local function roster_of(at, view, prefix, ttl)
+  local key = prefix .. ms(view)
+  local text = redis.call('GET', key)
+  if not text then
+    text = table.concat({
+      redis.call('HGET', at.state, 'born'),
+      table.concat(redis.call('HVALS', at.roster), '\n') .. '\n',
+      table.concat(redis.call('HVALS', at.absent), '\n'),
+    }, '\n')
+    redis.call('SET', key, text)
+  end
+  if redis.call('PTTL', key) < tonumber(ttl) then
+    redis.call('PEXPIRE', key, ttl)
+  end
+  return text
+end
+
+-- Whether `known`, `BORN:NUMBER,NUMBER,…`, holds view `number` of this server's numbering: a server that lost its
+-- memory numbers anew.
+local function holds(known, state, number)
+  local born, numbers = known:match('^(%d+):(.*)$')
+  return born == redis.call('HGET', state, 'born') and (',' .. numbers .. ','):find(',' .. ms(number) .. ',', 1, true) ~= nil
+end
+
+-- The keys of one command, as keys.py names them.
+local function keys_of_command(prefix, id)
+  local key = prefix .. id
+  return key, key .. ':resp', key .. ':arrived'
+end
+
+-- Forgets commands from the old end of the log: those issued before `since` on the lease clock, and those over the
+-- cap; at most `limit` of them.
+local function forget(log, latest, prefix, since, cap, limit)
+  local over = redis.call('XLEN', log) - cap
+  for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', limit)) do
+    local id, digest, issued = entry[2][2], entry[2][4], tonumber(entry[2][6])
+    if issued >= since and over <= 0 then
+      return
+    end
+    over = over - 1
+    if redis.call('HGET', latest, digest) == id then
+      redis.call('HDEL', latest, digest)
+    end
+    redis.call('UNLINK', keys_of_command(prefix, id))
+    redis.call('XDEL', log, entry[1])
+  end
+end

@@ -1,0 +1,64 @@
+-- Sends a command: freezes whom it expects, keeps it, logs it, publishes it; whole or not at all.
+--
+-- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit command
+-- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node)
+--       target name  command_ttl  results_ttl  log_cap  channel for notices ('' where nobody waits)
+--       how long the sender waits in ms (0: not at all)  view_prefix  command_prefix  views that the caller has
+--       audit_cap
+-- Answer  {'sent', view, clock, wall, roster of the view or '' where the caller has it}
+--         {'nobody', view, clock, wall, roster or ''}  no node of the target is alive; nothing was done
+--         {'id taken'}                                 try another id; nothing was done
+-- Invariant  what a command expects is the roster of one view, and does not change afterwards.
+
+local at = {
+  state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
+  absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
+}
+local log, latest, audit, command = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
+  view_prefix, command_prefix, known, audit_cap = unpack(ARGV)
+
+local clock, wall = advance(at.state, max_step)
+if redis.call('EXISTS', command) == 1 then
+  return { 'id taken' }
+end
+end_lapsed(at, clock, 100)
+
+local view = current_view(at.state)
+local alive
+if kind == 'all' then
+  alive = redis.call('HLEN', at.roster) > 0
+elseif kind == 'subcluster' then
+  alive = redis.call('HEXISTS', at.subclusters, name:lower()) == 1
+else
+  alive = redis.call('HEXISTS', at.roster, name:lower()) == 1
+end
+local roster = ''
+if alive or not holds(known, at.state, view) then
+  roster = roster_of(at, view, view_prefix, results_ttl)
+  if holds(known, at.state, view) then
+    roster = ''
+  end
+end
+if not alive then
+  return { 'nobody', ms(view), ms(clock), ms(wall), roster }
+end
+
+forget(log, latest, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 2)
+local before = redis.call('HGET', at.state, 'last') or '0-0'
+local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued', ms(clock))
+redis.call('HSET', at.state, 'last', entry)
+local expires = clock + tonumber(command_ttl)
+redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 'issuer', issuer, 'view', ms(view),
+  'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices)
+if tonumber(wait) > 0 then
+  redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)))
+end
+redis.call('PEXPIRE', command, results_ttl)
+redis.call('HSET', latest, digest, id)
+redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
+  'text', text:sub(1, 1024))
+redis.call('PUBLISH', channel, cjson.encode({
+  id = id, text = text, issuer = issuer, view = view, ttl = tonumber(command_ttl), entry = entry, before = before,
+}))
+return { 'sent', ms(view), ms(clock), ms(wall), roster }

@@ -1,0 +1,45 @@
+-- A node's answer to a command, kept; the gather that waits for it is told, once until it has looked.
+--
+-- KEYS  state command responses arrived
+-- ARGV  max_step  private_name  node name in small letters  view in which the session joined
+--       state (ok | failed | refused | missed)  ms that it ran  flags  body
+-- Answer  'kept'        (also where this very answer was kept before)
+--         'gone'        nobody keeps this command any more
+--         'superseded'  another life of this node holds the entry, or it never was this one's
+--         'expired'     an unclaimed command whose time is over
+-- Invariant  an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
+
+local state, command, responses, arrived = unpack(KEYS)
+local max_step, private, node, joined, verdict, took, flags, body = unpack(ARGV)
+local clock = advance(state, max_step)
+local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed')
+if not kept[1] then
+  return 'gone'
+end
+local before = redis.call('HGET', responses, node)
+if before then
+  local was, holder = before:match('^([^\t]*)\t([^\t]*)\t')
+  if holder ~= private then
+    return 'superseded'
+  elseif was ~= 'running' then
+    return 'kept'
+  end
+elseif tonumber(joined) > tonumber(kept[1]) then
+  return 'superseded'
+elseif clock >= tonumber(kept[2]) then
+  return 'expired'
+end
+redis.call('HSET', responses, node, table.concat({ verdict, private, ms(clock), took, flags }, '\t') .. '\n' .. body)
+if not before and redis.call('HLEN', responses) == 1 then
+  redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
+end
+if kept[3] and kept[3] ~= '' then
+  if redis.call('RPUSH', arrived, node) == 1 then
+    redis.call('PEXPIRE', arrived, math.max(1, redis.call('PTTL', command)))
+  end
+  if not kept[4] then
+    redis.call('HSET', command, 'noticed', '1')
+    redis.call('PUBLISH', kept[3], redis.call('HGET', command, 'id'))
+  end
+end
+return 'kept'

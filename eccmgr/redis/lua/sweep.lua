@@ -1,0 +1,34 @@
+-- The leader's round: ends lapsed sessions, forgets nodes absent for too long and commands too old, and renews
+-- the lifetime of the cluster's own keys, which end by themselves once nobody sweeps.
+--
+-- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit
+-- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix  keys_ttl
+-- Answer  {view, clock, ms until the next session lapses (-1 where there is none)}
+
+local at = {
+  state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
+  absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
+}
+local log, latest = KEYS[10], KEYS[11]
+local max_step, absent_ttl, results_ttl, log_cap, command_prefix, keys_ttl = unpack(ARGV)
+local clock = advance(at.state, max_step)
+end_lapsed(at, clock, 200)
+
+local gone = redis.call('ZRANGEBYSCORE', at.absent_since, '-inf', ms(clock - tonumber(absent_ttl)), 'LIMIT', 0, 200)
+if #gone > 0 then
+  redis.call('HDEL', at.absent, unpack(gone))
+  redis.call('ZREM', at.absent_since, unpack(gone))
+  local view = redis.call('HINCRBY', at.state, 'view', 1)
+  redis.call('PUBLISH', at.events, cjson.encode({ event = 'forgotten', view = view, members = gone }))
+end
+
+forget(log, latest, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 100)
+for _, key in ipairs(KEYS) do
+  if key ~= at.events then
+    redis.call('PEXPIRE', key, keys_ttl)
+  end
+end
+
+local first = redis.call('ZRANGE', at.sessions, 0, 0, 'WITHSCORES')
+local left = first[2] and math.max(0, tonumber(first[2]) - clock) or -1
+return { ms(current_view(at.state)), ms(clock), ms(left) }

@@ -1,0 +1,37 @@
+"""Loads the Lua scripts and calls them: one sha, loaded again where the server has forgotten it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha1
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+Argument = str | bytes | int
+
+
+@dataclass(frozen=True)
+class Script:
+    """One `.lua` file with the prologue that every script of ours begins with."""
+
+    name: str
+    source: str
+    sha: str
+
+    async def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """Run the script once; a script that the server does not know has not run, and is sent whole."""
+        try:
+            return await redis.evalsha(self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await redis.eval(self.source, len(keys), *keys, *args)
+
+
+@cache
+def script(name: str) -> Script:
+    """The script in `lua/NAME.lua`."""
+    folder = resources.files("eccmgr.redis") / "lua"
+    source = "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("prologue", name))
+    return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())

@@ -1,0 +1,53 @@
+"""A subscription that comes back: it reconnects for ever, with jittered back-off, and says when it listens again."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from redis.exceptions import RedisError
+
+from eccmgr.redis.connect import Link
+
+log = structlog.get_logger()
+
+Handler = Callable[[str, bytes], Awaitable[None]]
+_BACKOFF_MAX_S = 2.0
+
+
+class Subscription:
+    """Listens on `channels` and hands each message to `handler`, one after another, in order.
+
+    `listening` is set while Redis has confirmed every channel.
+    """
+
+    def __init__(self, link: Link, channels: Sequence[str], handler: Handler) -> None:
+        self._link = link
+        self._channels = tuple(channels)
+        self._handler = handler
+        self.listening = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        backoff_s = 0.05
+        while True:
+            try:
+                async with self._link.subscriptions.pubsub() as pubsub:
+                    await pubsub.subscribe(*self._channels)
+                    missing = set(self._channels)
+                    async for message in pubsub.listen():
+                        if message["type"] == "subscribe":
+                            missing.discard(message["channel"].decode())
+                            if not missing:
+                                self.listening.set()
+                                backoff_s = 0.05
+                        elif message["type"] == "message":
+                            await self._handler(message["channel"].decode(), message["data"])
+            except (RedisError, OSError) as error:
+                if self.listening.is_set():
+                    log.warning("subscription lost", reason=str(error) or type(error).__name__)
+                    self._link.lost(error)
+            finally:
+                self.listening.clear()
+            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311
+            backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)

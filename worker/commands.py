@@ -1,0 +1,99 @@
+"""The commands that every node has, for its own console and for what a broadcast carries."""
+
+import asyncio
+import os
+import platform
+
+import psutil
+
+from eccmgr.cluster.members import as_text, read_membership
+from eccmgr.cluster.session import Session
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.standing import Age, pid_command
+from eccmgr.commands.table import Call, Command, Table, describe
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+_MIB = 1024 * 1024
+
+
+class NodeCommands:
+    """The handlers of one node."""
+
+    def __init__(self, link: Link, keys: Keys, session: Session, age: Age, control_group: str, table: Table) -> None:
+        self._link = link
+        self._keys = keys
+        self._session = session
+        self._age = age
+        self._control_group = control_group
+        self._table = table
+
+    def commands(self) -> tuple[Command, ...]:
+        """The table's entries."""
+        return (
+            pid_command(),
+            Command("uptime", "how long this node has been up", self._uptime, idempotent=True),
+            Command("sysinfo", "the host: system, processors, load, memory", self._sysinfo, idempotent=True),
+            Command("memory", "the memory that this node uses", self._memory, idempotent=True),
+            Command("module list", "the modules that are loaded", self._modules, idempotent=True),
+            Command("cluster membership", "the members and their roles", self._membership, idempotent=True),
+            Command("cluster info", "the cluster as this node sees it", self._info, idempotent=True),
+            Command("cluster nodename", "this node's name", self._nodename, idempotent=True),
+            Command("cluster nodeaddr", "this node's address", self._nodeaddr, idempotent=True),
+            Command("cluster help", "the cluster commands", self._help, idempotent=True),
+            Command("cluster reset", "leave the cluster and join again", self._reset),
+        )
+
+    async def _uptime(self, _call: Call) -> str:
+        return f"up {self._age}"
+
+    async def _sysinfo(self, _call: Call) -> str:
+        memory = psutil.virtual_memory()
+        load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+        return "\n".join(
+            (
+                f"Host: {platform.node()}",
+                f"System: {platform.system()} {platform.release()} {platform.machine()}",
+                f"Python: {platform.python_version()}",
+                f"Processors: {os.cpu_count()}",
+                f"Load: {load}",
+                f"Memory: {memory.total // _MIB} MiB, {memory.available // _MIB} MiB available",
+            )
+        )
+
+    async def _memory(self, _call: Call) -> str:
+        used = psutil.Process().memory_info()
+        return f"Resident: {used.rss / _MIB:.1f} MiB\nVirtual: {used.vms / _MIB:.1f} MiB"
+
+    async def _modules(self, _call: Call) -> str:
+        return "No modules are loaded"
+
+    async def _membership(self, _call: Call) -> Answer:
+        membership = await read_membership(self._link, self._keys)
+        facts = {"view": membership.view, "members": [member.facts() for member in membership.members]}
+        return Answer(as_text(membership), facts=facts)
+
+    async def _info(self, _call: Call) -> str:
+        membership = await read_membership(self._link, self._keys)
+        return "\n".join(
+            (
+                f"Daemon: {self._link.address} [m:{self._session.private_name}]",
+                f"Control Group: {self._control_group}",
+                f"Cluster Group: {self._keys.cluster} ({membership.leader_line})",
+                "Logger Group: none",
+            )
+        )
+
+    async def _nodename(self, _call: Call) -> str:
+        return self._session.identity.name
+
+    async def _nodeaddr(self, _call: Call) -> str:
+        return self._session.identity.address.rpartition(":")[0]
+
+    async def _help(self, _call: Call) -> str:
+        return describe(self._table, "cluster")
+
+    async def _reset(self, _call: Call) -> str:
+        # The answer to this very command still goes out under the old private name: it was asked of that life.
+        await asyncio.shield(self._session.reset())
+        return f"Cluster connection reset: {self._session.private_name}"

@@ -1,0 +1,263 @@
+"""Runs the commands that reach a node: each at most once, a bounded number at a time, its answer kept until Redis has it."""
+
+import asyncio
+import json
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+import structlog
+
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.results import State, pack_body
+from eccmgr.cluster.session import Session
+from eccmgr.commands.answer import Answer, Status
+from eccmgr.commands.dispatch import reply, split_form
+from eccmgr.commands.table import Caller, Table
+from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
+
+_REMEMBERED_MAX = 100_000
+_UNSENT_MAX = 1000
+_RETRY_S = 0.25
+
+
+@dataclass(frozen=True)
+class Message:
+    """A command as it is published: the view that expects it, and how many ms it may wait before it begins."""
+
+    id: str
+    text: str
+    issuer: str
+    view: int
+    ttl_ms: int
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Message":
+        """Raises ValueError where `raw` is no such message."""
+        fields = json.loads(raw)
+        try:
+            return cls(
+                id=str(fields["id"]),
+                text=str(fields["text"]),
+                issuer=str(fields["issuer"]),
+                view=int(fields["view"]),
+                ttl_ms=int(fields["ttl"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"a field is missing or wrong: {error}") from error
+
+
+@dataclass(frozen=True)
+class Life:
+    """The session that a command is run under; the node may have joined anew before the command has ended."""
+
+    private_name: str
+    joined_view: int
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a node answers, ready to be written."""
+
+    id: str
+    life: Life
+    state: State
+    took_ms: int
+    flags: str
+    body: bytes
+
+
+@dataclass
+class Claims:
+    """The ids that this node has taken, until they expire: Redis may forget a claim, a node does not run twice."""
+
+    _until: OrderedDict[str, float] = field(default_factory=OrderedDict)
+
+    def take(self, command_id: str, now: float, ttl_s: float) -> bool:
+        """Whether `command_id` is new; it is remembered until no copy of it can be run any more."""
+        while self._until and (len(self._until) >= _REMEMBERED_MAX or next(iter(self._until.values())) <= now):
+            self._until.popitem(last=False)
+        if command_id in self._until:
+            return False
+        self._until[command_id] = now + 2 * ttl_s
+        return True
+
+    def release(self, command_id: str) -> None:
+        """It was not run after all: a later copy may be."""
+        self._until.pop(command_id, None)
+
+
+class Executor:
+    """The running side of a node. `heard` takes what is published; `run` carries it out until cancelled."""
+
+    def __init__(self, link: Link, keys: Keys, options: ClusterOptions, session: Session, table: Table) -> None:
+        self._link = link
+        self._keys = keys
+        self._options = options
+        self._session = session
+        self._table = table
+        self._node_key = session.identity.name.lower()
+        self._waiting: asyncio.Queue[Message] = asyncio.Queue(options.max_waiting)
+        self._claims = Claims()
+        self._unsent: deque[Response] = deque()
+        self._unsent_bytes = 0
+        self._to_send = asyncio.Event()
+        self._busy = 0
+        self.closing = False
+
+    async def heard(self, _channel: str, raw: bytes) -> None:
+        """Take a message off the wire; one that is broken is logged and dropped."""
+        try:
+            message = Message.parse(raw)
+        except ValueError as error:
+            log.warning("message dropped", reason=str(error))
+            return
+        if self.closing or not self._claims.take(message.id, time.monotonic(), message.ttl_ms / 1000):
+            return
+        try:
+            self._waiting.put_nowait(message)
+        except asyncio.QueueFull:
+            limit = self._options.max_waiting
+            log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
+            self._respond(message, self._life(), State.REFUSED, f"too many commands are waiting (limit {limit})", 0.0)
+
+    async def run(self) -> None:
+        """Run commands and deliver their answers until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send_forever(), name="responses")
+            for slot in range(self._options.max_running):
+                tasks.create_task(self._work(), name=f"executor {slot}")
+
+    async def drain(self, timeout_s: float) -> None:
+        """Begin nothing new; wait until what runs has ended and is answered, at most `timeout_s`."""
+        self.closing = True
+        deadline = time.monotonic() + timeout_s
+        while (self._busy or self._unsent) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+
+    async def _work(self) -> None:
+        while True:
+            message = await self._waiting.get()
+            if self.closing:
+                continue
+            self._busy += 1
+            try:
+                await self._carry_out(message)
+            except (EccmgrError, TimeoutError) as error:
+                self._claims.release(message.id)
+                log.warning("command not run", id=message.id, reason=str(error))
+            finally:
+                self._busy -= 1
+
+    async def _carry_out(self, message: Message) -> None:
+        # A message may outrun the answer to our own join.
+        async with asyncio.timeout(message.ttl_ms / 1000):
+            await self._session.joined.wait()
+        life = self._life()
+        if life.joined_view > message.view:
+            return
+        begin_by = time.monotonic() + message.ttl_ms / 1000
+        if not self._idempotent(message.text):
+            asked = time.monotonic()
+            left_ms = await self._claim(message, life)
+            if left_ms is None:
+                return
+            begin_by = asked + left_ms / 1000
+        # The process may have been stopped since; a claim says nothing about now.
+        if time.monotonic() > begin_by:
+            self._respond(message, life, State.MISSED, "", 0.0)
+            return
+        await self._execute(message, life)
+
+    def _life(self) -> Life:
+        return Life(self._session.private_name, self._session.joined_view)
+
+    async def _claim(self, message: Message, life: Life) -> int | None:
+        """The ms in which the command must begin, or None where it is not ours to run. Raises RedisUnreachable."""
+        keys = self._keys
+        answer = await self._link.run(
+            "claim",
+            (keys.state, keys.sessions, keys.command(message.id), keys.responses(message.id)),
+            (to_ms(self._options.max_step_s), life.private_name, self._node_key, life.joined_view),
+        )
+        if answer[0] == b"claimed":
+            return int(answer[1])
+        log.info("command not run", id=message.id, verdict=answer[0].decode())
+        return None
+
+    async def _execute(self, message: Message, life: Life) -> None:
+        started = time.monotonic()
+        log.info("command", id=message.id, text=message.text[:200], user=message.issuer)
+        timeout_s = self._options.command_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                answered = await reply(self._table, message.text, Caller(message.issuer))
+        except TimeoutError:
+            answered_state, text = State.FAILED, f"timed out after {timeout_s:g} s"
+        else:
+            answered_state, text = _state_of(answered.answer), answered.body
+        self._respond(message, life, answered_state, text, time.monotonic() - started)
+
+    def _idempotent(self, text: str) -> bool:
+        try:
+            return self._table.find(split_form(text)[1])[0].idempotent
+        except CommandError:
+            # An unknown command runs nothing.
+            return True
+
+    def _respond(self, message: Message, life: Life, state: State, text: str, took_s: float) -> None:
+        flags, body = pack_body(text, self._options.max_response_bytes)
+        response = Response(message.id, life, state, to_ms(took_s), flags, body)
+        self._unsent.append(response)
+        self._unsent_bytes += len(body)
+        while len(self._unsent) > _UNSENT_MAX or self._unsent_bytes > 16 * self._options.max_response_bytes:
+            dropped = self._unsent.popleft()
+            self._unsent_bytes -= len(dropped.body)
+            log.error("response dropped", id=dropped.id, reason="too many wait for Redis")
+        self._to_send.set()
+
+    async def _send_forever(self) -> None:
+        while True:
+            await self._to_send.wait()
+            self._to_send.clear()
+            while self._unsent:
+                response = self._unsent[0]
+                try:
+                    verdict = await self._send(response)
+                except RedisUnreachable:
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+                except EccmgrError as error:
+                    log.error("response refused", id=response.id, reason=str(error))
+                    verdict = "refused"
+                if verdict not in ("kept", "refused"):
+                    log.warning("response not kept", id=response.id, verdict=verdict)
+                if self._unsent and self._unsent[0] is response:
+                    self._unsent.popleft()
+                    self._unsent_bytes -= len(response.body)
+
+    async def _send(self, response: Response) -> str:
+        keys = self._keys
+        verdict: bytes = await self._link.run(
+            "respond",
+            (keys.state, keys.command(response.id), keys.responses(response.id), keys.arrived(response.id)),
+            (
+                to_ms(self._options.max_step_s),
+                response.life.private_name,
+                self._node_key,
+                response.life.joined_view,
+                response.state.value,
+                response.took_ms,
+                response.flags,
+                response.body,
+            ),
+        )
+        return verdict.decode()
+
+
+def _state_of(answer: Answer) -> State:
+    return State.OK if answer.status in (Status.OK, Status.PARTIAL) else State.FAILED
