@@ -1,15 +1,16 @@
 """What the command lines of the two daemons share: settings, logging, the run, and the exit code."""
 
 import asyncio
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
+import typer
 
 from eccmgr import logs
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError, SettingsError
+from eccmgr.redis.scripts import load_all
 from eccmgr.settings import DaemonSettings, check_readable, load
 
 S = TypeVar("S", bound=DaemonSettings)
@@ -24,21 +25,22 @@ def run(program: str, kind: type[S], flags: dict[str, Any], make: Callable[[S], 
         if settings.config is not None:
             check_readable(settings.config)
             log.warning("configuration file not applied", path=settings.config, reason="not available yet")
-        return asyncio.run(_run(settings, make))
+        load_all()
+        asyncio.run(_run(make(settings)))
     except SettingsError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        typer.echo(f"{program}: {error}", err=True)
         return 2
     except EccmgrError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        typer.echo(f"{program}: {error}", err=True)
         return 1
+    return 0
 
 
-async def _run(settings: S, make: Callable[[S], Daemon]) -> int:
+async def _run(daemon: Daemon) -> None:
     try:
-        await make(settings).run()
+        await daemon.run()
     except* EccmgrError as group:
         raise _first(group) from group
-    return 0
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

@@ -11,7 +11,7 @@ from eccmgr.version import banner
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def _version(asked: bool) -> None:
+def _show_version(asked: bool) -> None:
     if asked:
         typer.echo(banner("ecnode"))
         raise typer.Exit
@@ -27,9 +27,9 @@ def ecnode(
     config: Annotated[str | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")] = None,
     debug: Annotated[bool | None, typer.Option("-d", "--debug", help="Stay in the foreground (always so).")] = None,
     verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; may be repeated.")] = 0,
-    version: Annotated[
+    _version: Annotated[
         bool,
-        typer.Option("-V", "--version", callback=_version, is_eager=True, help="Print the version and end."),
+        typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version and end."),
     ] = False,
     redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The cluster to join.")] = None,

@@ -52,7 +52,8 @@ class Daemon(abc.ABC):
         for endpoint in self.endpoints:
             await self.server.listen(endpoint)
         port = next((endpoint.port for endpoint in self.server.endpoints if endpoint.path is None), 0)
-        self.session.located_at(f"{host_address(self.link.address)}:{port}")
+        host = await asyncio.to_thread(host_address, self.link.address)
+        self.session.located_at(f"{host}:{port}")
         async with asyncio.TaskGroup() as tasks:
             await self.start(tasks)
             try:

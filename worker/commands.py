@@ -48,22 +48,10 @@ class NodeCommands:
         return f"up {self._age}"
 
     async def _sysinfo(self, _call: Call) -> str:
-        memory = psutil.virtual_memory()
-        load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-        return "\n".join(
-            (
-                f"Host: {platform.node()}",
-                f"System: {platform.system()} {platform.release()} {platform.machine()}",
-                f"Python: {platform.python_version()}",
-                f"Processors: {os.cpu_count()}",
-                f"Load: {load}",
-                f"Memory: {memory.total // _MIB} MiB, {memory.available // _MIB} MiB available",
-            )
-        )
+        return await asyncio.to_thread(_sysinfo)
 
     async def _memory(self, _call: Call) -> str:
-        used = psutil.Process().memory_info()
-        return f"Resident: {used.rss / _MIB:.1f} MiB\nVirtual: {used.vms / _MIB:.1f} MiB"
+        return await asyncio.to_thread(_memory)
 
     async def _modules(self, _call: Call) -> str:
         return "No modules are loaded"
@@ -97,3 +85,23 @@ class NodeCommands:
         # The answer to this very command still goes out under the old private name: it was asked of that life.
         await asyncio.shield(self._session.reset())
         return f"Cluster connection reset: {self._session.private_name}"
+
+
+def _sysinfo() -> str:
+    memory = psutil.virtual_memory()
+    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    return "\n".join(
+        (
+            f"Host: {platform.node()}",
+            f"System: {platform.system()} {platform.release()} {platform.machine()}",
+            f"Python: {platform.python_version()}",
+            f"Processors: {os.cpu_count()}",
+            f"Load: {load}",
+            f"Memory: {memory.total // _MIB} MiB, {memory.available // _MIB} MiB available",
+        )
+    )
+
+
+def _memory() -> str:
+    used = psutil.Process().memory_info()
+    return f"Resident: {used.rss / _MIB:.1f} MiB\nVirtual: {used.vms / _MIB:.1f} MiB"

@@ -1,4 +1,7 @@
-"""Runs the commands that reach a node: each at most once, a bounded number at a time, its answer kept until Redis has it."""
+"""Runs the commands that reach a node: each at most once, a bounded number at a time.
+
+Its answers are kept until Redis has them.
+"""
 
 import asyncio
 import json

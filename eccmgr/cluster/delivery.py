@@ -88,18 +88,12 @@ class Waiting:
 
     def settle(self, news: News) -> list[Outcome]:
         """Take `news`; the outcomes that it settles."""
-        settled = []
         self.seen += len(news.entries)
         self._entries.update(news.entries)
-        for key in news.entries:
-            if (seat := self._open.pop(key, None)) is not None:
-                settled.append(self._outcome(seat, news))
+        closed = {key for key in news.entries if key in self._open} | (news.missed & self._open.keys())
         if self._last is None or self._last.now.number != news.now.number:
-            for seat in [s for s in self._open.values() if s.private_name not in news.now.sessions]:
-                del self._open[seat.key]
-                settled.append(self._outcome(seat, news))
-        for key in news.missed & self._open.keys():
-            settled.append(self._outcome(self._open.pop(key), news))
+            closed |= {key for key, seat in self._open.items() if seat.private_name not in news.now.sessions}
+        settled = [self._outcome(self._open.pop(key), news) for key in closed]
         self._last = news
         self._all_answered = self._all_answered and all(outcome.state.answered for outcome in settled)
         return settled
@@ -215,7 +209,7 @@ class Delivery:
             del self._waiting[published.sent.id]
 
     async def retrieve(self, named: str) -> Report | None:
-        """The report on the latest command of the text `named`, or on the one with that id; None where there is none."""
+        """The report on the latest command of the text `named`, or on the one of that id; None where there is none."""
         wanted = named.removeprefix("#").upper()
         wanted = wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
         keys = self._keys

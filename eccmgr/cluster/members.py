@@ -30,7 +30,10 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Member:
-    """A member's record. `started` is Unix time in seconds; `address` is HOST:PORT, port 0 where it has no TCP listener."""
+    """A member's record.
+
+    `started` is Unix time in seconds; `address` is HOST:PORT, with port 0 where it has no TCP listener.
+    """
 
     private_name: str
     role: Role

@@ -21,8 +21,6 @@ from eccmgr.redis.keys import Keys
 
 log = structlog.get_logger()
 
-# Nothing of a cluster outlives its last member by more than this.
-_KEYS_TTL_S = 24 * 3600
 _RETRY_MAX_S = 1.0
 _PROBE_HOLDER_S = 0.1
 
@@ -108,12 +106,13 @@ class Session:
             holder, left_ms = taken
             if left_before is not None and left_ms > left_before:
                 raise NameInUse(
-                    f"Node name '{self.identity.name}' is in use by {holder}, which is alive; stop it or choose another --name"
+                    f"Node name '{self.identity.name}' is in use by {holder}, which is alive; "
+                    "stop it or choose another --name"
                 )
             if left_before is None:
                 log.info(
                     "waiting",
-                    reason="an earlier session of this name has not ended",
+                    reason="an earlier session of this name is not over",
                     holder=holder,
                     left_ms=left_ms,
                 )
@@ -135,8 +134,8 @@ class Session:
         """Leave, and join again under a new private name. Raises RedisUnreachable."""
         async with self._turn:
             await self._leave()
-            while await self._try_join() is not None:
-                await asyncio.sleep(_PROBE_HOLDER_S)
+            if (taken := await self._try_join()) is not None:
+                raise NameInUse(f"Node name '{self.identity.name}' was taken by {taken[0]} meanwhile")
 
     async def _leave(self) -> None:
         if not self.joined.is_set():
@@ -245,7 +244,6 @@ class Session:
             to_ms(options.results_ttl_s),
             options.log_cap,
             self._keys.command_prefix,
-            _KEYS_TTL_S * 1000,
         )
         answer = await self._link.run("sweep", keys, args)
         return int(answer[2])

@@ -88,7 +88,7 @@ class Answer:
         if self.is_xml:
             return self.text
         nodes: Sequence[Mapping[str, Any]] | None = self.facts.get("nodes")
-        body = xml_text(self.text) if nodes is None else "".join(_response(node) for node in nodes)
+        body = xml_text(self.text) if nodes is None else "".join(_response(node) for node in nodes) + "\n"
         return f"<Answer Command={xml_attribute(command)} Status={xml_attribute(self.status.value)}>{body}</Answer>"
 
 

@@ -34,7 +34,7 @@ class Endpoint:
     def parse(cls, text: str) -> "Endpoint":
         """Read `/path`, `./path`, `../path`, `HOST:PORT` or `[V6]:PORT`. Raises SettingsError."""
         if text.startswith(("/", "./", "../")):
-            path = os.path.abspath(text)
+            path = str(Path(text).absolute())
             if len(os.fsencode(path)) > _PATH_MAX:
                 raise SettingsError(f"Endpoint {text}: a socket's path has at most {_PATH_MAX} bytes")
             return cls(path=path)
@@ -62,8 +62,9 @@ class Listening:
         if self.endpoint.path is None:
             return
         with contextlib.suppress(FileNotFoundError):
-            if os.lstat(self.endpoint.path).st_ino == self.inode:
-                os.unlink(self.endpoint.path)
+            path = Path(self.endpoint.path)
+            if path.lstat().st_ino == self.inode:
+                path.unlink()
 
 
 def bind(endpoint: Endpoint, mode: int = 0o660) -> Listening:
@@ -99,7 +100,7 @@ def _bind_tcp(endpoint: Endpoint) -> Listening:
 
 
 def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
-    with _folder_locked(os.path.dirname(path)):
+    with _folder_locked(Path(path).parent):
         _clear_stale(path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -109,7 +110,7 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
             sock.bind(path)
             # Bound but not listening would look stale to another start.
             sock.listen(1024)
-            os.chmod(path, mode)
+            Path(path).chmod(mode)
             return Listening(endpoint, sock, os.lstat(path).st_ino)
         except OSError:
             sock.close()
@@ -117,7 +118,7 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
 
 
 @contextlib.contextmanager
-def _folder_locked(folder: str) -> Iterator[None]:
+def _folder_locked(folder: Path) -> Iterator[None]:
     """Two starts at once must not both find a stale file and one remove the other's fresh one."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

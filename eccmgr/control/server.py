@@ -6,6 +6,7 @@ delays the answers behind it on that connection and on no other.
 
 import asyncio
 import contextlib
+import functools
 import json
 import pwd
 import socket
@@ -58,7 +59,7 @@ class ControlServer:
 
     async def listen(self, endpoint: Endpoint) -> None:
         """Open one more endpoint. Raises ListenError where that cannot be."""
-        listening = bind(endpoint)
+        listening = await asyncio.to_thread(bind, endpoint)
         loop = asyncio.get_running_loop()
         factory = self._accept
         if endpoint.path is None:
@@ -71,7 +72,7 @@ class ControlServer:
     async def close(self, grace_s: float = 2.0) -> None:
         """Close the endpoints, let answers under way leave (at most `grace_s`), end every session."""
         for listening, server in self._listening:
-            listening.unlink()
+            await asyncio.to_thread(listening.unlink)
             server.close()
         self._listening.clear()
         for session in list(self._sessions):
@@ -149,7 +150,7 @@ class Session(asyncio.Protocol):
             self.task.cancel()
         return True
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """The connection is gone, and with it the waiting for answers."""
         self._sessions.discard(self)
         if self._idle_timer is not None:
@@ -322,5 +323,10 @@ def _user_of(connection: socket.socket) -> str:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, uid, _ = struct.unpack("3i", credentials)
     with contextlib.suppress(KeyError):
-        return pwd.getpwuid(uid).pw_name
+        return _name_of(uid)
     return f"uid {uid}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _name_of(uid: int) -> str:
+    return pwd.getpwuid(uid).pw_name

@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
 from eccmgr.redis.scripts import Argument, script
@@ -144,9 +145,12 @@ def _client(url: str, timeout_s: float | None, connections: int) -> "redis.async
         socket_timeout=timeout_s,
         socket_connect_timeout=_COMMAND_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
+        # Each would cost every new connection a round trip, or a look at the disk, for nothing we use.
+        driver_info=None,
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
         **({} if url.startswith("unix:") else {"socket_keepalive": True}),
     )
-    return redis.asyncio.Redis(connection_pool=pool)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def _reason(error: BaseException, address: RedisAddress) -> str:

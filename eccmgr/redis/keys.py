@@ -53,7 +53,7 @@ class Keys:
 
     @property
     def roster(self) -> str:
-        """Hash: node name in small letters → `private name, node name, subcluster, view of its join`, for live nodes."""
+        """Hash: live node, by its name in small letters → private name, node name, subcluster, view of its join."""
         return f"{self.tag}:roster"
 
     @property

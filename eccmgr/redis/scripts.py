@@ -29,6 +29,12 @@ class Script:
             return await redis.eval(self.source, len(keys), *keys, *args)
 
 
+def load_all() -> None:
+    """Read every script now, so that no event loop waits for the disk later."""
+    for file in (resources.files("eccmgr.redis") / "lua").iterdir():
+        script(file.name.removesuffix(".lua"))
+
+
 @cache
 def script(name: str) -> Script:
     """The script in `lua/NAME.lua`."""

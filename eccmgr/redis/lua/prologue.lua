@@ -5,6 +5,9 @@
 --
 -- Everything is local: a global in one script would outlive it.
 
+-- The cluster's own keys end by themselves, in ms, once nobody sweeps any more.
+local KEYS_TTL = 24 * 3600 * 1000
+
 local function ms(number)
   return string.format('%.0f', number)
 end
@@ -16,6 +19,7 @@ local function advance(state, max_step)
   local kept = redis.call('HMGET', state, 'clock', 'wall')
   if not kept[1] then
     redis.call('HSETNX', state, 'born', ms(wall))
+    redis.call('PEXPIRE', state, KEYS_TTL)
   end
   local clock = tonumber(kept[1]) or wall
   local step = wall - (tonumber(kept[2]) or wall)
@@ -26,6 +30,15 @@ end
 
 local function current_view(state)
   return tonumber(redis.call('HGET', state, 'view') or 0)
+end
+
+-- Gives keys that have just been written their lifetime.
+local function end_some_day(keys)
+  for _, key in ipairs(keys) do
+    if redis.call('PTTL', key) == -1 then
+      redis.call('PEXPIRE', key, KEYS_TTL)
+    end
+  end
 end
 
 -- What a roster's line holds.
@@ -64,6 +77,7 @@ local function end_sessions(at, privates, reason, clock)
       redis.call('HDEL', at.members, private)
     end
   end
+  end_some_day({ at.absent, at.absent_since })
   local view = redis.call('HINCRBY', at.state, 'view', 1)
   redis.call('PUBLISH', at.events, cjson.encode({ event = reason, view = view, members = privates }))
 end

@@ -58,6 +58,7 @@ redis.call('PEXPIRE', command, results_ttl)
 redis.call('HSET', latest, digest, id)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
   'text', text:sub(1, 1024))
+end_some_day({ log, latest, audit })
 redis.call('PUBLISH', channel, cjson.encode({
   id = id, text = text, issuer = issuer, view = view, ttl = tonumber(command_ttl), entry = entry, before = before,
 }))

@@ -2,7 +2,7 @@
 -- the lifetime of the cluster's own keys, which end by themselves once nobody sweeps.
 --
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit
--- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix  keys_ttl
+-- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix
 -- Answer  {view, clock, ms until the next session lapses (-1 where there is none)}
 
 local at = {
@@ -10,7 +10,7 @@ local at = {
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
 }
 local log, latest = KEYS[10], KEYS[11]
-local max_step, absent_ttl, results_ttl, log_cap, command_prefix, keys_ttl = unpack(ARGV)
+local max_step, absent_ttl, results_ttl, log_cap, command_prefix = unpack(ARGV)
 local clock = advance(at.state, max_step)
 end_lapsed(at, clock, 200)
 
@@ -25,7 +25,7 @@ end
 forget(log, latest, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 100)
 for _, key in ipairs(KEYS) do
   if key ~= at.events then
-    redis.call('PEXPIRE', key, keys_ttl)
+    redis.call('PEXPIRE', key, KEYS_TTL)
   end
 end
 

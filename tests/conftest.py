@@ -1,0 +1,119 @@
+"""Fixtures for all tests: a real server a worker, a cluster name a test, and checks that nothing is left."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import pytest_asyncio
+import redis
+import structlog
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from eccmgr.redis.connect import Link
+from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import load_all
+from eccmgr.version import full_version
+
+# What is read from disk once is read before any event loop runs, as the programs do.
+full_version()
+load_all()
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A temporary folder whose path is short enough for sockets."""
+    made = Path(tempfile.mkdtemp(prefix="ecc-"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[EmbeddedServer]:
+    """A real server, one for each test worker."""
+    made = Path(tempfile.mkdtemp(prefix="ecc-redis-"))
+    with EmbeddedServer(made) as running:
+        yield running
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def keys() -> Keys:
+    """The names of a cluster of this test's own."""
+    return Keys(f"t{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def cluster_keys(redis_server: EmbeddedServer, keys: Keys) -> Iterator[Keys]:
+    """As `keys`, on the real server; afterwards no key without a lifetime may be left."""
+    yield keys
+    with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
+        left = list(client.scan_iter(match=keys.tag.replace("[", "\\[") + "*", count=1000))
+        immortal = [key.decode() for key in left if client.ttl(key) == -1]
+        if left:
+            client.unlink(*left)
+    assert not immortal, f"keys without a lifetime: {immortal}"
+
+
+@pytest_asyncio.fixture
+async def link(redis_server: EmbeddedServer) -> AsyncIterator[Link]:
+    """A connection to the real server."""
+    made = Link(redis_server.url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def nothing_left(redis_server: EmbeddedServer) -> Iterator[None]:
+    """Afterwards no child process and no descriptor may be left beyond those that were there."""
+    me = psutil.Process()
+    before = {child.pid for child in me.children(recursive=True)}
+    descriptors = _descriptors()
+    yield
+    left = [child for child in me.children(recursive=True) if child.pid not in before]
+    assert not left, f"processes left: {left}"
+    open_still = _descriptors() - descriptors
+    assert not open_still, f"descriptors left open: {open_still}"
+
+
+def _descriptors() -> set[tuple[str, str]]:
+    """The open sockets and files of this process; those of the event loop, which lives longer than a test, left out."""
+    found = set()
+    for entry in os.scandir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.add((entry.name, os.readlink(entry.path)))
+    return {each for each in found if not each[1].startswith(("/proc", "anon_inode"))}
+
+
+@pytest_asyncio.fixture
+async def no_tasks_left() -> AsyncIterator[None]:
+    """Afterwards no task may be left beside those that were there."""
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)
+    left = {task for task in asyncio.all_tasks() - before - {asyncio.current_task()} if not task.done()}
+    assert not left, f"tasks left: {left}"
+
+
+@pytest.fixture
+def no_blocking() -> Iterator[BlockBuster]:
+    """A blocking call of ours inside the event loop fails the test."""
+    with blockbuster_ctx(["eccmgr", "worker"]) as guard:
+        yield guard
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without any ECCMGR_* variable of the caller's."""
+    for name in list(os.environ):
+        if name.startswith(("ECCMGR_", "EC_")):
+            monkeypatch.delenv(name)
+    return monkeypatch

@@ -1,0 +1,158 @@
+"""Managers and nodes for tests: in the test's own event loop, or as real processes."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.control import frames
+from eccmgr.daemon import Daemon
+from eccmgr.manager import Manager
+from eccmgr.settings import ManagerSettings, NodeSettings
+from tests.waiting import wait_until, wait_until_sync
+from worker.node import Node
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = ClusterOptions(session_lease_s=0.6, heartbeats_per_sec=10.0, max_step_s=0.25)
+"""A profile in which deaths are noticed sooner than by default."""
+
+
+@contextlib.asynccontextmanager
+async def running(daemon: Daemon) -> AsyncIterator[Daemon]:
+    """Run `daemon` in this event loop until the block ends; it is in the cluster when the block begins."""
+    task = asyncio.create_task(daemon.run())
+    try:
+        await wait_until(lambda: task.done() or daemon.session.joined.is_set(), "the daemon joins")
+        if task.done():
+            await task
+        yield daemon
+    finally:
+        daemon.stop()
+        await asyncio.wait_for(task, 30)
+
+
+def manager(url: str, cluster: str, folder: Path, name: str = "barca", **more: object) -> Manager:
+    """A manager that listens in `folder`."""
+    settings = ManagerSettings(redis=url, cluster=cluster, name=name, listen=(str(folder / f"m-{name}"),))
+    return Manager(settings, more.pop("options", QUICK), **more)  # type: ignore[arg-type]
+
+
+def node(url: str, cluster: str, folder: Path, name: str, subcluster: str = "default", **more: object) -> Node:
+    """A node that listens in `folder`."""
+    settings = NodeSettings(
+        redis=url, cluster=cluster, name=name, subcluster=subcluster, listen=(str(folder / f"n-{name}"),)
+    )
+    return Node(settings, more.pop("options", QUICK), **more)  # type: ignore[arg-type]
+
+
+async def ask(path: str | Path, *commands: str) -> list[str]:
+    """What the listener at `path` answers to `commands`, on one connection, as clients of the protocol ask."""
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    try:
+        answers = []
+        for command in commands:
+            writer.write(frames.encode_text(command))
+            answers.append(await read_answer(reader))
+        return answers
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> str:
+    """One type 1 or type 2 answer."""
+    kind = int.from_bytes(await reader.readexactly(2))
+    assert kind in (frames.SHORT, frames.LONG)
+    length = int.from_bytes(await reader.readexactly(2 if kind == frames.SHORT else 4))
+    return (await reader.readexactly(length)).decode()
+
+
+def ask_sync(path: str | Path, command: str, timeout_s: float = 60.0) -> str:
+    """The same for one command outside of an event loop."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(timeout_s)
+        client.connect(str(path))
+        client.sendall(frames.encode_text(command))
+        decoder = frames.Decoder()
+        while data := client.recv(65536):
+            for frame in decoder.feed(data):
+                return frame.payload.decode()
+    raise AssertionError("the connection was closed without an answer")
+
+
+@dataclass
+class Process:
+    """A daemon in a process of its own, its log in a file beside its socket."""
+
+    popen: subprocess.Popen[bytes]
+    endpoint: Path
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        """What it has logged so far."""
+        return self.log_file.read_text()
+
+    def wait_ready(self) -> None:
+        """Wait until it says so."""
+        wait_until_sync(lambda: "event=ready" in self.log or self.popen.poll() is not None, "the process is ready")
+        assert self.popen.poll() is None, self.log
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signal it, and wait for its end."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        return self.popen.wait(30)
+
+
+@dataclass
+class Processes:
+    """The processes of one test; all are ended with it."""
+
+    url: str
+    cluster: str
+    folder: Path
+    started: list[Process] = field(default_factory=list)
+
+    def start(self, program: str, name: str, *flags: str, wait: bool = True) -> Process:
+        """Start `program` (eccmgr, ecnode) under `name`."""
+        endpoint = self.folder / f"{program}-{name}"
+        log = self.folder / f"{program}-{name}-{len(self.started)}.log"
+        arguments: Sequence[str] = (
+            *(sys.executable, "-c", f"from cli.{program} import main; main()"),
+            *("--name", name, "--redis", self.url, "--cluster", self.cluster, "--listen", str(endpoint)),
+            *flags,
+        )
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("ECCMGR_", "EC_", "COV_"))}
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+            )
+        process = Process(popen, endpoint, log)
+        self.started.append(process)
+        if wait:
+            process.wait_ready()
+        return process
+
+    def manager(self, name: str = "barca", *flags: str) -> Process:
+        """Start a manager and wait until it is ready."""
+        return self.start("eccmgr", name, *flags)
+
+    def node(self, name: str, subcluster: str = "default", *flags: str) -> Process:
+        """Start a node and wait until it is ready."""
+        return self.start("ecnode", name, "--subcluster", subcluster, *flags)
+
+    def end(self) -> None:
+        """End all that still runs."""
+        for process in self.started:
+            if process.popen.poll() is None:
+                process.popen.kill()
+            process.popen.wait(30)
