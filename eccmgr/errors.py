@@ -8,6 +8,8 @@ EccmgrError
 ├─ SettingsError           a flag or an environment variable that makes no sense
 ├─ FrameError              bytes on a control connection that are no frame
 ├─ ListenError             an endpoint that cannot be listened on
+├─ NoConnection            a control listener that cannot be reached
+├─ NoAnswer                a control listener that went away, or kept silent, after a command was sent
 ├─ RedisUnreachable        Redis does not answer
 └─ NameInUse               another live process is a member under this name
 """
@@ -43,6 +45,14 @@ class FrameError(EccmgrError):
 
 class ListenError(EccmgrError):
     """Raised when an endpoint cannot be listened on: in use, not ours, or not allowed."""
+
+
+class NoConnection(EccmgrError):
+    """Raised by a client when no connection to a control listener can be made; nothing was sent."""
+
+
+class NoAnswer(EccmgrError):
+    """Raised by a client when a command was sent and no answer came: the listener may have carried it out."""
 
 
 class RedisUnreachable(EccmgrError):

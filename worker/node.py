@@ -1,8 +1,7 @@
 """A node: wires its parts together and runs them. Nothing else knows all the parts."""
 
 import asyncio
-
-import structlog
+import contextlib
 
 from eccmgr.cluster.members import Role, read_membership
 from eccmgr.cluster.names import check_name
@@ -22,8 +21,6 @@ from eccmgr.settings import NodeSettings
 from eccmgr.version import full_version
 from worker.commands import NodeCommands
 from worker.executor import Executor
-
-log = structlog.get_logger()
 
 PROGRAM = "ecnode"
 CONTROL_GROUP = "ec_console"
@@ -63,13 +60,12 @@ class Node(Daemon):
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listen for commands before joining: what is sent to a member must find it listening."""
         subscription = Subscription(self.link, self._channels, self.executor.heard)
+        self.session.listening = subscription.listening
         self.spawn(tasks, subscription.run(), "subscription")
         self.spawn(tasks, self.executor.run(), "executor")
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LISTEN_WAIT_S):
                 await subscription.listening.wait()
-        except TimeoutError:
-            log.warning("not listening for commands yet", reason="Redis has not confirmed the subscription")
 
     async def finish(self) -> None:
         """Let running commands end, and their answers reach Redis."""

@@ -1,9 +1,10 @@
 """How a report is shown: the lines of `retrieve` and `gather`, and the fields of the JSON form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from eccmgr.cluster.names import fold
 from eccmgr.cluster.results import Outcome, Report, Sent, State
 from eccmgr.commands.answer import Answer, Status
 
@@ -16,16 +17,21 @@ def local_time(wall_ms: int) -> str:
     return datetime.fromtimestamp(wall_ms / 1000).astimezone().strftime("%H:%M:%S")
 
 
-def answer(report: Report, shown: frozenset[str] = frozenset(), clock: Clock = local_time) -> Answer:
-    """The answer that shows `report`; its tail leaves out the nodes in `shown`, and ends with the header."""
+def answer(report: Report, shown: frozenset[str] | None = None, clock: Clock = local_time) -> Answer:
+    """The answer that shows `report`.
+
+    With `shown`, the nodes whose lines a stream has brought already, it has a tail: the other lines, then the header.
+    """
     first = header(report, clock)
     lines = {outcome.node: line(outcome) for outcome in report.outcomes}
-    unseen = [text for node, text in lines.items() if node not in shown]
+    tail = None
+    if shown is not None:
+        tail = "\n".join((*(text for node, text in lines.items() if node not in shown), first))
     return Answer(
         "\n".join((first, *lines.values())),
         Status.OK if report.complete else Status.PARTIAL,
         facts=facts(report),
-        tail="\n".join((*unseen, first)),
+        tail=tail,
     )
 
 
@@ -38,18 +44,33 @@ def header(report: Report, clock: Clock = local_time) -> str:
 
 def line(outcome: Outcome) -> str:
     """A node's line, or its lines where it answered several."""
+    return _under(outcome.node, outcome)
+
+
+def folded(outcomes: Iterable[Outcome]) -> list[str]:
+    """The lines of `outcomes`, identical ones once, under the folded set of the nodes that gave them."""
+    alike: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        alike.setdefault(_text(outcome), []).append(outcome)
+    return [_under(fold(outcome.node for outcome in group), group[0]) for group in alike.values()]
+
+
+def _under(name: str, outcome: Outcome) -> str:
     text = _text(outcome)
-    if outcome.late_s is not None:
-        text += f" (late, {outcome.late_s:.0f} s)"
     if "\n" not in text:
-        return f"{outcome.node}: {text}"
+        return f"{name}: {text}"
     word, several = "", text
     if outcome.state is not State.OK:
         word, several = f" {outcome.state}:", text.removeprefix(f"{outcome.state}: ")
-    return f"{outcome.node}:{word}\n" + "\n".join(f"  {each}".rstrip() for each in several.split("\n"))
+    return f"{name}:{word}\n" + "\n".join(f"  {each}".rstrip() for each in several.split("\n"))
 
 
 def _text(outcome: Outcome) -> str:
+    late = f" (late, {outcome.late_s:.0f} s)" if outcome.late_s is not None else ""
+    return _said(outcome) + late
+
+
+def _said(outcome: Outcome) -> str:
     text = outcome.text.rstrip("\n")
     match outcome.state:
         case State.OK:
@@ -76,12 +97,13 @@ def facts(report: Report) -> dict[str, Any]:
 
 def node_facts(outcome: Outcome) -> dict[str, Any]:
     """One node in the JSON form, and in the event of a stream."""
-    return {
+    known = {
         "node": outcome.node,
         "state": outcome.state.value,
         "seconds": round(outcome.seconds, 3),
         "text": outcome.text,
     }
+    return known if outcome.late_s is None else {**known, "late": round(outcome.late_s, 3)}
 
 
 def sent_line(sent: Sent, nodes: int) -> str:

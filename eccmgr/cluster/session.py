@@ -65,6 +65,8 @@ class Session:
         self.joined = asyncio.Event()
         self.on_lost: Callable[[], None] = lambda: None
         """Called when a session turns out to have ended without our leave."""
+        self.listening: asyncio.Event | None = None
+        """Where given, we join only while it is set: what is sent to a member must find it listening."""
         self._link = link
         self._keys = keys
         self._options = options
@@ -94,13 +96,13 @@ class Session:
     async def join(self) -> None:
         """Become a member under a new private name.
 
-        A holder of our name that has stopped renewing is waited for until its session lapses. Raises NameInUse
-        where it renews, RedisUnreachable where Redis does not answer.
+        A holder of our name that has stopped renewing is waited for until its session lapses; where we are a member
+        already, nothing is done. Raises NameInUse where it renews, RedisUnreachable where Redis does not answer.
         """
         left_before: int | None = None
         while True:
             async with self._turn:
-                taken = await self._try_join()
+                taken = None if self.joined.is_set() else await self._try_join()
             if taken is None:
                 return
             holder, left_ms = taken
@@ -131,10 +133,12 @@ class Session:
             await self._leave()
 
     async def reset(self) -> None:
-        """Leave, and join again under a new private name. Raises RedisUnreachable."""
+        """Leave and join again under a new private name, in one step: what runs under the old one is not lost.
+
+        Raises NameInUse where our session had ended and another has the name now, RedisUnreachable.
+        """
         async with self._turn:
-            await self._leave()
-            if (taken := await self._try_join()) is not None:
+            if (taken := await self._try_join(instead_of=self.private_name)) is not None:
                 raise NameInUse(f"Node name '{self.identity.name}' was taken by {taken[0]} meanwhile")
 
     async def _leave(self) -> None:
@@ -149,8 +153,11 @@ class Session:
         else:
             log.info("left", private_name=self.private_name)
 
-    async def _try_join(self) -> tuple[str, int] | None:
-        """One attempt: None where we are in, else who holds our name and for how many ms yet."""
+    async def _try_join(self, instead_of: str = "") -> tuple[str, int] | None:
+        """One attempt: None where we are in, else who holds our name and for how many ms yet.
+
+        `instead_of` is the session of ours that ends with it.
+        """
         identity, options = self.identity, self._options
         fresh = private_name(identity.role.tag, os.getpid(), identity.name)
         name = identity.name if identity.role is Role.NODE else ""
@@ -165,6 +172,7 @@ class Session:
                 identity.subcluster,
                 identity.member(fresh).dump(),
                 identity.role.value.lower(),
+                instead_of,
             ),
             probe=True,
         )
@@ -178,7 +186,7 @@ class Session:
         return None
 
     async def _renew_forever(self) -> None:
-        retry_s = 0.05
+        retry_s, said = 0.05, ""
         due = time.monotonic()
         while True:
             try:
@@ -186,9 +194,11 @@ class Session:
                     await self._renew()
                 else:
                     await self.join()
-                retry_s = 0.05
+                retry_s, said = 0.05, ""
             except RedisUnreachable as error:
-                log.warning("redis unreachable", reason=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("redis unreachable", reason=said)
                 retry_s = min(retry_s * 2, _RETRY_MAX_S)
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
             except EccmgrError as error:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 
 class Status(enum.StrEnum):
@@ -40,6 +39,9 @@ class Format(enum.StrEnum):
     JSON = "json"
     XML = "xml"
 
+
+FORMS = {form.value: form for form in (Format.JSON, Format.XML)}
+"""The forms that a command may ask for by a word before it."""
 
 _EXIT_OF = {
     Status.OK: Exit.OK,
@@ -99,13 +101,16 @@ def _response(node: Mapping[str, Any]) -> str:
 
 # XML 1.0 has no way to write these at all, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# The standard library's own escapes live in a module that loads half of urllib.
+_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_IN_ATTRIBUTE = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 
 
 def xml_text(text: str) -> str:
     """`text` as XML character data; what XML cannot hold becomes U+FFFD."""
-    return escape(_NOT_XML.sub("\ufffd", text))
+    return _NOT_XML.sub("\ufffd", text).translate(_IN_TEXT)
 
 
 def xml_attribute(text: str) -> str:
     """`text` as a quoted XML attribute value."""
-    return quoteattr(_NOT_XML.sub("\ufffd", text), {'"': "&quot;"})
+    return '"' + _NOT_XML.sub("\ufffd", text).translate(_IN_ATTRIBUTE) + '"'

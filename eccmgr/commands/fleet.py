@@ -142,7 +142,7 @@ class Fleet:
                 await emit(event)
 
         report = await self._delivery.gather(wish.text, wish.target, call.caller.user, wish.timeout_s, tell)
-        return rendering.answer(report, frozenset(shown))
+        return rendering.answer(report, frozenset(shown) if emit is not None else None)
 
     async def _flush(self, _call: Call) -> str:
         cleared = await self._delivery.flush()

@@ -8,11 +8,15 @@ from typing import NamedTuple
 
 from eccmgr.errors import UsageError
 
+# Possessive throughout: a megabyte of any one kind of character is read in one pass, and nothing is tried twice.
 _TOKEN = re.compile(
-    r"""(?: \\. | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | [^\s"'\\] | \\\Z )+ """, re.VERBOSE | re.DOTALL
+    r"""(?: [^\s"'\\]++ | \\. | "(?:[^"\\]++|\\.)*+" | '(?:[^'\\]++|\\.)*+' | \\\Z )++""", re.VERBOSE | re.DOTALL
 )
-_PIECE = re.compile(r"""\\(.) | "((?:\\.|[^"\\])*)" | '((?:\\.|[^'\\])*)' | ([^"'\\]+|\\\Z)""", re.VERBOSE | re.DOTALL)
+_PIECE = re.compile(
+    r"""([^"'\\]++|\\\Z) | \\(.) | "((?:[^"\\]++|\\.)*+)" | '((?:[^'\\]++|\\.)*+)'""", re.VERBOSE | re.DOTALL
+)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_SPACE = re.compile(r"\s*+")
 _NEEDS_QUOTES = re.compile(r"""[\s"'\\]""")
 
 
@@ -27,7 +31,7 @@ class Word(NamedTuple):
 def split(line: str) -> list[Word]:
     """The words of `line`. Raises UsageError where a quote is never closed."""
     words, at = [], 0
-    while (at := _skip_space(line, at)) < len(line):
+    while (at := skip_space(line, at)) < len(line):
         word = next_word(line, at)
         words.append(word)
         at = word.end
@@ -69,16 +73,17 @@ def quote(argument: str) -> str:
     return '"' + argument.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _skip_space(line: str, at: int) -> int:
-    while at < len(line) and line[at].isspace():
-        at += 1
-    return at
+def skip_space(line: str, at: int) -> int:
+    """Where the first character after `at` stands that is not white space, or the end."""
+    match = _SPACE.match(line, at)
+    return match.end() if match is not None else at
 
 
 def _meaning(token: str) -> str:
     if not _NEEDS_QUOTES.search(token):
         return token
     pieces = []
-    for escaped, double, single, plain in _PIECE.findall(token):
-        pieces.append(escaped or plain or _ESCAPE.sub(r"\1", double or single))
+    for plain, escaped, double, single in _PIECE.findall(token):
+        quoted = double or single
+        pieces.append(plain or escaped or (_ESCAPE.sub(r"\1", quoted) if "\\" in quoted else quoted))
     return "".join(pieces)

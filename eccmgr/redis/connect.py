@@ -5,9 +5,10 @@ sent again by the library), one for subscriptions, which wait for as long as it 
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -32,7 +33,7 @@ _CONNECTIONS = 16
 class RedisAddress:
     """Where Redis is, as it may be shown: without its password."""
 
-    url: str
+    url: str = field(repr=False)
     host: str
     port: int
     path: str = ""
@@ -43,8 +44,12 @@ class RedisAddress:
         try:
             parts = urlsplit(url)
             port = parts.port or 6379
-        except ValueError as error:
-            raise SettingsError(f"The URL of Redis makes no sense: {error}") from None
+        except ValueError:
+            # What is wrong may be a piece of the password: it is not repeated.
+            raise SettingsError(
+                "The URL of Redis makes no sense: its port is no number from 0 to 65535, or its host is broken; "
+                "special characters in a password must be percent-encoded"
+            ) from None
         if parts.scheme == "unix" and parts.path:
             return cls(url, "127.0.0.1", 0, unquote(parts.path))
         if parts.scheme in ("redis", "rediss") and parts.hostname:
@@ -103,12 +108,12 @@ class Link:
         """The server in one line: version, mode, address, round trip."""
         self._check(probe=False)
         started = time.monotonic()
+        found: dict[str, Any] = {}
         try:
             await self.commands.ping()
             round_trip_ms = (time.monotonic() - started) * 1000
-            found = await self.commands.info("server")
-        except ResponseError:
-            found = {}
+            with contextlib.suppress(ResponseError):
+                found = await self.commands.info("server")
         except (RedisError, OSError) as error:
             raise self._failed(error) from error
         version = found.get("valkey_version") or found.get("redis_version", "unknown version")
@@ -123,7 +128,11 @@ class Link:
 
     def lost(self, error: BaseException) -> None:
         """Note that a subscription found Redis gone; the next heartbeat finds out how things stand."""
-        self.fault = _reason(error, self.address)
+        self.fault = self.reason(error)
+
+    def reason(self, error: BaseException) -> str:
+        """What `error` says about Redis in a few words."""
+        return _reason(error, self.address)
 
     def _check(self, probe: bool) -> None:
         if self.fault is not None and not probe:
@@ -133,23 +142,28 @@ class Link:
         unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
         if not isinstance(error, unreachable):
             return EccmgrError(f"Redis refused: {error}")
-        self.fault = _reason(error, self.address)
+        self.fault = self.reason(error)
         return RedisUnreachable(f"Redis is not reachable: {self.fault}")
 
 
 def _client(url: str, timeout_s: float | None, connections: int) -> "redis.asyncio.Redis":
-    pool = BlockingConnectionPool.from_url(
-        url,
-        timeout=_POOL_WAIT_S,
-        max_connections=connections,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=_COMMAND_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        # Each would cost every new connection a round trip, or a look at the disk, for nothing we use.
-        driver_info=None,
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        **({} if url.startswith("unix:") else {"socket_keepalive": True}),
-    )
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            timeout=_POOL_WAIT_S,
+            max_connections=connections,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=_COMMAND_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            # Each would cost every new connection a round trip, or a look at the disk, for nothing we use.
+            driver_info=None,
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+            **({} if url.startswith("unix:") else {"socket_keepalive": True}),
+        )
+        # An option that the library does not know is only refused here.
+        pool.connection_class(**pool.connection_kwargs)
+    except (ValueError, TypeError):
+        raise SettingsError("The URL of Redis has an option that is not known, or of a wrong value") from None
     return redis.asyncio.Redis.from_pool(pool)
 
 

@@ -29,7 +29,7 @@ class Subscription:
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        backoff_s = 0.05
+        backoff_s, said = 0.05, ""
         while True:
             try:
                 async with self._link.subscriptions.pubsub() as pubsub:
@@ -40,13 +40,15 @@ class Subscription:
                             missing.discard(message["channel"].decode())
                             if not missing:
                                 self.listening.set()
-                                backoff_s = 0.05
+                                backoff_s, said = 0.05, ""
                         elif message["type"] == "message":
                             await self._handler(message["channel"].decode(), message["data"])
             except (RedisError, OSError) as error:
                 if self.listening.is_set():
-                    log.warning("subscription lost", reason=str(error) or type(error).__name__)
                     self._link.lost(error)
+                if self._link.reason(error) != said:
+                    said = self._link.reason(error)
+                    log.warning("not listening", reason=said)
             finally:
                 self.listening.clear()
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311

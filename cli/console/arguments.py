@@ -1,0 +1,108 @@
+"""The console's command line: `ec_console [OPTIONS] [ENDPOINT] [OPTIONS] [COMMAND …]`.
+
+Read by hand: options end at the first word of the command, which needs a parser of its own kind anyway, and a
+library for command lines would cost a batch call more time than all the rest of it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from eccmgr.commands.words import join
+from eccmgr.control.endpoint import DEFAULT_ENDPOINT, Endpoint
+from eccmgr.errors import SettingsError, UsageError
+
+USAGE = "ec_console [OPTIONS] [ENDPOINT] [OPTIONS] [COMMAND …]"
+HELP = f"""Usage: {USAGE}
+
+Runs COMMAND on the manager or node that listens at ENDPOINT and prints its answer. Without a COMMAND: a prompt
+on a terminal, else the lines of standard input one by one.
+
+ENDPOINT is /PATH, HOST:PORT or [V6]:PORT; by default $EC_CONSOLE_ENDPOINT, else {DEFAULT_ENDPOINT}.
+
+Options:
+  -b, --fold         show identical answers once, under the nodes that gave them
+  --json             show each answer as a JSON object
+  --timeout SECONDS  give up after so long, all in all (default 3600)
+  --no-color         no colours on a terminal (as NO_COLOR in the environment)
+  -V, --version      print the version
+  -h, --help         print this
+
+Exit codes: 0 all well, 1 refused or failed, 2 usage, 3 some nodes did not answer or answered with an error,
+4 cannot connect, 5 authentication or authorization failed."""
+
+_ENDPOINT = re.compile(r"(?:/|\./|\.\./|ssh://|tls://)|(?:[^\s@]+@)?(?:[^\s/:@\[\]]+|\[[^\]\s]+\]):\d+\Z")
+_NOT_YET = re.compile(r"(ssh|tls)://|[^/]*@")
+_TIMEOUT_S = 3600.0
+_TIMEOUT_MAX_S = 7 * 86400.0
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the console was asked for; `command` is None where none was given."""
+
+    endpoint: Endpoint
+    command: str | None = None
+    fold: bool = False
+    json: bool = False
+    color: bool = True
+    timeout_s: float = _TIMEOUT_S
+    shows: str = ""
+    """`help` or `version`: print that and end."""
+
+
+def parse(words: Sequence[str], environment: Mapping[str, str]) -> Arguments:
+    """Raises UsageError with one line that says what was wrong."""
+    left = list(words)
+    made = _options(left, Arguments(Endpoint(), color="NO_COLOR" not in environment))
+    named = environment.get("EC_CONSOLE_ENDPOINT") or DEFAULT_ENDPOINT
+    if left and left[0] != "--" and _ENDPOINT.match(left[0]):
+        named = left.pop(0)
+        made = _options(left, made)
+    if left[:1] == ["--"]:
+        del left[0]
+    return replace(made, endpoint=_endpoint(named), command=join(left) if left else None)
+
+
+def _options(left: list[str], made: Arguments) -> Arguments:
+    """Take the options off the beginning of `left`."""
+    while left and left[0].startswith("-") and left[0] not in ("-", "--"):
+        name, given, value = left.pop(0).partition("=")
+        if name == "--timeout":
+            if not given:
+                if not left:
+                    raise UsageError("--timeout needs a number of seconds")
+                value = left.pop(0)
+            made = replace(made, timeout_s=_seconds(value))
+            continue
+        if given:
+            raise UsageError(f"{name} takes no value")
+        match name:
+            case "-b" | "--fold":
+                made = replace(made, fold=True)
+            case "--json":
+                made = replace(made, json=True)
+            case "--no-color":
+                made = replace(made, color=False)
+            case "-V" | "--version":
+                made = replace(made, shows="version")
+            case "-h" | "--help":
+                made = replace(made, shows="help")
+            case _:
+                raise UsageError(f"No such option: {name}. Usage: {USAGE}")
+    return made
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or not 0 < float(text) <= _TIMEOUT_MAX_S:
+        raise UsageError(f"--timeout takes seconds, more than 0 and at most {_TIMEOUT_MAX_S:.0f}; not '{text}'")
+    return float(text)
+
+
+def _endpoint(text: str) -> Endpoint:
+    if _NOT_YET.match(text):
+        raise UsageError(f"Endpoint '{text}': users, ssh:// and tls:// are not available yet in this release")
+    try:
+        return Endpoint.parse(text)
+    except SettingsError as error:
+        raise UsageError(str(error)) from None

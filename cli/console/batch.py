@@ -1,0 +1,52 @@
+"""Batch mode: one command, or the lines of standard input; answers, problems, and an exit code."""
+
+import sys
+from typing import BinaryIO
+
+from cli.console.arguments import Arguments
+from cli.console.display import Display, deadline_after
+from eccmgr.commands.answer import Exit
+from eccmgr.control.client import Client
+from eccmgr.errors import NoAnswer, NoConnection
+
+LEAVE = ("quit", "exit")
+"""Words that end the console and are never sent."""
+
+
+class Batch:
+    """Runs commands without a word of its own on standard output."""
+
+    def __init__(self, client: Client, asked: Arguments) -> None:
+        self._display = Display(client, asked)
+        self._deadline = deadline_after(asked.timeout_s)
+        for stream in (sys.stdout, sys.stderr):
+            # An answer may hold what the locale's encoding cannot write.
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+    def run(self, command: str) -> int:
+        """Run `command`; its exit code."""
+        try:
+            result, text = self._display.ask(command, self._deadline)
+        except NoConnection as error:
+            self._complain(str(error))
+            return Exit.NO_CONNECTION
+        except NoAnswer as error:
+            self._complain(str(error))
+            return Exit.FAILED
+        self._display.show(result, text)
+        return result.exit
+
+    def run_lines(self, lines: BinaryIO) -> int:
+        """Run each line, going on after a failure; the first exit code that is not 0."""
+        first = 0
+        for raw in lines:
+            command = raw.decode("utf-8", "surrogateescape").strip()
+            if command.lower() in LEAVE:
+                break
+            if command:
+                code = self.run(command)
+                first = first or code
+        return first
+
+    def _complain(self, text: str) -> None:
+        self._display.write(f"ec_console: {text}", sys.stderr, problem=True)

@@ -1,0 +1,171 @@
+"""Interactive mode: banner, prompt, line editing with history and completion, a pager."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.input import Input
+from prompt_toolkit.output import Output
+
+from cli.console.arguments import Arguments
+from cli.console.batch import LEAVE
+from cli.console.display import Display, deadline_after
+from eccmgr.commands.answer import Exit
+from eccmgr.commands.words import quote
+from eccmgr.control.client import Client
+from eccmgr.errors import EccmgrError, NoConnection
+
+_HISTORY_MAX_BYTES = 256 * 1024
+_COMPLETION_WAIT_S = 2.0
+_PAGER = "less -FRX"
+_OWN_HELP = """
+On the console itself:
+\\pager [PROGRAM]                         show long answers through a pager, or no longer
+quit                                     leave the console (so does Ctrl-D); Ctrl-C ends a wait"""
+
+
+class Interactive:
+    """A console on a terminal. `input` and `output` are the terminal's, or a test's."""
+
+    def __init__(
+        self, client: Client, asked: Arguments, terminal_input: Input | None = None, output: Output | None = None
+    ) -> None:
+        self._asked = asked
+        self._endpoint = client.endpoint
+        self._display = Display(client, asked)
+        self._pager = ""
+        self._completer = ServerCompleter(Client(client.endpoint))
+        self._prompt: PromptSession[str] = PromptSession(
+            self._prompt_text,
+            history=open_history(history_path()),
+            completer=self._completer,
+            complete_while_typing=False,
+            complete_in_thread=True,
+            input=terminal_input,
+            output=output,
+        )
+
+    def run(self) -> int:
+        """Greet, then answer commands until `quit` or the end of input; the exit code."""
+        try:
+            self._display.show(*self._display.ask("version", deadline_after(self._asked.timeout_s)))
+        except EccmgrError as error:
+            self._complain(error)
+            return Exit.NO_CONNECTION if isinstance(error, NoConnection) else Exit.FAILED
+        try:
+            while (line := self._read()) is not None:
+                self._obey(line)
+        finally:
+            self._completer.close()
+        return Exit.OK
+
+    def _read(self) -> str | None:
+        """The next line that says something; None at the end."""
+        while True:
+            try:
+                line = self._prompt.prompt().strip()
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return None
+            if line.lower() in LEAVE:
+                return None
+            if line:
+                return line
+
+    def _obey(self, line: str) -> None:
+        if line.startswith("\\"):
+            self._own_command(line)
+            return
+        try:
+            result, text = self._display.ask(line, deadline_after(self._asked.timeout_s))
+        except EccmgrError as error:
+            self._complain(error)
+        except KeyboardInterrupt:
+            self._display.write("Waiting no longer; a command that was sent goes on", sys.stderr)
+        else:
+            if line.lower() == "help":
+                text += _OWN_HELP
+            if self._pager and text.count("\n") >= os.get_terminal_size().lines - 1:
+                self._page(text)
+            else:
+                self._display.show(result, text)
+
+    def _own_command(self, line: str) -> None:
+        word, _, program = line.partition(" ")
+        if word != "\\pager":
+            self._display.write(f"Unknown: '{word}'. The console itself has: \\pager", sys.stderr, problem=True)
+            return
+        turned_off = bool(self._pager) and not program.strip()
+        self._pager = "" if turned_off else program.strip() or os.environ.get("PAGER") or _PAGER
+        self._display.write(f"Long answers go through {self._pager}" if self._pager else "No pager", sys.stdout)
+
+    def _page(self, text: str) -> None:
+        try:
+            subprocess.run(shlex.split(self._pager), input=text, text=True, check=False)  # noqa: S603
+        except (OSError, ValueError) as error:
+            self._display.write(text, sys.stdout)
+            self._display.write(f"The pager does not run: {error}", sys.stderr, problem=True)
+        except KeyboardInterrupt:
+            pass
+
+    def _complain(self, error: EccmgrError) -> None:
+        self._display.write(f"ec_console: {error}", sys.stderr, problem=True)
+
+    def _prompt_text(self) -> str:
+        return f"{time.strftime('%H:%M:%S')} {self._endpoint}> "
+
+
+class ServerCompleter(Completer):
+    """Asks the listener what may follow, on a connection of its own so that no wait is in its way."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def get_completions(
+        self,
+        document: Document,
+        complete_event: CompleteEvent,  # noqa: ARG002
+    ) -> Iterable[Completion]:
+        """The words that may stand at the cursor; none where the listener does not say."""
+        line = document.text_before_cursor
+        try:
+            answer = self._client.ask(f"complete {quote(line)}", deadline_after(_COMPLETION_WAIT_S))
+        except EccmgrError:
+            return
+        typed = "" if not line or line[-1].isspace() else line.split()[-1]
+        for word in answer.body.split("\n") if answer.exit == Exit.OK and answer.body else ():
+            yield Completion(word + " ", start_position=-len(typed), display=word)
+
+    def close(self) -> None:
+        """Close its connection."""
+        self._client.close()
+
+
+def history_path() -> Path:
+    """Where what was typed is kept: `console_history` in the user's state folder."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(base) / "eccmgr" / "console_history"
+
+
+def open_history(path: Path) -> History:
+    """The history kept at `path`, cut to its latest part where it has grown; in memory where it cannot be kept."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Commands may hold what is nobody else's business.
+        path.touch(mode=0o600)
+        if path.stat().st_size > _HISTORY_MAX_BYTES:
+            kept = path.read_bytes()[-_HISTORY_MAX_BYTES // 2 :]
+            # An entry is a `# time` line and `+text` lines behind it, after an empty line.
+            path.write_bytes(kept[kept.find(b"\n#") :])
+    except (OSError, RuntimeError):
+        return InMemoryHistory()
+    return FileHistory(str(path))

@@ -1,0 +1,237 @@
+"""The demonstration: a server of our own, a manager, five nodes in two subclusters, and a tour of the main job.
+
+On a terminal it says what to try and opens the console; without one it plays the tour and checks each answer.
+Nothing is left behind, also when it is interrupted.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from eccmgr.errors import EccmgrError
+from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
+
+NODES = {"east1": "east", "east2": "east", "east3": "east", "west1": "west", "west2": "west"}
+_READY_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 15.0
+_LINES_SHOWN = 24
+
+
+class Interrupted(BaseException):
+    """Raised where a signal asks the demonstration to end."""
+
+
+@dataclass
+class Started:
+    """A daemon of the demonstration and the file that holds its log."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait_ready(self) -> None:
+        """Wait until it says so. Raises EccmgrError with the end of its log where it does not."""
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while "event=ready" not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise EccmgrError(f"{self.name} does not start: {self.log.read_text()[-500:]}")
+            time.sleep(0.02)
+
+
+class Demonstration:
+    """Six processes and a Redis server in a temporary folder."""
+
+    def __init__(self, folder: Path, server: EmbeddedServer) -> None:
+        self.endpoint = folder / "manager"
+        self.nodes: dict[str, Started] = {}
+        self._folder = folder
+        self._server = server
+        self._started: list[Started] = []
+
+    def start(self) -> None:
+        """Start the manager and the nodes together, and wait until all are ready."""
+        self._launch("eccmgr", "demo", self.endpoint)
+        for name, subcluster in NODES.items():
+            self.nodes[name] = self._launch("ecnode", name, self._folder / name, "--subcluster", subcluster)
+        for started in self._started:
+            started.wait_ready()
+
+    def stop(self) -> None:
+        """End every process and wait for its end."""
+        for started in reversed(self._started):
+            started.process.terminate()
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        for started in self._started:
+            try:
+                started.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                started.process.kill()
+                started.process.wait()
+
+    def kill(self, name: str) -> int:
+        """Kill a node without a word of warning; its process id."""
+        process = self.nodes[name].process
+        process.kill()
+        process.wait()
+        return process.pid
+
+    def ask(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Give `command` to the console in batch mode."""
+        arguments = [_program("ec_console"), str(self.endpoint), "--timeout", "60", command]
+        return subprocess.run(arguments, capture_output=True, text=True, check=False)  # noqa: S603
+
+    def console(self) -> int:
+        """Open the console on this terminal; its exit code."""
+        # Ctrl-C belongs to the console while it is open; to ignore it here would be inherited there.
+        before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+        try:
+            return subprocess.run([_program("ec_console"), str(self.endpoint)], check=False).returncode  # noqa: S603
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _launch(self, program: str, name: str, endpoint: Path, *flags: str) -> Started:
+        log = self._folder / f"{name}.log"
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ECCMGR_")}
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603
+                [_program(program), "--name", name, "--redis", self._server.url, "--listen", str(endpoint), *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=end_with_parent,
+            )
+        started = Started(name, process, log)
+        self._started.append(started)
+        return started
+
+
+@contextlib.contextmanager
+def demonstration() -> Iterator[Demonstration]:
+    """A running demonstration, taken down whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix="eccmgr-demo-"))
+    try:
+        with EmbeddedServer(folder / "redis") as server:
+            running = Demonstration(folder, server)
+            try:
+                running.start()
+                yield running
+            finally:
+                running.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+Check = Callable[[str], bool]
+
+
+class Tour:
+    """Plays commands, shows them as the console would, and remembers whether each answer was right."""
+
+    def __init__(self, running: Demonstration) -> None:
+        self._running = running
+        self.wrong: list[str] = []
+
+    def play(self) -> None:
+        """Membership, a broadcast and its retrieve, one subcluster, a death that is accounted for, and the flush."""
+        self._say("Who is in the cluster?")
+        self._step("info", lambda text: "5 nodes, 1 manager" in text)
+        self._step("show cluster membership", lambda text: text.count("<Member>") == 6)
+        self._say("A command for every node, and what each of them answered:")
+        self._step("broadcast uptime", lambda text: text.endswith("to 5 nodes"))
+        self._await("retrieve uptime", "5 of 5 answered")
+        self._step("retrieve uptime", lambda text: "5 of 5 answered" in text)
+        self._say("The same for one subcluster:")
+        self._step("subcluster broadcast west cluster nodename", lambda text: text.endswith("to 2 nodes"))
+        self._await("retrieve cluster nodename", "2 of 2 answered")
+        self._step("retrieve cluster nodename", lambda text: "west2: west2" in text)
+        pid = self._running.kill("east3")
+        self._say(f"Node east3 (pid {pid}) is killed with -9. A gather waits for its lease, not for a time limit:")
+        self._step("gather pid", lambda text: "4 of 5 answered" in text and "east3: (lost)" in text)
+        self._say("And the results buffer is cleared:")
+        self._step("flush control cache", lambda text: text == "Flushed 3 commands")
+
+    def _say(self, text: str) -> None:
+        _print(f"\n--- {text}")
+
+    def _step(self, command: str, right: Check) -> None:
+        _print(f"\n{time.strftime('%H:%M:%S')} {self._running.endpoint}> {command}")
+        answer = self._running.ask(command)
+        text = (answer.stdout + answer.stderr).rstrip("\n")
+        lines = text.split("\n")
+        _print("\n".join(lines[:_LINES_SHOWN]))
+        if len(lines) > _LINES_SHOWN:
+            _print(f"… {len(lines) - _LINES_SHOWN} more lines")
+        if not right(text):
+            self.wrong.append(command)
+
+    def _await(self, command: str, wanted: str) -> None:
+        """Answers take a moment to come; an operator would type the command again."""
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while wanted not in self._running.ask(command).stdout and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+_TO_TRY = """
+A manager and five nodes are running: east1 east2 east3 in subcluster east, west1 west2 in west. Try:
+
+  show cluster membership              who is in the cluster
+  broadcast uptime                     a command for every node …
+  retrieve uptime                      … and what each of them answered
+  gather @west sysinfo                 both in one, for one subcluster
+  unicast east3 shutdown               one node ends (or kill -9 {pid} in another terminal)
+  gather pid                           a node that was killed is accounted for
+  help                                 everything else; Tab completes, quit ends it all
+"""
+
+
+def main() -> int:
+    """Run the demonstration; the exit code: 0 where every answer was right."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, _interrupt)
+    try:
+        with demonstration() as running:
+            if sys.stdin.isatty() and sys.stdout.isatty():
+                _print(_TO_TRY.format(pid=running.nodes["east3"].process.pid))
+                return running.console()
+            tour = Tour(running)
+            tour.play()
+    except Interrupted as interrupted:
+        return 128 + int(interrupted.args[0])
+    except EccmgrError as error:
+        sys.stderr.write(f"demo: {error}\n")
+        return 1
+    for command in tour.wrong:
+        sys.stderr.write(f"demo: not the answer that was expected: {command}\n")
+    return 1 if tour.wrong else 0
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    # Once is enough: a second signal must not break the clean-up.
+    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def _program(name: str) -> str:
+    """The program beside the interpreter that runs us."""
+    return str(Path(sys.executable).parent / name)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""The command line of `ec_console`, the operator's console."""
+
+import os
+import signal
+import sys
+
+from cli.console import arguments
+from cli.console.batch import Batch
+from eccmgr.commands.answer import Exit
+from eccmgr.control.client import Client
+from eccmgr.errors import UsageError
+
+
+def main() -> None:
+    """The program's entry point."""
+    try:
+        code = _run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read our answers has seen enough; keep the interpreter from writing to him at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.FAILED
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    try:
+        asked = arguments.parse(words, os.environ)
+    except UsageError as error:
+        sys.stderr.write(f"ec_console: {error}\n")
+        return Exit.USAGE
+    if asked.shows == "help":
+        sys.stdout.write(arguments.HELP + "\n")
+        return Exit.OK
+    if asked.shows == "version":
+        from eccmgr.version import full_version
+
+        sys.stdout.write(f"ec_console {full_version()}\n")
+        return Exit.OK
+    client = Client(asked.endpoint)
+    try:
+        if asked.command is None and sys.stdin.isatty() and sys.stdout.isatty():
+            from cli.console.interactive import Interactive
+
+            return Interactive(client, asked).run()
+        batch = Batch(client, asked)
+        return batch.run(asked.command) if asked.command is not None else batch.run_lines(sys.stdin.buffer)
+    finally:
+        client.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The asking side of the control protocol, for consoles: one connection, one request at a time, blocking.
+
+Kept free of asyncio and of all that is slow to import: a console in batch mode lives for milliseconds.
+"""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from eccmgr.commands.answer import Exit, Format, Status
+from eccmgr.control import frames
+from eccmgr.control.endpoint import Endpoint
+from eccmgr.errors import FrameError, NoAnswer, NoConnection
+
+_CONNECT_TIMEOUT_S = 10.0
+_READ_BYTES = 256 * 1024
+
+OnEvent = Callable[[Mapping[str, Any]], None]
+
+
+class Result(NamedTuple):
+    """How a command ended: its status, the exit code for a console in batch mode, and the answer."""
+
+    status: Status
+    exit: int
+    body: str
+
+
+class Client:
+    """A connection that is made when it is needed, and made anew where the listener has closed it since."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._socket: socket.socket | None = None
+        self._decoder = frames.Decoder()
+        self._requests = 0
+
+    def ask(
+        self,
+        command: str,
+        deadline: float,
+        form: Format = Format.TEXT,
+        on_event: OnEvent | None = None,
+        width: int = 80,
+    ) -> Result:
+        """Send `command` and wait for its end, at the latest until `deadline` (of time.monotonic).
+
+        `on_event`, where given, asks for a stream and takes each event as it comes; the body is then what is left to
+        show. Raises NoConnection, and NoAnswer where the command was sent and its answer did not come.
+        """
+        try:
+            command.encode()
+        except UnicodeEncodeError:
+            return Result(Status.ERROR, Exit.FAILED, "Command is not valid UTF-8")
+        self._requests += 1
+        request = {
+            "id": self._requests,
+            "command": command,
+            "format": form.value,
+            "stream": on_event is not None,
+            "width": width,
+        }
+        try:
+            connection = self._connected(deadline)
+            connection.settimeout(_left(deadline))
+            connection.sendall(frames.encode(frames.REQUEST, json.dumps(request).encode()))
+            return self._read(connection, deadline, on_event)
+        except TimeoutError:
+            self.close()
+            raise NoAnswer("No answer in time; a command that was sent goes on") from None
+        except (OSError, FrameError, ValueError, LookupError) as error:
+            self.close()
+            reason = getattr(error, "strerror", None) or error
+            raise NoAnswer(f"The connection to {self.endpoint} broke before the answer: {reason}") from error
+        except BaseException:
+            # Interrupted: what is still to come on this connection is the answer to no later command.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the next command opens another."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _connected(self, deadline: float) -> socket.socket:
+        if self._socket is not None and _is_closed(self._socket):
+            self.close()
+        if self._socket is None:
+            self._socket = self._connect(min(_CONNECT_TIMEOUT_S, _left(deadline)))
+            self._decoder = frames.Decoder()
+        return self._socket
+
+    def _connect(self, timeout_s: float) -> socket.socket:
+        endpoint = self.endpoint
+        try:
+            if endpoint.path is None:
+                return socket.create_connection((endpoint.host, endpoint.port), timeout_s)
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.settimeout(timeout_s)
+                connection.connect(endpoint.path)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+        except OSError as error:
+            reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or error
+            raise NoConnection(f"Cannot connect to {endpoint}: {reason}") from error
+
+    def _read(self, connection: socket.socket, deadline: float, on_event: OnEvent | None) -> Result:
+        while True:
+            connection.settimeout(_left(deadline))
+            data = connection.recv(_READ_BYTES)
+            if not data:
+                raise ConnectionError("it was closed by the other side")
+            for kind, payload in self._decoder.feed(data):
+                if kind in (frames.SHORT, frames.LONG):
+                    return self._refused(payload.decode("utf-8", "replace"))
+                fields = json.loads(payload)
+                if kind == frames.RESULT:
+                    return Result(Status(fields["status"]), int(fields["exit"]), fields["body"])
+                if kind == frames.CHUNK and on_event is not None:
+                    on_event(fields)
+
+    def _refused(self, text: str) -> Result:
+        """The listener did not take the request itself."""
+        if text == "Authentication required":
+            return Result(Status.DENIED, Exit.DENIED, text)
+        return Result(Status.ERROR, Exit.FAILED, text)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _left(deadline: float) -> float:
+    """Seconds until `deadline`. Raises TimeoutError where it has passed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -1,0 +1,89 @@
+"""Processes for benchmarks: a server, a manager and nodes in a temporary folder, ended by their pids."""
+
+import contextlib
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
+
+PROGRAMS = Path(sys.executable).parent
+
+
+@dataclass
+class Fleet:
+    """What runs for one benchmark."""
+
+    folder: Path
+    server: EmbeddedServer
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a process whose output goes to a log in the folder."""
+        with (self.folder / f"log-{len(self.running)}").open("wb") as log:
+            process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent
+            )
+        self.running.append(process)
+        return process
+
+    def daemon(self, program: str, name: str) -> subprocess.Popen[bytes]:
+        """Start a manager or a node that listens on `folder/NAME`."""
+        return self.spawn(
+            str(PROGRAMS / program), "--name", name, "--redis", self.server.url, "--listen", str(self.folder / name)
+        )
+
+    def wait_ready(self, word: bytes = b"event=ready") -> None:
+        """Wait until every process has said so."""
+        for number, process in enumerate(self.running):
+            while word not in (self.folder / f"log-{number}").read_bytes():
+                if process.poll() is not None:
+                    raise RuntimeError((self.folder / f"log-{number}").read_text())
+                time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def fleet() -> Iterator[Fleet]:
+    """A server with nothing else yet."""
+    folder = Path(tempfile.mkdtemp(prefix="ecc-bench-"))
+    try:
+        with EmbeddedServer(folder / "redis") as server:
+            made = Fleet(folder, server)
+            try:
+                yield made
+            finally:
+                for process in made.running:
+                    process.terminate()
+                for process in made.running:
+                    process.wait(20)
+    finally:
+        shutil.rmtree(folder)
+
+
+class Client:
+    """A client of the control protocol as simple as it can be."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(str(path))
+        self._file = self._socket.makefile("rb")
+
+    def ask(self, command: str) -> bytes:
+        """One command, one answer."""
+        payload = command.encode()
+        self._socket.sendall(struct.pack("!HH", 1, len(payload)) + payload)
+        (kind,) = struct.unpack("!H", self._file.read(2))
+        (length,) = struct.unpack("!H" if kind == 1 else "!I", self._file.read(2 if kind == 1 else 4))
+        return self._file.read(length)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._file.close()
+        self._socket.close()
