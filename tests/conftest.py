@@ -28,21 +28,28 @@ load_all()
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextlib.contextmanager
+def make_folder() -> Iterator[Path]:
     """A temporary folder whose path is short enough for sockets."""
     made = Path(tempfile.mkdtemp(prefix="ecc-"))
-    yield made
-    shutil.rmtree(made)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A temporary folder for this test."""
+    with make_folder() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[EmbeddedServer]:
     """A real server, one for each test worker."""
-    made = Path(tempfile.mkdtemp(prefix="ecc-redis-"))
-    with EmbeddedServer(made) as running:
+    with make_folder() as made, EmbeddedServer(made) as running:
         yield running
-    shutil.rmtree(made)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """How answers are shown: streams, folding, colours on a terminal, and nothing that could steer the terminal."""
 
 import json
-import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Display:
             return result, _folded(result.body) if folding and not self._asked.json else result.body
         # On a terminal responses are shown as they come; a script gets them in order of name.
         on_event = self._show_event if sys.stdout.isatty() and not _names_a_form(command) else None
-        width = os.get_terminal_size(sys.stdout.fileno()).columns or 80 if on_event is not None else 80
+        width = shutil.get_terminal_size().columns if on_event is not None else 80
         result = self._client.ask(command, deadline, Format.TEXT, on_event, width)
         return result, result.body
 

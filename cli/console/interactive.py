@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -94,7 +95,7 @@ class Interactive:
         else:
             if line.lower() == "help":
                 text += _OWN_HELP
-            if self._pager and text.count("\n") >= os.get_terminal_size().lines - 1:
+            if self._pager and text.count("\n") >= shutil.get_terminal_size().lines - 1:
                 self._page(text)
             else:
                 self._display.show(result, text)

@@ -175,7 +175,7 @@ def _reason(error: BaseException, address: RedisAddress) -> str:
             return f"{cause.strerror} ({address})"
         if isinstance(cause, (TimeoutError, asyncio.TimeoutError, RedisTimeoutError)):
             return f"no answer in {_COMMAND_TIMEOUT_S:g} s ({address})"
+        if isinstance(cause, AuthenticationError):
+            return f"it refused our user or password ({address})"
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, AuthenticationError):
-        return f"it refused our user or password ({address})"
     return f"{str(error).rstrip('.') or type(error).__name__} ({address})"

@@ -18,6 +18,7 @@ _BACKOFF_MAX_S = 2.0
 class Subscription:
     """Listens on `channels` and hands each message to `handler`, one after another, in order.
 
+    Whoever reaches Redis may publish anything: a message that the handler cannot read (ValueError) is dropped.
     `listening` is set while Redis has confirmed every channel.
     """
 
@@ -42,7 +43,7 @@ class Subscription:
                                 self.listening.set()
                                 backoff_s, said = 0.05, ""
                         elif message["type"] == "message":
-                            await self._handler(message["channel"].decode(), message["data"])
+                            await self._hand_over(message["channel"].decode(), message["data"])
             except (RedisError, OSError) as error:
                 if self.listening.is_set():
                     self._link.lost(error)
@@ -53,3 +54,9 @@ class Subscription:
                 self.listening.clear()
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311
             backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
+
+    async def _hand_over(self, channel: str, data: bytes) -> None:
+        try:
+            await self._handler(channel, data)
+        except ValueError as error:
+            log.warning("message dropped", channel=channel, reason=str(error))

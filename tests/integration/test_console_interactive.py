@@ -1,0 +1,228 @@
+"""`ec_console` on a terminal: prompt, completion, history, and what an operator does wrong."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyte
+import pytest
+
+from tests.daemons import ROOT, Processes
+from tests.waiting import wait_until_sync
+
+pytestmark = pytest.mark.usefixtures("nothing_left", "environment")
+
+PROMPT = re.compile(r"\d\d:\d\d:\d\d \S+>")
+
+
+class Terminal:
+    """A program on a terminal of its own, high enough that nothing scrolls away."""
+
+    def __init__(self, arguments: list[str], **environment: str) -> None:
+        self._master, slave = pty.openpty()
+        os.set_blocking(self._master, False)
+        lines, columns = 400, 120
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self._screen = pyte.Screen(columns, lines)
+        self._screen.write_process_input = self.type  # type: ignore[method-assign]
+        self._stream = pyte.ByteStream(self._screen)
+        self.process = subprocess.Popen(
+            arguments,
+            cwd=ROOT,
+            env={**os.environ, "TERM": "xterm", **environment},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    @property
+    def text(self) -> str:
+        """What stands on its screen."""
+        while select.select([self._master], [], [], 0)[0]:
+            try:
+                self._stream.feed(os.read(self._master, 65536))
+            except OSError:
+                break
+        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts it has shown."""
+        return len(PROMPT.findall(self.text))
+
+    def wait_for(self, wanted: str) -> None:
+        """Wait until it shows `wanted`."""
+        try:
+            wait_until_sync(lambda: wanted in self.text, f"{wanted!r} is shown")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the screen:\n{self.text}") from None
+
+    def wait_prompt(self) -> None:
+        """Wait until its last line is a prompt with nothing behind it."""
+        wait_until_sync(lambda: PROMPT.fullmatch(self.text.rpartition("\n")[2]) is not None, "a prompt")
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._master, keys.encode())
+
+    def say(self, line: str) -> str:
+        """Type a line at a prompt; what it shows until the next prompt."""
+        before = self.prompts
+        self.type(line + "\r")
+        wait_until_sync(lambda: self.prompts > before, f"an answer to {line!r}")
+        self.wait_prompt()
+        return PROMPT.split(self.text)[-2].removeprefix(f" {line}").strip("\n")
+
+    def end(self) -> int:
+        """Wait for its end, by force where it does not come; its exit code."""
+        try:
+            wait_until_sync(lambda: self.text is not None and self.process.poll() is not None, "it ends")
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+            os.close(self._master)
+        return self.process.wait(30)
+
+
+Opened = Callable[..., Terminal]
+
+
+@pytest.fixture
+def console(folder: Path) -> Iterator[Opened]:
+    """Opens consoles on terminals, and ends what is left of them."""
+    opened: list[Terminal] = []
+
+    def open_one(*arguments: str | Path, **environment: str) -> Terminal:
+        state = {"XDG_STATE_HOME": str(folder / "state")}
+        program = [sys.executable, "-m", "cli.ec_console", *map(str, arguments)]
+        opened.append(Terminal(program, **{**state, **environment}))
+        return opened[-1]
+
+    yield open_one
+    for terminal in opened:
+        if terminal.process.poll() is None:
+            terminal.process.kill()
+            terminal.end()
+
+
+def test_it_greets_prompts_answers_and_leaves(console: Opened, processes: Processes) -> None:
+    endpoint = processes.manager().endpoint
+    terminal = console(endpoint)
+    terminal.wait_for("# eccmgr version: ")
+    terminal.wait_for(f" {endpoint}>")
+    assert terminal.say("foo") == "Unknown command: 'foo'. Type help for a list."
+    assert terminal.say("broadcast") == "Usage: broadcast COMMAND"
+    assert terminal.say("help").endswith("leave the console (so does Ctrl-D); Ctrl-C ends a wait")
+    terminal.type("quit\r")
+    assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("term", ["weird-9000", "dumb", ""])
+def test_a_strange_terminal_does_not_break_it(console: Opened, processes: Processes, term: str) -> None:
+    terminal = console(processes.manager().endpoint, TERM=term)
+    terminal.wait_for("# eccmgr version: ")
+    terminal.wait_prompt()
+    assert "Usage: version" in terminal.say("help version")
+    terminal.type("\x04")
+    assert terminal.end() == 0
+
+
+def test_tab_completes_commands_nodes_and_subclusters(console: Opened, processes: Processes) -> None:
+    processes.node("pono7", "oahu")
+    terminal = console(processes.manager().endpoint)
+    terminal.wait_prompt()
+    for typed, completed in [
+        ("unica\t", "> unicast"),
+        ("po\t", "> unicast pono7"),
+        ("upt\t", "> unicast pono7 uptime"),
+    ]:
+        terminal.type(typed)
+        terminal.wait_for(f"> {shown}")
+    terminal.type("\x03")
+    terminal.wait_prompt()
+    terminal.type("gather @oa\t")
+    terminal.wait_for("> gather @oahu")
+    terminal.type("\x03")
+    terminal.wait_prompt()
+    terminal.type("\x04")
+    assert terminal.end() == 0
+
+
+def test_a_gather_shows_each_node_once_and_the_header_last(console: Opened, processes: Processes) -> None:
+    for name in ("east1", "east2"):
+        processes.node(name)
+    terminal = console(processes.manager().endpoint)
+    terminal.wait_prompt()
+    *lines, header = terminal.say("gather cluster nodename").splitlines()
+    assert sorted(lines) == ["east1: east1", "east2: east2"]
+    assert header.endswith("2 of 2 answered")
+    assert terminal.say("retrieve cluster nodename").splitlines() == [header, "east1: east1", "east2: east2"]
+
+
+def test_what_was_typed_is_there_the_next_time(console: Opened, processes: Processes) -> None:
+    endpoint = processes.manager().endpoint
+    first = console(endpoint)
+    first.wait_prompt()
+    first.say("help version")
+    first.type("\x04")
+    assert first.end() == 0
+    second = console(endpoint)
+    second.wait_prompt()
+    second.type("\x1b[A")
+    second.wait_for("> help version")
+
+
+def test_a_manager_that_was_started_anew_is_found_again(console: Opened, processes: Processes) -> None:
+    manager = processes.manager()
+    terminal = console(manager.endpoint)
+    terminal.wait_prompt()
+    manager.end()
+    assert "Cannot connect to" in terminal.say("help version")
+    processes.manager()
+    assert "Usage: version" in terminal.say("help version")
+
+
+def test_an_interrupt_ends_the_wait_and_not_the_console(console: Opened, processes: Processes) -> None:
+    processes.node("east1")
+    paused = processes.node("east2")
+    terminal = console(processes.manager().endpoint)
+    terminal.wait_prompt()
+    paused.popen.send_signal(signal.SIGSTOP)
+    try:
+        terminal.type("gather pid\r")
+        terminal.wait_for("east1: ")
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        terminal.wait_for("Waiting no longer")
+    finally:
+        paused.popen.send_signal(signal.SIGCONT)
+    terminal.wait_prompt()
+    assert "Usage: version" in terminal.say("help version")
+
+
+def test_long_answers_go_through_a_pager_where_that_is_wished(console: Opened, processes: Processes) -> None:
+    terminal = console(processes.manager().endpoint, LINES="5")
+    terminal.wait_prompt()
+    assert terminal.say("\\pager head -n 1") == "Long answers go through head -n 1"
+    assert terminal.say("help").count("\n") == 0
+    assert terminal.say("help pid") == "Unknown command: 'pid'. Type help for a list."
+    assert terminal.say("\\pager /no/such/program") == "Long answers go through /no/such/program"
+    assert "The pager does not run: " in terminal.say("help")
+    assert terminal.say("\\pager") == "No pager"
+    assert terminal.say("\\frob").startswith("Unknown: '\\frob'")
+
+
+def test_without_a_manager_it_says_so_and_ends(console: Opened, folder: Path) -> None:
+    terminal = console(folder / "nobody")
+    terminal.wait_for("Cannot connect to")
+    assert terminal.end() == 4

@@ -1,0 +1,93 @@
+"""How the console reads its command line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.console.arguments import Arguments, parse
+from eccmgr.commands.words import split
+from eccmgr.errors import UsageError
+
+
+def asked(*words: str, **environment: str) -> Arguments:
+    return parse(words, environment)
+
+
+def test_without_anything_it_goes_to_the_well_known_endpoint() -> None:
+    assert str(asked().endpoint) == "/tmp/2025"
+    assert asked().command is None
+
+
+def test_the_environment_names_the_endpoint() -> None:
+    assert str(asked("version", EC_CONSOLE_ENDPOINT="/run/m").endpoint) == "/run/m"
+    assert str(asked("/run/n", "version", EC_CONSOLE_ENDPOINT="/run/m").endpoint) == "/run/n"
+
+
+@pytest.mark.parametrize("endpoint", ["/tmp/x", "127.0.0.1:2025", "[::1]:2025", "manager.example.com:1"])
+def test_a_first_word_that_looks_like_an_endpoint_is_one(endpoint: str) -> None:
+    assert (str(asked(endpoint, "pid").endpoint), asked(endpoint, "pid").command) == (endpoint, "pid")
+
+
+@pytest.mark.parametrize("relative", ["./m", "../m"])
+def test_a_relative_path_is_an_endpoint(relative: str) -> None:
+    assert asked(relative).endpoint.path is not None
+
+
+@pytest.mark.parametrize("command", ["sieve:sieve1 flush cache", "version", "a@b", "x:1y"])
+def test_any_other_first_word_begins_the_command(command: str) -> None:
+    made = asked(*command.split())
+    assert (str(made.endpoint), made.command) == ("/tmp/2025", command)
+
+
+def test_options_stand_before_and_after_the_endpoint() -> None:
+    made = asked("-b", "/tmp/x", "--json", "--timeout", "5", "gather", "--timeout", "7", "pid")
+    assert (made.fold, made.json, made.timeout_s, made.command) == (True, True, 5.0, "gather --timeout 7 pid")
+
+
+def test_options_end_at_the_first_word_of_the_command() -> None:
+    assert asked("gather", "-b", "--json").command == "gather -b --json"
+    assert asked("gather", "-b", "--json").json is False
+
+
+def test_two_dashes_end_the_options() -> None:
+    assert asked("--", "/tmp/x").command == "/tmp/x"
+    assert asked("/tmp/x", "--", "-b").command == "-b"
+
+
+def test_one_argument_goes_as_it_is_and_of_several_each_is_quoted_where_it_must_be() -> None:
+    assert asked('broadcast  echo "a  b"').command == 'broadcast  echo "a  b"'
+    assert asked("broadcast", "echo", "a  b").command == 'broadcast echo "a  b"'
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=2, max_size=5))
+def test_the_words_of_a_shell_arrive_as_they_were_meant(words: list[str]) -> None:
+    command = parse(("--", *words), {}).command
+    assert command is not None
+    assert [word.text for word in split(command)] == words
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--frob"], "No such option: --frob. Usage: ec_console"),
+        (["--timeout"], "--timeout needs a number of seconds"),
+        (["--timeout", "soon"], "--timeout takes seconds, more than 0 and at most 604800; not 'soon'"),
+        (["--timeout=0"], "--timeout takes seconds"),
+        (["--json=yes"], "--json takes no value"),
+        (["tls://host:1", "pid"], "Endpoint 'tls://host:1': users, ssh:// and tls:// are not available yet"),
+        (["admin@host:1", "pid"], "Endpoint 'admin@host:1': users, ssh://"),
+        (["host:99999"], "Endpoint 'host:99999' is none of"),
+        (["/" + "x" * 200], "a socket's path has at most 107 bytes"),
+    ],
+)
+def test_what_makes_no_sense_is_one_clear_line(words: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(words, {})
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_color_is_an_option_and_a_variable() -> None:
+    assert asked().color
+    assert not asked("--no-color").color
+    assert not asked(NO_COLOR="").color

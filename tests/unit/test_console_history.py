@@ -1,0 +1,34 @@
+"""What was typed is kept, within bounds, and never in the way."""
+
+from pathlib import Path
+
+from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+from cli.console import interactive
+from cli.console.interactive import open_history
+
+
+def test_the_history_is_kept_and_nobody_elses_business(folder: Path) -> None:
+    path = folder / "state" / "history"
+    open_history(path).store_string("broadcast version")
+    assert list(open_history(path).load_history_strings()) == ["broadcast version"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_history_that_has_grown_is_cut_to_its_latest_part(folder: Path) -> None:
+    path = folder / "history"
+    history = FileHistory(str(path))
+    number = 0
+    while not path.exists() or path.stat().st_size <= interactive._HISTORY_MAX_BYTES:
+        history.store_string(f"command {number} " + "x" * 1000)
+        number += 1
+    kept = [line.split(" x")[0] for line in open_history(path).load_history_strings()]
+    assert path.stat().st_size <= interactive._HISTORY_MAX_BYTES // 2
+    assert kept == [f"command {n}" for n in range(number - 1, number - 1 - len(kept), -1)]
+    assert len(kept) > 100
+
+
+def test_where_it_cannot_be_kept_the_console_goes_on_without(folder: Path) -> None:
+    (folder / "file").touch()
+    assert isinstance(open_history(folder / "file" / "history"), InMemoryHistory)
