@@ -101,6 +101,8 @@ class Session:
         """
         left_before: int | None = None
         while True:
+            if self.listening is not None and not self.listening.is_set():
+                raise RedisUnreachable("Redis is not reachable: it has not confirmed our subscription yet")
             async with self._turn:
                 taken = None if self.joined.is_set() else await self._try_join()
             if taken is None:

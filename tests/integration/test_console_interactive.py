@@ -142,10 +142,10 @@ def test_tab_completes_commands_nodes_and_subclusters(console: Opened, processes
     processes.node("pono7", "oahu")
     terminal = console(processes.manager().endpoint)
     terminal.wait_prompt()
-    for typed, completed in [
-        ("unica\t", "> unicast"),
-        ("po\t", "> unicast pono7"),
-        ("upt\t", "> unicast pono7 uptime"),
+    for typed, shown in [
+        ("unica\t", "unicast"),
+        ("po\t", "unicast pono7"),
+        ("upt\t", "unicast pono7 uptime"),
     ]:
         terminal.type(typed)
         terminal.wait_for(f"> {shown}")
