@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from eccmgr.commands import words
+from eccmgr.commands.answer import FORMS
 from eccmgr.commands.table import COMMAND, Command, Param, Table
 from eccmgr.errors import UsageError
 
@@ -43,20 +44,16 @@ def complete(table: Table, line: str, known: Known) -> list[str]:
     except UsageError:
         return []
     part = "" if not line or line[-1].isspace() else typed.pop()
-    found = _candidates([command.name for command in table.listed()], table, typed, known)
+    found = _candidates(table, [command.name for command in table.listed()], typed, known)
     return sorted({word for word in found if word.lower().startswith(part.lower())})[:_MAX]
 
 
-def _candidates(commands: list[str], table: Table, typed: list[str], known: Known) -> Iterable[str]:
-    yield from next_words(commands, typed)
-    if not typed:
-        yield from ("json", "xml")
-    elif typed[0].lower() in ("json", "xml"):
-        yield from next_words(commands, typed[1:])
+def _candidates(table: Table, names: list[str], typed: list[str], known: Known) -> Iterable[str]:
+    yield from next_words(names, typed)
     for length in range(len(typed), 0, -1):
         command = table.commands.get(" ".join(typed[:length]).lower())
         if command is not None and not command.refusal:
-            yield from _arguments(command, commands, typed[length:], known)
+            yield from _arguments(table, names, command, typed[length:], known)
             return
 
 
@@ -69,22 +66,24 @@ def next_words(commands: Iterable[str], typed: list[str]) -> Iterable[str]:
             yield parts[len(head)]
 
 
-def _arguments(command: Command, commands: list[str], given: list[str], known: Known) -> Iterable[str]:
+def _arguments(table: Table, names: list[str], command: Command, given: list[str], known: Known) -> Iterable[str]:
     for param in command.params:
         if param.rest or not given:
-            yield from _values(param, commands, given, known)
+            yield from _values(table, names, param, given, known)
             return
         given = given[1:]
 
 
-def _values(param: Param, commands: list[str], given: list[str], known: Known) -> Iterable[str]:
+def _values(table: Table, names: list[str], param: Param, given: list[str], known: Known) -> Iterable[str]:
     match param.kind:
         case "node":
             yield from known.nodes
         case "subcluster":
             yield from known.subclusters
         case "command":
-            yield from next_words(commands, given)
+            yield from next_words(names, given)
+        case "own command":
+            yield from _candidates(table, [name for name in names if name not in FORMS], given, known)
         case COMMAND.kind:
             yield from next_words(ON_NODES, given)
         case "gather":
@@ -93,9 +92,11 @@ def _values(param: Param, commands: list[str], given: list[str], known: Known) -
 
 def _gather(given: list[str], known: Known) -> Iterable[str]:
     while given and given[0].startswith("--"):
+        if "=" not in given[0] and len(given) == 1:
+            return  # its value comes next, which is a number
         given = given[1:] if "=" in given[0] else given[2:]
     if not given:
         yield from ("--timeout", "@all", *(f"@{name}" for name in known.subclusters), *known.nodes)
-    elif given[0].startswith("@") or given[0] in known.nodes:
+    elif given[0].startswith("@") or given[0].lower() in {name.lower() for name in known.nodes}:
         given = given[1:]
     yield from next_words(ON_NODES, given)

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from eccmgr.commands import words
-from eccmgr.commands.answer import Answer, Format, Status
+from eccmgr.commands.answer import FORMS, Answer, Format, Status
 from eccmgr.commands.table import Caller, Table
 from eccmgr.errors import EccmgrError, UsageError
 
 log = structlog.get_logger()
+
+# All that is white space to the words of a command, and NUL, which clients written in C may send behind it.
+_BLANK = "\0" + "".join(filter(str.isspace, map(chr, range(0x3001))))
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ async def reply(table: Table, line: str, caller: Caller, form: Format = Format.T
     Never raises but for cancellation: what a command cannot do is its answer, and a fault of a handler is
     logged with its trace and answered in one line.
     """
-    line = line.strip(" \t\r\n\0\v\f")
+    line = line.strip(_BLANK)
     form, command = split_form(line, form)
-    if not command and not line:
-        return Reply(Answer(""), Answer("").render(form, "") if form is not Format.TEXT else "")
+    if not line:
+        return _reply(Answer(""), form, "")
     if not command:
         return _reply(Answer(f"Usage: {line.lower()} COMMAND", Status.ERROR, usage=True), form, line)
-    if "\n" in command or "\r" in command:
+    if "\n" in line or "\r" in line:
         return _reply(Answer("A command is one line", Status.ERROR), form, command)
     try:
         answer = await table.run(command, caller)
@@ -52,8 +54,8 @@ def _reply(answer: Answer, form: Format, command: str) -> Reply:
 
 def split_form(line: str, form: Format = Format.TEXT) -> tuple[Format, str]:
     """The form that the first word of `line` names, else `form`; and the command behind it."""
-    first = line.split(maxsplit=1)[:1]
-    for named in (Format.XML, Format.JSON):
-        if first and first[0].lower() == named.value:
-            return named, words.rest(line, len(named.value))
-    return form, line
+    first, *behind = line.split(maxsplit=1) or [""]
+    named = FORMS.get(first.lower())
+    if named is None:
+        return form, line
+    return named, behind[0].rstrip() if behind else ""

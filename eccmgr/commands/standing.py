@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.completion import Known, complete
 from eccmgr.commands.table import Call, Command, Param, Table, help_command
+from eccmgr.errors import UsageError
 from eccmgr.version import banner
 
 KnownNames = Callable[[], Awaitable[Known]]
 
 
 def standing_commands(table: Table, program: str, known: KnownNames, stop: Callable[[], None]) -> tuple[Command, ...]:
-    """`version`, `help`, `complete` and `shutdown` of `program`; `stop` begins a clean end."""
+    """What every listener answers as `program`, the words for a form among it; `stop` begins a clean end."""
 
     async def version(_call: Call) -> str:
         return banner(program)
@@ -26,8 +27,14 @@ def standing_commands(table: Table, program: str, known: KnownNames, stop: Calla
         stop()
         return "Shutting down"
 
+    async def form_of_a_form(call: Call) -> str:
+        raise UsageError(f"Usage: {call.text.split()[0].lower()} COMMAND, where COMMAND does not ask for a form again")
+
+    machine = Param("COMMAND", kind="own command", rest=True)
     return (
         help_command(table),
+        Command("json", "the answer to COMMAND as one JSON object", form_of_a_form, (machine,), idempotent=True),
+        Command("xml", "the answer to COMMAND as XML", form_of_a_form, (machine,), idempotent=True),
         Command("version", "the banner", version, idempotent=True),
         Command(
             "complete",

@@ -15,6 +15,9 @@ from eccmgr.errors import CommandError, NotAvailable, UsageError
 
 Event = Mapping[str, Any]
 
+# Of a word that is no command, an answer repeats so many characters.
+_SHOWN_MAX = 80
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -93,7 +96,7 @@ class Command:
                 raise UsageError(f"Usage: {self.usage}")
             if param.rest:
                 return (*args, remaining)
-            word = words.next_word(line, len(line) - len(line[at:].lstrip()))
+            word = words.next_word(line, words.skip_space(line, at))
             args.append(word.text)
             at = word.end
         if words.rest(line, at):
@@ -116,6 +119,8 @@ class Table:
     """The commands of one program, found by the words they begin with."""
 
     commands: dict[str, Command] = field(default_factory=dict)
+    _longest: int = 0
+    """Words in the longest name."""
 
     def add(self, *commands: Command) -> None:
         """Enter `commands`; a name that is taken is a fault of the program."""
@@ -124,29 +129,31 @@ class Table:
             if key in self.commands:
                 raise ValueError(f"two commands are named {command.name}")
             self.commands[key] = command
+            self._longest = max(self._longest, len(key.split()))
 
     def find(self, line: str) -> tuple[Command, int]:
         """The command that `line` begins with, the longest name first, and where its arguments begin.
 
         Raises CommandError with a suggestion where there is none.
         """
-        head: list[str] = []
+        typed: list[str] = []
         best: tuple[Command, int] | None = None
-        at = 0
-        for _ in range(self._depth()):
-            at = len(line) - len(line[at:].lstrip())
-            if at == len(line):
-                break
+        name, at = "", 0
+        while len(typed) < self._longest and (at := words.skip_space(line, at)) < len(line):
             try:
                 word = words.next_word(line, at)
             except UsageError:
+                # Behind a command's name a lone quote may well stand in what it passes on.
+                if not typed:
+                    raise
                 break
-            head.append(word.text.lower())
+            typed.append(word.text)
+            name = f"{name} {word.text.lower()}".lstrip()
             at = word.end
-            if (command := self.commands.get(" ".join(head))) is not None:
+            if (command := self.commands.get(name)) is not None:
                 best = (command, at)
         if best is None:
-            raise self._unknown(head)
+            raise self._unknown(typed)
         return best
 
     async def run(self, line: str, caller: Caller) -> Answer:
@@ -159,22 +166,26 @@ class Table:
         """The commands that work, by name."""
         return [self.commands[key] for key in sorted(self.commands) if not self.commands[key].refusal]
 
-    def _depth(self) -> int:
-        return max((key.count(" ") + 1 for key in self.commands), default=0)
-
-    def _unknown(self, head: list[str]) -> CommandError:
-        if not head:
+    def _unknown(self, typed: list[str]) -> CommandError:
+        if not typed:
             return CommandError("No command was given. Type help for a list.")
-        family = [c.name for c in self.listed() if c.name.lower().startswith(f"{head[0]} ")]
+        first = typed[0].lower()
+        family = [command.name for command in self.listed() if command.name.lower().startswith(f"{first} ")]
         if family:
-            typed = " ".join(head[:2])
-            return CommandError(f"Unknown command: '{typed}'. {head[0]} has: {_tails(family)}. Type help for a list.")
-        close = difflib.get_close_matches(head[0], self._first_words(), n=1, cutoff=0.6)
+            shown = _shortened(" ".join(typed[:2]))
+            return CommandError(f"Unknown command: '{shown}'. {first} has: {_tails(family)}. Type help for a list.")
+        shown = _shortened(typed[0])
+        # A word that had to be cut is like none, and costly to compare.
+        close = difflib.get_close_matches(first, self._first_words(), n=1) if shown == typed[0] else []
         hint = f" Did you mean '{close[0]}'?" if close else ""
-        return CommandError(f"Unknown command: '{head[0]}'.{hint} Type help for a list.")
+        return CommandError(f"Unknown command: '{shown}'.{hint} Type help for a list.")
 
     def _first_words(self) -> list[str]:
         return sorted({command.name.split()[0] for command in self.listed()})
+
+
+def _shortened(typed: str) -> str:
+    return typed if len(typed) <= _SHOWN_MAX else typed[:_SHOWN_MAX] + "…"
 
 
 def _tails(names: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from eccmgr.errors import ListenError, SettingsError
 
 DEFAULT_ENDPOINT = "/tmp/2025"  # noqa: S108  (the protocol's well-known path)
-_TCP = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s/:@\[\]]+)):(?P<port>\d{1,5})\Z")
+_TCP = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[^\s\]]+)?)\]|(?P<host>[^\s/:@\[\]]+)):(?P<port>\d{1,5})\Z")
 # Linux's sun_path, with its closing NUL.
 _PATH_MAX = 107
 _LOCK_WAIT_S = 5.0
@@ -33,7 +33,7 @@ class Endpoint:
     @classmethod
     def parse(cls, text: str) -> "Endpoint":
         """Read `/path`, `./path`, `../path`, `HOST:PORT` or `[V6]:PORT`. Raises SettingsError."""
-        if text.startswith(("/", "./", "../")):
+        if text.startswith(("/", "./", "../")) and "\0" not in text:
             path = str(Path(text).absolute())
             if len(os.fsencode(path)) > _PATH_MAX:
                 raise SettingsError(f"Endpoint {text}: a socket's path has at most {_PATH_MAX} bytes")
@@ -86,6 +86,8 @@ def _bind_tcp(endpoint: Endpoint) -> Listening:
         )[0]
     except socket.gaierror as error:
         raise ListenError(f"Cannot listen on {endpoint}: {error.strerror}") from error
+    except UnicodeError:
+        raise ListenError(f"Cannot listen on {endpoint}: this is no host's name") from None
     if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise ListenError(f"Cannot listen on {endpoint}: without authentication only loopback addresses are allowed")
     sock = socket.socket(family, kind, protocol)
@@ -153,7 +155,8 @@ def _clear_stale(path: str) -> None:
             return
         except FileNotFoundError:
             return
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
+            # Its queue is full, so somebody owns it.
             raise ListenError(f"{path} is in use") from None
         credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         raise ListenError(f"{path} is in use by pid {struct.unpack('3i', credentials)[0]}")

@@ -69,16 +69,21 @@ class Decoder:
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Take more bytes; yield each frame that is now complete."""
-        self._buffer += data
-        while (frame := self._next()) is not None:
+        self.push(data)
+        while (frame := self.pull()) is not None:
             yield frame
 
     @property
     def pending(self) -> int:
-        """How many bytes of an unfinished frame are held."""
+        """How many bytes are held that were not yet given out as frames."""
         return len(self._buffer)
 
-    def _next(self) -> Frame | None:
+    def push(self, data: bytes) -> None:
+        """Take more bytes."""
+        self._buffer += data
+
+    def pull(self) -> Frame | None:
+        """The next frame, or None where it is not complete."""
         buffer = self._buffer
         if len(buffer) < _TYPE.size:
             return None

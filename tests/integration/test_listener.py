@@ -1,0 +1,329 @@
+"""The control protocol as existing clients know it, on a real manager and a real node."""
+
+import asyncio
+import json
+import re
+import socket
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from eccmgr.commands.table import Command
+from eccmgr.control import frames
+from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.server import Limits
+from eccmgr.daemon import Daemon
+from eccmgr.errors import ListenError
+from eccmgr.manager import Manager
+from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.keys import Keys
+from tests.daemons import manager, node, running
+from tests.listeners import Client, ask
+from tests.waiting import wait_until
+from worker.node import Node
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
+
+
+@pytest_asyncio.fixture
+async def daemons(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
+) -> AsyncIterator[tuple[Manager, Node]]:
+    """A manager and the node east1."""
+    url, cluster = redis_server.url, cluster_keys.cluster
+    barca, east1 = manager(url, cluster, folder), node(url, cluster, folder, "east1", "east")
+    async with running(barca), running(east1):
+        yield barca, east1
+
+
+def path(daemon: Daemon) -> str:
+    """Where it listens."""
+    return str(daemon.endpoints[0].path)
+
+
+def add_slow(east1: Node) -> asyncio.Event:
+    """Give the node a command `slow`, which ends when the event is set."""
+    release = asyncio.Event()
+
+    async def slow(_call: object) -> str:
+        await release.wait()
+        return "done at last"
+
+    east1.table.add(Command("slow", "end when the test says so", slow))
+    return release
+
+
+async def test_the_worked_example(daemons: tuple[Manager, Node]) -> None:
+    for daemon, program in zip(daemons, ("eccmgr", "ecnode"), strict=True):
+        async with await Client.open(path(daemon)) as client:
+            client.send_raw(bytes.fromhex("00 01 00 07 76 65 72 73 69 6f 6e"))
+            kind, payload = await client.frame()
+            assert kind == frames.SHORT
+            assert payload.startswith(b"###")
+            assert re.search(rf"# {program} version: .*\n", payload.decode())
+
+
+async def test_a_classic_client_that_calls_recv_once_gets_the_whole_answer(daemons: tuple[Manager, Node]) -> None:
+    def classic(command: str) -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(path(daemons[0]))
+            client.send(frames.encode_text(command))
+            kind = int.from_bytes(client.recv(2))
+            assert kind == frames.SHORT
+            length = int.from_bytes(client.recv(2))
+            payload = client.recv(length)
+            assert len(payload) == length
+            return payload
+
+    assert (await asyncio.to_thread(classic, "version")).startswith(b"###")
+    assert (await asyncio.to_thread(classic, "help")).count(b"\n") > 10
+
+
+async def test_no_answer_of_a_newer_kind_comes_unasked(daemons: tuple[Manager, Node]) -> None:
+    commands = ["version", "help", "info", "broadcast pid", "gather pid", "json gather pid", "nonsense", "broadcast"]
+    async with await Client.open(path(daemons[0])) as client:
+        for command in commands:
+            client.send(command)
+            kind, _ = await client.frame()
+            assert kind in (frames.SHORT, frames.LONG), command
+
+
+async def test_a_hundred_commands_at_once_are_answered_in_order_once_each(daemons: tuple[Manager, Node]) -> None:
+    async with await Client.open(path(daemons[0])) as client:
+        for _ in range(20):
+            client.send("version", "gather pid", "info", "show cluster membership", "nonsense")
+        for _ in range(20):
+            assert "eccmgr version:" in await client.answer()
+            assert "1 of 1 answered" in await client.answer()
+            assert (await client.answer()).startswith("Cluster Group: ")
+            assert (await client.answer()).startswith("<ClusterMembership ")
+            assert (await client.answer()).startswith("Unknown command: 'nonsense'")
+        client.writer.write_eof()
+        assert await client.rest() == b""
+
+
+async def test_help_lists_every_command_that_works_and_each_has_help(daemons: tuple[Manager, Node]) -> None:
+    for daemon in daemons:
+        async with await Client.open(path(daemon)) as client:
+            listed = (await client.ask("help")).splitlines()
+            working = [command for command in daemon.server.table.commands.values() if not command.refusal]
+            assert len(listed) == len(working)
+            for command in working:
+                assert [line for line in listed if line.startswith(f"{command.usage} ")], command.name
+                assert command.brief
+                assert (await client.ask(f"help {command.name}")).startswith(f"Usage: {command.usage}\n")
+
+
+async def test_what_help_does_not_list_is_refused(daemons: tuple[Manager, Node]) -> None:
+    async with await Client.open(path(daemons[0])) as client:
+        listed = await client.ask("help")
+        for command in daemons[0].table.commands.values():
+            if command.refusal:
+                assert f"\n{command.name} " not in f"\n{listed}"
+                client.request(command.name)
+                assert (await client.fields(frames.RESULT))["status"] == "error"
+
+
+async def test_completion_works_against_a_manager(daemons: tuple[Manager, Node]) -> None:
+    async with await Client.open(path(daemons[0])) as client:
+        assert await client.ask('complete "unicast "') == "east1"
+        assert await client.ask('complete "subcluster broadcast e"') == "east"
+        assert "broadcast" in (await client.ask("complete")).split()
+        assert json.loads(await client.ask('json complete "gather @"'))["candidates"] == ["@all", "@east"]
+
+
+async def test_two_broadcasts_at_once_from_two_sessions_do_not_mix(daemons: tuple[Manager, Node]) -> None:
+    async def round_trip(command: str) -> list[str]:
+        async with await Client.open(path(daemons[0])) as client:
+            ids = []
+            for _ in range(10):
+                sent = await client.ask(f"broadcast {command}")
+                ids.append(sent.split()[1])
+            return ids
+
+    first, second = await asyncio.gather(round_trip("cluster nodename"), round_trip("nonsense"))
+    assert len({*first, *second}) == 20
+    async with await Client.open(path(daemons[0])) as client:
+        for wanted in first:
+            await wait_for(client, f"retrieve #{wanted}", "  cluster nodename  .*\neast1: east1$")
+        for wanted in second:
+            await wait_for(client, f"retrieve {wanted}", "  nonsense  .*\neast1: failed: Unknown command: 'nonsense'")
+
+
+async def wait_for(client: Client, command: str, pattern: str) -> None:
+    """Ask until the answer is as `pattern` has it."""
+
+    async def fits() -> bool:
+        return re.search(pattern, await client.ask(command)) is not None
+
+    await wait_until(fits, f"{command} answers {pattern}")
+
+
+async def test_gathers_at_once_from_many_sessions_each_get_their_own_answer(daemons: tuple[Manager, Node]) -> None:
+    async def gather(number: int) -> str:
+        return await ask(path(daemons[0]), f"gather help nothing{number}")
+
+    answers = await asyncio.gather(*(gather(number) for number in range(30)))
+    for number, answer in enumerate(answers):
+        assert f"  help nothing{number}  " in answer
+        assert answer.count("Unknown command: ") == 1
+        assert f"'nothing{number}'" in answer
+
+
+async def test_answers_of_megabytes_from_nodes_arrive_whole(daemons: tuple[Manager, Node]) -> None:
+    async def big(_call: object) -> str:
+        return "<é>\n" * 400_000
+
+    daemons[1].table.add(Command("big", "much", big, idempotent=True))
+    assert await ask(path(daemons[1]), "big") == "<é>\n" * 400_000
+    answer = await ask(path(daemons[0]), "gather big")
+    assert answer.count("<é>") == 400_000
+
+
+async def test_a_streaming_gather_shows_each_response_and_then_the_header(daemons: tuple[Manager, Node]) -> None:
+    async with await Client.open(path(daemons[0])) as client:
+        client.request("gather cluster nodename", id=1, stream=True)
+        event = await client.fields(frames.CHUNK)
+        result = await client.fields(frames.RESULT)
+        assert {key: event[key] for key in ("id", "event", "node", "state", "text", "line")} == {
+            "id": 1,
+            "event": "response",
+            "node": "east1",
+            "state": "ok",
+            "text": "east1",
+            "line": "east1: east1",
+        }
+        assert (result["id"], result["status"], result["exit"]) == (1, "ok", 0)
+        assert re.fullmatch(r"# \w+  cluster nodename  [\d:]+  1 of 1 answered", result["body"])
+
+
+async def test_a_client_that_vanishes_from_a_gather_ends_the_waiting_and_not_the_command(
+    daemons: tuple[Manager, Node],
+) -> None:
+    barca, release = daemons[0], add_slow(daemons[1])
+    async with await Client.open(path(barca)) as client:
+        client.request("gather slow", stream=True)
+        await wait_until(lambda: len(barca.delivery._waiting) == 1, "the command is published and waited for")
+    await wait_until(lambda: not barca.delivery._waiting, "nobody waits any more")
+    await wait_until(lambda: not barca.server._sessions, "the session is over")
+    async with await Client.open(path(barca)) as client:
+        await wait_for(client, "retrieve slow", r"0 of 1 answered\neast1: \((pending|running), ")
+        release.set()
+        await wait_for(client, "retrieve slow", r"1 of 1 answered\neast1: done at last$")
+
+
+async def test_a_gather_that_waits_delays_no_other_session(daemons: tuple[Manager, Node]) -> None:
+    barca, release = daemons[0], add_slow(daemons[1])
+    async with await Client.open(path(barca)) as waiting:
+        waiting.send("gather slow")
+        await wait_until(lambda: len(barca.delivery._waiting) == 1, "it waits")
+        assert "1 of 1 answered" in await ask(path(barca), "gather pid")
+        assert "eccmgr version:" in await ask(path(barca), "version")
+        release.set()
+        assert "east1: done at last" in await waiting.answer()
+
+
+async def test_one_slow_node_is_accounted_for_and_does_not_hold_the_command(daemons: tuple[Manager, Node]) -> None:
+    release = add_slow(daemons[1])
+    answer = await ask(path(daemons[0]), "gather --timeout 0.2 slow")
+    assert re.search(r"0 of 1 answered\neast1: \((pending|running), ", answer)
+    release.set()
+
+
+async def test_every_form_of_a_fleet_command_is_well_formed(daemons: tuple[Manager, Node]) -> None:
+    async with await Client.open(path(daemons[0])) as client:
+        fields = json.loads(await client.ask("json gather cluster nodename"))
+        assert (fields["expected"], fields["answered"], fields["nodes"][0]["text"]) == (1, 1, "east1")
+        element = ET.fromstring(await client.ask("xml gather cluster nodename"))
+        assert [(each.attrib["Node"], each.attrib["State"], each.text) for each in element] == [
+            ("east1", "ok", "east1")
+        ]
+        assert ET.fromstring(await client.ask("xml show cluster membership")).tag == "ClusterMembership"
+        for command in ("unicast nobody pid", "retrieve never sent", "gather", "nonsense"):
+            assert json.loads(await client.ask(f"json {command}"))["status"] == "error"
+            assert ET.fromstring(await client.ask(f"xml {command}")).attrib["Status"] == "error"
+
+
+async def test_a_missing_name_is_answered_with_those_that_are_known(daemons: tuple[Manager, Node]) -> None:
+    async with await Client.open(path(daemons[0])) as client:
+        assert await client.ask("unicast nobody pid") == "Unknown node 'nobody'; known: east1"
+        assert await client.ask("subcluster broadcast none pid") == "Unknown subcluster 'none'; known: east"
+        assert await client.ask("retrieve never  sent") == "Nothing to retrieve for 'never  sent'"
+
+
+async def test_commands_that_come_before_the_start_is_over_are_answered(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
+) -> None:
+    url, cluster = redis_server.url, cluster_keys.cluster
+    for daemon in (manager(url, cluster, folder), node(url, cluster, folder, "east1")):
+        await daemon.server.listen(daemon.endpoints[0])
+        async with await Client.open(path(daemon)) as client:
+            for command in daemon.server.table.listed():
+                if command.name in ("shutdown", "cluster reset"):
+                    continue
+                for line in (command.name, f"{command.name} east1", f"{command.name} east1 pid"):
+                    answer = await client.ask(line)
+                    assert "Internal error" not in answer, line
+        await daemon.server.close()
+        await daemon.link.close()
+
+
+async def test_an_idle_session_is_closed_and_a_gather_that_waits_is_not(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
+) -> None:
+    url, cluster = redis_server.url, cluster_keys.cluster
+    impatient = manager(url, cluster, folder, limits=Limits(idle_timeout_s=0.2))
+    east1 = node(url, cluster, folder, "east1")
+    release = add_slow(east1)
+    async with running(impatient), running(east1), await Client.open(path(impatient)) as waiting:
+        waiting.send("gather slow")
+        for _ in range(2):
+            async with await Client.open(path(impatient)) as idle:
+                assert await idle.rest() == b""
+        release.set()
+        assert "east1: done at last" in await waiting.answer()
+        assert await waiting.rest() == b""
+        assert not impatient.server._sessions
+
+
+async def test_a_second_daemon_neither_starts_on_a_live_socket_nor_harms_it(
+    daemons: tuple[Manager, Node], redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
+) -> None:
+    second = manager(redis_server.url, cluster_keys.cluster, folder)
+    with pytest.raises(ListenError, match="is in use by pid"):
+        await second.run()
+    assert "eccmgr version:" in await ask(path(daemons[0]), "version")
+
+
+async def test_a_daemon_starts_over_a_stale_socket_and_leaves_none(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(folder / "m-barca"))
+    barca = manager(redis_server.url, cluster_keys.cluster, folder)
+    async with running(barca):
+        assert "eccmgr version:" in await ask(path(barca), "version")
+    assert not (folder / "m-barca").exists()
+
+
+async def test_a_shutdown_is_answered_to_the_one_who_asked(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
+) -> None:
+    barca = manager(redis_server.url, cluster_keys.cluster, folder)
+    async with running(barca), await Client.open(path(barca)) as client:
+        client.send("shutdown", "version")
+        assert await client.answer() == "Shutting down"
+        assert "eccmgr version:" in await client.answer()
+        assert await client.rest() == b""
+
+
+async def test_a_listener_may_be_on_loopback_too(daemons: tuple[Manager, Node]) -> None:
+    server = daemons[0].server
+    await server.listen(Endpoint(host="127.0.0.1", port=0))
+    client = Client(*await asyncio.open_connection("127.0.0.1", server.endpoints[-1].port))
+    async with client:
+        assert "eccmgr version:" in await client.ask("version")

@@ -1,0 +1,93 @@
+"""Completion: what may follow a line typed so far."""
+
+from pathlib import Path
+
+import pytest
+
+from eccmgr.commands.completion import ON_NODES, Known, complete
+from eccmgr.commands.table import Table
+from eccmgr.manager import Manager
+from eccmgr.settings import ManagerSettings, NodeSettings
+from worker.node import Node
+
+KNOWN = Known(nodes=("east1", "East2", "west1"), subclusters=("east", "west"))
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return Manager(ManagerSettings(redis="redis://127.0.0.1:1/0", name="barca")).table
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("bro", ["broadcast"]),
+        ("BRO", ["broadcast"]),
+        ("broadcast", ["broadcast"]),
+        ("broadcast ", ["cluster", "help", "memory", "module", "pid", "shutdown", "sysinfo", "uptime", "version"]),
+        ("broadcast cluster nodea", ["nodeaddr"]),
+        ("subcluster ", ["broadcast", "retrieve"]),
+        ("subcluster broadcast ", ["east", "west"]),
+        ("subcluster broadcast W", ["west"]),
+        ("subcluster broadcast west p", ["pid"]),
+        ("unicast ", ["East2", "east1", "west1"]),
+        ("unicast e", ["East2", "east1"]),
+        ("unicast east1 module ", ["list"]),
+        ("retrieve_node w", ["west1"]),
+        ("show ", ["cluster"]),
+        ("show cluster ", ["membership"]),
+        ("show cluster membership ", []),
+        ("help sub", ["subcluster"]),
+        ("help subcluster r", ["retrieve"]),
+        ("gather --", ["--timeout"]),
+        ("gather --timeout ", []),
+        ("gather --timeout 5 p", ["pid"]),
+        ("gather --timeout=5 @", ["@all", "@east", "@west"]),
+        ("gather @east u", ["uptime"]),
+        ("gather EAST2 u", ["uptime"]),
+        ("gather pid ", []),
+        ("json uni", ["unicast"]),
+        ("json unicast w", ["west1"]),
+        ("xml gather @w", ["@west"]),
+        ("json j", []),
+        ("js", ["json"]),
+        ("x", ["xml"]),
+        ('unicast "ea', []),
+        ("nonsense ", []),
+        ("version ", []),
+    ],
+)
+def test_the_words_that_may_follow(table: Table, line: str, found: list[str]) -> None:
+    assert complete(table, line, KNOWN) == found
+
+
+@pytest.mark.parametrize("line", ["", " ", "\t"])
+def test_nothing_typed_offers_the_first_word_of_every_command(table: Table, line: str) -> None:
+    assert complete(table, line, KNOWN) == sorted({command.name.split()[0] for command in table.listed()})
+
+
+@pytest.mark.parametrize("word", ["cluster", "preview", "config"])
+def test_what_is_refused_is_not_offered(table: Table, word: str) -> None:
+    assert complete(table, word, KNOWN) == []
+    assert complete(table, f"{word} ", KNOWN) == []
+
+
+def test_names_need_not_be_known(table: Table) -> None:
+    assert complete(table, "unicast ", Known()) == []
+
+
+def test_thousands_of_names_are_cut(table: Table) -> None:
+    many = Known(nodes=tuple(f"n{number}" for number in range(5000)))
+    assert len(complete(table, "unicast ", many)) == 1000
+
+
+@pytest.mark.parametrize("end", ['"', "'", "\\", "\\ ", '""', " \\", "\0", "\n"])
+def test_whatever_is_typed_is_no_fault(table: Table, end: str) -> None:
+    for begin in ("", "gather ", "gather --timeout ", "broadcast ", "json ", "help ", "subcluster broadcast "):
+        assert isinstance(complete(table, begin + end, KNOWN), list)
+
+
+def test_what_is_offered_for_nodes_is_what_nodes_have(folder: Path) -> None:
+    node = Node(NodeSettings(redis="redis://127.0.0.1:1/0", name="east1", listen=(str(folder / "n"),)))
+    alone = {"complete", "json", "xml"}
+    assert sorted(ON_NODES) == sorted(command.name for command in node.table.listed() if command.name not in alone)

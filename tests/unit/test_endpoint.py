@@ -1,0 +1,157 @@
+"""Endpoints: how they are written, and how one is listened on without taking what belongs to others."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from eccmgr.control.endpoint import Endpoint, bind
+from eccmgr.errors import ListenError, SettingsError
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("/tmp/2025", Endpoint(path="/tmp/2025")),
+        ("/tmp/a b:1", Endpoint(path="/tmp/a b:1")),
+        ("127.0.0.1:2025", Endpoint(host="127.0.0.1", port=2025)),
+        ("localhost:0", Endpoint(host="localhost", port=0)),
+        ("[::1]:2025", Endpoint(host="::1", port=2025)),
+        ("[fe80::1%eth0]:65535", Endpoint(host="fe80::1%eth0", port=65535)),
+    ],
+)
+def test_an_endpoint_is_a_path_or_an_address(text: str, endpoint: Endpoint) -> None:
+    assert Endpoint.parse(text) == endpoint
+    assert str(endpoint) == text
+
+
+def test_a_relative_path_is_made_absolute() -> None:
+    assert Endpoint.parse("./s").path == str(Path.cwd() / "s")
+    assert Endpoint.parse("../s").path == str(Path.cwd() / "../s")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "nowhere", "host:", ":1", "host:65536", "host:123456", "::1:5", "[::1]", "a b:1", "host:1\n", "/a\0b", "h:-1"],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="is none of /PATH, HOST:PORT, "):
+        Endpoint.parse(text)
+
+
+def test_a_path_longer_than_a_socket_may_have_is_refused() -> None:
+    assert Endpoint.parse("/" + "x" * 106).path is not None
+    with pytest.raises(SettingsError, match="at most 107 bytes"):
+        Endpoint.parse("/" + "é" * 54)
+
+
+def test_a_socket_is_for_its_owner_and_group_whatever_the_umask(folder: Path) -> None:
+    path = folder / "s"
+    for umask in (0o000, 0o077):
+        before = os.umask(umask)
+        try:
+            listening = bind(Endpoint(path=str(path)))
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        listening.unlink()
+        listening.socket.close()
+
+
+def test_a_stale_socket_is_replaced(folder: Path) -> None:
+    path = folder / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    listening = bind(Endpoint(path=str(path)))
+    with listening.socket, socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+def test_a_live_socket_is_refused_and_its_owner_named(folder: Path) -> None:
+    endpoint = Endpoint(path=str(folder / "s"))
+    with bind(endpoint).socket, pytest.raises(ListenError, match=f"is in use by pid {os.getpid()}$"):
+        bind(endpoint)
+    assert (folder / "s").is_socket()
+
+
+def test_a_live_socket_with_a_full_queue_is_refused_too(folder: Path) -> None:
+    path = str(folder / "s")
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
+        busy.bind(path)
+        busy.listen(0)
+        waiting.connect(path)
+        with pytest.raises(ListenError, match="is in use"):
+            bind(Endpoint(path=path))
+
+
+def test_a_symlink_is_refused_even_to_a_socket(folder: Path) -> None:
+    (folder / "s").symlink_to(folder / "target")
+    with pytest.raises(ListenError, match="is a symlink; remove it first"):
+        bind(Endpoint(path=str(folder / "s")))
+    assert (folder / "s").is_symlink()
+
+
+def test_a_file_is_refused_and_left_alone(folder: Path) -> None:
+    (folder / "s").write_text("precious")
+    with pytest.raises(ListenError, match="is not a socket; remove it first"):
+        bind(Endpoint(path=str(folder / "s")))
+    assert (folder / "s").read_text() == "precious"
+
+
+def test_a_folder_is_refused(folder: Path) -> None:
+    with pytest.raises(ListenError, match="is not a socket"):
+        bind(Endpoint(path=str(folder)))
+
+
+def test_a_folder_that_does_not_exist_is_a_clear_error(folder: Path) -> None:
+    with pytest.raises(ListenError, match=r"^Cannot listen on .*/no/s: No such file or directory$"):
+        bind(Endpoint(path=str(folder / "no" / "s")))
+
+
+def test_a_socket_that_is_not_ours_any_more_is_not_removed(folder: Path) -> None:
+    path = folder / "s"
+    listening = bind(Endpoint(path=str(path)))
+    path.unlink()
+    with listening.socket, socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        listening.unlink()
+        assert path.is_socket()
+
+
+def test_removing_a_socket_that_is_gone_is_no_fault(folder: Path) -> None:
+    listening = bind(Endpoint(path=str(folder / "s")))
+    with listening.socket:
+        listening.unlink()
+        listening.unlink()
+    assert not (folder / "s").exists()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_tcp_listener_takes_a_free_port(host: str) -> None:
+    listening = bind(Endpoint(host=host, port=0))
+    with listening.socket:
+        assert listening.endpoint.host == host
+        assert listening.endpoint.port == listening.socket.getsockname()[1] > 0
+
+
+def test_a_tcp_port_that_is_taken_is_refused() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ListenError, match=f"^Cannot listen on 127.0.0.1:{port}: Address already in use$"):
+            bind(Endpoint(host="127.0.0.1", port=port))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_beyond_loopback_nobody_listens_without_authentication(host: str) -> None:
+    with pytest.raises(ListenError, match="only loopback addresses are allowed"):
+        bind(Endpoint(host=host, port=0))
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
+def test_a_host_that_is_none_is_a_clear_error(host: str) -> None:
+    with pytest.raises(ListenError, match=f"^Cannot listen on {host}:1: "):
+        bind(Endpoint(host=host, port=1))
