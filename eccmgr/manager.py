@@ -14,8 +14,9 @@ from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
 from eccmgr.commands.standing import Age, standing_commands
 from eccmgr.commands.table import Table
+from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT, Endpoint
-from eccmgr.control.server import ControlServer, Limits
+from eccmgr.control.server import ControlServer
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
 from eccmgr.redis.connect import Link

@@ -10,9 +10,10 @@ from typing import Any
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.table import COMMAND, Call, Command, Param, Table, help_command
 from eccmgr.control import frames
+from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.frames import Frame
-from eccmgr.control.server import ControlServer, Limits
+from eccmgr.control.server import ControlServer
 from eccmgr.version import banner
 
 
@@ -41,9 +42,9 @@ class Listener:
         self.server = ControlServer(table, limits)
 
     @property
-    def sessions(self) -> int:
+    def connections(self) -> int:
         """How many connections the server knows of."""
-        return len(self.server._sessions)
+        return len(self.server._connections)
 
     async def _version(self, _call: Call) -> str:
         return banner("eccmgr")

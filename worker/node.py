@@ -10,8 +10,9 @@ from eccmgr.cluster.session import Identity, Session
 from eccmgr.commands.completion import Known
 from eccmgr.commands.standing import Age, standing_commands
 from eccmgr.commands.table import Table
+from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.server import ControlServer, Limits
+from eccmgr.control.server import ControlServer
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
 from eccmgr.redis.connect import Link

@@ -19,7 +19,7 @@ DEFAULT_ENDPOINT = "/tmp/2025"  # noqa: S108  (the protocol's well-known path)
 _TCP = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[^\s\]]+)?)\]|(?P<host>[^\s/:@\[\]]+)):(?P<port>\d{1,5})\Z")
 # Linux's sun_path, with its closing NUL.
 _PATH_MAX = 107
-_LOCK_WAIT_S = 5.0
+_LOCK_WAIT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -121,18 +121,21 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
 
 @contextlib.contextmanager
 def _folder_locked(folder: Path) -> Iterator[None]:
-    """Two starts at once must not both find a stale file and one remove the other's fresh one."""
+    """Two starts at once must not both find a stale file and one remove the other's fresh one.
+
+    Anybody may lock a folder that all share, so whoever keeps it locked delays us and does not stop us.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         deadline = time.monotonic() + _LOCK_WAIT_S
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
             except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ListenError(f"Cannot listen in {folder}: another program keeps it locked") from None
-                time.sleep(0.01)
+                if time.monotonic() < deadline:
+                    time.sleep(0.01)
+                    continue
+            break
         yield
     finally:
         os.close(handle)

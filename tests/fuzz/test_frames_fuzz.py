@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eccmgr.control import frames
+from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.server import Limits
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings
 from tests.listeners import Client, ask
@@ -73,7 +73,7 @@ async def bombard(folder: Path, sessions: list[list[bytes]]) -> None:
             await asyncio.gather(*map(send, sessions))
             assert "eccmgr version:" in await witness.ask("version")
             assert "eccmgr version:" in await ask(path, "version")
-            await wait_until(lambda: len(manager.server._sessions) == 1, "only the witness is left")
+            await wait_until(lambda: len(manager.server._connections) == 1, "only the witness is left")
             await wait_until(lambda: asyncio.all_tasks() <= before, "no task is left")
 
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from eccmgr.control import frames
-from eccmgr.control.server import Limits
+from eccmgr.control.connection import Limits
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import manager, node, running
@@ -27,7 +27,7 @@ async def listener(folder: Path) -> AsyncIterator[Listener]:
     async with listening(folder, Limits(max_command_bytes=1000)) as made:
         yield made
         assert "eccmgr version:" in await ask(made.path, "version")
-        await wait_until(lambda: made.sessions == 0, "every session is over")
+        await wait_until(lambda: made.connections == 0, "every session is over")
 
 
 async def sent(listener: Listener, data: bytes) -> bytes:

@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from eccmgr.commands.table import Command
 from eccmgr.control import frames
+from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.server import Limits
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ListenError
 from eccmgr.manager import Manager
@@ -209,7 +209,7 @@ async def test_a_client_that_vanishes_from_a_gather_ends_the_waiting_and_not_the
         client.request("gather slow", stream=True)
         await wait_until(lambda: len(barca.delivery._waiting) == 1, "the command is published and waited for")
     await wait_until(lambda: not barca.delivery._waiting, "nobody waits any more")
-    await wait_until(lambda: not barca.server._sessions, "the session is over")
+    await wait_until(lambda: not barca.server._connections, "the session is over")
     async with await Client.open(path(barca)) as client:
         await wait_for(client, "retrieve slow", r"0 of 1 answered\neast1: \((pending|running), ")
         release.set()
@@ -287,7 +287,7 @@ async def test_an_idle_session_is_closed_and_a_gather_that_waits_is_not(
         release.set()
         assert "east1: done at last" in await waiting.answer()
         assert await waiting.rest() == b""
-        assert not impatient.server._sessions
+        assert not impatient.server._connections
 
 
 async def test_a_second_daemon_neither_starts_on_a_live_socket_nor_harms_it(

@@ -1,5 +1,6 @@
 """Endpoints: how they are written, and how one is listened on without taking what belongs to others."""
 
+import fcntl
 import os
 import socket
 import stat
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from eccmgr.control import endpoint as endpoints
 from eccmgr.control.endpoint import Endpoint, bind
 from eccmgr.errors import ListenError, SettingsError
 
@@ -155,3 +157,16 @@ def test_beyond_loopback_nobody_listens_without_authentication(host: str) -> Non
 def test_a_host_that_is_none_is_a_clear_error(host: str) -> None:
     with pytest.raises(ListenError, match=f"^Cannot listen on {host}:1: "):
         bind(Endpoint(host=host, port=1))
+
+
+def test_somebody_who_keeps_the_folder_locked_does_not_stop_a_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "_LOCK_WAIT_S", 0.01)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        listening = bind(Endpoint.parse(str(folder / "socket")))
+        listening.socket.close()
+    finally:
+        os.close(handle)

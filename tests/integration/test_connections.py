@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from eccmgr.control import frames
+from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.server import Limits
 from tests.listeners import Client, ask, listening
 from tests.waiting import wait_until
 
@@ -37,9 +37,9 @@ async def test_what_is_read_ahead_of_a_slow_command_is_bounded(folder: Path) -> 
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send("wait", *["echo " + "x" * 60_000] * 100)
         await wait_until(lambda: listener.waiting == 1, "the slow command runs")
-        (session,) = listener.server._sessions
-        await wait_until(lambda: not session._transport.is_reading(), "no more is read")
-        assert session._decoder.pending < 1_000_000
+        (connection,) = listener.server._connections
+        await wait_until(lambda: not connection._transport.is_reading(), "no more is read")
+        assert connection._decoder.pending < 1_000_000
         listener.release.set()
         assert await client.answer() == "waited"
         for _ in range(100):
@@ -69,7 +69,7 @@ async def test_an_answer_does_not_wait_for_a_slow_command_sent_with_a_later_one(
 async def test_a_client_that_sends_thousands_at_once_leaves_the_others_their_turn(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as greedy:
         async with await Client.open(listener.path) as other:
-            await wait_until(lambda: listener.sessions == 2, "both are connected")
+            await wait_until(lambda: listener.connections == 2, "both are connected")
             greedy.send(*["echo g"] * 15_000)
             other.send("echo other")
             assert await other.answer() == "other"
@@ -104,7 +104,7 @@ async def test_a_client_of_a_stream_that_goes_away_cancels_the_waiting(folder: P
             client.request("wait", stream=True)
             await client.fields(frames.CHUNK)
         await wait_until(lambda: listener.waiting == 0, "the waiting is cancelled")
-        await wait_until(lambda: listener.sessions == 0, "the session is over")
+        await wait_until(lambda: listener.connections == 0, "the connection is over")
 
 
 async def test_a_client_that_resets_its_connection_cancels_the_waiting(folder: Path) -> None:
@@ -116,7 +116,7 @@ async def test_a_client_that_resets_its_connection_cancels_the_waiting(folder: P
         await wait_until(lambda: listener.waiting == 1, "the command runs")
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         writer.transport.abort()
-        await wait_until(lambda: listener.waiting == 0 and listener.sessions == 0, "nothing of it is left")
+        await wait_until(lambda: listener.waiting == 0 and listener.connections == 0, "nothing of it is left")
 
 
 async def test_an_idle_session_is_closed(folder: Path) -> None:
@@ -125,7 +125,7 @@ async def test_an_idle_session_is_closed(folder: Path) -> None:
             assert await client.ask("echo a") == "a"
             assert await client.rest() == b""
             assert await silent.rest() == b""
-        assert listener.sessions == 0
+        assert listener.connections == 0
 
 
 async def test_half_a_command_is_idle_too(folder: Path) -> None:
@@ -154,44 +154,44 @@ async def test_a_running_command_is_not_idle(folder: Path) -> None:
 async def test_without_an_idle_timeout_a_session_stays(folder: Path) -> None:
     async with listening(folder, Limits(idle_timeout_s=0)) as listener, await Client.open(listener.path) as client:
         await client.ask("version")
-        (session,) = listener.server._sessions
-        assert session._timer is None
+        (connection,) = listener.server._connections
+        assert connection._timer is None
 
 
 async def test_a_frame_has_the_idle_time_from_its_first_byte(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         await client.ask("version")
-        (session,) = listener.server._sessions
-        before = session._last_active
+        (connection,) = listener.server._connections
+        before = connection._last_active
         client.send_raw(b"\0")
-        await wait_until(lambda: session._decoder.pending == 1, "the byte is there")
-        begun = session._last_active
+        await wait_until(lambda: connection._decoder.pending == 1, "the byte is there")
+        begun = connection._last_active
         assert begun > before
         client.send_raw(b"\1")
-        await wait_until(lambda: session._decoder.pending == 2, "the next byte is there")
-        assert session._last_active == begun
+        await wait_until(lambda: connection._decoder.pending == 2, "the next byte is there")
+        assert connection._last_active == begun
 
 
 async def test_a_client_that_reads_no_answers_is_given_up_and_holds_nothing(folder: Path) -> None:
     async with listening(folder, QUICKLY_IDLE) as listener, await Client.open(listener.path) as deaf:
         deaf.writer.transport.pause_reading()  # type: ignore[attr-defined]
         deaf.send(*["big 1000000"] * 20)
-        await wait_until(lambda: listener.sessions == 1, "it is connected")
-        await wait_until(lambda: listener.sessions == 0, "it is given up")
+        await wait_until(lambda: listener.connections == 1, "it is connected")
+        await wait_until(lambda: listener.connections == 0, "it is given up")
 
 
 async def test_a_command_sent_while_an_answer_waits_to_be_read_is_answered_too(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await wait_until(lambda: listener.sessions == 1, "it is connected")
-        (session,) = listener.server._sessions
+        await wait_until(lambda: listener.connections == 1, "it is connected")
+        (connection,) = listener.server._connections
         sent = 0
-        while session._writable.is_set():
+        while connection._writable.is_set():
             client.send("echo " + "x" * 60_000)
             sent += 1
             await wait_until(lambda: len(listener.echoed) == sent, "it is carried out")  # noqa: B023
         client.send("echo late")
-        await wait_until(lambda: session._decoder.pending > 0, "the command is there")
+        await wait_until(lambda: connection._decoder.pending > 0, "the command is there")
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
         for _ in range(sent):
             assert len(await client.answer()) == 60_000
@@ -203,27 +203,27 @@ async def test_a_client_that_leaves_the_end_of_an_answer_unread_is_given_up(fold
         with socket.socket(socket.AF_UNIX) as deaf:
             deaf.setblocking(False)
             deaf.connect(str(listener.path))
-            await wait_until(lambda: listener.sessions == 1, "it is connected")
-            (session,) = listener.server._sessions
-            waiting = session._transport.get_write_buffer_size
+            await wait_until(lambda: listener.connections == 1, "it is connected")
+            (connection,) = listener.server._connections
+            waiting = connection._transport.get_write_buffer_size
             # Little enough behind the full socket that the server is not asked to wait.
-            while waiting() == 0 and listener.sessions:
+            while waiting() == 0 and listener.connections:
                 deaf.send(frames.encode_text("big 10000"))
                 await asyncio.sleep(0.001)
-            await wait_until(lambda: listener.sessions == 0, "it is given up")
+            await wait_until(lambda: listener.connections == 0, "it is given up")
 
 
 async def test_a_stream_is_held_while_its_client_does_not_read(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         client.request("flood", stream=True)
-        await wait_until(lambda: listener.sessions == 1 and listener.emitted > 0, "it streams")
-        (session,) = listener.server._sessions
-        await wait_until(lambda: not session._writable.is_set(), "its socket is full")
+        await wait_until(lambda: listener.connections == 1 and listener.emitted > 0, "it streams")
+        (connection,) = listener.server._connections
+        await wait_until(lambda: not connection._writable.is_set(), "its socket is full")
         held = listener.emitted
         assert await ask(listener.path, "echo other") == "other"
         assert listener.emitted == held
-        assert session._transport.get_write_buffer_size() < 1_000_000
+        assert connection._transport.get_write_buffer_size() < 1_000_000
 
 
 @pytest.mark.parametrize("size", [65_535, 65_536, 8_000_000])
@@ -265,11 +265,11 @@ async def test_a_client_that_sends_one_byte_at_a_time_is_answered(folder: Path) 
 async def test_five_hundred_connections_at_once_are_all_answered(folder: Path) -> None:
     async with listening(folder) as listener:
         clients = await asyncio.gather(*(Client.open(listener.path) for _ in range(500)))
-        await wait_until(lambda: listener.sessions == 500, "all are connected")
+        await wait_until(lambda: listener.connections == 500, "all are connected")
         answers = await asyncio.gather(*(client.ask(f"echo {number}") for number, client in enumerate(clients)))
         assert answers == [str(number) for number in range(500)]
         await asyncio.gather(*(client.__aexit__() for client in clients))
-        await wait_until(lambda: listener.sessions == 0, "all are gone")
+        await wait_until(lambda: listener.connections == 0, "all are gone")
 
 
 async def test_more_connections_than_allowed_are_closed_and_the_others_served(folder: Path) -> None:
@@ -279,7 +279,7 @@ async def test_more_connections_than_allowed_are_closed_and_the_others_served(fo
             async with await Client.open(listener.path) as third:
                 assert await third.rest() == b""
             assert await first.ask("echo still") == "still"
-        await wait_until(lambda: listener.sessions == 0, "they are gone")
+        await wait_until(lambda: listener.connections == 0, "they are gone")
         assert await ask(listener.path, "echo again") == "again"
 
 
@@ -308,7 +308,7 @@ async def test_a_closing_server_does_not_wait_for_ever(folder: Path) -> None:
         client.send("wait")
         await wait_until(lambda: listener.waiting == 1, "the command runs")
         await listener.server.close(grace_s=0)
-        assert (listener.waiting, listener.sessions) == (0, 0)
+        assert (listener.waiting, listener.connections) == (0, 0)
         assert await client.rest() == b""
 
 
@@ -320,7 +320,7 @@ async def test_the_socket_is_for_owner_and_group_and_is_unlinked(folder: Path) -
 
 async def test_the_server_never_speaks_first(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
-        await wait_until(lambda: listener.sessions == 1, "it is connected")
+        await wait_until(lambda: listener.connections == 1, "it is connected")
         assert await ask(listener.path, "echo other") == "other"
         client.writer.write_eof()
         assert await client.rest() == b""

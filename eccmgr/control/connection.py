@@ -1,0 +1,276 @@
+"""One client's connection to the control listener.
+
+Its commands run one after another in a task of its own, so a slow command delays the answers behind it on that
+connection and on no other.
+"""
+
+import asyncio
+import contextlib
+import functools
+import json
+import pwd
+import socket
+import struct
+from dataclasses import dataclass
+from typing import cast
+
+import structlog
+
+from eccmgr.commands.answer import Answer, Format, Status
+from eccmgr.commands.dispatch import Reply, reply
+from eccmgr.commands.table import Caller, Event, Table
+from eccmgr.control import frames
+from eccmgr.control.frames import Frame
+from eccmgr.control.request import BadRequest, Request, chunk_frame, result_frame
+from eccmgr.errors import FrameError
+
+log = structlog.get_logger()
+
+# A client may pipeline; with more than this waiting it is read no further until that is answered.
+_READ_AHEAD_BYTES = 256 * 1024
+# Answers that are ready together leave together, up to this size.
+_COALESCE_BYTES = 64 * 1024
+# After so many commands in a row the other connections have their turn.
+_TURN = 128
+# A client that broke the protocol has this long to read why.
+_LINGER_S = 2.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a listener allows: seconds of idleness (0 = for ever), bytes of a command, connections at once."""
+
+    idle_timeout_s: float = 60.0
+    max_command_bytes: int = 1024 * 1024
+    max_connections: int = 4096
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection."""
+
+    def __init__(self, table: Table, limits: Limits, connections: set["Connection"]) -> None:
+        self._table = table
+        self._limits = limits
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._decoder = frames.Decoder(limits.max_command_bytes)
+        self._out = bytearray()
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._caller = Caller("")
+        self._flushing = False
+        self._ending = False
+        self._streaming = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_active = self._loop.time()
+        self._task: asyncio.Task[None] | None = None
+
+    # The protocol's side: what the event loop tells us.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, unless there are too many."""
+        self._transport = cast(asyncio.Transport, transport)
+        if len(self._connections) >= self._limits.max_connections:
+            log.warning("connection refused", reason="too many", limit=self._limits.max_connections)
+            self._transport.abort()
+            return
+        self._connections.add(self)
+        self._caller = Caller(_user_of(self._transport.get_extra_info("socket")))
+        if self._limits.idle_timeout_s > 0:
+            self._timer = self._loop.call_later(self._limits.idle_timeout_s, self._check_idle)
+
+    def data_received(self, data: bytes) -> None:
+        """Take the bytes and see that the commands in them are being answered."""
+        if self._ending:
+            return
+        if not self._decoder.pending:
+            # A frame has the idle time to arrive whole, counted from its first byte.
+            self._last_active = self._loop.time()
+        self._decoder.push(data)
+        if self.task is None:
+            self._task = self._loop.create_task(self._answer_all(), name="control connection")
+            self._task.add_done_callback(self._stopped)
+        elif self._decoder.pending > _READ_AHEAD_BYTES:
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client has said all: answer what it asked, then close. A stream's waiting ends at once."""
+        self._ending = True
+        if self.task is not None and self._streaming:
+            self.task.cancel()
+        return self.task is not None
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The connection is gone, and with it the waiting for answers."""
+        self._connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._writable.set()
+        if self.task is not None:
+            self.task.cancel()
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly: hold further answers."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._writable.set()
+
+    # The server's side.
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """What answers commands now, if anything does."""
+        return None if self._task is None or self._task.done() else self._task
+
+    def finish(self) -> None:
+        """Take no more commands; close when those at hand are answered."""
+        self._ending = True
+        if self.task is None:
+            self._transport.close()
+
+    def abort(self) -> asyncio.Task[None] | None:
+        """Close at once; the task to wait for, if one runs."""
+        if self.task is not None:
+            self.task.cancel()
+        self._transport.abort()
+        return self.task
+
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            self._transport.abort()
+        elif (error := task.exception()) is not None:
+            log.error("control connection failed", exc_info=error)
+            self._transport.abort()
+
+    async def _answer_all(self) -> None:
+        try:
+            while await self._answer_frames():
+                # More may have come in while the client took its time to read.
+                await self._drain()
+        except FrameError as error:
+            self._out += frames.encode_text(str(error))
+            await self._drain()
+            self._hang_up()
+            return
+        if self._ending:
+            self._transport.close()
+        else:
+            self._transport.resume_reading()
+
+    async def _answer_frames(self) -> int:
+        """Answer every frame that is there; how many those were."""
+        answered = 0
+        while (frame := self._decoder.pull()) is not None:
+            if self._out and not self._flushing:
+                # An answer waits for its neighbours, but not for one that takes its time.
+                self._flushing = True
+                self._loop.call_soon(self._flush)
+            # Not in one statement: `_out` may be sent, and be another, by the time the answer is there.
+            answer = await self._answer(frame)
+            self._out += answer
+            self._last_active = self._loop.time()
+            answered += 1
+            if answered % _TURN == 0 or len(self._out) >= _COALESCE_BYTES:
+                await self._drain()
+                await asyncio.sleep(0)
+        return answered
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._out:
+            data, self._out = self._out, bytearray()
+            self._transport.write(data)
+
+    async def _drain(self) -> None:
+        """Send what is there; a client that has taken nothing of it for the idle time is given up."""
+        self._flush()
+        left = self._transport.get_write_buffer_size()
+        while not self._writable.is_set():
+            try:
+                async with asyncio.timeout(self._limits.idle_timeout_s or None):
+                    await self._writable.wait()
+            except TimeoutError:
+                before, left = left, self._transport.get_write_buffer_size()
+                if left >= before:
+                    log.warning("connection closed", reason="the client does not read", user=self._caller.user)
+                    self._transport.abort()
+                    return
+
+    def _hang_up(self) -> None:
+        """Close after an error: a client that is still sending would lose our answer if we closed at once."""
+        if self._ending:
+            self._transport.close()
+            return
+        self._ending = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(_LINGER_S, self._transport.abort)
+
+    async def _answer(self, frame: Frame) -> bytes:
+        kind, payload = frame
+        if kind in (frames.SHORT, frames.LONG):
+            try:
+                line = payload.decode()
+            except UnicodeDecodeError:
+                return frames.encode_text("Command is not valid UTF-8")
+            return frames.encode_text((await reply(self._table, line, self._caller)).body)
+        if kind == frames.REQUEST:
+            return await self._request(payload)
+        if kind == frames.AUTH:
+            refusal = {"ok": False, "error": "This listener does not ask for authentication"}
+            return frames.encode(frames.AUTH, json.dumps(refusal).encode())
+        raise FrameError(f"Unknown frame type {kind}")
+
+    async def _request(self, payload: bytes) -> bytes:
+        try:
+            request = Request.parse(payload)
+        except BadRequest as error:
+            refusal = f"Not a request: {error}"
+            return result_frame(error.id, Reply(Answer(refusal, Status.ERROR, usage=True), refusal))
+        if not request.stream:
+            return result_frame(request.id, await reply(self._table, request.command, self._caller, request.form))
+
+        async def emit(event: Event) -> None:
+            self._out += chunk_frame(request.id, event)
+            await self._drain()
+
+        caller = Caller(self._caller.user, emit, request.width)
+        self._streaming = True
+        try:
+            answered = await reply(self._table, request.command, caller, request.form)
+        finally:
+            self._streaming = False
+        if answered.answer.tail is not None and request.form is Format.TEXT:
+            answered = Reply(answered.answer, answered.answer.tail)
+        return result_frame(request.id, answered)
+
+    def _check_idle(self) -> None:
+        timeout = self._limits.idle_timeout_s
+        quiet = 0.0 if self.task is not None else self._loop.time() - self._last_active
+        if quiet >= timeout:
+            log.debug("connection closed", reason="idle", user=self._caller.user)
+            # Not close(): that would wait for ever for a client that does not read the end of its last answer.
+            self._transport.abort()
+        else:
+            self._timer = self._loop.call_later(timeout - quiet, self._check_idle)
+
+
+def _user_of(connection: socket.socket) -> str:
+    """The name of the caller on a Unix socket, by the peer's credentials; `anonymous` on TCP."""
+    if connection.family != socket.AF_UNIX:
+        return "anonymous"
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", credentials)
+    with contextlib.suppress(KeyError):
+        return _name_of(uid)
+    return f"uid {uid}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _name_of(uid: int) -> str:
+    return pwd.getpwuid(uid).pw_name

@@ -1,0 +1,71 @@
+"""A command with options: the JSON of a REQUEST frame, and of the CHUNK and RESULT frames that answer it."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from eccmgr.commands.answer import Exit, Format
+from eccmgr.commands.dispatch import Reply
+from eccmgr.commands.table import Event
+from eccmgr.control import frames
+
+_WIDTH_MAX = 100_000
+# JSON can write halves of characters, which UTF-8 and so Redis cannot.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class BadRequest(ValueError):
+    """Raised when a REQUEST is none; `id` is what it calls itself, as far as that can be told."""
+
+    def __init__(self, reason: str, request_id: "int | str | None" = None) -> None:
+        super().__init__(reason)
+        self.id = request_id
+
+
+@dataclass(frozen=True)
+class Request:
+    """The JSON of a REQUEST frame."""
+
+    id: int | str | None
+    command: str
+    form: Format
+    stream: bool
+    width: int
+
+    @classmethod
+    def parse(cls, payload: bytes) -> "Request":
+        """Raises BadRequest with what is wrong."""
+        try:
+            fields = json.loads(payload)
+        except (ValueError, RecursionError):
+            raise BadRequest("the payload is no JSON") from None
+        if not isinstance(fields, dict):
+            raise BadRequest("an object is expected")
+        named = fields.get("id")
+        if not isinstance(named, int | str | None):
+            raise BadRequest("id is a number or a string")
+        command, form, width = fields.get("command"), fields.get("format", "text"), fields.get("width", 80)
+        if not isinstance(command, str) or _SURROGATE.search(command):
+            raise BadRequest("command is a string of valid Unicode", named)
+        if form not in tuple(Format):
+            raise BadRequest("format is one of text, json, xml", named)
+        if not isinstance(width, int) or not 1 <= width <= _WIDTH_MAX:
+            raise BadRequest("width is a number of columns", named)
+        return cls(named, command, Format(form), fields.get("stream") is True, width)
+
+
+def result_frame(request_id: int | str | None, answered: Reply) -> bytes:
+    """The end of a REQUEST."""
+    exit_code = Exit.USAGE if answered.answer.usage else answered.answer.exit
+    fields = {
+        "id": request_id,
+        "status": answered.answer.status.value,
+        "exit": int(exit_code),
+        "body": answered.body,
+    }
+    return frames.encode(frames.RESULT, json.dumps(fields).encode())
+
+
+def chunk_frame(request_id: int | str | None, event: Event) -> bytes:
+    """Partial output or progress of a REQUEST."""
+    return frames.encode(frames.CHUNK, json.dumps({"id": request_id, **event}).encode())
