@@ -13,6 +13,7 @@ from eccmgr.cluster.session import Session
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.server import ControlServer
 from eccmgr.errors import RedisUnreachable
+from eccmgr.notify import notify
 from eccmgr.redis.connect import Link
 
 log = structlog.get_logger()
@@ -62,8 +63,10 @@ class Daemon(abc.ABC):
                 log.warning("redis unreachable", reason=str(error))
             self.spawn(tasks, self.session.run(), "session")
             log.info("ready", endpoints=",".join(map(str, self.server.endpoints)))
+            notify("READY=1")
             await self._stopping.wait()
             log.info("stopping")
+            notify("STOPPING=1")
             await self.finish()
             await self.session.leave()
             for task in self._background:

@@ -1,0 +1,158 @@
+"""Bus files of older clusters: which nodes a cluster should have, and to which subcluster each belongs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from eccmgr.config.document import OptionNode, ScopeNode
+from eccmgr.config.faults import Fault, FaultyConfigError
+from eccmgr.config.lexer import control_character
+from eccmgr.config.parse import parse_text
+from eccmgr.config.values import Dictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_TOKEN = re.compile(r"\#[^\n]*|[{}]|[^\s{}\#]+")
+_SUBCLUSTER = re.compile(r"\#\s*Subcluster:\s*(\S+?)\s*=>?\s*(\S+)", re.IGNORECASE)
+_ENDPOINT = re.compile(r".+:[0-9]{1,5}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class ExpectedNode(NamedTuple):
+    """A node that a bus file names: its name, its address, its subcluster and the manager shown with it, if told."""
+
+    name: str
+    address: str
+    subcluster: str | None = None
+    manager: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BusMap:
+    """All nodes that the bus files of a cluster name, in the order of the files; one may stand in several segments."""
+
+    nodes: tuple[ExpectedNode, ...] = ()
+
+    def names(self) -> list[str]:
+        """Each node once, as first written."""
+        found: dict[str, str] = {}
+        for node in self.nodes:
+            found.setdefault(node.name.lower(), node.name)
+        return list(found.values())
+
+    def subclusters_of(self, name: str) -> list[str]:
+        """The subclusters that a node is given, normally one; none if the files do not say."""
+        given = [node.subcluster for node in self.nodes if node.name.lower() == name.lower() and node.subcluster]
+        return list(dict.fromkeys(given))
+
+    def absent(self, alive: Iterable[str]) -> list[str]:
+        """The named nodes that are not alive; names are compared whole and without case."""
+        living = {name.lower() for name in alive}
+        return [name for name in self.names() if name.lower() not in living]
+
+    def conflicts(self, claimed: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """Nodes that claim another subcluster than they are given: node, claimed, given."""
+        found = []
+        for node, subcluster in claimed.items():
+            given = self.subclusters_of(node)
+            if given and subcluster.lower() not in (each.lower() for each in given):
+                found.append((node, subcluster, " or ".join(given)))
+        return found
+
+    def __add__(self, other: BusMap) -> BusMap:
+        return BusMap((*self.nodes, *other.nodes))
+
+
+def read_mbus(path: str, data: bytes) -> BusMap:
+    """The nodes of a `mbus.conf`; raises FaultyConfigError. What is not of segments and subclusters is passed over."""
+    reader = _Reader(path, data.decode("utf-8-sig", errors="replace"))
+    reader.run()
+    if reader.faults:
+        raise FaultyConfigError(reader.faults)
+    return BusMap(tuple(reader.nodes))
+
+
+def read_msgc_server(path: str, data: bytes) -> BusMap:
+    """The members that `msgc_server { peers = [ … ] }` expects; raises FaultyConfigError."""
+    document, faults = parse_text(path, data.decode(errors="replace"))
+    if faults:
+        raise FaultyConfigError(faults)
+    servers = [node for node in document.items if isinstance(node, ScopeNode) and node.kind.lower() == "msgc_server"]
+    options = [node for server in servers for node in server.items if isinstance(node, OptionNode)]
+    peers = [node.value for node in options if node.name.lower() == "peers" and isinstance(node.value, Dictionary)]
+    return BusMap(tuple(ExpectedNode(key.text, address.text) for each in peers for key, address in each.pairs))
+
+
+class _Reader:
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.tokens = list(_TOKEN.finditer(text))
+        self.at = 0
+        self.nodes: list[ExpectedNode] = []
+        self.faults: list[Fault] = []
+        self.subcluster: str | None = None
+        self.manager: str | None = None
+
+    def fault(self, offset: int, what: str, expected: str) -> None:
+        line = self.text.count("\n", 0, offset) + 1
+        column = offset - self.text.rfind("\n", 0, offset)
+        self.faults.append(Fault(self.path, line, column, what, expected))
+
+    def run(self) -> None:
+        control = control_character(self.text)
+        if control:
+            self.fault(control.start(), "a control character (is this a binary file?)", "text")
+            return
+        while (token := self.next()) is not None:
+            if token[0].lower() == "spread_segment":
+                self.segment(token.start())
+            elif token[0] == "{":
+                self.skip_block(token.start())
+            elif token[0] == "}":
+                self.fault(token.start(), "'}' closes nothing", "a Spread_Segment")
+
+    def next(self) -> re.Match[str] | None:
+        """The next token that is no comment; a comment that names a subcluster is noted."""
+        while self.at < len(self.tokens):
+            token = self.tokens[self.at]
+            self.at += 1
+            if not token[0].startswith("#"):
+                return token
+            named = _SUBCLUSTER.match(token[0])
+            if named:
+                self.subcluster, self.manager = named[1], named[2]
+        return None
+
+    def segment(self, start: int) -> None:
+        subcluster, manager = self.subcluster, self.manager
+        endpoint = self.next()
+        if endpoint is None or not _ENDPOINT.fullmatch(endpoint[0]):
+            self.fault(endpoint.start() if endpoint else start, "Spread_Segment without an endpoint", "BROADCAST:PORT")
+            self.at -= 1 if endpoint and endpoint[0] in "{}" else 0
+        opening = self.next()
+        if opening is None or opening[0] != "{":
+            self.fault(opening.start() if opening else start, "Spread_Segment without nodes", "'{ NODE ADDRESS … }'")
+            return
+        while (name := self.next()) is not None and name[0] != "}":
+            address = self.next() if name[0] != "{" else None
+            if name[0] == "{":
+                # Further interfaces of the node before it.
+                self.skip_block(name.start())
+            elif not _NAME.fullmatch(name[0]) or address is None or address[0] in "{}":
+                self.fault(name.start(), f"'{name[0][:60]}' is not a node with its address", "NODE ADDRESS")
+                self.at -= 1 if address is not None and address[0] in "{}" else 0
+            else:
+                self.nodes.append(ExpectedNode(name[0], address[0], subcluster, manager))
+        if name is None:
+            self.fault(opening.start(), "'{' is never closed", "a '}' before the end of the file")
+
+    def skip_block(self, start: int) -> None:
+        depth = 1
+        while depth and (token := self.next()) is not None:
+            depth += (token[0] == "{") - (token[0] == "}")
+        if depth:
+            self.fault(start, "'{' is never closed", "a '}' before the end of the file")

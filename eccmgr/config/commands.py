@@ -1,0 +1,309 @@
+"""The `config` commands over one store: the entries of the table, and what each of them answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os.path
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eccmgr.commands import words
+from eccmgr.commands.table import Command, Param
+from eccmgr.config import paths, printing
+from eccmgr.config.changes import Action, Change
+from eccmgr.config.check import check_setting
+from eccmgr.config.effective import evaluate
+from eccmgr.config.lexer import control_character
+from eccmgr.config.masking import MASK, is_secret, masked
+from eccmgr.config.patterns import matcher
+from eccmgr.config.reference import help_text
+from eccmgr.config.transaction import ConfigSession, Typed
+from eccmgr.config.tree import path_text
+from eccmgr.config.values import in_style_of
+from eccmgr.config.writeback import Written, as_text
+from eccmgr.errors import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from eccmgr.commands.table import Call, Caller
+    from eccmgr.config.store import Store
+
+
+_OPTION = Param("[SCOPE [NAME]]… OPTION", "config path", rest=True)
+_SETTING = Param("[SCOPE [NAME]]… OPTION [=] VALUE", "config path", rest=True)
+_TO_UNSET = Param("[SCOPE [NAME]]… OPTION | SCOPE [NAME]", "config path", rest=True)
+_SCOPE = Param("SCOPE [NAME]…", "config path", optional=True, rest=True)
+_KNOWN = Param("SCOPE… [OPTION]", "config path", optional=True, rest=True)
+_TO_LOCATE = Param("SCOPE", "config path"), Param("REGEX", optional=True)
+_SCRATCH = Param("from scratch", "config path", optional=True, rest=True)
+_FILE = Param("PATH", "path", optional=True)
+_FORCE = Param("--force", "config path", optional=True)
+_READING = frozenset({"get", "eval", "show", "showrecurse", "locate", "replay", "help"})
+
+_ABOUT = {
+    "eval": "Looks in the scope named, then in those around it, then for the default.",
+    "set": "A scope that is not there is made. Behind a = stands the value, quoted as in a file or as words.",
+    "unset": "An option falls back to what encloses it, or to its default.",
+    "showrecurse": "Secrets are hidden; what is printed can be read as a file.",
+    "locate": "REGEX is searched in the names of the scopes.",
+    "begin": "From then on this session alone sees its changes, until it commits them or rolls them back.",
+    "commit": "Of two transactions that change the same option the first one wins; the other stays open.",
+    "reload": "On any fault the running configuration stays as it is. PATH becomes the main file.",
+    "writeback": "Comments, blank lines and the order of what did not change are kept. PATH bounds it to one file, or "
+    "names a new file for the whole configuration; --force overwrites a file that others changed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One command: what was typed behind its name, its words, the whole line, and for whom."""
+
+    operands: str
+    words: tuple[str, ...]
+    line: str
+    usage: str
+    session: ConfigSession
+    user: str
+    reveal: bool
+
+
+def commands(
+    store: Store,
+    session_of: Callable[[Caller], ConfigSession],
+    may_reveal: Callable[[Caller], bool] = lambda _: False,
+) -> tuple[Command, ...]:
+    """The entries of the table of commands.
+
+    `session_of` gives what the configuration keeps of a console session: the same one for all commands of that
+    session, since it holds the transaction. `may_reveal` tells whether a caller may see secrets. A command runs in a
+    thread, since it may read and write files or wait for the daemon to follow a change.
+    """
+    answers = _Answers(store)
+    # One change at a time: those that wait must not hold the threads in which the daemon follows the first.
+    changing = asyncio.Lock()
+
+    def command(name: str, brief: str, answer: Callable[[Asked], str], *operands: Param) -> Command:
+        usage = " ".join(("Usage: config", name, *map(str, operands)))
+        reads = name in _READING
+
+        async def handle(call: Call) -> str:
+            asked = _asked(call, usage, session_of(call.caller), may_reveal(call.caller))
+            async with contextlib.nullcontext() if reads else changing:
+                return await asyncio.to_thread(answer, asked)
+
+        return Command(f"config {name}", brief, handle, operands, _ABOUT.get(name, ""), idempotent=reads)
+
+    return (
+        command("get", "an option that is set in this very scope", answers.get, _OPTION),
+        command("eval", "what holds: as set here, else around it, else by default", answers.eval, _OPTION),
+        command("set", "sets an option, live only, until writeback", answers.set, _SETTING),
+        command("unset", "unsets an option, or drops a scope and all in it", answers.unset, _TO_UNSET),
+        command("show", "the options of a scope, and the scopes in it in brief", answers.show, _SCOPE),
+        command("showrecurse", "a scope and all in it, as a file would have it", answers.show_recurse, _SCOPE),
+        command("locate", "where scopes of a kind stand whose names fit", answers.locate, *_TO_LOCATE),
+        command("begin", "opens a transaction of this session alone", answers.begin, _SCRATCH),
+        command("replay", "the commands of the open transaction, as typed", answers.replay),
+        command("commit", "makes the open transaction live, all or nothing", answers.commit),
+        command("rollback", "drops the open transaction", answers.rollback),
+        command("reload", "reads the files again; unsaved changes are dropped", answers.reload, _FILE),
+        command("writeback", "writes changes to the files they belong to", answers.write_back, _FILE, _FORCE),
+        command("help", "what is known of a scope or an option", answers.help, _KNOWN),
+    )
+
+
+def _asked(call: Call, usage: str, session: ConfigSession, reveal: bool) -> Asked:
+    at = 0
+    for _ in ("config", "the command's own name"):
+        at = words.next_word(call.text, words.skip_space(call.text, at)).end
+    operands = words.rest(call.text, at)
+    try:
+        given = tuple(word.text for word in words.split(operands))
+    except UsageError:
+        # Not shown: it may hold a secret.
+        raise UsageError(f"A quote is never closed. {usage}") from None
+    return Asked(operands, given, call.text.strip(), usage, session, call.caller.user, reveal)
+
+
+class _Answers:
+    """What each command answers. Raises UsageError, CommandError or ConfigError."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def here(self, asked: Asked) -> paths.Here:
+        """Where the path of a command begins, in the tree that its session sees."""
+        return paths.start(self.store.root(asked.session), self.store.schema)
+
+    def get(self, asked: Asked) -> str:
+        here, option = paths.to_option(self.here(asked), asked.words)
+        setting = here.scope.option(option) if here.scope else None
+        if setting is None:
+            raise CommandError(_not_set(here, option))
+        spec = here.spec.option(option) if here.spec else None
+        return printing.option_line(setting.name, setting.value, spec, reveal=asked.reveal)
+
+    def eval(self, asked: Asked) -> str:
+        here, option = paths.to_option(self.here(asked), asked.words)
+        line = self.effective(asked, here, option)
+        if line is None:
+            raise CommandError(_not_set(here, option))
+        return line
+
+    def effective(self, asked: Asked, here: paths.Here, option: str) -> str | None:
+        """What holds for an option, as a line; None if nothing does."""
+        root = self.store.root(asked.session)
+        found = evaluate(root, here.path, option, self.store.overrides, self.store.schema)
+        if found is None:
+            return None
+        line = printing.option_line(found.name, found.value, found.spec, reveal=asked.reveal)
+        return f"{line}  # {found.origin}" if found.origin else line
+
+    def set(self, asked: Asked) -> str:
+        found = paths.to_assignment(self.here(asked), asked.operands)
+        if found is None:
+            raise UsageError(asked.usage)
+        here, option, value_at = found
+        typed_value = asked.operands[value_at:]
+        old = here.scope.option(option) if here.scope else None
+        value = in_style_of(paths.value_of(typed_value), old.value if old else None)
+        check_setting(self.store.schema, here.path, option, value)
+        spec = here.spec.option(option) if here.spec else None
+        secret = is_secret(option, spec) or masked(option, value, spec) != value
+        shown = f"{asked.line[: -len(typed_value)].rstrip()} {MASK}" if secret else asked.line
+        change = Change(Action.SET, here.path, option, value)
+        self.store.change(asked.session, asked.user, change, Typed(asked.line, shown))
+        lines = [printing.option_line(option, value, spec, reveal=asked.reveal)]
+        override = self.store.overrides.get(here.path, option)
+        if override:
+            lines.append(f"# {option} from {override.source} still holds")
+        if spec and not spec.dynamic:
+            lines.append(f"# {option} takes effect after a restart")
+        return "\n".join(lines)
+
+    def unset(self, asked: Asked) -> str:
+        if not any(asked.words):
+            raise CommandError("The global scope cannot be unset")
+        here, option = paths.to_option(self.here(asked), asked.words)
+        typed = Typed(asked.line, asked.line)
+        if here.scope is not None and here.scope.option(option) is not None:
+            self.store.change(asked.session, asked.user, Change(Action.UNSET, here.path, option), typed)
+            line = self.effective(asked, here, option)
+            answer = f'"{option}" has been unset. '
+            return answer + (f"Effective value is now:\n        {line}" if line else "It has no effective value now.")
+        path = self.scope_to_unset(asked, _not_set(here, option)).path
+        self.store.change(asked.session, asked.user, Change(Action.DROP, path), typed)
+        return f"{printing.heading(path[-1])} has been unset."
+
+    def scope_to_unset(self, asked: Asked, not_set: str) -> paths.Here:
+        """The one scope that is to be dropped."""
+        try:
+            meant = paths.to_scopes(self.here(asked), asked.words)
+        except CommandError:
+            raise CommandError(not_set) from None
+        if not meant.found:
+            raise CommandError(not_set)
+        if meant.of_kind:
+            names = ", ".join(printing.heading(each.path[-1]) for each in meant.found[:20])
+            raise CommandError(f"Which one? Name the scope to unset: {names}")
+        return meant.found[0]
+
+    def scopes(self, asked: Asked) -> paths.Scopes:
+        """The scopes that the operands mean, at least one."""
+        meant = paths.to_scopes(self.here(asked), asked.words)
+        if not meant.found:
+            raise CommandError(f"No scope '{' '.join(asked.words)}'.")
+        return meant
+
+    def show(self, asked: Asked) -> str:
+        meant = self.scopes(asked)
+        if meant.of_kind:
+            return "\n".join(f"{printing.heading(here.path[-1])} {{ ... }}" for here in meant.found)
+        here = meant.found[0]
+        return printing.show(here.scope, here.spec, reveal=asked.reveal) if here.scope else ""
+
+    def show_recurse(self, asked: Asked) -> str:
+        meant = self.scopes(asked)
+        if not asked.words:
+            root = self.store.root(asked.session)
+            return printing.show_recurse(root, self.store.schema, reveal=asked.reveal)
+        blocks = (printing.block(here.scope, here.spec, reveal=asked.reveal) for here in meant.found if here.scope)
+        return "\n".join(blocks)
+
+    def locate(self, asked: Asked) -> str:
+        kind, *pattern = asked.words
+        fits = matcher(pattern[0]) if pattern else _anything
+        found = printing.locate(self.store.root(asked.session), kind, fits)
+        if not found:
+            fitting = f" that fits '{pattern[0]}'" if pattern else ""
+            raise CommandError(f"No scope '{kind}'{fitting}.")
+        return "\n".join(found)
+
+    def begin(self, asked: Asked) -> str:
+        scratch = [word.lower() for word in asked.words]
+        if scratch not in ([], ["from", "scratch"]):
+            raise UsageError(asked.usage)
+        self.store.begin(asked.session, scratch=bool(scratch))
+        return "Transaction begun from scratch" if scratch else "Transaction begun"
+
+    def replay(self, asked: Asked) -> str:
+        if asked.session.transaction is None:
+            raise CommandError("No transaction is open")
+        return "\n".join(typed.text if asked.reveal else typed.masked for typed in asked.session.transaction.typed)
+
+    def commit(self, asked: Asked) -> str:
+        return f"Committed {_counted(self.store.commit(asked.session, asked.user), 'change')}"
+
+    def rollback(self, asked: Asked) -> str:
+        return f"Rolled back {_counted(self.store.rollback(asked.session), 'command')}"
+
+    def reload(self, asked: Asked) -> str:
+        path = self.path(asked.words[0]) if asked.words else None
+        dropped = self.store.reload(asked.session, asked.user, path)
+        return "Reconfigured" + (f"; {_counted(dropped, 'unsaved change')} dropped" if dropped else "")
+
+    def write_back(self, asked: Asked) -> str:
+        operands = [word for word in asked.words if word != "--force"]
+        force = len(operands) < len(asked.words)
+        if len(operands) > 1:
+            raise UsageError(asked.usage)
+        if not operands:
+            return self.written(asked, self.store.write_back(force=force))
+        path = self.path(operands[0])
+        if self.store.is_loaded(path):
+            return self.written(asked, self.store.write_back(path=path, force=force))
+        self.store.export(path, force=force)
+        return f"Wrote the whole configuration to {path}"
+
+    def written(self, asked: Asked, written: Written) -> str:
+        """What was written where, and what was not."""
+        lines = [f"Wrote {_counted(count, 'change')} to {path}" for path, count in written.files]
+        for change, place in written.overridden:
+            lines.append(f"Warning: {change.where} was written but is overridden at {place}")
+        if written.unsaved:
+            count = _counted(len(written.unsaved), "change")
+            verb = "belongs" if len(written.unsaved) == 1 else "belong"
+            lines.append(f"Warning: {count} {verb} to no file that can be written, and will be lost by a reload:")
+            lines.append(as_text(written.unsaved, self.store.schema, reveal=asked.reveal))
+        return "\n".join(lines) or "Nothing to write back"
+
+    def path(self, word: str) -> str:
+        """A path as typed; a relative one is beside the main file, as an include in it would be."""
+        if not word or control_character(word):
+            raise CommandError("Not a path, expected text without control characters")
+        return os.path.join(os.path.dirname(self.store.loaded.main or ""), word)  # noqa: PTH120
+
+    def help(self, asked: Asked) -> str:
+        return help_text(asked.words, self.store.schema)
+
+
+def _not_set(here: paths.Here, option: str) -> str:
+    return f"Option '{option}' is not set in scope '{path_text(here.path)}'."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _anything(_: str) -> bool:
+    return True

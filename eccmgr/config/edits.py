@@ -1,0 +1,127 @@
+"""Edits of one file's text: a value replaced, an item taken out, something put into a block; the rest stays."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from eccmgr.config.printing import INDENT, contents, heading
+from eccmgr.config.tree import Scope
+from eccmgr.config.values import format_value
+
+if TYPE_CHECKING:
+    from eccmgr.config.document import Document, Node, OptionNode, ScopeNode
+    from eccmgr.config.values import Value
+
+_BLANKS = " \t\r\f\v"
+# What may stand behind an item on its line for a new item to go on the next line.
+_REST_OF_LINE = re.compile(r"[ \t\r\f\v]*+(?:/\*(?:(?!\*/)[^\n])*+\*/[ \t\r\f\v]*+)*+(?:#[^\n]*+)?(?:\n|\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The text from `start` to `end` is replaced."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(eq=False)
+class DocumentEdits:
+    """All edits of one document."""
+
+    document: Document
+    edits: list[Edit] = field(default_factory=list)
+    _insertions: dict[int, tuple[ScopeNode | None, Scope]] = field(default_factory=dict)
+
+    def replace_value(self, node: OptionNode, value: Value) -> None:
+        """Gives an option another value."""
+        before, behind = self.document.text[node.value_start - 1], self.document.text[node.end : node.end + 1]
+        # Quotes and brackets may touch their neighbours; a bare word would run into them.
+        lead = "" if before.isspace() or before == "=" else " "
+        tail = "" if not behind or behind.isspace() else " "
+        self.edits.append(Edit(node.value_start, node.end, lead + format_value(value) + tail))
+
+    def remove(self, node: Node) -> None:
+        """Takes an item out, and its lines too where nothing else stands on them."""
+        text, start, end = self.document.text, node.start, node.end
+        line_start = text.rfind("\n", 0, start) + 1
+        line_end = text.find("\n", end)
+        behind = text[end : line_end if line_end >= 0 else len(text)]
+        before_blank = not text[line_start:start].strip(_BLANKS)
+        if before_blank and not behind.strip(_BLANKS):
+            start, end = line_start, (line_end + 1 if line_end >= 0 else len(text))
+        elif before_blank:
+            end += len(behind) - len(behind.lstrip(_BLANKS))
+        elif not behind.strip(_BLANKS) or behind[0] in _BLANKS:
+            # Between two neighbours, or behind one, the white space before it goes too.
+            start = line_start + len(text[line_start:start].rstrip(_BLANKS))
+        self.edits.append(Edit(start, end, ""))
+
+    def pending(self, block: ScopeNode | None) -> Scope:
+        """The scope of what is to be put at the end of a block (None: of the file), to be filled by the caller."""
+        return self._insertions.setdefault(id(block), (block, Scope()))[1]
+
+    def put(self, block: ScopeNode | None, scope: Scope) -> None:
+        """Sets what is to be put at the end of a block."""
+        self._insertions[id(block)] = (block, scope)
+
+    def result(self) -> str:
+        """The text with all edits made."""
+        edits = [*self.edits, *(_insertion(self.document, *each) for each in self._insertions.values())]
+        text, at = self.document.text, 0
+        parts: list[str] = []
+        # Of two edits at one place what is put there comes before what is taken from there on.
+        for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+            parts += [text[at : edit.start], edit.text]
+            at = max(at, edit.end)
+        return "".join([*parts, text[at:]])
+
+
+def _insertion(document: Document, block: ScopeNode | None, scope: Scope) -> Edit:
+    items = block.items if block else document.items
+    if block is None and not items:
+        return _at_end_of_file(document, scope)
+    anchor = items[-1].end if items else (block.body if block else 0)
+    if block and "\n" not in document.text[block.body : block.close]:
+        return _within_line(document, anchor, scope)
+    rest = _REST_OF_LINE.match(document.text, anchor)
+    if rest is None:
+        return _within_line(document, anchor, scope)
+    if block is None and rest.end() == len(document.text):
+        return _at_end_of_file(document, scope)
+    indent = (
+        _indent_of(document, items[-1].start) if items else _indent_of(document, block.start if block else 0) + INDENT
+    )
+    return Edit(rest.end(), rest.end(), _whole_lines(document, scope, indent))
+
+
+def _at_end_of_file(document: Document, scope: Scope) -> Edit:
+    text = document.text
+    lead = document.newline if text and not text.endswith("\n") else ""
+    return Edit(len(text), len(text), lead + _whole_lines(document, scope, ""))
+
+
+def _within_line(document: Document, anchor: int, scope: Scope) -> Edit:
+    tail = "" if document.text[anchor : anchor + 1].isspace() else " "
+    return Edit(anchor, anchor, f" {_one_line(scope)}{tail}")
+
+
+def _one_line(scope: Scope) -> str:
+    options = (f"{setting.name} = {format_value(setting.value)}" for setting in scope.options.values())
+    scopes = (f"{heading(child)} {{ {_one_line(child)} }}" for child in scope.scopes.values())
+    return "  ".join((*options, *scopes))
+
+
+def _whole_lines(document: Document, scope: Scope, indent: str) -> str:
+    """A scope's contents in lines that end as this file's do; a newline within a value is the value's own."""
+    return "".join(line + document.newline for line in contents(scope, None, reveal=True, indent=indent))
+
+
+def _indent_of(document: Document, offset: int) -> str:
+    """The white space that begins the line of an offset."""
+    start = document.text.rfind("\n", 0, offset) + 1
+    line = document.text[start:offset]
+    return line[: len(line) - len(line.lstrip(" \t"))]

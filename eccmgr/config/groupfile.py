@@ -1,0 +1,50 @@
+"""Group files (`console_roles`): which users have which roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eccmgr.config.faults import Fault, FaultyConfigError
+from eccmgr.config.lexer import control_character
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The users of each group, in the order of the file."""
+
+    users: Mapping[str, tuple[str, ...]]
+
+    def roles_of(self, user: str) -> list[str]:
+        """The roles of a user: his own name, then his groups."""
+        return list(dict.fromkeys([user, *(group for group, users in self.users.items() if user in users)]))
+
+
+def read_groups(path: str, data: bytes) -> Groups:
+    """The groups of a file of `group:user1,user2` or `group:x:user1,user2`; raises FaultyConfigError.
+
+    The last part names the users, so the four parts of a system's group file are taken too.
+    """
+    users: dict[str, tuple[str, ...]] = {}
+    faults: list[Fault] = []
+    expected = "group:user1,user2 or group:x:user1,user2"
+    for number, line in enumerate(data.decode("utf-8-sig", errors="replace").split("\n"), 1):
+        entry = line.strip()
+        if control_character(entry):
+            faults.append(Fault(path, number, 1, "a control character (is this a binary file?)", "text"))
+            break
+        if not entry or entry.startswith("#"):
+            continue
+        parts = [part.strip() for part in entry.split(":")]
+        if not 2 <= len(parts) <= 4 or not parts[0]:
+            column = len(line) - len(line.lstrip()) + 1
+            faults.append(Fault(path, number, column, "not a group with its users", expected))
+            continue
+        named = (user.strip() for user in parts[-1].split(","))
+        users[parts[0]] = tuple(dict.fromkeys([*users.get(parts[0], ()), *(user for user in named if user)]))
+    if faults:
+        raise FaultyConfigError(faults)
+    return Groups(users)

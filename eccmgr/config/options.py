@@ -1,0 +1,212 @@
+"""What holds for a daemon, read from a configuration at once: frozen values that two configurations are compared by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.config.effective import Override, Overrides, ScopeView
+from eccmgr.config.option_types import is_name
+from eccmgr.config.tree import Step
+from eccmgr.config.values import Text
+from eccmgr.errors import ConfigError
+
+COMMAND_LINE = "the command line"
+ENVIRONMENT = "the environment"
+_CLUSTER = (Step("cluster"),)
+_OPTION_OF_SETTING = {"cluster": "cluster_group", "subcluster": "subcluster", "name": "nodename"}
+"""The settings (flags and `ECCMGR_*` variables) that say the same as an option of the scope `cluster`."""
+
+
+def overrides(flags: Mapping[str, str | None], variables: Mapping[str, str | None]) -> Overrides:
+    """The options that settings set: a flag wins over the environment, and both over the files.
+
+    Both are by the name of the setting (`cluster`, `subcluster`, `name`); what is None was not given.
+    """
+    found: dict[str, Override] = {}
+    for given, source in ((variables, ENVIRONMENT), (flags, COMMAND_LINE)):
+        for setting, option in _OPTION_OF_SETTING.items():
+            value = given.get(setting)
+            if value is not None:
+                found[option] = Override(_CLUSTER, option, Text(value), source)
+    return Overrides(found.values())
+
+
+def node_name(view: ScopeView, environment: Mapping[str, str], host: str) -> str:
+    """A node's name: `cluster.nodename` (or the flag over it), else `EC_NODE_NAME`, else the host's to its first dot.
+
+    Raises ConfigError where `EC_NODE_NAME` or the host's is no name that a node may have.
+    """
+    option = view.scope("cluster").text("nodename")
+    if option is not None:
+        return option
+    variable = environment.get("EC_NODE_NAME")
+    name, source = (variable, "EC_NODE_NAME") if variable else (host.partition(".")[0], "The host's name")
+    if not is_name(name):
+        raise ConfigError(f"{source} '{name}' cannot be a node's name; set cluster {{ nodename = NAME }}")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What holds for callers from a network (as written, `10.1.1.0/24`)."""
+
+    network: str
+    always_allow: bool
+    always_deny: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The files of a TLS listener: its certificate and key, and the authority whose clients are let in, if demanded."""
+
+    certificate: str
+    key: str
+    client_ca: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One endpoint of the control protocol, and what holds on it; `timeout_s` 0 is never.
+
+    `place` (`FILE:LINE:COLUMN`, None for one that no file has) is for messages and makes no difference.
+    """
+
+    endpoint: str
+    file_mode: int
+    timeout_s: float
+    max_command_bytes: int
+    backlog: int
+    authenticate: bool
+    authorize: bool
+    insecure: bool
+    tls: Tls | None = None
+    peers: tuple[Peer, ...] = ()
+    place: str | None = field(default=None, compare=False)
+
+
+def listeners(view: ScopeView, default: str, instead: Sequence[str] = ()) -> tuple[Listener, ...]:
+    """The control listeners that are open, in the order written.
+
+    Endpoints given `instead` (`--listen`) replace those of the files, and `default` is the one where there are neither.
+    What `Control_Listener` sets holds for them too. Raises ConfigError where the TLS files of one are not complete.
+    """
+    above = view.scope("Control_Listener")
+    if instead:
+        scopes = [above.scope("Listen", endpoint) for endpoint in dict.fromkeys(instead)]
+    else:
+        scopes = above.scopes("Listen") or [above.scope("Listen", default)]
+    return tuple(_listener(scope) for scope in scopes if scope.boolean("Enable"))
+
+
+def _listener(view: ScopeView) -> Listener:
+    return Listener(
+        endpoint=view.name,
+        file_mode=view.integer("File_Mode"),
+        timeout_s=view.seconds("Timeout"),
+        max_command_bytes=view.integer("Max_Command_Bytes"),
+        backlog=view.integer("Listen_Backlog"),
+        authenticate=view.boolean("Enable_Authentication"),
+        authorize=view.boolean("Enable_Authorization"),
+        insecure=view.boolean("Insecure"),
+        tls=_tls(view),
+        peers=tuple(
+            Peer(peer.name, peer.boolean("Always_Allow"), peer.boolean("Always_Deny")) for peer in view.scopes("Peer")
+        ),
+        place=view.place(),
+    )
+
+
+def _tls(view: ScopeView) -> Tls | None:
+    certificate, key, client_ca = (view.text(name) for name in ("TLS_Certificate", "TLS_Key", "TLS_Client_CA"))
+    if certificate is not None and key is not None:
+        return Tls(certificate, key, client_ca)
+    if certificate is None and key is None and client_ca is None:
+        return None
+    raise ConfigError(f"{view.place() or view.name}: a TLS listener, expected both TLS_Certificate and TLS_Key")
+
+
+def cluster_options(view: ScopeView) -> ClusterOptions:
+    """The times and bounds of the cluster."""
+    cluster = view.scope("cluster")
+    return ClusterOptions(
+        session_lease_s=cluster.seconds("session_lease"),
+        heartbeats_per_sec=cluster.number("heartbeats_per_sec"),
+        max_step_s=cluster.seconds("max_step"),
+        absent_ttl_s=cluster.seconds("absent_ttl"),
+        results_ttl_s=cluster.seconds("results_ttl"),
+        command_ttl_s=cluster.seconds("command_ttl"),
+        command_timeout_s=cluster.seconds("command_timeout"),
+        max_running=cluster.integer("max_running"),
+        max_response_bytes=cluster.integer("max_response_bytes"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogFiles:
+    """The daemon's own log files (`ec_logger`), as one of that name sets them; None where there is no such file."""
+
+    name: str
+    mainlog: str | None
+    paniclog: str | None
+    acctlog: str | None
+    rejectlog: str | None
+    heartbeat_s: float
+    place: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonOptions:
+    """All that a daemon itself acts on. `nodename` and `nodeaddr` are None where the configuration does not say.
+
+    `authentication` and `authorization` are where verifiers and groups are found, `roles` the patterns of each role.
+    """
+
+    cluster: str
+    control_group: str
+    subcluster: str
+    nodename: str | None
+    nodeaddr: str | None
+    trusted_managers: tuple[str, ...]
+    timing: ClusterOptions
+    listeners: tuple[Listener, ...]
+    user: str | None
+    group: str | None
+    log_files: tuple[LogFiles, ...]
+    authentication: Mapping[str, str]
+    authorization: Mapping[str, str]
+    roles: Mapping[str, tuple[str, ...]]
+
+
+def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str] = ()) -> DaemonOptions:
+    """What holds for a daemon; raises ConfigError with the place of an option that does not fit the others."""
+    cluster, security, control = view.scope("cluster"), view.scope("Security"), view.scope("Control_Listener")
+    return DaemonOptions(
+        cluster=cluster.text("cluster_group") or "",
+        control_group=cluster.text("control_group") or "",
+        subcluster=cluster.text("subcluster") or "",
+        nodename=cluster.text("nodename"),
+        nodeaddr=cluster.text("nodeaddr"),
+        trusted_managers=cluster.items("trusted_managers"),
+        timing=cluster_options(view),
+        listeners=listeners(view, default_endpoint, listen),
+        user=security.text("User"),
+        group=security.text("Group"),
+        log_files=tuple(_log_files(logger) for logger in view.scopes("ec_logger")),
+        authentication=control.pairs("AuthScramParameters"),
+        authorization=control.pairs("AuthorizationParameters"),
+        roles={role.name: role.items("allow") for role in view.scope("Authorization").scopes("Role")},
+    )
+
+
+def _log_files(logger: ScopeView) -> LogFiles:
+    return LogFiles(
+        name=logger.name,
+        mainlog=logger.text("mainlog"),
+        paniclog=logger.text("paniclog"),
+        acctlog=logger.text("acctlog"),
+        rejectlog=logger.text("rejectlog"),
+        heartbeat_s=logger.seconds("heartbeat"),
+        place=logger.place(),
+    )

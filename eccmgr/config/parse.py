@@ -1,0 +1,295 @@
+"""The recursive descent over tokens; `grammar.lark` says the same in a form to be read.
+
+Scopes are kept on a stack of our own, so that no file, however deep, can exhaust Python's.
+"""
+
+from dataclasses import dataclass
+
+from eccmgr.config.document import MAX_DEPTH, Document, IncludeNode, Node, OptionNode, ScopeNode
+from eccmgr.config.faults import MAX_FAULTS, Fault
+from eccmgr.config.lexer import END, RESERVED, STRING, WORD, Token, tokens
+from eccmgr.config.values import Dictionary, ItemList, Text, Value, unquote
+
+_CLOSING = {"(": ")", "[": "]"}
+
+
+def parse_bytes(path: str, data: bytes) -> tuple[Document, list[Fault]]:
+    """A file's bytes as a document, and all that is wrong with it."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line_start = before.rfind(b"\n") + 1
+        column = len(before[line_start:].decode()) + 1
+        what = f"byte 0x{data[error.start]:02x} (is this a binary file?)"
+        return Document(path, "", data=data), [Fault(path, before.count(b"\n") + 1, column, what, "UTF-8 text")]
+    document, faults = parse_text(path, text)
+    document.data = data
+    return document, faults
+
+
+def parse_text(path: str, text: str) -> tuple[Document, list[Fault]]:
+    """A text as a document, and all that is wrong with it; with faults the items are only what could be made out."""
+    parser = _Parser(Document(path, text))
+    try:
+        parser.prepare()
+        parser.file()
+    except _TooManyFaultsError:
+        pass
+    return parser.document, sorted(parser.faults, key=lambda fault: (fault.line, fault.column))
+
+
+def parse_value(text: str) -> Value | None:
+    """The value that `text` is, wholly and without comments; None if it is not exactly one."""
+    parser = _Parser(Document("", text), most_faults=1)
+    try:
+        parser.prepare()
+        value = parser.value()
+    except _TooManyFaultsError:
+        return None
+    complete = value is not None and parser.kind() == END
+    return value if complete and not _has_comment(text, parser.tokens) else None
+
+
+def _has_comment(text: str, found: list[Token]) -> bool:
+    ends = [0, *(end for _, _, end in found)]
+    gaps = (text[end:start] for end, (_, start, _) in zip(ends, found, strict=False))
+    return any(not gap.isspace() for gap in gaps if gap)
+
+
+class _TooManyFaultsError(Exception):
+    """Raised within the parser when reading on makes no sense."""
+
+
+@dataclass(slots=True)
+class _Element:
+    """An element between brackets: a text, or a `=` where `text` is None."""
+
+    text: Text | None
+    at: int
+
+
+class _Parser:
+    def __init__(self, document: Document, most_faults: int = MAX_FAULTS) -> None:
+        self.document = document
+        self.most_faults = most_faults
+        self.text = document.text
+        self.faults: list[Fault] = []
+        self.at = 0
+        self.tokens: list[Token] = [(END, 0, 0)]
+
+    def prepare(self) -> None:
+        self.tokens = tokens(self.text, self.fault_at)
+
+    def fault_at(self, offset: int, what: str, expected: str) -> None:
+        line, column = self.document.position(offset)
+        self.faults.append(Fault(self.document.path, line, column, what, expected))
+        if len(self.faults) >= self.most_faults:
+            raise _TooManyFaultsError
+
+    def fault(self, expected: str, what: str | None = None) -> None:
+        """Reports the token that stands here."""
+        self.fault_at(self.tokens[self.at][1], what or f"found {self.found()}", expected)
+
+    def found(self) -> str:
+        """The token that stands here in words. Never its text: it may be a secret."""
+        kind = self.kind()
+        return {WORD: "a word", STRING: "a quoted text", END: "the end of the file"}.get(kind, f"'{kind}'")
+
+    def kind(self, ahead: int = 0) -> str:
+        index = self.at + ahead
+        return self.tokens[index][0] if index < len(self.tokens) else END
+
+    def file(self) -> None:
+        """items := { option | scope | include }, with the open scopes on a stack."""
+        stack: list[ScopeNode] = []
+        items = self.document.items
+        while True:
+            kind, start, _ = self.tokens[self.at]
+            if kind == WORD:
+                node = self.item()
+                if isinstance(node, ScopeNode):
+                    items.append(node)
+                    stack.append(node)
+                    items = node.items
+                    self.check_depth(stack)
+                elif node is not None:
+                    items.append(node)
+            elif kind == "}" and stack:
+                stack.pop().close = start
+                items = stack[-1].items if stack else self.document.items
+                self.at += 1
+            elif kind == END:
+                break
+            else:
+                self.stray(stack)
+                items = stack[-1].items if stack else self.document.items
+        for scope in reversed(stack):
+            scope.close = len(self.text)
+            self.fault_at(scope.body - 1, "'{' is never closed", "a '}' before the end of the file")
+
+    def check_depth(self, stack: list[ScopeNode]) -> None:
+        if len(stack) == MAX_DEPTH + 1:
+            self.fault_at(stack[-1].start, "a scope nested too deep", f"at most {MAX_DEPTH} scopes within each other")
+
+    def stray(self, stack: list[ScopeNode]) -> None:
+        """Reports a token that begins no item, and skips what plainly belongs to it."""
+        kind, start, end = self.tokens[self.at]
+        what = "'}' closes no scope" if kind == "}" else f"found {self.found()}"
+        self.fault_at(start, what, "the name of an option or a scope")
+        if kind in _CLOSING:
+            self.skip_brackets()
+            return
+        self.at += 1
+        if kind == "{":
+            # Taken for a scope without a name, so that its closing bracket is not a second fault.
+            stack.append(ScopeNode("", None, start, end))
+        elif kind == "=" and self.kind() in (WORD, STRING) and self.kind(1) != "=":
+            self.at += 1
+
+    def item(self) -> Node | None:
+        """option := WORD ['='] value; scope := WORD [name] '{'; include := INCLUDE path. A scope is left open."""
+        _, start, end = self.tokens[self.at]
+        name = self.text[start:end]
+        if name.lower() in RESERVED:
+            return self.include(name, start)
+        follows = self.kind(1)
+        if follows == "{" or (follows in (WORD, STRING) and self.kind(2) == "{"):
+            return self.scope(name, start)
+        self.at += 2 if follows == "=" else 1
+        _, value_start, _ = self.tokens[self.at]
+        if follows != "=" and self.kind() not in (WORD, STRING, "(", "["):
+            self.fault(f"a value, or a '{{' that opens a scope, behind {self.shown(name, start)}")
+            return None
+        value = self.value()
+        if value is None:
+            self.fault(f"a value for {self.shown(name, start)}")
+            return None
+        return OptionNode(name, value, start, value_start, self.tokens[self.at - 1][2])
+
+    def shown(self, name: str, start: int) -> str:
+        """A name in a message. Within a line it may be the rest of a secret that nobody quoted."""
+        line_start = self.text.rfind("\n", 0, start) + 1
+        return f"'{name}'" if len(name) <= 40 and not self.text[line_start:start].strip() else "this name"
+
+    def scope(self, kind: str, start: int) -> ScopeNode:
+        name = None
+        if self.kind(1) != "{":
+            self.at += 1
+            name = self.plain().text
+        else:
+            self.at += 1
+        self.at += 1
+        return ScopeNode(kind, name, start, self.tokens[self.at - 1][2])
+
+    def include(self, word: str, start: int) -> IncludeNode | None:
+        self.at += 1
+        if self.kind() not in (WORD, STRING):
+            self.fault(f"a path in quotes behind {word}")
+            if self.kind() == "=":
+                self.at += 1 if self.kind(1) not in (WORD, STRING) else 2
+            return None
+        end = self.tokens[self.at][2]
+        return IncludeNode(self.plain().text, word.lower() != "include", start, end)
+
+    def value(self) -> Value | None:
+        """value := WORD | STRING | list | dictionary; None, with the token left where it is, if here stands none."""
+        kind = self.kind()
+        if kind in (WORD, STRING):
+            return self.plain()
+        if kind == "(":
+            return self.item_list()
+        return self.dictionary() if kind == "[" else None
+
+    def plain(self) -> Text:
+        kind, start, end = self.tokens[self.at]
+        self.at += 1
+        if kind == WORD:
+            return Text(self.text[start:end])
+        return Text(unquote(self.text[start + 1 : end - 1]), quoted=True)
+
+    def item_list(self) -> ItemList:
+        items: list[Text] = []
+        for element in self.elements("an item or ')'"):
+            if element.text is None:
+                self.fault_at(element.at, "found '=' in a list", "an item or ')'")
+            else:
+                items.append(element.text)
+        return ItemList(tuple(items))
+
+    def dictionary(self) -> Dictionary:
+        pairs: list[tuple[Text, Text]] = []
+        key: _Element | None = None
+        has_sign = False
+        for element in self.elements("'key = value' or ']'"):
+            if element.text is None:
+                if key is None or has_sign:
+                    self.fault_at(element.at, "found '=' in a dictionary", "a key before it")
+                has_sign = True
+            elif key is None:
+                key, has_sign = element, False
+            else:
+                assert key.text is not None
+                pairs.append((key.text, element.text))
+                key, has_sign = None, False
+        if key is not None:
+            self.fault_at(key.at, "a key without a value", "'key = value'")
+        return Dictionary(tuple(pairs))
+
+    def elements(self, expected: str) -> list[_Element]:
+        """What stands between the bracket here and the one that closes it; commas only separate."""
+        opening, opened_at, _ = self.tokens[self.at]
+        closing = _CLOSING[opening]
+        found: list[_Element] = []
+        self.at += 1
+        while (kind := self.kind()) != closing:
+            start = self.tokens[self.at][1]
+            if kind == STRING:
+                found.append(_Element(self.plain(), start))
+            elif kind == WORD:
+                found.extend(_Element(Text(part), start) for part in self.plain().text.split(",") if part)
+            elif kind == "=" and (opening == "[" or not self.next_option_begins(found)):
+                found.append(_Element(None, start))
+                self.at += 1
+            elif kind in _CLOSING:
+                self.fault(expected, f"found '{kind}' within {_named(opening)}")
+                self.skip_brackets()
+            else:
+                self.unclosed(opening, opened_at, found)
+                return found
+        self.at += 1
+        return found
+
+    def next_option_begins(self, found: list[_Element]) -> bool:
+        """In a list, `word =` is the next option of a file whose bracket was forgotten."""
+        return bool(found) and self.kind(-1) == WORD
+
+    def unclosed(self, opening: str, opened_at: int, found: list[_Element]) -> None:
+        line, column = self.document.position(self.tokens[self.at][1])
+        self.fault_at(
+            opened_at,
+            f"'{opening}' is not closed before {self.found()} at {line}:{column}",
+            f"a '{_CLOSING[opening]}' that ends {_named(opening)}",
+        )
+        if opening == "(" and self.kind() == "=":
+            # The word before the '=' is the next option's name.
+            self.at -= 1
+            found.pop()
+        elif opening == "[":
+            found.clear()
+
+    def skip_brackets(self) -> None:
+        """Skips from an opening bracket to behind the one that closes it, or to a brace or the end."""
+        depth = 0
+        while True:
+            kind = self.kind()
+            if kind in (END, "{", "}"):
+                return
+            depth += (kind in ("(", "[")) - (kind in (")", "]"))
+            self.at += 1
+            if depth <= 0:
+                return
+
+
+def _named(opening: str) -> str:
+    return "a list" if opening == "(" else "a dictionary"

@@ -1,0 +1,196 @@
+"""How the operands of a `config` command name a scope or an option: left to right, against tree and schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from eccmgr.commands import words as command_words
+from eccmgr.config.known import SCHEMA
+from eccmgr.config.lexer import is_name
+from eccmgr.config.parse import parse_value
+from eccmgr.config.schema import Naming, ScopeSpec
+from eccmgr.config.tree import Path, Scope, Step, path_text
+from eccmgr.config.values import Text
+from eccmgr.errors import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eccmgr.commands.words import Word
+    from eccmgr.config.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where the reading of a path has come to: the scope, if it is written, and what is known of it, if anything."""
+
+    path: Path
+    scope: Scope | None
+    spec: ScopeSpec | None
+
+    def has_option(self, word: str) -> bool:
+        """Whether an option of this name is set or known here."""
+        return (self.scope is not None and self.scope.option(word) is not None) or (
+            self.spec is not None and self.spec.option(word) is not None
+        )
+
+    def has_kind(self, word: str) -> bool:
+        """Whether scopes of this kind are written or known here."""
+        return (self.scope is not None and bool(self.scope.of_kind(word))) or (
+            self.spec is not None and self.spec.scope(word) is not None
+        )
+
+    def has_instance(self, kind: str, name: str | None) -> bool:
+        """Whether a scope of this kind and name is written here."""
+        return self.scope is not None and (kind.lower(), name) in self.scope.scopes
+
+    def naming(self, kind: str) -> Naming | None:
+        """Whether scopes of this kind have names; None if nothing is known of it."""
+        spec = self.spec.scope(kind) if self.spec else None
+        return spec.naming if spec else None
+
+    def option_name(self, word: str) -> str:
+        """An option in the spelling that is shown: the schema's, else as first written, else as typed."""
+        spec = self.spec.option(word) if self.spec else None
+        setting = self.scope.option(word) if self.scope else None
+        return spec.name if spec else setting.name if setting else word
+
+    def into(self, kind: str, name: str | None) -> Here:
+        """The scope of this kind and name within this one, written or not."""
+        spec = self.spec.scope(kind) if self.spec else None
+        siblings = self.scope.of_kind(kind) if self.scope else []
+        spelling = spec.name if spec else siblings[0].kind if siblings else kind
+        scope = self.scope.scopes.get((kind.lower(), name)) if self.scope else None
+        return Here((*self.path, Step(spelling, name)), scope, spec)
+
+
+def start(root: Scope, schema: ScopeSpec = SCHEMA) -> Here:
+    """The global scope, where every path begins."""
+    return Here((), root, schema)
+
+
+def to_option(here: Here, words: Sequence[str]) -> tuple[Here, str]:
+    """`[SCOPE [NAME]]… OPTION`: the scope, and the option in the spelling that is shown."""
+    at = 0
+    while at < len(words) - 1:
+        here, at = one_scope(here, words, at, len(words) - 1)
+    return here, here.option_name(words[-1])
+
+
+class Scopes(NamedTuple):
+    """Scopes that a path means; `of_kind` where it ended in a kind, and so means all scopes of that kind."""
+
+    found: list[Here]
+    of_kind: bool
+
+
+def to_scopes(here: Here, words: Sequence[str]) -> Scopes:
+    """`[SCOPE [NAME]]…`: the scope meant, or all of a kind that was given without a name; none if it is not written."""
+    at = 0
+    while at < len(words):
+        kind, above = words[at], here
+        here, at = one_scope(here, words, at, len(words))
+        if here.scope is None and here.path[-1].name is None and at == len(words) and above.scope:
+            named = above.scope.of_kind(kind)
+            return Scopes([above.into(scope.kind, scope.name) for scope in named], of_kind=True)
+    return Scopes([here] if here.scope else [], of_kind=False)
+
+
+def one_scope(here: Here, words: Sequence[str], at: int, end: int) -> tuple[Here, int]:
+    """Takes one scope, with its name if the next word (before `end`) is one."""
+    kind = words[at]
+    if not here.has_kind(kind):
+        raise CommandError(f"No scope '{kind}' in scope '{path_text(here.path)}'.")
+    at += 1
+    if at == end:
+        return here.into(kind, None), at
+    word, naming = words[at], here.naming(kind)
+    if here.has_instance(kind, word) or naming is Naming.ALWAYS:
+        return here.into(kind, word), at + 1
+    if naming is Naming.NEVER or here.into(kind, None).has_kind(word):
+        return here.into(kind, None), at
+    return here.into(kind, word), at + 1
+
+
+class Assignment(NamedTuple):
+    """What `config set` is about: the scope, the option as shown, and where in the line its value begins."""
+
+    here: Here
+    option: str
+    value_at: int
+
+
+def to_assignment(here: Here, line: str) -> Assignment | None:
+    """`[SCOPE [NAME]]… OPTION [=] VALUE`; None if there are too few words.
+
+    A `=` on its own tells which word is the option, and then scopes that nothing knows may be named.
+    """
+    words = command_words.split(line)
+    sign = _sign(line, words)
+    at = 0
+    while at < len(words):
+        word = words[at]
+        name = _before_sign(line, word)
+        known_scope = here.has_kind(word.text) or (sign is not None and sign > at)
+        if name != word.text or at + 1 == sign or here.has_option(word.text) or not known_scope:
+            value_at = _value_at(line, word.start + len(name) if name != word.text else word.end)
+            return Assignment(here, here.option_name(name), value_at) if value_at < len(line) else None
+        here, at = _scope_before_setting(here, line, words, at, sign)
+    return None
+
+
+def _sign(line: str, words: Sequence[Word]) -> int | None:
+    """Where the `=` between option and value stands, if there is one before a list or dictionary begins."""
+    for at, word in enumerate(words):
+        typed = line[word.start : word.end]
+        if typed == "=":
+            return at or None
+        # `[::1]:2025` is a name; a dictionary in one word holds no `=` on its own.
+        if typed[0] == "(" or (typed[0] == "[" and "]" not in typed):
+            return None
+    return None
+
+
+def _before_sign(line: str, word: Word) -> str:
+    """The option in a word of the form `OPTION=VALUE` or `OPTION=`; of another word all."""
+    name, sign, _ = line[word.start : word.end].partition("=")
+    return name if sign and is_name(name) else word.text
+
+
+def _value_at(line: str, at: int) -> int:
+    at = command_words.skip_space(line, at)
+    return command_words.skip_space(line, at + 1) if line.startswith("=", at) else at
+
+
+def _scope_before_setting(here: Here, line: str, words: Sequence[Word], at: int, sign: int | None) -> tuple[Here, int]:
+    kind, at = words[at].text, at + 1
+    anonymous = here.into(kind, None)
+    if at == len(words):
+        return anonymous, at
+    word, naming = words[at].text, here.naming(kind)
+    is_option = at + 1 == sign or anonymous.has_option(_before_sign(line, words[at]))
+    if naming is not Naming.ALWAYS and is_option:
+        return anonymous, at
+    if here.has_instance(kind, word) or naming is Naming.ALWAYS:
+        return here.into(kind, word), at + 1
+    # Behind a name an option and a value still have to follow; with too few words it is itself the option.
+    too_few = len(words) - at < 3 and anonymous.scope is not None
+    if naming is Naming.NEVER or anonymous.has_kind(word) or too_few:
+        return anonymous, at
+    return here.into(kind, word), at + 1
+
+
+def value_of(text: str) -> Value:
+    """The value that the end of a command is: as a file would have it, or else its words joined by a space.
+
+    So what `config show` prints can be typed again, and a path needs no quotes. Raises UsageError.
+    """
+    text = text.strip()
+    value = parse_value(text)
+    if value is not None:
+        return value
+    if text[:1] in ("(", "["):
+        shape = "a list such as ( item item )" if text[0] == "(" else "a dictionary such as [ key = value ]"
+        raise UsageError(f"Not a value: {text[0]} begins {shape}; quote a text that begins with it")
+    return Text(" ".join(word.text for word in command_words.split(text)))

@@ -1,0 +1,31 @@
+"""Fixtures of the tests of the configuration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from eccmgr.config.store import Store
+from tests.unit.config.console import SAMPLES, Console, Opened, opened
+
+
+@pytest.fixture
+def manager() -> Console:
+    """A console on the sample of a manager's configuration."""
+    return Console(Store.open(str(SAMPLES / "eccluster.conf")))
+
+
+@pytest.fixture
+def node() -> Console:
+    """A console on the sample of a node's configuration."""
+    return Console(Store.open(str(SAMPLES / "ecelerity-cluster.conf")))
+
+
+@pytest.fixture
+def console_on(tmp_path: Path) -> Opened:
+    """A console on files of this test's own, the first of which is the main file."""
+
+    def make(files: Mapping[str, str | bytes]) -> Console:
+        return opened(tmp_path, files)
+
+    return make

@@ -1,0 +1,59 @@
+"""A console session on a store, as the control server would run it: lines in, text out."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from eccmgr.commands.answer import Status
+from eccmgr.commands.dispatch import Reply, reply
+from eccmgr.commands.table import Caller, Table
+from eccmgr.config.commands import commands
+from eccmgr.config.store import Store
+from eccmgr.config.transaction import ConfigSession
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+class Console:
+    """One session of one user; `reveal` is whether his role allows him to see secrets."""
+
+    def __init__(self, store: Store, user: str = "alice", *, reveal: bool = False) -> None:
+        self.store = store
+        self.user = user
+        self.session = ConfigSession()
+        self.table = Table()
+        self.table.add(*commands(store, lambda _: self.session, lambda _: reveal))
+
+    def reply(self, line: str) -> Reply:
+        """What a line is answered, whatever it is."""
+        return asyncio.run(reply(self.table, line, Caller(self.user)))
+
+    def ok(self, line: str) -> str:
+        """The text that a line is answered, which must not be an error."""
+        replied = self.reply(line)
+        assert replied.answer.status is Status.OK, replied.body
+        return replied.body
+
+    def refused(self, line: str) -> str:
+        """The text of the error that a line is answered."""
+        replied = self.reply(line)
+        assert replied.answer.status is Status.ERROR, replied.body
+        assert "Internal error" not in replied.body
+        return replied.body
+
+
+def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
+    """Makes files in a folder and returns the path of the first of them."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder / next(iter(files))
+
+
+def opened(folder: Path, files: Mapping[str, str | bytes]) -> Console:
+    """A console on the configuration that the first of these files is the main file of."""
+    return Console(Store.open(str(write(folder, files))))
+
+
+Opened = Callable[[Mapping[str, str | bytes]], Console]

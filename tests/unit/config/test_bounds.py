@@ -1,0 +1,256 @@
+"""What earlier systems of this kind broke on: strange files, changes at run time, reloads, many callers at once."""
+
+import asyncio
+import gc
+import threading
+import weakref
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from eccmgr.commands.answer import Status
+from eccmgr.commands.dispatch import Reply, reply
+from eccmgr.commands.table import Caller, Table
+from eccmgr.config.changes import Action, Change
+from eccmgr.config.commands import commands
+from eccmgr.config.faults import FaultyConfigError
+from eccmgr.config.known import SCHEMA
+from eccmgr.config.masking import masked_text
+from eccmgr.config.store import MAX_TYPED, Proposal, Store
+from eccmgr.config.transaction import ConfigSession, Typed
+from eccmgr.config.tree import Step
+from eccmgr.config.values import Text
+from eccmgr.errors import CommandError
+from tests.unit.config.console import Console, Opened, write
+from tests.unit.config.memory import MemoryFiles
+
+STRANGE = [
+    "a:b",
+    'a"b',
+    "a\\",
+    "a\\\\b",
+    "{ }",
+    "# no",
+    "/* no */",
+    "a\tb",
+    "é€\U0001f600",
+    "",
+    "include",
+    "a=b",
+    "'",
+    "(x",
+]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_special_characters_in_scope_names_are_escaped_when_written_back(tmp_path: Path, name: str) -> None:
+    console = Console(Store.open(str(write(tmp_path, {"a.conf": 'Local_Changes_File = "l.conf"'}))))
+    typed = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    answer = console.ok(f"config set foo {typed} x = 1")
+    console.ok("config writeback")
+    assert console.ok("config reload") == "Reconfigured"
+    assert console.ok(f"config get foo {typed} x") == answer
+    assert [scope.name for scope in console.store.live.of_kind("foo")] == [name]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x = 1",
+        b"foo { x = 1 }",
+        b"foo {}",
+        b"foo { }",
+        b"# end",
+        b"/* end */",
+        b"",
+        b"\xef\xbb\xbf",
+        b"\r\n",
+        b"x = ()",
+        b"x = []",
+    ],
+)
+def test_a_file_without_a_last_newline_and_an_empty_stanza_are_taken(tmp_path: Path, data: bytes) -> None:
+    console = Console(Store.open(str(write(tmp_path, {"a.conf": data}))))
+    console.ok("config showrecurse")
+    console.ok("config set y 2")
+    console.ok("config writeback")
+    assert console.ok("config reload") == "Reconfigured"
+    assert console.ok("config get y") == "y = 2"
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(range(256)), b"\x7fELF\x02\x01", b"x = 1\x00", b"\xff\xfe", "x = 1".encode("utf-16")]
+)
+def test_a_binary_file_is_refused_with_its_place(tmp_path: Path, data: bytes) -> None:
+    path = write(tmp_path, {"a.conf": data})
+    with pytest.raises(FaultyConfigError, match=r"a\.conf:\d:\d+: .*binary file"):
+        Store.open(str(path))
+
+
+def test_a_list_set_at_run_time_is_a_list_for_the_daemon_and_in_the_file(console_on: Opened, tmp_path: Path) -> None:
+    console = console_on({"a.conf": 'Authorization { Role "a" { allow = ( ".*" ) } }\n'})
+    assert (
+        console.ok("config set Authorization Role a allow ( '^config' )".replace("'", '"')) == 'allow = ( "^config" )'
+    )
+    role = console.store.view().scope("Authorization").scope("Role", "a")
+    assert role.items("allow") == ("^config",)
+    console.ok("config set Authorization Role a allow x")
+    console.ok("config writeback")
+    assert (tmp_path / "a.conf").read_text() == 'Authorization { Role "a" { allow = "x" } }\n'
+
+
+def test_unsetting_what_is_not_set_is_an_answer_also_in_a_transaction(manager: Console) -> None:
+    manager.ok("config begin from scratch")
+    manager.refused("config unset Datasource ecdb")
+    manager.refused("config unset blackhole")
+    assert manager.ok("config commit").startswith("Committed")
+
+
+def test_a_reload_lets_the_old_tree_and_its_files_go(console_on: Opened) -> None:
+    console = console_on({"a.conf": "x = 1\ninclude b.conf", "b.conf": "foo { y = 2 }"})
+    console.ok("config set z 1")
+    old = [weakref.ref(document) for document in console.store.loaded.documents.values()]
+    console.ok("config reload")
+    gc.collect()
+    assert [reference() for reference in old] == [None, None]
+
+
+def test_comments_and_blank_lines_survive_a_save(console_on: Opened, tmp_path: Path) -> None:
+    text = "# one\n\n\nfoo { # two\n  x = 1 /* three */ # four\n\n  # five\n}\n# six"
+    console = console_on({"a.conf": text})
+    console.ok("config set foo x 2")
+    console.ok("config set foo y 3")
+    console.ok("config writeback")
+    assert (tmp_path / "a.conf").read_text() == (
+        "# one\n\n\nfoo { # two\n  x = 2 /* three */ # four\n  y = 3\n\n  # five\n}\n# six"
+    )
+
+
+def test_a_transaction_is_bounded() -> None:
+    store = Store.open(None)
+    session = ConfigSession()
+    store.begin(session)
+    change = Change(Action.SET, (), "x", Text("1"))
+    for _ in range(MAX_TYPED):
+        store.change(session, "u", change, Typed("", ""))
+    with pytest.raises(CommandError, match="at most"):
+        store.change(session, "u", change, Typed("", ""))
+
+
+def test_many_callers_at_once_lose_no_change() -> None:
+    store = Store("/a", files=MemoryFiles({"/a": b""}))
+    store.load()
+    store.on_change = lambda proposal: proposals.append(proposal.changes[0].option)
+    proposals: list[str] = []
+
+    def work(number: int) -> None:
+        session = ConfigSession()
+        for each in range(25):
+            if each % 5 == 0:
+                store.begin(session)
+            change = Change(Action.SET, (), f"o{number}_{each}", Text("1"))
+            store.change(session, f"u{number}", change, Typed("", ""))
+            if each % 5 == 0:
+                store.commit(session, f"u{number}")
+            if each % 10 == 0:
+                store.write_back()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.live.options) == len(proposals) == 100
+    store.write_back()
+    assert store.unsaved() == []
+    store.load()
+    assert len(store.live.options) == 100
+
+
+@pytest.mark.parametrize("path", ["'a\0b'", "'\ud800'", '""', "/proc/self/mem", "/", "x" * 5000, "/dev/zero"])
+def test_a_strange_path_is_an_answer(manager: Console, path: str) -> None:
+    live = manager.store.live
+    manager.refused(f"config reload {path}")
+    manager.refused(f"config writeback {path}")
+    assert manager.store.live is live
+
+
+def test_what_follows_a_change_is_never_starved_by_those_who_wait_to_make_one() -> None:
+    store = Store.open(None)
+    sessions: dict[str, ConfigSession] = defaultdict(ConfigSession)
+    table = Table()
+    table.add(*commands(store, lambda caller: sessions[caller.user]))
+
+    async def run() -> list[Reply]:
+        loop = asyncio.get_running_loop()
+
+        def follow(_: Proposal) -> None:
+            asyncio.run_coroutine_threadsafe(asyncio.to_thread(int), loop).result()
+
+        store.on_change = follow
+        lines = [f"config set o{each} 1" for each in range(100)]
+        return await asyncio.gather(*(reply(table, line, Caller(line)) for line in lines))
+
+    answers = asyncio.run(run())
+    assert {answer.answer.status for answer in answers} == {Status.OK}
+    assert len(store.live.options) == 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 200_000 + "#",
+        "a" + " " * 200_000 + "#",
+        "://a:" * 40_000,
+        "password=" * 20_000,
+        "password" * 20_000 + " =",
+        "/*" * 100_000,
+        '"' * 100_001,
+    ],
+    ids=lambda text: text[:6],
+)
+def test_hiding_secrets_in_a_hostile_text_ends(text: str) -> None:
+    assert masked_text("f", text, SCHEMA)
+
+
+def test_secrets_are_hidden_in_comments_and_in_what_does_not_parse() -> None:
+    for text in (
+        '# Password = "s3cret"\nx = 1',
+        "Password = s3cret }",
+        'uri = ( "x:password=s3cret;y" ',
+        "# redis://u:s3cret@h",
+    ):
+        hidden = masked_text("f", text, SCHEMA)
+        assert "s3cret" not in hidden
+        assert "********" in hidden
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("(" * 200_000, "{" * 200_000, '"' * 200_001, "/" * 200_000, "=" * 200_000, "/*" * 100_000, "a{" * 100_000),
+        *("[=" * 100_000, "'a" * 100_000, "a\\" * 100_000, "a = " * 100_000, "include " * 50_000, "a = ( " * 50_000),
+    ],
+    ids=lambda text: text[:6],
+)
+def test_a_hostile_file_costs_no_more_than_its_length(text: str) -> None:
+    store = Store("/a", files=MemoryFiles({"/a": text.encode()}))
+    with pytest.raises(FaultyConfigError) as caught:
+        store.load()
+    assert 1 <= len(caught.value.faults) <= 101
+
+
+def test_thousands_of_changes_are_written_back() -> None:
+    count = 3000
+    text = "".join(f'b "{each}" {{ x = 1 }}\n' for each in range(count))
+    store = Store("/a", files=MemoryFiles({"/a": text.encode()}))
+    store.load()
+    console = Console(store)
+    store.begin(console.session)
+    for each in range(count):
+        change = Change(Action.SET, (Step("b", str(each)),), "x", Text("2"))
+        store.change(console.session, "u", change, Typed("", ""))
+    assert console.ok("config commit") == f"Committed {count} changes"
+    assert console.ok("config writeback") == f"Wrote {count} changes to /a"
+    assert store.files.read("/a").decode() == text.replace("x = 1", "x = 2")

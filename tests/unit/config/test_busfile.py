@@ -1,0 +1,98 @@
+"""Bus files and group files: what they say, and that no bytes crash their readers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eccmgr.config.busfile import BusMap, read_mbus, read_msgc_server
+from eccmgr.config.faults import FaultyConfigError
+from eccmgr.config.groupfile import read_groups
+
+MBUS = b"""
+Spread_Segment 10.0.0.255:4803 { early 10.0.0.1 }
+#subcluster:West=mgr
+Spread_Segment 10.1.0.255:4803 {
+  Node1 10.1.0.1 { D 10.9.0.1 # its other interface
+  }
+  node2 10.1.0.2
+}
+Other { x y }
+# Subcluster: east => mgr2
+Spread_Segment 10.2.0.255:4803 { NODE1 10.2.0.1 }
+"""
+
+
+def test_a_subcluster_holds_until_the_next_comment_that_names_one() -> None:
+    bus = read_mbus("f", MBUS)
+    assert [(node.name, node.subcluster, node.manager) for node in bus.nodes] == [
+        ("early", None, None),
+        ("Node1", "West", "mgr"),
+        ("node2", "West", "mgr"),
+        ("NODE1", "east", "mgr2"),
+    ]
+
+
+def test_a_node_of_several_segments_is_one_node() -> None:
+    bus = read_mbus("f", MBUS)
+    assert bus.names() == ["early", "Node1", "node2"]
+    assert bus.subclusters_of("nOdE1") == ["West", "east"]
+
+
+def test_named_nodes_that_are_not_alive_are_absent() -> None:
+    assert read_mbus("f", MBUS).absent(["NODE2", "stranger"]) == ["early", "Node1"]
+
+
+def test_a_node_that_claims_another_subcluster_is_a_conflict_and_one_without_any_is_not() -> None:
+    claimed = {"node1": "EAST", "node2": "north", "early": "north", "stranger": "north"}
+    assert read_mbus("f", MBUS).conflicts(claimed) == [("node2", "north", "West")]
+
+
+def test_files_add_up() -> None:
+    peers = read_msgc_server("f", b"MSGC_Server { Peers = [ node9 = 1.1.1.1 ] }")
+    assert (read_mbus("f", MBUS) + peers).names() == ["early", "Node1", "node2", "node9"]
+    assert BusMap().names() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("Spread_Segment {", "f:1:16: Spread_Segment without an endpoint, expected BROADCAST:PORT"),
+        ("Spread_Segment 1.1.1.1:1", "f:1:1: Spread_Segment without nodes, expected '{ NODE ADDRESS … }'"),
+        ("Spread_Segment 1.1.1.1:1 { a", "f:1:28: 'a' is not a node with its address, expected NODE ADDRESS"),
+        ("Spread_Segment 1.1.1.1:1 { a 1 ", "f:1:26: '{' is never closed, expected a '}' before the end of the file"),
+        ("}", "f:1:1: '}' closes nothing, expected a Spread_Segment"),
+        ("\n{ {", "f:2:1: '{' is never closed, expected a '}' before the end of the file"),
+        ("\x00", "f:1:1: a control character (is this a binary file?), expected text"),
+    ],
+)
+def test_a_broken_bus_file_says_where(text: str, fault: str) -> None:
+    with pytest.raises(FaultyConfigError) as caught:
+        read_mbus("f", text.encode())
+    assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("reader", [read_mbus, read_msgc_server, read_groups])
+@given(data=st.one_of(st.binary(), st.text(st.sampled_from('{}[]:=#,\n ab"1(')).map(str.encode)))
+def test_no_bytes_crash_a_reader(reader: object, data: bytes) -> None:
+    assert callable(reader)
+    faults: list[str] = []
+    try:
+        reader("f", data)
+    except FaultyConfigError as error:
+        faults = [fault.file for fault in error.faults]
+    assert set(faults) <= {"f"}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name() -> None:
+    assert read_mbus("f", b"\xef\xbb\xbf" + MBUS).names() == read_mbus("f", MBUS).names()
+    assert read_groups("f", b"\xef\xbb\xbfadmin:a").roles_of("a") == ["a", "admin"]
+
+
+def test_groups_of_either_form_merge_and_faults_have_their_place() -> None:
+    groups = read_groups("f", b"\r\n# note\nadmin:a, b ,\n admin : x : c\nempty:\nold:x:12:d\n")
+    assert groups.users["admin"] == ("a", "b", "c")
+    assert groups.users["empty"] == ()
+    assert groups.roles_of("d") == ["d", "old"]
+    with pytest.raises(FaultyConfigError) as caught:
+        read_groups("f", b"ok:a\n  nonsense\n:a\na:b:c:d:e\n")
+    assert [(fault.line, fault.column) for fault in caught.value.faults] == [(2, 3), (3, 1), (4, 1)]
