@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test lint types check lock bench clean
+.PHONY: setup demo test lint types check bench reference lock clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,9 @@ check: lint types test
 
 bench: setup
 	@$(BIN)/python -m ops.bench
+
+reference: setup
+	$(BIN)/python -m cli.reference > docs/commands.md
 
 # Needs uv on PATH; the only target that asks a registry for versions.
 lock:

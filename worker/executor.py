@@ -37,20 +37,23 @@ class Message:
     issuer: str
     view: int
     ttl_ms: int
+    begin_by: float
+    """On this process's monotonic clock, in seconds."""
 
     @classmethod
-    def parse(cls, raw: bytes) -> "Message":
-        """Raises ValueError where `raw` is no such message."""
-        fields = json.loads(raw)
+    def parse(cls, raw: bytes, now: float) -> "Message":
+        """A message that is heard at `now`. Raises ValueError where `raw` is none."""
         try:
+            fields = json.loads(raw)
             return cls(
                 id=str(fields["id"]),
                 text=str(fields["text"]),
                 issuer=str(fields["issuer"]),
                 view=int(fields["view"]),
                 ttl_ms=int(fields["ttl"]),
+                begin_by=now + int(fields["ttl"]) / 1000,
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"a field is missing or wrong: {error}") from error
 
 
@@ -89,10 +92,6 @@ class Claims:
         self._until[command_id] = now + 2 * ttl_s
         return True
 
-    def release(self, command_id: str) -> None:
-        """It was not run after all: a later copy may be."""
-        self._until.pop(command_id, None)
-
 
 class Executor:
     """The running side of a node. `heard` takes what is published; `run` carries it out until cancelled."""
@@ -113,12 +112,8 @@ class Executor:
         self.closing = False
 
     async def heard(self, _channel: str, raw: bytes) -> None:
-        """Take a message off the wire; one that is broken is logged and dropped."""
-        try:
-            message = Message.parse(raw)
-        except ValueError as error:
-            log.warning("message dropped", reason=str(error))
-            return
+        """Take a message off the wire. Raises ValueError where it is broken."""
+        message = Message.parse(raw, time.monotonic())
         if self.closing or not self._claims.take(message.id, time.monotonic(), message.ttl_ms / 1000):
             return
         try:
@@ -150,26 +145,27 @@ class Executor:
             self._busy += 1
             try:
                 await self._carry_out(message)
-            except (EccmgrError, TimeoutError) as error:
-                self._claims.release(message.id)
+            except EccmgrError as error:
                 log.warning("command not run", id=message.id, reason=str(error))
             finally:
                 self._busy -= 1
 
     async def _carry_out(self, message: Message) -> None:
         # A message may outrun the answer to our own join.
-        async with asyncio.timeout(message.ttl_ms / 1000):
-            await self._session.joined.wait()
+        try:
+            async with asyncio.timeout(message.begin_by - time.monotonic()):
+                await self._session.joined.wait()
+        except TimeoutError:
+            log.warning("command not run", id=message.id, reason="no session in all its time")
+            return
         life = self._life()
         if life.joined_view > message.view:
             return
-        begin_by = time.monotonic() + message.ttl_ms / 1000
+        begin_by: float | None = message.begin_by
         if not self._idempotent(message.text):
-            asked = time.monotonic()
-            left_ms = await self._claim(message, life)
-            if left_ms is None:
-                return
-            begin_by = asked + left_ms / 1000
+            begin_by = await self._claim(message, life)
+        if begin_by is None:
+            return
         # The process may have been stopped since; a claim says nothing about now.
         if time.monotonic() > begin_by:
             self._respond(message, life, State.MISSED, "", 0.0)
@@ -179,18 +175,32 @@ class Executor:
     def _life(self) -> Life:
         return Life(self._session.private_name, self._session.joined_view)
 
-    async def _claim(self, message: Message, life: Life) -> int | None:
-        """The ms in which the command must begin, or None where it is not ours to run. Raises RedisUnreachable."""
-        keys = self._keys
-        answer = await self._link.run(
-            "claim",
-            (keys.state, keys.sessions, keys.command(message.id), keys.responses(message.id)),
-            (to_ms(self._options.max_step_s), life.private_name, self._node_key, life.joined_view),
-        )
-        if answer[0] == b"claimed":
-            return int(answer[1])
-        log.info("command not run", id=message.id, verdict=answer[0].decode())
-        return None
+    async def _claim(self, message: Message, life: Life) -> float | None:
+        """When the command must have begun, or None where it is not ours to run.
+
+        While Redis does not answer it is asked again: a claim that came through must not stay without an answer.
+        """
+        keys, again = self._keys, 0
+        while True:
+            asked = time.monotonic()
+            try:
+                answer = await self._link.run(
+                    "claim",
+                    (keys.state, keys.sessions, keys.command(message.id), keys.responses(message.id)),
+                    (to_ms(self._options.max_step_s), life.private_name, self._node_key, life.joined_view, again),
+                )
+            except RedisUnreachable:
+                if self.closing:
+                    return None
+                if asked > message.begin_by:
+                    return message.begin_by
+                again = 1
+                await asyncio.sleep(_RETRY_S)
+                continue
+            if answer[0] == b"claimed":
+                return asked + int(answer[1]) / 1000
+            log.info("command not run", id=message.id, verdict=answer[0].decode())
+            return None
 
     async def _execute(self, message: Message, life: Life) -> None:
         started = time.monotonic()
@@ -247,7 +257,13 @@ class Executor:
         keys = self._keys
         verdict: bytes = await self._link.run(
             "respond",
-            (keys.state, keys.command(response.id), keys.responses(response.id), keys.arrived(response.id)),
+            (
+                keys.state,
+                keys.command(response.id),
+                keys.responses(response.id),
+                keys.arrived(response.id),
+                keys.roster,
+            ),
             (
                 to_ms(self._options.max_step_s),
                 response.life.private_name,
@@ -257,6 +273,7 @@ class Executor:
                 response.took_ms,
                 response.flags,
                 response.body,
+                keys.view_prefix,
             ),
         )
         return verdict.decode()

@@ -16,7 +16,7 @@ from typing import Any
 from eccmgr.cluster import results
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
-from eccmgr.cluster.view import Seat, Target, TargetKind, View, Views
+from eccmgr.cluster.view import Known, Seat, Target, TargetKind, View, Views
 from eccmgr.commands.words import fold
 from eccmgr.errors import CommandError, RedisUnreachable
 from eccmgr.redis.connect import Link
@@ -91,17 +91,22 @@ class Waiting:
         self.seen += len(news.entries)
         self._entries.update(news.entries)
         closed = {key for key in news.entries if key in self._open} | (news.missed & self._open.keys())
-        if self._last is None or self._last.now.number != news.now.number:
+        # Compared whole: a server that lost its memory may come to the same number again.
+        if self._last is None or self._last.now is not news.now:
             closed |= {key for key, seat in self._open.items() if seat.private_name not in news.now.sessions}
         settled = [self._outcome(self._open.pop(key), news) for key in closed]
         self._last = news
         self._all_answered = self._all_answered and all(outcome.state.answered for outcome in settled)
         return settled
 
-    def report(self) -> Report | None:
-        """The report where every node has answered, else None: then Redis knows more than what was read here."""
-        if self._last is None or self._open or not self._all_answered:
-            return None
+    @property
+    def answered(self) -> bool:
+        """Whether every expected node has answered: then Redis knows no more than what was read here."""
+        return self.over and self._all_answered
+
+    def report(self) -> Report:
+        """The account of every expected node, as far as was read here."""
+        assert self._last is not None, "nothing was read yet"
         published, last = self._published, self._last
         seats = {seat.key: seat for seat in published.live}
         then = View(published.sent.view, seats, {seat.key: seat for seat in published.absent})
@@ -133,9 +138,10 @@ class Delivery:
     async def view(self) -> View:
         """The nodes that the cluster knows now."""
         keys = (self._keys.state, self._keys.roster, self._keys.absent)
-        args = (self._step_ms, self._keys.view_prefix, self._results_ms, self._views.known)
+        known = self._views.known()
+        args = (self._step_ms, self._keys.view_prefix, self._results_ms, str(known))
         number, roster = await self._link.run("roster", keys, args)
-        return self._view(int(number), roster)
+        return self._view(int(number), roster, known)
 
     async def publish(self, text: str, target: Target, issuer: str, wait_s: float = 0.0) -> Published:
         """Send `text` to `target`; with `wait_s` its sender waits so long and is told of responses.
@@ -144,6 +150,7 @@ class Delivery:
         """
         keys, options = self._keys, self._options
         answer: list[Any] = [b"id taken"]
+        known = self._views.known()
         while answer[0] == b"id taken":
             made = command_id(self._wall_ms(), secrets.randbits(10))
             answer = await self._link.run(
@@ -179,12 +186,12 @@ class Delivery:
                     to_ms(wait_s),
                     keys.view_prefix,
                     keys.command_prefix,
-                    self._views.known,
+                    str(known),
                     options.audit_cap,
                 ),
             )
         verdict, number, clock, wall, roster = answer
-        view = self._view(int(number), roster)
+        view = self._view(int(number), roster, known)
         if verdict == b"nobody":
             raise CommandError(_nobody(target, view))
         waited_ms = int(clock) + to_ms(wait_s) if wait_s else None
@@ -212,7 +219,7 @@ class Delivery:
         """The report on the latest command of the text `named`, or on the one of that id; None where there is none."""
         wanted = named.removeprefix("#").upper()
         wanted = wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
-        keys = self._keys
+        keys, known = self._keys, self._views.known()
         found = await self._link.run(
             "results",
             (keys.state, keys.latest, keys.roster, keys.absent),
@@ -223,15 +230,15 @@ class Delivery:
                 keys.command_prefix,
                 keys.view_prefix,
                 self._results_ms,
-                self._views.known,
+                str(known),
             ),
         )
         if not found:
             return None
         clock, fields, responses, number, now_roster, then_roster = found
         sent = Sent.parse(_pairs(fields))
-        now = self._view(int(number), now_roster)
-        then = self._view(sent.view, then_roster)
+        now = self._view(int(number), now_roster, known)
+        then = now if sent.view == now.number else self._view(sent.view, then_roster, known)
         entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(responses).items()}
         return results.report(sent, then, now, entries, int(clock))
 
@@ -268,8 +275,8 @@ class Delivery:
             try:
                 news = await self._collect(sent.id, waiting.seen, last=over)
                 if news.clock_ms >= sent.expires_ms and not waiting.checked_expiry:
-                    waiting.checked_expiry = True
                     news = dataclasses.replace(news, missed=await self._missed(sent))
+                    waiting.checked_expiry = True
             except RedisUnreachable as error:
                 if over:
                     raise CommandError(f"{error}; the command was sent, ask later: retrieve #{sent.id}") from error
@@ -282,15 +289,13 @@ class Delivery:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(deadline - loop.time(), _LOOK_AGAIN_S)):
                         await heard.wait()
-        if (report := waiting.report()) is not None:
-            return report
+        if waiting.answered:
+            return waiting.report()
         # Some node is silent or lost: what it says after this moment is late.
         if not over:
             await self._collect(sent.id, waiting.seen, last=True)
-        report = await self.retrieve(sent.id)
-        if report is None:
-            raise CommandError(f"The results of {sent.id} were flushed while it was being gathered")
-        return report
+        # Flushed meanwhile, or Redis lost its memory: what was read here is what there is.
+        return await self.retrieve(sent.id) or waiting.report()
 
     async def _missed(self, sent: Sent) -> frozenset[str]:
         report = await self.retrieve(sent.id)
@@ -298,7 +303,7 @@ class Delivery:
         return frozenset(outcome.node.lower() for outcome in outcomes if outcome.state is State.MISSED)
 
     async def _collect(self, wanted: str, seen: int, *, last: bool) -> "News":
-        keys = self._keys
+        keys, known = self._keys, self._views.known()
         clock, number, roster, found = await self._link.run(
             "collect",
             (
@@ -314,15 +319,15 @@ class Delivery:
                 seen,
                 keys.view_prefix,
                 self._results_ms,
-                self._views.known,
+                str(known),
                 "1" if last else "0",
             ),
         )
         entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(found).items()}
-        return News(int(clock), self._view(int(number), roster), entries)
+        return News(int(clock), self._view(int(number), roster, known), entries)
 
-    def _view(self, number: int, roster: bytes) -> View:
-        view = self._views.get(number, roster)
+    def _view(self, number: int, roster: bytes, known: Known) -> View:
+        view = self._views.get(number, roster, known)
         if view is None:
             raise CommandError(f"The nodes that were expected are not known any more (view {number})")
         return view

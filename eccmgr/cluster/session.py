@@ -82,6 +82,7 @@ class Session:
             keys.events,
         )
         self._turn = asyncio.Lock()
+        self._has_left = False
         self._leading = asyncio.Event()
 
     def located_at(self, address: str) -> None:
@@ -97,14 +98,15 @@ class Session:
         """Become a member under a new private name.
 
         A holder of our name that has stopped renewing is waited for until its session lapses; where we are a member
-        already, nothing is done. Raises NameInUse where it renews, RedisUnreachable where Redis does not answer.
+        already, or have left, nothing is done. Raises NameInUse where it renews, RedisUnreachable where Redis does
+        not answer.
         """
         left_before: int | None = None
         while True:
             if self.listening is not None and not self.listening.is_set():
                 raise RedisUnreachable("Redis is not reachable: it has not confirmed our subscription yet")
             async with self._turn:
-                taken = None if self.joined.is_set() else await self._try_join()
+                taken = None if self.joined.is_set() or self._has_left else await self._try_join()
             if taken is None:
                 return
             holder, left_ms = taken
@@ -121,7 +123,8 @@ class Session:
                     left_ms=left_ms,
                 )
             left_before = left_ms
-            await asyncio.sleep(min(_PROBE_HOLDER_S, self._options.heartbeat_s))
+            # More often than it renews, or a renewal might never show.
+            await asyncio.sleep(min(_PROBE_HOLDER_S, self._options.heartbeat_s / 2))
 
     async def run(self) -> None:
         """Keep the session alive until cancelled; where our name is taken meanwhile, say so and keep trying."""
@@ -130,7 +133,9 @@ class Session:
             tasks.create_task(self._sweep_while_leading(), name="sweeper")
 
     async def leave(self) -> None:
-        """End the session cleanly; where Redis is away it lapses by itself."""
+        """End the session cleanly, for good; where Redis is away it lapses by itself."""
+        # A heartbeat that is due meanwhile must not join again.
+        self._has_left = True
         async with self._turn:
             await self._leave()
 
@@ -190,7 +195,7 @@ class Session:
     async def _renew_forever(self) -> None:
         retry_s, said = 0.05, ""
         due = time.monotonic()
-        while True:
+        while not self._has_left:
             try:
                 if self.joined.is_set():
                     await self._renew()

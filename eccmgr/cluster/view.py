@@ -12,11 +12,15 @@ from eccmgr.redis.keys import Keys
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node's place in a view: the session it sits there with, its name as first given, its subcluster."""
+    """A node's place in a view: the session it sits there with, its name as first given, its subcluster.
+
+    `before` is the session that the same process had until it was reset, "" where there was none.
+    """
 
     private_name: str
     name: str
     subcluster: str
+    before: str = ""
 
     @property
     def key(self) -> str:
@@ -89,8 +93,8 @@ class View:
 
     @cached_property
     def sessions(self) -> frozenset[str]:
-        """The private names of the live nodes."""
-        return frozenset(seat.private_name for seat in self.live.values())
+        """The sessions that live, and those that live on under another private name since a reset."""
+        return frozenset(name for seat in self.live.values() for name in (seat.private_name, seat.before) if name)
 
     @cached_property
     def subclusters(self) -> Mapping[str, int]:
@@ -130,13 +134,25 @@ def _seats(lines: str) -> dict[str, Seat]:
     seats = {}
     for line in lines.split("\n"):
         if line:
-            private, name, subcluster, _joined = line.split("\t")
-            seats[name.lower()] = Seat(private, name, subcluster)
+            private, name, subcluster, _joined, before = line.split("\t")
+            seats[name.lower()] = Seat(private, name, subcluster, before)
     return seats
 
 
 def _one(seats: Mapping[str, Seat], key: str) -> list[Seat]:
     return [seats[key]] if key in seats else []
+
+
+@dataclass(frozen=True)
+class Known:
+    """The views that a question to the server says are at hand; its answer is read with these and no others."""
+
+    born: bytes
+    views: Mapping[int, View]
+
+    def __str__(self) -> str:
+        """As the scripts take them: when their numbering began, and their numbers."""
+        return f"{self.born.decode()}:{','.join(map(str, self.views))}"
 
 
 class Views:
@@ -148,23 +164,20 @@ class Views:
         self._views: dict[int, View] = {}
         self._born = b"0"
 
-    @property
-    def known(self) -> str:
-        """The views at hand, as the scripts take them: when their numbering began, and their numbers."""
-        return f"{self._born.decode()}:{','.join(map(str, self._views))}"
+    def known(self) -> Known:
+        """The views at hand now; those that come and go while an answer is under way do not change it."""
+        return Known(self._born, dict(self._views))
 
-    def get(self, number: int, roster: bytes) -> View | None:
-        """View `number`: out of `roster` where the server sent it, else the one at hand; None where neither is."""
-        if roster:
-            born = roster.partition(b"\n")[0]
-            if born != self._born:
-                # A server that lost its memory numbers its views anew.
-                self._views.clear()
-                self._born = born
-            self._views[number] = View.parse(number, roster.decode())
-        view = self._views.pop(number, None)
-        if view is not None:
-            self._views[number] = view
+    def get(self, number: int, roster: bytes, known: Known) -> View | None:
+        """View `number`: out of `roster` where the server sent it, else out of `known`; None where neither has it."""
+        if not roster:
+            return known.views.get(number)
+        born = roster.partition(b"\n")[0]
+        if born != self._born:
+            # A server that lost its memory numbers its views anew.
+            self._views.clear()
+            self._born = born
+        view = self._views[number] = View.parse(number, roster.decode())
         for old in list(self._views)[: -self._KEPT]:
             del self._views[old]
         return view

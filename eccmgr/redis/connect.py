@@ -7,7 +7,7 @@ sent again by the library), one for subscriptions, which wait for as long as it 
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -85,7 +85,8 @@ class Link:
         """Call the Lua script `name`. Raises RedisUnreachable; any other refusal of the server as EccmgrError."""
         self._check(probe)
         try:
-            answer = await script(name)(self.commands, keys, args)
+            with _cancellable():
+                answer = await script(name)(self.commands, keys, args)
         except (RedisError, OSError) as error:
             raise self._failed(error) from error
         self.fault = None
@@ -95,10 +96,11 @@ class Link:
         """Run plain commands together in one transaction. Raises as `run` does."""
         self._check(probe=False)
         try:
-            async with self.commands.pipeline(transaction=True) as pipe:
-                for command in commands:
-                    pipe.execute_command(*command)
-                answers: list[Any] = await pipe.execute()
+            with _cancellable():
+                async with self.commands.pipeline(transaction=True) as pipe:
+                    for command in commands:
+                        pipe.execute_command(*command)
+                    answers: list[Any] = await pipe.execute()
         except (RedisError, OSError) as error:
             raise self._failed(error) from error
         self.fault = None
@@ -110,10 +112,11 @@ class Link:
         started = time.monotonic()
         found: dict[str, Any] = {}
         try:
-            await self.commands.ping()
-            round_trip_ms = (time.monotonic() - started) * 1000
-            with contextlib.suppress(ResponseError):
-                found = await self.commands.info("server")
+            with _cancellable():
+                await self.commands.ping()
+                round_trip_ms = (time.monotonic() - started) * 1000
+                with contextlib.suppress(ResponseError):
+                    found = await self.commands.info("server")
         except (RedisError, OSError) as error:
             raise self._failed(error) from error
         version = found.get("valkey_version") or found.get("redis_version", "unknown version")
@@ -144,6 +147,18 @@ class Link:
             return EccmgrError(f"Redis refused: {error}")
         self.fault = self.reason(error)
         return RedisUnreachable(f"Redis is not reachable: {self.fault}")
+
+
+@contextlib.contextmanager
+def _cancellable() -> Iterator[None]:
+    """The library sends by asyncio.wait_for, which before Python 3.12 swallows a cancellation that comes as it ends."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _client(url: str, timeout_s: float | None, connections: int) -> "redis.asyncio.Redis":

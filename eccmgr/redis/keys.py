@@ -53,7 +53,8 @@ class Keys:
 
     @property
     def roster(self) -> str:
-        """Hash: live node, by its name in small letters → private name, node name, subcluster, view of its join."""
+        """Hash: live node, by its name in small letters → private name, node name, subcluster, view of its join,
+        private name that it had before a reset."""
         return f"{self.tag}:roster"
 
     @property

@@ -1,13 +1,16 @@
 """Fixtures for tests with real daemons."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import Processes
+from tests.integration.fleet import Fleet
 
 
 @pytest.fixture
@@ -16,3 +19,10 @@ def processes(redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path) ->
     made = Processes(redis_server.url, cluster_keys.cluster, folder)
     yield made
     made.end()
+
+
+@pytest_asyncio.fixture
+async def fleet(redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path) -> AsyncIterator[Fleet]:
+    """Starts managers and nodes in this event loop, and ends them."""
+    async with AsyncExitStack() as stack:
+        yield Fleet(redis_server.url, cluster_keys.cluster, folder, stack)

@@ -2,6 +2,7 @@
 --
 -- KEYS  state sessions command responses
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
+--       1 where an earlier call for this claim may have come through, its answer lost
 -- Answer  {'claimed', ms until the command expires}
 --         {'ended'}          the session is over: join again first
 --         {'gone'}           nobody keeps this command any more
@@ -11,7 +12,7 @@
 -- Invariant  one claim for each node and command; none after the command has expired, none without a live session.
 
 local state, sessions, command, responses = unpack(KEYS)
-local max_step, private, node, joined = unpack(ARGV)
+local max_step, private, node, joined, again = unpack(ARGV)
 local clock = advance(state, max_step)
 local expiry = tonumber(redis.call('ZSCORE', sessions, private))
 if not expiry or expiry <= clock then
@@ -24,9 +25,13 @@ elseif tonumber(joined) > tonumber(kept[1]) then
   return { 'not addressed' }
 elseif clock >= tonumber(kept[2]) then
   return { 'expired' }
-elseif redis.call('HSETNX', responses, node, table.concat({ 'running', private, ms(clock), '0', '' }, '\t') .. '\n') == 0 then
+end
+local entry = redis.call('HGET', responses, node)
+local ours = again == '1' and entry and entry:find('running\t' .. private .. '\t', 1, true) == 1
+if entry and not ours then
   return { 'taken' }
 end
+redis.call('HSET', responses, node, table.concat({ 'running', private, ms(clock), '0', '' }, '\t') .. '\n')
 if redis.call('HLEN', responses) == 1 then
   redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
 end

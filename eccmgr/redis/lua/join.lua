@@ -2,18 +2,24 @@
 --
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events
 -- ARGV  max_step  lease  private_name  node_name ('' for what is no node)  subcluster  record (JSON)
---       rank (manager | node | other)
+--       rank (manager | node | other)  private name of the caller's own session that this one replaces ('' for none)
 -- Answer  {'joined', view, clock, last log id}
 --         {'taken', private name of the holder, what is left of its session in ms}
--- Invariant  a node name has at most one live session.
+-- Invariant  a node name has at most one live session. What a replaced session has begun is not lost: it lives on
+--            in the one that replaced it.
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
 }
-local max_step, lease, private, name, subcluster, record, rank = unpack(ARGV)
+local max_step, lease, private, name, subcluster, record, rank, replaced = unpack(ARGV)
 local clock = advance(at.state, max_step)
 end_lapsed(at, clock, 100)
+if replaced ~= '' and redis.call('ZSCORE', at.sessions, replaced) then
+  end_sessions(at, { replaced }, 'leave', clock)
+else
+  replaced = ''
+end
 
 local node = name:lower()
 local holder = node ~= '' and redis.call('HGET', at.roster, node)
@@ -30,7 +36,7 @@ local view = redis.call('HINCRBY', at.state, 'view', 1)
 redis.call('ZADD', at.sessions, ms(clock + tonumber(lease)), private)
 if node ~= '' then
   redis.call('HSET', at.members, node, record)
-  redis.call('HSET', at.roster, node, table.concat({ private, name, subcluster, ms(view) }, '\t'))
+  redis.call('HSET', at.roster, node, table.concat({ private, name, subcluster, ms(view), replaced }, '\t'))
   redis.call('HDEL', at.absent, node)
   redis.call('ZREM', at.absent_since, node)
   count_subcluster(at.subclusters, subcluster, 1)

@@ -2,7 +2,7 @@
 --
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events
 -- ARGV  max_step  private_name
--- Answer  'left', or 'ended' where the session was over already
+-- Answer  'left', or 'ended' where the session had been ended already
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],

@@ -43,7 +43,7 @@ end
 
 -- What a roster's line holds.
 local function seat(line)
-  local private, node, subcluster, joined = line:match('^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+  local private, node, subcluster, joined = line:match('^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t')
   return { private = private, node = node, subcluster = subcluster, joined = tonumber(joined) }
 end
 

@@ -1,21 +1,34 @@
 -- A node's answer to a command, kept; the gather that waits for it is told, once until it has looked.
 --
--- KEYS  state command responses arrived
+-- KEYS  state command responses arrived roster
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
---       state (ok | failed | refused | missed)  ms that it ran  flags  body
+--       state (ok | failed | refused | missed)  ms that it ran  flags  body  view_prefix
 -- Answer  'kept'        (also where this very answer was kept before)
 --         'gone'        nobody keeps this command any more
 --         'superseded'  another life of this node holds the entry, or it never was this one's
 --         'expired'     an unclaimed command whose time is over
 -- Invariant  an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
 
-local state, command, responses, arrived = unpack(KEYS)
-local max_step, private, node, joined, verdict, took, flags, body = unpack(ARGV)
+local state, command, responses, arrived, roster = unpack(KEYS)
+local max_step, private, node, joined, verdict, took, flags, body, view_prefix = unpack(ARGV)
 local clock = advance(state, max_step)
 local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed')
 if not kept[1] then
   return 'gone'
 end
+
+-- A process that was stopped may wake in an earlier life of its node, and hear what was sent to a later one.
+local function expected()
+  local line = redis.call('HGET', roster, node)
+  if tonumber(joined) > tonumber(kept[1]) then
+    return false
+  elseif line and seat(line).private == private then
+    return true
+  end
+  local then_roster = redis.call('GET', view_prefix .. kept[1])
+  return then_roster and then_roster:find('\n' .. private .. '\t', 1, true) ~= nil
+end
+
 local before = redis.call('HGET', responses, node)
 if before then
   local was, holder = before:match('^([^\t]*)\t([^\t]*)\t')
@@ -24,7 +37,7 @@ if before then
   elseif was ~= 'running' then
     return 'kept'
   end
-elseif tonumber(joined) > tonumber(kept[1]) then
+elseif not expected() then
   return 'superseded'
 elseif clock >= tonumber(kept[2]) then
   return 'expired'

@@ -1,0 +1,42 @@
+"""Prints the reference page of commands, out of the tables that the programs themselves use."""
+
+import sys
+from collections.abc import Iterable
+
+from eccmgr.commands.table import Command
+from eccmgr.manager import Manager
+from eccmgr.settings import ManagerSettings, NodeSettings
+from worker.node import Node
+
+_HEAD = """# Commands
+
+Written by `make reference`; change the command table instead. What each answers is also at hand in the console:
+`help`, `help COMMAND`. Prefix any command with `json` or `xml` for a machine's form of the same answer.
+"""
+
+
+def page() -> str:
+    """The page in Markdown."""
+    manager, node = Manager(ManagerSettings(name="manager")), Node(NodeSettings(name="node"))
+    return "\n".join(
+        (
+            _HEAD,
+            "## On a manager\n",
+            *_entries(manager.table.listed()),
+            "## On a node\n",
+            "On the node's own console, and carried to any number of nodes by a broadcast or a gather.\n",
+            *_entries(node.table.listed()),
+        )
+    )
+
+
+def _entries(commands: Iterable[Command]) -> Iterable[str]:
+    for command in commands:
+        yield f"### `{command.usage}`\n"
+        brief = command.brief[0].upper() + command.brief[1:]
+        about = f" {' '.join(command.about.split())}" if command.about else ""
+        yield f"{brief}.{about}\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

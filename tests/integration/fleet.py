@@ -1,0 +1,107 @@
+"""A manager and nodes in the test's own event loop, spoken to as an operator speaks to them."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eccmgr.commands.table import Call, Command, Param
+from eccmgr.errors import CommandError
+from eccmgr.manager import Manager
+from tests import daemons
+from tests.waiting import wait_until
+from worker.node import Node
+
+
+@dataclass
+class Fleet:
+    """The daemons of one test; every node has the commands of `_trial_commands` beside its own."""
+
+    url: str
+    cluster: str
+    folder: Path
+    stack: contextlib.AsyncExitStack
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """`hold` answers once it is set."""
+    ran: list[str] = field(default_factory=list)
+    """The nodes that ran `mark` or began `hold`, in order."""
+    managers: list[Manager] = field(default_factory=list)
+
+    async def manager(self, name: str = "barca", **more: object) -> Manager:
+        """One more manager; the first is the one that `ask` speaks to."""
+        made = daemons.manager(self.url, self.cluster, self.folder, name, **more)
+        await self.stack.enter_async_context(daemons.running(made))
+        self.managers.append(made)
+        return made
+
+    async def node(self, name: str, subcluster: str = "default", deaf: bool = False, **more: object) -> Node:
+        """One more node; a deaf one is alive and never hears a command."""
+        made = daemons.node(self.url, self.cluster, self.folder, name, subcluster, **more)
+        made.table.add(*self._trial_commands(made))
+        if deaf:
+            made.executor.heard = _ignore  # type: ignore[method-assign]
+        await self.stack.enter_async_context(daemons.running(made))
+        return made
+
+    async def ask(self, command: str, manager: int = 0) -> str:
+        """What a manager answers."""
+        (answer,) = await daemons.ask(str(self.managers[manager].endpoints[0].path), command)
+        return answer
+
+    async def lines(self, command: str, manager: int = 0) -> list[str]:
+        """The lines of an answer behind its header, which must be one."""
+        header, *lines = (await self.ask(command, manager)).splitlines()
+        assert header.startswith("# "), header
+        return lines
+
+    async def broadcast(self, command: str) -> str:
+        """Send `command`, which must succeed; its id."""
+        answer = await self.ask(f"broadcast {command}")
+        assert answer.startswith("Broadcast "), answer
+        return answer.split()[1]
+
+    async def shows(self, command: str, *expected: str) -> None:
+        """Wait until the lines behind the header of `command`'s answer are those `expected`."""
+
+        async def shown() -> bool:
+            return (await self.ask(command)).splitlines()[1:] == list(expected)
+
+        await wait_until(shown, f"{command} shows {expected}")
+
+    def _trial_commands(self, node: Node) -> tuple[Command, ...]:
+        async def mark(_call: Call) -> str:
+            self.ran.append(node.session.identity.name)
+            return "marked"
+
+        async def hold(_call: Call) -> str:
+            self.ran.append(node.session.identity.name)
+            await self.gate.wait()
+            return "held"
+
+        async def repeat(call: Call) -> str:
+            return "x" * int(call.args[0])
+
+        async def fail(_call: Call) -> str:
+            raise CommandError("it cannot be done")
+
+        return (
+            Command("mark", "", mark),
+            Command("hold", "", hold),
+            Command("repeat", "", repeat, (Param("N"),)),
+            Command("fail", "", fail),
+        )
+
+
+async def die(node: Node) -> None:
+    """End `node` as a kill does: nothing is finished, nobody is told."""
+
+    node.finish = node.session.leave = _nothing  # type: ignore[method-assign]
+    node.stop()
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _ignore(_channel: str, _raw: bytes) -> None:
+    pass

@@ -1,0 +1,235 @@
+"""A cluster played by hand: each script called as the programs call it, its answer made readable.
+
+The lease clock stands still unless the test moves it, so that no test depends on how fast it runs: scripts are called
+with a `max_step_ms` of 0, and `pass_time` moves the clock. Tests of the clock itself set another step and the wall
+clock that the scripts have on record.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from eccmgr.cluster.delivery import digest
+from eccmgr.cluster.results import Entry, Report, Sent, report
+from eccmgr.cluster.view import EVERYONE, Target, View
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import script
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Life:
+    """One session of a member."""
+
+    private: str
+    name: str
+    view: int
+
+
+@dataclass
+class Cluster:
+    """The scripts over `redis`, under the names of `keys`."""
+
+    redis: "redis.Redis"
+    keys: Keys
+    lease_ms: int = 2500
+    max_step_ms: int = 0
+    absent_ttl_ms: int = 10 * MINUTE_MS
+    command_ttl_ms: int = MINUTE_MS
+    results_ttl_ms: int = 60 * MINUTE_MS
+    log_cap: int = 1000
+    audit_cap: int = 1000
+    _lives: int = 0
+    _ids: int = 0
+    _events: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        keys = self.keys
+        self._members = (keys.state, keys.sessions, keys.members, keys.roster, keys.absent)
+        self._members += (keys.absent_since, keys.seniority, keys.subclusters, keys.events)
+
+    def call(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> Any:
+        """The bare answer of a script."""
+        return self.redis.eval(script(name).source, len(keys), *keys, self.max_step_ms, *args)
+
+    # Time.
+
+    @property
+    def clock(self) -> int:
+        """The lease clock as the last script left it."""
+        return int(self.redis.hget(self.keys.state, "clock") or 0)  # type: ignore[arg-type]
+
+    def pass_time(self, ms: int) -> None:
+        """Move the lease clock, as scripts do over time."""
+        self.roster()
+        self.redis.hincrby(self.keys.state, "clock", ms)
+
+    def step_wall_clock(self, ms: int) -> None:
+        """Make the server's wall clock seem to have been stepped by `ms` since the last script."""
+        self.redis.hincrby(self.keys.state, "wall", -ms)
+
+    # Members.
+
+    def try_join(self, name: str, subcluster: str = "default", rank: str = "node", replaces: str = "") -> list[bytes]:
+        """The answer to one attempt to join; the private name is the next fresh one."""
+        self._lives += 1
+        private = f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}"
+        record = json.dumps({"private_name": private})
+        answer: list[bytes] = self.call(
+            "join",
+            self._members,
+            *(self.lease_ms, private, name if rank == "node" else "", subcluster, record, rank, replaces),
+        )
+        return answer
+
+    def join(self, name: str, subcluster: str = "default", rank: str = "node", replaces: str = "") -> Life:
+        """Join, which must succeed."""
+        verdict, view, *_ = self.try_join(name, subcluster, rank, replaces)
+        assert verdict == b"joined"
+        return Life(f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}", name, int(view))
+
+    def renew(self, life: Life) -> list[Any]:
+        """A heartbeat."""
+        answer = self.call("renew", (self.keys.state, self.keys.sessions, self.keys.seniority), *self._lease(life))
+        return [part.decode() if isinstance(part, bytes) else part for part in answer]
+
+    def renews(self, life: Life) -> bool:
+        """Whether a heartbeat finds the session alive."""
+        return bool(self.renew(life)[0] == "renewed")
+
+    def leave(self, life: Life) -> str:
+        """A clean end."""
+        return str(self.call("leave", self._members, life.private).decode())
+
+    def sweep(self) -> tuple[int, int, int]:
+        """The leader's round: view, clock, ms until the next session lapses."""
+        keys = (*self._members, self.keys.log, self.keys.latest, self.keys.audit)
+        args = (self.absent_ttl_ms, self.results_ttl_ms, self.log_cap, self.keys.command_prefix)
+        view, clock, left = self.call("sweep", keys, *args)
+        return int(view), int(clock), int(left)
+
+    def roster(self, known: str = "0:") -> list[bytes]:
+        """The bare answer on the nodes of now."""
+        args = (self.keys.view_prefix, self.results_ttl_ms, known)
+        answer: list[bytes] = self.call("roster", (self.keys.state, self.keys.roster, self.keys.absent), *args)
+        return answer
+
+    @property
+    def view(self) -> View:
+        """The nodes of now."""
+        number, roster = self.roster()
+        return View.parse(int(number), roster.decode())
+
+    # Commands.
+
+    def try_publish(
+        self, text: str = "pid", target: Target = EVERYONE, made: str = "", wait_ms: int = 0, known: str = "0:"
+    ) -> list[bytes]:
+        """The answer to one attempt to send `text`; the id is the next fresh one where none is given."""
+        if not made:
+            self._ids += 1
+            made = f"{self._ids:012}"
+        keys = self.keys
+        answer: list[bytes] = self.call(
+            "publish",
+            (*self._members, keys.log, keys.latest, keys.audit, keys.command(made)),
+            *(made, digest(text), text, "root", target.channel(keys), target.kind.value, target.name),
+            *(self.command_ttl_ms, self.results_ttl_ms, self.log_cap, "asked" if wait_ms else "", wait_ms),
+            *(keys.view_prefix, keys.command_prefix, known, self.audit_cap),
+        )
+        return answer
+
+    def publish(self, text: str = "pid", target: Target = EVERYONE, wait_ms: int = 0) -> str:
+        """Send `text`, which must succeed; its id."""
+        assert self.try_publish(text, target, wait_ms=wait_ms)[0] == b"sent"
+        return f"{self._ids:012}"
+
+    def claim(self, life: Life, sent: str, again: bool = False) -> str:
+        """The verdict on a node's claim."""
+        keys = (self.keys.state, self.keys.sessions, self.keys.command(sent), self.keys.responses(sent))
+        answer = self.call("claim", keys, life.private, life.name.lower(), life.view, int(again))
+        return str(answer[0].decode())
+
+    def respond(self, life: Life, sent: str, body: str | bytes = "", state: str = "ok", flags: str = "") -> str:
+        """The verdict on a node's answer."""
+        keys = self.keys
+        answer: bytes = self.call(
+            "respond",
+            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster),
+            *(life.private, life.name.lower(), life.view, state, 7, flags, body, keys.view_prefix),
+        )
+        return answer.decode()
+
+    def collect(self, sent: str, seen: int = 0, last: bool = False) -> dict[str, Entry]:
+        """What a gather that has `seen` so many responses has not seen yet."""
+        keys = self.keys
+        *_, found = self.call(
+            "collect",
+            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster, keys.absent),
+            *(seen, keys.view_prefix, self.results_ttl_ms, "0:", "1" if last else "0"),
+        )
+        return {node.decode(): Entry.parse(raw) for node, raw in zip(found[::2], found[1::2], strict=True)}
+
+    def results(self, named: str) -> Report | None:
+        """The report on the command of that id or text."""
+        keys, wanted = self.keys, named if named.isdigit() else ""
+        found = self.call(
+            "results",
+            (keys.state, keys.latest, keys.roster, keys.absent),
+            *(wanted, digest(named), keys.command_prefix, keys.view_prefix, self.results_ttl_ms, "0:"),
+        )
+        if not found:
+            return None
+        clock, fields, responses, number, now, then = found
+        sent = Sent.parse(dict(zip(fields[::2], fields[1::2], strict=True)))
+        now_view = View.parse(int(number), now.decode())
+        then_view = View.parse(sent.view, then.decode()) if then else now_view
+        entries = {n.decode(): Entry.parse(raw) for n, raw in zip(responses[::2], responses[1::2], strict=True)}
+        return report(sent, then_view, now_view, entries, int(clock))
+
+    def states(self, named: str) -> dict[str, str]:
+        """Each expected node and what became of the command there; {} where there is nothing to retrieve."""
+        found = self.results(named)
+        return {outcome.node: outcome.state.value for outcome in found.outcomes} if found is not None else {}
+
+    def flush(self) -> int:
+        """Clear the results buffer; how many commands were cleared."""
+        begin, end, cleared = "-", "+", 0
+        while begin:
+            keys = (self.keys.state, self.keys.log, self.keys.latest)
+            number, again, last = self.call("flush", keys, self.keys.command_prefix, begin, end)
+            begin, end, cleared = again.decode(), last.decode(), cleared + number
+        return cleared
+
+    # What is heard.
+
+    def messages(self, channel: str, act: Callable[[], object]) -> list[bytes]:
+        """What is published on `channel` while `act` runs."""
+        with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+            pubsub.subscribe(channel)
+            while not pubsub.subscribed:
+                pubsub.get_message(timeout=1)
+            act()
+            self.redis.publish(channel, b"the end")
+            heard: list[bytes] = []
+            while b"the end" not in heard:
+                message = pubsub.get_message(timeout=5)
+                if message is not None:
+                    heard.append(message["data"])
+            return heard[:-1]
+
+    def events(self, act: Callable[[], object]) -> list[tuple[str, list[str]]]:
+        """The events of the membership while `act` runs: what happened, and to whom."""
+        found = [json.loads(message) for message in self.messages(self.keys.events, act)]
+        return [(event["event"], event["members"]) for event in found]
+
+    def immortal(self) -> list[str]:
+        """The keys of this cluster that would never end."""
+        return [key.decode() for key in self.redis.scan_iter(f"{self.keys.tag}*") if self.redis.ttl(key) == -1]
+
+    def _lease(self, life: Life) -> tuple[int, str]:
+        return self.lease_ms, life.private

@@ -1,0 +1,26 @@
+"""The cluster that the contracts of the scripts are tried on: in process and on the real server."""
+
+from collections.abc import Iterator
+
+import fakeredis
+import pytest
+import redis
+
+from eccmgr.redis.keys import Keys
+from tests.integration.scripts.cluster import Cluster
+
+
+@pytest.fixture(params=["fakeredis", "server"])
+def cluster(request: pytest.FixtureRequest, keys: Keys) -> Iterator[Cluster]:
+    """A cluster without members; afterwards no key without a lifetime may be left."""
+    if request.param == "fakeredis":
+        client = fakeredis.FakeRedis()
+    else:
+        client = redis.Redis(unix_socket_path=str(request.getfixturevalue("redis_server").socket))
+    with client:
+        made = Cluster(client, keys)
+        yield made
+        immortal = made.immortal()
+        if left := list(client.scan_iter(f"{keys.tag}*", count=1000)):
+            client.unlink(*left)
+    assert not immortal, f"keys without a lifetime: {immortal}"

@@ -1,0 +1,267 @@
+"""respond, collect, results, flush: what nodes answered is kept, told to those who wait, and cleared when asked."""
+
+from eccmgr.cluster.results import pack_body
+from tests.integration.scripts.cluster import Cluster, Life
+
+FOREIGN = Life("#ec0-99#east1", "east1", 1)
+
+
+class TestRespond:
+    def test_the_answer_to_a_claimed_command_is_kept(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.claim(east, sent)
+        assert cluster.respond(east, sent, "hello") == "kept"
+        found = cluster.results(sent)
+        assert found is not None
+        assert [(o.node, o.state, o.text) for o in found.outcomes] == [("east1", "ok", "hello")]
+
+    def test_an_answer_may_hold_any_text_and_be_compressed(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        for text in ("", "\n\t\n", "ok\t#x\t1\t2\t\nz", "größer\0", "x" * 100_000):
+            sent = cluster.publish()
+            flags, body = pack_body(text, 1 << 20)
+            cluster.respond(east, sent, body, flags=flags)
+            found = cluster.results(sent)
+            assert found is not None
+            assert found.outcomes[0].text == text
+
+    def test_an_idempotent_command_is_answered_without_a_claim(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        assert cluster.respond(east, sent) == "kept"
+        assert cluster.states(sent) == {"east1": "ok"}
+
+    def test_the_first_answer_stands_and_its_repetition_is_harmless(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish(wait_ms=1000)
+        cluster.respond(east, sent, "first")
+        assert cluster.respond(east, sent, "second") == "kept"
+        found = cluster.collect(sent)
+        assert [entry.text for entry in found.values()] == ["first"]
+        assert cluster.collect(sent, seen=1) == {}
+
+    def test_another_session_does_not_answer_what_one_has_claimed(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.claim(east, sent)
+        assert cluster.respond(FOREIGN, sent) == "superseded"
+        assert cluster.states(sent) == {"east1": "running"}
+
+    def test_a_later_life_does_not_answer_for_the_earlier(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        sent = cluster.publish()
+        cluster.pass_time(cluster.lease_ms)
+        again = cluster.join("east1")
+        assert cluster.respond(again, sent) == "superseded"
+        assert cluster.states(sent) == {"east1": "lost"}
+
+    def test_an_earlier_life_that_wakes_does_not_answer_for_the_later(self, cluster: Cluster) -> None:
+        old = cluster.join("east1")
+        cluster.pass_time(cluster.lease_ms)
+        new = cluster.join("east1")
+        sent = cluster.publish()
+        assert cluster.respond(old, sent) == "superseded"
+        assert cluster.respond(new, sent, "done") == "kept"
+        assert cluster.states(sent) == {"east1": "ok"}
+
+    def test_a_life_that_ended_may_still_deliver_an_answer_that_needed_no_claim(self, cluster: Cluster) -> None:
+        old = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.pass_time(cluster.lease_ms)
+        cluster.join("east1")
+        assert cluster.respond(old, sent) == "kept"
+        assert cluster.states(sent) == {"east1": "ok"}
+
+    def test_a_claimed_command_may_be_answered_after_it_expired(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.claim(east, sent)
+        cluster.pass_time(cluster.command_ttl_ms)
+        assert cluster.respond(east, sent) == "kept"
+
+    def test_one_that_was_not_claimed_is_not_answered_after_it_expired(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.pass_time(cluster.command_ttl_ms)
+        assert cluster.respond(east, sent) == "expired"
+
+    def test_what_nobody_keeps_any_more_leaves_no_trace(self, cluster: Cluster) -> None:
+        assert cluster.respond(cluster.join("east1"), "none") == "gone"
+        assert not list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))
+
+    def test_a_session_that_ended_may_still_deliver_what_it_had_begun(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.claim(east, sent)
+        cluster.pass_time(cluster.lease_ms)
+        cluster.sweep()
+        assert cluster.states(sent) == {"east1": "lost"}
+        assert cluster.respond(east, sent) == "kept"
+        assert cluster.states(sent) == {"east1": "ok"}
+
+    def test_responses_end_with_their_command(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish(wait_ms=1000)
+        cluster.respond(east, sent)
+        keys = (cluster.keys.responses(sent), cluster.keys.arrived(sent))
+        limit = cluster.redis.pttl(cluster.keys.command(sent)) + 1000  # type: ignore[operator]
+        assert all(0 < cluster.redis.pttl(key) <= limit for key in keys)  # type: ignore[operator]
+
+
+class TestCollect:
+    def test_a_gather_sees_each_response_once_in_the_order_they_came(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(4)]
+        sent = cluster.publish(wait_ms=1000)
+        for life in (lives[2], lives[0]):
+            cluster.respond(life, sent)
+        assert list(cluster.collect(sent)) == ["east2", "east0"]
+        cluster.respond(lives[1], sent)
+        assert list(cluster.collect(sent, seen=2)) == ["east1"]
+
+    def test_many_responses_come_in_one_look(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        sent = cluster.publish(wait_ms=1000)
+        responses, arrived = cluster.keys.responses(sent), cluster.keys.arrived(sent)
+        texts = {f"n{number}": f"text {number}" for number in range(2001)}
+        cluster.redis.hset(responses, mapping={node: f"ok\t#x#{node}\t1\t1\t\n{text}" for node, text in texts.items()})
+        cluster.redis.rpush(arrived, *texts)
+        for key in (responses, arrived):
+            cluster.redis.expire(key, 60)
+        assert {node: entry.text for node, entry in cluster.collect(sent).items()} == texts
+
+    def test_who_waits_is_told_once_until_it_has_looked(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(4)]
+        sent = cluster.publish(wait_ms=1000)
+
+        def answer(*numbers: int) -> list[bytes]:
+            return cluster.messages("asked", lambda: [cluster.respond(lives[number], sent) for number in numbers])
+
+        assert answer(0, 1) == [sent.encode()]
+        assert answer(2) == []
+        cluster.collect(sent)
+        assert answer(3) == [sent.encode()]
+
+    def test_where_nobody_waits_nobody_is_told(self, cluster: Cluster) -> None:
+        east, west = cluster.join("east1"), cluster.join("west1")
+        sent = cluster.publish()
+        assert cluster.messages("asked", lambda: cluster.respond(east, sent)) == []
+        gathered = cluster.publish(wait_ms=1000)
+        cluster.collect(gathered, last=True)
+        assert cluster.messages("asked", lambda: cluster.respond(west, gathered)) == []
+
+    def test_what_comes_after_the_last_look_is_late(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish(wait_ms=5000)
+        cluster.pass_time(1000)
+        cluster.collect(sent, last=True)
+        cluster.pass_time(500)
+        cluster.respond(east, sent)
+        found = cluster.results(sent)
+        assert found is not None
+        assert found.outcomes[0].late_s == 0.5
+
+    def test_a_look_at_a_command_that_is_gone_leaves_no_trace(self, cluster: Cluster) -> None:
+        assert cluster.collect("none", last=True) == {}
+        assert not list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))
+
+
+class TestResults:
+    def test_every_expected_node_is_accounted_for(self, cluster: Cluster) -> None:
+        cluster.join("gone")
+        cluster.pass_time(cluster.lease_ms)
+        names = ("silent", "busy", "done", "broken")
+        lives = {name: cluster.join(name) for name in names}
+        sent = cluster.publish()
+        for name in ("busy", "done", "broken"):
+            cluster.claim(lives[name], sent)
+        cluster.respond(lives["done"], sent)
+        cluster.respond(lives["broken"], sent, "no such file", state="failed")
+        assert cluster.states(sent) == {
+            "broken": "failed",
+            "busy": "running",
+            "done": "ok",
+            "gone": "lost",
+            "silent": "pending",
+        }
+
+    def test_a_node_that_dies_half_way_is_lost(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.claim(east, sent)
+        cluster.pass_time(cluster.lease_ms)
+        cluster.sweep()
+        assert cluster.states(sent) == {"east1": "lost"}
+
+    def test_an_id_that_exists_wins_over_a_text(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        first = cluster.publish("uptime")
+        cluster.publish(first)
+        found = cluster.results(first)
+        assert found is not None
+        assert found.sent.text == "uptime"
+
+    def test_what_was_never_sent_has_no_results(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        assert cluster.results("pid") is None
+        assert cluster.results("000000000099") is None
+
+    def test_a_command_is_forgotten_after_its_time(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        sent = cluster.publish()
+        assert 0 < cluster.redis.pttl(cluster.keys.command(sent)) <= cluster.results_ttl_ms  # type: ignore[operator]
+        cluster.redis.delete(cluster.keys.command(sent))
+        assert cluster.results("pid") is None
+
+
+class TestFlush:
+    def test_afterwards_there_is_nothing_to_retrieve(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        sent = [cluster.publish("pid"), cluster.publish("uptime")]
+        assert cluster.flush() == 2
+        assert [cluster.results(each) for each in (*sent, "pid", "uptime")] == [None] * 4
+        assert cluster.flush() == 0
+
+    def test_nodes_may_still_take_and_answer_what_was_flushed(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish(wait_ms=1000)
+        cluster.flush()
+        assert cluster.claim(east, sent) == "claimed"
+        assert cluster.respond(east, sent, "done") == "kept"
+        assert cluster.results(sent) is None
+
+    def test_a_gather_that_waits_still_sees_the_responses(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish(wait_ms=1000)
+        cluster.flush()
+        cluster.respond(east, sent, "done")
+        assert list(cluster.collect(sent)) == ["east1"]
+
+    def test_what_is_over_is_gone_at_once(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish(wait_ms=1000)
+        cluster.respond(east, sent)
+        cluster.pass_time(cluster.command_ttl_ms)
+        assert cluster.flush() == 1
+        assert not list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))
+        assert cluster.redis.xlen(cluster.keys.log) == 0
+
+    def test_a_hidden_command_ends_soon_after_its_time(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        sent = cluster.publish()
+        cluster.flush()
+        assert cluster.redis.pttl(cluster.keys.command(sent)) <= 2 * cluster.command_ttl_ms + 1000  # type: ignore[operator]
+
+    def test_more_than_one_part_is_cleared(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        for number in range(450):
+            cluster.publish(f"command {number}")
+        assert cluster.flush() == 450
+        assert cluster.redis.hlen(cluster.keys.latest) == 0
+
+    def test_what_is_sent_afterwards_is_kept(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.publish()
+        cluster.flush()
+        cluster.publish()
+        assert cluster.states("pid") == {"east1": "pending"}

@@ -1,0 +1,113 @@
+"""The lease clock that every script advances: no step of a wall clock and no pause ends a session that is renewed."""
+
+from collections.abc import Callable
+from importlib import resources
+
+import pytest
+
+from tests.integration.scripts.cluster import MINUTE_MS, Cluster, Life
+
+HOUR_MS = 60 * MINUTE_MS
+NOBODY = Life("#ec0-0#nobody", "nobody", 0)
+
+CALLS: dict[str, Callable[[Cluster], object]] = {
+    "join": lambda cluster: cluster.join("west9"),
+    "renew": lambda cluster: cluster.renew(NOBODY),
+    "leave": lambda cluster: cluster.leave(NOBODY),
+    "sweep": lambda cluster: cluster.sweep(),
+    "roster": lambda cluster: cluster.roster(),
+    "publish": lambda cluster: cluster.try_publish(),
+    "claim": lambda cluster: cluster.claim(NOBODY, "none"),
+    "respond": lambda cluster: cluster.respond(NOBODY, "none"),
+    "collect": lambda cluster: cluster.collect("none"),
+    "results": lambda cluster: cluster.results("none"),
+    "flush": lambda cluster: cluster.flush(),
+}
+
+
+def test_every_script_is_held_against_its_contract() -> None:
+    files = {file.name.removesuffix(".lua") for file in (resources.files("eccmgr.redis") / "lua").iterdir()}
+    assert files - {"prologue"} == set(CALLS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_script_advances_the_clock_by_no_more_than_the_step_allowed(cluster: Cluster, name: str) -> None:
+    cluster.roster()
+    before = cluster.clock
+    cluster.max_step_ms = 700
+    cluster.step_wall_clock(HOUR_MS)
+    CALLS[name](cluster)
+    assert cluster.clock == before + 700
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_script_takes_the_clock_back_when_the_wall_clock_is_stepped_back(cluster: Cluster, name: str) -> None:
+    cluster.roster()
+    before = cluster.clock
+    cluster.max_step_ms = 700
+    cluster.step_wall_clock(-HOUR_MS)
+    CALLS[name](cluster)
+    assert cluster.clock == before
+
+
+def test_the_clock_goes_on_from_where_the_wall_clock_was_stepped_back_to(cluster: Cluster) -> None:
+    cluster.roster()
+    cluster.step_wall_clock(-HOUR_MS)
+    cluster.roster()
+    before = cluster.clock
+    cluster.max_step_ms = 700
+    cluster.step_wall_clock(HOUR_MS)
+    cluster.roster()
+    assert cluster.clock == before + 700
+
+
+def test_the_clock_advances_by_the_time_that_has_passed(cluster: Cluster) -> None:
+    cluster.roster()
+    before = cluster.clock
+    cluster.max_step_ms = HOUR_MS
+    cluster.step_wall_clock(300)
+    cluster.roster()
+    assert before + 300 <= cluster.clock < before + HOUR_MS
+
+
+def test_a_pause_of_the_server_costs_a_renewed_session_no_more_than_one_step(cluster: Cluster) -> None:
+    east = cluster.join("east1")
+    cluster.max_step_ms = 700
+    cluster.step_wall_clock(HOUR_MS)
+    assert cluster.renews(east)
+
+
+@pytest.mark.parametrize("step_ms", [HOUR_MS, -HOUR_MS])
+def test_a_step_of_the_wall_clock_ends_no_session(cluster: Cluster, step_ms: int) -> None:
+    cluster.join("east1")
+    cluster.max_step_ms = 700
+    cluster.step_wall_clock(step_ms)
+    cluster.sweep()
+    assert set(cluster.view.live) == {"east1"}
+
+
+def test_a_server_that_lost_its_memory_begins_anew_and_knows_nobody(cluster: Cluster) -> None:
+    east = cluster.join("east1")
+    sent = cluster.publish()
+    cluster.redis.delete(*cluster.redis.scan_iter(f"{cluster.keys.tag}*"))
+    assert not cluster.renews(east)
+    assert cluster.claim(east, sent) == "ended"
+    assert cluster.respond(east, sent) == "gone"
+    assert cluster.collect(sent) == {}
+    assert cluster.results(sent) is None
+    assert cluster.try_publish()[0] == b"nobody"
+    assert cluster.join("east1").view == 1
+
+
+def test_a_server_that_lost_its_memory_is_not_believed_to_number_the_same_views(cluster: Cluster) -> None:
+    cluster.join("east1")
+    number, roster = cluster.roster()
+    born = roster.partition(b"\n")[0].decode()
+    known = f"{born}:{number.decode()}"
+    assert cluster.roster(known) == [number, b""]
+    cluster.redis.delete(*cluster.redis.scan_iter(f"{cluster.keys.tag}*"))
+    cluster.join("west1")
+    cluster.redis.hincrby(cluster.keys.state, "born", 1)
+    again, roster = cluster.roster(known)
+    assert again == number
+    assert b"west1" in roster

@@ -1,0 +1,20 @@
+"""How scripts are called: by their digest, and sent whole to a server that does not know them."""
+
+import pytest
+
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import script
+
+
+@pytest.mark.asyncio
+async def test_a_script_that_the_server_has_forgotten_is_sent_again(link: Link, cluster_keys: Keys) -> None:
+    keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
+    args = (0, cluster_keys.view_prefix, 60_000, "0:")
+    first = await link.run("roster", keys, args)
+    await link.commands.script_flush()
+    assert await link.run("roster", keys, args) == first
+
+
+def test_a_script_is_read_once() -> None:
+    assert script("join") is script("join")

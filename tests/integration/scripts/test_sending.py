@@ -1,0 +1,178 @@
+"""publish and claim: a command is sent whole or not at all, to whom is frozen, and each node takes it at most once."""
+
+import json
+
+import pytest
+
+from eccmgr.cluster.view import EVERYONE, Target, TargetKind
+from tests.integration.scripts.cluster import Cluster
+
+EAST = Target(TargetKind.SUBCLUSTER, "East")
+NODE = Target(TargetKind.NODE, "East1")
+
+
+class TestPublish:
+    def test_it_expects_the_nodes_of_its_moment_whatever_comes_after(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        leaving = cluster.join("east2")
+        sent = cluster.publish()
+        cluster.leave(leaving)
+        cluster.join("east3")
+        assert cluster.states(sent) == {"east1": "pending", "east2": "lost"}
+
+    def test_a_node_lost_lately_is_expected_and_lost_from_the_start(self, cluster: Cluster) -> None:
+        cluster.join("east2")
+        cluster.pass_time(cluster.lease_ms)
+        cluster.join("east1")
+        sent = cluster.publish()
+        assert cluster.states(sent) == {"east1": "pending", "east2": "lost"}
+        cluster.join("east2")
+        assert cluster.states(sent) == {"east1": "pending", "east2": "lost"}
+
+    def test_a_session_that_lapsed_unnoticed_does_not_count_as_alive(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.pass_time(cluster.lease_ms)
+        assert cluster.try_publish()[0] == b"nobody"
+
+    @pytest.mark.parametrize(
+        ("target", "expected"),
+        [(EVERYONE, {"east1", "east2", "west1"}), (EAST, {"east1", "east2"}), (NODE, {"east1"})],
+    )
+    def test_it_reaches_its_target_and_nobody_else(self, cluster: Cluster, target: Target, expected: set[str]) -> None:
+        for name in ("east1", "east2"):
+            cluster.join(name, "EAST")
+        cluster.join("west1", "west")
+        sent: list[str] = []
+        heard = cluster.messages(target.channel(cluster.keys), lambda: sent.append(cluster.publish(target=target)))
+        assert [json.loads(message)["id"] for message in heard] == sent
+        assert set(cluster.states(sent[0])) == expected
+
+    @pytest.mark.parametrize(
+        ("alive", "target"), [(None, EVERYONE), (("west1", "west"), EAST), (("east2", "East"), NODE)]
+    )
+    def test_with_nobody_alive_in_the_target_nothing_is_done(
+        self, cluster: Cluster, alive: tuple[str, str] | None, target: Target
+    ) -> None:
+        cluster.join("barca", rank="manager")
+        cluster.join("east1", "East")
+        cluster.pass_time(cluster.lease_ms)
+        if alive is not None:
+            cluster.join(*alive)
+        heard = cluster.messages(target.channel(cluster.keys), lambda: cluster.try_publish("pid", target))
+        assert cluster.try_publish("pid", target)[0] == b"nobody"
+        assert heard == []
+        assert cluster.redis.exists(cluster.keys.log, cluster.keys.latest, cluster.keys.audit) == 0
+        assert cluster.results("pid") is None
+
+    def test_the_message_carries_what_a_node_needs_and_its_place_in_the_log(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        heard = cluster.messages(cluster.keys.everyone, lambda: (cluster.publish("one"), cluster.publish("two")))
+        first, second = map(json.loads, heard)
+        assert first["text"] == "one"
+        assert (first["issuer"], first["view"], first["ttl"]) == ("root", east.view, cluster.command_ttl_ms)
+        assert (first["before"], second["before"]) == ("0-0", first["entry"])
+
+    def test_an_id_that_is_taken_is_refused_and_the_first_command_untouched(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        sent = cluster.publish("one")
+        heard = cluster.messages(cluster.keys.everyone, lambda: cluster.try_publish("two", made=sent))
+        assert cluster.try_publish("two", made=sent) == [b"id taken"]
+        assert heard == []
+        found = cluster.results(sent)
+        assert found is not None
+        assert found.sent.text == "one"
+
+    def test_the_latest_run_of_a_text_is_the_one_that_is_remembered(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.publish("pid")
+        latest = cluster.publish("  pid ")
+        found = cluster.results("pid")
+        assert found is not None
+        assert found.sent.id == latest
+
+    def test_the_log_and_the_latest_texts_do_not_outgrow_their_cap_without_a_sweep(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.log_cap = 10
+        for number in range(40):
+            cluster.publish(f"command {number}")
+        assert cluster.redis.xlen(cluster.keys.log) <= cluster.log_cap + 1
+        assert cluster.redis.hlen(cluster.keys.latest) <= cluster.log_cap + 1
+        assert len(list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))) <= cluster.log_cap + 1
+
+    def test_the_audit_says_who_sent_what_and_does_not_outgrow_its_cap(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.audit_cap = 10
+        for number in range(300):
+            cluster.publish(f"command {number}")
+        assert cluster.redis.xlen(cluster.keys.audit) < 300
+        ((_, last),) = cluster.redis.xrevrange(cluster.keys.audit, count=1)  # type: ignore[misc]
+        assert (last[b"issuer"], last[b"text"]) == (b"root", b"command 299")
+
+    def test_a_kept_view_outlives_every_command_that_expects_it(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.publish()
+        key = f"{cluster.keys.view_prefix}{cluster.view.number}"
+        cluster.redis.expire(key, 10)
+        sent = cluster.publish()
+        assert cluster.redis.ttl(key) >= cluster.redis.ttl(cluster.keys.command(sent)) > 10  # type: ignore[operator]
+
+
+class TestClaim:
+    def test_a_command_is_claimed_once(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        assert [cluster.claim(east, sent), cluster.claim(east, sent)] == ["claimed", "taken"]
+        assert cluster.states(sent) == {"east1": "running"}
+
+    def test_each_node_claims_for_itself(self, cluster: Cluster) -> None:
+        lives = [cluster.join("east1"), cluster.join("east2")]
+        sent = cluster.publish()
+        assert [cluster.claim(life, sent) for life in lives] == ["claimed", "claimed"]
+
+    def test_a_command_that_was_answered_cannot_be_claimed(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.claim(east, sent)
+        cluster.respond(east, sent)
+        assert cluster.claim(east, sent, again=True) == "taken"
+
+    def test_a_claim_whose_answer_was_lost_may_be_made_again_by_the_same_session(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.claim(east, sent)
+        assert cluster.claim(east, sent, again=True) == "claimed"
+
+    def test_nothing_is_claimed_once_the_command_has_expired(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.lease_ms = 2 * cluster.command_ttl_ms
+        cluster.renew(east)
+        cluster.pass_time(cluster.command_ttl_ms)
+        assert cluster.claim(east, sent) == "expired"
+        assert cluster.states(sent) == {"east1": "missed"}
+
+    def test_a_later_life_does_not_run_what_the_earlier_was_asked(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        sent = cluster.publish()
+        cluster.pass_time(cluster.lease_ms)
+        again = cluster.join("east1")
+        assert cluster.claim(again, sent) == "not addressed"
+        assert cluster.states(sent) == {"east1": "lost"}
+
+    def test_a_session_that_is_over_claims_nothing(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.pass_time(cluster.lease_ms)
+        assert cluster.claim(east, sent) == "ended"
+        assert not cluster.redis.exists(cluster.keys.responses(sent))
+
+    def test_a_command_that_nobody_keeps_is_not_claimed(self, cluster: Cluster) -> None:
+        assert cluster.claim(cluster.join("east1"), "none") == "gone"
+
+    def test_a_claim_tells_how_long_the_command_may_still_wait(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.pass_time(1000)
+        keys = (cluster.keys.state, cluster.keys.sessions, cluster.keys.command(sent), cluster.keys.responses(sent))
+        answer = cluster.call("claim", keys, east.private, "east1", east.view, 0)
+        assert answer == [b"claimed", str(cluster.command_ttl_ms - 1000).encode()]

@@ -1,0 +1,208 @@
+"""Nodes, managers and Redis itself fail in the middle of a command: nothing runs twice, and nobody is left out."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from eccmgr.errors import RedisUnreachable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.scripts import Argument
+from tests.daemons import QUICK, Processes, ask_sync
+from tests.integration.fleet import Fleet
+from tests.waiting import wait_until, wait_until_sync
+
+
+@pytest_asyncio.fixture
+async def server(folder: Path) -> AsyncIterator[EmbeddedServer]:
+    """A server of this test's own, to be stopped and started."""
+    made = EmbeddedServer(folder / "redis")
+    await asyncio.to_thread(made.start)
+    yield made
+    await asyncio.to_thread(made.stop)
+
+
+@pytest_asyncio.fixture
+async def lonely(server: EmbeddedServer, folder: Path) -> AsyncIterator[Fleet]:
+    """A fleet on that server."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield Fleet(server.url, "lonely", folder, stack)
+
+
+class LossyLink(Link):
+    """Loses the answers to the first `losses` calls of one script, which have been carried out."""
+
+    script, losses = "", 0
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument], *, probe: bool = False) -> Any:
+        answer = await super().run(name, keys, args, probe=probe)
+        if name == self.script and self.losses:
+            self.losses -= 1
+            raise RedisUnreachable("Redis is not reachable: the answer was lost")
+        return answer
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")
+class TestBlips:
+    @pytest.mark.parametrize("script", ["claim", "respond"])
+    async def test_a_lost_answer_of_redis_costs_neither_the_command_nor_its_result(
+        self, fleet: Fleet, script: str
+    ) -> None:
+        await fleet.manager()
+        link = LossyLink(fleet.url)
+        link.script, link.losses = script, 2
+        await fleet.node("east1", link=link)
+        assert await fleet.lines("gather mark") == ["east1: marked"]
+        assert fleet.ran == ["east1"]
+
+    async def test_a_command_that_is_delivered_twice_runs_once(self, fleet: Fleet) -> None:
+        manager = await fleet.manager()
+        node = await fleet.node("east1")
+        heard: list[bytes] = []
+        hear = node.executor.heard
+        async with manager.link.subscriptions.pubsub() as pubsub:
+            await pubsub.subscribe(manager.keys.everyone)
+            await fleet.ask("gather mark")
+            while not heard:
+                message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+                if message is not None:
+                    heard.append(message["data"])
+        await hear(manager.keys.everyone, heard[0])
+        node.executor._claims._until.clear()
+        await hear(manager.keys.everyone, heard[0])
+        await fleet.lines("gather mark")
+        assert fleet.ran == ["east1", "east1"]
+
+    @pytest.mark.parametrize("garbage", [b"", b"\xff\xfe", b"{", b"[]", b"[" * 100_000, b'{"id": 1}'])
+    async def test_what_anybody_may_publish_ends_no_daemon(self, fleet: Fleet, garbage: bytes) -> None:
+        manager = await fleet.manager()
+        await fleet.node("east1")
+        for channel in (manager.keys.everyone, manager.keys.events, manager.keys.node("east1"), manager._notices):
+            await manager.link.commands.publish(channel, garbage)
+        assert await fleet.lines("gather mark") == ["east1: marked"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("nothing_left", "no_tasks_left")
+class TestRedisAway:
+    async def test_an_answer_that_could_not_be_written_is_delivered_when_redis_is_back(
+        self, server: EmbeddedServer, lonely: Fleet
+    ) -> None:
+        await lonely.manager()
+        node = await lonely.node("east1")
+        sent = await lonely.broadcast("hold")
+        await wait_until(lambda: lonely.ran == ["east1"], "the command runs")
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            lonely.gate.set()
+            await wait_until(lambda: node.link.fault is not None, "the node finds Redis silent")
+            assert len(node.executor._unsent) == 1
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        await lonely.shows(f"retrieve {sent}", "east1: held")
+        assert lonely.ran == ["east1"]
+
+    async def test_killed_and_back_empty_everybody_joins_again_and_commands_run(
+        self, server: EmbeddedServer, lonely: Fleet
+    ) -> None:
+        await lonely.manager()
+        nodes = [await lonely.node("east1"), await lonely.node("east2")]
+        before = {node.session.private_name for node in nodes}
+        await lonely.ask("gather mark")
+        await asyncio.to_thread(server.stop, signal.SIGKILL)
+        await wait_until(lambda: all(node.link.fault is not None for node in nodes), "the nodes notice")
+        assert (await lonely.ask("broadcast mark")).startswith("Redis is not reachable: ")
+        await asyncio.to_thread(server.start)
+        await _two_answer(lonely)
+        assert not before & {node.session.private_name for node in nodes}
+        assert await lonely.ask("retrieve pid") == "Nothing to retrieve for 'pid'"
+
+    async def test_a_gather_over_an_empty_restart_accounts_for_every_node_and_ends(
+        self, server: EmbeddedServer, lonely: Fleet
+    ) -> None:
+        await lonely.manager()
+        await lonely.node("east1")
+        await lonely.node("east2", deaf=True)
+        gathering = asyncio.create_task(lonely.ask("gather --timeout 3600 hold"))
+        await wait_until(lambda: lonely.ran == ["east1"], "the command runs")
+        await asyncio.to_thread(server.stop, signal.SIGKILL)
+        await asyncio.to_thread(server.start)
+        header, *lines = (await gathering).splitlines()
+        assert header.endswith("hold  " + header.split("  ")[2] + "  0 of 2 answered")
+        assert lines == ["east1: (lost)", "east2: (lost)"]
+        lonely.gate.set()
+
+    async def test_a_command_under_way_over_an_empty_restart_is_not_run_again(
+        self, server: EmbeddedServer, lonely: Fleet
+    ) -> None:
+        await lonely.manager()
+        node = await lonely.node("east1")
+        await lonely.broadcast("hold")
+        await wait_until(lambda: lonely.ran == ["east1"], "the command runs")
+        await asyncio.to_thread(server.stop, signal.SIGKILL)
+        await asyncio.to_thread(server.start)
+        await wait_until(lambda: _answers(lonely, "gather pid", 1), "the node is back")
+        lonely.gate.set()
+        await wait_until(lambda: not node.executor._busy and not node.executor._unsent, "the command ends")
+        assert lonely.ran == ["east1"]
+        assert await lonely.ask("retrieve hold") == "Nothing to retrieve for 'hold'"
+
+
+async def _answers(fleet: Fleet, command: str, nodes: int) -> bool:
+    return f"{nodes} of {nodes} answered" in await fleet.ask(command)
+
+
+async def _two_answer(fleet: Fleet) -> None:
+    await wait_until(lambda: _answers(fleet, "gather uptime", 2), "both nodes are back")
+    fleet.ran.clear()
+    assert await fleet.lines("gather mark") == ["east1: marked", "east2: marked"]
+    assert sorted(fleet.ran) == ["east1", "east2"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")
+class TestSlowNode:
+    async def test_one_slow_node_holds_up_nobody_else(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        await fleet.node("east1", options=dataclasses.replace(QUICK, max_running=1))
+        await fleet.node("east2")
+        await fleet.ask("unicast east1 hold")
+        await wait_until(lambda: fleet.ran == ["east1"], "the slow one is busy")
+        await fleet.broadcast("mark")
+        await fleet.shows("retrieve_node east2 mark", "east2: marked")
+        assert (await fleet.lines("retrieve_node east1 mark"))[0].startswith("east1: (pending, ")
+        fleet.gate.set()
+        await fleet.shows("retrieve mark", "east1: marked", "east2: marked")
+
+
+@pytest.mark.usefixtures("nothing_left")
+class TestProcesses:
+    def test_a_node_that_is_killed_during_a_gather_is_lost_when_its_lease_is_over(self, processes: Processes) -> None:
+        manager, _, killed = processes.manager(), processes.node("east1"), processes.node("east2")
+        killed.popen.send_signal(signal.SIGKILL)
+        answer = ask_sync(manager.endpoint, "gather --timeout 3600 pid")
+        assert "1 of 2 answered" in answer
+        assert answer.endswith("east2: (lost)")
+
+    def test_a_paused_node_does_not_run_what_it_was_asked_once_it_wakes(self, processes: Processes) -> None:
+        manager, node = processes.manager(), processes.node("east1")
+        node.popen.send_signal(signal.SIGSTOP)
+        try:
+            assert ask_sync(manager.endpoint, "gather --timeout 3600 cluster reset").endswith("east1: (lost)")
+        finally:
+            node.popen.send_signal(signal.SIGCONT)
+        wait_until_sync(
+            lambda: "1 of 1 answered" in ask_sync(manager.endpoint, "gather --timeout 1 pid"), "it has joined again"
+        )
+        assert "session ended" in node.log
+        assert "text=cluster reset" not in node.log.replace('"', "")
+        assert ask_sync(manager.endpoint, "retrieve cluster reset").endswith("east1: (lost)")

@@ -1,0 +1,77 @@
+"""What a node remembers of the commands it took, and how it reads a message off the wire."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.executor import Claims, Message
+
+FIELDS = {
+    "id": "01KB3ZC0WV9Y",
+    "text": "pid",
+    "issuer": "root",
+    "view": 3,
+    "ttl": 60_000,
+    "entry": "1-0",
+    "before": "0-0",
+}
+
+
+class TestClaims:
+    def test_a_command_is_taken_once(self) -> None:
+        claims = Claims()
+        assert claims.take("a", 0.0, 60.0)
+        assert not claims.take("a", 59.0, 60.0)
+
+    def test_it_is_remembered_until_no_copy_can_be_run(self) -> None:
+        claims = Claims()
+        claims.take("a", 0.0, 60.0)
+        assert not claims.take("a", 119.0, 60.0)
+        assert claims.take("a", 121.0, 60.0)
+
+    @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 30)), max_size=40))
+    def test_whatever_comes_again_within_its_time_is_not_taken_again(self, heard: list[tuple[str, float]]) -> None:
+        claims, now = Claims(), 0.0
+        taken: dict[str, float] = {}
+        for command_id, pause in heard:
+            now += pause
+            if claims.take(command_id, now, 60.0):
+                assert command_id not in taken or now - taken[command_id] >= 120.0
+                taken[command_id] = now
+
+    def test_memory_is_bounded(self) -> None:
+        claims = Claims()
+        for number in range(100_100):
+            assert claims.take(str(number), 0.0, 60.0)
+        assert not claims.take("100099", 1.0, 60.0)
+        assert claims.take("0", 1.0, 60.0)
+
+
+class TestMessage:
+    def test_it_may_wait_for_its_time_from_when_it_is_heard(self) -> None:
+        message = Message.parse(json.dumps(FIELDS).encode(), 1000.0)
+        assert (message.id, message.text, message.issuer, message.view) == ("01KB3ZC0WV9Y", "pid", "root", 3)
+        assert message.begin_by == 1060.0
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b"",
+            b"\xff",
+            b"{",
+            b"[]",
+            b"7",
+            b"null",
+            b'"text"',
+            json.dumps({**FIELDS, "ttl": None}).encode(),
+            json.dumps({**FIELDS, "view": "x"}).encode(),
+            *(json.dumps({k: v for k, v in FIELDS.items() if k != left}).encode() for left in ("id", "text", "view")),
+            b"[" * 100_000,
+            json.dumps({**FIELDS, "ttl": 1e999}).encode(),
+        ],
+    )
+    def test_one_that_is_broken_is_a_value_error_and_nothing_else(self, raw: bytes) -> None:
+        with pytest.raises(ValueError, match=r"."):
+            Message.parse(raw, 0.0)

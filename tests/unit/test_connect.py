@@ -1,0 +1,149 @@
+"""The way to Redis: its address, and what is said of it when it does not answer; never a password."""
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from redis.exceptions import NoPermissionError
+
+from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
+from eccmgr.redis.connect import Link, RedisAddress
+from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.keys import Keys
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://example.com", "example.com:6379"),
+        ("redis://example.com:7000/3", "example.com:7000"),
+        ("rediss://u:hunter2@example.com:7000", "example.com:7000"),
+        ("redis://[::1]:7000", "[::1]:7000"),
+        ("unix:///run/redis.sock", "/run/redis.sock"),
+        ("unix://u:hunter2@/run/re%20dis.sock?db=1", "/run/re dis.sock"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
+    address = RedisAddress.parse(url)
+    assert str(address) == shown
+    assert SECRET not in repr(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "example.com:6379", "http://example.com", "redis://", "redis:///0", "unix://", "redis://[::1"),
+        *("redis://example.com:x", "redis://example.com:99999", "redis://u:hunter2@example.com:hunter2"),
+        *("redis://:hunter2/x@example.com", "redis://:hunter2#x@example.com:1"),
+        *("redis://:hunter2@example.com?db=x", "redis://:hunter2@example.com?nonsense=1"),
+    ],
+)
+def test_one_that_makes_no_sense_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Link(url)
+    assert str(caught.value).startswith("The URL of Redis ")
+    assert SECRET not in "".join(traceback.format_exception(caught.value)).replace(f'Link("{url}")', "")
+
+
+@pytest_asyncio.fixture
+async def nowhere(folder: Path) -> AsyncIterator[Link]:
+    """A link to a server that does not run."""
+    made = Link(f"unix://u:{SECRET}@{folder}/none.sock")
+    yield made
+    await made.close()
+
+
+@pytest.mark.asyncio
+class TestAway:
+    async def test_it_is_said_why_and_where(self, nowhere: Link, folder: Path) -> None:
+        with pytest.raises(RedisUnreachable) as caught:
+            await nowhere.run("roster", ("a", "b", "c"), (0, "v", 1, "0:"))
+        assert str(caught.value) == f"Redis is not reachable: No such file or directory ({folder}/none.sock)"
+
+    async def test_until_a_probe_succeeds_every_call_fails_at_once(self, nowhere: Link) -> None:
+        for call in (nowhere.describe, lambda: nowhere.pipeline(("PING",))):
+            with pytest.raises(RedisUnreachable):
+                await call()
+        assert nowhere.fault is not None
+        assert SECRET not in nowhere.fault
+
+    async def test_the_first_success_opens_the_way_again(self, folder: Path) -> None:
+        server = EmbeddedServer(folder)
+        link = Link(server.url)
+        keys, args = ("a", "b", "c"), (0, "v", 1000, "0:")
+        try:
+            with pytest.raises(RedisUnreachable):
+                await link.pipeline(("PING",))
+            await asyncio.to_thread(server.start)
+            with pytest.raises(RedisUnreachable):
+                await link.run("roster", keys, args)
+            await link.run("roster", keys, args, probe=True)
+            assert await link.pipeline(("PING",)) == [True]
+        finally:
+            await link.close()
+            await asyncio.to_thread(server.stop)
+
+    async def test_a_refused_password_is_said_and_not_shown(self, folder: Path) -> None:
+        server = EmbeddedServer(folder)
+        link = Link(f"unix://:{SECRET}@{server.socket}")
+        await asyncio.to_thread(server.start)
+        try:
+            assert await link.pipeline(("CONFIG", "SET", "requirepass", "another")) == [b"OK"]
+            for url in (link.address.url, server.url):
+                refused = Link(url)
+                with pytest.raises(RedisUnreachable, match=r"it refused our user or password \(/") as caught:
+                    await refused.pipeline(("PING",))
+                await refused.close()
+                assert SECRET not in str(caught.value)
+        finally:
+            await link.close()
+            await asyncio.to_thread(server.stop)
+
+
+@pytest.mark.asyncio
+class TestThere:
+    async def test_it_is_described_in_one_line(self, link: Link, redis_server: EmbeddedServer) -> None:
+        line = await link.describe()
+        assert f" standalone {redis_server.socket}, round trip " in line
+        assert line.endswith(" ms")
+
+    async def test_a_server_that_forbids_a_look_at_itself_is_described_by_what_is_known(
+        self, link: Link, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def forbidden(*_: object) -> None:
+            raise NoPermissionError("this user has no permissions to run the 'info' command")
+
+        monkeypatch.setattr(link.commands, "info", forbidden)
+        assert (await link.describe()).startswith("unknown version standalone /")
+
+    async def test_a_server_that_refuses_even_a_ping_is_a_clear_error(
+        self, link: Link, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def forbidden(*_: object) -> None:
+            raise NoPermissionError("this user has no permissions to run the 'ping' command")
+
+        monkeypatch.setattr(link.commands, "ping", forbidden)
+        with pytest.raises(EccmgrError, match=r"^Redis refused: this user has no permissions"):
+            await link.describe()
+
+    async def test_a_call_that_is_cancelled_at_any_moment_ends_its_task(self, link: Link, cluster_keys: Keys) -> None:
+        keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
+        for call in (lambda: link.run("roster", keys, (0, cluster_keys.view_prefix, 1, "0:")), link.describe):
+            await call()
+            for steps in range(20):
+                task = asyncio.ensure_future(call())
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                if task.cancel():
+                    with pytest.raises(asyncio.CancelledError):
+                        await task
+
+    async def test_a_refusal_of_the_server_is_no_loss_of_it(self, link: Link) -> None:
+        with pytest.raises(EccmgrError, match=r"^Redis refused: "):
+            await link.pipeline(("NONSENSE",))
+        assert link.fault is None

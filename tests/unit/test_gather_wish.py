@@ -1,0 +1,90 @@
+"""What a gather was asked for: which words are options, which is a target, and where the command begins."""
+
+import pytest
+
+from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
+from eccmgr.commands.fleet import GatherWish
+from eccmgr.errors import CommandError, NotAvailable, UsageError
+
+VIEW = View.parse(
+    1,
+    "1700\n#a#east1\teast1\tEast\t1\t\n#b#pid\tpid\teast\t2\t\n\n#c#gone.example.com\tgone.example.com\twest\t3\t",
+)
+EAST = Target(TargetKind.SUBCLUSTER, "East")
+
+
+def on(name: str) -> Target:
+    return Target(TargetKind.NODE, name)
+
+
+@pytest.mark.parametrize(
+    ("line", "target", "text"),
+    [
+        ("uptime", EVERYONE, "uptime"),
+        ("@all uptime", EVERYONE, "uptime"),
+        ("@ALL uptime", EVERYONE, "uptime"),
+        ("@east uptime", EAST, "uptime"),
+        ("@EAST  module list", EAST, "module list"),
+        ("east1 uptime", on("east1"), "uptime"),
+        ("EAST1 uptime", on("east1"), "uptime"),
+        ("east1.example.com uptime", on("east1"), "uptime"),
+        ("gone.example.com uptime", on("gone.example.com"), "uptime"),
+        ("east1", EVERYONE, "east1"),
+        ("pid", EVERYONE, "pid"),
+        ("pid pid", on("pid"), "pid"),
+        ("gone uptime", EVERYONE, "gone uptime"),
+        ("sieve:sieve1 flush  cache", EVERYONE, "sieve:sieve1 flush  cache"),
+        ("config show [1,2]", EVERYONE, "config show [1,2]"),
+        ('@all say "a  b" ', EVERYONE, 'say "a  b"'),
+        ("west9.example.com uptime", EVERYONE, "west9.example.com uptime"),
+    ],
+)
+def test_the_first_word_is_a_target_or_begins_the_command(line: str, target: Target, text: str) -> None:
+    wish = GatherWish.parse(line, VIEW)
+    assert (wish.target, wish.text, wish.timeout_s) == (target, text, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "timeout_s", "text"),
+    [
+        ("--timeout 5 uptime", 5.0, "uptime"),
+        ("--timeout=0.5   uptime", 0.5, "uptime"),
+        ("--timeout 5 --timeout 7 uptime", 7.0, "uptime"),
+        ("--timeout 5 config --timeout 7", 5.0, "config --timeout 7"),
+    ],
+)
+def test_options_come_first(line: str, timeout_s: float, text: str) -> None:
+    wish = GatherWish.parse(line, VIEW)
+    assert (wish.timeout_s, wish.text) == (timeout_s, text)
+
+
+def test_an_option_and_a_target_may_both_be_given() -> None:
+    assert GatherWish.parse("--timeout 5 @east pid", VIEW) == GatherWish(5.0, EAST, "pid")
+
+
+@pytest.mark.parametrize("line", ["--timeout", "--timeout 5", "--timeout=5", "@all", "@east "])
+def test_without_a_command_it_answers_its_usage(line: str) -> None:
+    with pytest.raises(UsageError, match=r"^Usage: gather "):
+        GatherWish.parse(line, VIEW)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x", "", "1e3", "nan", "inf", "86401", "9" * 400])
+def test_a_timeout_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match=r"^--timeout takes seconds, at most 86400; not '"):
+        GatherWish.parse(f"--timeout={value} pid", VIEW)
+
+
+def test_an_unknown_option_is_refused_and_named() -> None:
+    with pytest.raises(UsageError, match=r"^gather has no option --fast\. Usage: "):
+        GatherWish.parse("--fast pid", VIEW)
+
+
+def test_an_unknown_subcluster_is_told_the_known_ones() -> None:
+    with pytest.raises(CommandError, match=r"^Unknown subcluster 'north'; known: East,west$"):
+        GatherWish.parse("@north pid", VIEW)
+
+
+@pytest.mark.parametrize("line", ["east[1-3] pid", "east1,west1 pid", "--batch 5 pid", "--max-failures=2 pid"])
+def test_what_this_release_does_not_have_is_said_and_not_sent(line: str) -> None:
+    with pytest.raises(NotAvailable, match="not available yet in this release"):
+        GatherWish.parse(line, VIEW)

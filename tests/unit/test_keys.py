@@ -1,0 +1,58 @@
+"""Names in Redis: all carry their cluster's tag, and all are made in one place."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from eccmgr.errors import SettingsError
+from eccmgr.redis.keys import Keys
+
+PACKAGES = ("eccmgr", "worker", "cli")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def every_name(keys: Keys) -> list[str]:
+    names = []
+    for name, member in inspect.getmembers(Keys):
+        if isinstance(member, property):
+            names.append(getattr(keys, name))
+        elif inspect.isfunction(member) and not name.startswith("_"):
+            names.append(member(keys, "ABC"))
+    return names
+
+
+def test_every_name_carries_the_tag_of_its_cluster() -> None:
+    names = every_name(Keys("east.1"))
+    assert len(names) > 20
+    assert all(name.startswith("{ecc:east.1}") for name in names)
+
+
+def test_no_two_names_are_the_same() -> None:
+    names = every_name(Keys("c"))
+    assert len(set(names)) == len(names)
+
+
+def test_names_of_nodes_and_subclusters_are_told_apart_without_case() -> None:
+    keys = Keys("c")
+    assert keys.node("East1") == keys.node("EAST1")
+    assert keys.subcluster("East") == keys.subcluster("EAST") != keys.node("East")
+
+
+@pytest.mark.parametrize("cluster", ["", "a b", "{x}", "a}b", "-a", "x" * 64, "a\n", "a:b"])
+def test_a_cluster_name_that_would_break_the_tag_is_refused(cluster: str) -> None:
+    with pytest.raises(SettingsError, match=r"^Cluster name '"):
+        Keys(cluster)
+
+
+def test_no_other_module_makes_a_name() -> None:
+    sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in (".py", ".lua")]
+    makers = {str(path.relative_to(ROOT)) for path in sources if "ecc:" in path.read_text()}
+    assert makers == {"eccmgr/redis/keys.py"}
+
+
+def test_the_parts_of_a_command_are_named_in_lua_as_in_python() -> None:
+    prologue = (ROOT / "eccmgr/redis/lua/prologue.lua").read_text()
+    keys = Keys("c")
+    for name in (keys.responses("ID"), keys.arrived("ID")):
+        assert f"key .. '{name.removeprefix(keys.command('ID'))}'" in prologue

@@ -1,0 +1,97 @@
+"""How a report is shown: the exact lines that operators and scripts read."""
+
+import pytest
+
+from eccmgr.cluster import rendering
+from eccmgr.cluster.results import Outcome, Report, Sent, State
+from eccmgr.cluster.view import EVERYONE
+from eccmgr.commands.answer import Status
+
+SENT = Sent("01KB3ZC0WV9Y", "sieve:sieve1 flush cache", EVERYONE, "root", 1, 0, 1_700_000_000_000, 60_000)
+
+
+def clock(wall_ms: int) -> str:
+    assert wall_ms == SENT.issued_wall_ms
+    return "12:33:20"
+
+
+def node(
+    state: State, text: str = "", seconds: float = 2.0, late_s: float | None = None, name: str = "east1"
+) -> Outcome:
+    return Outcome(name, "default", state, seconds, text, late_s)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "line"),
+    [
+        (node(State.OK, "flushed 3 entries"), "east1: flushed 3 entries"),
+        (node(State.OK, "flushed\n"), "east1: flushed"),
+        (node(State.OK), "east1: (no output)"),
+        (node(State.OK, "\n\n"), "east1: (no output)"),
+        (node(State.FAILED, "timed out after 60 s"), "east1: failed: timed out after 60 s"),
+        (node(State.REFUSED, "too many"), "east1: refused: too many"),
+        (node(State.PENDING, seconds=2.4), "east1: (pending, 2 s)"),
+        (node(State.RUNNING, seconds=61.0), "east1: (running, 61 s)"),
+        (node(State.LOST), "east1: (lost)"),
+        (node(State.MISSED), "east1: (missed)"),
+        (node(State.SKIPPED), "east1: (skipped)"),
+        (node(State.ABORTED), "east1: (aborted)"),
+        (node(State.OK, "done", late_s=4.2), "east1: done (late, 4 s)"),
+        (node(State.OK, late_s=4.2), "east1: (no output) (late, 4 s)"),
+        (node(State.FAILED, "no", late_s=1.0), "east1: failed: no (late, 1 s)"),
+        (node(State.OK, "one\n\n two\n"), "east1:\n  one\n\n   two"),
+        (node(State.OK, "one\ntwo", late_s=4.0), "east1:\n  one\n  two (late, 4 s)"),
+        (node(State.FAILED, "one\ntwo"), "east1: failed:\n  one\n  two"),
+    ],
+)
+def test_a_node_is_shown_as(outcome: Outcome, line: str) -> None:
+    assert rendering.line(outcome) == line
+
+
+def test_every_state_has_a_line() -> None:
+    assert all(rendering.line(node(state, "text")).startswith("east1: ") for state in State)
+
+
+def test_the_header_names_the_command_and_counts_who_answered() -> None:
+    outcomes = (node(State.OK), node(State.FAILED), node(State.REFUSED), node(State.LOST), node(State.PENDING))
+    header = rendering.header(Report(SENT, outcomes), clock)
+    assert header == "# 01KB3ZC0WV9Y  sieve:sieve1 flush cache  12:33:20  3 of 5 answered"
+
+
+def test_the_answer_is_the_header_and_a_line_for_each_node_in_the_reports_order() -> None:
+    report = Report(SENT, tuple(node(State.OK, name, name=name) for name in ("east2", "east10")))
+    answer = rendering.answer(report, clock=clock)
+    assert answer.text.splitlines() == [rendering.header(report, clock), "east2: east2", "east10: east10"]
+    assert answer.status is Status.OK
+
+
+def test_a_node_that_did_not_answer_well_makes_it_partial() -> None:
+    for state in set(State) - {State.OK}:
+        assert rendering.answer(Report(SENT, (node(state),)), clock=clock).status is Status.PARTIAL
+
+
+def test_who_saw_the_responses_come_is_shown_the_others_and_the_header_last() -> None:
+    report = Report(SENT, (node(State.OK, "a"), node(State.LOST, name="east2")))
+    answer = rendering.answer(report, frozenset({"east1"}), clock)
+    assert answer.tail == f"east2: (lost)\n{rendering.header(report, clock)}"
+
+
+def test_the_json_form_has_the_same_facts() -> None:
+    report = Report(SENT, (node(State.OK, "a", seconds=0.12345), node(State.PENDING, name="east2")))
+    facts = dict(rendering.facts(report))
+    assert facts.pop("issued").startswith("2023-11-1")
+    assert facts == {
+        "id": "01KB3ZC0WV9Y",
+        "target": "@all",
+        "expected": 2,
+        "answered": 1,
+        "nodes": [
+            {"node": "east1", "state": "ok", "seconds": 0.123, "text": "a"},
+            {"node": "east2", "state": "pending", "seconds": 2.0, "text": ""},
+        ],
+    }
+
+
+@pytest.mark.parametrize(("nodes", "line"), [(1, "to 1 node"), (3, "to 3 nodes"), (0, "to 0 nodes")])
+def test_a_broadcast_is_answered_with_its_id_and_the_number_of_nodes(nodes: int, line: str) -> None:
+    assert rendering.sent_line(SENT, nodes) == f"Broadcast 01KB3ZC0WV9Y {line}"

@@ -1,0 +1,130 @@
+"""Views: who is alive and who is absent, whom a target means, and what is kept of the last few."""
+
+import pytest
+
+from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind, View, Views, names_of
+from eccmgr.errors import CommandError
+from eccmgr.redis.keys import Keys
+
+ROSTER = (
+    "1700\n"
+    "#ec0-1#East1\tEast1\tEAST\t1\t\n"
+    "#ec0-2#east10\teast10\teast\t2\t\n"
+    "#ec0-3#west1\twest1\twest\t3\t#ec0-0#west1\n\n"
+    "#ec0-4#east2\teast2\teast\t4\t"
+)
+VIEW = View.parse(7, ROSTER)
+
+
+def test_a_roster_is_read_into_live_and_absent_seats() -> None:
+    assert list(VIEW.live) == ["east1", "east10", "west1"]
+    assert VIEW.live["east1"] == Seat("#ec0-1#East1", "East1", "EAST")
+    assert list(VIEW.absent) == ["east2"]
+
+
+@pytest.mark.parametrize("roster", ["1700\n\n\n", "1700\n\n"])
+def test_an_empty_roster_has_no_seats(roster: str) -> None:
+    assert list(View.parse(1, roster)) == []
+
+
+def test_a_roster_of_absent_nodes_alone_has_no_live_ones() -> None:
+    view = View.parse(1, "1700\n\n\n#ec0-4#east2\teast2\teast\t4\t")
+    assert (list(view.live), list(view.absent)) == ([], ["east2"])
+
+
+def test_a_session_that_was_reset_lives_on() -> None:
+    assert VIEW.sessions == {"#ec0-1#East1", "#ec0-2#east10", "#ec0-3#west1", "#ec0-0#west1"}
+
+
+def test_subclusters_are_counted_without_case_over_live_nodes_alone() -> None:
+    assert VIEW.subclusters == {"EAST": 2, "west": 1}
+
+
+@pytest.mark.parametrize(
+    ("target", "live", "absent"),
+    [
+        (EVERYONE, ["East1", "east10", "west1"], ["east2"]),
+        (Target(TargetKind.SUBCLUSTER, "East"), ["East1", "east10"], ["east2"]),
+        (Target(TargetKind.NODE, "EAST2"), [], ["east2"]),
+        (Target(TargetKind.NODE, "east1"), ["East1"], []),
+        (Target(TargetKind.NODE, "nobody"), [], []),
+    ],
+)
+def test_a_target_means_these_nodes(target: Target, live: list[str], absent: list[str]) -> None:
+    found = VIEW.expected(target)
+    assert [[seat.name for seat in part] for part in found] == [live, absent]
+    assert [seat.name for seat in VIEW if target.holds(seat)] == [*live, *absent]
+
+
+@pytest.mark.parametrize(
+    ("target", "shown", "channel"),
+    [
+        (EVERYONE, "@all", "{ecc:c}:bcast"),
+        (Target(TargetKind.SUBCLUSTER, "East"), "@East", "{ecc:c}:sub:east"),
+        (Target(TargetKind.NODE, "East1"), "East1", "{ecc:c}:node:east1"),
+    ],
+)
+def test_a_target_is_shown_and_reached(target: Target, shown: str, channel: str) -> None:
+    assert str(target) == shown
+    assert target.channel(Keys("c")) == channel
+
+
+def test_a_node_is_found_alive_or_absent_by_either_name() -> None:
+    assert VIEW.node("EAST2").name == "east2"
+    assert VIEW.node("east1.example.com").name == "East1"
+
+
+def test_an_unknown_node_is_told_live_and_absent_ones() -> None:
+    with pytest.raises(CommandError) as caught:
+        VIEW.node("nobody")
+    assert str(caught.value) == "Unknown node 'nobody'; known: East1,east[2,10],west1"
+
+
+def test_a_subcluster_is_found_without_case_as_first_spelt() -> None:
+    assert VIEW.subcluster("eAsT") == "EAST"
+
+
+def test_an_unknown_subcluster_is_told_the_known_ones() -> None:
+    with pytest.raises(CommandError) as caught:
+        VIEW.subcluster("nowhere")
+    assert str(caught.value) == "Unknown subcluster 'nowhere'; known: EAST,west"
+
+
+def test_names_are_listed_as_people_expect() -> None:
+    assert names_of(VIEW) == ["East1", "east2", "east10", "west1"]
+
+
+class TestViews:
+    def test_a_view_is_read_once_and_then_known(self) -> None:
+        views = Views()
+        assert str(views.known()) == "0:"
+        first = views.get(7, ROSTER.encode(), views.known())
+        assert str(views.known()) == "1700:7"
+        assert views.get(7, b"", views.known()) is first
+
+    def test_a_view_that_neither_side_has_is_not_invented(self) -> None:
+        views = Views()
+        assert views.get(7, b"", views.known()) is None
+
+    def test_no_more_than_a_few_are_kept(self) -> None:
+        views = Views()
+        for number in range(100):
+            views.get(number, b"1700\n\n\n", views.known())
+        assert len(views.known().views) <= 8
+        assert 99 in views.known().views
+
+    def test_views_of_a_server_that_lost_its_memory_are_not_mixed_up(self) -> None:
+        views = Views()
+        old = views.get(7, ROSTER.encode(), views.known())
+        new = views.get(7, b"1800\n\n\n", views.known())
+        assert new is not old
+        assert str(views.known()) == "1800:7"
+        assert views.get(7, b"", views.known()) is new
+
+    def test_an_answer_is_read_with_the_views_that_its_question_named(self) -> None:
+        views = Views()
+        old = views.get(1, ROSTER.encode(), views.known())
+        asked = views.known()
+        for number in range(2, 20):
+            views.get(number, b"1700\n\n\n", views.known())
+        assert views.get(1, b"", asked) is old
