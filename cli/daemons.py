@@ -1,43 +1,93 @@
-"""What the command lines of the two daemons share: settings, logging, the run, and the exit code."""
+"""What the command lines of the two daemons share: settings, configuration, logging, the run, and the exit code."""
 
 import asyncio
+import grp
+import os
+import pwd
 import resource
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import structlog
 import typer
 
 from eccmgr import logs
+from eccmgr.cluster.names import check_name
+from eccmgr.config.load import search_path
+from eccmgr.config.options import overrides
+from eccmgr.config.store import Store
+from eccmgr.control.endpoint import Endpoint
 from eccmgr.daemon import Daemon
-from eccmgr.errors import EccmgrError, SettingsError
+from eccmgr.errors import ConfigError, EccmgrError, SettingsError
+from eccmgr.logs import LogFiles
 from eccmgr.redis.scripts import load_all
-from eccmgr.settings import DaemonSettings, check_readable, load
+from eccmgr.settings import DaemonSettings, load
 
 S = TypeVar("S", bound=DaemonSettings)
 log = structlog.get_logger()
 
 _DESCRIPTORS = 65_536
+_NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
+"""The settings that are names, and what of."""
 
 
-def run(program: str, kind: type[S], flags: dict[str, Any], make: Callable[[S], Daemon]) -> int:
-    """Run a daemon in the foreground; the exit code: 0 ended cleanly, 1 failed, 2 the settings make no sense."""
-    try:
-        settings = load(kind, flags)
-        logs.configure(program, settings.verbose)
-        if settings.config is not None:
-            check_readable(settings.config)
-            log.warning("configuration file not applied", path=settings.config, reason="not available yet")
-        load_all()
-        _raise_descriptor_limit()
-        asyncio.run(_run(make(settings)))
-    except SettingsError as error:
-        typer.echo(f"{program}: {error}", err=True)
-        return 2
-    except EccmgrError as error:
-        typer.echo(f"{program}: {error}", err=True)
-        return 1
-    return 0
+class Program(Generic[S]):
+    """A daemon as a program: its name, its settings, the file it reads where none is named, and how it is made."""
+
+    def __init__(
+        self, name: str, kind: type[S], default_file: str, make: Callable[[S, Store, LogFiles], Daemon]
+    ) -> None:
+        self._name = name
+        self._kind = kind
+        self._default_file = default_file
+        self._make = make
+
+    def run(self, flags: dict[str, Any], *, check: bool = False) -> int:
+        """Run in the foreground, or only `check` the files.
+
+        The exit code: 0 ended cleanly, 1 failed, 2 the settings make no sense.
+        """
+        try:
+            settings = load(self._kind, flags)
+            store = self._open(settings, flags)
+            if check:
+                typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
+                return 0
+            log_files = logs.configure(self._name, settings.verbose)
+            load_all()
+            _raise_descriptor_limit()
+            daemon = self._make(settings, store, log_files)
+            _become(daemon)
+            asyncio.run(_run(daemon))
+        except ConfigError as error:
+            typer.echo(str(error), err=True)
+            return 1
+        except SettingsError as error:
+            typer.echo(f"{self._name}: {error}", err=True)
+            return 2
+        except EccmgrError as error:
+            typer.echo(f"{self._name}: {error}", err=True)
+            return 1
+        return 0
+
+    def _open(self, settings: S, flags: Mapping[str, Any]) -> Store:
+        """The configuration: what flags name wins over the environment, and both over the files."""
+        given = {name: value for name in _NAMED if (value := getattr(settings, name, None)) is not None}
+        for name, value in given.items():
+            check_name(value, _NAMED[name])
+        for text in settings.listen:
+            Endpoint.parse(text)
+        by_flag = {name: value for name, value in given.items() if flags.get(name) is not None}
+        by_variable = {name: value for name, value in given.items() if name not in by_flag}
+        main = settings.config
+        if main is None and Path(self._default_file).exists():
+            main = self._default_file
+        return Store.open(
+            main,
+            search_path=search_path(os.environ.get("EC_CONF_SEARCH_PATH")),
+            overrides=overrides(by_flag, by_variable),
+        )
 
 
 def _raise_descriptor_limit() -> None:
@@ -46,6 +96,30 @@ def _raise_descriptor_limit() -> None:
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _become(daemon: Daemon) -> None:
+    """Give up being root for the user and group that the configuration names. Raises ConfigError with their place."""
+    security = daemon.store.view().scope("Security")
+    user, group = daemon.held.user, daemon.held.group
+    try:
+        entry = pwd.getpwnam(user) if user is not None else None
+    except KeyError:
+        raise ConfigError(f"{security.place('User')}: no user '{user}' on this host") from None
+    try:
+        group_id = grp.getgrnam(group).gr_gid if group is not None else entry.pw_gid if entry is not None else None
+    except KeyError:
+        raise ConfigError(f"{security.place('Group')}: no group '{group}' on this host") from None
+    if os.geteuid() != 0:
+        if entry is not None and entry.pw_uid != os.geteuid():
+            raise ConfigError(f"{security.place('User')}: only root can become '{user}'")
+        return
+    if entry is not None and group_id is not None:
+        os.initgroups(entry.pw_name, group_id)
+    if group_id is not None:
+        os.setgid(group_id)
+    if entry is not None:
+        os.setuid(entry.pw_uid)
 
 
 async def _run(daemon: Daemon) -> None:

@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
-from cli.daemons import run
+from cli.daemons import Program
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import banner
+
+DEFAULT_FILE = "/etc/eccmgr/eccluster.conf"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -19,7 +21,10 @@ def _show_version(asked: bool) -> None:
 
 @app.command()
 def eccmgr(
-    config: Annotated[str | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("-c", "--config", metavar="FILE", help=f"Configuration file; {DEFAULT_FILE} where it exists."),
+    ] = None,
     debug: Annotated[bool | None, typer.Option("-d", "--debug", help="Stay in the foreground (always so).")] = None,
     verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; may be repeated.")] = 0,
     _version: Annotated[
@@ -29,6 +34,7 @@ def eccmgr(
     redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The cluster to manage.")] = None,
     name: Annotated[str | None, typer.Option(metavar="HOST", help="This host's name.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check the configuration file and end.")] = False,
     listen: Annotated[
         list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
     ] = None,
@@ -45,7 +51,8 @@ def eccmgr(
         "name": name,
         "listen": tuple(listen) if listen else None,
     }
-    raise typer.Exit(run(PROGRAM, ManagerSettings, flags, Manager))
+    program = Program(PROGRAM, ManagerSettings, DEFAULT_FILE, Manager)
+    raise typer.Exit(program.run(flags, check=check))
 
 
 def main() -> None:

@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
-from cli.daemons import run
+from cli.daemons import Program
 from eccmgr.settings import NodeSettings
 from eccmgr.version import banner
+
+DEFAULT_FILE = "/etc/eccmgr/ecelerity-cluster.conf"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -24,7 +26,10 @@ def ecnode(
         typer.Option(metavar="NAME", help="The node's name; the host's, up to its first dot, if not given."),
     ] = None,
     subcluster: Annotated[str | None, typer.Option(metavar="NAME", help="The subcluster it belongs to.")] = None,
-    config: Annotated[str | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("-c", "--config", metavar="FILE", help=f"Configuration file; {DEFAULT_FILE} where it exists."),
+    ] = None,
     debug: Annotated[bool | None, typer.Option("-d", "--debug", help="Stay in the foreground (always so).")] = None,
     verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; may be repeated.")] = 0,
     _version: Annotated[
@@ -33,6 +38,7 @@ def ecnode(
     ] = False,
     redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The cluster to join.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check the configuration file and end.")] = False,
     listen: Annotated[
         list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
     ] = None,
@@ -50,7 +56,8 @@ def ecnode(
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
     }
-    raise typer.Exit(run(PROGRAM, NodeSettings, flags, Node))
+    program = Program(PROGRAM, NodeSettings, DEFAULT_FILE, Node)
+    raise typer.Exit(program.run(flags, check=check))
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 
 from eccmgr.commands.table import Command
+from eccmgr.config.store import Store
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings, NodeSettings
 from worker.node import Node
@@ -17,7 +18,7 @@ Written by `make reference`; change the command table instead. What each answers
 
 def page() -> str:
     """The page in Markdown."""
-    manager, node = Manager(ManagerSettings(name="manager")), Node(NodeSettings(name="node"))
+    manager, node = Manager(ManagerSettings(), Store()), Node(NodeSettings(), Store())
     return "\n".join(
         (
             _HEAD,

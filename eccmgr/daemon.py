@@ -1,35 +1,107 @@
-"""The life of a daemon: start, say ready, run until told to stop, end cleanly. Managers and nodes share it."""
+"""The life of a daemon: start, say ready, run until told to stop, end cleanly; and follow its configuration meanwhile.
+
+Managers and nodes share it.
+"""
 
 import abc
 import asyncio
+import os
 import signal
+import socket
 from collections.abc import Coroutine
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import structlog
 
 from eccmgr.cluster.members import host_address
 from eccmgr.cluster.session import Session
+from eccmgr.commands import config
+from eccmgr.commands.standing import KnownNames, standing_commands
+from eccmgr.commands.table import Caller, Command, Table
+from eccmgr.config import completion
+from eccmgr.config.options import DaemonOptions, daemon_options, node_name
+from eccmgr.config.store import Proposal, Store
+from eccmgr.config.transaction import ConfigSession
 from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.listeners import Plan, plan
 from eccmgr.control.server import ControlServer
-from eccmgr.errors import RedisUnreachable
+from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.logs import LogFiles
 from eccmgr.notify import notify
 from eccmgr.redis.connect import Link
+from eccmgr.settings import DaemonSettings
 
 log = structlog.get_logger()
 
+_FOLLOW_TIMEOUT_S = 30.0
+_SIGN_OF_LIFE_RECHECK_S = 5.0
+
 
 class Daemon(abc.ABC):
-    """A member of the cluster with a control listener."""
+    """A member of the cluster with a control listener, a command table and a configuration."""
 
-    link: Link
-    server: ControlServer
     session: Session
-    endpoints: list[Endpoint]
 
-    def __init__(self) -> None:
+    def __init__(
+        self, settings: DaemonSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
+    ) -> None:
+        self.store = store
+        self.name = node_name(store.view(), os.environ, socket.gethostname())
+        self._listen = settings.listen
+        self.held = daemon_options(store.view(), self.default_endpoint(), self._listen)
+        self._plan = plan(self.held.listeners)
+        self.options = self.held.timing
+        """The one object that all parts hold; see `ClusterOptions`."""
+        self.link = link or Link(settings.redis)
+        self.table = Table()
+        self.server = ControlServer(self.table)
+        self._log_files = log_files or LogFiles()
+        self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
         self._stopping = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
+
+    @abc.abstractmethod
+    def default_endpoint(self) -> str:
+        """Where it listens if neither a flag nor a file says."""
+
+    @abc.abstractmethod
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin what must be there before the daemon joins the cluster."""
+
+    @abc.abstractmethod
+    async def finish(self) -> None:
+        """Bring to an end what must end before the daemon leaves the cluster."""
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """Where it listens, as configured."""
+        return list(self._plan.listeners)
+
+    def common_commands(self, program: str, known: KnownNames) -> tuple[Command, ...]:
+        """The commands that every daemon has."""
+        return (
+            *standing_commands(self.table, program, known, self.stop, self._log_files.reopen),
+            *config.commands(self.store, self.config_session),
+        )
+
+    def config_session(self, caller: Caller) -> ConfigSession | None:
+        """What the configuration keeps of the console session of `caller`; None where he has none."""
+        if caller.session is None:
+            return None
+        return self._config_sessions.setdefault(caller.session, ConfigSession())
+
+    def complete_config(self, caller: Caller, command: str, words: "tuple[str, ...]") -> list[str]:
+        """What may come next in a `config` command."""
+        root = self.store.root(self.config_session(caller) or ConfigSession())
+        return completion.candidates(command, words, root)
+
+    def remarks(self) -> list[str]:
+        """What an operator should know of how this daemon is configured."""
+        found = list(self._plan.remarks)
+        if self.store.view().scope("as_logger").written:
+            found.append("as_logger: the logs of nodes are not collected yet in this release")
+        return found
 
     def stop(self) -> None:
         """Begin a clean end; the answer to whoever asked still leaves."""
@@ -43,18 +115,20 @@ class Daemon(abc.ABC):
         try:
             await self._run()
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+            self.store.on_change = None
             await self.server.close()
             await self.link.close()
             log.info("stopped")
+            await asyncio.to_thread(self._log_files.close)
 
     async def _run(self) -> None:
-        for endpoint in self.endpoints:
-            await self.server.listen(endpoint)
-        port = next((endpoint.port for endpoint in self.server.endpoints if endpoint.path is None), 0)
-        host = await asyncio.to_thread(host_address, self.link.address)
-        self.session.located_at(f"{host}:{port}")
+        await self._follow(self.held, self._plan)
+        for remark in self.remarks():
+            log.warning("remark", text=remark)
+        await self._locate()
+        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
             await self.start(tasks)
             try:
@@ -62,6 +136,9 @@ class Daemon(abc.ABC):
             except RedisUnreachable as error:
                 log.warning("redis unreachable", reason=str(error))
             self.spawn(tasks, self.session.run(), "session")
+            self.spawn(tasks, self._show_life(), "signs of life")
+            self.store.on_change = lambda proposal: self._follow_from_thread(loop, proposal)
+            loop.add_signal_handler(signal.SIGHUP, lambda: self.spawn(tasks, self._reload(), "reload"))
             log.info("ready", endpoints=",".join(map(str, self.server.endpoints)))
             notify("READY=1")
             await self._stopping.wait()
@@ -74,12 +151,46 @@ class Daemon(abc.ABC):
 
     def spawn(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run `work` in the background for as long as the daemon lives."""
+        self._background = [task for task in self._background if not task.done()]
         self._background.append(tasks.create_task(work, name=name))
 
-    @abc.abstractmethod
-    async def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin what must be there before the daemon joins the cluster."""
+    async def _locate(self) -> None:
+        """Tell the session the address that its record states: what is configured, else that of the way to Redis."""
+        port = next((endpoint.port for endpoint in self.server.endpoints if endpoint.path is None), 0)
+        host = self.held.nodeaddr or await asyncio.to_thread(host_address, self.link.address)
+        self.session.located_at(f"{host}:{port}")
 
-    @abc.abstractmethod
-    async def finish(self) -> None:
-        """Bring to an end what must end before the daemon leaves the cluster."""
+    async def _follow(self, held: DaemonOptions, listening: Plan) -> None:
+        """Let a configuration hold, all or nothing. Raises EccmgrError."""
+        listeners = await self.server.prepare(listening.listeners)
+        try:
+            write_logs = await asyncio.to_thread(self._log_files.prepare, held.log_files)
+        except BaseException:
+            await listeners.undo()
+            raise
+        await listeners.carry_out()
+        await asyncio.to_thread(write_logs)
+        self.options.become(held.timing)
+        self.held, self._plan = held, listening
+
+    def _follow_from_thread(self, loop: asyncio.AbstractEventLoop, proposal: Proposal) -> None:
+        held = daemon_options(proposal.after, self.default_endpoint(), self._listen)
+        asyncio.run_coroutine_threadsafe(self._follow(held, plan(held.listeners)), loop).result(_FOLLOW_TIMEOUT_S)
+        log.info("configuration changed", changes=len(proposal.changes), user=proposal.user)
+
+    async def _reload(self) -> None:
+        """What SIGHUP asks for: the files are read again, and the log files opened anew."""
+        try:
+            await asyncio.to_thread(self.store.reload, ConfigSession(), "SIGHUP")
+            await asyncio.to_thread(self._log_files.reopen)
+        except EccmgrError as error:
+            log.error("configuration not changed", reason=str(error))
+        else:
+            log.info("configuration reloaded")
+
+    async def _show_life(self) -> None:
+        while True:
+            interval_s = max((files.heartbeat_s for files in self.held.log_files), default=0.0)
+            await asyncio.sleep(interval_s or _SIGN_OF_LIFE_RECHECK_S)
+            if interval_s:
+                log.info("alive")

@@ -1,32 +1,24 @@
 """How a process reaches Redis and where it listens: flags, else `ECCMGR_*` variables, else defaults."""
 
-import os
-import socket
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from eccmgr.errors import SettingsError
 
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
-DEFAULT_CLUSTER = "ec_cluster"
-
-
-def short_host_name() -> str:
-    """This host's name up to its first dot."""
-    return socket.gethostname().partition(".")[0]
 
 
 class DaemonSettings(BaseSettings):
-    """What managers and nodes have in common."""
+    """What managers and nodes have in common. `cluster`, `name` and `subcluster`, where given, win over the files."""
 
     model_config = SettingsConfigDict(env_prefix="ECCMGR_", extra="ignore")
 
     redis: str = DEFAULT_REDIS
-    cluster: str = DEFAULT_CLUSTER
-    name: str = Field(default_factory=short_host_name)
+    cluster: str | None = None
+    name: str | None = None
     config: str | None = None
     verbose: int = 0
     debug: bool = False
@@ -46,7 +38,7 @@ class ManagerSettings(DaemonSettings):
 class NodeSettings(DaemonSettings):
     """A node's settings."""
 
-    subcluster: str = "default"
+    subcluster: str | None = None
 
 
 S = TypeVar("S", bound=DaemonSettings)
@@ -65,13 +57,3 @@ def load(kind: type[S], flags: Mapping[str, Any]) -> S:
         name = str(fault["loc"][0]) if fault["loc"] else "?"
         where = f"--{name}" if name in given else f"ECCMGR_{name.upper()}"
         raise SettingsError(f"{where}: {fault['msg']} (was '{fault['input']}')") from None
-
-
-def check_readable(path: str) -> None:
-    """Raises SettingsError where the configuration file `path` cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            os.fstat(file.fileno())
-            file.read(1)
-    except OSError as error:
-        raise SettingsError(f"Cannot read {path}: {error.strerror}") from None

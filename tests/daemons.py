@@ -7,18 +7,23 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from eccmgr.cluster.options import ClusterOptions
+from eccmgr.config.options import overrides
+from eccmgr.config.store import Store
 from eccmgr.control import frames
 from eccmgr.daemon import Daemon
 from eccmgr.manager import Manager
-from eccmgr.settings import ManagerSettings, NodeSettings
+from eccmgr.settings import DaemonSettings, ManagerSettings, NodeSettings
 from tests.waiting import wait_until, wait_until_sync
 from worker.node import Node
 
+D = TypeVar("D", bound=Daemon)
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = ClusterOptions(session_lease_s=0.6, heartbeats_per_sec=10.0, max_step_s=0.25)
 """A profile in which deaths are noticed sooner than by default."""
@@ -38,18 +43,35 @@ async def running(daemon: Daemon) -> AsyncIterator[Daemon]:
         await asyncio.wait_for(task, 30)
 
 
-def manager(url: str, cluster: str, folder: Path, name: str = "barca", **more: object) -> Manager:
+def manager(url: str, cluster: str, folder: Path, name: str = "barca", **more: Any) -> Manager:
     """A manager that listens in `folder`."""
-    settings = ManagerSettings(redis=url, cluster=cluster, name=name, listen=(str(folder / f"m-{name}"),))
-    return Manager(settings, more.pop("options", QUICK), **more)  # type: ignore[arg-type]
+    settings = ManagerSettings(redis=url, listen=more.pop("listen", (str(folder / f"m-{name}"),)))
+    return _made(Manager, settings, folder, {"cluster": cluster, "name": name}, **more)
 
 
-def node(url: str, cluster: str, folder: Path, name: str, subcluster: str = "default", **more: object) -> Node:
+def node(url: str, cluster: str, folder: Path, name: str, subcluster: str = "default", **more: Any) -> Node:
     """A node that listens in `folder`."""
-    settings = NodeSettings(
-        redis=url, cluster=cluster, name=name, subcluster=subcluster, listen=(str(folder / f"n-{name}"),)
-    )
-    return Node(settings, more.pop("options", QUICK), **more)  # type: ignore[arg-type]
+    settings = NodeSettings(redis=url, listen=(str(folder / f"n-{name}"),))
+    return _made(Node, settings, folder, {"cluster": cluster, "name": name, "subcluster": subcluster}, **more)
+
+
+def _made(
+    kind: Callable[..., D],
+    settings: DaemonSettings,
+    folder: Path,
+    named: dict[str, str | None],
+    options: ClusterOptions = QUICK,
+    configuration: str = "",
+    **more: Any,
+) -> D:
+    """A daemon with the text `configuration` for a file, and `options` instead of what follows from that."""
+    main = None
+    if configuration:
+        main = str(Path(tempfile.mkdtemp(dir=folder)) / "main.conf")
+        Path(main).write_text(configuration)
+    made = kind(settings, Store.open(main, overrides=overrides(named, {})), **more)
+    made.options.become(options)
+    return made
 
 
 async def ask(path: str | Path, *commands: str) -> list[str]:

@@ -14,6 +14,7 @@ from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.frames import Frame
 from eccmgr.control.server import ControlServer
+from eccmgr.control.server import Listener as Settings
 from eccmgr.version import banner
 
 
@@ -39,12 +40,13 @@ class Listener:
             Command("flood", "events without end", self._flood),
             Command("crash", "a fault in a handler", self._crash),
         )
-        self.server = ControlServer(table, limits)
+        self.server = ControlServer(table)
+        self.limits = limits or Limits()
 
     @property
     def connections(self) -> int:
         """How many connections the server knows of."""
-        return len(self.server._connections)
+        return len(self.server.connections)
 
     async def _version(self, _call: Call) -> str:
         return banner("eccmgr")
@@ -80,11 +82,17 @@ class Listener:
 async def listening(folder: Path, limits: Limits | None = None) -> AsyncIterator[Listener]:
     """A listener in `folder` until the block ends."""
     listener = Listener(folder / "listener", limits)
-    await listener.server.listen(Endpoint(path=str(listener.path)))
+    await listener.server.follow({Endpoint(path=str(listener.path)): Settings(listener.limits)})
     try:
         yield listener
     finally:
         await listener.server.close(grace_s=0.1)
+
+
+async def listen_too(server: ControlServer, endpoint: Endpoint) -> None:
+    """Listen on one endpoint more."""
+    there = {each: opened.listener for each, opened in server.opened.items()}
+    await server.follow({**there, endpoint: Settings()})
 
 
 class Client:

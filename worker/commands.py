@@ -6,9 +6,10 @@ import platform
 
 import psutil
 
-from eccmgr.cluster.members import as_text, read_membership
+from eccmgr.cluster.members import read_membership
 from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.membership import as_text
 from eccmgr.commands.standing import Age, pid_command
 from eccmgr.commands.table import Call, Command, Table, describe
 from eccmgr.redis.connect import Link

@@ -4,6 +4,7 @@ Its answers are kept until Redis has them.
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import OrderedDict, deque
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 _REMEMBERED_MAX = 100_000
 _UNSENT_MAX = 1000
 _RETRY_S = 0.25
+_LOOK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,13 @@ class Executor:
         self._session = session
         self._table = table
         self._node_key = session.identity.name.lower()
-        self._waiting: asyncio.Queue[Message] = asyncio.Queue(options.max_waiting)
+        self._waiting: asyncio.Queue[Message] = asyncio.Queue()
         self._claims = Claims()
         self._unsent: deque[Response] = deque()
         self._unsent_bytes = 0
         self._to_send = asyncio.Event()
         self._busy = 0
+        self._ended = asyncio.Event()
         self.closing = False
 
     async def heard(self, _channel: str, raw: bytes) -> None:
@@ -116,19 +119,23 @@ class Executor:
         message = Message.parse(raw, time.monotonic())
         if self.closing or not self._claims.take(message.id, time.monotonic(), message.ttl_ms / 1000):
             return
-        try:
+        limit = self._options.max_waiting
+        if self._waiting.qsize() < limit:
             self._waiting.put_nowait(message)
-        except asyncio.QueueFull:
-            limit = self._options.max_waiting
-            log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
-            self._respond(message, self._life(), State.REFUSED, f"too many commands are waiting (limit {limit})", 0.0)
+            return
+        log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
+        self._respond(message, self._life(), State.REFUSED, f"too many commands are waiting (limit {limit})", 0.0)
 
     async def run(self) -> None:
         """Run commands and deliver their answers until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send_forever(), name="responses")
-            for slot in range(self._options.max_running):
-                tasks.create_task(self._work(), name=f"executor {slot}")
+            while True:
+                await self._free_slot()
+                message = await self._waiting.get()
+                if not self.closing:
+                    self._busy += 1
+                    tasks.create_task(self._work(message), name=f"command {message.id}")
 
     async def drain(self, timeout_s: float) -> None:
         """Begin nothing new; wait until what runs has ended and is answered, at most `timeout_s`."""
@@ -137,18 +144,22 @@ class Executor:
         while (self._busy or self._unsent) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
 
-    async def _work(self) -> None:
-        while True:
-            message = await self._waiting.get()
-            if self.closing:
-                continue
-            self._busy += 1
-            try:
-                await self._carry_out(message)
-            except EccmgrError as error:
-                log.warning("command not run", id=message.id, reason=str(error))
-            finally:
-                self._busy -= 1
+    async def _free_slot(self) -> None:
+        """Wait until one more command may run; the bound may change meanwhile."""
+        while self._busy >= self._options.max_running:
+            self._ended.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_S):
+                    await self._ended.wait()
+
+    async def _work(self, message: Message) -> None:
+        try:
+            await self._carry_out(message)
+        except EccmgrError as error:
+            log.warning("command not run", id=message.id, reason=str(error))
+        finally:
+            self._busy -= 1
+            self._ended.set()
 
     async def _carry_out(self, message: Message) -> None:
         # A message may outrun the answer to our own join.

@@ -2,19 +2,17 @@
 
 import asyncio
 import contextlib
+import functools
 
 from eccmgr.cluster.members import Role, read_membership
-from eccmgr.cluster.names import check_name
-from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Identity, Session
 from eccmgr.commands.completion import Known
-from eccmgr.commands.standing import Age, standing_commands
-from eccmgr.commands.table import Table
-from eccmgr.control.connection import Limits
-from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.server import ControlServer
+from eccmgr.commands.standing import Age
+from eccmgr.commands.table import Caller
+from eccmgr.config.store import Store
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
+from eccmgr.logs import LogFiles
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.subscribe import Subscription
@@ -24,7 +22,6 @@ from worker.commands import NodeCommands
 from worker.executor import Executor
 
 PROGRAM = "ecnode"
-CONTROL_GROUP = "ec_console"
 _LISTEN_WAIT_S = 2.0
 _DRAIN_S = 10.0
 
@@ -33,30 +30,23 @@ class Node(Daemon):
     """One node: it runs what the cluster asks of it, and answers on its own control listener."""
 
     def __init__(
-        self,
-        settings: NodeSettings,
-        options: ClusterOptions | None = None,
-        limits: Limits | None = None,
-        link: Link | None = None,
+        self, settings: NodeSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
     ) -> None:
-        super().__init__()
-        name, subcluster = check_name(settings.name), check_name(settings.subcluster, "Subcluster")
-        self.options = options or ClusterOptions()
-        self.keys = Keys(settings.cluster)
-        self.link = link or Link(settings.redis)
-        self.endpoints = [Endpoint.parse(text) for text in settings.listen or (f"/tmp/ecnode-{name}",)]  # noqa: S108
+        super().__init__(settings, store, log_files, link)
+        cluster, subcluster = self.held.cluster, self.held.subcluster
+        self.keys = Keys(cluster)
         age = Age()
-        groups = (CONTROL_GROUP, f"ec_sc_{subcluster}", settings.cluster)
-        identity = Identity(Role.NODE, name, subcluster, full_version(), groups=groups, started=age.started)
+        groups = (self.held.control_group, f"ec_sc_{subcluster}", cluster)
+        identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
         self.session = Session(self.link, self.keys, self.options, identity)
-        self.table = Table()
-        self.server = ControlServer(self.table, limits)
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.table)
-        self.table.add(
-            *standing_commands(self.table, PROGRAM, self._known_names, self.stop),
-            *NodeCommands(self.link, self.keys, self.session, age, CONTROL_GROUP, self.table).commands(),
-        )
-        self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(name))
+        own = NodeCommands(self.link, self.keys, self.session, age, self.held.control_group, self.table)
+        self.table.add(*self.common_commands(PROGRAM, self._known_names), *own.commands())
+        self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
+
+    def default_endpoint(self) -> str:
+        """A path that tells the nodes of one host apart."""
+        return f"/tmp/ecnode-{self.name}"  # noqa: S108
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listen for commands before joining: what is sent to a member must find it listening."""
@@ -72,11 +62,13 @@ class Node(Daemon):
         """Let running commands end, and their answers reach Redis."""
         await self.executor.drain(_DRAIN_S)
 
-    async def _known_names(self) -> Known:
+    async def _known_names(self, caller: Caller) -> Known:
+        configuration = functools.partial(self.complete_config, caller)
         try:
             membership = await read_membership(self.link, self.keys)
         except EccmgrError:
-            return Known()
+            return Known(configuration=configuration)
         nodes = membership.of(Role.NODE)
         subclusters = {member.subcluster: None for member in nodes if member.subcluster}
-        return Known(tuple(member.node_name for member in nodes if member.node_name), tuple(subclusters))
+        names = tuple(member.node_name for member in nodes if member.node_name)
+        return Known(names, tuple(subclusters), configuration)

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eccmgr.commands.words import join
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT, Endpoint
 from eccmgr.errors import SettingsError, UsageError
+from eccmgr.words import join
 
 USAGE = "ec_console [OPTIONS] [ENDPOINT] [OPTIONS] [COMMAND …]"
 HELP = f"""Usage: {USAGE}

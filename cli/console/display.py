@@ -69,8 +69,8 @@ def _names_a_form(command: str) -> bool:
 
 def _folded(body: str) -> str:
     """The JSON answer `body` as text; responses of nodes once each, under the nodes that gave them."""
-    from eccmgr.cluster.rendering import folded
     from eccmgr.cluster.results import Outcome, State
+    from eccmgr.commands.rendering import folded
 
     fields = json.loads(body)
     text: str = fields["body"]

@@ -20,9 +20,9 @@ from cli.console.arguments import Arguments
 from cli.console.batch import LEAVE
 from cli.console.display import Display, deadline_after
 from eccmgr.commands.answer import Exit
-from eccmgr.commands.words import quote
 from eccmgr.control.client import Client
 from eccmgr.errors import EccmgrError, NoConnection
+from eccmgr.words import quote
 
 _HISTORY_MAX_BYTES = 256 * 1024
 _COMPLETION_WAIT_S = 2.0

@@ -17,10 +17,10 @@ from eccmgr.cluster import results
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.view import Known, Seat, Target, TargetKind, View, Views
-from eccmgr.commands.words import fold
 from eccmgr.errors import CommandError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.words import fold
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ID_LENGTH = 12
@@ -272,6 +272,8 @@ class Delivery:
         over = False
         while not waiting.over and not over:
             over = loop.time() >= deadline
+            # Before the look: what is heard during it wants another.
+            heard.clear()
             try:
                 news = await self._collect(sent.id, waiting.seen, last=over)
                 if news.clock_ms >= sent.expires_ms and not waiting.checked_expiry:
@@ -284,18 +286,21 @@ class Delivery:
                 for outcome in waiting.settle(news):
                     if on_outcome is not None:
                         await on_outcome(outcome)
-                heard.clear()
             if not waiting.over and not over:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(deadline - loop.time(), _LOOK_AGAIN_S)):
                         await heard.wait()
         if waiting.answered:
             return waiting.report()
-        # Some node is silent or lost: what it says after this moment is late.
-        if not over:
-            await self._collect(sent.id, waiting.seen, last=True)
-        # Flushed meanwhile, or Redis lost its memory: what was read here is what there is.
-        return await self.retrieve(sent.id) or waiting.report()
+        try:
+            # Some node is silent or lost: what it says after this moment is late.
+            if not over:
+                await self._collect(sent.id, waiting.seen, last=True)
+            report = await self.retrieve(sent.id)
+        except RedisUnreachable:
+            report = None
+        # Flushed meanwhile, or Redis went away or lost its memory: what was read here is what there is.
+        return report or waiting.report()
 
     async def _missed(self, sent: Sent) -> frozenset[str]:
         report = await self.retrieve(sent.id)

@@ -1,14 +1,12 @@
-"""Members: the record that each keeps in the cluster, and how the list of them is shown."""
+"""Members: the record that each keeps in the cluster, and the list of them."""
 
 import enum
 import json
 import socket
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from eccmgr.cluster.names import natural, public_name
-from eccmgr.commands.answer import xml_attribute, xml_text
 from eccmgr.redis.connect import Link, RedisAddress
 from eccmgr.redis.keys import Keys
 
@@ -95,66 +93,6 @@ async def read_membership(link: Link, keys: Keys) -> Membership:
         key=lambda m: (list(Role).index(m.role), natural(public_name(m.private_name)), m.private_name),
     )
     return Membership(int(view or 0), first[0].decode() if first else "", tuple(members))
-
-
-def as_xml(cluster: str, membership: Membership) -> str:
-    """What `show cluster membership` answers."""
-    head = f'<ClusterMembership cluster={xml_attribute(cluster)} view="{membership.view}">'
-    return "\n".join((head, *(_member_xml(member) for member in membership.members), "</ClusterMembership>"))
-
-
-def as_text(membership: Membership) -> str:
-    """What a node's `cluster membership` answers."""
-    return "\n\n".join(
-        "\n".join(
-            (
-                f"Private Name: {member.private_name}",
-                f"Node Name: {member.node_name or NULL}",
-                f"Subcluster: {member.subcluster or NULL}",
-                f"Node Type: {member.role.value}",
-                f"Version: {member.version}",
-                f"Address: {member.address}",
-                f"Groups: {', '.join(member.groups)}",
-            )
-        )
-        for member in membership.members
-    )
-
-
-def _member_xml(member: Member) -> str:
-    groups = "".join(f"<Group>{xml_text(group)}</Group>" for group in member.groups)
-    fields = (
-        ("Private_Name", member.private_name),
-        ("Node_Name", member.node_name or NULL),
-        ("Subcluster", member.subcluster or NULL),
-        ("Node_Type", member.role.value),
-        ("Version", member.version),
-        ("Address", member.address),
-    )
-    lines = [f"    <{name}>{xml_text(value)}</{name}>" for name, value in fields]
-    return "\n".join(("  <Member>", *lines, f"    <Groups>{groups}</Groups>", "  </Member>"))
-
-
-def count(number: int, one: str, several: str) -> str:
-    """`1 node`, `2 nodes`."""
-    return f"{number} {one if number == 1 else several}"
-
-
-def summary(members: Sequence[Member]) -> str:
-    """`6 nodes, 2 managers, 0 other, in 2 subclusters (east 4, west 2)`."""
-    sizes: dict[str, tuple[str, int]] = {}
-    for member in members:
-        if member.role is Role.NODE and member.subcluster:
-            spelt, size = sizes.get(member.subcluster.lower(), (member.subcluster, 0))
-            sizes[member.subcluster.lower()] = (spelt, size + 1)
-    nodes = sum(member.role is Role.NODE for member in members)
-    managers = sum(member.role is Role.MANAGER for member in members)
-    listed = ", ".join(f"{name} {size}" for name, size in (sizes[key] for key in sorted(sizes, key=natural)))
-    where = f", in {count(len(sizes), 'subcluster', 'subclusters')} ({listed})" if sizes else ""
-    return (
-        f"{count(nodes, 'node', 'nodes')}, {count(managers, 'manager', 'managers')}, "
-        f"{len(members) - nodes - managers} other{where}"
-    )
 
 
 def host_address(redis: RedisAddress) -> str:

@@ -1,11 +1,14 @@
 """The cluster's times and bounds, as its members agree on them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClusterOptions:
-    """Times in seconds unless the name says otherwise; the defaults are those of the configuration's schema."""
+    """Times in seconds unless the name says otherwise; the defaults are those of the configuration's schema.
+
+    A process has one, which all its parts hold and read anew each time: a change of the configuration reaches them all.
+    """
 
     session_lease_s: float = 2.5
     """A session ends this long after its last heartbeat, on the lease clock."""
@@ -31,6 +34,11 @@ class ClusterOptions:
     def heartbeat_s(self) -> float:
         """The time between two heartbeats."""
         return 1.0 / self.heartbeats_per_sec
+
+    def become(self, other: "ClusterOptions") -> None:
+        """Take over every value of `other`."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(other, field.name))
 
 
 def to_ms(seconds: float) -> int:

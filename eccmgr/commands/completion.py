@@ -1,13 +1,15 @@
 """What may follow a line typed so far: out of the table of commands and the names that the cluster knows."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from eccmgr.commands import words
+from eccmgr import words
 from eccmgr.commands.answer import FORMS
 from eccmgr.commands.table import COMMAND, Command, Param, Table
 from eccmgr.errors import UsageError
 
+# Not those of a transaction, which needs a session of its own.
+_CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "help")
 ON_NODES = (
     "cluster help",
     "cluster info",
@@ -15,10 +17,12 @@ ON_NODES = (
     "cluster nodeaddr",
     "cluster nodename",
     "cluster reset",
+    *(f"config {word}" for word in _CONFIG),
     "help",
     "memory",
     "module list",
     "pid",
+    "reopen logs",
     "shutdown",
     "sysinfo",
     "uptime",
@@ -35,6 +39,8 @@ class Known:
 
     nodes: tuple[str, ...] = ()
     subclusters: tuple[str, ...] = ()
+    configuration: Callable[[str, Sequence[str]], list[str]] = lambda _command, _words: []
+    """What may come next in a `config` command: given that command's own word, and the words behind it."""
 
 
 def complete(table: Table, line: str, known: Known) -> list[str]:
@@ -67,6 +73,9 @@ def next_words(commands: Iterable[str], typed: list[str]) -> Iterable[str]:
 
 
 def _arguments(table: Table, names: list[str], command: Command, given: list[str], known: Known) -> Iterable[str]:
+    if command.name.startswith("config "):
+        yield from known.configuration(command.name.removeprefix("config "), (*given, ""))
+        return
     for param in command.params:
         if param.rest or not given:
             yield from _values(table, names, param, given, known)

@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from eccmgr.cluster import names, rendering
+from eccmgr import words
+from eccmgr.cluster import names
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.results import Outcome, Report
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
-from eccmgr.commands import words
+from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.table import COMMAND, Call, Command, Param, refused
 from eccmgr.errors import CommandError, NotAvailable, UsageError

@@ -1,9 +1,11 @@
 """The manager's own commands: who is in the cluster, and how this manager stands."""
 
-from eccmgr.cluster.members import Role, as_xml, read_membership, summary
-from eccmgr.cluster.options import ClusterOptions
+from collections.abc import Awaitable, Callable
+
+from eccmgr.cluster.members import Membership, Role, read_membership
 from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.membership import as_xml, summary
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Call, Command, refused
 from eccmgr.errors import EccmgrError
@@ -13,16 +15,19 @@ from eccmgr.version import full_version
 
 CLUSTER_REFUSAL = "cluster commands run on a node, not on the cluster manager; use: broadcast cluster …"
 
+RemarksOn = Callable[[Membership | None], Awaitable[list[str]]]
+"""Further lines of `info`, given the members (None where they are not known)."""
+
 
 class ManagerCommands:
     """The handlers of one manager."""
 
     def __init__(
-        self, link: Link, keys: Keys, options: ClusterOptions, session: Session, age: Age, control_group: str
+        self, link: Link, keys: Keys, session: Session, age: Age, control_group: str, remarks: RemarksOn
     ) -> None:
         self._link = link
         self._keys = keys
-        self._options = options
+        self._remarks = remarks
         self._session = session
         self._age = age
         self._control_group = control_group
@@ -33,7 +38,6 @@ class ManagerCommands:
             Command("show cluster membership", "the members and their roles, in XML", self._membership),
             Command("info", "the cluster and this manager", self._info),
             refused("cluster", CLUSTER_REFUSAL),
-            refused("config"),
             refused("sched"),
             refused("authz"),
         )
@@ -48,7 +52,7 @@ class ManagerCommands:
         return Answer(as_xml(self._keys.cluster, membership), is_xml=True, facts=facts)
 
     async def _info(self, _call: Call) -> str:
-        leader, members = "leader unknown", "unknown"
+        leader, members, membership = "leader unknown", "unknown", None
         try:
             redis = await self._link.describe()
             membership = await read_membership(self._link, self._keys)
@@ -64,5 +68,6 @@ class ManagerCommands:
                 f"Members: {members}",
                 f"Redis: {redis}",
                 f"Manager: {private}, version {full_version()}, up {self._age}",
+                *await self._remarks(membership),
             )
         )

@@ -1,38 +1,50 @@
 """Commands about the process itself that managers and nodes answer alike."""
 
+import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
 
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.completion import Known, complete
-from eccmgr.commands.table import Call, Command, Param, Table, help_command
+from eccmgr.commands.table import Call, Caller, Command, Param, Table, help_command
+from eccmgr.config.reference import help_text
 from eccmgr.errors import UsageError
 from eccmgr.version import banner
 
-KnownNames = Callable[[], Awaitable[Known]]
+KnownNames = Callable[[Caller], Awaitable[Known]]
 
 
-def standing_commands(table: Table, program: str, known: KnownNames, stop: Callable[[], None]) -> tuple[Command, ...]:
-    """What every listener answers as `program`, the words for a form among it; `stop` begins a clean end."""
+def standing_commands(
+    table: Table, program: str, known: KnownNames, stop: Callable[[], None], reopen: Callable[[], int]
+) -> tuple[Command, ...]:
+    """What every listener answers as `program`, the words for a form among it.
+
+    `stop` begins a clean end; `reopen` opens the log files anew and says how many there are.
+    """
 
     async def version(_call: Call) -> str:
         return banner(program)
 
     async def completed(call: Call) -> Answer:
-        candidates = complete(table, call.args[0] if call.args else "", await known())
+        candidates = complete(table, call.args[0] if call.args else "", await known(call.caller))
         return Answer("\n".join(candidates), facts={"candidates": candidates})
 
     async def shutdown(_call: Call) -> str:
         stop()
         return "Shutting down"
 
+    async def reopen_logs(_call: Call) -> str:
+        number = await asyncio.to_thread(reopen)
+        return f"Reopened {number} log {'file' if number == 1 else 'files'}"
+
     async def form_of_a_form(call: Call) -> str:
         raise UsageError(f"Usage: {call.text.split()[0].lower()} COMMAND, where COMMAND does not ask for a form again")
 
     machine = Param("COMMAND", kind="own command", rest=True)
     return (
-        help_command(table),
+        help_command(table, {"config": help_text}),
+        Command("reopen logs", "open the log files anew, after they were moved away", reopen_logs, idempotent=True),
         Command("json", "the answer to COMMAND as one JSON object", form_of_a_form, (machine,), idempotent=True),
         Command("xml", "the answer to COMMAND as XML", form_of_a_form, (machine,), idempotent=True),
         Command("version", "the banner", version, idempotent=True),

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from eccmgr.commands import words
+from eccmgr import words
 from eccmgr.commands.answer import Answer
 from eccmgr.errors import CommandError, NotAvailable, UsageError
 
@@ -23,12 +23,14 @@ _SHOWN_MAX = 80
 class Caller:
     """Who gave a command, and how he wants to hear of it.
 
-    `emit`, where the client asked for a stream, takes the events of a CHUNK as they happen.
+    `emit`, where the client asked for a stream, takes the events of a CHUNK as they happen. `session` is the same
+    object for all that he says on one connection; None for what a broadcast carries.
     """
 
     user: str
     emit: Callable[[Event], Awaitable[None]] | None = None
     width: int = 80
+    session: object | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -192,11 +194,21 @@ def _tails(names: Iterable[str]) -> str:
     return ", ".join(name.split(" ", 1)[1] for name in names)
 
 
-def help_command(table: Table) -> Command:
-    """The `help` of `table`."""
+Topic = Callable[[list[str]], str]
+"""What is known of the words behind a topic's own; raises CommandError where that is nothing."""
+
+
+def help_command(table: Table, topics: Mapping[str, Topic] | None = None) -> Command:
+    """The `help` of `table`; a word in `topics` has more to say than its commands do (`help config cluster`)."""
 
     async def show(call: Call) -> str:
-        return describe(table, call.args[0]) if call.args else overview(table)
+        if not call.args:
+            return overview(table)
+        first, *more = (word.text for word in words.split(call.args[0]))
+        topic = (topics or {}).get(first.lower())
+        if topic is not None and more and f"{first} {more[0]}".lower() not in table.commands:
+            return topic(more)
+        return describe(table, call.args[0])
 
     return Command(
         "help",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,9 @@ from eccmgr.config.parse import parse_text
 from eccmgr.config.values import Dictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from eccmgr.config.files import Reading
 
 _TOKEN = re.compile(r"\#[^\n]*|[{}]|[^\s{}\#]+")
 _SUBCLUSTER = re.compile(r"\#\s*Subcluster:\s*(\S+?)\s*=>?\s*(\S+)", re.IGNORECASE)
@@ -84,6 +87,26 @@ def read_msgc_server(path: str, data: bytes) -> BusMap:
     options = [node for server in servers for node in server.items if isinstance(node, OptionNode)]
     peers = [node.value for node in options if node.name.lower() == "peers" and isinstance(node.value, Dictionary)]
     return BusMap(tuple(ExpectedNode(key.text, address.text) for each in peers for key, address in each.pairs))
+
+
+def expected_nodes(main: str, files: Reading, folders: Sequence[str]) -> BusMap:
+    """What `mbus.conf` and `msgc_server.conf` say, beside the file `main` or else in `folders`; nothing without them.
+
+    Raises FaultyConfigError.
+    """
+    found = BusMap(())
+    for name, read in (("mbus.conf", read_mbus), ("msgc_server.conf", read_msgc_server)):
+        for folder in (os.path.dirname(main), *folders):  # noqa: PTH120
+            path = os.path.join(folder, name)
+            try:
+                data = files.read(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise FaultyConfigError([Fault(path, 1, 1, error.strerror or str(error), "a file to read")]) from None
+            found += read(path, data)
+            break
+    return found
 
 
 class _Reader:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eccmgr.commands.words import quote
 from eccmgr.config import paths
 from eccmgr.config.known import SCHEMA
 from eccmgr.config.option_types import OptionType
 from eccmgr.config.printing import walk
 from eccmgr.config.schema import Naming
+from eccmgr.words import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -36,7 +36,7 @@ _LISTENER_OPTIONS = (
         "allows a TCP listener beyond loopback without TLS or authentication",
     ),
     OptionSpec("Max_Command_Bytes", OptionType.BYTES, "1048576", "the longest command that is taken", 16, 1 << 30),
-    OptionSpec("Listen_Backlog", OptionType.INTEGER, "128", "connections that may wait to be accepted", 1, 65535),
+    OptionSpec("Listen_Backlog", OptionType.INTEGER, "1024", "connections that may wait to be accepted", 1, 65535),
     OptionSpec("TLS_Certificate", OptionType.PATH, None, "the certificate of a TLS listener (PEM)"),
     OptionSpec("TLS_Key", OptionType.PATH, None, "the private key of that certificate (PEM)"),
     OptionSpec("TLS_Client_CA", OptionType.PATH, None, "the authority whose client certificates are demanded (PEM)"),

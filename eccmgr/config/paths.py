@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from eccmgr.commands import words as command_words
+from eccmgr import words as command_words
 from eccmgr.config.known import SCHEMA
 from eccmgr.config.lexer import is_name
 from eccmgr.config.parse import parse_value
@@ -17,8 +17,8 @@ from eccmgr.errors import CommandError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eccmgr.commands.words import Word
     from eccmgr.config.values import Value
+    from eccmgr.words import Word
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ connection and on no other.
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import json
 import pwd
@@ -38,22 +39,33 @@ _LINGER_S = 2.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What a listener allows: seconds of idleness (0 = for ever), bytes of a command, connections at once."""
+    """What a listener allows: seconds of idleness (0 = for ever), bytes of a command, connections at once.
+
+    `refusal`, where given, is what it answers to every command instead of carrying it out.
+    """
 
     idle_timeout_s: float = 60.0
     max_command_bytes: int = 1024 * 1024
     max_connections: int = 4096
+    refusal: str = ""
+
+
+@dataclass
+class Terms:
+    """What holds on one listener, for the connections that it has and those to come; may be replaced at any time."""
+
+    limits: Limits
 
 
 class Connection(asyncio.Protocol):
     """One client's connection."""
 
-    def __init__(self, table: Table, limits: Limits, connections: set["Connection"]) -> None:
+    def __init__(self, table: Table, terms: Terms, connections: set["Connection"]) -> None:
         self._table = table
-        self._limits = limits
+        self.terms = terms
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._decoder = frames.Decoder(limits.max_command_bytes)
+        self._decoder = frames.Decoder(terms.limits.max_command_bytes)
         self._out = bytearray()
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._caller = Caller("")
@@ -71,14 +83,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless there are too many."""
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._connections) >= self._limits.max_connections:
-            log.warning("connection refused", reason="too many", limit=self._limits.max_connections)
+        limit = self.terms.limits.max_connections
+        if len(self._connections) >= limit:
+            log.warning("connection refused", reason="too many", limit=limit)
             self._transport.abort()
             return
         self._connections.add(self)
-        self._caller = Caller(_user_of(self._transport.get_extra_info("socket")))
-        if self._limits.idle_timeout_s > 0:
-            self._timer = self._loop.call_later(self._limits.idle_timeout_s, self._check_idle)
+        self._caller = Caller(_user_of(self._transport.get_extra_info("socket")), session=self)
+        self._check_idle()
 
     def data_received(self, data: bytes) -> None:
         """Take the bytes and see that the commands in them are being answered."""
@@ -124,6 +136,14 @@ class Connection(asyncio.Protocol):
     def task(self) -> asyncio.Task[None] | None:
         """What answers commands now, if anything does."""
         return None if self._task is None or self._task.done() else self._task
+
+    def terms_changed(self) -> None:
+        """The listener has new limits: they hold from now on."""
+        self._decoder.limit = self.terms.limits.max_command_bytes
+        if not self._ending:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._check_idle()
 
     def finish(self) -> None:
         """Take no more commands; close when those at hand are answered."""
@@ -190,7 +210,7 @@ class Connection(asyncio.Protocol):
         left = self._transport.get_write_buffer_size()
         while not self._writable.is_set():
             try:
-                async with asyncio.timeout(self._limits.idle_timeout_s or None):
+                async with asyncio.timeout(self.terms.limits.idle_timeout_s or None):
                     await self._writable.wait()
             except TimeoutError:
                 before, left = left, self._transport.get_write_buffer_size()
@@ -218,6 +238,8 @@ class Connection(asyncio.Protocol):
                 line = payload.decode()
             except UnicodeDecodeError:
                 return frames.encode_text("Command is not valid UTF-8")
+            if self.terms.limits.refusal:
+                return frames.encode_text(self.terms.limits.refusal)
             return frames.encode_text((await reply(self._table, line, self._caller)).body)
         if kind == frames.REQUEST:
             return await self._request(payload)
@@ -232,6 +254,8 @@ class Connection(asyncio.Protocol):
         except BadRequest as error:
             refusal = f"Not a request: {error}"
             return result_frame(error.id, Reply(Answer(refusal, Status.ERROR, usage=True), refusal))
+        if refusal := self.terms.limits.refusal:
+            return result_frame(request.id, Reply(Answer(refusal, Status.DENIED), refusal))
         if not request.stream:
             return result_frame(request.id, await reply(self._table, request.command, self._caller, request.form))
 
@@ -239,7 +263,7 @@ class Connection(asyncio.Protocol):
             self._out += chunk_frame(request.id, event)
             await self._drain()
 
-        caller = Caller(self._caller.user, emit, request.width)
+        caller = dataclasses.replace(self._caller, emit=emit, width=request.width)
         self._streaming = True
         try:
             answered = await reply(self._table, request.command, caller, request.form)
@@ -250,7 +274,9 @@ class Connection(asyncio.Protocol):
         return result_frame(request.id, answered)
 
     def _check_idle(self) -> None:
-        timeout = self._limits.idle_timeout_s
+        timeout = self.terms.limits.idle_timeout_s
+        if timeout == 0:
+            return
         quiet = 0.0 if self.task is not None else self._loop.time() - self._last_active
         if quiet >= timeout:
             log.debug("connection closed", reason="idle", user=self._caller.user)

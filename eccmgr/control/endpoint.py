@@ -67,19 +67,21 @@ class Listening:
                 path.unlink()
 
 
-def bind(endpoint: Endpoint, mode: int = 0o660) -> Listening:
+def bind(endpoint: Endpoint, mode: int = 0o660, *, beyond_loopback: bool = False) -> Listening:
     """Bind `endpoint`; a Unix socket gets the permissions `mode`, and never had wider ones.
 
-    A stale socket file is replaced; one that somebody listens on, a symlink and any other file are refused.
-    Raises ListenError.
+    A stale socket file is replaced; one that somebody listens on, a symlink and any other file are refused, and a TCP
+    address that is not loopback unless `beyond_loopback`. Raises ListenError.
     """
     try:
-        return _bind_tcp(endpoint) if endpoint.path is None else _bind_unix(endpoint, endpoint.path, mode)
+        if endpoint.path is None:
+            return _bind_tcp(endpoint, beyond_loopback)
+        return _bind_unix(endpoint, endpoint.path, mode)
     except OSError as error:
         raise ListenError(f"Cannot listen on {endpoint}: {error.strerror or error}") from error
 
 
-def _bind_tcp(endpoint: Endpoint) -> Listening:
+def _bind_tcp(endpoint: Endpoint, beyond_loopback: bool) -> Listening:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -88,8 +90,11 @@ def _bind_tcp(endpoint: Endpoint) -> Listening:
         raise ListenError(f"Cannot listen on {endpoint}: {error.strerror}") from error
     except UnicodeError:
         raise ListenError(f"Cannot listen on {endpoint}: this is no host's name") from None
-    if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
-        raise ListenError(f"Cannot listen on {endpoint}: without authentication only loopback addresses are allowed")
+    if not (beyond_loopback or ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback):
+        raise ListenError(
+            f"Cannot listen on {endpoint}: without authentication only loopback addresses are allowed "
+            "(Insecure = true allows others)"
+        )
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

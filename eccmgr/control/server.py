@@ -1,13 +1,16 @@
 """The control listener: where every console, script and check connects."""
 
 import asyncio
+import contextlib
 import dataclasses
+import os
 import resource
+from collections.abc import Mapping
 
 import structlog
 
 from eccmgr.commands.table import Table
-from eccmgr.control.connection import Connection, Limits
+from eccmgr.control.connection import Connection, Limits, Terms
 from eccmgr.control.endpoint import Endpoint, Listening, bind
 
 log = structlog.get_logger()
@@ -16,59 +19,140 @@ log = structlog.get_logger()
 _RESERVED_DESCRIPTORS = 128
 
 
+@dataclasses.dataclass(frozen=True)
+class Listener:
+    """How one endpoint is to be listened on; `file_mode` is that of a Unix socket."""
+
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    file_mode: int = 0o660
+    backlog: int = 1024
+    beyond_loopback: bool = False
+
+
+@dataclasses.dataclass
+class _Open:
+    """An endpoint that is listened on."""
+
+    listener: Listener
+    listening: Listening
+    server: asyncio.Server
+    terms: Terms
+
+
 class ControlServer:
     """Listens on any number of endpoints and answers commands out of one table."""
 
-    def __init__(self, table: Table, limits: Limits | None = None) -> None:
+    def __init__(self, table: Table) -> None:
         self.table = table
-        limits = limits or Limits()
-        self.limits = dataclasses.replace(
-            limits, max_connections=min(limits.max_connections, _descriptors_for_clients())
-        )
-        self._connections: set[Connection] = set()
-        self._listening: list[tuple[Listening, asyncio.Server]] = []
+        self.connections: set[Connection] = set()
+        self.opened: dict[Endpoint, _Open] = {}
 
     @property
     def endpoints(self) -> list[Endpoint]:
         """Where this server listens, with the port that the system chose where 0 was asked for."""
-        return [listening.endpoint for listening, _ in self._listening]
+        return [each.listening.endpoint for each in self.opened.values()]
 
-    async def listen(self, endpoint: Endpoint) -> None:
-        """Open one more endpoint. Raises ListenError where that cannot be."""
-        listening = await asyncio.to_thread(bind, endpoint)
-        loop = asyncio.get_running_loop()
-        factory = self._accept
-        if endpoint.path is None:
-            server = await loop.create_server(factory, sock=listening.socket, backlog=1024)
-        else:
-            server = await loop.create_unix_server(factory, sock=listening.socket, backlog=1024)
-        self._listening.append((listening, server))
-        log.info("listening", endpoint=str(listening.endpoint))
+    async def follow(self, wanted: Mapping[Endpoint, Listener]) -> None:
+        """Listen on just these endpoints. Raises ListenError where that cannot be, and then nothing is changed.
+
+        Connections stay: those of an endpoint that is closed go on, and new limits hold for those that are open.
+        """
+        await (await self.prepare(wanted)).carry_out()
+
+    async def prepare(self, wanted: Mapping[Endpoint, Listener]) -> "Change":
+        """As `follow`, in two steps: all that can fail is done, and the rest waits in what is returned."""
+        change = Change(self, wanted, {})
+        try:
+            for endpoint, listener in wanted.items():
+                if endpoint not in self.opened:
+                    change.fresh[endpoint] = await self._listen(endpoint, listener)
+        except BaseException:
+            await change.undo()
+            raise
+        return change
 
     async def close(self, grace_s: float = 2.0) -> None:
         """Close the endpoints, let answers under way leave (at most `grace_s`), end every connection."""
-        for listening, server in self._listening:
-            await asyncio.to_thread(listening.unlink)
-            server.close()
-        self._listening.clear()
+        await asyncio.gather(*map(_close, self.opened.values()))
+        self.opened.clear()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
         # Once more on every turn: a connection that was being taken when the endpoints closed comes in late.
-        while self._connections and loop.time() < deadline:
-            for connection in list(self._connections):
+        while self.connections and loop.time() < deadline:
+            for connection in list(self.connections):
                 connection.finish()
-            tasks = [connection.task for connection in self._connections if connection.task is not None]
+            tasks = [connection.task for connection in self.connections if connection.task is not None]
             await asyncio.wait(tasks, timeout=0.05) if tasks else await asyncio.sleep(0.01)
-        while self._connections:
-            aborted = [connection.abort() for connection in self._connections]
+        while self.connections:
+            aborted = [connection.abort() for connection in self.connections]
             await asyncio.gather(*(task for task in aborted if task is not None), return_exceptions=True)
             # The event loop tells of a lost connection, and closes its descriptor, on its next turn.
             await asyncio.sleep(0)
 
-    def _accept(self) -> "Connection":
-        return Connection(self.table, self.limits, self._connections)
+    async def _listen(self, endpoint: Endpoint, listener: Listener) -> _Open:
+        listening = await asyncio.to_thread(
+            bind, endpoint, listener.file_mode, beyond_loopback=listener.beyond_loopback
+        )
+        terms = Terms(_affordable(listener.limits))
+        loop = asyncio.get_running_loop()
+
+        def accept() -> Connection:
+            return Connection(self.table, terms, self.connections)
+
+        make = loop.create_server if endpoint.path is None else loop.create_unix_server
+        server = await make(accept, sock=listening.socket, backlog=listener.backlog)
+        log.info("listening", endpoint=str(listening.endpoint))
+        return _Open(listener, listening, server, terms)
 
 
-def _descriptors_for_clients() -> int:
+@dataclasses.dataclass
+class Change:
+    """Endpoints to come and to go: to be carried out, or undone, neither of which fails."""
+
+    server: ControlServer
+    wanted: Mapping[Endpoint, Listener]
+    fresh: dict[Endpoint, _Open]
+
+    async def carry_out(self) -> None:
+        """Let the new listeners hold."""
+        before = self.server.opened
+        self.server.opened = {each: self.fresh.get(each) or before[each] for each in self.wanted}
+        for endpoint, opened in before.items():
+            if endpoint in self.wanted:
+                await self._adjust(opened, self.wanted[endpoint])
+            else:
+                await _close(opened)
+
+    async def undo(self) -> None:
+        """Close what was opened."""
+        await asyncio.gather(*map(_close, self.fresh.values()))
+
+    async def _adjust(self, opened: _Open, listener: Listener) -> None:
+        """Let new settings hold on an endpoint that stays."""
+        before, opened.listener = opened.listener, listener
+        path = opened.listening.endpoint.path
+        if path is not None and listener.file_mode != before.file_mode:
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(os.chmod, path, listener.file_mode)
+        if listener.backlog != before.backlog:
+            opened.listening.socket.listen(listener.backlog)
+        opened.terms.limits = _affordable(listener.limits)
+        for connection in self.server.connections:
+            if connection.terms is opened.terms:
+                connection.terms_changed()
+
+
+async def _close(opened: _Open) -> None:
+    await asyncio.to_thread(opened.listening.unlink)
+    opened.server.close()
+    log.info("listening no longer", endpoint=str(opened.listening.endpoint))
+
+
+def _affordable(limits: Limits) -> Limits:
+    """`limits` with no more connections than there are descriptors for."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 2**31 if soft == resource.RLIM_INFINITY else max(1, soft - _RESERVED_DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY:
+        return limits
+    return dataclasses.replace(
+        limits, max_connections=min(limits.max_connections, max(1, soft - _RESERVED_DESCRIPTORS))
+    )

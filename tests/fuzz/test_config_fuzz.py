@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eccmgr.commands.config import commands
 from eccmgr.commands.dispatch import reply
 from eccmgr.commands.table import Caller, Table
 from eccmgr.config.busfile import read_mbus, read_msgc_server
-from eccmgr.config.commands import commands
 from eccmgr.config.completion import candidates
 from eccmgr.config.faults import FaultyConfigError
 from eccmgr.config.files import Reading

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eccmgr.config.store import Store
 from eccmgr.control import frames
 from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.server import Listener
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings
 from tests.listeners import Client, ask
@@ -41,11 +43,10 @@ pieces = st.lists(st.binary(max_size=40) | whole | requests | halves, max_size=1
 async def lonely_manager(folder: Path) -> AsyncIterator[tuple[Manager, str]]:
     """A manager's listener and commands, without Redis."""
     path = str(folder / "m")
-    manager = Manager(
-        ManagerSettings(redis=NO_REDIS, name="barca"), limits=Limits(idle_timeout_s=10, max_command_bytes=10_000)
-    )
+    manager = Manager(ManagerSettings(redis=NO_REDIS), Store())
     manager.link.fault = "this is a test"
-    await manager.server.listen(Endpoint(path=path))
+    limits = Limits(idle_timeout_s=10, max_command_bytes=10_000)
+    await manager.server.follow({Endpoint(path=path): Listener(limits)})
     try:
         yield manager, path
     finally:
@@ -73,7 +74,7 @@ async def bombard(folder: Path, sessions: list[list[bytes]]) -> None:
             await asyncio.gather(*map(send, sessions))
             assert "eccmgr version:" in await witness.ask("version")
             assert "eccmgr version:" in await ask(path, "version")
-            await wait_until(lambda: len(manager.server._connections) == 1, "only the witness is left")
+            await wait_until(lambda: len(manager.server.connections) == 1, "only the witness is left")
             await wait_until(lambda: asyncio.all_tasks() <= before, "no task is left")
 
 

@@ -11,7 +11,7 @@ import pytest
 from eccmgr.control import frames
 from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
-from tests.listeners import Client, ask, listening
+from tests.listeners import Client, ask, listen_too, listening
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
@@ -37,7 +37,7 @@ async def test_what_is_read_ahead_of_a_slow_command_is_bounded(folder: Path) -> 
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send("wait", *["echo " + "x" * 60_000] * 100)
         await wait_until(lambda: listener.waiting == 1, "the slow command runs")
-        (connection,) = listener.server._connections
+        (connection,) = listener.server.connections
         await wait_until(lambda: not connection._transport.is_reading(), "no more is read")
         assert connection._decoder.pending < 1_000_000
         listener.release.set()
@@ -109,7 +109,7 @@ async def test_a_client_of_a_stream_that_goes_away_cancels_the_waiting(folder: P
 
 async def test_a_client_that_resets_its_connection_cancels_the_waiting(folder: Path) -> None:
     async with listening(folder) as listener:
-        await listener.server.listen(Endpoint(host="127.0.0.1", port=0))
+        await listen_too(listener.server, Endpoint(host="127.0.0.1", port=0))
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.server.endpoints[1].port)
         client = Client(reader, writer)
         client.send("wait")
@@ -154,14 +154,14 @@ async def test_a_running_command_is_not_idle(folder: Path) -> None:
 async def test_without_an_idle_timeout_a_session_stays(folder: Path) -> None:
     async with listening(folder, Limits(idle_timeout_s=0)) as listener, await Client.open(listener.path) as client:
         await client.ask("version")
-        (connection,) = listener.server._connections
+        (connection,) = listener.server.connections
         assert connection._timer is None
 
 
 async def test_a_frame_has_the_idle_time_from_its_first_byte(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         await client.ask("version")
-        (connection,) = listener.server._connections
+        (connection,) = listener.server.connections
         before = connection._last_active
         client.send_raw(b"\0")
         await wait_until(lambda: connection._decoder.pending == 1, "the byte is there")
@@ -184,7 +184,7 @@ async def test_a_command_sent_while_an_answer_waits_to_be_read_is_answered_too(f
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await wait_until(lambda: listener.connections == 1, "it is connected")
-        (connection,) = listener.server._connections
+        (connection,) = listener.server.connections
         sent = 0
         while connection._writable.is_set():
             client.send("echo " + "x" * 60_000)
@@ -204,7 +204,7 @@ async def test_a_client_that_leaves_the_end_of_an_answer_unread_is_given_up(fold
             deaf.setblocking(False)
             deaf.connect(str(listener.path))
             await wait_until(lambda: listener.connections == 1, "it is connected")
-            (connection,) = listener.server._connections
+            (connection,) = listener.server.connections
             waiting = connection._transport.get_write_buffer_size
             # Little enough behind the full socket that the server is not asked to wait.
             while waiting() == 0 and listener.connections:
@@ -218,7 +218,7 @@ async def test_a_stream_is_held_while_its_client_does_not_read(folder: Path) -> 
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         client.request("flood", stream=True)
         await wait_until(lambda: listener.connections == 1 and listener.emitted > 0, "it streams")
-        (connection,) = listener.server._connections
+        (connection,) = listener.server.connections
         await wait_until(lambda: not connection._writable.is_set(), "its socket is full")
         held = listener.emitted
         assert await ask(listener.path, "echo other") == "other"
@@ -288,7 +288,8 @@ async def test_clients_cannot_take_the_descriptors_that_the_daemon_needs(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (200, 200))
     async with listening(folder) as listener:
-        assert listener.server.limits.max_connections == 72
+        (opened,) = listener.server.opened.values()
+        assert opened.terms.limits.max_connections == 72
 
 
 async def test_a_closing_server_lets_answers_under_way_leave(folder: Path) -> None:

@@ -141,6 +141,19 @@ class TestRedisAway:
         assert lines == ["east1: (lost)", "east2: (lost)"]
         lonely.gate.set()
 
+    async def test_a_gather_that_hears_of_responses_while_redis_is_away_leaves_the_manager_free(
+        self, lonely: Fleet
+    ) -> None:
+        manager = await lonely.manager()
+        await lonely.node("east1")
+        gathering = asyncio.create_task(lonely.ask("gather hold"))
+        await wait_until(lambda: lonely.ran == ["east1"], "the command runs")
+        manager.link.fault = "this is a test"
+        manager.delivery.heard_event()
+        assert "eccmgr version:" in await lonely.ask("version")
+        lonely.gate.set()
+        assert "1 of 1 answered" in await gathering
+
     async def test_a_command_under_way_over_an_empty_restart_is_not_run_again(
         self, server: EmbeddedServer, lonely: Fleet
     ) -> None:

@@ -13,7 +13,6 @@ import pytest_asyncio
 
 from eccmgr.commands.table import Command
 from eccmgr.control import frames
-from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ListenError
@@ -21,7 +20,7 @@ from eccmgr.manager import Manager
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import manager, node, running
-from tests.listeners import Client, ask
+from tests.listeners import Client, ask, listen_too
 from tests.waiting import wait_until
 from worker.node import Node
 
@@ -209,7 +208,7 @@ async def test_a_client_that_vanishes_from_a_gather_ends_the_waiting_and_not_the
         client.request("gather slow", stream=True)
         await wait_until(lambda: len(barca.delivery._waiting) == 1, "the command is published and waited for")
     await wait_until(lambda: not barca.delivery._waiting, "nobody waits any more")
-    await wait_until(lambda: not barca.server._connections, "the session is over")
+    await wait_until(lambda: not barca.server.connections, "the session is over")
     async with await Client.open(path(barca)) as client:
         await wait_for(client, "retrieve slow", r"0 of 1 answered\neast1: \((pending|running), ")
         release.set()
@@ -260,7 +259,7 @@ async def test_commands_that_come_before_the_start_is_over_are_answered(
 ) -> None:
     url, cluster = redis_server.url, cluster_keys.cluster
     for daemon in (manager(url, cluster, folder), node(url, cluster, folder, "east1")):
-        await daemon.server.listen(daemon.endpoints[0])
+        await listen_too(daemon.server, daemon.endpoints[0])
         async with await Client.open(path(daemon)) as client:
             for command in daemon.server.table.listed():
                 if command.name in ("shutdown", "cluster reset"):
@@ -276,7 +275,8 @@ async def test_an_idle_session_is_closed_and_a_gather_that_waits_is_not(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
 ) -> None:
     url, cluster = redis_server.url, cluster_keys.cluster
-    impatient = manager(url, cluster, folder, limits=Limits(idle_timeout_s=0.2))
+    configuration = "Control_Listener { Timeout = 0.2 }"
+    impatient = await asyncio.to_thread(manager, url, cluster, folder, configuration=configuration)
     east1 = node(url, cluster, folder, "east1")
     release = add_slow(east1)
     async with running(impatient), running(east1), await Client.open(path(impatient)) as waiting:
@@ -287,7 +287,7 @@ async def test_an_idle_session_is_closed_and_a_gather_that_waits_is_not(
         release.set()
         assert "east1: done at last" in await waiting.answer()
         assert await waiting.rest() == b""
-        assert not impatient.server._connections
+        assert not impatient.server.connections
 
 
 async def test_a_second_daemon_neither_starts_on_a_live_socket_nor_harms_it(
@@ -323,7 +323,7 @@ async def test_a_shutdown_is_answered_to_the_one_who_asked(
 
 async def test_a_listener_may_be_on_loopback_too(daemons: tuple[Manager, Node]) -> None:
     server = daemons[0].server
-    await server.listen(Endpoint(host="127.0.0.1", port=0))
+    await listen_too(server, Endpoint(host="127.0.0.1", port=0))
     client = Client(*await asyncio.open_connection("127.0.0.1", server.endpoints[-1].port))
     async with client:
         assert "eccmgr version:" in await client.ask("version")

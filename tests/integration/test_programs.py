@@ -63,8 +63,8 @@ def test_a_variable_that_makes_no_sense_is_named(environment: pytest.MonkeyPatch
 
 def test_a_configuration_file_that_cannot_be_read_is_a_clear_error(folder: Path) -> None:
     done = run("eccmgr", "-c", str(folder / "none.conf"))
-    assert done.returncode == 2
-    assert done.stderr == f"eccmgr: Cannot read {folder / 'none.conf'}: No such file or directory\n"
+    assert done.returncode == 1
+    assert done.stderr == f"{folder / 'none.conf'}:1:1: cannot be read: No such file or directory, expected a file\n"
 
 
 def test_the_flag_wins_over_the_environment(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:

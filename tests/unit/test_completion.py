@@ -6,6 +6,7 @@ import pytest
 
 from eccmgr.commands.completion import ON_NODES, Known, complete
 from eccmgr.commands.table import Table
+from eccmgr.config.store import Store
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings, NodeSettings
 from worker.node import Node
@@ -15,7 +16,7 @@ KNOWN = Known(nodes=("east1", "East2", "west1"), subclusters=("east", "west"))
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    return Manager(ManagerSettings(redis="redis://127.0.0.1:1/0", name="barca")).table
+    return Manager(ManagerSettings(redis="redis://127.0.0.1:1/0"), Store()).table
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def table() -> Table:
         ("bro", ["broadcast"]),
         ("BRO", ["broadcast"]),
         ("broadcast", ["broadcast"]),
-        ("broadcast ", ["cluster", "help", "memory", "module", "pid", "shutdown", "sysinfo", "uptime", "version"]),
+        ("broadcast ", sorted({name.split()[0] for name in ON_NODES})),
         ("broadcast cluster nodea", ["nodeaddr"]),
         ("subcluster ", ["broadcast", "retrieve"]),
         ("subcluster broadcast ", ["east", "west"]),
@@ -66,7 +67,7 @@ def test_nothing_typed_offers_the_first_word_of_every_command(table: Table, line
     assert complete(table, line, KNOWN) == sorted({command.name.split()[0] for command in table.listed()})
 
 
-@pytest.mark.parametrize("word", ["cluster", "preview", "config"])
+@pytest.mark.parametrize("word", ["cluster", "preview", "authz"])
 def test_what_is_refused_is_not_offered(table: Table, word: str) -> None:
     assert complete(table, word, KNOWN) == []
     assert complete(table, f"{word} ", KNOWN) == []
@@ -88,6 +89,6 @@ def test_whatever_is_typed_is_no_fault(table: Table, end: str) -> None:
 
 
 def test_what_is_offered_for_nodes_is_what_nodes_have(folder: Path) -> None:
-    node = Node(NodeSettings(redis="redis://127.0.0.1:1/0", name="east1", listen=(str(folder / "n"),)))
-    alone = {"complete", "json", "xml"}
+    node = Node(NodeSettings(redis="redis://127.0.0.1:1/0", listen=(str(folder / "n"),)), Store())
+    alone = {"complete", "json", "xml", *(f"config {word}" for word in ("begin", "replay", "commit", "rollback"))}
     assert sorted(ON_NODES) == sorted(command.name for command in node.table.listed() if command.name not in alone)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.console.arguments import Arguments, parse
-from eccmgr.commands.words import split
 from eccmgr.errors import UsageError
+from eccmgr.words import split
 
 
 def asked(*words: str, **environment: str) -> Arguments:

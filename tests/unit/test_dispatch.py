@@ -33,14 +33,14 @@ async def crashes(_call: Call) -> str:
     raise ZeroDivisionError("secret detail")
 
 
-async def nothing_known() -> Known:
+async def nothing_known(_caller: Caller) -> Known:
     return Known()
 
 
 def build() -> Table:
     table = Table()
     table.add(
-        *standing_commands(table, "eccmgr", nothing_known, lambda: None),
+        *standing_commands(table, "eccmgr", nothing_known, lambda: None, lambda: 0),
         Command("echo", "", echo, (COMMAND,)),
         Command("fails", "", fails),
         Command("away", "", away),

@@ -2,9 +2,9 @@
 
 import pytest
 
-from eccmgr.cluster import rendering
 from eccmgr.cluster.results import Outcome, Report, Sent, State
 from eccmgr.cluster.view import EVERYONE
+from eccmgr.commands import rendering
 from eccmgr.commands.answer import Status
 
 SENT = Sent("01KB3ZC0WV9Y", "sieve:sieve1 flush cache", EVERYONE, "root", 1, 0, 1_700_000_000_000, 60_000)

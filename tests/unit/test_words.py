@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.commands import words
+from eccmgr import words
 from eccmgr.errors import UsageError
 
 lines = st.text(alphabet=st.sampled_from(" \t\"'\\abé#\n"), max_size=40) | st.text(max_size=40)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from eccmgr.commands.answer import Status
+from eccmgr.commands.config import commands
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.table import Caller, Table
-from eccmgr.config.commands import commands
 from eccmgr.config.store import Store
 from eccmgr.config.transaction import ConfigSession
 

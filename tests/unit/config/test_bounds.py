@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from eccmgr.commands.answer import Status
+from eccmgr.commands.config import commands
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.table import Caller, Table
 from eccmgr.config.changes import Action, Change
-from eccmgr.config.commands import commands
 from eccmgr.config.faults import FaultyConfigError
 from eccmgr.config.known import SCHEMA
 from eccmgr.config.masking import masked_text

@@ -37,7 +37,7 @@ def test_without_a_file_there_is_the_default_endpoint() -> None:
         file_mode=0o660,
         timeout_s=60.0,
         max_command_bytes=1 << 20,
-        backlog=128,
+        backlog=1024,
         authenticate=False,
         authorize=False,
         insecure=False,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eccmgr.commands import words
+from eccmgr import words
 from eccmgr.commands.table import Command, Param
 from eccmgr.config import paths, printing
 from eccmgr.config.changes import Action, Change
@@ -64,20 +64,21 @@ class Asked:
     line: str
     usage: str
     session: ConfigSession
+    lasts: bool
     user: str
     reveal: bool
 
 
 def commands(
     store: Store,
-    session_of: Callable[[Caller], ConfigSession],
+    session_of: Callable[[Caller], ConfigSession | None],
     may_reveal: Callable[[Caller], bool] = lambda _: False,
 ) -> tuple[Command, ...]:
     """The entries of the table of commands.
 
-    `session_of` gives what the configuration keeps of a console session: the same one for all commands of that
-    session, since it holds the transaction. `may_reveal` tells whether a caller may see secrets. A command runs in a
-    thread, since it may read and write files or wait for the daemon to follow a change.
+    `session_of` gives what the configuration keeps of a console session, the same one for all commands of that
+    session, since it holds the transaction; None for a caller who has none. `may_reveal` tells whether a caller may see
+    secrets. A command runs in a thread, since it may read and write files or wait for the daemon to follow a change.
     """
     answers = _Answers(store)
     # One change at a time: those that wait must not hold the threads in which the daemon follows the first.
@@ -112,7 +113,7 @@ def commands(
     )
 
 
-def _asked(call: Call, usage: str, session: ConfigSession, reveal: bool) -> Asked:
+def _asked(call: Call, usage: str, session: ConfigSession | None, reveal: bool) -> Asked:
     at = 0
     for _ in ("config", "the command's own name"):
         at = words.next_word(call.text, words.skip_space(call.text, at)).end
@@ -122,7 +123,8 @@ def _asked(call: Call, usage: str, session: ConfigSession, reveal: bool) -> Aske
     except UsageError:
         # Not shown: it may hold a secret.
         raise UsageError(f"A quote is never closed. {usage}") from None
-    return Asked(operands, given, call.text.strip(), usage, session, call.caller.user, reveal)
+    lasts = session is not None
+    return Asked(operands, given, call.text.strip(), usage, session or ConfigSession(), lasts, call.caller.user, reveal)
 
 
 class _Answers:
@@ -243,6 +245,8 @@ class _Answers:
         scratch = [word.lower() for word in asked.words]
         if scratch not in ([], ["from", "scratch"]):
             raise UsageError(asked.usage)
+        if not asked.lasts:
+            raise CommandError("A transaction belongs to a console's session; connect to this process itself")
         self.store.begin(asked.session, scratch=bool(scratch))
         return "Transaction begun from scratch" if scratch else "Transaction begun"
 

@@ -1,0 +1,77 @@
+"""From the listeners that a configuration wants to those that the server is told to open."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from eccmgr.config.options import Listener as Configured
+from eccmgr.control.connection import Limits
+from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.server import Listener
+from eccmgr.errors import ConfigError, SettingsError
+
+_UNKNOWN_CALLER = "Authentication required"
+_NO_ROLES = "Not Authorized for this command"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How each endpoint is to be listened on, and what of that does not do yet, or do safely, what it seems to."""
+
+    listeners: Mapping[Endpoint, Listener]
+    remarks: tuple[str, ...]
+
+
+def plan(configured: Sequence[Configured]) -> Plan:
+    """What the server is to be told. Raises ConfigError for a listener that makes no sense."""
+    endpoints = [_endpoint(each) for each in configured]
+    pairs = list(zip(endpoints, configured, strict=True))
+    remarks = [text for endpoint, each in pairs if (text := _remark(endpoint, each))]
+    return Plan({endpoint: _listener(endpoint, each) for endpoint, each in pairs}, tuple(remarks))
+
+
+def _remark(endpoint: Endpoint, configured: Configured) -> str:
+    refusal = _refusal(endpoint, configured)
+    if refusal == _UNKNOWN_CALLER:
+        return f"Listener {endpoint} demands authentication, which is not available yet: it refuses all"
+    if refusal:
+        return f"Listener {endpoint} demands authorization, which is not available yet: it refuses all"
+    if configured.insecure and endpoint.path is None:
+        return f"Listener {endpoint} is insecure: whoever reaches it may run every command"
+    return ""
+
+
+def _endpoint(configured: Configured) -> Endpoint:
+    try:
+        endpoint = Endpoint.parse(configured.endpoint)
+    except SettingsError as error:
+        raise ConfigError(_at(configured, str(error))) from None
+    if configured.tls is not None:
+        raise ConfigError(_at(configured, f"Listener {configured.endpoint}: TLS is not available yet in this release"))
+    if configured.peers:
+        raise ConfigError(_at(configured, f"Listener {configured.endpoint}: Peer is not available yet in this release"))
+    return endpoint
+
+
+def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
+    refusal = _refusal(endpoint, configured)
+    return Listener(
+        Limits(
+            idle_timeout_s=configured.timeout_s,
+            max_command_bytes=configured.max_command_bytes,
+            refusal=refusal,
+        ),
+        configured.file_mode,
+        configured.backlog,
+        beyond_loopback=configured.insecure or bool(refusal),
+    )
+
+
+def _refusal(endpoint: Endpoint, configured: Configured) -> str:
+    """What is answered to every command; a caller on a Unix socket has said who he is by connecting."""
+    if configured.authenticate and endpoint.path is None:
+        return _UNKNOWN_CALLER
+    return _NO_ROLES if configured.authorize else ""
+
+
+def _at(configured: Configured, text: str) -> str:
+    return f"{configured.place}: {text}" if configured.place else text
