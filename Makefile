@@ -34,7 +34,7 @@ bench: setup
 	@$(BIN)/python -m ops.bench
 
 reference: setup
-	$(BIN)/python -m cli.reference > docs/commands.md
+	$(BIN)/python -m cli.reference docs
 
 # Needs uv on PATH; the only target that asks a registry for versions.
 lock:

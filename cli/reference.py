@@ -1,9 +1,11 @@
-"""Prints the reference page of commands, out of the tables that the programs themselves use."""
+"""Writes the reference pages of commands and options, out of the tables that the programs themselves use."""
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from eccmgr.commands.table import Command
+from eccmgr.config.reference import reference_page
 from eccmgr.config.store import Store
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings, NodeSettings
@@ -16,8 +18,12 @@ Written by `make reference`; change the command table instead. What each answers
 """
 
 
-def page() -> str:
-    """The page in Markdown."""
+def pages() -> dict[str, str]:
+    """Each page in Markdown, by the name of its file."""
+    return {"commands.md": _commands(), "configuration.md": reference_page()}
+
+
+def _commands() -> str:
     manager, node = Manager(ManagerSettings(), Store()), Node(NodeSettings(), Store())
     return "\n".join(
         (
@@ -40,4 +46,5 @@ def _entries(commands: Iterable[Command]) -> Iterable[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    for name, text in pages().items():
+        (Path(sys.argv[1]) / name).write_text(text)

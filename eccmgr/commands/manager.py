@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from eccmgr.cluster.members import Membership, Role, read_membership
+from eccmgr.cluster.members import Membership, read_membership
 from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.membership import as_xml, summary
@@ -59,7 +59,7 @@ class ManagerCommands:
             leader, members = membership.leader_line, summary(membership.members)
         except EccmgrError as error:
             redis = str(error).removeprefix("Redis is ")
-        private = self._session.private_name or f"not joined yet ({Role.MANAGER.value})"
+        private = self._session.private_name or "not joined yet"
         return "\n".join(
             (
                 f"Cluster Group: {self._keys.cluster} ({leader})",

@@ -157,6 +157,7 @@ CLUSTER = ScopeSpec(
             OptionType.ADDRESS,
             None,
             "the address shown to others; else that of the connection to Redis",
+            dynamic=False,
         ),
         OptionSpec("subcluster", OptionType.NAME, "default", "the subcluster of this node", dynamic=False),
         OptionSpec("heartbeats_per_sec", OptionType.NUMBER, "2", "signs of life a second", 0.1, 100),

@@ -1,6 +1,7 @@
 """Endpoints of the control protocol: how one is written, and how one is listened on safely."""
 
 import contextlib
+import encodings.idna  # noqa: F401  (what a look-up of names loads late, when we may have given up being root)
 import fcntl
 import ipaddress
 import os

@@ -1,8 +1,11 @@
-"""The reference page is what the tables of commands say."""
+"""The reference pages are what the tables of commands and options say."""
 
-from cli import reference
+import pytest
+
+from cli.reference import pages
 from tests.daemons import ROOT
 
 
-def test_the_reference_page_is_in_step_with_the_commands() -> None:
-    assert (ROOT / "docs" / "commands.md").read_text() == reference.page(), "run `make reference`"
+@pytest.mark.parametrize("name", ["commands.md", "configuration.md"])
+def test_a_reference_page_is_in_step_with_the_program(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == pages()[name], "run `make reference`"
