@@ -22,6 +22,7 @@ def full_version() -> str:
     return f"{__version__} r({revision()})"
 
 
+@cache
 def banner(program: str) -> str:
     """The greeting of `program` (`eccmgr` or `ecnode`); monitoring checks match `PROGRAM version: .*`."""
     rule = "#" * 46

@@ -138,6 +138,9 @@ class Table:
 
         Raises CommandError with a suggestion where there is none.
         """
+        # What monitoring asks all day is a name and nothing else.
+        if (whole := self.commands.get(line.lower())) is not None:
+            return whole, len(line)
         typed: list[str] = []
         best: tuple[Command, int] | None = None
         name, at = "", 0
