@@ -176,6 +176,8 @@ class Table:
             return CommandError("No command was given. Type help for a list.")
         first = typed[0].lower()
         family = [command.name for command in self.listed() if command.name.lower().startswith(f"{first} ")]
+        if family and len(typed) == 1:
+            return UsageError(f"Usage: {first} {_tails(family, ' | ')}")
         if family:
             shown = _shortened(" ".join(typed[:2]))
             return CommandError(f"Unknown command: '{shown}'. {first} has: {_tails(family)}. Type help for a list.")
@@ -193,8 +195,8 @@ def _shortened(typed: str) -> str:
     return typed if len(typed) <= _SHOWN_MAX else typed[:_SHOWN_MAX] + "…"
 
 
-def _tails(names: Iterable[str]) -> str:
-    return ", ".join(name.split(" ", 1)[1] for name in names)
+def _tails(names: Iterable[str], between: str = ", ") -> str:
+    return between.join(name.split(" ", 1)[1] for name in names)
 
 
 Topic = Callable[[list[str]], str]
