@@ -17,6 +17,7 @@ from eccmgr.cluster.results import State, pack_body
 from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.dispatch import reply, split_form
+from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Caller, Table
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
@@ -215,7 +216,7 @@ class Executor:
 
     async def _execute(self, message: Message, life: Life) -> None:
         started = time.monotonic()
-        log.info("command", id=message.id, text=message.text[:200], user=message.issuer)
+        log.info("command", id=message.id, text=without_secrets(message.text)[:200], user=message.issuer)
         timeout_s = self._options.command_timeout_s
         try:
             async with asyncio.timeout(timeout_s):

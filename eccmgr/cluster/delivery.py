@@ -143,8 +143,12 @@ class Delivery:
         number, roster = await self._link.run("roster", keys, args)
         return self._view(int(number), roster, known)
 
-    async def publish(self, text: str, target: Target, issuer: str, wait_s: float = 0.0) -> Published:
+    async def publish(
+        self, text: str, target: Target, issuer: str, wait_s: float = 0.0, shown: str | None = None
+    ) -> Published:
         """Send `text` to `target`; with `wait_s` its sender waits so long and is told of responses.
+
+        `shown` is what may be shown and kept of it, where that is not all.
 
         Raises CommandError where no node of the target is alive, and RedisUnreachable; then nothing was sent.
         """
@@ -188,6 +192,7 @@ class Delivery:
                     keys.command_prefix,
                     str(known),
                     options.audit_cap,
+                    shown if shown is not None and shown != text else "",
                 ),
             )
         verdict, number, clock, wall, roster = answer
@@ -196,18 +201,24 @@ class Delivery:
             raise CommandError(_nobody(target, view))
         waited_ms = int(clock) + to_ms(wait_s) if wait_s else None
         expires_ms = int(clock) + to_ms(options.command_ttl_s)
-        sent = Sent(made, text, target, issuer, view.number, int(clock), int(wall), expires_ms, waited_ms)
+        sent = Sent(made, shown or text, target, issuer, view.number, int(clock), int(wall), expires_ms, waited_ms)
         return Published(sent, *view.expected(target))
 
     async def gather(
-        self, text: str, target: Target, issuer: str, timeout_s: float, on_outcome: OnOutcome | None = None
+        self,
+        text: str,
+        target: Target,
+        issuer: str,
+        timeout_s: float,
+        on_outcome: OnOutcome | None = None,
+        shown: str | None = None,
     ) -> Report:
         """Send `text`, wait until every expected node is accounted for or `timeout_s` is over, and report.
 
         `on_outcome` is told of each response as it comes, and of each node that is found lost.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
-        published = await self.publish(text, target, issuer, timeout_s)
+        published = await self.publish(text, target, issuer, timeout_s, shown)
         # A notice that came before we listen for this id is not missed: the first look comes before the first wait.
         heard = self._waiting[published.sent.id] = asyncio.Event()
         try:

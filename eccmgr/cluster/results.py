@@ -86,7 +86,7 @@ def pack_body(text: str, limit: int) -> tuple[str, bytes]:
 
 @dataclass(frozen=True)
 class Sent:
-    """A command that was sent: what it says, to whom, by whom and when.
+    """A command that was sent: what it says (its secrets hidden), to whom, by whom and when.
 
     `issued_ms`, `expires_ms` and `waited_ms` (when the sender stopped waiting; None where it never waited) are on
     the lease clock; `issued_wall_ms` is for showing.
@@ -109,7 +109,7 @@ class Sent:
         waited = text.get("waited")
         return cls(
             id=text["id"],
-            text=text["text"],
+            text=text.get("shown", text["text"]),
             target=Target(TargetKind(text["kind"]), text["name"]),
             issuer=text["issuer"],
             view=int(text["view"]),

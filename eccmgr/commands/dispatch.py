@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from eccmgr.commands.answer import FORMS, Answer, Format, Status
+from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Caller, Table
 from eccmgr.errors import EccmgrError, UsageError
 
@@ -43,13 +44,13 @@ async def reply(table: Table, line: str, caller: Caller, form: Format = Format.T
     except EccmgrError as error:
         answer = Answer(str(error), Status.ERROR)
     except Exception as error:  # a fault in one handler must not end the daemon or the session
-        log.exception("command failed", command=command, user=caller.user)
+        log.exception("command failed", command=without_secrets(command), user=caller.user)
         answer = Answer(f"Internal error: {type(error).__name__} (see the log)", Status.ERROR)
     return _reply(answer, form, command)
 
 
 def _reply(answer: Answer, form: Format, command: str) -> Reply:
-    return Reply(answer, answer.render(form, command))
+    return Reply(answer, answer.text if form is Format.TEXT else answer.render(form, without_secrets(command)))
 
 
 def split_form(line: str, form: Format = Format.TEXT) -> tuple[Format, str]:

@@ -10,6 +10,7 @@ from eccmgr.cluster.results import Outcome, Report
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import COMMAND, Call, Command, Param, refused
 from eccmgr.errors import CommandError, NotAvailable, UsageError
 
@@ -90,7 +91,7 @@ class Fleet:
         return await self._send(call, Target(TargetKind.NODE, view.node(call.args[0]).name), call.args[1])
 
     async def _send(self, call: Call, target: Target, text: str) -> Answer:
-        published = await self._delivery.publish(text, target, call.caller.user)
+        published = await self._delivery.publish(text, target, call.caller.user, shown=without_secrets(text))
         sent = published.sent
         facts = {
             "id": sent.id,
@@ -123,7 +124,7 @@ class Fleet:
     async def _found(self, named: str) -> Report:
         report = await self._delivery.retrieve(named)
         if report is None:
-            raise CommandError(f"Nothing to retrieve for '{named}'")
+            raise CommandError(f"Nothing to retrieve for '{without_secrets(named)}'")
         return report
 
     async def _gather(self, call: Call) -> Answer:
@@ -142,7 +143,8 @@ class Fleet:
                 }
                 await emit(event)
 
-        report = await self._delivery.gather(wish.text, wish.target, call.caller.user, wish.timeout_s, tell)
+        shown_text = without_secrets(wish.text)
+        report = await self._delivery.gather(wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text)
         return rendering.answer(report, frozenset(shown) if emit is not None else None)
 
     async def _flush(self, _call: Call) -> str:

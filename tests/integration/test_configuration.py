@@ -168,6 +168,21 @@ class TestOptions:
         assert "Usage: config set" in await ask(path(barca), "help config set")
         assert "Usage: config writeback" in await ask(path(barca), "help config")
 
+    async def test_a_secret_that_is_sent_to_nodes_is_shown_and_kept_nowhere(
+        self, barca: Manager, redis_server: EmbeddedServer, folder: Path
+    ) -> None:
+        async with running(node(redis_server.url, barca.keys.cluster, folder, "east1")):
+            command = 'config set Datasource db uri "pg:user=a;password=hush"'
+            header, line = (await ask(path(barca), f"gather {command}")).split("\n")
+            assert "config set Datasource db uri ********" in header
+            assert line.startswith("east1: uri = ")
+            for asked in (f"retrieve {command}", f"json gather {command}", f"xml gather {command}", f"json {command}"):
+                assert "hush" not in await ask(path(barca), asked)
+            audit = await barca.link.commands.xrange(barca.keys.audit)
+            assert audit
+            assert "hush" not in repr(audit)
+            assert "hush" not in await ask(folder / "n-east1", "config get Datasource db uri")
+
 
 @pytest.mark.asyncio
 class TestReload:

@@ -4,7 +4,7 @@
 -- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node)
 --       target name  command_ttl  results_ttl  log_cap  channel for notices ('' where nobody waits)
 --       how long the sender waits in ms (0: not at all)  view_prefix  command_prefix  views that the caller has
---       audit_cap
+--       audit_cap  the text without its secrets ('' where it holds none)
 -- Answer  {'sent', view, clock, wall, roster of the view or '' where the caller has it}
 --         {'nobody', view, clock, wall, roster or ''}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
@@ -16,7 +16,7 @@ local at = {
 }
 local log, latest, audit, command = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
-  view_prefix, command_prefix, known, audit_cap = unpack(ARGV)
+  view_prefix, command_prefix, known, audit_cap, shown = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
 if redis.call('EXISTS', command) == 1 then
@@ -54,10 +54,13 @@ redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 
 if tonumber(wait) > 0 then
   redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)))
 end
+if shown ~= '' then
+  redis.call('HSET', command, 'shown', shown)
+end
 redis.call('PEXPIRE', command, results_ttl)
 redis.call('HSET', latest, digest, id)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
-  'text', text:sub(1, 1024))
+  'text', (shown ~= '' and shown or text):sub(1, 1024))
 end_some_day({ log, latest, audit })
 redis.call('PUBLISH', channel, cjson.encode({
   id = id, text = text, issuer = issuer, view = view, ttl = tonumber(command_ttl), entry = entry, before = before,

@@ -127,7 +127,13 @@ class Cluster:
     # Commands.
 
     def try_publish(
-        self, text: str = "pid", target: Target = EVERYONE, made: str = "", wait_ms: int = 0, known: str = "0:"
+        self,
+        text: str = "pid",
+        target: Target = EVERYONE,
+        made: str = "",
+        wait_ms: int = 0,
+        known: str = "0:",
+        shown: str = "",
     ) -> list[bytes]:
         """The answer to one attempt to send `text`; the id is the next fresh one where none is given."""
         if not made:
@@ -139,7 +145,7 @@ class Cluster:
             (*self._members, keys.log, keys.latest, keys.audit, keys.command(made)),
             *(made, digest(text), text, "root", target.channel(keys), target.kind.value, target.name),
             *(self.command_ttl_ms, self.results_ttl_ms, self.log_cap, "asked" if wait_ms else "", wait_ms),
-            *(keys.view_prefix, keys.command_prefix, known, self.audit_cap),
+            *(keys.view_prefix, keys.command_prefix, known, self.audit_cap, shown),
         )
         return answer
 

@@ -12,6 +12,14 @@ NODE = Target(TargetKind.NODE, "East1")
 
 
 class TestPublish:
+    def test_what_may_not_be_shown_is_neither_shown_nor_kept_in_the_audit(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.try_publish("set secret hush", made="000000000001", shown="set secret ********")
+        found = cluster.results("000000000001")
+        assert found is not None
+        assert found.sent.text == "set secret ********"
+        assert [entry[1][b"text"] for entry in cluster.redis.xrange(cluster.keys.audit)] == [b"set secret ********"]
+
     def test_it_expects_the_nodes_of_its_moment_whatever_comes_after(self, cluster: Cluster) -> None:
         cluster.join("east1")
         leaving = cluster.join("east2")

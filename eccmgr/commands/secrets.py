@@ -1,0 +1,33 @@
+"""Secrets in command lines: what may be shown, logged and kept of a command that sets one."""
+
+import re
+
+from eccmgr.config import paths
+from eccmgr.config.known import SCHEMA
+from eccmgr.config.masking import MASK, is_secret, masked
+from eccmgr.config.tree import Scope
+from eccmgr.errors import EccmgrError
+
+# Wherever it stands: `broadcast`, `gather --timeout 5 @east` and their kin carry it behind words of their own.
+_SET = re.compile(r"(?:\A|\s)config\s++set\s++", re.IGNORECASE)
+
+
+def without_secrets(line: str) -> str:
+    """`line`, with `********` for the value of a `config set` that holds a secret."""
+    match = _SET.search(line)
+    if match is None:
+        return line
+    operands = line[match.end() :]
+    try:
+        found = paths.to_assignment(paths.start(Scope(), SCHEMA), operands)
+        if found is None:
+            return line
+        here, option, value_at = found
+        value = paths.value_of(operands[value_at:])
+    except EccmgrError:
+        # What cannot be read cannot be told from a secret.
+        return line[: match.end()] + MASK
+    spec = here.spec.option(option) if here.spec else None
+    if is_secret(option, spec) or masked(option, value, spec) != value:
+        return line[: match.end() + value_at].rstrip() + f" {MASK}"
+    return line

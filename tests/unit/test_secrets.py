@@ -1,0 +1,29 @@
+"""No secret that a command sets is shown, logged or kept."""
+
+import pytest
+
+from eccmgr.commands.secrets import without_secrets
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('config set Datasource ecdb uri ( "pg:host=a;password=hush" )', "config set Datasource ecdb uri ********"),
+        ("CONFIG  Set Some_Password hush", "CONFIG  Set Some_Password ********"),
+        ("config set Some_Password = hush", "config set Some_Password = ********"),
+        ("broadcast config set db_password hush", "broadcast config set db_password ********"),
+        ("gather @east config set api_token hush", "gather @east config set api_token ********"),
+        ('config set Blackhole "hush', "config set ********"),
+        ("config set note ( hush", "config set ********"),
+    ],
+)
+def test_the_value_of_a_secret_is_hidden(line: str, shown: str) -> None:
+    assert without_secrets(line) == shown
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "version", "config set Message_Expiration 5", "config set", "config set password", "config get x"],
+)
+def test_what_holds_no_secret_is_shown_as_it_is(line: str) -> None:
+    assert without_secrets(line) == line
