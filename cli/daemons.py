@@ -50,7 +50,7 @@ class Program(Generic[S]):
         """
         try:
             settings = load(self._kind, flags)
-            store = self._open(settings, flags)
+            store = self.open(settings, flags)
             if check:
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
                 return 0
@@ -71,8 +71,11 @@ class Program(Generic[S]):
             return 1
         return 0
 
-    def _open(self, settings: S, flags: Mapping[str, Any]) -> Store:
-        """The configuration: what flags name wins over the environment, and both over the files."""
+    def open(self, settings: S, flags: Mapping[str, Any]) -> Store:
+        """The configuration: what flags name wins over the environment, and both over the files.
+
+        Raises FaultyConfigError, and SettingsError for a flag that makes no sense.
+        """
         given = {name: value for name in _NAMED if (value := getattr(settings, name, None)) is not None}
         for name, value in given.items():
             check_name(value, _NAMED[name])

@@ -1,0 +1,77 @@
+"""What a daemon reads at its start, and what wins over what."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.daemons import Program
+from eccmgr.config.store import Store
+from eccmgr.errors import SettingsError
+from eccmgr.settings import NodeSettings, load
+from worker.node import Node
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+FILE = "cluster {\n  cluster_group = from_file\n  subcluster = from_file\n  nodename = from-file\n}\n"
+
+
+def opened(default: Path, **flags: Any) -> Store:
+    program = Program("ecnode", NodeSettings, str(default), Node)
+    return program.open(load(NodeSettings, flags), flags)
+
+
+def evaluated(store: Store, option: str) -> tuple[str | None, str | None]:
+    found = store.view().scope("cluster").effective(option)
+    assert found is not None
+    return store.view().scope("cluster").text(option), found.origin
+
+
+def test_a_flag_wins_over_a_variable_and_both_over_the_file(folder: Path, environment: pytest.MonkeyPatch) -> None:
+    (folder / "main.conf").write_text(FILE)
+    environment.setenv("ECCMGR_CLUSTER", "from_variable")
+    environment.setenv("ECCMGR_SUBCLUSTER", "from_variable")
+    store = opened(folder / "none", config=str(folder / "main.conf"), subcluster="from_flag")
+    assert evaluated(store, "cluster_group") == ("from_variable", "from the environment")
+    assert evaluated(store, "subcluster") == ("from_flag", "from the command line")
+    assert evaluated(store, "nodename") == ("from-file", None)
+
+
+def test_the_usual_file_is_read_where_it_exists_and_none_is_named(folder: Path) -> None:
+    (folder / "usual.conf").write_text(FILE)
+    (folder / "named.conf").write_text("")
+    assert opened(folder / "usual.conf").loaded.main == str(folder / "usual.conf")
+    assert opened(folder / "usual.conf", config=str(folder / "named.conf")).loaded.main == str(folder / "named.conf")
+    assert opened(folder / "none").loaded.main is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "file", "name"),
+    [
+        ({"EC_NODE_NAME": "from-variable"}, FILE, "from-file"),
+        ({"EC_NODE_NAME": "from-variable"}, "", "from-variable"),
+        ({}, "", "pono"),
+        ({"EC_NODE_NAME": "from-variable", "ECCMGR_NAME": "flagged"}, FILE, "flagged"),
+    ],
+)
+def test_a_nodes_name_is_that_of_the_flag_the_file_the_variable_or_the_host(
+    folder: Path, environment: pytest.MonkeyPatch, variables: dict[str, str], file: str, name: str
+) -> None:
+    environment.setattr("socket.gethostname", lambda: "pono.example.com")
+    for variable, value in variables.items():
+        environment.setenv(variable, value)
+    (folder / "main.conf").write_text(file)
+    assert Node(NodeSettings(), opened(folder / "main.conf")).name == name
+
+
+def test_a_host_whose_name_is_none_for_a_node_is_told_what_to_do(folder: Path, environment: pytest.MonkeyPatch) -> None:
+    environment.setattr("socket.gethostname", lambda: "-odd")
+    with pytest.raises(Exception, match=r"The host's name '-odd' cannot be a node's name; set cluster \{ nodename"):
+        Node(NodeSettings(), opened(folder / "none"))
+
+
+def test_an_endpoint_that_makes_no_sense_is_told_before_anything_is_opened(folder: Path) -> None:
+    with pytest.raises(SettingsError, match="Endpoint 'nowhere' is none of"):
+        opened(folder / "none", listen=("nowhere",))
+    assert not os.listdir(folder)
