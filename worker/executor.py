@@ -6,8 +6,10 @@ Its answers are kept until Redis has them.
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -25,6 +27,7 @@ from eccmgr.redis.keys import Keys
 
 log = structlog.get_logger()
 
+_ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
 _REMEMBERED_MAX = 100_000
 _UNSENT_MAX = 1000
 _RETRY_S = 0.25
@@ -42,6 +45,10 @@ class Message:
     ttl_ms: int
     begin_by: float
     """On this process's monotonic clock, in seconds."""
+    channel: str
+    entry: str
+    before: str
+    """Its place in the log, and the entry before it on its channel."""
 
     @classmethod
     def parse(cls, raw: bytes, now: float) -> "Message":
@@ -55,6 +62,9 @@ class Message:
                 view=int(fields["view"]),
                 ttl_ms=int(fields["ttl"]),
                 begin_by=now + int(fields["ttl"]) / 1000,
+                channel=str(fields["channel"]),
+                entry=_entry(fields["entry"]),
+                before=_entry(fields["before"]),
             )
         except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"a field is missing or wrong: {error}") from error
@@ -113,11 +123,21 @@ class Executor:
         self._to_send = asyncio.Event()
         self._busy = 0
         self._ended = asyncio.Event()
+        self.on_heard: Callable[[str, str, str], None] = lambda _channel, _entry, _before: None
+        """Told of the place in the log of each message that is heard: its channel, its entry, the entry before it."""
         self.closing = False
 
     async def heard(self, _channel: str, raw: bytes) -> None:
         """Take a message off the wire. Raises ValueError where it is broken."""
         message = Message.parse(raw, time.monotonic())
+        self.on_heard(message.channel, message.entry, message.before)
+        self._take(message)
+
+    async def read_up(self, raw: bytes) -> None:
+        """Take a message out of the log, which may have been heard before. Raises ValueError where it is broken."""
+        self._take(Message.parse(raw, time.monotonic()))
+
+    def _take(self, message: Message) -> None:
         if self.closing or not self._claims.take(message.id, time.monotonic(), message.ttl_ms / 1000):
             return
         limit = self._options.max_waiting
@@ -289,6 +309,12 @@ class Executor:
             ),
         )
         return verdict.decode()
+
+
+def _entry(value: object) -> str:
+    if not isinstance(value, str) or _ENTRY.fullmatch(value) is None:
+        raise TypeError(f"{value!r} is no entry of a log")
+    return value
 
 
 def _state_of(answer: Answer) -> State:

@@ -20,6 +20,7 @@ from eccmgr.settings import NodeSettings
 from eccmgr.version import full_version
 from worker.commands import NodeCommands
 from worker.executor import Executor
+from worker.follower import Follower
 
 PROGRAM = "ecnode"
 _LISTEN_WAIT_S = 2.0
@@ -51,8 +52,21 @@ class Node(Daemon):
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listen for commands before joining: what is sent to a member must find it listening."""
         subscription = Subscription(self.link, self._channels, self.executor.heard)
+        follower = Follower(
+            self.link,
+            self.keys,
+            self.options,
+            self.session,
+            self._channels,
+            self.executor.read_up,
+            subscription.restart,
+        )
+        self.executor.on_heard = follower.heard
         self.session.listening = subscription.listening
+        self.session.channels, self.session.on_heads = self._channels, follower.heads
+        subscription.on_listening = follower.catch_up
         self.spawn(tasks, subscription.run(), "subscription")
+        self.spawn(tasks, follower.run(), "follower")
         self.spawn(tasks, self.executor.run(), "executor")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LISTEN_WAIT_S):

@@ -172,6 +172,7 @@ class Delivery:
                     keys.log,
                     keys.latest,
                     keys.audit,
+                    keys.heads,
                     keys.command(made),
                 ),
                 (

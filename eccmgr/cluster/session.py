@@ -67,6 +67,10 @@ class Session:
         """Called when a session turns out to have ended without our leave."""
         self.listening: asyncio.Event | None = None
         """Where given, we join only while it is set: what is sent to a member must find it listening."""
+        self.channels: tuple[str, ...] = ()
+        """What we listen on; each heartbeat asks for the latest entry of each in the log …"""
+        self.on_heads: Callable[[dict[str, str]], None] = lambda _heads: None
+        """… and this is told of them: whoever has not heard of one by then may be deaf."""
         self._link = link
         self._keys = keys
         self._options = options
@@ -219,10 +223,10 @@ class Session:
         async with self._turn:
             if not self.joined.is_set():
                 return
-            keys = (self._keys.state, self._keys.sessions, self._keys.seniority)
+            keys = (self._keys.state, self._keys.sessions, self._keys.seniority, self._keys.heads)
             options = self._options
-            args = (to_ms(options.max_step_s), to_ms(options.session_lease_s), self.private_name)
-            answer = await self._link.run("renew", keys, args, probe=True)
+            times = (to_ms(options.max_step_s), to_ms(options.session_lease_s))
+            answer = await self._link.run("renew", keys, (*times, self.private_name, *self.channels), probe=True)
             if answer[0] == b"ended":
                 log.warning("session ended", private_name=self.private_name)
                 self.joined.clear()
@@ -230,7 +234,7 @@ class Session:
                 self.on_lost()
                 return
             self.view = int(answer[1])
-            self.last_entry = answer[3].decode()
+            self.on_heads({channel: head.decode() for channel, head in zip(self.channels, answer[3], strict=True)})
             self.leader = answer[4].decode()
             if self.leads:
                 self._leading.set()
@@ -254,7 +258,7 @@ class Session:
     async def _sweep(self) -> int:
         """One round of the leader; ms until the next session lapses, -1 where there is none."""
         options = self._options
-        keys = (*self._membership_keys, self._keys.log, self._keys.latest, self._keys.audit)
+        keys = (*self._membership_keys, self._keys.log, self._keys.latest, self._keys.audit, self._keys.heads)
         args = (
             to_ms(options.max_step_s),
             to_ms(options.absent_ttl_s),

@@ -78,6 +78,11 @@ class Keys:
         return f"{self.tag}:log"
 
     @property
+    def heads(self) -> str:
+        """Hash: channel → the id of its latest entry in the log."""
+        return f"{self.tag}:heads"
+
+    @property
     def latest(self) -> str:
         """Hash: SHA-1 of a command's text, white space folded → the id of its latest run."""
         return f"{self.tag}:latest"

@@ -19,7 +19,8 @@ class Subscription:
     """Listens on `channels` and hands each message to `handler`, one after another, in order.
 
     Whoever reaches Redis may publish anything: a message that the handler cannot read (ValueError) is dropped.
-    `listening` is set while Redis has confirmed every channel.
+    `listening` is set while Redis has confirmed every channel; `on_listening` is called each time that it has, since
+    what was published before was not heard.
     """
 
     def __init__(self, link: Link, channels: Sequence[str], handler: Handler) -> None:
@@ -27,13 +28,20 @@ class Subscription:
         self._channels = tuple(channels)
         self._handler = handler
         self.listening = asyncio.Event()
+        self.on_listening: Callable[[], None] = lambda: None
+        self._attempt = asyncio.timeout(None)
+
+    def restart(self) -> None:
+        """Subscribe anew on another connection: this one seems to be deaf."""
+        if self.listening.is_set():
+            self._attempt.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Listen until cancelled."""
         backoff_s, said = 0.05, ""
         while True:
             try:
-                async with self._link.subscriptions.pubsub() as pubsub:
+                async with asyncio.timeout(None) as self._attempt, self._link.subscriptions.pubsub() as pubsub:
                     await pubsub.subscribe(*self._channels)
                     missing = set(self._channels)
                     async for message in pubsub.listen():
@@ -41,10 +49,14 @@ class Subscription:
                             missing.discard(message["channel"].decode())
                             if not missing:
                                 self.listening.set()
+                                self.on_listening()
                                 backoff_s, said = 0.05, ""
                         elif message["type"] == "message":
                             await self._hand_over(message["channel"].decode(), message["data"])
             except (RedisError, OSError) as error:
+                if self._attempt.expired():
+                    log.warning("not listening", reason="the subscription is deaf")
+                    continue
                 if self.listening.is_set():
                     self._link.lost(error)
                 if self._link.reason(error) != said:

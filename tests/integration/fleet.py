@@ -15,7 +15,7 @@ from worker.node import Node
 
 @dataclass
 class Fleet:
-    """The daemons of one test; every node has the commands of `_trial_commands` beside its own."""
+    """The daemons of one test; every node has the commands of `trial_commands` beside its own."""
 
     url: str
     cluster: str
@@ -37,9 +37,9 @@ class Fleet:
     async def node(self, name: str, subcluster: str = "default", deaf: bool = False, **more: object) -> Node:
         """One more node; a deaf one is alive and never hears a command."""
         made = daemons.node(self.url, self.cluster, self.folder, name, subcluster, **more)
-        made.table.add(*self._trial_commands(made))
+        made.table.add(*self.trial_commands(made))
         if deaf:
-            made.executor.heard = _ignore  # type: ignore[method-assign]
+            made.executor.heard = made.executor.read_up = _ignore  # type: ignore[method-assign]
         await self.stack.enter_async_context(daemons.running(made))
         return made
 
@@ -68,7 +68,7 @@ class Fleet:
 
         await wait_until(shown, f"{command} shows {expected}")
 
-    def _trial_commands(self, node: Node) -> tuple[Command, ...]:
+    def trial_commands(self, node: Node) -> tuple[Command, ...]:
         async def mark(_call: Call) -> str:
             self.ran.append(node.session.identity.name)
             return "marked"
@@ -103,5 +103,5 @@ async def _nothing() -> None:
     pass
 
 
-async def _ignore(_channel: str, _raw: bytes) -> None:
+async def _ignore(*_message: object) -> None:
     pass

@@ -14,6 +14,7 @@ FIELDS = {
     "issuer": "root",
     "view": 3,
     "ttl": 60_000,
+    "channel": "all",
     "entry": "1-0",
     "before": "0-0",
 }

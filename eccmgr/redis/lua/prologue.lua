@@ -120,18 +120,30 @@ local function keys_of_command(prefix, id)
   return key, key .. ':resp', key .. ':arrived'
 end
 
+-- What is published to the nodes of a channel; `ttl` is how long it may still wait, in ms.
+local function message_of(command, ttl, channel, entry, before)
+  local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view')
+  return cjson.encode({
+    id = kept[1], text = kept[2], issuer = kept[3], view = tonumber(kept[4]), ttl = ttl,
+    channel = channel, entry = entry, before = before,
+  })
+end
+
 -- Forgets commands from the old end of the log: those issued before `since` on the lease clock, and those over the
--- cap; at most `limit` of them.
-local function forget(log, latest, prefix, since, cap, limit)
+-- cap; at most `limit` of them. A channel whose latest entry is forgotten begins anew.
+local function forget(log, latest, heads, prefix, since, cap, limit)
   local over = redis.call('XLEN', log) - cap
   for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', limit)) do
-    local id, digest, issued = entry[2][2], entry[2][4], tonumber(entry[2][6])
+    local id, digest, issued, channel = entry[2][2], entry[2][4], tonumber(entry[2][6]), entry[2][8]
     if issued >= since and over <= 0 then
       return
     end
     over = over - 1
     if redis.call('HGET', latest, digest) == id then
       redis.call('HDEL', latest, digest)
+    end
+    if redis.call('HGET', heads, channel) == entry[1] then
+      redis.call('HDEL', heads, channel)
     end
     redis.call('UNLINK', keys_of_command(prefix, id))
     redis.call('XDEL', log, entry[1])

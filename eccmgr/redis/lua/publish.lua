@@ -1,6 +1,6 @@
 -- Sends a command: freezes whom it expects, keeps it, logs it, publishes it; whole or not at all.
 --
--- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit command
+-- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads command
 -- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node)
 --       target name  command_ttl  results_ttl  log_cap  channel for notices ('' where nobody waits)
 --       how long the sender waits in ms (0: not at all)  view_prefix  command_prefix  views that the caller has
@@ -14,7 +14,7 @@ local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
 }
-local log, latest, audit, command = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local log, latest, audit, heads, command = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
   view_prefix, command_prefix, known, audit_cap, shown = unpack(ARGV)
 
@@ -44,10 +44,11 @@ if not alive then
   return { 'nobody', ms(view), ms(clock), ms(wall), roster }
 end
 
-forget(log, latest, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 2)
-local before = redis.call('HGET', at.state, 'last') or '0-0'
-local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued', ms(clock))
+forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 2)
+local before = redis.call('HGET', heads, channel) or '0-0'
+local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel)
 redis.call('HSET', at.state, 'last', entry)
+redis.call('HSET', heads, channel, entry)
 local expires = clock + tonumber(command_ttl)
 redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 'issuer', issuer, 'view', ms(view),
   'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices)
@@ -61,8 +62,6 @@ redis.call('PEXPIRE', command, results_ttl)
 redis.call('HSET', latest, digest, id)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
   'text', (shown ~= '' and shown or text):sub(1, 1024))
-end_some_day({ log, latest, audit })
-redis.call('PUBLISH', channel, cjson.encode({
-  id = id, text = text, issuer = issuer, view = view, ttl = tonumber(command_ttl), entry = entry, before = before,
-}))
+end_some_day({ log, latest, audit, heads })
+redis.call('PUBLISH', channel, message_of(command, tonumber(command_ttl), channel, entry, before))
 return { 'sent', ms(view), ms(clock), ms(wall), roster }

@@ -1,12 +1,13 @@
 -- A heartbeat: renews a session that has not ended.
 --
--- KEYS  state sessions seniority
--- ARGV  max_step  lease  private_name
--- Answer  {'renewed', view, clock, last log id, private name of the leader ('' for none), 1 where its session is over}
+-- KEYS  state sessions seniority heads
+-- ARGV  max_step  lease  private_name  channel …
+-- Answer  {'renewed', view, clock, {latest log id of each channel, '0-0' for none}, private name of the leader
+--          ('' for none), 1 where its session is over}
 --         {'ended'}
 -- Invariant  a session that lapsed is never renewed.
 
-local state, sessions, seniority = unpack(KEYS)
+local state, sessions, seniority, heads = unpack(KEYS)
 local max_step, lease, private = unpack(ARGV)
 local clock = advance(state, max_step)
 local expiry = tonumber(redis.call('ZSCORE', sessions, private))
@@ -19,5 +20,8 @@ local over = 0
 if leader ~= '' and (tonumber(redis.call('ZSCORE', sessions, leader)) or 0) <= clock then
   over = 1
 end
-local kept = redis.call('HMGET', state, 'view', 'last')
-return { 'renewed', kept[1], ms(clock), kept[2] or '0-0', leader, over }
+local latest = {}
+for i = 4, #ARGV do
+  latest[#latest + 1] = redis.call('HGET', heads, ARGV[i]) or '0-0'
+end
+return { 'renewed', redis.call('HGET', state, 'view'), ms(clock), latest, leader, over }

@@ -1,7 +1,7 @@
 -- The leader's round: ends lapsed sessions, forgets nodes absent for too long and commands too old, and renews
 -- the lifetime of the cluster's own keys, which end by themselves once nobody sweeps.
 --
--- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit
+-- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads
 -- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix
 -- Answer  {view, clock, ms until the next session lapses (-1 where there is none)}
 
@@ -9,7 +9,7 @@ local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
 }
-local log, latest = KEYS[10], KEYS[11]
+local log, latest, heads = KEYS[10], KEYS[11], KEYS[13]
 local max_step, absent_ttl, results_ttl, log_cap, command_prefix = unpack(ARGV)
 local clock = advance(at.state, max_step)
 end_lapsed(at, clock, 200)
@@ -22,7 +22,7 @@ if #gone > 0 then
   redis.call('PUBLISH', at.events, cjson.encode({ event = 'forgotten', view = view, members = gone }))
 end
 
-forget(log, latest, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 100)
+forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 100)
 for _, key in ipairs(KEYS) do
   if key ~= at.events then
     redis.call('PEXPIRE', key, KEYS_TTL)

@@ -92,10 +92,11 @@ class Cluster:
         assert verdict == b"joined"
         return Life(f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}", name, int(view))
 
-    def renew(self, life: Life) -> list[Any]:
-        """A heartbeat."""
-        answer = self.call("renew", (self.keys.state, self.keys.sessions, self.keys.seniority), *self._lease(life))
-        return [part.decode() if isinstance(part, bytes) else part for part in answer]
+    def renew(self, life: Life, *channels: str) -> list[Any]:
+        """A heartbeat that asks for the latest entries of `channels`."""
+        keys = (self.keys.state, self.keys.sessions, self.keys.seniority, self.keys.heads)
+        answer = self.call("renew", keys, *self._lease(life), *channels)
+        return [_text(part) for part in answer]
 
     def renews(self, life: Life) -> bool:
         """Whether a heartbeat finds the session alive."""
@@ -107,10 +108,16 @@ class Cluster:
 
     def sweep(self) -> tuple[int, int, int]:
         """The leader's round: view, clock, ms until the next session lapses."""
-        keys = (*self._members, self.keys.log, self.keys.latest, self.keys.audit)
+        keys = (*self._members, self.keys.log, self.keys.latest, self.keys.audit, self.keys.heads)
         args = (self.absent_ttl_ms, self.results_ttl_ms, self.log_cap, self.keys.command_prefix)
         view, clock, left = self.call("sweep", keys, *args)
         return int(view), int(clock), int(left)
+
+    def catch_up(self, after: str, *channels: str, limit: int = 100) -> tuple[str, int, list[dict[str, Any]]]:
+        """Where the reading ended, 1 where there may be more, and the messages."""
+        keys = (self.keys.state, self.keys.log)
+        read, more, messages = self.call("catchup", keys, after, limit, self.keys.command_prefix, *channels)
+        return read.decode(), more, [json.loads(message) for message in messages]
 
     def roster(self, known: str = "0:") -> list[bytes]:
         """The bare answer on the nodes of now."""
@@ -142,7 +149,7 @@ class Cluster:
         keys = self.keys
         answer: list[bytes] = self.call(
             "publish",
-            (*self._members, keys.log, keys.latest, keys.audit, keys.command(made)),
+            (*self._members, keys.log, keys.latest, keys.audit, keys.heads, keys.command(made)),
             *(made, digest(text), text, "root", target.channel(keys), target.kind.value, target.name),
             *(self.command_ttl_ms, self.results_ttl_ms, self.log_cap, "asked" if wait_ms else "", wait_ms),
             *(keys.view_prefix, keys.command_prefix, known, self.audit_cap, shown),
@@ -239,3 +246,9 @@ class Cluster:
 
     def _lease(self, life: Life) -> tuple[int, str]:
         return self.lease_ms, life.private
+
+
+def _text(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_text(each) for each in part]
+    return part.decode() if isinstance(part, bytes) else part

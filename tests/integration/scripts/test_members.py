@@ -120,10 +120,10 @@ class TestRenew:
 
     def test_it_tells_the_view_the_clock_and_the_last_command(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
-        assert cluster.renew(east)[:4] == ["renewed", "1", str(cluster.clock), "0-0"]
+        assert cluster.renew(east, "nobody")[:4] == ["renewed", "1", str(cluster.clock), ["0-0"]]
         cluster.publish()
         entry = cluster.redis.xrevrange(cluster.keys.log, count=1)[0][0]  # type: ignore[index]
-        assert cluster.renew(east)[3] == entry.decode()
+        assert cluster.renew(east, cluster.keys.everyone, "other")[3] == [entry.decode(), "0-0"]
 
     def test_the_oldest_manager_leads_else_the_oldest_node(self, cluster: Cluster) -> None:
         node, younger = cluster.join("east1"), cluster.join("east2")

@@ -1,0 +1,120 @@
+"""Nothing is lost on a blip: what a node could not hear, it reads up, and runs once."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio.client import PubSub
+
+from eccmgr.cluster.view import EVERYONE
+from eccmgr.redis.keys import Keys
+from tests import daemons
+from tests.integration.fleet import Fleet
+from tests.waiting import wait_until
+from worker.node import Node
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
+
+
+async def cut_subscriptions(node: Node) -> None:
+    """End every subscription at the server."""
+    await node.link.commands.execute_command("CLIENT", "KILL", "TYPE", "PUBSUB")
+
+
+class Deafness:
+    """Subscriptions that are made while it lasts stay connected and never hear a message."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, channel: str) -> None:
+        self.lasts = True
+        self.lost = 0
+        """Messages on `channel` that were not heard."""
+        deaf: set[PubSub] = set()
+        handle = PubSub.handle_message
+
+        async def hear(subscription: PubSub, response: object, ignore_subscribe_messages: bool = False) -> object:
+            message = await handle(subscription, response, ignore_subscribe_messages)
+            if message is not None and message["type"] == "subscribe" and self.lasts:
+                deaf.add(subscription)
+            if message is not None and message["type"] == "message" and subscription in deaf:
+                self.lost += message["channel"].decode() == channel
+                return None
+            return message
+
+        monkeypatch.setattr(PubSub, "handle_message", hear)
+
+
+async def test_a_command_that_is_sent_while_a_node_subscribes_anew_is_run(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = await fleet.manager()
+    node = await fleet.node("east1")
+    subscribe = PubSub.subscribe
+    cut, hold = asyncio.Event(), asyncio.Event()
+
+    async def later(self: PubSub, *names: str, **channels: Any) -> None:
+        cut.set()
+        await hold.wait()
+        await subscribe(self, *names, **channels)
+
+    monkeypatch.setattr(PubSub, "subscribe", later)
+    await cut_subscriptions(node)
+    await cut.wait()
+    published = await manager.delivery.publish("mark", EVERYONE, "root")
+    hold.set()
+    await fleet.shows(f"retrieve {published.sent.id}", "east1: marked")
+    assert fleet.ran == ["east1"]
+
+
+async def test_a_deaf_subscription_is_noticed_and_what_it_missed_is_run_once(
+    fleet: Fleet, cluster_keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deafness = Deafness(monkeypatch, cluster_keys.everyone)
+    await fleet.manager()
+    await fleet.node("east1")
+    deafness.lasts = False
+    for _ in range(2):
+        sent = await fleet.broadcast("mark")
+        await fleet.shows(f"retrieve {sent}", "east1: marked")
+    assert fleet.ran == ["east1", "east1"]
+    assert deafness.lost == 1, "it listens on another connection since"
+
+
+@contextlib.asynccontextmanager
+async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[Node, list[bytes]]]:
+    """A node that loses the first message that it hears, and does not learn of it by a heartbeat; what it lost."""
+    node = daemons.node(fleet.url, fleet.cluster, fleet.folder, name)
+    node.table.add(*fleet.trial_commands(node))
+    heard, lost = node.executor.heard, []
+
+    async def hear(channel: str, raw: bytes) -> None:
+        if lost:
+            await heard(channel, raw)
+        else:
+            lost.append(raw)
+
+    node.executor.heard = hear  # type: ignore[method-assign]
+    async with daemons.running(node):
+        node.session.on_heads = lambda _heads: None
+        yield node, lost
+
+
+async def test_a_node_that_missed_one_message_notices_with_the_next(fleet: Fleet) -> None:
+    await fleet.manager()
+    async with hard_of_hearing(fleet, "east1") as (_, lost):
+        sent = [await fleet.broadcast("mark") for _ in range(2)]
+        for each in sent:
+            await fleet.shows(f"retrieve {each}", "east1: marked")
+        assert fleet.ran == ["east1", "east1"]
+        assert len(lost) == 1
+
+
+async def test_what_was_asked_of_an_earlier_life_is_not_read_up(fleet: Fleet) -> None:
+    await fleet.manager()
+    async with hard_of_hearing(fleet, "east1") as (node, lost):
+        await fleet.broadcast("mark")
+        await wait_until(lambda: len(lost) == 1, "the message is lost")
+        await node.session.reset()
+        assert await fleet.lines("gather cluster nodename") == ["east1: east1"]
+        assert fleet.ran == []

@@ -1,0 +1,121 @@
+"""Where a node stands in the log of commands: it tells that something was not heard, and reads that up.
+
+Pub/sub forgets: what is published while a node reconnects, or to a connection that has gone deaf, never comes. Each
+message says which entry of the log came before it on its channel, and each heartbeat brings the latest entry of every
+channel; an entry that was not heard by then is read from the log, with all that came after it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.session import Session
+from eccmgr.errors import EccmgrError
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
+
+_PAGE = 200
+# A heartbeat's answer may overtake a message that is on its way to us on the other connection.
+_GRACE_S = 0.2
+_RETRY_S = 0.25
+
+Hear = Callable[[bytes], Awaitable[None]]
+
+
+class Follower:
+    """Follows `channels` in the log; what is read up is handed to `hear` as if it had been heard."""
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        options: ClusterOptions,
+        session: Session,
+        channels: tuple[str, ...],
+        hear: Hear,
+        on_deaf: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._options = options
+        self._session = session
+        self._channels = channels
+        self._hear = hear
+        self._on_deaf = on_deaf
+        self._life = ""
+        self._heard: dict[str, str] = {}
+        self._behind = asyncio.Event()
+
+    def heard(self, channel: str, entry: str, before: str) -> None:
+        """A message came; `before` is the entry that came before it on its channel."""
+        here = self._position(channel)
+        if _order(before) > _order(here):
+            self.catch_up()
+        elif _order(entry) > _order(here):
+            self._heard[channel] = entry
+
+    def heads(self, heads: Mapping[str, str]) -> None:
+        """The latest entries, as a heartbeat brought them."""
+        if self._missing(heads):
+            asyncio.get_running_loop().call_later(_GRACE_S, self._look_again, dict(heads))
+
+    def catch_up(self) -> None:
+        """Read the log soon: something may not have been heard."""
+        self._behind.set()
+
+    async def run(self) -> None:
+        """Catch up whenever that is asked for, until cancelled."""
+        while True:
+            await self._behind.wait()
+            self._behind.clear()
+            try:
+                await self._session.joined.wait()
+                await self._catch_up()
+            except EccmgrError as error:
+                log.debug("not caught up", reason=str(error))
+                self._behind.set()
+                await asyncio.sleep(_RETRY_S)
+
+    def _position(self, channel: str) -> str:
+        """The latest entry that was heard on `channel` in this life; a new life begins where it joined."""
+        if self._life != self._session.private_name:
+            self._life = self._session.private_name
+            self._heard = dict.fromkeys(self._channels, self._session.last_entry)
+        return self._heard.get(channel, self._session.last_entry)
+
+    def _missing(self, heads: Mapping[str, str]) -> bool:
+        return any(_order(head) > _order(self._position(channel)) for channel, head in heads.items())
+
+    def _look_again(self, heads: Mapping[str, str]) -> None:
+        if self._missing(heads):
+            self._on_deaf()
+            self.catch_up()
+
+    async def _catch_up(self) -> None:
+        after = min((self._position(channel) for channel in self._channels), key=_order)
+        life, more, found = self._life, True, 0
+        while more and life == self._session.private_name:
+            read, left, messages = await self._link.run(
+                "catchup",
+                (self._keys.state, self._keys.log),
+                (to_ms(self._options.max_step_s), after, _PAGE, self._keys.command_prefix, *self._channels),
+            )
+            for message in messages:
+                await self._hear(message)
+            after, more = read.decode(), bool(left)
+            found += len(messages)
+            for channel in self._channels:
+                if _order(after) > _order(self._position(channel)):
+                    self._heard[channel] = after
+        if found:
+            log.info("caught up", commands=found, entry=after)
+
+
+def _order(entry: str) -> tuple[int, int]:
+    """The ids of a stream in their order: milliseconds, and a number within one."""
+    milliseconds, _, number = entry.partition("-")
+    return int(milliseconds), int(number or 0)
