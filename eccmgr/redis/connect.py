@@ -8,58 +8,21 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from ssl import SSLCertVerificationError
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import redis.asyncio
-from redis.asyncio.connection import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.maint_notifications import MaintNotificationsConfig
 
-from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
+from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.redis.address import RedisAddress
+from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_client
 from eccmgr.redis.scripts import Argument, script
 
-_COMMAND_TIMEOUT_S = 2.0
-_POOL_WAIT_S = 5.0
 _CONNECTIONS = 16
-
-
-@dataclass(frozen=True)
-class RedisAddress:
-    """Where Redis is, as it may be shown: without its password."""
-
-    url: str = field(repr=False)
-    host: str
-    port: int
-    path: str = ""
-
-    @classmethod
-    def parse(cls, url: str) -> "RedisAddress":
-        """Read a redis://, rediss:// or unix:// URL. Raises SettingsError."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port or 6379
-        except ValueError:
-            # What is wrong may be a piece of the password: it is not repeated.
-            raise SettingsError(
-                "The URL of Redis makes no sense: its port is no number from 0 to 65535, or its host is broken; "
-                "special characters in a password must be percent-encoded"
-            ) from None
-        if parts.scheme == "unix" and parts.path:
-            return cls(url, "127.0.0.1", 0, unquote(parts.path))
-        if parts.scheme in ("redis", "rediss") and parts.hostname:
-            return cls(url, parts.hostname, port)
-        raise SettingsError("The URL of Redis must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH")
-
-    def __str__(self) -> str:
-        if self.path:
-            return self.path
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+_SUBSCRIPTIONS = 4
 
 
 class Link:
@@ -76,8 +39,8 @@ class Link:
         subscriptions: "redis.asyncio.Redis | None" = None,
     ) -> None:
         self.address = RedisAddress.parse(url)
-        self.commands = commands or _client(url, _COMMAND_TIMEOUT_S, _CONNECTIONS)
-        self.subscriptions = subscriptions or _client(url, None, 4)
+        self.commands = commands or make_client(self.address, COMMAND_TIMEOUT_S, _CONNECTIONS)
+        self.subscriptions = subscriptions or make_client(self.address, None, _SUBSCRIPTIONS)
         self.fault: str | None = None
         """Why Redis does not answer; None while it does."""
 
@@ -161,35 +124,16 @@ def _cancellable() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
-def _client(url: str, timeout_s: float | None, connections: int) -> "redis.asyncio.Redis":
-    try:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            timeout=_POOL_WAIT_S,
-            max_connections=connections,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=_COMMAND_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            # Each would cost every new connection a round trip, or a look at the disk, for nothing we use.
-            driver_info=None,
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-            **({} if url.startswith("unix:") else {"socket_keepalive": True}),
-        )
-        # An option that the library does not know is only refused here.
-        pool.connection_class(**pool.connection_kwargs)
-    except (ValueError, TypeError):
-        raise SettingsError("The URL of Redis has an option that is not known, or of a wrong value") from None
-    return redis.asyncio.Redis.from_pool(pool)
-
-
 def _reason(error: BaseException, address: RedisAddress) -> str:
     """What went wrong in a few words; the library's own text may name the URL."""
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({address})"
         if isinstance(cause, OSError) and cause.strerror:
             return f"{cause.strerror} ({address})"
         if isinstance(cause, (TimeoutError, asyncio.TimeoutError, RedisTimeoutError)):
-            return f"no answer in {_COMMAND_TIMEOUT_S:g} s ({address})"
+            return f"no answer in {COMMAND_TIMEOUT_S:g} s ({address})"
         if isinstance(cause, AuthenticationError):
             return f"it refused our user or password ({address})"
         cause = cause.__cause__ or cause.__context__

@@ -10,7 +10,8 @@ import pytest_asyncio
 from redis.exceptions import NoPermissionError
 
 from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
-from eccmgr.redis.connect import Link, RedisAddress
+from eccmgr.redis.address import RedisAddress
+from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 
