@@ -76,8 +76,8 @@ class Server:
             self._popen = None
 
     def call(self, *command: Any) -> Any:
-        """What it answers to `command`."""
-        with redis.Redis(port=self.port, socket_timeout=5) as client:
+        """What it answers to `command`, as the wire has it."""
+        with redis.Redis(port=self.port, socket_timeout=5, protocol=2, decode_responses=True) as client:
             return client.execute_command(*command)
 
     def _answers(self) -> bool:

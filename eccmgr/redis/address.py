@@ -1,9 +1,8 @@
 """Where Redis is: its URL read, and shown again without its password."""
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from eccmgr.errors import SettingsError
 
@@ -42,8 +41,8 @@ class RedisAddress:
     service: str = ""
     plain_url: str = field(default="", repr=False)
     """What the client library takes: the address of one server, with the user, password and options for each."""
-    sentinel_login: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-    """`username` and `password` for the sentinels themselves, where the URL has them."""
+    sentinel_urls: tuple[str, ...] = field(default=(), repr=False)
+    """The same for each of the sentinels, with their own user and password, where the URL has them."""
 
     @classmethod
     def parse(cls, url: str) -> "RedisAddress":
@@ -79,13 +78,15 @@ class RedisAddress:
         if db and not db.isdecimal():
             raise SettingsError("The URL of Redis names a database that is no number")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        sentinel = {
-            name: options.pop(f"sentinel_{name}") for name in ("username", "password") if f"sentinel_{name}" in options
-        }
-        host, port = hosts[0]
-        shown = f"[{host}]" if ":" in host else host
-        plain = f"{base}://{login}{at}{shown}:{port}/{db or 0}?{urlencode(options)}"
-        return cls(url, host, port, "", Mode(kind), hosts, unquote(service), plain, sentinel)
+        user, password = (quote(options.pop(f"sentinel_{name}", ""), safe="") for name in ("username", "password"))
+        tls = urlencode({name: value for name, value in options.items() if name.startswith("ssl_")})
+        sentinels = tuple(f"{base}://{user}:{password}@{host_port(*each)}?{tls}" for each in hosts)
+        plain = f"{base}://{login}{at}{host_port(*hosts[0])}/{db or 0}?{urlencode(options)}"
+        return cls(url, *hosts[0], "", Mode(kind), hosts, unquote(service), plain, sentinels)
+
+    def sentinels(self) -> "list[RedisAddress]":
+        """Each sentinel as a server of its own."""
+        return [RedisAddress.parse(url) for url in self.sentinel_urls]
 
     def __str__(self) -> str:
         if self.path:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from eccmgr.errors import SettingsError
-from eccmgr.redis.address import Mode, RedisAddress
+from eccmgr.redis.address import RedisAddress
 
 COMMAND_TIMEOUT_S = 2.0
 _POOL_WAIT_S = 5.0
@@ -28,8 +28,6 @@ class TlsConnection(SSLConnection):
 
 def make_client(address: RedisAddress, timeout_s: float | None, connections: int) -> "redis.asyncio.Redis":
     """A client for `address`; a call waits `timeout_s` for its answer. Raises SettingsError."""
-    if address.mode is not Mode.STANDALONE:
-        raise SettingsError(f"The URL of Redis asks for {address.mode}, which this release does not know yet")
     try:
         pool = BlockingConnectionPool.from_url(
             address.plain_url,

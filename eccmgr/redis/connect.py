@@ -7,22 +7,38 @@ sent again by the library), one for subscriptions, which wait for as long as it 
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ssl import SSLCertVerificationError
 from typing import Any
 
 import redis.asyncio
+import structlog
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from eccmgr.errors import EccmgrError, RedisUnreachable
-from eccmgr.redis.address import RedisAddress
+from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
+from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_client
+from eccmgr.redis.place import NOT_HERE, NotFound, Place, Spot
 from eccmgr.redis.scripts import Argument, script
+from eccmgr.redis.sentinel import Sentinels
+
+log = structlog.get_logger()
 
 _CONNECTIONS = 16
 _SUBSCRIPTIONS = 4
+
+
+def make_place(address: RedisAddress) -> Place | None:
+    """Where the server is, if that may change."""
+    match address.mode:
+        case Mode.STANDALONE:
+            return None
+        case Mode.SENTINEL:
+            return Place(Sentinels(address))
+        case Mode.CLUSTER:
+            raise SettingsError("The URL of Redis asks for a Redis Cluster, which this release does not know yet")
 
 
 class Link:
@@ -43,21 +59,30 @@ class Link:
         self.subscriptions = subscriptions or make_client(self.address, None, _SUBSCRIPTIONS)
         self.fault: str | None = None
         """Why Redis does not answer; None while it does."""
+        self.on_move: list[Callable[[], None]] = []
+        """Called when another server has taken over, which may not know the last of what we knew."""
+        self._place = make_place(self.address)
+        if self._place is not None:
+            self._place.on_move = self._moved
+            for client in (self.commands, self.subscriptions):
+                self._place.hold(client.connection_pool)
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument], *, probe: bool = False) -> Any:
         """Call the Lua script `name`. Raises RedisUnreachable; any other refusal of the server as EccmgrError."""
         self._check(probe)
+        moves = self._moves
         try:
             with _cancellable():
                 answer = await script(name)(self.commands, keys, args)
         except (RedisError, OSError) as error:
-            raise self._failed(error) from error
-        self.fault = None
+            raise await self._failed(error) from error
+        self._answered(moves, probe)
         return answer
 
     async def pipeline(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Run plain commands together in one transaction. Raises as `run` does."""
         self._check(probe=False)
+        moves = self._moves
         try:
             with _cancellable():
                 async with self.commands.pipeline(transaction=True) as pipe:
@@ -65,8 +90,8 @@ class Link:
                         pipe.execute_command(*command)
                     answers: list[Any] = await pipe.execute()
         except (RedisError, OSError) as error:
-            raise self._failed(error) from error
-        self.fault = None
+            raise await self._failed(error) from error
+        self._answered(moves, probe=False)
         return answers
 
     async def describe(self) -> str:
@@ -81,16 +106,20 @@ class Link:
                 with contextlib.suppress(ResponseError):
                     found = await self.commands.info("server")
         except (RedisError, OSError) as error:
-            raise self._failed(error) from error
+            raise await self._failed(error) from error
         version = found.get("valkey_version") or found.get("redis_version", "unknown version")
         name = "Valkey " if "valkey_version" in found else ""
-        mode = found.get("redis_mode") or found.get("server_mode") or "standalone"
-        return f"{name}{version} {mode} {self.address}, round trip {round_trip_ms:.2f} ms"
+        mode: str = self.address.mode
+        if self._place is None:
+            mode = found.get("redis_mode") or found.get("server_mode") or mode
+        return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
 
     async def close(self) -> None:
         """Close every connection."""
         await self.commands.aclose()
         await self.subscriptions.aclose()
+        if self._place is not None:
+            await self._place.aclose()
 
     def lost(self, error: BaseException) -> None:
         """Note that a subscription found Redis gone; the next heartbeat finds out how things stand."""
@@ -98,18 +127,43 @@ class Link:
 
     def reason(self, error: BaseException) -> str:
         """What `error` says about Redis in a few words."""
-        return _reason(error, self.address)
+        return _reason(error, self.address, self._where)
+
+    @property
+    def _where(self) -> str:
+        return str((self._place and self._place.spot) or self.address)
+
+    @property
+    def _moves(self) -> int:
+        return self._place.moves if self._place is not None else 0
+
+    def _moved(self, spot: Spot) -> None:
+        self.fault = f"it has just moved ({spot})"
+        log.warning("redis moved", to=str(spot))
+        for call in self.on_move:
+            call()
 
     def _check(self, probe: bool) -> None:
         if self.fault is not None and not probe:
-            raise RedisUnreachable(f"Redis is not reachable: {self.fault}")
+            raise self._unreachable()
 
-    def _failed(self, error: Exception) -> EccmgrError:
+    def _answered(self, moves: int, probe: bool) -> None:
+        if self._moves != moves and not probe:
+            # What was asked rested on what the server before this one had said.
+            raise self._unreachable()
+        self.fault = None
+
+    async def _failed(self, error: Exception) -> EccmgrError:
         unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
-        if not isinstance(error, unreachable):
+        if self._place is not None and isinstance(error, NOT_HERE):
+            await self._place.leave()
+        elif not isinstance(error, unreachable):
             return EccmgrError(f"Redis refused: {error}")
         self.fault = self.reason(error)
-        return RedisUnreachable(f"Redis is not reachable: {self.fault}")
+        return self._unreachable()
+
+    def _unreachable(self) -> RedisUnreachable:
+        return RedisUnreachable(f"Redis is not reachable: {self.fault or f'it has just moved ({self._where})'}")
 
 
 @contextlib.contextmanager
@@ -124,17 +178,19 @@ def _cancellable() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
-def _reason(error: BaseException, address: RedisAddress) -> str:
+def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
     """What went wrong in a few words; the library's own text may name the URL."""
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, NotFound):
+            return f"{cause} ({address})"
         if isinstance(cause, SSLCertVerificationError):
-            return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({address})"
+            return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
         if isinstance(cause, OSError) and cause.strerror:
-            return f"{cause.strerror} ({address})"
+            return f"{cause.strerror} ({where})"
         if isinstance(cause, (TimeoutError, asyncio.TimeoutError, RedisTimeoutError)):
-            return f"no answer in {COMMAND_TIMEOUT_S:g} s ({address})"
+            return f"no answer in {COMMAND_TIMEOUT_S:g} s ({where})"
         if isinstance(cause, AuthenticationError):
-            return f"it refused our user or password ({address})"
+            return f"it refused our user or password ({where})"
         cause = cause.__cause__ or cause.__context__
-    return f"{str(error).rstrip('.') or type(error).__name__} ({address})"
+    return f"{str(error).rstrip('.') or type(error).__name__} ({where})"

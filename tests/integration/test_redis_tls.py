@@ -116,7 +116,7 @@ class TestTls:
             assert f"127.0.0.1:{tls_port}, round trip" in await fleet.ask("info")
 
     async def test_a_server_of_its_own(self, own_tls: Server, ours: Certificate) -> None:
-        port = int(own_tls.call("CONFIG", "GET", "tls-port")[b"tls-port"])
+        port = own_tls.call("CONFIG", "GET", "tls-port")[1]
         link = Link(f"rediss://127.0.0.1:{port}/0?{_options(ours)}")
         assert await link.pipeline(("PING",)) == [True]
         await link.close()
