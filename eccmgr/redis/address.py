@@ -88,6 +88,12 @@ class RedisAddress:
         """Each sentinel as a server of its own."""
         return [RedisAddress.parse(url) for url in self.sentinel_urls]
 
+    def node(self, host: str, port: int) -> "RedisAddress":
+        """One node of a Redis Cluster as a server of its own."""
+        parts = urlsplit(self.plain_url)
+        login, at, _ = parts.netloc.rpartition("@")
+        return RedisAddress.parse(parts._replace(netloc=f"{login}{at}{host_port(host, port)}").geturl())
+
     def __str__(self) -> str:
         if self.path:
             return self.path

@@ -13,16 +13,18 @@ from typing import Any
 
 import redis.asyncio
 import structlog
+from redis.asyncio.client import PubSub
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
+from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_client
-from eccmgr.redis.place import NOT_HERE, NotFound, Place, Spot
+from eccmgr.redis.place import NOT_HERE, NOT_NOW, NotFound, Place, Spot
 from eccmgr.redis.scripts import Argument, script
 from eccmgr.redis.sentinel import Sentinels
+from eccmgr.redis.slot import SlotOwner
 
 log = structlog.get_logger()
 
@@ -30,7 +32,7 @@ _CONNECTIONS = 16
 _SUBSCRIPTIONS = 4
 
 
-def make_place(address: RedisAddress) -> Place | None:
+def make_place(address: RedisAddress, tag: str) -> Place | None:
     """Where the server is, if that may change."""
     match address.mode:
         case Mode.STANDALONE:
@@ -38,14 +40,14 @@ def make_place(address: RedisAddress) -> Place | None:
         case Mode.SENTINEL:
             return Place(Sentinels(address))
         case Mode.CLUSTER:
-            raise SettingsError("The URL of Redis asks for a Redis Cluster, which this release does not know yet")
+            return Place(SlotOwner(address, tag))
 
 
 class Link:
     """A process's connection to Redis.
 
     While Redis does not answer, every call fails at once with RedisUnreachable; only `probe` really tries, and
-    the first success opens the way again.
+    the first success opens the way again. In a Redis Cluster `tag` says which slot our keys lie in.
     """
 
     def __init__(
@@ -53,15 +55,18 @@ class Link:
         url: str,
         commands: "redis.asyncio.Redis | None" = None,
         subscriptions: "redis.asyncio.Redis | None" = None,
+        *,
+        tag: str = "",
     ) -> None:
         self.address = RedisAddress.parse(url)
         self.commands = commands or make_client(self.address, COMMAND_TIMEOUT_S, _CONNECTIONS)
         self.subscriptions = subscriptions or make_client(self.address, None, _SUBSCRIPTIONS)
+        self._sharded = self.address.mode is Mode.CLUSTER
         self.fault: str | None = None
         """Why Redis does not answer; None while it does."""
         self.on_move: list[Callable[[], None]] = []
         """Called when another server has taken over, which may not know the last of what we knew."""
-        self._place = make_place(self.address)
+        self._place = make_place(self.address, tag)
         if self._place is not None:
             self._place.on_move = self._moved
             for client in (self.commands, self.subscriptions):
@@ -73,7 +78,7 @@ class Link:
         moves = self._moves
         try:
             with _cancellable():
-                answer = await script(name)(self.commands, keys, args)
+                answer = await script(name, sharded=self._sharded)(self.commands, keys, args)
         except (RedisError, OSError) as error:
             raise await self._failed(error) from error
         self._answered(moves, probe)
@@ -113,6 +118,10 @@ class Link:
         if self._place is None:
             mode = found.get("redis_mode") or found.get("server_mode") or mode
         return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
+
+    async def subscribe(self, pubsub: PubSub, channels: Sequence[str]) -> None:
+        """Have `pubsub`, which is one of `subscriptions`, hear `channels`."""
+        await (pubsub.ssubscribe if self._sharded else pubsub.subscribe)(*channels)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -157,7 +166,7 @@ class Link:
         unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
         if self._place is not None and isinstance(error, NOT_HERE):
             await self._place.leave()
-        elif not isinstance(error, unreachable):
+        elif not isinstance(error, (*unreachable, *NOT_NOW)):
             return EccmgrError(f"Redis refused: {error}")
         self.fault = self.reason(error)
         return self._unreachable()
@@ -184,6 +193,10 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
     while cause is not None:
         if isinstance(cause, NotFound):
             return f"{cause} ({address})"
+        if isinstance(cause, NOT_HERE):
+            return f"another server has taken over ({where})"
+        if isinstance(cause, NOT_NOW):
+            return f"the cluster is being changed, or is down ({where})"
         if isinstance(cause, SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
         if isinstance(cause, OSError) and cause.strerror:

@@ -62,7 +62,7 @@ redis.call('HSET', latest, digest, id)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
   'text', (shown ~= '' and shown or text):sub(1, 1024))
 end_some_day({ log, latest, audit })
-redis.call('PUBLISH', channel, cjson.encode({
+redis.call(PUBLISH, channel, cjson.encode({
   id = id, text = text, issuer = issuer, view = view, ttl = tonumber(command_ttl), entry = entry, before = before,
 }))
 return { 'sent', ms(view), ms(clock), ms(wall), roster }
