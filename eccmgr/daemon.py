@@ -30,6 +30,7 @@ from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.logs import LogFiles
 from eccmgr.notify import notify
 from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
 from eccmgr.settings import DaemonSettings
 
 log = structlog.get_logger()
@@ -53,7 +54,7 @@ class Daemon(abc.ABC):
         self._plan = plan(self.held.listeners)
         self.options = self.held.timing
         """The one object that all parts hold; see `ClusterOptions`."""
-        self.link = link or Link(settings.redis)
+        self.link = link or Link(settings.redis, tag=Keys(self.held.cluster).tag)
         self.table = Table()
         self.server = ControlServer(self.table)
         self._log_files = log_files or LogFiles()

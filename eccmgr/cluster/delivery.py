@@ -133,6 +133,7 @@ class Delivery:
         self._wall_ms = wall_ms
         self._notices = notices
         self._views = Views()
+        link.on_move.append(self._views.forget)
         self._waiting: dict[str, asyncio.Event] = {}
 
     async def view(self) -> View:

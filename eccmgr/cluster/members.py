@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from eccmgr.cluster.names import natural, public_name
-from eccmgr.redis.connect import Link, RedisAddress
+from eccmgr.redis.address import RedisAddress
+from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
 NULL = "(Null)"

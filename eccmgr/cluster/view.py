@@ -168,6 +168,10 @@ class Views:
         """The views at hand now; those that come and go while an answer is under way do not change it."""
         return Known(self._born, dict(self._views))
 
+    def forget(self) -> None:
+        """Another server has taken over: it may give the last numbers again, to other views."""
+        self._views.clear()
+
     def get(self, number: int, roster: bytes, known: Known) -> View | None:
         """View `number`: out of `roster` where the server sent it, else out of `known`; None where neither has it."""
         if not roster:

@@ -7,66 +7,47 @@ sent again by the library), one for subscriptions, which wait for as long as it 
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from ssl import SSLCertVerificationError
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import redis.asyncio
-from redis.asyncio.connection import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+import structlog
+from redis.asyncio.client import PubSub
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.maint_notifications import MaintNotificationsConfig
 
-from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
+from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.redis.address import Mode, RedisAddress
+from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_client
+from eccmgr.redis.place import NOT_HERE, NOT_NOW, NotFound, Place, Spot
 from eccmgr.redis.scripts import Argument, script
+from eccmgr.redis.sentinel import Sentinels
+from eccmgr.redis.slot import SlotOwner
 
-_COMMAND_TIMEOUT_S = 2.0
-_POOL_WAIT_S = 5.0
+log = structlog.get_logger()
+
 _CONNECTIONS = 16
+_SUBSCRIPTIONS = 4
 
 
-@dataclass(frozen=True)
-class RedisAddress:
-    """Where Redis is, as it may be shown: without its password."""
-
-    url: str = field(repr=False)
-    host: str
-    port: int
-    path: str = ""
-
-    @classmethod
-    def parse(cls, url: str) -> "RedisAddress":
-        """Read a redis://, rediss:// or unix:// URL. Raises SettingsError."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port or 6379
-        except ValueError:
-            # What is wrong may be a piece of the password: it is not repeated.
-            raise SettingsError(
-                "The URL of Redis makes no sense: its port is no number from 0 to 65535, or its host is broken; "
-                "special characters in a password must be percent-encoded"
-            ) from None
-        if parts.scheme == "unix" and parts.path:
-            return cls(url, "127.0.0.1", 0, unquote(parts.path))
-        if parts.scheme in ("redis", "rediss") and parts.hostname:
-            return cls(url, parts.hostname, port)
-        raise SettingsError("The URL of Redis must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH")
-
-    def __str__(self) -> str:
-        if self.path:
-            return self.path
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+def make_place(address: RedisAddress, tag: str) -> Place | None:
+    """Where the server is, if that may change."""
+    match address.mode:
+        case Mode.STANDALONE:
+            return None
+        case Mode.SENTINEL:
+            return Place(Sentinels(address))
+        case Mode.CLUSTER:
+            return Place(SlotOwner(address, tag))
 
 
 class Link:
     """A process's connection to Redis.
 
     While Redis does not answer, every call fails at once with RedisUnreachable; only `probe` really tries, and
-    the first success opens the way again.
+    the first success opens the way again. In a Redis Cluster `tag` says which slot our keys lie in.
     """
 
     def __init__(
@@ -74,27 +55,39 @@ class Link:
         url: str,
         commands: "redis.asyncio.Redis | None" = None,
         subscriptions: "redis.asyncio.Redis | None" = None,
+        *,
+        tag: str = "",
     ) -> None:
         self.address = RedisAddress.parse(url)
-        self.commands = commands or _client(url, _COMMAND_TIMEOUT_S, _CONNECTIONS)
-        self.subscriptions = subscriptions or _client(url, None, 4)
+        self.commands = commands or make_client(self.address, COMMAND_TIMEOUT_S, _CONNECTIONS)
+        self.subscriptions = subscriptions or make_client(self.address, None, _SUBSCRIPTIONS)
+        self._sharded = self.address.mode is Mode.CLUSTER
         self.fault: str | None = None
         """Why Redis does not answer; None while it does."""
+        self.on_move: list[Callable[[], None]] = []
+        """Called when another server has taken over, which may not know the last of what we knew."""
+        self._place = make_place(self.address, tag)
+        if self._place is not None:
+            self._place.on_move = self._moved
+            for client in (self.commands, self.subscriptions):
+                self._place.hold(client.connection_pool)
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument], *, probe: bool = False) -> Any:
         """Call the Lua script `name`. Raises RedisUnreachable; any other refusal of the server as EccmgrError."""
         self._check(probe)
+        moves = self._moves
         try:
             with _cancellable():
-                answer = await script(name)(self.commands, keys, args)
+                answer = await script(name, sharded=self._sharded)(self.commands, keys, args)
         except (RedisError, OSError) as error:
-            raise self._failed(error) from error
-        self.fault = None
+            raise await self._failed(error) from error
+        self._answered(moves, probe)
         return answer
 
     async def pipeline(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Run plain commands together in one transaction. Raises as `run` does."""
         self._check(probe=False)
+        moves = self._moves
         try:
             with _cancellable():
                 async with self.commands.pipeline(transaction=True) as pipe:
@@ -102,8 +95,8 @@ class Link:
                         pipe.execute_command(*command)
                     answers: list[Any] = await pipe.execute()
         except (RedisError, OSError) as error:
-            raise self._failed(error) from error
-        self.fault = None
+            raise await self._failed(error) from error
+        self._answered(moves, probe=False)
         return answers
 
     async def describe(self) -> str:
@@ -118,16 +111,24 @@ class Link:
                 with contextlib.suppress(ResponseError):
                     found = await self.commands.info("server")
         except (RedisError, OSError) as error:
-            raise self._failed(error) from error
+            raise await self._failed(error) from error
         version = found.get("valkey_version") or found.get("redis_version", "unknown version")
         name = "Valkey " if "valkey_version" in found else ""
-        mode = found.get("redis_mode") or found.get("server_mode") or "standalone"
-        return f"{name}{version} {mode} {self.address}, round trip {round_trip_ms:.2f} ms"
+        mode: str = self.address.mode
+        if self._place is None:
+            mode = found.get("redis_mode") or found.get("server_mode") or mode
+        return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
+
+    async def subscribe(self, pubsub: PubSub, channels: Sequence[str]) -> None:
+        """Have `pubsub`, which is one of `subscriptions`, hear `channels`."""
+        await (pubsub.ssubscribe if self._sharded else pubsub.subscribe)(*channels)
 
     async def close(self) -> None:
         """Close every connection."""
         await self.commands.aclose()
         await self.subscriptions.aclose()
+        if self._place is not None:
+            await self._place.aclose()
 
     def lost(self, error: BaseException) -> None:
         """Note that a subscription found Redis gone; the next heartbeat finds out how things stand."""
@@ -135,18 +136,43 @@ class Link:
 
     def reason(self, error: BaseException) -> str:
         """What `error` says about Redis in a few words."""
-        return _reason(error, self.address)
+        return _reason(error, self.address, self._where)
+
+    @property
+    def _where(self) -> str:
+        return str((self._place and self._place.spot) or self.address)
+
+    @property
+    def _moves(self) -> int:
+        return self._place.moves if self._place is not None else 0
+
+    def _moved(self, spot: Spot) -> None:
+        self.fault = f"it has just moved ({spot})"
+        log.warning("redis moved", to=str(spot))
+        for call in self.on_move:
+            call()
 
     def _check(self, probe: bool) -> None:
         if self.fault is not None and not probe:
-            raise RedisUnreachable(f"Redis is not reachable: {self.fault}")
+            raise self._unreachable()
 
-    def _failed(self, error: Exception) -> EccmgrError:
+    def _answered(self, moves: int, probe: bool) -> None:
+        if self._moves != moves and not probe:
+            # What was asked rested on what the server before this one had said.
+            raise self._unreachable()
+        self.fault = None
+
+    async def _failed(self, error: Exception) -> EccmgrError:
         unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
-        if not isinstance(error, unreachable):
+        if self._place is not None and isinstance(error, NOT_HERE):
+            await self._place.leave()
+        elif not isinstance(error, (*unreachable, *NOT_NOW)):
             return EccmgrError(f"Redis refused: {error}")
         self.fault = self.reason(error)
-        return RedisUnreachable(f"Redis is not reachable: {self.fault}")
+        return self._unreachable()
+
+    def _unreachable(self) -> RedisUnreachable:
+        return RedisUnreachable(f"Redis is not reachable: {self.fault or f'it has just moved ({self._where})'}")
 
 
 @contextlib.contextmanager
@@ -161,36 +187,23 @@ def _cancellable() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
-def _client(url: str, timeout_s: float | None, connections: int) -> "redis.asyncio.Redis":
-    try:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            timeout=_POOL_WAIT_S,
-            max_connections=connections,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=_COMMAND_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            # Each would cost every new connection a round trip, or a look at the disk, for nothing we use.
-            driver_info=None,
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-            **({} if url.startswith("unix:") else {"socket_keepalive": True}),
-        )
-        # An option that the library does not know is only refused here.
-        pool.connection_class(**pool.connection_kwargs)
-    except (ValueError, TypeError):
-        raise SettingsError("The URL of Redis has an option that is not known, or of a wrong value") from None
-    return redis.asyncio.Redis.from_pool(pool)
-
-
-def _reason(error: BaseException, address: RedisAddress) -> str:
+def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
     """What went wrong in a few words; the library's own text may name the URL."""
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, NotFound):
+            return f"{cause} ({address})"
+        if isinstance(cause, NOT_HERE):
+            return f"another server has taken over ({where})"
+        if isinstance(cause, NOT_NOW):
+            return f"the cluster is being changed, or is down ({where})"
+        if isinstance(cause, SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
         if isinstance(cause, OSError) and cause.strerror:
-            return f"{cause.strerror} ({address})"
+            return f"{cause.strerror} ({where})"
         if isinstance(cause, (TimeoutError, asyncio.TimeoutError, RedisTimeoutError)):
-            return f"no answer in {_COMMAND_TIMEOUT_S:g} s ({address})"
+            return f"no answer in {COMMAND_TIMEOUT_S:g} s ({where})"
         if isinstance(cause, AuthenticationError):
-            return f"it refused our user or password ({address})"
+            return f"it refused our user or password ({where})"
         cause = cause.__cause__ or cause.__context__
-    return f"{str(error).rstrip('.') or type(error).__name__} ({address})"
+    return f"{str(error).rstrip('.') or type(error).__name__} ({where})"

@@ -32,12 +32,14 @@ class Script:
 def load_all() -> None:
     """Read every script now, so that no event loop waits for the disk later."""
     for file in (resources.files("eccmgr.redis") / "lua").iterdir():
-        script(file.name.removesuffix(".lua"))
+        for sharded in (False, True):
+            script(file.name.removesuffix(".lua"), sharded=sharded)
 
 
 @cache
-def script(name: str) -> Script:
-    """The script in `lua/NAME.lua`."""
+def script(name: str, *, sharded: bool = False) -> Script:
+    """The script in `lua/NAME.lua`; where `sharded`, it sends messages as a Redis Cluster wants them."""
     folder = resources.files("eccmgr.redis") / "lua"
-    source = "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("prologue", name))
+    parts = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("prologue", name)]
+    source = "\n".join((f"local PUBLISH = '{'SPUBLISH' if sharded else 'PUBLISH'}'", *parts))
     return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())

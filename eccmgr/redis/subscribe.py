@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from eccmgr.redis.connect import Link
@@ -13,6 +14,10 @@ log = structlog.get_logger()
 
 Handler = Callable[[str, bytes], Awaitable[None]]
 _BACKOFF_MAX_S = 2.0
+
+
+class MovedAway(RedisConnectionError):
+    """Raised when a node of a Redis Cluster ends our subscription: it has given the slot away."""
 
 
 class Subscription:
@@ -42,16 +47,18 @@ class Subscription:
         while True:
             try:
                 async with asyncio.timeout(None) as self._attempt, self._link.subscriptions.pubsub() as pubsub:
-                    await pubsub.subscribe(*self._channels)
+                    await self._link.subscribe(pubsub, self._channels)
                     missing = set(self._channels)
                     async for message in pubsub.listen():
-                        if message["type"] == "subscribe":
+                        if message["type"] == "sunsubscribe":
+                            raise MovedAway(f"{message['channel'].decode()} is served elsewhere now")
+                        if message["type"] in ("subscribe", "ssubscribe"):
                             missing.discard(message["channel"].decode())
                             if not missing:
                                 self.listening.set()
                                 self.on_listening()
                                 backoff_s, said = 0.05, ""
-                        elif message["type"] == "message":
+                        elif message["type"] in ("message", "smessage"):
                             await self._hand_over(message["channel"].decode(), message["data"])
             except (RedisError, OSError) as error:
                 if self._attempt.expired():

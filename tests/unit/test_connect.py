@@ -10,7 +10,8 @@ import pytest_asyncio
 from redis.exceptions import NoPermissionError
 
 from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
-from eccmgr.redis.connect import Link, RedisAddress
+from eccmgr.redis.address import Mode, RedisAddress
+from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 
@@ -26,6 +27,9 @@ SECRET = "hunter2"
         ("redis://[::1]:7000", "[::1]:7000"),
         ("unix:///run/redis.sock", "/run/redis.sock"),
         ("unix://u:hunter2@/run/re%20dis.sock?db=1", "/run/re dis.sock"),
+        ("redis+sentinel://u:hunter2@h1,h2:7000,[::1]/mail/2", "mail at h1:26379,h2:7000,[::1]:26379"),
+        ("rediss+sentinel://h1/mail?sentinel_password=hunter2", "mail at h1:26379"),
+        ("redis+cluster://u:hunter2@h1,h2:7000/", "h1:6379,h2:7000"),
     ],
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
@@ -40,6 +44,9 @@ def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
         *("", "example.com:6379", "http://example.com", "redis://", "redis:///0", "unix://", "redis://[::1"),
         *("redis://example.com:x", "redis://example.com:99999", "redis://u:hunter2@example.com:hunter2"),
         *("redis://:hunter2/x@example.com", "redis://:hunter2#x@example.com:1"),
+        *("redis+sentinel://h1", "redis+sentinel://h1,/mail", "redis+sentinel://:hunter2@h1:hunter2/mail"),
+        *("redis+sentinel://h1/mail/x", "redis+cluster://h1/1", "redis+nonsense://h1", "unix+cluster:///h1"),
+        *("redis+sentinel://:hunter2@h1/mail?nonsense=1", "redis+cluster:///"),
         *("redis://:hunter2@example.com?db=x", "redis://:hunter2@example.com?nonsense=1"),
     ],
 )
@@ -48,6 +55,17 @@ def test_one_that_makes_no_sense_is_refused_without_repeating_it(url: str) -> No
         Link(url)
     assert str(caught.value).startswith("The URL of Redis ")
     assert SECRET not in "".join(traceback.format_exception(caught.value)).replace(f'Link("{url}")', "")
+
+
+def test_the_users_of_the_data_and_of_the_sentinels_are_told_apart() -> None:
+    url = "rediss+sentinel://a:b%40@h1,[::1]:7/mail/2?sentinel_username=c&sentinel_password=d%2F&ssl_cert_reqs=none"
+    address = RedisAddress.parse(url)
+    assert address.plain_url == "rediss://a:b%40@h1:26379/2?ssl_cert_reqs=none"
+    assert [sentinel.plain_url for sentinel in address.sentinels()] == [
+        "rediss://c:d%2F@h1:26379?ssl_cert_reqs=none",
+        "rediss://c:d%2F@[::1]:7?ssl_cert_reqs=none",
+    ]
+    assert (address.service, address.mode) == ("mail", Mode.SENTINEL)
 
 
 @pytest_asyncio.fixture

@@ -50,5 +50,5 @@ elseif rank == 'node' then
   redis.call('ZADD', at.seniority, view + 1099511627776, private)
 end
 end_some_day({ at.sessions, at.members, at.roster, at.seniority, at.subclusters })
-redis.call('PUBLISH', at.events, cjson.encode({ event = 'join', view = view, members = { private } }))
+redis.call(PUBLISH, at.events, cjson.encode({ event = 'join', view = view, members = { private } }))
 return { 'joined', ms(view), ms(clock), redis.call('HGET', at.state, 'last') or '0-0' }

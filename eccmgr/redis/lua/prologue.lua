@@ -3,6 +3,7 @@
 -- The lease clock is counted in ms. Each script advances it by the wall time since the last script, clamped to
 -- 0 .. max_step: no step of the server's wall clock, and no pause of the server, ends a session that is renewed.
 --
+-- PUBLISH, which scripts.py sets before this, is how messages are sent: SPUBLISH in a Redis Cluster.
 -- Everything is local: a global in one script would outlive it.
 
 -- The cluster's own keys end by themselves, in ms, once nobody sweeps any more.
@@ -79,7 +80,7 @@ local function end_sessions(at, privates, reason, clock)
   end
   end_some_day({ at.absent, at.absent_since })
   local view = redis.call('HINCRBY', at.state, 'view', 1)
-  redis.call('PUBLISH', at.events, cjson.encode({ event = reason, view = view, members = privates }))
+  redis.call(PUBLISH, at.events, cjson.encode({ event = reason, view = view, members = privates }))
 end
 
 -- Ends, as lost, up to `limit` sessions whose time is over on the lease clock.

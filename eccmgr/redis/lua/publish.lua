@@ -63,5 +63,5 @@ redis.call('HSET', latest, digest, id)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
   'text', (shown ~= '' and shown or text):sub(1, 1024))
 end_some_day({ log, latest, audit, heads })
-redis.call('PUBLISH', channel, message_of(command, tonumber(command_ttl), channel, entry, before))
+redis.call(PUBLISH, channel, message_of(command, tonumber(command_ttl), channel, entry, before))
 return { 'sent', ms(view), ms(clock), ms(wall), roster }

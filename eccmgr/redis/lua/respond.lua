@@ -52,7 +52,7 @@ if kept[3] and kept[3] ~= '' then
   end
   if not kept[4] then
     redis.call('HSET', command, 'noticed', '1')
-    redis.call('PUBLISH', kept[3], redis.call('HGET', command, 'id'))
+    redis.call(PUBLISH, kept[3], redis.call('HGET', command, 'id'))
   end
 end
 return 'kept'

@@ -19,7 +19,7 @@ if #gone > 0 then
   redis.call('HDEL', at.absent, unpack(gone))
   redis.call('ZREM', at.absent_since, unpack(gone))
   local view = redis.call('HINCRBY', at.state, 'view', 1)
-  redis.call('PUBLISH', at.events, cjson.encode({ event = 'forgotten', view = view, members = gone }))
+  redis.call(PUBLISH, at.events, cjson.encode({ event = 'forgotten', view = view, members = gone }))
 end
 
 forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 100)

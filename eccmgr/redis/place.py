@@ -1,0 +1,137 @@
+"""Where our one server is while that may change: sought at every new connection, and left when it has moved."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from weakref import WeakSet
+
+from redis.asyncio.connection import AbstractConnection, Connection, ConnectionPool
+from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, TryAgainError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from eccmgr.redis.address import host_port
+from eccmgr.redis.client import TlsConnection
+
+_ASK_TIMEOUT_S = 1.0
+
+
+NOT_HERE = (ReadOnlyError, MovedError)
+"""What a server says that is not the one any more."""
+NOT_NOW = (AskError, TryAgainError, ClusterDownError)
+"""What a node of a Redis Cluster says while our slot is on its way, or nobody may serve it."""
+
+
+class NotFound(RedisConnectionError):
+    """Raised when nobody can say where the server is."""
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A server, and which reign it has there by the count of those who appoint it."""
+
+    host: str
+    port: int
+    epoch: int
+
+    def __str__(self) -> str:
+        return host_port(self.host, self.port)
+
+
+class Seeker(Protocol):
+    """Knows whom to ask for the server."""
+
+    async def seek(self) -> Spot:
+        """Where it is now. Raises NotFound."""
+
+    async def check(self, connection: AbstractConnection) -> None:
+        """Make sure that a fresh connection reached the right one. Raises the library's ConnectionError."""
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+
+class Place:
+    """The server's present spot, and all our connections there.
+
+    When it is found elsewhere the connections to the old spot are closed, also those that wait for a message: they
+    might wait for ever. `moves` counts that, and `on_move` is called before anything is asked of the new one.
+    """
+
+    def __init__(self, seeker: Seeker) -> None:
+        self.spot: Spot | None = None
+        self.moves = 0
+        self.on_move: Callable[[Spot], None] = lambda _: None
+        self._seeker = seeker
+        self._connections: WeakSet[_Seeking] = WeakSet()
+
+    def hold(self, pool: ConnectionPool) -> None:
+        """Have every connection of `pool` go there."""
+        tls = issubclass(pool.connection_class, TlsConnection)
+        pool.connection_class = SeekingTlsConnection if tls else SeekingConnection
+        pool.connection_kwargs["place"] = self
+
+    async def find(self, connection: "_Seeking") -> Spot:
+        """Where `connection` is to go."""
+        spot = await self._seeker.seek()
+        self._connections.add(connection)
+        if self.spot is None or self.spot == spot:
+            self.spot = spot
+        else:
+            self.spot = spot
+            self.moves += 1
+            self.on_move(spot)
+            for other in list(self._connections):
+                if other is not connection and other.spot != spot:
+                    await other.disconnect(nowait=True)
+        return spot
+
+    async def check(self, connection: AbstractConnection) -> None:
+        """Make sure that `connection` reached the right one."""
+        await self._seeker.check(connection)
+
+    async def leave(self) -> None:
+        """Close the connections: the server said that it is not the one any more."""
+        for connection in list(self._connections):
+            await connection.disconnect(nowait=True)
+
+    async def aclose(self) -> None:
+        """Close what asks for the spot."""
+        await self._seeker.aclose()
+
+
+class _Seeking(Connection):
+    """A connection that asks for its address whenever it connects."""
+
+    def __init__(self, place: Place, **options: Any) -> None:
+        super().__init__(**options)
+        self.spot: Spot | None = None
+        self._place = place
+
+    async def _connect(self) -> None:
+        self.spot = await self._place.find(self)
+        self.host, self.port = self.spot.host, self.spot.port
+        await super()._connect()  # type: ignore[no-untyped-call]
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        """What follows on the connection's being made."""
+        await super().on_connect_check_health(check_health=check_health)
+        await self._place.check(self)
+
+
+class SeekingConnection(_Seeking):
+    """A connection that asks for its address whenever it connects."""
+
+
+class SeekingTlsConnection(_Seeking, TlsConnection):
+    """The same with TLS."""
+
+
+async def ask_all(questions: "list[Awaitable[Any]]") -> list[Any]:
+    """The answers to `questions`, put to several servers at once: results and exceptions, in order; none waits long."""
+
+    async def one(question: Awaitable[Any]) -> Any:
+        async with asyncio.timeout(_ASK_TIMEOUT_S):
+            return await question
+
+    return await asyncio.gather(*(one(question) for question in questions), return_exceptions=True)

@@ -1,0 +1,61 @@
+"""The master that the sentinels name."""
+
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError, ResponseError
+
+from eccmgr.redis.address import RedisAddress
+from eccmgr.redis.client import make_client
+from eccmgr.redis.place import NotFound, Spot, ask_all
+
+_ASK_TIMEOUT_S = 1.0
+
+
+class Sentinels:
+    """Asks every sentinel, and believes the one that knows of the latest failover."""
+
+    def __init__(self, address: RedisAddress) -> None:
+        self._service = address.service
+        self._sentinels = [make_client(each, _ASK_TIMEOUT_S, 2) for each in address.sentinels()]
+
+    async def seek(self) -> Spot:
+        """Where the master is."""
+        answers = await ask_all([self._ask(sentinel) for sentinel in self._sentinels])
+        spots = [answer for answer in answers if isinstance(answer, Spot)]
+        if spots:
+            return max(spots, key=lambda spot: spot.epoch)
+        refusals = [answer for answer in answers if isinstance(answer, ResponseError)]
+        if not refusals:
+            raise NotFound("no sentinel answers")
+        if "No such master" in str(refusals[0]):
+            raise NotFound("the sentinels do not know this service")
+        raise NotFound(f"the sentinels refused: {refusals[0]}")
+
+    async def check(self, connection: AbstractConnection) -> None:
+        """A sentinel may name a master that has been demoted, or a replica that is being promoted."""
+        await connection.send_command("ROLE")
+        try:
+            role = (await connection.read_response())[0]
+        except NoPermissionError:
+            return
+        if role not in (b"master", "master"):
+            raise RedisConnectionError(f"the sentinels' master is a {role.decode()} now")
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for sentinel in self._sentinels:
+            await sentinel.aclose()
+
+    async def _ask(self, sentinel: "redis.asyncio.Redis") -> Spot:
+        fields = await sentinel.execute_command("SENTINEL", "MASTER", self._service)  # type: ignore[no-untyped-call]
+        if not isinstance(fields, dict):
+            fields = dict(zip(fields[::2], fields[1::2], strict=True))
+        read = {_text(name): _text(value) for name, value in fields.items()}
+        return Spot(read["ip"], int(read["port"]), int(read["config-epoch"]))
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

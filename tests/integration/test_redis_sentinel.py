@@ -1,0 +1,151 @@
+"""Redis under Sentinel: a master, two replicas and three sentinels, all real, that die in the middle of traffic."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from eccmgr.errors import RedisUnreachable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from tests.integration.fleet import Fleet
+from tests.servers import Server
+from tests.waiting import wait_until, wait_until_sync
+
+SECRET = "hunter2"
+
+
+@dataclass
+class Deployment:
+    """A service called `ecc`."""
+
+    data: list[Server]
+    sentinels: list[Server]
+
+    @property
+    def url(self) -> str:
+        """How daemons reach it."""
+        hosts = ",".join(sentinel.address for sentinel in self.sentinels)
+        return f"redis+sentinel://:{SECRET}@{hosts}/ecc/0"
+
+    @property
+    def master(self) -> Server:
+        """The one that the sentinels name."""
+        for sentinel in self.sentinels:
+            with contextlib.suppress(OSError):
+                port = int(sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "ecc")[1])
+                return next(server for server in self.data if server.port == port)
+        raise AssertionError("no sentinel answers")
+
+    def ready(self) -> bool:
+        """Whether the sentinels know each other and the replicas, which follow."""
+        states = [_fields(sentinel.call("SENTINEL", "MASTER", "ecc")) for sentinel in self.sentinels]
+        replicas = [_fields(replica) for replica in self.sentinels[0].call("SENTINEL", "REPLICAS", "ecc")]
+        return all((state["num-other-sentinels"], state["num-slaves"]) == ("2", "2") for state in states) and all(
+            replica["master-link-status"] == "ok" for replica in replicas
+        )
+
+
+def _fields(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+@pytest.fixture
+def deployment(folder: Path) -> Iterator[Deployment]:
+    """A deployment of this test's own, to be killed in parts."""
+    login = (f"requirepass {SECRET}", f"masterauth {SECRET}")
+    master = Server(folder / "d0", *login)
+    replicas = [Server(folder / f"d{i}", *login, f"replicaof 127.0.0.1 {master.port}") for i in (1, 2)]
+    watch = (
+        f"sentinel monitor ecc 127.0.0.1 {master.port} 2",
+        f"sentinel auth-pass ecc {SECRET}",
+        "sentinel down-after-milliseconds ecc 500",
+        "sentinel failover-timeout ecc 2000",
+    )
+    sentinels = [Server(folder / f"s{i}", *watch, sentinel=True) for i in range(3)]
+    made = Deployment([master, *replicas], sentinels)
+    try:
+        for server in (*made.data, *made.sentinels):
+            server.start()
+        wait_until_sync(made.ready, "the sentinels know each other and the replicas")
+        yield made
+    finally:
+        for server in (*made.data, *made.sentinels):
+            server.stop()
+
+
+@pytest_asyncio.fixture
+async def fleet(deployment: Deployment, keys: Keys, folder: Path) -> AsyncIterator[Fleet]:
+    """A manager and two nodes there."""
+    async with contextlib.AsyncExitStack() as stack:
+        made = Fleet(deployment.url, keys.cluster, folder, stack)
+        await made.manager()
+        await made.node("east1")
+        await made.node("east2")
+        yield made
+
+
+async def _both_answer(fleet: Fleet) -> bool:
+    return "2 of 2 answered" in await fleet.ask("gather --timeout 1 pid")
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("no_tasks_left")
+class TestFailover:
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+    async def test_a_master_that_dies_or_hangs_in_the_middle_of_traffic(
+        self, deployment: Deployment, fleet: Fleet, number: signal.Signals
+    ) -> None:
+        first = await asyncio.to_thread(lambda: deployment.master)
+        assert f" sentinel {first.address}, round trip " in await fleet.ask("info")
+        answers: list[str] = []
+
+        async def traffic() -> None:
+            while True:
+                answers.append(await fleet.ask("gather --timeout 1 mark"))
+                await asyncio.sleep(0.01)
+
+        sending = asyncio.create_task(traffic())
+        try:
+            await wait_until(lambda: len(answers) > 3, "commands flow")
+            first.send(number)
+            await wait_until(lambda: any("not reachable" in answer for answer in answers), "it is noticed")
+            await wait_until(lambda: _both_answer(fleet), "commands flow again")
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+            first.send(signal.SIGCONT)
+        # One that hung is back, and still thinks that it is the master: nobody believes it.
+        sent = await fleet.broadcast("mark")
+        await fleet.shows(f"retrieve {sent}", "east1: marked", "east2: marked")
+        second = await asyncio.to_thread(lambda: deployment.master)
+        assert second is not first
+        assert f" sentinel {second.address}, round trip " in await fleet.ask("info")
+        # What was answered is what was done: each `marked` ran, and no command ran twice.
+        marked = sum(answer.count(": marked") for answer in answers)
+        assert marked <= len(fleet.ran) <= 2 * (len(answers) + 2)
+        assert not any(SECRET in answer for answer in answers)
+        for answer in answers:
+            assert answer.startswith(("# ", "Redis is not reachable: ", "No node is alive")), answer
+
+    async def test_sentinels_may_die_as_long_as_one_is_left(self, deployment: Deployment) -> None:
+        link = Link(deployment.url.replace("/ecc/", "/other/"))
+        with pytest.raises(RedisUnreachable, match=r"the sentinels do not know this service \(other at "):
+            await link.pipeline(("PING",))
+        await link.close()
+        for sentinel in deployment.sentinels[:2]:
+            await asyncio.to_thread(sentinel.stop)
+        link = Link(deployment.url)
+        assert await link.pipeline(("PING",)) == [True]
+        await link.close()
+        await asyncio.to_thread(deployment.sentinels[2].stop)
+        link = Link(deployment.url)
+        with pytest.raises(RedisUnreachable, match=r"no sentinel answers \(ecc at 127\.0\.0\.1:\d+,") as caught:
+            await link.pipeline(("PING",))
+        assert SECRET not in str(caught.value)
+        await link.close()
