@@ -68,7 +68,11 @@ class Battle:
         await self._recovered()
         tokens = [order.token for order in drawn.orders if order.token in stage.ledger.sent]
         self.commands += len(tokens)
-        await wait_until(lambda: self._settled(tokens), "every command that was sent is accounted for", 30)
+        try:
+            await wait_until(lambda: self._settled(tokens), "every command that was sent is accounted for", 30)
+        except AssertionError as error:
+            token = tokens[0]
+            raise AssertionError(f"{error}; not {token}: {stage.ledger.reports[token][-1]['body']}") from error
         stage.read_marks()
         if broken := stage.ledger.violations():
             raise AssertionError("\n".join(broken[:20]))

@@ -1,5 +1,6 @@
 """What was promised, held against what the nodes' commands wrote down themselves. Pure."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Sample:
-    """The lease clock, in ms, as it was read between two moments; `born` tells one memory of the server from another."""
+    """The lease clock, in ms, as read between two moments; `born` tells one memory of the server from another."""
 
     asked: float
     answered: float
@@ -49,7 +50,7 @@ class LeaseClock:
     def passed_s(self, start: float, end: float) -> float:
         """Seconds from `start` to `end` on the lease clock, at least; where the server lost its memory none pass."""
         within = [sample for sample in self._samples if sample.asked >= start and sample.answered <= end]
-        steps = zip(within, within[1:], strict=False)
+        steps = itertools.pairwise(within)
         return sum(b.clock_ms - a.clock_ms for a, b in steps if a.born == b.born) / 1000
 
 

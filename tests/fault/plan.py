@@ -10,6 +10,9 @@ MANAGERS = ("barca", "roma")
 _SPAN_S = 1.5
 """In this time, from the round's beginning, commands are sent and faults begin."""
 
+_WITH_THE_SERVER = 0.5
+"""How often the server itself fails in a round."""
+
 
 class Kind(enum.StrEnum):
     """What goes wrong."""
@@ -18,6 +21,8 @@ class Kind(enum.StrEnum):
     """A process is killed, and started again after a while."""
     STOP = "stop"
     """A process is stopped and continued."""
+    END = "end"
+    """A process is told to end, and started again after a while."""
     KILL_AT = "kill at"
     """A process is killed at a point of a command's life: as it calls a script, or as the answer is due."""
     STOP_AT = "stop at"
@@ -87,32 +92,25 @@ def draw(seed: str, number: int, faults: int) -> Round:
     """Round `number` of the run with `seed`, with so many faults."""
     chance = random.Random(f"{seed}/{number}")
     size = chance.choice((5, 20, 20, 50, 50, 200))
-    drawn = sorted((_fault(chance) for _ in range(faults)), key=lambda fault: fault.at_s)
+    drawn = [_fault(chance) for _ in range(faults)]
+    if chance.random() < _WITH_THE_SERVER:
+        # One in a round: more would leave no time for anything to happen between them.
+        drawn[0] = Fault(drawn[0].at_s, chance.choice(_OF_THE_SERVER), "", drawn[0].for_s)
+    drawn.sort(key=lambda fault: fault.at_s)
     orders = sorted((_order(chance, f"{number}-{i}") for i in range(size)), key=lambda order: order.at_s)
-    return Round(tuple(orders), tuple(_one_of_the_server(drawn, chance)))
+    return Round(tuple(orders), tuple(drawn))
 
 
 def _fault(chance: random.Random) -> Fault:
-    kind = chance.choice([kind for kind in Kind for _ in range(1 if kind in _OF_THE_SERVER else 3)])
+    kind = chance.choice([kind for kind in Kind if kind not in _OF_THE_SERVER])
     at_s, for_s = chance.uniform(0, _SPAN_S), chance.choice((0.05, 0.3, 0.8, 1.5, 2.5)) * chance.uniform(0.5, 1.5)
-    if kind in _OF_THE_SERVER or kind is Kind.DUPLICATE:
+    if kind is Kind.DUPLICATE:
         return Fault(at_s, kind, "", for_s)
     victim = chance.choice((*NODES, *NODES, *MANAGERS) if kind is not Kind.REJOIN else tuple(NODES))
     if kind not in _AT_A_POINT:
         return Fault(at_s, kind, victim, for_s)
     scripts = ("publish",) if victim in MANAGERS else ("claim", "respond")
     return Fault(at_s, kind, victim, for_s, chance.choice(scripts), chance.random() < 0.5)
-
-
-def _one_of_the_server(faults: list[Fault], chance: random.Random) -> list[Fault]:
-    """One outage of the server a round: more would leave no time for anything to happen between them."""
-    found, seen = [], False
-    for fault in faults:
-        if fault.kind in _OF_THE_SERVER and seen:
-            fault = Fault(fault.at_s, Kind.RESET, chance.choice(tuple(NODES)), fault.for_s)
-        seen = seen or fault.kind in _OF_THE_SERVER
-        found.append(fault)
-    return found
 
 
 def _order(chance: random.Random, token: str) -> Order:

@@ -58,7 +58,11 @@ class Actor:
         with self.log.open("ab") as output:
             self.popen = subprocess.Popen(
                 [sys.executable, "-c", *self.arguments, "--redis", self.proxy.url, "--listen", str(self.endpoint)],
-                **{"cwd": ROOT, "env": clean, "stdin": subprocess.DEVNULL, "stdout": output, "stderr": output},
+                cwd=ROOT,
+                env=clean,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
 
     def signal(self, number: signal.Signals) -> None:
@@ -71,6 +75,14 @@ class Actor:
         self.signal(signal.SIGKILL)
         if self.popen is not None:
             self.popen.wait(30)
+
+    def end(self) -> None:
+        """Tell it to end, and wait a while for that; what will not end by itself is killed."""
+        self.signal(signal.SIGTERM)
+        if self.popen is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(3)
+        self.kill()
 
 
 class Stage:
@@ -159,7 +171,7 @@ class Stage:
     async def _befall(self, actor: Actor, fault: Fault) -> None:
         proxy = actor.proxy
         match fault.kind:
-            case Kind.KILL | Kind.STOP:
+            case Kind.KILL | Kind.STOP | Kind.END:
                 async with actor.turn:
                     await self._strike(actor, fault)
             case Kind.KILL_AT | Kind.STOP_AT | Kind.RESET_AT:
@@ -185,7 +197,11 @@ class Stage:
                 raise AssertionError(f"{fault.kind} needs no victim")
 
     async def _strike(self, actor: Actor, fault: Fault) -> None:
-        if fault.kind in (Kind.KILL, Kind.KILL_AT):
+        if fault.kind is Kind.END:
+            await asyncio.to_thread(actor.end)
+            await asyncio.sleep(fault.for_s)
+            actor.start()
+        elif fault.kind in (Kind.KILL, Kind.KILL_AT):
             actor.kill()
             await asyncio.sleep(fault.for_s)
             actor.start()
