@@ -13,7 +13,7 @@ from tests.fault.stage import COMMAND_TTL_S, Stage
 from tests.waiting import wait_until
 
 _FAULTS_A_ROUND = 20
-_CONSOLES = 16
+_CONSOLES = 24
 _NO_ANSWER = (OSError, asyncio.IncompleteReadError, TimeoutError)
 
 
@@ -92,6 +92,8 @@ class Battle:
                 if earlier is not None:
                     sent.known_at = min(sent.known_at, earlier.known_at)
                 self._stage.ledger.sent[order.token] = sent
+            elif answer and "retrieve #" not in answer["body"]:
+                self._stage.ledger.refused[order.token] = answer["body"]
             if "nodes" in answer:
                 self._take(order.token, answer)
 

@@ -75,6 +75,8 @@ class Ledger:
     """By token."""
     reports: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By token: the reports on it, in order."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """By token: what a manager answered that said of it that it was not sent."""
 
     def violations(self) -> list[str]:
         """A line for each promise that was broken."""
@@ -83,6 +85,10 @@ class Ledger:
         for mark in ran:
             runners.setdefault(mark.token, set()).add(mark.node)
         found = [*_twice(ran), *self._late(ran)]
+        heard = {mark.token for mark in self.marks}
+        found += [
+            f"{each} was heard, and its sender told: {said}" for each, said in self.refused.items() if each in heard
+        ]
         for token, reports in self.reports.items():
             found += self._of_reports(token, reports, runners.get(token, set()))
         return found
@@ -90,6 +96,7 @@ class Ledger:
     def forget_what_is_settled(self) -> None:
         """Keep only what later rounds may still touch: who ran what."""
         self.reports.clear()
+        self.refused.clear()
         self.marks = [mark for mark in self.marks if mark.what == "ran"]
 
     def _late(self, ran: Iterable[Mark]) -> Iterable[str]:

@@ -91,7 +91,7 @@ class Round:
 def draw(seed: str, number: int, faults: int) -> Round:
     """Round `number` of the run with `seed`, with so many faults."""
     chance = random.Random(f"{seed}/{number}")
-    size = chance.choice((5, 20, 20, 50, 50, 200))
+    size = chance.choice((10, 30, 60, 100, 200))
     drawn = [_fault(chance) for _ in range(faults)]
     if chance.random() < _WITH_THE_SERVER:
         # One in a round: more would leave no time for anything to happen between them.

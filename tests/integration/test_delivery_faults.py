@@ -68,6 +68,18 @@ class TestBlips:
         assert await fleet.lines("gather mark") == ["east1: marked"]
         assert fleet.ran == ["east1"]
 
+    @pytest.mark.parametrize("verb", ["broadcast", "gather"])
+    async def test_whoever_sent_a_command_is_told_where_it_is_not_known_whether_it_was_sent(
+        self, fleet: Fleet, verb: str
+    ) -> None:
+        link = LossyLink(fleet.url)
+        link.script, link.losses = "publish", 1
+        await fleet.manager(link=link)
+        await fleet.node("east1")
+        said, _, sent = (await fleet.ask(f"{verb} mark")).partition("retrieve #")
+        assert said == "Redis is not reachable: the answer was lost; the command may have been sent, ask later: "
+        await fleet.shows(f"retrieve {sent}", "east1: marked")
+
     @pytest.mark.parametrize("meanwhile", ["joined anew", "expired"])
     async def test_a_claim_that_came_through_without_the_node_knowing_is_answered_though_it_is_too_late(
         self, fleet: Fleet, meanwhile: str
