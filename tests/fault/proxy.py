@@ -68,6 +68,7 @@ class FaultProxy:
     traps: list[Trap] = field(default_factory=list)
     _open: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
+    _closed: bool = False
 
     @property
     def url(self) -> str:
@@ -87,9 +88,10 @@ class FaultProxy:
             yield self
         finally:
             listener.close()
-            for task in self._serving:
-                task.cancel()
-            await asyncio.gather(*self._serving, return_exceptions=True)
+            self._closed = True
+            self.resume()
+            self.reset()
+            await asyncio.gather(*self._serving)
             await listener.wait_closed()
 
     def stall(self) -> None:
@@ -130,9 +132,6 @@ class FaultProxy:
         self._serving.add(task)
         try:
             await self._serve(reader, writer)
-        except asyncio.CancelledError:
-            # The proxy ends; the library that called us would complain.
-            pass
         finally:
             writer.transport.abort()
             self._serving.discard(task)
@@ -144,6 +143,8 @@ class FaultProxy:
             return
         line = Line(writer, to_server)
         self.lines.add(line)
+        if self._closed:
+            line.reset()
         pumps = [
             asyncio.create_task(self._pump(line, reader, to_server, self._asked)),
             asyncio.create_task(self._pump(line, from_server, writer, self._answered)),
@@ -156,6 +157,9 @@ class FaultProxy:
             await asyncio.gather(*pumps, return_exceptions=True)
             line.reset()
             self.lines.discard(line)
+            for side in (writer, to_server):
+                with contextlib.suppress(OSError):
+                    await side.wait_closed()
 
     async def _pump(
         self,
