@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test lint types check bench reference lock clean
+.PHONY: setup demo test fault lint types check bench reference lock clean
 
 setup: $(STAMP)
 
@@ -19,6 +19,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# SEED=… plays a run again; FAULTS=… is how many, 1000 if not given.
+fault: setup
+	@$(BIN)/python -m tests.fault
 
 lint: setup
 	$(BIN)/ruff check .

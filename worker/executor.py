@@ -6,6 +6,7 @@ Its answers are kept until Redis has them.
 import asyncio
 import contextlib
 import json
+import math
 import re
 import time
 from collections import OrderedDict, deque
@@ -96,13 +97,13 @@ class Claims:
 
     _until: OrderedDict[str, float] = field(default_factory=OrderedDict)
 
-    def take(self, command_id: str, now: float, ttl_s: float) -> bool:
-        """Whether `command_id` is new; it is remembered until no copy of it can be run any more."""
+    def take(self, command_id: str, now: float, keep_s: float) -> bool:
+        """Whether `command_id` is new; it is remembered for `keep_s`, or until very many others have come."""
         while self._until and (len(self._until) >= _REMEMBERED_MAX or next(iter(self._until.values())) <= now):
             self._until.popitem(last=False)
         if command_id in self._until:
             return False
-        self._until[command_id] = now + 2 * ttl_s
+        self._until[command_id] = now + keep_s
         return True
 
 
@@ -138,7 +139,9 @@ class Executor:
         self._take(Message.parse(raw, time.monotonic()))
 
     def _take(self, message: Message) -> None:
-        if self.closing or not self._claims.take(message.id, time.monotonic(), message.ttl_ms / 1000):
+        # A server that was put back may offer a command for as long as it keeps one, whatever became of it since.
+        keep_s = max(self._options.results_ttl_s, 2 * message.ttl_ms / 1000)
+        if self.closing or not self._claims.take(message.id, time.monotonic(), keep_s):
             return
         limit = self._options.max_waiting
         if self._waiting.qsize() < limit:
@@ -230,8 +233,12 @@ class Executor:
                 await asyncio.sleep(_RETRY_S)
                 continue
             if answer[0] == b"claimed":
-                return asked + int(answer[1]) / 1000
+                # The lease clock may have stood still while we waited; ours has not.
+                return min(asked + int(answer[1]) / 1000, message.begin_by)
             log.info("command not run", id=message.id, verdict=answer[0].decode())
+            if again and answer[0] in (b"ended", b"expired"):
+                # What an earlier call may have taken must not stay without an answer.
+                return -math.inf
             return None
 
     async def _execute(self, message: Message, life: Life) -> None:

@@ -20,6 +20,7 @@ from eccmgr.cluster.view import Known, Seat, Target, TargetKind, View, Views
 from eccmgr.errors import CommandError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import Argument
 from eccmgr.words import fold
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -151,15 +152,16 @@ class Delivery:
 
         `shown` is what may be shown and kept of it, where that is not all.
 
-        Raises CommandError where no node of the target is alive, and RedisUnreachable; then nothing was sent.
+        Raises CommandError where no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
+        text says so where it is not known whether the command was sent.
         """
         keys, options = self._keys, self._options
         answer: list[Any] = [b"id taken"]
         known = self._views.known()
         while answer[0] == b"id taken":
             made = command_id(self._wall_ms(), secrets.randbits(10))
-            answer = await self._link.run(
-                "publish",
+            answer = await self._try_publish(
+                made,
                 (
                     keys.state,
                     keys.sessions,
@@ -205,6 +207,18 @@ class Delivery:
         expires_ms = int(clock) + to_ms(options.command_ttl_s)
         sent = Sent(made, shown or text, target, issuer, view.number, int(clock), int(wall), expires_ms, waited_ms)
         return Published(sent, *view.expected(target))
+
+    async def _try_publish(self, made: str, keys: Sequence[str], args: Sequence[Argument]) -> list[Any]:
+        tried = self._link.fault is None
+        try:
+            answer: list[Any] = await self._link.run("publish", keys, args)
+        except RedisUnreachable as error:
+            if not tried:
+                raise
+            # It may have come through, or yet come through, without our hearing of it.
+            text = f"{error}; the command may have been sent, ask later: retrieve #{made}"
+            raise RedisUnreachable(text) from error
+        return answer
 
     async def gather(
         self,

@@ -33,7 +33,8 @@ class Keys:
 
     @property
     def state(self) -> str:
-        """Hash: the lease clock (`clock`, `wall`), the number of the `view`, the `last` id in the log."""
+        """Hash: the lease clock (`clock`, `wall`), the number of the `view`, since when (`born`) and in which life of
+        the server (`run`) views are numbered, the `last` id in the log."""
         return f"{self.tag}:state"
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 
 import pytest
 
@@ -295,6 +296,9 @@ class TestAnswers:
         node.executor._execute = _noting(ran, node.executor._execute)  # type: ignore[method-assign]
         await fleet.broadcast(command)
         await fleet.shows(f"retrieve {command}", "east1: (missed)")
+        # What is answered without a claim goes by the node's own clock, from when it heard of it.
+        (waiting,) = node.executor._waiting._queue  # type: ignore[attr-defined]
+        await wait_until(lambda: time.monotonic() > waiting.begin_by, "its time is over there too")
         fleet.gate.set()
         await fleet.shows("retrieve hold", "east1: held")
         await wait_until(lambda: node.executor._busy == 0 and node.executor._waiting.empty(), "all is done")

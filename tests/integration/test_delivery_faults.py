@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,15 @@ class LossyLink(Link):
     """Loses the answers to the first `losses` calls of one script, which have been carried out."""
 
     script, losses = "", 0
+    on_loss: Callable[[str], Awaitable[None]] | None = None
+    """Called with the third key of the call."""
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument], *, probe: bool = False) -> Any:
         answer = await super().run(name, keys, args, probe=probe)
         if name == self.script and self.losses:
             self.losses -= 1
+            if self.on_loss is not None:
+                await self.on_loss(keys[2])
             raise RedisUnreachable("Redis is not reachable: the answer was lost")
         return answer
 
@@ -63,6 +67,37 @@ class TestBlips:
         await fleet.node("east1", link=link)
         assert await fleet.lines("gather mark") == ["east1: marked"]
         assert fleet.ran == ["east1"]
+
+    @pytest.mark.parametrize("verb", ["broadcast", "gather"])
+    async def test_whoever_sent_a_command_is_told_where_it_is_not_known_whether_it_was_sent(
+        self, fleet: Fleet, verb: str
+    ) -> None:
+        link = LossyLink(fleet.url)
+        link.script, link.losses = "publish", 1
+        await fleet.manager(link=link)
+        await fleet.node("east1")
+        said, _, sent = (await fleet.ask(f"{verb} mark")).partition("retrieve #")
+        assert said == "Redis is not reachable: the answer was lost; the command may have been sent, ask later: "
+        await fleet.shows(f"retrieve {sent}", "east1: marked")
+
+    @pytest.mark.parametrize("meanwhile", ["joined anew", "expired"])
+    async def test_a_claim_that_came_through_without_the_node_knowing_is_answered_though_it_is_too_late(
+        self, fleet: Fleet, meanwhile: str
+    ) -> None:
+        await fleet.manager()
+        link = LossyLink(fleet.url)
+        node = await fleet.node("east1", link=link)
+
+        async def too_late(claimed: str) -> None:
+            if meanwhile == "expired":
+                await link.commands.hset(claimed, "expires", 0)  # type: ignore[misc]
+            else:
+                await node.session.reset()
+
+        link.script, link.losses, link.on_loss = "claim", 1, too_late
+        sent = await fleet.broadcast("mark")
+        await fleet.shows(f"retrieve {sent}", "east1: (missed)")
+        assert fleet.ran == []
 
     async def test_a_command_that_is_delivered_twice_runs_once(self, fleet: Fleet) -> None:
         manager = await fleet.manager()

@@ -32,7 +32,7 @@ if holder then
   end_sessions(at, { held }, 'lost', clock)
 end
 
-local view = redis.call('HINCRBY', at.state, 'view', 1)
+local view = next_view(at.state)
 redis.call('ZADD', at.sessions, ms(clock + tonumber(lease)), private)
 if node ~= '' then
   redis.call('HSET', at.members, node, record)

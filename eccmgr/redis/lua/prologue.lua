@@ -33,6 +33,19 @@ local function current_view(state)
   return tonumber(redis.call('HGET', state, 'view') or 0)
 end
 
+-- The number of the next view. A server that was put back to an earlier state comes again to numbers that it has given
+-- before, perhaps to other nodes: in each life of a server the numbering begins anew for those who keep views.
+local function next_view(state)
+  local info = redis.pcall('INFO', 'server')
+  local run = type(info) == 'string' and info:match('run_id:(%w+)') or ''
+  local kept = redis.call('HMGET', state, 'run', 'born', 'wall')
+  if kept[1] ~= run then
+    local born = kept[1] and math.max(tonumber(kept[3]), tonumber(kept[2]) + 1) or tonumber(kept[2])
+    redis.call('HSET', state, 'run', run, 'born', ms(born))
+  end
+  return redis.call('HINCRBY', state, 'view', 1)
+end
+
 -- Gives keys that have just been written their lifetime.
 local function end_some_day(keys)
   for _, key in ipairs(keys) do
@@ -79,7 +92,7 @@ local function end_sessions(at, privates, reason, clock)
     end
   end
   end_some_day({ at.absent, at.absent_since })
-  local view = redis.call('HINCRBY', at.state, 'view', 1)
+  local view = next_view(at.state)
   redis.call(PUBLISH, at.events, cjson.encode({ event = reason, view = view, members = privates }))
 end
 

@@ -18,7 +18,7 @@ local gone = redis.call('ZRANGEBYSCORE', at.absent_since, '-inf', ms(clock - ton
 if #gone > 0 then
   redis.call('HDEL', at.absent, unpack(gone))
   redis.call('ZREM', at.absent_since, unpack(gone))
-  local view = redis.call('HINCRBY', at.state, 'view', 1)
+  local view = next_view(at.state)
   redis.call(PUBLISH, at.events, cjson.encode({ event = 'forgotten', view = view, members = gone }))
 end
 

@@ -1,0 +1,147 @@
+"""A run: rounds of commands and faults, and what was promised checked after each."""
+
+import asyncio
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.fault.ledger import Sent
+from tests.fault.plan import MANAGERS, NODES, Order, Round, draw
+from tests.fault.stage import COMMAND_TTL_S, Stage
+from tests.waiting import wait_until
+
+_FAULTS_A_ROUND = 20
+_CONSOLES = 24
+_NO_ANSWER = (OSError, asyncio.IncompleteReadError, TimeoutError)
+
+
+class BrokenPromise(AssertionError):
+    """Raised when an invariant did not hold; its text says which, and how to play the run again."""
+
+
+class Battle:
+    """One run with `seed`, of so many faults, in `folder`."""
+
+    def __init__(self, folder: Path, seed: str, faults: int, a_round: int = _FAULTS_A_ROUND) -> None:
+        self._stage = Stage(folder)
+        self._seed = seed
+        self._faults = faults
+        self._a_round = a_round
+        self.commands = self.reports = 0
+
+    async def run(self, say: bool = False) -> None:
+        """Play it. Raises BrokenPromise."""
+        async with self._stage.running():
+            await self._recovered()
+            for number, first in enumerate(range(0, self._faults, self._a_round)):
+                drawn = draw(self._seed, number, min(self._a_round, self._faults - first))
+                try:
+                    await self._play(number, drawn)
+                except AssertionError as error:
+                    raise BrokenPromise(self._explained(number, drawn, error)) from error
+                if say:
+                    print(f"round {number}: {self.summary}", flush=True)
+
+    @property
+    def summary(self) -> str:
+        """What was done so far."""
+        done = self._stage.done
+        return f"{sum(done.values())} faults, {self.commands} commands, {self.reports} reports"
+
+    @property
+    def by_kind(self) -> str:
+        """The faults so far, a line for each kind."""
+        return "\n".join(f"{number:5} {kind}" for kind, number in sorted(self._stage.done.items()))
+
+    async def _play(self, number: int, drawn: Round) -> None:
+        stage = self._stage
+        began = time.monotonic()
+        orders = list(drawn.orders)
+        async with asyncio.TaskGroup() as tasks:
+            for fault in drawn.faults:
+                tasks.create_task(_at(began + fault.at_s, stage.befall(fault)))
+            for _ in range(_CONSOLES):
+                tasks.create_task(self._console(orders, began))
+        stage.heal()
+        await self._recovered()
+        tokens = [order.token for order in drawn.orders if order.token in stage.ledger.sent]
+        self.commands += len(tokens)
+        try:
+            await wait_until(lambda: self._settled(tokens), "every command that was sent is accounted for", 30)
+        except AssertionError as error:
+            token = tokens[0]
+            raise AssertionError(f"{error}; not {token}: {stage.ledger.reports[token][-1]['body']}") from error
+        stage.read_marks()
+        if broken := stage.ledger.violations():
+            raise AssertionError("\n".join(broken[:20]))
+        stage.ledger.forget_what_is_settled()
+
+    async def _console(self, orders: list[Order], began: float) -> None:
+        """Give the orders one after another, each at its time."""
+        while orders:
+            order = orders.pop(0)
+            await asyncio.sleep(max(0.0, began + order.at_s - time.monotonic()))
+            answer: dict[str, Any] = {}
+            with contextlib.suppress(*_NO_ANSWER):
+                answer = json.loads(await self._stage.ask(order.manager, order.line, 4.0))
+            if "id" in answer:
+                sent = Sent(order.token, answer["id"], time.monotonic(), answer["expected"])
+                earlier = self._stage.ledger.sent.get(order.token)
+                if earlier is not None:
+                    sent.known_at = min(sent.known_at, earlier.known_at)
+                self._stage.ledger.sent[order.token] = sent
+            elif answer and "retrieve #" not in answer["body"]:
+                self._stage.ledger.refused[order.token] = answer["body"]
+            if "nodes" in answer:
+                self._take(order.token, answer)
+
+    async def _settled(self, tokens: list[str]) -> bool:
+        """Whether each command is accounted for by both managers; takes note of their reports."""
+        for token in list(tokens):
+            sent = self._stage.ledger.sent[token]
+            for manager in MANAGERS:
+                answer = json.loads(await self._stage.ask(manager, f"json retrieve {sent.id}", 30.0))
+                forgotten = any(loss > sent.known_at for loss in self._stage.losses)
+                if "nodes" not in answer:
+                    assert forgotten, f"{token} ({sent.id}) has no report: {answer['body']}"
+                    continue
+                self._take(token, answer)
+                # A server that was put back knows nothing of the answers that it had taken since.
+                if not forgotten and any(node["state"] in ("pending", "running") for node in answer["nodes"]):
+                    return False
+            tokens.remove(token)
+        return True
+
+    def _take(self, token: str, report: dict[str, Any]) -> None:
+        self.reports += 1
+        self._stage.ledger.reports.setdefault(token, []).append(report)
+
+    async def _recovered(self) -> None:
+        """Wait until every manager hears from every node."""
+
+        async def all_answer() -> bool:
+            self._stage.heal()
+            for manager in MANAGERS:
+                try:
+                    answer = json.loads(await self._stage.ask(manager, "json gather --timeout 0.5 pid", 10.0))
+                except _NO_ANSWER:
+                    return False
+                if [node["state"] for node in answer.get("nodes", ())] != ["ok"] * len(NODES):
+                    return False
+            return True
+
+        await wait_until(all_answer, "every node answers both managers", 60)
+
+    def _explained(self, number: int, drawn: Round, error: AssertionError) -> str:
+        happened = "\n".join(f"  {fault}" for fault in drawn.faults)
+        return (
+            f"round {number} (seed {self._seed}, commands expire after {COMMAND_TTL_S:g} s): {error}\n{happened}\n"
+            f"play it again: make fault SEED={self._seed} FAULTS={self._faults}"
+        )
+
+
+async def _at(moment: float, work: Any) -> None:
+    await asyncio.sleep(max(0.0, moment - time.monotonic()))
+    await work

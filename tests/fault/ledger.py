@@ -1,0 +1,136 @@
+"""What was promised, held against what the nodes' commands wrote down themselves. Pure."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+TOLERANCE_S = 0.1
+"""Between a node's look at its clock and a command's own, on a machine that is busy."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A line that a node wrote: it heard a command, or ran it."""
+
+    what: str
+    token: str
+    node: str
+    pid: int
+    at: float
+
+    @classmethod
+    def parse(cls, line: str) -> "Mark":
+        """Read one line."""
+        what, token, node, pid, at = line.split()
+        return cls(what, token, node, int(pid), float(at))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The lease clock, in ms, as read between two moments; `born` tells one memory of the server from another."""
+
+    asked: float
+    answered: float
+    born: str
+    clock_ms: int
+
+
+class LeaseClock:
+    """How much time has passed at least on the lease clock, after what was sampled of it."""
+
+    def __init__(self) -> None:
+        self._samples: list[Sample] = []
+
+    def add(self, sample: Sample) -> None:
+        """Take a further sample."""
+        self._samples.append(sample)
+
+    def passed_s(self, start: float, end: float) -> float:
+        """Seconds from `start` to `end` on the lease clock, at least; where the server lost its memory none pass."""
+        within = [sample for sample in self._samples if sample.asked >= start and sample.answered <= end]
+        steps = itertools.pairwise(within)
+        return sum(b.clock_ms - a.clock_ms for a, b in steps if a.born == b.born) / 1000
+
+
+@dataclass
+class Sent:
+    """A command that the harness knows to be sent: its id, since when it does, and how many nodes it expects."""
+
+    token: str
+    id: str
+    known_at: float
+    expected: int | None = None
+
+
+@dataclass
+class Ledger:
+    """All that was seen in a run."""
+
+    ttl_s: float
+    clock: LeaseClock = field(default_factory=LeaseClock)
+    marks: list[Mark] = field(default_factory=list)
+    sent: dict[str, Sent] = field(default_factory=dict)
+    """By token."""
+    reports: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By token: the reports on it, in order."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """By token: what a manager answered that said of it that it was not sent."""
+
+    def violations(self) -> list[str]:
+        """A line for each promise that was broken."""
+        ran = [mark for mark in self.marks if mark.what == "ran"]
+        runners: dict[str, set[str]] = {}
+        for mark in ran:
+            runners.setdefault(mark.token, set()).add(mark.node)
+        found = [*_twice(ran), *self._late(ran)]
+        heard = {mark.token for mark in self.marks}
+        found += [
+            f"{each} was heard, and its sender told: {said}" for each, said in self.refused.items() if each in heard
+        ]
+        for token, reports in self.reports.items():
+            found += self._of_reports(token, reports, runners.get(token, set()))
+        return found
+
+    def forget_what_is_settled(self) -> None:
+        """Keep only what later rounds may still touch: who ran what."""
+        self.reports.clear()
+        self.refused.clear()
+        self.marks = [mark for mark in self.marks if mark.what == "ran"]
+
+    def _late(self, ran: Iterable[Mark]) -> Iterable[str]:
+        heard: dict[tuple[str, str, int], float] = {}
+        for mark in self.marks:
+            if mark.what == "heard":
+                heard.setdefault((mark.token, mark.node, mark.pid), mark.at)
+        for mark in ran:
+            since = heard.get((mark.token, mark.node, mark.pid))
+            if since is not None and mark.at > since + self.ttl_s + TOLERANCE_S:
+                yield f"{mark.token} ran on {mark.node} {mark.at - since:.3f} s after it was heard there"
+            sent = self.sent.get(mark.token)
+            if sent is not None and since is not None:
+                passed_s = self.clock.passed_s(sent.known_at, mark.at)
+                if passed_s > self.ttl_s + TOLERANCE_S:
+                    yield f"{mark.token} ran on {mark.node} {passed_s:.3f} s of the lease clock after it was sent"
+
+    def _of_reports(self, token: str, reports: Sequence[dict[str, Any]], did: set[str]) -> Iterable[str]:
+        listed = {tuple(node["node"] for node in report["nodes"]) for report in reports}
+        if len(listed) > 1:
+            yield f"{token} was reported with different nodes: {sorted(listed)}"
+        sent = self.sent.get(token)
+        for report in reports:
+            nodes = {node["node"]: node["state"] for node in report["nodes"]}
+            if sent is not None and sent.expected is not None and len(nodes) != sent.expected:
+                yield f"{token} expected {sent.expected} nodes and was reported with {sorted(nodes)}"
+            for node in did - nodes.keys():
+                yield f"{token} ran on {node}, which is not in its report"
+            for node, state in nodes.items():
+                if state == "ok" and node not in did:
+                    yield f"{token} is reported ok for {node}, which did not run it"
+
+
+def _twice(ran: Iterable[Mark]) -> Iterable[str]:
+    for (token, node), times in Counter((mark.token, mark.node) for mark in ran).items():
+        if times > 1:
+            yield f"{token} ran {times} times on {node}"

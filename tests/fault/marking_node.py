@@ -1,0 +1,80 @@
+"""A node with a command more, `mark TOKEN HOLD_MS`, that notes each of its runs in a file itself: for these tests only.
+
+A line of the file: what happened (`heard`, `ran`), the token, the node, its process id, and when on the clock that
+all processes of a host share.
+"""
+
+import argparse
+import asyncio
+import contextvars
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from cli.daemons import Program
+from eccmgr.commands.table import Call, Command, Param
+from eccmgr.settings import NodeSettings
+from worker.executor import Life, Message
+from worker.node import PROGRAM, Node
+
+_began: contextvars.ContextVar[float] = contextvars.ContextVar("_began")
+
+
+class Marks:
+    """The file; a line is written whole or not at all, whoever else writes."""
+
+    def __init__(self, path: str, node: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._node = node
+
+    def note(self, what: str, token: str, at: float) -> None:
+        """Write one line."""
+        os.write(self._file, f"{what} {token} {self._node} {os.getpid()} {at:.6f}\n".encode())
+
+
+def marking(node: Node, marks: Marks) -> Node:
+    """Give `node` its command, and let it note what it hears."""
+    hear, execute = node.executor.heard, node.executor._execute
+
+    async def heard(channel: str, raw: bytes) -> None:
+        if (words := _words(raw))[:1] == ["mark"]:
+            marks.note("heard", words[1], time.monotonic())
+        await hear(channel, raw)
+
+    async def executed(message: Message, life: Life) -> None:
+        # The moment at which the node decided: a stop may come before the command's first step.
+        _began.set(time.monotonic())
+        await execute(message, life)
+
+    async def mark(call: Call) -> str:
+        marks.note("ran", call.args[0], _began.get())
+        await asyncio.sleep(int(call.args[1]) / 1000)
+        return "marked"
+
+    node.executor.heard = heard  # type: ignore[method-assign]
+    node.executor._execute = executed  # type: ignore[method-assign]
+    node.table.add(Command("mark", "", mark, (Param("TOKEN"), Param("HOLD_MS"))))
+    return node
+
+
+def _words(raw: bytes) -> list[str]:
+    try:
+        return str(json.loads(raw)["text"]).split()
+    except (ValueError, LookupError, TypeError):
+        return []
+
+
+def main() -> None:
+    """Run such a node in the foreground."""
+    parser = argparse.ArgumentParser()
+    for flag in ("name", "redis", "cluster", "config", "subcluster", "listen", "marks"):
+        parser.add_argument(f"--{flag}", required=True)
+    flags: dict[str, Any] = vars(parser.parse_args())
+    marks = Marks(flags.pop("marks"), flags["name"])
+    flags["listen"] = (flags["listen"],)
+    program = Program(
+        PROGRAM, NodeSettings, "", lambda settings, store, files: marking(Node(settings, store, files), marks)
+    )
+    sys.exit(program.run(flags))

@@ -1,0 +1,302 @@
+"""Real processes on a real server, each behind a proxy of its own, and the faults that befall them."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import script
+from tests.daemons import ROOT
+from tests.fault.ledger import Ledger, Mark, Sample, Sent
+from tests.fault.plan import MANAGERS, NODES, Fault, Kind
+from tests.fault.proxy import FaultProxy, Trap
+
+COMMAND_TTL_S = 2.0
+_CONFIGURATION = f"""
+cluster {{
+  session_lease = 1
+  heartbeats_per_sec = 5
+  max_step = 0.4
+  command_ttl = {COMMAND_TTL_S}
+}}
+"""
+_SAMPLE_EVERY_S = 0.05
+_HEARD_KEPT = 500
+
+
+@dataclass
+class Actor:
+    """A daemon in a process of its own, that is killed and started again."""
+
+    name: str
+    arguments: tuple[str, ...]
+    proxy: FaultProxy
+    endpoint: Path
+    log: Path
+    popen: subprocess.Popen[bytes] | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def start(self) -> None:
+        """Start it where it does not run."""
+        if self.popen is not None and self.popen.poll() is None:
+            return
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("ECCMGR_", "EC_", "COV_"))}
+        with self.log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-c", *self.arguments, "--redis", self.proxy.url, "--listen", str(self.endpoint)],
+                cwd=ROOT,
+                env=clean,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
+        if self.popen is not None and self.popen.poll() is None:
+            self.popen.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill it, and wait for its end."""
+        self.signal(signal.SIGKILL)
+        if self.popen is not None:
+            self.popen.wait(30)
+
+    def end(self) -> None:
+        """Tell it to end, and wait a while for that; what will not end by itself is killed."""
+        self.signal(signal.SIGTERM)
+        if self.popen is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(3)
+        self.kill()
+
+
+class Stage:
+    """The server, the daemons, and who watches: one for a whole run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.keys = Keys("stage")
+        self.server = EmbeddedServer(folder / "redis")
+        self.ledger = Ledger(COMMAND_TTL_S)
+        self.losses: list[float] = []
+        """When the server came back without all that it had known."""
+        self.done: dict[str, int] = {}
+        """How many faults of each kind have befallen."""
+        self._marks = folder / "marks"
+        self._marks.touch()
+        self._marks_read = 0
+        self._heard: list[tuple[bytes, bytes]] = []
+        self._direct = redis.asyncio.Redis(
+            unix_socket_path=str(self.server.socket), socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
+        )
+        configuration = folder / "cluster.conf"
+        configuration.write_text(_CONFIGURATION)
+        common = ("--cluster", self.keys.cluster, "--config", str(configuration))
+        self.actors: dict[str, Actor] = {}
+        for number, name in enumerate((*MANAGERS, *NODES)):
+            # Half of them over TCP.
+            proxy = FaultProxy(self.server.socket, folder / f"redis-{name}" if number % 2 else None)
+            module, more = "cli.eccmgr", ()
+            if name in NODES:
+                module, more = "tests.fault.marking_node", ("--subcluster", NODES[name], "--marks", str(self._marks))
+            arguments = (f"from {module} import main; main()", "--name", name, *common, *more)
+            self.actors[name] = Actor(name, arguments, proxy, folder / name, folder / f"{name}.log")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Stage"]:
+        """All of it, until the block ends."""
+        async with contextlib.AsyncExitStack() as stack:
+            await asyncio.to_thread(self.server.start)
+            stack.push_async_callback(asyncio.to_thread, self.server.stop, signal.SIGKILL)
+            stack.push_async_callback(self._direct.aclose)
+            for actor in self.actors.values():
+                await stack.enter_async_context(actor.proxy.running())
+                stack.callback(actor.kill)
+                actor.start()
+            watchers = [asyncio.create_task(self._listen()), asyncio.create_task(self._sample())]
+            stack.push_async_callback(asyncio.gather, *watchers, return_exceptions=True)
+            for watcher in watchers:
+                stack.callback(watcher.cancel)
+            yield self
+            for watcher in watchers:
+                if watcher.done():
+                    await watcher
+
+    def read_marks(self) -> None:
+        """Take into the ledger what the nodes have written since the last time."""
+        with self._marks.open() as file:
+            file.seek(self._marks_read)
+            self.ledger.marks += [Mark.parse(line) for line in file]
+            self._marks_read = file.tell()
+
+    def heal(self) -> None:
+        """End every fault that has not ended by itself."""
+        for actor in self.actors.values():
+            actor.proxy.heal()
+            actor.signal(signal.SIGCONT)
+            actor.start()
+
+    async def befall(self, fault: Fault) -> None:
+        """Let `fault` happen, from its beginning to its end."""
+        if fault.victim:
+            await self._befall(self.actors[fault.victim], fault)
+        elif fault.kind is Kind.DUPLICATE:
+            with contextlib.suppress(RedisError, OSError):
+                # The latest, and older ones.
+                for channel, data in (*self._heard[-20:], *self._heard[::10]):
+                    await self._direct.publish(channel, data)
+        elif fault.kind is Kind.SERVER_STOP:
+            os.kill(self.server.pid, signal.SIGSTOP)
+            await asyncio.sleep(fault.for_s)
+            os.kill(self.server.pid, signal.SIGCONT)
+        else:
+            await self._restart_server(fault)
+        name = f"{fault.kind} {fault.script}".rstrip()
+        self.done[name] = self.done.get(name, 0) + 1
+
+    async def _befall(self, actor: Actor, fault: Fault) -> None:
+        proxy = actor.proxy
+        match fault.kind:
+            case Kind.KILL | Kind.STOP | Kind.END:
+                async with actor.turn:
+                    await self._strike(actor, fault)
+            case Kind.KILL_AT | Kind.STOP_AT | Kind.RESET_AT:
+                await self._at_a_point(actor, fault)
+            case Kind.RESET:
+                proxy.reset()
+            case Kind.STALL:
+                proxy.stall()
+                await asyncio.sleep(fault.for_s)
+                proxy.resume()
+            case Kind.DELAY:
+                proxy.delay_s = min(0.3, fault.for_s / 5)
+                await asyncio.sleep(fault.for_s)
+                proxy.resume()
+            case Kind.HALF_OPEN | Kind.DEAF:
+                (proxy.deafen if fault.kind is Kind.DEAF else proxy.half_open)()
+                await asyncio.sleep(fault.for_s)
+                proxy.heal()
+            case Kind.REJOIN:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError, AssertionError):
+                    await self.ask(actor.name, "cluster reset", 2.0)
+            case _:
+                raise AssertionError(f"{fault.kind} needs no victim")
+
+    async def _strike(self, actor: Actor, fault: Fault) -> None:
+        if fault.kind is Kind.END:
+            await asyncio.to_thread(actor.end)
+            await asyncio.sleep(fault.for_s)
+            actor.start()
+        elif fault.kind in (Kind.KILL, Kind.KILL_AT):
+            actor.kill()
+            await asyncio.sleep(fault.for_s)
+            actor.start()
+        else:
+            actor.signal(signal.SIGSTOP)
+            await asyncio.sleep(fault.for_s)
+            actor.signal(signal.SIGCONT)
+
+    async def _at_a_point(self, actor: Actor, fault: Fault) -> None:
+        """Wait a while for the point; a kill comes at once, before another byte can pass."""
+        sprung = asyncio.Event()
+        sudden = {Kind.KILL_AT: signal.SIGKILL, Kind.STOP_AT: signal.SIGSTOP}.get(fault.kind)
+
+        def spring() -> None:
+            if sudden is not None:
+                actor.signal(sudden)
+            sprung.set()
+
+        trap = Trap(fault.script, fault.after, spring)
+        actor.proxy.traps.append(trap)
+        try:
+            async with asyncio.timeout(1.0):
+                await sprung.wait()
+        except TimeoutError:
+            with contextlib.suppress(ValueError):
+                actor.proxy.traps.remove(trap)
+        else:
+            if sudden is not None:
+                async with actor.turn:
+                    await self._strike(actor, fault)
+
+    async def _restart_server(self, fault: Fault) -> None:
+        dump = self.server.folder / "dump.rdb"
+        dump.unlink(missing_ok=True)
+        if fault.kind is not Kind.SERVER_EMPTY:
+            with contextlib.suppress(RedisError, OSError):
+                await self._direct.save()
+        if fault.kind is Kind.SERVER_PAST:
+            await asyncio.sleep(fault.for_s / 2)
+        await asyncio.to_thread(self.server.stop, signal.SIGKILL)
+        await asyncio.sleep(fault.for_s)
+        await asyncio.to_thread(self.server.start)
+        self.losses.append(time.monotonic())
+
+    async def ask(self, name: str, line: str, timeout_s: float) -> str:
+        """What `name` answers to `line`. Raises OSError, IncompleteReadError, TimeoutError."""
+        from tests import daemons
+
+        async with asyncio.timeout(timeout_s):
+            (answer,) = await daemons.ask(self.actors[name].endpoint, line)
+        return answer
+
+    async def _listen(self) -> None:
+        """Note each command as it is published."""
+
+        async def attempt() -> None:
+            async with self._direct.pubsub() as pubsub:
+                await pubsub.psubscribe(f"{self.keys.tag}:*")
+                while True:
+                    message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=0.5)
+                    if message is not None:
+                        self._note(message["channel"], message["data"])
+
+        await _for_ever(attempt)
+
+    def _note(self, channel: bytes, data: bytes) -> None:
+        try:
+            fields = json.loads(data)
+            what, token, _ = fields["text"].split()
+        except (ValueError, LookupError, TypeError):
+            return
+        self._heard = [*self._heard[-_HEARD_KEPT:], (channel, data)]
+        if what == "mark":
+            self.ledger.sent.setdefault(token, Sent(token, fields["id"], time.monotonic()))
+
+    async def _sample(self) -> None:
+        """Keep the lease clock going, and note it."""
+        keys = self.keys
+
+        async def attempt() -> None:
+            while True:
+                asked = time.monotonic()
+                await script("roster")(
+                    self._direct, (keys.state, keys.roster, keys.absent), (400, keys.view_prefix, 3600_000, "0:")
+                )
+                clock, born = await self._direct.hmget(keys.state, "clock", "born")
+                if clock and born:
+                    self.ledger.clock.add(Sample(asked, time.monotonic(), born.decode(), int(clock)))
+                await asyncio.sleep(_SAMPLE_EVERY_S)
+
+        await _for_ever(attempt)
+
+
+async def _for_ever(attempt: Callable[[], "asyncio.Future[None] | object"]) -> None:
+    while True:
+        with contextlib.suppress(RedisError, OSError):
+            await attempt()  # type: ignore[misc]
+        await asyncio.sleep(0.02)

@@ -1,0 +1,17 @@
+"""A short draw of faults; `make fault` makes a long one."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from tests.fault.battle import Battle
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
+
+
+@pytest.mark.parametrize("seed", ["1", pytest.param(None, id="random")])
+async def test_whatever_fails_nothing_runs_twice_or_late_and_no_report_lies(folder: Path, seed: str | None) -> None:
+    battle = Battle(folder, seed or secrets.token_hex(4), faults=20)
+    await battle.run()
+    assert battle.summary.startswith("20 faults, ")

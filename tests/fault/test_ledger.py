@@ -1,0 +1,79 @@
+"""The judge is judged: it finds each kind of broken promise, and nothing where all were kept."""
+
+from typing import Any
+
+import pytest
+
+from tests.fault.ledger import Ledger, Mark, Sample, Sent
+from tests.fault.plan import draw
+
+
+def ledger(*marks: str, reports: tuple[dict[str, str], ...] = ()) -> Ledger:
+    """What the nodes wrote (`ran east1 10.5`) and the states that were reported, all of the one command `t`."""
+    made = Ledger(ttl_s=2.0)
+    for mark in marks:
+        what, node, at = mark.split()
+        made.marks.append(Mark(what, "t", node, 1, float(at)))
+    made.sent["t"] = Sent("t", "ID", 10.0, expected=2)
+    made.reports["t"] = [_report(states) for states in reports]
+    return made
+
+
+def _report(states: dict[str, str]) -> dict[str, Any]:
+    return {"nodes": [{"node": node, "state": state} for node, state in states.items()]}
+
+
+BOTH_OK = {"east1": "ok", "east2": "ok"}
+KEPT = ("heard east1 10.1", "heard east2 10.1", "ran east1 10.2", "ran east2 11.9")
+
+
+def test_where_all_was_kept_nothing_is_found() -> None:
+    assert ledger(*KEPT, reports=({"east1": "ok", "east2": "pending"}, BOTH_OK)).violations() == []
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        (ledger(*KEPT, "ran east1 10.3"), "t ran 2 times on east1"),
+        (ledger("heard east1 10.1", "ran east1 13.1"), "t ran on east1 3.000 s after it was heard there"),
+        (ledger(reports=(BOTH_OK,)), "t is reported ok for east1, which did not run it"),
+        (ledger(reports=({"east1": "lost"},)), "t expected 2 nodes and was reported with ['east1']"),
+        (
+            ledger(*KEPT, reports=({"east1": "ok", "west1": "pending"},)),
+            "t ran on east2, which is not in its report",
+        ),
+        (
+            ledger(reports=({"east1": "lost", "east2": "lost"}, {"east1": "lost", "west1": "lost"})),
+            "t was reported with different nodes: [('east1', 'east2'), ('east1', 'west1')]",
+        ),
+    ],
+)
+def test_each_broken_promise_is_found(made: Ledger, found: str) -> None:
+    assert found in made.violations()
+
+
+def test_a_command_that_was_refused_and_yet_heard_is_found() -> None:
+    made = ledger("heard east1 10.1")
+    made.refused["t"] = "nothing was sent"
+    assert made.violations() == ["t was heard, and its sender told: nothing was sent"]
+
+
+def test_a_run_after_the_expiry_on_the_lease_clock_is_found_however_late_it_was_heard() -> None:
+    made = ledger("heard east1 13.0", "ran east1 13.1")
+    for second in range(10, 14):
+        made.clock.add(Sample(second, second + 0.01, "1", second * 1000))
+    assert made.violations() == ["t ran on east1 3.000 s of the lease clock after it was sent"]
+
+
+def test_time_does_not_pass_on_the_lease_clock_while_the_server_is_away_or_when_it_lost_its_memory() -> None:
+    made = ledger("heard east1 13.0", "ran east1 13.1")
+    made.clock.add(Sample(10, 10.01, "1", 10_000))
+    made.clock.add(Sample(12, 12.01, "1", 10_400))
+    made.clock.add(Sample(13, 13.01, "2", 99_000))
+    assert made.violations() == []
+
+
+def test_a_seed_draws_the_same_round_each_time() -> None:
+    assert draw("x", 3, 20) == draw("x", 3, 20)
+    assert draw("x", 3, 20) != draw("y", 3, 20)
+    assert len(draw("x", 3, 20).faults) == 20

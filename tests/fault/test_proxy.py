@@ -1,0 +1,114 @@
+"""The fault proxy does what it says, over Unix sockets and over TCP."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from eccmgr.errors import RedisUnreachable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.keys import Keys
+from tests.fault.proxy import FaultProxy, Trap
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
+
+
+@pytest_asyncio.fixture(params=["unix", "tcp"])
+async def proxy(
+    request: pytest.FixtureRequest, redis_server: EmbeddedServer, folder: Path
+) -> AsyncIterator[FaultProxy]:
+    """A proxy before the real server."""
+    path = folder / "proxy" if request.param == "unix" else None
+    async with FaultProxy(redis_server.socket, path).running() as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def through(proxy: FaultProxy) -> AsyncIterator[Link]:
+    """A connection by way of `proxy`."""
+    link = Link(proxy.url)
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+async def test_all_passes_while_nothing_is_wrong(proxy: FaultProxy) -> None:
+    async with through(proxy) as link:
+        assert await link.pipeline(("ECHO", "x" * 300_000)) == [b"x" * 300_000]
+
+
+async def test_what_is_stalled_comes_later_and_whole(proxy: FaultProxy) -> None:
+    async with through(proxy) as link:
+        await link.pipeline(("PING",))
+        proxy.stall()
+        asked = asyncio.create_task(link.pipeline(("ECHO", "later")))
+        done, _ = await asyncio.wait({asked}, timeout=0.1)
+        assert not done
+        proxy.resume()
+        assert await asked == [b"later"]
+
+
+async def test_what_is_delayed_comes(proxy: FaultProxy) -> None:
+    proxy.delay_s = 0.01
+    async with through(proxy) as link:
+        assert await link.pipeline(("ECHO", "later")) == [b"later"]
+
+
+async def test_a_reset_is_noticed_and_the_next_call_goes_through(proxy: FaultProxy) -> None:
+    async with through(proxy) as link:
+        await link.pipeline(("PING",))
+        proxy.stall()
+        asked = asyncio.create_task(link.pipeline(("PING",)))
+        await wait_until(lambda: len(proxy.lines) == 1, "the call waits")
+        proxy.reset()
+        with pytest.raises(RedisUnreachable):
+            await asked
+        proxy.resume()
+        link.fault = None
+        await wait_until(lambda: not proxy.lines, "the connection is gone")
+        assert await link.pipeline(("ECHO", "again")) == [b"again"]
+
+
+async def test_a_half_open_connection_says_nothing_until_it_is_healed(proxy: FaultProxy) -> None:
+    async with through(proxy) as link:
+        await link.pipeline(("PING",))
+        proxy.half_open()
+        asked = asyncio.create_task(link.pipeline(("PING",)))
+        done, _ = await asyncio.wait({asked}, timeout=0.1)
+        assert not done
+        proxy.heal()
+        with pytest.raises(RedisUnreachable):
+            await asked
+
+
+async def test_a_deaf_subscription_hears_nothing_while_calls_pass(proxy: FaultProxy) -> None:
+    async with through(proxy) as link, link.subscriptions.pubsub() as pubsub:
+        await pubsub.subscribe("proxied")
+        assert await pubsub.get_message(timeout=5) is not None
+        proxy.deafen()
+        assert await link.commands.publish("proxied", "x") == 1
+        assert await pubsub.get_message(timeout=0.1) is None
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_trap_springs_before_or_after_the_server_has_done_what_it_was_asked(
+    proxy: FaultProxy, cluster_keys: Keys, after: bool
+) -> None:
+    sprung: list[bool] = []
+    keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
+    arguments = (1000, cluster_keys.view_prefix, 60_000, "0:")
+    async with through(proxy) as link:
+        # The server knows the script from now on.
+        await link.run("roster", keys, arguments)
+        await link.commands.delete(cluster_keys.state)
+        proxy.traps.append(Trap("roster", after, lambda: sprung.append(True)))
+        with pytest.raises(RedisUnreachable):
+            await link.run("roster", keys, arguments)
+        assert sprung == [True]
+        assert await link.commands.exists(cluster_keys.state) == int(after)

@@ -1,0 +1,96 @@
+"""Redis comes back as it was a while ago: what it has forgotten is neither run again nor believed."""
+
+import asyncio
+import contextlib
+import dataclasses
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from eccmgr.redis.embedded import EmbeddedServer
+from tests.daemons import QUICK
+from tests.integration.fleet import Fleet, die
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
+
+STANDING = dataclasses.replace(QUICK, max_step_s=0.001, command_ttl_s=0.5)
+"""The lease clock all but stands still, as it does while Redis is away."""
+
+
+@pytest_asyncio.fixture
+async def server(folder: Path) -> AsyncIterator[EmbeddedServer]:
+    """A server of this test's own, to be stopped and started."""
+    made = EmbeddedServer(folder / "redis")
+    await asyncio.to_thread(made.start)
+    yield made
+    await asyncio.to_thread(made.stop)
+
+
+@pytest_asyncio.fixture
+async def lonely(server: EmbeddedServer, folder: Path) -> AsyncIterator[Fleet]:
+    """A fleet on that server."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield Fleet(server.url, "lonely", folder, stack)
+
+
+async def test_views_that_are_numbered_again_are_not_taken_for_those_of_before(
+    server: EmbeddedServer, lonely: Fleet
+) -> None:
+    options = dataclasses.replace(QUICK, session_lease_s=30.0)
+    manager = await lonely.manager(options=options)
+    stays = await lonely.node("east1", options=options)
+    await manager.link.commands.save()
+    forgotten = await lonely.node("east2", options=options)
+    assert await lonely.lines("gather mark") == ["east1: marked", "east2: marked"]
+    await die(forgotten)
+    await wait_until(lambda: not (lonely.folder / "n-east2").exists(), "it has ended")
+    await asyncio.to_thread(server.stop, signal.SIGKILL)
+    await asyncio.to_thread(server.start)
+    await lonely.node("east3", options=options)
+    assert stays.session.listening is not None
+    await wait_until(lambda: not manager.link.fault and stays.session.listening.is_set(), "all are back")
+    assert await lonely.lines("gather mark") == ["east1: marked", "east3: marked"]
+
+
+async def test_a_copy_that_comes_late_is_not_run_though_redis_forgot_the_claim(lonely: Fleet) -> None:
+    manager = await lonely.manager(options=STANDING)
+    node = await lonely.node("east1", options=STANDING)
+    heard: list[bytes] = []
+    hear = node.executor.heard
+    async with manager.link.subscriptions.pubsub() as pubsub:
+        await pubsub.subscribe(manager.keys.everyone)
+        sent = await lonely.broadcast("mark")
+        await wait_until(lambda: lonely.ran == ["east1"], "the command runs")
+        while not heard:
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+            if message is not None:
+                heard.append(message["data"])
+    await lonely.shows(f"retrieve {sent}", "east1: marked")
+    since = time.monotonic()
+    await wait_until(lambda: time.monotonic() > since + 3 * STANDING.command_ttl_s, "time passes")
+    await manager.link.commands.delete(manager.keys.responses(sent))
+    await hear(manager.keys.everyone, heard[0])
+    await lonely.broadcast("hold")
+    await wait_until(lambda: len(lonely.ran) > 1, "what was sent later is begun")
+    lonely.gate.set()
+    assert lonely.ran == ["east1", "east1"]
+    assert await lonely.lines(f"retrieve {sent}") != ["east1: marked"]
+
+
+async def test_a_command_that_waited_too_long_on_the_nodes_own_clock_is_not_begun(lonely: Fleet) -> None:
+    options = dataclasses.replace(STANDING, max_running=1)
+    await lonely.manager(options=options)
+    await lonely.node("east1", options=options)
+    await lonely.broadcast("hold")
+    await wait_until(lambda: lonely.ran == ["east1"], "the node is busy")
+    sent = await lonely.broadcast("mark")
+    since = time.monotonic()
+    await wait_until(lambda: time.monotonic() > since + 2 * STANDING.command_ttl_s, "time passes")
+    lonely.gate.set()
+    await lonely.shows(f"retrieve {sent}", "east1: (missed)")
+    assert lonely.ran == ["east1"]
