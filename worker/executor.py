@@ -198,7 +198,13 @@ class Executor:
             try:
                 answer = await self._link.run(
                     "claim",
-                    (keys.state, keys.sessions, keys.command(message.id), keys.responses(message.id)),
+                    (
+                        keys.state,
+                        keys.sessions,
+                        keys.command(message.id),
+                        keys.responses(message.id),
+                        keys.plan(message.id),
+                    ),
                     (to_ms(self._options.max_step_s), life.private_name, self._node_key, life.joined_view, again),
                 )
             except RedisUnreachable:
@@ -275,6 +281,7 @@ class Executor:
                 keys.responses(response.id),
                 keys.arrived(response.id),
                 keys.roster,
+                keys.plan(response.id),
             ),
             (
                 to_ms(self._options.max_step_s),

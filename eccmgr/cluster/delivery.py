@@ -173,6 +173,7 @@ class Delivery:
                     keys.latest,
                     keys.audit,
                     keys.command(made),
+                    keys.plan(made),
                 ),
                 (
                     self._step_ms,
@@ -193,6 +194,8 @@ class Delivery:
                     str(known),
                     options.audit_cap,
                     shown if shown is not None and shown != text else "",
+                    "\n".join(target.names),
+                    keys.node_prefix,
                 ),
             )
         verdict, number, clock, wall, roster = answer
@@ -364,6 +367,8 @@ def _nobody(target: Target, view: View) -> str:
     if target.kind is TargetKind.SUBCLUSTER:
         name = view.subcluster(target.name)
         return f"No node of subcluster '{name}' is alive; nothing was sent"
+    if target.kind is TargetKind.SET:
+        return f"No node of {target} is alive; nothing was sent"
     return "No node is alive in the cluster; nothing was sent"
 
 

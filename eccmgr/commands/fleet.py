@@ -1,24 +1,15 @@
 """Commands that go to nodes, and those that bring back what the nodes answered."""
 
-import re
-from dataclasses import dataclass
-
-from eccmgr import words
 from eccmgr.cluster import names
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.results import Outcome, Report
-from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
+from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.gather import GATHER_TIMEOUT_S, GatherWish
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import COMMAND, Call, Command, Param, refused
-from eccmgr.errors import CommandError, NotAvailable, UsageError
-
-_GATHER_USAGE = "gather [--timeout S] [TARGET] COMMAND"
-_GATHER_TIMEOUT_S = 30.0
-_TIMEOUT_MAX_S = 24 * 3600.0
-_NOT_YET = ("--batch", "--max-failures")
-_NUMBER = re.compile(r"\d+(\.\d+)?\Z")
+from eccmgr.errors import CommandError
 
 _NODE = Param("NODE", kind="node")
 _SUBCLUSTER = Param("NAME", kind="subcluster")
@@ -69,8 +60,9 @@ class Fleet:
                 self._gather,
                 (Param("[--timeout S] [TARGET] COMMAND", kind="gather", rest=True),),
                 about=(
-                    "TARGET is @all (the default), @NAME (a subcluster) or a node's name. It ends when every expected\n"
-                    f"node is accounted for, at the latest after S seconds (default {_GATHER_TIMEOUT_S:g})."
+                    "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"
+                    "east[1-3,7],west1. It ends when every expected node is accounted for, at the latest after\n"
+                    f"S seconds (default {GATHER_TIMEOUT_S:g})."
                 ),
             ),
             Command("flush control cache", "clear the results buffer", self._flush),
@@ -150,74 +142,3 @@ class Fleet:
     async def _flush(self, _call: Call) -> str:
         cleared = await self._delivery.flush()
         return f"Flushed {cleared} {'command' if cleared == 1 else 'commands'}"
-
-
-@dataclass(frozen=True)
-class GatherWish:
-    """What a gather was asked for."""
-
-    timeout_s: float
-    target: Target
-    text: str
-
-    @classmethod
-    def parse(cls, line: str, view: View) -> "GatherWish":
-        """Read `[OPTIONS] [TARGET] COMMAND`; `view` tells which words name a node. Raises CommandError."""
-        timeout_s, at = _GATHER_TIMEOUT_S, 0
-        while line[at:].startswith("--"):
-            word = words.next_word(line, at)
-            name, given, value = word.text.partition("=")
-            at = _next(line, word.end)
-            if name in _NOT_YET:
-                raise NotAvailable(f"gather {name} is not available yet in this release")
-            if name != "--timeout":
-                raise UsageError(f"gather has no option {name}. Usage: {_GATHER_USAGE}")
-            if not given:
-                if at == len(line):
-                    raise UsageError(f"Usage: {_GATHER_USAGE}")
-                word = words.next_word(line, at)
-                value, at = word.text, _next(line, word.end)
-            timeout_s = _seconds(value)
-        if at == len(line):
-            raise UsageError(f"Usage: {_GATHER_USAGE}")
-        target, at = _target(line, at, view)
-        return cls(timeout_s, target, words.rest(line, at))
-
-
-def _target(line: str, at: int, view: View) -> tuple[Target, int]:
-    """The target that the word at `at` is, and where the command begins."""
-    end = re.compile(r"\S+").match(line, at)
-    word = end.group() if end is not None else ""
-    after = _next(line, at + len(word))
-    follows = after < len(line)
-    if word.startswith("@"):
-        if not follows:
-            raise UsageError(f"Usage: {_GATHER_USAGE}")
-        if word.lower() == "@all":
-            return EVERYONE, after
-        return Target(TargetKind.SUBCLUSTER, view.subcluster(word[1:])), after
-    if "[" in word or "," in word:
-        raise NotAvailable("Node sets are not available yet in this release; use @all, @SUBCLUSTER or one node's name")
-    if follows and (name := _member(word, view)) is not None:
-        return Target(TargetKind.NODE, name), after
-    return EVERYONE, at
-
-
-def _member(word: str, view: View) -> str | None:
-    """The node that `word` names whole, or by its fully qualified name; a bare label might be a command's word."""
-    if word.lower() not in view.live and word.lower() not in view.absent and "." not in word:
-        return None
-    try:
-        return view.node(word).name
-    except CommandError:
-        return None
-
-
-def _seconds(value: str) -> float:
-    if not _NUMBER.match(value) or not 0 < float(value) <= _TIMEOUT_MAX_S:
-        raise UsageError(f"--timeout takes seconds, at most {_TIMEOUT_MAX_S:.0f}; not '{value}'")
-    return float(value)
-
-
-def _next(line: str, at: int) -> int:
-    return len(line) - len(line[at:].lstrip())

@@ -117,7 +117,7 @@ end
 -- The keys of one command, as keys.py names them.
 local function keys_of_command(prefix, id)
   local key = prefix .. id
-  return key, key .. ':resp', key .. ':arrived'
+  return key, key .. ':resp', key .. ':arrived', key .. ':plan'
 end
 
 -- Forgets commands from the old end of the log: those issued before `since` on the lease clock, and those over the

@@ -1,22 +1,25 @@
 -- Sends a command: freezes whom it expects, keeps it, logs it, publishes it; whole or not at all.
 --
--- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit command
--- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node)
+-- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit command plan
+-- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node | set)
 --       target name  command_ttl  results_ttl  log_cap  channel for notices ('' where nobody waits)
 --       how long the sender waits in ms (0: not at all)  view_prefix  command_prefix  views that the caller has
 --       audit_cap  the text without its secrets ('' where it holds none)
+--       names in the set in small letters, a line each ('' for another target)  node_prefix
 -- Answer  {'sent', view, clock, wall, roster of the view or '' where the caller has it}
 --         {'nobody', view, clock, wall, roster or ''}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
--- Invariant  what a command expects is the roster of one view, and does not change afterwards.
+-- Invariant  what a command expects is the roster of one view, and does not change afterwards. What is for a set is told to its
+--            nodes alone, and those are in its plan.
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
 }
 local log, latest, audit, command = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local plan = KEYS[14]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
-  view_prefix, command_prefix, known, audit_cap, shown = unpack(ARGV)
+  view_prefix, command_prefix, known, audit_cap, shown, names, node_prefix = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
 if redis.call('EXISTS', command) == 1 then
@@ -30,8 +33,12 @@ if kind == 'all' then
   alive = redis.call('HLEN', at.roster) > 0
 elseif kind == 'subcluster' then
   alive = redis.call('HEXISTS', at.subclusters, name:lower()) == 1
-else
+elseif kind == 'node' then
   alive = redis.call('HEXISTS', at.roster, name:lower()) == 1
+else
+  for node in names:gmatch('[^\n]+') do
+    alive = alive or redis.call('HEXISTS', at.roster, node) == 1
+  end
 end
 local roster = ''
 if alive or not holds(known, at.state, view) then
@@ -62,7 +69,17 @@ redis.call('HSET', latest, digest, id)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
   'text', (shown ~= '' and shown or text):sub(1, 1024))
 end_some_day({ log, latest, audit })
-redis.call('PUBLISH', channel, cjson.encode({
+local message = cjson.encode({
   id = id, text = text, issuer = issuer, view = view, ttl = tonumber(command_ttl), entry = entry, before = before,
-}))
+})
+if kind == 'set' then
+  redis.call('HSET', command, 'planned', '1')
+  for node in names:gmatch('[^\n]+') do
+    redis.call('HSET', plan, node, ms(expires))
+    redis.call('PUBLISH', node_prefix .. node, message)
+  end
+  redis.call('PEXPIRE', plan, results_ttl)
+else
+  redis.call('PUBLISH', channel, message)
+end
 return { 'sent', ms(view), ms(clock), ms(wall), roster }

@@ -142,10 +142,18 @@ class Cluster:
         keys = self.keys
         answer: list[bytes] = self.call(
             "publish",
-            (*self._members, keys.log, keys.latest, keys.audit, keys.command(made)),
+            (*self._members, keys.log, keys.latest, keys.audit, keys.command(made), keys.plan(made)),
             *(made, digest(text), text, "root", target.channel(keys), target.kind.value, target.name),
             *(self.command_ttl_ms, self.results_ttl_ms, self.log_cap, "asked" if wait_ms else "", wait_ms),
-            *(keys.view_prefix, keys.command_prefix, known, self.audit_cap, shown),
+            *(
+                keys.view_prefix,
+                keys.command_prefix,
+                known,
+                self.audit_cap,
+                shown,
+                "\n".join(target.names),
+                keys.node_prefix,
+            ),
         )
         return answer
 
@@ -156,16 +164,20 @@ class Cluster:
 
     def claim(self, life: Life, sent: str, again: bool = False) -> str:
         """The verdict on a node's claim."""
-        keys = (self.keys.state, self.keys.sessions, self.keys.command(sent), self.keys.responses(sent))
-        answer = self.call("claim", keys, life.private, life.name.lower(), life.view, int(again))
+        answer = self.call("claim", self.claim_keys(sent), life.private, life.name.lower(), life.view, int(again))
         return str(answer[0].decode())
+
+    def claim_keys(self, sent: str) -> tuple[str, ...]:
+        """The keys that a claim takes."""
+        keys = self.keys
+        return (keys.state, keys.sessions, keys.command(sent), keys.responses(sent), keys.plan(sent))
 
     def respond(self, life: Life, sent: str, body: str | bytes = "", state: str = "ok", flags: str = "") -> str:
         """The verdict on a node's answer."""
         keys = self.keys
         answer: bytes = self.call(
             "respond",
-            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster),
+            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster, keys.plan(sent)),
             *(life.private, life.name.lower(), life.view, state, 7, flags, body, keys.view_prefix),
         )
         return answer.decode()
