@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eccmgr.cluster import results
+from eccmgr.cluster.history import PastCommand, history
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.view import Known, Seat, Target, TargetKind, View, Views
@@ -201,7 +202,7 @@ class Delivery:
         verdict, number, clock, wall, roster = answer
         view = self._view(int(number), roster, known)
         if verdict == b"nobody":
-            raise CommandError(_nobody(target, view))
+            raise CommandError(f"{nobody(target, view)}; nothing was sent")
         waited_ms = int(clock) + to_ms(wait_s) if wait_s else None
         expires_ms = int(clock) + to_ms(options.command_ttl_s)
         sent = Sent(made, shown or text, target, issuer, view.number, int(clock), int(wall), expires_ms, waited_ms)
@@ -255,6 +256,10 @@ class Delivery:
         then = now if sent.view == now.number else self._view(sent.view, then_roster, known)
         entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(responses).items()}
         return results.report(sent, then, now, entries, int(clock))
+
+    async def history(self, count: int) -> list[PastCommand]:
+        """The latest `count` commands, the newest last."""
+        return await history(self._link, self._keys, self._options, count)
 
     async def flush(self) -> int:
         """Clear the results buffer; how many commands were cleared."""
@@ -360,16 +365,17 @@ class Delivery:
         return to_ms(self._options.results_ttl_s)
 
 
-def _nobody(target: Target, view: View) -> str:
+def nobody(target: Target, view: View) -> str:
+    """What is said of a target without a live node."""
     if target.kind is TargetKind.NODE:
         seat = view.node(target.name)
-        return f"Node '{seat.name}' is not alive; nothing was sent"
+        return f"Node '{seat.name}' is not alive"
     if target.kind is TargetKind.SUBCLUSTER:
         name = view.subcluster(target.name)
-        return f"No node of subcluster '{name}' is alive; nothing was sent"
+        return f"No node of subcluster '{name}' is alive"
     if target.kind is TargetKind.SET:
-        return f"No node of {target} is alive; nothing was sent"
-    return "No node is alive in the cluster; nothing was sent"
+        return f"No node of {target} is alive"
+    return "No node is alive in the cluster"
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

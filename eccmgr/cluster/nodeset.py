@@ -16,6 +16,8 @@ from eccmgr.errors import CommandError, UsageError
 MAX_NAMES = 10_000
 """What one set may name; a range that holds more is refused, not spelt out."""
 
+# Of what is no set, an answer repeats so many characters.
+_SHOWN_MAX = 80
 _RANGE = r"\d{1,9}(?:-\d{1,9}(?:/\d{1,9})?)?"
 _PART = re.compile(rf"(?:[A-Za-z0-9._-]|\[{_RANGE}(?:,{_RANGE})*\])+\Z")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
@@ -25,7 +27,7 @@ def parts(text: str) -> list[str]:
     """What stands between the commas outside of brackets. Raises UsageError where `text` is no set."""
     found = names.split_folded(text)
     if not found or ",".join(found) != text:
-        raise UsageError(f"Not a node set: '{text}'; write it like east[1-3,7],west1")
+        raise UsageError(f"Not a node set: '{text[:_SHOWN_MAX]}'; write it like east[1-3,7],west1")
     return found
 
 
@@ -35,14 +37,14 @@ def spell_out(folded: Iterable[str]) -> list[str]:
     count = 0
     for part in listed:
         if not _PART.match(part):
-            raise UsageError(f"Not a node set: '{part}'; write it like east[1-3,7],west1")
+            raise UsageError(f"Not a node set: '{part[:_SHOWN_MAX]}'; write it like east[1-3,7],west1")
         count += _count(part)
         if count > MAX_NAMES:
             raise UsageError(f"A node set may name at most {MAX_NAMES} nodes")
     try:
         return list(NodeSet(",".join(listed), resolver=RESOLVER_NOGROUP))
     except NodeSetException as error:
-        raise UsageError(f"Not a node set: '{','.join(listed)}': {error}") from None
+        raise UsageError(f"Not a node set: '{','.join(listed)[:_SHOWN_MAX]}': {error}") from None
 
 
 @lru_cache(maxsize=16)

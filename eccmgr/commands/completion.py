@@ -95,6 +95,8 @@ def _values(table: Table, names: list[str], param: Param, given: list[str], know
             yield from _candidates(table, [name for name in names if name not in FORMS], given, known)
         case COMMAND.kind:
             yield from next_words(ON_NODES, given)
+        case "target":
+            yield from ("@all", *(f"@{name}" for name in known.subclusters), *known.nodes)
         case "gather":
             yield from _gather(given, known)
 

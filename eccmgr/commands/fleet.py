@@ -1,15 +1,21 @@
 """Commands that go to nodes, and those that bring back what the nodes answered."""
 
+import re
+
 from eccmgr.cluster import names
-from eccmgr.cluster.delivery import Delivery
+from eccmgr.cluster.delivery import Delivery, nobody
 from eccmgr.cluster.results import Outcome, Report
-from eccmgr.cluster.view import EVERYONE, Target, TargetKind
+from eccmgr.cluster.view import EVERYONE, Target, TargetKind, names_of
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.gather import GATHER_TIMEOUT_S, GatherWish
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import COMMAND, Call, Command, Param, refused
-from eccmgr.errors import CommandError
+from eccmgr.commands.target import read_target
+from eccmgr.errors import CommandError, UsageError
+
+_HISTORY = 20
+_HISTORY_MAX = 1000
 
 _NODE = Param("NODE", kind="node")
 _SUBCLUSTER = Param("NAME", kind="subcluster")
@@ -66,9 +72,25 @@ class Fleet:
                 ),
             ),
             Command("flush control cache", "clear the results buffer", self._flush),
-            refused("preview"),
+            Command(
+                "preview",
+                "the nodes that a target means now; sends nothing",
+                self._preview,
+                (Param("TARGET", kind="target"),),
+                about="TARGET is @all, @NAME (a subcluster), a node's name, or a set of nodes: east[1-3,7],west1.",
+            ),
+            Command(
+                "history",
+                "the latest commands sent to nodes",
+                self._history,
+                (Param("N", optional=True),),
+                about=(
+                    "A line for each, the newest last: id, time, who sent it, its target, how many nodes have\n"
+                    "answered of those expected, and the command. N is how many,\n"
+                    f"{_HISTORY} if not given, at most {_HISTORY_MAX}."
+                ),
+            ),
             refused("abort"),
-            refused("history"),
         )
 
     async def _broadcast(self, call: Call) -> Answer:
@@ -138,6 +160,24 @@ class Fleet:
         shown_text = without_secrets(wish.text)
         report = await self._delivery.gather(wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text)
         return rendering.answer(report, frozenset(shown) if emit is not None else None)
+
+    async def _preview(self, call: Call) -> Answer:
+        view = await self._delivery.view()
+        target = read_target(call.args[0], view)
+        live, _ = view.expected(target)
+        if not live:
+            raise CommandError(nobody(target, view))
+        called = names_of(live)
+        facts = {"target": str(target), "expected": len(live), "names": called}
+        return Answer(f"{names.fold(called)}  ({len(live)} {'node' if len(live) == 1 else 'nodes'})", facts=facts)
+
+    async def _history(self, call: Call) -> Answer:
+        wanted = call.args[0] if call.args else str(_HISTORY)
+        if not re.fullmatch("[0-9]{1,4}", wanted) or not 1 <= int(wanted) <= _HISTORY_MAX:
+            raise UsageError(f"history takes a number from 1 to {_HISTORY_MAX}, not '{wanted[:80]}'")
+        found = await self._delivery.history(int(wanted))
+        text = "\n".join(map(rendering.past_line, found)) or "No command has been sent to nodes lately"
+        return Answer(text, facts={"commands": [rendering.past_facts(past) for past in found]})
 
     async def _flush(self, _call: Call) -> str:
         cleared = await self._delivery.flush()

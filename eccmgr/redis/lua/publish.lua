@@ -28,16 +28,27 @@ end
 end_lapsed(at, clock, 100)
 
 local view = current_view(at.state)
-local alive
+local alive = false
+local expected = 0
 if kind == 'all' then
   alive = redis.call('HLEN', at.roster) > 0
+  expected = redis.call('HLEN', at.roster) + redis.call('HLEN', at.absent)
 elseif kind == 'subcluster' then
-  alive = redis.call('HEXISTS', at.subclusters, name:lower()) == 1
-elseif kind == 'node' then
-  alive = redis.call('HEXISTS', at.roster, name:lower()) == 1
+  expected = tonumber(redis.call('HGET', at.subclusters, name:lower()) or 0)
+  alive = expected > 0
+  for _, line in ipairs(redis.call('HVALS', at.absent)) do
+    if seat(line).subcluster:lower() == name:lower() then
+      expected = expected + 1
+    end
+  end
 else
-  for node in names:gmatch('[^\n]+') do
-    alive = alive or redis.call('HEXISTS', at.roster, node) == 1
+  for node in (kind == 'set' and names or name:lower()):gmatch('[^\n]+') do
+    if redis.call('HEXISTS', at.roster, node) == 1 then
+      alive = true
+      expected = expected + 1
+    else
+      expected = expected + redis.call('HEXISTS', at.absent, node)
+    end
   end
 end
 local roster = ''
@@ -57,7 +68,8 @@ local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued',
 redis.call('HSET', at.state, 'last', entry)
 local expires = clock + tonumber(command_ttl)
 redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 'issuer', issuer, 'view', ms(view),
-  'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices)
+  'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices,
+  'expected', ms(expected))
 if tonumber(wait) > 0 then
   redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)))
 end

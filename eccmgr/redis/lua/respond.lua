@@ -7,7 +7,8 @@
 --         'gone'        nobody keeps this command any more
 --         'superseded'  another life of this node holds the entry, or it never was this one's
 --         'expired'     an unclaimed command whose time is over
--- Invariant  an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
+-- Invariant  the command counts the nodes that have answered, each once;
+--            an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
 
 local state, command, responses, arrived, roster, plan = unpack(KEYS)
 local max_step, private, node, joined, verdict, took, flags, body, view_prefix = unpack(ARGV)
@@ -50,6 +51,9 @@ end
 redis.call('HSET', responses, node, table.concat({ verdict, private, ms(clock), took, flags }, '\t') .. '\n' .. body)
 if not before and redis.call('HLEN', responses) == 1 then
   redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
+end
+if verdict == 'ok' or verdict == 'failed' or verdict == 'refused' then
+  redis.call('HINCRBY', command, 'answered', 1)
 end
 if kept[3] and kept[3] ~= '' then
   if redis.call('RPUSH', arrived, node) == 1 then

@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from eccmgr.cluster.delivery import digest
+from eccmgr.cluster.history import PastCommand
 from eccmgr.cluster.results import Entry, Report, Sent, report
 from eccmgr.cluster.view import EVERYONE, Target, View
 from eccmgr.redis.keys import Keys
@@ -222,6 +223,11 @@ class Cluster:
             number, again, last = self.call("flush", keys, self.keys.command_prefix, begin, end)
             begin, end, cleared = again.decode(), last.decode(), cleared + number
         return cleared
+
+    def history(self, count: int = 20) -> list[PastCommand]:
+        """The latest commands, the newest last."""
+        found = self.call("history", (self.keys.state, self.keys.log), count, self.keys.command_prefix)
+        return [PastCommand.parse(fields) for fields in reversed(found)]
 
     # What is heard.
 

@@ -21,6 +21,7 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "respond": lambda cluster: cluster.respond(NOBODY, "none"),
     "collect": lambda cluster: cluster.collect("none"),
     "results": lambda cluster: cluster.results("none"),
+    "history": lambda cluster: cluster.history(),
     "flush": lambda cluster: cluster.flush(),
 }
 
