@@ -107,7 +107,14 @@ def _gather(given: list[str], known: Known) -> Iterable[str]:
             return  # its value comes next, which is a number
         given = given[1:] if "=" in given[0] else given[2:]
     if not given:
-        yield from ("--timeout", "@all", *(f"@{name}" for name in known.subclusters), *known.nodes)
+        yield from (
+            "--timeout",
+            "--batch",
+            "--max-failures",
+            "@all",
+            *(f"@{name}" for name in known.subclusters),
+            *known.nodes,
+        )
     elif given[0].startswith("@") or given[0].lower() in {name.lower() for name in known.nodes}:
         given = given[1:]
     yield from next_words(ON_NODES, given)

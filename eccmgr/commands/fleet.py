@@ -8,7 +8,7 @@ from eccmgr.cluster.results import Outcome, Report
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, names_of
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.gather import GATHER_TIMEOUT_S, GatherWish
+from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import COMMAND, Call, Command, Param, refused
 from eccmgr.commands.target import read_target
@@ -64,11 +64,13 @@ class Fleet:
                 "gather",
                 "publish a command, wait, and show what every node answered",
                 self._gather,
-                (Param("[--timeout S] [TARGET] COMMAND", kind="gather", rest=True),),
+                (Param(GATHER_USAGE.removeprefix("gather "), kind="gather", rest=True),),
                 about=(
                     "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"
                     "east[1-3,7],west1. It ends when every expected node is accounted for, at the latest after\n"
-                    f"S seconds (default {GATHER_TIMEOUT_S:g})."
+                    f"S seconds (default {GATHER_TIMEOUT_S:g}). With --batch no more than N nodes, or P% of them, are\n"
+                    "at it at once, in order of their names; once more than K of them failed, refused or were lost,\n"
+                    "the others are skipped."
                 ),
             ),
             Command("flush control cache", "clear the results buffer", self._flush),
@@ -158,7 +160,9 @@ class Fleet:
                 await emit(event)
 
         shown_text = without_secrets(wish.text)
-        report = await self._delivery.gather(wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text)
+        report = await self._delivery.gather(
+            wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text, wish.pace
+        )
         return rendering.answer(report, frozenset(shown) if emit is not None else None)
 
     async def _preview(self, call: Call) -> Answer:

@@ -3,8 +3,9 @@
 import pytest
 
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
+from eccmgr.cluster.waiting import Pace
 from eccmgr.commands.gather import GatherWish
-from eccmgr.errors import CommandError, NotAvailable, UsageError
+from eccmgr.errors import CommandError, UsageError
 
 VIEW = View.parse(
     1,
@@ -94,7 +95,28 @@ def test_an_unknown_subcluster_is_told_the_known_ones() -> None:
         GatherWish.parse("@north pid", VIEW)
 
 
-@pytest.mark.parametrize("line", ["--batch 5 pid", "--max-failures=2 pid"])
-def test_what_this_release_does_not_have_is_said_and_not_sent(line: str) -> None:
-    with pytest.raises(NotAvailable, match="not available yet in this release"):
-        GatherWish.parse(line, VIEW)
+@pytest.mark.parametrize(
+    ("line", "pace"),
+    [
+        ("pid pid", None),
+        ("--batch 5 pid pid", Pace(5)),
+        ("--batch=5% --timeout 7 pid pid", Pace(5, percent=True)),
+        ("--max-failures 0 --batch 100% pid pid", Pace(100, percent=True, max_failures=0)),
+        ("--max-failures=2 pid pid", None),
+    ],
+)
+def test_batches_and_failures_set_the_pace(line: str, pace: Pace | None) -> None:
+    wish = GatherWish.parse(line, VIEW)
+    assert (wish.pace, wish.target, wish.text) == (pace, on("pid"), "pid")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x", "", "%", "0%", "101%", "5 %", "1.5", "1e3", "9" * 400])
+def test_a_batch_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match=r"^--batch takes a number of nodes, or up to 100% of them; not '"):
+        GatherWish.parse(f'--batch="{value}" pid', VIEW)
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "", "5%", "9" * 400])
+def test_a_number_of_failures_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match=r"^--max-failures takes a number of nodes, not '"):
+        GatherWish.parse(f"--max-failures={value} pid", VIEW)

@@ -6,11 +6,12 @@
 --       how long the sender waits in ms (0: not at all)  view_prefix  command_prefix  views that the caller has
 --       audit_cap  the text without its secrets ('' where it holds none)
 --       names in the set in small letters, a line each ('' for another target)  node_prefix
+--       1 where it goes out in batches: then release.lua tells its nodes, and this one nobody
 -- Answer  {'sent', view, clock, wall, roster of the view or '' where the caller has it}
 --         {'nobody', view, clock, wall, roster or ''}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
--- Invariant  what a command expects is the roster of one view, and does not change afterwards. What is for a set is told to its
---            nodes alone, and those are in its plan.
+-- Invariant  what a command expects is the roster of one view, and does not change afterwards. What is for a set, or in batches, is
+--            told to its nodes one by one, and those are in its plan; nobody else may begin it.
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
@@ -19,7 +20,7 @@ local at = {
 local log, latest, audit, command = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local plan = KEYS[14]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
-  view_prefix, command_prefix, known, audit_cap, shown, names, node_prefix = unpack(ARGV)
+  view_prefix, command_prefix, known, audit_cap, shown, names, node_prefix, rolling = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
 if redis.call('EXISTS', command) == 1 then
@@ -84,7 +85,9 @@ end_some_day({ log, latest, audit })
 local message = cjson.encode({
   id = id, text = text, issuer = issuer, view = view, ttl = tonumber(command_ttl), entry = entry, before = before,
 })
-if kind == 'set' then
+if rolling == '1' then
+  redis.call('HSET', command, 'planned', '1', 'rolling', '1', 'entry', entry, 'before', before)
+elseif kind == 'set' then
   redis.call('HSET', command, 'planned', '1')
   for node in names:gmatch('[^\n]+') do
     redis.call('HSET', plan, node, ms(expires))

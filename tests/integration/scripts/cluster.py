@@ -135,6 +135,7 @@ class Cluster:
         wait_ms: int = 0,
         known: str = "0:",
         shown: str = "",
+        rolling: bool = False,
     ) -> list[bytes]:
         """The answer to one attempt to send `text`; the id is the next fresh one where none is given."""
         if not made:
@@ -154,14 +155,25 @@ class Cluster:
                 shown,
                 "\n".join(target.names),
                 keys.node_prefix,
+                int(rolling),
             ),
         )
         return answer
 
-    def publish(self, text: str = "pid", target: Target = EVERYONE, wait_ms: int = 0) -> str:
+    def publish(self, text: str = "pid", target: Target = EVERYONE, wait_ms: int = 0, rolling: bool = False) -> str:
         """Send `text`, which must succeed; its id."""
-        assert self.try_publish(text, target, wait_ms=wait_ms)[0] == b"sent"
+        assert self.try_publish(text, target, wait_ms=wait_ms, rolling=rolling)[0] == b"sent"
         return f"{self._ids:012}"
+
+    def release(self, sent: str, *nodes: str) -> str:
+        """Send a rolling command to `nodes`; the verdict."""
+        keys = self.keys
+        answer = self.call(
+            "release",
+            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.plan(sent)),
+            *(self.command_ttl_ms, self.results_ttl_ms, keys.view_prefix, keys.node_prefix, "\n".join(nodes)),
+        )
+        return str(answer[0].decode())
 
     def claim(self, life: Life, sent: str, again: bool = False) -> str:
         """The verdict on a node's claim."""
@@ -203,12 +215,13 @@ class Cluster:
         )
         if not found:
             return None
-        clock, fields, responses, number, now, then = found
+        clock, fields, responses, number, now, then, plan = found
         sent = Sent.parse(dict(zip(fields[::2], fields[1::2], strict=True)))
         now_view = View.parse(int(number), now.decode())
         then_view = View.parse(sent.view, then.decode()) if then else now_view
         entries = {n.decode(): Entry.parse(raw) for n, raw in zip(responses[::2], responses[1::2], strict=True)}
-        return report(sent, then_view, now_view, entries, int(clock))
+        told = {node.decode(): int(until) for node, until in zip(plan[::2], plan[1::2], strict=True)}
+        return report(sent, then_view, now_view, entries, int(clock), told)
 
     def states(self, named: str) -> dict[str, str]:
         """Each expected node and what became of the command there; {} where there is nothing to retrieve."""

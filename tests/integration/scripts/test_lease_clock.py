@@ -17,6 +17,7 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "sweep": lambda cluster: cluster.sweep(),
     "roster": lambda cluster: cluster.roster(),
     "publish": lambda cluster: cluster.try_publish(),
+    "release": lambda cluster: cluster.release("none", "east1"),
     "claim": lambda cluster: cluster.claim(NOBODY, "none"),
     "respond": lambda cluster: cluster.respond(NOBODY, "none"),
     "collect": lambda cluster: cluster.collect("none"),
