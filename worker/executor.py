@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 _REMEMBERED_MAX = 100_000
 _UNSENT_MAX = 1000
+_ABORT = b'{"abort":'
 _RETRY_S = 0.25
 _LOOK_AGAIN_S = 1.0
 
@@ -81,6 +82,20 @@ class Response:
 
 
 @dataclass
+class Run:
+    """A command that this node has taken in and not finished: whether it was withdrawn, and what cancels it."""
+
+    withdrawn: bool = False
+    scope: asyncio.Timeout | None = None
+
+    def withdraw(self) -> None:
+        """End it where it runs; where it has not begun, it will not."""
+        self.withdrawn = True
+        if self.scope is not None and not self.scope.expired():
+            self.scope.reschedule(asyncio.get_running_loop().time())
+
+
+@dataclass
 class Claims:
     """The ids that this node has taken, until they expire: Redis may forget a claim, a node does not run twice."""
 
@@ -108,6 +123,7 @@ class Executor:
         self._node_key = session.identity.name.lower()
         self._waiting: asyncio.Queue[Message] = asyncio.Queue()
         self._claims = Claims()
+        self._runs: dict[str, Run] = {}
         self._unsent: deque[Response] = deque()
         self._unsent_bytes = 0
         self._to_send = asyncio.Event()
@@ -117,15 +133,27 @@ class Executor:
 
     async def heard(self, _channel: str, raw: bytes) -> None:
         """Take a message off the wire. Raises ValueError where it is broken."""
+        if raw.startswith(_ABORT):
+            self.abort(str(json.loads(raw)["abort"]))
+            return
         message = Message.parse(raw, time.monotonic())
         if self.closing or not self._claims.take(message.id, time.monotonic(), message.ttl_ms / 1000):
             return
         limit = self._options.max_waiting
         if self._waiting.qsize() < limit:
+            self._runs[message.id] = Run()
             self._waiting.put_nowait(message)
             return
         log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
         self._respond(message, self._life(), State.REFUSED, f"too many commands are waiting (limit {limit})", 0.0)
+
+    def abort(self, command_id: str) -> bool:
+        """Withdraw a command on this node; whether it was waiting or running here."""
+        if (run := self._runs.get(command_id)) is None:
+            return False
+        log.info("command withdrawn", id=command_id)
+        run.withdraw()
+        return True
 
     async def run(self) -> None:
         """Run commands and deliver their answers until cancelled."""
@@ -159,6 +187,7 @@ class Executor:
         except EccmgrError as error:
             log.warning("command not run", id=message.id, reason=str(error))
         finally:
+            del self._runs[message.id]
             self._busy -= 1
             self._ended.set()
 
@@ -177,6 +206,9 @@ class Executor:
         if not self._idempotent(message.text):
             begin_by = await self._claim(message, life)
         if begin_by is None:
+            return
+        if self._runs[message.id].withdrawn:
+            self._respond(message, life, State.ABORTED, "", 0.0)
             return
         # The process may have been stopped since; a claim says nothing about now.
         if time.monotonic() > begin_by:
@@ -218,19 +250,26 @@ class Executor:
             if answer[0] == b"claimed":
                 return asked + int(answer[1]) / 1000
             log.info("command not run", id=message.id, verdict=answer[0].decode())
+            if answer[0] == b"aborted" and again:
+                # It may be claimed all the same, by a call whose answer was lost.
+                self._respond(message, life, State.ABORTED, "", 0.0)
             return None
 
     async def _execute(self, message: Message, life: Life) -> None:
         started = time.monotonic()
         log.info("command", id=message.id, text=without_secrets(message.text)[:200], user=message.issuer)
-        timeout_s = self._options.command_timeout_s
+        timeout_s, run = self._options.command_timeout_s, self._runs[message.id]
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s) as run.scope:
                 answered = await reply(self._table, message.text, Caller(message.issuer))
         except TimeoutError:
             answered_state, text = State.FAILED, f"timed out after {timeout_s:g} s"
+            if run.withdrawn:
+                answered_state, text = State.ABORTED, ""
         else:
             answered_state, text = _state_of(answered.answer), answered.body
+        finally:
+            run.scope = None
         self._respond(message, life, answered_state, text, time.monotonic() - started)
 
     def _idempotent(self, text: str) -> bool:

@@ -28,6 +28,10 @@ _ID_LENGTH = 12
 # While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
 _LOOK_AGAIN_S = 0.5
 
+# How long an abort waits for those who run the command to end it, and how often it looks.
+_ABORT_WAIT_S = 2.0
+_ABORT_LOOK_S = 0.05
+
 OnOutcome = Callable[[Outcome], Awaitable[None]]
 
 
@@ -43,6 +47,12 @@ def command_id(wall_ms: int, chance: int) -> str:
         digits.append(_ALPHABET[number & 31])
         number >>= 5
     return "".join(reversed(digits))
+
+
+def named_id(named: str) -> str:
+    """The id that `named` is, with or without #, in its own spelling; "" where it cannot be one."""
+    wanted = named.removeprefix("#").upper()
+    return wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
 
 
 def digest(text: str) -> str:
@@ -176,8 +186,7 @@ class Delivery:
 
     async def retrieve(self, named: str) -> Report | None:
         """The report on the latest command of the text `named`, or on the one of that id; None where there is none."""
-        wanted = named.removeprefix("#").upper()
-        wanted = wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
+        wanted = named_id(named)
         keys, known = self._keys, self._views.known()
         found = await self._link.run(
             "results",
@@ -201,6 +210,23 @@ class Delivery:
         entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(responses).items()}
         told = {node.decode(): int(until) for node, until in _pairs(plan).items()}
         return results.report(sent, then, now, entries, int(clock), told)
+
+    async def abort(self, named: str, issuer: str) -> Report | None:
+        """Withdraw the command with the id `named`, and report once those who run it have said what became of it.
+
+        None where there is no such command. What runs on a node that does not answer soon is reported as running.
+        """
+        wanted, keys = named_id(named), self._keys
+        args = (self._step_ms, keys.everyone, issuer, self._options.audit_cap)
+        if not wanted or await self._link.run("abort", (keys.state, keys.command(wanted), keys.audit), args) == b"gone":
+            return None
+        deadline = asyncio.get_running_loop().time() + _ABORT_WAIT_S
+        while True:
+            report = await self.retrieve(wanted)
+            running = report is not None and any(found.state is State.RUNNING for found in report.outcomes)
+            if not running or asyncio.get_running_loop().time() >= deadline:
+                return report
+            await asyncio.sleep(_ABORT_LOOK_S)
 
     async def history(self, count: int) -> list[PastCommand]:
         """The latest `count` commands, the newest last."""
@@ -307,7 +333,7 @@ class Delivery:
 
     async def _collect(self, wanted: str, seen: int, *, last: bool) -> "News":
         keys, known = self._keys, self._views.known()
-        clock, number, roster, found = await self._link.run(
+        clock, number, roster, found, aborted = await self._link.run(
             "collect",
             (
                 keys.state,
@@ -327,7 +353,8 @@ class Delivery:
             ),
         )
         entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(found).items()}
-        return News(int(clock), self._view(int(number), roster, known), entries)
+        aborted_ms = int(aborted) if aborted else None
+        return News(int(clock), self._view(int(number), roster, known), entries, aborted_ms=aborted_ms)
 
     def _view(self, number: int, roster: bytes, known: Known) -> View:
         view = self._views.get(number, roster, known)

@@ -11,6 +11,7 @@ from eccmgr.errors import UsageError
 # Not those of a transaction, which needs a session of its own.
 _CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "help")
 ON_NODES = (
+    "cluster abort",
     "cluster help",
     "cluster info",
     "cluster membership",

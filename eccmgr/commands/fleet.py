@@ -10,7 +10,7 @@ from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.commands.table import COMMAND, Call, Command, Param, refused
+from eccmgr.commands.table import COMMAND, Call, Command, Param
 from eccmgr.commands.target import read_target
 from eccmgr.errors import CommandError, UsageError
 
@@ -92,7 +92,16 @@ class Fleet:
                     f"{_HISTORY} if not given, at most {_HISTORY_MAX}."
                 ),
             ),
-            refused("abort"),
+            Command(
+                "abort",
+                "withdraw a command; shows what became of it on each node",
+                self._abort,
+                (Param("#ID"),),
+                about=(
+                    "Nodes that have not begun will not; where it runs it is cancelled. The id may be given with or\n"
+                    "without #."
+                ),
+            ),
         )
 
     async def _broadcast(self, call: Call) -> Answer:
@@ -182,6 +191,12 @@ class Fleet:
         found = await self._delivery.history(int(wanted))
         text = "\n".join(map(rendering.past_line, found)) or "No command has been sent to nodes lately"
         return Answer(text, facts={"commands": [rendering.past_facts(past) for past in found]})
+
+    async def _abort(self, call: Call) -> Answer:
+        report = await self._delivery.abort(call.args[0], call.caller.user)
+        if report is None:
+            raise CommandError(f"Nothing to abort for '{call.args[0][:80]}'")
+        return rendering.answer(report)
 
     async def _flush(self, _call: Call) -> str:
         cleared = await self._delivery.flush()

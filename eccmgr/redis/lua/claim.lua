@@ -7,9 +7,11 @@
 --         {'ended'}          the session is over: join again first
 --         {'gone'}           nobody keeps this command any more
 --         {'not addressed'}  it was sent before this session joined, or not to this node
+--         {'aborted'}        it was withdrawn
 --         {'expired'}        too late
 --         {'taken'}          claimed or answered already
--- Invariant  one claim for each node and command; none after the command has expired, none without a live session.
+-- Invariant  one claim for each node and command; none after the command has expired or was
+--            withdrawn, none without a live session.
 
 local state, sessions, command, responses, plan = unpack(KEYS)
 local max_step, private, node, joined, again = unpack(ARGV)
@@ -18,7 +20,7 @@ local expiry = tonumber(redis.call('ZSCORE', sessions, private))
 if not expiry or expiry <= clock then
   return { 'ended' }
 end
-local kept = redis.call('HMGET', command, 'view', 'expires', 'planned')
+local kept = redis.call('HMGET', command, 'view', 'expires', 'planned', 'aborted')
 if not kept[1] then
   return { 'gone' }
 elseif tonumber(joined) > tonumber(kept[1]) then
@@ -30,6 +32,8 @@ if kept[3] then
 end
 if not expires then
   return { 'not addressed' }
+elseif kept[4] then
+  return { 'aborted' }
 elseif clock >= tonumber(expires) then
   return { 'expired' }
 end

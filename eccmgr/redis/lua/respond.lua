@@ -2,10 +2,11 @@
 --
 -- KEYS  state command responses arrived roster plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
---       state (ok | failed | refused | missed)  ms that it ran  flags  body  view_prefix
+--       state (ok | failed | refused | missed | aborted)  ms that it ran  flags  body  view_prefix
 -- Answer  'kept'        (also where this very answer was kept before)
 --         'gone'        nobody keeps this command any more
 --         'superseded'  another life of this node holds the entry, or it never was this one's
+--         'aborted'     an unclaimed command that was withdrawn
 --         'expired'     an unclaimed command whose time is over
 -- Invariant  the command counts the nodes that have answered, each once;
 --            an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
@@ -13,7 +14,7 @@
 local state, command, responses, arrived, roster, plan = unpack(KEYS)
 local max_step, private, node, joined, verdict, took, flags, body, view_prefix = unpack(ARGV)
 local clock = advance(state, max_step)
-local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed', 'planned')
+local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed', 'planned', 'aborted')
 if not kept[1] then
   return 'gone'
 end
@@ -45,6 +46,8 @@ if before then
   end
 elseif not expected() then
   return 'superseded'
+elseif kept[6] and verdict ~= 'aborted' then
+  return 'aborted'
 elseif clock >= tonumber(expires) then
   return 'expired'
 end

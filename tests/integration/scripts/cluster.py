@@ -180,6 +180,11 @@ class Cluster:
         answer = self.call("claim", self.claim_keys(sent), life.private, life.name.lower(), life.view, int(again))
         return str(answer[0].decode())
 
+    def abort(self, sent: str) -> str:
+        """Withdraw a command; the verdict."""
+        keys = (self.keys.state, self.keys.command(sent), self.keys.audit)
+        return str(self.call("abort", keys, self.keys.everyone, "root", self.audit_cap).decode())
+
     def claim_keys(self, sent: str) -> tuple[str, ...]:
         """The keys that a claim takes."""
         keys = self.keys
@@ -198,7 +203,7 @@ class Cluster:
     def collect(self, sent: str, seen: int = 0, last: bool = False) -> dict[str, Entry]:
         """What a gather that has `seen` so many responses has not seen yet."""
         keys = self.keys
-        *_, found = self.call(
+        _, _, _, found, _ = self.call(
             "collect",
             (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster, keys.absent),
             *(seen, keys.view_prefix, self.results_ttl_ms, "0:", "1" if last else "0"),

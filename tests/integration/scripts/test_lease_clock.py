@@ -18,6 +18,7 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "roster": lambda cluster: cluster.roster(),
     "publish": lambda cluster: cluster.try_publish(),
     "release": lambda cluster: cluster.release("none", "east1"),
+    "abort": lambda cluster: cluster.abort("none"),
     "claim": lambda cluster: cluster.claim(NOBODY, "none"),
     "respond": lambda cluster: cluster.respond(NOBODY, "none"),
     "collect": lambda cluster: cluster.collect("none"),
