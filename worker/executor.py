@@ -155,6 +155,13 @@ class Executor:
         run.withdraw()
         return True
 
+    def abandon(self) -> None:
+        """End all that runs here and begin nothing that waits: another process answers to this node's name now."""
+        for command_id, run in self._runs.items():
+            if not run.withdrawn:
+                log.warning("command ended", id=command_id, reason="another process has taken over this node's name")
+            run.withdraw()
+
     async def run(self) -> None:
         """Run commands and deliver their answers until cancelled."""
         async with asyncio.TaskGroup() as tasks:

@@ -54,7 +54,7 @@ local function count_subcluster(subclusters, name, by)
   end
 end
 
--- Ends sessions, as `reason` (leave, lost) says, with one step of the view and one event for all.
+-- Ends sessions, as `reason` (leave, replaced, lost) says, with one step of the view and one event for all.
 -- `at` holds the keys that membership is kept in, by name.
 local function end_sessions(at, privates, reason, clock)
   if #privates == 0 then

@@ -75,7 +75,14 @@ class Cluster:
 
     # Members.
 
-    def try_join(self, name: str, subcluster: str = "default", rank: str = "node", replaces: str = "") -> list[bytes]:
+    def try_join(
+        self,
+        name: str,
+        subcluster: str = "default",
+        rank: str = "node",
+        replaces: str = "",
+        takes_over: bool = False,
+    ) -> list[bytes]:
         """The answer to one attempt to join; the private name is the next fresh one."""
         self._lives += 1
         private = f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}"
@@ -84,6 +91,7 @@ class Cluster:
             "join",
             self._members,
             *(self.lease_ms, private, name if rank == "node" else "", subcluster, record, rank, replaces),
+            int(takes_over),
         )
         return answer
 
