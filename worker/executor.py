@@ -43,6 +43,8 @@ class Message:
     ttl_ms: int
     begin_by: float
     """On this process's monotonic clock, in seconds."""
+    planned: bool = False
+    """Whether it may be meant for others: then it is never begun without a claim."""
 
     @classmethod
     def parse(cls, raw: bytes, now: float) -> "Message":
@@ -56,6 +58,7 @@ class Message:
                 view=int(fields["view"]),
                 ttl_ms=int(fields["ttl"]),
                 begin_by=now + int(fields["ttl"]) / 1000,
+                planned=bool(fields.get("planned")),
             )
         except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"a field is missing or wrong: {error}") from error
@@ -210,7 +213,7 @@ class Executor:
         if life.joined_view > message.view:
             return
         begin_by: float | None = message.begin_by
-        if not self._idempotent(message.text):
+        if message.planned or not self._idempotent(message.text):
             begin_by = await self._claim(message, life)
         if begin_by is None:
             return

@@ -32,6 +32,9 @@ _LOOK_AGAIN_S = 0.5
 _ABORT_WAIT_S = 2.0
 _ABORT_LOOK_S = 0.05
 
+# No script holds the server for long.
+_RELEASED_AT_ONCE = 200
+
 OnOutcome = Callable[[Outcome], Awaitable[None]]
 
 
@@ -299,7 +302,7 @@ class Delivery:
 
     async def _release(self, sent: Sent, waiting: Waiting) -> None:
         """Send a rolling command to the nodes that are due."""
-        if not (due := waiting.due()):
+        if not (due := waiting.due()[:_RELEASED_AT_ONCE]):
             return
         keys, options = self._keys, self._options
         verdict, *expires = await self._link.run(

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from eccmgr.cluster.view import Target, TargetKind
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
+from worker.executor import Message
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
 
@@ -42,6 +44,26 @@ class TestPreview:
         await wait_until(lambda: fleet.managers[0].session.view > dead.session.view, "the death is noticed")
         assert await fleet.ask("preview east[1-2]") == "east1  (1 node)"
         assert await fleet.ask("preview east2") == "Node 'east2' is not alive"
+
+
+class TestLargeSet:
+    async def test_a_node_that_hears_of_it_and_is_not_meant_begins_nothing(self, fleet: Fleet) -> None:
+        manager = await fleet.manager()
+        await fleet.node("east1")
+        other = await fleet.node("west1")
+        begun: list[str] = []
+
+        async def begin(message: Message, _life: object) -> None:
+            begun.append(message.text)
+
+        other.executor._execute = begin  # type: ignore[method-assign,assignment]
+        large = Target(TargetKind.SET, "east[1-101]")
+        for command in ("mark", "cluster nodename"):
+            report = await manager.delivery.gather(command, large, "root", 30)
+            assert [(found.node, found.state.value) for found in report.outcomes] == [("east1", "ok")]
+        assert await fleet.lines("gather east1 pid") != []
+        await wait_until(lambda: not other.executor._runs, "the other node is done with both")
+        assert begun == []
 
 
 class TestHistory:

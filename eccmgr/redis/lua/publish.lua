@@ -11,7 +11,11 @@
 --         {'nobody', view, clock, wall, roster or ''}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
 -- Invariant  what a command expects is the roster of one view, and does not change afterwards. What is for a set, or in batches, is
---            told to its nodes one by one, and those are in its plan; nobody else may begin it.
+--            told to its nodes one by one (a large set to all), and those are in its plan; nobody else may
+--            begin it.
+
+-- Over so many nodes of a set it costs less to tell all, of whom those that are not meant get no claim.
+local TOLD_ONE_BY_ONE = 100
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
@@ -29,6 +33,10 @@ end
 end_lapsed(at, clock, 100)
 
 local view = current_view(at.state)
+local nodes = {}
+for node in (kind == 'set' and names or name:lower()):gmatch('[^\n]+') do
+  nodes[#nodes + 1] = node
+end
 local alive = false
 local expected = 0
 if kind == 'all' then
@@ -43,12 +51,16 @@ elseif kind == 'subcluster' then
     end
   end
 else
-  for node in (kind == 'set' and names or name:lower()):gmatch('[^\n]+') do
-    if redis.call('HEXISTS', at.roster, node) == 1 then
-      alive = true
-      expected = expected + 1
-    else
-      expected = expected + redis.call('HEXISTS', at.absent, node)
+  for from = 1, #nodes, 1000 do
+    local some = { unpack(nodes, from, math.min(from + 999, #nodes)) }
+    local lines = redis.call('HMGET', at.roster, unpack(some))
+    for i, node in ipairs(some) do
+      if lines[i] then
+        alive = true
+        expected = expected + 1
+      else
+        expected = expected + redis.call('HEXISTS', at.absent, node)
+      end
     end
   end
 end
@@ -82,18 +94,32 @@ redis.call('HSET', latest, digest, id)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
   'text', (shown ~= '' and shown or text):sub(1, 1024))
 end_some_day({ log, latest, audit })
+local planned = kind == 'set' and rolling ~= '1'
 local message = cjson.encode({
   id = id, text = text, issuer = issuer, view = view, ttl = tonumber(command_ttl), entry = entry, before = before,
+  planned = planned,
 })
 if rolling == '1' then
   redis.call('HSET', command, 'planned', '1', 'rolling', '1', 'entry', entry, 'before', before)
-elseif kind == 'set' then
+elseif planned then
   redis.call('HSET', command, 'planned', '1')
-  for node in names:gmatch('[^\n]+') do
-    redis.call('HSET', plan, node, ms(expires))
-    redis.call('PUBLISH', node_prefix .. node, message)
+  local fields, ends = {}, ms(expires)
+  for i, node in ipairs(nodes) do
+    fields[#fields + 1] = node
+    fields[#fields + 1] = ends
+    if #fields == 2000 or i == #nodes then
+      redis.call('HSET', plan, unpack(fields))
+      fields = {}
+    end
   end
   redis.call('PEXPIRE', plan, results_ttl)
+  if #nodes > TOLD_ONE_BY_ONE then
+    redis.call('PUBLISH', channel, message)
+  else
+    for _, node in ipairs(nodes) do
+      redis.call('PUBLISH', node_prefix .. node, message)
+    end
+  end
 else
   redis.call('PUBLISH', channel, message)
 end

@@ -64,11 +64,18 @@ class TestPublish:
             assert len(cluster.messages(channel, lambda: cluster.publish(target=SET))) == heard
         assert set(cluster.states("pid")) == {"East1", "west1"}
 
-    def test_a_set_may_be_as_large_as_a_cluster(self, cluster: Cluster) -> None:
-        east = cluster.join("east1")
-        sent = cluster.publish(target=Target(TargetKind.SET, "east[1-10000]"))
-        assert cluster.states(sent) == {"east1": "pending"}
-        assert cluster.claim(east, sent) == "claimed"
+    def test_a_set_may_be_as_large_as_a_cluster_and_is_then_told_to_all_and_kept_from_the_others(
+        self, cluster: Cluster
+    ) -> None:
+        east, west = cluster.join("east1"), cluster.join("west1")
+        large = Target(TargetKind.SET, "east[1-10000]")
+        (message,) = cluster.messages(cluster.keys.everyone, lambda: cluster.publish(target=large))
+        told = json.loads(message)
+        assert told["planned"] is True
+        assert cluster.states(told["id"]) == {"east1": "pending"}
+        assert cluster.claim(east, told["id"]) == "claimed"
+        assert cluster.claim(west, told["id"]) == "not addressed"
+        assert cluster.respond(west, told["id"]) == "superseded"
 
     @pytest.mark.parametrize(
         ("alive", "target"),
