@@ -26,6 +26,9 @@ def ecnode(
         typer.Option(metavar="NAME", help="The node's name; the host's, up to its first dot, if not given."),
     ] = None,
     subcluster: Annotated[str | None, typer.Option(metavar="NAME", help="The subcluster it belongs to.")] = None,
+    replace: Annotated[
+        bool | None, typer.Option("--replace", help="Take the name over from a process that is alive under it.")
+    ] = None,
     config: Annotated[
         str | None,
         typer.Option("-c", "--config", metavar="FILE", help=f"Configuration file; {DEFAULT_FILE} where it exists."),
@@ -49,6 +52,7 @@ def ecnode(
     flags = {
         "name": name,
         "subcluster": subcluster,
+        "replace": replace,
         "config": config,
         "debug": debug,
         "verbose": verbose or None,

@@ -39,6 +39,7 @@ class NodeSettings(DaemonSettings):
     """A node's settings."""
 
     subcluster: str | None = None
+    replace: bool = False
 
 
 S = TypeVar("S", bound=DaemonSettings)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+from collections.abc import Callable
 
 import psutil
 
@@ -11,7 +12,8 @@ from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.membership import as_text
 from eccmgr.commands.standing import Age, pid_command
-from eccmgr.commands.table import Call, Command, Table, describe
+from eccmgr.commands.table import Call, Command, Param, Table, describe
+from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -21,13 +23,23 @@ _MIB = 1024 * 1024
 class NodeCommands:
     """The handlers of one node."""
 
-    def __init__(self, link: Link, keys: Keys, session: Session, age: Age, control_group: str, table: Table) -> None:
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        session: Session,
+        age: Age,
+        control_group: str,
+        table: Table,
+        abort: Callable[[str], bool],
+    ) -> None:
         self._link = link
         self._keys = keys
         self._session = session
         self._age = age
         self._control_group = control_group
         self._table = table
+        self._abort_here = abort
 
     def commands(self) -> tuple[Command, ...]:
         """The table's entries."""
@@ -42,6 +54,7 @@ class NodeCommands:
             Command("cluster nodename", "this node's name", self._nodename, idempotent=True),
             Command("cluster nodeaddr", "this node's address", self._nodeaddr, idempotent=True),
             Command("cluster help", "the cluster commands", self._help, idempotent=True),
+            Command("cluster abort", "end a command on this node, or let it not begin", self._abort, (Param("ID"),)),
             Command("cluster reset", "leave the cluster and join again", self._reset),
         )
 
@@ -81,6 +94,12 @@ class NodeCommands:
 
     async def _help(self, _call: Call) -> str:
         return describe(self._table, "cluster")
+
+    async def _abort(self, call: Call) -> str:
+        wanted = call.args[0].removeprefix("#").upper()
+        if not self._abort_here(wanted):
+            raise CommandError(f"Command '{call.args[0][:80]}' neither waits nor runs on this node")
+        return f"Aborted {wanted}"
 
     async def _reset(self, _call: Call) -> str:
         # The answer to this very command still goes out under the old private name: it was asked of that life.

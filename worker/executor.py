@@ -31,6 +31,7 @@ log = structlog.get_logger()
 _ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
 _REMEMBERED_MAX = 100_000
 _UNSENT_MAX = 1000
+_ABORT = b'{"abort":'
 _RETRY_S = 0.25
 _LOOK_AGAIN_S = 1.0
 
@@ -50,6 +51,8 @@ class Message:
     entry: str
     before: str
     """Its place in the log, and the entry before it on its channel."""
+    planned: bool = False
+    """Whether it may be meant for others: then it is never begun without a claim."""
 
     @classmethod
     def parse(cls, raw: bytes, now: float) -> "Message":
@@ -66,6 +69,7 @@ class Message:
                 channel=str(fields["channel"]),
                 entry=_entry(fields["entry"]),
                 before=_entry(fields["before"]),
+                planned=bool(fields.get("planned")),
             )
         except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"a field is missing or wrong: {error}") from error
@@ -89,6 +93,20 @@ class Response:
     took_ms: int
     flags: str
     body: bytes
+
+
+@dataclass
+class Run:
+    """A command that this node has taken in and not finished: whether it was withdrawn, and what cancels it."""
+
+    withdrawn: bool = False
+    scope: asyncio.Timeout | None = None
+
+    def withdraw(self) -> None:
+        """End it where it runs; where it has not begun, it will not."""
+        self.withdrawn = True
+        if self.scope is not None and not self.scope.expired():
+            self.scope.reschedule(asyncio.get_running_loop().time())
 
 
 @dataclass
@@ -119,6 +137,7 @@ class Executor:
         self._node_key = session.identity.name.lower()
         self._waiting: asyncio.Queue[Message] = asyncio.Queue()
         self._claims = Claims()
+        self._runs: dict[str, Run] = {}
         self._unsent: deque[Response] = deque()
         self._unsent_bytes = 0
         self._to_send = asyncio.Event()
@@ -130,6 +149,9 @@ class Executor:
 
     async def heard(self, _channel: str, raw: bytes) -> None:
         """Take a message off the wire. Raises ValueError where it is broken."""
+        if raw.startswith(_ABORT):
+            self.abort(str(json.loads(raw)["abort"]))
+            return
         message = Message.parse(raw, time.monotonic())
         self.on_heard(message.channel, message.entry, message.before)
         self._take(message)
@@ -145,10 +167,26 @@ class Executor:
             return
         limit = self._options.max_waiting
         if self._waiting.qsize() < limit:
+            self._runs[message.id] = Run()
             self._waiting.put_nowait(message)
             return
         log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
         self._respond(message, self._life(), State.REFUSED, f"too many commands are waiting (limit {limit})", 0.0)
+
+    def abort(self, command_id: str) -> bool:
+        """Withdraw a command on this node; whether it was waiting or running here."""
+        if (run := self._runs.get(command_id)) is None:
+            return False
+        log.info("command withdrawn", id=command_id)
+        run.withdraw()
+        return True
+
+    def abandon(self) -> None:
+        """End all that runs here and begin nothing that waits: another process answers to this node's name now."""
+        for command_id, run in self._runs.items():
+            if not run.withdrawn:
+                log.warning("command ended", id=command_id, reason="another process has taken over this node's name")
+            run.withdraw()
 
     async def run(self) -> None:
         """Run commands and deliver their answers until cancelled."""
@@ -182,6 +220,7 @@ class Executor:
         except EccmgrError as error:
             log.warning("command not run", id=message.id, reason=str(error))
         finally:
+            del self._runs[message.id]
             self._busy -= 1
             self._ended.set()
 
@@ -197,9 +236,12 @@ class Executor:
         if life.joined_view > message.view:
             return
         begin_by: float | None = message.begin_by
-        if not self._idempotent(message.text):
+        if message.planned or not self._idempotent(message.text):
             begin_by = await self._claim(message, life)
         if begin_by is None:
+            return
+        if self._runs[message.id].withdrawn:
+            self._respond(message, life, State.ABORTED, "", 0.0)
             return
         # The process may have been stopped since; a claim says nothing about now.
         if time.monotonic() > begin_by:
@@ -221,7 +263,13 @@ class Executor:
             try:
                 answer = await self._link.run(
                     "claim",
-                    (keys.state, keys.sessions, keys.command(message.id), keys.responses(message.id)),
+                    (
+                        keys.state,
+                        keys.sessions,
+                        keys.command(message.id),
+                        keys.responses(message.id),
+                        keys.plan(message.id),
+                    ),
                     (to_ms(self._options.max_step_s), life.private_name, self._node_key, life.joined_view, again),
                 )
             except RedisUnreachable:
@@ -239,19 +287,26 @@ class Executor:
             if again and answer[0] in (b"ended", b"expired"):
                 # What an earlier call may have taken must not stay without an answer.
                 return -math.inf
+            if answer[0] == b"aborted" and again:
+                # It may be claimed all the same, by a call whose answer was lost.
+                self._respond(message, life, State.ABORTED, "", 0.0)
             return None
 
     async def _execute(self, message: Message, life: Life) -> None:
         started = time.monotonic()
         log.info("command", id=message.id, text=without_secrets(message.text)[:200], user=message.issuer)
-        timeout_s = self._options.command_timeout_s
+        timeout_s, run = self._options.command_timeout_s, self._runs[message.id]
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s) as run.scope:
                 answered = await reply(self._table, message.text, Caller(message.issuer))
         except TimeoutError:
             answered_state, text = State.FAILED, f"timed out after {timeout_s:g} s"
+            if run.withdrawn:
+                answered_state, text = State.ABORTED, ""
         else:
             answered_state, text = _state_of(answered.answer), answered.body
+        finally:
+            run.scope = None
         self._respond(message, life, answered_state, text, time.monotonic() - started)
 
     def _idempotent(self, text: str) -> bool:
@@ -302,6 +357,7 @@ class Executor:
                 keys.responses(response.id),
                 keys.arrived(response.id),
                 keys.roster,
+                keys.plan(response.id),
             ),
             (
                 to_ms(self._options.max_step_s),

@@ -46,6 +46,7 @@ class Follower:
         self._channels = channels
         self._hear = hear
         self._on_deaf = on_deaf
+        self._node = session.identity.name.lower()
         self._life = ""
         self._heard: dict[str, str] = {}
         self._behind = asyncio.Event()
@@ -102,7 +103,7 @@ class Follower:
             read, left, messages = await self._link.run(
                 "catchup",
                 (self._keys.state, self._keys.log),
-                (to_ms(self._options.max_step_s), after, _PAGE, self._keys.command_prefix, *self._channels),
+                (to_ms(self._options.max_step_s), after, _PAGE, self._keys.command_prefix, self._node, *self._channels),
             )
             for message in messages:
                 await self._hear(message)

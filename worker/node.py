@@ -41,7 +41,11 @@ class Node(Daemon):
         identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
         self.session = Session(self.link, self.keys, self.options, identity)
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.table)
-        own = NodeCommands(self.link, self.keys, self.session, age, self.held.control_group, self.table)
+        self.session.takes_over = settings.replace
+        self.session.on_superseded = self.executor.abandon
+        own = NodeCommands(
+            self.link, self.keys, self.session, age, self.held.control_group, self.table, self.executor.abort
+        )
         self.table.add(*self.common_commands(PROGRAM, self._known_names), *own.commands())
         self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
 

@@ -9,14 +9,15 @@ import dataclasses
 import hashlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from eccmgr.cluster import results
+from eccmgr.cluster.history import PastCommand, history
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
-from eccmgr.cluster.view import Known, Seat, Target, TargetKind, View, Views
+from eccmgr.cluster.view import Known, Target, TargetKind, View, Views
+from eccmgr.cluster.waiting import News, Pace, Published, Waiting
 from eccmgr.errors import CommandError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -27,6 +28,13 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ID_LENGTH = 12
 # While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
 _LOOK_AGAIN_S = 0.5
+
+# How long an abort waits for those who run the command to end it, and how often it looks.
+_ABORT_WAIT_S = 2.0
+_ABORT_LOOK_S = 0.05
+
+# No script holds the server for long.
+_RELEASED_AT_ONCE = 200
 
 OnOutcome = Callable[[Outcome], Awaitable[None]]
 
@@ -45,76 +53,15 @@ def command_id(wall_ms: int, chance: int) -> str:
     return "".join(reversed(digits))
 
 
+def named_id(named: str) -> str:
+    """The id that `named` is, with or without #, in its own spelling; "" where it cannot be one."""
+    wanted = named.removeprefix("#").upper()
+    return wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
+
+
 def digest(text: str) -> str:
     """Under what a command's text is remembered: white space outside quotes makes no difference."""
     return hashlib.sha1(fold(text).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
-
-
-@dataclass(frozen=True)
-class Published:
-    """A command that has been sent, and the nodes that it expects: those alive, and those lost before it began."""
-
-    sent: Sent
-    live: Sequence[Seat]
-    absent: Sequence[Seat]
-
-
-@dataclass(frozen=True)
-class News:
-    """What a look at a command brought: the responses not seen before, and the nodes found to have missed it."""
-
-    clock_ms: int
-    now: View
-    entries: Mapping[str, Entry]
-    missed: frozenset[str] = frozenset()
-
-
-class Waiting:
-    """What a gather still waits for: pure bookkeeping, fed with what each look brings."""
-
-    def __init__(self, published: Published) -> None:
-        self.seen = 0
-        """How many responses have been read."""
-        self.checked_expiry = False
-        self._published = published
-        self._open = {seat.key: seat for seat in published.live}
-        self._entries: dict[str, Entry] = {}
-        self._all_answered = not published.absent
-        self._last: News | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether every expected node is accounted for."""
-        return not self._open
-
-    def settle(self, news: News) -> list[Outcome]:
-        """Take `news`; the outcomes that it settles."""
-        self.seen += len(news.entries)
-        self._entries.update(news.entries)
-        closed = {key for key in news.entries if key in self._open} | (news.missed & self._open.keys())
-        # Compared whole: a server that lost its memory may come to the same number again.
-        if self._last is None or self._last.now is not news.now:
-            closed |= {key for key, seat in self._open.items() if seat.private_name not in news.now.sessions}
-        settled = [self._outcome(self._open.pop(key), news) for key in closed]
-        self._last = news
-        self._all_answered = self._all_answered and all(outcome.state.answered for outcome in settled)
-        return settled
-
-    @property
-    def answered(self) -> bool:
-        """Whether every expected node has answered: then Redis knows no more than what was read here."""
-        return self.over and self._all_answered
-
-    def report(self) -> Report:
-        """The account of every expected node, as far as was read here."""
-        assert self._last is not None, "nothing was read yet"
-        published, last = self._published, self._last
-        seats = {seat.key: seat for seat in published.live}
-        then = View(published.sent.view, seats, {seat.key: seat for seat in published.absent})
-        return results.report(published.sent, then, last.now, self._entries, last.clock_ms)
-
-    def _outcome(self, seat: Seat, news: News) -> Outcome:
-        return results.outcome(self._published.sent, seat, news.now, self._entries.get(seat.key), news.clock_ms)
 
 
 class Delivery:
@@ -146,11 +93,18 @@ class Delivery:
         return self._view(int(number), roster, known)
 
     async def publish(
-        self, text: str, target: Target, issuer: str, wait_s: float = 0.0, shown: str | None = None
+        self,
+        text: str,
+        target: Target,
+        issuer: str,
+        wait_s: float = 0.0,
+        shown: str | None = None,
+        *,
+        rolling: bool = False,
     ) -> Published:
         """Send `text` to `target`; with `wait_s` its sender waits so long and is told of responses.
 
-        `shown` is what may be shown and kept of it, where that is not all.
+        `shown` is what may be shown and kept of it, where that is not all. A `rolling` one is told to no node yet.
 
         Raises CommandError where no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
         text says so where it is not known whether the command was sent.
@@ -177,6 +131,7 @@ class Delivery:
                     keys.audit,
                     keys.heads,
                     keys.command(made),
+                    keys.plan(made),
                 ),
                 (
                     self._step_ms,
@@ -197,15 +152,19 @@ class Delivery:
                     str(known),
                     options.audit_cap,
                     shown if shown is not None and shown != text else "",
+                    "\n".join(target.names),
+                    keys.node_prefix,
+                    "1" if rolling else "0",
                 ),
             )
         verdict, number, clock, wall, roster = answer
         view = self._view(int(number), roster, known)
         if verdict == b"nobody":
-            raise CommandError(_nobody(target, view))
+            raise CommandError(f"{nobody(target, view)}; nothing was sent")
         waited_ms = int(clock) + to_ms(wait_s) if wait_s else None
         expires_ms = int(clock) + to_ms(options.command_ttl_s)
-        sent = Sent(made, shown or text, target, issuer, view.number, int(clock), int(wall), expires_ms, waited_ms)
+        times = (int(clock), int(wall), expires_ms, waited_ms)
+        sent = Sent(made, shown or text, target, issuer, view.number, *times, rolling=rolling)
         return Published(sent, *view.expected(target))
 
     async def _try_publish(self, made: str, keys: Sequence[str], args: Sequence[Argument]) -> list[Any]:
@@ -228,24 +187,25 @@ class Delivery:
         timeout_s: float,
         on_outcome: OnOutcome | None = None,
         shown: str | None = None,
+        pace: Pace | None = None,
     ) -> Report:
         """Send `text`, wait until every expected node is accounted for or `timeout_s` is over, and report.
 
-        `on_outcome` is told of each response as it comes, and of each node that is found lost.
+        `on_outcome` is told of each response as it comes, and of each node that is found lost. With a `pace` it goes
+        out in batches.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
-        published = await self.publish(text, target, issuer, timeout_s, shown)
+        published = await self.publish(text, target, issuer, timeout_s, shown, rolling=pace is not None)
         # A notice that came before we listen for this id is not missed: the first look comes before the first wait.
         heard = self._waiting[published.sent.id] = asyncio.Event()
         try:
-            return await self._wait(published, heard, deadline, on_outcome)
+            return await self._wait(published.sent, Waiting(published, pace), heard, deadline, on_outcome)
         finally:
             del self._waiting[published.sent.id]
 
     async def retrieve(self, named: str) -> Report | None:
         """The report on the latest command of the text `named`, or on the one of that id; None where there is none."""
-        wanted = named.removeprefix("#").upper()
-        wanted = wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
+        wanted = named_id(named)
         keys, known = self._keys, self._views.known()
         found = await self._link.run(
             "results",
@@ -262,12 +222,34 @@ class Delivery:
         )
         if not found:
             return None
-        clock, fields, responses, number, now_roster, then_roster = found
+        clock, fields, responses, number, now_roster, then_roster, plan = found
         sent = Sent.parse(_pairs(fields))
         now = self._view(int(number), now_roster, known)
         then = now if sent.view == now.number else self._view(sent.view, then_roster, known)
         entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(responses).items()}
-        return results.report(sent, then, now, entries, int(clock))
+        told = {node.decode(): int(until) for node, until in _pairs(plan).items()}
+        return results.report(sent, then, now, entries, int(clock), told)
+
+    async def abort(self, named: str, issuer: str) -> Report | None:
+        """Withdraw the command with the id `named`, and report once those who run it have said what became of it.
+
+        None where there is no such command. What runs on a node that does not answer soon is reported as running.
+        """
+        wanted, keys = named_id(named), self._keys
+        args = (self._step_ms, keys.everyone, issuer, self._options.audit_cap)
+        if not wanted or await self._link.run("abort", (keys.state, keys.command(wanted), keys.audit), args) == b"gone":
+            return None
+        deadline = asyncio.get_running_loop().time() + _ABORT_WAIT_S
+        while True:
+            report = await self.retrieve(wanted)
+            running = report is not None and any(found.state is State.RUNNING for found in report.outcomes)
+            if not running or asyncio.get_running_loop().time() >= deadline:
+                return report
+            await asyncio.sleep(_ABORT_LOOK_S)
+
+    async def history(self, count: int) -> list[PastCommand]:
+        """The latest `count` commands, the newest last."""
+        return await history(self._link, self._keys, self._options, count)
 
     async def flush(self) -> int:
         """Clear the results buffer; how many commands were cleared."""
@@ -292,20 +274,16 @@ class Delivery:
             event.set()
 
     async def _wait(
-        self, published: Published, heard: asyncio.Event, deadline: float, on_outcome: OnOutcome | None
+        self, sent: Sent, waiting: Waiting, heard: asyncio.Event, deadline: float, on_outcome: OnOutcome | None
     ) -> Report:
-        sent, loop = published.sent, asyncio.get_running_loop()
-        waiting = Waiting(published)
+        loop = asyncio.get_running_loop()
         over = False
         while not waiting.over and not over:
             over = loop.time() >= deadline
             # Before the look: what is heard during it wants another.
             heard.clear()
             try:
-                news = await self._collect(sent.id, waiting.seen, last=over)
-                if news.clock_ms >= sent.expires_ms and not waiting.checked_expiry:
-                    news = dataclasses.replace(news, missed=await self._missed(sent))
-                    waiting.checked_expiry = True
+                news = await self._look(sent, waiting, last=over)
             except RedisUnreachable as error:
                 if over:
                     raise CommandError(f"{error}; the command was sent, ask later: retrieve #{sent.id}") from error
@@ -313,6 +291,8 @@ class Delivery:
                 for outcome in waiting.settle(news):
                     if on_outcome is not None:
                         await on_outcome(outcome)
+                if waiting.due():
+                    continue
             if not waiting.over and not over:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(deadline - loop.time(), _LOOK_AGAIN_S)):
@@ -329,14 +309,50 @@ class Delivery:
         # Flushed meanwhile, or Redis went away or lost its memory: what was read here is what there is.
         return report or waiting.report()
 
-    async def _missed(self, sent: Sent) -> frozenset[str]:
+    async def _look(self, sent: Sent, waiting: Waiting, *, last: bool) -> News:
+        """Send a rolling command to those whose turn it is, and see what has come."""
+        if not last:
+            await self._release(sent, waiting)
+        news = await self._collect(sent.id, waiting.seen, last=last)
+        return dataclasses.replace(news, missed=await self._silent(sent)) if waiting.unsure(news) else news
+
+    async def _release(self, sent: Sent, waiting: Waiting) -> None:
+        """Send a rolling command to the nodes that are due."""
+        if not (due := waiting.due()[:_RELEASED_AT_ONCE]):
+            return
+        keys, options = self._keys, self._options
+        verdict, *expires = await self._link.run(
+            "release",
+            (
+                keys.state,
+                keys.command(sent.id),
+                keys.responses(sent.id),
+                keys.arrived(sent.id),
+                keys.plan(sent.id),
+            ),
+            (
+                self._step_ms,
+                to_ms(options.command_ttl_s),
+                self._results_ms,
+                keys.view_prefix,
+                keys.node_prefix,
+                "\n".join(due),
+            ),
+        )
+        if verdict == b"released":
+            waiting.told(due, int(expires[0]))
+        else:
+            waiting.stop()
+
+    async def _silent(self, sent: Sent) -> frozenset[str]:
+        """The nodes that never began, and will not."""
         report = await self.retrieve(sent.id)
         outcomes = report.outcomes if report is not None else ()
-        return frozenset(outcome.node.lower() for outcome in outcomes if outcome.state is State.MISSED)
+        return frozenset(found.node.lower() for found in outcomes if found.state in (State.MISSED, State.ABORTED))
 
     async def _collect(self, wanted: str, seen: int, *, last: bool) -> "News":
         keys, known = self._keys, self._views.known()
-        clock, number, roster, found = await self._link.run(
+        clock, number, roster, found, aborted = await self._link.run(
             "collect",
             (
                 keys.state,
@@ -356,7 +372,8 @@ class Delivery:
             ),
         )
         entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(found).items()}
-        return News(int(clock), self._view(int(number), roster, known), entries)
+        aborted_ms = int(aborted) if aborted else None
+        return News(int(clock), self._view(int(number), roster, known), entries, aborted_ms=aborted_ms)
 
     def _view(self, number: int, roster: bytes, known: Known) -> View:
         view = self._views.get(number, roster, known)
@@ -373,14 +390,17 @@ class Delivery:
         return to_ms(self._options.results_ttl_s)
 
 
-def _nobody(target: Target, view: View) -> str:
+def nobody(target: Target, view: View) -> str:
+    """What is said of a target without a live node."""
     if target.kind is TargetKind.NODE:
         seat = view.node(target.name)
-        return f"Node '{seat.name}' is not alive; nothing was sent"
+        return f"Node '{seat.name}' is not alive"
     if target.kind is TargetKind.SUBCLUSTER:
         name = view.subcluster(target.name)
-        return f"No node of subcluster '{name}' is alive; nothing was sent"
-    return "No node is alive in the cluster; nothing was sent"
+        return f"No node of subcluster '{name}' is alive"
+    if target.kind is TargetKind.SET:
+        return f"No node of {target} is alive"
+    return "No node is alive in the cluster"
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

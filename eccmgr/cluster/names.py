@@ -10,7 +10,7 @@ from eccmgr.errors import CommandError, SettingsError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _DIGITS = re.compile(r"(\d+)")
-_RANGES_SHOWN = 20
+RANGES_SHOWN = 20
 
 
 def check_name(name: str, what: str = "Node") -> str:
@@ -68,7 +68,7 @@ def resolve(name: str, names: Iterable[str], what: str = "node") -> str:
 def known(names: Iterable[str]) -> str:
     """The end of an answer to an unknown name: `; known: east[1-2],west1`, or that there is none."""
     listed = list(names)
-    return f"; known: {fold(listed, _RANGES_SHOWN)}" if listed else "; none is known"
+    return f"; known: {fold(listed, RANGES_SHOWN)}" if listed else "; none is known"
 
 
 def split_folded(folded: str) -> list[str]:

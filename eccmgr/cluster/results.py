@@ -9,6 +9,7 @@ import enum
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from eccmgr.cluster.names import natural
 from eccmgr.cluster.view import Seat, Target, TargetKind, View
@@ -89,7 +90,8 @@ class Sent:
     """A command that was sent: what it says (its secrets hidden), to whom, by whom and when.
 
     `issued_ms`, `expires_ms` and `waited_ms` (when the sender stopped waiting; None where it never waited) are on
-    the lease clock; `issued_wall_ms` is for showing.
+    the lease clock, as is `aborted_ms`, when it was withdrawn; `issued_wall_ms` is for showing. One that is `rolling`
+    goes out in batches: a node that it was not sent to by the end of its sender's waiting is skipped.
     """
 
     id: str
@@ -101,6 +103,8 @@ class Sent:
     issued_wall_ms: int
     expires_ms: int
     waited_ms: int | None = None
+    rolling: bool = False
+    aborted_ms: int | None = None
 
     @classmethod
     def parse(cls, fields: Mapping[bytes, bytes]) -> "Sent":
@@ -117,6 +121,8 @@ class Sent:
             issued_wall_ms=int(text["issued_wall"]),
             expires_ms=int(text["expires"]),
             waited_ms=int(waited) if waited is not None else None,
+            rolling="rolling" in text,
+            aborted_ms=int(text["aborted"]) if "aborted" in text else None,
         )
 
 
@@ -158,16 +164,31 @@ class Report:
         return Report(self.sent, tuple(o for o in self.outcomes if target.holds(Seat("", o.node, o.subcluster))))
 
 
-def report(sent: Sent, then: View, now: View, entries: Mapping[str, Entry], clock_ms: int) -> Report:
-    """Account for every node that `sent` expected in view `then`, given the view `now` and the lease clock."""
+def report(
+    sent: Sent,
+    then: View,
+    now: View,
+    entries: Mapping[str, Entry],
+    clock_ms: int,
+    plan: Mapping[str, int] = MappingProxyType({}),
+) -> Report:
+    """Account for every node that `sent` expected in view `then`, given the view `now` and the lease clock.
+
+    `plan` says until when each node that a rolling command was sent to may begin it.
+    """
     live, absent = then.expected(sent.target)
-    outcomes = [outcome(sent, seat, now, entries.get(seat.key), clock_ms) for seat in live]
+    outcomes = [outcome(sent, seat, now, entries.get(seat.key), clock_ms, plan.get(seat.key)) for seat in live]
     outcomes += [Outcome(seat.name, seat.subcluster, State.LOST, _since(sent.issued_ms, clock_ms)) for seat in absent]
     return Report(sent, tuple(sorted(outcomes, key=lambda o: natural(o.node))))
 
 
-def outcome(sent: Sent, seat: Seat, now: View, entry: Entry | None, clock_ms: int) -> Outcome:
-    """What became of `sent` on the node at `seat`, of which Redis keeps `entry`."""
+def outcome(
+    sent: Sent, seat: Seat, now: View, entry: Entry | None, clock_ms: int, told_ms: int | None = None
+) -> Outcome:
+    """What became of `sent` on the node at `seat`, of which Redis keeps `entry`.
+
+    `told_ms` is until when the node may begin it, for a rolling command that was sent to it.
+    """
     if entry is not None and entry.private_name == seat.private_name and entry.state is not State.RUNNING:
         late = None
         if sent.waited_ms is not None and entry.at_ms > sent.waited_ms:
@@ -179,8 +200,18 @@ def outcome(sent: Sent, seat: Seat, now: View, entry: Entry | None, clock_ms: in
         return Outcome(seat.name, seat.subcluster, State.LOST, waiting)
     if entry is not None and entry.private_name == seat.private_name:
         return Outcome(seat.name, seat.subcluster, State.RUNNING, _since(entry.at_ms, clock_ms))
-    state = State.MISSED if clock_ms >= sent.expires_ms else State.PENDING
+    state = _silent(sent, clock_ms, told_ms if sent.rolling else sent.expires_ms)
     return Outcome(seat.name, seat.subcluster, state, waiting)
+
+
+def _silent(sent: Sent, clock_ms: int, expires_ms: int | None) -> State:
+    """The state of a living node that has not begun, and may until `expires_ms`; None: it was not sent to it."""
+    ended_ms = clock_ms if sent.aborted_ms is None else min(clock_ms, sent.aborted_ms)
+    if expires_ms is None and sent.waited_ms is not None and ended_ms >= sent.waited_ms:
+        return State.SKIPPED
+    if expires_ms is not None and ended_ms >= expires_ms:
+        return State.MISSED
+    return State.PENDING if sent.aborted_ms is None else State.ABORTED
 
 
 def _since(start_ms: int, end_ms: int) -> float:

@@ -65,6 +65,10 @@ class Session:
         self.joined = asyncio.Event()
         self.on_lost: Callable[[], None] = lambda: None
         """Called when a session turns out to have ended without our leave."""
+        self.on_superseded: Callable[[], None] = lambda: None
+        """Called when another live process turns out to have our name."""
+        self.takes_over = False
+        """Whether our first join ends the session of a live holder of our name; later ones never do."""
         self.listening: asyncio.Event | None = None
         """Where given, we join only while it is set: what is sent to a member must find it listening."""
         self.channels: tuple[str, ...] = ()
@@ -117,7 +121,7 @@ class Session:
             if left_before is not None and left_ms > left_before:
                 raise NameInUse(
                     f"Node name '{self.identity.name}' is in use by {holder}, which is alive; "
-                    "stop it or choose another --name"
+                    "stop it, choose another --name, or take over with --replace"
                 )
             if left_before is None:
                 log.info(
@@ -184,11 +188,13 @@ class Session:
                 identity.member(fresh).dump(),
                 identity.role.value.lower(),
                 instead_of,
+                int(self.takes_over),
             ),
             probe=True,
         )
         if answer[0] == b"taken":
             return answer[1].decode(), int(answer[2])
+        self.takes_over = False
         self.private_name = fresh
         self.joined_view = self.view = int(answer[1])
         self.last_entry = answer[3].decode()
@@ -214,6 +220,8 @@ class Session:
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
             except EccmgrError as error:
                 log.error("not a member", reason=str(error))
+                if isinstance(error, NameInUse):
+                    self.on_superseded()
                 await asyncio.sleep(self._options.session_lease_s)
             due = max(due + self._options.heartbeat_s, time.monotonic())
             if self.joined.is_set():

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from eccmgr.cluster import names
+from eccmgr.cluster import names, nodeset
 from eccmgr.errors import CommandError
 from eccmgr.redis.keys import Keys
 
@@ -34,11 +34,12 @@ class TargetKind(enum.StrEnum):
     ALL = "all"
     SUBCLUSTER = "subcluster"
     NODE = "node"
+    SET = "set"
 
 
 @dataclass(frozen=True)
 class Target:
-    """Every node, the nodes of one subcluster, or one node."""
+    """Every node, the nodes of one subcluster, one node, or those of a set: its `name` is then the folded set."""
 
     kind: TargetKind
     name: str = ""
@@ -49,13 +50,18 @@ class Target:
                 return "@all"
             case TargetKind.SUBCLUSTER:
                 return f"@{self.name}"
-            case TargetKind.NODE:
+            case TargetKind.NODE | TargetKind.SET:
                 return self.name
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names in a set, in small letters; of another target none."""
+        return nodeset.members(self.name) if self.kind is TargetKind.SET else frozenset()
+
     def channel(self, keys: Keys) -> str:
-        """The channel that reaches this target's nodes."""
+        """The channel that reaches this target's nodes; what is for a set goes to each of its nodes alone."""
         match self.kind:
-            case TargetKind.ALL:
+            case TargetKind.ALL | TargetKind.SET:
                 return keys.everyone
             case TargetKind.SUBCLUSTER:
                 return keys.subcluster(self.name)
@@ -71,6 +77,8 @@ class Target:
                 return seat.subcluster.lower() == self.name.lower()
             case TargetKind.NODE:
                 return seat.key == self.name.lower()
+            case TargetKind.SET:
+                return seat.key in self.names
 
 
 EVERYONE = Target(TargetKind.ALL)

@@ -11,6 +11,7 @@ from eccmgr.errors import UsageError
 # Not those of a transaction, which needs a session of its own.
 _CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "help")
 ON_NODES = (
+    "cluster abort",
     "cluster help",
     "cluster info",
     "cluster membership",
@@ -95,6 +96,8 @@ def _values(table: Table, names: list[str], param: Param, given: list[str], know
             yield from _candidates(table, [name for name in names if name not in FORMS], given, known)
         case COMMAND.kind:
             yield from next_words(ON_NODES, given)
+        case "target":
+            yield from ("@all", *(f"@{name}" for name in known.subclusters), *known.nodes)
         case "gather":
             yield from _gather(given, known)
 
@@ -105,7 +108,14 @@ def _gather(given: list[str], known: Known) -> Iterable[str]:
             return  # its value comes next, which is a number
         given = given[1:] if "=" in given[0] else given[2:]
     if not given:
-        yield from ("--timeout", "@all", *(f"@{name}" for name in known.subclusters), *known.nodes)
+        yield from (
+            "--timeout",
+            "--batch",
+            "--max-failures",
+            "@all",
+            *(f"@{name}" for name in known.subclusters),
+            *known.nodes,
+        )
     elif given[0].startswith("@") or given[0].lower() in {name.lower() for name in known.nodes}:
         given = given[1:]
     yield from next_words(ON_NODES, given)

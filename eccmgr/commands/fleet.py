@@ -1,24 +1,21 @@
 """Commands that go to nodes, and those that bring back what the nodes answered."""
 
 import re
-from dataclasses import dataclass
 
-from eccmgr import words
 from eccmgr.cluster import names
-from eccmgr.cluster.delivery import Delivery
+from eccmgr.cluster.delivery import Delivery, nobody
 from eccmgr.cluster.results import Outcome, Report
-from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
+from eccmgr.cluster.view import EVERYONE, Target, TargetKind, names_of
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.commands.table import COMMAND, Call, Command, Param, refused
-from eccmgr.errors import CommandError, NotAvailable, UsageError
+from eccmgr.commands.table import COMMAND, Call, Command, Param
+from eccmgr.commands.target import read_target
+from eccmgr.errors import CommandError, UsageError
 
-_GATHER_USAGE = "gather [--timeout S] [TARGET] COMMAND"
-_GATHER_TIMEOUT_S = 30.0
-_TIMEOUT_MAX_S = 24 * 3600.0
-_NOT_YET = ("--batch", "--max-failures")
-_NUMBER = re.compile(r"\d+(\.\d+)?\Z")
+_HISTORY = 20
+_HISTORY_MAX = 1000
 
 _NODE = Param("NODE", kind="node")
 _SUBCLUSTER = Param("NAME", kind="subcluster")
@@ -67,16 +64,44 @@ class Fleet:
                 "gather",
                 "publish a command, wait, and show what every node answered",
                 self._gather,
-                (Param("[--timeout S] [TARGET] COMMAND", kind="gather", rest=True),),
+                (Param(GATHER_USAGE.removeprefix("gather "), kind="gather", rest=True),),
                 about=(
-                    "TARGET is @all (the default), @NAME (a subcluster) or a node's name. It ends when every expected\n"
-                    f"node is accounted for, at the latest after S seconds (default {_GATHER_TIMEOUT_S:g})."
+                    "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"
+                    "east[1-3,7],west1. It ends when every expected node is accounted for, at the latest after\n"
+                    f"S seconds (default {GATHER_TIMEOUT_S:g}). With --batch no more than N nodes, or P% of them, are\n"
+                    "at it at once, in order of their names; once more than K of them failed, refused or were lost,\n"
+                    "the others are skipped."
                 ),
             ),
             Command("flush control cache", "clear the results buffer", self._flush),
-            refused("preview"),
-            refused("abort"),
-            refused("history"),
+            Command(
+                "preview",
+                "the nodes that a target means now; sends nothing",
+                self._preview,
+                (Param("TARGET", kind="target"),),
+                about="TARGET is @all, @NAME (a subcluster), a node's name, or a set of nodes: east[1-3,7],west1.",
+            ),
+            Command(
+                "history",
+                "the latest commands sent to nodes",
+                self._history,
+                (Param("N", optional=True),),
+                about=(
+                    "A line for each, the newest last: id, time, who sent it, its target, how many nodes have\n"
+                    "answered of those expected, and the command. N is how many,\n"
+                    f"{_HISTORY} if not given, at most {_HISTORY_MAX}."
+                ),
+            ),
+            Command(
+                "abort",
+                "withdraw a command; shows what became of it on each node",
+                self._abort,
+                (Param("#ID"),),
+                about=(
+                    "Nodes that have not begun will not; where it runs it is cancelled. The id may be given with or\n"
+                    "without #."
+                ),
+            ),
         )
 
     async def _broadcast(self, call: Call) -> Answer:
@@ -144,80 +169,35 @@ class Fleet:
                 await emit(event)
 
         shown_text = without_secrets(wish.text)
-        report = await self._delivery.gather(wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text)
+        report = await self._delivery.gather(
+            wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text, wish.pace
+        )
         return rendering.answer(report, frozenset(shown) if emit is not None else None)
+
+    async def _preview(self, call: Call) -> Answer:
+        view = await self._delivery.view()
+        target = read_target(call.args[0], view)
+        live, _ = view.expected(target)
+        if not live:
+            raise CommandError(nobody(target, view))
+        called = names_of(live)
+        facts = {"target": str(target), "expected": len(live), "names": called}
+        return Answer(f"{names.fold(called)}  ({len(live)} {'node' if len(live) == 1 else 'nodes'})", facts=facts)
+
+    async def _history(self, call: Call) -> Answer:
+        wanted = call.args[0] if call.args else str(_HISTORY)
+        if not re.fullmatch("[0-9]{1,4}", wanted) or not 1 <= int(wanted) <= _HISTORY_MAX:
+            raise UsageError(f"history takes a number from 1 to {_HISTORY_MAX}, not '{wanted[:80]}'")
+        found = await self._delivery.history(int(wanted))
+        text = "\n".join(map(rendering.past_line, found)) or "No command has been sent to nodes lately"
+        return Answer(text, facts={"commands": [rendering.past_facts(past) for past in found]})
+
+    async def _abort(self, call: Call) -> Answer:
+        report = await self._delivery.abort(call.args[0], call.caller.user)
+        if report is None:
+            raise CommandError(f"Nothing to abort for '{call.args[0][:80]}'")
+        return rendering.answer(report)
 
     async def _flush(self, _call: Call) -> str:
         cleared = await self._delivery.flush()
         return f"Flushed {cleared} {'command' if cleared == 1 else 'commands'}"
-
-
-@dataclass(frozen=True)
-class GatherWish:
-    """What a gather was asked for."""
-
-    timeout_s: float
-    target: Target
-    text: str
-
-    @classmethod
-    def parse(cls, line: str, view: View) -> "GatherWish":
-        """Read `[OPTIONS] [TARGET] COMMAND`; `view` tells which words name a node. Raises CommandError."""
-        timeout_s, at = _GATHER_TIMEOUT_S, 0
-        while line[at:].startswith("--"):
-            word = words.next_word(line, at)
-            name, given, value = word.text.partition("=")
-            at = _next(line, word.end)
-            if name in _NOT_YET:
-                raise NotAvailable(f"gather {name} is not available yet in this release")
-            if name != "--timeout":
-                raise UsageError(f"gather has no option {name}. Usage: {_GATHER_USAGE}")
-            if not given:
-                if at == len(line):
-                    raise UsageError(f"Usage: {_GATHER_USAGE}")
-                word = words.next_word(line, at)
-                value, at = word.text, _next(line, word.end)
-            timeout_s = _seconds(value)
-        if at == len(line):
-            raise UsageError(f"Usage: {_GATHER_USAGE}")
-        target, at = _target(line, at, view)
-        return cls(timeout_s, target, words.rest(line, at))
-
-
-def _target(line: str, at: int, view: View) -> tuple[Target, int]:
-    """The target that the word at `at` is, and where the command begins."""
-    end = re.compile(r"\S+").match(line, at)
-    word = end.group() if end is not None else ""
-    after = _next(line, at + len(word))
-    follows = after < len(line)
-    if word.startswith("@"):
-        if not follows:
-            raise UsageError(f"Usage: {_GATHER_USAGE}")
-        if word.lower() == "@all":
-            return EVERYONE, after
-        return Target(TargetKind.SUBCLUSTER, view.subcluster(word[1:])), after
-    if "[" in word or "," in word:
-        raise NotAvailable("Node sets are not available yet in this release; use @all, @SUBCLUSTER or one node's name")
-    if follows and (name := _member(word, view)) is not None:
-        return Target(TargetKind.NODE, name), after
-    return EVERYONE, at
-
-
-def _member(word: str, view: View) -> str | None:
-    """The node that `word` names whole, or by its fully qualified name; a bare label might be a command's word."""
-    if word.lower() not in view.live and word.lower() not in view.absent and "." not in word:
-        return None
-    try:
-        return view.node(word).name
-    except CommandError:
-        return None
-
-
-def _seconds(value: str) -> float:
-    if not _NUMBER.match(value) or not 0 < float(value) <= _TIMEOUT_MAX_S:
-        raise UsageError(f"--timeout takes seconds, at most {_TIMEOUT_MAX_S:.0f}; not '{value}'")
-    return float(value)
-
-
-def _next(line: str, at: int) -> int:
-    return len(line) - len(line[at:].lstrip())

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from eccmgr.cluster.history import PastCommand
 from eccmgr.cluster.names import fold
 from eccmgr.cluster.results import Outcome, Report, Sent, State
 from eccmgr.commands.answer import Answer, Status
@@ -104,6 +105,25 @@ def node_facts(outcome: Outcome) -> dict[str, Any]:
         "text": outcome.text,
     }
     return known if outcome.late_s is None else {**known, "late": round(outcome.late_s, 3)}
+
+
+def past_line(past: PastCommand, clock: Clock = local_time) -> str:
+    """A line of `history`."""
+    answered = f"{past.answered}/{past.expected}"
+    return f"{past.id}  {clock(past.issued_wall_ms)}  {past.issuer}  {past.target}  {answered}  {past.text}"
+
+
+def past_facts(past: PastCommand) -> dict[str, Any]:
+    """A line of `history` in the JSON form."""
+    return {
+        "id": past.id,
+        "issued": datetime.fromtimestamp(past.issued_wall_ms / 1000).astimezone().isoformat(),
+        "user": past.issuer,
+        "target": str(past.target),
+        "answered": past.answered,
+        "expected": past.expected,
+        "command": past.text,
+    }
 
 
 def sent_line(sent: Sent, nodes: int) -> str:

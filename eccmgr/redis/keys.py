@@ -100,7 +100,7 @@ class Keys:
 
     @property
     def command_prefix(self) -> str:
-        """Followed by a command's id: see `command`, `responses`, `arrived`."""
+        """Followed by a command's id: see `command`, `responses`, `arrived`, `plan`."""
         return f"{self.tag}:cmd:"
 
     def command(self, command_id: str) -> str:
@@ -115,6 +115,11 @@ class Keys:
         """List: the nodes in the order of their responses, for a gather that waits."""
         return f"{self.command_prefix}{command_id}:arrived"
 
+    def plan(self, command_id: str) -> str:
+        """Hash: node name in small letters → until when, on the lease clock in ms, it may begin a command that is not
+        for all on its channel; whoever is not in it may not."""
+        return f"{self.command_prefix}{command_id}:plan"
+
     # Channels.
 
     @property
@@ -128,7 +133,12 @@ class Keys:
 
     def node(self, name: str) -> str:
         """Commands for one node."""
-        return f"{self.tag}:node:{name.lower()}"
+        return f"{self.node_prefix}{name.lower()}"
+
+    @property
+    def node_prefix(self) -> str:
+        """Followed by a node's name in small letters: its channel."""
+        return f"{self.tag}:node:"
 
     @property
     def events(self) -> str:

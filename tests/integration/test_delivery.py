@@ -42,9 +42,24 @@ class TestTargets:
         await fleet.shows("retrieve mark", "west1.example.com: marked")
         assert fleet.ran == ["east1", "east1", "west1.example.com"]
 
+    async def test_a_set_goes_to_its_nodes_alone_whatever_the_command(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        nodes = [await fleet.node(name, name[:4]) for name in ("East1", "east2", "east3", "west1")]
+        begun: list[str] = []
+        for node in nodes:
+            node.executor._execute = _noting(begun, node.executor._execute)  # type: ignore[method-assign]
+        assert await fleet.lines("gather east[1,3],WEST1 mark") == ["East1: marked", "east3: marked", "west1: marked"]
+        assert await fleet.lines("gather @west,east2 cluster nodename") == ["east2: east2", "west1: west1"]
+        assert await fleet.lines("retrieve_node EAST3 mark") == ["east3: marked"]
+        assert sorted(fleet.ran) == ["East1", "east3", "west1"]
+        assert len(begun) == 5
+
     @pytest.mark.parametrize(
         ("command", "answer"),
         [
+            ("gather east[1-9] mark", "Unknown nodes 'east[3-9]'; known: east[1-2],west1"),
+            ("gather west1,nobody mark", "Unknown node 'nobody'; known: east[1-2],west1"),
+            ("gather n[1-100000] mark", "A node set may name at most 10000 nodes"),
             ("unicast nobody mark", "Unknown node 'nobody'; known: east[1-2],west1"),
             ("subcluster broadcast north mark", "Unknown subcluster 'north'; known: east,west"),
             ("gather @north mark", "Unknown subcluster 'north'; known: east,west"),

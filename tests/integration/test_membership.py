@@ -158,6 +158,31 @@ class TestNames:
             await second.join()
         assert await names(first) == ["East1"]
 
+    async def test_a_node_that_replaces_a_live_one_has_its_name_and_ends_what_runs_there(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        old = await fleet.node("east1")
+        sent = await fleet.broadcast("hold")
+        await wait_until(lambda: fleet.ran == ["east1"], "the command runs")
+        new = await fleet.node("EAST1", replace=True)
+        assert await fleet.lines("gather mark") == ["EAST1: marked"]
+        assert fleet.ran == ["east1", "EAST1"]
+        await fleet.shows(f"retrieve {sent}", "east1: (aborted)")
+        assert not old.session.joined.is_set()
+        assert new.session.joined.is_set()
+
+    async def test_one_that_was_replaced_does_not_take_its_name_back_from_a_live_one(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        old = await fleet.node("east1", replace=True)
+        ended: list[bool] = []
+        abandon = old.session.on_superseded
+        old.session.on_superseded = lambda: (abandon(), ended.append(True))[0]
+        new = await fleet.node("EAST1", replace=True)
+        await wait_until(lambda: len(ended) >= 2, "the old one has found the new one alive, and again")
+        assert new.session.joined.is_set()
+        assert await fleet.lines("gather mark") == ["EAST1: marked"]
+        await die(new)
+        await wait_until(old.session.joined.is_set, "the old one has the name again")
+
     async def test_names_that_only_resemble_each_other_are_different_nodes(self, fleet: Fleet) -> None:
         alike = ["barca", "barca.example.com", "Barca-2", "xbarca", "barca10"]
         await fleet.manager("barca")

@@ -30,6 +30,16 @@ def run(program: str, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
+def test_a_node_takes_over_a_name_only_when_told_to_and_the_old_one_says_so(processes: Processes) -> None:
+    old = processes.node("east1")
+    refused = processes.start("ecnode", "EAST1", wait=False)
+    assert refused.popen.wait(30) == 1
+    assert "take over with --replace" in refused.log
+    new = processes.node("EAST1", "default", "--replace")
+    wait_until_sync(lambda: "is in use by #ec0-" in old.log, "the old one says who has its name")
+    assert old.end() == new.end() == 0
+
+
 @pytest.mark.parametrize("program", ["eccmgr", "ecnode"])
 def test_capital_v_prints_the_banner(program: str) -> None:
     done = run(program, "-V")

@@ -1,12 +1,13 @@
 """What a node remembers of the commands it took, and how it reads a message off the wire."""
 
+import asyncio
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.executor import Claims, Message
+from worker.executor import Claims, Message, Run
 
 FIELDS = {
     "id": "01KB3ZC0WV9Y",
@@ -76,3 +77,23 @@ class TestMessage:
     def test_one_that_is_broken_is_a_value_error_and_nothing_else(self, raw: bytes) -> None:
         with pytest.raises(ValueError, match=r"."):
             Message.parse(raw, 0.0)
+
+
+class TestRun:
+    @pytest.mark.asyncio
+    async def test_withdrawing_it_twice_ends_it_once_even_while_it_ends(self) -> None:
+        run = Run()
+
+        async def carry_out() -> None:
+            async with asyncio.timeout(3600) as run.scope:
+                run.withdraw()
+                run.withdraw()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    run.withdraw()
+
+        with pytest.raises(TimeoutError):
+            await carry_out()
+        run.withdraw()
+        assert run.withdrawn

@@ -40,7 +40,11 @@ def table() -> Table:
         ("show cluster membership ", []),
         ("help sub", ["subcluster"]),
         ("help subcluster r", ["retrieve"]),
-        ("gather --", ["--timeout"]),
+        ("preview @", ["@all", "@east", "@west"]),
+        ("preview W", ["west1"]),
+        ("his", ["history"]),
+        ("gather --", ["--batch", "--max-failures", "--timeout"]),
+        ("gather --batch 5 --max-failures=2 p", ["pid"]),
         ("gather --timeout ", []),
         ("gather --timeout 5 p", ["pid"]),
         ("gather --timeout=5 @", ["@all", "@east", "@west"]),
@@ -67,7 +71,7 @@ def test_nothing_typed_offers_the_first_word_of_every_command(table: Table, line
     assert complete(table, line, KNOWN) == sorted({command.name.split()[0] for command in table.listed()})
 
 
-@pytest.mark.parametrize("word", ["cluster", "preview", "authz"])
+@pytest.mark.parametrize("word", ["cluster", "sched", "authz"])
 def test_what_is_refused_is_not_offered(table: Table, word: str) -> None:
     assert complete(table, word, KNOWN) == []
     assert complete(table, f"{word} ", KNOWN) == []

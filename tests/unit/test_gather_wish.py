@@ -3,8 +3,9 @@
 import pytest
 
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
-from eccmgr.commands.fleet import GatherWish
-from eccmgr.errors import CommandError, NotAvailable, UsageError
+from eccmgr.cluster.waiting import Pace
+from eccmgr.commands.gather import GatherWish
+from eccmgr.errors import CommandError, UsageError
 
 VIEW = View.parse(
     1,
@@ -15,6 +16,10 @@ EAST = Target(TargetKind.SUBCLUSTER, "East")
 
 def on(name: str) -> Target:
     return Target(TargetKind.NODE, name)
+
+
+def a_set(folded: str) -> Target:
+    return Target(TargetKind.SET, folded)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,10 @@ def on(name: str) -> Target:
         ("sieve:sieve1 flush  cache", EVERYONE, "sieve:sieve1 flush  cache"),
         ("config show [1,2]", EVERYONE, "config show [1,2]"),
         ('@all say "a  b" ', EVERYONE, 'say "a  b"'),
+        ("east[1] uptime", on("east1"), "uptime"),
+        ("EAST1,pid,gone  module list", a_set("east1,gone.example.com,pid"), "module list"),
+        ("@east,gone uptime", a_set("east1,gone.example.com,pid"), "uptime"),
+        ("pid,@ALL uptime", a_set("east1,gone.example.com,pid"), "uptime"),
         ("west9.example.com uptime", EVERYONE, "west9.example.com uptime"),
     ],
 )
@@ -62,7 +71,9 @@ def test_an_option_and_a_target_may_both_be_given() -> None:
     assert GatherWish.parse("--timeout 5 @east pid", VIEW) == GatherWish(5.0, EAST, "pid")
 
 
-@pytest.mark.parametrize("line", ["--timeout", "--timeout 5", "--timeout=5", "@all", "@east "])
+@pytest.mark.parametrize(
+    "line", ["--timeout", "--timeout 5", "--timeout=5", "@all", "@east ", "east[1-3]", "east1,pid "]
+)
 def test_without_a_command_it_answers_its_usage(line: str) -> None:
     with pytest.raises(UsageError, match=r"^Usage: gather "):
         GatherWish.parse(line, VIEW)
@@ -84,7 +95,28 @@ def test_an_unknown_subcluster_is_told_the_known_ones() -> None:
         GatherWish.parse("@north pid", VIEW)
 
 
-@pytest.mark.parametrize("line", ["east[1-3] pid", "east1,west1 pid", "--batch 5 pid", "--max-failures=2 pid"])
-def test_what_this_release_does_not_have_is_said_and_not_sent(line: str) -> None:
-    with pytest.raises(NotAvailable, match="not available yet in this release"):
-        GatherWish.parse(line, VIEW)
+@pytest.mark.parametrize(
+    ("line", "pace"),
+    [
+        ("pid pid", None),
+        ("--batch 5 pid pid", Pace(5)),
+        ("--batch=5% --timeout 7 pid pid", Pace(5, percent=True)),
+        ("--max-failures 0 --batch 100% pid pid", Pace(100, percent=True, max_failures=0)),
+        ("--max-failures=2 pid pid", None),
+    ],
+)
+def test_batches_and_failures_set_the_pace(line: str, pace: Pace | None) -> None:
+    wish = GatherWish.parse(line, VIEW)
+    assert (wish.pace, wish.target, wish.text) == (pace, on("pid"), "pid")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x", "", "%", "0%", "101%", "5 %", "1.5", "1e3", "9" * 400])
+def test_a_batch_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match=r"^--batch takes a number of nodes, or up to 100% of them; not '"):
+        GatherWish.parse(f'--batch="{value}" pid', VIEW)
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "", "5%", "9" * 400])
+def test_a_number_of_failures_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match=r"^--max-failures takes a number of nodes, not '"):
+        GatherWish.parse(f"--max-failures={value} pid", VIEW)

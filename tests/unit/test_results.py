@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.cluster.delivery import News, Published, Waiting
 from eccmgr.cluster.results import Entry, Sent, State, outcome, pack_body, report
 from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind, View
+from eccmgr.cluster.waiting import News, Published, Waiting
 
 ISSUED, EXPIRES = 1000, 61_000
 EAST1, EAST2, WEST1 = (

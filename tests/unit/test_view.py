@@ -48,6 +48,8 @@ def test_subclusters_are_counted_without_case_over_live_nodes_alone() -> None:
         (Target(TargetKind.NODE, "EAST2"), [], ["east2"]),
         (Target(TargetKind.NODE, "east1"), ["East1"], []),
         (Target(TargetKind.NODE, "nobody"), [], []),
+        (Target(TargetKind.SET, "East1,east2,nobody"), ["East1"], ["east2"]),
+        (Target(TargetKind.SET, "EAST[1-2,10]"), ["East1", "east10"], ["east2"]),
     ],
 )
 def test_a_target_means_these_nodes(target: Target, live: list[str], absent: list[str]) -> None:
@@ -62,6 +64,7 @@ def test_a_target_means_these_nodes(target: Target, live: list[str], absent: lis
         (EVERYONE, "@all", "{ecc:c}:bcast"),
         (Target(TargetKind.SUBCLUSTER, "East"), "@East", "{ecc:c}:sub:east"),
         (Target(TargetKind.NODE, "East1"), "East1", "{ecc:c}:node:east1"),
+        (Target(TargetKind.SET, "east[1-2]"), "east[1-2]", "{ecc:c}:bcast"),
     ],
 )
 def test_a_target_is_shown_and_reached(target: Target, shown: str, channel: str) -> None:

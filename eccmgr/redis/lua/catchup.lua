@@ -1,15 +1,16 @@
 -- What was sent to some channels after an entry of the log, for a node that did not hear it.
 --
 -- KEYS  state log
--- ARGV  max_step  entry after which to read  most entries to read  command_prefix  channel …
+-- ARGV  max_step  entry after which to read  most entries to read  command_prefix  node name in small letters
+--       channel …
 -- Answer  {entry up to which was read, 1 where there may be more, messages as they were published}
--- Invariant  what has expired is not told again.
+-- Invariant  what has expired is not told again, nor what is planned for others.
 
 local state, log = unpack(KEYS)
-local max_step, after, limit, command_prefix = unpack(ARGV)
+local max_step, after, limit, command_prefix, node = unpack(ARGV)
 local clock = advance(state, max_step)
 local wanted = {}
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   wanted[ARGV[i]] = true
 end
 local entries = redis.call('XRANGE', log, '(' .. after, '+', 'COUNT', limit)
@@ -18,8 +19,9 @@ for _, entry in ipairs(entries) do
   local id, channel = entry[2][2], entry[2][8]
   after = entry[1]
   if wanted[channel] then
-    local command = keys_of_command(command_prefix, id)
-    local expires = tonumber(redis.call('HGET', command, 'expires'))
+    local command, _, _, plan = keys_of_command(command_prefix, id)
+    local kept = redis.call('HMGET', command, 'expires', 'planned')
+    local expires = tonumber(kept[2] and redis.call('HGET', plan, node) or not kept[2] and kept[1] or nil)
     if expires and clock < expires then
       messages[#messages + 1] = message_of(command, expires - clock, channel, entry[1], '0-0')
     end

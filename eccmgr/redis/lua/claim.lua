@@ -1,29 +1,40 @@
 -- A node takes a command for itself, before it runs it.
 --
--- KEYS  state sessions command responses
+-- KEYS  state sessions command responses plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
 --       1 where an earlier call for this claim may have come through, its answer lost
 -- Answer  {'claimed', ms until the command expires}
 --         {'ended'}          the session is over: join again first
 --         {'gone'}           nobody keeps this command any more
---         {'not addressed'}  it was sent before this session joined
+--         {'not addressed'}  it was sent before this session joined, or not to this node
+--         {'aborted'}        it was withdrawn
 --         {'expired'}        too late
 --         {'taken'}          claimed or answered already
--- Invariant  one claim for each node and command; none after the command has expired, none without a live session.
+-- Invariant  one claim for each node and command; none after the command has expired or was
+--            withdrawn, none without a live session.
 
-local state, sessions, command, responses = unpack(KEYS)
+local state, sessions, command, responses, plan = unpack(KEYS)
 local max_step, private, node, joined, again = unpack(ARGV)
 local clock = advance(state, max_step)
 local expiry = tonumber(redis.call('ZSCORE', sessions, private))
 if not expiry or expiry <= clock then
   return { 'ended' }
 end
-local kept = redis.call('HMGET', command, 'view', 'expires')
+local kept = redis.call('HMGET', command, 'view', 'expires', 'planned', 'aborted')
 if not kept[1] then
   return { 'gone' }
 elseif tonumber(joined) > tonumber(kept[1]) then
   return { 'not addressed' }
-elseif clock >= tonumber(kept[2]) then
+end
+local expires = kept[2]
+if kept[3] then
+  expires = redis.call('HGET', plan, node)
+end
+if not expires then
+  return { 'not addressed' }
+elseif kept[4] then
+  return { 'aborted' }
+elseif clock >= tonumber(expires) then
   return { 'expired' }
 end
 local entry = redis.call('HGET', responses, node)
@@ -35,4 +46,4 @@ redis.call('HSET', responses, node, table.concat({ 'running', private, ms(clock)
 if redis.call('HLEN', responses) == 1 then
   redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
 end
-return { 'claimed', ms(tonumber(kept[2]) - clock) }
+return { 'claimed', ms(tonumber(expires) - clock) }

@@ -3,7 +3,8 @@
 -- KEYS  state command responses arrived roster absent
 -- ARGV  max_step  how many it has seen  view_prefix  ttl of a kept roster in ms  views that the caller has
 --       1 where it waits no longer
--- Answer  {clock, view, roster of the view or '' where the caller has it, {node, entry, node, entry, …}}
+-- Answer  {clock, view, roster of the view or '' where the caller has it, {node, entry, node, entry, …},
+--          when it was withdrawn on the lease clock, '' where it was not}
 -- Invariant  after this call the next response raises a notice.
 
 local at = { state = KEYS[1], roster = KEYS[5], absent = KEYS[6] }
@@ -26,4 +27,5 @@ for from = 1, #nodes, 1000 do
   end
 end
 local view = current_view(at.state)
-return { ms(clock), ms(view), holds(known, at.state, view) and '' or roster_of(at, view, view_prefix, ttl), found }
+return { ms(clock), ms(view), holds(known, at.state, view) and '' or roster_of(at, view, view_prefix, ttl), found,
+  redis.call('HGET', command, 'aborted') or '' }

@@ -3,16 +3,17 @@
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events
 -- ARGV  max_step  lease  private_name  node_name ('' for what is no node)  subcluster  record (JSON)
 --       rank (manager | node | other)  private name of the caller's own session that this one replaces ('' for none)
+--       1 where the name is taken over from a live holder
 -- Answer  {'joined', view, clock, last log id}
 --         {'taken', private name of the holder, what is left of its session in ms}
--- Invariant  a node name has at most one live session. What a replaced session has begun is not lost: it lives on
+-- Invariant  a node name has at most one live session; one that is taken over ends in the same step. What a replaced session has begun is not lost: it lives on
 --            in the one that replaced it.
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
 }
-local max_step, lease, private, name, subcluster, record, rank, replaced = unpack(ARGV)
+local max_step, lease, private, name, subcluster, record, rank, replaced, takes_over = unpack(ARGV)
 local clock = advance(at.state, max_step)
 end_lapsed(at, clock, 100)
 if replaced ~= '' and redis.call('ZSCORE', at.sessions, replaced) then
@@ -26,10 +27,11 @@ local holder = node ~= '' and redis.call('HGET', at.roster, node)
 if holder then
   local held = seat(holder).private
   local expiry = tonumber(redis.call('ZSCORE', at.sessions, held))
-  if expiry and expiry > clock then
+  local alive = expiry and expiry > clock
+  if alive and takes_over ~= '1' then
     return { 'taken', held, ms(expiry - clock) }
   end
-  end_sessions(at, { held }, 'lost', clock)
+  end_sessions(at, { held }, alive and 'replaced' or 'lost', clock)
 end
 
 local view = next_view(at.state)

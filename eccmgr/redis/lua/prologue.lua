@@ -68,7 +68,7 @@ local function count_subcluster(subclusters, name, by)
   end
 end
 
--- Ends sessions, as `reason` (leave, lost) says, with one step of the view and one event for all.
+-- Ends sessions, as `reason` (leave, replaced, lost) says, with one step of the view and one event for all.
 -- `at` holds the keys that membership is kept in, by name.
 local function end_sessions(at, privates, reason, clock)
   if #privates == 0 then
@@ -131,15 +131,15 @@ end
 -- The keys of one command, as keys.py names them.
 local function keys_of_command(prefix, id)
   local key = prefix .. id
-  return key, key .. ':resp', key .. ':arrived'
+  return key, key .. ':resp', key .. ':arrived', key .. ':plan'
 end
 
 -- What is published to the nodes of a channel; `ttl` is how long it may still wait, in ms.
 local function message_of(command, ttl, channel, entry, before)
-  local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view')
+  local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view', 'planned', 'rolling')
   return cjson.encode({
     id = kept[1], text = kept[2], issuer = kept[3], view = tonumber(kept[4]), ttl = ttl,
-    channel = channel, entry = entry, before = before,
+    channel = channel, entry = entry, before = before, planned = kept[5] and not kept[6] or false,
   })
 end
 

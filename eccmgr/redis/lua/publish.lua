@@ -1,22 +1,30 @@
 -- Sends a command: freezes whom it expects, keeps it, logs it, publishes it; whole or not at all.
 --
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads command
--- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node)
+--       plan
+-- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node | set)
 --       target name  command_ttl  results_ttl  log_cap  channel for notices ('' where nobody waits)
 --       how long the sender waits in ms (0: not at all)  view_prefix  command_prefix  views that the caller has
 --       audit_cap  the text without its secrets ('' where it holds none)
+--       names in the set in small letters, a line each ('' for another target)  node_prefix
+--       1 where it goes out in batches: then release.lua tells its nodes, and this one nobody
 -- Answer  {'sent', view, clock, wall, roster of the view or '' where the caller has it}
 --         {'nobody', view, clock, wall, roster or ''}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
--- Invariant  what a command expects is the roster of one view, and does not change afterwards.
+-- Invariant  what a command expects is the roster of one view, and does not change afterwards. What is for a set, or in batches, is
+--            told to its nodes one by one (a large set to all), and those are in its plan; nobody else may
+--            begin it.
+
+-- Over so many nodes of a set it costs less to tell all, of whom those that are not meant get no claim.
+local TOLD_ONE_BY_ONE = 100
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
 }
-local log, latest, audit, heads, command = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local log, latest, audit, heads, command, plan = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
-  view_prefix, command_prefix, known, audit_cap, shown = unpack(ARGV)
+  view_prefix, command_prefix, known, audit_cap, shown, names, node_prefix, rolling = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
 if redis.call('EXISTS', command) == 1 then
@@ -25,13 +33,36 @@ end
 end_lapsed(at, clock, 100)
 
 local view = current_view(at.state)
-local alive
+local nodes = {}
+for node in (kind == 'set' and names or name:lower()):gmatch('[^\n]+') do
+  nodes[#nodes + 1] = node
+end
+local alive = false
+local expected = 0
 if kind == 'all' then
   alive = redis.call('HLEN', at.roster) > 0
+  expected = redis.call('HLEN', at.roster) + redis.call('HLEN', at.absent)
 elseif kind == 'subcluster' then
-  alive = redis.call('HEXISTS', at.subclusters, name:lower()) == 1
+  expected = tonumber(redis.call('HGET', at.subclusters, name:lower()) or 0)
+  alive = expected > 0
+  for _, line in ipairs(redis.call('HVALS', at.absent)) do
+    if seat(line).subcluster:lower() == name:lower() then
+      expected = expected + 1
+    end
+  end
 else
-  alive = redis.call('HEXISTS', at.roster, name:lower()) == 1
+  for from = 1, #nodes, 1000 do
+    local some = { unpack(nodes, from, math.min(from + 999, #nodes)) }
+    local lines = redis.call('HMGET', at.roster, unpack(some))
+    for i, node in ipairs(some) do
+      if lines[i] then
+        alive = true
+        expected = expected + 1
+      else
+        expected = expected + redis.call('HEXISTS', at.absent, node)
+      end
+    end
+  end
 end
 local roster = ''
 if alive or not holds(known, at.state, view) then
@@ -45,13 +76,12 @@ if not alive then
 end
 
 forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 2)
-local before = redis.call('HGET', heads, channel) or '0-0'
 local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel)
 redis.call('HSET', at.state, 'last', entry)
-redis.call('HSET', heads, channel, entry)
 local expires = clock + tonumber(command_ttl)
 redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 'issuer', issuer, 'view', ms(view),
-  'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices)
+  'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices,
+  'expected', ms(expected))
 if tonumber(wait) > 0 then
   redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)))
 end
@@ -62,6 +92,37 @@ redis.call('PEXPIRE', command, results_ttl)
 redis.call('HSET', latest, digest, id)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
   'text', (shown ~= '' and shown or text):sub(1, 1024))
-end_some_day({ log, latest, audit, heads })
-redis.call(PUBLISH, channel, message_of(command, tonumber(command_ttl), channel, entry, before))
+end_some_day({ log, latest, audit })
+
+local function tell(where)
+  local before = redis.call('HGET', heads, where) or '0-0'
+  redis.call('HSET', heads, where, entry)
+  redis.call(PUBLISH, where, message_of(command, tonumber(command_ttl), where, entry, before))
+end
+
+if rolling == '1' then
+  redis.call('HSET', command, 'planned', '1', 'rolling', '1', 'entry', entry)
+elseif kind == 'set' then
+  redis.call('HSET', command, 'planned', '1')
+  local fields, ends = {}, ms(expires)
+  for i, node in ipairs(nodes) do
+    fields[#fields + 1] = node
+    fields[#fields + 1] = ends
+    if #fields == 2000 or i == #nodes then
+      redis.call('HSET', plan, unpack(fields))
+      fields = {}
+    end
+  end
+  redis.call('PEXPIRE', plan, results_ttl)
+  if #nodes > TOLD_ONE_BY_ONE then
+    tell(channel)
+  else
+    for _, node in ipairs(nodes) do
+      tell(node_prefix .. node)
+    end
+  end
+else
+  tell(channel)
+end
+end_some_day({ heads })
 return { 'sent', ms(view), ms(clock), ms(wall), roster }

@@ -1,26 +1,33 @@
 -- A node's answer to a command, kept; the gather that waits for it is told, once until it has looked.
 --
--- KEYS  state command responses arrived roster
+-- KEYS  state command responses arrived roster plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
---       state (ok | failed | refused | missed)  ms that it ran  flags  body  view_prefix
+--       state (ok | failed | refused | missed | aborted)  ms that it ran  flags  body  view_prefix
 -- Answer  'kept'        (also where this very answer was kept before)
 --         'gone'        nobody keeps this command any more
 --         'superseded'  another life of this node holds the entry, or it never was this one's
+--         'aborted'     an unclaimed command that was withdrawn
 --         'expired'     an unclaimed command whose time is over
--- Invariant  an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
+-- Invariant  the command counts the nodes that have answered, each once;
+--            an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
 
-local state, command, responses, arrived, roster = unpack(KEYS)
+local state, command, responses, arrived, roster, plan = unpack(KEYS)
 local max_step, private, node, joined, verdict, took, flags, body, view_prefix = unpack(ARGV)
 local clock = advance(state, max_step)
-local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed')
+local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed', 'planned', 'aborted')
 if not kept[1] then
   return 'gone'
+end
+
+local expires = kept[2]
+if kept[5] then
+  expires = redis.call('HGET', plan, node)
 end
 
 -- A process that was stopped may wake in an earlier life of its node, and hear what was sent to a later one.
 local function expected()
   local line = redis.call('HGET', roster, node)
-  if tonumber(joined) > tonumber(kept[1]) then
+  if not expires or tonumber(joined) > tonumber(kept[1]) then
     return false
   elseif line and seat(line).private == private then
     return true
@@ -39,12 +46,17 @@ if before then
   end
 elseif not expected() then
   return 'superseded'
-elseif clock >= tonumber(kept[2]) then
+elseif kept[6] and verdict ~= 'aborted' then
+  return 'aborted'
+elseif clock >= tonumber(expires) then
   return 'expired'
 end
 redis.call('HSET', responses, node, table.concat({ verdict, private, ms(clock), took, flags }, '\t') .. '\n' .. body)
 if not before and redis.call('HLEN', responses) == 1 then
   redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
+end
+if verdict == 'ok' or verdict == 'failed' or verdict == 'refused' then
+  redis.call('HINCRBY', command, 'answered', 1)
 end
 if kept[3] and kept[3] ~= '' then
   if redis.call('RPUSH', arrived, node) == 1 then

@@ -4,7 +4,8 @@
 -- ARGV  max_step  an id to try first ('' for none)  digest of the text  command_prefix  view_prefix
 --       ttl of a kept roster in ms  views that the caller has
 -- Answer  {clock, {field, value, …} of the command, {node, entry, …}, current view, its roster or '',
---          roster of the command's view or ''}; a roster is '' where the caller has it
+--          roster of the command's view or '', {node, until when it may begin, …} where it goes out in batches};
+--         a roster is '' where the caller has it
 --         {} where there is no such command
 
 local at = { state = KEYS[1], roster = KEYS[3], absent = KEYS[4] }
@@ -25,7 +26,7 @@ if not kept(id) then
     return {}
   end
 end
-local key, responses = keys_of_command(command_prefix, id)
+local key, responses, _, plan = keys_of_command(command_prefix, id)
 local command = redis.call('HGETALL', key)
 local then_view = tonumber(redis.call('HGET', key, 'view'))
 local view = current_view(at.state)
@@ -36,4 +37,5 @@ end
 if then_view ~= view and not holds(known, at.state, then_view) then
   then_roster = redis.call('GET', view_prefix .. ms(then_view)) or ''
 end
-return { ms(clock), command, redis.call('HGETALL', responses), ms(view), now_roster, then_roster }
+return { ms(clock), command, redis.call('HGETALL', responses), ms(view), now_roster, then_roster,
+  redis.call('HEXISTS', key, 'rolling') == 1 and redis.call('HGETALL', plan) or {} }

@@ -23,6 +23,11 @@ if #gone > 0 then
 end
 
 forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 100)
+-- A set tells each of its nodes on a channel of its own; to forget them all costs nothing but a node's chance to
+-- notice that it missed the very latest.
+if redis.call('HLEN', heads) > 2 * redis.call('HLEN', at.roster) + 1000 then
+  redis.call('DEL', heads)
+end
 for _, key in ipairs(KEYS) do
   if key ~= at.events then
     redis.call('PEXPIRE', key, KEYS_TTL)

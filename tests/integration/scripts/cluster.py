@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from eccmgr.cluster.delivery import digest
+from eccmgr.cluster.history import PastCommand
 from eccmgr.cluster.results import Entry, Report, Sent, report
 from eccmgr.cluster.view import EVERYONE, Target, View
 from eccmgr.redis.keys import Keys
@@ -74,7 +75,14 @@ class Cluster:
 
     # Members.
 
-    def try_join(self, name: str, subcluster: str = "default", rank: str = "node", replaces: str = "") -> list[bytes]:
+    def try_join(
+        self,
+        name: str,
+        subcluster: str = "default",
+        rank: str = "node",
+        replaces: str = "",
+        takes_over: bool = False,
+    ) -> list[bytes]:
         """The answer to one attempt to join; the private name is the next fresh one."""
         self._lives += 1
         private = f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}"
@@ -83,6 +91,7 @@ class Cluster:
             "join",
             self._members,
             *(self.lease_ms, private, name if rank == "node" else "", subcluster, record, rank, replaces),
+            int(takes_over),
         )
         return answer
 
@@ -113,10 +122,12 @@ class Cluster:
         view, clock, left = self.call("sweep", keys, *args)
         return int(view), int(clock), int(left)
 
-    def catch_up(self, after: str, *channels: str, limit: int = 100) -> tuple[str, int, list[dict[str, Any]]]:
+    def catch_up(
+        self, after: str, *channels: str, limit: int = 100, node: str = "east1"
+    ) -> tuple[str, int, list[dict[str, Any]]]:
         """Where the reading ended, 1 where there may be more, and the messages."""
         keys = (self.keys.state, self.keys.log)
-        read, more, messages = self.call("catchup", keys, after, limit, self.keys.command_prefix, *channels)
+        read, more, messages = self.call("catchup", keys, after, limit, self.keys.command_prefix, node, *channels)
         return read.decode(), more, [json.loads(message) for message in messages]
 
     def roster(self, known: str = "0:") -> list[bytes]:
@@ -141,6 +152,7 @@ class Cluster:
         wait_ms: int = 0,
         known: str = "0:",
         shown: str = "",
+        rolling: bool = False,
     ) -> list[bytes]:
         """The answer to one attempt to send `text`; the id is the next fresh one where none is given."""
         if not made:
@@ -149,30 +161,58 @@ class Cluster:
         keys = self.keys
         answer: list[bytes] = self.call(
             "publish",
-            (*self._members, keys.log, keys.latest, keys.audit, keys.heads, keys.command(made)),
+            (*self._members, keys.log, keys.latest, keys.audit, keys.heads, keys.command(made), keys.plan(made)),
             *(made, digest(text), text, "root", target.channel(keys), target.kind.value, target.name),
             *(self.command_ttl_ms, self.results_ttl_ms, self.log_cap, "asked" if wait_ms else "", wait_ms),
-            *(keys.view_prefix, keys.command_prefix, known, self.audit_cap, shown),
+            *(
+                keys.view_prefix,
+                keys.command_prefix,
+                known,
+                self.audit_cap,
+                shown,
+                "\n".join(target.names),
+                keys.node_prefix,
+                int(rolling),
+            ),
         )
         return answer
 
-    def publish(self, text: str = "pid", target: Target = EVERYONE, wait_ms: int = 0) -> str:
+    def publish(self, text: str = "pid", target: Target = EVERYONE, wait_ms: int = 0, rolling: bool = False) -> str:
         """Send `text`, which must succeed; its id."""
-        assert self.try_publish(text, target, wait_ms=wait_ms)[0] == b"sent"
+        assert self.try_publish(text, target, wait_ms=wait_ms, rolling=rolling)[0] == b"sent"
         return f"{self._ids:012}"
+
+    def release(self, sent: str, *nodes: str) -> str:
+        """Send a rolling command to `nodes`; the verdict."""
+        keys = self.keys
+        answer = self.call(
+            "release",
+            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.plan(sent)),
+            *(self.command_ttl_ms, self.results_ttl_ms, keys.view_prefix, keys.node_prefix, "\n".join(nodes)),
+        )
+        return str(answer[0].decode())
 
     def claim(self, life: Life, sent: str, again: bool = False) -> str:
         """The verdict on a node's claim."""
-        keys = (self.keys.state, self.keys.sessions, self.keys.command(sent), self.keys.responses(sent))
-        answer = self.call("claim", keys, life.private, life.name.lower(), life.view, int(again))
+        answer = self.call("claim", self.claim_keys(sent), life.private, life.name.lower(), life.view, int(again))
         return str(answer[0].decode())
+
+    def abort(self, sent: str) -> str:
+        """Withdraw a command; the verdict."""
+        keys = (self.keys.state, self.keys.command(sent), self.keys.audit)
+        return str(self.call("abort", keys, self.keys.everyone, "root", self.audit_cap).decode())
+
+    def claim_keys(self, sent: str) -> tuple[str, ...]:
+        """The keys that a claim takes."""
+        keys = self.keys
+        return (keys.state, keys.sessions, keys.command(sent), keys.responses(sent), keys.plan(sent))
 
     def respond(self, life: Life, sent: str, body: str | bytes = "", state: str = "ok", flags: str = "") -> str:
         """The verdict on a node's answer."""
         keys = self.keys
         answer: bytes = self.call(
             "respond",
-            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster),
+            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster, keys.plan(sent)),
             *(life.private, life.name.lower(), life.view, state, 7, flags, body, keys.view_prefix),
         )
         return answer.decode()
@@ -180,7 +220,7 @@ class Cluster:
     def collect(self, sent: str, seen: int = 0, last: bool = False) -> dict[str, Entry]:
         """What a gather that has `seen` so many responses has not seen yet."""
         keys = self.keys
-        *_, found = self.call(
+        _, _, _, found, _ = self.call(
             "collect",
             (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster, keys.absent),
             *(seen, keys.view_prefix, self.results_ttl_ms, "0:", "1" if last else "0"),
@@ -197,12 +237,13 @@ class Cluster:
         )
         if not found:
             return None
-        clock, fields, responses, number, now, then = found
+        clock, fields, responses, number, now, then, plan = found
         sent = Sent.parse(dict(zip(fields[::2], fields[1::2], strict=True)))
         now_view = View.parse(int(number), now.decode())
         then_view = View.parse(sent.view, then.decode()) if then else now_view
         entries = {n.decode(): Entry.parse(raw) for n, raw in zip(responses[::2], responses[1::2], strict=True)}
-        return report(sent, then_view, now_view, entries, int(clock))
+        told = {node.decode(): int(until) for node, until in zip(plan[::2], plan[1::2], strict=True)}
+        return report(sent, then_view, now_view, entries, int(clock), told)
 
     def states(self, named: str) -> dict[str, str]:
         """Each expected node and what became of the command there; {} where there is nothing to retrieve."""
@@ -217,6 +258,11 @@ class Cluster:
             number, again, last = self.call("flush", keys, self.keys.command_prefix, begin, end)
             begin, end, cleared = again.decode(), last.decode(), cleared + number
         return cleared
+
+    def history(self, count: int = 20) -> list[PastCommand]:
+        """The latest commands, the newest last."""
+        found = self.call("history", (self.keys.state, self.keys.log), count, self.keys.command_prefix)
+        return [PastCommand.parse(fields) for fields in reversed(found)]
 
     # What is heard.
 

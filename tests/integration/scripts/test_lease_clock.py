@@ -17,11 +17,14 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "sweep": lambda cluster: cluster.sweep(),
     "roster": lambda cluster: cluster.roster(),
     "publish": lambda cluster: cluster.try_publish(),
+    "release": lambda cluster: cluster.release("none", "east1"),
+    "abort": lambda cluster: cluster.abort("none"),
     "claim": lambda cluster: cluster.claim(NOBODY, "none"),
     "respond": lambda cluster: cluster.respond(NOBODY, "none"),
     "collect": lambda cluster: cluster.collect("none"),
     "results": lambda cluster: cluster.results("none"),
     "catchup": lambda cluster: cluster.catch_up("0-0"),
+    "history": lambda cluster: cluster.history(),
     "flush": lambda cluster: cluster.flush(),
 }
 

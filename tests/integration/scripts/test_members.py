@@ -90,6 +90,26 @@ class TestJoin:
         holder = cluster.join("east1")
         assert cluster.try_join("east1", replaces=old.private)[:2] == [b"taken", holder.private.encode()]
 
+    def test_a_name_that_is_taken_over_has_one_live_session_and_its_old_work_is_lost(self, cluster: Cluster) -> None:
+        old = cluster.join("east1", "east")
+        begun = cluster.publish()
+        cluster.claim(old, begun)
+        events = cluster.events(lambda: cluster.try_join("EAST1", "West", takes_over=True))
+        assert events == [("replaced", [old.private]), ("join", ["#ec0-2#EAST1"])]
+        assert not cluster.renews(old)
+        assert cluster.view.sessions == {"#ec0-2#EAST1"}
+        assert not cluster.view.absent
+        assert cluster.redis.hgetall(cluster.keys.subclusters) == {b"west": b"1"}
+        assert cluster.states(begun) == {"east1": "lost"}
+        assert cluster.claim(old, cluster.publish()) == "ended"
+        assert cluster.leave(old) == "ended"
+        assert cluster.view.sessions == {"#ec0-2#EAST1"}
+
+    def test_taking_over_a_name_that_nobody_has_is_a_join(self, cluster: Cluster) -> None:
+        other = cluster.join("east2")
+        assert cluster.try_join("east1", takes_over=True)[0] == b"joined"
+        assert cluster.renews(other)
+
     def test_subclusters_are_counted_without_case(self, cluster: Cluster) -> None:
         cluster.join("a1", "East")
         leaving = cluster.join("a2", "EAST")

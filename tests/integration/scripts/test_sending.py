@@ -9,6 +9,7 @@ from tests.integration.scripts.cluster import Cluster
 
 EAST = Target(TargetKind.SUBCLUSTER, "East")
 NODE = Target(TargetKind.NODE, "East1")
+SET = Target(TargetKind.SET, "East1,west1")
 
 
 class TestPublish:
@@ -55,8 +56,30 @@ class TestPublish:
         assert [json.loads(message)["id"] for message in heard] == sent
         assert set(cluster.states(sent[0])) == expected
 
+    def test_what_is_for_a_set_is_told_to_each_of_its_nodes_and_to_nobody_else(self, cluster: Cluster) -> None:
+        for name in ("East1", "east2", "west1"):
+            cluster.join(name)
+        keys = cluster.keys
+        for channel, heard in ((keys.node("east1"), 1), (keys.node("east2"), 0), (keys.everyone, 0)):
+            assert len(cluster.messages(channel, lambda: cluster.publish(target=SET))) == heard
+        assert set(cluster.states("pid")) == {"East1", "west1"}
+
+    def test_a_set_may_be_as_large_as_a_cluster_and_is_then_told_to_all_and_kept_from_the_others(
+        self, cluster: Cluster
+    ) -> None:
+        east, west = cluster.join("east1"), cluster.join("west1")
+        large = Target(TargetKind.SET, "east[1-10000]")
+        (message,) = cluster.messages(cluster.keys.everyone, lambda: cluster.publish(target=large))
+        told = json.loads(message)
+        assert told["planned"] is True
+        assert cluster.states(told["id"]) == {"east1": "pending"}
+        assert cluster.claim(east, told["id"]) == "claimed"
+        assert cluster.claim(west, told["id"]) == "not addressed"
+        assert cluster.respond(west, told["id"]) == "superseded"
+
     @pytest.mark.parametrize(
-        ("alive", "target"), [(None, EVERYONE), (("west1", "west"), EAST), (("east2", "East"), NODE)]
+        ("alive", "target"),
+        [(None, EVERYONE), (("west1", "west"), EAST), (("east2", "East"), NODE), (("east2", "East"), SET)],
     )
     def test_with_nobody_alive_in_the_target_nothing_is_done(
         self, cluster: Cluster, alive: tuple[str, str] | None, target: Target
@@ -159,6 +182,23 @@ class TestClaim:
         assert cluster.claim(east, sent) == "expired"
         assert cluster.states(sent) == {"east1": "missed"}
 
+    def test_a_node_that_is_not_in_the_set_neither_claims_nor_answers(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        other = cluster.join("east2")
+        sent = cluster.publish(target=SET)
+        assert cluster.claim(other, sent) == "not addressed"
+        assert cluster.respond(other, sent) == "superseded"
+        assert cluster.states(sent) == {"east1": "pending"}
+
+    def test_a_node_of_the_set_claims_and_answers_in_time_and_not_later(self, cluster: Cluster) -> None:
+        east, west = cluster.join("east1"), cluster.join("west1")
+        sent = cluster.publish(target=SET)
+        assert (cluster.claim(east, sent), cluster.respond(east, sent)) == ("claimed", "kept")
+        cluster.lease_ms = 2 * cluster.command_ttl_ms
+        cluster.renew(west)
+        cluster.pass_time(cluster.command_ttl_ms)
+        assert (cluster.claim(west, sent), cluster.respond(west, sent)) == ("expired", "expired")
+
     def test_a_later_life_does_not_run_what_the_earlier_was_asked(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = cluster.publish()
@@ -181,6 +221,5 @@ class TestClaim:
         east = cluster.join("east1")
         sent = cluster.publish()
         cluster.pass_time(1000)
-        keys = (cluster.keys.state, cluster.keys.sessions, cluster.keys.command(sent), cluster.keys.responses(sent))
-        answer = cluster.call("claim", keys, east.private, "east1", east.view, 0)
+        answer = cluster.call("claim", cluster.claim_keys(sent), east.private, "east1", east.view, 0)
         assert answer == [b"claimed", str(cluster.command_ttl_ms - 1000).encode()]

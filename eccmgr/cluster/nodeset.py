@@ -1,0 +1,98 @@
+"""Node sets: `east[1-3,7],west1` and the names that it stands for.
+
+A set is read in two steps: what is typed is checked and counted first, so that no range is spelt out before it is
+known to be small enough.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
+
+from eccmgr.cluster import names
+from eccmgr.errors import CommandError, UsageError
+
+MAX_NAMES = 10_000
+"""What one set may name; a range that holds more is refused, not spelt out."""
+
+# Of what is no set, an answer repeats so many characters.
+_SHOWN_MAX = 80
+_RANGE = r"\d{1,9}(?:-\d{1,9}(?:/\d{1,9})?)?"
+_PART = re.compile(rf"(?:[A-Za-z0-9._-]|\[{_RANGE}(?:,{_RANGE})*\])+\Z")
+_BRACKETS = re.compile(r"\[([^\]]*)\]")
+
+
+def parts(text: str) -> list[str]:
+    """What stands between the commas outside of brackets. Raises UsageError where `text` is no set."""
+    found = names.split_folded(text)
+    if not found or ",".join(found) != text:
+        raise UsageError(f"Not a node set: '{text[:_SHOWN_MAX]}'; write it like east[1-3,7],west1")
+    return found
+
+
+def spell_out(folded: Iterable[str]) -> list[str]:
+    """Every name that the parts `folded` stand for. Raises UsageError where one is none, or they name too many."""
+    listed = list(folded)
+    count = 0
+    for part in listed:
+        if not _PART.match(part):
+            raise UsageError(f"Not a node set: '{part[:_SHOWN_MAX]}'; write it like east[1-3,7],west1")
+        count += _count(part)
+        if count > MAX_NAMES:
+            raise UsageError(f"A node set may name at most {MAX_NAMES} nodes")
+    try:
+        return list(NodeSet(",".join(listed), resolver=RESOLVER_NOGROUP))
+    except NodeSetException as error:
+        raise UsageError(f"Not a node set: '{','.join(listed)[:_SHOWN_MAX]}': {error}") from None
+
+
+@lru_cache(maxsize=16)
+def members(folded: str) -> frozenset[str]:
+    """The names in a set that `names.fold` has written, in small letters."""
+    if "[" not in folded:
+        return frozenset(folded.lower().split(","))
+    return frozenset(name.lower() for name in NodeSet(folded, resolver=RESOLVER_NOGROUP))
+
+
+def resolve(wanted: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The ones of `known` that the names `wanted` mean: whole and without case, else by their first label.
+
+    Raises CommandError with those that none has. The time it takes grows with the number of names, not its square.
+    """
+    by_key = {name.lower(): name for name in known}
+    by_label: dict[str, list[str]] = {}
+    for key in by_key:
+        by_label.setdefault(key.partition(".")[0], []).append(key)
+    found: dict[str, None] = {}
+    unknown: list[str] = []
+    for name in wanted:
+        key = name.lower()
+        if key not in by_key:
+            label, dot, _ = key.partition(".")
+            fitting = [label] if dot and label in by_key else [] if dot else by_label.get(label, [])
+            if len(fitting) != 1:
+                unknown.append(name)
+                continue
+            key = fitting[0]
+        found[by_key[key]] = None
+    if len(unknown) == 1:
+        # It says whether the name fits none or several.
+        names.resolve(unknown[0], by_key.values())
+    if unknown:
+        raise CommandError(f"Unknown nodes '{names.fold(unknown, names.RANGES_SHOWN)}'{names.known(by_key.values())}")
+    return sorted(found, key=names.natural)
+
+
+def _count(part: str) -> int:
+    """How many names `part` stands for."""
+    count = 1
+    for inside in _BRACKETS.findall(part):
+        count *= sum(_length(each) for each in inside.split(","))
+    return count
+
+
+def _length(span: str) -> int:
+    first, dash, rest = span.partition("-")
+    last, _, step = rest.partition("/")
+    return max(0, int(last) - int(first)) // max(1, int(step or 1)) + 1 if dash else 1

@@ -1,0 +1,148 @@
+"""What a gather waits for, and whom it sends to next: pure bookkeeping, fed with what each look at Redis brings."""
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from eccmgr.cluster import results
+from eccmgr.cluster.names import natural
+from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
+from eccmgr.cluster.view import Seat, View
+
+_FAILURES = (State.FAILED, State.REFUSED, State.LOST)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a command is let out: to `batch` nodes at once, or to so many in a hundred of them where `percent`.
+
+    Once more than `max_failures` nodes have failed, refused or were lost, it is sent to no others; None: no limit.
+    """
+
+    batch: int
+    percent: bool = False
+    max_failures: int | None = None
+
+    def width(self, nodes: int) -> int:
+        """How many of `nodes` may be at it at once; at least one."""
+        return max(1, math.ceil(nodes * self.batch / 100) if self.percent else self.batch)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A command that has been sent, and the nodes that it expects: those alive, and those lost before it began."""
+
+    sent: Sent
+    live: Sequence[Seat]
+    absent: Sequence[Seat]
+
+
+@dataclass(frozen=True)
+class News:
+    """What a look at a command brought: the responses not seen before, and the silent nodes it is settled for.
+
+    Those of `missed` have let its time pass, or it was withdrawn from them, at `aborted_ms` on the lease clock.
+    """
+
+    clock_ms: int
+    now: View
+    entries: Mapping[str, Entry]
+    missed: frozenset[str] = frozenset()
+    aborted_ms: int | None = None
+
+
+class Waiting:
+    """The state of one gather. With a `pace` its nodes are told one after the other, in order of their names."""
+
+    def __init__(self, published: Published, pace: Pace | None = None) -> None:
+        self.seen = 0
+        """How many responses have been read."""
+        self._published = published
+        self._open = {seat.key: seat for seat in published.live}
+        self._entries: dict[str, Entry] = {}
+        self._all_answered = not published.absent
+        self._last: News | None = None
+        self._width = len(self._open) if pace is None else pace.width(len(self._open))
+        self._max_failures = None if pace is None else pace.max_failures
+        self._untold = {} if pace is None else dict.fromkeys(sorted(self._open, key=natural))
+        self._told: dict[str, int] = {}
+        self._failures = 0
+        self._stopped = False
+        self._abort_seen = False
+        # Until when who may begin, in order of time; what is past has been looked into.
+        self._ends: deque[tuple[int, Sequence[str]]] = deque()
+        if pace is None:
+            self._ends.append((published.sent.expires_ms, list(self._open)))
+
+    @property
+    def over(self) -> bool:
+        """Whether every expected node is accounted for: none is open but those that it is not sent to any more."""
+        return not self._open or (self._stopped and len(self._open) == len(self._untold))
+
+    @property
+    def answered(self) -> bool:
+        """Whether every expected node has answered: then Redis knows no more than what was read here."""
+        return not self._open and self._all_answered
+
+    def due(self) -> list[str]:
+        """The nodes that it is to be sent to now."""
+        if self._stopped:
+            return []
+        return list(islice(self._untold, max(0, self._width - len(self._open) + len(self._untold))))
+
+    def told(self, nodes: Sequence[str], expires_ms: int) -> None:
+        """It was sent to `nodes`, which may begin it until `expires_ms` on the lease clock."""
+        for node in nodes:
+            self._untold.pop(node, None)
+            self._told[node] = expires_ms
+        self._ends.append((expires_ms, nodes))
+
+    def stop(self) -> None:
+        """It is sent to no others."""
+        self._stopped = True
+
+    def unsure(self, news: News) -> bool:
+        """Whether some node may have missed the command since the last time, or it was withdrawn."""
+        unsure = news.aborted_ms is not None and not self._abort_seen
+        self._abort_seen = self._abort_seen or unsure
+        while self._ends and self._ends[0][0] <= news.clock_ms:
+            _, nodes = self._ends.popleft()
+            unsure = unsure or any(node in self._open for node in nodes)
+        return unsure
+
+    def settle(self, news: News) -> list[Outcome]:
+        """Take `news`; the outcomes that it settles."""
+        self.seen += len(news.entries)
+        self._entries.update(news.entries)
+        closed = {key for key in news.entries if key in self._open} | (news.missed & self._open.keys())
+        # Compared whole: a server that lost its memory may come to the same number again.
+        if self._last is None or self._last.now is not news.now:
+            closed |= {key for key, seat in self._open.items() if seat.private_name not in news.now.sessions}
+        settled = [self._outcome(self._open.pop(key), news) for key in closed]
+        for key in closed:
+            self._untold.pop(key, None)
+        self._last = news
+        self._all_answered = self._all_answered and all(outcome.state.answered for outcome in settled)
+        self._failures += sum(outcome.state in _FAILURES for outcome in settled)
+        if news.aborted_ms is not None or (self._max_failures is not None and self._failures > self._max_failures):
+            self._stopped = True
+        return settled
+
+    def report(self) -> Report:
+        """The account of every expected node, as far as was read here."""
+        assert self._last is not None, "nothing was read yet"
+        published, last = self._published, self._last
+        seats = {seat.key: seat for seat in published.live}
+        then = View(published.sent.view, seats, {seat.key: seat for seat in published.absent})
+        sent = replace(self._sent(last), waited_ms=last.clock_ms) if self._untold else self._sent(last)
+        return results.report(sent, then, last.now, self._entries, last.clock_ms, self._told)
+
+    def _sent(self, news: News) -> Sent:
+        sent = self._published.sent
+        return sent if news.aborted_ms is None else replace(sent, aborted_ms=news.aborted_ms)
+
+    def _outcome(self, seat: Seat, news: News) -> Outcome:
+        entry, told = self._entries.get(seat.key), self._told.get(seat.key)
+        return results.outcome(self._sent(news), seat, news.now, entry, news.clock_ms, told)

@@ -1,0 +1,43 @@
+"""Which nodes a word means: `@all`, `@SUBCLUSTER`, a node's name, or a set such as `east[1-3,7],@west`."""
+
+from eccmgr.cluster import names, nodeset
+from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
+from eccmgr.errors import CommandError, UsageError
+
+
+def is_target(word: str, view: View) -> bool:
+    """Whether `word`, in front of a command, is a target rather than that command's first word."""
+    return word.startswith("@") or "[" in word or "," in word or member(word, view) is not None
+
+
+def read_target(word: str, view: View) -> Target:
+    """The target that `word` is. Raises CommandError where it names what is not known."""
+    parts = nodeset.parts(word)
+    if len(parts) == 1 and ("[" not in word or word.startswith("@")):
+        if word.lower() == str(EVERYONE):
+            return EVERYONE
+        if word.startswith("@"):
+            return Target(TargetKind.SUBCLUSTER, view.subcluster(word[1:]))
+        return Target(TargetKind.NODE, view.node(word).name)
+    typed = nodeset.spell_out([part for part in parts if not part.startswith("@")])
+    found = dict.fromkeys(nodeset.resolve(typed, (seat.name for seat in view)))
+    for group in (part for part in parts if part.startswith("@")):
+        for part_of in view.expected(read_target(group, view)):
+            found.update(dict.fromkeys(seat.name for seat in part_of))
+    if len(found) > nodeset.MAX_NAMES:
+        raise UsageError(f"A node set may name at most {nodeset.MAX_NAMES} nodes")
+    if len(found) == 1:
+        return Target(TargetKind.NODE, *found)
+    if not found:
+        raise CommandError("No node is known in the cluster")
+    return Target(TargetKind.SET, names.fold(found))
+
+
+def member(word: str, view: View) -> str | None:
+    """The node that `word` names whole, or by its fully qualified name; a bare label might be a command's word."""
+    if word.lower() not in view.live and word.lower() not in view.absent and "." not in word:
+        return None
+    try:
+        return view.node(word).name
+    except CommandError:
+        return None

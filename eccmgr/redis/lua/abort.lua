@@ -1,0 +1,25 @@
+-- Withdraws a command: from now on no node takes it, and those that run it are told to end.
+--
+-- KEYS  state command audit
+-- ARGV  max_step  channel of all nodes  issuer  audit_cap
+-- Answer  'aborted'  (also where it was before; the nodes are told again)
+--         'gone'     nobody keeps this command any more
+-- Invariant  after this call no claim on the command is granted.
+
+local state, command, audit = unpack(KEYS)
+local max_step, channel, issuer, audit_cap = unpack(ARGV)
+local clock = advance(state, max_step)
+local kept = redis.call('HMGET', command, 'id', 'hidden', 'aborted', 'notices')
+if not kept[1] or kept[2] then
+  return 'gone'
+end
+if not kept[3] then
+  redis.call('HSET', command, 'aborted', ms(clock))
+  redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'abort', 'id', kept[1], 'issuer', issuer)
+  end_some_day({ audit })
+end
+redis.call(PUBLISH, channel, cjson.encode({ abort = kept[1] }))
+if kept[4] and kept[4] ~= '' then
+  redis.call(PUBLISH, kept[4], kept[1])
+end
+return 'aborted'

@@ -1,0 +1,77 @@
+"""An operator lets a command out in batches, and stops it where too many nodes fail."""
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from tests.daemons import QUICK
+from tests.integration.fleet import Fleet, die
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
+
+
+class TestBatches:
+    async def test_every_node_of_the_target_runs_it_once_in_order(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        for name in ("east10", "east2", "east1", "west1"):
+            await fleet.node(name, name[:4])
+        answer = await fleet.ask("gather --batch 1 @east mark")
+        assert answer.splitlines()[1:] == ["east1: marked", "east2: marked", "east10: marked"]
+        assert "3 of 3 answered" in answer
+        assert fleet.ran == ["east1", "east2", "east10"]
+        assert await fleet.ask("retrieve mark") == answer
+        assert await fleet.lines("gather --batch 50% west1,east[1-2] pid") == await fleet.lines("retrieve pid")
+        assert [line.split("  ")[3:] for line in (await fleet.ask("history")).splitlines()] == [
+            ["@east", "3/3", "mark"],
+            ["east[1-2],west1", "3/3", "pid"],
+        ]
+
+    async def test_no_more_nodes_are_at_it_at_once_than_the_batch(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        for number in range(1, 6):
+            await fleet.node(f"east{number}")
+        gathering = asyncio.create_task(fleet.ask("gather --batch 2 hold"))
+        await wait_until(lambda: len(fleet.ran) == 2, "the first two have begun")
+        assert sorted(fleet.ran) == ["east1", "east2"]
+        lines = await fleet.lines("retrieve hold")
+        assert [line.partition(",")[0].partition("(")[2] for line in lines] == ["running"] * 2 + ["pending"] * 3
+        fleet.gate.set()
+        assert (await gathering).splitlines()[1:] == [f"east{number}: held" for number in range(1, 6)]
+
+    async def test_once_too_many_have_failed_the_others_are_skipped(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        for number in range(1, 6):
+            await fleet.node(f"east{number}")
+        lines = ["east1: failed: it cannot be done", "east2: failed: it cannot be done"]
+        lines += [f"east{number}: (skipped)" for number in (3, 4, 5)]
+        assert await fleet.lines("gather --batch 1 --max-failures 1 fail") == lines
+        assert await fleet.lines("retrieve fail") == lines
+
+    async def test_a_node_that_dies_at_it_is_lost_and_counts_as_a_failure(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        dying = await fleet.node("east1")
+        await fleet.node("east2")
+        gathering = asyncio.create_task(fleet.ask("gather --timeout 3600 --batch 1 --max-failures 0 hold"))
+        await wait_until(lambda: fleet.ran == ["east1"], "it has begun")
+        await die(dying)
+        assert (await gathering).splitlines()[1:] == ["east1: (lost)", "east2: (skipped)"]
+        assert fleet.ran == ["east1"]
+
+    async def test_a_silent_node_holds_up_its_place_only_for_its_time(self, fleet: Fleet) -> None:
+        quick = dataclasses.replace(QUICK, command_ttl_s=0.5)
+        await fleet.manager(options=quick)
+        await fleet.node("east1", deaf=True, options=quick)
+        await fleet.node("east2", options=quick)
+        lines = await fleet.lines("gather --timeout 3600 --batch 1 mark")
+        assert lines == ["east1: (missed)", "east2: marked"]
+
+    async def test_one_whose_time_is_over_skips_those_that_were_not_told(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        await fleet.node("east1", deaf=True)
+        await fleet.node("east2")
+        first, second = await fleet.lines("gather --timeout 1 --batch 1 mark")
+        assert first.startswith("east1: (pending, ")
+        assert second == "east2: (skipped)"
+        assert fleet.ran == []

@@ -1,0 +1,99 @@
+"""An operator looks before and after: which nodes a target means, and which commands were sent."""
+
+import json
+
+import pytest
+
+from eccmgr.cluster.view import Target, TargetKind
+from tests.integration.fleet import Fleet, die
+from tests.waiting import wait_until
+from worker.executor import Message
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
+
+
+class TestPreview:
+    @pytest.mark.parametrize(
+        ("target", "shown"),
+        [
+            ("@all", "east[1-3],west1  (4 nodes)"),
+            ("@EAST", "east[1-3]  (3 nodes)"),
+            ("East2", "east2  (1 node)"),
+            ("east2.example.com", "east2  (1 node)"),
+            ("east[1-2],west1", "east[1-2],west1  (3 nodes)"),
+            ("@west,east3", "east3,west1  (2 nodes)"),
+            ("@north", "Unknown subcluster 'north'; known: east,west"),
+            ("east[1-9]", "Unknown nodes 'east[4-9]'; known: east[1-3],west1"),
+            ("nobody", "Unknown node 'nobody'; known: east[1-3],west1"),
+            ("east[1-", "Not a node set: 'east[1-'; write it like east[1-3,7],west1"),
+            ("east1 east2", "Usage: preview TARGET"),
+        ],
+    )
+    async def test_it_says_which_nodes_a_target_means(self, fleet: Fleet, target: str, shown: str) -> None:
+        await fleet.manager()
+        for name in ("east1", "east2", "east3", "west1"):
+            await fleet.node(name, name[:4])
+        assert await fleet.ask(f"preview {target}") == shown
+        assert await fleet.ask("history") == "No command has been sent to nodes lately"
+
+    async def test_a_dead_node_is_not_meant(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        await fleet.node("east1")
+        dead = await fleet.node("east2")
+        await die(dead)
+        await wait_until(lambda: fleet.managers[0].session.view > dead.session.view, "the death is noticed")
+        assert await fleet.ask("preview east[1-2]") == "east1  (1 node)"
+        assert await fleet.ask("preview east2") == "Node 'east2' is not alive"
+
+
+class TestLargeSet:
+    async def test_a_node_that_hears_of_it_and_is_not_meant_begins_nothing(self, fleet: Fleet) -> None:
+        manager = await fleet.manager()
+        await fleet.node("east1")
+        other = await fleet.node("west1")
+        begun: list[str] = []
+
+        async def begin(message: Message, _life: object) -> None:
+            begun.append(message.text)
+
+        other.executor._execute = begin  # type: ignore[method-assign,assignment]
+        large = Target(TargetKind.SET, "east[1-101]")
+        for command in ("mark", "cluster nodename"):
+            report = await manager.delivery.gather(command, large, "root", 30)
+            assert [(found.node, found.state.value) for found in report.outcomes] == [("east1", "ok")]
+        assert await fleet.lines("gather east1 pid") != []
+        await wait_until(lambda: not other.executor._runs, "the other node is done with both")
+        assert begun == []
+
+
+class TestHistory:
+    async def test_it_shows_who_sent_what_to_whom_and_how_many_answered(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        for name in ("east1", "east2", "west1"):
+            await fleet.node(name, name[:4], deaf=name == "west1")
+        sent = [(await fleet.ask(f"gather {command}")).split()[1] for command in ("@east mark", "east[1-2] pid")]
+        sent.append(await fleet.broadcast("fail"))
+
+        async def answered() -> bool:
+            return "  2/3  " in (await fleet.ask("history")).splitlines()[-1]
+
+        await wait_until(answered, "the two that hear have answered")
+        lines = [line.split("  ") for line in (await fleet.ask("history")).splitlines()]
+        user = lines[0][2]
+        assert [[line[0], *line[2:]] for line in lines] == [
+            [sent[0], user, "@east", "2/2", "mark"],
+            [sent[1], user, "east[1-2]", "2/2", "pid"],
+            [sent[2], user, "@all", "2/3", "fail"],
+        ]
+        assert (await fleet.ask("history 1")).split()[0] == sent[2]
+        facts = json.loads(await fleet.ask("json history 2"))["commands"]
+        assert [(fact["id"], fact["answered"], fact["expected"]) for fact in facts] == [
+            (sent[1], 2, 2),
+            (sent[2], 2, 3),
+        ]
+
+    @pytest.mark.parametrize("number", ["0", "1001", "-1", "x", "9" * 200])
+    async def test_a_number_that_makes_no_sense_is_refused(self, fleet: Fleet, number: str) -> None:
+        await fleet.manager()
+        said = await fleet.ask(f"history {number}")
+        assert said == f"history takes a number from 1 to 1000, not '{number[:80]}'"

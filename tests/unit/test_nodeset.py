@@ -1,0 +1,95 @@
+"""Node sets: what is one, how many names it may hold, and which of the known names it means."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eccmgr.cluster import names, nodeset
+from eccmgr.errors import CommandError, UsageError
+
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("east1", ["east1"]),
+        ("east[1-3,7],west1", ["east1", "east2", "east3", "east7", "west1"]),
+        ("e[08-10]", ["e08", "e09", "e10"]),
+        ("e[1-5/2]", ["e1", "e3", "e5"]),
+        ("r[1-2]n[1-2].example.com", [f"r{r}n{n}.example.com" for r in (1, 2) for n in (1, 2)]),
+        ("a,a,a", ["a"]),
+    ],
+)
+def test_a_set_stands_for_its_names(text: str, found: list[str]) -> None:
+    assert sorted(nodeset.spell_out(nodeset.parts(text)), key=names.natural) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ",",
+        "a,",
+        ",a",
+        "a,,b",
+        "a[",
+        "a]",
+        "a[]",
+        "a[1",
+        "a[1-]",
+        "a[x]",
+        "a[3-1]",
+        "a[1-3]]",
+        "a[[1]]",
+        "a*",
+        "a!b",
+        "a&b",
+        "a^b",
+        "a b",
+        "a[1-99999999999]",
+        "a[1-010]",
+        "%s",
+        "a[-1]",
+        "ä1",
+    ],
+)
+def test_what_is_no_set_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^Not a node set: '"):
+        nodeset.spell_out(nodeset.parts(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["a[0-10000]", "a[1-999999999]", "a[1-999]b[1-999]c[1-999]", "a[1-9999],b,c", "a[1-999999999/2]"]
+)
+def test_a_set_of_too_many_names_is_not_spelt_out(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^A node set may name at most 10000 nodes$"):
+        nodeset.spell_out(nodeset.parts(text))
+
+
+@given(st.sets(NAMES, min_size=1, max_size=30))
+def test_a_folded_set_has_the_names_that_it_was_folded_of(given_names: set[str]) -> None:
+    assert nodeset.members(names.fold(given_names)) == {name.lower() for name in given_names}
+
+
+def test_names_are_found_without_case_else_by_their_first_label_and_each_once() -> None:
+    known = ["East1", "west1.example.com", "west2"]
+    assert nodeset.resolve(["EAST1", "west1", "west2.example.com", "east1"], known) == [
+        "East1",
+        "west1.example.com",
+        "west2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (["nobody"], "Unknown node 'nobody'; known: a.x,a.y,b"),
+        (["n1", "b", "n2"], "Unknown nodes 'n[1-2]'; known: a.x,a.y,b"),
+        (["a"], "Node 'a' fits several: a.x, a.y; give the whole name"),
+    ],
+)
+def test_an_unknown_name_is_told_the_known_ones(wanted: list[str], said: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        nodeset.resolve(wanted, ["a.x", "a.y", "b"])
+    assert str(caught.value) == said

@@ -1,0 +1,126 @@
+"""A gather in batches: who is told when, and when it stops."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eccmgr.cluster.results import Entry, Sent, State
+from eccmgr.cluster.view import EVERYONE, Seat, View
+from eccmgr.cluster.waiting import News, Pace, Published, Waiting
+
+ISSUED, EXPIRES = 1000, 61_000
+SEATS = [Seat(f"#ec0-{n}#n{n}", f"n{n}", "default") for n in range(1, 13)]
+ALIVE = View(1, {seat.key: seat for seat in SEATS}, {})
+
+
+def waiting(pace: Pace, nodes: int = 4, waited_ms: int = 90_000) -> Waiting:
+    sent = Sent("01KB3ZC0WV9Y", "pid", EVERYONE, "root", 1, ISSUED, 0, EXPIRES, waited_ms, rolling=True)
+    return Waiting(Published(sent, SEATS[:nodes], []), pace)
+
+
+def answers(names: Sequence[str], state: State = State.OK, clock: int = 2000, now: View = ALIVE) -> News:
+    private = {seat.key: seat.private_name for seat in SEATS}
+    return News(clock, now, {name: Entry(state, private[name], clock) for name in names})
+
+
+def tell(gather: Waiting, expires_ms: int = EXPIRES) -> list[str]:
+    due = gather.due()
+    gather.told(due, expires_ms)
+    return due
+
+
+@pytest.mark.parametrize(
+    ("pace", "nodes", "width"),
+    [
+        (Pace(3), 10, 3),
+        (Pace(30), 10, 30),
+        (Pace(30, percent=True), 10, 3),
+        (Pace(25, percent=True), 10, 3),
+        (Pace(1, percent=True), 10, 1),
+        (Pace(100, percent=True), 7, 7),
+    ],
+)
+def test_a_batch_is_a_number_or_a_share_of_the_nodes(pace: Pace, nodes: int, width: int) -> None:
+    assert pace.width(nodes) == width
+
+
+def test_a_node_that_is_settled_makes_room_for_the_next_in_order_of_name() -> None:
+    gather = waiting(Pace(2), nodes=12)
+    assert tell(gather) == ["n1", "n2"]
+    assert gather.due() == []
+    gather.settle(answers(["n2"]))
+    assert tell(gather) == ["n3"]
+    gather.settle(answers(["n1", "n3"]))
+    assert tell(gather) == ["n4", "n5"]
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.REFUSED])
+def test_over_the_failures_allowed_the_others_are_not_told_and_those_at_it_are_waited_for(state: State) -> None:
+    gather = waiting(Pace(2, max_failures=1))
+    tell(gather)
+    gather.settle(answers(["n1"], state))
+    assert tell(gather) == ["n3"]
+    gather.settle(answers(["n2"], state))
+    assert gather.due() == []
+    assert not gather.over
+    gather.settle(answers(["n3"]))
+    assert gather.over
+    assert not gather.answered
+    assert [o.state.value for o in gather.report().outcomes] == [state.value, state.value, "ok", "skipped"]
+
+
+def test_a_node_that_dies_before_its_turn_is_lost_and_counts() -> None:
+    gather = waiting(Pace(1, max_failures=0))
+    tell(gather)
+    gather.settle(News(1500, ALIVE, {}))
+    left = View(2, {key: seat for key, seat in ALIVE.live.items() if key != "n4"}, {})
+    gather.settle(News(2000, left, {}))
+    gather.settle(answers(["n1"], now=left))
+    assert gather.over
+    assert [o.state.value for o in gather.report().outcomes] == ["ok", "skipped", "skipped", "lost"]
+
+
+def test_a_nodes_time_counts_from_its_own_turn() -> None:
+    gather = waiting(Pace(1), nodes=2)
+    tell(gather, 10_000)
+    assert not gather.unsure(News(9_999, ALIVE, {}))
+    late = News(10_000, ALIVE, {})
+    assert gather.unsure(late)
+    assert not gather.unsure(late)
+    (missed,) = gather.settle(News(10_000, ALIVE, {}, frozenset({"n1"})))
+    assert missed.state is State.MISSED
+    tell(gather, 20_000)
+    assert not gather.unsure(News(19_999, ALIVE, {}))
+    assert gather.unsure(News(20_000, ALIVE, {}))
+
+
+@given(
+    st.integers(1, 12),
+    st.integers(1, 5),
+    st.none() | st.integers(0, 3),
+    st.lists(st.booleans(), min_size=12, max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_whatever_the_answers_nobody_is_told_twice_and_no_more_at_once_than_the_batch(
+    nodes: int, batch: int, limit: int | None, fails: list[bool], chance: object
+) -> None:
+    gather = waiting(Pace(batch, max_failures=limit), nodes)
+    told: list[str] = []
+    at_it: list[str] = []
+    while not gather.over:
+        due = tell(gather)
+        told += due
+        at_it += due
+        assert len(at_it) <= batch
+        assert at_it
+        chance.shuffle(at_it)  # type: ignore[attr-defined]
+        name = at_it.pop()
+        gather.settle(answers([name], State.FAILED if fails[int(name[1:]) - 1] else State.OK))
+    assert len(told) == len(set(told))
+    states = {o.node: o.state for o in gather.report().outcomes}
+    assert len(states) == nodes
+    assert {name for name, state in states.items() if state is State.SKIPPED} == states.keys() - set(told)
+    failed = sum(state is State.FAILED for state in states.values())
+    assert len(told) == nodes or (limit is not None and failed > limit)
