@@ -66,6 +66,7 @@ class Link:
         """Why Redis does not answer; None while it does."""
         self.on_move: list[Callable[[], None]] = []
         """Called when another server has taken over, which may not know the last of what we knew."""
+        self._recovered = asyncio.Event()
         self._place = make_place(self.address, tag)
         if self._place is not None:
             self._place.on_move = self._moved
@@ -119,6 +120,13 @@ class Link:
             mode = found.get("redis_mode") or found.get("server_mode") or mode
         return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
 
+    async def pause(self, longest_s: float) -> None:
+        """Wait `longest_s`, or until Redis answers again after it did not."""
+        recovered = self._recovered
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                await recovered.wait()
+
     async def subscribe(self, pubsub: PubSub, channels: Sequence[str]) -> None:
         """Have `pubsub`, which is one of `subscriptions`, hear `channels`."""
         await (pubsub.ssubscribe if self._sharded else pubsub.subscribe)(*channels)
@@ -160,7 +168,10 @@ class Link:
         if self._moves != moves and not probe:
             # What was asked rested on what the server before this one had said.
             raise self._unreachable()
-        self.fault = None
+        if self.fault is not None:
+            self.fault = None
+            self._recovered.set()
+            self._recovered = asyncio.Event()
 
     async def _failed(self, error: Exception) -> EccmgrError:
         unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
