@@ -177,7 +177,7 @@ class Link:
         unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
         if self._place is not None and isinstance(error, NOT_HERE):
             await self._place.leave()
-        elif not isinstance(error, (*unreachable, *NOT_NOW)):
+        elif not isinstance(error, unreachable) and not _not_now(error):
             return EccmgrError(f"Redis refused: {error}")
         self.fault = self.reason(error)
         return self._unreachable()
@@ -206,7 +206,7 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
             return f"{cause} ({address})"
         if isinstance(cause, NOT_HERE):
             return f"another server has taken over ({where})"
-        if isinstance(cause, NOT_NOW):
+        if _not_now(cause):
             return f"the cluster is being changed, or is down ({where})"
         if isinstance(cause, SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
@@ -218,3 +218,8 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
             return f"it refused our user or password ({where})"
         cause = cause.__cause__ or cause.__context__
     return f"{str(error).rstrip('.') or type(error).__name__} ({where})"
+
+
+def _not_now(error: BaseException) -> bool:
+    """Whether a node of a Redis Cluster cannot serve us while our slot is on its way."""
+    return isinstance(error, NOT_NOW) or (isinstance(error, ResponseError) and "a non local key" in str(error))
