@@ -66,6 +66,7 @@ class Link:
         """Why Redis does not answer; None while it does."""
         self.on_move: list[Callable[[], None]] = []
         """Called when another server has taken over, which may not know the last of what we knew."""
+        self._recovered = asyncio.Event()
         self._place = make_place(self.address, tag)
         if self._place is not None:
             self._place.on_move = self._moved
@@ -119,6 +120,13 @@ class Link:
             mode = found.get("redis_mode") or found.get("server_mode") or mode
         return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
 
+    async def pause(self, longest_s: float) -> None:
+        """Wait `longest_s`, or until Redis answers again after it did not."""
+        recovered = self._recovered
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                await recovered.wait()
+
     async def subscribe(self, pubsub: PubSub, channels: Sequence[str]) -> None:
         """Have `pubsub`, which is one of `subscriptions`, hear `channels`."""
         await (pubsub.ssubscribe if self._sharded else pubsub.subscribe)(*channels)
@@ -160,13 +168,16 @@ class Link:
         if self._moves != moves and not probe:
             # What was asked rested on what the server before this one had said.
             raise self._unreachable()
-        self.fault = None
+        if self.fault is not None:
+            self.fault = None
+            self._recovered.set()
+            self._recovered = asyncio.Event()
 
     async def _failed(self, error: Exception) -> EccmgrError:
         unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
         if self._place is not None and isinstance(error, NOT_HERE):
             await self._place.leave()
-        elif not isinstance(error, (*unreachable, *NOT_NOW)):
+        elif not isinstance(error, unreachable) and not _not_now(error):
             return EccmgrError(f"Redis refused: {error}")
         self.fault = self.reason(error)
         return self._unreachable()
@@ -195,7 +206,7 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
             return f"{cause} ({address})"
         if isinstance(cause, NOT_HERE):
             return f"another server has taken over ({where})"
-        if isinstance(cause, NOT_NOW):
+        if _not_now(cause):
             return f"the cluster is being changed, or is down ({where})"
         if isinstance(cause, SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
@@ -207,3 +218,8 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
             return f"it refused our user or password ({where})"
         cause = cause.__cause__ or cause.__context__
     return f"{str(error).rstrip('.') or type(error).__name__} ({where})"
+
+
+def _not_now(error: BaseException) -> bool:
+    """Whether a node of a Redis Cluster cannot serve us while our slot is on its way."""
+    return isinstance(error, NOT_NOW) or (isinstance(error, ResponseError) and "a non local key" in str(error))

@@ -73,8 +73,12 @@ class Place:
 
     async def find(self, connection: "_Seeking") -> Spot:
         """Where `connection` is to go."""
+        before = self.spot
         spot = await self._seeker.seek()
         self._connections.add(connection)
+        if self.spot is not None and self.spot != before and self.spot.epoch > spot.epoch:
+            # Somebody else has heard of a later one while we asked.
+            return self.spot
         if self.spot is None or self.spot == spot:
             self.spot = spot
         else:
@@ -86,9 +90,11 @@ class Place:
                     await other.disconnect(nowait=True)
         return spot
 
-    async def check(self, connection: AbstractConnection) -> None:
-        """Make sure that `connection` reached the right one."""
+    async def check(self, connection: "_Seeking") -> None:
+        """Make sure that `connection` reached the right one. Raises the library's ConnectionError."""
         await self._seeker.check(connection)
+        if connection.spot != self.spot:
+            raise RedisConnectionError("it has moved meanwhile")
 
     async def leave(self) -> None:
         """Close the connections: the server said that it is not the one any more."""

@@ -1,5 +1,6 @@
 """The master that the sentinels name."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio
@@ -14,6 +15,14 @@ from eccmgr.redis.place import NotFound, Spot, ask_all
 _ASK_TIMEOUT_S = 1.0
 
 
+@dataclass(frozen=True)
+class Master:
+    """The master as one sentinel sees it."""
+
+    spot: Spot
+    down: bool
+
+
 class Sentinels:
     """Asks every sentinel, and believes the one that knows of the latest failover."""
 
@@ -24,9 +33,13 @@ class Sentinels:
     async def seek(self) -> Spot:
         """Where the master is."""
         answers = await ask_all([self._ask(sentinel) for sentinel in self._sentinels])
-        spots = [answer for answer in answers if isinstance(answer, Spot)]
-        if spots:
-            return max(spots, key=lambda spot: spot.epoch)
+        masters = [answer for answer in answers if isinstance(answer, Master)]
+        if masters:
+            newest = max(masters, key=lambda master: (master.spot.epoch, not master.down))
+            if newest.down:
+                # One that hangs would take a connection, and keep us waiting.
+                raise NotFound("the sentinels say that the master is down")
+            return newest.spot
         refusals = [answer for answer in answers if isinstance(answer, ResponseError)]
         if not refusals:
             raise NotFound("no sentinel answers")
@@ -49,12 +62,13 @@ class Sentinels:
         for sentinel in self._sentinels:
             await sentinel.aclose()
 
-    async def _ask(self, sentinel: "redis.asyncio.Redis") -> Spot:
+    async def _ask(self, sentinel: "redis.asyncio.Redis") -> Master:
         fields = await sentinel.execute_command("SENTINEL", "MASTER", self._service)  # type: ignore[no-untyped-call]
         if not isinstance(fields, dict):
             fields = dict(zip(fields[::2], fields[1::2], strict=True))
         read = {_text(name): _text(value) for name, value in fields.items()}
-        return Spot(read["ip"], int(read["port"]), int(read["config-epoch"]))
+        spot = Spot(read["ip"], int(read["port"]), int(read["config-epoch"]))
+        return Master(spot, not {"s_down", "o_down"}.isdisjoint(read["flags"].split(",")))
 
 
 def _text(value: Any) -> str:

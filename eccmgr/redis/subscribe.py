@@ -13,7 +13,7 @@ from eccmgr.redis.connect import Link
 log = structlog.get_logger()
 
 Handler = Callable[[str, bytes], Awaitable[None]]
-_BACKOFF_MAX_S = 2.0
+_BACKOFF_MAX_S = 1.0
 
 
 class MovedAway(RedisConnectionError):
@@ -71,7 +71,7 @@ class Subscription:
                     log.warning("not listening", reason=said)
             finally:
                 self.listening.clear()
-            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311
+            await self._link.pause(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311
             backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
 
     async def _hand_over(self, channel: str, data: bytes) -> None:
