@@ -39,7 +39,7 @@ class Battle:
                 drawn = draw(self._seed, number, min(self._a_round, self._faults - first))
                 try:
                     await self._play(number, drawn)
-                except AssertionError as error:
+                except Exception as error:
                     raise BrokenPromise(self._explained(number, drawn, error)) from error
                 if say:
                     print(f"round {number}: {self.summary}", flush=True)
@@ -134,10 +134,11 @@ class Battle:
 
         await wait_until(all_answer, "every node answers both managers", 60)
 
-    def _explained(self, number: int, drawn: Round, error: AssertionError) -> str:
+    def _explained(self, number: int, drawn: Round, error: Exception) -> str:
+        said = str(error) if isinstance(error, AssertionError) else repr(error)
         happened = "\n".join(f"  {fault}" for fault in drawn.faults)
         return (
-            f"round {number} (seed {self._seed}, commands expire after {COMMAND_TTL_S:g} s): {error}\n{happened}\n"
+            f"round {number} (seed {self._seed}, commands expire after {COMMAND_TTL_S:g} s): {said}\n{happened}\n"
             f"play it again: make fault SEED={self._seed} FAULTS={self._faults}"
         )
 

@@ -115,3 +115,16 @@ def test_a_server_that_lost_its_memory_is_not_believed_to_number_the_same_views(
     again, roster = cluster.roster(known)
     assert again == number
     assert b"west1" in roster
+
+
+def test_a_server_in_another_life_numbers_its_views_anew_with_the_next_one(cluster: Cluster) -> None:
+    cluster.join("east1")
+    number, roster = cluster.roster()
+    born = roster.partition(b"\n")[0].decode()
+    known = f"{born}:{number.decode()},{int(number) + 1}"
+    cluster.redis.hset(cluster.keys.state, "run", "another life")
+    assert cluster.roster(known) == [number, b""]
+    cluster.join("west1")
+    again, roster = cluster.roster(known)
+    assert int(again) == int(number) + 1
+    assert b"west1" in roster
