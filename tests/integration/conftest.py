@@ -1,5 +1,6 @@
 """Fixtures for tests with real daemons."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -26,3 +27,19 @@ async def fleet(redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path) 
     """Starts managers and nodes in this event loop, and ends them."""
     async with AsyncExitStack() as stack:
         yield Fleet(redis_server.url, cluster_keys.cluster, folder, stack)
+
+
+@pytest_asyncio.fixture
+async def server(folder: Path) -> AsyncIterator[EmbeddedServer]:
+    """A server of this test's own, to be stopped and started."""
+    made = EmbeddedServer(folder / "redis")
+    await asyncio.to_thread(made.start)
+    yield made
+    await asyncio.to_thread(made.stop)
+
+
+@pytest_asyncio.fixture
+async def lonely(server: EmbeddedServer, folder: Path) -> AsyncIterator[Fleet]:
+    """A fleet on that server."""
+    async with AsyncExitStack() as stack:
+        yield Fleet(server.url, "lonely", folder, stack)

@@ -1,16 +1,13 @@
 """Nodes, managers and Redis itself fail in the middle of a command: nothing runs twice, and nobody is left out."""
 
 import asyncio
-import contextlib
 import dataclasses
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
@@ -19,22 +16,6 @@ from eccmgr.redis.scripts import Argument
 from tests.daemons import QUICK, Processes, ask_sync
 from tests.integration.fleet import Fleet
 from tests.waiting import wait_until, wait_until_sync
-
-
-@pytest_asyncio.fixture
-async def server(folder: Path) -> AsyncIterator[EmbeddedServer]:
-    """A server of this test's own, to be stopped and started."""
-    made = EmbeddedServer(folder / "redis")
-    await asyncio.to_thread(made.start)
-    yield made
-    await asyncio.to_thread(made.stop)
-
-
-@pytest_asyncio.fixture
-async def lonely(server: EmbeddedServer, folder: Path) -> AsyncIterator[Fleet]:
-    """A fleet on that server."""
-    async with contextlib.AsyncExitStack() as stack:
-        yield Fleet(server.url, "lonely", folder, stack)
 
 
 class LossyLink(Link):

@@ -1,15 +1,11 @@
 """Redis comes back as it was a while ago: what it has forgotten is neither run again nor believed."""
 
 import asyncio
-import contextlib
 import dataclasses
 import signal
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from eccmgr.redis.embedded import EmbeddedServer
 from tests.daemons import QUICK
@@ -20,22 +16,6 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 STANDING = dataclasses.replace(QUICK, max_step_s=0.001, command_ttl_s=0.5)
 """The lease clock all but stands still, as it does while Redis is away."""
-
-
-@pytest_asyncio.fixture
-async def server(folder: Path) -> AsyncIterator[EmbeddedServer]:
-    """A server of this test's own, to be stopped and started."""
-    made = EmbeddedServer(folder / "redis")
-    await asyncio.to_thread(made.start)
-    yield made
-    await asyncio.to_thread(made.stop)
-
-
-@pytest_asyncio.fixture
-async def lonely(server: EmbeddedServer, folder: Path) -> AsyncIterator[Fleet]:
-    """A fleet on that server."""
-    async with contextlib.AsyncExitStack() as stack:
-        yield Fleet(server.url, "lonely", folder, stack)
 
 
 async def test_views_that_are_numbered_again_are_not_taken_for_those_of_before(
