@@ -106,7 +106,11 @@ class Follower:
                 (to_ms(self._options.max_step_s), after, _PAGE, self._keys.command_prefix, self._node, *self._channels),
             )
             for message in messages:
-                await self._hear(message)
+                try:
+                    await self._hear(message)
+                except ValueError as error:
+                    # As off the wire: whoever reaches Redis may have written anything.
+                    log.warning("message dropped", reason=str(error))
             after, more = read.decode(), bool(left)
             found += len(messages)
             for channel in self._channels:

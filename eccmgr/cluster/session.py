@@ -63,8 +63,6 @@ class Session:
         self.last_entry = "0-0"
         self.leader = ""
         self.joined = asyncio.Event()
-        self.on_lost: Callable[[], None] = lambda: None
-        """Called when a session turns out to have ended without our leave."""
         self.on_superseded: Callable[[], None] = lambda: None
         """Called when another live process turns out to have our name."""
         self.takes_over = False
@@ -239,7 +237,6 @@ class Session:
                 log.warning("session ended", private_name=self.private_name)
                 self.joined.clear()
                 self._leading.clear()
-                self.on_lost()
                 return
             self.view = int(answer[1])
             self.on_heads({channel: head.decode() for channel, head in zip(self.channels, answer[3], strict=True)})

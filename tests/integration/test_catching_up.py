@@ -118,3 +118,15 @@ async def test_what_was_asked_of_an_earlier_life_is_not_read_up(fleet: Fleet) ->
         await node.session.reset()
         assert await fleet.lines("gather cluster nodename") == ["east1: east1"]
         assert fleet.ran == []
+
+
+async def test_what_cannot_be_read_in_the_log_is_dropped_and_the_node_goes_on(fleet: Fleet, cluster_keys: Keys) -> None:
+    manager = await fleet.manager()
+    async with hard_of_hearing(fleet, "east1") as (_, lost):
+        broken = await fleet.broadcast("mark")
+        await wait_until(lambda: len(lost) == 1, "the message is lost")
+        await manager.link.commands.hset(cluster_keys.command(broken), "text", b"\xff")  # type: ignore[misc]
+        for _ in range(2):
+            sent = await fleet.broadcast("mark")
+            await fleet.shows(f"retrieve {sent}", "east1: marked")
+        assert fleet.ran == ["east1", "east1"]
