@@ -147,7 +147,7 @@ class Executor:
         """Told of the place in the log of each message that is heard: its channel, its entry, the entry before it."""
         self.closing = False
 
-    async def heard(self, _channel: str, raw: bytes) -> None:
+    def heard(self, _channel: str, raw: bytes) -> None:
         """Take a message off the wire. Raises ValueError where it is broken."""
         if raw.startswith(_ABORT):
             self.abort(str(json.loads(raw)["abort"]))
@@ -156,7 +156,7 @@ class Executor:
         self.on_heard(message.channel, message.entry, message.before)
         self._take(message)
 
-    async def read_up(self, raw: bytes) -> None:
+    def read_up(self, raw: bytes) -> None:
         """Take a message out of the log, which may have been heard before. Raises ValueError where it is broken."""
         self._take(Message.parse(raw, time.monotonic()))
 

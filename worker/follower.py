@@ -6,7 +6,7 @@ channel; an entry that was not heard by then is read from the log, with all that
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -23,7 +23,7 @@ _PAGE = 200
 _GRACE_S = 0.2
 _RETRY_S = 0.25
 
-Hear = Callable[[bytes], Awaitable[None]]
+Hear = Callable[[bytes], None]
 
 
 class Follower:
@@ -107,7 +107,7 @@ class Follower:
             )
             for message in messages:
                 try:
-                    await self._hear(message)
+                    self._hear(message)
                 except ValueError as error:
                     # As off the wire: whoever reaches Redis may have written anything.
                     log.warning("message dropped", reason=str(error))

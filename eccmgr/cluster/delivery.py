@@ -21,7 +21,7 @@ from eccmgr.cluster.waiting import News, Pace, Published, Waiting
 from eccmgr.errors import CommandError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.scripts import Argument
+from eccmgr.redis.wire import Argument
 from eccmgr.words import fold
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -285,7 +285,9 @@ class Stage:
             while True:
                 asked = time.monotonic()
                 await script("roster")(
-                    self._direct, (keys.state, keys.roster, keys.absent), (400, keys.view_prefix, 3600_000, "0:")
+                    self._direct.execute_command,
+                    (keys.state, keys.roster, keys.absent),
+                    (400, keys.view_prefix, 3600_000, "0:"),
                 )
                 clock, born = await self._direct.hmget(keys.state, "clock", "born")
                 if clock and born:

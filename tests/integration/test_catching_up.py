@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from redis.asyncio.client import PubSub
 
 from eccmgr.cluster.view import EVERYONE
+from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.wire import OnPush, Wire
 from tests import daemons
 from tests.integration.fleet import Fleet
 from tests.waiting import wait_until
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 async def cut_subscriptions(node: Node) -> None:
     """End every subscription at the server."""
-    await node.link.commands.execute_command("CLIENT", "KILL", "TYPE", "PUBSUB")
+    await node.link.call("CLIENT", "KILL", "TYPE", "PUBSUB")
 
 
 class Deafness:
@@ -30,19 +31,20 @@ class Deafness:
         self.lasts = True
         self.lost = 0
         """Messages on `channel` that were not heard."""
-        deaf: set[PubSub] = set()
-        handle = PubSub.handle_message
+        subscribe = Link.subscribe
 
-        async def hear(subscription: PubSub, response: object, ignore_subscribe_messages: bool = False) -> object:
-            message = await handle(subscription, response, ignore_subscribe_messages)
-            if message is not None and message["type"] == "subscribe" and self.lasts:
-                deaf.add(subscription)
-            if message is not None and message["type"] == "message" and subscription in deaf:
-                self.lost += message["channel"].decode() == channel
-                return None
-            return message
+        async def deafened(link: Link, channels: Sequence[str], on_push: OnPush) -> Wire:
+            deaf = self.lasts
 
-        monkeypatch.setattr(PubSub, "handle_message", hear)
+            def hear(push: list[Any]) -> None:
+                if deaf and push[0] == b"message":
+                    self.lost += push[1].decode() == channel
+                else:
+                    on_push(push)
+
+            return await subscribe(link, channels, hear)
+
+        monkeypatch.setattr(Link, "subscribe", deafened)
 
 
 async def test_a_command_that_is_sent_while_a_node_subscribes_anew_is_run(
@@ -50,15 +52,15 @@ async def test_a_command_that_is_sent_while_a_node_subscribes_anew_is_run(
 ) -> None:
     manager = await fleet.manager()
     node = await fleet.node("east1")
-    subscribe = PubSub.subscribe
+    subscribe = Link.subscribe
     cut, hold = asyncio.Event(), asyncio.Event()
 
-    async def later(self: PubSub, *names: str, **channels: Any) -> None:
+    async def later(link: Link, channels: Sequence[str], on_push: OnPush) -> Wire:
         cut.set()
         await hold.wait()
-        await subscribe(self, *names, **channels)
+        return await subscribe(link, channels, on_push)
 
-    monkeypatch.setattr(PubSub, "subscribe", later)
+    monkeypatch.setattr(Link, "subscribe", later)
     await cut_subscriptions(node)
     await cut.wait()
     published = await manager.delivery.publish("mark", EVERYONE, "root")
@@ -88,9 +90,9 @@ async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[Node, 
     node.table.add(*fleet.trial_commands(node))
     heard, lost = node.executor.heard, []
 
-    async def hear(channel: str, raw: bytes) -> None:
+    def hear(channel: str, raw: bytes) -> None:
         if lost:
-            await heard(channel, raw)
+            heard(channel, raw)
         else:
             lost.append(raw)
 
@@ -125,7 +127,7 @@ async def test_what_cannot_be_read_in_the_log_is_dropped_and_the_node_goes_on(fl
     async with hard_of_hearing(fleet, "east1") as (_, lost):
         broken = await fleet.broadcast("mark")
         await wait_until(lambda: len(lost) == 1, "the message is lost")
-        await manager.link.commands.hset(cluster_keys.command(broken), "text", b"\xff")  # type: ignore[misc]
+        await manager.link.call("HSET", cluster_keys.command(broken), "text", b"\xff")
         for _ in range(2):
             sent = await fleet.broadcast("mark")
             await fleet.shows(f"retrieve {sent}", "east1: marked")

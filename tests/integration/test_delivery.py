@@ -264,8 +264,8 @@ class TestAnswers:
         manager = await fleet.manager()
         await fleet.node("east1", options=dataclasses.replace(QUICK, max_response_bytes=200_000))
         assert await fleet.lines("gather repeat 200000") == ["east1: " + "x" * 200_000]
-        kept = await manager.link.commands.hget(  # type: ignore[misc]
-            manager.keys.responses((await fleet.ask("retrieve repeat 200000")).split()[1]), "east1"
+        kept = await manager.link.call(
+            "HGET", manager.keys.responses((await fleet.ask("retrieve repeat 200000")).split()[1]), "east1"
         )
         assert len(kept) < 10_000
         lines = await fleet.lines("gather repeat 200001")
