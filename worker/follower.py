@@ -54,7 +54,9 @@ class Follower:
     def heard(self, channel: str, entry: str, before: str) -> None:
         """A message came; `before` is the entry that came before it on its channel."""
         here = self._position(channel)
-        if _order(before) > _order(here):
+        if before == here:
+            self._heard[channel] = entry
+        elif _order(before) > _order(here):
             self.catch_up()
         elif _order(entry) > _order(here):
             self._heard[channel] = entry
