@@ -76,6 +76,25 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Withdrawal:
+    """That a command is withdrawn, as it is published; its place in the log as a message's."""
+
+    id: str
+    channel: str
+    entry: str
+    before: str
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Withdrawal":
+        """Read one. Raises ValueError where `raw` is none."""
+        try:
+            fields = json.loads(raw)
+            return cls(str(fields["abort"]), str(fields["channel"]), _entry(fields["entry"]), _entry(fields["before"]))
+        except (KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"a field is missing or wrong: {error}") from error
+
+
+@dataclass(frozen=True)
 class Life:
     """The session that a command is run under; the node may have joined anew before the command has ended."""
 
@@ -150,7 +169,9 @@ class Executor:
     async def heard(self, _channel: str, raw: bytes) -> None:
         """Take a message off the wire. Raises ValueError where it is broken."""
         if raw.startswith(_ABORT):
-            self.abort(str(json.loads(raw)["abort"]))
+            withdrawal = Withdrawal.parse(raw)
+            self.on_heard(withdrawal.channel, withdrawal.entry, withdrawal.before)
+            self.abort(withdrawal.id)
             return
         message = Message.parse(raw, time.monotonic())
         self.on_heard(message.channel, message.entry, message.before)
@@ -158,7 +179,10 @@ class Executor:
 
     async def read_up(self, raw: bytes) -> None:
         """Take a message out of the log, which may have been heard before. Raises ValueError where it is broken."""
-        self._take(Message.parse(raw, time.monotonic()))
+        if raw.startswith(_ABORT):
+            self.abort(Withdrawal.parse(raw).id)
+        else:
+            self._take(Message.parse(raw, time.monotonic()))
 
     def _take(self, message: Message) -> None:
         # A server that was put back may offer a command for as long as it keeps one, whatever became of it since.

@@ -236,8 +236,11 @@ class Delivery:
         None where there is no such command. What runs on a node that does not answer soon is reported as running.
         """
         wanted, keys = named_id(named), self._keys
+        if not wanted:
+            return None
+        concerned = (keys.state, keys.command(wanted), keys.audit, keys.log, keys.heads)
         args = (self._step_ms, keys.everyone, issuer, self._options.audit_cap)
-        if not wanted or await self._link.run("abort", (keys.state, keys.command(wanted), keys.audit), args) == b"gone":
+        if await self._link.run("abort", concerned, args) == b"gone":
             return None
         deadline = asyncio.get_running_loop().time() + _ABORT_WAIT_S
         while True:
@@ -329,6 +332,8 @@ class Delivery:
                 keys.responses(sent.id),
                 keys.arrived(sent.id),
                 keys.plan(sent.id),
+                keys.log,
+                keys.heads,
             ),
             (
                 self._step_ms,
@@ -337,6 +342,7 @@ class Delivery:
                 keys.view_prefix,
                 keys.node_prefix,
                 "\n".join(due),
+                sent.target.channel(keys),
             ),
         )
         if verdict == b"released":
