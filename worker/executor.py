@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import math
-import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -25,10 +24,10 @@ from eccmgr.commands.table import Caller, Table
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from worker.follower import is_entry
 
 log = structlog.get_logger()
 
-_ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
 _REMEMBERED_MAX = 100_000
 _UNSENT_MAX = 1000
 _ABORT = b'{"abort":'
@@ -399,7 +398,7 @@ class Executor:
 
 
 def _entry(value: object) -> str:
-    if not isinstance(value, str) or _ENTRY.fullmatch(value) is None:
+    if not isinstance(value, str) or not is_entry(value):
         raise TypeError(f"{value!r} is no entry of a log")
     return value
 

@@ -43,7 +43,7 @@ if kind == 'all' then
   alive = redis.call('HLEN', at.roster) > 0
   expected = redis.call('HLEN', at.roster) + redis.call('HLEN', at.absent)
 elseif kind == 'subcluster' then
-  expected = tonumber(redis.call('HGET', at.subclusters, name:lower()) or 0)
+  expected = size_of_subcluster(at, name)
   alive = expected > 0
   for _, line in ipairs(redis.call('HVALS', at.absent)) do
     if seat(line).subcluster:lower() == name:lower() then

@@ -103,7 +103,8 @@ class Cluster:
 
     def renew(self, life: Life, *channels: str) -> list[Any]:
         """A heartbeat that asks for the latest entries of `channels`."""
-        keys = (self.keys.state, self.keys.sessions, self.keys.seniority, self.keys.heads)
+        own = self.keys
+        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster)
         answer = self.call("renew", keys, *self._lease(life), *channels)
         return [_text(part) for part in answer]
 
