@@ -24,7 +24,7 @@ test: setup
 fault: setup
 	@$(BIN)/python -m tests.fault
 
-# Whether anything grows; COMMANDS=… is how many are given, 100000 if not given.
+# Whether anything grows; COMMANDS=… is how many are given, 100000 if not given, in at most LIMIT_S=… seconds, 600.
 soak: setup
 	@$(BIN)/python -m tests.soak
 

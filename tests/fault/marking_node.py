@@ -1,7 +1,7 @@
 """A node with a command more, `mark TOKEN HOLD_MS`, that notes each of its runs in a file itself: for these tests only.
 
-A line of the file: what happened (`heard`, `ran`), the token, the node, its process id, and when on the clock that
-all processes of a host share.
+A line of the file: what happened (`heard`, `ran`, `done`), the token, the node, its process id, and when on the clock
+that all processes of a host share.
 """
 
 import argparse
@@ -51,6 +51,7 @@ def marking(node: Node, marks: Marks) -> Node:
     async def mark(call: Call) -> str:
         marks.note("ran", call.args[0], _began.get())
         await asyncio.sleep(int(call.args[1]) / 1000)
+        marks.note("done", call.args[0], time.monotonic())
         return "marked"
 
     node.executor.heard = heard  # type: ignore[method-assign]
