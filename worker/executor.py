@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import math
-import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -25,10 +24,10 @@ from eccmgr.commands.table import Caller, Table
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from worker.follower import is_entry
 
 log = structlog.get_logger()
 
-_ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
 _REMEMBERED_MAX = 100_000
 _UNSENT_MAX = 1000
 _ABORT = b'{"abort":'
@@ -72,6 +71,25 @@ class Message:
                 planned=bool(fields.get("planned")),
             )
         except (KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"a field is missing or wrong: {error}") from error
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """That a command is withdrawn, as it is published; its place in the log as a message's."""
+
+    id: str
+    channel: str
+    entry: str
+    before: str
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Withdrawal":
+        """Read one. Raises ValueError where `raw` is none."""
+        try:
+            fields = json.loads(raw)
+            return cls(str(fields["abort"]), str(fields["channel"]), _entry(fields["entry"]), _entry(fields["before"]))
+        except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"a field is missing or wrong: {error}") from error
 
 
@@ -152,7 +170,9 @@ class Executor:
     def heard(self, _channel: str, raw: bytes) -> None:
         """Take a message off the wire. Raises ValueError where it is broken."""
         if raw.startswith(_ABORT):
-            self.abort(str(json.loads(raw)["abort"]))
+            withdrawal = Withdrawal.parse(raw)
+            self.on_heard(withdrawal.channel, withdrawal.entry, withdrawal.before)
+            self.abort(withdrawal.id)
             return
         message = Message.parse(raw, time.monotonic())
         self.on_heard(message.channel, message.entry, message.before)
@@ -160,7 +180,10 @@ class Executor:
 
     def read_up(self, raw: bytes) -> None:
         """Take a message out of the log, which may have been heard before. Raises ValueError where it is broken."""
-        self._take(Message.parse(raw, time.monotonic()))
+        if raw.startswith(_ABORT):
+            self.abort(Withdrawal.parse(raw).id)
+        else:
+            self._take(Message.parse(raw, time.monotonic()))
 
     def _take(self, message: Message) -> None:
         # A server that was put back may offer a command for as long as it keeps one, whatever became of it since.
@@ -397,7 +420,7 @@ def _log_command(message: Message) -> None:
 
 
 def _entry(value: object) -> str:
-    if not isinstance(value, str) or _ENTRY.fullmatch(value) is None:
+    if not isinstance(value, str) or not is_entry(value):
         raise TypeError(f"{value!r} is no entry of a log")
     return value
 

@@ -18,7 +18,7 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.view import Known, Target, TargetKind, View, Views
 from eccmgr.cluster.waiting import News, Pace, Published, Waiting
-from eccmgr.errors import CommandError, RedisUnreachable
+from eccmgr.errors import CommandError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.wire import Argument
@@ -226,9 +226,8 @@ class Delivery:
         sent = Sent.parse(_pairs(fields))
         now = self._view(int(number), now_roster, known)
         then = now if sent.view == now.number else self._view(sent.view, then_roster, known)
-        entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(responses).items()}
-        told = {node.decode(): int(until) for node, until in _pairs(plan).items()}
-        return results.report(sent, then, now, entries, int(clock), told)
+        told = {node.decode(errors="replace"): int(until) for node, until in _pairs(plan).items() if until.isdigit()}
+        return results.report(sent, then, now, _entries(responses), int(clock), told)
 
     async def abort(self, named: str, issuer: str) -> Report | None:
         """Withdraw the command with the id `named`, and report once those who run it have said what became of it.
@@ -236,8 +235,11 @@ class Delivery:
         None where there is no such command. What runs on a node that does not answer soon is reported as running.
         """
         wanted, keys = named_id(named), self._keys
+        if not wanted:
+            return None
+        concerned = (keys.state, keys.command(wanted), keys.audit, keys.log, keys.heads)
         args = (self._step_ms, keys.everyone, issuer, self._options.audit_cap)
-        if not wanted or await self._link.run("abort", (keys.state, keys.command(wanted), keys.audit), args) == b"gone":
+        if await self._link.run("abort", concerned, args) == b"gone":
             return None
         deadline = asyncio.get_running_loop().time() + _ABORT_WAIT_S
         while True:
@@ -304,7 +306,7 @@ class Delivery:
             if not over:
                 await self._collect(sent.id, waiting.seen, last=True)
             report = await self.retrieve(sent.id)
-        except RedisUnreachable:
+        except (RedisUnreachable, Unreadable):
             report = None
         # Flushed meanwhile, or Redis went away or lost its memory: what was read here is what there is.
         return report or waiting.report()
@@ -329,6 +331,8 @@ class Delivery:
                 keys.responses(sent.id),
                 keys.arrived(sent.id),
                 keys.plan(sent.id),
+                keys.log,
+                keys.heads,
             ),
             (
                 self._step_ms,
@@ -337,6 +341,7 @@ class Delivery:
                 keys.view_prefix,
                 keys.node_prefix,
                 "\n".join(due),
+                sent.target.channel(keys),
             ),
         )
         if verdict == b"released":
@@ -371,9 +376,8 @@ class Delivery:
                 "1" if last else "0",
             ),
         )
-        entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(found).items()}
-        aborted_ms = int(aborted) if aborted else None
-        return News(int(clock), self._view(int(number), roster, known), entries, aborted_ms=aborted_ms)
+        aborted_ms = int(aborted) if aborted.isdigit() else None
+        return News(int(clock), self._view(int(number), roster, known), _entries(found), aborted_ms=aborted_ms)
 
     def _view(self, number: int, roster: bytes, known: Known) -> View:
         view = self._views.get(number, roster, known)
@@ -401,6 +405,12 @@ def nobody(target: Target, view: View) -> str:
     if target.kind is TargetKind.SET:
         return f"No node of {target} is alive"
     return "No node is alive in the cluster"
+
+
+def _entries(flat: Sequence[bytes | None]) -> dict[str, Entry]:
+    """The entries of nodes, as the scripts answer them; None for one that is gone."""
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return {(node or b"").decode(errors="replace"): Entry.parse(raw or b"") for node, raw in pairs}
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

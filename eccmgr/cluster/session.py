@@ -195,7 +195,7 @@ class Session:
         self.takes_over = False
         self.private_name = fresh
         self.joined_view = self.view = int(answer[1])
-        self.last_entry = answer[3].decode()
+        self.last_entry = answer[3].decode(errors="replace")
         self.joined.set()
         log.info("joined", private_name=fresh, view=self.view)
         return None
@@ -229,7 +229,8 @@ class Session:
         async with self._turn:
             if not self.joined.is_set():
                 return
-            keys = (self._keys.state, self._keys.sessions, self._keys.seniority, self._keys.heads)
+            own = self._keys
+            keys = (own.state, own.sessions, own.seniority, own.heads, own.roster)
             options = self._options
             times = (to_ms(options.max_step_s), to_ms(options.session_lease_s))
             answer = await self._link.run("renew", keys, (*times, self.private_name, *self.channels), probe=True)
@@ -239,8 +240,9 @@ class Session:
                 self._leading.clear()
                 return
             self.view = int(answer[1])
-            self.on_heads({channel: head.decode() for channel, head in zip(self.channels, answer[3], strict=True)})
-            self.leader = answer[4].decode()
+            heads = [head.decode(errors="replace") for head in answer[3]]
+            self.on_heads(dict(zip(self.channels, heads, strict=True)))
+            self.leader = answer[4].decode(errors="replace")
             if self.leads:
                 self._leading.set()
             else:

@@ -5,9 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import structlog
+
 from eccmgr.cluster import names, nodeset
 from eccmgr.errors import CommandError
 from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
+
+_FIELDS = 5
+"""Of a roster's line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +147,13 @@ class View:
 
 def _seats(lines: str) -> dict[str, Seat]:
     seats = {}
-    for line in lines.split("\n"):
-        if line:
-            private, name, subcluster, _joined, before = line.split("\t")
-            seats[name.lower()] = Seat(private, name, subcluster, before)
+    for line in filter(None, lines.split("\n")):
+        fields = line.split("\t")
+        if len(fields) != _FIELDS or not fields[0] or not fields[1]:
+            log.warning("roster line dropped", line=line[:200], reason="it cannot be read")
+            continue
+        private, name, subcluster, _joined, before = fields
+        seats[name.lower()] = Seat(private, name, subcluster, before)
     return seats
 
 
@@ -181,15 +191,21 @@ class Views:
         self._views.clear()
 
     def get(self, number: int, roster: bytes, known: Known) -> View | None:
-        """View `number`: out of `roster` where the server sent it, else out of `known`; None where neither has it."""
+        """View `number`: out of `roster` where the server sent it, else out of `known`; None where neither has it.
+
+        A roster that does not say when its numbering began is none.
+        """
         if not roster:
             return known.views.get(number)
         born = roster.partition(b"\n")[0]
+        if not born.isdigit():
+            log.warning("roster dropped", view=number, reason="it cannot be read")
+            return None
         if born != self._born:
             # A server that lost its memory numbers its views anew.
             self._views.clear()
             self._born = born
-        view = self._views[number] = View.parse(number, roster.decode())
+        view = self._views[number] = View.parse(number, roster.decode(errors="replace"))
         for old in list(self._views)[: -self._KEPT]:
             del self._views[old]
         return view

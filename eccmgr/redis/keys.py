@@ -75,7 +75,8 @@ class Keys:
 
     @property
     def log(self) -> str:
-        """Stream: the ids of commands in order, trimmed by age and number."""
+        """Stream: the ids of commands in order, and which were released in batches or withdrawn; trimmed by age and
+        number."""
         return f"{self.tag}:log"
 
     @property

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -100,6 +101,47 @@ async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[Node, 
     async with daemons.running(node):
         node.session.on_heads = lambda _heads: None
         yield node, lost
+
+
+@dataclass
+class HardOfHearing:
+    """Whether a node hears nothing that is published, while all else of it lives."""
+
+    lasts: bool = True
+
+
+async def deaf_node(fleet: Fleet, name: str) -> HardOfHearing:
+    """One more node, deaf from the beginning until it is told otherwise."""
+    node = daemons.node(fleet.url, fleet.cluster, fleet.folder, name)
+    node.table.add(*fleet.trial_commands(node))
+    heard, deafness = node.executor.heard, HardOfHearing()
+
+    def hear(channel: str, raw: bytes) -> None:
+        if not deafness.lasts:
+            heard(channel, raw)
+
+    node.executor.heard = hear  # type: ignore[method-assign]
+    await fleet.stack.enter_async_context(daemons.running(node))
+    return deafness
+
+
+async def test_a_node_that_was_deaf_as_its_batch_was_released_reads_it_up(fleet: Fleet) -> None:
+    await fleet.manager()
+    await deaf_node(fleet, "east1")
+    await fleet.node("east2")
+    assert await fleet.lines("gather --timeout 30 --batch 1 mark") == ["east1: marked", "east2: marked"]
+    assert fleet.ran == ["east1", "east2"]
+
+
+async def test_a_node_that_was_deaf_as_a_command_was_withdrawn_reads_that_up(fleet: Fleet) -> None:
+    await fleet.manager()
+    deafness = await deaf_node(fleet, "east1")
+    deafness.lasts = False
+    sent = await fleet.broadcast("hold")
+    await wait_until(lambda: fleet.ran == ["east1"], "it has begun")
+    deafness.lasts = True
+    await fleet.ask(f"abort #{sent}")
+    await fleet.shows(f"retrieve #{sent}", "east1: (aborted)")
 
 
 async def test_a_node_that_missed_one_message_notices_with_the_next(fleet: Fleet) -> None:

@@ -131,3 +131,9 @@ class TestViews:
         for number in range(2, 20):
             views.get(number, b"1700\n\n\n", views.known())
         assert views.get(1, b"", asked) is old
+
+
+def test_a_line_that_cannot_be_read_is_dropped_and_a_roster_without_a_beginning_is_none() -> None:
+    assert list(View.parse(7, "1700\nx\n\t\t\t\t\n#ec0-1#a\ta\teast\t1\t\n\n").live) == ["a"]
+    views = Views()
+    assert views.get(7, b"\xff\n\n\n", views.known()) is None

@@ -13,17 +13,26 @@ local function ms(number)
   return string.format('%.0f', number)
 end
 
--- Advances the lease clock kept in the hash `state`; answers it and the server's wall clock, both in ms.
+-- The whole number that `text` is; nil where it is none that we wrote: `tonumber` would take `nan` and `0x1`.
+local function whole(text)
+  return text and #text <= 15 and text:find('^%d+$') and tonumber(text) or nil
+end
+
+-- Advances the lease clock kept in the hash `state`; answers it and the server's wall clock, both in ms. Where the
+-- numbering of views cannot be read it begins anew, with numbers higher than any before.
 local function advance(state, max_step)
   local time = redis.call('TIME')
   local wall = time[1] * 1000 + math.floor(time[2] / 1000)
-  local kept = redis.call('HMGET', state, 'clock', 'wall')
-  if not kept[1] then
-    redis.call('HSETNX', state, 'born', ms(wall))
+  local kept = redis.call('HMGET', state, 'clock', 'wall', 'born', 'view')
+  if not whole(kept[3]) or (kept[4] and not whole(kept[4])) then
+    redis.call('HSET', state, 'born', ms(wall))
+    if kept[3] or kept[4] then
+      redis.call('HSET', state, 'view', time[1])
+    end
     redis.call('PEXPIRE', state, KEYS_TTL)
   end
-  local clock = tonumber(kept[1]) or wall
-  local step = wall - (tonumber(kept[2]) or wall)
+  local clock = whole(kept[1]) or wall
+  local step = wall - (whole(kept[2]) or wall)
   clock = clock + math.max(0, math.min(step, tonumber(max_step)))
   redis.call('HSET', state, 'clock', ms(clock), 'wall', ms(wall))
   return clock, wall
@@ -55,16 +64,37 @@ local function end_some_day(keys)
   end
 end
 
--- What a roster's line holds.
+-- What a roster's line holds; nothing where it is none.
 local function seat(line)
-  local private, node, subcluster, joined = line:match('^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t')
-  return { private = private, node = node, subcluster = subcluster, joined = tonumber(joined) }
+  local private, subcluster, joined = line:match('^([^\t]*)\t[^\t]*\t([^\t]*)\t([^\t]*)\t')
+  return { private = private or '', subcluster = subcluster or '', joined = whole(joined) }
 end
 
-local function count_subcluster(subclusters, name, by)
+-- How many live nodes the roster holds of a subcluster, kept from now on.
+local function recount_subcluster(at, name)
+  local size = 0
+  for _, line in ipairs(redis.call('HVALS', at.roster)) do
+    if seat(line).subcluster:lower() == name then
+      size = size + 1
+    end
+  end
+  redis.call('HSET', at.subclusters, name, size)
+  return size
+end
+
+-- How many live nodes a subcluster has; counted anew where what is kept is no number.
+local function size_of_subcluster(at, name)
+  local kept = redis.call('HGET', at.subclusters, name:lower())
+  return kept and (whole(kept) or recount_subcluster(at, name:lower())) or 0
+end
+
+-- Called once the roster holds the change.
+local function count_subcluster(at, name, by)
   name = name:lower()
-  if redis.call('HINCRBY', subclusters, name, by) <= 0 then
-    redis.call('HDEL', subclusters, name)
+  local kept = redis.call('HGET', at.subclusters, name)
+  local size = kept and not whole(kept) and recount_subcluster(at, name) or redis.call('HINCRBY', at.subclusters, name, by)
+  if size <= 0 then
+    redis.call('HDEL', at.subclusters, name)
   end
 end
 
@@ -82,7 +112,7 @@ local function end_sessions(at, privates, reason, clock)
     if line and seat(line).private == private then
       redis.call('HDEL', at.roster, node)
       redis.call('HDEL', at.members, node)
-      count_subcluster(at.subclusters, seat(line).subcluster, -1)
+      count_subcluster(at, seat(line).subcluster, -1)
       if reason == 'lost' then
         redis.call('HSET', at.absent, node, line)
         redis.call('ZADD', at.absent_since, ms(clock), node)
@@ -107,9 +137,10 @@ end
 local function roster_of(at, view, prefix, ttl)
   local key = prefix .. ms(view)
   local text = redis.call('GET', key)
-  if not text then
+  local born = redis.call('HGET', at.state, 'born')
+  if not text or text:sub(1, #born + 1) ~= born .. '\n' then
     text = table.concat({
-      redis.call('HGET', at.state, 'born'),
+      born,
       table.concat(redis.call('HVALS', at.roster), '\n') .. '\n',
       table.concat(redis.call('HVALS', at.absent), '\n'),
     }, '\n')
@@ -138,28 +169,54 @@ end
 local function message_of(command, ttl, channel, entry, before)
   local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view', 'planned', 'rolling')
   return cjson.encode({
-    id = kept[1], text = kept[2], issuer = kept[3], view = tonumber(kept[4]), ttl = ttl,
+    id = kept[1], text = kept[2], issuer = kept[3], view = whole(kept[4]), ttl = ttl,
     channel = channel, entry = entry, before = before, planned = kept[5] and not kept[6] or false,
   })
 end
 
+-- Tells the nodes of a channel of a command, and that `entry` is now the latest that concerns them.
+local function tell(heads, command, ttl, channel, entry)
+  local before = redis.call('HGET', heads, channel) or '0-0'
+  redis.call('HSET', heads, channel, entry)
+  redis.call(PUBLISH, channel, message_of(command, ttl, channel, entry, before))
+end
+
+-- What is published of a command that was withdrawn; nodes know it by how it begins.
+local function withdrawal_of(id, channel, entry, before)
+  return string.format('{"abort":%s,"channel":%s,"entry":%s,"before":%s}', cjson.encode(id), cjson.encode(channel),
+    cjson.encode(entry), cjson.encode(before))
+end
+
+-- Writes into the log what became of a command after it was sent: a node that did not hear of it reads it up. Unlike
+-- a command's own entry it has a fifth field.
+local function append_to_log(state, log, id, digest, clock, channel, what)
+  local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel,
+    'what', what)
+  redis.call('HSET', state, 'last', entry)
+  return entry
+end
+
 -- Forgets commands from the old end of the log: those issued before `since` on the lease clock, and those over the
--- cap; at most `limit` of them. A channel whose latest entry is forgotten begins anew.
+-- cap; at most `limit` of them. A channel whose latest entry is forgotten begins anew. One that has been released to
+-- more nodes since is kept until that entry is forgotten.
 local function forget(log, latest, heads, prefix, since, cap, limit)
   local over = redis.call('XLEN', log) - cap
   for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', limit)) do
-    local id, digest, issued, channel = entry[2][2], entry[2][4], tonumber(entry[2][6]), entry[2][8]
+    local id, digest, issued, channel = entry[2][2], entry[2][4] or '', whole(entry[2][6]) or 0, entry[2][8] or ''
     if issued >= since and over <= 0 then
       return
     end
     over = over - 1
-    if redis.call('HGET', latest, digest) == id then
-      redis.call('HDEL', latest, digest)
+    local released = redis.call('HGET', prefix .. id, 'released')
+    if not released or released == entry[1] then
+      if redis.call('HGET', latest, digest) == id then
+        redis.call('HDEL', latest, digest)
+      end
+      redis.call('UNLINK', keys_of_command(prefix, id))
     end
     if redis.call('HGET', heads, channel) == entry[1] then
       redis.call('HDEL', heads, channel)
     end
-    redis.call('UNLINK', keys_of_command(prefix, id))
     redis.call('XDEL', log, entry[1])
   end
 end

@@ -43,7 +43,7 @@ if kind == 'all' then
   alive = redis.call('HLEN', at.roster) > 0
   expected = redis.call('HLEN', at.roster) + redis.call('HLEN', at.absent)
 elseif kind == 'subcluster' then
-  expected = tonumber(redis.call('HGET', at.subclusters, name:lower()) or 0)
+  expected = size_of_subcluster(at, name)
   alive = expected > 0
   for _, line in ipairs(redis.call('HVALS', at.absent)) do
     if seat(line).subcluster:lower() == name:lower() then
@@ -94,14 +94,8 @@ redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id'
   'text', (shown ~= '' and shown or text):sub(1, 1024))
 end_some_day({ log, latest, audit })
 
-local function tell(where)
-  local before = redis.call('HGET', heads, where) or '0-0'
-  redis.call('HSET', heads, where, entry)
-  redis.call(PUBLISH, where, message_of(command, tonumber(command_ttl), where, entry, before))
-end
-
 if rolling == '1' then
-  redis.call('HSET', command, 'planned', '1', 'rolling', '1', 'entry', entry)
+  redis.call('HSET', command, 'planned', '1', 'rolling', '1', 'digest', digest)
 elseif kind == 'set' then
   redis.call('HSET', command, 'planned', '1')
   local fields, ends = {}, ms(expires)
@@ -115,14 +109,14 @@ elseif kind == 'set' then
   end
   redis.call('PEXPIRE', plan, results_ttl)
   if #nodes > TOLD_ONE_BY_ONE then
-    tell(channel)
+    tell(heads, command, tonumber(command_ttl), channel, entry)
   else
     for _, node in ipairs(nodes) do
-      tell(node_prefix .. node)
+      tell(heads, command, tonumber(command_ttl), node_prefix .. node, entry)
     end
   end
 else
-  tell(channel)
+  tell(heads, command, tonumber(command_ttl), channel, entry)
 end
 end_some_day({ heads })
 return { 'sent', ms(view), ms(clock), ms(wall), roster }

@@ -103,7 +103,8 @@ class Cluster:
 
     def renew(self, life: Life, *channels: str) -> list[Any]:
         """A heartbeat that asks for the latest entries of `channels`."""
-        keys = (self.keys.state, self.keys.sessions, self.keys.seniority, self.keys.heads)
+        own = self.keys
+        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster)
         answer = self.call("renew", keys, *self._lease(life), *channels)
         return [_text(part) for part in answer]
 
@@ -187,8 +188,12 @@ class Cluster:
         keys = self.keys
         answer = self.call(
             "release",
-            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.plan(sent)),
+            (
+                *(keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.plan(sent)),
+                *(keys.log, keys.heads),
+            ),
             *(self.command_ttl_ms, self.results_ttl_ms, keys.view_prefix, keys.node_prefix, "\n".join(nodes)),
+            keys.everyone,
         )
         return str(answer[0].decode())
 
@@ -199,7 +204,8 @@ class Cluster:
 
     def abort(self, sent: str) -> str:
         """Withdraw a command; the verdict."""
-        keys = (self.keys.state, self.keys.command(sent), self.keys.audit)
+        own = self.keys
+        keys = (own.state, own.command(sent), own.audit, own.log, own.heads)
         return str(self.call("abort", keys, self.keys.everyone, "root", self.audit_cap).decode())
 
     def claim_keys(self, sent: str) -> tuple[str, ...]:
