@@ -84,14 +84,18 @@ class Follower:
 
     async def run(self) -> None:
         """Catch up whenever that is asked for, until cancelled."""
+        said = ""
         while True:
             await self._behind.wait()
             self._behind.clear()
             try:
                 await self._session.joined.wait()
                 await self._catch_up()
+                said = ""
             except EccmgrError as error:
-                log.debug("not caught up", reason=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("not caught up", reason=said)
                 self._behind.set()
                 await asyncio.sleep(_RETRY_S)
 

@@ -84,11 +84,12 @@ class Battle:
         while orders:
             order = orders.pop(0)
             await asyncio.sleep(max(0.0, began + order.at_s - time.monotonic()))
+            asked_at = time.monotonic()
             answer: dict[str, Any] = {}
             with contextlib.suppress(*_NO_ANSWER):
                 answer = json.loads(await self._stage.ask(order.manager, order.line, 4.0))
             if "id" in answer:
-                sent = Sent(order.token, answer["id"], time.monotonic(), answer["expected"])
+                sent = Sent(order.token, answer["id"], time.monotonic(), answer["expected"], asked_at)
                 earlier = self._stage.ledger.sent.get(order.token)
                 if earlier is not None:
                     sent.known_at = min(sent.known_at, earlier.known_at)

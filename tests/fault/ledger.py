@@ -1,6 +1,7 @@
 """What was promised, held against what the nodes' commands wrote down themselves. Pure."""
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,12 +57,16 @@ class LeaseClock:
 
 @dataclass
 class Sent:
-    """A command that the harness knows to be sent: its id, since when it does, and how many nodes it expects."""
+    """A command that the harness knows to be sent: its id, since when it does, and how many nodes it expects.
+
+    `asked_at` is when it was asked for, and not sent before, where its answer told of it.
+    """
 
     token: str
     id: str
     known_at: float
     expected: int | None = None
+    asked_at: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,8 @@ class Ledger:
 
     def forgotten(self, token: str) -> bool:
         """Whether the server came back since this command was sent, and may know less of it than is true."""
-        return any(loss > self.sent[token].known_at for loss in self.losses)
+        sent = self.sent[token]
+        return any(loss > min(sent.asked_at, sent.known_at) for loss in self.losses)
 
     def _withdrawn(self, ran: Iterable[Mark]) -> Iterable[str]:
         for mark in ran:

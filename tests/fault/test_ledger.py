@@ -78,6 +78,14 @@ def test_what_a_server_that_was_put_back_says_of_an_abort_is_not_held_against_it
     assert made.violations() == []
 
 
+def test_a_command_is_forgotten_by_a_server_that_came_back_after_it_was_asked_for() -> None:
+    made = ledger()
+    made.losses.append(9.0)
+    assert not made.forgotten("t")
+    made.sent["t"].asked_at = 8.0
+    assert made.forgotten("t")
+
+
 def test_the_time_of_one_in_batches_is_not_counted_from_its_sending() -> None:
     made = ledger("heard east1 13.0", "ran east1 13.1")
     made.rolling.add("t")

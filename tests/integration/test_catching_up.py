@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,3 +174,30 @@ async def test_what_cannot_be_read_in_the_log_is_dropped_and_the_node_goes_on(fl
             sent = await fleet.broadcast("mark")
             await fleet.shows(f"retrieve {sent}", "east1: marked")
         assert fleet.ran == ["east1", "east1"]
+
+
+async def test_a_latest_entry_that_is_not_in_the_log_is_looked_for_once(fleet: Fleet, cluster_keys: Keys) -> None:
+    node = await fleet.node("east1")
+    heartbeats, heads = [0], node.session.on_heads
+
+    def count(found: dict[str, str]) -> None:
+        heartbeats[0] += 1
+        heads(found)
+
+    async def subscription() -> set[bytes]:
+        clients = (await node.link.call("CLIENT", "LIST", "TYPE", "pubsub")).splitlines()
+        return {line.split()[0] for line in clients}
+
+    node.session.on_heads = count
+    first = await subscription()
+    await node.link.call("HSET", cluster_keys.heads, cluster_keys.everyone, "9999999999999-0")
+    await wait_until(lambda: _unlike(subscription, first), "it listens on another connection")
+    second = await subscription()
+    seen = heartbeats[0]
+    await wait_until(lambda: heartbeats[0] >= seen + 10, "ten more heartbeats have told of it")
+    assert await subscription() == second
+
+
+async def _unlike(look: Callable[[], Awaitable[set[bytes]]], before: set[bytes]) -> bool:
+    now = await look()
+    return bool(now) and now.isdisjoint(before)

@@ -15,7 +15,7 @@ import psutil
 import redis.asyncio
 
 from eccmgr.control import frames
-from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
 from eccmgr.redis.keys import Keys
 from tests.daemons import ROOT, read_answer
 from tests.soak.verdict import Sample
@@ -91,6 +91,7 @@ class Soak:
                             stdin=subprocess.DEVNULL,
                             stdout=output,
                             stderr=output,
+                            preexec_fn=end_with_parent,
                         )
                     )
                 self._processes[name] = psutil.Process(started[-1].pid)

@@ -15,14 +15,16 @@ local expiry = tonumber(redis.call('ZSCORE', sessions, private))
 if not expiry or expiry <= clock then
   return { 'ended' }
 end
+local view = current_view(state)
 local node = private:match('^#ec0%-[^#]*#(.*)$')
 if node then
   local line = seat(redis.call('HGET', roster, node:lower()) or '')
   if line.private ~= private or not line.joined then
     return { 'ended' }
-  elseif line.joined > current_view(state) then
+  elseif line.joined > view then
     -- The numbering went back: what was sent now would not be for us.
-    redis.call('HSET', state, 'born', ms(math.max(wall, redis.call('HGET', state, 'born') + 1)), 'view', ms(line.joined))
+    view = line.joined
+    redis.call('HSET', state, 'born', ms(math.max(wall, redis.call('HGET', state, 'born') + 1)), 'view', ms(view))
   end
 end
 if (node or private:find('^#mgr%-')) and not redis.call('ZSCORE', seniority, private) then
@@ -42,4 +44,4 @@ local latest = {}
 for i = 4, #ARGV do
   latest[#latest + 1] = redis.call('HGET', heads, ARGV[i]) or '0-0'
 end
-return { 'renewed', redis.call('HGET', state, 'view'), ms(clock), latest, leader, over }
+return { 'renewed', ms(view), ms(clock), latest, leader, over }
