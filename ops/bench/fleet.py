@@ -36,8 +36,10 @@ class Fleet:
 
     def daemon(self, program: str, name: str) -> subprocess.Popen[bytes]:
         """Start a manager or a node that listens on `folder/NAME`."""
+        program_here = f"from cli.{program} import main; main()"
         return self.spawn(
-            str(PROGRAMS / program), "--name", name, "--redis", self.server.url, "--listen", str(self.folder / name)
+            *(sys.executable, "-c", program_here),
+            *("--name", name, "--redis", self.server.url, "--listen", str(self.folder / name)),
         )
 
     def wait_ready(self, word: bytes = b"event=ready") -> None:
