@@ -309,12 +309,27 @@ class TestRoster:
         cluster.sweep()
         assert (set(cluster.view.live), set(cluster.view.absent)) == (set(), {"east1"})
 
-    def test_a_roster_that_the_caller_has_is_not_sent_again(self, cluster: Cluster) -> None:
+    def test_a_view_is_kept_for_those_who_do_not_have_it(self, cluster: Cluster) -> None:
         cluster.join("east1")
-        number, roster = cluster.roster()
-        born = roster.partition(b"\n")[0].decode()
-        assert cluster.roster(f"{born}:9,{number.decode()},7") == [number, b""]
-        assert cluster.roster(f"{born}:1{number.decode()}") == [number, roster]
+        known = cluster.roster()
+        key = cluster.keys.view(1)
+        assert cluster.redis.exists(key)
+        cluster.redis.delete(key)
+        assert cluster.roster(known) == known
+        assert not cluster.redis.exists(key)
+        cluster.roster(f"1{known}")
+        assert cluster.redis.exists(key)
+
+    def test_a_view_that_is_kept_does_not_change_with_the_members(self, cluster: Cluster) -> None:
+        for number in range(10):
+            cluster.join(f"east{number}")
+        cluster.pass_time(cluster.lease_ms)
+        cluster.join("west1")
+        before = cluster.view
+        cluster.leave(cluster.join("west2"))
+        cluster.join("east1")
+        after = cluster.kept_view(before.number)
+        assert (set(after.live), set(after.absent)) == ({"west1"}, {f"east{number}" for number in range(10)})
 
     def test_a_roster_of_one_view_does_not_change(self, cluster: Cluster) -> None:
         cluster.join("east1", "east")
