@@ -47,6 +47,8 @@ class ThinNode:
         self._on_joined, self._on_lost = on_joined, on_lost
         self._connection: Connection | None = None
         self._private = ""
+        self.stretch = 1.0
+        """How many times as long as configured its heartbeats are apart, as the last of them was told."""
         self._view = 0
         self._entry = "0-0"
         self._reconnecting: asyncio.Task[None] | None = None
@@ -110,7 +112,9 @@ class ThinNode:
     @property
     def _renewal(self) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
         keys = (self._keys.state, self._keys.sessions, self._keys.seniority, self._keys.heads)
-        return keys, (self._step, to_ms(self._options.session_lease_s), self._private, *self._channels)
+        options = self._options
+        rates = (str(options.heartbeats_per_sec), str(options.heartbeats_borne_per_sec))
+        return keys, (self._step, to_ms(options.session_lease_s), self._private, *rates, *self._channels)
 
     def _renewed(self, answer: Any) -> None:
         if isinstance(answer, hiredis.ReplyError) or answer[0] != b"renewed":
@@ -118,6 +122,8 @@ class ThinNode:
             self._private = ""
             assert self._connection is not None
             self._connection.transport.abort()
+        else:
+            self.stretch = float(answer[6])
 
     async def _catch_up(self) -> None:
         keys = (self._keys.state, self._keys.log)
@@ -209,15 +215,17 @@ class Swarm:
 
     async def _renew_forever(self) -> None:
         """Each node at its time: they stand evenly over the time between two heartbeats of one."""
-        done = 0.0
-        each_s = ClusterOptions().heartbeat_s
-        started = time.monotonic()
+        at, owed = 0, 0.0
+        last = time.monotonic()
         while True:
             await asyncio.sleep(_RESOLUTION_S)
-            due = (time.monotonic() - started) / each_s * len(self._nodes)
-            for number in range(int(done), min(int(due), int(done) + len(self._nodes))):
-                self._nodes[number % len(self._nodes)].renew()
-            done = due
+            now = time.monotonic()
+            each_s = ClusterOptions().heartbeat_s * self._nodes[at].stretch
+            owed = min(owed + (now - last) / each_s * len(self._nodes), float(len(self._nodes)))
+            last = now
+            while owed >= 1:
+                self._nodes[at].renew()
+                at, owed = (at + 1) % len(self._nodes), owed - 1
 
 
 def _ignore(_reply: Any) -> None:

@@ -133,6 +133,21 @@ class TestRenew:
         assert cluster.renew(east) == ["ended"]
         assert cluster.renew(east) == ["ended"]
 
+    def test_sessions_that_would_send_more_heartbeats_than_are_borne_have_longer_leases(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(10)]
+        assert cluster.renew(lives[0], rate=2, borne=20)[6] == "1.000"
+        assert cluster.renew(lives[1], rate=2, borne=5)[6] == "4.000"
+        cluster.pass_time(cluster.lease_ms)
+        assert not cluster.renews(lives[0])
+        cluster.pass_time(3 * cluster.lease_ms - 1)
+        assert cluster.renews(lives[1])
+
+    def test_a_session_may_keep_its_lease_however_many_there_are(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(10)]
+        assert cluster.renew(lives[0], rate=0, borne=5)[6] == "1.000"
+        cluster.pass_time(cluster.lease_ms)
+        assert not cluster.renews(lives[0])
+
     def test_a_session_that_left_is_never_renewed(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         cluster.leave(east)
@@ -159,9 +174,9 @@ class TestRenew:
         leader = cluster.join("barca", rank="manager")
         cluster.pass_time(1000)
         east = cluster.join("east1")
-        assert cluster.renew(east)[4:] == [leader.private, 0]
+        assert cluster.renew(east)[4:6] == [leader.private, 0]
         cluster.pass_time(cluster.lease_ms - 1000)
-        assert cluster.renew(east)[4:] == [leader.private, 1]
+        assert cluster.renew(east)[4:6] == [leader.private, 1]
 
     def leader(self, cluster: Cluster, asking: Any) -> str:
         return str(cluster.renew(asking)[4])
