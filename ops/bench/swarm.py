@@ -1,7 +1,7 @@
 """Simulated nodes: many in one process with a connection each, which speak with Redis exactly as nodes do, by the same
 scripts: they join, renew, hear what is published, claim where a node would, and answer.
 
-As a program it is some of them: `python -m ops.bench.swarm SOCKET CLUSTER FIRST COUNT`. It says `event=ready` once all
+As a program it is some of them: `python -m ops.bench.swarm SOCKET FIRST COUNT`. It says `event=ready` once all
 are members, and each time that they are again.
 """
 
@@ -22,11 +22,14 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.session import Identity
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import script
+from ops.bench.fleet import Fleet
 from ops.bench.thin import Connection, Reply, allow_connections, connect
 
 UNCLAIMED = "cluster nodename"
 """The command that is answered without a claim, as nodes answer it; every other is claimed first."""
 
+PROCESSES = 2
+_CLUSTER = "ec_cluster"
 _SUBCLUSTER = "default"
 _BACKOFF_S = (0.05, 1.0)
 _RESOLUTION_S = 0.01
@@ -190,9 +193,9 @@ class ThinNode:
 class Swarm:
     """The nodes of one process."""
 
-    def __init__(self, path: str, cluster: str, first: int, count: int) -> None:
+    def __init__(self, path: str, first: int, count: int) -> None:
         self._nodes = [
-            ThinNode(path, Keys(cluster), f"node{number}", self._joined, self._lost)
+            ThinNode(path, Keys(_CLUSTER), f"node{number}", self._joined, self._lost)
             for number in range(first, first + count)
         ]
         self._members = 0
@@ -228,9 +231,26 @@ class Swarm:
                 at, owed = (at + 1) % len(self._nodes), owed - 1
 
 
+def start_swarm(running: Fleet, count: int) -> None:
+    """Start `count` simulated nodes of the default cluster, in a few processes."""
+    _start(running, "ops.bench.swarm", count)
+
+
+def start_floor(running: Fleet, count: int) -> None:
+    """Start `count` nodes of the floor, in as many processes."""
+    _start(running, "ops.bench.floor", count)
+
+
+def _start(running: Fleet, module: str, count: int) -> None:
+    running.let_in(count)
+    for number in range(PROCESSES):
+        first, end = number * count // PROCESSES, (number + 1) * count // PROCESSES
+        running.spawn(sys.executable, "-m", module, str(running.server.socket), str(first), str(end - first))
+
+
 def _ignore(_reply: Any) -> None:
     pass
 
 
 if __name__ == "__main__":
-    asyncio.run(Swarm(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])).run())
+    asyncio.run(Swarm(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])).run())
