@@ -77,6 +77,7 @@ class Session:
         """Whether it keeps to the lease of the configuration however many members there are: for who holds what
         others wait for."""
         self._stretch = 1.0
+        self._seen_view = 0
         self._link = link
         self._keys = keys
         self._options = options
@@ -209,6 +210,8 @@ class Session:
         self.takes_over = False
         self.private_name = fresh
         self.joined_view = self.view = int(answer[1])
+        # The first heartbeat asks who leads.
+        self._seen_view = 0
         self.last_entry = answer[3].decode()
         self.joined.set()
         log.info("joined", private_name=fresh, view=self.view)
@@ -251,13 +254,16 @@ class Session:
             options = self._options
             times = (to_ms(options.max_step_s), to_ms(options.session_lease_s))
             rates = (f"{0.0 if self.steady else options.heartbeats_per_sec}", f"{options.heartbeats_borne_per_sec}")
-            answer = await self._link.run("renew", keys, (*times, self.private_name, *rates, *self.channels), probe=True)
+            before = (self._seen_view, self.leader, f"{self._stretch}")
+            words: tuple[str | int, ...] = (*times, self.private_name, *rates, *before, *self.channels)
+            answer = await self._link.run("renew", keys, words, probe=True)
             if answer[0] == b"ended":
                 log.warning("session ended", private_name=self.private_name)
                 self.joined.clear()
                 self._leading.clear()
                 return
             self.view, self._stretch = int(answer[1]), float(answer[6])
+            self._seen_view = self.view
             self.on_heads({channel: head.decode() for channel, head in zip(self.channels, answer[3], strict=True)})
             self.leader = answer[4].decode()
             if self.leads:

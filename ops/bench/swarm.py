@@ -52,6 +52,7 @@ class ThinNode:
         self._private = ""
         self.stretch = 1.0
         """How many times as long as configured its heartbeats are apart, as the last of them was told."""
+        self._before: tuple[bytes, bytes, bytes] = (b"0", b"", b"1")
         self._view = 0
         self._entry = "0-0"
         self._reconnecting: asyncio.Task[None] | None = None
@@ -111,13 +112,15 @@ class ThinNode:
                 break
             await asyncio.sleep(0.1)
         self._private, self._view, self._entry = fresh, int(answer[1]), answer[3].decode()
+        self._before = (b"0", b"", b"1")
 
     @property
     def _renewal(self) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
         keys = (self._keys.state, self._keys.sessions, self._keys.seniority, self._keys.heads)
         options = self._options
         rates = (str(options.heartbeats_per_sec), str(options.heartbeats_borne_per_sec))
-        return keys, (self._step, to_ms(options.session_lease_s), self._private, *rates, *self._channels)
+        lease_ms = to_ms(options.session_lease_s)
+        return keys, (self._step, lease_ms, self._private, *rates, *self._before, *self._channels)
 
     def _renewed(self, answer: Any) -> None:
         if isinstance(answer, hiredis.ReplyError) or answer[0] != b"renewed":
@@ -126,6 +129,7 @@ class ThinNode:
             assert self._connection is not None
             self._connection.transport.abort()
         else:
+            self._before = (answer[1], answer[4], answer[6])
             self.stretch = float(answer[6])
 
     async def _catch_up(self) -> None:

@@ -2,7 +2,8 @@
 --
 -- KEYS  state sessions seniority heads
 -- ARGV  max_step  lease  private_name  heartbeats a second that it sends (0: whatever the others send)
---       heartbeats a second that the server is to bear  channel …
+--       heartbeats a second that the server is to bear  what its last heartbeat was answered (0 '' 1 for the first):
+--       view  leader  stretch  and then  channel …
 -- Answer  {'renewed', view, clock, {latest log id of each channel, '0-0' for none}, private name of the leader
 --          ('' for none), 1 where its session is over, how many times as long the lease is and its heartbeats are
 --          to be apart}
@@ -11,28 +12,28 @@
 --            to bear: where there are too many, their leases are stretched.
 
 local state, sessions, seniority, heads = unpack(KEYS)
-local max_step, lease, private, rate, most = unpack(ARGV)
+local max_step, lease, private, rate, most, known, leader, stretch = unpack(ARGV)
 local clock = advance(state, max_step)
-local expiry = tonumber(redis.call('ZSCORE', sessions, private))
-if not expiry or expiry <= clock then
+local view = redis.call('HGET', state, 'view')
+-- Who leads, and how many there are, changes with the view alone.
+if view ~= known then
+  leader = redis.call('ZRANGE', seniority, 0, 0)[1] or ''
+  stretch = 1
+  if tonumber(rate) > 0 then
+    stretch = string.format('%.3f', math.max(1, redis.call('ZCARD', sessions) * rate / most))
+  end
+end
+local ends = redis.call('ZMSCORE', sessions, private, leader)
+if not ends[1] or tonumber(ends[1]) <= clock then
   return { 'ended' }
 end
-local stretch = 1
-if tonumber(rate) > 0 then
-  stretch = math.max(1, redis.call('ZCARD', sessions) * rate / most)
-end
 redis.call('ZADD', sessions, ms(clock + lease * stretch), private)
-local leader = redis.call('ZRANGE', seniority, 0, 0)[1] or ''
-local over = 0
-if leader ~= '' and leader ~= private and (tonumber(redis.call('ZSCORE', sessions, leader)) or 0) <= clock then
-  over = 1
-end
+local over = leader ~= '' and leader ~= private and (tonumber(ends[2] or nil) or 0) <= clock
 local latest = {}
-if #ARGV > 5 then
-  latest = redis.call('HMGET', heads, unpack(ARGV, 6))
+if #ARGV > 8 then
+  latest = redis.call('HMGET', heads, unpack(ARGV, 9))
   for i = 1, #latest do
     latest[i] = latest[i] or '0-0'
   end
 end
-return { 'renewed', redis.call('HGET', state, 'view'), ms(clock), latest, leader, over,
-  string.format('%.3f', stretch) }
+return { 'renewed', view, ms(clock), latest, leader, over and 1 or 0, tostring(stretch) }

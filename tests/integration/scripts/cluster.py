@@ -101,10 +101,20 @@ class Cluster:
         assert verdict == b"joined"
         return Life(f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}", name, int(view))
 
-    def renew(self, life: Life, *channels: str, rate: float = 2, borne: float = 5000) -> list[Any]:
-        """A heartbeat, one of `rate` a second, that asks for the latest entries of `channels`."""
+    def renew(
+        self,
+        life: Life,
+        *channels: str,
+        rate: float = 2,
+        borne: float = 5000,
+        before: tuple[int, str, str] = (0, "", "1"),
+    ) -> list[Any]:
+        """A heartbeat, one of `rate` a second, that asks for the latest entries of `channels`.
+
+        `before` is what the last one was answered: view, leader, stretch.
+        """
         keys = (self.keys.state, self.keys.sessions, self.keys.seniority, self.keys.heads)
-        answer = self.call("renew", keys, *self._lease(life), rate, borne, *channels)
+        answer = self.call("renew", keys, *self._lease(life), rate, borne, *before, *channels)
         return [_text(part) for part in answer]
 
     def renews(self, life: Life) -> bool:

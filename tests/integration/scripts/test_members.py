@@ -142,9 +142,17 @@ class TestRenew:
         cluster.pass_time(3 * cluster.lease_ms - 1)
         assert cluster.renews(lives[1])
 
+    def test_what_the_last_heartbeat_was_answered_holds_as_long_as_the_view(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(10)]
+        _, view, _, _, leader, _, stretch = cluster.renew(lives[9], rate=2, borne=5)
+        before = (int(view), leader, stretch)
+        assert cluster.renew(lives[9], rate=2, borne=5, before=before)[4:] == [lives[0].private, 0, "4.000"]
+        cluster.leave(lives[0])
+        assert cluster.renew(lives[9], rate=2, borne=5, before=before)[4:] == [lives[1].private, 0, "3.600"]
+
     def test_a_session_may_keep_its_lease_however_many_there_are(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(10)]
-        assert cluster.renew(lives[0], rate=0, borne=5)[6] == "1.000"
+        assert cluster.renew(lives[0], rate=0, borne=5)[6] == "1"
         cluster.pass_time(cluster.lease_ms)
         assert not cluster.renews(lives[0])
 
