@@ -73,6 +73,11 @@ class Session:
         """What we listen on; each heartbeat asks for the latest entry of each in the log …"""
         self.on_heads: Callable[[dict[str, str]], None] = lambda _heads: None
         """… and this is told of them: whoever has not heard of one by then may be deaf."""
+        self.steady = identity.role is Role.MANAGER
+        """Whether it keeps to the lease of the configuration however many members there are: for who holds what
+        others wait for."""
+        self._stretch = 1.0
+        self._seen_view = 0
         self._link = link
         self._keys = keys
         self._options = options
@@ -99,6 +104,16 @@ class Session:
     def leads(self) -> bool:
         """Whether this member is the leader, as of its last heartbeat."""
         return self.joined.is_set() and self.leader == self.private_name
+
+    @property
+    def heartbeat_s(self) -> float:
+        """The time between two heartbeats; the more members there are beyond some thousands, the longer."""
+        return self._options.heartbeat_s * self._stretch
+
+    @property
+    def lease_s(self) -> float:
+        """How long after its last heartbeat the session ends, in the same proportion."""
+        return self._options.session_lease_s * self._stretch
 
     async def join(self) -> None:
         """Become a member under a new private name.
@@ -195,6 +210,8 @@ class Session:
         self.takes_over = False
         self.private_name = fresh
         self.joined_view = self.view = int(answer[1])
+        # The first heartbeat asks who leads.
+        self._seen_view = 0
         self.last_entry = answer[3].decode(errors="replace")
         self.joined.set()
         log.info("joined", private_name=fresh, view=self.view)
@@ -204,8 +221,9 @@ class Session:
         retry_s, said = 0.05, ""
         due = time.monotonic()
         while not self._has_left:
+            was_member = self.joined.is_set()
             try:
-                if self.joined.is_set():
+                if was_member:
                     await self._renew()
                 else:
                     await self.join()
@@ -221,7 +239,10 @@ class Session:
                 if isinstance(error, NameInUse):
                     self.on_superseded()
                 await asyncio.sleep(self._options.session_lease_s)
-            due = max(due + self._options.heartbeat_s, time.monotonic())
+            due = max(due + self.heartbeat_s, time.monotonic())
+            if not was_member:
+                # Those who join together are not to renew together.
+                due = time.monotonic() + self.heartbeat_s * random.random()  # noqa: S311
             if self.joined.is_set():
                 await asyncio.sleep(due - time.monotonic())
 
@@ -233,13 +254,17 @@ class Session:
             keys = (own.state, own.sessions, own.seniority, own.heads, own.roster)
             options = self._options
             times = (to_ms(options.max_step_s), to_ms(options.session_lease_s))
-            answer = await self._link.run("renew", keys, (*times, self.private_name, *self.channels), probe=True)
+            rates = (f"{0.0 if self.steady else options.heartbeats_per_sec}", f"{options.heartbeats_borne_per_sec}")
+            before = (self._seen_view, self.leader, f"{self._stretch}")
+            words: tuple[str | int, ...] = (*times, self.private_name, *rates, *before, *self.channels)
+            answer = await self._link.run("renew", keys, words, probe=True)
             if answer[0] == b"ended":
                 log.warning("session ended", private_name=self.private_name)
                 self.joined.clear()
                 self._leading.clear()
                 return
-            self.view = int(answer[1])
+            self.view, self._stretch = int(answer[1]), float(answer[6])
+            self._seen_view = self.view
             heads = [head.decode(errors="replace") for head in answer[3]]
             self.on_heads(dict(zip(self.channels, heads, strict=True)))
             self.leader = answer[4].decode(errors="replace")

@@ -80,7 +80,7 @@ async def nowhere(folder: Path) -> AsyncIterator[Link]:
 class TestAway:
     async def test_it_is_said_why_and_where(self, nowhere: Link, folder: Path) -> None:
         with pytest.raises(RedisUnreachable) as caught:
-            await nowhere.run("roster", ("a", "b", "c"), (0, "v", 1, "0:"))
+            await nowhere.run("roster", ("a", "b", "c"), (0, "v", 1, ""))
         assert str(caught.value) == f"Redis is not reachable: No such file or directory ({folder}/none.sock)"
 
     async def test_until_a_probe_succeeds_every_call_fails_at_once(self, nowhere: Link) -> None:
@@ -93,7 +93,7 @@ class TestAway:
     async def test_the_first_success_opens_the_way_again(self, folder: Path) -> None:
         server = EmbeddedServer(folder)
         link = Link(server.url)
-        keys, args = ("a", "b", "c"), (0, "v", 1000, "0:")
+        keys, args = ("a", "b", "c"), (0, "v", 1000, "")
         try:
             with pytest.raises(RedisUnreachable):
                 await link.pipeline(("PING",))
@@ -152,7 +152,7 @@ class TestThere:
 
     async def test_a_call_that_is_cancelled_at_any_moment_ends_its_task(self, link: Link, cluster_keys: Keys) -> None:
         keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
-        for call in (lambda: link.run("roster", keys, (0, cluster_keys.view_prefix, 1, "0:")), link.describe):
+        for call in (lambda: link.run("roster", keys, (0, cluster_keys.view_prefix, 1, "")), link.describe):
             await call()
             for steps in range(20):
                 task = asyncio.ensure_future(call())

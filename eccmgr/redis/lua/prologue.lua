@@ -34,12 +34,11 @@ local function advance(state, max_step)
   local clock = whole(kept[1]) or wall
   local step = wall - (whole(kept[2]) or wall)
   clock = clock + math.max(0, math.min(step, tonumber(max_step)))
-  redis.call('HSET', state, 'clock', ms(clock), 'wall', ms(wall))
+  -- In one millisecond a busy server runs many scripts.
+  if step ~= 0 or not kept[2] then
+    redis.call('HSET', state, 'clock', ms(clock), 'wall', ms(wall))
+  end
   return clock, wall
-end
-
-local function current_view(state)
-  return tonumber(redis.call('HGET', state, 'view') or 0)
 end
 
 -- The number of the next view. A server that was put back to an earlier state comes again to numbers that it has given
@@ -99,29 +98,44 @@ local function count_subcluster(at, name, by)
 end
 
 -- Ends sessions, as `reason` (leave, replaced, lost) says, with one step of the view and one event for all.
--- `at` holds the keys that membership is kept in, by name.
+-- `at` holds the keys that membership is kept in, by name. What it costs is a few calls, however many sessions end.
 local function end_sessions(at, privates, reason, clock)
   if #privates == 0 then
     return
   end
-  for _, private in ipairs(privates) do
-    redis.call('ZREM', at.sessions, private)
-    redis.call('ZREM', at.seniority, private)
-    local node = (private:match('^#[^#]*#(.*)$') or ''):lower()
-    local line = redis.call('HGET', at.roster, node)
+  redis.call('ZREM', at.sessions, unpack(privates))
+  redis.call('ZREM', at.seniority, unpack(privates))
+  local named = {}
+  for i, private in ipairs(privates) do
+    named[i] = (private:match('^#[^#]*#(.*)$') or ''):lower()
+  end
+  local lines = redis.call('HMGET', at.roster, unpack(named))
+  local seats, records, absent, since, lost_from = {}, {}, {}, {}, {}
+  for i, private in ipairs(privates) do
+    local line = lines[i]
     if line and seat(line).private == private then
-      redis.call('HDEL', at.roster, node)
-      redis.call('HDEL', at.members, node)
-      count_subcluster(at, seat(line).subcluster, -1)
-      if reason == 'lost' then
-        redis.call('HSET', at.absent, node, line)
-        redis.call('ZADD', at.absent_since, ms(clock), node)
-      end
+      seats[#seats + 1] = named[i]
+      records[i] = named[i]
+      absent[#absent + 1], absent[#absent + 2] = named[i], line
+      since[#since + 1], since[#since + 2] = ms(clock), named[i]
+      local subcluster = seat(line).subcluster
+      lost_from[subcluster] = (lost_from[subcluster] or 0) + 1
     else
-      redis.call('HDEL', at.members, private)
+      records[i] = private
     end
   end
-  end_some_day({ at.absent, at.absent_since })
+  redis.call('HDEL', at.members, unpack(records))
+  if #seats > 0 then
+    redis.call('HDEL', at.roster, unpack(seats))
+    for subcluster, number in pairs(lost_from) do
+      count_subcluster(at, subcluster, -number)
+    end
+    if reason == 'lost' then
+      redis.call('HSET', at.absent, unpack(absent))
+      redis.call('ZADD', at.absent_since, unpack(since))
+      end_some_day({ at.absent, at.absent_since })
+    end
+  end
   local view = next_view(at.state)
   redis.call(PUBLISH, at.events, cjson.encode({ event = reason, view = view, members = privates }))
 end
@@ -132,37 +146,56 @@ local function end_lapsed(at, clock, limit)
   end_sessions(at, lapsed, 'lost', clock)
 end
 
--- The roster of the current view, as text: when the numbering of views began, the lines of the live nodes, an empty
--- line, those of the absent ones. It is kept under the view's number for `ttl` ms, so that commands of one view share it.
-local function roster_of(at, view, prefix, ttl)
-  local key = prefix .. ms(view)
-  local text = redis.call('GET', key)
-  local born = redis.call('HGET', at.state, 'born')
-  if not text or text:sub(1, #born + 1) ~= born .. '\n' then
-    text = table.concat({
-      born,
-      table.concat(redis.call('HVALS', at.roster), '\n') .. '\n',
-      table.concat(redis.call('HVALS', at.absent), '\n'),
-    }, '\n')
-    redis.call('SET', key, text)
-  end
-  if redis.call('PTTL', key) < tonumber(ttl) then
-    redis.call('PEXPIRE', key, ttl)
-  end
-  return text
+-- The number of the current view, and when the numbering of views began.
+local function view_now(state)
+  local kept = redis.call('HMGET', state, 'view', 'born')
+  return kept[1] or '0', kept[2]
 end
 
--- Whether `known`, `BORN:NUMBER,NUMBER,…`, holds view `number` of this server's numbering: a server that lost its
--- memory numbers anew.
-local function holds(known, state, number)
-  local born, numbers = known:match('^(%d+):(.*)$')
-  return born == redis.call('HGET', state, 'born') and (',' .. numbers .. ','):find(',' .. ms(number) .. ',', 1, true) ~= nil
+-- Sees to it that a kept view is not forgotten within the next `ttl` ms; false where nobody keeps it.
+local function extend_view(prefix, view, ttl)
+  local key = prefix .. view
+  local left = redis.call('PTTL', key)
+  if left >= 0 and left < tonumber(ttl) then
+    redis.call('PEXPIRE', key, ttl)
+    redis.call('PEXPIRE', key .. ':absent', ttl)
+  end
+  return left ~= -2
+end
+
+-- Keeps the nodes of the current view under its number for `ttl` ms, so that all who ask what it held share it: the
+-- roster, with one field '' more that says when its numbering began, and beside it those that are absent. The copy
+-- is made by the server itself; to read thousands of lines in Lua would hold it several times as long.
+local function keep_view(at, view, born, prefix, ttl)
+  local key = prefix .. view
+  if redis.pcall('HGET', key, '') == born and extend_view(prefix, view, ttl) then
+    return
+  end
+  redis.call('DEL', key, key .. ':absent')
+  redis.call('COPY', at.roster, key)
+  redis.call('HSET', key, '', born)
+  redis.call('PEXPIRE', key, ttl)
+  if redis.call('COPY', at.absent, key .. ':absent') == 1 then
+    redis.call('PEXPIRE', key .. ':absent', ttl)
+  end
 end
 
 -- The keys of one command, as keys.py names them.
 local function keys_of_command(prefix, id)
   local key = prefix .. id
   return key, key .. ':resp', key .. ':arrived', key .. ':plan'
+end
+
+-- Lets `nodes` begin a command until `expires`.
+local function add_to_plan(plan, nodes, expires)
+  local fields = {}
+  for i, node in ipairs(nodes) do
+    fields[#fields + 1], fields[#fields + 2] = node, expires
+    if #fields == 2000 or i == #nodes then
+      redis.call('HSET', plan, unpack(fields))
+      fields = {}
+    end
+  end
 end
 
 -- What is published to the nodes of a channel; `ttl` is how long it may still wait, in ms.

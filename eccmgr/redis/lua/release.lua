@@ -35,7 +35,5 @@ local lifetime = kept[5] and ms(2 * tonumber(command_ttl) + 1000) or results_ttl
 for _, key in ipairs({ command, responses, arrived, plan }) do
   redis.call('PEXPIRE', key, lifetime)
 end
-if redis.call('PTTL', view_prefix .. kept[2]) < tonumber(results_ttl) then
-  redis.call('PEXPIRE', view_prefix .. kept[2], results_ttl)
-end
+extend_view(view_prefix, kept[2], results_ttl)
 return { 'released', ms(expires) }
