@@ -69,6 +69,23 @@ local function seat(line)
   return { private = private or '', subcluster = subcluster or '', joined = whole(joined) }
 end
 
+-- Whether a session is where others look for it: a node in the roster, or nobody would expect it; a node or manager in
+-- the ranking, or it would never lead. Where the numbering of views went back behind a node's join, and what is sent
+-- now would not be for it, that is put right.
+local function has_place(at, private, wall)
+  local node = private:match('^#ec0%-[^#]*#(.*)$')
+  if node then
+    local line = seat(redis.call('HGET', at.roster, node:lower()) or '')
+    if line.private ~= private or not line.joined then
+      return false
+    elseif line.joined > tonumber(redis.call('HGET', at.state, 'view') or 0) then
+      local born = math.max(wall, redis.call('HGET', at.state, 'born') + 1)
+      redis.call('HSET', at.state, 'born', ms(born), 'view', ms(line.joined))
+    end
+  end
+  return not (node or private:find('^#mgr%-')) or redis.call('ZSCORE', at.seniority, private) ~= false
+end
+
 -- How many live nodes the roster holds of a subcluster, kept from now on.
 local function recount_subcluster(at, name)
   local size = 0
