@@ -231,7 +231,7 @@ class Delivery:
     async def retrieve(self, named: str) -> Report | None:
         """The report on the latest command of the text `named`, or on the one of that id; None where there is none.
 
-        One round trip, and one more for each thousand responses where there are more than that.
+        One round trip, and one more for each page of responses where there are more than one.
         """
         wanted = named_id(named)
         keys = self._keys

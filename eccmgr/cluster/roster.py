@@ -9,7 +9,7 @@ from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
-PAGE = 1000
+PAGE = 250
 """About how many fields of a hash, or entries of a list, one call reads: no script holds the server for long."""
 
 # What is only read, and no command expects, is kept for so long.

@@ -75,8 +75,9 @@ class ThinNode:
 
     def _run(self, name: str, keys: tuple[str, ...], args: tuple[str | bytes | int, ...], reply: Reply) -> None:
         """Call a script; one that the server does not know has not run, and is sent whole."""
-        connection = self._connection
-        assert connection is not None
+        if (connection := self._connection) is None:
+            reply(hiredis.ReplyError("the connection was lost"))
+            return
 
         def heard(answer: Any) -> None:
             if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
@@ -123,11 +124,13 @@ class ThinNode:
         return keys, (self._step, lease_ms, self._private, *rates, *self._before, *self._channels)
 
     def _renewed(self, answer: Any) -> None:
-        if isinstance(answer, hiredis.ReplyError) or answer[0] != b"renewed":
+        if isinstance(answer, hiredis.ReplyError):
+            return
+        if answer[0] != b"renewed":
             # It lapsed, or Redis has lost its memory: begin anew.
             self._private = ""
-            assert self._connection is not None
-            self._connection.transport.abort()
+            if self._connection is not None:
+                self._connection.transport.abort()
         else:
             self._before = (answer[1], answer[4], answer[6])
             self.stretch = float(answer[6])
@@ -152,7 +155,7 @@ class ThinNode:
         keys = self._keys
 
         def claimed(answer: Any) -> None:
-            if answer[0] == b"claimed":
+            if not isinstance(answer, hiredis.ReplyError) and answer[0] == b"claimed":
                 self._respond(wanted)
 
         self._run(

@@ -15,7 +15,10 @@ Reply = Callable[[Any], None]
 
 
 class Connection(asyncio.Protocol):
-    """One connection. Each call names what is told of its reply; `heard` is told of what is published."""
+    """One connection. Each call names what is told of its reply, which is an error where the connection is lost.
+
+    `heard` is told of what is published.
+    """
 
     def __init__(
         self, heard: Callable[[bytes, bytes], None] | None = None, lost: Callable[[], None] | None = None
@@ -33,6 +36,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _reason: Exception | None) -> None:
         if self._lost is not None:
             self._lost()
+        while self._replies:
+            self._replies.popleft()(hiredis.ReplyError("the connection was lost"))
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -45,6 +50,9 @@ class Connection(asyncio.Protocol):
 
     def send(self, packed: bytes, reply: Reply) -> None:
         """Send what `hiredis.pack_command` has written."""
+        if self.transport.is_closing():
+            reply(hiredis.ReplyError("the connection was lost"))
+            return
         self._replies.append(reply)
         self.transport.write(packed)
 
