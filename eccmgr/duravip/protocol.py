@@ -59,6 +59,8 @@ class Vip:
     """The highest that we gave up and the guardian has unplumbed."""
     top: int = 0
     """The highest that we have seen."""
+    unplumbs: int = 0
+    """How often the guardian was asked to unplumb it, and has not confirmed yet."""
     moving: bool = False
     """Given up, and the guardian has not confirmed yet."""
     to: str = ""
@@ -349,6 +351,8 @@ class Agent:
         actions: list[Action] = []
         for some in _batches(list(addresses)):
             self._tag += 1
+            for address, _ in some:
+                self.vips[address].unplumbs += 1
             self._unplumbing[self._tag] = tuple(some)
             actions.append(Unplumb(self._tag, tuple(some)))
         return actions
@@ -363,7 +367,8 @@ class Agent:
     def plumbed(self, address: str, epoch: int) -> None:
         """The guardian has plumbed a VIP."""
         vip = self.vips.get(address)
-        if vip is not None and vip.held == epoch:
+        # What is said before an unplumbing is confirmed was true before it, perhaps of the same epoch.
+        if vip is not None and vip.held == epoch and not vip.unplumbs:
             vip.plumbed = epoch
 
     def not_plumbed(self, address: str, epoch: int, reason: str) -> list[Action]:
@@ -377,6 +382,7 @@ class Agent:
         self._dropping.discard(tag)
         for address, epoch in self._unplumbing.pop(tag, ()):
             vip = self.vips[address]
+            vip.unplumbs -= 1
             if address in still:
                 again.append((address, epoch))
             elif epoch == vip.released:
@@ -408,7 +414,7 @@ class Agent:
         self._unplumbing.clear()
         for vip in self.vips.values():
             vip.held = vip.plumbed = 0
-            vip.moving, vip.unplumbed = False, vip.released
+            vip.moving, vip.unplumbed, vip.unplumbs = False, vip.released, 0
         self._unsettled.update(self.vips)
         return self._renamed()
 

@@ -39,7 +39,9 @@ class Record:
 
     @classmethod
     def parse(cls, text: str) -> "Record":
-        """Read a record as the scripts write it."""
+        """Read a record as the scripts write it; nothing stands for one that was never written, or lost."""
+        if not text:
+            return cls()
         owner, epoch, era, to, reason = text.split("\t")
         return cls(owner, int(epoch), int(era), to, reason)
 
@@ -93,8 +95,12 @@ class Granted(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Page(Answer):
-    """The records that changed, by address, up to change number `upto`; `more` where another page follows."""
+    """What changed, up to change number `upto`; `more` where another page follows.
+
+    `records` are VIPs by address, `said` what is kept of nodes: @NODE what it says itself, !NODE that it is drained.
+    """
 
     upto: int = 0
     more: bool = False
     records: tuple[tuple[str, Record], ...] = ()
+    said: tuple[tuple[str, str], ...] = ()

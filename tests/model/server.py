@@ -10,6 +10,7 @@ from typing import Any
 from eccmgr.duravip.actions import Acquire, Beat, Call, End, Open, Read, Release, State, TakeOver
 from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
 
+ANSWERS: dict[type[Call], type[Answer]] = {Beat: Beaten, State: Stated, Acquire: Granted, Read: Page}
 PAGE = 500
 LATE = 16
 
@@ -46,46 +47,49 @@ class Scripts:
         max_step: float,
         late_after: float,
         off: frozenset[str] = frozenset(),
+        floor: Callable[[], int] = lambda: 0,
     ) -> None:
         self.data = Data()
         self.wall, self.memory, self.max_step, self.late_after, self.off = wall, memory, max_step, late_after, off
+        self.floor = floor
+        """No new era has a lower number: the server's time."""
 
     def call(self, asked: Call, node: str, fresh: bool = False) -> Answer | None:
         """What the server answers; None where it refuses, which no script of ours does."""
         data, state = self.data, self.data.state
         if not self._begin_era(asked.era, fresh):
             return None
-        wall = self.wall()
-        state["clock"] = state.get("clock", wall) + max(0.0, min(wall - state.get("wall", wall), self.max_step))
-        state["wall"] = wall
+        if isinstance(asked, (Beat, TakeOver, End)):
+            wall = self.wall()
+            state["clock"] = state.get("clock", wall) + max(0.0, min(wall - state.get("wall", wall), self.max_step))
+            state["wall"] = wall
         era = Era(state["era"], self.memory() if "era_name" not in self.off else "")
         if isinstance(asked, End):
             self._kill(asked.session)
             return Answer(Verdict.OK, era)
         if asked.session in data.ended:
-            return Beaten(Verdict.ENDED, era) if isinstance(asked, Beat) else Answer(Verdict.ENDED, era)
+            return ANSWERS.get(type(asked), Answer)(Verdict.ENDED, era)
         if isinstance(asked, Beat):
             return self._beat(asked, era, node)
         if not self._lives(asked.session) or (asked.era.memory != era.memory):
-            return Answer(Verdict.REJOIN, era)
+            return ANSWERS.get(type(asked), Answer)(Verdict.REJOIN, era)
         answer: Answer = getattr(self, f"_{type(asked).__name__.lower()}")(asked, era, node)
         return answer
 
     def _begin_era(self, seen: Era, fresh: bool) -> bool:
         data, state = self.data, self.data.state
-        if data.vips is None or data.lives is None or data.changes is None:
-            if "missing" in self.off and state:
-                data.vips, data.lives, data.changes = data.vips or {}, data.lives or {}, data.changes or {}
-            else:
-                state.pop("era", None)
+        whole = data.vips is not None and data.lives is not None and data.changes is not None
+        if not whole and "missing" in self.off and state:
+            data.vips, data.lives, data.changes = data.vips or {}, data.lives or {}, data.changes or {}
+            whole = True
         behind = seen.number > state.get("era", 0)
         if state.get("mem") == self.memory() and behind and "era_up" in self.off:
             return False
-        if state.get("mem") != self.memory() or "era" not in state or behind:
-            empty = data.lives is None and not state.get("born")
+        if state.get("mem") != self.memory() or not whole or behind:
+            empty = not state
             opened = "settle" in self.off or ("settle_global" in self.off and (empty or fresh))
-            number = max(state.get("era", 0), seen.number) + 1
-            state.update(era=number, mem=self.memory(), open=opened, born=True)
+            number = max(state.get("era", 0), seen.number, self.floor()) + 1
+            state.update(era=number, mem=self.memory(), open=opened)
             data.vips, data.changes = data.vips or {}, data.changes or {}
             data.lives, data.late = {}, {}
         return True
@@ -103,7 +107,9 @@ class Scripts:
         data, state = self.data, self.data.state
         assert data.lives is not None
         if asked.joins and "replace" in self.off:
-            for each in [p for p in data.lives if p.split(".")[0] == asked.session.split(".")[0] and p != asked.session]:
+            for each in [
+                p for p in data.lives if p.split(".")[0] == asked.session.split(".")[0] and p != asked.session
+            ]:
                 self._kill(each)
         known = self._lives(asked.session) and asked.era.memory == era.memory
         if not asked.joins and not known and "assert_first" not in self.off:

@@ -411,7 +411,9 @@ class World:
         r, kind = self.random, self.random.choice(self.kinds)
         host = next((each for each in self.hosts if each.plumbed and r.random() < 0.6), r.choice(self.hosts))
         profile = self.profile
-        lasts = r.choice((r.uniform(0, profile.heartbeat), r.uniform(0, self.timing.hold_s), r.uniform(0, 2 * profile.lease)))
+        lasts = r.choice(
+            (r.uniform(0, profile.heartbeat), r.uniform(0, self.timing.hold_s), r.uniform(0, 2 * profile.lease))
+        )
         self.say("FAULT", kind, host.name, f"{lasts:.3f}")
         self.faults += 1
         end = self.now + lasts
@@ -528,7 +530,9 @@ class World:
         when, last = 2.2 * lease, 8 * lease
         while when < last:
             self.at(when, self.fault)
-            when += r.choice((r.uniform(0, self.profile.heartbeat), r.uniform(0, self.timing.hold_s), r.expovariate(1 / lease)))
+            when += r.choice(
+                (r.uniform(0, self.profile.heartbeat), r.uniform(0, self.timing.hold_s), r.expovariate(1 / lease))
+            )
         for _ in range(25):
             self.at(r.uniform(lease, last), self.snapshot)
         self.at(last + lease, self.heal)
