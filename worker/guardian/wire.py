@@ -115,7 +115,7 @@ class Plumb:
 
 @dataclass(frozen=True)
 class Unplumb:
-    """Give these addresses up for every epoch up to theirs. Answered with Unplumbed under the same tag."""
+    """Give up whatever is carried of these; none is plumbed again up to its epoch. Answered with Unplumbed."""
 
     grants: tuple[Grant, ...]
     tag: str

@@ -49,9 +49,9 @@ def test_what_is_no_message_is_refused(line: bytes) -> None:
 def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "LONGEST_LINE", 100)
     lines = wire.Lines()
+    assert lines.feed(b"x" * 100) == []
     with pytest.raises(wire.WireError):
-        for _ in range(30):
-            lines.feed(b"x" * 10)
+        lines.feed(b"x")
 
 
 def test_a_password_is_not_shown() -> None:
