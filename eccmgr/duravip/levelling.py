@@ -11,10 +11,13 @@ Candidates = tuple[str, ...]
 def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict[int, str]:
     """Where items should go for the loads to be level: the new node of each that moves, by its place in `items`.
 
+    They are in the order in which they should move: after the first few of them, the others are still the way to go.
+
     An item is the node it is on and all nodes it may be on. `load` counts all that is on each node, these items and
     others that stay; it is brought up to date. Afterwards no item, and no chain of items each of which takes the
     next one's place, could go from a node to one with a load that is lower by two or more.
     """
+    before = dict(load)
     shelves: dict[str, dict[Candidates, list[int]]] = {node: {} for node in load}
     for at, (node, candidates) in enumerate(items):
         shelves[node].setdefault(candidates, []).append(at)
@@ -28,7 +31,7 @@ def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict
                 load[path[0]] -= 1
                 load[path[-1]] += 1
                 changed = True
-    return {at: node for at, node in at_node.items() if node != items[at][0]}
+    return _in_order({at: node for at, node in at_node.items() if node != items[at][0]}, items, before)
 
 
 def _way_down(source: str, shelves: dict[str, dict[Candidates, list[int]]], load: dict[str, int]) -> list[str] | None:
@@ -64,3 +67,20 @@ def _shift(path: list[str], shelves: dict[str, dict[Candidates, list[int]]], at_
         item = shelves[node][candidates].pop()
         at_node[item] = following
         shelves[following].setdefault(candidates, []).append(item)
+
+
+def _in_order(moves: dict[int, str], items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict[int, str]:
+    """The same moves, those to the lightest node of the time first: of a chain, whoever makes room goes ahead."""
+    left: dict[str, deque[int]] = {}
+    for at, node in moves.items():
+        left.setdefault(node, deque()).append(at)
+    ordered = {}
+    while left:
+        target = min(left, key=lambda node: (load[node], node))
+        at = left[target].popleft()
+        if not left[target]:
+            del left[target]
+        ordered[at] = target
+        load[target] += 1
+        load[items[at][0]] -= 1
+    return ordered

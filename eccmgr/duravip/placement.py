@@ -79,6 +79,8 @@ class _Unit:
     candidates: tuple[str, ...]
     owner: str | None
     led: bool
+    whole: bool = True
+    """Whether each candidate can carry all of it."""
     anchor: str | None = None
     why: str = ""
     target: str | None = None
@@ -110,7 +112,7 @@ def place(situation: Situation) -> Placement:
     for unit in homeless:
         unit.target, unit.why = _lightest(unit, load), "the fewest VIPs"
         load[unit.target] += 1
-    free = [unit for unit in units if unit.anchor is None and unit.led and unit.target == unit.owner]
+    free = [unit for unit in units if unit.anchor is None and unit.led and unit.whole and unit.target == unit.owner]
     relocated = level([(unit.target or "", unit.candidates) for unit in free], load)
     for at, target in relocated.items():
         free[at].target, free[at].why = target, "levels the load"
@@ -193,9 +195,11 @@ def _able(situation: Situation) -> dict[str, tuple[str, ...]]:
 
 
 def _join(unit: _Unit, able: Mapping[str, tuple[str, ...]], situation: Situation) -> None:
-    """What makes one unit of several VIPs: nodes that can carry all of them, and where most of them are."""
-    whole = [node for node in unit.candidates if all(node in able[member] for member in unit.members)]
-    unit.candidates = tuple(whole) or unit.candidates
+    """What makes one unit of several VIPs: nodes that can carry all of them, or else the most, and where most are."""
+    carries = {node: sum(node in able[member] for member in unit.members) for node in unit.candidates}
+    most = max(carries.values(), default=0)
+    unit.whole = most == len(unit.members)
+    unit.candidates = tuple(node for node in unit.candidates if carries[node] == most)
     if unit.owner is None:
         owners = [owner for member in unit.members if (owner := _owner(situation, member)) is not None]
         unit.owner = max(sorted(set(owners), key=natural), key=owners.count, default=None)
@@ -217,7 +221,7 @@ def _outcome(situation: Situation, units: Iterable[_Unit], levelled: Sequence[_U
     homeward: list[Move] = []
     levelling: list[Move] = []
     stranded = {}
-    last = {unit.leader for unit in levelled}
+    turn = {unit.leader: at for at, unit in enumerate(levelled)}
     for unit in units:
         if unit.target is None:
             stranded.update(dict.fromkeys(unit.members, _why_stranded(situation, unit)))
@@ -230,18 +234,20 @@ def _outcome(situation: Situation, units: Iterable[_Unit], levelled: Sequence[_U
             reason = unit.why if member == unit.leader else f"with {unit.leader}"
             if source == unit.target:
                 continue
-            if now not in situation.standings[member].nodes:
-                stranded[member] = f"it follows {unit.leader}, and {now} takes no part in it"
+            missing = next((node for node in (now, unit.target) if node not in situation.standings[member].nodes), None)
+            if missing is not None:
+                stranded[member] = f"it follows {unit.leader}, and {missing} takes no part in it"
             elif source is None:
                 takeovers.append(Move(member, None, now, reason, unit.leader))
             elif source == now:
-                (levelling if unit.leader in last else homeward).append(
+                (levelling if unit.leader in turn else homeward).append(
                     Move(member, source, unit.target, reason, unit.leader)
                 )
             else:
                 if source not in unit.candidates:
                     reason = f"{_trouble(situation, source, member)}; {reason}"
                 departures.append(Move(member, source, now, reason, unit.leader))
+    levelling.sort(key=lambda move: turn[move.unit])
     return Placement(tuple(takeovers), tuple(departures), (*homeward, *levelling), stranded)
 
 

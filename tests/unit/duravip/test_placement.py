@@ -140,6 +140,7 @@ def test_a_preference_that_fits_several_nodes_is_none() -> None:
     assert preferred_node(where.standings[A], where.nodes) is None
 
 
+@settings(deadline=None)
 @given(situations(), st.randoms(use_true_random=False))
 def test_every_node_computes_the_same_whatever_the_order_of_its_input(where: Situation, chance: random.Random) -> None:
     def shuffled(mapping: dict[str, object]) -> dict[str, object]:
@@ -157,7 +158,7 @@ def test_every_node_computes_the_same_whatever_the_order_of_its_input(where: Sit
     assert place(other) == place(where)
 
 
-@settings(max_examples=300)
+@settings(deadline=None)
 @given(situations())
 def test_making_the_moves_ends_where_there_are_none_left(where: Situation) -> None:
     for _ in range(6):
@@ -168,7 +169,7 @@ def test_making_the_moves_ends_where_there_are_none_left(where: Situation) -> No
     assert not place(where).moves
 
 
-@settings(max_examples=300)
+@settings(deadline=None)
 @given(situations(), st.integers(1, 3))
 def test_batches_end_where_there_are_none_left_and_move_nothing_twice(where: Situation, size: int) -> None:
     where = after(where, place(where).takeovers)
@@ -183,6 +184,7 @@ def test_batches_end_where_there_are_none_left_and_move_nothing_twice(where: Sit
     assert moved.total() == expected
 
 
+@settings(deadline=None)
 @given(situations())
 def test_no_vip_goes_where_it_cannot_be_carried_and_followers_end_with_their_leader(where: Situation) -> None:
     for _ in range(6):
@@ -200,6 +202,7 @@ def test_no_vip_goes_where_it_cannot_be_carried_and_followers_end_with_their_lea
             assert each not in where.unable.get(owner or "", ())
 
 
+@settings(deadline=None)
 @given(situations())
 def test_pins_and_preferences_are_never_levelled_away(where: Situation) -> None:
     for move in place(where).balancing:
@@ -208,7 +211,7 @@ def test_pins_and_preferences_are_never_levelled_away(where: Situation) -> None:
         assert preferred_node(standing, where.nodes) != move.source or where.pins.get(move.unit) == move.target
 
 
-@settings(max_examples=300)
+@settings(deadline=None)
 @given(situations(plainly=True))
 def test_the_load_is_level_after_the_fewest_moves(where: Situation) -> None:
     where = after(where, place(where).takeovers)
@@ -221,6 +224,7 @@ def test_the_load_is_level_after_the_fewest_moves(where: Situation) -> None:
     assert len(found) == fewest
 
 
+@settings(deadline=None)
 @given(situations(plainly=True), st.lists(st.sampled_from(range(1, 15)), max_size=5))
 def test_nodes_that_nobody_prefers_are_level_among_themselves(where: Situation, preferring: list[int]) -> None:
     one = min(where.nodes)
