@@ -70,7 +70,11 @@ class Daemon(abc.ABC):
 
     @staticmethod  # noqa: B027 (a daemon may well take every configuration)
     def check(view: ScopeView) -> None:
-        """Raises ConfigError where this kind of daemon cannot take a configuration; asked before it follows one."""
+        """Raises ConfigError where this kind of daemon cannot take a configuration."""
+
+    def consider(self, proposal: Proposal) -> None:
+        """Raises ConfigError where this daemon cannot take a change; asked before it follows one, off its loop."""
+        self.check(proposal.after)
 
     @abc.abstractmethod
     async def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -181,7 +185,7 @@ class Daemon(abc.ABC):
         self.held, self._plan = held, listening
 
     def _follow_from_thread(self, loop: asyncio.AbstractEventLoop, proposal: Proposal) -> None:
-        self.check(proposal.after)
+        self.consider(proposal)
         held = daemon_options(proposal.after, self.default_endpoint(), self._listen)
         asyncio.run_coroutine_threadsafe(self._follow(held, plan(held.listeners)), loop).result(_FOLLOW_TIMEOUT_S)
         log.info("configuration changed", changes=len(proposal.changes), user=proposal.user)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from eccmgr.cluster.names import natural, same_node
+from eccmgr.config.changes import Change
 from eccmgr.config.effective import ScopeView
 from eccmgr.duravip.shares import MAX_VIPS, Share, digest
 from eccmgr.errors import ConfigError
@@ -16,6 +17,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _FAULTS_SHOWN = 100
+_SCOPES = frozenset({"binding", "cluster", "esmtp_listener"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,11 @@ def read_vips(view: ScopeView) -> dict[str, Vip]:
             vips[vip.address] = vip
     faults.check()
     return vips
+
+
+def touches_vips(changes: Iterable[Change]) -> bool:
+    """Whether some changes may concern VIPs or their options; False only where they cannot."""
+    return any(not change.path or change.path[0].kind.lower() in _SCOPES for change in changes)
 
 
 def _bindings(view: ScopeView, faults: _Faults) -> Iterator[_Stanza]:

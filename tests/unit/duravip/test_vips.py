@@ -6,13 +6,11 @@ from pathlib import Path
 import pytest
 
 from eccmgr.config.store import Store
-from eccmgr.config.transaction import ConfigSession
 from eccmgr.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
 from eccmgr.duravip.shares import Share, from_json, to_json
-from eccmgr.duravip.vips import Vip, read_vips
+from eccmgr.duravip.vips import Vip, read_vips, touches_vips
 from eccmgr.errors import ConfigError
-from tests.unit.config.console import SAMPLES
-from worker.node import Node
+from tests.unit.config.console import SAMPLES, Console
 
 TOPOLOGY = """
 cluster {
@@ -199,13 +197,23 @@ def test_shares_that_nobody_could_have_told_are_refused(text: str) -> None:
         from_json(text)
 
 
-def test_a_reload_with_a_vip_that_cannot_be_changes_nothing(folder: Path) -> None:
-    store = store_of(folder, binding("a", "10.1.1.1"))
-    store.on_change = lambda proposal: Node.check(proposal.after)
-    store_of(folder, binding("a", "10.9.9.9"))
-    with pytest.raises(ConfigError, match=r"Reconfigure failed\n.*VIP 10\.9\.9\.9 .* outside of every Topology"):
-        store.reload(ConfigSession(), "alice")
-    assert list(read_vips(store.view())) == ["10.1.1.1"]
+@pytest.mark.parametrize(
+    ("line", "touches"),
+    [
+        ("config set Binding new Bind_Address 10.1.1.1", True),
+        ("config unset Binding old", True),
+        ("config set ESMTP_Listener Listen 10.1.1.1:25 Enable_Duravip on", True),
+        ("config set Cluster fence none", True),
+        ("config set Duravip_Preference east1", True),
+        ("config set Control_Listener Timeout 7", False),
+    ],
+)
+def test_vips_are_read_again_where_a_change_may_concern_them(folder: Path, line: str, touches: bool) -> None:
+    console = Console(store_of(folder, binding("old", "10.1.1.9")))
+    seen: list[bool] = []
+    console.store.on_change = lambda proposal: seen.append(touches_vips(proposal.changes))
+    console.ok(line)
+    assert seen == [touches]
 
 
 def test_the_schemas_defaults_are_those_of_the_options() -> None:
