@@ -1,11 +1,13 @@
 """The commands about floating addresses, on a node: what is believed of them, moving them, planning."""
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
+from eccmgr import words
 from eccmgr.cluster import names
 from eccmgr.commands import duravip_rendering as rendering
 from eccmgr.commands.answer import Answer, Status
@@ -110,7 +112,7 @@ class Duravip(Protocol):
 
 
 class DuravipCommands:
-    """The handlers of one node."""
+    """The handlers of one node. What takes long with thousands of VIPs is done off the loop, which renews leases."""
 
     def __init__(self, duravip: Duravip) -> None:
         self._duravip = duravip
@@ -172,14 +174,16 @@ class DuravipCommands:
 
     async def _show(self, _call: Call) -> Answer:
         table = await self._duravip.table()
-        return Answer(rendering.as_text(table), facts=rendering.table_facts(table))
+        return await asyncio.to_thread(lambda: Answer(rendering.as_text(table), facts=rendering.table_facts(table)))
 
     async def _tables(self, _call: Call) -> Answer:
         table = await self._duravip.table()
-        return Answer(rendering.as_xml(table), is_xml=True, facts=rendering.table_facts(table))
+        return await asyncio.to_thread(
+            lambda: Answer(rendering.as_xml(table), is_xml=True, facts=rendering.table_facts(table))
+        )
 
     async def _move(self, call: Call) -> Answer:
-        match call.args[0].split():
+        match _words(call):
             case [what, to, target] if to.lower() == "to":
                 return await self._move_to(what, target)
             case [vip, home] if home.lower() == "home":
@@ -224,7 +228,7 @@ class DuravipCommands:
         situation = await self._duravip.situation()
         vip = _vip(word, situation.standings)
         why_not = _why_fixed(situation, vip)
-        home = home_of(situation, vip) if not why_not else None
+        home = await asyncio.to_thread(home_of, situation, vip) if not why_not else None
         if home is None:
             raise CommandError(f"{vip} stays: {why_not or 'no node can carry it'}")
         deeds = await self._duravip.home(_units(situation.standings, [vip])[vip])
@@ -244,18 +248,17 @@ class DuravipCommands:
     async def _plan(self, call: Call) -> Answer:
         situation = await self._duravip.situation()
         if call.args:
-            match call.args[0].split():
+            match _words(call):
                 case [without, node] if without.lower() == "without":
                     situation = situation.without(names.resolve(node, situation.nodes))
                 case _:
                     raise UsageError(f"Usage: {_PLAN_USAGE}")
-        found = place(situation)
-        return Answer(rendering.plan_as_text(situation, found), facts=rendering.plan_facts(situation, found))
+        return await asyncio.to_thread(_planned, situation)
 
     async def _drain(self, call: Call) -> Answer:
         situation = await self._duravip.situation()
         node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
-        found = place(replace(situation, drained=situation.drained | {node}))
+        found = await asyncio.to_thread(place, replace(situation, drained=situation.drained | {node}))
         deeds = await self._duravip.drain(node)
         return _answer((*deeds, *self._staying(situation, found, node)), f"{node} is drained")
 
@@ -290,6 +293,15 @@ BROKEN: they disagree on its name or address; it is not managed until that is me
 _ABOUT_MOVE = """\
 Broadcast it, so that all nodes see it. VIP is an address or a binding's name; NODE a short or a fully qualified name.
 A moved VIP stays until it is moved again, its owner dies, or it is moved home. What follows it moves with it."""
+
+
+def _words(call: Call) -> list[str]:
+    return [word.text for word in words.split(call.args[0])]
+
+
+def _planned(situation: Situation) -> Answer:
+    found = place(situation)
+    return Answer(rendering.plan_as_text(situation, found), facts=rendering.plan_facts(situation, found))
 
 
 def _answer(deeds: Sequence[Deed], lead: str = "") -> Answer:

@@ -108,6 +108,12 @@ def test_a_vip_goes_by_address_or_name_and_a_node_by_its_short_or_full_name(clus
     assert cluster.pins == {A: "west1"}
 
 
+def test_a_name_with_a_blank_is_quoted(cluster: Cluster) -> None:
+    cluster.stated = alike("east1 east2", {A: Share(("my vip",))})
+    cluster.console("east1").ok('move "my vip" to east2')
+    assert cluster.pins == {A: "east2"}
+
+
 def test_what_follows_moves_along(cluster: Cluster) -> None:
     cluster.console("east1").ok("move Mail-Out to west1")
     cluster.console("west1").ok("move Mail-Out to west1")
