@@ -100,6 +100,10 @@ class Agent:
 
     # The session.
 
+    def left(self) -> None:
+        """We are no member any more: whoever joins again states what is held."""
+        self.joined = False
+
     def beat(self, now: float) -> list[Action]:
         """Time for a heartbeat."""
         actions: list[Action] = []
@@ -277,6 +281,12 @@ class Agent:
                 given.append((address, vip.released))
         return self._unplumb(given)
 
+    def restate(self, addresses: Iterable[str], reason: str) -> list[Action]:
+        """Have the records of what we hold give another reason: an operator's pin is one."""
+        held = [address for address in addresses if address in self.vips and self.vips[address].held]
+        wishes = [Wish(address, 0, reason) for address in held]
+        return [Acquire(self.session, self.era, tuple(some)) for some in _batches(wishes)]
+
     def granted(self, now: float, asked: Acquire, answer: Granted) -> list[Action]:
         """Redis answered what we asked for."""
         if not self._speaks_of_now(asked, answer):
@@ -332,7 +342,7 @@ class Agent:
         waited = now - vip.waited_since >= self.timing.reserved_s
         if not ours and (not self.opened or (reserved and not waited)):
             return []
-        return [Wish(address, vip.top, self._wanted.get(address, ""), force=reserved)]
+        return [Wish(address, vip.top, "" if ours else self._wanted.get(address, ""), force=reserved)]
 
     def _holding(self) -> list[str]:
         return [address for address, vip in self.vips.items() if vip.held]
