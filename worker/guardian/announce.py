@@ -173,13 +173,12 @@ _ONLY_ADVERTISEMENTS = (
 
 
 def _listen(protocol: int, only: Sequence[tuple[int, int, int, int]]) -> socket.socket:
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(protocol))
     made.setblocking(False)
     if only:
         code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in only))
         program = struct.pack("HL", len(only), ctypes.addressof(code))
         made.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
-    made.bind(("", protocol))
     return made
 
 
