@@ -67,7 +67,7 @@ class Standing:
 class Carrier(Protocol):
     """What carries VIPs by a session. It chooses the session's private name; nothing else may renew under it."""
 
-    def begin(self, *, joins: bool) -> Standing:
+    async def begin(self, *, joins: bool) -> Standing:
         """A heartbeat, or what `joins`, is about to be sent."""
 
     async def joined(self, vips: Sequence[Any], acked: bool) -> None:
@@ -215,7 +215,7 @@ class Session:
         `instead_of` is the session of ours that ends with it.
         """
         identity, options = self.identity, self._options
-        standing = self.carrier.begin(joins=True) if self.carrier is not None else None
+        standing = await self.carrier.begin(joins=True) if self.carrier is not None else None
         fresh = standing.private_name if standing else self.fresh_name()
         name = identity.name if identity.role is Role.NODE else ""
         answer, acked = await self._link.run_durably(
@@ -304,7 +304,7 @@ class Session:
         async with self._turn:
             if not self.joined.is_set():
                 return
-            standing = self.carrier.begin(joins=False) if self.carrier is not None else None
+            standing = await self.carrier.begin(joins=False) if self.carrier is not None else None
             if standing is not None and standing.private_name != self.private_name:
                 # What we carried by is over; as a member we go on.
                 if await self._try_join(instead_of=self.private_name) is not None:
@@ -323,9 +323,9 @@ class Session:
                 if self.carrier is not None:
                     await self.carrier.refused(answer, acked)
                 return
+            self.view = int(answer[1])
             if self.carrier is not None:
                 await self.carrier.renewed(answer[6], acked)
-            self.view = int(answer[1])
             self.on_heads({channel: head.decode() for channel, head in zip(self.channels, answer[3], strict=True)})
             self.leader = answer[4].decode()
             if self.leads:
