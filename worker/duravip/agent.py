@@ -25,6 +25,7 @@ from worker.guardian.wire import boot_time
 log = structlog.get_logger()
 
 _MOST_CALLS = 2000
+_START_S = 10.0
 _DURABLE = (act.State, act.Acquire)
 
 
@@ -61,6 +62,9 @@ class Carrying:
         """Something about VIPs, or about who is there, may have changed."""
         self._link, self._options = link, options
         self._pipe: Pipe | None = None
+        """The way to a guardian that is ready."""
+        self._served = ""
+        """The session that a guardian was last told of."""
         self._calls: deque[act.Call] = deque()
         self._called = asyncio.Event()
         self._is_reading = self._reads_again = False
@@ -142,6 +146,8 @@ class Carrying:
                         self._calls.append(action)
                         self._called.set()
                 case act.ReplaceGuardian():
+                    if self._pipe is None:
+                        continue
                     log.error("guardian is silent; another takes its place")
                     self._replace()
                 case _:
@@ -152,6 +158,7 @@ class Carrying:
             return
         match action:
             case act.Extend():
+                self._served = action.session
                 args = calls.end_args(self.keys, self._max_step_ms, action.session, action.era.number)
                 self._pipe.write(wire.Deadline(action.session, action.at, tuple(map(str, args))))
             case act.Plumb():
@@ -173,7 +180,8 @@ class Carrying:
     def _replace(self) -> None:
         if self._pipe is not None:
             self._pipe.abort()
-            self._pipe = None
+            self._pipe = self.ready = None
+            self.on_change()
 
     def _read(self) -> None:
         if self._is_reading:
@@ -253,19 +261,30 @@ class Carrying:
 
     async def serve(self, pipe: Pipe, configure: wire.Configure, ending: wire.Ending) -> None:
         """Work with one guardian until it is gone."""
-        self._pipe = pipe
         pipe.write(configure, ending)
+        start = asyncio.get_running_loop().call_later(_START_S, pipe.abort)
         try:
             async for message in pipe.messages():
-                if self._pipe is not pipe:
-                    return
-                self._hear(message)
+                if isinstance(message, wire.Ready):
+                    start.cancel()
+                    self._begin_with(pipe, message)
+                elif self._pipe is pipe:
+                    self._hear(message)
         finally:
-            self.ready = None
+            start.cancel()
             if self._pipe is pipe:
-                self._pipe = None
+                self._replace()
             pipe.abort()
-            self.on_change()
+
+    def _begin_with(self, pipe: Pipe, ready: wire.Ready) -> None:
+        """A guardian serves: nothing is plumbed. No session is served by two."""
+        self._pipe, self.ready = pipe, ready
+        log.info("guardian ready", fence=ready.fence, plumber=ready.plumber, why=ready.why)
+        if self._served == self.agent.session:
+            self.do(self.agent.respawned())
+        self.do(self.agent.kept(boot_time()))
+        self.session.hurry()
+        self.on_change()
 
     def configure(self, configure: wire.Configure) -> None:
         """The configuration of VIPs has changed."""
@@ -279,12 +298,6 @@ class Carrying:
     def _hear(self, message: wire.Message) -> None:
         now = boot_time()
         match message:
-            case wire.Ready():
-                self.ready = message
-                log.info("guardian ready", fence=message.fence, plumber=message.plumber, why=message.why)
-                self.do(self.agent.respawned())
-                self.session.hurry()
-                self.on_change()
             case wire.Kept():
                 self.do(self.agent.kept(now))
             case wire.Plumbed():
