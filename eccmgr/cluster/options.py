@@ -15,7 +15,7 @@ class ClusterOptions:
     heartbeats_per_sec: float = 2.0
     heartbeats_borne_per_sec: float = 5000.0
     """What all members together send at most: where they are too many, they send less often, under longer leases."""
-    max_step_s: float = 1.0
+    max_step_s: float = 0.6
     """The most that the lease clock advances between two scripts."""
     absent_ttl_s: float = 600.0
     """How long a node that was lost is still expected."""

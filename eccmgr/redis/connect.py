@@ -12,7 +12,7 @@ from ssl import SSLCertVerificationError
 from typing import Any
 
 import structlog
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -50,6 +50,8 @@ class Link:
         self.address = RedisAddress.parse(url)
         self._connections = make_pool(self.address, COMMAND_TIMEOUT_S)
         self._wire: Wire | None = None
+        self._waiting: Wire | None = None
+        """For calls that wait on the server, and would hold up all others."""
         self._opening = asyncio.Lock()
         self._sharded = self.address.mode is Mode.CLUSTER
         self.fault: str | None = None
@@ -66,6 +68,28 @@ class Link:
         """Call the Lua script `name`. Raises RedisUnreachable; any other refusal of the server as EccmgrError."""
         wanted = script(name, sharded=self._sharded)
         return await self._ask(lambda wire: wanted(wire.call, keys, args), probe)
+
+    async def run_durably(
+        self, name: str, keys: Sequence[str], args: Sequence[Argument], copies: int, wait_s: float = 0.2
+    ) -> tuple[Any, bool]:
+        """As `run` with `probe`; and whether a majority of Redis's `copies`, the master among them, has it then.
+
+        The copies are waited for during `wait_s`, on a connection on which nothing else waits behind that.
+        """
+        if copies <= 1:
+            return await self.run(name, keys, args, probe=True), True
+        wanted = script(name, sharded=self._sharded)
+
+        async def ask(wire: Wire) -> tuple[Any, bool]:
+            what, wait = (len(keys), *keys, *args), ("WAIT", copies // 2, round(wait_s * 1000))
+            try:
+                answer, have = await wire.call_together(("EVALSHA", wanted.sha, *what), wait)
+            except NoScriptError:
+                answer, have = await wire.call_together(("EVAL", wanted.source, *what), wait)
+            return answer, int(have) >= copies // 2
+
+        answered: tuple[Any, bool] = await self._ask(ask, probe=True, waits=True)
+        return answered
 
     async def call(self, *words: Argument) -> Any:
         """One plain command. Raises as `run` does."""
@@ -120,8 +144,8 @@ class Link:
 
     async def close(self) -> None:
         """Close every connection but those of subscriptions, which belong to who made them."""
-        if self._wire is not None:
-            self._wire.close()
+        for wire in filter(None, (self._wire, self._waiting)):
+            wire.close()
         if self._place is not None:
             await self._place.aclose()
 
@@ -129,26 +153,31 @@ class Link:
         """What `error` says about Redis in a few words."""
         return _reason(error, self.address, self._where)
 
-    async def _ask(self, ask: Callable[[Wire], Awaitable[Any]], probe: bool = False) -> Any:
+    async def _ask(self, ask: Callable[[Wire], Awaitable[Any]], probe: bool = False, *, waits: bool = False) -> Any:
         if self.fault is not None and not probe:
             raise self._unreachable()
         moves = self._moves
         try:
-            wire = self._wire
+            wire = self._waiting if waits else self._wire
             if wire is None or wire.fault is not None:
-                wire = await self._connected()
+                wire = await self._connected(waits)
             answer = await ask(wire)
         except (RedisError, OSError) as error:
             raise await self._failed(error) from error
         self._answered(moves, probe)
         return answer
 
-    async def _connected(self) -> Wire:
-        """The connection for calls, made anew where it was lost."""
+    async def _connected(self, waits: bool) -> Wire:
+        """The connection for calls, or for those that wait, made anew where it was lost."""
         async with self._opening:
-            if self._wire is None or self._wire.fault is not None:
-                self._wire = await self._open()
-            return self._wire
+            wire = self._waiting if waits else self._wire
+            if wire is None or wire.fault is not None:
+                wire = await self._open()
+                if waits:
+                    self._waiting = wire
+                else:
+                    self._wire = wire
+            return wire
 
     async def _open(self, on_push: OnPush = lambda _message: None) -> Wire:
         connection = self._connections.make_connection()  # type: ignore[no-untyped-call]
@@ -192,10 +221,8 @@ class Link:
 
 async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[Any]:
     """The answers to plain commands in one transaction; the first refusal is raised."""
-    words = (("MULTI",), *commands, ("EXEC",))
-    answers: list[Any] = await asyncio.gather(*(wire.send(*each) for each in words), return_exceptions=True)
-    found: list[Any] = answers[-1] if isinstance(answers[-1], list) else []
-    for answer in (*answers, *found):
+    found: list[Any] = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
+    for answer in found:
         if isinstance(answer, BaseException):
             raise answer
     return found

@@ -7,7 +7,7 @@ read here, since all that the library does around a call takes many times what t
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import hiredis
@@ -72,6 +72,17 @@ class Wire(asyncio.Protocol):
         if not self._writable.is_set():
             await self._writable.wait()
         return await self.send(*words)
+
+    async def call_together(self, *commands: Sequence[Argument]) -> list[Any]:
+        """The answers to commands that are sent one right behind the other. Raises the first refusal."""
+        if not self._writable.is_set():
+            await self._writable.wait()
+        calls = [self.send(*words) for words in commands]
+        answers: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return answers
 
     def send(self, *words: Argument) -> "asyncio.Future[Any]":
         """As `call`; the command is on its way when this returns, so that another can be sent right behind it."""

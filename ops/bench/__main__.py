@@ -9,7 +9,10 @@ import sys
 
 from ops.bench.table import Row, render
 
-BENCHMARKS = ("configuration", "console", "gather", "memory", "peer", "reconnect", "scale", "scripts", "startup")
+BENCHMARKS = (
+    *("configuration", "console", "gather", "memory", "peer", "placement"),
+    *("reconnect", "scale", "scripts", "startup"),
+)
 
 
 def main() -> int:

@@ -89,11 +89,11 @@ class Cluster:
         record = json.dumps({"private_name": private})
         answer: list[bytes] = self.call(
             "join",
-            self._members,
+            (*self._members, self.keys.vips, self.keys.vip_changes, self.keys.late),
             *(self.lease_ms, private, name if rank == "node" else "", subcluster, record, rank, replaces),
-            int(takes_over),
+            *(int(takes_over), "", 0, 0, self.keys.ended_prefix),
         )
-        return answer
+        return answer[:4]
 
     def join(self, name: str, subcluster: str = "default", rank: str = "node", replaces: str = "") -> Life:
         """Join, which must succeed."""
@@ -114,8 +114,9 @@ class Cluster:
         `before` is what the last one was answered: view, leader, stretch.
         """
         own = self.keys
-        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster)
-        answer = self.call("renew", keys, *self._lease(life), rate, borne, *before, *channels)
+        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster, own.vips, own.vip_changes, own.late)
+        carries_none = ("", 0, "", 0, own.ended_prefix)
+        answer = self.call("renew", keys, *self._lease(life), rate, borne, *before, *carries_none, *channels)[:7]
         return [_text(part) for part in answer]
 
     def renews(self, life: Life) -> bool:
@@ -129,6 +130,7 @@ class Cluster:
     def sweep(self) -> tuple[int, int, int]:
         """The leader's round: view, clock, ms until the next session lapses."""
         keys = (*self._members, self.keys.log, self.keys.latest, self.keys.audit, self.keys.heads)
+        keys += (self.keys.vips, self.keys.vip_changes, self.keys.late)
         args = (self.absent_ttl_ms, self.results_ttl_ms, self.log_cap, self.keys.command_prefix)
         view, clock, left = self.call("sweep", keys, *args)
         return int(view), int(clock), int(left)

@@ -32,8 +32,9 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
 
 def test_every_script_is_held_against_its_contract() -> None:
     files = {file.name.removesuffix(".lua") for file in (resources.files("eccmgr.redis") / "lua").iterdir()}
-    # What reads a page of something writes nothing.
-    assert files - {"prologue", "page"} == set(CALLS)
+    # What reads a page of something writes nothing; what is about VIPs is held against the server of their model.
+    about_vips = {file for file in files if file.startswith("vip_")}
+    assert files - about_vips - {"prologue", "eras", "page"} == set(CALLS)
 
 
 @pytest.mark.parametrize("name", CALLS)
