@@ -117,10 +117,10 @@ class Process:
             log("fence changed by another")
             self._carry_out(self._guard.touched())
         if hands.events:
-            links, mend = hands.heard()
+            links, gone = hands.heard()
             if links:
                 self._look(hands)
-            if mend:
+            if gone is None or gone & self._guard.held.keys():
                 self._check_at = 0.0
         if hands.rivals and hands.netlink:
             own = {each.mac for each in hands.netlink.links.values()}

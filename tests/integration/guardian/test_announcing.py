@@ -128,3 +128,12 @@ def test_only_those_that_are_known_are_told_where_so_wished(host: Host) -> None:
     with listening(host) as heard:
         guardian.hold(60, wire.Grant(V4, 1))
         assert next(heard) == [V4, "020000000064"]
+
+
+def test_a_gateway_that_is_not_known_yet_is_asked_for_and_then_told(host: Host) -> None:
+    host.ip("route", "add", "default", "via", "10.1.1.100", "dev", "eth1")
+    guardian = ready(host, wire.Announcing(count=5, over_s=8.0, refresh_s=3600, all_hosts=False))
+    mac = host.client_mac()
+    with listening(host) as heard:
+        guardian.hold(60, wire.Grant(V4, 1))
+        assert next(each for each in heard if each[0] == V4) == [V4, mac]
