@@ -208,9 +208,43 @@ def test_no_more_than_a_few_are_plumbed_at_once() -> None:
     bench.extend(1001.5)
     bench.plumb(*(each.address for each in vips))
     assert 0 < len(bench.kernel.plumbed) < 200
-    while bench.guard.waiting:
+    while bench.guard.has_work:
         bench.do(bench.guard.work())
     assert len(bench.kernel.plumbed) == 1000
+
+
+def test_thousands_are_unplumbed_by_and_by_and_answered_when_all_are_gone() -> None:
+    bench = Bench()
+    vips = tuple(wire.Address(f"10.2.{each // 250}.{each % 250 + 1}", 32, "eth1") for each in range(1000))
+    bench.do(bench.guard.configure(vips))
+    bench.extend(1001.5)
+    bench.plumb(*(each.address for each in vips))
+    while bench.guard.has_work:
+        bench.do(bench.guard.work())
+    said = bench.unplumb(*(each.address for each in vips))
+    assert said == []
+    assert len(bench.kernel.plumbed) > 800
+    bench.do(bench.guard.plumb(wire.Plumb((wire.Grant(vips[-1].address, 2),), "s1", 1e9)))
+    while bench.kernel.plumbed:
+        assert said == []
+        said = bench.do(bench.guard.work())
+    assert said == [wire.Unplumbed("t")]
+    assert bench.do(bench.guard.work()) == [wire.Plumbed(vips[-1].address, 2, 0.0)]
+
+
+def test_what_is_to_go_does_not_come_back_after_a_sweep() -> None:
+    bench = Bench()
+    vips = tuple(wire.Address(f"10.2.0.{each + 1}", 32, "eth1") for each in range(200))
+    bench.do(bench.guard.configure(vips))
+    bench.extend(1001.5)
+    bench.plumb(*(each.address for each in vips))
+    while bench.guard.has_work:
+        bench.do(bench.guard.work())
+    bench.unplumb(*(each.address for each in vips), epoch=0)
+    bench.do(bench.guard.touched())
+    while bench.guard.has_work:
+        bench.do(bench.guard.work())
+    assert bench.kernel.plumbed == {}
 
 
 @pytest.mark.parametrize("seed", range(300))
