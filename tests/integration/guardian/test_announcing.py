@@ -137,3 +137,40 @@ def test_a_gateway_that_is_not_known_yet_is_asked_for_and_then_told(host: Host) 
     with listening(host) as heard:
         guardian.hold(60, wire.Grant(V4, 1))
         assert next(each for each in heard if each[0] == V4) == [V4, mac]
+
+
+RATE = """
+from worker.guardian.announce import Announcer
+from worker.guardian.interfaces import Interfaces
+from worker.guardian.wire import Address
+interfaces = Interfaces()
+announcer = Announcer(interfaces, lambda: {each.name: each for each in interfaces.links()})
+def sent():
+    return int(open("/sys/class/net/eth1/statistics/tx_packets").read())
+vips = [Address(f"10.8.{each // 250}.{each % 250 + 1}", 32, "eth1") for each in range(1000)]
+before = sent()
+announcer.begin(vips, 100.0)
+announcer.send(100.0)
+first = sent() - before
+assert announcer.next_at() > 100.0, "it would be asked again at once"
+announcer.send(100.05)
+print(first, sent() - before)
+announcer.forget(each.address for each in vips)
+before = sent()
+announcer.send(200.0)
+print(sent() - before)
+"""
+
+
+def test_thousands_are_announced_at_a_bounded_rate_and_not_when_forgotten(host: Host) -> None:
+    said = subprocess.run(
+        ["ip", "netns", "exec", host.name, sys.executable, "-S", "-c", RATE],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    ).stdout.split()
+    burst, then, forgotten = (int(each) for each in said)
+    assert 190 <= burst <= 210
+    assert 280 <= then <= 320
+    assert forgotten <= 10
