@@ -78,10 +78,9 @@ class NetlinkPlumber:
         return self._delete([self._place(each) for each in addresses if each.interface in self.links])
 
     def renew(self, addresses: Sequence[Address]) -> None:
-        """Begin the lifetime of these anew. Raises OSError."""
-        for number in self.interfaces.add([self._place(each) for each in addresses], valid_s=self.valid_s, renew=True):
-            if number:
-                raise OSError(number, os.strerror(number))
+        """Begin the lifetime of these anew; one that cannot be renewed ends, and `check` finds it."""
+        places = [self._place(each) for each in addresses if each.interface in self.links]
+        self.interfaces.add(places, valid_s=self.valid_s, renew=True)
 
     def check(self, addresses: Sequence[Address]) -> Failures:
         """Also mends an IPv6 address that the kernel took for a duplicate, and one on the wrong interface."""
