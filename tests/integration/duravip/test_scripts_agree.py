@@ -75,7 +75,7 @@ class Both:
         self.kinds: set[str] = set()
 
     def fresh(self, number: int) -> str:
-        return f"#ec0-{next(self.names)}#h{number}"
+        return f"#oth-{next(self.names)}#h{number}"
 
     def step(self) -> None:
         number = self.random.randrange(3)
