@@ -1,5 +1,6 @@
 """Loads the Lua scripts and calls them: one sha, loaded again where the server has forgotten it."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,10 +15,12 @@ from eccmgr.redis.wire import Argument
 Call = Callable[..., Awaitable[Any]]
 """Sends one command, given as its words, and answers what the server answers."""
 
+_FOLDER = resources.files("eccmgr.redis") / "lua"
+
 
 @dataclass(frozen=True)
 class Script:
-    """One `.lua` file with the prologue that every script of ours begins with."""
+    """One `.lua` file, with the parts that it needs before it."""
 
     name: str
     source: str
@@ -33,23 +36,22 @@ class Script:
 
 def load_all() -> None:
     """Read every script now, so that no event loop waits for the disk later."""
-    for file in (resources.files("eccmgr.redis") / "lua").iterdir():
+    for name in names():
         for sharded in (False, True):
-            script(file.name.removesuffix(".lua"), sharded=sharded)
+            script(name, sharded=sharded)
 
 
-_OF_ERAS = frozenset({"join", "renew"})
-"""Scripts that begin with `eras.lua` too, beside all that are called `vip_…`."""
+def names() -> list[str]:
+    """Every script that there is."""
+    return sorted(file.name.removesuffix(".lua") for file in _FOLDER.iterdir() if file.name.endswith(".lua"))
 
 
 @cache
 def script(name: str, *, sharded: bool = False) -> Script:
     """The script in `lua/NAME.lua`; where `sharded`, it sends messages as a Redis Cluster wants them."""
-    folder = resources.files("eccmgr.redis") / "lua"
-    parts = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in _parts(name)]
-    source = "\n".join((f"local PUBLISH = '{'SPUBLISH' if sharded else 'PUBLISH'}'", *parts))
+    own = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
+    needed = re.search(r"^-- NEEDS +(.*)$", own, re.MULTILINE)
+    parts = [] if needed is None or needed[1] == "nothing" else needed[1].split()
+    before = [(_FOLDER / "parts" / f"{part}.lua").read_text(encoding="utf-8") for part in parts]
+    source = "\n".join((f"local PUBLISH = '{'SPUBLISH' if sharded else 'PUBLISH'}'", *before, own))
     return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return ("prologue", "eras", name) if name in _OF_ERAS or name.startswith("vip_") else ("prologue", name)

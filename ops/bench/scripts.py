@@ -5,7 +5,6 @@ Nobody listens here; what PUBLISH itself costs with 10,000 who do is in the floo
 
 import asyncio
 from collections.abc import Awaitable
-from importlib import resources
 from typing import Any
 
 from eccmgr.cluster.delivery import Delivery
@@ -14,7 +13,7 @@ from eccmgr.cluster.roster import PAGE
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.scripts import script
+from eccmgr.redis.scripts import names, script
 from ops.bench.fleet import Fleet, fleet
 from ops.bench.table import Row
 from ops.bench.thin import Connection, connect
@@ -45,11 +44,7 @@ def rows(figures: dict[str, Any]) -> list[Row]:
 async def _longest(running: Fleet) -> dict[str, float]:
     connection = await connect(str(running.server.socket))
     await connection.call("CONFIG", "SET", "slowlog-log-slower-than", _SLOW_US, "slowlog-max-len", 100_000)
-    names = {}
-    for file in (resources.files("eccmgr.redis") / "lua").iterdir():
-        name = file.name.removesuffix(".lua")
-        if name != "prologue":
-            names[await connection.call("SCRIPT", "LOAD", script(name).source)] = name
+    loaded = {await connection.call("SCRIPT", "LOAD", script(name).source): name for name in names()}
     link = Link(running.server.url)
     try:
         await _play(connection, link)
@@ -58,7 +53,7 @@ async def _longest(running: Fleet) -> dict[str, float]:
     longest: dict[str, float] = {}
     for entry in await connection.call("SLOWLOG", "GET", -1):
         if entry[3][0].upper() == b"EVALSHA":
-            name = names[entry[3][1]]
+            name = loaded[entry[3][1]]
             longest[name] = max(longest.get(name, 0.0), entry[2] / 1000)
     connection.transport.close()
     return longest

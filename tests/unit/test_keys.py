@@ -52,7 +52,7 @@ def test_no_other_module_makes_a_name() -> None:
 
 
 def test_the_parts_of_a_command_are_named_in_lua_as_in_python() -> None:
-    prologue = (ROOT / "eccmgr/redis/lua/prologue.lua").read_text()
+    part = (ROOT / "eccmgr/redis/lua/parts/commands.lua").read_text()
     keys = Keys("c")
     for name in (keys.responses("ID"), keys.arrived("ID")):
-        assert f"key .. '{name.removeprefix(keys.command('ID'))}'" in prologue
+        assert f"key .. '{name.removeprefix(keys.command('ID'))}'" in part

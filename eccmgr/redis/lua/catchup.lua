@@ -1,5 +1,6 @@
 -- What was sent to some channels after an entry of the log, for a node that did not hear it.
 --
+-- NEEDS  clock commands
 -- KEYS  state log
 -- ARGV  max_step  entry after which to read  most entries to read  command_prefix  node name in small letters
 --       channel …

@@ -1,5 +1,6 @@
 -- A node takes a command for itself, before it runs it.
 --
+-- NEEDS  clock
 -- KEYS  state sessions command responses plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
 --       1 where an earlier call for this claim may have come through, its answer lost

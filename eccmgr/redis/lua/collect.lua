@@ -1,5 +1,6 @@
 -- What a waiting gather has not seen yet, a part at a time.
 --
+-- NEEDS  clock
 -- KEYS  state command responses arrived
 -- ARGV  max_step  how many it has seen  how many to read at most  1 where it waits no longer
 -- Answer  {clock, view, when the numbering of views began, {node, entry, node, entry, …},

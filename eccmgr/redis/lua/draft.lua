@@ -1,6 +1,7 @@
 -- Writes some of a plan for a command that is not sent yet: a large set is planned in several steps before the one that
 -- sends it, which gives the plan to its command.
 --
+-- NEEDS  clock commands
 -- KEYS  state draft
 -- ARGV  max_step  command_ttl  names of nodes in small letters, a line each
 -- Answer  'drafted'

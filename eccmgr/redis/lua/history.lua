@@ -1,5 +1,6 @@
 -- The latest commands that were sent to nodes, newest first.
 --
+-- NEEDS  clock
 -- KEYS  state log
 -- ARGV  max_step  how many at most  command_prefix
 -- Answer  {{id, text, target kind, target name, issuer, wall clock of its issue, answered, expected}, …}; of a text

@@ -1,5 +1,6 @@
 -- A part of a hash that may be large.
 --
+-- NEEDS  nothing
 -- KEYS  hash
 -- ARGV  where to go on ('0' to begin)  about how many fields to read
 -- Answer  {where to go on ('0' where all was read), {field, value, …}}

@@ -1,5 +1,6 @@
 -- Sends a command: freezes whom it expects, keeps it, logs it, publishes it; whole or not at all.
 --
+-- NEEDS  clock members commands
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads command
 --       plan  draft of a plan
 -- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node | set)

@@ -1,5 +1,6 @@
 -- A node's answer to a command, kept; the gather that waits for it is told, once until it has looked.
 --
+-- NEEDS  clock
 -- KEYS  state command responses arrived roster plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
 --       state (ok | failed | refused | missed | aborted)  ms that it ran  flags  body  view_prefix

@@ -1,5 +1,6 @@
 -- What is known of one command, and of its responses where they are not too many; else they are read by pages (page.lua).
 --
+-- NEEDS  clock members commands
 -- KEYS  state latest roster absent
 -- ARGV  max_step  an id to try first ('' for none)  digest of the text  command_prefix  view_prefix
 --       ttl of a kept view in ms  the view that the caller has, BORN:NUMBER ('' for none)

@@ -1,5 +1,6 @@
 -- The number of the view of now; its nodes are kept under that number for whoever does not know them yet.
 --
+-- NEEDS  clock members
 -- KEYS  state roster absent
 -- ARGV  max_step  view_prefix  ttl of a kept view in ms  the view that the caller has, BORN:NUMBER ('' for none)
 -- Answer  {view, when the numbering of views began}

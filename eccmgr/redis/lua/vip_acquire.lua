@@ -1,5 +1,6 @@
 -- Grants VIPs that are free; asking again for what one's own session owns gives the same epoch.
 --
+-- NEEDS  clock eras
 -- KEYS  state vips changes late vip_events
 -- ARGV  ended_prefix  private_name  era seen  memory seen  node in small letters
 --       then of each VIP: address  highest epoch seen  reason  1 where a reservation for another has waited long enough

@@ -1,5 +1,6 @@
 -- Gives up VIPs that have been unplumbed.
 --
+-- NEEDS  clock eras
 -- KEYS  state vips changes late vip_events
 -- ARGV  ended_prefix  private_name  era seen  memory seen
 --       then of each VIP: address  epoch  node in small letters that it is reserved for, or ''  reason

@@ -1,5 +1,6 @@
 -- A session that joined in a closed era states what it holds, with which epochs.
 --
+-- NEEDS  clock eras
 -- KEYS  state vips changes late vip_events
 -- ARGV  ended_prefix  private_name  era seen  memory seen  then of each VIP: address  epoch
 -- Answer  {verdict, era, memory, {1 or 0 of each VIP: whether it is kept}}

@@ -1,0 +1,61 @@
+-- What nearly every script begins with: the lease clock.
+--
+-- The lease clock is counted in ms. Each script advances it by the wall time since the last script, clamped to
+-- 0 .. max_step: no step of the server's wall clock, and no pause of the server, ends a session that is renewed.
+--
+-- A script names the parts that it needs in a line NEEDS of its header; scripts.py puts them before it, and before all
+-- PUBLISH, which is how messages are sent: SPUBLISH in a Redis Cluster. What is defined costs each call, so that the
+-- scripts that run for every node need as little as they can.
+-- Everything is local: a global in one script would outlive it.
+
+-- The cluster's own keys end by themselves, in ms, once nobody sweeps any more.
+local KEYS_TTL = 24 * 3600 * 1000
+
+local function ms(number)
+  return string.format('%.0f', number)
+end
+
+-- The whole number that `text` is; nil where it is none that we wrote: `tonumber` would take `nan` and `0x1`.
+local function whole(text)
+  return text and #text <= 15 and text:find('^%d+$') and tonumber(text) or nil
+end
+
+-- Advances the lease clock kept in the hash `state`; answers it and the server's wall clock, both in ms. Where the
+-- numbering of views cannot be read it begins anew, with numbers higher than any before.
+local function advance(state, max_step)
+  local time = redis.call('TIME')
+  local wall = time[1] * 1000 + math.floor(time[2] / 1000)
+  local kept = redis.call('HMGET', state, 'clock', 'wall')
+  local clock = tonumber(kept[1] or '')
+  if clock and clock == clock and tonumber(kept[2] or '') == wall then
+    -- In one millisecond a busy server runs many scripts; what the first has seen to holds for the others.
+    return clock, wall
+  end
+  local numbered = redis.call('HMGET', state, 'born', 'view')
+  if not whole(numbered[1]) or (numbered[2] and not whole(numbered[2])) then
+    redis.call('HSET', state, 'born', ms(wall))
+    if numbered[1] or numbered[2] then
+      redis.call('HSET', state, 'view', time[1])
+    end
+    redis.call('PEXPIRE', state, KEYS_TTL)
+  end
+  clock = whole(kept[1]) or wall
+  clock = clock + math.max(0, math.min(wall - (whole(kept[2]) or wall), tonumber(max_step)))
+  redis.call('HSET', state, 'clock', ms(clock), 'wall', ms(wall))
+  return clock, wall
+end
+
+-- Gives keys that have just been written their lifetime.
+local function end_some_day(keys)
+  for _, key in ipairs(keys) do
+    if redis.call('PTTL', key) == -1 then
+      redis.call('PEXPIRE', key, KEYS_TTL)
+    end
+  end
+end
+
+-- The number of the current view, and when the numbering of views began.
+local function view_now(state)
+  local kept = redis.call('HMGET', state, 'view', 'born')
+  return kept[1] or '0', kept[2]
+end

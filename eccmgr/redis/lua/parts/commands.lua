@@ -1,0 +1,75 @@
+-- Commands: their keys, what is published of them, and the log.
+
+-- The keys of one command, as keys.py names them.
+local function keys_of_command(prefix, id)
+  local key = prefix .. id
+  return key, key .. ':resp', key .. ':arrived', key .. ':plan'
+end
+
+-- Lets `nodes` begin a command until `expires`.
+local function add_to_plan(plan, nodes, expires)
+  local fields = {}
+  for i, node in ipairs(nodes) do
+    fields[#fields + 1], fields[#fields + 2] = node, expires
+    if #fields == 2000 or i == #nodes then
+      redis.call('HSET', plan, unpack(fields))
+      fields = {}
+    end
+  end
+end
+
+-- What is published to the nodes of a channel; `ttl` is how long it may still wait, in ms.
+local function message_of(command, ttl, channel, entry, before)
+  local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view', 'planned', 'rolling')
+  return cjson.encode({
+    id = kept[1], text = kept[2], issuer = kept[3], view = whole(kept[4]), ttl = ttl,
+    channel = channel, entry = entry, before = before, planned = kept[5] and not kept[6] or false,
+  })
+end
+
+-- Tells the nodes of a channel of a command, and that `entry` is now the latest that concerns them.
+local function tell(heads, command, ttl, channel, entry)
+  local before = redis.call('HGET', heads, channel) or '0-0'
+  redis.call('HSET', heads, channel, entry)
+  redis.call(PUBLISH, channel, message_of(command, ttl, channel, entry, before))
+end
+
+-- What is published of a command that was withdrawn; nodes know it by how it begins.
+local function withdrawal_of(id, channel, entry, before)
+  return string.format('{"abort":%s,"channel":%s,"entry":%s,"before":%s}', cjson.encode(id), cjson.encode(channel),
+    cjson.encode(entry), cjson.encode(before))
+end
+
+-- Writes into the log what became of a command after it was sent: a node that did not hear of it reads it up. Unlike
+-- a command's own entry it has a fifth field.
+local function append_to_log(state, log, id, digest, clock, channel, what)
+  local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel,
+    'what', what)
+  redis.call('HSET', state, 'last', entry)
+  return entry
+end
+
+-- Forgets commands from the old end of the log: those issued before `since` on the lease clock, and those over the
+-- cap; at most `limit` of them. A channel whose latest entry is forgotten begins anew. One that has been released to
+-- more nodes since is kept until that entry is forgotten.
+local function forget(log, latest, heads, prefix, since, cap, limit)
+  local over = redis.call('XLEN', log) - cap
+  for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', limit)) do
+    local id, digest, issued, channel = entry[2][2], entry[2][4] or '', whole(entry[2][6]) or 0, entry[2][8] or ''
+    if issued >= since and over <= 0 then
+      return
+    end
+    over = over - 1
+    local released = redis.call('HGET', prefix .. id, 'released')
+    if not released or released == entry[1] then
+      if redis.call('HGET', latest, digest) == id then
+        redis.call('HDEL', latest, digest)
+      end
+      redis.call('UNLINK', keys_of_command(prefix, id))
+    end
+    if redis.call('HGET', heads, channel) == entry[1] then
+      redis.call('HDEL', heads, channel)
+    end
+    redis.call('XDEL', log, entry[1])
+  end
+end
