@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test fault model lint types check bench reference lock clean
+.PHONY: setup demo test fault soak model lint types check bench reference lock clean
 
 setup: $(STAMP)
 
@@ -23,6 +23,10 @@ test: setup
 # SEED=… plays a run again; FAULTS=… is how many, 1000 if not given.
 fault: setup
 	@$(BIN)/python -m tests.fault
+
+# Whether anything grows; COMMANDS=… is how many are given, 100000 if not given, in at most LIMIT_S=… seconds, 600.
+soak: setup
+	@$(BIN)/python -m tests.soak
 
 # SEED=… begins elsewhere; RUNS=… is how many of each profile, 1500 if not given.
 model: setup
