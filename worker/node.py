@@ -16,8 +16,9 @@ from eccmgr.config.store import Proposal, Store
 from eccmgr.control.listeners import Plan
 from eccmgr.daemon import Daemon
 from eccmgr.duravip.options import duravip_options
+from eccmgr.duravip.timing import Timing
 from eccmgr.duravip.vips import read_vips, touches_vips
-from eccmgr.errors import EccmgrError
+from eccmgr.errors import ConfigError, EccmgrError, SettingsError
 from eccmgr.logs import LogFiles
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -80,8 +81,15 @@ class Node(Daemon):
     @staticmethod
     def check(view: ScopeView) -> None:
         """Raises ConfigError where the VIPs of a configuration, or their options, do not fit together."""
-        read_vips(view)
         duravip_options(view)
+        if read_vips(view):
+            cluster = view.scope("cluster")
+            heartbeat_s = 1 / cluster.number("heartbeats_per_sec")
+            try:
+                Timing.of(heartbeat_s, cluster.seconds("session_lease"), cluster.seconds("max_step"))
+            except SettingsError as error:
+                place = cluster.place("session_lease")
+                raise ConfigError(f"{place}: {error}" if place else str(error)) from None
 
     def consider(self, proposal: Proposal) -> None:
         """As `check`; thousands of VIPs are read again only where a change may concern them."""
