@@ -16,8 +16,9 @@ from eccmgr.config.store import Proposal, Store
 from eccmgr.control.listeners import Plan
 from eccmgr.daemon import Daemon
 from eccmgr.duravip.options import duravip_options
+from eccmgr.duravip.timing import Timing
 from eccmgr.duravip.vips import read_vips, touches_vips
-from eccmgr.errors import EccmgrError
+from eccmgr.errors import ConfigError, EccmgrError, SettingsError
 from eccmgr.logs import LogFiles
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -51,12 +52,6 @@ class Node(Daemon):
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.table)
         self.session.takes_over = settings.replace
         self.session.on_superseded = self.executor.abandon
-        own = NodeCommands(
-            self.link, self.keys, self.session, age, self.held.control_group, self.table, self.executor.abort
-        )
-        self.table.add(*self.common_commands(PROGRAM, self._known_names), *own.commands())
-        self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
-
         self._view = store.view()
         self._tasks: asyncio.TaskGroup | None = None
         guardians = find_guardians(duravip_options(self._view).plumber_program or "")
@@ -64,6 +59,19 @@ class Node(Daemon):
         self.duravip = DuravipService(
             self.link, self.keys, self.options, self.session, guardians, lambda: self._view, copies
         )
+        own = NodeCommands(
+            self.link,
+            self.keys,
+            self.session,
+            age,
+            self.held.control_group,
+            self.table,
+            self.executor.abort,
+            self.duravip.info,
+        )
+        self.table.add(*self.common_commands(PROGRAM, self._known_names), *own.commands())
+        self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
+
         self.table.add(*DuravipCommands(self.duravip).commands())
 
     def default_endpoint(self) -> str:
@@ -73,8 +81,15 @@ class Node(Daemon):
     @staticmethod
     def check(view: ScopeView) -> None:
         """Raises ConfigError where the VIPs of a configuration, or their options, do not fit together."""
-        read_vips(view)
         duravip_options(view)
+        if read_vips(view):
+            cluster = view.scope("cluster")
+            heartbeat_s = 1 / cluster.number("heartbeats_per_sec")
+            try:
+                Timing.of(heartbeat_s, cluster.seconds("session_lease"), cluster.seconds("max_step"))
+            except SettingsError as error:
+                place = cluster.place("session_lease")
+                raise ConfigError(f"{place}: {error}" if place else str(error)) from None
 
     def consider(self, proposal: Proposal) -> None:
         """As `check`; thousands of VIPs are read again only where a change may concern them."""
@@ -134,8 +149,8 @@ class Node(Daemon):
         try:
             membership = await read_membership(self.link, self.keys)
         except EccmgrError:
-            return Known(configuration=configuration)
+            return Known(configuration=configuration, vips=self.duravip.names)
         nodes = membership.of(Role.NODE)
         subclusters = {member.subcluster: None for member in nodes if member.subcluster}
         names = tuple(member.node_name for member in nodes if member.node_name)
-        return Known(names, tuple(subclusters), configuration)
+        return Known(names, tuple(subclusters), configuration, self.duravip.names)

@@ -103,9 +103,9 @@ class Agent:
 
     # The session.
 
-    def reckon_late(self, extra_s: float) -> None:
-        """The weakest fence of the cluster closes so much later than all reckon with."""
-        self.timing = replace(self.timing, extra_late_s=extra_s)
+    def reckon(self, others_hold_s: float, extra_late_s: float) -> None:
+        """Others hold for so long, and the weakest fence closes so much later than is usual: watches wait for that."""
+        self.timing = replace(self.timing, others_hold_s=others_hold_s, extra_late_s=extra_late_s)
 
     def left(self) -> None:
         """We are no member any more: whoever joins again states what is held."""

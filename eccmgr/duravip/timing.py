@@ -24,6 +24,8 @@ class Timing:
     heartbeat_s: float
     hold_s: float
     """A holder goes on for so long after it began to send its last renewal that was answered."""
+    others_hold_s: float = 0.0
+    """The longest for which any node of the cluster does: their times may differ while they are being changed."""
     extra_late_s: float = 0.0
     """How much later than the kernel's timers the weakest fence of the cluster closes."""
 
@@ -42,7 +44,9 @@ class Timing:
     @property
     def watch_s(self) -> float:
         """A counter that has not moved for so long belongs to a session that holds nothing any more."""
-        longest_s = self.hold_s / (1 - CLOCK_RATE_ERROR) + KERNEL_LATE_S + TOKEN_S + self.extra_late_s
+        longest_s = (
+            max(self.hold_s, self.others_hold_s) / (1 - CLOCK_RATE_ERROR) + KERNEL_LATE_S + TOKEN_S + self.extra_late_s
+        )
         return longest_s * (1 + CLOCK_RATE_ERROR) + 0.001
 
     @property

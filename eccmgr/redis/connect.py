@@ -184,6 +184,12 @@ class Link:
         return await Wire.open(connection, COMMAND_TIMEOUT_S, on_push)
 
     @property
+    def server(self) -> RedisAddress:
+        """The one server that is called now: under Sentinel the master, in a Redis Cluster the owner of our slot."""
+        spot = self._place.spot if self._place is not None else None
+        return self.address if spot is None else self.address.node(spot.host, spot.port)
+
+    @property
     def _where(self) -> str:
         return str((self._place and self._place.spot) or self.address)
 

@@ -47,9 +47,11 @@ class Carrying:
     ) -> None:
         self.keys, self.node = keys, node
         self.session = session
-        timing = Timing.of(options.heartbeat_s, options.session_lease_s, options.max_step_s)
-        self.agent = Agent(node, timing, session.fresh_name)
+        self.agent = Agent(node, Timing(options.heartbeat_s, 3 * options.heartbeat_s), session.fresh_name)
         self.copies = copies
+        self.ending: Callable[[], wire.Ending] = lambda: wire.Ending(wire.Server(), "", ())
+        """How a guardian ends a session on the server that is called now."""
+        self._ends_at: object = None
         self.verbose = False
         """Whether each decision is logged."""
         self.ready: wire.Ready | None = None
@@ -72,6 +74,11 @@ class Carrying:
         self._is_reading = self._reads_again = False
         self._beat: act.Beat | None = None
         self._generation: object = None
+
+    def take_times(self) -> None:
+        """Reckon with the cluster's times from now on. Raises SettingsError where VIPs cannot be held with them."""
+        options = self._options
+        self.agent.timing = Timing.of(options.heartbeat_s, options.session_lease_s, options.max_step_s)
 
     # The session's side.
 
@@ -104,6 +111,9 @@ class Carrying:
     async def renewed(self, vips: Sequence[Any], acked: bool) -> None:
         """A heartbeat was answered."""
         assert self._beat is not None
+        if self._pipe is not None and self._link.server != self._ends_at:
+            self._ends_at = self._link.server
+            self._pipe.write(self.ending())
         self.do(self.agent.beaten(boot_time(), self._beat, calls.beaten(vips, acked)))
         self._noticed()
 
@@ -266,9 +276,10 @@ class Carrying:
 
     # The guardian.
 
-    async def serve(self, pipe: Pipe, configure: wire.Configure, ending: wire.Ending) -> None:
+    async def serve(self, pipe: Pipe, configure: wire.Configure) -> None:
         """Work with one guardian until it is gone."""
-        pipe.write(configure, ending)
+        self._ends_at = self._link.server
+        pipe.write(configure, self.ending())
         start = asyncio.get_running_loop().call_later(_START_S, pipe.abort)
         try:
             async for message in pipe.messages():

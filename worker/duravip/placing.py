@@ -147,7 +147,7 @@ class Placing:
         if seen != self._assessed:
             self.standings = await asyncio.to_thread(assess, stated)
             self.roster, self._assessed, self.still_since = roster, seen, boot_time()
-            self.carrying.agent.reckon_late(self.said.latest_s)
+            self.carrying.agent.reckon(self.said.longest_hold_s, self.said.latest_s)
 
     def situation(self) -> Situation:
         """The view from which placement works."""

@@ -71,6 +71,7 @@ class DuravipService:
         self.placing = Placing(link, self.carrying, lambda: self._held)
         self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
         self._said_beliefs: object = None
+        self.carrying.ending = self._ending
         self._has_begun = False
 
     @property
@@ -78,17 +79,30 @@ class DuravipService:
         """This node's name."""
         return self._session.identity.name
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The addresses of all VIPs and the names of their bindings."""
+        standings = self.placing.standings
+        return (*standings, *dict.fromkeys(name for standing in standings.values() for name in standing.names))
+
     def info(self) -> str:
-        """The fence and the plumber that are in force, in a line."""
+        """The fence and the plumber that are in force, in a line; "" where there are no VIPs."""
+        if not self._vips:
+            return ""
         ready = self.carrying.ready
         if ready is None:
-            return "no guardian"
-        return f"fence {ready.fence}, plumber {ready.plumber}{f' ({ready.why})' if ready.why else ''}"
+            return "DuraVIP: no guardian serves"
+        why = f" ({ready.why})" if ready.why else ""
+        return f"DuraVIP: {len(self._vips)} VIPs, fence {ready.fence}, plumber {ready.plumber}{why}"
 
     def begins(self) -> bool:
-        """Whether there are VIPs now, and were none before: then `run` is to be run."""
+        """Whether there are VIPs now, and were none before: then `run` is to be run.
+
+        Raises SettingsError where the cluster's times leave no room for them; they hold for as long as we run.
+        """
         if self._has_begun or not self._vips:
             return False
+        self.carrying.take_times()
         self._has_begun = True
         self._session.carrier = self.carrying
         return True
@@ -132,7 +146,7 @@ class DuravipService:
             except NoGuardian as error:
                 log.error("no guardian", reason=str(error))
             else:
-                await self.carrying.serve(pipe, self._configure(), self._ending())
+                await self.carrying.serve(pipe, self._configure())
                 log.warning("guardian gone")
                 pause_s = _PAUSE_S if self.carrying.carried else pause_s
             await asyncio.sleep(pause_s)
@@ -155,7 +169,7 @@ class DuravipService:
         )
 
     def _ending(self) -> wire.Ending:
-        address = self._link.address
+        address = self._link.server
         parts = urlsplit(address.plain_url)
         query = dict(parse_qsl(parts.query))
         server = wire.Server(
@@ -172,7 +186,7 @@ class DuravipService:
             query.get("ssl_check_hostname", "true").lower() != "false",
             query.get("ssl_cert_reqs", "required") != "none",
         )
-        sharded = address.mode is Mode.CLUSTER
+        sharded = self._link.address.mode is Mode.CLUSTER
         return wire.Ending(server, script("vip_end", sharded=sharded).source, membership_keys(self._keys))
 
     # The configuration.
@@ -193,7 +207,9 @@ class DuravipService:
         late_s = ready.late_s if ready is not None and math.isfinite(ready.late_s) else 0.0
         before = self.placing.statement
         if before is None or before.late_s != late_s or before.shares is not self._shares:
-            self.placing.statement = Statement(before.view + 1 if before else 1, late_s, self._shares)
+            self.placing.statement = Statement(
+                before.view + 1 if before else 1, late_s, self.carrying.agent.timing.hold_s, self._shares
+            )
             self.placing.notice()
 
     # What each node believes.

@@ -17,15 +17,19 @@ _MAX_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Statement:
-    """A node's VIPs in its view number `view`; `late_s` is how late its fence may close, beyond what is usual."""
+    """A node's VIPs in its view number `view`.
+
+    `late_s` is how late its fence may close, beyond what is usual; `hold_s` for how long it holds after a renewal.
+    """
 
     view: int
     late_s: float
+    hold_s: float
     shares: Shares
 
     def dump(self) -> str:
         """As Redis keeps it."""
-        text = json.dumps([self.view, self.late_s, shares.to_json(self.shares)], separators=(",", ":"))
+        text = json.dumps([self.view, self.late_s, self.hold_s, shares.to_json(self.shares)], separators=(",", ":"))
         return base64.b85encode(zlib.compress(text.encode(), 1)).decode()
 
     @classmethod
@@ -36,8 +40,8 @@ class Statement:
             raw = unpacker.decompress(base64.b85decode(text), _MAX_BYTES)
             if not unpacker.eof:
                 raise ValueError("it is cut, or too long")
-            view, late_s, said = json.loads(raw)
-            return cls(int(view), float(late_s), shares.from_json(said))
+            view, late_s, hold_s, said = json.loads(raw)
+            return cls(int(view), float(late_s), float(hold_s), shares.from_json(said))
         except (ValueError, TypeError, zlib.error) as error:
             raise ConfigError(f"What a node says of its VIPs cannot be read: {error}") from None
 
@@ -64,6 +68,11 @@ class Said:
         else:
             self.unread.pop(node, None)
             self.statements.pop(node, None)
+
+    @property
+    def longest_hold_s(self) -> float:
+        """The longest for which anybody holds after a renewal."""
+        return max((each.hold_s for each in self.statements.values()), default=0.0)
 
     @property
     def latest_s(self) -> float:

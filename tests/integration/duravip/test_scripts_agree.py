@@ -213,3 +213,21 @@ def test_every_answer_is_the_plain_server_s(
             kinds |= both.kinds
     assert {f"{call} ok" for call in ("Beat", "State", "Open", "Acquire", "Release", "TakeOver", "Read")} <= kinds
     assert {"Beat rejoin", "Beat ended", "Acquire rejoin"} <= kinds or schedules < 10
+
+
+@pytest.mark.parametrize("name", ["fakeredis", "server"])
+def test_what_a_node_says_is_read_by_all_and_said_once(request: pytest.FixtureRequest, name: str, keys: Keys) -> None:
+    with backend(request, name) as client:
+        real = Real(client, keys)
+        joined = real.call(Beat("#ec0-1#h0", Era(), 0.0, joins=True), "h0")
+        try:
+            numbers = [
+                int(real.run("vip_say", calls.vip_keys(keys), (joined.era.number, *said)))
+                for said in (("@h0", "one"), ("@h0", "one"), ("!h1", "1"), ("@h0", "two"))
+            ]
+            page = real.call(Read("#ec0-1#h0", joined.era, 0), "h0")
+        finally:
+            client.unlink(*client.scan_iter(f"{keys.tag}*", count=1000))
+    assert numbers == [1, 1, 2, 3]
+    assert isinstance(page, Page)
+    assert (page.upto, page.said) == (3, (("!h1", "1"), ("@h0", "two")))

@@ -1,0 +1,84 @@
+"""The agent's decisions, where the model cannot see them: what is asked how often, and in which pieces."""
+
+from itertools import count
+
+from eccmgr.duravip.actions import Acquire, Beat, Extend, Plumb, Read, Release, Unplumb
+from eccmgr.duravip.protocol import BATCH, Agent
+from eccmgr.duravip.records import Beaten, Era, Granted, Page, Record, Verdict
+from eccmgr.duravip.timing import Timing
+
+ERA = Era(7, "run|replid")
+
+
+def joined(change: int = 0) -> Agent:
+    names = count(1)
+    agent = Agent("East1", Timing(0.5, 1.5), lambda: f"#ec0-{next(names)}#east1")
+    beat = agent.beat(0.0)[-1]
+    assert isinstance(beat, Beat)
+    agent.beaten(0.0, beat, Beaten(Verdict.OK, ERA, True, True, change))
+    return agent
+
+
+def granted(agent: Agent, *addresses: str) -> None:
+    for ask in agent.place(0.0, dict.fromkeys(addresses, "the fewest VIPs")):
+        assert isinstance(ask, Acquire)
+        agent.granted(0.0, ask, Granted(Verdict.OK, ERA, True, (5,) * len(ask.wishes)))
+
+
+def test_thousands_are_asked_for_in_batches_and_not_again_before_the_next_heartbeat() -> None:
+    agent = joined()
+    wanted = {f"10.0.{i // 250}.{i % 250}": "x" for i in range(1000)}
+    asked = agent.place(0.0, wanted)
+    assert [len(each.wishes) for each in asked if isinstance(each, Acquire)] == [BATCH] * 4
+    assert agent.place(0.1, wanted) == []
+    assert len(agent.settle(0.5)) == 4
+
+
+def test_what_is_granted_is_plumbed_until_its_deadline_only() -> None:
+    agent = joined()
+    (ask,) = agent.place(0.0, {"10.0.0.1": "x"})
+    assert isinstance(ask, Acquire)
+    assert agent.granted(0.1, ask, Granted(Verdict.OK, ERA, True, (5,))) == [
+        Plumb(agent.session, 1.5, (("10.0.0.1", 5),))
+    ]
+    again = joined()
+    (ask,) = again.place(0.0, {"10.0.0.1": "x"})
+    assert isinstance(ask, Acquire)
+    assert again.granted(1.5, ask, Granted(Verdict.OK, ERA, True, (5,))) == []
+
+
+def test_a_release_follows_the_unplumbing_and_names_the_target_of_the_move() -> None:
+    agent = joined()
+    granted(agent, "10.0.0.1")
+    (unplumb,) = agent.give_up(["10.0.0.1"], "East2", "move")
+    assert isinstance(unplumb, Unplumb)
+    read = Read(agent.session, ERA, agent.read_upto)
+    owned = Record(agent.session, 5, ERA.number)
+    assert agent.changed(0.1, read, Page(Verdict.OK, ERA, True, 9, False, (("10.0.0.1", owned),))) == []
+    (release,) = agent.unplumbed(0.2, unplumb.tag)
+    assert isinstance(release, Release)
+    assert [(each.address, each.epoch, each.to, each.reason) for each in release.gifts] == [
+        ("10.0.0.1", 5, "east2", "move")
+    ]
+
+
+def test_what_could_not_be_unplumbed_is_asked_for_again_and_not_released() -> None:
+    agent = joined()
+    granted(agent, "10.0.0.1")
+    (unplumb,) = agent.give_up(["10.0.0.1"], "", "drained")
+    assert isinstance(unplumb, Unplumb)
+    (again,) = agent.unplumbed(0.2, unplumb.tag, ["10.0.0.1"])
+    assert isinstance(again, Unplumb)
+    assert again.addresses == unplumb.addresses
+
+
+def test_a_heartbeat_of_thousands_that_are_well_does_nothing_but_extend() -> None:
+    agent = joined()
+    addresses = [f"10.0.{i // 250}.{i % 250}" for i in range(1000)]
+    granted(agent, *addresses)
+    for address in addresses:
+        agent.plumbed(address, 5)
+    agent.settle(0.0)
+    beat = agent.beat(0.5)[-1]
+    assert isinstance(beat, Beat)
+    assert agent.beaten(0.5, beat, Beaten(Verdict.OK, ERA, True, True, 0)) == [Extend(agent.session, 2.0, ERA)]
