@@ -105,9 +105,11 @@ class ThinNode:
                 (
                     *(keys.state, keys.sessions, keys.members, keys.roster, keys.absent),
                     *(keys.absent_since, keys.seniority, keys.subclusters, keys.events),
+                    *(keys.vips, keys.vip_changes, keys.late),
                 ),
                 *(self._step, to_ms(self._options.session_lease_s), fresh, self.name, _SUBCLUSTER),
                 *(record.member(fresh).dump(), Role.NODE.value.lower(), "", 0),
+                *("", 0, 0, keys.ended_prefix),
             )
             if answer[0] == b"joined":
                 break
@@ -117,11 +119,15 @@ class ThinNode:
 
     @property
     def _renewal(self) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
-        keys = (self._keys.state, self._keys.sessions, self._keys.seniority, self._keys.heads)
-        options = self._options
+        own, options = self._keys, self._options
+        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster, own.vips, own.vip_changes, own.late)
         rates = (str(options.heartbeats_per_sec), str(options.heartbeats_borne_per_sec))
         lease_ms = to_ms(options.session_lease_s)
-        return keys, (self._step, lease_ms, self._private, *rates, *self._before, *self._channels)
+        return keys, (self._step, lease_ms, self._private, *rates, *self._before, *self._carries_none, *self._channels)
+
+    @property
+    def _carries_none(self) -> tuple[str | int, ...]:
+        return ("", 0, "", 0, self._keys.ended_prefix)
 
     def _renewed(self, answer: Any) -> None:
         if isinstance(answer, hiredis.ReplyError):
