@@ -36,7 +36,8 @@ _NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
 class Program(Generic[S]):
     """A daemon as a program: its name, its settings, the file it reads where none is named, and how it is made.
 
-    `fits` raises ConfigError where that kind of daemon cannot take a configuration.
+    `fits` raises ConfigError where that kind of daemon cannot take a configuration; `lead`, where given, may run the
+    daemon as a child of this process instead, and then answers its exit code.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Program(Generic[S]):
         default_file: str,
         make: Callable[[S, Store, LogFiles], Daemon],
         fits: Callable[[ScopeView], None] = Daemon.check,
+        lead: Callable[[ScopeView], int | None] = lambda _view: None,
     ) -> None:
         self._name = name
         self._kind = kind
         self._default_file = default_file
         self._make = make
         self._fits = fits
+        self._lead = lead
 
     def run(self, flags: dict[str, Any], *, check: bool = False) -> int:
         """Run in the foreground, or only `check` the files.
@@ -66,6 +69,8 @@ class Program(Generic[S]):
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
                 return 0
             log_files = logs.configure(self._name, settings.verbose)
+            if (code := self._lead(store.view())) is not None:
+                return code
             load_all()
             _raise_descriptor_limit()
             daemon = self._make(settings, store, log_files)

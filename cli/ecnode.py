@@ -1,14 +1,20 @@
 """The command line of `ecnode`, a node of the cluster."""
 
+import os
+import sys
 from typing import Annotated
 
+import structlog
 import typer
 
 from cli.daemons import Program
+from eccmgr.config.effective import ScopeView
 from eccmgr.settings import NodeSettings
 from eccmgr.version import banner
 
 DEFAULT_FILE = "/etc/eccmgr/ecelerity-cluster.conf"
+
+log = structlog.get_logger()
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -60,8 +66,23 @@ def ecnode(
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
     }
-    program = Program(PROGRAM, NodeSettings, DEFAULT_FILE, Node, Node.check)
+    program = Program(PROGRAM, NodeSettings, DEFAULT_FILE, Node, Node.check, _lead)
     raise typer.Exit(program.run(flags, check=check))
+
+
+def _lead(view: ScopeView) -> int | None:
+    """Where the node gives up being root and has VIPs, a parent keeps the right to change addresses for a guardian."""
+    from eccmgr.duravip.options import duravip_options
+    from eccmgr.duravip.vips import read_vips
+    from worker.guardian.launch import CONTROL
+    from worker.guardian.parent import Parent
+
+    user = view.scope("Security").text("User")
+    if CONTROL in os.environ or os.geteuid() != 0 or user in (None, "root") or not read_vips(view):
+        return None
+    program = duravip_options(view).plumber_program or ""
+    # The node becomes that user itself, once it has read what only root may.
+    return Parent([sys.executable, *sys.orig_argv[1:]], "", program, log.warning).run()
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
 """Nodes as real processes on a real Redis, with addresses in memory only: who carries which VIP, whatever happens."""
 
 import contextlib
+import os
 import re
 import signal
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -109,8 +111,6 @@ def test_a_vip_is_moved_where_an_operator_wants_it_and_stays_there(cluster: Clus
     target = next(name for name in NODES if name != owner)
     answers = {}
     with contextlib.ExitStack() as together:
-        from concurrent.futures import ThreadPoolExecutor
-
         pool = together.enter_context(ThreadPoolExecutor(3))
         asked = {name: pool.submit(cluster.ask, name, f"cluster duravip move vip-1 to {target}") for name in NODES}
         answers = {name: each.result() for name, each in asked.items()}
@@ -158,3 +158,25 @@ def test_a_node_that_ends_in_good_order_leaves_nothing_unowned(cluster: Cluster)
     cluster.settle(2, 2, 2)
     assert cluster.nodes["a3"].end() == 0
     cluster.settle(3, 3)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_node_that_gives_up_being_root_leaves_its_guardian_the_right_to_change_addresses() -> None:
+    with tempfile.TemporaryDirectory(prefix="ecc-") as made, contextlib.ExitStack() as end:
+        folder = Path(made)
+        folder.chmod(0o777)
+        server = Server(folder / "redis").start()
+        end.callback(server.stop)
+        file = folder / "vips.conf"
+        file.write_text(CONFIGURATION + 'Security { User = "nobody" }\n')
+        processes = Processes(f"redis://{server.address}/0", "vips", folder)
+        end.callback(processes.end)
+        node = processes.start("ecnode", "a1", "-c", str(file))
+        wait_until_sync(lambda: "vip plumbed" in node.log, "it carries VIPs")
+        children = psutil.Process(node.popen.pid).children(recursive=True)
+        users = {"guardian" if "worker.guardian" in each.cmdline() else "node": each.username() for each in children}
+        assert users == {"guardian": "root", "node": "nobody"}
+        assert node.end() == 0
+        _, alive = psutil.wait_procs(children, timeout=20)
+        assert not alive
