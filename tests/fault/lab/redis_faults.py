@@ -1,0 +1,161 @@
+"""The faults of Redis and of the way to it, for systems that stand on one."""
+
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import cast
+
+from tests.fault.lab.nodes import SERVER, Nodes
+from tests.fault.lab.scene import Fault, Scene
+
+
+def _ours(scene: Scene) -> Nodes:
+    return cast(Nodes, scene.system)
+
+
+@dataclass(frozen=True)
+class RedisKilled:
+    """Redis is killed, and answers again after about `for_s`, with the data of just before or with none."""
+
+    for_s: float
+    data: bool = True
+    observe_s: float = 6.0
+
+    @property
+    def name(self) -> str:
+        """As it is listed."""
+        return f"Redis killed for {self.for_s:g} s, {'its data kept' if self.data else 'comes back empty'}"
+
+    def strike(self, scene: Scene) -> None:
+        """Kill it and start it."""
+        server = _ours(scene).redis
+        server.forget()
+        if self.data:
+            server.save()
+        server.kill()
+        time.sleep(self.for_s)
+        server.start()
+
+    def heal(self, scene: Scene) -> None:
+        """It runs."""
+
+
+@dataclass(frozen=True)
+class RedisStopped:
+    """Redis is stopped (SIGSTOP) for a while."""
+
+    for_s: float
+    observe_s: float = 6.0
+
+    @property
+    def name(self) -> str:
+        """As it is listed."""
+        return f"Redis stopped for {self.for_s:g} s"
+
+    def strike(self, scene: Scene) -> None:
+        """Stop it and let it go on."""
+        _ours(scene).redis.signal(signal.SIGSTOP)
+        time.sleep(self.for_s)
+        _ours(scene).redis.signal(signal.SIGCONT)
+
+    def heal(self, scene: Scene) -> None:
+        """It goes on."""
+
+
+@dataclass(frozen=True)
+class ClockStep:
+    """Redis's wall clock is stepped, and back again."""
+
+    by_s: float
+    observe_s: float = 4.0
+
+    @property
+    def name(self) -> str:
+        """As it is listed."""
+        return f"Redis's clock stepped by {self.by_s:+g} s"
+
+    def strike(self, scene: Scene) -> None:
+        """Step it."""
+        _ours(scene).redis.step_clock(self.by_s)
+
+    def heal(self, scene: Scene) -> None:
+        """Step it back."""
+        _ours(scene).redis.step_clock(0.0)
+
+
+@dataclass(frozen=True)
+class RedisCut:
+    """The owner alone does not reach Redis, but all others."""
+
+    name: str = "owner cut off from Redis"
+    observe_s: float = 6.0
+
+    def strike(self, scene: Scene) -> None:
+        """Part them."""
+        scene.lab.part(scene.victim, [SERVER])
+
+    def heal(self, scene: Scene) -> None:
+        """Join them."""
+        scene.lab.join(scene.victim, [SERVER])
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two faults befall the same node at once; the second is healed first."""
+
+    first: Fault
+    second: Fault
+    observe_s: float = 6.0
+
+    @property
+    def name(self) -> str:
+        """As it is listed."""
+        return f"{self.first.name} + {self.second.name}"
+
+    def strike(self, scene: Scene) -> None:
+        """One right after the other."""
+        self.first.strike(scene)
+        self.second.strike(scene)
+
+    def heal(self, scene: Scene) -> None:
+        """In turn."""
+        self.second.heal(scene)
+        self.first.heal(scene)
+
+
+@dataclass(frozen=True)
+class MoveBroken:
+    """A move is under way when, `after_s` later, a fault befalls who gives or who takes."""
+
+    fault: Fault
+    after_s: float
+    taker: bool = False
+    observe_s: float = 6.0
+    refused: list[str] = field(default_factory=list, compare=False)
+
+    @property
+    def name(self) -> str:
+        """As it is listed."""
+        return f"{'taker' if self.taker else 'giver'} of a move: {self.fault.name}"
+
+    def strike(self, scene: Scene) -> None:
+        """Begin the move, then strike."""
+        giver, taker = scene.victim, scene.target
+        mover = threading.Thread(target=self._move, args=(scene, giver, taker))
+        mover.start()
+        time.sleep(self.after_s)
+        scene.victim = taker if self.taker else giver
+        self.fault.strike(scene)
+        mover.join(30)
+
+    def _move(self, scene: Scene, giver: str, taker: str) -> None:
+        try:
+            scene.system.move(scene.vip, giver, taker)
+        except (OSError, RuntimeError, AssertionError) as error:
+            # The fault may have reached the manager too; what becomes of the address is seen all the same.
+            self.refused.append(str(error))
+
+    def heal(self, scene: Scene) -> None:
+        """As the fault is healed."""
+        self.fault.heal(scene)

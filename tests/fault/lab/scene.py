@@ -1,0 +1,179 @@
+"""One fault, played: settle, strike, observe, heal, observe; and what was seen."""
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tests.fault.lab.analysis import MS, Records, answered_twice, longest_gap, overlap_ns, spans
+from tests.fault.lab.hosts import Lab, Namespace, now_ns
+from tests.fault.lab.watch import Watch
+
+
+class System(Protocol):
+    """What carries the addresses: ours, or the peer that it is measured against."""
+
+    @property
+    def name(self) -> str:
+        """As tables have it."""
+
+    @property
+    def vips(self) -> tuple[str, ...]:
+        """All addresses."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The hosts that may carry them."""
+
+    def start(self) -> None:
+        """Start it on every host."""
+
+    def processes(self, node: str, part: str) -> list[int]:
+        """The processes of a part of it (all, agent, guardian) on a host."""
+
+    def move(self, vip: str, node: str, target: str) -> None:
+        """Tell it to move `vip` from `node` to `target`, as its operators do."""
+
+    def mend(self, node: str) -> None:
+        """Bring a host back to what it should be after a fault, as an operator would."""
+
+
+@dataclass
+class Scene:
+    """Where faults are played."""
+
+    lab: Lab
+    system: System
+    watch: Watch
+    random: random.Random
+    victim: str = ""
+    vip: str = ""
+    """An address that the victim carries."""
+    kept: dict[str, list[int]] = field(default_factory=dict)
+    """What a fault must remember until it is healed."""
+
+    @property
+    def host(self) -> Namespace:
+        """The victim's host."""
+        return self.lab.hosts[self.victim]
+
+    @property
+    def target(self) -> str:
+        """Another node, always the same one of a victim."""
+        nodes = self.system.nodes
+        return nodes[(nodes.index(self.victim) + 1) % len(nodes)]
+
+
+class Fault(Protocol):
+    """Something that befalls."""
+
+    @property
+    def name(self) -> str:
+        """As tables have it."""
+
+    @property
+    def observe_s(self) -> float:
+        """How long it is observed before it is healed."""
+
+    def strike(self, scene: Scene) -> None:
+        """Let it befall the scene's victim."""
+
+    def heal(self, scene: Scene) -> None:
+        """Take it away."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was seen of one fault; times in milliseconds."""
+
+    fault: str
+    victim: str
+    outage: float
+    """The longest silence of the addresses that the victim carried, as a client's datagrams saw it."""
+    taken: float | None
+    """When another host first answered for one of them, from the strike on; None where none did."""
+    unanswered: float
+    """The longest time for which nobody answered for them, by ARP or neighbour discovery."""
+    overlap: float
+    """For how long two hosts are known to have held one address, summed over all addresses."""
+    twice: int
+    """Requests that two hosts answered."""
+    healing: float
+    """The longest silence from the healing on."""
+    ended: bool
+    """Whether every address was carried steadily by one host at the end, and when not, the outage had not ended."""
+    pause: float
+    """The longest pause of the prober itself: no figure is finer."""
+    others: float
+    """The longest silence of the addresses that the victim did not carry."""
+
+    @property
+    def lawful(self) -> bool:
+        """No address was ever with two hosts."""
+        return self.overlap == 0 and self.twice == 0
+
+
+def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None = None) -> Outcome:
+    """Let `fault` befall the node that carries an address drawn at random, or one of `victim`'s."""
+    before = scene.watch.settle(settle_s)
+    carried = [vip for vip in scene.system.vips if victim is None or before[vip] == victim]
+    scene.vip = scene.random.choice(carried or list(scene.system.vips))
+    scene.victim = before[scene.vip]
+    own = [vip for vip, holder in before.items() if holder == scene.victim]
+    # Not always at the same point of a heartbeat.
+    time.sleep(scene.random.uniform(0.0, 0.6))
+    began = now_ns()
+    fault.strike(scene)
+    time.sleep(fault.observe_s)
+    struck_until = now_ns()
+    fault.heal(scene)
+    time.sleep(1.0)
+    ended = True
+    try:
+        scene.watch.settle(settle_s)
+    except AssertionError:
+        ended = False
+    end = now_ns()
+    return judged(
+        scene.watch.read_until(end), fault.name, scene.victim, own, scene.system.vips, (began, struck_until, end), ended
+    )
+
+
+def judged(
+    records: Records,
+    fault: str,
+    victim: str,
+    own: list[str],
+    vips: tuple[str, ...],
+    times: tuple[int, int, int],
+    ended: bool,
+) -> Outcome:
+    """What the records say of a fault that struck, was healed and was watched to an end at `times`."""
+    began, healed, end = times
+    part = records.between(began - 1000 * MS, end)
+
+    def silence(carried: list[str], begin: int, until: int, answered: bool = False) -> float:
+        seen = part.answers if answered else part.echoes
+        return max(
+            (longest_gap((s.heard for s in seen if s.vip == vip), begin, until).ms for vip in carried), default=0.0
+        )
+
+    return Outcome(
+        fault=fault,
+        victim=victim,
+        outage=silence(own, began, healed),
+        taken=_taken(part, own, victim, began),
+        unanswered=silence(own, began, healed, answered=True),
+        overlap=sum(overlap_ns(spans(part, vip)) for vip in vips) / MS,
+        twice=sum(len(answered_twice(part, vip)) for vip in vips),
+        healing=silence(list(vips), healed, end),
+        ended=ended,
+        pause=longest_gap(part.rounds, began, end).ms,
+        others=silence([vip for vip in vips if vip not in own], began, healed),
+    )
+
+
+def _taken(records: Records, own: list[str], victim: str, began: int) -> float | None:
+    taken = (a.heard for a in records.answers if a.vip in own and a.host != victim and a.asked >= began)
+    first = next(taken, None)
+    return None if first is None else (first - began) / MS
