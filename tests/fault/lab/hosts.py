@@ -133,11 +133,11 @@ class Namespace:
 
     def end(self) -> None:
         """End the host with all that runs in it."""
-        self._holder.kill()
         for stream in (self._holder.stdout, self._holder.stderr):
             if stream is not None:
                 stream.close()
         for each in (self._holder, *self._started):
+            each.kill()  # nsenter stops itself where the program that it waits for was stopped, and never goes on.
             each.wait(30)
 
 

@@ -152,9 +152,10 @@ def test_what_a_host_says_when_a_command_fails_is_told(lab: Lab) -> None:
         lab.hosts["east1"].run("ip", "link", "set", "nothere", "up")
 
 
-def test_a_namespace_ends_with_what_runs_in_it(lab: Lab, folder: Path) -> None:
+def test_a_host_ends_with_what_was_stopped_in_it(lab: Lab, folder: Path) -> None:
     host = Namespace("alone")
     started = host.start("tail", "-f", "/dev/null", log=folder / "log")
     wait_until_sync(lambda: bool(host.pids("tail -f")), "it runs")
+    host.signal(signal.SIGSTOP, host.pids("tail -f"))
     host.end()
     assert started.wait(10) != 0
