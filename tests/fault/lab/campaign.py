@@ -55,7 +55,7 @@ def more_faults(profile: Profile) -> tuple[Fault, ...]:
         Stop("agent"),
         Stop("guardian"),
         RedisCut(),
-        *(ClockStep(by_s) for by_s in (3600, -3600, profile.session_lease, -profile.session_lease)),
+        *(ClockStep(by_s) for by_s in (3600, -3600, 3 * 86400, profile.session_lease, -profile.session_lease)),
         Both(Stop("agent and guardian"), ClockStep(3600)),
         Both(RedisCut(), RedisKilled(0.2, data=False)),
         Both(Stop("guardian"), RedisStopped(profile.deadline_s)),

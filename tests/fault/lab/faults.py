@@ -36,7 +36,10 @@ class Kill:
 
     def strike(self, scene: Scene) -> None:
         """Kill every process of the part."""
-        scene.host.signal(signal.SIGKILL, scene.system.processes(scene.victim, self.part))
+        struck = scene.system.processes(scene.victim, self.part)
+        # At one moment: a process that outlives another by a millisecond may use it.
+        scene.host.signal(signal.SIGSTOP, struck)
+        scene.host.signal(signal.SIGKILL, struck)
 
     def heal(self, scene: Scene) -> None:
         """As a service manager, or an operator, would."""

@@ -127,8 +127,9 @@ class Namespace:
                 os.kill(pid, number)
 
     def kill(self, *words: str) -> None:
-        """Kill those that `pids` finds, and wait until they are gone."""
+        """Kill those that `pids` finds, at least one, and wait until they are gone."""
         self.signal(signal.SIGKILL, struck := self.pids(*words))
+        assert struck, f"{words} do not run on {self.name}"
         wait_until_sync(lambda: not set(struck) & self.processes().keys(), f"{words} end on {self.name}")
 
     def end(self) -> None:

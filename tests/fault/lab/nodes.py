@@ -17,6 +17,8 @@ from tests.waiting import wait_until_sync
 SERVER = "redis"
 """The host of Redis and of the manager."""
 _CLUSTER = "lab"
+_TITLE = ":6379"
+"""In what the server calls itself."""
 _FAKETIME = (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
@@ -121,11 +123,11 @@ class LabRedis:
 
     def kill(self) -> None:
         """Kill it (-9) and wait for its end."""
-        self.host.kill("--unixsocket")
+        self.host.kill(_TITLE)
 
     def signal(self, number: signal.Signals) -> None:
         """Stop it, or let it go on."""
-        self.host.signal(number, self.host.pids("--unixsocket"))
+        self.host.signal(number, self.host.pids(_TITLE))
 
     def step_clock(self, offset_s: float) -> None:
         """Its wall clock is `offset_s` ahead of the machine's from now on. Raises RuntimeError without libfaketime."""
