@@ -8,8 +8,10 @@ from pathlib import Path
 from tests.fault.lab.faults import Gone, Kill, LinkDown, Move, Partition, Stop
 from tests.fault.lab.hosts import Lab
 from tests.fault.lab.keepalived import Keepalived
-from tests.fault.lab.nodes import SERVER, Nodes, Profile
-from tests.fault.lab.redis_faults import Both, ClockStep, MoveBroken, RedisCut, RedisKilled, RedisStopped
+from tests.fault.lab.nodes import Nodes, Profile
+from tests.fault.lab.redis_faults import Both, ClockStep, FailedOver, MoveBroken, RedisCut, RedisKilled, RedisStopped
+from tests.fault.lab.redis_host import SERVER, LabRedis
+from tests.fault.lab.replicated import COPIES, ReplicatedRedis
 from tests.fault.lab.scene import Fault, Outcome, Scene, System, play
 from tests.fault.lab.watch import Watch
 
@@ -131,6 +133,13 @@ def play_table(folder: Path, profile: Profile, rounds: int, seed: str, say: Call
     return _ours(folder, profile, seed, [fault for fault in table_faults(profile) for _ in range(rounds)], say)
 
 
+def play_failovers(folder: Path, profile: Profile, rounds: int, seed: str, say: Callable[[str], None]) -> Campaign:
+    """Ours on a Redis under Sentinel: fresh and stale replicas promoted `rounds` times each. Raises NoLab."""
+    faults: list[Fault] = [FailedOver(stale_s) for stale_s in (0.0, 0.2) for _ in range(rounds)]
+    with Lab(folder, (*NODES, *COPIES, "client")) as lab:
+        return _played(lab, Nodes(lab, NODES, profile, VIPS, ReplicatedRedis(lab)), seed, faults, say)
+
+
 def play_more(folder: Path, profile: Profile, seed: str, say: Callable[[str], None]) -> Campaign:
     """Ours, each of the others once. Raises NoLab."""
     return _ours(folder, profile, seed, list(more_faults(profile)), say)
@@ -144,7 +153,7 @@ def play_drawn(folder: Path, profile: Profile, faults: int, seed: str, say: Call
 
 def _ours(folder: Path, profile: Profile, seed: str, faults: list[Fault], say: Callable[[str], None]) -> Campaign:
     with Lab(folder, (*NODES, SERVER, "client")) as lab:
-        return _played(lab, Nodes(lab, NODES, profile, VIPS), seed, faults, say)
+        return _played(lab, Nodes(lab, NODES, profile, VIPS, LabRedis(lab)), seed, faults, say)
 
 
 def _played(lab: Lab, system: System, seed: str, faults: list[Fault], say: Callable[[str], None]) -> Campaign:

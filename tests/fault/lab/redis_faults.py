@@ -6,12 +6,18 @@ import time
 from dataclasses import dataclass, field
 from typing import cast
 
-from tests.fault.lab.nodes import SERVER, Nodes
+from tests.fault.lab.nodes import Nodes
+from tests.fault.lab.redis_host import LabRedis
+from tests.fault.lab.replicated import ReplicatedRedis
 from tests.fault.lab.scene import Fault, Scene
 
 
-def _ours(scene: Scene) -> Nodes:
-    return cast(Nodes, scene.system)
+def _alone(scene: Scene) -> LabRedis:
+    return cast(LabRedis, cast(Nodes, scene.system).redis)
+
+
+def _replicated(scene: Scene) -> ReplicatedRedis:
+    return cast(ReplicatedRedis, cast(Nodes, scene.system).redis)
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class RedisKilled:
 
     def strike(self, scene: Scene) -> None:
         """Kill it and start it."""
-        server = _ours(scene).redis
+        server = _alone(scene)
         server.forget()
         if self.data:
             server.save()
@@ -55,9 +61,9 @@ class RedisStopped:
 
     def strike(self, scene: Scene) -> None:
         """Stop it and let it go on."""
-        _ours(scene).redis.signal(signal.SIGSTOP)
+        _alone(scene).signal(signal.SIGSTOP)
         time.sleep(self.for_s)
-        _ours(scene).redis.signal(signal.SIGCONT)
+        _alone(scene).signal(signal.SIGCONT)
 
     def heal(self, scene: Scene) -> None:
         """It goes on."""
@@ -77,11 +83,32 @@ class ClockStep:
 
     def strike(self, scene: Scene) -> None:
         """Step it."""
-        _ours(scene).redis.step_clock(self.by_s)
+        _alone(scene).step_clock(self.by_s)
 
     def heal(self, scene: Scene) -> None:
         """Step it back."""
-        _ours(scene).redis.step_clock(0.0)
+        _alone(scene).step_clock(0.0)
+
+
+@dataclass(frozen=True)
+class FailedOver:
+    """Redis's master is killed when its replicas have been behind for `stale_s`; one of them is promoted."""
+
+    stale_s: float
+    observe_s: float = 8.0
+
+    @property
+    def name(self) -> str:
+        """As it is listed."""
+        return f"Redis failed over to a replica {self.stale_s:g} s behind"
+
+    def strike(self, scene: Scene) -> None:
+        """Let them fall behind, kill it, let them go on."""
+        scene.gone = _replicated(scene).fail_over(self.stale_s)
+
+    def heal(self, scene: Scene) -> None:
+        """The copy that was killed comes back, and follows."""
+        _replicated(scene).mend(scene.gone)
 
 
 @dataclass(frozen=True)
@@ -93,11 +120,11 @@ class RedisCut:
 
     def strike(self, scene: Scene) -> None:
         """Part them."""
-        scene.lab.part(scene.victim, [SERVER])
+        scene.lab.part(scene.victim, _alone(scene).hosts)
 
     def heal(self, scene: Scene) -> None:
         """Join them."""
-        scene.lab.join(scene.victim, [SERVER])
+        scene.lab.join(scene.victim, _alone(scene).hosts)
 
 
 @dataclass(frozen=True)

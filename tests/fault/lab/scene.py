@@ -50,7 +50,9 @@ class Scene:
     vip: str = ""
     """An address that the victim carries."""
     kept: dict[str, list[int]] = field(default_factory=dict)
-    """What a fault must remember until it is healed."""
+    """The processes that a fault stopped, until it is healed."""
+    gone: str = ""
+    """The host of a server that a fault ended, until it is healed."""
 
     @property
     def host(self) -> Namespace:
