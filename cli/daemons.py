@@ -14,6 +14,7 @@ import typer
 
 from eccmgr import logs
 from eccmgr.cluster.names import check_name
+from eccmgr.config.effective import ScopeView
 from eccmgr.config.load import search_path
 from eccmgr.config.options import overrides
 from eccmgr.config.store import Store
@@ -33,15 +34,24 @@ _NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
 
 
 class Program(Generic[S]):
-    """A daemon as a program: its name, its settings, the file it reads where none is named, and how it is made."""
+    """A daemon as a program: its name, its settings, the file it reads where none is named, and how it is made.
+
+    `fits` raises ConfigError where that kind of daemon cannot take a configuration.
+    """
 
     def __init__(
-        self, name: str, kind: type[S], default_file: str, make: Callable[[S, Store, LogFiles], Daemon]
+        self,
+        name: str,
+        kind: type[S],
+        default_file: str,
+        make: Callable[[S, Store, LogFiles], Daemon],
+        fits: Callable[[ScopeView], None] = Daemon.check,
     ) -> None:
         self._name = name
         self._kind = kind
         self._default_file = default_file
         self._make = make
+        self._fits = fits
 
     def run(self, flags: dict[str, Any], *, check: bool = False) -> int:
         """Run in the foreground, or only `check` the files.
@@ -52,6 +62,7 @@ class Program(Generic[S]):
             settings = load(self._kind, flags)
             store = self.open(settings, flags)
             if check:
+                self._fits(store.view())
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
                 return 0
             log_files = logs.configure(self._name, settings.verbose)

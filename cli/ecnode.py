@@ -60,7 +60,7 @@ def ecnode(
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
     }
-    program = Program(PROGRAM, NodeSettings, DEFAULT_FILE, Node)
+    program = Program(PROGRAM, NodeSettings, DEFAULT_FILE, Node, Node.check)
     raise typer.Exit(program.run(flags, check=check))
 
 

@@ -20,6 +20,7 @@ from eccmgr.commands import config
 from eccmgr.commands.standing import KnownNames, standing_commands
 from eccmgr.commands.table import Caller, Command, Table
 from eccmgr.config import completion
+from eccmgr.config.effective import ScopeView
 from eccmgr.config.options import DaemonOptions, daemon_options, node_name
 from eccmgr.config.store import Proposal, Store
 from eccmgr.config.transaction import ConfigSession
@@ -48,6 +49,7 @@ class Daemon(abc.ABC):
         self, settings: DaemonSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
     ) -> None:
         self.store = store
+        self.check(store.view())
         self.name = node_name(store.view(), os.environ, socket.gethostname())
         self._listen = settings.listen
         self.held = daemon_options(store.view(), self.default_endpoint(), self._listen)
@@ -65,6 +67,14 @@ class Daemon(abc.ABC):
     @abc.abstractmethod
     def default_endpoint(self) -> str:
         """Where it listens if neither a flag nor a file says."""
+
+    @staticmethod  # noqa: B027 (a daemon may well take every configuration)
+    def check(view: ScopeView) -> None:
+        """Raises ConfigError where this kind of daemon cannot take a configuration."""
+
+    def consider(self, proposal: Proposal) -> None:
+        """Raises ConfigError where this daemon cannot take a change; asked before it follows one, off its loop."""
+        self.check(proposal.after)
 
     @abc.abstractmethod
     async def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -175,6 +185,7 @@ class Daemon(abc.ABC):
         self.held, self._plan = held, listening
 
     def _follow_from_thread(self, loop: asyncio.AbstractEventLoop, proposal: Proposal) -> None:
+        self.consider(proposal)
         held = daemon_options(proposal.after, self.default_endpoint(), self._listen)
         asyncio.run_coroutine_threadsafe(self._follow(held, plan(held.listeners)), loop).result(_FOLLOW_TIMEOUT_S)
         log.info("configuration changed", changes=len(proposal.changes), user=proposal.user)

@@ -9,8 +9,11 @@ from eccmgr.cluster.session import Identity, Session
 from eccmgr.commands.completion import Known
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Caller
-from eccmgr.config.store import Store
+from eccmgr.config.effective import ScopeView
+from eccmgr.config.store import Proposal, Store
 from eccmgr.daemon import Daemon
+from eccmgr.duravip.options import duravip_options
+from eccmgr.duravip.vips import read_vips, touches_vips
 from eccmgr.errors import EccmgrError
 from eccmgr.logs import LogFiles
 from eccmgr.redis.connect import Link
@@ -52,6 +55,17 @@ class Node(Daemon):
     def default_endpoint(self) -> str:
         """A path that tells the nodes of one host apart."""
         return f"/tmp/ecnode-{self.name}"  # noqa: S108
+
+    @staticmethod
+    def check(view: ScopeView) -> None:
+        """Raises ConfigError where the VIPs of a configuration, or their options, do not fit together."""
+        read_vips(view)
+        duravip_options(view)
+
+    def consider(self, proposal: Proposal) -> None:
+        """As `check`; thousands of VIPs are read again only where a change may concern them."""
+        if touches_vips(proposal.changes):
+            self.check(proposal.after)
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listen for commands before joining: what is sent to a member must find it listening."""

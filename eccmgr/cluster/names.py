@@ -65,6 +65,12 @@ def resolve(name: str, names: Iterable[str], what: str = "node") -> str:
     raise CommandError(f"Unknown {what} '{name}'{known(by_key.values())}")
 
 
+def same_node(one: str, other: str) -> bool:
+    """Whether two names can mean one node: without case, a short name is its fully qualified one."""
+    shorter, longer = sorted((one.lower(), other.lower()), key=len)
+    return shorter == longer or ("." not in shorter and longer.startswith(f"{shorter}."))
+
+
 def known(names: Iterable[str]) -> str:
     """The end of an answer to an unknown name: `; known: east[1-2],west1`, or that there is none."""
     listed = list(names)

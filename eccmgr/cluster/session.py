@@ -87,6 +87,7 @@ class Session:
             keys.subclusters,
             keys.events,
         )
+        self._vip_keys = (keys.vips, keys.vip_changes, keys.late)
         self._turn = asyncio.Lock()
         self._has_left = False
         self._leading = asyncio.Event()
@@ -176,7 +177,7 @@ class Session:
         name = identity.name if identity.role is Role.NODE else ""
         answer = await self._link.run(
             "join",
-            self._membership_keys,
+            (*self._membership_keys, *self._vip_keys),
             (
                 to_ms(options.max_step_s),
                 to_ms(options.session_lease_s),
@@ -187,6 +188,7 @@ class Session:
                 identity.role.value.lower(),
                 instead_of,
                 int(self.takes_over),
+                *("", 0, 0, self._keys.ended_prefix),
             ),
             probe=True,
         )
@@ -229,10 +231,15 @@ class Session:
         async with self._turn:
             if not self.joined.is_set():
                 return
-            keys = (self._keys.state, self._keys.sessions, self._keys.seniority, self._keys.heads)
+            keys = (self._keys.state, self._keys.sessions, self._keys.seniority, self._keys.heads, *self._vip_keys)
             options = self._options
             times = (to_ms(options.max_step_s), to_ms(options.session_lease_s))
-            answer = await self._link.run("renew", keys, (*times, self.private_name, *self.channels), probe=True)
+            answer = await self._link.run(
+                "renew",
+                keys,
+                (*times, self.private_name, *("", 0, "", 0, self._keys.ended_prefix), *self.channels),
+                probe=True,
+            )
             if answer[0] == b"ended":
                 log.warning("session ended", private_name=self.private_name)
                 self.joined.clear()
@@ -263,7 +270,14 @@ class Session:
     async def _sweep(self) -> int:
         """One round of the leader; ms until the next session lapses, -1 where there is none."""
         options = self._options
-        keys = (*self._membership_keys, self._keys.log, self._keys.latest, self._keys.audit, self._keys.heads)
+        keys = (
+            *self._membership_keys,
+            self._keys.log,
+            self._keys.latest,
+            self._keys.audit,
+            self._keys.heads,
+            *self._vip_keys,
+        )
         args = (
             to_ms(options.max_step_s),
             to_ms(options.absent_ttl_s),

@@ -42,6 +42,8 @@ class Known:
     subclusters: tuple[str, ...] = ()
     configuration: Callable[[str, Sequence[str]], list[str]] = lambda _command, _words: []
     """What may come next in a `config` command: given that command's own word, and the words behind it."""
+    vips: tuple[str, ...] = ()
+    """Addresses of VIPs and names of their bindings."""
 
 
 def complete(table: Table, line: str, known: Known) -> list[str]:
@@ -96,10 +98,26 @@ def _values(table: Table, names: list[str], param: Param, given: list[str], know
             yield from _candidates(table, [name for name in names if name not in FORMS], given, known)
         case COMMAND.kind:
             yield from next_words(ON_NODES, given)
+        case "duravip move":
+            yield from _move(given, known)
+        case "without node":
+            yield from (("without",), known.nodes, ())[min(len(given), 2)]
+        case "switch":
+            yield from ("on", "off")
         case "target":
             yield from ("@all", *(f"@{name}" for name in known.subclusters), *known.nodes)
         case "gather":
             yield from _gather(given, known)
+
+
+def _move(given: list[str], known: Known) -> Iterable[str]:
+    """`VIP to NODE`, `NODE to NODE`, `VIP home`."""
+    if not given:
+        yield from (*known.vips, *known.nodes)
+    elif len(given) == 1:
+        yield from ("to", "home")
+    elif len(given) == 2 and given[1].lower() == "to":
+        yield from known.nodes
 
 
 def _gather(given: list[str], known: Known) -> Iterable[str]:

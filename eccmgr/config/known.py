@@ -20,6 +20,9 @@ _DURAVIP_PREFERENCE = OptionSpec(
     "Duravip_Preference", OptionType.NAME, None, "the node that carries the address while it lives"
 )
 _ENABLE_DURAVIP = OptionSpec("Enable_Duravip", OptionType.BOOLEAN, "false", "whether the address is a floating one")
+_DURAVIP_FOLLOW = OptionSpec(
+    "Duravip_Follow", OptionType.TEXT, None, "the binding or address with which this one moves"
+)
 
 _LISTENER_OPTIONS = (
     OptionSpec("Enable", OptionType.BOOLEAN, "true", "whether the listener is open"),
@@ -232,6 +235,43 @@ CLUSTER = ScopeSpec(
             "true",
             "whether a move is announced to all, or only to known peers",
         ),
+        OptionSpec(
+            "announce_count", OptionType.INTEGER, "5", "announcements of an address that was just plumbed", 1, 100
+        ),
+        OptionSpec(
+            "announce_time", OptionType.SECONDS, "2", "seconds over which these announcements are spread", 0, 60
+        ),
+        OptionSpec(
+            "announce_refresh",
+            OptionType.SECONDS,
+            "60",
+            "seconds between announcements from then on; 0 is never",
+            0,
+            86400,
+        ),
+        OptionSpec(
+            "plumber",
+            OptionType.NAME,
+            "auto",
+            "who changes addresses: netlink, exec (plumber_program), memory (nobody: for a demonstration); "
+            "auto is netlink where the process may use it, else memory",
+            dynamic=False,
+        ),
+        OptionSpec(
+            "plumber_program",
+            OptionType.PATH,
+            None,
+            "the program of plumber exec, run as PROGRAM plumb (or unplumb, check) ADDRESS INTERFACE EPOCH",
+            dynamic=False,
+        ),
+        OptionSpec(
+            "fence",
+            OptionType.NAME,
+            "auto",
+            "what silences the addresses of a host whose processes are stopped: nftables, valid_lft or none; "
+            "auto is the first of them that is to be had",
+            dynamic=False,
+        ),
     ),
     scopes=(
         ScopeSpec(
@@ -264,6 +304,7 @@ BINDING = ScopeSpec(
         _ENABLE_DURAVIP,
         OptionSpec("Bind_Address", OptionType.ADDRESS, None, "the address"),
         _DURAVIP_PREFERENCE,
+        _DURAVIP_FOLLOW,
     ),
 )
 
@@ -279,7 +320,7 @@ ESMTP_LISTENER = ScopeSpec(
             (
                 _ENABLE_DURAVIP,
                 _DURAVIP_PREFERENCE,
-                OptionSpec("Duravip_Follow", OptionType.TEXT, None, "the binding or address with which this one moves"),
+                _DURAVIP_FOLLOW,
             ),
         ),
     ),

@@ -34,7 +34,8 @@ class Keys:
     @property
     def state(self) -> str:
         """Hash: the lease clock (`clock`, `wall`), the number of the `view`, since when (`born`) and in which life of
-        the server (`run`) views are numbered, the `last` id in the log."""
+        the server (`run`) views are numbered, the `last` id in the log,
+        the `era` with its memory (`mem`) and whether it is `open`, the number of the latest `change` of a VIP."""
         return f"{self.tag}:state"
 
     @property
@@ -72,6 +73,27 @@ class Keys:
     def absent_since(self) -> str:
         """Sorted set: node name in small letters → when it was lost, on the lease clock, in ms."""
         return f"{self.tag}:absent:since"
+
+    @property
+    def vips(self) -> str:
+        """Hash: address → a VIP's record; private name → era and renewal counter of a session that carries VIPs;
+        @node → what it says of its VIPs; !node → that it is drained."""
+        return f"{self.tag}:vips"
+
+    @property
+    def vip_changes(self) -> str:
+        """Sorted set: what changed in `vips` → the number of its latest change."""
+        return f"{self.tag}:vips:changes"
+
+    @property
+    def late(self) -> str:
+        """Sorted set: session that carries VIPs → from when on, on the lease clock, in ms, it looks late."""
+        return f"{self.tag}:vips:late"
+
+    @property
+    def ended_prefix(self) -> str:
+        """Followed by a private name: string, kept for a day after a session that carried VIPs was ended."""
+        return f"{self.tag}:vips:ended:"
 
     @property
     def log(self) -> str:
@@ -144,6 +166,11 @@ class Keys:
     def events(self) -> str:
         """Joins, leaves, losses."""
         return f"{self.tag}:events"
+
+    @property
+    def vip_events(self) -> str:
+        """Tells the agents that something about VIPs has changed."""
+        return f"{self.tag}:vips:events"
 
     def notices(self, process: str) -> str:
         """Tells one manager process that responses wait for one of its gathers."""

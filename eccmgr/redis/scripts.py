@@ -36,10 +36,18 @@ def load_all() -> None:
             script(file.name.removesuffix(".lua"), sharded=sharded)
 
 
+_OF_ERAS = frozenset({"join", "renew"})
+"""Scripts that begin with `eras.lua` too, beside all that are called `vip_…`."""
+
+
 @cache
 def script(name: str, *, sharded: bool = False) -> Script:
     """The script in `lua/NAME.lua`; where `sharded`, it sends messages as a Redis Cluster wants them."""
     folder = resources.files("eccmgr.redis") / "lua"
-    parts = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("prologue", name)]
+    parts = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in _parts(name)]
     source = "\n".join((f"local PUBLISH = '{'SPUBLISH' if sharded else 'PUBLISH'}'", *parts))
     return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return ("prologue", "eras", name) if name in _OF_ERAS or name.startswith("vip_") else ("prologue", name)

@@ -4,7 +4,7 @@ import importlib
 import json
 import sys
 
-BENCHMARKS = ("configuration", "console", "gather", "memory", "startup")
+BENCHMARKS = ("configuration", "console", "gather", "memory", "placement", "startup")
 
 
 def main() -> int:

@@ -1,10 +1,15 @@
 -- A process becomes a member under a fresh private name.
 --
--- KEYS  state sessions members roster absent absent_since seniority subclusters events
+-- One that carries VIPs joins again under its private name in each era; where it is a member still, that is all.
+--
+-- KEYS  state sessions members roster absent absent_since seniority subclusters events vips changes late
 -- ARGV  max_step  lease  private_name  node_name ('' for what is no node)  subcluster  record (JSON)
 --       rank (manager | node | other)  private name of the caller's own session that this one replaces ('' for none)
---       1 where the name is taken over from a live holder
--- Answer  {'joined', view, clock, last log id}
+--       1 where the name is taken over from a live holder  1 where it carries VIPs  era seen
+--       ms after which it looks late  ended_prefix
+-- Answer  {'joined', view, clock, last log id, {era, memory, 1 where it is open, number of the latest change of a VIP, {session
+--          that looks late, its counter, …}}, which is empty for a session that carries none}
+--         {'ended', era, memory}  this private name is over for ever
 --         {'taken', private name of the holder, what is left of its session in ms}
 -- Invariant  a node name has at most one live session; one that is taken over ends in the same step. What a replaced session has begun is not lost: it lives on
 --            in the one that replaced it.
@@ -12,9 +17,25 @@
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
+  vips = KEYS[10], changes = KEYS[11], late = KEYS[12],
 }
-local max_step, lease, private, name, subcluster, record, rank, replaced, takes_over = unpack(ARGV)
+local max_step, lease, private, name, subcluster, record, rank, replaced, takes_over, carries, seen, late_after,
+  ended_prefix = unpack(ARGV)
 local clock = advance(at.state, max_step)
+local era = carries == '1' and enter_era(at, seen)
+if era and redis.call('EXISTS', ended_prefix .. private) == 1 then
+  return { 'ended', ms(era.number), era.memory }
+end
+
+local function joined(view)
+  local vips = {}
+  if era then
+    count_renewal(at, era, private, clock, late_after)
+    vips = standing(at, era, private, clock)
+  end
+  return { 'joined', ms(view), ms(clock), redis.call('HGET', at.state, 'last') or '0-0', vips }
+end
+
 end_lapsed(at, clock, 100)
 if replaced ~= '' and redis.call('ZSCORE', at.sessions, replaced) then
   end_sessions(at, { replaced }, 'leave', clock)
@@ -28,6 +49,10 @@ if holder then
   local held = seat(holder).private
   local expiry = tonumber(redis.call('ZSCORE', at.sessions, held))
   local alive = expiry and expiry > clock
+  if alive and held == private then
+    redis.call('ZADD', at.sessions, ms(clock + tonumber(lease)), private)
+    return joined(seat(holder).joined)
+  end
   if alive and takes_over ~= '1' then
     return { 'taken', held, ms(expiry - clock) }
   end
@@ -53,4 +78,4 @@ elseif rank == 'node' then
 end
 end_some_day({ at.sessions, at.members, at.roster, at.seniority, at.subclusters })
 redis.call(PUBLISH, at.events, cjson.encode({ event = 'join', view = view, members = { private } }))
-return { 'joined', ms(view), ms(clock), redis.call('HGET', at.state, 'last') or '0-0' }
+return joined(view)

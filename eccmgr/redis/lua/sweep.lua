@@ -2,6 +2,7 @@
 -- the lifetime of the cluster's own keys, which end by themselves once nobody sweeps.
 --
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads
+--       vips changes late
 -- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix
 -- Answer  {view, clock, ms until the next session lapses (-1 where there is none)}
 
@@ -18,6 +19,10 @@ local gone = redis.call('ZRANGEBYSCORE', at.absent_since, '-inf', ms(clock - ton
 if #gone > 0 then
   redis.call('HDEL', at.absent, unpack(gone))
   redis.call('ZREM', at.absent_since, unpack(gone))
+  for _, node in ipairs(gone) do
+    redis.call('HDEL', KEYS[14], '@' .. node)
+    redis.call('ZREM', KEYS[15], '@' .. node)
+  end
   local view = next_view(at.state)
   redis.call(PUBLISH, at.events, cjson.encode({ event = 'forgotten', view = view, members = gone }))
 end

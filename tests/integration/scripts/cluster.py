@@ -89,9 +89,9 @@ class Cluster:
         record = json.dumps({"private_name": private})
         answer: list[bytes] = self.call(
             "join",
-            self._members,
+            (*self._members, self.keys.vips, self.keys.vip_changes, self.keys.late),
             *(self.lease_ms, private, name if rank == "node" else "", subcluster, record, rank, replaces),
-            int(takes_over),
+            *(int(takes_over), "", 0, 0, self.keys.ended_prefix),
         )
         return answer
 
@@ -104,7 +104,9 @@ class Cluster:
     def renew(self, life: Life, *channels: str) -> list[Any]:
         """A heartbeat that asks for the latest entries of `channels`."""
         keys = (self.keys.state, self.keys.sessions, self.keys.seniority, self.keys.heads)
-        answer = self.call("renew", keys, *self._lease(life), *channels)
+        keys += (self.keys.vips, self.keys.vip_changes, self.keys.late)
+        carries_none = ("", 0, "", 0, self.keys.ended_prefix)
+        answer = self.call("renew", keys, *self._lease(life), *carries_none, *channels)[:6]
         return [_text(part) for part in answer]
 
     def renews(self, life: Life) -> bool:
@@ -118,6 +120,7 @@ class Cluster:
     def sweep(self) -> tuple[int, int, int]:
         """The leader's round: view, clock, ms until the next session lapses."""
         keys = (*self._members, self.keys.log, self.keys.latest, self.keys.audit, self.keys.heads)
+        keys += (self.keys.vips, self.keys.vip_changes, self.keys.late)
         args = (self.absent_ttl_ms, self.results_ttl_ms, self.log_cap, self.keys.command_prefix)
         view, clock, left = self.call("sweep", keys, *args)
         return int(view), int(clock), int(left)

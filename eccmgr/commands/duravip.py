@@ -1,0 +1,380 @@
+"""The commands about floating addresses, on a node: what is believed of them, moving them, planning."""
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+from eccmgr import words
+from eccmgr.cluster import names
+from eccmgr.commands import duravip_rendering as rendering
+from eccmgr.commands.answer import Answer, Status
+from eccmgr.commands.membership import count
+from eccmgr.commands.table import Call, Command, Param
+from eccmgr.duravip.placement import Placement, Situation, home_of, place
+from eccmgr.duravip.states import Standing
+from eccmgr.duravip.table import Table
+from eccmgr.errors import CommandError, UsageError
+
+MOVE_USAGE = "cluster duravip move VIP to NODE | NODE to NODE | VIP home"
+_PLAN_USAGE = "cluster duravip plan [without NODE]"
+_NOT_CONCERNED = "not concerned"
+
+
+class Did(StrEnum):
+    """What a node did with a VIP."""
+
+    RELEASED = "released"
+    """Gave it up, unplumbed."""
+    PLUMBED = "plumbed"
+    """Got it, and carries it."""
+    FAILED = "failed"
+    """Could not do its part: `reason`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """This node's part in a move: `took_s` seconds to have the VIP plumbed on `interface`."""
+
+    address: str
+    did: Did
+    epoch: int = 0
+    interface: str = ""
+    took_s: float = 0.0
+    reason: str = ""
+
+    def __str__(self) -> str:
+        match self.did:
+            case Did.RELEASED:
+                return f"{self.address} released (epoch {self.epoch})"
+            case Did.PLUMBED:
+                took = f"{self.took_s * 1000:.0f} ms"
+                return f"{self.address} plumbed on {self.interface} (epoch {self.epoch}), {took}"
+            case Did.FAILED:
+                return f"{self.address} stays: {self.reason}"
+
+    def facts(self) -> dict[str, Any]:
+        """The fields of the JSON form."""
+        return {
+            "address": self.address,
+            "did": self.did.value,
+            "epoch": self.epoch,
+            "interface": self.interface,
+            "seconds": round(self.took_s, 6),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A configuration of VIPs that was published: the number of its view, and which `nodes` have `agreed` on it."""
+
+    view: int
+    agreed: tuple[str, ...]
+    nodes: tuple[str, ...]
+
+
+class Duravip(Protocol):
+    """What the commands need of a node. Everything may raise EccmgrError, and ends within a time limit."""
+
+    @property
+    def node(self) -> str:
+        """This node's name."""
+
+    async def table(self) -> Table:
+        """What this node believes of each VIP, and what each participant last said."""
+
+    async def situation(self) -> Situation:
+        """The view from which placement works just now."""
+
+    async def move(self, addresses: Sequence[str], target: str) -> Sequence[Deed]:
+        """Take this node's part in moving VIPs to a node, where they stay; nothing if it is not concerned.
+
+        The VIPs can be moved there, as far as this node sees, and come with all that follows them.
+        """
+
+    async def home(self, addresses: Sequence[str]) -> Sequence[Deed]:
+        """Forget that VIPs were moved, and take this node's part in bringing them where they belong."""
+
+    async def drain(self, node: str) -> Sequence[Deed]:
+        """Keep VIPs off a node, and take this node's part in moving those that it has."""
+
+    async def undrain(self, node: str) -> Sequence[Deed]:
+        """Let a node have VIPs again."""
+
+    async def announce(self) -> Announced:
+        """Read the configuration of VIPs anew, publish it with a new view number, and wait until it has settled."""
+
+    def debug(self, on: bool) -> None:
+        """Log each event and each decision about VIPs, or do not."""
+
+
+class DuravipCommands:
+    """The handlers of one node. What takes long with thousands of VIPs is done off the loop, which renews leases."""
+
+    def __init__(self, duravip: Duravip) -> None:
+        self._duravip = duravip
+
+    def commands(self) -> tuple[Command, ...]:
+        """The table's entries."""
+        node = Param("NODE", kind="node")
+        return (
+            Command(
+                "cluster duravip show",
+                "the floating addresses and who carries them",
+                self._show,
+                about=_ABOUT_SHOW,
+                idempotent=True,
+            ),
+            Command(
+                "cluster duravip show tables",
+                "what every participant believes of each floating address, in XML",
+                self._tables,
+                idempotent=True,
+            ),
+            Command(
+                "cluster duravip move",
+                "move a floating address to a node, all from a node to another, or one home",
+                self._move,
+                (Param("VIP to NODE | NODE to NODE | VIP home", kind="duravip move", rest=True),),
+                about=_ABOUT_MOVE,
+            ),
+            Command(
+                "cluster duravip announce view",
+                "read this node's floating addresses anew and publish them; answers when all agree",
+                self._announce,
+            ),
+            Command(
+                "cluster duravip plan",
+                "what placement would move, and why; moves nothing",
+                self._plan,
+                (Param("without NODE", kind="without node", optional=True, rest=True),),
+                about="With `without NODE`: what would happen if that node died.",
+                idempotent=True,
+            ),
+            Command(
+                "cluster duravip drain",
+                "move all floating addresses off a node, and keep them off",
+                self._drain,
+                (node,),
+                about="Broadcast it, so that each node takes its part at once. undrain lets the node have them again.",
+            ),
+            Command(
+                "cluster duravip undrain", "let a drained node have floating addresses again", self._undrain, (node,)
+            ),
+            Command(
+                "cluster duravip debug",
+                "log each decision about floating addresses, or do not",
+                self._debug,
+                (Param("on|off", kind="switch"),),
+            ),
+        )
+
+    async def _show(self, _call: Call) -> Answer:
+        table = await self._duravip.table()
+        return await asyncio.to_thread(lambda: Answer(rendering.as_text(table), facts=rendering.table_facts(table)))
+
+    async def _tables(self, _call: Call) -> Answer:
+        table = await self._duravip.table()
+        return await asyncio.to_thread(
+            lambda: Answer(rendering.as_xml(table), is_xml=True, facts=rendering.table_facts(table))
+        )
+
+    async def _move(self, call: Call) -> Answer:
+        match _words(call):
+            case [what, to, target] if to.lower() == "to":
+                return await self._move_to(what, target)
+            case [vip, home] if home.lower() == "home":
+                return await self._move_home(vip)
+        raise UsageError(f"Usage: {MOVE_USAGE}")
+
+    async def _move_to(self, what: str, target: str) -> Answer:
+        situation = await self._duravip.situation()
+        vip, source = find_vip(what, situation.standings), _find_node(what, situation)
+        if vip is not None and source is not None:
+            raise CommandError(f"'{what}' is both a VIP and a node; give the VIP's address")
+        node = names.resolve(target, situation.nodes)
+        if node in situation.drained:
+            raise CommandError(f"{node} is drained; see cluster duravip undrain")
+        if vip is not None:
+            unit = _units(situation.standings, [vip])[vip]
+            if why_not := _why_not(situation, unit, node):
+                raise CommandError(f"{vip} stays: {why_not}")
+            return _answer(await self._duravip.move(unit, node))
+        if source is None:
+            raise CommandError(f"Unknown VIP or node '{what[:80]}'{names.known(situation.nodes)}")
+        if source == node:
+            raise CommandError(f"Both are {node}")
+        return await self._move_all(situation, source, node)
+
+    async def _move_all(self, situation: Situation, source: str, target: str) -> Answer:
+        moving: list[str] = []
+        stay: list[Deed] = []
+        theirs = [each for each in situation.standings if situation.owners.get(each) == source]
+        for leader, unit in _units(situation.standings, theirs).items():
+            if situation.standings[leader].follows is not None:
+                continue
+            if why_not := _why_not(situation, unit, target):
+                stay.append(Deed(leader, Did.FAILED, reason=why_not))
+            else:
+                moving.extend(unit)
+        deeds = await self._duravip.move(moving, target) if moving else ()
+        # All see what stays; one says so.
+        return _answer((*deeds, *(stay if self._duravip.node == source else ())))
+
+    async def _move_home(self, word: str) -> Answer:
+        situation = await self._duravip.situation()
+        vip = _vip(word, situation.standings)
+        why_not = _why_fixed(situation, vip)
+        home = await asyncio.to_thread(home_of, situation, vip) if not why_not else None
+        if home is None:
+            raise CommandError(f"{vip} stays: {why_not or 'no node can carry it'}")
+        deeds = await self._duravip.home(_units(situation.standings, [vip])[vip])
+        at_home = situation.owners.get(vip) == home and not deeds
+        return Answer(f"{vip} is at home on {home}") if at_home else _answer(deeds)
+
+    async def _announce(self, _call: Call) -> Answer:
+        announced = await self._duravip.announce()
+        agreed, nodes = announced.agreed, announced.nodes
+        text = f"View {announced.view} announced; agreed by {len(agreed)} of {count(len(nodes), 'node', 'nodes')}"
+        silent = sorted(set(nodes) - set(agreed), key=names.natural)
+        facts = {"view": announced.view, "agreed": list(agreed), "expected": list(nodes)}
+        if silent:
+            return Answer(f"{text}; not by {names.fold(silent)}", Status.PARTIAL, facts=facts)
+        return Answer(text, facts=facts)
+
+    async def _plan(self, call: Call) -> Answer:
+        situation = await self._duravip.situation()
+        if call.args:
+            match _words(call):
+                case [without, node] if without.lower() == "without":
+                    situation = situation.without(names.resolve(node, situation.nodes))
+                case _:
+                    raise UsageError(f"Usage: {_PLAN_USAGE}")
+        return await asyncio.to_thread(_planned, situation)
+
+    async def _drain(self, call: Call) -> Answer:
+        situation = await self._duravip.situation()
+        node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
+        found = await asyncio.to_thread(place, replace(situation, drained=situation.drained | {node}))
+        deeds = await self._duravip.drain(node)
+        return _answer((*deeds, *self._staying(situation, found, node)), f"{node} is drained")
+
+    def _staying(self, situation: Situation, found: Placement, node: str) -> list[Deed]:
+        """What the drained node keeps, as no other can have it; only that node says so."""
+        if self._duravip.node != node:
+            return []
+        kept = [each for each in found.stranded if situation.owners.get(each) == node]
+        return [Deed(each, Did.FAILED, reason="no other node can carry it now") for each in kept]
+
+    async def _undrain(self, call: Call) -> Answer:
+        situation = await self._duravip.situation()
+        node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
+        if node not in situation.drained:
+            return Answer(f"{node} is not drained")
+        return _answer(await self._duravip.undrain(node), f"{node} is not drained any more")
+
+    async def _debug(self, call: Call) -> str:
+        switch = call.args[0].lower()
+        if switch not in ("on", "off"):
+            raise UsageError("Usage: cluster duravip debug on|off")
+        self._duravip.debug(switch == "on")
+        return f"DuraVIP debug is {switch}"
+
+
+_ABOUT_SHOW = """\
+(owned|unowned|moving, safe|UNSAFE|CONFLICT|BROKEN); * marks the owner.
+UNSAFE: nodes disagree on the services of the address; it is managed all the same.
+CONFLICT: they disagree on its preference or on what it follows; neither counts.
+BROKEN: they disagree on its name or address; it is not managed until that is mended."""
+
+_ABOUT_MOVE = """\
+Broadcast it, so that all nodes see it. VIP is an address or a binding's name; NODE a short or a fully qualified name.
+A moved VIP stays until it is moved again, its owner dies, or it is moved home. What follows it moves with it."""
+
+
+def _words(call: Call) -> list[str]:
+    return [word.text for word in words.split(call.args[0])]
+
+
+def _planned(situation: Situation) -> Answer:
+    found = place(situation)
+    return Answer(rendering.plan_as_text(situation, found), facts=rendering.plan_facts(situation, found))
+
+
+def _answer(deeds: Sequence[Deed], lead: str = "") -> Answer:
+    lines = [lead] * bool(lead) + [str(deed) for deed in deeds]
+    failed = [deed for deed in deeds if deed.did is Did.FAILED]
+    status = Status.OK if not failed else Status.ERROR if len(failed) == len(deeds) else Status.PARTIAL
+    return Answer("\n".join(lines) or _NOT_CONCERNED, status, facts={"vips": [deed.facts() for deed in deeds]})
+
+
+def find_vip(word: str, standings: Mapping[str, Standing]) -> str | None:
+    """The address of the VIP that an address or a binding's name means; None where there is none.
+
+    A name is first taken as it is written, then without case. Raises CommandError where it means several.
+    """
+    try:
+        address = str(ipaddress.ip_address(word))
+    except ValueError:
+        exact = [each for each, standing in standings.items() if word in standing.names]
+        lower = word.lower()
+        found = exact or [
+            each for each, standing in standings.items() if any(name.lower() == lower for name in standing.names)
+        ]
+        if len(found) > 1:
+            raise CommandError(f"VIP '{word}' fits several: {', '.join(found[:10])}; give the address") from None
+        return found[0] if found else None
+    return address if address in standings else None
+
+
+def _vip(word: str, standings: Mapping[str, Standing]) -> str:
+    found = find_vip(word, standings)
+    if found is None:
+        every = (name for standing in standings.values() for name in standing.names)
+        raise CommandError(f"Unknown VIP '{word[:80]}'{names.known(every)}")
+    return found
+
+
+def _find_node(word: str, situation: Situation) -> str | None:
+    """The live node that a word means; None where it means none. Raises CommandError where it means several."""
+    if not any(names.same_node(word, node) for node in situation.nodes):
+        return None
+    return names.resolve(word, situation.nodes)
+
+
+def _units(standings: Mapping[str, Standing], leaders: Iterable[str]) -> dict[str, list[str]]:
+    """Each of some VIPs with all that follow it, itself first."""
+    units = {leader: [leader] for leader in leaders}
+    for address, standing in standings.items():
+        if standing.follows in units:
+            units[standing.follows].append(address)
+    return units
+
+
+def _why_fixed(situation: Situation, vip: str) -> str:
+    standing = situation.standings[vip]
+    if not standing.managed:
+        return f"it is BROKEN ({standing.reason})"
+    if standing.follows is not None:
+        return f"it follows {standing.follows}; move that"
+    return ""
+
+
+def _why_not(situation: Situation, unit: Sequence[str], target: str) -> str:
+    """Why a VIP, with what follows it, cannot be moved to a node; empty if it can."""
+    if fixed := _why_fixed(situation, unit[0]):
+        return fixed
+    for member in unit:
+        standing = situation.standings[member]
+        if target not in standing.nodes:
+            return f"{target} takes no part in {member}; its nodes: {_fold(standing.nodes)}"
+        if member in situation.unable.get(target, ()):
+            return f"{target} cannot carry {member} now"
+    return ""
+
+
+def _fold(nodes: Iterable[str]) -> str:
+    return names.fold(nodes, names.RANGES_SHOWN)

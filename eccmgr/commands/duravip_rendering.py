@@ -1,0 +1,181 @@
+"""How VIPs are shown: the list for people, the XML tables for checking scripts, the plan of placement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from eccmgr.cluster.names import natural
+from eccmgr.commands.answer import xml_text
+from eccmgr.commands.membership import count
+from eccmgr.duravip.placement import Move, Placement, Situation
+from eccmgr.duravip.table import Belief, Participant, Row, Table
+
+
+def title(address: str, names: Iterable[str]) -> str:
+    """`10.1.1.1/duravip-1`, or the address alone where no binding has it."""
+    return "/".join(filter(None, (address, ",".join(names))))
+
+
+def as_text(table: Table) -> str:
+    """What `cluster duravip show` answers."""
+    lines = ["DuraVIP State:"]
+    for row in table.rows:
+        lines.extend(_row_lines(row, table.drained))
+    return "\n".join(lines)
+
+
+def _row_lines(row: Row, drained: frozenset[str]) -> Iterator[str]:
+    yield f"{title(row.address, row.belief.names)}: ({row.belief.state}) epoch {row.epoch}"
+    yield f"\t[view stable for {row.view_stable_s:.0f} seconds]"
+    yield f"\t[configuration stable for {row.configuration_stable_s:.0f} seconds]"
+    if row.reason:
+        yield f"\t[{row.reason}]"
+    if row.follows is not None:
+        yield f"\t[follows {row.follows}]"
+    owner = row.belief.owner
+    owning = [] if owner is None else [owner]
+    for node in (*owning, *(node for node in sorted(row.nodes, key=natural) if node != owner)):
+        remarks = (
+            "preferred" * (node == row.preferred),
+            "moved here" * (row.pinned and node == owner),
+            "moving here" * (node == row.target),
+            "drained" * (node in drained),
+        )
+        said = ", ".join(filter(None, remarks))
+        yield f"{' *  ' if node == owner else '    '}\t{node}{f' ({said})' if said else ''}"
+
+
+def table_facts(table: Table) -> dict[str, Any]:
+    """`cluster duravip show` in the JSON form."""
+    return {
+        "vips": [
+            {
+                "address": row.address,
+                "names": list(row.belief.names),
+                "ownership": row.belief.ownership.value,
+                "agreement": row.belief.agreement.value,
+                "reason": row.reason,
+                "epoch": row.epoch,
+                "owner": row.belief.owner,
+                "participants": list(row.nodes),
+                "preferred": row.preferred,
+                "follows": row.follows,
+                "moved": row.pinned,
+                "target": row.target,
+                "view_stable_seconds": round(row.view_stable_s, 3),
+                "configuration_stable_seconds": round(row.configuration_stable_s, 3),
+            }
+            for row in table.rows
+        ],
+        "drained": sorted(table.drained, key=natural),
+    }
+
+
+def as_xml(table: Table) -> str:
+    """What `cluster duravip show tables` answers: each VIP under each of its names, in order of name and of address."""
+    # A VIP that only listeners have goes by its address, so that a script always finds a name.
+    entries = [(name, row) for row in table.rows for name in row.belief.names or (row.address,)]
+    of_address: dict[str, list[tuple[Participant, Belief]]] = {}
+    for participant in table.participants:
+        for address, belief in participant.beliefs.items():
+            of_address.setdefault(address, []).append((participant, belief))
+    by_ip = [_vip_xml(name, row, of_address.get(row.address, ())) for name, row in entries]
+    in_order = sorted(range(len(entries)), key=lambda at: natural(entries[at][0]))
+    return "\n".join(
+        (
+            "<VIPStateTable>",
+            *_group_xml("group_vips_by_name", [by_ip[at] for at in in_order]),
+            *_group_xml("group_vips_by_ip", by_ip),
+            "</VIPStateTable>",
+        )
+    )
+
+
+def _group_xml(name: str, vips: Iterable[str]) -> Iterator[str]:
+    yield f"  <{name}><VIPs>"
+    yield from vips
+    yield f"  </VIPs></{name}>"
+
+
+def _vip_xml(name: str, row: Row, views: Iterable[tuple[Participant, Belief]]) -> str:
+    return "\n".join(
+        (
+            "    <VIP>",
+            f"      {_belief_xml(name, row.address, row.belief)}<Epoch>{row.epoch}</Epoch>",
+            f"      <Last_View_Change>{row.view_stable_s:.0f}</Last_View_Change>",
+            "      <ViewsForParticipants>",
+            *(line for participant, belief in views for line in _view_xml(name, row.address, participant, belief)),
+            "      </ViewsForParticipants>",
+            "    </VIP>",
+        )
+    )
+
+
+def _view_xml(name: str, address: str, participant: Participant, belief: Belief) -> Iterator[str]:
+    own = name if name in belief.names else next(iter(belief.names), address)
+    yield "        <ParticipantView>"
+    yield "          " + "".join(
+        f"<Private_Name>{xml_text(private)}</Private_Name>"
+        for private in (participant.control_name, participant.session_name)
+    )
+    yield f"          {_belief_xml(own, address, belief)}"
+    yield "        </ParticipantView>"
+
+
+def _belief_xml(name: str, address: str, belief: Belief) -> str:
+    return f"<Name>{xml_text(name)}</Name><IP>{xml_text(address)}</IP><State>{belief.state}</State>"
+
+
+def plan_as_text(situation: Situation, placement: Placement) -> str:
+    """What `cluster duravip plan` answers."""
+    sections = (
+        ("At once", [_move_line(situation, move) for move in (*placement.takeovers, *placement.departures)]),
+        ("When the view is mature, in batches", [_move_line(situation, move) for move in placement.balancing]),
+        ("Not possible", [_stays(situation, address, why) for address, why in placement.stranded.items()]),
+        ("Not managed", [_stays(situation, address, why) for address, why in unmanaged(situation).items()]),
+    )
+    lines = [] if placement.moves else ["Nothing would move"]
+    for heading, found in sections:
+        if found:
+            lines.extend((f"{heading}: {count(len(found), 'VIP', 'VIPs')}", *found))
+    return "\n".join(lines)
+
+
+def plan_facts(situation: Situation, placement: Placement) -> dict[str, Any]:
+    """`cluster duravip plan` in the JSON form."""
+    return {
+        "moves": [
+            *_move_facts("at once", (*placement.takeovers, *placement.departures)),
+            *_move_facts("mature", placement.balancing),
+        ],
+        "stranded": dict(placement.stranded),
+        "unmanaged": unmanaged(situation),
+    }
+
+
+def unmanaged(situation: Situation) -> dict[str, str]:
+    """The VIPs that are broken, and why."""
+    return {address: each.reason for address, each in situation.standings.items() if not each.managed}
+
+
+def _move_facts(when: str, moves: Sequence[Move]) -> Iterator[dict[str, Any]]:
+    for move in moves:
+        yield {
+            "address": move.address,
+            "from": move.source,
+            "to": move.target,
+            "reason": move.reason,
+            "when": when,
+        }
+
+
+def _move_line(situation: Situation, move: Move) -> str:
+    names = situation.standings[move.address].names
+    return f"  {title(move.address, names)}: {move.source or 'nobody'} → {move.target} ({move.reason})"
+
+
+def _stays(situation: Situation, address: str, why: str) -> str:
+    where = situation.owners.get(address)
+    where = f"stays on {where}" if where in situation.nodes else "carried by nobody"
+    return f"  {title(address, situation.standings[address].names)}: {where} ({why})"

@@ -1,0 +1,104 @@
+"""The agent's calls as the scripts take them, and their answers as frozen values."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eccmgr.duravip.actions import Acquire, Call, End, Open, Read, Release, State, TakeOver
+from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import Argument
+
+PAGE = 500
+"""Entries in one answer, so that none holds Redis up for long."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of a script."""
+
+    script: str
+    keys: tuple[str, ...]
+    args: tuple[Argument, ...]
+
+
+def vip_keys(keys: Keys) -> tuple[str, ...]:
+    """The keys of the scripts that change VIPs."""
+    return (keys.state, keys.vips, keys.vip_changes, keys.late, keys.vip_events)
+
+
+def membership_keys(keys: Keys) -> tuple[str, ...]:
+    """The keys of the scripts that end a session."""
+    return (
+        *(keys.state, keys.sessions, keys.members, keys.roster, keys.absent, keys.absent_since, keys.seniority),
+        *(keys.subclusters, keys.events, keys.vips, keys.vip_changes, keys.late, keys.vip_events),
+    )
+
+
+def end_args(keys: Keys, max_step_ms: int, session: str, era: int, reason: str = "lost") -> tuple[Argument, ...]:
+    """The arguments of the script that ends `session`."""
+    return (max_step_ms, keys.ended_prefix, session, era, reason)
+
+
+def request(call: Call, keys: Keys, node: str, max_step_ms: int) -> Request:
+    """`call` as its script takes it; a heartbeat is not one of them, for it is the session's own."""
+    caller: tuple[Argument, ...] = (keys.ended_prefix, call.session, call.era.number, call.era.memory)
+    match call:
+        case State():
+            return Request("vip_state", vip_keys(keys), (*caller, *_flat(call.holdings)))
+        case Open():
+            return Request("vip_open", vip_keys(keys), caller)
+        case Acquire():
+            wishes = [(w.address, w.seen, w.reason, int(w.force)) for w in call.wishes]
+            return Request("vip_acquire", vip_keys(keys), (*caller, node.lower(), *_flat(wishes)))
+        case Release():
+            gifts = [(g.address, g.epoch, g.to, g.reason) for g in call.gifts]
+            return Request("vip_release", vip_keys(keys), (*caller, *_flat(gifts)))
+        case Read():
+            return Request("vip_read", vip_keys(keys), (*caller, call.since, PAGE))
+        case TakeOver():
+            return Request("vip_takeover", membership_keys(keys), (max_step_ms, *caller, call.watched, call.counter))
+        case End():
+            args = end_args(keys, max_step_ms, call.session, call.era.number)
+            return Request("vip_end", membership_keys(keys), args)
+        case _:
+            raise TypeError(f"no script for {call!r}")
+
+
+def answer(call: Call, raw: Sequence[Any], acked: bool) -> Answer:
+    """What the script of `call` answered."""
+    verdict, era = Verdict(raw[0].decode()), Era(int(raw[1]), raw[2].decode())
+    if verdict is not Verdict.OK:
+        return _EMPTY[type(call)](verdict, era, acked) if type(call) in _EMPTY else Answer(verdict, era, acked)
+    match call:
+        case State():
+            return Stated(verdict, era, acked, tuple(bool(int(each)) for each in raw[3]))
+        case Acquire():
+            return Granted(verdict, era, acked, tuple(int(each) for each in raw[3]))
+        case Read():
+            named = [(raw[5][i].decode(), raw[5][i + 1].decode()) for i in range(0, len(raw[5]), 2)]
+            records = tuple((name, Record.parse(text)) for name, text in named if name[:1] not in "@!")
+            said = tuple((name, text) for name, text in named if name[:1] in "@!")
+            return Page(verdict, era, acked, int(raw[3]), bool(int(raw[4])), records, said)
+        case _:
+            return Answer(verdict, era, acked)
+
+
+_EMPTY: dict[type[Call], Callable[..., Answer]] = {State: Stated, Acquire: Granted, Read: Page}
+
+
+def refused(raw: Sequence[Any], acked: bool) -> Beaten:
+    """A heartbeat or a join that did not count."""
+    return Beaten(Verdict(raw[0].decode()), Era(int(raw[1]), raw[2].decode()), acked)
+
+
+def beaten(raw: Sequence[Any], acked: bool) -> Beaten:
+    """What a heartbeat or a join that counted is told of VIPs."""
+    number, memory, opened, change, late = raw
+    found = tuple(Late(late[i].decode(), int(late[i + 1])) for i in range(0, len(late), 2))
+    era = Era(int(number), memory.decode())
+    return Beaten(Verdict.OK, era, acked, bool(int(opened)), int(change), found)
+
+
+def _flat(rows: Sequence[tuple[Argument, ...]]) -> tuple[Argument, ...]:
+    return tuple(each for row in rows for each in row)

@@ -1,0 +1,86 @@
+"""Levelling the load of nodes by few moves, where each item may go to some of the nodes only."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+Candidates = tuple[str, ...]
+
+
+def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict[int, str]:
+    """Where items should go for the loads to be level: the new node of each that moves, by its place in `items`.
+
+    They are in the order in which they should move: after the first few of them, the others are still the way to go.
+
+    An item is the node it is on and all nodes it may be on. `load` counts all that is on each node, these items and
+    others that stay; it is brought up to date. Afterwards no item, and no chain of items each of which takes the
+    next one's place, could go from a node to one with a load that is lower by two or more.
+    """
+    before = dict(load)
+    shelves: dict[str, dict[Candidates, list[int]]] = {node: {} for node in load}
+    for at, (node, candidates) in enumerate(items):
+        shelves[node].setdefault(candidates, []).append(at)
+    at_node = {at: node for at, (node, _) in enumerate(items)}
+    changed = True
+    while changed:
+        changed = False
+        for source in sorted(load, key=lambda node: (-load[node], node)):
+            while path := _way_down(source, shelves, load):
+                _shift(path, shelves, at_node)
+                load[path[0]] -= 1
+                load[path[-1]] += 1
+                changed = True
+    return _in_order({at: node for at, node in at_node.items() if node != items[at][0]}, items, before)
+
+
+def _way_down(source: str, shelves: dict[str, dict[Candidates, list[int]]], load: dict[str, int]) -> list[str] | None:
+    """The shortest way from a node to the lightest that it can unload to; None where that would level nothing."""
+    came_from: dict[str, str] = {source: source}
+    waiting = deque([source])
+    lowest, best = load[source] - 1, None
+    floor = min(load.values())
+    while waiting and lowest > floor:
+        node = waiting.popleft()
+        for candidates, there in shelves[node].items():
+            if not there:
+                continue
+            for other in candidates:
+                if other in came_from:
+                    continue
+                came_from[other] = node
+                waiting.append(other)
+                if load[other] < lowest:
+                    lowest, best = load[other], other
+    if best is None:
+        return None
+    path = [best]
+    while path[-1] != source:
+        path.append(came_from[path[-1]])
+    return path[::-1]
+
+
+def _shift(path: list[str], shelves: dict[str, dict[Candidates, list[int]]], at_node: dict[int, str]) -> None:
+    """Moves one item along each step of a path, the last step first."""
+    for node, following in zip(path[-2::-1], path[:0:-1], strict=True):
+        candidates = min(each for each, there in shelves[node].items() if there and following in each)
+        item = shelves[node][candidates].pop()
+        at_node[item] = following
+        shelves[following].setdefault(candidates, []).append(item)
+
+
+def _in_order(moves: dict[int, str], items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict[int, str]:
+    """The same moves, those to the lightest node of the time first: of a chain, whoever makes room goes ahead."""
+    left: dict[str, deque[int]] = {}
+    for at, node in moves.items():
+        left.setdefault(node, deque()).append(at)
+    ordered = {}
+    while left:
+        target = min(left, key=lambda node: (load[node], node))
+        at = left[target].popleft()
+        if not left[target]:
+            del left[target]
+        ordered[at] = target
+        load[target] += 1
+        load[items[at][0]] -= 1
+    return ordered

@@ -1,0 +1,100 @@
+"""The options of the scope `cluster` that say how VIPs are placed, plumbed, fenced and announced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from eccmgr.config.effective import ScopeView
+from eccmgr.errors import ConfigError
+
+
+class Plumber(StrEnum):
+    """Who adds addresses to interfaces and takes them away."""
+
+    AUTO = "auto"
+    """`netlink` where the process may use it, else `memory`."""
+    NETLINK = "netlink"
+    """The guardian itself."""
+    EXEC = "exec"
+    """A program of the operator's (`plumber_program`)."""
+    MEMORY = "memory"
+    """Nobody: for a demonstration on one machine."""
+
+
+class FenceKind(StrEnum):
+    """What silences the VIPs of a host whose processes are all dead or stopped."""
+
+    AUTO = "auto"
+    """`nftables` where it is to be had, else `valid_lft`, else `none`."""
+    NFTABLES = "nftables"
+    """A set element with a timeout, renewed with the session."""
+    VALID_LFT = "valid_lft"
+    """The lifetime of each address, in whole seconds."""
+    NONE = "none"
+    """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DuravipOptions:
+    """Times in seconds; the defaults are those of the configuration's schema."""
+
+    view_mature_time_s: float = 5.0
+    """A view that has been still for so long is balanced."""
+    view_balance_interval_s: float = 5.0
+    """Between two steps of balancing."""
+    balance_set_size: int = 10
+    """VIPs that one step of balancing moves at most."""
+    if_check_interval_s: float = 1.0
+    """Between two looks at the interfaces."""
+    if_down_limit: int = 3
+    """Looks at a down interface before its VIPs are given up."""
+    arp_all_hosts: bool = True
+    """Whether a move is announced to all hosts, or only to the gateway and known peers."""
+    announce_count: int = 5
+    """Announcements of a VIP that was just plumbed, spread evenly over `announce_time_s`."""
+    announce_time_s: float = 2.0
+    announce_refresh_s: float = 60.0
+    """Between announcements from then on; 0 is never."""
+    plumber: Plumber = Plumber.AUTO
+    plumber_program: str | None = None
+    fence: FenceKind = FenceKind.AUTO
+
+
+def duravip_options(view: ScopeView) -> DuravipOptions:
+    """What holds for VIPs. Raises ConfigError with the place of an option that does not fit."""
+    cluster = view.scope("cluster")
+    options = DuravipOptions(
+        view_mature_time_s=cluster.seconds("view_mature_time"),
+        view_balance_interval_s=cluster.seconds("view_balance_interval"),
+        balance_set_size=cluster.integer("duravip_balance_set_size"),
+        if_check_interval_s=cluster.seconds("if_check_interval"),
+        if_down_limit=cluster.integer("if_down_limit"),
+        arp_all_hosts=cluster.boolean("arp_all_hosts"),
+        announce_count=cluster.integer("announce_count"),
+        announce_time_s=cluster.seconds("announce_time"),
+        announce_refresh_s=cluster.seconds("announce_refresh"),
+        plumber=_choice(cluster, "plumber", Plumber),
+        plumber_program=cluster.text("plumber_program"),
+        fence=_choice(cluster, "fence", FenceKind),
+    )
+    if options.plumber is Plumber.EXEC and options.plumber_program is None:
+        raise ConfigError(_led(cluster, "plumber", "plumber is exec, expected a plumber_program"))
+    return options
+
+
+_Kind = TypeVar("_Kind", bound=StrEnum)
+
+
+def _choice(scope: ScopeView, option: str, kind: type[_Kind]) -> _Kind:
+    text = scope.text(option) or ""
+    try:
+        return kind(text.lower())
+    except ValueError:
+        raise ConfigError(_led(scope, option, f"{option} is '{text[:60]}', expected {' or '.join(kind)}")) from None
+
+
+def _led(scope: ScopeView, option: str, text: str) -> str:
+    place = scope.place(option)
+    return f"{place}: {text}" if place else text

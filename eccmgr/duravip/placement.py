@@ -1,0 +1,266 @@
+"""Who should carry which VIP: the same answer on every node that sees the same view.
+
+A VIP and those that follow it are one *unit*, placed as one. In this order: where an operator moved it; its preferred
+node; where it is; the node with the fewest units. The load of a node is its number of units.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from eccmgr.cluster.names import natural, resolve
+from eccmgr.duravip.levelling import level
+from eccmgr.duravip.states import Standing, in_order
+from eccmgr.errors import CommandError
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A view, as placement needs it. Nodes go by the names under which they live.
+
+    `nodes` are the live ones. `standings` say who takes part in each VIP, `owners` who carries it (an owner that is not
+    alive is none). `pins` hold VIPs that an operator moved at the node they were moved to: while that node has the VIP,
+    or while nobody has it. `unable` are the VIPs that a node cannot carry now: an interface is down, a plumbing failed.
+    """
+
+    nodes: frozenset[str]
+    standings: Mapping[str, Standing]
+    owners: Mapping[str, str] = field(default_factory=dict)
+    pins: Mapping[str, str] = field(default_factory=dict)
+    drained: frozenset[str] = frozenset()
+    unable: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def without(self, node: str) -> Situation:
+        """The same after the death of a node."""
+        return replace(self, nodes=self.nodes - {node})
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A VIP that should change hands; `source` is None where nobody carries it."""
+
+    address: str
+    source: str | None
+    target: str
+    reason: str
+    unit: str
+    """The VIP that it is placed with; itself, or what it follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What should happen.
+
+    `takeovers` (nobody carries the VIP) and `departures` (its owner is drained or unable, or it is parted from what it
+    follows) happen at once; `balancing` waits for a mature view, and goes in batches. `stranded` are VIPs that
+    none but a drained or unable node could carry, with the reason; one that is carried stays where it is.
+    """
+
+    takeovers: tuple[Move, ...] = ()
+    departures: tuple[Move, ...] = ()
+    balancing: tuple[Move, ...] = ()
+    stranded: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """All of them, in the order in which they happen."""
+        return (*self.takeovers, *self.departures, *self.balancing)
+
+
+@dataclass(slots=True)
+class _Unit:
+    """A VIP and those that follow it; `owner` is that of the VIP, else (it is not `led`) of most of its followers."""
+
+    leader: str
+    members: tuple[str, ...]
+    candidates: tuple[str, ...]
+    owner: str | None
+    led: bool
+    whole: bool = True
+    """Whether each candidate can carry all of it."""
+    anchor: str | None = None
+    why: str = ""
+    target: str | None = None
+
+
+def next_batch(moves: Sequence[Move], size: int) -> tuple[Move, ...]:
+    """The first moves, at most `size` of them, but a unit is never parted: it may go alone though it is larger."""
+    batch: list[Move] = []
+    for _, unit in groupby(moves, key=lambda move: move.unit):
+        together = list(unit)
+        if batch and len(batch) + len(together) > size:
+            break
+        batch.extend(together)
+    return tuple(batch)
+
+
+def place(situation: Situation) -> Placement:
+    """What should happen in a situation; nothing where all is well placed. Never depends on the order of its input."""
+    units = _units(situation)
+    usable = {node for candidates in {unit.candidates for unit in units} for node in candidates}
+    load = dict.fromkeys(sorted(usable, key=natural), 0)
+    homeless = []
+    for unit in units:
+        unit.target = unit.anchor or (unit.owner if unit.owner in unit.candidates else None)
+        if unit.target is not None:
+            load[unit.target] += 1
+        elif unit.candidates:
+            homeless.append(unit)
+    for unit in homeless:
+        unit.target, unit.why = _lightest(unit, load), "the fewest VIPs"
+        load[unit.target] += 1
+    free = [unit for unit in units if unit.anchor is None and unit.led and unit.whole and unit.target == unit.owner]
+    relocated = level([(unit.target or "", unit.candidates) for unit in free], load)
+    for at, target in relocated.items():
+        free[at].target, free[at].why = target, "levels the load"
+    return _outcome(situation, units, [free[at] for at in relocated])
+
+
+def home_of(situation: Situation, address: str) -> str | None:
+    """Where a VIP belongs once nothing pins it: its node in the plan; None where nobody can carry it."""
+    standing = situation.standings[address]
+    leader = standing.follows or address
+    pins = {pinned: node for pinned, node in situation.pins.items() if pinned != leader}
+    moves = place(replace(situation, pins=pins)).moves
+    return next((move.target for move in moves if move.address == leader), _owner(situation, leader))
+
+
+def preferred_node(standing: Standing, nodes: Iterable[str]) -> str | None:
+    """Which of `nodes` the preference of a VIP means; None where it means none of them."""
+    if standing.preference is None:
+        return None
+    try:
+        return resolve(standing.preference, nodes)
+    except CommandError:
+        return None
+
+
+def _owner(situation: Situation, address: str) -> str | None:
+    owner = situation.owners.get(address)
+    return owner if owner in situation.nodes else None
+
+
+def _units(situation: Situation) -> list[_Unit]:
+    followers: dict[str, list[str]] = {}
+    leaders = []
+    for address in sorted(situation.standings, key=in_order):
+        standing = situation.standings[address]
+        if not standing.managed:
+            continue
+        if standing.follows is None:
+            leaders.append(address)
+        else:
+            followers.setdefault(standing.follows, []).append(address)
+    able = _able(situation)
+    meant: dict[str, str | None] = {}
+    units = []
+    for leader in leaders:
+        owner = _owner(situation, leader)
+        members = (leader, *followers.get(leader, ()))
+        unit = _Unit(leader, members, able[leader], owner, led=owner is not None, why="with its followers")
+        if len(unit.members) > 1:
+            _join(unit, able, situation)
+        standing = situation.standings[leader]
+        if standing.preference is not None:
+            if standing.preference not in meant:
+                meant[standing.preference] = preferred_node(standing, situation.nodes)
+            unit.anchor, unit.why = meant[standing.preference], "its preferred node"
+        pin = situation.pins.get(leader)
+        if pin is not None and unit.owner in (None, pin) and pin in unit.candidates:
+            unit.anchor, unit.why = pin, "moved there by an operator"
+        if unit.anchor not in unit.candidates:
+            unit.anchor = None
+        units.append(unit)
+    return units
+
+
+def _able(situation: Situation) -> dict[str, tuple[str, ...]]:
+    """Who can carry each VIP; most VIPs have the same nodes, which are then the same tuple."""
+    usable = situation.nodes - situation.drained
+    seen: dict[tuple[str, ...], tuple[str, ...]] = {}
+    found = {}
+    impaired = {address for addresses in situation.unable.values() for address in addresses}
+    for address, standing in situation.standings.items():
+        nodes = seen.get(standing.nodes)
+        if nodes is None:
+            nodes = tuple(sorted(usable.intersection(standing.nodes), key=natural))
+            seen[standing.nodes] = nodes
+        if address in impaired:
+            nodes = tuple(node for node in nodes if address not in situation.unable.get(node, ()))
+        found[address] = nodes
+    return found
+
+
+def _join(unit: _Unit, able: Mapping[str, tuple[str, ...]], situation: Situation) -> None:
+    """What makes one unit of several VIPs: nodes that can carry all of them, or else the most, and where most are."""
+    carries = {node: sum(node in able[member] for member in unit.members) for node in unit.candidates}
+    most = max(carries.values(), default=0)
+    unit.whole = most == len(unit.members)
+    unit.candidates = tuple(node for node in unit.candidates if carries[node] == most)
+    if unit.owner is None:
+        owners = [owner for member in unit.members if (owner := _owner(situation, member)) is not None]
+        unit.owner = max(sorted(set(owners), key=natural), key=owners.count, default=None)
+
+
+def _lightest(unit: _Unit, load: Mapping[str, int]) -> str:
+    fewest = min(load[node] for node in unit.candidates)
+    return max((node for node in unit.candidates if load[node] == fewest), key=lambda node: _weight(unit.leader, node))
+
+
+def _weight(address: str, node: str) -> bytes:
+    """Rendezvous hashing: each address has an order of nodes of its own, which no other node's coming changes."""
+    return hashlib.blake2b(f"{address} {node}".encode(), digest_size=8).digest()
+
+
+def _outcome(situation: Situation, units: Iterable[_Unit], levelled: Sequence[_Unit]) -> Placement:
+    takeovers: list[Move] = []
+    departures: list[Move] = []
+    homeward: list[Move] = []
+    levelling: list[Move] = []
+    stranded = {}
+    turn = {unit.leader: at for at, unit in enumerate(levelled)}
+    for unit in units:
+        if unit.target is None:
+            stranded.update(dict.fromkeys(unit.members, _why_stranded(situation, unit)))
+            continue
+        patient = unit.led and unit.owner in unit.candidates and unit.owner != unit.target
+        # Who is elsewhere comes first to where the others wait for their turn, so that they go together.
+        now = unit.owner if patient and unit.owner is not None else unit.target
+        for member in unit.members:
+            source = _owner(situation, member)
+            reason = unit.why if member == unit.leader else f"with {unit.leader}"
+            if source == unit.target:
+                continue
+            missing = next((node for node in (now, unit.target) if node not in situation.standings[member].nodes), None)
+            if missing is not None:
+                stranded[member] = f"it follows {unit.leader}, and {missing} takes no part in it"
+            elif source is None:
+                takeovers.append(Move(member, None, now, reason, unit.leader))
+            elif source == now:
+                (levelling if unit.leader in turn else homeward).append(
+                    Move(member, source, unit.target, reason, unit.leader)
+                )
+            else:
+                if source not in unit.candidates:
+                    reason = f"{_trouble(situation, source, member)}; {reason}"
+                departures.append(Move(member, source, now, reason, unit.leader))
+    levelling.sort(key=lambda move: turn[move.unit])
+    return Placement(tuple(takeovers), tuple(departures), (*homeward, *levelling), stranded)
+
+
+def _trouble(situation: Situation, node: str, address: str) -> str:
+    if node in situation.drained:
+        return f"{node} is drained"
+    if address in situation.unable.get(node, ()):
+        return f"{node} cannot carry it now"
+    return f"{node} cannot carry all that moves with it"
+
+
+def _why_stranded(situation: Situation, unit: _Unit) -> str:
+    live = [node for node in situation.standings[unit.leader].nodes if node in situation.nodes]
+    if not live:
+        return "no node that takes part in it is alive"
+    return "; ".join(_trouble(situation, node, unit.leader) for node in sorted(live, key=natural)[:5])

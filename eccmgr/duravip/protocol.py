@@ -1,0 +1,434 @@
+"""What one node's agent does about its session and its VIPs: pure; events in, actions out.
+
+The law is that no two nodes carry a VIP at one time. It rests on these rules, each of which a model tests:
+
+- A node holds until a deadline, counted from before its last answered renewal was sent. Nobody trusts a clock of Redis:
+  others watch the renewal counter for longer than that, on their own clock, and name the counter when they take over.
+- In an era that is closed nothing is granted, and only a join that states all holdings moves the deadline.
+- A node plumbs only on the answer to its own call, with an epoch above the last that it gave up.
+- A VIP is released only after the guardian has confirmed that it is unplumbed, and again until its record shows it.
+- An answer that a majority of Redis's copies does not have moves no deadline and grants nothing.
+
+Times are CLOCK_BOOTTIME in seconds.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from eccmgr.duravip.actions import (
+    Acquire,
+    Action,
+    Beat,
+    Call,
+    End,
+    Extend,
+    Gift,
+    Open,
+    Plumb,
+    Read,
+    Release,
+    ReplaceGuardian,
+    State,
+    TakeOver,
+    Unplumb,
+    Wish,
+)
+from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Page, Record, Stated, Verdict
+from eccmgr.duravip.timing import Timing
+
+T = TypeVar("T")
+BATCH = 250
+"""VIPs in one call, so that none holds Redis up for long."""
+
+
+@dataclass(slots=True)
+class Vip:
+    """What the agent knows of one VIP; epochs, 0 for none."""
+
+    record: Record = field(default_factory=Record)
+    held: int = 0
+    """Granted to our session, and not given up."""
+    plumbed: int = 0
+    """The guardian said so."""
+    asked_at: float = float("-inf")
+    """When the guardian was last asked to plumb it, or Redis for it or to take it back."""
+    released: int = 0
+    """The highest that we gave up: it is never plumbed again."""
+    unplumbed: int = 0
+    """The highest that we gave up and the guardian has unplumbed."""
+    top: int = 0
+    """The highest that we have seen."""
+    unplumbs: int = 0
+    """How often the guardian was asked to unplumb it, and has not confirmed yet."""
+    moving: bool = False
+    """Given up, and the guardian has not confirmed yet."""
+    to: str = ""
+    reason: str = ""
+    waited_since: float = 0.0
+    """Since when we see it wait for the target of a move."""
+
+
+class Agent:
+    """One node's side of the protocol. `fresh` makes a private name that nobody ever had."""
+
+    def __init__(self, node: str, timing: Timing, fresh: Callable[[], str]) -> None:
+        self.node = node.lower()
+        self.timing = timing
+        self.session = fresh()
+        self.before = ""
+        """Our session before this one, until it has been ended or forgotten."""
+        self.joined = False
+        self.era = Era()
+        self.opened = False
+        self.deadline = 0.0
+        self.vips: dict[str, Vip] = {}
+        self.read_upto = 0
+        """The change number up to which `vips` shows the records of this era."""
+        self._fresh = fresh
+        self._latest = 0
+        self._wanted: Mapping[str, str] = {}
+        self._unsettled: set[str] = set()
+        self._watches: dict[tuple[object, ...], float] = {}
+        self._answered_at = float("-inf")
+        self._unconfirmed_since: float | None = None
+        self._tag = 0
+        self._unplumbing: dict[int, tuple[tuple[str, int], ...]] = {}
+        self._dropping: set[int] = set()
+        """The tags after whose confirmation nothing is plumbed under `before` any more."""
+        self._joining: _Joining | None = None
+
+    # The session.
+
+    def beat(self, now: float) -> list[Action]:
+        """Time for a heartbeat."""
+        actions: list[Action] = []
+        silent_since = self._unconfirmed_since
+        if silent_since is not None and now - silent_since > self.timing.guardian_silent_s:
+            self._unconfirmed_since = None
+            actions.append(ReplaceGuardian())
+        if now >= self.deadline:
+            actions += self._drop(self._holding())
+        self._joining = None
+        return [*actions, Beat(self.session, self.era, now, joins=not self.joined)]
+
+    def beaten(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
+        """Redis answered a heartbeat."""
+        if not self._concerns(asked, answer):
+            return []
+        if answer.verdict is Verdict.ENDED:
+            return self._renamed()
+        if answer.verdict is Verdict.REJOIN:
+            again = self.joined
+            self.joined = False
+            return self.beat(now) if again else []
+        self._enter(answer.era)
+        if not asked.joins:
+            return self._renewed(now, asked.sent, answer)
+        return self._state(now, asked, answer)
+
+    def _state(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
+        """We have joined: state what we hold, if there is anything and it is not too late."""
+        held = self._holding() if now < self.deadline else []
+        actions = self._drop(self._holding()) if not held else []
+        if answer.opened:
+            # Too late to state anything: whoever watched the era has done so for longer than our deadline.
+            return [*actions, *self._drop(held), *self._renewed(now, asked.sent, answer)]
+        batches = [
+            State(self.session, self.era, tuple((a, self.vips[a].held) for a in some)) for some in _batches(held)
+        ]
+        if not batches:
+            return [*actions, *self._renewed(now, asked.sent, answer)]
+        self._joining = _Joining(asked.sent, answer, batches)
+        return [*actions, batches[0]]
+
+    def stated(self, now: float, asked: State, answer: Stated) -> list[Action]:
+        """Redis answered what we stated; with the last answer the join is complete."""
+        joining = self._joining
+        if joining is None or asked is not joining.left[0] or not self._concerns(asked, answer):
+            return []
+        if answer.verdict is not Verdict.OK or answer.era != asked.era:
+            self._joining = None
+            return self._renamed() if answer.verdict is Verdict.ENDED else []
+        lost = [address for (address, _), kept in zip(asked.holdings, answer.kept, strict=True) if not kept]
+        actions = self._drop(lost)
+        joining.left.pop(0)
+        joining.acked = joining.acked and answer.acked
+        if joining.left:
+            return [*actions, joining.left[0]]
+        self._joining = None
+        return [*actions, *self._renewed(now, joining.sent, joining.answer, joining.acked)]
+
+    def _concerns(self, asked: Call, answer: Answer) -> bool:
+        """Whether an answer is for the session that we have, from no earlier era than we know; notes a later one."""
+        if asked.session != self.session or answer.era.number < self.era.number:
+            return False
+        if answer.era.number > self.era.number:
+            # Until we have joined in it, all that we know of it is that we have not.
+            self._enter(Era(answer.era.number, self.era.memory))
+        return True
+
+    def _enter(self, era: Era) -> None:
+        """What is known of the records belongs to one era."""
+        if era == self.era:
+            return
+        self.era, self.opened, self.read_upto, self._latest = era, False, 0, 0
+        for address, vip in self.vips.items():
+            vip.record, vip.asked_at = Record(), float("-inf")
+            self._unsettled.add(address)
+
+    def _renewed(self, now: float, sent: float, answer: Beaten, acked: bool = True) -> list[Action]:
+        self.joined, self.opened, self._latest = True, answer.opened, answer.change
+        actions = self._end_before()
+        if answer.acked and acked:
+            self.deadline = max(self.deadline, sent + self.timing.hold_s)
+            if self._unconfirmed_since is None:
+                self._unconfirmed_since = now
+            actions.append(Extend(self.session, self.deadline, self.era))
+        actions += self._watch(now, answer)
+        if self._latest != self.read_upto:
+            actions.append(Read(self.session, self.era, self.read_upto))
+        return actions + self.settle(now)
+
+    def _renamed(self) -> list[Action]:
+        """Our session is over: nothing may be held under its name. It is ended once all is unplumbed."""
+        if self.joined or not self.before:
+            self.before = self.session
+        self.session, self.joined, self._joining = self._fresh(), False, None
+        actions = self._drop(self._holding())
+        self._dropping = set(self._unplumbing)
+        return actions
+
+    def _end_before(self) -> list[Action]:
+        if not self.before or self._dropping or not self.joined:
+            return []
+        ended, self.before = self.before, ""
+        return [End(ended, self.era)]
+
+    def _watch(self, now: float, answer: Beaten) -> list[Action]:
+        """Watch on our own clock what must age; act on what has aged."""
+        if now - self._answered_at > self.timing.longest_gap_s:
+            self._watches = {}
+        self._answered_at = now
+        seen = [("late", late.session, late.counter, self.era) for late in answer.late]
+        era = ("era", self.era)
+        before = self._watches
+        self._watches = {watch: before.get(watch, now) for watch in seen}
+        if not answer.opened and (era in before or answer.acked):
+            self._watches[era] = before.get(era, now)
+        actions: list[Action] = []
+        for watch, since in self._watches.items():
+            if now - since < self.timing.watch_s:
+                continue
+            if watch == era:
+                actions.append(Open(self.session, self.era))
+            elif answer.opened:
+                actions.append(TakeOver(self.session, self.era, str(watch[1]), int(str(watch[2]))))
+        return actions
+
+    # Records.
+
+    def noticed(self) -> list[Action]:
+        """Some record has changed."""
+        return [Read(self.session, self.era, self.read_upto)] if self.joined else []
+
+    def changed(self, now: float, asked: Read, page: Page) -> list[Action]:
+        """Redis answered with what changed."""
+        if not self._speaks_of_now(asked, page) or asked.since != self.read_upto:
+            return []
+        lost = []
+        for address, record in page.records:
+            vip = self.vips.setdefault(address, Vip())
+            if (vip.record.to, vip.record.epoch) != (record.to, record.epoch):
+                vip.waited_since = now
+            vip.record, vip.top, vip.asked_at = record, max(vip.top, record.epoch), float("-inf")
+            self._unsettled.add(address)
+            if vip.held and record.owner != self.session and record.epoch > vip.held:
+                lost.append(address)
+        self.read_upto = page.upto
+        more = [Read(self.session, self.era, page.upto)] if page.more else []
+        return [*self._drop(lost), *more, *self.settle(now)]
+
+    def _speaks_of_now(self, asked: Call, answer: Answer) -> bool:
+        return asked.session == self.session and answer.verdict is Verdict.OK and asked.era == answer.era == self.era
+
+    # VIPs.
+
+    def reset(self) -> list[Action]:
+        """Go on under a new private name."""
+        return self._renamed()
+
+    def place(self, now: float, wanted: Mapping[str, str]) -> list[Action]:
+        """Placement wants these VIPs here, each for a reason, as soon as they are free."""
+        self._unsettled.update(wanted)
+        for address in wanted:
+            self.vips.setdefault(address, Vip())
+        self._wanted = wanted
+        return self.settle(now)
+
+    def give_up(self, addresses: Iterable[str], to: str, reason: str) -> list[Action]:
+        """Release what we hold of `addresses`; `to` is the node that they are for, "" for whoever placement names."""
+        given = []
+        for address in addresses:
+            vip = self.vips.get(address)
+            if vip is not None and vip.held:
+                vip.released, vip.held, vip.plumbed, vip.moving = max(vip.released, vip.held), 0, 0, True
+                vip.to, vip.reason = to.lower(), reason
+                given.append((address, vip.released))
+        return self._unplumb(given)
+
+    def granted(self, now: float, asked: Acquire, answer: Granted) -> list[Action]:
+        """Redis answered what we asked for."""
+        if not self._speaks_of_now(asked, answer):
+            return []
+        for wish, epoch in zip(asked.wishes, answer.epochs, strict=True):
+            vip = self.vips[wish.address]
+            if not epoch or not answer.acked or vip.moving or epoch <= vip.released:
+                continue
+            vip.held, vip.top, vip.asked_at = epoch, max(vip.top, epoch), float("-inf")
+            self._unsettled.add(wish.address)
+        return self.settle(now)
+
+    def settle(self, now: float) -> list[Action]:
+        """What is to be done next about each VIP that is not as it should be."""
+        if not self.joined:
+            return []
+        plumb: list[tuple[str, int]] = []
+        wishes: list[Wish] = []
+        gifts: list[Gift] = []
+        for address in sorted(self._unsettled):
+            vip = self.vips[address]
+            if self._is_settled(address, vip):
+                self._unsettled.discard(address)
+            elif vip.moving or now - vip.asked_at < 0.9 * self.timing.heartbeat_s:
+                continue
+            elif vip.held:
+                if now < self.deadline:
+                    plumb.append((address, vip.held))
+            elif self._is_ours(vip) and vip.record.epoch <= vip.released:
+                if vip.record.epoch <= vip.unplumbed:
+                    gifts.append(Gift(address, vip.record.epoch, vip.to, vip.reason))
+            else:
+                wishes += self._wish(now, address, vip)
+        for address in (*(each[0] for each in plumb), *(gift.address for gift in gifts), *(w.address for w in wishes)):
+            self.vips[address].asked_at = now
+        return [
+            *(Plumb(self.session, self.deadline, tuple(some)) for some in _batches(plumb)),
+            *(Release(self.session, self.era, tuple(some)) for some in _batches(gifts)),
+            *(Acquire(self.session, self.era, tuple(some)) for some in _batches(wishes)),
+        ]
+
+    def _is_settled(self, address: str, vip: Vip) -> bool:
+        if vip.held:
+            return vip.plumbed == vip.held
+        return not vip.moving and not self._is_ours(vip) and address not in self._wanted
+
+    def _is_ours(self, vip: Vip) -> bool:
+        return vip.record.owner == self.session and vip.record.era == self.era.number
+
+    def _wish(self, now: float, address: str, vip: Vip) -> list[Wish]:
+        record, ours = vip.record, self._is_ours(vip)
+        reserved = record.era == self.era.number and not ours and record.to not in ("", self.node)
+        waited = now - vip.waited_since >= self.timing.reserved_s
+        if not ours and (not self.opened or (reserved and not waited)):
+            return []
+        return [Wish(address, vip.top, self._wanted.get(address, ""), force=reserved)]
+
+    def _holding(self) -> list[str]:
+        return [address for address, vip in self.vips.items() if vip.held]
+
+    def _drop(self, addresses: Iterable[str]) -> list[Action]:
+        """Have them unplumbed now. They are not given up: what our session owns we may ask for again."""
+        dropped = []
+        for address in addresses:
+            vip = self.vips[address]
+            vip.held = vip.plumbed = 0
+            self._unsettled.add(address)
+            dropped.append((address, vip.released))
+        return self._unplumb(dropped)
+
+    def _unplumb(self, addresses: Iterable[tuple[str, int]]) -> list[Action]:
+        actions: list[Action] = []
+        for some in _batches(list(addresses)):
+            self._tag += 1
+            for address, _ in some:
+                self.vips[address].unplumbs += 1
+            self._unplumbing[self._tag] = tuple(some)
+            actions.append(Unplumb(self._tag, tuple(some)))
+        return actions
+
+    # The guardian.
+
+    def kept(self, now: float) -> list[Action]:
+        """The guardian confirmed a deadline."""
+        self._unconfirmed_since = None
+        return self.settle(now)
+
+    def plumbed(self, address: str, epoch: int) -> None:
+        """The guardian has plumbed a VIP."""
+        vip = self.vips.get(address)
+        # What is said before an unplumbing is confirmed was true before it, perhaps of the same epoch.
+        if vip is not None and vip.held == epoch and not vip.unplumbs:
+            vip.plumbed = epoch
+
+    def not_plumbed(self, address: str, epoch: int, reason: str) -> list[Action]:
+        """The guardian cannot plumb a VIP: it is for another node."""
+        vip = self.vips.get(address)
+        return self.give_up([address], "", reason) if vip is not None and vip.held == epoch else []
+
+    def unplumbed(self, now: float, tag: int, failed: Iterable[str] = ()) -> list[Action]:
+        """The guardian has unplumbed what we asked it to, but for the `failed` ones, which it is asked for again."""
+        again, still = [], set(failed)
+        self._dropping.discard(tag)
+        for address, epoch in self._unplumbing.pop(tag, ()):
+            vip = self.vips[address]
+            vip.unplumbs -= 1
+            if address in still:
+                again.append((address, epoch))
+            elif epoch == vip.released:
+                vip.moving, vip.unplumbed = False, max(vip.unplumbed, epoch)
+                self._unsettled.add(address)
+        actions = self._unplumb(again)
+        if again and self.before:
+            self._dropping.add(self._tag)
+        return [*actions, *self._end_before(), *self.settle(now)]
+
+    def down(self, session: str) -> list[Action]:
+        """The guardian has unplumbed everything and ends `session`."""
+        if session != self.session:
+            return []
+        actions = self._renamed()
+        self._dropping.clear()
+        return actions
+
+    def swept(self, now: float) -> list[Action]:
+        """The guardian has unplumbed everything, since its fence had lapsed; our session goes on."""
+        for address in self._holding():
+            self.vips[address].plumbed, self.vips[address].asked_at = 0, float("-inf")
+            self._unsettled.add(address)
+        return self.settle(now)
+
+    def respawned(self) -> list[Action]:
+        """A new guardian serves: it has unplumbed everything, and needs a session that no other ever served."""
+        self._unconfirmed_since = None
+        self._unplumbing.clear()
+        for vip in self.vips.values():
+            vip.held = vip.plumbed = 0
+            vip.moving, vip.unplumbed, vip.unplumbs = False, vip.released, 0
+        self._unsettled.update(self.vips)
+        return self._renamed()
+
+
+@dataclass(slots=True)
+class _Joining:
+    """A join whose holdings are being stated."""
+
+    sent: float
+    answer: Beaten
+    left: list[State]
+    acked: bool = True
+
+
+def _batches(items: list[T]) -> Iterator[list[T]]:
+    for at in range(0, len(items), BATCH):
+        yield items[at : at + BATCH]

@@ -1,0 +1,138 @@
+"""How nodes agree on each VIP: worked out afresh from what each of them states, so that nothing outlives its cause."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from eccmgr.cluster.names import fold, natural, same_node
+from eccmgr.duravip.shares import MAX_VIPS, Share, Shares
+
+_RANGES = 5
+"""Of the nodes that say one thing, so many ranges are named."""
+
+
+class Ownership(StrEnum):
+    """Whether a VIP is carried."""
+
+    OWNED = "owned"
+    """By a node that has plumbed it."""
+    UNOWNED = "unowned"
+    """By nobody."""
+    MOVING = "moving"
+    """Its owner gives it up for another node."""
+
+
+class Agreement(StrEnum):
+    """How nodes agree on a VIP; where several hold, the last of these."""
+
+    SAFE = "safe"
+    """In all."""
+    UNSAFE = "UNSAFE"
+    """Not on the services of its address; it is managed all the same."""
+    CONFLICT = "CONFLICT"
+    """Not on its preference, or on what it follows: neither counts, and it is placed as any other."""
+    BROKEN = "BROKEN"
+    """Not on its name or address: it is not managed until that is mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What nodes state of one VIP, taken together.
+
+    `nodes` take part in it. `preference` and `follows` (an address) are None where there is none, or where nodes do not
+    agree. `reason` says what is wrong; it is empty where they agree in all.
+    """
+
+    agreement: Agreement
+    nodes: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    preference: str | None = None
+    follows: str | None = None
+    reason: str = ""
+
+    @property
+    def managed(self) -> bool:
+        """Whether placement may grant or move it."""
+        return self.agreement is not Agreement.BROKEN
+
+
+@lru_cache(MAX_VIPS)
+def in_order(address: str) -> tuple[int, bytes]:
+    """A sort key for addresses: 10.1.1.9 before 10.1.1.10, and IPv4 before IPv6."""
+    parsed = ipaddress.ip_address(address)
+    return parsed.version, parsed.packed
+
+
+_Parts = Sequence[tuple[tuple[str, ...], Share]]
+"""What is stated of one VIP: groups of nodes, and what all of each say."""
+
+
+def assess(stated: Mapping[str, Shares]) -> dict[str, Standing]:
+    """How each VIP stands, by and in order of address, given what each live node states of those it takes part in."""
+    # Most nodes state the same of all VIPs, so that comparing them whole leaves little to be compared one by one.
+    alike: list[tuple[Shares, list[str]]] = []
+    for node in sorted(stated, key=natural):
+        nodes = next((nodes for shares, nodes in alike if shares == stated[node]), None)
+        if nodes is None:
+            alike.append((stated[node], [node]))
+        else:
+            nodes.append(node)
+    parts: dict[str, list[tuple[tuple[str, ...], Share]]] = {}
+    addresses_of: dict[str, set[str]] = {}
+    for shares, group in alike:
+        members = tuple(group)
+        for address, share in shares.items():
+            parts.setdefault(address, []).append((members, share))
+            for name in share.names:
+                addresses_of.setdefault(name, set()).add(address)
+    return {address: _standing(parts[address], addresses_of) for address in sorted(parts, key=in_order)}
+
+
+def _standing(parts: _Parts, addresses_of: Mapping[str, set[str]]) -> Standing:
+    nodes = parts[0][0] if len(parts) == 1 else tuple(sorted((n for some, _ in parts for n in some), key=natural))
+    distinct = {share for _, share in parts}
+    names = _sorted({name for share in distinct for name in share.names})
+    for name in names:
+        if len(addresses_of[name]) > 1:
+            found = ", ".join(sorted(addresses_of[name], key=in_order))
+            return Standing(Agreement.BROKEN, nodes, names, reason=f"{name} has several addresses: {found}")
+    if len({share.names for share in distinct if share.names}) > 1:
+        said = _said(parts, lambda share: ",".join(share.names))
+        return Standing(Agreement.BROKEN, nodes, names, reason=f"its names differ: {said}")
+    if len({share.follows for share in distinct}) > 1:
+        said = _said(parts, lambda share: share.follows or "")
+        return Standing(Agreement.CONFLICT, nodes, names, reason=f"what it follows differs: {said}")
+    follows = next(iter(distinct)).follows
+    preferences = _sorted({share.preference for share in distinct if share.preference})
+    if any(not same_node(preferences[0], other) for other in preferences[1:]):
+        said = _said(parts, lambda share: share.preference or "")
+        return Standing(Agreement.CONFLICT, nodes, names, None, follows, f"its preferences differ: {said}")
+    preference = preferences[0] if preferences else None
+    if len({(share.services, share.names) for share in distinct}) > 1:
+        said = _groups(parts)
+        return Standing(Agreement.UNSAFE, nodes, names, preference, follows, f"its services differ: {said}")
+    return Standing(Agreement.SAFE, nodes, names, preference, follows)
+
+
+def _sorted(names: set[str]) -> tuple[str, ...]:
+    return tuple(names) if len(names) < 2 else tuple(sorted(names, key=natural))
+
+
+def _said(parts: _Parts, what: Callable[[Share], str]) -> str:
+    """Who says what: `east1 (east[1-3]), none (west1)`."""
+    by_answer: dict[str, list[str]] = {}
+    for nodes, share in parts:
+        by_answer.setdefault(what(share) or "none", []).extend(nodes)
+    return ", ".join(f"{answer} ({fold(nodes, _RANGES)})" for answer, nodes in by_answer.items())
+
+
+def _groups(parts: _Parts) -> str:
+    """The nodes that have the same services, group by group: `east[1-3] / west1`."""
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for nodes, share in parts:
+        alike.setdefault((share.services, share.names), []).extend(nodes)
+    return " / ".join(fold(nodes, _RANGES) for nodes in alike.values())

@@ -1,0 +1,99 @@
+"""What a node believes of each VIP, and what each participant last said that it believes."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from eccmgr.duravip.states import Agreement, Ownership, in_order
+from eccmgr.errors import ConfigError
+
+_MAX_BYTES = 32 * 1024 * 1024
+"""Of what a participant said, unpacked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What a node believes of one VIP; `owner` is a node's name, None for nobody."""
+
+    names: tuple[str, ...]
+    ownership: Ownership
+    agreement: Agreement
+    owner: str | None = None
+
+    @property
+    def state(self) -> str:
+        """`owned,safe`."""
+        return f"{self.ownership},{self.agreement}"
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A node that takes part, the private names of its control connection and of its session, and what it said last."""
+
+    node: str
+    control_name: str
+    session_name: str
+    beliefs: Mapping[str, Belief]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A VIP as this node believes it to be.
+
+    `epoch` is that of the latest grant, 0 before the first. `nodes` take part in it, `preferred` is that of them which
+    its preference means. `target` is where it is moving to. The stable times are seconds since the view of it, and
+    what nodes state of it, last changed. `reason` says what is wrong with an `agreement`.
+    """
+
+    address: str
+    belief: Belief
+    epoch: int
+    nodes: tuple[str, ...]
+    preferred: str | None = None
+    follows: str | None = None
+    pinned: bool = False
+    target: str | None = None
+    view_stable_s: float = 0.0
+    configuration_stable_s: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All VIPs of the cluster, in order of address, and its participants."""
+
+    rows: Sequence[Row]
+    participants: Sequence[Participant] = ()
+    drained: frozenset[str] = field(default_factory=frozenset)
+
+
+def pack(beliefs: Mapping[str, Belief]) -> bytes:
+    """What a participant says, compressed; the same bytes for the same beliefs."""
+    rows = [
+        [address, belief.names, belief.ownership, belief.agreement, belief.owner]
+        for address, belief in sorted(beliefs.items(), key=lambda item: in_order(item[0]))
+    ]
+    return zlib.compress(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+
+
+def unpack(data: bytes) -> dict[str, Belief]:
+    """What `pack` made. Raises ConfigError where another release or another program wrote it."""
+    try:
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(data, _MAX_BYTES)
+        if not unpacker.eof:
+            raise ValueError("it is cut, or too long")
+        return {
+            str(address): Belief(
+                tuple(map(str, names)),
+                Ownership(ownership),
+                Agreement(agreement),
+                None if owner is None else str(owner),
+            )
+            for address, names, ownership, agreement, owner in json.loads(text)
+        }
+    except (ValueError, TypeError, RecursionError, zlib.error) as error:
+        raise ConfigError(f"What a node says of its VIPs cannot be read: {error}") from None

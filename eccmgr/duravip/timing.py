@@ -1,0 +1,61 @@
+"""How long a holder may go on, and how long the others wait before they believe that it has stopped.
+
+Every span is counted on the clock of whoever waits, CLOCK_BOOTTIME, in seconds. Two clocks may differ in rate by
+`CLOCK_RATE_ERROR` each; a kernel timer may be `KERNEL_LATE_S` late, and a fence that was being set when its process was
+stopped lives at most for `TOKEN_S` more.
+"""
+
+import math
+from dataclasses import dataclass
+
+from eccmgr.errors import SettingsError
+
+CLOCK_RATE_ERROR = 0.09
+KERNEL_LATE_S = 0.02
+TOKEN_S = 0.02
+# A packet that is lost is sent again after 0.2 s: one may be.
+_SHORTEST_HOLD_S = 0.36
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The spans of one cluster, in seconds; `valid_lft_late_s` is what a fence of whole seconds adds."""
+
+    heartbeat_s: float
+    hold_s: float
+    """A holder goes on for so long after it began to send its last renewal that was answered."""
+    extra_late_s: float = 0.0
+    """How much later than the kernel's timers the weakest fence of the cluster closes."""
+
+    @classmethod
+    def of(cls, heartbeat_s: float, session_lease_s: float, max_step_s: float, extra_late_s: float = 0.0) -> "Timing":
+        """The spans that fit the cluster's times. Raises SettingsError where no hold of two heartbeats does."""
+        room_s = (session_lease_s - max_step_s) / (1 + CLOCK_RATE_ERROR) - KERNEL_LATE_S - TOKEN_S - extra_late_s
+        hold_s = min(math.floor(room_s * (1 - CLOCK_RATE_ERROR) * 100) / 100, max(3 * heartbeat_s, _SHORTEST_HOLD_S))
+        if hold_s < 2 * heartbeat_s:
+            raise SettingsError(
+                f"VIPs need a longer session_lease: of {session_lease_s:g} s at a heartbeat each {heartbeat_s:g} s "
+                f"a node could hold them for {max(hold_s, 0):g} s only, less than two heartbeats"
+            )
+        return cls(heartbeat_s, hold_s, extra_late_s)
+
+    @property
+    def watch_s(self) -> float:
+        """A counter that has not moved for so long belongs to a session that holds nothing any more."""
+        longest_s = self.hold_s / (1 - CLOCK_RATE_ERROR) + KERNEL_LATE_S + TOKEN_S + self.extra_late_s
+        return longest_s * (1 + CLOCK_RATE_ERROR) + 0.001
+
+    @property
+    def longest_gap_s(self) -> float:
+        """After a longer gap between answers Redis may have been away, and nobody could renew."""
+        return 2.5 * self.heartbeat_s
+
+    @property
+    def reserved_s(self) -> float:
+        """A VIP that waits for the target of a move waits for so long."""
+        return 2 * self.heartbeat_s
+
+    @property
+    def guardian_silent_s(self) -> float:
+        """A guardian that has confirmed nothing for so long is replaced."""
+        return 4 * self.heartbeat_s

@@ -1,0 +1,110 @@
+-- Stands before the scripts of sessions that carry VIPs: eras, and what is kept of such sessions and of VIPs.
+--
+-- An era is one life of the server's memory. Where that is not the one on record (a restart, a fail-over, a missing key),
+-- or where the caller has seen a later era, the script that finds out begins a new one, closed: nothing is granted in
+-- it until a session has watched it for long enough to know that whoever holds a VIP has said so.
+--
+-- Delivery's scripts, and the end of a session that lapsed, are without this: they end a membership and nothing that a VIP rests
+-- on, and asking the server for its memory costs tens of microseconds.
+--
+-- `at` holds the keys by name. In the hash `vips`: private name → era and renewal counter of a session; address → owner, epoch,
+-- era, node that it is reserved for, reason of the last change; @node → what a node says of its VIPs; !node → that
+-- it is drained. In `changes`: what changed in it → number of that change. In `late`: session → from when on it looks late.
+
+local function memory_of_server()
+  local info = redis.pcall('INFO', 'server', 'replication')
+  if type(info) ~= 'string' then
+    local server, replication = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
+    info = (type(server) == 'string' and server or '') .. (type(replication) == 'string' and replication or '')
+  end
+  return (info:match('run_id:(%w+)') or '') .. '|' .. (info:match('master_replid:(%w+)') or '')
+end
+
+-- The era that the server is in: number, memory, and whether it is open.
+local function enter_era(at, seen)
+  local memory = memory_of_server()
+  local kept = redis.call('HMGET', at.state, 'era', 'mem', 'open')
+  local number = tonumber(kept[1]) or 0
+  if kept[2] == memory and number >= tonumber(seen) and redis.call('EXISTS', at.vips, at.changes, at.late) == 3 then
+    return { number = number, memory = memory, open = kept[3] == '1' }
+  end
+  for _, private in ipairs(redis.call('ZRANGE', at.late, 0, -1)) do
+    redis.call('HDEL', at.vips, private)
+  end
+  redis.call('DEL', at.late)
+  -- Not below the time: a server that lost all, and that nobody tells of a later era, comes to no number again.
+  local time = redis.call('TIME')
+  number = math.max(number, tonumber(seen), time[1] * 1000 + math.floor(time[2] / 1000)) + 1
+  redis.call('HSET', at.state, 'era', ms(number), 'mem', memory, 'open', '0')
+  -- They are there even where they hold nothing: one that is missing was lost.
+  redis.call('HSET', at.vips, '', '')
+  redis.call('ZADD', at.changes, 0, '')
+  redis.call('ZADD', at.late, '+inf', '')
+  end_some_day({ at.state, at.vips, at.changes, at.late })
+  return { number = number, memory = memory, open = false }
+end
+
+-- The renewal counter of a session that joined in this era; nil for any other.
+local function counter_of(at, era, private)
+  local life = private ~= '' and redis.call('HGET', at.vips, private)
+  local joined, counter = (life or ''):match('^(%d+) (%d+)$')
+  return joined == ms(era.number) and tonumber(counter) or nil
+end
+
+-- Whether a call of `private`, which believes that the server's memory is `memory`, counts: ok, ended or rejoin.
+local function verdict_on(at, era, private, memory, ended_prefix)
+  if redis.call('EXISTS', ended_prefix .. private) == 1 then
+    return 'ended'
+  end
+  return memory == era.memory and counter_of(at, era, private) and 'ok' or 'rejoin'
+end
+
+-- Counts a renewal, or a join in this era.
+local function count_renewal(at, era, private, clock, late_after)
+  local counter = (counter_of(at, era, private) or 0) + 1
+  redis.call('HSET', at.vips, private, ms(era.number) .. ' ' .. ms(counter))
+  redis.call('ZADD', at.late, ms(clock + tonumber(late_after)), private)
+end
+
+-- What a heartbeat is told: era, memory, open, number of the latest change, sessions that look late with their counters.
+local function standing(at, era, private, clock)
+  local late = {}
+  for _, each in ipairs(redis.call('ZRANGEBYSCORE', at.late, '-inf', ms(clock), 'LIMIT', 0, 17)) do
+    local counter = each ~= private and #late < 32 and counter_of(at, era, each)
+    if counter then
+      late[#late + 1] = each
+      late[#late + 1] = ms(counter)
+    end
+  end
+  local change = redis.call('HGET', at.state, 'change') or '0'
+  return { ms(era.number), era.memory, era.open and 1 or 0, change, late }
+end
+
+-- Ends a session for ever: what it owns is free.
+local function end_carrier(at, private, ended_prefix)
+  redis.call('SET', ended_prefix .. private, '', 'PX', KEYS_TTL)
+  redis.call('HDEL', at.vips, private)
+  redis.call('ZREM', at.late, private)
+end
+
+local function next_change(at, name)
+  local change = redis.call('HINCRBY', at.state, 'change', 1)
+  redis.call('ZADD', at.changes, change, name)
+end
+
+-- A VIP's record.
+local function record_of(at, address)
+  local text = redis.call('HGET', at.vips, address) or '\t0\t0\t\t'
+  local owner, epoch, era, to, reason = text:match('^([^\t]*)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)$')
+  return { owner = owner, epoch = tonumber(epoch), era = tonumber(era), to = to, reason = reason }
+end
+
+local function keep_record(at, address, owner, epoch, era, to, reason)
+  redis.call('HSET', at.vips, address, table.concat({ owner, ms(epoch), ms(era.number), to, reason }, '\t'))
+  next_change(at, address)
+end
+
+-- Tells the agents that there is something to read.
+local function tell_agents(at, what)
+  redis.call(PUBLISH, at.vip_events, what)
+end

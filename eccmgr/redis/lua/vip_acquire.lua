@@ -1,0 +1,48 @@
+-- Grants VIPs that are free; asking again for what one's own session owns gives the same epoch.
+--
+-- KEYS  state vips changes late vip_events
+-- ARGV  ended_prefix  private_name  era seen  memory seen  node in small letters
+--       then of each VIP: address  highest epoch seen  reason  1 where a reservation for another has waited long enough
+-- Answer  {verdict, era, memory, {epoch of each VIP, 0 where it is refused}}
+-- Invariant  only in an open era; only what no session that has not been ended owns in this era; each grant has a higher
+--            epoch than the one before it.
+
+local at = { state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5] }
+local ended_prefix, private, seen, memory, node = unpack(ARGV, 1, 5)
+local era = enter_era(at, seen)
+local verdict = verdict_on(at, era, private, memory, ended_prefix)
+local epochs, changed = {}, false
+local lives = {}
+local function is_free(record)
+  if record.era ~= era.number or record.owner == '' then
+    return true
+  end
+  if lives[record.owner] == nil then
+    lives[record.owner] = counter_of(at, era, record.owner) ~= nil
+  end
+  return not lives[record.owner]
+end
+
+for i = 6, verdict == 'ok' and #ARGV or 0, 4 do
+  local address, top, reason, force = unpack(ARGV, i, i + 3)
+  local record = record_of(at, address)
+  local present = record.era == era.number
+  local reserved = present and record.to ~= '' and record.to ~= node and force ~= '1'
+  local epoch = 0
+  if present and record.owner == private then
+    epoch = record.epoch
+    if reason ~= '' and reason ~= record.reason then
+      keep_record(at, address, private, epoch, era, record.to, reason)
+      changed = true
+    end
+  elseif era.open and is_free(record) and not reserved then
+    epoch = math.max(record.epoch, tonumber(top)) + 1
+    keep_record(at, address, private, epoch, era, '', reason)
+    changed = true
+  end
+  epochs[#epochs + 1] = ms(epoch)
+end
+if changed then
+  tell_agents(at, 'granted')
+end
+return { verdict, ms(era.number), era.memory, epochs }

@@ -1,0 +1,15 @@
+-- Keeps what a node says of its VIPs, or what is said of it, for every agent to read.
+--
+-- KEYS  state vips changes late vip_events
+-- ARGV  era seen  name (@node: its VIPs; !node: that it is drained)  text ('' for none)
+-- Answer  number of the change
+
+local at = { state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5] }
+local seen, name, text = unpack(ARGV)
+enter_era(at, seen)
+if (redis.call('HGET', at.vips, name) or '') ~= text then
+  redis.call('HSET', at.vips, name, text)
+  next_change(at, name)
+  tell_agents(at, 'said')
+end
+return redis.call('HGET', at.state, 'change') or '0'

@@ -1,0 +1,51 @@
+"""Placement of 10,240 VIPs on 4 and on 40 nodes: all at once, after a death, for a newcomer, and where all is well."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from eccmgr.duravip.placement import Situation, place
+from eccmgr.duravip.shares import Share
+from eccmgr.duravip.states import assess
+
+_VIPS = 10_240
+_ROUNDS = 5
+
+
+def measure() -> dict[str, object]:
+    """Medians in seconds, by number of nodes."""
+    return {"vips": _VIPS, "target_s": 1, **{f"{nodes}_nodes": _figures(nodes) for nodes in (4, 40)}}
+
+
+def _figures(number: int) -> dict[str, float]:
+    nodes = [f"node{each}" for each in range(number)]
+    shares = {_address(each): Share((f"duravip-{each}",)) for each in range(_VIPS)}
+    stated = dict.fromkeys(nodes, shares)
+    apart = {node: {address: Share(*share) for address, share in shares.items()} for node in nodes}
+    empty = Situation(frozenset(nodes), assess(stated))
+    settled = Situation(empty.nodes, empty.standings, {move.address: move.target for move in place(empty).moves})
+    late = {address: node for address, node in settled.owners.items() if node != nodes[0]}
+    crowded = Situation(empty.nodes, empty.standings, dict.fromkeys(shares, nodes[0]))
+    return {
+        "assess_s": _median(lambda: assess(apart)),
+        "first_s": _median(lambda: place(empty)),
+        "settled_s": _median(lambda: place(settled)),
+        "one_died_s": _median(lambda: place(settled.without(nodes[0]))),
+        "one_came_s": _median(lambda: place(Situation(empty.nodes, empty.standings, late))),
+        "all_on_one_s": _median(lambda: place(crowded)),
+        "floor_s": _median(lambda: sorted(shares)),
+    }
+
+
+def _address(number: int) -> str:
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def _median(work: Callable[[], Any]) -> float:
+    times = []
+    for _ in range(_ROUNDS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return round(statistics.median(times), 4)

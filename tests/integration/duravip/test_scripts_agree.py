@@ -1,0 +1,214 @@
+"""The scripts beside the plain server that the protocol was tried on: to the same calls the same answers."""
+
+import contextlib
+import itertools
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import fakeredis
+import pytest
+import redis
+
+from eccmgr.duravip import calls
+from eccmgr.duravip.actions import Acquire, Beat, Call, End, Gift, Open, Read, Release, State, TakeOver, Wish
+from eccmgr.duravip.records import Answer, Beaten, Era, Page, Verdict
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import script
+from tests.model.server import Data, Scripts
+
+LATE_MS = 600
+LEASE_MS = 10**12
+VIPS = ("10.0.0.1", "10.0.0.2", "fd00::3")
+
+
+class Real:
+    """The scripts on a server, called as the agent calls them."""
+
+    def __init__(self, client: "redis.Redis", keys: Keys) -> None:
+        self.client, self.keys = client, keys
+        self.kept = (keys.state, keys.vips, keys.vip_changes, keys.late, keys.sessions, keys.members, keys.seniority)
+
+    def run(self, name: str, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
+        return self.client.eval(script(name).source, len(keys), *keys, *args)
+
+    def call(self, asked: Call, node: str) -> Answer:
+        if not isinstance(asked, Beat):
+            request = calls.request(asked, self.keys, node, 0)
+            return calls.answer(asked, self.run(request.script, request.keys, request.args), True)
+        keys, seen, prefix = self.keys, asked.era, self.keys.ended_prefix
+        mine = (keys.vips, keys.vip_changes, keys.late)
+        if asked.joins:
+            at = (*calls.membership_keys(keys)[:9], *mine)
+            who = (asked.session, "", "default", "{}", "other", "", 0)
+            raw = self.run("join", at, (0, LEASE_MS, *who, 1, seen.number, LATE_MS, prefix))
+            return calls.beaten(raw[4], True) if raw[0] == b"joined" else calls.refused(raw, True)
+        at = (keys.state, keys.sessions, keys.seniority, keys.heads, *mine)
+        raw = self.run("renew", at, (0, LEASE_MS, asked.session, 1, seen.number, seen.memory, LATE_MS, prefix))
+        return calls.beaten(raw[6], True) if raw[0] == b"renewed" else calls.refused(raw, True)
+
+    def copy(self) -> dict[str, Any]:
+        return {key: self.client.dump(key) for key in self.kept}
+
+    def put_back(self, copy: dict[str, Any]) -> None:
+        for key, data in copy.items():
+            self.client.delete(key)
+            if data is not None:
+                self.client.restore(key, 86_400_000, data)
+
+
+class Both:
+    """The two servers, driven by one schedule; eras are told apart by the order in which they came."""
+
+    def __init__(self, real: Real, seed: int) -> None:
+        self.real, self.random = real, random.Random(seed)
+        self.memory = real.client.eval(MEMORY, 0).decode()  # type: ignore[union-attr]
+        eras = itertools.count(1)
+        self.plain = Scripts(lambda: 0, lambda: self.memory, 0, LATE_MS, floor=lambda: 1000 * next(eras))
+        self.numbers: dict[int, int] = {0: 0}
+        """Number of an era as the plain server has it, for each as the real one has it."""
+        self.seen: dict[str, tuple[Era, Era]] = {}
+        self.names = itertools.count(1)
+        self.sessions = [self.fresh(i) for i in range(3)]
+        self.copies: list[tuple[Data, dict[str, Any]]] = []
+        self.kinds: set[str] = set()
+
+    def fresh(self, number: int) -> str:
+        return f"#ec0-{next(self.names)}#h{number}"
+
+    def step(self) -> None:
+        number = self.random.randrange(3)
+        session, node = self.sessions[number], f"h{number}"
+        if self.random.random() < 0.12:
+            self.happen()
+            return
+        real_era, plain_era = self.seen.get(session, (Era(), Era()))
+        asked = self.draw(session, real_era)
+        told = self.draw_again(asked, session, plain_era)
+        found, expected = self.real.call(asked, node), self.plain.call(told, node)
+        assert expected is not None
+        self.numbers.setdefault(found.era.number, expected.era.number)
+        assert len(set(self.numbers.values())) == len(self.numbers)
+        self.kinds.add(f"{type(asked).__name__} {found.verdict}")
+        assert self.as_plain(found) == expected, (asked, told)
+        if found.verdict is Verdict.ENDED:
+            self.sessions[number] = self.fresh(number)
+        elif isinstance(asked, Beat) and (found.verdict is Verdict.OK or self.random.random() < 0.5):
+            self.seen[session] = (found.era, expected.era)
+
+    def draw(self, session: str, era: Era) -> Call:
+        r = self.random
+        some = r.sample(VIPS, r.randint(1, 3))
+        record = self.plain._record(some[0]) if self.plain.data.vips is not None else None
+        epoch = r.choice((record.epoch if record else 1, 1, 2, 3))
+        life = (self.plain.data.lives or {}).get(watched := r.choice(self.sessions), (0, 1))
+        return r.choice(
+            (
+                Beat(session, era, 0.0, joins=True),
+                Beat(session, era, 0.0, joins=False),
+                State(session, era, tuple((vip, r.randint(1, 4)) for vip in some)),
+                Open(session, era),
+                Open(session, era),
+                Acquire(
+                    session,
+                    era,
+                    tuple(Wish(v, r.choice((0, 1, 7)), r.choice(("", "x")), r.random() < 0.2) for v in some),
+                ),
+                Acquire(session, era, tuple(Wish(vip, 0, "y") for vip in some)),
+                Release(session, era, (Gift(some[0], epoch, r.choice(("", "h0", "h1")), "move"),)),
+                TakeOver(session, era, watched, r.choice((life[1], life[1] + 1))),
+                Read(session, era, r.choice((0, self.plain.data.state.get("change", 0), 1))),
+                Read(session, era, 0),
+            )
+        )
+
+    def draw_again(self, asked: Call, session: str, era: Era) -> Call:
+        return type(asked)(**{**{name: getattr(asked, name) for name in asked.__dataclass_fields__}, "era": era})
+
+    def as_plain(self, answer: Answer) -> Answer:
+        values = {name: getattr(answer, name) for name in answer.__dataclass_fields__}
+        values["era"] = Era(self.numbers[answer.era.number], answer.era.memory)
+        if isinstance(answer, Page):
+            values["records"] = tuple(
+                (name, type(r)(r.owner, r.epoch, self.numbers[r.era], r.to, r.reason)) for name, r in answer.records
+            )
+        if isinstance(answer, Beaten):
+            values["late"] = answer.late
+        return type(answer)(**values)
+
+    def happen(self) -> None:
+        """Something that no call of an agent does."""
+        what = self.random.choice(("time", "time", "restart", "empty", "evict", "copy", "put back", "end", "end"))
+        self.kinds.add(what)
+        keys, client, data = self.real.keys, self.real.client, self.plain.data
+        if what == "time" and "clock" in data.state:
+            client.hincrby(keys.state, "clock", 400)
+            data.state["clock"] += 400
+        elif what == "restart" and data.state:
+            client.hset(keys.state, "mem", "of another life")
+            data.state["mem"] = "of another life"
+        elif what == "empty":
+            client.delete(*self.real.kept, *client.scan_iter(f"{keys.ended_prefix}*"))
+            self.plain.data = Data()
+        elif what == "evict":
+            name, key = self.random.choice((("vips", keys.vips), ("changes", keys.vip_changes)))
+            client.delete(key)
+            setattr(data, name, None)
+            if name == "vips":
+                data.lives = None
+        elif what == "copy":
+            self.copies.append((data.copy(), self.real.copy()))
+        elif what == "put back" and self.copies:
+            plain, real = self.random.choice(self.copies)
+            ended = self.plain.data.ended
+            self.plain.data = plain.copy()
+            self.plain.data.ended = ended
+            self.real.put_back(real)
+        elif what == "end":
+            number = self.random.randrange(3)
+            session = self.sessions[number]
+            real_era, plain_era = self.seen.get(session, (Era(), Era()))
+            found = self.real.call(End(session, real_era), "")
+            expected = self.plain.call(End(session, plain_era), "")
+            assert expected is not None
+            self.numbers.setdefault(found.era.number, expected.era.number)
+            assert self.as_plain(found) == expected
+
+
+MEMORY = script("vip_open").source.partition("local at =")[0] + "\nreturn memory_of_server()"
+
+
+@contextlib.contextmanager
+def backend(request: pytest.FixtureRequest, name: str) -> "Iterator[redis.Redis]":
+    if name == "fakeredis":
+        with fakeredis.FakeRedis() as client:
+            yield client
+    else:
+        with redis.Redis(unix_socket_path=str(request.getfixturevalue("redis_server").socket)) as client:
+            yield client
+
+
+@pytest.mark.parametrize(("name", "schedules"), [("fakeredis", 4), ("server", 40)])
+def test_every_answer_is_the_plain_server_s(
+    request: pytest.FixtureRequest, name: str, schedules: int, keys: Keys
+) -> None:
+    first = random.SystemRandom().randrange(10**6)
+    kinds: set[str] = set()
+    with backend(request, name) as client:
+        for seed in range(first, first + schedules):
+            both = Both(Real(client, Keys(f"{keys.cluster}-{seed}")), seed)
+            try:
+                for _ in range(120):
+                    both.step()
+            except AssertionError as error:
+                error.add_note(f"schedule {seed}")
+                raise
+            finally:
+                left = list(client.scan_iter(f"{both.real.keys.tag}*", count=1000))
+                immortal = [key for key in left if client.ttl(key) == -1]
+                if left:
+                    client.unlink(*left)
+            assert not immortal
+            kinds |= both.kinds
+    assert {f"{call} ok" for call in ("Beat", "State", "Open", "Acquire", "Release", "TakeOver", "Read")} <= kinds
+    assert {"Beat rejoin", "Beat ended", "Acquire rejoin"} <= kinds or schedules < 10

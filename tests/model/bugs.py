@@ -1,0 +1,156 @@
+"""Rules that are switched off one at a time: the search must find what each of them prevents."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from eccmgr.duravip.actions import Acquire, Action, Beat, Read
+from eccmgr.duravip.protocol import Agent
+from eccmgr.duravip.records import Beaten, Granted, Page
+from eccmgr.duravip.timing import Timing
+from tests.model.world import ORPHAN, UNLAW
+
+
+class NoMargin(Timing):
+    """Who watches waits for no longer than who holds."""
+
+    @property
+    def watch_s(self) -> float:
+        return self.hold_s
+
+
+class NoEndOfReservation(Timing):
+    """A VIP waits for the target of a move for ever."""
+
+    @property
+    def reserved_s(self) -> float:
+        return float("inf")
+
+
+class StampedAfter(Agent):
+    """The deadline is counted from the answer."""
+
+    def beaten(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
+        return super().beaten(now, replace(asked, sent=now), answer)
+
+
+class RenewsUnacked(Agent):
+    """A renewal counts though no majority has it."""
+
+    def beaten(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
+        return super().beaten(now, asked, replace(answer, acked=True))
+
+
+class GrantedUnacked(Agent):
+    """A grant counts though no majority has it."""
+
+    def granted(self, now: float, asked: Acquire, answer: Granted) -> list[Action]:
+        return super().granted(now, asked, replace(answer, acked=True))
+
+
+class WatchesUnacked(Agent):
+    """The watch of an era begins at an answer that no majority has."""
+
+    def _watch(self, now: float, answer: Beaten) -> list[Action]:
+        return super()._watch(now, replace(answer, acked=True))
+
+
+class ReleasesAtOnce(Agent):
+    """A release does not wait for the guardian."""
+
+    def give_up(self, addresses: Iterable[str], to: str, reason: str) -> list[Action]:
+        actions = super().give_up(addresses, to, reason)
+        for vip in self.vips.values():
+            if vip.moving:
+                vip.moving, vip.unplumbed, vip.asked_at = False, vip.released, float("-inf")
+        return actions
+
+
+class BelievesRecords(Agent):
+    """It plumbs what the record says is its own, given up or not."""
+
+    def changed(self, now: float, asked: Read, page: Page) -> list[Action]:
+        actions = super().changed(now, asked, page)
+        for vip in self.vips.values():
+            if self._is_ours(vip) and not vip.held and not vip.moving:
+                vip.held, vip.released, vip.asked_at = vip.record.epoch, 0, float("-inf")
+        return [*actions, *self.settle(now)]
+
+
+class DropsSilently(Agent):
+    """What it does not hold any more it leaves plumbed."""
+
+    def _drop(self, addresses: Iterable[str]) -> list[Action]:
+        super()._drop(addresses)
+        return []
+
+
+class KeepsItsName(Agent):
+    """A new guardian serves the session of the old one."""
+
+    def respawned(self) -> list[Action]:
+        session, joined, before = self.session, self.joined, self.before
+        super().respawned()
+        self.session, self.joined, self.before = session, joined, before
+        return []
+
+
+class TrustsItsGuardian(Agent):
+    """A guardian that confirms nothing is kept."""
+
+    def beat(self, now: float) -> list[Action]:
+        self._unconfirmed_since = None
+        return super().beat(now)
+
+
+class MovesEarly(Agent):
+    """A join moves the deadline before all holdings are stated."""
+
+    def _state(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
+        actions = super()._state(now, asked, answer)
+        if self._joining is None:
+            return actions
+        early = self._renewed(now, asked.sent, answer)
+        self.joined = False
+        return [*early, *actions]
+
+
+@dataclass(frozen=True)
+class Bug:
+    """What is switched off, what that breaks, the faults that bring it out, and the seed to begin the hunt at."""
+
+    breaks: str
+    off: frozenset[str] = frozenset()
+    kind: type[Agent] = Agent
+    timing: type[Timing] = Timing
+    kinds: tuple[str, ...] | None = None
+    first: int = 1
+
+
+def _off(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+BUGS = {
+    "T covers D, drift, token and kernel lateness": Bug(UNLAW, timing=NoMargin, kinds=("restart", "cut", "steps")),
+    "the deadline counts from before the send": Bug(UNLAW, kind=StampedAfter),
+    "no grant in a new era until it is opened": Bug(UNLAW, _off("settle")),
+    "the first script of any kind begins the era for all": Bug(UNLAW, _off("settle_global")),
+    "in a new era only a join moves the deadline": Bug(UNLAW, _off("assert_first")),
+    "a join moves it once all holdings are stated": Bug(UNLAW, kind=MovesEarly),
+    "memory is run_id and replication id": Bug(UNLAW, _off("replid"), kinds=("failback",)),
+    "a missing key is lost memory": Bug(UNLAW, _off("missing")),
+    "a renewal counts when a majority has it": Bug(UNLAW, kind=RenewsUnacked, kinds=("failover",)),
+    "a grant counts when a majority has it": Bug(UNLAW, kind=GrantedUnacked),
+    "an era is watched from what a majority has": Bug(UNLAW, kind=WatchesUnacked, kinds=("failover", "cut")),
+    "a release follows the unplumbing": Bug(UNLAW, kind=ReleasesAtOnce),
+    "a new process does not shorten the old session": Bug(UNLAW, _off("replace")),
+    "plumbing needs an answer above what was given up": Bug(UNLAW, kind=BelievesRecords),
+    "the fence is set while its token lives": Bug(UNLAW, _off("token")),
+    "a fence that lapsed opens on nothing plumbed": Bug(UNLAW, _off("sweep"), DropsSilently, kinds=("stop",)),
+    "a new guardian means a new session": Bug(UNLAW, kind=KeepsItsName),
+    "an era is its number and its memory": Bug(UNLAW, _off("era_name"), kinds=("newcomer", "failover")),
+    "who saw a later era begins one above it": Bug(ORPHAN, _off("era_up")),
+    "asking again answers the same epoch": Bug(ORPHAN, _off("idem")),
+    "a silent guardian is replaced": Bug(ORPHAN, kind=TrustsItsGuardian),
+    "a reservation ends": Bug(ORPHAN, timing=NoEndOfReservation),
+}

@@ -1,0 +1,548 @@
+"""Hosts, processes, clocks, a network and servers that fail at random around the pure agent of `eccmgr.duravip`.
+
+Time is real seconds; a clock runs at a constant rate within 1 ± ρ. A run fails as UNLAW when two hosts answer for one
+VIP at one instant (plumbed and the kernel's fence open), and as ORPHAN when, long after the last fault, a VIP is not
+carried by one and the same host. Each run draws its own few kinds of fault.
+"""
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from eccmgr.duravip.actions import Acquire, Action, Beat, Call, Extend, Plumb, Read, ReplaceGuardian, State, Unplumb
+from eccmgr.duravip.protocol import Agent
+from eccmgr.duravip.records import Answer
+from eccmgr.duravip.timing import CLOCK_RATE_ERROR, KERNEL_LATE_S, TOKEN_S, Timing
+from tests.model.server import Data, Scripts
+
+UNLAW, ORPHAN = "unlaw", "orphan"
+KINDS = ("stop a", "stop g", "stop", "kill a", "kill g", "kill", "cut", "stall", "restart", "step", "steps", "failover",
+         "failback", "evict", "newcomer")  # fmt: skip
+PAIRS = (("cut", "steps"), ("cut", "stall"), ("stop", "steps"), ("stop", "stop g"), ("restart", "cut"),
+         ("restart", "stop"), ("failover", "cut"), ("failover", "stop"), ("failback", "stop"), ("kill a", "stop g"),
+         ("newcomer", "stop"))  # fmt: skip
+
+
+class Found(Exception):
+    """The law was broken, or a VIP was left alone."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Times of one kind of cluster, in seconds."""
+
+    heartbeat: float
+    lease: float
+    max_step: float
+
+
+SLOW, FAST = Profile(0.5, 2.5, 0.6), Profile(0.1, 0.6, 0.12)
+
+
+class Process:
+    """What reaches it waits, in order, while it is stopped, and is lost when it is dead."""
+
+    dead, until = False, 0.0
+
+
+class AgentProcess(Process):
+    """A process around the pure agent."""
+
+    agent: Agent
+    fresh = True
+
+    def __init__(self) -> None:
+        self.outbox: deque[Action] = deque()
+        self.busy = False
+
+
+class Guard(Process):
+    """The guardian's steps, in the order that the law needs."""
+
+    def __init__(self, agent: AgentProcess) -> None:
+        self.agent, self.deadline, self.session, self.era = agent, -1.0, "", agent.agent.era
+        self.ended: set[str] = set()
+        self.released: dict[str, int] = {}
+
+
+class Server:
+    """One Redis: its life, its clock, its data."""
+
+    def __init__(self, name: str, rate: float, world: "World") -> None:
+        self.name, self.boots, self.rate, self.offset = name, 0, rate, 0.0
+        self.up, self.stall, self.follows, self.lag = True, 0.0, None, 0.0
+        profile = world.profile
+        self.scripts = Scripts(
+            lambda: self.offset + world.now * self.rate,
+            lambda: self.run if "replid" in world.off else f"{self.run}|{self.replid}",
+            profile.max_step,
+            1.2 * profile.heartbeat,
+            world.off,
+        )
+        self.boot()
+
+    follows: "Server | None"
+
+    def boot(self) -> None:
+        self.boots += 1
+        self.run = self.replid = f"{self.name}{self.boots}"
+
+    def promote(self) -> None:
+        self.boots += 1
+        self.follows, self.replid = None, f"{self.name}{self.boots}"
+
+
+class Host:
+    """Its kernel's state outlives its processes."""
+
+    agent: AgentProcess
+    guard: Guard
+    server: Server
+
+    def __init__(self, number: int, rate: float) -> None:
+        self.number, self.rate, self.lives, self.cut = number, rate, 0, 0.0
+        self.plumbed: dict[str, int] = {}
+        self.fence = -1.0
+
+    @property
+    def name(self) -> str:
+        return f"h{self.number}"
+
+
+class World:
+    """One run, drawn from a seed. `off` names rules that are switched off, `kind` the class of the agents."""
+
+    def __init__(
+        self,
+        seed: int,
+        profile: Profile = SLOW,
+        off: frozenset[str] = frozenset(),
+        kind: type[Agent] = Agent,
+        kinds: tuple[str, ...] | None = None,
+        timing: type[Timing] = Timing,
+        vips: int = 2,
+        trace: bool = False,
+    ) -> None:
+        self.random = r = random.Random(seed)
+        self.profile, self.off, self.kind, self.trace = profile, off, kind, trace
+        self.timing = timing.of(profile.heartbeat, profile.lease, profile.max_step)
+        self.now, self.queue, self.order = 0.0, [], 0
+        self.log: list[str] = []
+        self.calm, self.snap, self.faults = False, Data(), 0
+        self.vips = [f"10.0.0.{i + 1}" for i in range(vips)]
+        self.servers = [Server(name, self.rate(), self) for name in ("ABC" if r.random() < 0.5 else "A")]
+        self.master = self.servers[0]
+        for server in self.servers[1:]:
+            server.follows = self.master
+        self.hosts = [Host(i, self.rate()) for i in range(r.choice((2, 3)))]
+        self.kinds = kinds or r.choice(PAIRS + (tuple(r.sample(KINDS, r.randint(1, 4))),) * len(PAIRS))
+        self.moves, self.trips = r.choice((0, 0.05, 0.2)), r.choice((0, 0.01, 0.05))
+        self.rare = r.choice((0.02, 0.15))
+
+    queue: "list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]]"
+
+    def rate(self) -> float:
+        r = self.random
+        return 1 + CLOCK_RATE_ERROR * r.choice((-1, 1, r.uniform(-1, 1)))
+
+    # Time.
+
+    def at(self, when: float, call: Callable[..., Any], *args: Any) -> None:
+        self.order += 1
+        heapq.heappush(self.queue, (when, self.order, call, args))
+
+    def soon(self, process: Process, call: Callable[..., Any], *args: Any) -> None:
+        self.at(self.now + 0.0001, self.on, process, call, *args)
+
+    def on(self, process: Process, call: Callable[..., Any], *args: Any) -> None:
+        if process.dead:
+            return
+        if self.now < process.until:
+            self.at(process.until, self.on, process, call, *args)
+        else:
+            call(*args)
+
+    def trip(self, *processes: Process) -> None:
+        """Sometimes a process, or all of a host, is stopped right here, between two of its steps."""
+        if not self.calm and self.random.random() < self.trips:
+            for each in processes[: self.random.randint(1, 2)]:
+                longest = self.random.choice(
+                    (0.03, self.timing.hold_s * 0.8, self.timing.watch_s, 2 * self.profile.lease)
+                )
+                each.until = self.now + longest * self.random.uniform(0.5, 1.5)
+
+    def clock(self, host: Host) -> float:
+        return self.now * host.rate
+
+    def say(self, *words: Any) -> None:
+        if self.trace:
+            self.log.append(f"{self.now:9.4f}  " + " ".join(map(str, words)))
+
+    def carriers(self, vip: str) -> list[int]:
+        return [host.number for host in self.hosts if vip in host.plumbed and self.now < host.fence]
+
+    def check(self) -> None:
+        for vip in self.vips:
+            if len(self.carriers(vip)) > 1:
+                self.say("TWO HOLDERS", vip, self.carriers(vip))
+                raise Found(UNLAW)
+
+    # Redis.
+
+    def call(self, host: Host, process: Process, asked: Call, hear: Callable[[Any], None] | None) -> None:
+        """To the server that the host believes in; may be lost or late, before or after it was executed."""
+        r, late = self.random, self.random.uniform(0.0002, 0.003)
+        if not self.calm:
+            if r.random() < (0.02 if isinstance(asked, (Beat, Read)) else self.rare):
+                late += r.choice((r.uniform(0, self.profile.heartbeat), r.uniform(0, 2 * self.profile.lease)))
+            elif r.random() < 0.01:
+                return
+        if self.now < host.cut:
+            if r.random() < 0.6:
+                return
+            late += host.cut - self.now
+        self.at(self.now + late, self.execute, host.server, host, process, asked, hear)
+
+    def execute(self, server: Server, host: Host, process: Process, asked: Call, hear: Any) -> None:
+        if not server.up or server.follows:
+            return
+        if self.now < server.stall:
+            self.at(server.stall + self.random.uniform(0, 0.001), self.execute, server, host, process, asked, hear)
+            return
+        fresh = isinstance(process, AgentProcess) and process.fresh
+        answer = server.scripts.call(asked, host.name, fresh)
+        self.say(server.name, host.name, asked, "->", answer)
+        acked, when = [len(self.servers) == 1], self.now
+        peers = [each for each in self.servers if each.up and each.follows is server]
+        for each in peers:  # WAIT 1 of two replicas: with the master a majority
+            rare = self.random.random() < 0.03 and not self.calm
+            slow = self.random.uniform(0, self.profile.lease) if rare else 0
+            each.lag = max(each.lag, self.now + self.random.uniform(0.0002, 0.002) + slow)
+            self.at(each.lag, self.replicate, server, each, server.scripts.data.copy(), acked)
+        if peers:
+            when = min(each.lag for each in peers)
+        if hear is not None and (self.calm or (self.random.random() > 0.01 and self.now > host.cut)):
+            rare = self.random.random() < self.rare / 3 and not self.calm
+            late = self.random.uniform(0, 2 * self.profile.lease) if rare else 0
+            self.at(when + late + self.random.uniform(0.0002, 0.003), self.on, process, self.hear, hear, answer, acked)
+
+    def replicate(self, server: Server, copy: Server, data: Data, acked: list[bool]) -> None:
+        if copy.up and server.up and copy.follows is server:
+            copy.scripts.data = data
+            acked[0] = True
+
+    def hear(self, hear: Callable[[Any], None], answer: Answer | None, acked: list[bool]) -> None:
+        if answer is not None:
+            object.__setattr__(answer, "acked", acked[0])  # decided only after the script had answered
+        hear(answer)
+
+    # A host's kernel and guardian.
+
+    def g_extend(self, host: Host, guard: Guard, asked: Extend) -> None:
+        if self.clock(host) >= asked.at or asked.session in guard.ended:
+            return
+        if (host.fence <= self.now or self.clock(host) >= guard.deadline) and "sweep" not in self.off:
+            if host.plumbed:
+                self.soon(guard.agent, self.tell, host, guard, lambda a: a.swept(self.clock(host)))
+            host.fence, host.plumbed = -1.0, {}
+        armed, left = self.now, (asked.at - self.clock(host)) / host.rate
+        guard.deadline, guard.session, guard.era = max(guard.deadline, asked.at), asked.session, asked.era
+        self.trip(guard, guard.agent)
+        self.at(self.now + self.random.uniform(1e-5, 1e-4), self.on, guard, self.g_commit, host, guard, left, armed)
+
+    def g_commit(self, host: Host, guard: Guard, left: float, armed: float) -> None:
+        """Second transaction: the kernel refuses it whole if the token is gone."""
+        if self.now <= armed + TOKEN_S or "token" in self.off:
+            host.fence = max(host.fence, self.now + left + self.random.uniform(0, KERNEL_LATE_S))
+            self.say(host.name, f"fence open until {host.fence:.3f}")
+            self.check()
+        self.at(self.now + 0.00005, self.g_wake, host, guard)
+        self.at(self.now + left, self.g_wake, host, guard)
+        self.soon(guard.agent, self.tell, host, guard, lambda a: a.kept(self.clock(host)))
+
+    def g_wake(self, host: Host, guard: Guard) -> None:
+        late = self.random.uniform(0, 0.001)
+        self.at(max(self.now, guard.until) + late, self.on, guard, self.g_timer, host, guard)
+
+    def g_timer(self, host: Host, guard: Guard) -> None:
+        if guard.session and self.clock(host) >= guard.deadline:
+            self.g_down(host, guard)
+
+    def g_down(self, host: Host, guard: Guard) -> None:
+        """Fence first, then unplumb, then end the session."""
+        self.say(host.name, "guardian goes down")
+        host.fence, host.plumbed = -1.0, {}
+        if session := guard.session:
+            guard.ended.add(session)
+            self.trip(guard, guard.agent)
+            self.soon(guard, self.g_end, host, guard, session)
+            self.soon(guard.agent, self.tell, host, guard, lambda a: a.down(session))
+        guard.deadline, guard.session = -1.0, ""
+
+    def g_end(self, host: Host, guard: Guard, session: str) -> None:
+        from eccmgr.duravip.actions import End
+
+        self.call(host, guard, End(session, guard.era), None)
+
+    def g_plumb(self, host: Host, guard: Guard, asked: Plumb) -> None:
+        done = []
+        for address, epoch in asked.addresses:
+            in_time = self.clock(host) < min(asked.at, guard.deadline) and asked.session not in guard.ended
+            if in_time and epoch > guard.released.get(address, 0):
+                host.plumbed[address] = epoch
+                self.say(host.name, "plumbs", address, epoch)
+                self.check()
+                done.append((address, epoch))
+
+        def told(agent: Agent) -> list[Action]:
+            for each in done:
+                agent.plumbed(*each)
+            return []
+
+        self.soon(guard.agent, self.tell, host, guard, told)
+
+    def g_unplumb(self, host: Host, guard: Guard, asked: Unplumb) -> None:
+        for address, epoch in asked.addresses:
+            host.plumbed.pop(address, None)
+            guard.released[address] = max(guard.released.get(address, 0), epoch)
+        self.trip(guard, guard.agent)
+        self.soon(guard.agent, self.tell, host, guard, lambda a: a.unplumbed(self.clock(host), asked.tag))
+
+    # A host's agent.
+
+    def start(self, host: Host) -> None:
+        host.lives += 1
+        process = host.agent = AgentProcess()
+        names = (f"{host.name}.{host.lives}.{i}" for i in range(10**6))
+        process.agent = self.kind(host.name, self.timing, lambda: next(names))
+        self.spawn(host, process)
+        first = self.now + self.random.uniform(0, self.profile.heartbeat)
+        self.at(first, self.on, process, self.beat, host, process)
+
+    def spawn(self, host: Host, process: AgentProcess) -> None:
+        """A new guardian: the old one is killed first; nothing is plumbed and the fence is closed before it serves."""
+        if hasattr(host, "guard"):
+            host.guard.dead = True
+        host.guard = Guard(process)
+        host.fence, host.plumbed = -1.0, {}
+        self.do(host, process, process.agent.respawned())
+
+    def respawn(self, host: Host, process: AgentProcess) -> None:
+        if host.guard.dead and host.agent is process:
+            self.spawn(host, process)
+
+    def beat(self, host: Host, process: AgentProcess) -> None:
+        pause = self.profile.heartbeat / host.rate * self.random.uniform(0.95, 1.05)
+        self.at(self.now + pause, self.on, process, self.beat, host, process)
+        if host.guard.dead:
+            self.at(self.now + 0.6 * self.profile.heartbeat, self.on, process, self.respawn, host, process)
+        self.do(host, process, process.agent.beat(self.clock(host)))
+
+    def tell(self, host: Host, guard: Guard, event: Callable[[Agent], list[Action] | None]) -> None:
+        if guard is host.guard and guard.agent is host.agent:
+            self.do(host, guard.agent, event(guard.agent.agent) or [])
+
+    def do(self, host: Host, process: AgentProcess, actions: list[Action]) -> None:
+        process.outbox.extend(actions)
+        if not process.busy:
+            self.pump(host, process)
+
+    def pump(self, host: Host, process: AgentProcess) -> None:
+        """Carry out what was decided, in order; the process may be stopped between any two steps."""
+        process.busy = True
+        while process.outbox:
+            self.trip(process)
+            if self.now < process.until:
+                self.at(process.until, self.on, process, self.pump, host, process)
+                return
+            self.carry_out(host, process, process.outbox.popleft())
+        process.busy = False
+
+    def carry_out(self, host: Host, process: AgentProcess, action: Action) -> None:
+        guard = host.guard
+        if isinstance(action, ReplaceGuardian):
+            guard.dead = True
+            self.at(self.now + 0.6 * self.profile.heartbeat, self.on, process, self.respawn, host, process)
+        elif isinstance(action, Extend):
+            self.soon(guard, self.g_extend, host, guard, action)
+        elif isinstance(action, Plumb):
+            self.soon(guard, self.g_plumb, host, guard, action)
+        elif isinstance(action, Unplumb):
+            self.soon(guard, self.g_unplumb, host, guard, action)
+        elif isinstance(action, Call):
+            self.call(host, process, action, lambda answer: self.answered(host, process, action, answer))
+
+    def answered(self, host: Host, process: AgentProcess, asked: Call, answer: Any) -> None:
+        agent, now = process.agent, self.clock(host)
+        if answer is None or answer.era.number < agent.era.number:
+            host.server = self.master
+        if answer is None:
+            return
+        if isinstance(asked, Beat):
+            actions = agent.beaten(now, asked, answer)
+            if agent.joined:
+                process.fresh = False
+                actions += agent.place(now, dict.fromkeys(self.vips, "wanted"))
+                actions += self.move_some(host, agent)
+        elif isinstance(asked, State):
+            actions = agent.stated(now, asked, answer)
+        elif isinstance(asked, Acquire):
+            actions = agent.granted(now, asked, answer)
+        elif isinstance(asked, Read):
+            actions = agent.changed(now, asked, answer)
+        else:
+            actions = []
+        self.do(host, process, actions)
+
+    def move_some(self, host: Host, agent: Agent) -> list[Action]:
+        actions = []
+        for vip in self.vips:
+            if vip in agent.vips and agent.vips[vip].held and not self.calm and self.random.random() < self.moves:
+                to = self.random.choice([each.name for each in self.hosts if each is not host])
+                actions += agent.give_up([vip], to, "move")
+        return actions
+
+    # Faults.
+
+    def fault(self) -> None:
+        r, kind = self.random, self.random.choice(self.kinds)
+        host = next((each for each in self.hosts if each.plumbed and r.random() < 0.6), r.choice(self.hosts))
+        profile = self.profile
+        lasts = r.choice(
+            (r.uniform(0, profile.heartbeat), r.uniform(0, self.timing.hold_s), r.uniform(0, 2 * profile.lease))
+        )
+        self.say("FAULT", kind, host.name, f"{lasts:.3f}")
+        self.faults += 1
+        end = self.now + lasts
+        if kind.startswith(("stop", "kill")):
+            self.harm(kind, host, end)
+        elif kind == "cut":
+            host.cut = end
+        elif kind == "stall":
+            self.master.stall = end
+        elif kind in ("step", "steps"):
+            for i in range(1 if kind == "step" else 8):
+                by = r.choice((-1, 1, 1)) * r.choice((profile.heartbeat, profile.lease, 3600))
+                self.at(self.now + i * profile.heartbeat / 3, self.step, self.master, by)
+        elif kind == "restart":
+            self.master.up = False
+            back = end + r.uniform(0.005, profile.heartbeat)
+            self.at(back, self.reboot, self.master, r.choice(("kept", "stale", "empty")))
+        elif kind == "newcomer":
+            self.newcomer(host)
+        elif kind == "evict":
+            data = self.master.scripts.data
+            setattr(data, r.choice(("vips", "lives", "changes")), None)
+        else:
+            self.failover(r.choice((0, r.uniform(0, profile.lease), 3 * profile.lease)))
+            if kind == "failback":
+                self.at(self.now + r.uniform(0.001, 0.3 * profile.heartbeat), self.failover, 0)
+
+    def harm(self, kind: str, host: Host, end: float) -> None:
+        agent, guard, r = host.agent, host.guard, self.random
+        if kind.startswith("stop"):
+            for each in {"stop a": (agent,), "stop g": (guard,)}.get(kind, (agent, guard)):
+                each.until = max(each.until, end + r.choice((0, r.uniform(0, self.profile.heartbeat))))
+            return
+        if kind != "kill g":
+            agent.dead = True
+            self.at(self.now + 0.001, self.on, guard, self.g_down, host, guard)
+            self.at(end + 0.02, lambda: self.start(host) if host.agent is agent and not self.calm else None)
+        if kind != "kill a":
+            guard.dead = True
+
+    def newcomer(self, host: Host) -> None:
+        """Redis comes back empty, and a node that knows nothing is the first to call."""
+        host.agent.dead = host.guard.dead = True
+        self.master.scripts.data = Data()
+        self.master.boot()
+        self.start(host)
+        for each in self.hosts:
+            if each is not host:
+                each.cut = self.now + self.profile.heartbeat * 1.5
+
+    def step(self, server: Server, by: float) -> None:
+        server.offset += by
+
+    def reboot(self, server: Server, how: str) -> None:
+        if not server.up:
+            if how != "kept":
+                server.scripts.data = Data() if how == "empty" else self.snap.copy()
+            server.up = True
+            server.boot()
+            self.say("Redis back", how, server.run)
+
+    def failover(self, linger: float) -> None:
+        """Some replica is promoted, the others follow later; the old master answers whoever still calls it."""
+        old, r = self.master, self.random
+        heirs = [each for each in self.servers if each.up and each.follows is old]
+        if not heirs:
+            return
+        new = self.master = r.choice(heirs)
+        new.promote()
+        old.up = old.up and linger > 0
+        self.say("failover to", new.name, f"old answers for {linger:.3f}")
+        for each in self.servers:
+            if each is not new:
+                late = linger if each is old else r.uniform(0, self.profile.lease)
+                self.at(self.now + late, self.follow, each, new)
+        for host in self.hosts:
+            self.at(self.now + r.choice((0, r.uniform(0, linger), linger)), self.redirect, host)
+
+    def redirect(self, host: Host) -> None:
+        host.server = self.master
+
+    def follow(self, server: Server, new: Server) -> None:
+        if self.master is new and new.up and server is not new:
+            server.follows, server.up, server.replid, server.lag = new, True, new.replid, self.now
+            server.scripts.data = new.scripts.data.copy()
+
+    def snapshot(self) -> None:
+        if self.master.up:
+            self.snap = self.master.scripts.data.copy()
+
+    def heal(self) -> None:
+        """Faults end; what is dead is started; but one guardian may hang, and one host be gone, for ever."""
+        self.calm, master, r = True, self.master, self.random
+        hang, lost = r.random() < 0.5, r.choice([*self.hosts, None, None, None])
+        self.reboot(master, "kept")
+        master.stall = 0
+        for server in self.servers:
+            self.follow(server, master)
+        for host in self.hosts:
+            host.cut, host.server = 0, master
+            host.agent.until = min(host.agent.until, self.now)
+            if host is lost:
+                host.agent.dead = host.guard.dead = True
+                host.fence = -1.0
+            elif host.agent.dead:
+                self.start(host)
+            host.guard.until = 1e12 if hang and host.plumbed else min(host.guard.until, self.now)
+
+    def run(self) -> None:
+        lease, r = self.profile.lease, self.random
+        for host in self.hosts:
+            host.server = self.master
+            self.start(host)
+        when, last = 2.2 * lease, 8 * lease
+        while when < last:
+            self.at(when, self.fault)
+            when += r.choice(
+                (r.uniform(0, self.profile.heartbeat), r.uniform(0, self.timing.hold_s), r.expovariate(1 / lease))
+            )
+        for _ in range(25):
+            self.at(r.uniform(lease, last), self.snapshot)
+        self.at(last + lease, self.heal)
+        carried: dict[str, set[tuple[int, ...]]] = {vip: set() for vip in self.vips}
+        while self.queue and self.now < 16 * lease:
+            self.now, _, call, args = heapq.heappop(self.queue)
+            call(*args)
+            if self.now > 15 * lease:
+                for vip in self.vips:
+                    carried[vip].add(tuple(self.carriers(vip)))
+        if any(len(each) != 1 or () in each for each in carried.values()):
+            self.say("ORPHAN", carried)
+            raise Found(ORPHAN)

@@ -1,0 +1,293 @@
+"""The commands about floating addresses, as an operator types them."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from eccmgr.commands.answer import Status
+from eccmgr.commands.completion import Known, complete
+from eccmgr.commands.table import describe, overview
+from eccmgr.duravip.shares import Share
+from tests.unit.duravip.memory import Cluster
+from tests.unit.duravip.situations import address, alike
+
+A, B, C, D = (address(each) for each in range(1, 5))
+SHARES = {
+    A: Share(("duravip-1",), "east1"),
+    B: Share(("Mail-Out",)),
+    C: Share((), None, B),
+    D: Share(("duravip-4", "east2")),
+}
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    made = Cluster(alike("east1 east2 west1", SHARES))
+    made.owners = {A: "east2", B: "east1", C: "east1"}
+    made.epochs = {A: 4, B: 1, C: 2}
+    return made
+
+
+def test_show_lists_owner_first_with_state_epoch_and_preference(cluster: Cluster) -> None:
+    shown = cluster.console("east1").ok("show")
+    assert shown.startswith(
+        "DuraVIP State:\n"
+        "10.1.1.1/duravip-1: (owned,safe) epoch 4\n"
+        "\t[view stable for 5420 seconds]\n"
+        "\t[configuration stable for 5409 seconds]\n"
+        " *  \teast2\n"
+        "    \teast1 (preferred)\n"
+        "    \twest1\n"
+        "10.1.1.2/Mail-Out: (owned,safe) epoch 1\n"
+    )
+    assert "\n10.1.1.3: (owned,safe) epoch 2\n" in shown
+    assert "\n\t[follows 10.1.1.2]\n *  \teast1\n" in shown
+    assert shown.endswith("10.1.1.4/duravip-4,east2: (unowned,safe) epoch 0\n"
+        "\t[view stable for 5420 seconds]\n\t[configuration stable for 5409 seconds]\n"
+        "    \teast1\n    \teast2\n    \twest1")  # fmt: skip
+
+
+def test_show_says_what_nodes_disagree_on_and_who_is_drained(cluster: Cluster) -> None:
+    cluster.stated = {**cluster.stated, "west1": {A: Share(("duravip-1",), "west1")}}
+    cluster.drained = frozenset({"east1"})
+    shown = cluster.console("east1").ok("show")
+    assert "10.1.1.1/duravip-1: (owned,CONFLICT) epoch 4\n" in shown
+    assert "\t[its preferences differ: east1 (east[1-2]), west1 (west1)]\n" in shown
+    assert "    \teast1 (drained)\n" in shown
+
+
+def test_show_in_json_has_the_same_as_fields(cluster: Cluster) -> None:
+    first, *_ = json.loads(cluster.console("west1").reply("json cluster duravip show").body)["vips"]
+    assert (first["address"], first["names"], first["owner"], first["epoch"]) == (A, ["duravip-1"], "east2", 4)
+    assert (first["ownership"], first["agreement"], first["preferred"]) == ("owned", "safe", "east1")
+
+
+def test_tables_parse_under_a_root_of_a_scripts_own_and_hold_every_participants_view(cluster: Cluster) -> None:
+    text = cluster.console("east1").ok("show tables")
+    root = ET.fromstring(f"<all>{text}</all>")
+    for group in ("group_vips_by_name", "group_vips_by_ip"):
+        vips = root.findall(f"VIPStateTable/{group}/VIPs/VIP")
+        found = {vip.findtext("Name"): vip for vip in vips}
+        assert set(found) == {"duravip-1", "Mail-Out", "10.1.1.3", "duravip-4", "east2"}
+        first = found["duravip-1"]
+        assert [(child.tag, child.text) for child in first][:5] == [
+            ("Name", "duravip-1"), ("IP", A), ("State", "owned,safe"), ("Epoch", "4"), ("Last_View_Change", "5420"),
+        ]  # fmt: skip
+        views = first.findall("ViewsForParticipants/ParticipantView")
+        assert [[(child.tag, child.text) for child in view] for view in views][1] == [
+            ("Private_Name", "#ec0-1#east2"), ("Private_Name", "#ec1-1#east2"),
+            ("Name", "duravip-1"), ("IP", A), ("State", "owned,safe"),
+        ]  # fmt: skip
+        assert len(views) == 3
+    by_name = [vip.findtext("Name") for vip in root.findall("VIPStateTable/group_vips_by_name/VIPs/VIP")]
+    by_ip = [vip.findtext("IP") for vip in root.findall("VIPStateTable/group_vips_by_ip/VIPs/VIP")]
+    assert by_name == ["10.1.1.3", "duravip-1", "duravip-4", "east2", "Mail-Out"]
+    assert by_ip == [A, B, C, D, D]
+
+
+def test_tables_survive_names_that_xml_has_to_escape(cluster: Cluster) -> None:
+    cluster.stated = alike("east1", {A: Share(("<a&b>",))})
+    root = ET.fromstring(cluster.console("east1").ok("show tables"))
+    assert {name.text for name in root.iter("Name")} == {"<a&b>"}
+
+
+def test_a_move_is_answered_by_each_node_for_its_part(cluster: Cluster) -> None:
+    line = "move 10.1.1.1 to west1"
+    assert cluster.console("east2").ok(line) == "10.1.1.1 released (epoch 4)"
+    assert cluster.console("west1").ok(line) == "10.1.1.1 plumbed on eth1 (epoch 5), 38 ms"
+    assert cluster.console("east1").ok(line) == "not concerned"
+    assert cluster.owners[A] == "west1"
+
+
+@pytest.mark.parametrize("line", [
+    "move 10.1.1.1 to west1", "move duravip-1 to WEST1", "move DuraVIP-1 TO west1.example.com",
+])  # fmt: skip
+def test_a_vip_goes_by_address_or_name_and_a_node_by_its_short_or_full_name(cluster: Cluster, line: str) -> None:
+    cluster.console("east2").ok(line)
+    assert cluster.pins == {A: "west1"}
+
+
+def test_a_name_with_a_blank_is_quoted(cluster: Cluster) -> None:
+    cluster.stated = alike("east1 east2", {A: Share(("my vip",))})
+    cluster.console("east1").ok('move "my vip" to east2')
+    assert cluster.pins == {A: "east2"}
+
+
+def test_what_follows_moves_along(cluster: Cluster) -> None:
+    cluster.console("east1").ok("move Mail-Out to west1")
+    cluster.console("west1").ok("move Mail-Out to west1")
+    assert (cluster.owners[B], cluster.owners[C]) == ("west1", "west1")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("move 10.1.1.9 to east1", "Unknown VIP or node '10.1.1.9'; known: east[1-2],west1"),
+        ("move 10.1.1.1 to nobody", "Unknown node 'nobody'; known: east[1-2],west1"),
+        ("move 10.1.1.3 to east2", "10.1.1.3 stays: it follows 10.1.1.2; move that"),
+        ("move east2 to east1", "'east2' is both a VIP and a node; give the VIP's address"),
+        ("move west1 to west1", "Both are west1"),
+        ("move nothing home", "Unknown VIP 'nothing'; known: Mail-Out,duravip-[1,4],east2"),
+    ],
+)
+def test_a_move_that_makes_no_sense_is_refused_with_the_reason(cluster: Cluster, line: str, said: str) -> None:
+    assert cluster.console("east1").refused(line) == said
+    assert not cluster.pins
+
+
+def test_a_node_that_cannot_carry_a_vip_does_not_get_it(cluster: Cluster) -> None:
+    cluster.stated = {**cluster.stated, "west1": {A: SHARES[A], B: SHARES[B]}}
+    cluster.unable = {"east1": frozenset({A})}
+    cluster.drained = frozenset({"east2"})
+    console = cluster.console("east2")
+    assert console.refused("move Mail-Out to west1") == (
+        "10.1.1.2 stays: west1 takes no part in 10.1.1.3; its nodes: east[1-2]"
+    )
+    assert console.refused("move 10.1.1.1 to east1") == "10.1.1.1 stays: east1 cannot carry 10.1.1.1 now"
+    assert console.refused("move 10.1.1.1 to east2") == "east2 is drained; see cluster duravip undrain"
+
+
+def test_a_broken_vip_does_not_move(cluster: Cluster) -> None:
+    cluster.stated = {"east1": {A: Share(("one",))}, "east2": {A: Share(("two",))}}
+    assert cluster.console("east1").refused("move one to east2") == (
+        "10.1.1.1 stays: it is BROKEN (its names differ: one (east1), two (east2))"
+    )
+
+
+def test_a_name_of_several_addresses_has_to_be_told_apart(cluster: Cluster) -> None:
+    cluster.stated = {"east1": {A: Share(("one",)), B: Share(("One",))}}
+    assert cluster.console("east1").refused("move ONE to east1") == (
+        "VIP 'ONE' fits several: 10.1.1.1, 10.1.1.2; give the address"
+    )
+
+
+def test_all_of_a_node_moves_and_what_cannot_stays_with_the_reason(cluster: Cluster) -> None:
+    cluster.owners = dict.fromkeys(SHARES, "west1")
+    cluster.stated = {**cluster.stated, "east1": {each: SHARES[each] for each in (A, B, C)}}
+    replied = cluster.console("west1").reply("cluster duravip move west1 to east1")
+    assert replied.answer.status is Status.PARTIAL
+    assert replied.body.splitlines() == [
+        "10.1.1.1 released (epoch 4)",
+        "10.1.1.2 released (epoch 1)",
+        "10.1.1.3 released (epoch 2)",
+        "10.1.1.4 stays: east1 takes no part in 10.1.1.4; its nodes: east2,west1",
+    ]
+    assert cluster.console("east1").ok("move west1 to east1") == "not concerned"
+
+
+def test_home_ends_the_stay_and_brings_it_where_it_belongs(cluster: Cluster) -> None:
+    cluster.console("east2").ok("move 10.1.1.1 to east2")
+    assert not cluster.console("east2").reply("cluster duravip plan").body.count("10.1.1.1/")
+    assert cluster.console("east2").ok("move 10.1.1.1 home") == "10.1.1.1 released (epoch 4)"
+    assert cluster.console("east1").ok("move 10.1.1.1 HOME") == "10.1.1.1 plumbed on eth1 (epoch 5), 38 ms"
+    assert cluster.console("east1").ok("move 10.1.1.1 home") == "10.1.1.1 is at home on east1"
+
+
+@pytest.mark.parametrize("line", ["move", "move a", "move a b c", "move a to", "move a to b c", "move a home now"])
+def test_a_move_with_other_words_answers_its_usage(cluster: Cluster, line: str) -> None:
+    answer = cluster.console("east1").reply(f"cluster duravip {line}").answer
+    assert (answer.text, answer.usage) == (
+        "Usage: cluster duravip move VIP to NODE | NODE to NODE | VIP home", True,
+    )  # fmt: skip
+
+
+def test_announce_says_who_agreed(cluster: Cluster) -> None:
+    cluster.agreed = ("east1", "east2", "west1")
+    assert cluster.console("east1").ok("announce view") == "View 18 announced; agreed by 3 of 3 nodes"
+    cluster.agreed = ("east1",)
+    replied = cluster.console("east1").reply("cluster duravip announce view")
+    assert replied.body == "View 18 announced; agreed by 1 of 3 nodes; not by east2,west1"
+    assert replied.answer.status is Status.PARTIAL
+
+
+def test_the_plan_says_what_would_move_when_and_why_and_moves_nothing(cluster: Cluster) -> None:
+    cluster.owners = before = {A: "east2", B: "west1", C: "west1"}
+    assert cluster.console("west1").ok("plan").splitlines() == [
+        "At once: 1 VIP",
+        "  10.1.1.4/duravip-4,east2: nobody → east2 (the fewest VIPs)",
+        "When the view is mature, in batches: 1 VIP",
+        "  10.1.1.1/duravip-1: east2 → east1 (its preferred node)",
+    ]
+    assert cluster.owners == before
+
+
+def test_the_plan_without_a_node_is_what_its_death_would_bring(cluster: Cluster) -> None:
+    cluster.settle()
+    assert cluster.console("east1").ok("plan") == "Nothing would move"
+    shown = cluster.console("east1").ok("plan without EAST1.example.com")
+    assert "10.1.1.1/duravip-1: nobody →" in shown
+    assert cluster.console("east1").refused("plan without") == "Usage: cluster duravip plan [without NODE]"
+    assert cluster.console("east1").refused("plan without x").startswith("Unknown node 'x'")
+
+
+def test_the_plan_names_what_nobody_can_carry_and_what_is_broken(cluster: Cluster) -> None:
+    cluster.stated = {
+        "east1": {A: Share(("one",)), B: Share(("b",))},
+        "east2": {A: Share(("two",))},
+    }
+    cluster.owners = {A: "east2", B: "east1"}
+    cluster.drained = frozenset({"east1"})
+    assert cluster.console("east2").ok("plan").splitlines() == [
+        "Nothing would move",
+        "Not possible: 1 VIP",
+        "  10.1.1.2/b: stays on east1 (east1 is drained)",
+        "Not managed: 1 VIP",
+        "  10.1.1.1/one,two: stays on east2 (its names differ: one (east1), two (east2))",
+    ]
+    found = json.loads(cluster.console("east2").reply("json cluster duravip plan").body)
+    assert (found["moves"], set(found["stranded"]), set(found["unmanaged"])) == ([], {B}, {A})
+
+
+def test_a_drained_node_gives_all_up_until_it_is_undrained(cluster: Cluster) -> None:
+    cluster.owners = {A: "east1"}
+    lines = cluster.console("east1").ok("drain EAST1").splitlines()
+    assert lines == ["east1 is drained", "10.1.1.1 released (epoch 4)"]
+    assert "east1" not in {move.split("→ ")[1].split()[0] for move in cluster.console("east2").ok("plan").splitlines()
+        if "→" in move}  # fmt: skip
+    assert cluster.console("west1").ok("undrain east1") == "east1 is not drained any more"
+    assert cluster.console("west1").ok("undrain east1") == "east1 is not drained"
+
+
+def test_a_drained_node_keeps_what_no_other_can_carry_and_says_so(cluster: Cluster) -> None:
+    cluster.stated = {"east1": {A: Share(("one",))}, "east2": {}}
+    cluster.owners = {A: "east1"}
+    replied = cluster.console("east1").reply("cluster duravip drain east1")
+    assert replied.body.splitlines() == ["east1 is drained", "10.1.1.1 stays: no other node can carry it now"]
+    assert cluster.console("east2").ok("drain east1") == "east1 is drained"
+
+
+def test_debug_is_switched(cluster: Cluster) -> None:
+    assert cluster.console("east1").ok("debug ON") == "DuraVIP debug is on"
+    assert cluster.console("east1").ok("debug off") == "DuraVIP debug is off"
+    assert cluster.console("east1").refused("debug maybe") == "Usage: cluster duravip debug on|off"
+    assert cluster.debug == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", ["announce", "debug", "drain", "move", "plan", "show", "undrain"]),
+        ("show ", ["tables"]),
+        ("announce ", ["view"]),
+        ("move ", ["10.1.1.1", "duravip-1", "east1", "west1"]),
+        ("move d", ["duravip-1"]),
+        ("move x ", ["home", "to"]),
+        ("move x to ", ["east1", "west1"]),
+        ("move x to y ", []),
+        ("move x home ", []),
+        ("plan ", ["without"]),
+        ("plan without w", ["west1"]),
+        ("drain e", ["east1"]),
+        ("debug ", ["off", "on"]),
+    ],
+)
+def test_the_words_that_may_follow(cluster: Cluster, line: str, found: list[str]) -> None:
+    known = Known(nodes=("east1", "west1"), vips=("duravip-1", "10.1.1.1"))
+    assert complete(cluster.console("east1").table, f"cluster duravip {line}", known) == found
+
+
+def test_help_has_every_command_of_the_family(cluster: Cluster) -> None:
+    table = cluster.console("east1").table
+    assert len(overview(table).splitlines()) == 8
+    assert "Usage: cluster duravip plan [without NODE]" in describe(table, "cluster duravip")

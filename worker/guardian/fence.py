@@ -1,0 +1,180 @@
+"""The fence: floating addresses answer only while it is open, and the kernel closes it by itself at the deadline.
+
+A host on which every process is stopped or killed falls silent all the same.
+"""
+
+import ipaddress
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from worker.guardian.netlink import NETFILTER, Events, Request
+from worker.guardian.nft import GROUP_MASK, Elements, Rules
+
+TABLE = "eccmgr_duravip"
+TOKEN_S = 0.02
+"""How long a guardian may take between reading its clock and the kernel's taking what follows from it."""
+
+_TOKEN = struct.pack("=I", 1)
+_PROTOCOLS = tuple(struct.pack("!H", each) for each in (0x0806, 0x0800, 0x86DD))  # ARP, IPv4, IPv6
+_SETS = """
+table netdev {table} {{
+  set v4 {{ type ipv4_addr; }}
+  set v6 {{ type ipv6_addr; }}
+  set token {{ type mark; flags timeout; }}
+  set open {{ type ether_type; flags timeout; }}
+  chain inward {{
+    meta protocol @open return
+    arp daddr ip @v4 drop
+    arp saddr ip @v4 drop
+    ip daddr @v4 drop
+    ip6 daddr @v6 drop
+  }}
+  chain outward {{
+    meta protocol @open return
+    arp saddr ip @v4 drop
+    ip saddr @v4 drop
+    ip6 saddr @v6 drop
+  }}
+}}
+"""
+_HOOKS = """
+  chain in_{index} {{ type filter hook ingress device "{name}" priority -500; policy accept; jump inward; }}
+  chain out_{index} {{ type filter hook egress device "{name}" priority 500; policy accept; jump outward; }}
+"""
+
+
+class Refused(OSError):
+    """Raised when the kernel did not take a change of the fence: it stands as it stood."""
+
+
+class Fence(Protocol):
+    """What the guardian asks of a fence. Every method raises Refused."""
+
+    name: str
+    late_s: float
+
+    def build(self, addresses: Iterable[str], interfaces: Iterable[tuple[int, str]]) -> None:
+        """Begin anew: closed, for these addresses, on these interfaces (index and name)."""
+
+    def cover(self, addresses: Iterable[str]) -> None:
+        """Have these addresses behind the fence too, before they are plumbed."""
+
+    def hook(self, interfaces: Iterable[tuple[int, str]]) -> None:
+        """Stand on these interfaces; on those where it does not stand yet, from now on."""
+
+    def arm(self) -> None:
+        """First transaction: a token that lives TOKEN_S."""
+
+    def open(self, left_s: float) -> None:
+        """Second transaction: open for so long from now; refused where the token has expired."""
+
+    def close(self) -> None:
+        """Close at once."""
+
+    def touched(self) -> bool:
+        """Whether another process has changed the fence since the last time."""
+
+    def descriptor(self) -> int | None:
+        """What becomes readable when `touched` should be asked."""
+
+    def release(self) -> None:
+        """Close what this process holds open; the fence in the kernel stays."""
+
+
+class NftablesFence:
+    """A table of our own in family netdev, on every interface but `lo`."""
+
+    name = "nftables"
+    late_s = 0.0
+
+    def __init__(self) -> None:
+        """Raises OSError where nftables is not to be had."""
+        self._rules = Rules()
+        self._elements = Elements(TABLE)
+        self._events = Events(NETFILTER, GROUP_MASK)
+        self._hooked: dict[int, str] = {}
+        self._covered: set[str] = set()
+
+    def build(self, addresses: Iterable[str], interfaces: Iterable[tuple[int, str]]) -> None:
+        """One transaction for the rules: at no time is there a table that lets through what the old one stopped."""
+        wanted = dict(interfaces)
+        hooks = "".join(_HOOKS.format(index=index, name=name) for index, name in wanted.items())
+        empty = f"table netdev {TABLE}\ndelete table netdev {TABLE}\n"
+        self._run(empty + _SETS.format(table=TABLE) + f"table netdev {TABLE} {{{hooks}}}\n")
+        self._hooked, self._covered = wanted, set()
+        self.cover(addresses)
+
+    def cover(self, addresses: Iterable[str]) -> None:
+        """Add to the sets of addresses; an address leaves them only when the table is built anew."""
+        fresh = sorted(set(addresses) - self._covered)
+        parsed = [ipaddress.ip_address(each) for each in fresh]
+        changes = [
+            *self._elements.add("v4", [each.packed for each in parsed if each.version == 4]),
+            *self._elements.add("v6", [each.packed for each in parsed if each.version == 6]),
+        ]
+        if changes:
+            self._carry_out(changes)
+        self._covered.update(fresh)
+
+    def hook(self, interfaces: Iterable[tuple[int, str]]) -> None:
+        """The kernel takes the chains of an interface away together with it."""
+        wanted = dict(interfaces)
+        fresh = {index: name for index, name in wanted.items() if self._hooked.get(index) != name}
+        self._hooked = {index: name for index, name in self._hooked.items() if index in wanted}
+        if fresh:
+            old = "".join(
+                f"table netdev {TABLE} {{ chain {way}_{index} {{ }}; }}\ndelete chain netdev {TABLE} {way}_{index}\n"
+                for index in fresh
+                for way in ("in", "out")
+                if index in self._hooked
+            )
+            hooks = "".join(_HOOKS.format(index=index, name=name) for index, name in fresh.items())
+            self._run(old + f"table netdev {TABLE} {{{hooks}}}\n")
+            self._hooked.update(fresh)
+
+    def arm(self) -> None:
+        """The old token goes with the same transaction, so that its life is always a full one."""
+        self._carry_out([self._elements.flush("token"), *self._elements.add("token", (_TOKEN,), TOKEN_S)])
+
+    def open(self, left_s: float) -> None:
+        """Everything in one transaction: no packet is lost by a renewal."""
+        self._carry_out(
+            [
+                self._elements.delete("token", _TOKEN),
+                self._elements.flush("open"),
+                *self._elements.add("open", _PROTOCOLS, left_s),
+            ]
+        )
+
+    def close(self) -> None:
+        """Nothing gets through from here on."""
+        self._carry_out([self._elements.flush("token"), self._elements.flush("open")])
+
+    def touched(self) -> bool:
+        """What was lost of the events counts as touched."""
+        heard = self._events.read()
+        return heard is None or any(self._elements.is_foreign(event) for event in heard)
+
+    def descriptor(self) -> int | None:
+        """The socket of the events."""
+        return self._events.socket.fileno()
+
+    def release(self) -> None:
+        """The table stays: it is what silences this host when no process is left."""
+        self._rules.close()
+        self._elements.close()
+        self._events.close()
+
+    def _run(self, text: str) -> None:
+        try:
+            self._rules.run(text)
+            self._events.read()  # what libnftables did is told under a port of its own
+        except OSError as error:
+            raise Refused(str(error)) from None
+
+    def _carry_out(self, changes: Sequence[Request]) -> None:
+        try:
+            self._elements.carry_out(changes)
+        except OSError as error:
+            raise Refused(error.strerror or str(error)) from None

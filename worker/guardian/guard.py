@@ -1,0 +1,326 @@
+"""What the guardian does at which event: pure; each method yields the steps to take and is sent what came of each.
+
+The order of the steps is the point: fence first, then the addresses, then the session; and before a fence that was
+closed or has lapsed is opened, nothing is plumbed. A stop or an end between any two steps leaves the host silent.
+"""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from worker.guardian.wire import (
+    Address,
+    Deadline,
+    Down,
+    Kept,
+    LinkState,
+    Message,
+    NotPlumbed,
+    Plumb,
+    Plumbed,
+    Unplumb,
+    Unplumbed,
+)
+
+_PLUMBED_AT_ONCE = 64
+_ENDED_KEPT = 1000
+
+
+@dataclass(frozen=True)
+class ReadClock:
+    """What boot time is it? Answer: seconds."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The fence's first transaction. Answer: whether it was taken."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """The second: read the clock and open until then. Answer: whether it was taken."""
+
+    until: float
+
+
+@dataclass(frozen=True)
+class Close:
+    """Close the fence. Answer: whether it is closed."""
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """Make the fence anew, closed. Answer: whether it is."""
+
+
+@dataclass(frozen=True)
+class Add:
+    """Plumb and announce. Answer: for each '' or the reason why not, or None where it is still under way."""
+
+    addresses: tuple[Address, ...]
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Unplumb. Answer: the addresses that are still there, each with the reason."""
+
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Compare the interfaces with what should be, and mend. Answer: what could not be mended, each with the reason."""
+
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True)
+class Announce:
+    """Make known again who carries these."""
+
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """End the session in Redis."""
+
+    session: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Say:
+    """Tell the agent."""
+
+    message: Message
+
+
+Step = ReadClock | Arm | Open | Close | Rebuild | Add | Remove | Check | Announce | End | Say
+Steps = Generator[Step, Any, None]
+Asking = Generator[Step, Any, bool]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An address that is to be plumbed, or is."""
+
+    epoch: int
+    session: str
+    at: float
+    asked: float
+
+
+class Guard:
+    """The guardian's state. `deadline` is -1 where there is no session."""
+
+    def __init__(self) -> None:
+        self.vips: dict[str, Address] = {}
+        self.held: dict[str, Wanted] = {}
+        self.waiting: dict[str, Wanted] = {}
+        self.session = ""
+        self.deadline = -1.0
+        self.fence_until = -1.0
+        self._arguments: tuple[str, ...] = ()
+        self._released: dict[str, int] = {}
+        self._under_way: dict[str, Wanted] = {}
+        self._ended: dict[str, None] = {}
+
+    def configure(self, vips: Iterable[Address]) -> Steps:
+        """These may be carried from now on; what is carried and is not among them as it was is given up."""
+        fresh = {each.address: each for each in vips}
+        gone = [name for name in self.held if fresh.get(name) != self.vips[name]]
+        if gone:
+            yield from self._give_up(gone, "its configuration has changed")
+        kept = {name: self.vips[name] for name in self.held}
+        self.vips = {**fresh, **kept}
+        self.waiting = {name: each for name, each in self.waiting.items() if name in fresh}
+        self._released = {name: epoch for name, epoch in self._released.items() if name in fresh}
+
+    def extend(self, message: Deadline) -> Steps:
+        """The session stands until then: extend the fence, or open it after a sweep."""
+        now = yield ReadClock()
+        if now >= message.at or message.session in self._ended:
+            return
+        again: dict[str, Wanted] = {}
+        if now >= self.fence_until or now >= self.deadline or message.session != self.session:
+            again = self._wanted(message) if message.session == self.session else {}
+            if not (yield from self._silence()):
+                yield from self.go_down("an address cannot be removed, so the fence stays closed")
+                return
+        self.deadline = max(self.deadline, message.at) if message.session == self.session else message.at
+        self.session, self._arguments = message.session, message.arguments
+        if self.fence_until < self.deadline and not (yield from self._open()):
+            again |= self._wanted(message)
+            if not (yield from self._make_anew()):
+                yield from self.go_down("the kernel refuses the fence")
+                return
+        self.waiting = {**again, **self.waiting}
+        yield Say(Kept(message.session, message.at))
+
+    def plumb(self, message: Plumb) -> Steps:
+        """Take note of what is to be plumbed; `work` does it, so that no deadline waits behind thousands."""
+        now = yield ReadClock()
+        for grant in message.grants:
+            self.waiting[grant.address] = Wanted(grant.epoch, message.session, message.at, now)
+
+    def work(self) -> Steps:
+        """Plumb some of what waits."""
+        chunk = [(name, self.waiting.pop(name)) for name in list(self.waiting)[:_PLUMBED_AT_ONCE]]
+        now = yield ReadClock()
+        taken: list[tuple[str, Wanted]] = []
+        for name, wanted in chunk:
+            reason = self._objection(name, wanted, now)
+            if reason:
+                yield Say(NotPlumbed(name, wanted.epoch, reason))
+            else:
+                taken.append((name, wanted))
+                self.held[name] = wanted
+        if not taken:
+            return
+        answers = yield Add(tuple(self.vips[name] for name, _ in taken), tuple(each.epoch for _, each in taken))
+        for (name, wanted), answer in zip(taken, answers, strict=True):
+            if answer is None:
+                self._under_way[name] = wanted
+            else:
+                yield from self._settle(name, wanted, answer)
+
+    def finished(self, address: str, epoch: int, reason: str) -> Steps:
+        """What was under way has come to an end: `reason` is why it failed, or empty."""
+        wanted = self._under_way.get(address)
+        if wanted is not None and wanted.epoch == epoch:
+            del self._under_way[address]
+            yield from self._settle(address, wanted, reason)
+
+    def unplumb(self, message: Unplumb) -> Steps:
+        """Give up whatever is carried of these; none of them is plumbed again up to the epoch named."""
+        for grant in message.grants:
+            if grant.address in self.vips:
+                self._released[grant.address] = max(self._released.get(grant.address, 0), grant.epoch)
+            self.waiting.pop(grant.address, None)
+        failures = yield from self._remove([grant.address for grant in message.grants if grant.address in self.held])
+        yield Say(Unplumbed(message.tag, failures))
+
+    def timer(self) -> Steps:
+        """The deadline may have come."""
+        now = yield ReadClock()
+        if self.session and now >= self.deadline:
+            yield from self.go_down("the deadline has passed")
+
+    def touched(self) -> Steps:
+        """Someone else has changed the fence, or a new interface cannot be fenced."""
+        again = self._wanted(None)
+        if not self.session:
+            yield Rebuild()
+        elif (yield from self._make_anew()):
+            self.waiting = {**again, **self.waiting}
+        else:
+            yield from self.go_down("the fence was changed by another, and the kernel refuses a new one")
+
+    def rival(self, address: str, who: str, *, resumed: bool) -> Steps:
+        """Another host announces an address of ours: whoever was away gives way, else the neighbours are told again."""
+        if address in self.held and address in self.vips:
+            if resumed:
+                yield from self._give_up([address], f"another host announces it: {who}")
+            else:
+                yield Announce((self.vips[address],))
+
+    def check(self) -> Steps:
+        """Mend what is not as it should be; give up what cannot be mended."""
+        now = yield ReadClock()
+        if not self.session or now >= self.fence_until:
+            return
+        settled = [name for name in self.held if name not in self._under_way]
+        broken = yield Check(tuple(self.vips[name] for name in settled))
+        for name, reason in broken:
+            yield from self._give_up([name], reason)
+
+    def link(self, interface: str, *, up: bool) -> Steps:
+        """An interface came up or went down."""
+        yield Say(LinkState(interface, up))
+        if up:
+            yield Announce(tuple(self.vips[name] for name in self.held if self.vips[name].interface == interface))
+
+    def resumed(self) -> Steps:
+        """This process was stopped for a while: the neighbours may have forgotten us, or been told otherwise."""
+        yield Announce(tuple(self.vips[name] for name in self.held))
+
+    def go_down(self, reason: str) -> Steps:
+        """Fence, addresses, session, in this order."""
+        silent = yield from self._silence()
+        session, arguments = self.session, self._arguments
+        self.session, self.deadline, self._arguments, self.waiting = "", -1.0, (), {}
+        if not session:
+            return
+        self._ended[session] = None
+        if len(self._ended) > _ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
+        if silent:
+            yield End(session, arguments)
+        yield Say(Down(session, reason if silent else f"{reason}; what is left of it ages out"))
+
+    def _silence(self) -> Asking:
+        """Close the fence and remove the addresses; whether they are gone."""
+        self.fence_until = -1.0
+        if not (yield Close()):
+            yield Rebuild()
+        failures = yield from self._remove(list(self.held))
+        return not failures
+
+    def _open(self) -> Asking:
+        """Twice: a guardian that was held up between the two transactions has its token refused."""
+        for _ in range(2):
+            if (yield Arm()) and (yield Open(self.deadline)):
+                self.fence_until = self.deadline
+                return True
+        return False
+
+    def _make_anew(self) -> Asking:
+        self.fence_until = -1.0
+        failures = yield from self._remove(list(self.held))
+        if failures or not (yield Rebuild()):
+            return False
+        return (yield from self._open())
+
+    def _wanted(self, message: Deadline | None) -> dict[str, Wanted]:
+        """What is carried, to be plumbed again once all is well."""
+        at = message.at if message else self.deadline
+        return {name: replace(each, at=at) for name, each in self.held.items()}
+
+    def _objection(self, name: str, wanted: Wanted, now: float) -> str:
+        if name not in self.vips:
+            return "it is not in the configuration"
+        if wanted.session != self.session:
+            return "its session is over"
+        if wanted.epoch <= self._released.get(name, 0):
+            return "this epoch of it was released"
+        if now >= min(wanted.at, self.deadline, self.fence_until):
+            return "its time has passed"
+        return ""
+
+    def _settle(self, name: str, wanted: Wanted, reason: str) -> Steps:
+        if reason:
+            self.held.pop(name, None)
+            yield Say(NotPlumbed(name, wanted.epoch, reason))
+        elif name in self.held:
+            now = yield ReadClock()
+            yield Say(Plumbed(name, wanted.epoch, round((now - wanted.asked) * 1000, 2)))
+
+    def _give_up(self, names: list[str], reason: str) -> Steps:
+        epochs = {name: self.held[name].epoch for name in names if name in self.held}
+        failures = dict((yield from self._remove(list(epochs))))
+        for name, epoch in epochs.items():
+            if name not in failures:
+                yield Say(NotPlumbed(name, epoch, reason))
+
+    def _remove(self, names: list[str]) -> Generator[Step, Any, tuple[tuple[str, str], ...]]:
+        if not names:
+            return ()
+        failures: tuple[tuple[str, str], ...] = yield Remove(tuple(self.vips[name] for name in names))
+        left = dict(failures)
+        for name in names:
+            self._under_way.pop(name, None)
+            if name not in left:
+                self.held.pop(name, None)
+        return failures

@@ -1,0 +1,108 @@
+"""The interfaces of this host and the addresses on them, by netlink."""
+
+import ipaddress
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.guardian.netlink import CREATE, EXCL, REPLACE, ROUTE, Netlink, Reply, Request, attribute, attributes
+
+NEW_LINK, DELETE_LINK, NEW_ADDRESS, DELETE_ADDRESS = 16, 17, 20, 21
+_GET_LINK, _GET_ADDRESS, _GET_NEIGHBOUR = 18, 22, 30
+EVENT_GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
+MARK = 60652
+"""The metric of every address that we plumb: what tells ours from the host's own, whoever plumbed it and when."""
+
+_UP, _RUNNING, _LOOPBACK = 0x1, 0x40, 0x8
+_NO_DAD, _DAD_FAILED = 0x02, 0x08
+_FOREVER = 0xFFFFFFFF
+_USABLE = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An interface; `up` where packets get through, `mac` empty where it has none of six bytes."""
+
+    index: int
+    name: str
+    up: bool
+    loopback: bool
+    mac: bytes
+
+
+@dataclass(frozen=True)
+class Present:
+    """An address that is on an interface; `ours` where a guardian put it there."""
+
+    address: str
+    prefix: int
+    index: int
+    ours: bool
+    dad_failed: bool
+
+
+class Interfaces:
+    """What the kernel has, asked and changed. Raises OSError."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink(ROUTE)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._netlink.close()
+
+    def links(self) -> list[Interface]:
+        """Every interface."""
+        found = []
+        for reply in self._netlink.dump(_GET_LINK, bytes(16)):
+            _, _, _, index, flags, _ = struct.unpack_from("=BBHiII", reply.body)
+            parts = attributes(reply.body, 16)
+            name = parts.get(3, b"").rstrip(b"\0").decode()
+            up = bool(flags & _UP and flags & _RUNNING)
+            mac = parts.get(1, b"")
+            found.append(Interface(index, name, up, bool(flags & _LOOPBACK), mac if len(mac) == 6 else b""))
+        return found
+
+    def addresses(self) -> list[Present]:
+        """Every address on every interface."""
+        return [parse_address(reply) for reply in self._netlink.dump(_GET_ADDRESS, bytes(8))]
+
+    def neighbours(self, index: int) -> list[tuple[str, bytes]]:
+        """Address and hardware address of those that an interface has lately talked to."""
+        found = []
+        for reply in self._netlink.dump(_GET_NEIGHBOUR, bytes(12)):
+            _, at, state = struct.unpack_from("=BxxxiH", reply.body)
+            parts = attributes(reply.body, 12)
+            if at == index and state & _USABLE and len(parts.get(2, b"")) == 6 and 1 in parts:
+                found.append((str(ipaddress.ip_address(parts[1])), parts[2]))
+        return found
+
+    def add(self, wanted: Sequence[tuple[str, int, int]], *, valid_s: int = 0, renew: bool = False) -> list[int]:
+        """Put address, prefix length and index each; 0 or the error number of each. `valid_s` 0 means for good."""
+        flags = CREATE | (REPLACE if renew else EXCL)
+        life = valid_s or _FOREVER
+        more = attribute(6, struct.pack("=IIII", life, life, 0, 0)) + attribute(9, struct.pack("=I", MARK))
+        return self._netlink.carry_out([_request(NEW_ADDRESS, flags, *each, more) for each in wanted])
+
+    def delete(self, unwanted: Sequence[tuple[str, int, int]]) -> list[int]:
+        """Take address, prefix length and index each away; 0 or the error number of each."""
+        return self._netlink.carry_out([_request(DELETE_ADDRESS, 0, *each, b"") for each in unwanted])
+
+
+def parse_address(reply: Reply) -> Present:
+    """The address that a dump or an event tells of."""
+    _, prefix, flags, _, index = struct.unpack_from("=BBBBi", reply.body)
+    parts = attributes(reply.body, 8)
+    if 8 in parts:
+        flags = struct.unpack("=I", parts[8])[0]
+    address = str(ipaddress.ip_address(parts[2] if 2 in parts else parts[1]))
+    ours = 9 in parts and struct.unpack("=I", parts[9])[0] == MARK
+    return Present(address, prefix, index, ours, bool(flags & _DAD_FAILED))
+
+
+def _request(kind: int, flags: int, address: str, prefix: int, index: int, more: bytes) -> Request:
+    parsed = ipaddress.ip_address(address)
+    family = 2 if parsed.version == 4 else 10
+    body = struct.pack("=BBBBi", family, prefix, _NO_DAD if family == 10 else 0, 0, index)
+    body += attribute(2, parsed.packed) + attribute(1, parsed.packed)
+    return Request(kind, flags, body + more)

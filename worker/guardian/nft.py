@@ -1,0 +1,91 @@
+"""nftables without a process: rules by libnftables in its own language, elements of sets by netlink.
+
+What is done with each heartbeat goes by netlink alone; its cost does not grow with what is in the ruleset.
+"""
+
+import ctypes
+import os
+import struct
+from collections.abc import Sequence
+
+from worker.guardian.netlink import CREATE, NESTED, NETFILTER, Netlink, Reply, Request, attribute, attributes
+
+_LIBRARY = "libnftables.so.1"
+_SUBSYSTEM = 10
+_NETDEV = 5
+_NEW_ELEMENTS, _DELETE_ELEMENTS = 12, 14
+_NEW_GENERATION = 15
+_ELEMENTS_A_MESSAGE = 500
+GROUP_MASK = 1 << (7 - 1)  # NFNLGRP_NFTABLES
+_TABLE_NAME = 1  # the first attribute of every message that is about something within a table
+
+
+class Rules:
+    """libnftables: takes what `nft -f` takes, as one transaction."""
+
+    def __init__(self) -> None:
+        """Raises OSError where the library is not to be had."""
+        self._library = ctypes.CDLL(_LIBRARY)
+        self._library.nft_ctx_new.restype = ctypes.c_void_p
+        self._library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+        self._context = ctypes.c_void_p(self._library.nft_ctx_new(0))
+        self._library.nft_ctx_buffer_error(self._context)
+        self._library.nft_ctx_buffer_output(self._context)
+
+    def run(self, text: str) -> None:
+        """Carry out a text. Raises OSError with what nft says."""
+        if self._library.nft_run_cmd_from_buffer(self._context, text.encode()):
+            said = self._library.nft_ctx_get_error_buffer(self._context) or b""
+            raise OSError(said.decode(errors="replace").strip().split("\n")[0] or "nft refused it")
+
+    def close(self) -> None:
+        """Free the library's context."""
+        self._library.nft_ctx_free(self._context)
+
+
+class Elements:
+    """The elements of the sets of one netdev table, by netlink."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table.encode() + b"\0"
+        self._netlink = Netlink(NETFILTER)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._netlink.close()
+
+    def carry_out(self, changes: Sequence[Request]) -> None:
+        """All of them as one transaction. Raises OSError, and then none of them holds."""
+        for number in self._netlink.transaction(changes, _SUBSYSTEM):
+            if number:
+                raise OSError(number, os.strerror(number))
+
+    def add(self, name: str, keys: Sequence[bytes], timeout_s: float = 0.0) -> list[Request]:
+        """Put keys into a set, for at most `timeout_s` (whole milliseconds, rounded down), or for good where 0."""
+        life = attribute(4, struct.pack("!Q", max(1, int(timeout_s * 1000)))) if timeout_s else b""
+        return [
+            self._request(_NEW_ELEMENTS, CREATE, name, keys[start : start + _ELEMENTS_A_MESSAGE], life)
+            for start in range(0, len(keys), _ELEMENTS_A_MESSAGE)
+        ]
+
+    def delete(self, name: str, key: bytes) -> Request:
+        """Take a key out of a set; refused where it is not in it, or has expired."""
+        return self._request(_DELETE_ELEMENTS, 0, name, (key,), b"")
+
+    def flush(self, name: str) -> Request:
+        """Take all keys out of a set."""
+        return self._request(_DELETE_ELEMENTS, 0, name, (), b"")
+
+    def is_foreign(self, event: Reply) -> bool:
+        """Whether an event says that something in our table was changed by another process."""
+        kind = event.kind & 0xFF
+        if event.kind >> 8 != _SUBSYSTEM or kind == _NEW_GENERATION or event.port in (0, self._netlink.port):
+            return False
+        return attributes(event.body, 4).get(_TABLE_NAME) == self._table
+
+    def _request(self, kind: int, flags: int, name: str, keys: Sequence[bytes], life: bytes) -> Request:
+        body = struct.pack("!BBH", _NETDEV, 0, 0) + attribute(1, self._table) + attribute(2, name.encode() + b"\0")
+        elements = b"".join(attribute(1 | NESTED, attribute(1 | NESTED, attribute(1, key)) + life) for key in keys)
+        if keys:
+            body += attribute(3 | NESTED, elements)
+        return Request((_SUBSYSTEM << 8) | kind, flags, body)

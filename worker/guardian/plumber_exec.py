@@ -1,0 +1,141 @@
+"""Addresses that an operator's program moves, as in a cloud: PROGRAM plumb|unplumb|check ADDRESS INTERFACE EPOCH."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+
+from worker.guardian.plumber import Failures
+from worker.guardian.wire import Address
+
+_AT_ONCE = 16
+_PLUMB_S = 30.0
+_UNPLUMB_S = 10.0
+_SAID_KEPT = 200
+
+
+class ExecPlumber:
+    """An exit status of 0 says that it is so; else the last line on standard error is the reason.
+
+    Plumbing goes on while the guardian keeps its deadlines; unplumbing is waited for. A run that takes too long is
+    killed.
+    """
+
+    name = "exec"
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        self._epochs: dict[str, int] = {}
+        self._runs: dict[str, tuple[subprocess.Popen[bytes], int, float]] = {}
+        self._queue: list[tuple[Address, int]] = []
+        self._failed: list[tuple[str, int, str]] = []
+
+    def sweep(self, configured: Sequence[Address]) -> Failures:
+        """Every configured address that the program says is here."""
+        here = self._run_all("check", configured, _UNPLUMB_S)
+        return self.unplumb([each for each in configured if not here[each.address]])
+
+    def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:
+        """Begin; `finished` tells how each ended."""
+        self._queue += zip(addresses, epochs, strict=True)
+        self._start_some()
+        return [None] * len(addresses)
+
+    def finished(self) -> list[tuple[str, int, str]]:
+        """What has ended, or was killed because it took too long."""
+        ended, self._failed = self._failed, []
+        for address, (run, epoch, until) in list(self._runs.items()):
+            if run.poll() is None and time.monotonic() < until:
+                continue
+            del self._runs[address]
+            ended.append((address, epoch, _outcome(run)))
+        self._start_some()
+        return ended
+
+    def unplumb(self, addresses: Sequence[Address]) -> Failures:
+        """What is under way for one of these is killed first."""
+        names = {each.address for each in addresses}
+        self._queue = [each for each in self._queue if each[0].address not in names]
+        for name in names & self._runs.keys():
+            run, _, _ = self._runs.pop(name)
+            run.kill()
+            _outcome(run)
+        answers = self._run_all("unplumb", addresses, _UNPLUMB_S)
+        return tuple((name, reason) for name, reason in answers.items() if reason)
+
+    def check(self, addresses: Sequence[Address]) -> Failures:  # noqa: ARG002
+        """Nothing: asking a cloud every few seconds would cost more than it finds."""
+        return ()
+
+    def close(self) -> None:
+        """Kill what is under way."""
+        for run, _, _ in self._runs.values():
+            run.kill()
+            _outcome(run)
+        self._runs.clear()
+
+    def _start_some(self) -> None:
+        while self._queue and len(self._runs) < _AT_ONCE:
+            each, epoch = self._queue.pop(0)
+            self._epochs[each.address] = epoch
+            try:
+                self._runs[each.address] = (self._start("plumb", each), epoch, time.monotonic() + _PLUMB_S)
+            except OSError as error:
+                self._failed.append((each.address, epoch, f"{self._program}: {error.strerror}"))
+
+    def _run_all(self, verb: str, addresses: Sequence[Address], limit_s: float) -> dict[str, str]:
+        answers: dict[str, str] = {}
+        until = time.monotonic() + limit_s
+        for start in range(0, len(addresses), _AT_ONCE):
+            runs = []
+            for each in addresses[start : start + _AT_ONCE]:
+                try:
+                    runs.append((each.address, self._start(verb, each)))
+                except OSError as error:
+                    answers[each.address] = f"{self._program}: {error.strerror}"
+            for name, run in runs:
+                try:
+                    run.wait(max(0.0, until - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    run.kill()
+                answers[name] = _outcome(run)
+        return answers
+
+    def _start(self, verb: str, each: Address) -> subprocess.Popen[bytes]:
+        epoch = str(self._epochs.get(each.address, 0))
+        return subprocess.Popen(  # noqa: S603 — the operator's own program, named where the node was started
+            [self._program, verb, each.address, each.interface, epoch],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+
+def _outcome(run: subprocess.Popen[bytes]) -> str:
+    """'' or why not; ends what has not ended by itself."""
+    late = run.poll() is None
+    if late:
+        run.kill()
+    said = _last_line(run)
+    if late or run.returncode == -signal.SIGKILL:
+        return "its program took too long"
+    return "" if run.returncode == 0 else said or f"its program ended with status {run.returncode}"
+
+
+def _last_line(run: subprocess.Popen[bytes]) -> str:
+    assert run.stderr is not None
+    with run.stderr as stream:
+        # A child of the program may hold the pipe open: only what is there already is read.
+        data = _readable_now(stream.fileno())
+    run.wait()
+    lines = data.decode(errors="replace").strip().splitlines()
+    return lines[-1][:_SAID_KEPT] if lines else ""
+
+
+def _readable_now(descriptor: int) -> bytes:
+    os.set_blocking(descriptor, False)
+    try:
+        return os.read(descriptor, 65536) or b""
+    except BlockingIOError:
+        return b""

@@ -1,0 +1,126 @@
+"""Addresses of this host's interfaces, by netlink; never one that was there before us."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Sequence
+
+from worker.guardian.interfaces import DELETE_ADDRESS, NEW_ADDRESS, Interface, Interfaces, Present, parse_address
+from worker.guardian.netlink import Reply
+from worker.guardian.plumber import Failures
+from worker.guardian.wire import Address
+
+_GONE = (errno.EADDRNOTAVAIL, errno.ENODEV, 0)
+_OWN = "it is the host's own address"
+
+
+class NetlinkPlumber:
+    """`valid_s` is a lifetime for what is plumbed from now on, in whole seconds; 0 where a better fence stands."""
+
+    name = "netlink"
+
+    def __init__(self) -> None:
+        self.interfaces = Interfaces()
+        self.links: dict[str, Interface] = {}
+        self.valid_s = 0
+        self._own: set[str] = set()
+        self._prepared: set[str] = set()
+        self.look()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.interfaces.close()
+
+    def look(self) -> list[Present]:
+        """See afresh which interfaces and which addresses there are."""
+        self.links = {each.name: each for each in self.interfaces.links()}
+        present = self.interfaces.addresses()
+        self._own = {each.address for each in present if not each.ours}
+        return present
+
+    def heard(self, event: Reply) -> bool:
+        """Take note of an address that came or went; whether it is one of ours that went."""
+        if event.kind not in (NEW_ADDRESS, DELETE_ADDRESS):
+            return False
+        present = parse_address(event)
+        if present.ours:
+            return event.kind == DELETE_ADDRESS or present.dad_failed
+        (self._own.add if event.kind == NEW_ADDRESS else self._own.discard)(present.address)
+        return False
+
+    def sweep(self, configured: Sequence[Address]) -> Failures:  # noqa: ARG002
+        """All that bears our mark, also what is not in the configuration any more."""
+        return self._delete([(each.address, each.prefix, each.index) for each in self.look() if each.ours])
+
+    def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:  # noqa: ARG002
+        """IPv6 without duplicate address detection: the epoch has settled whose it is."""
+        reasons: dict[str, str | None] = {each.address: self._objection(each) for each in addresses}
+        wanted = [each for each in addresses if not reasons[each.address]]
+        for name in {each.interface for each in wanted} - self._prepared:
+            self._prepare(name)
+        numbers = self.interfaces.add([self._place(each) for each in wanted], valid_s=self.valid_s)
+        ours: set[str] | None = None
+        for each, number in zip(wanted, numbers, strict=True):
+            if number == errno.EEXIST:
+                if ours is None:
+                    ours = {present.address for present in self.look() if present.ours}
+                reasons[each.address] = "" if each.address in ours else _OWN
+            elif number:
+                reasons[each.address] = os.strerror(number)
+        return [reasons[each.address] for each in addresses]
+
+    def finished(self) -> list[tuple[str, int, str]]:
+        """The kernel answers at once."""
+        return []
+
+    def unplumb(self, addresses: Sequence[Address]) -> Failures:
+        """An address that is gone, or whose interface is, is well unplumbed."""
+        return self._delete([self._place(each) for each in addresses if each.interface in self.links])
+
+    def renew(self, addresses: Sequence[Address]) -> None:
+        """Begin the lifetime of these anew. Raises OSError."""
+        for number in self.interfaces.add([self._place(each) for each in addresses], valid_s=self.valid_s, renew=True):
+            if number:
+                raise OSError(number, os.strerror(number))
+
+    def check(self, addresses: Sequence[Address]) -> Failures:
+        """Also mends an IPv6 address that the kernel took for a duplicate, and one on the wrong interface."""
+        ours = {(each.address, each.index): each for each in self.look() if each.ours}
+        wanted = {
+            (each.address, self.links[each.interface].index) for each in addresses if each.interface in self.links
+        }
+        wrong = [each for key, each in ours.items() if key not in wanted or each.dad_failed]
+        self._delete([(each.address, each.prefix, each.index) for each in wrong])
+        right = ours.keys() - {(each.address, each.index) for each in wrong}
+        missing = [
+            each
+            for each in addresses
+            if each.interface not in self.links or (each.address, self.links[each.interface].index) not in right
+        ]
+        answers = self.plumb(missing, [0] * len(missing))
+        return tuple((each.address, answer) for each, answer in zip(missing, answers, strict=True) if answer)
+
+    def _objection(self, wanted: Address) -> str:
+        link = self.links.get(wanted.interface)
+        if link is None:
+            return f"there is no interface {wanted.interface}"
+        if not link.up:
+            return f"{wanted.interface} is down"
+        return _OWN if wanted.address in self._own else ""
+
+    def _place(self, each: Address) -> tuple[str, int, int]:
+        return each.address, each.prefix, self.links[each.interface].index
+
+    def _delete(self, places: list[tuple[str, int, int]]) -> Failures:
+        numbers = self.interfaces.delete(places)
+        return tuple(
+            (place[0], os.strerror(number))
+            for place, number in zip(places, numbers, strict=True)
+            if number not in _GONE
+        )
+
+    def _prepare(self, name: str) -> None:
+        """Without this the kernel takes all other addresses of a subnet away with the first of them."""
+        self._prepared.add(name)
+        with contextlib.suppress(OSError), open(f"/proc/sys/net/ipv4/conf/{name}/promote_secondaries", "w") as file:
+            file.write("1")

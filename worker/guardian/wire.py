@@ -1,0 +1,258 @@
+"""What agent and guardian say to each other: one JSON object a line, over a socketpair. Standard library only.
+
+All times are CLOCK_BOOTTIME in seconds. The guardian takes messages in the order in which they were written.
+
+agent → guardian   Configure · Ending · Deadline · Plumb · Unplumb
+guardian → agent   Ready · Kept · Plumbed · NotPlumbed · Unplumbed · Down · LinkState
+"""
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes; 10,000 addresses take about one tenth of it. A longer line ends the connection."""
+
+
+def boot_time() -> float:
+    """Seconds since the host was started, suspension included: no step of a wall clock moves it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class WireError(ValueError):
+    """Raised when a line is no message."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A floating address as the configuration has it."""
+
+    address: str
+    prefix: int
+    interface: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """An address with the epoch under which it was granted."""
+
+    address: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """One Redis server as a bare socket reaches it: by `path`, or by `host` and `port`, over TLS where `tls`."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    username: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+    db: int = 0
+    tls: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    check_hostname: bool = True
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class Announcing:
+    """How an address is made known after it was plumbed: `count` times within `over_s`, then every `refresh_s`."""
+
+    count: int = 5
+    over_s: float = 2.0
+    refresh_s: float = 60.0
+    all_hosts: bool = True
+    """False: only to the gateways and to those in the neighbour table."""
+
+
+@dataclass(frozen=True)
+class Configure:
+    """First, and at each reload: the addresses that this node may ever carry. The first is answered with Ready."""
+
+    vips: tuple[Address, ...]
+    plumber: str = "netlink"
+    """`netlink`, `memory` or `exec PROGRAM`."""
+    fence: str = ""
+    """`nftables`, `valid_lft` or `none`; empty: the best that can be had."""
+    announcing: Announcing = Announcing()
+    if_check_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the guardian ends a session by itself; again whenever the master moves."""
+
+    server: Server
+    script: str
+    """The text of the script, as EVAL takes it."""
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The session stands until `at`: extend the fence. Answered with Kept once it stands."""
+
+    session: str
+    at: float
+    arguments: tuple[str, ...] = ()
+    """ARGV of the script that ends this session."""
+
+
+@dataclass(frozen=True)
+class Plumb:
+    """Carry these addresses, not later than `at`. Each is answered with Plumbed or NotPlumbed."""
+
+    grants: tuple[Grant, ...]
+    session: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Unplumb:
+    """Give up whatever is carried of these; none is plumbed again up to its epoch. Answered with Unplumbed."""
+
+    grants: tuple[Grant, ...]
+    tag: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The fence is closed and none of the configured addresses is plumbed."""
+
+    fence: str
+    """`nftables`, `valid_lft` or `none`."""
+    plumber: str
+    """`netlink`, `memory` or `exec`."""
+    late_s: float
+    """How long after the deadline the kernel may fall silent where every process is stopped, beyond what T covers."""
+    why: str = ""
+    """Why no better fence is in force; empty where it is the best."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The fence stands until `at`."""
+
+    session: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Plumbed:
+    """The address is carried, and was announced; it took `ms` from when the guardian read that it should."""
+
+    address: str
+    epoch: int
+    ms: float
+
+
+@dataclass(frozen=True)
+class NotPlumbed:
+    """The address is not carried, or no longer: it should be released."""
+
+    address: str
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Unplumbed:
+    """What Unplumb named is gone, but for `failures`: address and reason each."""
+
+    tag: str
+    failures: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Down:
+    """The fence is closed, nothing is plumbed, the session is over: it takes a new one to carry anything again."""
+
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LinkState:
+    """An interface that carries configured addresses is up or down; said at the first Configure and at each change."""
+
+    interface: str
+    up: bool
+
+
+Message = (
+    Configure | Ending | Deadline | Plumb | Unplumb | Ready | Kept | Plumbed | NotPlumbed | Unplumbed | Down | LinkState
+)
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Configure,
+        Ending,
+        Deadline,
+        Plumb,
+        Unplumb,
+        Ready,
+        Kept,
+        Plumbed,
+        NotPlumbed,
+        Unplumbed,
+        Down,
+        LinkState,
+    )
+}
+_PARTS: dict[tuple[str, str], type[Any]] = {
+    ("Configure", "vips"): Address,
+    ("Configure", "announcing"): Announcing,
+    ("Ending", "server"): Server,
+    ("Plumb", "grants"): Grant,
+    ("Unplumb", "grants"): Grant,
+}
+
+
+def encode(message: Message) -> bytes:
+    """The message as a line, with its newline."""
+    body = [type(message).__name__, dataclasses.asdict(message)]
+    return json.dumps(body, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The message of a line. Raises WireError."""
+    try:
+        name, fields = json.loads(line)
+        kind = _KINDS[name]
+        message: Message = kind(**{key: _part(name, key, value) for key, value in fields.items()})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WireError(f"no message: {line[:80]!r} ({error})") from None
+    return message
+
+
+def _part(name: str, key: str, value: Any) -> Any:
+    part = _PARTS.get((name, key))
+    if isinstance(value, list):
+        return tuple(part(**each) if part else tuple(each) if isinstance(each, list) else each for each in value)
+    return part(**value) if part else value
+
+
+class Lines:
+    """Cuts a stream into messages; what is incomplete waits for the next piece."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that are whole now. Raises WireError, also for a line without end."""
+        start = len(self._rest)
+        self._rest += data
+        end = self._rest.rfind(b"\n", start)
+        if end < 0:
+            if len(self._rest) > LONGEST_LINE:
+                raise WireError("a line without end")
+            return []
+        whole, self._rest = bytes(self._rest[:end]), self._rest[end + 1 :]
+        return [decode(line) for line in whole.split(b"\n") if line]
