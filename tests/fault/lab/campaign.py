@@ -116,6 +116,7 @@ class Campaign:
         say(
             f"{outcome.fault} on {outcome.victim}: outage {outcome.outage / 1000:.2f} s, taken over {taken},"
             f" two holders {outcome.overlap:.0f} ms ({outcome.twice}), after healing {outcome.healing / 1000:.2f} s"
+            f"{f', prober paused {outcome.pause:.0f} ms' if outcome.pause > 50 else ''}"
             f"{'' if outcome.ended else ', NOT ENDED'}"
         )
         return outcome

@@ -42,8 +42,11 @@ class Keepalived:
     def _begin(self, node: str) -> None:
         self._write(node, 150 - 10 * self.nodes.index(node))
         host = self._lab.hosts[node]
-        program = (PROGRAM, "-n", "-l", "-f", str(self._file(node)))
-        # Held until it ends by its host, as a service manager would.
+        # Those of one that was killed name a process that may live again as another.
+        pids = [self._lab.folder / f"{node}-{kind}.pid" for kind in ("main", "vrrp")]
+        for each in pids:
+            each.unlink(missing_ok=True)
+        program = (PROGRAM, "-n", "-l", "-f", str(self._file(node)), "-p", str(pids[0]), "-r", str(pids[1]))
         host.start(*program, log=self._lab.folder / f"{node}-keepalived.log")
 
     def _write(self, node: str, priority: int) -> None:
