@@ -28,6 +28,7 @@ class Keepalived:
     """keepalived with an advertisement every `advert_s` seconds, the first node preferred."""
 
     vips = ("10.77.1.1",)
+    steady_s = 0.5
 
     def __init__(self, lab: Lab, nodes: tuple[str, ...], advert_s: float) -> None:
         self.name = f"keepalived, advert {advert_s:g} s"

@@ -22,7 +22,7 @@ cluster {{
   heartbeats_per_sec = {heartbeats_per_sec}
   session_lease = {session_lease}
   max_step = {max_step}
-  view_mature_time = 2
+  view_mature_time = 1
   view_balance_interval = 1
   Topology "10.77.1.0/24" {{ interface = "eth0"  cidrmask = "32" }}
   Topology "fd77::1:0/112" {{ interface = "eth0"  cidrmask = "128" }}
@@ -59,6 +59,9 @@ PROFILES = {"usual": USUAL, "fast": FAST}
 
 class Nodes:
     """ecnode on each of `nodes`, which all may carry each of `vips`."""
+
+    steady_s = 2.5
+    """The view has matured by then, and a step of balancing was made."""
 
     def __init__(
         self,
@@ -111,5 +114,5 @@ class Nodes:
 
     def mend(self, node: str) -> None:
         """Start ecnode where it does not run, as a service manager would."""
-        if not self.processes(node, "agent"):
+        if not self.processes(node, "all"):
             self._begin(node, "ecnode", self._configuration)

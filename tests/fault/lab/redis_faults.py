@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import cast
 
+from tests.fault.lab.hosts import now_ns
 from tests.fault.lab.nodes import Nodes
 from tests.fault.lab.redis_host import LabRedis
 from tests.fault.lab.replicated import ReplicatedRedis
@@ -42,6 +43,7 @@ class RedisKilled:
         server.kill()
         time.sleep(self.for_s)
         server.start()
+        scene.back = now_ns()
 
     def heal(self, scene: Scene) -> None:
         """It runs."""
@@ -64,6 +66,7 @@ class RedisStopped:
         _alone(scene).signal(signal.SIGSTOP)
         time.sleep(self.for_s)
         _alone(scene).signal(signal.SIGCONT)
+        scene.back = now_ns()
 
     def heal(self, scene: Scene) -> None:
         """It goes on."""

@@ -1,5 +1,6 @@
 """One fault, played: settle, strike, observe, heal, observe; and what was seen."""
 
+import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ class System(Protocol):
     @property
     def nodes(self) -> tuple[str, ...]:
         """The hosts that may carry them."""
+
+    @property
+    def steady_s(self) -> float:
+        """Addresses that have stood still for so long are not moved by the system itself."""
 
     def start(self) -> None:
         """Start it on every host."""
@@ -53,6 +58,8 @@ class Scene:
     """The processes that a fault stopped, until it is healed."""
     gone: str = ""
     """The host of a server that a fault ended, until it is healed."""
+    back: int | None = None
+    """When Redis answered again, where a fault took it away; in nanoseconds."""
 
     @property
     def host(self) -> Namespace:
@@ -100,6 +107,8 @@ class Outcome:
     """For how long two hosts are known to have held one address, summed over all addresses."""
     twice: int
     """Requests that two hosts answered."""
+    recovery: float | None
+    """How long after Redis answered again all was served again; None where it was not away."""
     healing: float
     """The longest silence from the healing on."""
     ended: bool
@@ -117,7 +126,8 @@ class Outcome:
 
 def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None = None) -> Outcome:
     """Let `fault` befall the node that carries an address drawn at random, or one of `victim`'s."""
-    before = scene.watch.settle(settle_s)
+    before = scene.watch.settle(settle_s, scene.system.steady_s)
+    scene.back = None
     carried = [vip for vip in scene.system.vips if victim is None or before[vip] == victim]
     scene.vip = scene.random.choice(carried or list(scene.system.vips))
     scene.victim = before[scene.vip]
@@ -132,13 +142,22 @@ def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None 
     time.sleep(1.0)
     ended = True
     try:
-        scene.watch.settle(settle_s)
+        scene.watch.settle(settle_s, scene.system.steady_s)
     except AssertionError:
         ended = False
     end = now_ns()
-    return judged(
-        scene.watch.read_until(end), fault.name, scene.victim, own, scene.system.vips, (began, struck_until, end), ended
-    )
+    times = Times(began, struck_until, end, scene.back)
+    return judged(scene.watch.read_until(end), fault.name, scene.victim, own, scene.system.vips, times, ended)
+
+
+@dataclass(frozen=True)
+class Times:
+    """When a fault struck, was healed, and was watched to; and when Redis was back, in nanoseconds."""
+
+    began: int
+    healed: int
+    end: int
+    back: int | None = None
 
 
 def judged(
@@ -147,11 +166,11 @@ def judged(
     victim: str,
     own: list[str],
     vips: tuple[str, ...],
-    times: tuple[int, int, int],
+    times: Times,
     ended: bool,
 ) -> Outcome:
-    """What the records say of a fault that struck, was healed and was watched to an end at `times`."""
-    began, healed, end = times
+    """What the records say of a fault."""
+    began, healed, end = times.began, times.healed, times.end
     part = records.between(began - 1000 * MS, end)
 
     def silence(carried: list[str], begin: int, until: int, answered: bool = False) -> float:
@@ -168,6 +187,7 @@ def judged(
         unanswered=silence(own, began, healed, answered=True),
         overlap=sum(overlap_ns(spans(part, vip)) for vip in vips) / MS,
         twice=sum(len(answered_twice(part, vip)) for vip in vips),
+        recovery=None if times.back is None else _recovery(part, vips, times.back),
         healing=silence(list(vips), healed, end),
         ended=ended,
         pause=longest_gap(part.rounds, began, end).ms,
@@ -179,3 +199,8 @@ def _taken(records: Records, own: list[str], victim: str, began: int) -> float |
     taken = (a.heard for a in records.answers if a.vip in own and a.host != victim and a.asked >= began)
     first = next(taken, None)
     return None if first is None else (first - began) / MS
+
+
+def _recovery(records: Records, vips: tuple[str, ...], back: int) -> float:
+    firsts = [next((e.heard for e in records.echoes if e.vip == vip and e.sent >= back), None) for vip in vips]
+    return max(math.inf if first is None else (first - back) / MS for first in firsts)

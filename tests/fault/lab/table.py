@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from tests.fault.lab.scene import Outcome
 
-HEAD = ("fault", "n", "outage", "taken over", "two holders", "after healing")
+HEAD = ("fault", "n", "outage", "taken over", "two holders", "after Redis is back", "after healing")
 
 
 def rows(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
@@ -22,9 +22,17 @@ def _row(played: Sequence[Outcome]) -> tuple[str, ...]:
     if unlawful:
         two = f"{len(unlawful)} of {len(played)}, {spread([each.overlap for each in unlawful])}"
     taken = [each.taken for each in played if each.taken is not None]
+    back = [each.recovery for each in played if each.recovery is not None]
     left = sum(not each.ended for each in played)
     after = spread([each.healing for each in played]) + (f"; {left} not ended" if left else "")
-    return (str(len(played)), spread([each.outage for each in played]), spread(taken) if taken else "–", two, after)
+    return (
+        str(len(played)),
+        spread([each.outage for each in played]),
+        spread(taken) if taken else "–",
+        two,
+        spread(back) if back else "–",
+        after,
+    )
 
 
 def spread(values: Sequence[float]) -> str:

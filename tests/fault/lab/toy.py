@@ -7,7 +7,8 @@ class Toy:
     """Every VIP is on the first node until it is moved; `careless`: it is added there before it is removed here."""
 
     name = "toy"
-    vips = ("10.77.1.1", "fd77::1:1")
+    vips: tuple[str, ...] = ("10.77.1.1", "fd77::1:1")
+    steady_s = 0.3
 
     def __init__(self, lab: Lab, nodes: tuple[str, ...], careless_s: float = 0.0) -> None:
         self.nodes = nodes
