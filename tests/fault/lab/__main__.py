@@ -2,7 +2,7 @@
 
 SEED plays a draw again; ROUNDS is how often each fault of the table is played (6), FAULTS how many are drawn (50),
 ONLY names what is played: table, failover, more, drawn,
-peer.
+crowd (VIPS addresses, 10,240), peer.
 """
 
 import os
@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.fault.lab.campaign import Campaign, play_drawn, play_failovers, play_more, play_peer, play_table
+from tests.fault.lab.crowd import play_crowd
 from tests.fault.lab.hosts import NoLab
 from tests.fault.lab.nodes import PROFILES
 from tests.fault.lab.table import markdown
@@ -26,7 +27,7 @@ def main() -> int:
     """0 where all was lawful and ended well; else 1, and the logs are left."""
     seed = os.environ.get("SEED") or secrets.token_hex(4)
     rounds, faults = int(os.environ.get("ROUNDS") or 6), int(os.environ.get("FAULTS") or 50)
-    only = (os.environ.get("ONLY") or "table failover more drawn peer").split()
+    only = (os.environ.get("ONLY") or "table failover more drawn crowd peer").split()
     above = Path(tempfile.mkdtemp(prefix="ecc-lab-"))
     say: Callable[[str], None] = partial(print, flush=True)
     say(f"seed {seed}, logs in {above}")
@@ -45,6 +46,10 @@ def main() -> int:
         tables.append(f"{campaign.name}\n\n{markdown(campaign.outcomes)}\n")
         if kind != "peer":
             broken += [f"{campaign.name}: {each}, logs in {folder}" for each in campaign.broken()]
+    if "crowd" in only:
+        folder = above / "crowd"
+        folder.mkdir()
+        play_crowd(folder, PROFILES["usual"], int(os.environ.get("VIPS") or 10_240), say)
     print("\n" + "\n".join(tables))
     if broken:
         print(f"seed {seed}:", *broken, sep="\n", file=sys.stderr)

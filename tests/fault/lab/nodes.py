@@ -24,7 +24,7 @@ cluster {{
   max_step = {max_step}
   view_mature_time = 1
   view_balance_interval = 1
-  Topology "10.77.1.0/24" {{ interface = "eth0"  cidrmask = "32" }}
+  Topology "10.77.0.0/16" {{ interface = "eth0"  cidrmask = "32" }}
   Topology "fd77::1:0/112" {{ interface = "eth0"  cidrmask = "128" }}
 }}
 """
