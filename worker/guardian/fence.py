@@ -19,8 +19,8 @@ _TOKEN = struct.pack("=I", 1)
 _PROTOCOLS = tuple(struct.pack("!H", each) for each in (0x0806, 0x0800, 0x86DD))  # ARP, IPv4, IPv6
 _SETS = """
 table netdev {table} {{
-  set v4 {{ type ipv4_addr; }}
-  set v6 {{ type ipv6_addr; }}
+  set v4 {{ type ipv4_addr; {v4} }}
+  set v6 {{ type ipv6_addr; {v6} }}
   set token {{ type mark; flags timeout; }}
   set open {{ type ether_type; flags timeout; }}
   chain inward {{
@@ -93,17 +93,21 @@ class NftablesFence:
         self._rules = Rules()
         self._elements = Elements(TABLE)
         self._events = Events(NETFILTER, GROUP_MASK)
-        self._hooked: dict[int, str] = {}
+        self._hooked: set[int] = set()
         self._covered: set[str] = set()
 
     def build(self, addresses: Iterable[str], interfaces: Iterable[tuple[int, str]]) -> None:
-        """One transaction for the rules: at no time is there a table that lets through what the old one stopped."""
-        wanted = dict(interfaces)
+        """One transaction: at no time does anything get through that the old table stopped."""
+        wanted, covered = dict(interfaces), set(addresses)
+        sets = _SETS.format(
+            table=TABLE,
+            v4=_listed(each for each in covered if ":" not in each),
+            v6=_listed(each for each in covered if ":" in each),
+        )
         hooks = "".join(_HOOKS.format(index=index, name=name) for index, name in wanted.items())
         empty = f"table netdev {TABLE}\ndelete table netdev {TABLE}\n"
-        self._run(empty + _SETS.format(table=TABLE) + f"table netdev {TABLE} {{{hooks}}}\n")
-        self._hooked, self._covered = wanted, set()
-        self.cover(addresses)
+        self._run(f"{empty}{sets}table netdev {TABLE} {{{hooks}}}\n")
+        self._hooked, self._covered = set(wanted), covered
 
     def cover(self, addresses: Iterable[str]) -> None:
         """Add to the sets of addresses; an address leaves them only when the table is built anew."""
@@ -120,18 +124,12 @@ class NftablesFence:
     def hook(self, interfaces: Iterable[tuple[int, str]]) -> None:
         """The kernel takes the chains of an interface away together with it."""
         wanted = dict(interfaces)
-        fresh = {index: name for index, name in wanted.items() if self._hooked.get(index) != name}
-        self._hooked = {index: name for index, name in self._hooked.items() if index in wanted}
+        self._hooked &= wanted.keys()
+        fresh = {index: name for index, name in wanted.items() if index not in self._hooked}
         if fresh:
-            old = "".join(
-                f"table netdev {TABLE} {{ chain {way}_{index} {{ }}; }}\ndelete chain netdev {TABLE} {way}_{index}\n"
-                for index in fresh
-                for way in ("in", "out")
-                if index in self._hooked
-            )
             hooks = "".join(_HOOKS.format(index=index, name=name) for index, name in fresh.items())
-            self._run(old + f"table netdev {TABLE} {{{hooks}}}\n")
-            self._hooked.update(fresh)
+            self._run(f"table netdev {TABLE} {{{hooks}}}\n")
+            self._hooked |= fresh.keys()
 
     def arm(self) -> None:
         """The old token goes with the same transaction, so that its life is always a full one."""
@@ -178,3 +176,8 @@ class NftablesFence:
             self._elements.carry_out(changes)
         except OSError as error:
             raise Refused(error.strerror or str(error)) from None
+
+
+def _listed(addresses: Iterable[str]) -> str:
+    joined = ", ".join(addresses)
+    return f"elements = {{ {joined} }};" if joined else ""

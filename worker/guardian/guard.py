@@ -127,6 +127,11 @@ class Guard:
         self._under_way: dict[str, Wanted] = {}
         self._ended: dict[str, None] = {}
 
+    @property
+    def has_under_way(self) -> bool:
+        """Whether something is being plumbed that takes time."""
+        return bool(self._under_way)
+
     def configure(self, vips: Iterable[Address]) -> Steps:
         """These may be carried from now on; what is carried and is not among them as it was is given up."""
         fresh = {each.address: each for each in vips}

@@ -130,7 +130,9 @@ class Ready:
     plumber: str
     """`netlink`, `memory` or `exec`."""
     late_s: float
-    """How long after the deadline the kernel may fall silent where every process is stopped, beyond what T covers."""
+    """How long after the deadline the kernel may fall silent where every process is stopped, beyond what T covers.
+
+    Infinite where there is no fence."""
     why: str = ""
     """Why no better fence is in force; empty where it is the best."""
 

@@ -1,0 +1,38 @@
+"""The guardian: `python -m worker.guardian --agent FD [--exec PROGRAM] [--lock FILE]`; started by the parent alone."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from worker.guardian.process import Process, log
+from worker.guardian.rights import NotAlone, drop_rights, stay_prompt
+
+
+def main() -> int:
+    """Serve one agent until it is gone."""
+    parser = argparse.ArgumentParser(prog="guardian")
+    parser.add_argument("--agent", type=int, required=True, help="the descriptor of the socket that leads to the agent")
+    parser.add_argument("--exec", default="", help="the program that the plumber `exec` runs")
+    parser.add_argument("--lock", type=Path, help="where the host's lock is")
+    options = parser.parse_args()
+    # Ctrl-C and a stop of the service reach the agent too, which then is gone in good order.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    stay_prompt()
+    if os.geteuid() == 0:
+        drop_rights()
+    agent = socket.socket(fileno=options.agent)
+    agent.set_inheritable(False)
+    try:
+        Process(agent, options.exec, options.lock).run()
+    except (OSError, NotAlone) as error:
+        log("guardian ends", reason=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

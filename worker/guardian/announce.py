@@ -1,0 +1,189 @@
+"""Telling the neighbours who carries an address: gratuitous ARP and unsolicited neighbour advertisements."""
+
+import contextlib
+import ctypes
+import heapq
+import ipaddress
+import itertools
+import socket
+import struct
+from collections.abc import Callable, Iterable, Sequence
+
+from worker.guardian.interfaces import Interface, Interfaces
+from worker.guardian.wire import Address, Announcing
+
+PACKETS_A_SECOND = 2000
+"""Switches learn slowly; thousands of addresses at once are spread."""
+
+_BURST = 200
+_ARP, _IPV6, _ICMPV6, _ADVERTISEMENT = 0x0806, 0x86DD, 58, 136
+_BROADCAST = b"\xff" * 6
+_ALL_NODES = ipaddress.IPv6Address("ff02::1").packed
+_OUTGOING = 4
+_ATTACH_FILTER = 26
+_NEIGHBOURS_S = 1.0
+_AGAIN_S = 1.0
+
+
+def gratuitous_arp(mac: bytes, address: str, to: bytes = _BROADCAST) -> bytes:
+    """The frame that says that `mac` has this IPv4 address."""
+    packed = ipaddress.IPv4Address(address).packed
+    return to + mac + struct.pack("!HHHBBH", _ARP, 1, 0x0800, 6, 4, 1) + mac + packed + bytes(6) + packed
+
+
+def advertisement(mac: bytes, address: str, to: tuple[bytes, bytes] | None = None) -> bytes:
+    """The frame that says that `mac` has this IPv6 address, to all nodes or to one (hardware address and address)."""
+    source = ipaddress.IPv6Address(address).packed
+    hardware, target = to or (b"\x33\x33\x00\x00\x00\x01", _ALL_NODES)
+    override = 0x20000000
+    body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, override) + source + struct.pack("!BB", 2, 1) + mac
+    checksum = _checksum(source + target + struct.pack("!II", len(body), _ICMPV6) + body)
+    body = body[:2] + struct.pack("!H", checksum) + body[4:]
+    header = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255) + source + target
+    return hardware + mac + struct.pack("!H", _IPV6) + header + body
+
+
+class Announcer:
+    """Sends what is due, never more than PACKETS_A_SECOND. `links` gives the interfaces by name as they are now."""
+
+    def __init__(self, interfaces: Interfaces, links: Callable[[], dict[str, Interface]]) -> None:
+        self.options = Announcing()
+        self._interfaces, self._links = interfaces, links
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._socket.setblocking(False)
+        self._turns: dict[str, tuple[Address, int, float]] = {}
+        self._due: list[tuple[float, int, str, int]] = []
+        self._number = itertools.count()
+        self._budget, self._filled, self._refilled = float(_BURST), 0.0, 0.0
+        self._neighbours: dict[int, tuple[float, list[tuple[str, bytes]]]] = {}
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def begin(self, addresses: Iterable[Address], now: float) -> None:
+        """Announce these now, again as often as is wished, then at each refresh, until they are forgotten."""
+        for each in addresses:
+            _, _, begun = self._turns.get(each.address, (each, 0, -1e9))
+            if now - begun < _AGAIN_S:
+                continue  # a rival that keeps shouting is not answered without end
+            turn = next(self._number)
+            self._turns[each.address] = (each, turn, now)
+            heapq.heappush(self._due, (now, turn, each.address, 1))
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Say nothing more of these."""
+        for name in names:
+            self._turns.pop(name, None)
+
+    def next_at(self) -> float:
+        """When something is due; infinity where nothing is."""
+        return max(self._due[0][0], self._refilled) if self._due else float("inf")
+
+    def send(self, now: float) -> None:
+        """Send what is due, as far as the rate allows; the rest becomes due a little later."""
+        self._budget = min(_BURST, self._budget + (now - self._filled) * PACKETS_A_SECOND)
+        self._filled = now
+        while self._due and self._due[0][0] <= now:
+            if self._budget < 1:
+                self._refilled = now + 16 / PACKETS_A_SECOND
+                return
+            _, turn, name, sent = heapq.heappop(self._due)
+            address, current, _ = self._turns.get(name, (None, -1, 0.0))
+            if address is None or turn != current:
+                continue
+            self._announce(address, now)
+            gap = self.options.over_s / max(1, self.options.count - 1)
+            wait = gap if sent < self.options.count else self.options.refresh_s
+            heapq.heappush(self._due, (now + wait, turn, name, sent + 1))
+
+    def _announce(self, each: Address, now: float) -> None:
+        link = self._links().get(each.interface)
+        if link is None or not link.mac or not link.up:
+            return
+        six = ":" in each.address
+        if self.options.all_hosts:
+            frames = [advertisement(link.mac, each.address) if six else gratuitous_arp(link.mac, each.address)]
+        else:
+            frames = [
+                advertisement(link.mac, each.address, (mac, ipaddress.IPv6Address(name).packed))
+                if six
+                else gratuitous_arp(link.mac, each.address, mac)
+                for name, mac in self._known(link.index, now)
+                if (":" in name) == six
+            ]
+        self._budget -= len(frames)
+        for frame in frames:
+            # A full queue or a link just gone: the next turn says it again.
+            with contextlib.suppress(OSError):
+                self._socket.sendto(frame, (each.interface, 0))
+
+    def _known(self, index: int, now: float) -> Sequence[tuple[str, bytes]]:
+        at, known = self._neighbours.get(index, (-1e9, []))
+        if now - at > _NEIGHBOURS_S:
+            known = self._interfaces.neighbours(index)
+            self._neighbours[index] = (now, known)
+        return known
+
+
+class Rivals:
+    """Hears who else on the links claims an address by ARP or neighbour advertisement."""
+
+    def __init__(self) -> None:
+        self.sockets = [_listen(_ARP, ()), _listen(_IPV6, _ONLY_ADVERTISEMENTS)]
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for each in self.sockets:
+            each.close()
+
+    def heard(self, own: set[bytes]) -> list[tuple[str, str]]:
+        """Address and hardware address of those who claimed one, but for our `own` hardware addresses."""
+        found = []
+        for each in self.sockets:
+            for _ in range(1000):
+                try:
+                    frame, place = each.recvfrom(128)
+                except OSError:
+                    break
+                claimed = claim(frame) if place[2] != _OUTGOING else None
+                if claimed and claimed[1] not in own:
+                    found.append((claimed[0], claimed[1].hex(":")))
+        return found
+
+
+def claim(frame: bytes) -> tuple[str, bytes] | None:
+    """The address that a frame's sender claims for itself, and its hardware address; None where it claims none."""
+    if len(frame) >= 42 and frame[12:14] == b"\x08\x06" and frame[28:32] != bytes(4):
+        return str(ipaddress.IPv4Address(frame[28:32])), frame[22:28]
+    if len(frame) >= 78 and frame[12:14] == b"\x86\xdd" and frame[20] == _ICMPV6 and frame[54] == _ADVERTISEMENT:
+        return str(ipaddress.IPv6Address(frame[62:78])), frame[6:12]
+    return None
+
+
+# Classic BPF: next header is ICMPv6 and its type is a neighbour advertisement.
+_ONLY_ADVERTISEMENTS = (
+    (0x30, 0, 0, 20),
+    (0x15, 0, 3, _ICMPV6),
+    (0x30, 0, 0, 54),
+    (0x15, 0, 1, _ADVERTISEMENT),
+    (0x06, 0, 0, 0xFFFF),
+    (0x06, 0, 0, 0),
+)
+
+
+def _listen(protocol: int, only: Sequence[tuple[int, int, int, int]]) -> socket.socket:
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(protocol))
+    made.setblocking(False)
+    if only:
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in only))
+        program = struct.pack("HL", len(only), ctypes.addressof(code))
+        made.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+    return made
+
+
+def _checksum(data: bytes) -> int:
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF

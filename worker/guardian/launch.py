@@ -1,0 +1,112 @@
+"""How an agent comes by a guardian: from the parent that started it, or, where there is none, by starting it itself."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+CONTROL = "ECCMGR_GUARDIANS"
+"""The environment variable by which the parent names the descriptor over which guardians are asked for."""
+
+ANOTHER = b"another guardian"
+_ANSWER_S = 10.0
+_ROOT = str(Path(__file__).resolve().parents[2])
+"""Nothing but the standard library and this package is imported, so nothing else needs to be found."""
+
+
+class NoGuardian(Exception):
+    """Raised when no guardian is to be had."""
+
+
+class Guardians(Protocol):
+    """Where guardians come from."""
+
+    def another(self) -> socket.socket:
+        """Kill the present guardian, if there is one, and return the socket to a fresh one, not blocking.
+
+        Takes some milliseconds. Raises NoGuardian.
+        """
+
+    def close(self) -> None:
+        """Let go: the guardian goes down by itself once the agent's end of its socket is closed."""
+
+
+def find_guardians(program: str = "") -> Guardians:
+    """The parent's, if a parent started this process; else our own, with `program` for the plumber `exec`."""
+    named = os.environ.get(CONTROL)
+    return ParentGuardians(socket.socket(fileno=int(named))) if named else OwnGuardians(program)
+
+
+class ParentGuardians:
+    """Guardians that a privileged parent starts."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        control.settimeout(_ANSWER_S)
+        control.set_inheritable(False)
+
+    def another(self) -> socket.socket:
+        """The parent sends the socket itself."""
+        try:
+            self._control.send(ANOTHER)
+            _, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
+        except OSError as error:
+            raise NoGuardian(f"the parent does not answer: {error}") from None
+        if not descriptors:
+            raise NoGuardian("the parent has no guardian to give")
+        made = socket.socket(fileno=descriptors[0])
+        made.setblocking(False)
+        return made
+
+    def close(self) -> None:
+        """Close the socket to the parent."""
+        self._control.close()
+
+
+class OwnGuardians:
+    """Guardians that are children of the agent, with the agent's own rights."""
+
+    def __init__(self, program: str = "", options: Sequence[str] = ()) -> None:
+        self._program, self._options = program, options
+        self.present: subprocess.Popen[bytes] | None = None
+
+    def another(self) -> socket.socket:
+        """Start one once the old one has ended."""
+        self._end(0.0)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self.present = start_guardian(theirs, self._program, self._options)
+            except OSError as error:
+                ours.close()
+                raise NoGuardian(f"the guardian does not start: {error}") from None
+        ours.setblocking(False)
+        return ours
+
+    def close(self) -> None:
+        """Wait for its end: close the agent's end of its socket first, so that it goes down by itself."""
+        self._end(_ANSWER_S)
+
+    def _end(self, timeout_s: float) -> None:
+        if self.present is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.present.wait(timeout_s)
+            self.present.kill()
+            self.present.wait()
+            self.present = None
+
+
+def start_guardian(end: socket.socket, program: str = "", options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start a guardian that serves whoever is at the other end of `end`. Raises OSError."""
+    command = [sys.executable, "-P", "-S", "-m", "worker.guardian", "--agent", str(end.fileno()), "--exec", program]
+    return subprocess.Popen(  # noqa: S603 — ourselves
+        [*command, *options],
+        stdin=subprocess.DEVNULL,
+        pass_fds=(end.fileno(),),
+        env={**os.environ, "PYTHONPATH": _ROOT},
+        start_new_session=True,
+    )

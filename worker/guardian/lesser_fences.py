@@ -1,0 +1,69 @@
+"""What serves where nftables is not to be had, or nothing in the kernel is to be changed."""
+
+import math
+from collections.abc import Callable, Iterable
+
+from worker.guardian.fence import TOKEN_S, Refused
+
+
+class LifetimeFence:
+    """Where there is no nftables: each address has a lifetime, in whole seconds, and the kernel takes it away.
+
+    Its cost grows with the addresses. The kernel may be late: it looks for ended lifetimes about once a second.
+    """
+
+    name = "valid_lft"
+    late_s = 2.25  # a second from rounding up what is left, and the most that was measured beyond
+
+    def __init__(self, renew: Callable[[int], None], clock: Callable[[], float]) -> None:
+        """`renew` gives all that is plumbed, and what will be, a lifetime in seconds; it raises OSError."""
+        self._renew, self._clock = renew, clock
+        self._armed = -1.0
+
+    def build(self, addresses: Iterable[str], interfaces: Iterable[tuple[int, str]]) -> None:
+        """Nothing to build."""
+
+    def cover(self, addresses: Iterable[str]) -> None:
+        """Nothing to cover."""
+
+    def hook(self, interfaces: Iterable[tuple[int, str]]) -> None:
+        """Nothing to hook."""
+
+    def arm(self) -> None:
+        """The token is but a time here: the kernel cannot refuse what comes late."""
+        self._armed = self._clock()
+
+    def open(self, left_s: float) -> None:
+        """A renewal of what has expired makes it anew: so the clock is read again afterwards."""
+        if self._clock() > self._armed + TOKEN_S:
+            raise Refused("too late")
+        try:
+            self._renew(math.ceil(left_s))
+        except OSError as error:
+            raise Refused(str(error)) from None
+        if self._clock() > self._armed + left_s:
+            raise Refused("too late")
+
+    def close(self) -> None:
+        """The addresses are removed, and that is all."""
+
+    def touched(self) -> bool:
+        """What was removed is mended by the plumber."""
+        return False
+
+    def descriptor(self) -> int | None:
+        """No events."""
+        return None
+
+    def release(self) -> None:
+        """Nothing is held open."""
+
+
+class NoFence(LifetimeFence):
+    """Nothing in the kernel: a host whose processes are stopped goes on answering."""
+
+    name = "none"
+    late_s = math.inf
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None, lambda: 0.0)

@@ -1,0 +1,231 @@
+"""The guardian's loop: what the agent says, what the kernel says, and the time."""
+
+import selectors
+import socket
+import sys
+from pathlib import Path
+
+from worker.guardian.guard import Guard, Steps
+from worker.guardian.hands import Hands
+from worker.guardian.interfaces import Interface
+from worker.guardian.rights import Alone, lock_path
+from worker.guardian.wire import (
+    Configure,
+    Deadline,
+    Ending,
+    Lines,
+    LinkState,
+    Message,
+    Plumb,
+    Ready,
+    Unplumb,
+    WireError,
+    boot_time,
+    encode,
+)
+
+_LATE_S = 0.3
+_LONGEST_WAIT_S = 1.0
+_UNDER_WAY_S = 0.02
+_READ_BYTES = 1024 * 1024
+_LARGEST_BACKLOG = 64 * 1024 * 1024
+
+
+def log(event: str, **fields: object) -> None:
+    """One line on standard error."""
+    more = "".join(f' {name}="{value}"' for name, value in fields.items())
+    sys.stderr.write(f'level=info program=guardian event="{event}"{more}\n')
+    sys.stderr.flush()
+
+
+class AgentGone(Exception):
+    """Raised when nobody is at the other end any more."""
+
+
+class Process:
+    """One guardian, at one agent's service until that is gone."""
+
+    def __init__(self, agent: socket.socket, program: str, lock: Path | None = None) -> None:
+        """`program` is what the plumber `exec` runs; `lock` where the host's lock is, if not where it always is."""
+        self._agent, self._program, self._lock = agent, program, lock
+        agent.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(agent, selectors.EVENT_READ)
+        self._lines, self._backlog = Lines(), bytearray()
+        self._guard = Guard()
+        self._hands: Hands | None = None
+        self._alone: Alone | None = None
+        self._links: dict[str, bool] = {}
+        self._check_s, self._check_at = 5.0, 0.0
+
+    def run(self) -> None:
+        """Serve until the agent is gone; then close the fence, unplumb, end the session, and return."""
+        reason = "the agent is gone"
+        try:
+            while True:
+                self._turn()
+        except AgentGone:
+            pass
+        except WireError as error:
+            reason = str(error)
+        finally:
+            if self._hands:
+                self._carry_out(self._guard.go_down(reason))
+                self._hands.close()
+            if self._alone:
+                self._alone.close()
+            self._selector.close()
+            self._agent.close()
+
+    def _turn(self) -> None:
+        wait = self._wait_s()
+        planned = boot_time() + wait
+        ready = {key.fileobj for key, _ in self._selector.select(wait)}
+        resumed = boot_time() > planned + _LATE_S
+        if self._agent in ready:
+            self._read()
+        if self._hands:
+            self._carry_out(self._guard.timer())
+            self._listen(self._hands, resumed)
+            if self._guard.waiting:
+                self._carry_out(self._guard.work())
+            for address, epoch, reason in self._hands.plumber.finished():
+                self._carry_out(self._guard.finished(address, epoch, reason))
+            if boot_time() >= self._check_at:
+                self._check_at = boot_time() + self._check_s
+                self._carry_out(self._guard.check())
+            if self._hands.announcer:
+                self._hands.announcer.send(boot_time())
+        self._write()
+
+    def _wait_s(self) -> float:
+        if self._hands is None:
+            return 3600.0
+        if self._guard.waiting:
+            return 0.0
+        now, until = boot_time(), self._check_at
+        if self._guard.session:
+            until = min(until, self._guard.deadline)
+        if self._hands.announcer:
+            until = min(until, self._hands.announcer.next_at())
+        longest = _UNDER_WAY_S if self._guard.has_under_way else _LONGEST_WAIT_S
+        return min(longest, max(0.0, until - now))
+
+    def _listen(self, hands: Hands, resumed: bool) -> None:
+        """Hear the kernel and the links. After a stop a rival is believed, and the rest announced again."""
+        if hands.fence.touched():
+            log("fence changed by another")
+            self._carry_out(self._guard.touched())
+        if hands.events:
+            links, mend = hands.heard()
+            if links:
+                self._look(hands)
+            if mend:
+                self._check_at = 0.0
+        if hands.rivals and hands.netlink:
+            own = {each.mac for each in hands.netlink.links.values()}
+            for address, who in hands.rivals.heard(own):
+                if address in self._guard.held:
+                    log("another host announces an address of ours", address=address, mac=who)
+                    self._carry_out(self._guard.rival(address, who, resumed=resumed))
+        if resumed:
+            self._carry_out(self._guard.resumed())
+
+    def _look(self, hands: Hands) -> None:
+        links, fenced = hands.look()
+        if not fenced:
+            self._carry_out(self._guard.touched())
+        self._tell_links(links)
+
+    def _tell_links(self, links: dict[str, Interface]) -> None:
+        names = {each.interface for each in self._guard.vips.values()}
+        for name in sorted(names):
+            up = name in links and links[name].up
+            if self._links.get(name) != up:
+                self._links[name] = up
+                self._carry_out(self._guard.link(name, up=up))
+
+    def _read(self) -> None:
+        try:
+            data = self._agent.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            raise AgentGone from None
+        if not data:
+            raise AgentGone
+        for message in self._lines.feed(data):
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Configure):
+            self._configure(message)
+        elif self._hands is None:
+            raise WireError("the first message must be Configure")
+        elif isinstance(message, Ending):
+            self._hands.ending = message
+        elif isinstance(message, Deadline):
+            self._carry_out(self._guard.extend(message))
+        elif isinstance(message, Plumb):
+            self._carry_out(self._guard.plumb(message))
+        elif isinstance(message, Unplumb):
+            self._carry_out(self._guard.unplumb(message))
+        else:
+            raise WireError(f"{type(message).__name__} is not for the guardian")
+
+    def _configure(self, message: Configure) -> None:
+        first = self._hands is None
+        if self._hands is None:
+            if message.plumber != "memory":
+                self._alone = Alone(self._lock or lock_path())
+            self._hands = Hands(message, self._program, self._say, log)
+            self._register(self._hands)
+        hands = self._hands
+        self._check_s = message.if_check_s
+        if hands.announcer:
+            hands.announcer.options = message.announcing
+        if first:
+            for address, reason in hands.sweep():
+                raise OSError(f"{address}, left by an earlier guardian, cannot be removed: {reason}")
+        self._carry_out(self._guard.configure(message.vips))
+        hands.reconfigure(tuple(self._guard.vips.values()))
+        if first:
+            self._say(Ready(hands.fence.name, hands.plumber.name, hands.fence.late_s, hands.why))
+        if hands.netlink:
+            self._tell_links(hands.netlink.links)
+        else:
+            for name in sorted({each.interface for each in message.vips} - self._links.keys()):
+                self._links[name] = True
+                self._say(LinkState(name, up=True))
+
+    def _register(self, hands: Hands) -> None:
+        descriptor = hands.fence.descriptor()
+        if descriptor is not None:
+            self._selector.register(descriptor, selectors.EVENT_READ)
+        if hands.events:
+            self._selector.register(hands.events.socket, selectors.EVENT_READ)
+        for each in hands.rivals.sockets if hands.rivals else ():
+            self._selector.register(each, selectors.EVENT_READ)
+
+    def _carry_out(self, steps: Steps) -> None:
+        assert self._hands is not None
+        self._hands.carry_out(steps)
+
+    def _say(self, message: Message) -> None:
+        self._backlog += encode(message)
+
+    def _write(self) -> None:
+        """As much as the agent takes: a guardian waits for nobody."""
+        if not self._backlog:
+            return
+        try:
+            sent = self._agent.send(self._backlog)
+            del self._backlog[:sent]
+        except BlockingIOError:
+            pass
+        except OSError:
+            raise AgentGone from None
+        if len(self._backlog) > _LARGEST_BACKLOG:
+            raise WireError("the agent does not read")
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._backlog else 0)
+        self._selector.modify(self._agent, events)

@@ -1,0 +1,103 @@
+"""What a guardian may do, and that it is the only one of its host."""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import resource
+import select
+import signal
+import struct
+import time
+from pathlib import Path
+
+_NET_ADMIN, _NET_RAW = 12, 13
+_VERSION_3 = 0x20080522
+_DROP_BOUND, _NO_NEW_PRIVILEGES = 24, 38
+_LOCK_NOW_AND_LATER = 3
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NotAlone(Exception):
+    """Raised when another guardian of this host does not end."""
+
+
+def stay_prompt() -> None:
+    """Stay in memory and go first, as far as this process may."""
+    with contextlib.suppress(OSError, ValueError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    with contextlib.suppress(OSError, ValueError):
+        # Without the limit, what is allocated once the rights are gone could not be locked, and would fail.
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        _libc.mlockall(_LOCK_NOW_AND_LATER)
+
+
+def drop_rights() -> None:
+    """Keep CAP_NET_ADMIN and CAP_NET_RAW of what there is, and never gain any again. Raises OSError."""
+    with contextlib.suppress(OSError):
+        last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+        for each in range(last + 1):
+            if each not in (_NET_ADMIN, _NET_RAW):
+                _libc.prctl(_DROP_BOUND, each, 0, 0, 0)
+    keep = 1 << _NET_ADMIN | 1 << _NET_RAW
+    header = struct.pack("=Ii", _VERSION_3, 0)
+    data = ctypes.create_string_buffer(24)
+    _checked(_libc.capget(header, data))
+    effective, permitted, _, *_ = struct.unpack("=IIIIII", data.raw)
+    _checked(_libc.capset(header, struct.pack("=IIIIII", effective & keep, permitted & keep, 0, 0, 0, 0)))
+    _checked(_libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
+
+
+def lock_path() -> Path:
+    """One lock a network namespace."""
+    folder = Path("/run/eccmgr") if os.geteuid() == 0 else Path.home() / ".eccmgr"
+    return folder / f"guardian-{Path('/proc/self/ns/net').stat().st_ino}.lock"
+
+
+class Alone:
+    """Holds the lock; whoever held it before is killed, and its end awaited."""
+
+    def __init__(self, path: Path, timeout_s: float = 5.0) -> None:
+        """Raises NotAlone, and OSError where the lock cannot be made."""
+        path.parent.mkdir(mode=0o755, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        until = time.monotonic() + timeout_s
+        while True:
+            with contextlib.suppress(BlockingIOError, PermissionError):
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            holder = self._holder()
+            if holder:
+                self._kill(holder, until)
+            if time.monotonic() >= until:
+                os.close(self._file)
+                raise NotAlone(f"another guardian of this host does not end (pid {holder})")
+
+    def close(self) -> None:
+        """Let the next one in."""
+        os.close(self._file)
+
+    def _holder(self) -> int:
+        """The process that holds the lock, as the kernel knows it; 0 where none does."""
+        layout = "hhqqi4x"
+        asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = struct.unpack(layout, fcntl.fcntl(self._file, fcntl.F_GETLK, asked))
+        return 0 if kind == fcntl.F_UNLCK else int(pid)
+
+    def _kill(self, pid: int, until: float) -> None:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            if self._holder() == pid:  # else it has ended meanwhile, and its number may be another's
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                select.select([descriptor], [], [], max(0.0, until - time.monotonic()))
+        finally:
+            os.close(descriptor)
+
+
+def _checked(result: int) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
