@@ -1,5 +1,7 @@
 """Ours: ecnode on every host, Redis on a host of its own with a manager beside it."""
 
+import contextlib
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +10,13 @@ from tests.daemons import ask_sync
 from tests.fault.lab.hosts import Lab
 from tests.fault.lab.redis_host import SERVER, LabRedis
 from tests.fault.lab.replicated import ReplicatedRedis
+from worker.guardian.launch import CONTROL
 
 _CLUSTER = "lab"
-_PARTS = {
-    "all": ("cli.ecnode", "worker.guardian"),
-    "agent": ("cli.ecnode", "worker.guardian.agent"),
-    "guardian": ("worker.guardian",),
-    "agent and guardian": ("cli.ecnode", "worker.guardian"),
-}
-"""Words in the command lines of the processes of each part."""
+_NODE, _GUARDIAN = "cli.ecnode", "worker.guardian"
+"""In the command lines of the agent and its parent, and of guardians."""
+_SPARE_SOCKETS = 2
+"""A spare guardian has no more: it speaks with nobody but its agent yet."""
 _CONFIGURATION = """
 cluster {{
   heartbeats_per_sec = {heartbeats_per_sec}
@@ -103,8 +103,14 @@ class Nodes:
         return self._lab.folder / f"console-{name}"
 
     def processes(self, node: str, part: str) -> list[int]:
-        """Those of a part on a host."""
-        return self._lab.hosts[node].pids(*_PARTS[part])
+        """Those of a part on a host: all (with parent and spare), agent, guardian, agent and guardian."""
+        host = self._lab.hosts[node]
+        if part == "all":
+            return host.pids(_NODE, _GUARDIAN)
+        nodes = host.pids(_NODE)
+        agents = [pid for pid in nodes if _has_parent(pid)] or nodes
+        guardians = [pid for pid in host.pids(_GUARDIAN) if _sockets(pid) > _SPARE_SOCKETS]
+        return {"agent": agents, "guardian": guardians, "agent and guardian": agents + guardians}[part]
 
     def move(self, vip: str, node: str, target: str) -> None:
         """As an operator at the manager's console."""
@@ -116,3 +122,16 @@ class Nodes:
         """Start ecnode where it does not run, as a service manager would."""
         if not self.processes(node, "all"):
             self._begin(node, "ecnode", self._configuration)
+
+
+def _has_parent(pid: int) -> bool:
+    """Whether a node is the agent of a privileged parent, and not that parent."""
+    with contextlib.suppress(OSError):
+        return f"{CONTROL}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
+
+
+def _sockets(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        return sum(os.readlink(each.path).startswith("socket:") for each in os.scandir(f"/proc/{pid}/fd"))
+    return 0
