@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from eccmgr.errors import SettingsError
@@ -40,6 +40,8 @@ class NodeSettings(DaemonSettings):
 
     subcluster: str | None = None
     replace: bool = False
+    redis_copies: Annotated[int, Field(ge=1, le=9)] = 1
+    """Redis's master and its replicas; VIPs rest on what a majority of them has."""
 
 
 S = TypeVar("S", bound=DaemonSettings)

@@ -7,10 +7,13 @@ import functools
 from eccmgr.cluster.members import Role, read_membership
 from eccmgr.cluster.session import Identity, Session
 from eccmgr.commands.completion import Known
+from eccmgr.commands.duravip import DuravipCommands
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Caller
 from eccmgr.config.effective import ScopeView
+from eccmgr.config.options import DaemonOptions
 from eccmgr.config.store import Proposal, Store
+from eccmgr.control.listeners import Plan
 from eccmgr.daemon import Daemon
 from eccmgr.duravip.options import duravip_options
 from eccmgr.duravip.vips import read_vips, touches_vips
@@ -22,8 +25,10 @@ from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import NodeSettings
 from eccmgr.version import full_version
 from worker.commands import NodeCommands
+from worker.duravip.service import DuravipService
 from worker.executor import Executor
 from worker.follower import Follower
+from worker.guardian.launch import find_guardians
 
 PROGRAM = "ecnode"
 _LISTEN_WAIT_S = 2.0
@@ -52,6 +57,15 @@ class Node(Daemon):
         self.table.add(*self.common_commands(PROGRAM, self._known_names), *own.commands())
         self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
 
+        self._view = store.view()
+        self._tasks: asyncio.TaskGroup | None = None
+        guardians = find_guardians(duravip_options(self._view).plumber_program or "")
+        copies = settings.redis_copies
+        self.duravip = DuravipService(
+            self.link, self.keys, self.options, self.session, guardians, lambda: self._view, copies
+        )
+        self.table.add(*DuravipCommands(self.duravip).commands())
+
     def default_endpoint(self) -> str:
         """A path that tells the nodes of one host apart."""
         return f"/tmp/ecnode-{self.name}"  # noqa: S108
@@ -66,6 +80,7 @@ class Node(Daemon):
         """As `check`; thousands of VIPs are read again only where a change may concern them."""
         if touches_vips(proposal.changes):
             self.check(proposal.after)
+        self._view = proposal.after
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listen for commands before joining: what is sent to a member must find it listening."""
@@ -86,6 +101,8 @@ class Node(Daemon):
         self.spawn(tasks, subscription.run(), "subscription")
         self.spawn(tasks, follower.run(), "follower")
         self.spawn(tasks, self.executor.run(), "executor")
+        self._tasks = tasks
+        self._carry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LISTEN_WAIT_S):
                 await subscription.listening.wait()
@@ -93,6 +110,24 @@ class Node(Daemon):
     async def finish(self) -> None:
         """Let running commands end, and their answers reach Redis."""
         await self.executor.drain(_DRAIN_S)
+        await self.duravip.finish()
+
+    async def run(self) -> None:
+        """Run until SIGTERM, SIGINT or `stop`, and let the guardian go. Raises EccmgrError where the start fails."""
+        try:
+            await super().run()
+        finally:
+            await self.duravip.close()
+
+    def _carry(self) -> None:
+        """Begin to carry VIPs, where the configuration has any for the first time."""
+        if self._tasks is not None and self.duravip.begins():
+            self.spawn(self._tasks, self.duravip.run(), "duravip")
+
+    async def _follow(self, held: DaemonOptions, listening: Plan) -> None:
+        await super()._follow(held, listening)
+        await self.duravip.follow()
+        self._carry()
 
     async def _known_names(self, caller: Caller) -> Known:
         configuration = functools.partial(self.complete_config, caller)

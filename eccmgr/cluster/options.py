@@ -13,7 +13,7 @@ class ClusterOptions:
     session_lease_s: float = 2.5
     """A session ends this long after its last heartbeat, on the lease clock."""
     heartbeats_per_sec: float = 2.0
-    max_step_s: float = 1.0
+    max_step_s: float = 0.6
     """The most that the lease clock advances between two scripts."""
     absent_ttl_s: float = 600.0
     """How long a node that was lost is still expected."""

@@ -4,11 +4,13 @@ Whoever leads (the oldest manager, else the oldest node) also sweeps: ends the s
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import structlog
 
@@ -52,6 +54,38 @@ class Identity:
         )
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What a session that carries VIPs tells Redis with each heartbeat; a majority of `copies` must have the answer."""
+
+    private_name: str
+    era: int = 0
+    memory: str = ""
+    copies: int = 1
+
+
+class Carrier(Protocol):
+    """What carries VIPs by a session. It chooses the session's private name; nothing else may renew under it."""
+
+    async def begin(self, *, joins: bool) -> Standing:
+        """A heartbeat, or what `joins`, is about to be sent."""
+
+    async def joined(self, vips: Sequence[Any], acked: bool) -> None:
+        """We have joined. Raises RedisUnreachable where it does not count after all."""
+
+    async def renewed(self, vips: Sequence[Any], acked: bool) -> None:
+        """A heartbeat was answered."""
+
+    async def refused(self, answer: Sequence[Any], acked: bool) -> None:
+        """A heartbeat or a join did not count."""
+
+    async def reset(self) -> None:
+        """The session is to go on under another name: choose it."""
+
+    async def left(self) -> None:
+        """The session has ended for good."""
+
+
 class Session:
     """One member's session, under a fresh private name each time it joins."""
 
@@ -73,6 +107,9 @@ class Session:
         """What we listen on; each heartbeat asks for the latest entry of each in the log …"""
         self.on_heads: Callable[[dict[str, str]], None] = lambda _heads: None
         """… and this is told of them: whoever has not heard of one by then may be deaf."""
+        self.carrier: Carrier | None = None
+        """Where given, VIPs rest on this session."""
+        self._hurried = asyncio.Event()
         self._link = link
         self._keys = keys
         self._options = options
@@ -113,7 +150,8 @@ class Session:
             if self.listening is not None and not self.listening.is_set():
                 raise RedisUnreachable("Redis is not reachable: it has not confirmed our subscription yet")
             async with self._turn:
-                taken = None if self.joined.is_set() or self._has_left else await self._try_join()
+                ours = self.private_name if self.carrier is not None else ""
+                taken = None if self.joined.is_set() or self._has_left else await self._try_join(instead_of=ours)
             if taken is None:
                 return
             holder, left_ms = taken
@@ -152,6 +190,8 @@ class Session:
         Raises NameInUse where our session had ended and another has the name now, RedisUnreachable.
         """
         async with self._turn:
+            if self.carrier is not None:
+                await self.carrier.reset()
             if (taken := await self._try_join(instead_of=self.private_name)) is not None:
                 raise NameInUse(f"Node name '{self.identity.name}' was taken by {taken[0]} meanwhile")
 
@@ -162,6 +202,8 @@ class Session:
         self._leading.clear()
         try:
             await self._link.run("leave", self._membership_keys, (to_ms(self._options.max_step_s), self.private_name))
+            if self.carrier is not None:
+                await self.carrier.left()
         except EccmgrError as error:
             log.warning("left without telling", reason=str(error))
         else:
@@ -173,9 +215,10 @@ class Session:
         `instead_of` is the session of ours that ends with it.
         """
         identity, options = self.identity, self._options
-        fresh = private_name(identity.role.tag, os.getpid(), identity.name)
+        standing = await self.carrier.begin(joins=True) if self.carrier is not None else None
+        fresh = standing.private_name if standing else self.fresh_name()
         name = identity.name if identity.role is Role.NODE else ""
-        answer = await self._link.run(
+        answer, acked = await self._link.run_durably(
             "join",
             (*self._membership_keys, *self._vip_keys),
             (
@@ -186,18 +229,24 @@ class Session:
                 identity.subcluster,
                 identity.member(fresh).dump(),
                 identity.role.value.lower(),
-                instead_of,
+                instead_of if instead_of != fresh else "",
                 int(self.takes_over),
-                *("", 0, 0, self._keys.ended_prefix),
+                *((1, standing.era) if standing else ("", 0)),
+                *(self._late_after_ms, self._keys.ended_prefix),
             ),
-            probe=True,
+            standing.copies if standing else 1,
         )
         if answer[0] == b"taken":
             return answer[1].decode(), int(answer[2])
+        if self.carrier is not None:
+            if answer[0] == b"ended":
+                await self.carrier.refused(answer, acked)
+                raise RedisUnreachable("our session was ended while we joined")
+            await self.carrier.joined(answer[4], acked)
         self.takes_over = False
-        self.private_name = fresh
-        self.joined_view = self.view = int(answer[1])
-        self.last_entry = answer[3].decode()
+        self.view = int(answer[1])
+        if self.private_name != fresh:
+            self.private_name, self.joined_view, self.last_entry = fresh, self.view, answer[3].decode()
         self.joined.set()
         log.info("joined", private_name=fresh, view=self.view)
         return None
@@ -216,7 +265,7 @@ class Session:
                 if str(error) != said:
                     said = str(error)
                     log.warning("redis unreachable", reason=said)
-                retry_s = min(retry_s * 2, _RETRY_MAX_S)
+                retry_s = min(retry_s * 2, self._options.heartbeat_s if self.carrier is not None else _RETRY_MAX_S)
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
             except EccmgrError as error:
                 log.error("not a member", reason=str(error))
@@ -225,27 +274,58 @@ class Session:
                 await asyncio.sleep(self._options.session_lease_s)
             due = max(due + self._options.heartbeat_s, time.monotonic())
             if self.joined.is_set():
-                await asyncio.sleep(due - time.monotonic())
+                due = await self._pause_until(due)
+
+    async def _pause_until(self, due: float) -> float:
+        """Wait, but not if there is a hurry; when the heartbeat is that follows."""
+        if self.carrier is None:
+            await asyncio.sleep(due - time.monotonic())
+            return due
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(due - time.monotonic()):
+                await self._hurried.wait()
+        self._hurried.clear()
+        return min(due, time.monotonic())
+
+    def hurry(self) -> None:
+        """Send the next heartbeat now: something has changed that its answer tells."""
+        self._hurried.set()
+
+    def fresh_name(self) -> str:
+        """A private name that nobody ever had."""
+        return private_name(self.identity.role.tag, os.getpid(), self.identity.name)
+
+    @property
+    def _late_after_ms(self) -> int:
+        """A session that has not renewed for so long is watched."""
+        return to_ms(1.2 * self._options.heartbeat_s)
 
     async def _renew(self) -> None:
         async with self._turn:
             if not self.joined.is_set():
                 return
+            standing = await self.carrier.begin(joins=False) if self.carrier is not None else None
+            if standing is not None and standing.private_name != self.private_name:
+                # What we carried by is over; as a member we go on.
+                if await self._try_join(instead_of=self.private_name) is not None:
+                    self.joined.clear()
+                return
             keys = (self._keys.state, self._keys.sessions, self._keys.seniority, self._keys.heads, *self._vip_keys)
             options = self._options
             times = (to_ms(options.max_step_s), to_ms(options.session_lease_s))
-            answer = await self._link.run(
-                "renew",
-                keys,
-                (*times, self.private_name, *("", 0, "", 0, self._keys.ended_prefix), *self.channels),
-                probe=True,
-            )
-            if answer[0] == b"ended":
-                log.warning("session ended", private_name=self.private_name)
+            told = (1, standing.era, standing.memory) if standing else ("", 0, "")
+            args = (*times, self.private_name, *told, self._late_after_ms, self._keys.ended_prefix, *self.channels)
+            answer, acked = await self._link.run_durably("renew", keys, args, standing.copies if standing else 1)
+            if answer[0] != b"renewed":
+                log.warning("session ended", private_name=self.private_name, verdict=answer[0].decode())
                 self.joined.clear()
                 self._leading.clear()
+                if self.carrier is not None:
+                    await self.carrier.refused(answer, acked)
                 return
             self.view = int(answer[1])
+            if self.carrier is not None:
+                await self.carrier.renewed(answer[6], acked)
             self.on_heads({channel: head.decode() for channel, head in zip(self.channels, answer[3], strict=True)})
             self.leader = answer[4].decode()
             if self.leads:

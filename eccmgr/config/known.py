@@ -174,7 +174,7 @@ CLUSTER = ScopeSpec(
             3600,
         ),
         OptionSpec(
-            "max_step", OptionType.SECONDS, "1", "the most that the lease clock advances in one step", 0.01, 3600
+            "max_step", OptionType.SECONDS, "0.6", "the most that the lease clock advances in one step", 0.01, 3600
         ),
         OptionSpec(
             "absent_ttl", OptionType.SECONDS, "600", "seconds for which a lost node is still accounted for", 0, 1e9

@@ -13,6 +13,9 @@ PAGE = 500
 """Entries in one answer, so that none holds Redis up for long."""
 
 
+_SAID = ("@", "~", "!")
+
+
 @dataclass(frozen=True)
 class Request:
     """One call of a script."""
@@ -77,8 +80,8 @@ def answer(call: Call, raw: Sequence[Any], acked: bool) -> Answer:
             return Granted(verdict, era, acked, tuple(int(each) for each in raw[3]))
         case Read():
             named = [(raw[5][i].decode(), raw[5][i + 1].decode()) for i in range(0, len(raw[5]), 2)]
-            records = tuple((name, Record.parse(text)) for name, text in named if name[:1] not in "@!")
-            said = tuple((name, text) for name, text in named if name[:1] in "@!")
+            records = tuple((name, Record.parse(text)) for name, text in named if name[:1] not in _SAID)
+            said = tuple((name, text) for name, text in named if name[:1] in _SAID)
             return Page(verdict, era, acked, int(raw[3]), bool(int(raw[4])), records, said)
         case _:
             return Answer(verdict, era, acked)

@@ -6,52 +6,71 @@ from collections import deque
 from collections.abc import Sequence
 
 Candidates = tuple[str, ...]
+_Shelves = dict[str, dict[Candidates, list[int]]]
+"""The items on each node, by the nodes that they may be on."""
 
 
 def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict[int, str]:
     """Where items should go for the loads to be level: the new node of each that moves, by its place in `items`.
 
-    They are in the order in which they should move: after the first few of them, the others are still the way to go.
+    No more of them than need be where all items may be on all nodes, and else few. They are in the order in which they
+    should move: after some of them, the others are still the way to go.
 
     An item is the node it is on and all nodes it may be on. `load` counts all that is on each node, these items and
     others that stay; it is brought up to date. Afterwards no item, and no chain of items each of which takes the
     next one's place, could go from a node to one with a load that is lower by two or more.
     """
     before = dict(load)
-    shelves: dict[str, dict[Candidates, list[int]]] = {node: {} for node in load}
+    shelves: _Shelves = {node: {} for node in load}
     for at, (node, candidates) in enumerate(items):
         shelves[node].setdefault(candidates, []).append(at)
     at_node = {at: node for at, (node, _) in enumerate(items)}
-    changed = True
-    while changed:
-        changed = False
-        for source in sorted(load, key=lambda node: (-load[node], node)):
-            while path := _way_down(source, shelves, load):
-                _shift(path, shelves, at_node)
-                load[path[0]] -= 1
-                load[path[-1]] += 1
-                changed = True
+    longest = 1
+    while longest < len(load):
+        path = _next_way(shelves, load, longest)
+        if path is None:
+            longest += 1
+            continue
+        _shift(path, shelves, at_node)
+        load[path[0]] -= 1
+        load[path[-1]] += 1
+        longest = 1
     return _in_order({at: node for at, node in at_node.items() if node != items[at][0]}, items, before)
 
 
-def _way_down(source: str, shelves: dict[str, dict[Candidates, list[int]]], load: dict[str, int]) -> list[str] | None:
-    """The shortest way from a node to the lightest that it can unload to; None where that would level nothing."""
-    came_from: dict[str, str] = {source: source}
-    waiting = deque([source])
-    lowest, best = load[source] - 1, None
+def _next_way(shelves: _Shelves, load: dict[str, int], longest: int) -> list[str] | None:
+    """A way of at most `longest` steps from the heaviest node that has one; None where no node has."""
     floor = min(load.values())
-    while waiting and lowest > floor:
-        node = waiting.popleft()
-        for candidates, there in shelves[node].items():
-            if not there:
-                continue
-            for other in candidates:
-                if other in came_from:
+    for source in sorted(load, key=lambda node: (-load[node], node)):
+        if load[source] - floor < 2:
+            return None
+        path = _way_down(source, shelves, load, longest)
+        if path is not None:
+            return path
+    return None
+
+
+def _way_down(source: str, shelves: _Shelves, load: dict[str, int], longest: int) -> list[str] | None:
+    """The way from a node to the lightest that it can unload to; None where that would level nothing."""
+    came_from: dict[str, str] = {source: source}
+    edge = [source]
+    lowest, best, floor = load[source] - 1, None, min(load.values())
+    for _ in range(longest):
+        if lowest == floor or not edge:
+            break
+        reached = []
+        for node in edge:
+            for candidates, there in shelves[node].items():
+                if not there:
                     continue
-                came_from[other] = node
-                waiting.append(other)
-                if load[other] < lowest:
-                    lowest, best = load[other], other
+                for other in candidates:
+                    if other in came_from:
+                        continue
+                    came_from[other] = node
+                    reached.append(other)
+                    if load[other] < lowest:
+                        lowest, best = load[other], other
+        edge = reached
     if best is None:
         return None
     path = [best]
@@ -60,7 +79,7 @@ def _way_down(source: str, shelves: dict[str, dict[Candidates, list[int]]], load
     return path[::-1]
 
 
-def _shift(path: list[str], shelves: dict[str, dict[Candidates, list[int]]], at_node: dict[int, str]) -> None:
+def _shift(path: list[str], shelves: _Shelves, at_node: dict[int, str]) -> None:
     """Moves one item along each step of a path, the last step first."""
     for node, following in zip(path[-2::-1], path[:0:-1], strict=True):
         candidates = min(each for each, there in shelves[node].items() if there and following in each)

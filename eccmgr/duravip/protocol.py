@@ -13,7 +13,7 @@ Times are CLOCK_BOOTTIME in seconds.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from eccmgr.duravip.actions import (
@@ -86,7 +86,8 @@ class Agent:
         self.read_upto = 0
         """The change number up to which `vips` shows the records of this era."""
         self._fresh = fresh
-        self._latest = 0
+        self.latest = 0
+        """The number of the latest change, as the last heartbeat told it."""
         self._wanted: Mapping[str, str] = {}
         self._unsettled: set[str] = set()
         self._watches: dict[tuple[object, ...], float] = {}
@@ -99,6 +100,14 @@ class Agent:
         self._joining: _Joining | None = None
 
     # The session.
+
+    def reckon_late(self, extra_s: float) -> None:
+        """The weakest fence of the cluster closes so much later than all reckon with."""
+        self.timing = replace(self.timing, extra_late_s=extra_s)
+
+    def left(self) -> None:
+        """We are no member any more: whoever joins again states what is held."""
+        self.joined = False
 
     def beat(self, now: float) -> list[Action]:
         """Time for a heartbeat."""
@@ -172,13 +181,13 @@ class Agent:
         """What is known of the records belongs to one era."""
         if era == self.era:
             return
-        self.era, self.opened, self.read_upto, self._latest = era, False, 0, 0
+        self.era, self.opened, self.read_upto, self.latest = era, False, 0, 0
         for address, vip in self.vips.items():
             vip.record, vip.asked_at = Record(), float("-inf")
             self._unsettled.add(address)
 
     def _renewed(self, now: float, sent: float, answer: Beaten, acked: bool = True) -> list[Action]:
-        self.joined, self.opened, self._latest = True, answer.opened, answer.change
+        self.joined, self.opened, self.latest = True, answer.opened, answer.change
         actions = self._end_before()
         if answer.acked and acked:
             self.deadline = max(self.deadline, sent + self.timing.hold_s)
@@ -186,7 +195,7 @@ class Agent:
                 self._unconfirmed_since = now
             actions.append(Extend(self.session, self.deadline, self.era))
         actions += self._watch(now, answer)
-        if self._latest != self.read_upto:
+        if self.latest != self.read_upto:
             actions.append(Read(self.session, self.era, self.read_upto))
         return actions + self.settle(now)
 
@@ -277,6 +286,12 @@ class Agent:
                 given.append((address, vip.released))
         return self._unplumb(given)
 
+    def restate(self, addresses: Iterable[str], reason: str) -> list[Action]:
+        """Have the records of what we hold give another reason: an operator's pin is one."""
+        held = [address for address in addresses if address in self.vips and self.vips[address].held]
+        wishes = [Wish(address, 0, reason) for address in held]
+        return [Acquire(self.session, self.era, tuple(some)) for some in _batches(wishes)]
+
     def granted(self, now: float, asked: Acquire, answer: Granted) -> list[Action]:
         """Redis answered what we asked for."""
         if not self._speaks_of_now(asked, answer):
@@ -323,6 +338,11 @@ class Agent:
             return vip.plumbed == vip.held
         return not vip.moving and not self._is_ours(vip) and address not in self._wanted
 
+    def owns(self, address: str) -> bool:
+        """Whether we hold a VIP, or are not rid of it yet."""
+        vip = self.vips[address]
+        return bool(vip.held) or vip.moving or self._is_ours(vip)
+
     def _is_ours(self, vip: Vip) -> bool:
         return vip.record.owner == self.session and vip.record.era == self.era.number
 
@@ -332,7 +352,7 @@ class Agent:
         waited = now - vip.waited_since >= self.timing.reserved_s
         if not ours and (not self.opened or (reserved and not waited)):
             return []
-        return [Wish(address, vip.top, self._wanted.get(address, ""), force=reserved)]
+        return [Wish(address, vip.top, "" if ours else self._wanted.get(address, ""), force=reserved)]
 
     def _holding(self) -> list[str]:
         return [address for address, vip in self.vips.items() if vip.held]

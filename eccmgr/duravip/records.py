@@ -97,7 +97,8 @@ class Granted(Answer):
 class Page(Answer):
     """What changed, up to change number `upto`; `more` where another page follows.
 
-    `records` are VIPs by address, `said` what is kept of nodes: @NODE what it says itself, !NODE that it is drained.
+    `records` are VIPs by address, `said` what is kept of nodes: @NODE its VIPs, ~NODE those that it cannot carry now,
+    !NODE that it is drained.
     """
 
     upto: int = 0

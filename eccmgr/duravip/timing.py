@@ -19,7 +19,7 @@ _SHORTEST_HOLD_S = 0.36
 
 @dataclass(frozen=True)
 class Timing:
-    """The spans of one cluster, in seconds; `valid_lft_late_s` is what a fence of whole seconds adds."""
+    """The spans of one cluster, in seconds."""
 
     heartbeat_s: float
     hold_s: float
@@ -28,16 +28,16 @@ class Timing:
     """How much later than the kernel's timers the weakest fence of the cluster closes."""
 
     @classmethod
-    def of(cls, heartbeat_s: float, session_lease_s: float, max_step_s: float, extra_late_s: float = 0.0) -> "Timing":
+    def of(cls, heartbeat_s: float, session_lease_s: float, max_step_s: float) -> "Timing":
         """The spans that fit the cluster's times. Raises SettingsError where no hold of two heartbeats does."""
-        room_s = (session_lease_s - max_step_s) / (1 + CLOCK_RATE_ERROR) - KERNEL_LATE_S - TOKEN_S - extra_late_s
+        room_s = (session_lease_s - max_step_s) / (1 + CLOCK_RATE_ERROR) - KERNEL_LATE_S - TOKEN_S
         hold_s = min(math.floor(room_s * (1 - CLOCK_RATE_ERROR) * 100) / 100, max(3 * heartbeat_s, _SHORTEST_HOLD_S))
         if hold_s < 2 * heartbeat_s:
             raise SettingsError(
                 f"VIPs need a longer session_lease: of {session_lease_s:g} s at a heartbeat each {heartbeat_s:g} s "
                 f"a node could hold them for {max(hold_s, 0):g} s only, less than two heartbeats"
             )
-        return cls(heartbeat_s, hold_s, extra_late_s)
+        return cls(heartbeat_s, hold_s)
 
     @property
     def watch_s(self) -> float:

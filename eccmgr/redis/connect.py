@@ -85,6 +85,27 @@ class Link:
         self._answered(moves, probe)
         return answer
 
+    async def run_durably(
+        self, name: str, keys: Sequence[str], args: Sequence[Argument], copies: int, wait_s: float = 0.2
+    ) -> tuple[Any, bool]:
+        """As `run` with `probe`; and whether a majority of Redis's `copies`, the master among them, has it then.
+
+        The copies are waited for on the same connection for `wait_s`.
+        """
+        if copies <= 1:
+            return await self.run(name, keys, args, probe=True), True
+        moves, called = self._moves, script(name, sharded=self._sharded)
+        try:
+            with _cancellable():
+                async with self.commands.pipeline(transaction=False) as pipe:
+                    pipe.execute_command("EVAL", called.source, len(keys), *keys, *args)
+                    pipe.execute_command("WAIT", copies // 2, round(wait_s * 1000))
+                    answer, have = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise await self._failed(error) from error
+        self._answered(moves, probe=True)
+        return answer, int(have) >= copies // 2
+
     async def pipeline(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Run plain commands together in one transaction. Raises as `run` does."""
         self._check(probe=False)

@@ -77,13 +77,18 @@ class Keys:
     @property
     def vips(self) -> str:
         """Hash: address → a VIP's record; private name → era and renewal counter of a session that carries VIPs;
-        @node → what it says of its VIPs; !node → that it is drained."""
+        @node → what it says of its VIPs; ~node → those that it cannot carry now; !node → that it is drained."""
         return f"{self.tag}:vips"
 
     @property
     def vip_changes(self) -> str:
         """Sorted set: what changed in `vips` → the number of its latest change."""
         return f"{self.tag}:vips:changes"
+
+    @property
+    def vip_beliefs(self) -> str:
+        """Hash: node in small letters → what it last said that it believes of each VIP, compressed."""
+        return f"{self.tag}:vips:beliefs"
 
     @property
     def late(self) -> str:

@@ -138,7 +138,8 @@ class Scripts:
             record = self._record(address)
             free = record.era != era.number or record.owner in ("", asked.session)
             if (not self.data.state["open"] and free) or ("assert_closed" in self.off and epoch >= record.epoch):
-                record = Record(asked.session, max(record.epoch, epoch), era.number, "", "stated")
+                reason = record.reason if record.owner == asked.session else "stated"
+                record = Record(asked.session, max(record.epoch, epoch), era.number, "", reason)
                 self._keep(address, record)
                 kept.append(record.epoch == epoch)
             else:

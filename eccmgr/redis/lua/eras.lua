@@ -8,8 +8,8 @@
 -- on, and asking the server for its memory costs tens of microseconds.
 --
 -- `at` holds the keys by name. In the hash `vips`: private name → era and renewal counter of a session; address → owner, epoch,
--- era, node that it is reserved for, reason of the last change; @node → what a node says of its VIPs; !node → that
--- it is drained. In `changes`: what changed in it → number of that change. In `late`: session → from when on it looks late.
+-- era, node that it is reserved for, reason of the last change; @node → what a node says of its VIPs; ~node → those
+-- that it cannot carry now; !node → that it is drained. In `changes`: what changed in it → number of that change. In `late`: session → from when on it looks late.
 
 local function memory_of_server()
   local info = redis.pcall('INFO', 'server', 'replication')

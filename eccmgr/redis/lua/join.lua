@@ -67,6 +67,11 @@ if node ~= '' then
   redis.call('HDEL', at.absent, node)
   redis.call('ZREM', at.absent_since, node)
   count_subcluster(at.subclusters, subcluster, 1)
+  if not era and redis.call('HEXISTS', at.vips, '@' .. node) == 1 then
+    -- It takes part in VIPs no more.
+    redis.call('HSET', at.vips, '@' .. node, '')
+    next_change(at, '@' .. node)
+  end
 else
   redis.call('HSET', at.members, private, record)
 end

@@ -20,8 +20,8 @@ if #gone > 0 then
   redis.call('HDEL', at.absent, unpack(gone))
   redis.call('ZREM', at.absent_since, unpack(gone))
   for _, node in ipairs(gone) do
-    redis.call('HDEL', KEYS[14], '@' .. node)
-    redis.call('ZREM', KEYS[15], '@' .. node)
+    redis.call('HDEL', KEYS[14], '@' .. node, '~' .. node)
+    redis.call('ZREM', KEYS[15], '@' .. node, '~' .. node)
   end
   local view = next_view(at.state)
   redis.call(PUBLISH, at.events, cjson.encode({ event = 'forgotten', view = view, members = gone }))

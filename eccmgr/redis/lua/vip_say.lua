@@ -1,7 +1,7 @@
 -- Keeps what a node says of its VIPs, or what is said of it, for every agent to read.
 --
 -- KEYS  state vips changes late vip_events
--- ARGV  era seen  name (@node: its VIPs; !node: that it is drained)  text ('' for none)
+-- ARGV  era seen  name (@node: its VIPs; ~node: those it cannot carry; !node: it is drained)  text ('' for none)
 -- Answer  number of the change
 
 local at = { state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5] }

@@ -16,7 +16,7 @@ if verdict == 'ok' then
     local record = record_of(at, address)
     local free = record.era ~= era.number or record.owner == '' or record.owner == private
     if free and not era.open then
-      keep_record(at, address, private, math.max(record.epoch, epoch), era, '', 'stated')
+      keep_record(at, address, private, math.max(record.epoch, epoch), era, '', record.owner == private and record.reason or 'stated')
       kept[#kept + 1] = record.epoch <= epoch and 1 or 0
     else
       kept[#kept + 1] = 0

@@ -93,7 +93,7 @@ class Cluster:
             *(self.lease_ms, private, name if rank == "node" else "", subcluster, record, rank, replaces),
             *(int(takes_over), "", 0, 0, self.keys.ended_prefix),
         )
-        return answer
+        return answer[:4]
 
     def join(self, name: str, subcluster: str = "default", rank: str = "node", replaces: str = "") -> Life:
         """Join, which must succeed."""

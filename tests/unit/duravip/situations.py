@@ -45,8 +45,12 @@ def settled(where: Situation, found: Placement) -> dict[str, str]:
 
 
 @st.composite
-def situations(draw: st.DrawFn, *, plainly: bool = False) -> Situation:
-    """Any situation of up to five nodes; `plainly`: all nodes take part in all, no preferences, pins or followers."""
+def situations(draw: st.DrawFn, *, evenly: bool = False, plainly: bool = False) -> Situation:
+    """Any situation of up to five nodes.
+
+    `evenly`: all nodes can carry all. `plainly`: and there are no preferences, pins or followers.
+    """
+    evenly = evenly or plainly
     nodes = draw(st.lists(st.sampled_from(NODES), min_size=1, unique=True))
     number = draw(st.integers(0, 14))
     addresses = [address(each) for each in range(1, number + 1)]
@@ -59,7 +63,7 @@ def situations(draw: st.DrawFn, *, plainly: bool = False) -> Situation:
         shares[each] = Share((f"d{each}",), preference, follows)
     stated: dict[str, Mapping[str, Share]] = {}
     for node in nodes:
-        out = set() if plainly else draw(st.sets(st.sampled_from(addresses), max_size=3)) if addresses else set()
+        out = set() if evenly else draw(st.sets(st.sampled_from(addresses), max_size=3)) if addresses else set()
         stated[node] = {each: s for each, s in shares.items() if each not in out and s.follows not in out}
     standings = assess(stated)
     owners = {each: node for each in standings if (node := draw(st.none() | st.sampled_from(standings[each].nodes)))}
@@ -67,6 +71,8 @@ def situations(draw: st.DrawFn, *, plainly: bool = False) -> Situation:
         return Situation(frozenset(nodes), standings, owners)
     pins = draw(st.dictionaries(st.sampled_from(addresses), st.sampled_from(NODES), max_size=3)) if addresses else {}
     drained = draw(st.frozensets(st.sampled_from(NODES), max_size=1))
+    if evenly:
+        return Situation(frozenset(nodes), standings, owners, pins, drained)
     some = st.frozensets(st.sampled_from(addresses), max_size=3) if addresses else st.just(frozenset())
     unable = draw(st.dictionaries(st.sampled_from(NODES), some, max_size=2))
     return Situation(frozenset(nodes), standings, owners, pins, drained, unable)

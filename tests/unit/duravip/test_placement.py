@@ -170,18 +170,27 @@ def test_making_the_moves_ends_where_there_are_none_left(where: Situation) -> No
 
 
 @settings(deadline=None)
-@given(situations(), st.integers(1, 3))
-def test_batches_end_where_there_are_none_left_and_move_nothing_twice(where: Situation, size: int) -> None:
+@given(situations(evenly=True), st.integers(1, 3))
+def test_batches_move_nothing_twice_and_no_more_than_all_at_once(where: Situation, size: int) -> None:
     where = after(where, place(where).takeovers)
     where = after(where, place(where).departures)
+    expected = {(move.address, move.target) for move in place(where).balancing}
     moved: Counter[str] = Counter()
-    expected = len(place(where).balancing)
     while batch := next_batch(place(where).balancing, size):
         moved.update(move.address for move in batch)
         where = after(where, batch)
-        assert moved.total() <= 20
-    assert max(moved.values(), default=1) == 1
-    assert moved.total() == expected
+        assert max(moved.values()) == 1
+    assert moved.total() == len(expected)
+
+
+@settings(deadline=None)
+@given(situations(), st.integers(1, 3))
+def test_batches_come_to_an_end(where: Situation, size: int) -> None:
+    for _ in range(60):
+        found = place(where)
+        batch = (*found.takeovers, *found.departures) or next_batch(found.balancing, size)
+        where = after(where, batch)
+    assert not place(where).moves
 
 
 @settings(deadline=None)

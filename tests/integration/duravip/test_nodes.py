@@ -1,0 +1,160 @@
+"""Nodes as real processes on a real Redis, with addresses in memory only: who carries which VIP, whatever happens."""
+
+import contextlib
+import re
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.daemons import Process, Processes, ask_sync
+from tests.servers import Server
+from tests.waiting import wait_until_sync
+
+NODES = ("a1", "a2", "a3")
+VIPS = 6
+CONFIGURATION = """
+cluster {
+  heartbeats_per_sec = 5
+  session_lease = 1.5
+  max_step = 0.3
+  plumber = "memory"
+  fence = "none"
+  view_mature_time = 0.5
+  view_balance_interval = 0.2
+  Topology "10.9.0.0/16" { interface = "lo"  cidrmask = "32" }
+}
+""" + "".join(
+    f'Binding "vip-{i}" {{ Enable_Duravip = true  Bind_Address = "10.9.0.{i}" }}\n' for i in range(1, VIPS + 1)
+)
+
+
+class Cluster:
+    """Three nodes with six VIPs."""
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        self.server = server
+        file = folder / "vips.conf"
+        file.write_text(CONFIGURATION)
+        self.processes = Processes(f"redis://{server.address}/0", "vips", folder)
+        self.nodes: dict[str, Process] = {}
+        self._flags = ("-c", str(file))
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            self.nodes[name] = self.processes.start("ecnode", name, *self._flags, wait=False)
+        for name in names:
+            self.nodes[name].wait_ready()
+
+    def owners(self, asked: str) -> dict[str, str]:
+        """Who carries each VIP, as a node believes: by the last number of the address."""
+        text = ask_sync(self.nodes[asked].endpoint, "cluster duravip show")
+        found = {}
+        for block in re.split(r"^(?=\d)", text, flags=re.MULTILINE)[1:]:
+            address, state = re.match(r"10\.9\.0\.(\d+)/\S+ \((\w+),", block).groups()  # type: ignore[union-attr]
+            owner = re.search(r"^ \*\s+(\S+)", block, re.MULTILINE)
+            found[address] = owner[1] if owner and state == "owned" else state
+        return found
+
+    def settle(self, *counts: int, asked: str = "") -> dict[str, str]:
+        """Wait until all live nodes agree, and each has as many VIPs as named in any order."""
+        live = [name for name, node in self.nodes.items() if node.popen.poll() is None]
+
+        def settled() -> bool:
+            views = [self.owners(name) for name in ([asked] if asked else live)]
+            loads = sorted(list(views[0].values()).count(name) for name in live)
+            return all(view == views[0] for view in views) and loads == sorted(counts)
+
+        wait_until_sync(settled, f"the nodes have {counts} VIPs", timeout_s=60)
+        return self.owners(live[0])
+
+    def ask(self, node: str, command: str) -> str:
+        return ask_sync(self.nodes[node].endpoint, command)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="ecc-") as made, contextlib.ExitStack() as end:
+        server = Server(Path(made) / "redis").start()
+        end.callback(server.stop)
+        made_cluster = Cluster(Path(made), server)
+        me, before = psutil.Process(), {child.pid for child in psutil.Process().children(recursive=True)}
+        end.callback(made_cluster.processes.end)
+        made_cluster.start(*NODES)
+        guardians = [child for child in me.children(recursive=True) if child.pid not in before]
+        yield made_cluster
+        made_cluster.processes.end()
+        _, alive = psutil.wait_procs(guardians, timeout=20)
+        assert not alive, f"processes left: {alive}"
+
+
+@pytest.mark.timeout(300)
+def test_vips_are_spread_and_carried_on_when_a_node_is_killed(cluster: Cluster) -> None:
+    before = cluster.settle(2, 2, 2)
+    cluster.nodes["a1"].end(signal.SIGKILL)
+    after = cluster.settle(3, 3)
+    assert {vip: node for vip, node in before.items() if node != "a1"}.items() <= after.items()
+    assert "session ended" in cluster.nodes["a1"].log, "its guardian ended its session"
+    cluster.start("a1")
+    cluster.settle(2, 2, 2)
+
+
+@pytest.mark.timeout(300)
+def test_a_vip_is_moved_where_an_operator_wants_it_and_stays_there(cluster: Cluster) -> None:
+    before = cluster.settle(2, 2, 2)
+    owner = before["1"]
+    target = next(name for name in NODES if name != owner)
+    answers = {}
+    with contextlib.ExitStack() as together:
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool = together.enter_context(ThreadPoolExecutor(3))
+        asked = {name: pool.submit(cluster.ask, name, f"cluster duravip move vip-1 to {target}") for name in NODES}
+        answers = {name: each.result() for name, each in asked.items()}
+    assert re.fullmatch(r"10\.9\.0\.1 released \(epoch \d+\)", answers[owner])
+    assert re.fullmatch(r"10\.9\.0\.1 plumbed on lo \(epoch \d+\), \d+ ms", answers[target])
+    other = next(name for name in NODES if name not in (owner, target))
+    assert answers[other] == "not concerned"
+    after = cluster.settle(2, 2, 2)
+    assert after["1"] == target
+
+
+@pytest.mark.timeout(300)
+def test_a_drained_node_has_none_until_it_is_undrained(cluster: Cluster) -> None:
+    cluster.settle(2, 2, 2)
+    answer = cluster.ask("a2", "cluster duravip drain a2")
+    assert answer.startswith("a2 is drained\n")
+    assert "a2" not in cluster.settle(0, 3, 3).values()
+    cluster.ask("a1", "cluster duravip undrain a2")
+    cluster.settle(2, 2, 2)
+
+
+@pytest.mark.timeout(300)
+def test_a_server_that_was_restarted_without_data_finds_every_vip_where_it_was(cluster: Cluster) -> None:
+    before = cluster.settle(2, 2, 2)
+    cluster.server.stop()
+    cluster.server.start()
+    assert cluster.settle(2, 2, 2) == before
+
+
+@pytest.mark.timeout(300)
+def test_a_node_that_is_stopped_loses_its_vips_and_gets_some_again(cluster: Cluster) -> None:
+    cluster.settle(2, 2, 2)
+    stopped = cluster.nodes["a1"].popen
+    stopped.send_signal(signal.SIGSTOP)
+    try:
+        cluster.nodes.pop("a1")
+        assert "a1" not in cluster.settle(3, 3).values()
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+    wait_until_sync(lambda: sorted(map(list(cluster.owners("a2").values()).count, NODES)) == [2, 2, 2], "it has some")
+
+
+@pytest.mark.timeout(300)
+def test_a_node_that_ends_in_good_order_leaves_nothing_unowned(cluster: Cluster) -> None:
+    cluster.settle(2, 2, 2)
+    assert cluster.nodes["a3"].end() == 0
+    cluster.settle(3, 3)

@@ -1,0 +1,334 @@
+"""The shell around the pure agent: carries out what it decides, by Redis and the guardian, and tells it what came."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.session import Session, Standing
+from eccmgr.duravip import actions as act
+from eccmgr.duravip import calls
+from eccmgr.duravip.protocol import Agent
+from eccmgr.duravip.records import Answer, Granted, Page, Stated, Verdict
+from eccmgr.duravip.timing import Timing
+from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from worker.duravip.guardian import Pipe
+from worker.guardian import wire
+from worker.guardian.wire import boot_time
+
+log = structlog.get_logger()
+
+_MOST_CALLS = 2000
+_START_S = 10.0
+_DURABLE = (act.State, act.Acquire)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A VIP that was plumbed here: when, on CLOCK_BOOTTIME, and how long that took."""
+
+    epoch: int
+    at: float
+    took_s: float
+
+
+class Carrying:
+    """A session's carrier: the agent of one node with its guardian. `copies` is how many copies Redis keeps."""
+
+    def __init__(
+        self, link: Link, keys: Keys, options: ClusterOptions, session: Session, node: str, copies: int
+    ) -> None:
+        self.keys, self.node = keys, node
+        self.session = session
+        timing = Timing.of(options.heartbeat_s, options.session_lease_s, options.max_step_s)
+        self.agent = Agent(node, timing, session.fresh_name)
+        self.copies = copies
+        self.verbose = False
+        """Whether each decision is logged."""
+        self.ready: wire.Ready | None = None
+        """What guards us; None while nobody does."""
+        self.carried: dict[str, Carried] = {}
+        self.failed: dict[str, str] = {}
+        """Addresses that could not be plumbed, and why; until somebody takes them out."""
+        self.on_said: Callable[[str, str], None] = lambda _name, _text: None
+        self.on_link: Callable[[str, bool], None] = lambda _interface, _up: None
+        self.on_change: Callable[[], None] = lambda: None
+        """Something about VIPs, or about who is there, may have changed."""
+        self._link, self._options = link, options
+        self._pipe: Pipe | None = None
+        """The way to a guardian that is ready."""
+        self._served = ""
+        """The session that a guardian was last told of."""
+        self._calls: deque[act.Call] = deque()
+        self._called = asyncio.Event()
+        self._is_reading = self._reads_again = False
+        self._beat: act.Beat | None = None
+        self._generation: object = None
+
+    # The session's side.
+
+    async def begin(self, *, joins: bool) -> Standing:
+        """A heartbeat, or what `joins`, is about to be sent."""
+        if joins:
+            self.agent.left()
+        await self._flush()
+        *more, beat = self.agent.beat(boot_time())
+        assert isinstance(beat, act.Beat)
+        self.do(more)
+        await self._flush()
+        self._beat = beat
+        return Standing(beat.session, beat.era.number, beat.era.memory, self.copies)
+
+    async def joined(self, vips: Sequence[Any], acked: bool) -> None:
+        """We have joined: state what we hold. Raises RedisUnreachable where it does not count after all."""
+        assert self._beat is not None
+        pending = self.agent.beaten(boot_time(), self._beat, calls.beaten(vips, acked))
+        while states := [each for each in pending if isinstance(each, act.State)]:
+            self.do(each for each in pending if not isinstance(each, act.State))
+            answer = await self._ask(states[0])
+            assert isinstance(answer, Stated)
+            pending = self.agent.stated(boot_time(), states[0], answer)
+        self.do(pending)
+        if not self.agent.joined:
+            raise RedisUnreachable("Redis is not reachable: it has lost its memory while we joined")
+        self._noticed()
+
+    async def renewed(self, vips: Sequence[Any], acked: bool) -> None:
+        """A heartbeat was answered."""
+        assert self._beat is not None
+        self.do(self.agent.beaten(boot_time(), self._beat, calls.beaten(vips, acked)))
+        self._noticed()
+
+    async def refused(self, answer: Sequence[Any], acked: bool) -> None:
+        """A heartbeat or a join did not count."""
+        assert self._beat is not None
+        self.do(self.agent.beaten(boot_time(), self._beat, calls.refused(answer, acked)))
+
+    async def reset(self) -> None:
+        """The session is to go on under another name."""
+        self.do(self.agent.reset())
+
+    async def left(self) -> None:
+        """The session has ended for good, and all is unplumbed."""
+        args = calls.end_args(self.keys, self._max_step_ms, self.agent.session, self.agent.era.number, "leave")
+        await self._link.run("vip_end", calls.membership_keys(self.keys), args)
+
+    def _noticed(self) -> None:
+        seen = (self.agent.session, self.agent.era, self.agent.opened, self.session.view)
+        if seen != self._generation:
+            self._generation = seen
+            self.on_change()
+
+    @property
+    def _max_step_ms(self) -> int:
+        return to_ms(self._options.max_step_s)
+
+    # What was decided.
+
+    def do(self, actions: Iterable[act.Action]) -> None:
+        """Carry out what the agent decided; what is for the guardian is in its pipe when this returns."""
+        for action in actions:
+            if self.verbose:
+                log.info("vip decision", action=str(action)[:500])
+            match action:
+                case act.Beat():
+                    pass
+                case act.Read():
+                    self._read()
+                case act.Call():
+                    if len(self._calls) < _MOST_CALLS:
+                        self._calls.append(action)
+                        self._called.set()
+                case act.ReplaceGuardian():
+                    if self._pipe is None:
+                        continue
+                    log.error("guardian is silent; another takes its place")
+                    self._replace()
+                case _:
+                    self._tell(action)
+
+    def _tell(self, action: act.Action) -> None:
+        if self._pipe is None:
+            return
+        match action:
+            case act.Extend():
+                self._served = action.session
+                args = calls.end_args(self.keys, self._max_step_ms, action.session, action.era.number)
+                self._pipe.write(wire.Deadline(action.session, action.at, tuple(map(str, args))))
+            case act.Plumb():
+                self._pipe.write(wire.Plumb(_grants(action.addresses), action.session, action.at))
+            case act.Unplumb():
+                self._pipe.write(wire.Unplumb(_grants(action.addresses), str(action.tag)))
+
+    async def _flush(self) -> None:
+        """A guardian that does not read is as good as gone: it goes down by itself at the deadline."""
+        if self._pipe is None:
+            return
+        try:
+            async with asyncio.timeout(self._options.heartbeat_s):
+                await self._pipe.flushed()
+        except TimeoutError:
+            log.error("guardian does not read; another takes its place")
+            self._replace()
+
+    def _replace(self) -> None:
+        if self._pipe is not None:
+            self._pipe.abort()
+            self._pipe = self.ready = None
+            self.on_change()
+
+    def _read(self) -> None:
+        if self._is_reading:
+            self._reads_again = True
+            return
+        self._is_reading = True
+        self._calls.append(act.Read(self.agent.session, self.agent.era, self.agent.read_upto))
+        self._called.set()
+
+    # Redis.
+
+    async def call_forever(self) -> None:
+        """Make the calls that were decided on, one after another, until cancelled."""
+        while True:
+            await self._called.wait()
+            self._called.clear()
+            while self._calls:
+                call = self._calls.popleft()
+                if isinstance(call, act.Read):
+                    call = act.Read(self.agent.session, self.agent.era, self.agent.read_upto)
+                elif call.session != self.agent.session and not isinstance(call, act.End):
+                    continue
+                await self._flush()
+                try:
+                    answer = await self._ask(call)
+                except EccmgrError as error:
+                    log.debug("call about VIPs failed", call=type(call).__name__, reason=str(error))
+                    self._has_read(call)
+                    continue
+                self._has_read(call)
+                self._hear_answer(call, answer)
+
+    async def _ask(self, call: act.Call) -> Answer:
+        asked = calls.request(call, self.keys, self.node, self._max_step_ms)
+        if self.copies > 1 and isinstance(call, _DURABLE):
+            raw, acked = await self._link.run_durably(asked.script, asked.keys, asked.args, self.copies)
+            return calls.answer(call, raw, acked)
+        return calls.answer(call, await self._link.run(asked.script, asked.keys, asked.args), acked=True)
+
+    def _has_read(self, call: act.Call) -> None:
+        if isinstance(call, act.Read):
+            self._is_reading = False
+            if self._reads_again:
+                self._reads_again = False
+                self._read()
+
+    def _hear_answer(self, call: act.Call, answer: Answer) -> None:
+        now = boot_time()
+        log.debug("redis answered", call=type(call).__name__, verdict=answer.verdict.value, era=answer.era.number)
+        if answer.verdict is not Verdict.OK:
+            self.session.hurry()
+        elif isinstance(call, act.Acquire) and isinstance(answer, Granted):
+            self.do(self.agent.granted(now, call, answer))
+        elif isinstance(call, act.Read) and isinstance(answer, Page):
+            for name, text in answer.said:
+                self.on_said(name, text)
+            self.do(self.agent.changed(now, call, answer))
+            if answer.records or answer.said:
+                self.on_change()
+        elif isinstance(call, act.TakeOver):
+            log.warning("session taken over", session=call.watched, counter=call.counter)
+        elif isinstance(call, act.Open):
+            log.info("era opened", era=call.era.number)
+
+    async def heard(self, _channel: str, data: bytes) -> None:
+        """An event: somebody changed something."""
+        if data in (b"open", b"ended"):
+            self.session.hurry()
+        self.do(self.agent.noticed())
+
+    async def say(self, name: str, text: str) -> int:
+        """Have all agents know something of a node; the number of that change. Raises RedisUnreachable."""
+        answer = await self._link.run("vip_say", calls.vip_keys(self.keys), (self.agent.era.number, name, text))
+        return int(answer)
+
+    # The guardian.
+
+    async def serve(self, pipe: Pipe, configure: wire.Configure, ending: wire.Ending) -> None:
+        """Work with one guardian until it is gone."""
+        pipe.write(configure, ending)
+        start = asyncio.get_running_loop().call_later(_START_S, pipe.abort)
+        try:
+            async for message in pipe.messages():
+                if isinstance(message, wire.Ready):
+                    start.cancel()
+                    self._begin_with(pipe, message)
+                elif self._pipe is pipe:
+                    self._hear(message)
+        finally:
+            start.cancel()
+            if self._pipe is pipe:
+                self._replace()
+            pipe.abort()
+
+    def _begin_with(self, pipe: Pipe, ready: wire.Ready) -> None:
+        """A guardian serves: nothing is plumbed. No session is served by two."""
+        self._pipe, self.ready = pipe, ready
+        log.info("guardian ready", fence=ready.fence, plumber=ready.plumber, why=ready.why)
+        if self._served == self.agent.session:
+            self.do(self.agent.respawned())
+        self.do(self.agent.kept(boot_time()))
+        self.session.hurry()
+        self.on_change()
+
+    def configure(self, configure: wire.Configure) -> None:
+        """The configuration of VIPs has changed."""
+        if self._pipe is not None:
+            self._pipe.write(configure)
+
+    def let_go(self) -> None:
+        """Close our end of the pipe: the guardian goes down."""
+        self._replace()
+
+    def _hear(self, message: wire.Message) -> None:
+        now = boot_time()
+        match message:
+            case wire.Kept():
+                self.do(self.agent.kept(now))
+            case wire.Plumbed():
+                self.agent.plumbed(message.address, message.epoch)
+                self.carried[message.address] = Carried(message.epoch, now, message.ms / 1000)
+                log.info("vip plumbed", vip=message.address, epoch=message.epoch, ms=message.ms)
+                self.on_change()
+            case wire.NotPlumbed():
+                self._not_plumbed(message)
+            case wire.Unplumbed():
+                for address, reason in message.failures:
+                    log.error("vip not unplumbed", vip=address, reason=reason)
+                self.do(self.agent.unplumbed(now, int(message.tag), [address for address, _ in message.failures]))
+                self.on_change()
+            case wire.Down():
+                log.warning("guardian went down", session=message.session, reason=message.reason)
+                self.do(self.agent.down(message.session))
+                self.session.hurry()
+                self.on_change()
+            case wire.LinkState():
+                self.on_link(message.interface, message.up)
+
+    def _not_plumbed(self, message: wire.NotPlumbed) -> None:
+        vip = self.agent.vips.get(message.address)
+        if vip is None or vip.held != message.epoch:
+            return
+        log.warning("vip not plumbed", vip=message.address, epoch=message.epoch, reason=message.reason)
+        self.failed[message.address] = message.reason
+        self.do(self.agent.not_plumbed(message.address, message.epoch, message.reason))
+        self.on_change()
+
+
+def _grants(addresses: Iterable[tuple[str, int]]) -> tuple[wire.Grant, ...]:
+    return tuple(wire.Grant(address, epoch) for address, epoch in addresses)

@@ -1,0 +1,76 @@
+"""What this node believes of each VIP, and what the others said that they believe."""
+
+import asyncio
+
+import structlog
+
+from eccmgr.duravip.placement import preferred_node
+from eccmgr.duravip.states import Ownership
+from eccmgr.duravip.table import Belief, Participant, Row, Table, unpack
+from eccmgr.errors import EccmgrError
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from worker.duravip.placing import MOVED, Placing
+from worker.guardian.wire import boot_time
+
+log = structlog.get_logger()
+
+
+def beliefs_of(placing: Placing) -> dict[str, Belief]:
+    """What we believe of each VIP that is stated by anybody."""
+    agent, situation = placing.carrying.agent, placing.situation()
+    found = {}
+    for address, standing in placing.standings.items():
+        vip = agent.vips.get(address)
+        owner = situation.owners.get(address)
+        is_moving = vip is not None and (vip.moving or (owner is not None and not vip.record.owner))
+        is_coming = vip is not None and vip.held != vip.plumbed
+        ownership = Ownership.MOVING if is_moving or is_coming else Ownership.OWNED if owner else Ownership.UNOWNED
+        found[address] = Belief(standing.names, ownership, standing.agreement, owner)
+    return found
+
+
+async def read_table(link: Link, keys: Keys, placing: Placing) -> Table:
+    """All VIPs as we believe them to be, and what each live participant said last. Raises RedisUnreachable."""
+    nodes = list(placing.roster)
+    said = (await link.pipeline(("HMGET", keys.vip_beliefs, *nodes)))[0] if nodes else []
+    return await asyncio.to_thread(_table, placing, dict(zip(nodes, said, strict=True)))
+
+
+def _table(placing: Placing, said: dict[str, bytes | None]) -> Table:
+    agent, situation, now = placing.carrying.agent, placing.situation(), boot_time()
+    rows = []
+    for address, belief in beliefs_of(placing).items():
+        vip, standing = agent.vips.get(address), placing.standings[address]
+        record = vip.record if vip is not None else None
+        rows.append(
+            Row(
+                address,
+                belief,
+                record.epoch if record else 0,
+                standing.nodes,
+                preferred_node(standing, situation.nodes),
+                standing.follows,
+                record is not None and record.reason == MOVED and bool(record.owner),
+                situation.owners.get(address) if record and not record.owner else None,
+                now - placing.still_since,
+                now - placing.still_since,
+                standing.reason,
+            )
+        )
+    participants = [found for node, text in said.items() if (found := _participant(placing, node, text)) is not None]
+    return Table(rows, participants, situation.drained)
+
+
+def _participant(placing: Placing, node: str, text: bytes | None) -> Participant | None:
+    seat = placing.roster.get(node)
+    if seat is None or text is None:
+        return None
+    _, private, packed = text.split(b" ", 2)
+    try:
+        beliefs = unpack(packed)
+    except EccmgrError as error:
+        log.warning("beliefs not understood", node=node, reason=str(error))
+        return None
+    session = private.decode()
+    return Participant(seat.name, session, session.replace("#ec0-", "#ec1-", 1), beliefs)

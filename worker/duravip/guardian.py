@@ -1,0 +1,64 @@
+"""The agent's end of the guardian's socket: lines in and out, in order, with a guardian that may be gone or stopped."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import structlog
+
+from worker.guardian.launch import Guardians
+from worker.guardian.wire import Lines, Message, WireError, encode
+
+log = structlog.get_logger()
+
+_READ_BYTES = 1 << 16
+
+
+class Pipe:
+    """The way to one guardian. What is written to one that is gone is lost: nothing is plumbed any more."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def to_another(cls, guardians: Guardians) -> "Pipe":
+        """Kill the present guardian and get a fresh one. Raises NoGuardian."""
+        made: socket.socket = await asyncio.to_thread(guardians.another)
+        reader, writer = await asyncio.open_connection(sock=made)
+        # Whatever a call to Redis relies on is in the pipe before it, not in a buffer of ours.
+        writer.transport.set_write_buffer_limits(high=0)
+        return cls(reader, writer)
+
+    def write(self, *messages: Message) -> None:
+        """Send; what is written first is read first."""
+        if not self._writer.is_closing():
+            self._writer.write(b"".join(encode(message) for message in messages))
+
+    async def flushed(self) -> None:
+        """Wait until all that was written is in the pipe, or the guardian is gone."""
+        with contextlib.suppress(OSError):
+            await self._writer.drain()
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """What it says, until it is gone."""
+        lines = Lines()
+        with contextlib.suppress(OSError):
+            while data := await self._reader.read(_READ_BYTES):
+                try:
+                    found = lines.feed(data)
+                except WireError as error:
+                    log.error("guardian not understood", reason=str(error))
+                    return
+                for message in found:
+                    yield message
+
+    async def close(self) -> None:
+        """Close our end: it closes the fence, unplumbs, and ends the session."""
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+    def abort(self) -> None:
+        """Close our end at once, whatever has not been read yet."""
+        self._writer.transport.abort()

@@ -1,0 +1,198 @@
+"""Placement as one node sees it: from records, statements and the roster to what it takes and what it gives up."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+
+from eccmgr.cluster.view import Seat
+from eccmgr.duravip.options import DuravipOptions
+from eccmgr.duravip.placement import Move, Placement, Situation, next_batch, place
+from eccmgr.duravip.protocol import Vip
+from eccmgr.duravip.states import Standing, assess
+from eccmgr.errors import EccmgrError
+from eccmgr.redis.connect import Link
+from worker.duravip.agent import Carrying
+from worker.duravip.statements import Said, Statement, participants
+from worker.guardian.wire import boot_time
+
+log = structlog.get_logger()
+
+MOVED = "move"
+"""The reason of a record that an operator's move left: it pins the VIP."""
+_PAUSE_S = 0.02
+_RECHECK_S = 0.5
+_RETRY_FAILED_S = 10.0
+
+
+class Placing:
+    """Keeps a picture of the cluster, and has our node take and give up what placement says."""
+
+    def __init__(self, link: Link, carrying: Carrying, options: Callable[[], DuravipOptions]) -> None:
+        self.carrying, self.said = carrying, Said()
+        self.roster: Mapping[str, Seat] = {}
+        """The live participants, by name in small letters."""
+        self.standings: Mapping[str, Standing] = {}
+        self.still_since = boot_time()
+        self.changed = asyncio.Event()
+        """Set and replaced each time that something may have changed."""
+        self._link, self._options = link, options
+        self._roster_view: object = None
+        self._seats: dict[str, Seat] = {}
+        self._assessed: object = None
+        self._stated_for: object = None
+        self._unable_said: object = None
+        self._balanced_at = 0.0
+        self._down: set[str] = set()
+        self._failed_at: dict[str, float] = {}
+        self.statement: Statement | None = None
+        self.interfaces: Mapping[str, str] = {}
+        """Address → interface, of the VIPs in our configuration."""
+        carrying.on_change = self.notice
+        carrying.on_said = self._hear
+        carrying.on_link = self._hear_link
+
+    def notice(self) -> None:
+        """Something may have changed."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def _hear(self, name: str, text: str) -> None:
+        try:
+            self.said.hear(name, text)
+        except EccmgrError as error:
+            log.warning("statement not understood", node=name[1:], reason=str(error))
+
+    def _hear_link(self, interface: str, up: bool) -> None:
+        (self._down.discard if up else self._down.add)(interface)
+        log.info("interface", name=interface, up=up)
+        self.notice()
+
+    async def run(self) -> None:
+        """Follow the cluster until cancelled."""
+        while True:
+            changed = self.changed
+            started = boot_time()
+            try:
+                await self._turn()
+            except EccmgrError as error:
+                log.debug("placement waits", reason=str(error))
+            await asyncio.sleep(max(_PAUSE_S, boot_time() - started))
+            try:
+                async with asyncio.timeout(_RECHECK_S):
+                    await changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _turn(self) -> None:
+        agent = self.carrying.agent
+        if not agent.joined:
+            return
+        await self._look_around()
+        await self._state()
+        if not agent.opened or self.carrying.ready is None or agent.read_upto < agent.latest:
+            return
+        await self._assess()
+        situation = self.situation()
+        placement = await asyncio.to_thread(place, situation)
+        if agent.joined and agent.opened:
+            self._apply(placement)
+
+    async def _look_around(self) -> None:
+        """Read the roster where the view has changed."""
+        view = (self.carrying.session.view, self.carrying.agent.era)
+        if view != self._roster_view:
+            (lines,) = await self._link.pipeline(("HVALS", self.carrying.keys.roster))
+            seats = (line.decode().split("\t") for line in lines)
+            self._seats = {name.lower(): Seat(private, name, sub, old) for private, name, sub, _, old in seats}
+            self._roster_view = view
+
+    async def _state(self) -> None:
+        """Say what our configuration holds, and what of it we cannot carry, where that is not known yet."""
+        carrying, era = self.carrying, self.carrying.agent.era
+        if self.statement is not None and (self.statement, era) != self._stated_for:
+            await carrying.say(f"@{carrying.agent.node}", await asyncio.to_thread(self.statement.dump))
+            self._stated_for = (self.statement, era)
+        unable = self._unable()
+        if (unable, era) != self._unable_said:
+            await carrying.say(f"~{carrying.agent.node}", " ".join(sorted(unable)))
+            self._unable_said = (unable, era)
+
+    def _unable(self) -> frozenset[str]:
+        if self.carrying.ready is None:
+            return frozenset(self.interfaces)
+        now = boot_time()
+        for address in self.carrying.failed:
+            self._failed_at[address] = now
+        self.carrying.failed.clear()
+        self._failed_at = {address: at for address, at in self._failed_at.items() if now - at < _RETRY_FAILED_S}
+        down = (address for address, interface in self.interfaces.items() if interface in self._down)
+        return frozenset((*self._failed_at, *down))
+
+    async def _assess(self) -> None:
+        roster = participants(self._seats.values(), self.said)
+        stated = {seat.name: self.said.statements[key].shares for key, seat in roster.items()}
+        seen = (tuple(roster), tuple(map(id, stated.values())), frozenset(self.said.drained))
+        if seen != self._assessed:
+            self.standings = await asyncio.to_thread(assess, stated)
+            self.roster, self._assessed, self.still_since = roster, seen, boot_time()
+            self.carrying.agent.reckon_late(self.said.latest_s)
+
+    def situation(self) -> Situation:
+        """The view from which placement works."""
+        agent, now = self.carrying.agent, boot_time()
+        by_private = {seat.private_name: seat.name for seat in self._seats.values()}
+        owners, pins = {}, {}
+        for address, vip in agent.vips.items():
+            owner = self._holder(vip, by_private, now)
+            if owner is not None:
+                owners[address] = owner
+                if vip.record.reason == MOVED:
+                    pins[address] = owner
+        named = {seat.key: seat.name for seat in self.roster.values()}
+        return Situation(
+            frozenset(named.values()),
+            self.standings,
+            owners,
+            pins,
+            frozenset(named[node] for node in self.said.drained if node in named),
+            {named[node]: gone for node, gone in self.said.unable.items() if node in named and gone},
+        )
+
+    def _holder(self, vip: Vip, by_private: Mapping[str, str], now: float) -> str | None:
+        """The node that has a VIP; one that it waits for after a move has it already."""
+        agent, record = self.carrying.agent, vip.record
+        if record.era != agent.era.number:
+            return None
+        if record.owner:
+            return by_private.get(record.owner)
+        if record.to and now - vip.waited_since < agent.timing.reserved_s and record.to in self.roster:
+            return self.roster[record.to].name
+        return None
+
+    def _apply(self, placement: Placement) -> None:
+        agent, now = self.carrying.agent, boot_time()
+        wanted = {move.address: move.reason for move in placement.takeovers if self._is_us(move.target)}
+        for address, vip in agent.vips.items():
+            if not vip.record.owner and vip.record.to == agent.node and vip.record.era == agent.era.number:
+                wanted.setdefault(address, vip.record.reason)
+        wanted = {address: reason for address, reason in wanted.items() if address in self.interfaces}
+        self.carrying.do(agent.place(now, wanted))
+        self._give_up(placement.departures)
+        options = self._options()
+        is_mature = now - self.still_since >= options.view_mature_time_s
+        if placement.balancing and is_mature and now - self._balanced_at >= options.view_balance_interval_s:
+            self._balanced_at = now
+            self._give_up(next_batch(placement.balancing, options.balance_set_size))
+
+    def _give_up(self, moves: Iterable[Move]) -> None:
+        ours: dict[tuple[str, str], list[str]] = {}
+        for move in moves:
+            if move.source is not None and self._is_us(move.source):
+                ours.setdefault((move.target, move.reason), []).append(move.address)
+        for (target, reason), addresses in ours.items():
+            log.info("vips given up", to=target, reason=reason, vips=len(addresses))
+            self.carrying.do(self.carrying.agent.give_up(addresses, target, reason))
+
+    def _is_us(self, node: str) -> bool:
+        return node.lower() == self.carrying.agent.node

@@ -1,0 +1,335 @@
+"""Floating addresses on one node, wired together; and what the commands ask of them."""
+
+import asyncio
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import structlog
+
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.session import Session
+from eccmgr.commands.duravip import Announced, Deed, Did
+from eccmgr.config.effective import ScopeView
+from eccmgr.duravip.calls import membership_keys
+from eccmgr.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
+from eccmgr.duravip.placement import Situation, home_of
+from eccmgr.duravip.table import Table, pack
+from eccmgr.duravip.vips import Vip, read_vips
+from eccmgr.errors import CommandError, EccmgrError
+from eccmgr.redis.address import Mode
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import script
+from eccmgr.redis.subscribe import Subscription
+from worker.duravip.agent import Carrying
+from worker.duravip.beliefs import beliefs_of, read_table
+from worker.duravip.guardian import Pipe
+from worker.duravip.placing import MOVED, Placing
+from worker.duravip.statements import Statement
+from worker.guardian import wire
+from worker.guardian.launch import Guardians, NoGuardian
+
+log = structlog.get_logger()
+
+HOME = "home"
+_MOVE_WAIT_S = 15.0
+_AGREE_WAIT_S = 15.0
+_LEAVE_WAIT_S = 5.0
+_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_BELIEFS_EACH_S = 1.0
+_JUST_NOW_S = 5.0
+
+
+class DuravipService:
+    """The agent, its guardian and placement on one node; fulfils what `eccmgr.commands.duravip` asks for."""
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        options: ClusterOptions,
+        session: Session,
+        guardians: Guardians,
+        view: Callable[[], ScopeView],
+        copies: int,
+    ) -> None:
+        self._link, self._keys, self._options, self._session = link, keys, options, session
+        self._guardians, self._view = guardians, view
+        self._vips: dict[str, Vip] = read_vips(view())
+        self._held: DuravipOptions = duravip_options(view())
+        self.carrying = Carrying(link, keys, options, session, session.identity.name, copies)
+        self.placing = Placing(link, self.carrying, lambda: self._held)
+        self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
+        self._said_beliefs: object = None
+        self._has_begun = False
+
+    @property
+    def node(self) -> str:
+        """This node's name."""
+        return self._session.identity.name
+
+    def info(self) -> str:
+        """The fence and the plumber that are in force, in a line."""
+        ready = self.carrying.ready
+        if ready is None:
+            return "no guardian"
+        return f"fence {ready.fence}, plumber {ready.plumber}{f' ({ready.why})' if ready.why else ''}"
+
+    def begins(self) -> bool:
+        """Whether there are VIPs now, and were none before: then `run` is to be run."""
+        if self._has_begun or not self._vips:
+            return False
+        self._has_begun = True
+        self._session.carrier = self.carrying
+        return True
+
+    async def run(self) -> None:
+        """Carry VIPs until cancelled."""
+        subscription = Subscription(self._link, (self._keys.vip_events,), self.carrying.heard)
+        subscription.on_listening = lambda: self.carrying.do(self.carrying.agent.noticed())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(subscription.run(), name="vip events")
+            tasks.create_task(self.carrying.call_forever(), name="vip calls")
+            tasks.create_task(self.placing.run(), name="placement")
+            tasks.create_task(self._guard(), name="guardian")
+            tasks.create_task(self._tell_beliefs(), name="beliefs")
+
+    async def finish(self) -> None:
+        """Give up all that we hold, in good order."""
+        agent = self.carrying.agent
+        self.placing.interfaces = {}
+        held = [address for address, vip in agent.vips.items() if vip.held]
+        self.carrying.do(agent.give_up(held, "", "leaves"))
+        await self._until(lambda: not any(agent.owns(address) for address in held), _LEAVE_WAIT_S)
+
+    async def close(self) -> None:
+        """Let the guardian go: it unplumbs whatever is left."""
+        self.carrying.let_go()
+        await asyncio.to_thread(self._guardians.close)
+
+    # The guardian.
+
+    async def _guard(self) -> None:
+        pause_s = _PAUSE_S
+        while True:
+            try:
+                pipe = await Pipe.to_another(self._guardians)
+            except NoGuardian as error:
+                log.error("no guardian", reason=str(error))
+            else:
+                await self.carrying.serve(pipe, self._configure(), self._ending())
+                log.warning("guardian gone")
+                pause_s = _PAUSE_S if self.carrying.carried else pause_s
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _configure(self) -> wire.Configure:
+        held = self._held
+        addresses = tuple(
+            wire.Address(each.address, each.prefix_length, each.interface) for each in self._vips.values()
+        )
+        plumber: str = held.plumber
+        if held.plumber is Plumber.AUTO:
+            plumber = Plumber.NETLINK if os.environ.get("ECCMGR_GUARDIANS") or os.geteuid() == 0 else Plumber.MEMORY
+        return wire.Configure(
+            addresses,
+            plumber,
+            "" if held.fence is FenceKind.AUTO else held.fence.value,
+            wire.Announcing(held.announce_count, held.announce_time_s, held.announce_refresh_s, held.arp_all_hosts),
+            held.if_check_interval_s,
+        )
+
+    def _ending(self) -> wire.Ending:
+        address = self._link.address
+        parts = urlsplit(address.plain_url)
+        query = dict(parse_qsl(parts.query))
+        server = wire.Server(
+            address.host,
+            address.port,
+            address.path,
+            unquote(parts.username or query.get("username", "")),
+            unquote(parts.password or query.get("password", "")),
+            int(query.get("db", "0") if address.path else parts.path.strip("/") or query.get("db", "0")),
+            parts.scheme == "rediss",
+            query.get("ssl_ca_certs", ""),
+            query.get("ssl_certfile", ""),
+            query.get("ssl_keyfile", ""),
+            query.get("ssl_check_hostname", "true").lower() != "false",
+            query.get("ssl_cert_reqs", "required") != "none",
+        )
+        sharded = address.mode is Mode.CLUSTER
+        return wire.Ending(server, script("vip_end", sharded=sharded).source, membership_keys(self._keys))
+
+    # The configuration.
+
+    async def follow(self) -> None:
+        """Let what the configuration says of VIPs hold; their statement follows by itself."""
+        view = self._view()
+        self._vips, self._held = await asyncio.to_thread(read_vips, view), duravip_options(view)
+        self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
+        self.carrying.configure(self._configure())
+        self._restate()
+
+    def _restate(self) -> None:
+        ready = self.carrying.ready
+        late_s = ready.late_s if ready is not None and math.isfinite(ready.late_s) else 0.0
+        shares = {address: vip.share for address, vip in self._vips.items()}
+        before = self.placing.statement
+        if before is None or (before.late_s, before.shares) != (late_s, shares):
+            self.placing.statement = Statement(before.view + 1 if before else 1, late_s, shares)
+            self.placing.notice()
+
+    # What each node believes.
+
+    async def _tell_beliefs(self) -> None:
+        """Say what we believe when that has changed, and not more often than each second."""
+        while True:
+            if self.carrying.ready is not None:
+                self._restate()
+            try:
+                await self._tell()
+            except EccmgrError as error:
+                log.debug("beliefs not told", reason=str(error))
+            await asyncio.sleep(_BELIEFS_EACH_S)
+
+    async def _tell(self) -> None:
+        agent = self.carrying.agent
+        if not agent.joined or not agent.opened:
+            return
+        believed = await asyncio.to_thread(self._packed)
+        if believed != self._said_beliefs:
+            key = self._keys.vip_beliefs
+            said = f"{agent.read_upto} {self._session.private_name} ".encode() + believed[1]
+            await self._link.pipeline(("HSET", key, agent.node, said), ("PEXPIRE", key, 24 * 3600 * 1000))
+            self._said_beliefs = believed
+
+    def _packed(self) -> tuple[int, bytes]:
+        return self.carrying.agent.read_upto, pack(beliefs_of(self.placing))
+
+    # What the commands ask.
+
+    async def table(self) -> Table:
+        """What this node believes of each VIP, and what each participant last said."""
+        return await read_table(self._link, self._keys, self.placing)
+
+    async def situation(self) -> Situation:
+        """The view from which placement works just now."""
+        return self.placing.situation()
+
+    async def move(self, addresses: Sequence[str], target: str) -> Sequence[Deed]:
+        """Take this node's part in moving VIPs to a node, where they stay."""
+        return await self._take_part(addresses, dict.fromkeys(addresses, target), MOVED)
+
+    async def home(self, addresses: Sequence[str]) -> Sequence[Deed]:
+        """Forget that VIPs were moved, and take this node's part in bringing them where they belong."""
+        situation = self.placing.situation()
+        homes = {address: await asyncio.to_thread(home_of, situation, address) for address in addresses}
+        return await self._take_part(addresses, {a: home for a, home in homes.items() if home is not None}, HOME)
+
+    async def _take_part(self, addresses: Iterable[str], targets: dict[str, str], reason: str) -> list[Deed]:
+        agent = self.carrying.agent
+        began = wire.boot_time()
+        ours = [address for address in addresses if address in agent.vips and agent.vips[address].held]
+        given = {a: agent.vips[a].held for a in ours if a in targets and not self._is_us(targets[a])}
+        stay = [a for a in ours if a in targets and self._is_us(targets[a])]
+        fresh = [a for a in stay if agent.vips[a].record.reason == reason and self._carried_at(a) > began - _JUST_NOW_S]
+        self.carrying.do(agent.restate([a for a in stay if a not in fresh], reason))
+        for target in {targets[a] for a in given}:
+            self.carrying.do(agent.give_up([a for a in given if targets[a] == target], target, reason))
+        coming = [a for a in addresses if a in targets and self._is_us(targets[a]) and a not in stay]
+        deeds = [self._plumbed(a) for a in (stay if reason == MOVED else fresh)]
+        if coming:
+            await self._until(lambda: all(self._has_come(a, reason) for a in coming), _MOVE_WAIT_S)
+            deeds += [self._plumbed(a) if self._has_come(a, reason) else self._missed(a) for a in coming]
+        if given:
+            await self._until(lambda: all(self._has_gone(a, epoch) for a, epoch in given.items()), _MOVE_WAIT_S)
+            deeds += [self._released(a, epoch, targets[a]) for a, epoch in given.items()]
+        return deeds
+
+    def _carried_at(self, address: str) -> float:
+        carried = self.carrying.carried.get(address)
+        return carried.at if carried is not None else -math.inf
+
+    def _has_come(self, address: str, reason: str) -> bool:
+        vip = self.carrying.agent.vips.get(address)
+        return vip is not None and vip.held != 0 and vip.plumbed == vip.held and vip.record.reason == reason
+
+    def _has_gone(self, address: str, epoch: int) -> bool:
+        vip = self.carrying.agent.vips[address]
+        return vip.unplumbed >= epoch and vip.record.epoch > epoch and vip.record.owner != ""
+
+    def _released(self, address: str, epoch: int, target: str) -> Deed:
+        owner = self.placing.situation().owners.get(address)
+        if owner is not None and owner.lower() == target.lower():
+            return Deed(address, Did.RELEASED, epoch)
+        return Deed(address, Did.FAILED, epoch, reason=f"{target} did not take it; {owner or 'nobody'} has it")
+
+    def _plumbed(self, address: str) -> Deed:
+        carried = self.carrying.carried.get(address)
+        epoch = self.carrying.agent.vips[address].held
+        took_s = carried.took_s if carried is not None and carried.epoch == epoch else 0.0
+        return Deed(address, Did.PLUMBED, epoch, self.placing.interfaces.get(address, ""), took_s)
+
+    def _missed(self, address: str) -> Deed:
+        reason = self.carrying.agent.vips[address].reason if address in self.carrying.agent.vips else ""
+        return Deed(address, Did.FAILED, reason=reason or "its owner did not release it in time")
+
+    async def drain(self, node: str) -> Sequence[Deed]:
+        """Keep VIPs off a node, and take this node's part in moving those that it has."""
+        await self.carrying.say(f"!{node.lower()}", "1")
+        if not self._is_us(node):
+            return []
+        agent = self.carrying.agent
+        held = {address: vip.held for address, vip in agent.vips.items() if vip.held}
+        await self._until(lambda: not any(vip.held or vip.moving for vip in agent.vips.values()), _MOVE_WAIT_S)
+        return [Deed(a, Did.RELEASED, epoch) for a, epoch in held.items() if agent.vips[a].unplumbed >= epoch]
+
+    async def undrain(self, node: str) -> Sequence[Deed]:
+        """Let a node have VIPs again."""
+        await self.carrying.say(f"!{node.lower()}", "")
+        return []
+
+    async def announce(self) -> Announced:
+        """Read the configuration of VIPs anew, publish it with a new view number, and wait until it has settled."""
+        await self.follow()
+        before = self.placing.statement
+        if before is None:
+            raise CommandError("No view is announced: no guardian serves this node yet")
+        self.placing.statement = replace(before, view=before.view + 1)
+        view = await self.carrying.say(f"@{self.carrying.agent.node}", self.placing.statement.dump())
+        agreed: tuple[str, ...] = ()
+        async with asyncio.timeout(_AGREE_WAIT_S):
+            while len(agreed) < len(self.placing.roster):
+                said = await self._link.pipeline(("HGETALL", self._keys.vip_beliefs))
+                agreed = self._agreed(said[0], view)
+                if len(agreed) < len(self.placing.roster):
+                    await asyncio.sleep(0.1)
+        return Announced(view, agreed, tuple(seat.name for seat in self.placing.roster.values()))
+
+    def _agreed(self, said: dict[bytes, bytes], view: int) -> tuple[str, ...]:
+        upto = {node.decode(): int(text.partition(b" ")[0]) for node, text in said.items()}
+        return tuple(seat.name for key, seat in self.placing.roster.items() if upto.get(key, -1) >= view)
+
+    def debug(self, on: bool) -> None:
+        """Log each event and each decision about VIPs, or do not."""
+        self.carrying.verbose = on
+
+    def _is_us(self, node: str) -> bool:
+        return node.lower() == self.carrying.agent.node
+
+    async def _until(self, done: Callable[[], bool], longest_s: float) -> None:
+        """Wait until it is so, or for `longest_s`."""
+        try:
+            async with asyncio.timeout(longest_s):
+                while not done():
+                    changed = self.placing.changed
+                    try:
+                        async with asyncio.timeout(0.05):
+                            await changed.wait()
+                    except TimeoutError:
+                        pass
+        except TimeoutError:
+            return

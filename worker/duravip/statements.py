@@ -1,0 +1,73 @@
+"""What a node says of its VIPs for all agents to read, and the picture that an agent makes of what all of them say."""
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from eccmgr.cluster.view import Seat
+from eccmgr.duravip import shares
+from eccmgr.duravip.shares import Shares
+from eccmgr.errors import ConfigError
+
+_MAX_BYTES = 32 * 1024 * 1024
+"""Of what a node says, unpacked."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A node's VIPs in its view number `view`; `late_s` is how late its fence may close, beyond what is usual."""
+
+    view: int
+    late_s: float
+    shares: Shares
+
+    def dump(self) -> str:
+        """As Redis keeps it."""
+        text = json.dumps([self.view, self.late_s, shares.to_json(self.shares)], separators=(",", ":"))
+        return base64.b85encode(zlib.compress(text.encode(), 1)).decode()
+
+    @classmethod
+    def parse(cls, text: str) -> "Statement":
+        """Read what `dump` wrote. Raises ConfigError where another release or another program wrote it."""
+        try:
+            unpacker = zlib.decompressobj()
+            raw = unpacker.decompress(base64.b85decode(text), _MAX_BYTES)
+            if not unpacker.eof:
+                raise ValueError("it is cut, or too long")
+            view, late_s, said = json.loads(raw)
+            return cls(int(view), float(late_s), shares.from_json(said))
+        except (ValueError, TypeError, zlib.error) as error:
+            raise ConfigError(f"What a node says of its VIPs cannot be read: {error}") from None
+
+
+@dataclass
+class Said:
+    """What is said of nodes, by their names in small letters."""
+
+    statements: dict[str, Statement] = field(default_factory=dict)
+    unable: dict[str, frozenset[str]] = field(default_factory=dict)
+    drained: set[str] = field(default_factory=set)
+
+    def hear(self, name: str, text: str) -> None:
+        """Take in one entry. Raises ConfigError where a statement cannot be read."""
+        kind, node = name[0], name[1:]
+        if kind == "!":
+            (self.drained.add if text else self.drained.discard)(node)
+        elif kind == "~":
+            self.unable[node] = frozenset(text.split())
+        elif text:
+            self.statements[node] = Statement.parse(text)
+        else:
+            self.statements.pop(node, None)
+
+    @property
+    def latest_s(self) -> float:
+        """How late the weakest fence may close; one that does not exist closes never, and is not reckoned with."""
+        return max((each.late_s for each in self.statements.values()), default=0.0)
+
+
+def participants(roster: Iterable[Seat], said: Said) -> Mapping[str, Seat]:
+    """The live nodes that take part in any VIP, by name in small letters."""
+    return {seat.key: seat for seat in roster if seat.key in said.statements}
