@@ -256,7 +256,7 @@ class Agent:
                 lost.append(address)
         self.read_upto = page.upto
         more = [Read(self.session, self.era, page.upto)] if page.more else []
-        return [*self._drop(lost), *more, *self.settle(now)]
+        return [*self._drop(lost), *more, *self.settle(now, [address for address, _ in page.records])]
 
     def _speaks_of_now(self, asked: Call, answer: Answer) -> bool:
         return asked.session == self.session and answer.verdict is Verdict.OK and asked.era == answer.era == self.era
@@ -302,16 +302,19 @@ class Agent:
                 continue
             vip.held, vip.top, vip.asked_at = epoch, max(vip.top, epoch), float("-inf")
             self._unsettled.add(wish.address)
-        return self.settle(now)
+        return self.settle(now, [wish.address for wish in asked.wishes])
 
-    def settle(self, now: float) -> list[Action]:
-        """What is to be done next about each VIP that is not as it should be."""
+    def settle(self, now: float, among: Iterable[str] | None = None) -> list[Action]:
+        """What is to be done next about the VIPs that are not as they should be.
+
+        With each heartbeat all are looked at; in between those `among` which something happened.
+        """
         if not self.joined:
             return []
         plumb: list[tuple[str, int]] = []
         wishes: list[Wish] = []
         gifts: list[Gift] = []
-        for address in sorted(self._unsettled):
+        for address in list(self._unsettled if among is None else self._unsettled.intersection(among)):
             vip = self.vips[address]
             if self._is_settled(address, vip):
                 self._unsettled.discard(address)
@@ -379,10 +382,9 @@ class Agent:
 
     # The guardian.
 
-    def kept(self, now: float) -> list[Action]:
+    def kept(self) -> None:
         """The guardian confirmed a deadline."""
         self._unconfirmed_since = None
-        return self.settle(now)
 
     def plumbed(self, address: str, epoch: int) -> None:
         """The guardian has plumbed a VIP."""
@@ -391,16 +393,17 @@ class Agent:
         if vip is not None and vip.held == epoch and not vip.unplumbs:
             vip.plumbed = epoch
 
-    def not_plumbed(self, address: str, epoch: int, reason: str) -> list[Action]:
-        """The guardian cannot plumb a VIP: it is for another node."""
-        vip = self.vips.get(address)
-        return self.give_up([address], "", reason) if vip is not None and vip.held == epoch else []
+    def not_plumbed(self, failed: Iterable[tuple[str, int]], reason: str) -> list[Action]:
+        """The guardian cannot plumb VIPs under these epochs: they are for other nodes."""
+        held = [address for address, epoch in failed if address in self.vips and self.vips[address].held == epoch]
+        return self.give_up(held, "", reason)
 
     def unplumbed(self, now: float, tag: int, failed: Iterable[str] = ()) -> list[Action]:
         """The guardian has unplumbed what we asked it to, but for the `failed` ones, which it is asked for again."""
         again, still = [], set(failed)
         self._dropping.discard(tag)
-        for address, epoch in self._unplumbing.pop(tag, ()):
+        asked = self._unplumbing.pop(tag, ())
+        for address, epoch in asked:
             vip = self.vips[address]
             vip.unplumbs -= 1
             if address in still:
@@ -411,7 +414,7 @@ class Agent:
         actions = self._unplumb(again)
         if again and self.before:
             self._dropping.add(self._tag)
-        return [*actions, *self._end_before(), *self.settle(now)]
+        return [*actions, *self._end_before(), *self.settle(now, [address for address, _ in asked])]
 
     def down(self, session: str) -> list[Action]:
         """The guardian has unplumbed everything and ends `session`."""

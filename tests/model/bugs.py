@@ -93,6 +93,9 @@ class KeepsItsName(Agent):
         self.session, self.joined, self.before = session, joined, before
         return []
 
+    def down(self, session: str) -> list[Action]:
+        return []
+
 
 class TrustsItsGuardian(Agent):
     """A guardian that confirms nothing is kept."""

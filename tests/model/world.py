@@ -261,7 +261,7 @@ class World:
             self.check()
         self.at(self.now + 0.00005, self.g_wake, host, guard)
         self.at(self.now + left, self.g_wake, host, guard)
-        self.soon(guard.agent, self.tell, host, guard, lambda a: a.kept(self.clock(host)))
+        self.soon(guard.agent, self.tell, host, guard, lambda a: a.kept())
 
     def g_wake(self, host: Host, guard: Guard) -> None:
         late = self.random.uniform(0, 0.001)

@@ -20,6 +20,7 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from worker.duravip.guardian import Pipe
 from worker.guardian import wire
+from worker.guardian.guard import SESSION_OVER, TOO_LATE
 from worker.guardian.wire import boot_time
 
 log = structlog.get_logger()
@@ -67,6 +68,7 @@ class Carrying:
         """The session that a guardian was last told of."""
         self._calls: deque[act.Call] = deque()
         self._called = asyncio.Event()
+        self._broken: dict[str, list[tuple[str, int]]] = {}
         self._is_reading = self._reads_again = False
         self._beat: act.Beat | None = None
         self._generation: object = None
@@ -282,7 +284,7 @@ class Carrying:
         log.info("guardian ready", fence=ready.fence, plumber=ready.plumber, why=ready.why)
         if self._served == self.agent.session:
             self.do(self.agent.respawned())
-        self.do(self.agent.kept(boot_time()))
+        self.agent.kept()
         self.session.hurry()
         self.on_change()
 
@@ -299,7 +301,7 @@ class Carrying:
         now = boot_time()
         match message:
             case wire.Kept():
-                self.do(self.agent.kept(now))
+                self.agent.kept()
             case wire.Plumbed():
                 self.agent.plumbed(message.address, message.epoch)
                 self.carried[message.address] = Carried(message.epoch, now, message.ms / 1000)
@@ -322,11 +324,20 @@ class Carrying:
 
     def _not_plumbed(self, message: wire.NotPlumbed) -> None:
         vip = self.agent.vips.get(message.address)
-        if vip is None or vip.held != message.epoch:
+        if vip is None or vip.held != message.epoch or message.reason in (SESSION_OVER, TOO_LATE):
+            # The next heartbeat asks again, if it is still ours by then.
             return
         log.warning("vip not plumbed", vip=message.address, epoch=message.epoch, reason=message.reason)
         self.failed[message.address] = message.reason
-        self.do(self.agent.not_plumbed(message.address, message.epoch, message.reason))
+        if not self._broken:
+            asyncio.get_running_loop().call_soon(self._give_up_broken)
+        self._broken.setdefault(message.reason, []).append((message.address, message.epoch))
+
+    def _give_up_broken(self) -> None:
+        """Thousands may fail at once, with an interface: they are given up together."""
+        broken, self._broken = self._broken, {}
+        for reason, failed in broken.items():
+            self.do(self.agent.not_plumbed(failed, reason))
         self.on_change()
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from eccmgr.duravip.placement import preferred_node
+from eccmgr.duravip.placement import Situation, preferred_node
 from eccmgr.duravip.states import Ownership
 from eccmgr.duravip.table import Belief, Participant, Row, Table, unpack
 from eccmgr.errors import EccmgrError
@@ -16,11 +16,11 @@ from worker.guardian.wire import boot_time
 log = structlog.get_logger()
 
 
-def beliefs_of(placing: Placing) -> dict[str, Belief]:
+def beliefs_of(placing: Placing, situation: Situation) -> dict[str, Belief]:
     """What we believe of each VIP that is stated by anybody."""
-    agent, situation = placing.carrying.agent, placing.situation()
+    agent = placing.carrying.agent
     found = {}
-    for address, standing in placing.standings.items():
+    for address, standing in situation.standings.items():
         vip = agent.vips.get(address)
         owner = situation.owners.get(address)
         is_moving = vip is not None and (vip.moving or (owner is not None and not vip.record.owner))
@@ -34,14 +34,15 @@ async def read_table(link: Link, keys: Keys, placing: Placing) -> Table:
     """All VIPs as we believe them to be, and what each live participant said last. Raises RedisUnreachable."""
     nodes = list(placing.roster)
     said = (await link.pipeline(("HMGET", keys.vip_beliefs, *nodes)))[0] if nodes else []
-    return await asyncio.to_thread(_table, placing, dict(zip(nodes, said, strict=True)))
+    situation = placing.situation()
+    return await asyncio.to_thread(_table, placing, situation, dict(zip(nodes, said, strict=True)))
 
 
-def _table(placing: Placing, said: dict[str, bytes | None]) -> Table:
-    agent, situation, now = placing.carrying.agent, placing.situation(), boot_time()
+def _table(placing: Placing, situation: Situation, said: dict[str, bytes | None]) -> Table:
+    agent, now = placing.carrying.agent, boot_time()
     rows = []
-    for address, belief in beliefs_of(placing).items():
-        vip, standing = agent.vips.get(address), placing.standings[address]
+    for address, belief in beliefs_of(placing, situation).items():
+        vip, standing = agent.vips.get(address), situation.standings[address]
         record = vip.record if vip is not None else None
         rows.append(
             Row(

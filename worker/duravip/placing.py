@@ -10,7 +10,7 @@ from eccmgr.duravip.options import DuravipOptions
 from eccmgr.duravip.placement import Move, Placement, Situation, next_batch, place
 from eccmgr.duravip.protocol import Vip
 from eccmgr.duravip.states import Standing, assess
-from eccmgr.errors import EccmgrError
+from eccmgr.errors import ConfigError, EccmgrError
 from eccmgr.redis.connect import Link
 from worker.duravip.agent import Carrying
 from worker.duravip.statements import Said, Statement, participants
@@ -22,6 +22,8 @@ MOVED = "move"
 """The reason of a record that an operator's move left: it pins the VIP."""
 _PAUSE_S = 0.02
 _RECHECK_S = 0.5
+_SHARE = 4
+"""How many times as long as placement took it then rests."""
 _RETRY_FAILED_S = 10.0
 
 
@@ -58,10 +60,7 @@ class Placing:
         self.changed = asyncio.Event()
 
     def _hear(self, name: str, text: str) -> None:
-        try:
-            self.said.hear(name, text)
-        except EccmgrError as error:
-            log.warning("statement not understood", node=name[1:], reason=str(error))
+        self.said.hear(name, text)
 
     def _hear_link(self, interface: str, up: bool) -> None:
         (self._down.discard if up else self._down.add)(interface)
@@ -77,7 +76,8 @@ class Placing:
                 await self._turn()
             except EccmgrError as error:
                 log.debug("placement waits", reason=str(error))
-            await asyncio.sleep(max(_PAUSE_S, boot_time() - started))
+            # Thousands of VIPs take long to place: heartbeats come first.
+            await asyncio.sleep(max(_PAUSE_S, _SHARE * (boot_time() - started)))
             try:
                 async with asyncio.timeout(_RECHECK_S):
                     await changed.wait()
@@ -130,6 +130,12 @@ class Placing:
         return frozenset((*self._failed_at, *down))
 
     async def _assess(self) -> None:
+        while self.said.unread:
+            node, text = self.said.unread.popitem()
+            try:
+                self.said.statements[node] = await asyncio.to_thread(Statement.parse, text)
+            except ConfigError as error:
+                log.warning("statement not understood", node=node, reason=str(error))
         roster = participants(self._seats.values(), self.said)
         stated = {seat.name: self.said.statements[key].shares for key, seat in roster.items()}
         seen = (tuple(roster), tuple(map(id, stated.values())), frozenset(self.said.drained))

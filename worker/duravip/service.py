@@ -16,6 +16,7 @@ from eccmgr.config.effective import ScopeView
 from eccmgr.duravip.calls import membership_keys
 from eccmgr.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
 from eccmgr.duravip.placement import Situation, home_of
+from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.table import Table, pack
 from eccmgr.duravip.vips import Vip, read_vips
 from eccmgr.errors import CommandError, EccmgrError
@@ -40,6 +41,7 @@ _AGREE_WAIT_S = 15.0
 _LEAVE_WAIT_S = 5.0
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _BELIEFS_EACH_S = 1.0
+_BELIEFS_SHARE = 10
 _JUST_NOW_S = 5.0
 
 
@@ -58,8 +60,10 @@ class DuravipService:
     ) -> None:
         self._link, self._keys, self._options, self._session = link, keys, options, session
         self._guardians, self._view = guardians, view
-        self._vips: dict[str, Vip] = read_vips(view())
-        self._held: DuravipOptions = duravip_options(view())
+        self._read = view()
+        self._vips: dict[str, Vip] = read_vips(self._read)
+        self._held: DuravipOptions = duravip_options(self._read)
+        self._shares = _shares(self._vips)
         self.carrying = Carrying(link, keys, options, session, session.identity.name, copies)
         self.placing = Placing(link, self.carrying, lambda: self._held)
         self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
@@ -167,8 +171,11 @@ class DuravipService:
 
     async def follow(self) -> None:
         """Let what the configuration says of VIPs hold; their statement follows by itself."""
-        view = self._view()
+        if (view := self._view()) is self._read:
+            return
         self._vips, self._held = await asyncio.to_thread(read_vips, view), duravip_options(view)
+        self._shares = await asyncio.to_thread(_shares, self._vips)
+        self._read = view
         self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
         self.carrying.configure(self._configure())
         self._restate()
@@ -176,10 +183,9 @@ class DuravipService:
     def _restate(self) -> None:
         ready = self.carrying.ready
         late_s = ready.late_s if ready is not None and math.isfinite(ready.late_s) else 0.0
-        shares = {address: vip.share for address, vip in self._vips.items()}
         before = self.placing.statement
-        if before is None or (before.late_s, before.shares) != (late_s, shares):
-            self.placing.statement = Statement(before.view + 1 if before else 1, late_s, shares)
+        if before is None or before.late_s != late_s or before.shares is not self._shares:
+            self.placing.statement = Statement(before.view + 1 if before else 1, late_s, self._shares)
             self.placing.notice()
 
     # What each node believes.
@@ -187,27 +193,26 @@ class DuravipService:
     async def _tell_beliefs(self) -> None:
         """Say what we believe when that has changed, and not more often than each second."""
         while True:
+            started = wire.boot_time()
             if self.carrying.ready is not None:
                 self._restate()
             try:
                 await self._tell()
             except EccmgrError as error:
                 log.debug("beliefs not told", reason=str(error))
-            await asyncio.sleep(_BELIEFS_EACH_S)
+            await asyncio.sleep(max(_BELIEFS_EACH_S, _BELIEFS_SHARE * (wire.boot_time() - started)))
 
     async def _tell(self) -> None:
         agent = self.carrying.agent
         if not agent.joined or not agent.opened:
             return
-        believed = await asyncio.to_thread(self._packed)
+        situation, upto = self.placing.situation(), agent.read_upto
+        believed = (upto, await asyncio.to_thread(lambda: pack(beliefs_of(self.placing, situation))))
         if believed != self._said_beliefs:
             key = self._keys.vip_beliefs
-            said = f"{agent.read_upto} {self._session.private_name} ".encode() + believed[1]
+            said = f"{upto} {self._session.private_name} ".encode() + believed[1]
             await self._link.pipeline(("HSET", key, agent.node, said), ("PEXPIRE", key, 24 * 3600 * 1000))
             self._said_beliefs = believed
-
-    def _packed(self) -> tuple[int, bytes]:
-        return self.carrying.agent.read_upto, pack(beliefs_of(self.placing))
 
     # What the commands ask.
 
@@ -333,3 +338,7 @@ class DuravipService:
                         pass
         except TimeoutError:
             return
+
+
+def _shares(vips: dict[str, Vip]) -> Shares:
+    return {address: vip.share for address, vip in vips.items()}

@@ -47,19 +47,22 @@ class Said:
     """What is said of nodes, by their names in small letters."""
 
     statements: dict[str, Statement] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    """Statements that have come and are not read yet: one may hold thousands of VIPs."""
     unable: dict[str, frozenset[str]] = field(default_factory=dict)
     drained: set[str] = field(default_factory=set)
 
     def hear(self, name: str, text: str) -> None:
-        """Take in one entry. Raises ConfigError where a statement cannot be read."""
+        """Take in one entry."""
         kind, node = name[0], name[1:]
         if kind == "!":
             (self.drained.add if text else self.drained.discard)(node)
         elif kind == "~":
             self.unable[node] = frozenset(text.split())
         elif text:
-            self.statements[node] = Statement.parse(text)
+            self.unread[node] = text
         else:
+            self.unread.pop(node, None)
             self.statements.pop(node, None)
 
     @property

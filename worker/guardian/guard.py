@@ -22,6 +22,10 @@ from worker.guardian.wire import (
     Unplumbed,
 )
 
+SESSION_OVER = "its session is over"
+TOO_LATE = "its time has passed"
+"""Reasons that say nothing of the address: it may be asked for again once a deadline stands."""
+
 _PLUMBED_AT_ONCE = 64
 _ENDED_KEPT = 1000
 
@@ -297,11 +301,11 @@ class Guard:
         if name not in self.vips:
             return "it is not in the configuration"
         if wanted.session != self.session:
-            return "its session is over"
+            return SESSION_OVER
         if wanted.epoch <= self._released.get(name, 0):
             return "this epoch of it was released"
         if now >= min(wanted.at, self.deadline, self.fence_until):
-            return "its time has passed"
+            return TOO_LATE
         return ""
 
     def _settle(self, name: str, wanted: Wanted, reason: str) -> Steps:
