@@ -23,8 +23,10 @@ _SETTLE_S = 120.0
 
 def table_faults(profile: Profile) -> tuple[Fault, ...]:
     """Those of which figures are published."""
-    short = profile.deadline_s - profile.heartbeat_s - 0.05
-    longer = profile.deadline_s + 2.0
+    bearable_s = profile.deadline_s - profile.heartbeat_s
+    # A start takes a quarter of a second.
+    short_s, long_s = max(0.0, bearable_s - 0.25), profile.deadline_s + 2.0
+    soon, late = "soon", "after the deadline"
     return (
         Move(),
         Kill("agent"),
@@ -36,12 +38,12 @@ def table_faults(profile: Profile) -> tuple[Fault, ...]:
         LinkDown(),
         Gone(),
         Partition(),
-        RedisStopped(short),
-        RedisKilled(short / 2),
-        RedisKilled(short / 2, data=False),
-        RedisStopped(longer),
-        RedisKilled(longer),
-        RedisKilled(longer, data=False),
+        RedisStopped(0.8 * bearable_s, when=soon),
+        RedisKilled(short_s, when=soon),
+        RedisKilled(short_s, data=False, when=soon),
+        RedisStopped(long_s, when=late),
+        RedisKilled(long_s, when=late),
+        RedisKilled(long_s, data=False, when=late),
     )
 
 
@@ -112,10 +114,12 @@ class Campaign:
         """Play one, and note what came of it."""
         outcome = play(scene, fault, settle_s)
         self.outcomes.append(outcome)
+        away = "" if outcome.away is None else f" (Redis away {outcome.away / 1000:.2f} s)"
+        back = "" if outcome.recovery is None else f", after Redis was back {outcome.recovery / 1000:.2f} s"
         taken = "none" if outcome.taken is None else f"{outcome.taken / 1000:.2f} s"
         say(
-            f"{outcome.fault} on {outcome.victim}: outage {outcome.outage / 1000:.2f} s, taken over {taken},"
-            f" two holders {outcome.overlap:.0f} ms ({outcome.twice}), after healing {outcome.healing / 1000:.2f} s"
+            f"{outcome.fault}{away} on {outcome.victim}: outage {outcome.outage / 1000:.2f} s, taken over {taken},"
+            f" two holders {outcome.overlap:.0f} ms ({outcome.twice}), after healing {outcome.healing / 1000:.2f} s{back}"
             f"{f', prober paused {outcome.pause:.0f} ms' if outcome.pause > 50 else ''}"
             f"{'' if outcome.ended else ', NOT ENDED'}"
         )

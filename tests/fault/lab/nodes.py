@@ -118,6 +118,14 @@ class Nodes:
         if not answer.startswith("Broadcast"):
             raise RuntimeError(f"the move was refused: {answer}")
 
+    def whole(self) -> bool:
+        """Whether the manager and every node are members."""
+        try:
+            said = ask_sync(self.endpoint("barca"), "show cluster membership", 5.0)
+        except (OSError, AssertionError):
+            return False
+        return said.count("<Member>") == len(self.nodes) + 1
+
     def mend(self, node: str) -> None:
         """Start ecnode where it does not run, as a service manager would."""
         if not self.processes(node, "all"):

@@ -23,16 +23,17 @@ def _replicated(scene: Scene) -> ReplicatedRedis:
 
 @dataclass(frozen=True)
 class RedisKilled:
-    """Redis is killed, and answers again after about `for_s`, with the data of just before or with none."""
+    """Redis is killed and started again after `for_s`, with the data of just before or with none."""
 
     for_s: float
     data: bool = True
     observe_s: float = 6.0
+    when: str = "some time later"
 
     @property
     def name(self) -> str:
         """As it is listed."""
-        return f"Redis killed for {self.for_s:g} s, {'its data kept' if self.data else 'comes back empty'}"
+        return f"Redis killed, back {self.when}, {'its data kept' if self.data else 'empty'}"
 
     def strike(self, scene: Scene) -> None:
         """Kill it and start it."""
@@ -55,11 +56,12 @@ class RedisStopped:
 
     for_s: float
     observe_s: float = 6.0
+    when: str = "some time later"
 
     @property
     def name(self) -> str:
         """As it is listed."""
-        return f"Redis stopped for {self.for_s:g} s"
+        return f"Redis stopped, goes on {self.when}"
 
     def strike(self, scene: Scene) -> None:
         """Stop it and let it go on."""

@@ -9,6 +9,11 @@ from typing import Protocol
 from tests.fault.lab.analysis import MS, Records, answered_twice, longest_gap, overlap_ns, spans
 from tests.fault.lab.hosts import Lab, Namespace, now_ns
 from tests.fault.lab.watch import Watch
+from tests.waiting import wait_until_sync
+
+
+_BLINK_MS = 100.0
+"""A shorter silence is no outage that Redis's absence made."""
 
 
 class System(Protocol):
@@ -41,6 +46,9 @@ class System(Protocol):
 
     def mend(self, node: str) -> None:
         """Bring a host back to what it should be after a fault, as an operator would."""
+
+    def whole(self) -> bool:
+        """Whether all of its parts take part again, as far as it can be asked."""
 
 
 @dataclass
@@ -100,7 +108,7 @@ class Outcome:
     outage: float
     """The longest silence of the addresses that the victim carried, as a client's datagrams saw it."""
     taken: float | None
-    """When another host first answered for one of them, from the strike on; None where none did."""
+    """From the strike until other hosts had answered for all of them; None where they did not."""
     unanswered: float
     """The longest time for which nobody answered for them, by ARP or neighbour discovery."""
     overlap: float
@@ -108,13 +116,15 @@ class Outcome:
     twice: int
     """Requests that two hosts answered."""
     recovery: float | None
-    """How long after Redis answered again all was served again; None where it was not away."""
+    """How long after Redis answered again all was served again, 0 where it always was; None where Redis was not away."""
     healing: float
     """The longest silence from the healing on."""
     ended: bool
     """Whether every address was carried steadily by one host at the end, and when not, the outage had not ended."""
     pause: float
     """The longest pause of the prober itself: no figure is finer."""
+    away: float | None
+    """For how long Redis did not answer; None where it did."""
     others: float
     """The longest silence of the addresses that the victim did not carry."""
 
@@ -139,9 +149,10 @@ def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None 
     time.sleep(fault.observe_s)
     struck_until = now_ns()
     fault.heal(scene)
-    time.sleep(1.0)
     ended = True
     try:
+        wait_until_sync(scene.system.whole, "all take part again", settle_s)
+        time.sleep(scene.system.steady_s)
         scene.watch.settle(settle_s, scene.system.steady_s)
     except AssertionError:
         ended = False
@@ -187,20 +198,25 @@ def judged(
         unanswered=silence(own, began, healed, answered=True),
         overlap=sum(overlap_ns(spans(part, vip)) for vip in vips) / MS,
         twice=sum(len(answered_twice(part, vip)) for vip in vips),
-        recovery=None if times.back is None else _recovery(part, vips, times.back),
+        recovery=_recovery(part, vips, times),
         healing=silence(list(vips), healed, end),
         ended=ended,
         pause=longest_gap(part.rounds, began, end).ms,
+        away=None if times.back is None else (times.back - began) / MS,
         others=silence([vip for vip in vips if vip not in own], began, healed),
     )
 
 
 def _taken(records: Records, own: list[str], victim: str, began: int) -> float | None:
-    taken = (a.heard for a in records.answers if a.vip in own and a.host != victim and a.asked >= began)
-    first = next(taken, None)
-    return None if first is None else (first - began) / MS
+    others = [a for a in records.answers if a.host != victim and a.asked >= began]
+    firsts = [next((a.heard for a in others if a.vip == vip), None) for vip in own]
+    heard = [first for first in firsts if first is not None]
+    return (max(heard) - began) / MS if heard and len(heard) == len(firsts) else None
 
 
-def _recovery(records: Records, vips: tuple[str, ...], back: int) -> float:
-    firsts = [next((e.heard for e in records.echoes if e.vip == vip and e.sent >= back), None) for vip in vips]
-    return max(math.inf if first is None else (first - back) / MS for first in firsts)
+def _recovery(records: Records, vips: tuple[str, ...], times: Times) -> float | None:
+    if times.back is None:
+        return None
+    gaps = [longest_gap((e.heard for e in records.echoes if e.vip == vip), times.began, times.end) for vip in vips]
+    ends = [math.inf if gap.open else (gap.end - times.back) / MS for gap in gaps if gap.ms > _BLINK_MS]
+    return max(0.0, *ends) if ends else 0.0

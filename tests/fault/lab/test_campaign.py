@@ -9,7 +9,9 @@ from tests.fault.lab.nodes import FAST, USUAL
 from tests.fault.lab.scene import Outcome
 from tests.fault.lab.table import markdown, rows
 
-SEEN = Outcome("link down", "east1", 2000.0, 1990.0, 1980.0, 0.0, 0, None, 20.0, ended=True, pause=11.0, others=12.0)
+SEEN = Outcome(
+    "link down", "east1", 2000.0, 1990.0, 1980.0, 0.0, 0, None, 20.0, ended=True, pause=11.0, away=None, others=12.0
+)
 
 
 def test_a_seed_draws_the_same_faults_again() -> None:

@@ -36,6 +36,10 @@ class Toy:
         self._address("del", vip, node)
         self._announce(vip, target)
 
+    def whole(self) -> bool:
+        """It cannot be asked."""
+        return True
+
     def mend(self, node: str) -> None:
         """Nothing to mend."""
 
