@@ -119,8 +119,8 @@ class Campaign:
         taken = "none" if outcome.taken is None else f"{outcome.taken / 1000:.2f} s"
         say(
             f"{outcome.fault}{away} on {outcome.victim}: outage {outcome.outage / 1000:.2f} s, taken over {taken},"
-            f" two holders {outcome.overlap:.0f} ms ({outcome.twice}), after healing {outcome.healing / 1000:.2f} s{back}"
-            f"{f', prober paused {outcome.pause:.0f} ms' if outcome.pause > 50 else ''}"
+            f" two holders {outcome.overlap:.0f} ms ({outcome.twice}), after healing {outcome.healing / 1000:.2f} s"
+            f"{back}{f', prober paused {outcome.pause:.0f} ms' if outcome.pause > 50 else ''}"
             f"{'' if outcome.ended else ', NOT ENDED'}"
         )
         return outcome

@@ -11,7 +11,6 @@ from tests.fault.lab.hosts import Lab, Namespace, now_ns
 from tests.fault.lab.watch import Watch
 from tests.waiting import wait_until_sync
 
-
 _BLINK_MS = 100.0
 """A shorter silence is no outage that Redis's absence made."""
 
@@ -116,7 +115,7 @@ class Outcome:
     twice: int
     """Requests that two hosts answered."""
     recovery: float | None
-    """How long after Redis answered again all was served again, 0 where it always was; None where Redis was not away."""
+    """How long after Redis answered again all was served; 0 where it always was, None where Redis was not away."""
     healing: float
     """The longest silence from the healing on."""
     ended: bool
