@@ -40,6 +40,8 @@ from eccmgr.duravip.timing import Timing
 T = TypeVar("T")
 BATCH = 250
 """VIPs in one call, so that none holds Redis up for long."""
+_WISHES = 2500
+"""VIPs that are asked for at once: the rest waits for the next heartbeat, which must not wait for them."""
 
 
 @dataclass(slots=True)
@@ -326,7 +328,7 @@ class Agent:
             elif self._is_ours(vip) and vip.record.epoch <= vip.released:
                 if vip.record.epoch <= vip.unplumbed:
                     gifts.append(Gift(address, vip.record.epoch, vip.to, vip.reason))
-            else:
+            elif len(wishes) < _WISHES:
                 wishes += self._wish(now, address, vip)
         for address in (*(each[0] for each in plumb), *(gift.address for gift in gifts), *(w.address for w in wishes)):
             self.vips[address].asked_at = now

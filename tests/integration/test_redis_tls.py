@@ -19,6 +19,8 @@ from eccmgr.redis.keys import Keys
 from tests.integration.fleet import Fleet
 from tests.servers import Server, free_port
 from tests.waiting import wait_until
+from worker.guardian import wire
+from worker.guardian.ending import EndingFailed, end_session
 
 SECRET = "hunter2"
 OPENSSL = shutil.which("openssl")
@@ -104,6 +106,16 @@ async def tls_port(redis_server: EmbeddedServer, ours: Certificate) -> AsyncIter
 
 @pytest.mark.asyncio
 class TestTls:
+    async def test_a_guardian_ends_a_session_over_it(
+        self, tls_port: int, ours: Certificate, certify: Callable[[str], Certificate]
+    ) -> None:
+        files = {"cert_file": str(ours.file), "key_file": str(ours.key)}
+        server = wire.Server("127.0.0.1", tls_port, tls=True, ca_file=str(ours.file), **files)
+        await asyncio.to_thread(end_session, wire.Ending(server, "return 1", ()), ())
+        other = wire.Server("127.0.0.1", tls_port, tls=True, ca_file=str(certify("other").file), **files)
+        with pytest.raises(EndingFailed, match="CERTIFICATE_VERIFY_FAILED"):
+            await asyncio.to_thread(end_session, wire.Ending(other, "return 1", ()), ())
+
     async def test_a_fleet_works_over_it(
         self, tls_port: int, ours: Certificate, folder: Path, cluster_keys: Keys
     ) -> None:

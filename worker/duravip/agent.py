@@ -131,6 +131,11 @@ class Carrying:
     def _max_step_ms(self) -> int:
         return to_ms(self._options.max_step_s)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether there are calls that were not made yet."""
+        return bool(self._calls)
+
     # What was decided.
 
     def do(self, actions: Iterable[act.Action]) -> None:

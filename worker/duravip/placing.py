@@ -22,6 +22,8 @@ MOVED = "move"
 """The reason of a record that an operator's move left: it pins the VIP."""
 _PAUSE_S = 0.02
 _RECHECK_S = 0.5
+_BUSY_S = 2.0
+"""While what was decided is under way nothing new is, for so long."""
 _SHARE = 4
 """How many times as long as placement took it then rests."""
 _RETRY_FAILED_S = 10.0
@@ -44,7 +46,7 @@ class Placing:
         self._assessed: object = None
         self._stated_for: object = None
         self._unable_said: object = None
-        self._balanced_at = 0.0
+        self._balanced_at = self._placed_at = 0.0
         self._down: set[str] = set()
         self._failed_at: dict[str, float] = {}
         self.statement: Statement | None = None
@@ -92,6 +94,9 @@ class Placing:
         await self._state()
         if not agent.opened or self.carrying.ready is None or agent.read_upto < agent.latest:
             return
+        if self.carrying.is_busy and boot_time() - self._placed_at < _BUSY_S:
+            return
+        self._placed_at = boot_time()
         await self._assess()
         situation = self.situation()
         placement = await asyncio.to_thread(place, situation)

@@ -1,6 +1,7 @@
 """Floating addresses on one node, wired together; and what the commands ask of them."""
 
 import asyncio
+import gc
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -43,6 +44,8 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _BELIEFS_EACH_S = 1.0
 _BELIEFS_SHARE = 10
 _JUST_NOW_S = 5.0
+_MANY = 500
+_COLLECTOR = (20_000, 20, 100)
 
 
 class DuravipService:
@@ -92,6 +95,11 @@ class DuravipService:
 
     async def run(self) -> None:
         """Carry VIPs until cancelled."""
+        if len(self._vips) > _MANY:
+            # A collector that goes through a configuration of thousands of VIPs stops the heartbeats meanwhile.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*_COLLECTOR)
         subscription = Subscription(self._link, (self._keys.vip_events,), self.carrying.heard)
         subscription.on_listening = lambda: self.carrying.do(self.carrying.agent.noticed())
         async with asyncio.TaskGroup() as tasks:

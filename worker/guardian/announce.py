@@ -20,6 +20,7 @@ _ARP, _IPV6, _ICMPV6, _ADVERTISEMENT = 0x0806, 0x86DD, 58, 136
 _BROADCAST = b"\xff" * 6
 _ALL_NODES = ipaddress.IPv6Address("ff02::1").packed
 _OUTGOING = 4
+_DISCARD = 9
 _ATTACH_FILTER = 26
 _NEIGHBOURS_S = 1.0
 _AGAIN_S = 1.0
@@ -123,6 +124,8 @@ class Announcer:
         if now - at > _NEIGHBOURS_S:
             known = self._interfaces.neighbours(index)
             self._neighbours[index] = (now, known)
+            for gateway in set(self._interfaces.gateways(index)) - {name for name, _ in known}:
+                _make_known(gateway)
         return known
 
 
@@ -170,6 +173,14 @@ _ONLY_ADVERTISEMENTS = (
     (0x06, 0, 0, 0xFFFF),
     (0x06, 0, 0, 0),
 )
+
+
+def _make_known(gateway: str) -> None:
+    """Have the kernel ask for its hardware address: it is told with the next turn."""
+    family = socket.AF_INET6 if ":" in gateway else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+        out.setblocking(False)
+        out.sendto(b"", (gateway, _DISCARD))
 
 
 def _listen(protocol: int, only: Sequence[tuple[int, int, int, int]]) -> socket.socket:

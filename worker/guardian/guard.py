@@ -26,7 +26,7 @@ SESSION_OVER = "its session is over"
 TOO_LATE = "its time has passed"
 """Reasons that say nothing of the address: it may be asked for again once a deadline stands."""
 
-_PLUMBED_AT_ONCE = 64
+_CHANGED_AT_ONCE = 64
 _ENDED_KEPT = 1000
 
 
@@ -116,6 +116,15 @@ class Wanted:
     asked: float
 
 
+@dataclass
+class Leaving:
+    """What of an Unplumb is still to go, and what did not."""
+
+    tag: str
+    names: list[str]
+    failures: tuple[tuple[str, str], ...] = ()
+
+
 class Guard:
     """The guardian's state. `deadline` is -1 where there is no session."""
 
@@ -128,8 +137,14 @@ class Guard:
         self.fence_until = -1.0
         self._arguments: tuple[str, ...] = ()
         self._released: dict[str, int] = {}
+        self._leaving: list[Leaving] = []
         self._under_way: dict[str, Wanted] = {}
         self._ended: dict[str, None] = {}
+
+    @property
+    def has_work(self) -> bool:
+        """Whether `work` has something to do."""
+        return bool(self._leaving or self.waiting)
 
     @property
     def has_under_way(self) -> bool:
@@ -175,8 +190,11 @@ class Guard:
             self.waiting[grant.address] = Wanted(grant.epoch, message.session, message.at, now)
 
     def work(self) -> Steps:
-        """Plumb some of what waits."""
-        chunk = [(name, self.waiting.pop(name)) for name in list(self.waiting)[:_PLUMBED_AT_ONCE]]
+        """Unplumb some of what is to go; when all of that is gone, plumb some of what waits."""
+        if self._leaving:
+            yield from self._leave()
+            return
+        chunk = [(name, self.waiting.pop(name)) for name in list(self.waiting)[:_CHANGED_AT_ONCE]]
         now = yield ReadClock()
         taken: list[tuple[str, Wanted]] = []
         for name, wanted in chunk:
@@ -208,8 +226,9 @@ class Guard:
             if grant.address in self.vips:
                 self._released[grant.address] = max(self._released.get(grant.address, 0), grant.epoch)
             self.waiting.pop(grant.address, None)
-        failures = yield from self._remove([grant.address for grant in message.grants if grant.address in self.held])
-        yield Say(Unplumbed(message.tag, failures))
+        self._leaving.append(Leaving(message.tag, [grant.address for grant in message.grants]))
+        if len(self._leaving) == 1:
+            yield from self._leave()
 
     def timer(self) -> Steps:
         """The deadline may have come."""
@@ -295,7 +314,16 @@ class Guard:
     def _wanted(self, message: Deadline | None) -> dict[str, Wanted]:
         """What is carried, to be plumbed again once all is well."""
         at = message.at if message else self.deadline
-        return {name: replace(each, at=at) for name, each in self.held.items()}
+        leaving = {name for each in self._leaving for name in each.names}
+        return {name: replace(each, at=at) for name, each in self.held.items() if name not in leaving}
+
+    def _leave(self) -> Steps:
+        leaving = self._leaving[0]
+        now, leaving.names = leaving.names[:_CHANGED_AT_ONCE], leaving.names[_CHANGED_AT_ONCE:]
+        leaving.failures += yield from self._remove([name for name in now if name in self.held])
+        if not leaving.names:
+            self._leaving.remove(leaving)
+            yield Say(Unplumbed(leaving.tag, leaving.failures))
 
     def _objection(self, name: str, wanted: Wanted, now: float) -> str:
         if name not in self.vips:

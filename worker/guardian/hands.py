@@ -8,7 +8,7 @@ from worker.guardian import guard
 from worker.guardian.announce import Announcer, Rivals
 from worker.guardian.ending import EndingFailed, end_session
 from worker.guardian.fence import Fence, NftablesFence, Refused
-from worker.guardian.interfaces import EVENT_GROUPS, NEW_LINK, Interface
+from worker.guardian.interfaces import DELETE_LINK, EVENT_GROUPS, NEW_LINK, Interface
 from worker.guardian.lesser_fences import LifetimeFence, NoFence
 from worker.guardian.netlink import ROUTE, Events
 from worker.guardian.plumber import Failures, MemoryPlumber, Plumber
@@ -61,15 +61,15 @@ class Hands:
         self.netlink.look()
         return self.netlink.links, self._tried(self.fence.hook, self._places())
 
-    def heard(self) -> tuple[bool, bool]:
-        """What netlink told: whether links changed, and whether an address of ours went or is not well."""
+    def heard(self) -> tuple[bool, set[str] | None]:
+        """What netlink told: whether links changed, and which of our addresses went or are not well; None: any may."""
         assert self.events is not None
         assert self.netlink is not None
         events = self.events.read()
         if events is None:
-            return True, True
-        mine = [self.netlink.heard(event) for event in events]
-        return any(event.kind in (NEW_LINK, NEW_LINK + 1) for event in events), any(mine)
+            return True, None
+        mine = {self.netlink.heard(event) for event in events}
+        return any(event.kind in (NEW_LINK, DELETE_LINK) for event in events), mine - {""}
 
     def carry_out(self, steps: guard.Steps) -> None:
         """Take the steps one after the other, each with what came of the one before."""

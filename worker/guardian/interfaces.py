@@ -1,6 +1,6 @@
 """The interfaces of this host and the addresses on them, by netlink."""
 
-import ipaddress
+import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from worker.guardian.netlink import CREATE, EXCL, REPLACE, ROUTE, Netlink, Reply, Request, attribute, attributes
 
 NEW_LINK, DELETE_LINK, NEW_ADDRESS, DELETE_ADDRESS = 16, 17, 20, 21
-_GET_LINK, _GET_ADDRESS, _GET_NEIGHBOUR = 18, 22, 30
+_GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOUR = 18, 22, 26, 30
 EVENT_GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
 MARK = 60652
 """The metric of every address that we plumb: what tells ours from the host's own, whoever plumbed it and when."""
@@ -17,6 +17,8 @@ _UP, _RUNNING, _LOOPBACK = 0x1, 0x40, 0x8
 _NO_DAD, _DAD_FAILED = 0x02, 0x08
 _FOREVER = 0xFFFFFFFF
 _USABLE = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
+
+_ADDRESS = struct.Struct("=BBBBi")
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,20 @@ class Interfaces:
         """Address and hardware address of those that an interface has lately talked to."""
         found = []
         for reply in self._netlink.dump(_GET_NEIGHBOUR, bytes(12)):
-            _, at, state = struct.unpack_from("=BxxxiH", reply.body)
+            family, at, state = struct.unpack_from("=BxxxiH", reply.body)
             parts = attributes(reply.body, 12)
             if at == index and state & _USABLE and len(parts.get(2, b"")) == 6 and 1 in parts:
-                found.append((str(ipaddress.ip_address(parts[1])), parts[2]))
+                found.append((socket.inet_ntop(family, parts[1]), parts[2]))
+        return found
+
+    def gateways(self, index: int) -> list[str]:
+        """Those to whom default routes lead by an interface."""
+        found = []
+        for reply in self._netlink.dump(_GET_ROUTE, bytes(12)):
+            family, length = reply.body[0], reply.body[1]
+            parts = attributes(reply.body, 12)
+            if length == 0 and 5 in parts and parts.get(4) == struct.pack("=i", index):
+                found.append(socket.inet_ntop(family, parts[5]))
         return found
 
     def add(self, wanted: Sequence[tuple[str, int, int]], *, valid_s: int = 0, renew: bool = False) -> list[int]:
@@ -91,18 +103,18 @@ class Interfaces:
 
 def parse_address(reply: Reply) -> Present:
     """The address that a dump or an event tells of."""
-    _, prefix, flags, _, index = struct.unpack_from("=BBBBi", reply.body)
+    family, prefix, flags, _, index = _ADDRESS.unpack_from(reply.body)
     parts = attributes(reply.body, 8)
     if 8 in parts:
         flags = struct.unpack("=I", parts[8])[0]
-    address = str(ipaddress.ip_address(parts[2] if 2 in parts else parts[1]))
+    address = socket.inet_ntop(family, parts[2] if 2 in parts else parts[1])
     ours = 9 in parts and struct.unpack("=I", parts[9])[0] == MARK
     return Present(address, prefix, index, ours, bool(flags & _DAD_FAILED))
 
 
 def _request(kind: int, flags: int, address: str, prefix: int, index: int, more: bytes) -> Request:
-    parsed = ipaddress.ip_address(address)
-    family = 2 if parsed.version == 4 else 10
-    body = struct.pack("=BBBBi", family, prefix, _NO_DAD if family == 10 else 0, 0, index)
-    body += attribute(2, parsed.packed) + attribute(1, parsed.packed)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    packed = socket.inet_pton(family, address)
+    body = _ADDRESS.pack(family, prefix, _NO_DAD if family == socket.AF_INET6 else 0, 0, index)
+    body += attribute(2, packed) + attribute(1, packed)
     return Request(kind, flags, body + more)

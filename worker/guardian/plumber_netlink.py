@@ -38,15 +38,15 @@ class NetlinkPlumber:
         self._own = {each.address for each in present if not each.ours}
         return present
 
-    def heard(self, event: Reply) -> bool:
-        """Take note of an address that came or went; whether it is one of ours that went."""
+    def heard(self, event: Reply) -> str:
+        """Take note of an address that came or went; which of ours has gone or is not well, or ''."""
         if event.kind not in (NEW_ADDRESS, DELETE_ADDRESS):
-            return False
+            return ""
         present = parse_address(event)
         if present.ours:
-            return event.kind == DELETE_ADDRESS or present.dad_failed
+            return present.address if event.kind == DELETE_ADDRESS or present.dad_failed else ""
         (self._own.add if event.kind == NEW_ADDRESS else self._own.discard)(present.address)
-        return False
+        return ""
 
     def sweep(self, configured: Sequence[Address]) -> Failures:  # noqa: ARG002
         """All that bears our mark, also what is not in the configuration any more."""
@@ -78,10 +78,9 @@ class NetlinkPlumber:
         return self._delete([self._place(each) for each in addresses if each.interface in self.links])
 
     def renew(self, addresses: Sequence[Address]) -> None:
-        """Begin the lifetime of these anew. Raises OSError."""
-        for number in self.interfaces.add([self._place(each) for each in addresses], valid_s=self.valid_s, renew=True):
-            if number:
-                raise OSError(number, os.strerror(number))
+        """Begin the lifetime of these anew; one that cannot be renewed ends, and `check` finds it."""
+        places = [self._place(each) for each in addresses if each.interface in self.links]
+        self.interfaces.add(places, valid_s=self.valid_s, renew=True)
 
     def check(self, addresses: Sequence[Address]) -> Failures:
         """Also mends an IPv6 address that the kernel took for a duplicate, and one on the wrong interface."""

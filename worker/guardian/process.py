@@ -87,7 +87,7 @@ class Process:
         if self._hands:
             self._carry_out(self._guard.timer())
             self._listen(self._hands, resumed)
-            if self._guard.waiting:
+            if self._guard.has_work:
                 self._carry_out(self._guard.work())
             for address, epoch, reason in self._hands.plumber.finished():
                 self._carry_out(self._guard.finished(address, epoch, reason))
@@ -101,7 +101,7 @@ class Process:
     def _wait_s(self) -> float:
         if self._hands is None:
             return 3600.0
-        if self._guard.waiting:
+        if self._guard.has_work:
             return 0.0
         now, until = boot_time(), self._check_at
         if self._guard.session:
@@ -117,10 +117,10 @@ class Process:
             log("fence changed by another")
             self._carry_out(self._guard.touched())
         if hands.events:
-            links, mend = hands.heard()
+            links, gone = hands.heard()
             if links:
                 self._look(hands)
-            if mend:
+            if gone is None or gone & self._guard.held.keys():
                 self._check_at = 0.0
         if hands.rivals and hands.netlink:
             own = {each.mac for each in hands.netlink.links.values()}

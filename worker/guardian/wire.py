@@ -73,7 +73,10 @@ class Announcing:
 
 @dataclass(frozen=True)
 class Configure:
-    """First, and at each reload: the addresses that this node may ever carry. The first is answered with Ready."""
+    """First, and at each reload: the addresses that this node may ever carry. The first is answered with Ready.
+
+    Plumber and fence are what the first has named.
+    """
 
     vips: tuple[Address, ...]
     plumber: str = "netlink"

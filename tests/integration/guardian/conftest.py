@@ -138,6 +138,10 @@ class Host:
         """A command on the host."""
         return run("ip", "netns", "exec", self.name, *words)
 
+    def client_mac(self) -> str:
+        """The client's hardware address, in hexadecimal."""
+        return run("ip", "-n", self.client, "-o", "link", "show", "eth1").split("link/ether ")[1][:17].replace(":", "")
+
     def has(self, address: str) -> bool:
         """Whether the address is on an interface."""
         return f" {address}/" in self.ip("addr", "show")

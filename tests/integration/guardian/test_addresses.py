@@ -148,6 +148,20 @@ def test_without_nftables_each_address_has_a_lifetime(host: Host) -> None:
     wait_until_sync(lambda: not host.has(V4) and not host.has(V6), "the kernel takes them away")
 
 
+def test_an_interface_that_goes_takes_its_addresses_along_and_no_others(host: Host) -> None:
+    host.ip("link", "add", "eth8", "type", "veth", "peer", "peer8")
+    host.ip("link", "set", "eth8", "up")
+    host.ip("link", "set", "peer8", "up")
+    wait_until_sync(lambda: "LOWER_UP" in host.ip("link", "show", "eth8"), "the link is up")
+    guardian = host.guardian()
+    guardian.say(wire.Configure((VIPS[0], wire.Address("10.1.8.1", 32, "eth8")), fence="valid_lft"))
+    guardian.hold(60, wire.Grant(V4, 1), wire.Grant("10.1.8.1", 1))
+    host.ip("link", "del", "eth8")
+    assert guardian.hear(wire.NotPlumbed).reason == "there is no interface eth8"
+    guardian.hold(90)
+    assert host.answers(V4)
+
+
 def test_without_a_fence_it_says_so(host: Host) -> None:
     guardian = host.guardian()
     guardian.say(wire.Configure(VIPS, fence="none"))

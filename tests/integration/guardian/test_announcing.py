@@ -1,0 +1,176 @@
+"""The neighbours learn at once who carries an address, and again when there is reason to doubt it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.guardian.conftest import Guardian, Host
+from worker.guardian import wire
+
+V4, V6 = "10.1.1.1", "2001:db8::1"
+VIPS = (wire.Address(V4, 32, "eth1"), wire.Address(V6, 128, "eth1"))
+OFTEN = wire.Announcing(count=3, over_s=0.2, refresh_s=3600)
+
+LISTEN = """
+import socket, sys
+from worker.guardian.announce import claim
+heard = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+heard.bind(("eth1", 3))
+print("listening", flush=True)
+while True:
+    frame, place = heard.recvfrom(256)
+    found = claim(frame) if place[2] != 4 else None
+    if found:
+        print(found[0], frame[:6].hex(), flush=True)
+"""
+CLAIM = """
+import socket, sys
+from worker.guardian.announce import advertisement, gratuitous_arp
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+make = advertisement if ":" in sys.argv[1] else gratuitous_arp
+out.sendto(make(bytes.fromhex("020000000009"), sys.argv[1]), ("eth1", 0))
+"""
+
+
+def python(host: Host, text: str, *arguments: str) -> list[str]:
+    return ["ip", "netns", "exec", host.client, sys.executable, "-S", "-c", text, *arguments]
+
+
+@contextlib.contextmanager
+def listening(host: Host) -> Iterator[Iterator[list[str]]]:
+    """The claims that the client hears: address, and to whom the frame went."""
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    with subprocess.Popen(python(host, LISTEN), stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "listening\n"
+            yield (line.split() for line in process.stdout)
+        finally:
+            process.kill()
+
+
+def claim(host: Host, address: str) -> None:
+    subprocess.run(python(host, CLAIM, address), check=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
+
+
+def ready(host: Host, announcing: wire.Announcing = OFTEN) -> Guardian:
+    made = host.guardian()
+    made.say(wire.Configure(VIPS, announcing=announcing))
+    made.hear(wire.Ready)
+    return made
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_an_address_is_announced_as_often_as_is_wished(host: Host, address: str) -> None:
+    guardian = ready(host)
+    with listening(host) as heard:
+        guardian.hold(60, wire.Grant(address, 1))
+        claims = [next(heard) for _ in range(3)]
+    assert claims == [[address, "ffffffffffff" if address == V4 else "333300000001"]] * 3
+
+
+def test_it_is_announced_again_at_each_refresh(host: Host) -> None:
+    guardian = ready(host, wire.Announcing(count=1, refresh_s=0.2))
+    with listening(host) as heard:
+        guardian.hold(60, wire.Grant(V4, 1))
+        assert [next(heard)[0] for _ in range(4)] == [V4] * 4
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_a_rival_is_answered(host: Host, address: str) -> None:
+    guardian = ready(host, wire.Announcing(count=1, refresh_s=3600))
+    with listening(host) as heard:
+        guardian.hold(60, wire.Grant(address, 1))
+        next(heard)
+        time.sleep(1.1)  # answers are a second apart
+        claim(host, address)
+        assert next(heard)[0] == address
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_whoever_was_stopped_gives_way_to_a_rival(host: Host, address: str) -> None:
+    guardian = ready(host)
+    guardian.hold(60, wire.Grant(V4, 1), wire.Grant(V6, 1))
+    guardian.signal(signal.SIGSTOP)
+    claim(host, address)
+    time.sleep(2)  # longer than it ever waits by itself
+    guardian.signal(signal.SIGCONT)
+    said = guardian.hear(wire.NotPlumbed)
+    assert (said.address, said.reason) == (address, "another host announces it: 02:00:00:00:00:09")
+    assert not host.has(address)
+    assert host.has(V4 if address == V6 else V6)
+
+
+def test_after_a_stop_and_when_the_link_is_back_it_is_announced_again(host: Host) -> None:
+    guardian = ready(host, wire.Announcing(count=1, refresh_s=3600))
+    with listening(host) as heard:
+        guardian.hold(60, wire.Grant(V4, 1))
+        next(heard)
+        guardian.signal(signal.SIGSTOP)
+        time.sleep(2)
+        guardian.signal(signal.SIGCONT)
+        assert next(heard)[0] == V4
+        time.sleep(1.1)
+        host.ip("link", "set", "eth1", "down")
+        host.ip("link", "set", "eth1", "up")
+        assert next(heard)[0] == V4
+
+
+def test_only_those_that_are_known_are_told_where_so_wished(host: Host) -> None:
+    host.ip("neigh", "add", "10.1.1.100", "lladdr", "02:00:00:00:00:64", "dev", "eth1", "nud", "permanent")
+    guardian = ready(host, wire.Announcing(count=1, refresh_s=3600, all_hosts=False))
+    with listening(host) as heard:
+        guardian.hold(60, wire.Grant(V4, 1))
+        assert next(heard) == [V4, "020000000064"]
+
+
+def test_a_gateway_that_is_not_known_yet_is_asked_for_and_then_told(host: Host) -> None:
+    host.ip("route", "add", "default", "via", "10.1.1.100", "dev", "eth1")
+    guardian = ready(host, wire.Announcing(count=5, over_s=8.0, refresh_s=3600, all_hosts=False))
+    mac = host.client_mac()
+    with listening(host) as heard:
+        guardian.hold(60, wire.Grant(V4, 1))
+        assert next(each for each in heard if each[0] == V4) == [V4, mac]
+
+
+RATE = """
+from worker.guardian.announce import Announcer
+from worker.guardian.interfaces import Interfaces
+from worker.guardian.wire import Address
+interfaces = Interfaces()
+announcer = Announcer(interfaces, lambda: {each.name: each for each in interfaces.links()})
+def sent():
+    return int(open("/sys/class/net/eth1/statistics/tx_packets").read())
+vips = [Address(f"10.8.{each // 250}.{each % 250 + 1}", 32, "eth1") for each in range(1000)]
+before = sent()
+announcer.begin(vips, 100.0)
+announcer.send(100.0)
+first = sent() - before
+assert announcer.next_at() > 100.0, "it would be asked again at once"
+announcer.send(100.05)
+print(first, sent() - before)
+announcer.forget(each.address for each in vips)
+before = sent()
+announcer.send(200.0)
+print(sent() - before)
+"""
+
+
+def test_thousands_are_announced_at_a_bounded_rate_and_not_when_forgotten(host: Host) -> None:
+    said = subprocess.run(
+        ["ip", "netns", "exec", host.name, sys.executable, "-S", "-c", RATE],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    ).stdout.split()
+    burst, then, forgotten = (int(each) for each in said)
+    assert 190 <= burst <= 210
+    assert 280 <= then <= 320
+    assert forgotten <= 10

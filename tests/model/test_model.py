@@ -1,0 +1,65 @@
+"""The search: no faults drawn at random break the law or leave a VIP alone; of a rule that is taken away it finds out.
+
+`make model` searches for longer, and for what takes longer to find; SEED=… begins elsewhere.
+"""
+
+import os
+import random
+
+import pytest
+
+from eccmgr.duravip import protocol
+from tests.model.bugs import BUGS, Bug
+from tests.model.world import FAST, SLOW, Found, Profile, World
+
+LONG = bool(os.environ.get("MODEL"))
+RUNS = int(os.environ.get("RUNS", "1500" if LONG else "60"))
+HUNT = 1500 if LONG else 250
+FIRST = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**9))
+QUICK = frozenset(
+    {
+        "no grant in a new era until it is opened",
+        "the first script of any kind begins the era for all",
+        "in a new era only a join moves the deadline",
+        "a missing key is lost memory",
+        "an era is watched from what a majority has",
+        "a release follows the unplumbing",
+        "asking again answers the same epoch",
+        "a silent guardian is replaced",
+        "a reservation ends",
+    }
+)
+"""Those whose absence is found within seconds."""
+
+
+def play(world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> str:
+    """The verdict on one run: "" where all went well. What goes to Redis in several calls is torn apart too."""
+    monkeypatch.setattr(protocol, "BATCH", (1, 250)[seed % 2])
+    try:
+        world.run()
+    except Found as found:
+        return str(found)
+    return ""
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+@pytest.mark.parametrize("profile", [SLOW, FAST], ids=["heartbeat 0.5 s", "heartbeat 0.1 s"])
+def test_whatever_fails_no_vip_is_carried_twice_and_none_is_left_alone(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(FIRST, FIRST + RUNS):
+        verdict = play(World(seed, profile), monkeypatch, seed)
+        assert not verdict, f"{verdict}: World({seed}, heartbeat {profile.heartbeat})"
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+@pytest.mark.parametrize("rule", [rule for rule in BUGS if LONG or rule in QUICK])
+def test_a_rule_that_is_taken_away_is_missed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bug = BUGS[rule]
+    found = (hunt(bug, seed, monkeypatch) == bug.breaks for seed in range(bug.first, bug.first + HUNT))
+    assert any(found), f"{HUNT} runs without the rule found nothing"
+
+
+def hunt(bug: Bug, seed: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The verdict on a run without one rule."""
+    return play(World(seed, SLOW, bug.off, bug.kind, bug.kinds, bug.timing), monkeypatch, seed)
