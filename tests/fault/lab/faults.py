@@ -15,6 +15,7 @@ class Move:
 
     def strike(self, scene: Scene) -> None:
         """Tell the system."""
+        scene.struck = (scene.vip,)
         scene.system.move(scene.vip, scene.victim, scene.target)
 
     def heal(self, scene: Scene) -> None:

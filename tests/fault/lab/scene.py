@@ -63,6 +63,8 @@ class Scene:
     """An address that the victim carries."""
     kept: dict[str, list[int]] = field(default_factory=dict)
     """The processes that a fault stopped, until it is healed."""
+    struck: tuple[str, ...] = ()
+    """The addresses that a fault is about, where not all that the victim carries."""
     gone: str = ""
     """The host of a server that a fault ended, until it is healed."""
     back: int | None = None
@@ -136,7 +138,7 @@ class Outcome:
 def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None = None) -> Outcome:
     """Let `fault` befall the node that carries an address drawn at random, or one of `victim`'s."""
     before = scene.watch.settle(settle_s, scene.system.steady_s)
-    scene.back = None
+    scene.back, scene.struck = None, ()
     carried = [vip for vip in scene.system.vips if victim is None or before[vip] == victim]
     scene.vip = scene.random.choice(carried or list(scene.system.vips))
     scene.victim = before[scene.vip]
@@ -145,6 +147,7 @@ def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None 
     time.sleep(scene.random.uniform(0.0, 0.6))
     began = now_ns()
     fault.strike(scene)
+    own = list(scene.struck) or own
     time.sleep(fault.observe_s)
     struck_until = now_ns()
     fault.heal(scene)
