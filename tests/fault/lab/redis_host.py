@@ -13,7 +13,7 @@ from tests.waiting import wait_until_sync
 
 SERVER = "redis"
 """The host of Redis, or of its first copy, and of the manager."""
-TITLE = ":6379"
+TITLE = "-server 0.0.0.0:6379"
 """In what the server calls itself."""
 DATA_OPTIONS = ("--save", "", "--maxmemory-policy", "noeviction", "--protected-mode", "no", "--bind", "0.0.0.0")
 _FAKETIME = (
