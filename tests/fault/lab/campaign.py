@@ -9,7 +9,16 @@ from tests.fault.lab.faults import Gone, Kill, LinkDown, Move, Partition, Stop
 from tests.fault.lab.hosts import Lab
 from tests.fault.lab.keepalived import Keepalived
 from tests.fault.lab.nodes import Nodes, Profile
-from tests.fault.lab.redis_faults import Both, ClockStep, FailedOver, MoveBroken, RedisCut, RedisKilled, RedisStopped
+from tests.fault.lab.redis_faults import (
+    Both,
+    ClockStep,
+    FailedOver,
+    HandedOver,
+    MoveBroken,
+    RedisCut,
+    RedisKilled,
+    RedisStopped,
+)
 from tests.fault.lab.redis_host import SERVER, LabRedis
 from tests.fault.lab.replicated import COPIES, ReplicatedRedis
 from tests.fault.lab.scene import Fault, Outcome, Scene, System, play
@@ -140,7 +149,8 @@ def play_table(folder: Path, profile: Profile, rounds: int, seed: str, say: Call
 
 def play_failovers(folder: Path, profile: Profile, rounds: int, seed: str, say: Callable[[str], None]) -> Campaign:
     """Ours on a Redis under Sentinel: fresh and stale replicas promoted `rounds` times each. Raises NoLab."""
-    faults: list[Fault] = [FailedOver(stale_s) for stale_s in (0.0, 0.2) for _ in range(rounds)]
+    kinds = (HandedOver(), FailedOver(0.0), FailedOver(0.2))
+    faults: list[Fault] = [fault for fault in kinds for _ in range(rounds)]
     with Lab(folder, (*NODES, *COPIES, "client")) as lab:
         return _played(lab, Nodes(lab, NODES, profile, VIPS, ReplicatedRedis(lab)), seed, faults, say)
 

@@ -11,6 +11,7 @@ from tests.fault.lab.nodes import Nodes
 from tests.fault.lab.redis_host import LabRedis
 from tests.fault.lab.replicated import ReplicatedRedis
 from tests.fault.lab.scene import Fault, Scene
+from tests.waiting import wait_until_sync
 
 
 def _alone(scene: Scene) -> LabRedis:
@@ -114,6 +115,22 @@ class FailedOver:
     def heal(self, scene: Scene) -> None:
         """The copy that was killed comes back, and follows."""
         _replicated(scene).mend(scene.gone)
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """The operator has a replica promoted, the master being well."""
+
+    name: str = "Redis handed over to a replica"
+    observe_s: float = 8.0
+
+    def strike(self, scene: Scene) -> None:
+        """Tell a sentinel."""
+        _replicated(scene).hand_over()
+
+    def heal(self, scene: Scene) -> None:
+        """Wait until all copies follow again."""
+        wait_until_sync(_replicated(scene).whole, "all copies follow", 60.0)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ protected-mode no
 dir {folder}
 unixsocket {folder}/sentinel.sock
 sentinel monitor lab {master} 6379 2
-sentinel down-after-milliseconds lab 400
+sentinel down-after-milliseconds lab 1000
 sentinel failover-timeout lab 3000
 """
 
@@ -91,6 +91,10 @@ class ReplicatedRedis:
         for host in replicas:
             host.signal(signal.SIGCONT, host.pids(TITLE))
         return master
+
+    def hand_over(self) -> None:
+        """Have the sentinels promote a replica though the master is well, as for maintenance."""
+        self._asked(SERVER, "FAILOVER")
 
     def mend(self, host: str) -> None:
         """Start the copy on a host again, and wait until it follows."""
