@@ -22,8 +22,8 @@ cluster {{
   heartbeats_per_sec = {heartbeats_per_sec}
   session_lease = {session_lease}
   max_step = {max_step}
-  view_mature_time = 1
-  view_balance_interval = 1
+  view_mature_time = {mature_s}
+  view_balance_interval = {mature_s}
   Topology "10.77.0.0/16" {{ interface = "eth0"  cidrmask = "32" }}
   Topology "fd77::1:0/112" {{ interface = "eth0"  cidrmask = "128" }}
 }}
@@ -45,6 +45,8 @@ class Profile:
     """A holder's deadline from before its renewal was sent."""
     takeover_s: float
     """How long a challenger watches."""
+    mature_s: float
+    """A view is left alone for so long, and so long passes between two steps of balancing."""
 
     @property
     def heartbeat_s(self) -> float:
@@ -52,16 +54,13 @@ class Profile:
         return 1 / self.heartbeats_per_sec
 
 
-USUAL = Profile("heartbeat 0.5 s", 2, 2.5, 0.6, 1.5, 1.84)
-FAST = Profile("heartbeat 0.1 s", 10, 0.6, 0.12, 0.36, 0.48)
+USUAL = Profile("heartbeat 0.5 s", 2, 2.5, 0.6, 1.5, 1.84, 1.0)
+FAST = Profile("heartbeat 0.1 s", 10, 0.6, 0.12, 0.36, 0.48, 0.3)
 PROFILES = {"usual": USUAL, "fast": FAST}
 
 
 class Nodes:
     """ecnode on each of `nodes`, which all may carry each of `vips`."""
-
-    steady_s = 2.5
-    """The view has matured by then, and a step of balancing was made."""
 
     def __init__(
         self,
@@ -74,6 +73,7 @@ class Nodes:
         self.name = f"eccmgr, {profile.name}"
         self.nodes, self.vips, self.profile = nodes, vips, profile
         self.redis = server
+        self.steady_s = 2 * profile.mature_s + 0.5
         self._lab = lab
         self._configuration = lab.folder / "node.conf"
         bindings = (_BINDING.format(number=number, address=vip) for number, vip in enumerate(vips, 1))
