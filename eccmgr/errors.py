@@ -11,6 +11,7 @@ EccmgrError
 ├─ NoConnection            a control listener that cannot be reached
 ├─ NoAnswer                a control listener that went away, or kept silent, after a command was sent
 ├─ RedisUnreachable        Redis does not answer
+├─ Unreadable              what Redis keeps is not what we wrote
 └─ NameInUse               another live process is a member under this name
 """
 
@@ -57,6 +58,10 @@ class NoAnswer(EccmgrError):
 
 class RedisUnreachable(EccmgrError):
     """Raised at once, without waiting, by all that needs Redis while Redis does not answer."""
+
+
+class Unreadable(EccmgrError):
+    """Raised when a record that Redis keeps cannot be read: it is not what we wrote."""
 
 
 class NameInUse(EccmgrError):

@@ -61,7 +61,7 @@ class Manager(Daemon):
     async def finish(self) -> None:
         """A manager leaves nothing half done: what it sent is in Redis."""
 
-    async def _heard(self, channel: str, data: bytes) -> None:
+    def _heard(self, channel: str, data: bytes) -> None:
         if channel == self.keys.events:
             self.delivery.heard_event()
         else:

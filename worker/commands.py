@@ -32,6 +32,7 @@ class NodeCommands:
         control_group: str,
         table: Table,
         abort: Callable[[str], bool],
+        duravip: Callable[[], str] = lambda: "",
     ) -> None:
         self._link = link
         self._keys = keys
@@ -40,6 +41,7 @@ class NodeCommands:
         self._control_group = control_group
         self._table = table
         self._abort_here = abort
+        self._duravip = duravip
 
     def commands(self) -> tuple[Command, ...]:
         """The table's entries."""
@@ -83,6 +85,7 @@ class NodeCommands:
                 f"Control Group: {self._control_group}",
                 f"Cluster Group: {self._keys.cluster} ({membership.leader_line})",
                 "Logger Group: none",
+                *filter(None, (self._duravip(),)),
             )
         )
 

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import math
-import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -25,10 +24,10 @@ from eccmgr.commands.table import Caller, Table
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from worker.follower import is_entry
 
 log = structlog.get_logger()
 
-_ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
 _REMEMBERED_MAX = 100_000
 _UNSENT_MAX = 1000
 _ABORT = b'{"abort":'
@@ -76,6 +75,25 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Withdrawal:
+    """That a command is withdrawn, as it is published; its place in the log as a message's."""
+
+    id: str
+    channel: str
+    entry: str
+    before: str
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Withdrawal":
+        """Read one. Raises ValueError where `raw` is none."""
+        try:
+            fields = json.loads(raw)
+            return cls(str(fields["abort"]), str(fields["channel"]), _entry(fields["entry"]), _entry(fields["before"]))
+        except (KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"a field is missing or wrong: {error}") from error
+
+
+@dataclass(frozen=True)
 class Life:
     """The session that a command is run under; the node may have joined anew before the command has ended."""
 
@@ -97,9 +115,10 @@ class Response:
 
 @dataclass
 class Run:
-    """A command that this node has taken in and not finished: whether it was withdrawn, and what cancels it."""
+    """A command that this node has taken in and not finished: how far it is, and what cancels it."""
 
     withdrawn: bool = False
+    claimed: bool = False
     scope: asyncio.Timeout | None = None
 
     def withdraw(self) -> None:
@@ -135,30 +154,36 @@ class Executor:
         self._session = session
         self._table = table
         self._node_key = session.identity.name.lower()
-        self._waiting: asyncio.Queue[Message] = asyncio.Queue()
+        self._waiting: deque[Message] = deque()
+        self._tasks: asyncio.TaskGroup | None = None
         self._claims = Claims()
         self._runs: dict[str, Run] = {}
         self._unsent: deque[Response] = deque()
         self._unsent_bytes = 0
+        self._sending = False
         self._to_send = asyncio.Event()
         self._busy = 0
-        self._ended = asyncio.Event()
         self.on_heard: Callable[[str, str, str], None] = lambda _channel, _entry, _before: None
         """Told of the place in the log of each message that is heard: its channel, its entry, the entry before it."""
         self.closing = False
 
-    async def heard(self, _channel: str, raw: bytes) -> None:
+    def heard(self, _channel: str, raw: bytes) -> None:
         """Take a message off the wire. Raises ValueError where it is broken."""
         if raw.startswith(_ABORT):
-            self.abort(str(json.loads(raw)["abort"]))
+            withdrawal = Withdrawal.parse(raw)
+            self.on_heard(withdrawal.channel, withdrawal.entry, withdrawal.before)
+            self.abort(withdrawal.id)
             return
         message = Message.parse(raw, time.monotonic())
         self.on_heard(message.channel, message.entry, message.before)
         self._take(message)
 
-    async def read_up(self, raw: bytes) -> None:
+    def read_up(self, raw: bytes) -> None:
         """Take a message out of the log, which may have been heard before. Raises ValueError where it is broken."""
-        self._take(Message.parse(raw, time.monotonic()))
+        if raw.startswith(_ABORT):
+            self.abort(Withdrawal.parse(raw).id)
+        else:
+            self._take(Message.parse(raw, time.monotonic()))
 
     def _take(self, message: Message) -> None:
         # A server that was put back may offer a command for as long as it keeps one, whatever became of it since.
@@ -166,12 +191,14 @@ class Executor:
         if self.closing or not self._claims.take(message.id, time.monotonic(), keep_s):
             return
         limit = self._options.max_waiting
-        if self._waiting.qsize() < limit:
+        if len(self._waiting) < limit:
             self._runs[message.id] = Run()
-            self._waiting.put_nowait(message)
+            self._waiting.append(message)
+            self._begin()
             return
         log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
-        self._respond(message, self._life(), State.REFUSED, f"too many commands are waiting (limit {limit})", 0.0)
+        text = f"too many commands are waiting (limit {limit})"
+        self._keep(self._response(message, self._life(), State.REFUSED, text))
 
     def abort(self, command_id: str) -> bool:
         """Withdraw a command on this node; whether it was waiting or running here."""
@@ -190,64 +217,73 @@ class Executor:
 
     async def run(self) -> None:
         """Run commands and deliver their answers until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._send_forever(), name="responses")
+        async with asyncio.TaskGroup() as self._tasks:
             while True:
-                await self._free_slot()
-                message = await self._waiting.get()
-                if not self.closing:
-                    self._busy += 1
-                    tasks.create_task(self._work(message), name=f"command {message.id}")
+                # The bound of what may run may have changed meanwhile.
+                self._begin()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_AGAIN_S):
+                        await self._to_send.wait()
+                await self._send_kept()
 
     async def drain(self, timeout_s: float) -> None:
         """Begin nothing new; wait until what runs has ended and is answered, at most `timeout_s`."""
         self.closing = True
         deadline = time.monotonic() + timeout_s
-        while (self._busy or self._unsent) and time.monotonic() < deadline:
+        while (self._busy or self._unsent or self._sending) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
 
-    async def _free_slot(self) -> None:
-        """Wait until one more command may run; the bound may change meanwhile."""
-        while self._busy >= self._options.max_running:
-            self._ended.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_AGAIN_S):
-                    await self._ended.wait()
+    def _begin(self) -> None:
+        """Let what waits run, as far as there is room."""
+        while self._waiting and self._tasks is not None and not self.closing and self._busy < self._options.max_running:
+            message = self._waiting.popleft()
+            self._busy += 1
+            self._tasks.create_task(self._work(message), name=f"command {message.id}")
 
     async def _work(self, message: Message) -> None:
         try:
-            await self._carry_out(message)
+            if (response := await self._carry_out(message)) is not None:
+                await self._deliver(response)
+                if not self._runs[message.id].claimed:
+                    _log_command(message)
         except EccmgrError as error:
             log.warning("command not run", id=message.id, reason=str(error))
         finally:
             del self._runs[message.id]
             self._busy -= 1
-            self._ended.set()
+            self._begin()
 
-    async def _carry_out(self, message: Message) -> None:
-        # A message may outrun the answer to our own join.
-        try:
-            async with asyncio.timeout(message.begin_by - time.monotonic()):
-                await self._session.joined.wait()
-        except TimeoutError:
+    async def _carry_out(self, message: Message) -> Response | None:
+        """Run a command if it is ours to run; the answer that is owed."""
+        if not await self._joined_by(message.begin_by):
             log.warning("command not run", id=message.id, reason="no session in all its time")
-            return
+            return None
         life = self._life()
         if life.joined_view > message.view:
-            return
-        begin_by: float | None = message.begin_by
+            return None
+        run, begin_by = self._runs[message.id], message.begin_by
         if message.planned or not self._idempotent(message.text):
-            begin_by = await self._claim(message, life)
-        if begin_by is None:
-            return
-        if self._runs[message.id].withdrawn:
-            self._respond(message, life, State.ABORTED, "", 0.0)
-            return
+            if (claimed := await self._claim(message, life)) is None:
+                return None
+            run.claimed, begin_by = True, claimed
+        if run.withdrawn:
+            return self._response(message, life, State.ABORTED)
         # The process may have been stopped since; a claim says nothing about now.
         if time.monotonic() > begin_by:
-            self._respond(message, life, State.MISSED, "", 0.0)
-            return
-        await self._execute(message, life)
+            return self._response(message, life, State.MISSED)
+        if run.claimed:
+            # What changes nothing is written down when it has been answered: its caller need not wait for that.
+            _log_command(message)
+        return await self._execute(message, life)
+
+    async def _joined_by(self, deadline: float) -> bool:
+        """Whether we have a session before `deadline`: a message may outrun the answer to our own join."""
+        joined = self._session.joined
+        if not joined.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await joined.wait()
+        return joined.is_set()
 
     def _life(self) -> Life:
         return Life(self._session.private_name, self._session.joined_view)
@@ -289,12 +325,11 @@ class Executor:
                 return -math.inf
             if answer[0] == b"aborted" and again:
                 # It may be claimed all the same, by a call whose answer was lost.
-                self._respond(message, life, State.ABORTED, "", 0.0)
+                self._keep(self._response(message, life, State.ABORTED))
             return None
 
-    async def _execute(self, message: Message, life: Life) -> None:
+    async def _execute(self, message: Message, life: Life) -> Response:
         started = time.monotonic()
-        log.info("command", id=message.id, text=without_secrets(message.text)[:200], user=message.issuer)
         timeout_s, run = self._options.command_timeout_s, self._runs[message.id]
         try:
             async with asyncio.timeout(timeout_s) as run.scope:
@@ -307,7 +342,7 @@ class Executor:
             answered_state, text = _state_of(answered.answer), answered.body
         finally:
             run.scope = None
-        self._respond(message, life, answered_state, text, time.monotonic() - started)
+        return self._response(message, life, answered_state, text, time.monotonic() - started)
 
     def _idempotent(self, text: str) -> bool:
         try:
@@ -316,36 +351,42 @@ class Executor:
             # An unknown command runs nothing.
             return True
 
-    def _respond(self, message: Message, life: Life, state: State, text: str, took_s: float) -> None:
+    def _response(self, message: Message, life: Life, state: State, text: str = "", took_s: float = 0.0) -> Response:
         flags, body = pack_body(text, self._options.max_response_bytes)
-        response = Response(message.id, life, state, to_ms(took_s), flags, body)
+        return Response(message.id, life, state, to_ms(took_s), flags, body)
+
+    async def _deliver(self, response: Response) -> None:
+        """Give Redis an answer; where it is away, later."""
+        try:
+            verdict = await self._send(response)
+        except RedisUnreachable:
+            self._keep(response)
+        except EccmgrError as error:
+            log.error("response refused", id=response.id, reason=str(error))
+        else:
+            if verdict != "kept":
+                log.warning("response not kept", id=response.id, verdict=verdict)
+
+    def _keep(self, response: Response) -> None:
+        """Keep an answer until Redis takes it; the oldest of too many are dropped."""
         self._unsent.append(response)
-        self._unsent_bytes += len(body)
+        self._unsent_bytes += len(response.body)
         while len(self._unsent) > _UNSENT_MAX or self._unsent_bytes > 16 * self._options.max_response_bytes:
             dropped = self._unsent.popleft()
             self._unsent_bytes -= len(dropped.body)
             log.error("response dropped", id=dropped.id, reason="too many wait for Redis")
         self._to_send.set()
 
-    async def _send_forever(self) -> None:
-        while True:
-            await self._to_send.wait()
-            self._to_send.clear()
-            while self._unsent:
-                response = self._unsent[0]
-                try:
-                    verdict = await self._send(response)
-                except RedisUnreachable:
-                    await asyncio.sleep(_RETRY_S)
-                    continue
-                except EccmgrError as error:
-                    log.error("response refused", id=response.id, reason=str(error))
-                    verdict = "refused"
-                if verdict not in ("kept", "refused"):
-                    log.warning("response not kept", id=response.id, verdict=verdict)
-                if self._unsent and self._unsent[0] is response:
-                    self._unsent.popleft()
-                    self._unsent_bytes -= len(response.body)
+    async def _send_kept(self) -> None:
+        self._to_send.clear()
+        for _ in range(len(self._unsent)):
+            response = self._unsent.popleft()
+            self._unsent_bytes -= len(response.body)
+            self._sending = True
+            await self._deliver(response)
+            self._sending = False
+        if self._unsent:
+            await asyncio.sleep(_RETRY_S)
 
     async def _send(self, response: Response) -> str:
         keys = self._keys
@@ -374,8 +415,12 @@ class Executor:
         return verdict.decode()
 
 
+def _log_command(message: Message) -> None:
+    log.info("command", id=message.id, text=without_secrets(message.text)[:200], user=message.issuer)
+
+
 def _entry(value: object) -> str:
-    if not isinstance(value, str) or _ENTRY.fullmatch(value) is None:
+    if not isinstance(value, str) or not is_entry(value):
         raise TypeError(f"{value!r} is no entry of a log")
     return value
 

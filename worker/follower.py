@@ -6,7 +6,8 @@ channel; an entry that was not heard by then is read from the log, with all that
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -23,7 +24,11 @@ _PAGE = 200
 _GRACE_S = 0.2
 _RETRY_S = 0.25
 
-Hear = Callable[[bytes], Awaitable[None]]
+_ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
+_LAST = 2**64 - 1
+_NOWHERE = "0-0"
+
+Hear = Callable[[bytes], None]
 
 
 class Follower:
@@ -49,20 +54,29 @@ class Follower:
         self._node = session.identity.name.lower()
         self._life = ""
         self._heard: dict[str, str] = {}
+        # The latest entries as heartbeats brought them, that the log was read for.
+        self._sought: dict[str, str] = {}
         self._behind = asyncio.Event()
 
     def heard(self, channel: str, entry: str, before: str) -> None:
         """A message came; `before` is the entry that came before it on its channel."""
         here = self._position(channel)
-        if _order(before) > _order(here):
+        if before == here:
+            self._heard[channel] = entry
+        elif _order(before) > _order(here):
             self.catch_up()
         elif _order(entry) > _order(here):
             self._heard[channel] = entry
 
     def heads(self, heads: Mapping[str, str]) -> None:
-        """The latest entries, as a heartbeat brought them."""
-        if self._missing(heads):
-            asyncio.get_running_loop().call_later(_GRACE_S, self._look_again, dict(heads))
+        """The latest entries, as a heartbeat brought them; one that cannot be read tells nothing."""
+        readable = {channel: head for channel, head in heads.items() if is_entry(head)}
+        for channel in heads.keys() - readable.keys():
+            if self._sought.get(channel) != heads[channel]:
+                log.warning("latest entry dropped", channel=channel, reason=f"{heads[channel][:100]!r} is none")
+                self._sought[channel] = heads[channel]
+        if self._missing(readable):
+            asyncio.get_running_loop().call_later(_GRACE_S, self._look_again, readable)
 
     def catch_up(self) -> None:
         """Read the log soon: something may not have been heard."""
@@ -70,14 +84,18 @@ class Follower:
 
     async def run(self) -> None:
         """Catch up whenever that is asked for, until cancelled."""
+        said = ""
         while True:
             await self._behind.wait()
             self._behind.clear()
             try:
                 await self._session.joined.wait()
                 await self._catch_up()
+                said = ""
             except EccmgrError as error:
-                log.debug("not caught up", reason=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("not caught up", reason=said)
                 self._behind.set()
                 await asyncio.sleep(_RETRY_S)
 
@@ -85,14 +103,22 @@ class Follower:
         """The latest entry that was heard on `channel` in this life; a new life begins where it joined."""
         if self._life != self._session.private_name:
             self._life = self._session.private_name
-            self._heard = dict.fromkeys(self._channels, self._session.last_entry)
-        return self._heard.get(channel, self._session.last_entry)
+            # Where that cannot be read, with the whole log: what was sent before we joined is not for us.
+            joined = self._session.last_entry if is_entry(self._session.last_entry) else _NOWHERE
+            self._heard = dict.fromkeys(self._channels, joined)
+        return self._heard.get(channel, _NOWHERE)
 
-    def _missing(self, heads: Mapping[str, str]) -> bool:
-        return any(_order(head) > _order(self._position(channel)) for channel, head in heads.items())
+    def _missing(self, heads: Mapping[str, str]) -> list[str]:
+        """The channels of which something was not heard, nor the log read for it: it may not be there any more."""
+        return [
+            channel
+            for channel, head in heads.items()
+            if _order(head) > _order(self._position(channel)) and self._sought.get(channel) != head
+        ]
 
     def _look_again(self, heads: Mapping[str, str]) -> None:
-        if self._missing(heads):
+        if missing := self._missing(heads):
+            self._sought.update({channel: heads[channel] for channel in missing})
             self._on_deaf()
             self.catch_up()
 
@@ -107,7 +133,7 @@ class Follower:
             )
             for message in messages:
                 try:
-                    await self._hear(message)
+                    self._hear(message)
                 except ValueError as error:
                     # As off the wire: whoever reaches Redis may have written anything.
                     log.warning("message dropped", reason=str(error))
@@ -118,6 +144,11 @@ class Follower:
                     self._heard[channel] = after
         if found:
             log.info("caught up", commands=found, entry=after)
+
+
+def is_entry(text: str) -> bool:
+    """Whether `text` is the id of an entry of a log."""
+    return _ENTRY.fullmatch(text) is not None and max(_order(text)) <= _LAST
 
 
 def _order(entry: str) -> tuple[int, int]:

@@ -51,12 +51,6 @@ class Node(Daemon):
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.table)
         self.session.takes_over = settings.replace
         self.session.on_superseded = self.executor.abandon
-        own = NodeCommands(
-            self.link, self.keys, self.session, age, self.held.control_group, self.table, self.executor.abort
-        )
-        self.table.add(*self.common_commands(PROGRAM, self._known_names), *own.commands())
-        self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
-
         self._view = store.view()
         self._tasks: asyncio.TaskGroup | None = None
         guardians = find_guardians(duravip_options(self._view).plumber_program or "")
@@ -64,6 +58,19 @@ class Node(Daemon):
         self.duravip = DuravipService(
             self.link, self.keys, self.options, self.session, guardians, lambda: self._view, copies
         )
+        own = NodeCommands(
+            self.link,
+            self.keys,
+            self.session,
+            age,
+            self.held.control_group,
+            self.table,
+            self.executor.abort,
+            self.duravip.info,
+        )
+        self.table.add(*self.common_commands(PROGRAM, self._known_names), *own.commands())
+        self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
+
         self.table.add(*DuravipCommands(self.duravip).commands())
 
     def default_endpoint(self) -> str:
@@ -134,8 +141,8 @@ class Node(Daemon):
         try:
             membership = await read_membership(self.link, self.keys)
         except EccmgrError:
-            return Known(configuration=configuration)
+            return Known(configuration=configuration, vips=self.duravip.names)
         nodes = membership.of(Role.NODE)
         subclusters = {member.subcluster: None for member in nodes if member.subcluster}
         names = tuple(member.node_name for member in nodes if member.node_name)
-        return Known(names, tuple(subclusters), configuration)
+        return Known(names, tuple(subclusters), configuration, self.duravip.names)

@@ -9,25 +9,31 @@ import dataclasses
 import hashlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from eccmgr.cluster import results
 from eccmgr.cluster.history import PastCommand, history
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
-from eccmgr.cluster.view import Known, Target, TargetKind, View, Views
+from eccmgr.cluster.roster import PAGE, Roster, pairs, read_hash
+from eccmgr.cluster.view import Target, TargetKind, View
 from eccmgr.cluster.waiting import News, Pace, Published, Waiting
-from eccmgr.errors import CommandError, RedisUnreachable
+from eccmgr.errors import CommandError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.scripts import Argument
+from eccmgr.redis.wire import Argument
 from eccmgr.words import fold
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ID_LENGTH = 12
 # While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
 _LOOK_AGAIN_S = 0.5
+
+_PATIENCE_S = 0.02
+_PATIENCE_EACH_S = 2e-6
+# A set of more nodes is planned before it is sent, and told on the channel of all.
+_PLANNED_AT_ONCE = 100
 
 # How long an abort waits for those who run the command to end it, and how often it looks.
 _ABORT_WAIT_S = 2.0
@@ -80,17 +86,12 @@ class Delivery:
         self._options = options
         self._wall_ms = wall_ms
         self._notices = notices
-        self._views = Views()
-        link.on_move.append(self._views.forget)
+        self._roster = Roster(link, keys, options)
         self._waiting: dict[str, asyncio.Event] = {}
 
     async def view(self) -> View:
         """The nodes that the cluster knows now."""
-        keys = (self._keys.state, self._keys.roster, self._keys.absent)
-        known = self._views.known()
-        args = (self._step_ms, self._keys.view_prefix, self._results_ms, str(known))
-        number, roster = await self._link.run("roster", keys, args)
-        return self._view(int(number), roster, known)
+        return await self._roster.now()
 
     async def publish(
         self,
@@ -110,9 +111,12 @@ class Delivery:
         text says so where it is not known whether the command was sent.
         """
         keys, options = self._keys, self._options
-        answer: list[Any] = [b"id taken"]
-        known = self._views.known()
-        while answer[0] == b"id taken":
+        asked: Sequence[str] = list(target.names)
+        draft = keys.draft(secrets.token_hex(8))
+        drafted, answer = 0, [b"draft gone"]
+        while answer[0] in (b"id taken", b"draft gone"):
+            if len(target.names) > _PLANNED_AT_ONCE and answer[0] == b"draft gone":
+                asked, drafted = await self._draft(target, draft, rolling=rolling)
             made = command_id(self._wall_ms(), secrets.randbits(10))
             answer = await self._try_publish(
                 made,
@@ -132,6 +136,7 @@ class Delivery:
                     keys.heads,
                     keys.command(made),
                     keys.plan(made),
+                    draft,
                 ),
                 (
                     self._step_ms,
@@ -149,16 +154,21 @@ class Delivery:
                     to_ms(wait_s),
                     keys.view_prefix,
                     keys.command_prefix,
-                    str(known),
                     options.audit_cap,
                     shown if shown is not None and shown != text else "",
-                    "\n".join(target.names),
+                    "\n".join(asked),
                     keys.node_prefix,
                     "1" if rolling else "0",
+                    drafted,
                 ),
             )
-        verdict, number, clock, wall, roster = answer
-        view = self._view(int(number), roster, known)
+        verdict, number, clock, wall, born = answer
+        try:
+            view = await self._roster.at(born, int(number))
+        except RedisUnreachable as error:
+            if verdict == b"nobody":
+                raise
+            raise RedisUnreachable(f"{error}; the command was sent, ask later: retrieve #{made}") from error
         if verdict == b"nobody":
             raise CommandError(f"{nobody(target, view)}; nothing was sent")
         waited_ms = int(clock) + to_ms(wait_s) if wait_s else None
@@ -166,6 +176,21 @@ class Delivery:
         times = (int(clock), int(wall), expires_ms, waited_ms)
         sent = Sent(made, shown or text, target, issuer, view.number, *times, rolling=rolling)
         return Published(sent, *view.expected(target))
+
+    async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
+        """Plan a large set in several steps, before the one that sends it: some of its live nodes, and its size.
+
+        One that is `rolling` is planned as it is released.
+        """
+        view = await self._roster.now()
+        live, absent = view.expected(target)
+        if not live:
+            raise CommandError(f"{nobody(target, view)}; nothing was sent")
+        nodes = [seat.key for seat in (*live, *absent)]
+        for at in range(0, 0 if rolling else len(nodes), PAGE):
+            args = (self._step_ms, to_ms(self._options.command_ttl_s), "\n".join(nodes[at : at + PAGE]))
+            await self._link.run("draft", (self._keys.state, draft), args)
+        return [seat.key for seat in live[:: len(live) // _PLANNED_AT_ONCE + 1]], len(nodes)
 
     async def _try_publish(self, made: str, keys: Sequence[str], args: Sequence[Argument]) -> list[Any]:
         tried = self._link.fault is None
@@ -204,9 +229,12 @@ class Delivery:
             del self._waiting[published.sent.id]
 
     async def retrieve(self, named: str) -> Report | None:
-        """The report on the latest command of the text `named`, or on the one of that id; None where there is none."""
+        """The report on the latest command of the text `named`, or on the one of that id; None where there is none.
+
+        One round trip, and one more for each page of responses where there are more than one.
+        """
         wanted = named_id(named)
-        keys, known = self._keys, self._views.known()
+        keys = self._keys
         found = await self._link.run(
             "results",
             (keys.state, keys.latest, keys.roster, keys.absent),
@@ -217,18 +245,23 @@ class Delivery:
                 keys.command_prefix,
                 keys.view_prefix,
                 self._results_ms,
-                str(known),
+                self._roster.newest,
+                PAGE,
             ),
         )
         if not found:
             return None
-        clock, fields, responses, number, now_roster, then_roster, plan = found
-        sent = Sent.parse(_pairs(fields))
-        now = self._view(int(number), now_roster, known)
-        then = now if sent.view == now.number else self._view(sent.view, then_roster, known)
-        entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(responses).items()}
-        told = {node.decode(): int(until) for node, until in _pairs(plan).items()}
+        clock, fields, responses, number, born, plan = found
+        sent = Sent.parse(pairs(fields))
+        now = await self._roster.at(born, int(number))
+        then = now if sent.view == now.number else await self._roster.at(born, sent.view)
+        entries = _entries(await self._whole(responses))
+        told = {_name(node): int(until) for node, until in (await self._whole(plan)).items() if until.isdigit()}
         return results.report(sent, then, now, entries, int(clock), told)
+
+    async def _whole(self, found: list[bytes] | bytes) -> dict[bytes, bytes]:
+        """The fields of a hash that a script answered, or read by pages where it gave the key alone."""
+        return await read_hash(self._link, found.decode()) if isinstance(found, bytes) else pairs(found)
 
     async def abort(self, named: str, issuer: str) -> Report | None:
         """Withdraw the command with the id `named`, and report once those who run it have said what became of it.
@@ -236,8 +269,11 @@ class Delivery:
         None where there is no such command. What runs on a node that does not answer soon is reported as running.
         """
         wanted, keys = named_id(named), self._keys
+        if not wanted:
+            return None
+        concerned = (keys.state, keys.command(wanted), keys.audit, keys.log, keys.heads)
         args = (self._step_ms, keys.everyone, issuer, self._options.audit_cap)
-        if not wanted or await self._link.run("abort", (keys.state, keys.command(wanted), keys.audit), args) == b"gone":
+        if await self._link.run("abort", concerned, args) == b"gone":
             return None
         deadline = asyncio.get_running_loop().time() + _ABORT_WAIT_S
         while True:
@@ -291,29 +327,36 @@ class Delivery:
                 for outcome in waiting.settle(news):
                     if on_outcome is not None:
                         await on_outcome(outcome)
-                if waiting.due():
+                if waiting.due() or news.more:
                     continue
             if not waiting.over and not over:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(deadline - loop.time(), _LOOK_AGAIN_S)):
-                        await heard.wait()
+                await self._listen(heard, deadline - loop.time())
+                # Many answers cost less read together: the more are open, the longer a look may wait for others.
+                await asyncio.sleep(min(_PATIENCE_S, waiting.open * _PATIENCE_EACH_S))
         if waiting.answered:
             return waiting.report()
         try:
             # Some node is silent or lost: what it says after this moment is late.
             if not over:
-                await self._collect(sent.id, waiting.seen, last=True)
+                await self._collect(sent.id, waiting, last=True)
             report = await self.retrieve(sent.id)
-        except RedisUnreachable:
+        except (RedisUnreachable, Unreadable):
             report = None
         # Flushed meanwhile, or Redis went away or lost its memory: what was read here is what there is.
         return report or waiting.report()
+
+    async def _listen(self, heard: asyncio.Event, longest_s: float) -> None:
+        """Wait for something to be heard, at most until it is time to look all the same."""
+        longest_s = min(longest_s, _LOOK_AGAIN_S, self._roster.wait_s or _LOOK_AGAIN_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                await heard.wait()
 
     async def _look(self, sent: Sent, waiting: Waiting, *, last: bool) -> News:
         """Send a rolling command to those whose turn it is, and see what has come."""
         if not last:
             await self._release(sent, waiting)
-        news = await self._collect(sent.id, waiting.seen, last=last)
+        news = await self._collect(sent.id, waiting, last=last)
         return dataclasses.replace(news, missed=await self._silent(sent)) if waiting.unsure(news) else news
 
     async def _release(self, sent: Sent, waiting: Waiting) -> None:
@@ -329,6 +372,8 @@ class Delivery:
                 keys.responses(sent.id),
                 keys.arrived(sent.id),
                 keys.plan(sent.id),
+                keys.log,
+                keys.heads,
             ),
             (
                 self._step_ms,
@@ -337,6 +382,7 @@ class Delivery:
                 keys.view_prefix,
                 keys.node_prefix,
                 "\n".join(due),
+                sent.target.channel(keys),
             ),
         )
         if verdict == b"released":
@@ -350,36 +396,16 @@ class Delivery:
         outcomes = report.outcomes if report is not None else ()
         return frozenset(found.node.lower() for found in outcomes if found.state in (State.MISSED, State.ABORTED))
 
-    async def _collect(self, wanted: str, seen: int, *, last: bool) -> "News":
-        keys, known = self._keys, self._views.known()
-        clock, number, roster, found, aborted = await self._link.run(
+    async def _collect(self, wanted: str, waiting: Waiting, *, last: bool) -> News:
+        keys = self._keys
+        clock, number, born, found, aborted, more = await self._link.run(
             "collect",
-            (
-                keys.state,
-                keys.command(wanted),
-                keys.responses(wanted),
-                keys.arrived(wanted),
-                keys.roster,
-                keys.absent,
-            ),
-            (
-                self._step_ms,
-                seen,
-                keys.view_prefix,
-                self._results_ms,
-                str(known),
-                "1" if last else "0",
-            ),
+            (keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
+            (self._step_ms, waiting.seen, PAGE, "1" if last else "0"),
         )
-        entries = {node.decode(): Entry.parse(raw) for node, raw in _pairs(found).items()}
-        aborted_ms = int(aborted) if aborted else None
-        return News(int(clock), self._view(int(number), roster, known), entries, aborted_ms=aborted_ms)
-
-    def _view(self, number: int, roster: bytes, known: Known) -> View:
-        view = self._views.get(number, roster, known)
-        if view is None:
-            raise CommandError(f"The nodes that were expected are not known any more (view {number})")
-        return view
+        now = await self._roster.lately(born, int(number), waiting.view)
+        aborted_ms = int(aborted) if aborted.isdigit() else None
+        return News(int(clock), now, _entries(pairs(found)), aborted_ms=aborted_ms, more=bool(more))
 
     @property
     def _step_ms(self) -> int:
@@ -403,5 +429,10 @@ def nobody(target: Target, view: View) -> str:
     return "No node is alive in the cluster"
 
 
-def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+def _entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:
+    """The entries of nodes, as the scripts answer them; None for one that is gone."""
+    return {_name(node): Entry.parse(raw or b"") for node, raw in found.items()}
+
+
+def _name(node: bytes) -> str:
+    return node.decode(errors="replace")

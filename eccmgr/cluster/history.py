@@ -1,12 +1,18 @@
 """The latest commands that were sent to nodes, and how many of those expected have answered."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.results import wall_ms
 from eccmgr.cluster.view import Target, TargetKind
+from eccmgr.errors import Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,25 @@ class PastCommand:
 
     @classmethod
     def parse(cls, fields: Sequence[bytes]) -> "PastCommand":
-        """Read what the script answers."""
-        made, text, kind, name, issuer, wall, answered, expected = (field.decode(errors="replace") for field in fields)
-        return cls(made, text, Target(TargetKind(kind), name), issuer, int(wall), int(answered), int(expected))
+        """Read what the script answers. Raises Unreadable."""
+        try:
+            made, text, kind, name, issuer, wall, answered, expected = (f.decode(errors="replace") for f in fields)
+            target = Target(TargetKind(kind), name)
+            return cls(made, text, target, issuer, wall_ms(wall), int(answered), int(expected))
+        except (ValueError, AttributeError) as error:
+            raise Unreadable(f"What Redis keeps of a command cannot be read: {error}") from error
 
 
 async def history(link: Link, keys: Keys, options: ClusterOptions, count: int) -> list[PastCommand]:
     """The latest `count` commands, the newest last; one round trip. Raises RedisUnreachable."""
     args = (to_ms(options.max_step_s), count, keys.command_prefix)
     found = await link.run("history", (keys.state, keys.log), args)
-    return [PastCommand.parse(fields) for fields in reversed(found)]
+    return list(_readable(reversed(found)))
+
+
+def _readable(found: Iterable[Sequence[bytes]]) -> Iterator[PastCommand]:
+    for fields in found:
+        try:
+            yield PastCommand.parse(fields)
+        except Unreadable as error:
+            log.warning("command left out of the history", reason=str(error))

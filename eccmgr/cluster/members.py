@@ -3,13 +3,19 @@
 import enum
 import json
 import socket
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import structlog
+
 from eccmgr.cluster.names import natural, public_name
+from eccmgr.errors import Unreadable
 from eccmgr.redis.address import RedisAddress
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
 
 NULL = "(Null)"
 
@@ -45,9 +51,15 @@ class Member:
 
     @classmethod
     def parse(cls, raw: bytes | str) -> "Member":
-        """Read a record as `dump` writes it."""
-        fields: dict[str, Any] = json.loads(raw)
-        return cls(**{**fields, "role": Role(fields["role"]), "groups": tuple(fields["groups"])})
+        """Read a record as `dump` writes it. Raises Unreadable."""
+        try:
+            fields: dict[str, Any] = json.loads(raw)
+            texts = ("private_name", "version", "address")
+            if not all(isinstance(fields[name], str) for name in texts):
+                raise TypeError("a text is wanted")
+            return cls(**{**fields, "role": Role(fields["role"]), "groups": tuple(map(str, fields["groups"]))})
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise Unreadable(f"A member's record cannot be read: {error}") from error
 
     def dump(self) -> str:
         """The record as it is kept."""
@@ -90,10 +102,19 @@ async def read_membership(link: Link, keys: Keys) -> Membership:
         ("HVALS", keys.members), ("HGET", keys.state, "view"), ("ZRANGE", keys.seniority, 0, 0)
     )
     members = sorted(
-        (Member.parse(record) for record in records),
+        _readable(records),
         key=lambda m: (list(Role).index(m.role), natural(public_name(m.private_name)), m.private_name),
     )
-    return Membership(int(view or 0), first[0].decode() if first else "", tuple(members))
+    number = int(view) if view and view.isdigit() else 0
+    return Membership(number, first[0].decode(errors="replace") if first else "", tuple(members))
+
+
+def _readable(records: Iterable[bytes]) -> Iterator[Member]:
+    for record in records:
+        try:
+            yield Member.parse(record)
+        except Unreadable as error:
+            log.warning("member left out", reason=str(error))
 
 
 def host_address(redis: RedisAddress) -> str:

@@ -49,10 +49,13 @@ def spell_out(folded: Iterable[str]) -> list[str]:
 
 @lru_cache(maxsize=16)
 def members(folded: str) -> frozenset[str]:
-    """The names in a set that `names.fold` has written, in small letters."""
+    """The names in a set that `names.fold` has written, in small letters. Raises ValueError where it is none."""
     if "[" not in folded:
         return frozenset(folded.lower().split(","))
-    return frozenset(name.lower() for name in NodeSet(folded, resolver=RESOLVER_NOGROUP))
+    try:
+        return frozenset(name.lower() for name in NodeSet(folded, resolver=RESOLVER_NOGROUP))
+    except NodeSetException as error:
+        raise ValueError(f"no set of nodes: {error}") from error
 
 
 def resolve(wanted: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -11,11 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import structlog
+
 from eccmgr.cluster.names import natural
 from eccmgr.cluster.view import Seat, Target, TargetKind, View
+from eccmgr.errors import Unreadable
+
+log = structlog.get_logger()
 
 _COMPRESS_OVER = 64 * 1024
 _COMPRESSED = "z"
+# The year 3000: what is shown need reach no further.
+_WALL_END_MS = 32_503_680_000_000
 
 
 class State(enum.StrEnum):
@@ -66,12 +73,30 @@ class Entry:
 
     @classmethod
     def parse(cls, raw: bytes) -> "Entry":
-        """Read an entry as the scripts write it: five fields between tabs, a newline, the body."""
-        head, _, body = raw.partition(b"\n")
-        state, private, at_ms, took_ms, flags = head.decode().split("\t")
-        if _COMPRESSED in flags:
-            body = zlib.decompress(body)
-        return cls(State(state), private, int(at_ms), int(took_ms), body.decode("utf-8", "replace"))
+        """Read an entry as the scripts write it: five fields between tabs, a newline, the body.
+
+        Of one that cannot be read it is known that the node's answer is lost, and no more.
+        """
+        try:
+            head, _, body = raw.partition(b"\n")
+            state, private, at_ms, took_ms, flags = head.decode().split("\t")
+            if _COMPRESSED in flags:
+                body = zlib.decompress(body)
+            return cls(State(state), private, int(at_ms), int(took_ms), body.decode("utf-8", "replace"))
+        except (ValueError, zlib.error) as error:
+            log.warning("answer dropped", reason=f"what Redis keeps of it cannot be read: {error}")
+            return UNREADABLE
+
+
+UNREADABLE = Entry(State.FAILED, "", 0, text="what Redis keeps of its answer cannot be read")
+"""Stands for an entry of whatever session."""
+
+
+def wall_ms(text: str) -> int:
+    """A moment on the wall clock, in ms, that can be shown as one. Raises ValueError."""
+    if not 0 <= (moment := int(text)) < _WALL_END_MS:
+        raise ValueError(f"{moment} is no moment")
+    return moment
 
 
 def pack_body(text: str, limit: int) -> tuple[str, bytes]:
@@ -108,22 +133,28 @@ class Sent:
 
     @classmethod
     def parse(cls, fields: Mapping[bytes, bytes]) -> "Sent":
-        """Read the hash of a command."""
-        text = {key.decode(): value.decode() for key, value in fields.items()}
-        waited = text.get("waited")
-        return cls(
-            id=text["id"],
-            text=text.get("shown", text["text"]),
-            target=Target(TargetKind(text["kind"]), text["name"]),
-            issuer=text["issuer"],
-            view=int(text["view"]),
-            issued_ms=int(text["issued"]),
-            issued_wall_ms=int(text["issued_wall"]),
-            expires_ms=int(text["expires"]),
-            waited_ms=int(waited) if waited is not None else None,
-            rolling="rolling" in text,
-            aborted_ms=int(text["aborted"]) if "aborted" in text else None,
-        )
+        """Read the hash of a command. Raises Unreadable."""
+        try:
+            text = {key.decode(): value.decode() for key, value in fields.items()}
+            waited = text.get("waited")
+            target = Target(TargetKind(text["kind"]), text["name"])
+            if target.kind is TargetKind.SET:
+                _ = target.names
+            return cls(
+                id=text["id"],
+                text=text.get("shown", text["text"]),
+                target=target,
+                issuer=text["issuer"],
+                view=int(text["view"]),
+                issued_ms=int(text["issued"]),
+                issued_wall_ms=wall_ms(text["issued_wall"]),
+                expires_ms=int(text["expires"]),
+                waited_ms=int(waited) if waited is not None else None,
+                rolling="rolling" in text,
+                aborted_ms=int(text["aborted"]) if "aborted" in text else None,
+            )
+        except (ValueError, KeyError) as error:
+            raise Unreadable(f"What Redis keeps of the command cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +220,8 @@ def outcome(
 
     `told_ms` is until when the node may begin it, for a rolling command that was sent to it.
     """
+    if entry is UNREADABLE:
+        return Outcome(seat.name, seat.subcluster, entry.state, _since(sent.issued_ms, clock_ms), entry.text)
     if entry is not None and entry.private_name == seat.private_name and entry.state is not State.RUNNING:
         late = None
         if sent.waited_ms is not None and entry.at_ms > sent.waited_ms:

@@ -107,9 +107,14 @@ class Session:
         """What we listen on; each heartbeat asks for the latest entry of each in the log …"""
         self.on_heads: Callable[[dict[str, str]], None] = lambda _heads: None
         """… and this is told of them: whoever has not heard of one by then may be deaf."""
+        self.steady = identity.role is Role.MANAGER
+        """Whether it keeps to the lease of the configuration however many members there are: for who holds what
+        others wait for."""
         self.carrier: Carrier | None = None
         """Where given, VIPs rest on this session."""
         self._hurried = asyncio.Event()
+        self._stretch = 1.0
+        self._seen_view = 0
         self._link = link
         self._keys = keys
         self._options = options
@@ -137,6 +142,16 @@ class Session:
     def leads(self) -> bool:
         """Whether this member is the leader, as of its last heartbeat."""
         return self.joined.is_set() and self.leader == self.private_name
+
+    @property
+    def heartbeat_s(self) -> float:
+        """The time between two heartbeats; the more members there are beyond some thousands, the longer."""
+        return self._options.heartbeat_s * self._stretch
+
+    @property
+    def lease_s(self) -> float:
+        """How long after its last heartbeat the session ends, in the same proportion."""
+        return self._options.session_lease_s * self._stretch
 
     async def join(self) -> None:
         """Become a member under a new private name.
@@ -245,8 +260,11 @@ class Session:
             await self.carrier.joined(answer[4], acked)
         self.takes_over = False
         self.view = int(answer[1])
+        # The first heartbeat asks who leads.
+        self._seen_view = 0
         if self.private_name != fresh:
-            self.private_name, self.joined_view, self.last_entry = fresh, self.view, answer[3].decode()
+            self.private_name, self.joined_view = fresh, self.view
+            self.last_entry = answer[3].decode(errors="replace")
         self.joined.set()
         log.info("joined", private_name=fresh, view=self.view)
         return None
@@ -255,8 +273,9 @@ class Session:
         retry_s, said = 0.05, ""
         due = time.monotonic()
         while not self._has_left:
+            was_member = self.joined.is_set()
             try:
-                if self.joined.is_set():
+                if was_member:
                     await self._renew()
                 else:
                     await self.join()
@@ -276,7 +295,10 @@ class Session:
                 if isinstance(error, NameInUse):
                     self.on_superseded()
                 await asyncio.sleep(self._options.session_lease_s)
-            due = max(due + self._options.heartbeat_s, time.monotonic())
+            due = max(due + self.heartbeat_s, time.monotonic())
+            if not was_member:
+                # Those who join together are not to renew together.
+                due = time.monotonic() + self.heartbeat_s * random.random()  # noqa: S311
             if self.joined.is_set():
                 due = await self._pause_until(due)
 
@@ -314,12 +336,7 @@ class Session:
                 if await self._try_join(instead_of=self.private_name) is not None:
                     self.joined.clear()
                 return
-            keys = (self._keys.state, self._keys.sessions, self._keys.seniority, self._keys.heads, *self._vip_keys)
-            options = self._options
-            times = (to_ms(options.max_step_s), to_ms(options.session_lease_s))
-            told = (1, standing.era, standing.memory) if standing else ("", 0, "")
-            args = (*times, self.private_name, *told, self._late_after_ms, self._keys.ended_prefix, *self.channels)
-            answer, acked = await self._link.run_durably("renew", keys, args, standing.copies if standing else 1)
+            answer, acked = await self._send_heartbeat(standing)
             if answer[0] != b"renewed":
                 log.warning("session ended", private_name=self.private_name, verdict=answer[0].decode())
                 self.joined.clear()
@@ -327,17 +344,32 @@ class Session:
                 if self.carrier is not None:
                     await self.carrier.refused(answer, acked)
                 return
-            self.view = int(answer[1])
+            self.view, self._stretch = int(answer[1]), float(answer[6])
+            self._seen_view = self.view
             if self.carrier is not None:
-                await self.carrier.renewed(answer[6], acked)
-            self.on_heads({channel: head.decode() for channel, head in zip(self.channels, answer[3], strict=True)})
-            self.leader = answer[4].decode()
+                await self.carrier.renewed(answer[7], acked)
+            heads = [head.decode(errors="replace") for head in answer[3]]
+            self.on_heads(dict(zip(self.channels, heads, strict=True)))
+            self.leader = answer[4].decode(errors="replace")
             if self.leads:
                 self._leading.set()
             else:
                 self._leading.clear()
         if int(answer[5]):
             await self._sweep()
+
+    async def _send_heartbeat(self, standing: Standing | None) -> tuple[Any, bool]:
+        own, options = self._keys, self._options
+        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster, *self._vip_keys)
+        steady = self.steady or standing is not None
+        args = (
+            *(to_ms(options.max_step_s), to_ms(options.session_lease_s), self.private_name),
+            *(f"{0.0 if steady else options.heartbeats_per_sec}", f"{options.heartbeats_borne_per_sec}"),
+            *(self._seen_view, self.leader, f"{self._stretch}"),
+            *((1, standing.era, standing.memory) if standing else ("", 0, "")),
+            *(self._late_after_ms, own.ended_prefix, *self.channels),
+        )
+        return await self._link.run_durably("renew", keys, args, standing.copies if standing else 1)
 
     async def _sweep_while_leading(self) -> None:
         while True:

@@ -5,9 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import structlog
+
 from eccmgr.cluster import names, nodeset
 from eccmgr.errors import CommandError
 from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
+
+_FIELDS = 5
+"""Of a roster's line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +100,8 @@ class View:
     absent: Mapping[str, Seat]
 
     @classmethod
-    def parse(cls, number: int, roster: str) -> "View":
-        """Read a roster as the scripts write it: when numbering began, the live, an empty line, the absent."""
-        _, _, seats = roster.partition("\n")
-        live, _, absent = seats.partition("\n\n")
+    def read(cls, number: int, live: Mapping[bytes, bytes], absent: Mapping[bytes, bytes]) -> "View":
+        """Read a view as the scripts keep it: lines of the live nodes and of the absent ones, each by its node."""
         return cls(number, _seats(live), _seats(absent))
 
     @cached_property
@@ -138,12 +143,18 @@ class View:
         return spelt[name.lower()]
 
 
-def _seats(lines: str) -> dict[str, Seat]:
+def _seats(lines: Mapping[bytes, bytes]) -> dict[str, Seat]:
     seats = {}
-    for line in lines.split("\n"):
-        if line:
-            private, name, subcluster, _joined, before = line.split("\t")
-            seats[name.lower()] = Seat(private, name, subcluster, before)
+    for key, line in lines.items():
+        # The field '' is no node: see `Keys.view_prefix`.
+        if not key:
+            continue
+        fields = line.decode(errors="replace").split("\t")
+        if len(fields) != _FIELDS or not fields[0] or not fields[1]:
+            log.warning("roster line dropped", line=line[:200], reason="it cannot be read")
+            continue
+        private, name, subcluster, _joined, before = fields
+        seats[name.lower()] = Seat(private, name, subcluster, before)
     return seats
 
 
@@ -151,48 +162,39 @@ def _one(seats: Mapping[str, Seat], key: str) -> list[Seat]:
     return [seats[key]] if key in seats else []
 
 
-@dataclass(frozen=True)
-class Known:
-    """The views that a question to the server says are at hand; its answer is read with these and no others."""
-
-    born: bytes
-    views: Mapping[int, View]
-
-    def __str__(self) -> str:
-        """As the scripts take them: when their numbering began, and their numbers."""
-        return f"{self.born.decode()}:{','.join(map(str, self.views))}"
-
-
 class Views:
-    """The last few views that this process has seen, so that each is fetched and read once."""
+    """The last few views that this process has read, each by when its numbering began and its number.
+
+    A server that lost its memory numbers its views anew.
+    """
 
     _KEPT = 8
 
     def __init__(self) -> None:
-        self._views: dict[int, View] = {}
-        self._born = b"0"
+        self._views: dict[tuple[bytes, int], View] = {}
 
-    def known(self) -> Known:
-        """The views at hand now; those that come and go while an answer is under way do not change it."""
-        return Known(self._born, dict(self._views))
+    @property
+    def newest(self) -> str:
+        """The view read last, as the scripts take it: BORN:NUMBER, "" where there is none."""
+        if not self._views:
+            return ""
+        born, number = list(self._views)[-1]
+        return f"{born.decode()}:{number}"
 
     def forget(self) -> None:
         """Another server has taken over: it may give the last numbers again, to other views."""
         self._views.clear()
 
-    def get(self, number: int, roster: bytes, known: Known) -> View | None:
-        """View `number`: out of `roster` where the server sent it, else out of `known`; None where neither has it."""
-        if not roster:
-            return known.views.get(number)
-        born = roster.partition(b"\n")[0]
-        if born != self._born:
-            # A server that lost its memory numbers its views anew.
-            self._views.clear()
-            self._born = born
-        view = self._views[number] = View.parse(number, roster.decode())
+    def get(self, born: bytes, number: int) -> View | None:
+        """View `number` of the numbering that began at `born`, where it is at hand."""
+        return self._views.get((born, number))
+
+    def keep(self, born: bytes, view: View) -> None:
+        """Have `view` at hand from now on, in place of the oldest."""
+        self._views.pop((born, view.number), None)
+        self._views[born, view.number] = view
         for old in list(self._views)[: -self._KEPT]:
             del self._views[old]
-        return view
 
 
 def names_of(seats: Iterable[Seat]) -> list[str]:

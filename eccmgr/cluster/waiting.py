@@ -51,6 +51,8 @@ class News:
     entries: Mapping[str, Entry]
     missed: frozenset[str] = frozenset()
     aborted_ms: int | None = None
+    more: bool = False
+    """Whether there are others that it did not bring."""
 
 
 class Waiting:
@@ -80,6 +82,16 @@ class Waiting:
     def over(self) -> bool:
         """Whether every expected node is accounted for: none is open but those that it is not sent to any more."""
         return not self._open or (self._stopped and len(self._open) == len(self._untold))
+
+    @property
+    def open(self) -> int:
+        """How many nodes are not accounted for."""
+        return len(self._open)
+
+    @property
+    def view(self) -> View | None:
+        """The nodes as the last look showed them."""
+        return self._last.now if self._last is not None else None
 
     @property
     def answered(self) -> bool:

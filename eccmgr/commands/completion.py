@@ -12,6 +12,14 @@ from eccmgr.errors import UsageError
 _CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "help")
 ON_NODES = (
     "cluster abort",
+    "cluster duravip announce view",
+    "cluster duravip debug",
+    "cluster duravip drain",
+    "cluster duravip move",
+    "cluster duravip plan",
+    "cluster duravip show",
+    "cluster duravip show tables",
+    "cluster duravip undrain",
     "cluster help",
     "cluster info",
     "cluster membership",

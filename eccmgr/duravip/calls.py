@@ -7,7 +7,7 @@ from typing import Any
 from eccmgr.duravip.actions import Acquire, Call, End, Open, Read, Release, State, TakeOver
 from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.scripts import Argument
+from eccmgr.redis.wire import Argument
 
 PAGE = 500
 """Entries in one answer, so that none holds Redis up for long."""

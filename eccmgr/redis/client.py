@@ -15,6 +15,7 @@ from eccmgr.redis.address import RedisAddress
 
 COMMAND_TIMEOUT_S = 2.0
 _POOL_WAIT_S = 5.0
+_CONNECTIONS = 2
 
 
 class TlsConnection(SSLConnection):
@@ -26,15 +27,21 @@ class TlsConnection(SSLConnection):
             self.ssl_context = shared
 
 
-def make_client(address: RedisAddress, timeout_s: float | None, connections: int) -> "redis.asyncio.Redis":
+def make_client(address: RedisAddress, timeout_s: float) -> "redis.asyncio.Redis":
     """A client for `address`; a call waits `timeout_s` for its answer. Raises SettingsError."""
+    return redis.asyncio.Redis.from_pool(make_pool(address, timeout_s))
+
+
+def make_pool(address: RedisAddress, timeout_s: float) -> BlockingConnectionPool:
+    """Makes connections to `address`, each of whose calls waits `timeout_s` for its answer. Raises SettingsError."""
     try:
         pool = BlockingConnectionPool.from_url(
             address.plain_url,
             timeout=_POOL_WAIT_S,
-            max_connections=connections,
+            max_connections=_CONNECTIONS,
             socket_timeout=timeout_s,
             socket_connect_timeout=COMMAND_TIMEOUT_S,
+            protocol=3,
             retry=Retry(NoBackoff(), 0),
             # Each would cost every new connection a round trip, or a look at the disk, for nothing we use.
             driver_info=None,
@@ -49,7 +56,7 @@ def make_client(address: RedisAddress, timeout_s: float | None, connections: int
         raise SettingsError("The URL of Redis has an option that is not known, or of a wrong value") from None
     if isinstance(sample, TlsConnection):
         pool.connection_kwargs["shared"] = _certificates(sample.ssl_context)
-    return redis.asyncio.Redis.from_pool(pool)
+    return pool
 
 
 def _certificates(context: RedisSSLContext) -> RedisSSLContext:

@@ -1,35 +1,31 @@
 """The one way to Redis: its address, its time limits, whether it answers.
 
-Two clients: one for commands with a short time limit and no silent retries (a script that may have run is never
-sent again by the library), one for subscriptions, which wait for as long as it takes.
+One connection for all calls, with a time limit and no retries (a script that may have run is never sent again), and
+one for each subscription.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ssl import SSLCertVerificationError
 from typing import Any
 
-import redis.asyncio
 import structlog
-from redis.asyncio.client import PubSub
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.address import Mode, RedisAddress
-from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_client
+from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_pool
 from eccmgr.redis.place import NOT_HERE, NOT_NOW, NotFound, Place, Spot
-from eccmgr.redis.scripts import Argument, script
+from eccmgr.redis.scripts import script
 from eccmgr.redis.sentinel import Sentinels
 from eccmgr.redis.slot import SlotOwner
+from eccmgr.redis.wire import Argument, OnPush, Wire
 
 log = structlog.get_logger()
-
-_CONNECTIONS = 16
-_SUBSCRIPTIONS = 4
 
 
 def make_place(address: RedisAddress, tag: str) -> Place | None:
@@ -50,17 +46,13 @@ class Link:
     the first success opens the way again. In a Redis Cluster `tag` says which slot our keys lie in.
     """
 
-    def __init__(
-        self,
-        url: str,
-        commands: "redis.asyncio.Redis | None" = None,
-        subscriptions: "redis.asyncio.Redis | None" = None,
-        *,
-        tag: str = "",
-    ) -> None:
+    def __init__(self, url: str, *, tag: str = "") -> None:
         self.address = RedisAddress.parse(url)
-        self.commands = commands or make_client(self.address, COMMAND_TIMEOUT_S, _CONNECTIONS)
-        self.subscriptions = subscriptions or make_client(self.address, None, _SUBSCRIPTIONS)
+        self._connections = make_pool(self.address, COMMAND_TIMEOUT_S)
+        self._wire: Wire | None = None
+        self._waiting: Wire | None = None
+        """For calls that wait on the server, and would hold up all others."""
+        self._opening = asyncio.Lock()
         self._sharded = self.address.mode is Mode.CLUSTER
         self.fault: str | None = None
         """Why Redis does not answer; None while it does."""
@@ -70,76 +62,78 @@ class Link:
         self._place = make_place(self.address, tag)
         if self._place is not None:
             self._place.on_move = self._moved
-            for client in (self.commands, self.subscriptions):
-                self._place.hold(client.connection_pool)
+            self._place.hold(self._connections)
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument], *, probe: bool = False) -> Any:
         """Call the Lua script `name`. Raises RedisUnreachable; any other refusal of the server as EccmgrError."""
-        self._check(probe)
-        moves = self._moves
-        try:
-            with _cancellable():
-                answer = await script(name, sharded=self._sharded)(self.commands, keys, args)
-        except (RedisError, OSError) as error:
-            raise await self._failed(error) from error
-        self._answered(moves, probe)
-        return answer
+        wanted = script(name, sharded=self._sharded)
+        return await self._ask(lambda wire: wanted(wire.call, keys, args), probe)
 
     async def run_durably(
         self, name: str, keys: Sequence[str], args: Sequence[Argument], copies: int, wait_s: float = 0.2
     ) -> tuple[Any, bool]:
         """As `run` with `probe`; and whether a majority of Redis's `copies`, the master among them, has it then.
 
-        The copies are waited for on the same connection for `wait_s`.
+        The copies are waited for during `wait_s`, on a connection on which nothing else waits behind that.
         """
         if copies <= 1:
             return await self.run(name, keys, args, probe=True), True
-        moves, called = self._moves, script(name, sharded=self._sharded)
-        try:
-            with _cancellable():
-                async with self.commands.pipeline(transaction=False) as pipe:
-                    pipe.execute_command("EVAL", called.source, len(keys), *keys, *args)
-                    pipe.execute_command("WAIT", copies // 2, round(wait_s * 1000))
-                    answer, have = await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise await self._failed(error) from error
-        self._answered(moves, probe=True)
-        return answer, int(have) >= copies // 2
+        wanted = script(name, sharded=self._sharded)
 
-    async def pipeline(self, *commands: tuple[Any, ...]) -> list[Any]:
+        async def ask(wire: Wire) -> tuple[Any, bool]:
+            what, wait = (len(keys), *keys, *args), ("WAIT", copies // 2, round(wait_s * 1000))
+            try:
+                answer, have = await wire.call_together(("EVALSHA", wanted.sha, *what), wait)
+            except NoScriptError:
+                answer, have = await wire.call_together(("EVAL", wanted.source, *what), wait)
+            return answer, int(have) >= copies // 2
+
+        answered: tuple[Any, bool] = await self._ask(ask, probe=True, waits=True)
+        return answered
+
+    async def call(self, *words: Argument) -> Any:
+        """One plain command. Raises as `run` does."""
+        return await self._ask(lambda wire: wire.call(*words))
+
+    async def pipeline(self, *commands: Sequence[Argument]) -> list[Any]:
         """Run plain commands together in one transaction. Raises as `run` does."""
-        self._check(probe=False)
-        moves = self._moves
-        try:
-            with _cancellable():
-                async with self.commands.pipeline(transaction=True) as pipe:
-                    for command in commands:
-                        pipe.execute_command(*command)
-                    answers: list[Any] = await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise await self._failed(error) from error
-        self._answered(moves, probe=False)
+        answers: list[Any] = await self._ask(lambda wire: _together(wire, commands))
         return answers
 
     async def describe(self) -> str:
         """The server in one line: version, mode, address, round trip."""
-        self._check(probe=False)
-        started = time.monotonic()
-        found: dict[str, Any] = {}
-        try:
-            with _cancellable():
-                await self.commands.ping()
-                round_trip_ms = (time.monotonic() - started) * 1000
-                with contextlib.suppress(ResponseError):
-                    found = await self.commands.info("server")
-        except (RedisError, OSError) as error:
-            raise await self._failed(error) from error
+        found: dict[str, str] = {}
+
+        async def look(wire: Wire) -> float:
+            started = time.monotonic()
+            await wire.call("PING")
+            ended = time.monotonic()
+            with contextlib.suppress(ResponseError):
+                found.update(_fields(await wire.call("INFO", "server")))
+            return (ended - started) * 1000
+
+        round_trip_ms = await self._ask(look)
         version = found.get("valkey_version") or found.get("redis_version", "unknown version")
         name = "Valkey " if "valkey_version" in found else ""
         mode: str = self.address.mode
         if self._place is None:
             mode = found.get("redis_mode") or found.get("server_mode") or mode
         return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
+
+    async def subscribe(self, channels: Sequence[str], on_push: OnPush) -> Wire:
+        """A connection of its own that hears `channels`; Redis has confirmed each when this returns.
+
+        Raises what the library raises, and OSError.
+        """
+        wire = await self._open(on_push)
+        try:
+            wire.tell("SSUBSCRIBE" if self._sharded else "SUBSCRIBE", *channels)
+            # A refusal would be its answer.
+            await wire.call("PING")
+        except BaseException:
+            wire.close()
+            raise
+        return wire
 
     async def pause(self, longest_s: float) -> None:
         """Wait `longest_s`, or until Redis answers again after it did not."""
@@ -148,24 +142,46 @@ class Link:
             async with asyncio.timeout(longest_s):
                 await recovered.wait()
 
-    async def subscribe(self, pubsub: PubSub, channels: Sequence[str]) -> None:
-        """Have `pubsub`, which is one of `subscriptions`, hear `channels`."""
-        await (pubsub.ssubscribe if self._sharded else pubsub.subscribe)(*channels)
-
     async def close(self) -> None:
-        """Close every connection."""
-        await self.commands.aclose()
-        await self.subscriptions.aclose()
+        """Close every connection but those of subscriptions, which belong to who made them."""
+        for wire in filter(None, (self._wire, self._waiting)):
+            wire.close()
         if self._place is not None:
             await self._place.aclose()
-
-    def lost(self, error: BaseException) -> None:
-        """Note that a subscription found Redis gone; the next heartbeat finds out how things stand."""
-        self.fault = self.reason(error)
 
     def reason(self, error: BaseException) -> str:
         """What `error` says about Redis in a few words."""
         return _reason(error, self.address, self._where)
+
+    async def _ask(self, ask: Callable[[Wire], Awaitable[Any]], probe: bool = False, *, waits: bool = False) -> Any:
+        if self.fault is not None and not probe:
+            raise self._unreachable()
+        moves = self._moves
+        try:
+            wire = self._waiting if waits else self._wire
+            if wire is None or wire.fault is not None:
+                wire = await self._connected(waits)
+            answer = await ask(wire)
+        except (RedisError, OSError) as error:
+            raise await self._failed(error) from error
+        self._answered(moves, probe)
+        return answer
+
+    async def _connected(self, waits: bool) -> Wire:
+        """The connection for calls, or for those that wait, made anew where it was lost."""
+        async with self._opening:
+            wire = self._waiting if waits else self._wire
+            if wire is None or wire.fault is not None:
+                wire = await self._open()
+                if waits:
+                    self._waiting = wire
+                else:
+                    self._wire = wire
+            return wire
+
+    async def _open(self, on_push: OnPush = lambda _message: None) -> Wire:
+        connection = self._connections.make_connection()  # type: ignore[no-untyped-call]
+        return await Wire.open(connection, COMMAND_TIMEOUT_S, on_push)
 
     @property
     def _where(self) -> str:
@@ -180,10 +196,6 @@ class Link:
         log.warning("redis moved", to=str(spot))
         for call in self.on_move:
             call()
-
-    def _check(self, probe: bool) -> None:
-        if self.fault is not None and not probe:
-            raise self._unreachable()
 
     def _answered(self, moves: int, probe: bool) -> None:
         if self._moves != moves and not probe:
@@ -207,16 +219,19 @@ class Link:
         return RedisUnreachable(f"Redis is not reachable: {self.fault or f'it has just moved ({self._where})'}")
 
 
-@contextlib.contextmanager
-def _cancellable() -> Iterator[None]:
-    """The library sends by asyncio.wait_for, which before Python 3.12 swallows a cancellation that comes as it ends."""
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    try:
-        yield
-    finally:
-        if task is not None and task.cancelling() > before:
-            raise asyncio.CancelledError
+async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+    """The answers to plain commands in one transaction; the first refusal is raised."""
+    found: list[Any] = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
+    for answer in found:
+        if isinstance(answer, BaseException):
+            raise answer
+    return found
+
+
+def _fields(text: bytes | str) -> dict[str, str]:
+    """What an answer to INFO says."""
+    lines = (text.decode() if isinstance(text, bytes) else text).splitlines()
+    return {name: value for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _reason(error: BaseException, address: RedisAddress, where: str) -> str:

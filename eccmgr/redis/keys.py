@@ -102,7 +102,8 @@ class Keys:
 
     @property
     def log(self) -> str:
-        """Stream: the ids of commands in order, trimmed by age and number."""
+        """Stream: the ids of commands in order, and which were released in batches or withdrawn; trimmed by age and
+        number."""
         return f"{self.tag}:log"
 
     @property
@@ -122,13 +123,22 @@ class Keys:
 
     @property
     def view_prefix(self) -> str:
-        """Followed by a view's number: string, that view's roster, kept while a command expects it."""
+        """Followed by a view's number: hash, that view's roster, kept while a command expects it, with a field '' that
+        says when its numbering began; followed by `:absent` too: hash, the nodes that were absent."""
         return f"{self.tag}:view:"
 
     @property
     def command_prefix(self) -> str:
         """Followed by a command's id: see `command`, `responses`, `arrived`, `plan`."""
         return f"{self.tag}:cmd:"
+
+    def view(self, number: int) -> str:
+        """See `view_prefix`."""
+        return f"{self.view_prefix}{number}"
+
+    def absent_in_view(self, number: int) -> str:
+        """See `view_prefix`."""
+        return f"{self.view_prefix}{number}:absent"
 
     def command(self, command_id: str) -> str:
         """Hash: text, target, issuer, times and expected view of one command."""
@@ -146,6 +156,10 @@ class Keys:
         """Hash: node name in small letters → until when, on the lease clock in ms, it may begin a command that is not
         for all on its channel; whoever is not in it may not."""
         return f"{self.command_prefix}{command_id}:plan"
+
+    def draft(self, nonce: str) -> str:
+        """Hash: the plan of a command for a large set, before it is sent."""
+        return f"{self.tag}:draft:{nonce}"
 
     # Channels.
 

@@ -1,16 +1,18 @@
 """Loads the Lua scripts and calls them: one sha, loaded again where the server has forgotten it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib import resources
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-Argument = str | bytes | int
+from eccmgr.redis.wire import Argument
+
+Call = Callable[..., Awaitable[Any]]
+"""Sends one command, given as its words, and answers what the server answers."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,12 @@ class Script:
     source: str
     sha: str
 
-    async def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[Argument]) -> Any:
-        """Run the script once; a script that the server does not know has not run, and is sent whole."""
+    async def __call__(self, call: Call, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """Run the script once by `call`; a script that the server does not know has not run, and is sent whole."""
         try:
-            return await redis.evalsha(self.sha, len(keys), *keys, *args)
+            return await call("EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:
-            return await redis.eval(self.source, len(keys), *keys, *args)
+            return await call("EVAL", self.source, len(keys), *keys, *args)
 
 
 def load_all() -> None:

@@ -28,7 +28,7 @@ class Sentinels:
 
     def __init__(self, address: RedisAddress) -> None:
         self._service = address.service
-        self._sentinels = [make_client(each, _ASK_TIMEOUT_S, 2) for each in address.sentinels()]
+        self._sentinels = [make_client(each, _ASK_TIMEOUT_S) for each in address.sentinels()]
 
     async def seek(self) -> Spot:
         """Where the master is."""

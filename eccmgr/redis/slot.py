@@ -72,7 +72,7 @@ class SlotOwner:
 
     def _client(self, host: str, port: int) -> "redis.asyncio.Redis":
         if (host, port) not in self._clients:
-            self._clients[host, port] = make_client(self._address.node(host, port), _ASK_TIMEOUT_S, 2)
+            self._clients[host, port] = make_client(self._address.node(host, port), _ASK_TIMEOUT_S)
         return self._clients[host, port]
 
     async def _forget(self) -> None:

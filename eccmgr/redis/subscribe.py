@@ -1,23 +1,22 @@
 """A subscription that comes back: it reconnects for ever, with jittered back-off, and says when it listens again."""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from eccmgr.redis.connect import Link
+from eccmgr.redis.wire import Wire
 
 log = structlog.get_logger()
 
-Handler = Callable[[str, bytes], Awaitable[None]]
+Handler = Callable[[str, bytes], None]
 _BACKOFF_MAX_S = 1.0
-
-
-class MovedAway(RedisConnectionError):
-    """Raised when a node of a Redis Cluster ends our subscription: it has given the slot away."""
+_ASK_EVERY_S = 5.0
 
 
 class Subscription:
@@ -35,6 +34,7 @@ class Subscription:
         self.listening = asyncio.Event()
         self.on_listening: Callable[[], None] = lambda: None
         self._attempt = asyncio.timeout(None)
+        self._wire: Wire | None = None
 
     def restart(self) -> None:
         """Subscribe anew on another connection: this one seems to be deaf."""
@@ -46,26 +46,19 @@ class Subscription:
         backoff_s, said = 0.05, ""
         while True:
             try:
-                async with asyncio.timeout(None) as self._attempt, self._link.subscriptions.pubsub() as pubsub:
-                    await self._link.subscribe(pubsub, self._channels)
-                    missing = set(self._channels)
-                    async for message in pubsub.listen():
-                        if message["type"] == "sunsubscribe":
-                            raise MovedAway(f"{message['channel'].decode()} is served elsewhere now")
-                        if message["type"] in ("subscribe", "ssubscribe"):
-                            missing.discard(message["channel"].decode())
-                            if not missing:
-                                self.listening.set()
-                                self.on_listening()
-                                backoff_s, said = 0.05, ""
-                        elif message["type"] in ("message", "smessage"):
-                            await self._hand_over(message["channel"].decode(), message["data"])
+                async with asyncio.timeout(None) as self._attempt:
+                    self._wire = await self._link.subscribe(self._channels, self._heard)
+                    try:
+                        self.listening.set()
+                        self.on_listening()
+                        backoff_s, said = 0.05, ""
+                        await _while_up(self._wire)
+                    finally:
+                        self._wire.close()
             except (RedisError, OSError) as error:
                 if self._attempt.expired():
                     log.warning("not listening", reason="the subscription is deaf")
                     continue
-                if self.listening.is_set():
-                    self._link.lost(error)
                 if self._link.reason(error) != said:
                     said = self._link.reason(error)
                     log.warning("not listening", reason=said)
@@ -74,8 +67,23 @@ class Subscription:
             await self._link.pause(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311
             backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
 
-    async def _hand_over(self, channel: str, data: bytes) -> None:
-        try:
-            await self._handler(channel, data)
-        except ValueError as error:
-            log.warning("message dropped", channel=channel, reason=str(error))
+    def _heard(self, push: list[Any]) -> None:
+        kind = push[0]
+        if kind in (b"message", b"smessage"):
+            channel = push[1].decode()
+            try:
+                self._handler(channel, push[2])
+            except ValueError as error:
+                log.warning("message dropped", channel=channel, reason=str(error))
+        elif kind == b"sunsubscribe" and self._wire is not None:
+            # A node of a Redis Cluster has given our slot away.
+            self._wire.close(f"{push[1].decode()} is served elsewhere now")
+
+
+async def _while_up(wire: Wire) -> None:
+    """Wait until `wire` is lost, and raise why; a server that is gone without a word is asked now and then."""
+    while True:
+        await wire.call("PING")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ASK_EVERY_S):
+                await wire.lost.wait()

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import redis
+
 from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
 
 PROGRAMS = Path(sys.executable).parent
@@ -36,16 +38,23 @@ class Fleet:
 
     def daemon(self, program: str, name: str) -> subprocess.Popen[bytes]:
         """Start a manager or a node that listens on `folder/NAME`."""
+        program_here = f"from cli.{program} import main; main()"
         return self.spawn(
-            str(PROGRAMS / program), "--name", name, "--redis", self.server.url, "--listen", str(self.folder / name)
+            *(sys.executable, "-c", program_here),
+            *("--name", name, "--redis", self.server.url, "--listen", str(self.folder / name)),
         )
+
+    def let_in(self, clients: int) -> None:
+        """Have the server serve so many clients, and some more."""
+        with redis.Redis(unix_socket_path=str(self.server.socket)) as server:
+            server.config_set("maxclients", clients + 1000)
 
     def wait_ready(self, word: bytes = b"event=ready") -> None:
         """Wait until every process has said so."""
         for number, process in enumerate(self.running):
             while word not in (self.folder / f"log-{number}").read_bytes():
                 if process.poll() is not None:
-                    raise RuntimeError((self.folder / f"log-{number}").read_text())
+                    raise RuntimeError((self.folder / f"log-{number}").read_text()[-2000:])
                 time.sleep(0.02)
 
 

@@ -1,6 +1,6 @@
 """The floor of a gather: PUBLISH, and one HSET by each node, counted by the publisher; bare asyncio and hiredis.
 
-As a program it is one node: `python -m ops.bench.floor SOCKET NAME`.
+As a program it is some of the nodes, with a connection each: `python -m ops.bench.floor SOCKET FIRST COUNT`.
 """
 
 import asyncio
@@ -10,64 +10,60 @@ from typing import Any
 
 import hiredis
 
+from ops.bench.thin import Connection, allow_connections, connect
+
 CHANNEL = "floor"
+_PAUSE_S = 0.002
 
 
-class Connection:
-    """A bare connection to Redis."""
+class Node:
+    """Answers each message with one HSET."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self._parser = hiredis.Reader()
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.connection: Connection
 
-    @classmethod
-    async def open(cls, path: str) -> "Connection":
-        """Connect to the Unix socket at `path`."""
-        return cls(*await asyncio.open_unix_connection(path))
-
-    def send(self, *words: str) -> None:
-        """Send a command without waiting."""
-        self._writer.write(hiredis.pack_command(words))
-
-    async def read(self) -> Any:
-        """The next reply or message."""
-        while (reply := self._parser.gets()) is False:
-            self._parser.feed(await self._reader.read(65536))
-        return reply
+    def heard(self, _channel: bytes, data: bytes) -> None:
+        """A message came."""
+        self.connection.send(hiredis.pack_command(("HSET", data, self._name, "ok")), _ignore)
 
 
-async def node(path: str, name: str) -> None:
-    """Answer each message with one HSET, for ever."""
-    listening, writing = await Connection.open(path), await Connection.open(path)
-    listening.send("SUBSCRIBE", CHANNEL)
-    await listening.read()
-    print("subscribed", flush=True)
-    while True:
-        message = await listening.read()
-        writing.send("HSET", message[2].decode(), name, "ok")
-        await writing.read()
+async def nodes(path: str, first: int, count: int) -> None:
+    """Be `count` nodes for ever."""
+    allow_connections()
+    for number in range(first, first + count):
+        node = Node(f"node{number}")
+        node.connection = await connect(path, node.heard)
+        node.connection.subscribe(CHANNEL)
+    print("event=ready", flush=True)
+    await asyncio.Event().wait()
 
 
-async def rounds(path: str, nodes: int, number: int) -> list[float]:
-    """The seconds of each of `number` rounds over `nodes` nodes."""
-    connection = await Connection.open(path)
+async def rounds(path: str, count: int, number: int) -> list[float]:
+    """The seconds of each of `number` rounds over `count` nodes."""
+    connection = await connect(path)
+    while (await connection.call("PUBSUB", "NUMSUB", CHANNEL))[1] < count:
+        await asyncio.sleep(0.01)
     seconds = []
     for each in range(number):
         key = f"floor:{each}"
         started = time.perf_counter()
-        connection.send("PUBLISH", CHANNEL, key)
-        await connection.read()
-        answered = 0
-        while answered < nodes:
-            connection.send("HLEN", key)
-            answered = await connection.read()
-        connection.send("HGETALL", key)
-        await connection.read()
+        await connection.call("PUBLISH", CHANNEL, key)
+        while await connection.call("HLEN", key) < count:
+            # Where there are many, asking all the time would cost more than it finds out sooner.
+            if count > 100:
+                await asyncio.sleep(_PAUSE_S)
+        await connection.call("HGETALL", key)
         seconds.append(time.perf_counter() - started)
-        connection.send("DEL", key)
-        await connection.read()
+        await connection.call("UNLINK", key)
+        await asyncio.sleep(0)
+    connection.transport.close()
     return seconds
 
 
+def _ignore(_reply: Any) -> None:
+    pass
+
+
 if __name__ == "__main__":
-    asyncio.run(node(sys.argv[1], sys.argv[2]))
+    asyncio.run(nodes(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.fault.ledger import Sent
+from tests.fault.ledger import Abort, Sent
 from tests.fault.plan import MANAGERS, NODES, Order, Round, draw
 from tests.fault.stage import COMMAND_TTL_S, Stage
 from tests.waiting import wait_until
@@ -29,7 +29,7 @@ class Battle:
         self._seed = seed
         self._faults = faults
         self._a_round = a_round
-        self.commands = self.reports = 0
+        self.commands = self.reports = self.aborts = 0
 
     async def run(self, say: bool = False) -> None:
         """Play it. Raises BrokenPromise."""
@@ -48,7 +48,7 @@ class Battle:
     def summary(self) -> str:
         """What was done so far."""
         done = self._stage.done
-        return f"{sum(done.values())} faults, {self.commands} commands, {self.reports} reports"
+        return f"{sum(done.values())} faults, {self.commands} commands, {self.aborts} aborted, {self.reports} reports"
 
     @property
     def by_kind(self) -> str:
@@ -59,6 +59,7 @@ class Battle:
         stage = self._stage
         began = time.monotonic()
         orders = list(drawn.orders)
+        stage.ledger.rolling |= {order.token for order in drawn.orders if order.rolling}
         async with asyncio.TaskGroup() as tasks:
             for fault in drawn.faults:
                 tasks.create_task(_at(began + fault.at_s, stage.befall(fault)))
@@ -83,18 +84,31 @@ class Battle:
         while orders:
             order = orders.pop(0)
             await asyncio.sleep(max(0.0, began + order.at_s - time.monotonic()))
+            asked_at = time.monotonic()
             answer: dict[str, Any] = {}
             with contextlib.suppress(*_NO_ANSWER):
                 answer = json.loads(await self._stage.ask(order.manager, order.line, 4.0))
             if "id" in answer:
-                sent = Sent(order.token, answer["id"], time.monotonic(), answer["expected"])
+                sent = Sent(order.token, answer["id"], time.monotonic(), answer["expected"], asked_at)
                 earlier = self._stage.ledger.sent.get(order.token)
                 if earlier is not None:
                     sent.known_at = min(sent.known_at, earlier.known_at)
                 self._stage.ledger.sent[order.token] = sent
+                if order.abort_after_s is not None:
+                    await self._abort(order, sent.id)
             elif answer and "retrieve #" not in answer["body"]:
                 self._stage.ledger.refused[order.token] = answer["body"]
             if "nodes" in answer:
+                self._take(order.token, answer)
+
+    async def _abort(self, order: Order, sent: str) -> None:
+        await asyncio.sleep(order.abort_after_s or 0.0)
+        with contextlib.suppress(*_NO_ANSWER):
+            answer = json.loads(await self._stage.ask(order.abort_by, f"json abort #{sent}", 6.0))
+            if "nodes" in answer:
+                self.aborts += 1
+                states = {node["node"]: node["state"] for node in answer["nodes"]}
+                self._stage.ledger.aborts[order.token] = Abort(time.monotonic(), states)
                 self._take(order.token, answer)
 
     async def _settled(self, tokens: list[str]) -> bool:
@@ -103,7 +117,7 @@ class Battle:
             sent = self._stage.ledger.sent[token]
             for manager in MANAGERS:
                 answer = json.loads(await self._stage.ask(manager, f"json retrieve {sent.id}", 30.0))
-                forgotten = any(loss > sent.known_at for loss in self._stage.losses)
+                forgotten = self._stage.ledger.forgotten(token)
                 if "nodes" not in answer:
                     assert forgotten, f"{token} ({sent.id}) has no report: {answer['body']}"
                     continue

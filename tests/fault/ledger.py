@@ -1,8 +1,9 @@
 """What was promised, held against what the nodes' commands wrote down themselves. Pure."""
 
 import itertools
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ TOLERANCE_S = 0.1
 
 @dataclass(frozen=True)
 class Mark:
-    """A line that a node wrote: it heard a command, or ran it."""
+    """A line that a node wrote: it heard a command, ran it, or came to the end of it (done)."""
 
     what: str
     token: str
@@ -56,12 +57,24 @@ class LeaseClock:
 
 @dataclass
 class Sent:
-    """A command that the harness knows to be sent: its id, since when it does, and how many nodes it expects."""
+    """A command that the harness knows to be sent: its id, since when it does, and how many nodes it expects.
+
+    `asked_at` is when it was asked for, and not sent before, where its answer told of it.
+    """
 
     token: str
     id: str
     known_at: float
     expected: int | None = None
+    asked_at: float = math.inf
+
+
+@dataclass(frozen=True)
+class Abort:
+    """That a command was withdrawn: when that was answered, and the state of each node in the answer."""
+
+    answered_at: float
+    states: Mapping[str, str]
 
 
 @dataclass
@@ -75,6 +88,12 @@ class Ledger:
     """By token."""
     reports: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By token: the reports on it, in order."""
+    rolling: set[str] = field(default_factory=set)
+    """By token: those whose nodes are told one after another, and have their time from then on."""
+    aborts: dict[str, Abort] = field(default_factory=dict)
+    """By token: the first answer of an abort."""
+    losses: list[float] = field(default_factory=list)
+    """When the server came back without all that it had known."""
     refused: dict[str, str] = field(default_factory=dict)
     """By token: what a manager answered that said of it that it was not sent."""
 
@@ -91,12 +110,28 @@ class Ledger:
         ]
         for token, reports in self.reports.items():
             found += self._of_reports(token, reports, runners.get(token, set()))
+        found += self._withdrawn(ran)
         return found
+
+    def forgotten(self, token: str) -> bool:
+        """Whether the server came back since this command was sent, and may know less of it than is true."""
+        sent = self.sent[token]
+        return any(loss > min(sent.asked_at, sent.known_at) for loss in self.losses)
+
+    def _withdrawn(self, ran: Iterable[Mark]) -> Iterable[str]:
+        for mark in ran:
+            abort = self.aborts.get(mark.token)
+            if abort is None or abort.states.get(mark.node) not in ("aborted", "missed", "skipped"):
+                continue
+            if mark.at > abort.answered_at + TOLERANCE_S and not self.forgotten(mark.token):
+                since_s = mark.at - abort.answered_at
+                yield f"{mark.token} ran on {mark.node} {since_s:.3f} s after its abort was answered"
 
     def forget_what_is_settled(self) -> None:
         """Keep only what later rounds may still touch: who ran what."""
         self.reports.clear()
         self.refused.clear()
+        self.aborts.clear()
         self.marks = [mark for mark in self.marks if mark.what == "ran"]
 
     def _late(self, ran: Iterable[Mark]) -> Iterable[str]:
@@ -109,12 +144,13 @@ class Ledger:
             if since is not None and mark.at > since + self.ttl_s + TOLERANCE_S:
                 yield f"{mark.token} ran on {mark.node} {mark.at - since:.3f} s after it was heard there"
             sent = self.sent.get(mark.token)
-            if sent is not None and since is not None:
+            if sent is not None and since is not None and mark.token not in self.rolling:
                 passed_s = self.clock.passed_s(sent.known_at, mark.at)
                 if passed_s > self.ttl_s + TOLERANCE_S:
                     yield f"{mark.token} ran on {mark.node} {passed_s:.3f} s of the lease clock after it was sent"
 
     def _of_reports(self, token: str, reports: Sequence[dict[str, Any]], did: set[str]) -> Iterable[str]:
+        done = {mark.node for mark in self.marks if mark.what == "done" and mark.token == token}
         listed = {tuple(node["node"] for node in report["nodes"]) for report in reports}
         if len(listed) > 1:
             yield f"{token} was reported with different nodes: {sorted(listed)}"
@@ -128,6 +164,12 @@ class Ledger:
             for node, state in nodes.items():
                 if state == "ok" and node not in did:
                     yield f"{token} is reported ok for {node}, which did not run it"
+                if sent is None or self.forgotten(token):
+                    continue
+                if state == "aborted" and node in done:
+                    yield f"{token} is reported aborted for {node}, which came to the end of it"
+                if state == "skipped" and node in did:
+                    yield f"{token} is reported skipped for {node}, which ran it"
 
 
 def _twice(ran: Iterable[Mark]) -> Iterable[str]:

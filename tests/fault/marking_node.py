@@ -1,7 +1,7 @@
 """A node with a command more, `mark TOKEN HOLD_MS`, that notes each of its runs in a file itself: for these tests only.
 
-A line of the file: what happened (`heard`, `ran`), the token, the node, its process id, and when on the clock that
-all processes of a host share.
+A line of the file: what happened (`heard`, `ran`, `done`), the token, the node, its process id, and when on the clock
+that all processes of a host share.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any
 from cli.daemons import Program
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.settings import NodeSettings
-from worker.executor import Life, Message
+from worker.executor import Life, Message, Response
 from worker.node import PROGRAM, Node
 
 _began: contextvars.ContextVar[float] = contextvars.ContextVar("_began")
@@ -38,19 +38,20 @@ def marking(node: Node, marks: Marks) -> Node:
     """Give `node` its command, and let it note what it hears."""
     hear, execute = node.executor.heard, node.executor._execute
 
-    async def heard(channel: str, raw: bytes) -> None:
+    def heard(channel: str, raw: bytes) -> None:
         if (words := _words(raw))[:1] == ["mark"]:
             marks.note("heard", words[1], time.monotonic())
-        await hear(channel, raw)
+        hear(channel, raw)
 
-    async def executed(message: Message, life: Life) -> None:
+    async def executed(message: Message, life: Life) -> Response:
         # The moment at which the node decided: a stop may come before the command's first step.
         _began.set(time.monotonic())
-        await execute(message, life)
+        return await execute(message, life)
 
     async def mark(call: Call) -> str:
         marks.note("ran", call.args[0], _began.get())
         await asyncio.sleep(int(call.args[1]) / 1000)
+        marks.note("done", call.args[0], time.monotonic())
         return "marked"
 
     node.executor.heard = heard  # type: ignore[method-assign]

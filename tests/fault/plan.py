@@ -48,6 +48,8 @@ class Kind(enum.StrEnum):
 
 
 _OF_THE_SERVER = (Kind.SERVER_STOP, Kind.SERVER_BACK, Kind.SERVER_PAST, Kind.SERVER_EMPTY)
+# What puts the server back a while makes it forget what everybody else remembers: the hardest of the four.
+_WEIGHTS = (2, 2, 3, 2)
 _AT_A_POINT = (Kind.KILL_AT, Kind.STOP_AT, Kind.RESET_AT)
 
 
@@ -72,12 +74,19 @@ class Fault:
 
 @dataclass(frozen=True)
 class Order:
-    """A command to give: what a console says to `manager`, `at_s` after the round's beginning."""
+    """A command to give: what a console says to `manager`, `at_s` after the round's beginning.
+
+    With `abort_after_s` it is withdrawn so long after its answer, by way of `abort_by`. A `rolling` one goes out in
+    batches.
+    """
 
     at_s: float
     manager: str
     token: str
     line: str
+    rolling: bool = False
+    abort_after_s: float | None = None
+    abort_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ def draw(seed: str, number: int, faults: int) -> Round:
     drawn = [_fault(chance) for _ in range(faults)]
     if chance.random() < _WITH_THE_SERVER:
         # One in a round: more would leave no time for anything to happen between them.
-        drawn[0] = Fault(drawn[0].at_s, chance.choice(_OF_THE_SERVER), "", drawn[0].for_s)
+        drawn[0] = Fault(drawn[0].at_s, chance.choices(_OF_THE_SERVER, _WEIGHTS)[0], "", drawn[0].for_s)
     drawn.sort(key=lambda fault: fault.at_s)
     orders = sorted((_order(chance, f"{number}-{i}") for i in range(size)), key=lambda order: order.at_s)
     return Round(tuple(orders), tuple(drawn))
@@ -109,17 +118,22 @@ def _fault(chance: random.Random) -> Fault:
     victim = chance.choice((*NODES, *NODES, *MANAGERS) if kind is not Kind.REJOIN else tuple(NODES))
     if kind not in _AT_A_POINT:
         return Fault(at_s, kind, victim, for_s)
-    scripts = ("publish",) if victim in MANAGERS else ("claim", "respond")
+    scripts = ("publish", "publish", "release", "abort") if victim in MANAGERS else ("claim", "respond")
     return Fault(at_s, kind, victim, for_s, chance.choice(scripts), chance.random() < 0.5)
 
 
 def _order(chance: random.Random, token: str) -> Order:
     what = f"mark {token} {chance.choice((0, 0, 5, 20, 100, 300))}"
     node, subcluster = chance.choice(list(NODES.items()))
-    if chance.random() < 0.1:
-        target = chance.choice(("@all", f"@{subcluster}", node))
-        line = f"json gather --timeout 3 {target} {what}"
-    else:
-        verb = chance.choice(("broadcast", "broadcast", f"subcluster broadcast {subcluster}", f"unicast {node}"))
-        line = f"json {verb} {what}"
-    return Order(chance.uniform(0, _SPAN_S), chance.choice(MANAGERS), token, line)
+    at_s, manager = chance.uniform(0, _SPAN_S), chance.choice(MANAGERS)
+    form = chance.random()
+    if form < 0.2:
+        target = chance.choice(("@all", f"@{subcluster}", node, ",".join(chance.sample(list(NODES), 2))))
+        batch = f"--batch {chance.choice((1, 2))} " if form < 0.1 else ""
+        return Order(at_s, manager, token, f"json gather --timeout 3 {batch}{target} {what}", rolling=bool(batch))
+    verb = chance.choice(("broadcast", "broadcast", f"subcluster broadcast {subcluster}", f"unicast {node}"))
+    line = f"json {verb} {what}"
+    if form < 0.35:
+        after_s = chance.choice((0.0, 0.02, 0.1, 0.3))
+        return Order(at_s, manager, token, line, abort_after_s=after_s, abort_by=chance.choice(MANAGERS))
+    return Order(at_s, manager, token, line)

@@ -62,6 +62,8 @@ class FaultProxy:
     server: Path
     path: Path | None = None
     port: int = 0
+    swallowed: int = 0
+    """Pieces of data that deaf subscriptions did not hear."""
     delay_s: float = 0.0
     """Each piece of data waits so long, in either direction."""
     lines: set[Line] = field(default_factory=set)
@@ -195,6 +197,7 @@ class FaultProxy:
     def _answered(self, line: Line, data: bytes) -> bool:
         """Whether what the server says goes on to the client."""
         if line.half_open or line.deaf:
+            self.swallowed += line.deaf
             return False
         trap, line.trap = line.trap, None
         if trap is None:

@@ -92,8 +92,6 @@ class Stage:
         self.keys = Keys("stage")
         self.server = EmbeddedServer(folder / "redis")
         self.ledger = Ledger(COMMAND_TTL_S)
-        self.losses: list[float] = []
-        """When the server came back without all that it had known."""
         self.done: dict[str, int] = {}
         """How many faults of each kind have befallen."""
         self._marks = folder / "marks"
@@ -244,7 +242,7 @@ class Stage:
         await asyncio.to_thread(self.server.stop, signal.SIGKILL)
         await asyncio.sleep(fault.for_s)
         await asyncio.to_thread(self.server.start)
-        self.losses.append(time.monotonic())
+        self.ledger.losses.append(time.monotonic())
 
     async def ask(self, name: str, line: str, timeout_s: float) -> str:
         """What `name` answers to `line`. Raises OSError, IncompleteReadError, TimeoutError."""
@@ -285,7 +283,9 @@ class Stage:
             while True:
                 asked = time.monotonic()
                 await script("roster")(
-                    self._direct, (keys.state, keys.roster, keys.absent), (400, keys.view_prefix, 3600_000, "0:")
+                    self._direct.execute_command,
+                    (keys.state, keys.roster, keys.absent),
+                    (400, keys.view_prefix, 3600_000, "0:"),
                 )
                 clock, born = await self._direct.hmget(keys.state, "clock", "born")
                 if clock and born:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.fault.ledger import Ledger, Mark, Sample, Sent
+from tests.fault.ledger import Abort, Ledger, Mark, Sample, Sent
 from tests.fault.plan import draw
 
 
@@ -39,6 +39,14 @@ def test_where_all_was_kept_nothing_is_found() -> None:
         (ledger(reports=(BOTH_OK,)), "t is reported ok for east1, which did not run it"),
         (ledger(reports=({"east1": "lost"},)), "t expected 2 nodes and was reported with ['east1']"),
         (
+            ledger(*KEPT, "done east1 10.5", reports=({"east1": "aborted", "east2": "ok"},)),
+            "t is reported aborted for east1, which came to the end of it",
+        ),
+        (
+            ledger(*KEPT, reports=({"east1": "skipped", "east2": "ok"},)),
+            "t is reported skipped for east1, which ran it",
+        ),
+        (
             ledger(*KEPT, reports=({"east1": "ok", "west1": "pending"},)),
             "t ran on east2, which is not in its report",
         ),
@@ -56,6 +64,34 @@ def test_a_command_that_was_refused_and_yet_heard_is_found() -> None:
     made = ledger("heard east1 10.1")
     made.refused["t"] = "nothing was sent"
     assert made.violations() == ["t was heard, and its sender told: nothing was sent"]
+
+
+def test_a_run_after_its_abort_was_answered_is_found_where_the_node_was_not_said_to_run_it() -> None:
+    made = ledger("heard east1 10.1", "ran east1 11.0", "heard east2 10.1", "ran east2 11.0")
+    made.aborts["t"] = Abort(10.5, {"east1": "aborted", "east2": "running"})
+    assert made.violations() == ["t ran on east1 0.500 s after its abort was answered"]
+
+
+def test_what_a_server_that_was_put_back_says_of_an_abort_is_not_held_against_it() -> None:
+    made = ledger(*KEPT, "done east1 10.5", reports=({"east1": "aborted", "east2": "ok"},))
+    made.losses.append(10.6)
+    assert made.violations() == []
+
+
+def test_a_command_is_forgotten_by_a_server_that_came_back_after_it_was_asked_for() -> None:
+    made = ledger()
+    made.losses.append(9.0)
+    assert not made.forgotten("t")
+    made.sent["t"].asked_at = 8.0
+    assert made.forgotten("t")
+
+
+def test_the_time_of_one_in_batches_is_not_counted_from_its_sending() -> None:
+    made = ledger("heard east1 13.0", "ran east1 13.1")
+    made.rolling.add("t")
+    for second in range(10, 14):
+        made.clock.add(Sample(second, second + 0.01, "1", second * 1000))
+    assert made.violations() == []
 
 
 def test_a_run_after_the_expiry_on_the_lease_clock_is_found_however_late_it_was_heard() -> None:

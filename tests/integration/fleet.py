@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.errors import CommandError
 from eccmgr.manager import Manager
+from eccmgr.redis.connect import Link
 from tests import daemons
 from tests.waiting import wait_until
 from worker.node import Node
@@ -103,5 +105,21 @@ async def _nothing() -> None:
     pass
 
 
-async def _ignore(*_message: object) -> None:
+def _ignore(*_message: object) -> None:
     pass
+
+
+@contextlib.asynccontextmanager
+async def hearing(link: Link, channel: str) -> AsyncIterator[list[bytes]]:
+    """What is published on `channel` meanwhile."""
+    heard: list[bytes] = []
+
+    def hear(push: list[bytes]) -> None:
+        if push[0] == b"message":
+            heard.append(push[2])
+
+    wire = await link.subscribe([channel], hear)
+    try:
+        yield heard
+    finally:
+        wire.close()

@@ -33,7 +33,7 @@ class TestAbort:
         await fleet.broadcast("hold")
         await wait_until(lambda: fleet.ran == ["east1"], "the first runs")
         sent = [await fleet.broadcast(command) for command in ("mark", "mark", "version")]
-        await wait_until(lambda: node.executor._waiting.qsize() >= 2, "the others wait")
+        await wait_until(lambda: len(node.executor._waiting) >= 2, "the others wait")
         for each in sent:
             assert await fleet.lines(f"abort #{each}") == ["east1: (aborted)"]
         fleet.gate.set()

@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from redis.asyncio.client import PubSub
 
 from eccmgr.cluster.view import EVERYONE
+from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.wire import OnPush, Wire
 from tests import daemons
 from tests.integration.fleet import Fleet
 from tests.waiting import wait_until
@@ -20,7 +22,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 async def cut_subscriptions(node: Node) -> None:
     """End every subscription at the server."""
-    await node.link.commands.execute_command("CLIENT", "KILL", "TYPE", "PUBSUB")
+    await node.link.call("CLIENT", "KILL", "TYPE", "PUBSUB")
 
 
 class Deafness:
@@ -30,19 +32,20 @@ class Deafness:
         self.lasts = True
         self.lost = 0
         """Messages on `channel` that were not heard."""
-        deaf: set[PubSub] = set()
-        handle = PubSub.handle_message
+        subscribe = Link.subscribe
 
-        async def hear(subscription: PubSub, response: object, ignore_subscribe_messages: bool = False) -> object:
-            message = await handle(subscription, response, ignore_subscribe_messages)
-            if message is not None and message["type"] == "subscribe" and self.lasts:
-                deaf.add(subscription)
-            if message is not None and message["type"] == "message" and subscription in deaf:
-                self.lost += message["channel"].decode() == channel
-                return None
-            return message
+        async def deafened(link: Link, channels: Sequence[str], on_push: OnPush) -> Wire:
+            deaf = self.lasts
 
-        monkeypatch.setattr(PubSub, "handle_message", hear)
+            def hear(push: list[Any]) -> None:
+                if deaf and push[0] == b"message":
+                    self.lost += push[1].decode() == channel
+                else:
+                    on_push(push)
+
+            return await subscribe(link, channels, hear)
+
+        monkeypatch.setattr(Link, "subscribe", deafened)
 
 
 async def test_a_command_that_is_sent_while_a_node_subscribes_anew_is_run(
@@ -50,15 +53,15 @@ async def test_a_command_that_is_sent_while_a_node_subscribes_anew_is_run(
 ) -> None:
     manager = await fleet.manager()
     node = await fleet.node("east1")
-    subscribe = PubSub.subscribe
+    subscribe = Link.subscribe
     cut, hold = asyncio.Event(), asyncio.Event()
 
-    async def later(self: PubSub, *names: str, **channels: Any) -> None:
+    async def later(link: Link, channels: Sequence[str], on_push: OnPush) -> Wire:
         cut.set()
         await hold.wait()
-        await subscribe(self, *names, **channels)
+        return await subscribe(link, channels, on_push)
 
-    monkeypatch.setattr(PubSub, "subscribe", later)
+    monkeypatch.setattr(Link, "subscribe", later)
     await cut_subscriptions(node)
     await cut.wait()
     published = await manager.delivery.publish("mark", EVERYONE, "root")
@@ -88,9 +91,9 @@ async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[Node, 
     node.table.add(*fleet.trial_commands(node))
     heard, lost = node.executor.heard, []
 
-    async def hear(channel: str, raw: bytes) -> None:
+    def hear(channel: str, raw: bytes) -> None:
         if lost:
-            await heard(channel, raw)
+            heard(channel, raw)
         else:
             lost.append(raw)
 
@@ -98,6 +101,47 @@ async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[Node, 
     async with daemons.running(node):
         node.session.on_heads = lambda _heads: None
         yield node, lost
+
+
+@dataclass
+class HardOfHearing:
+    """Whether a node hears nothing that is published, while all else of it lives."""
+
+    lasts: bool = True
+
+
+async def deaf_node(fleet: Fleet, name: str) -> HardOfHearing:
+    """One more node, deaf from the beginning until it is told otherwise."""
+    node = daemons.node(fleet.url, fleet.cluster, fleet.folder, name)
+    node.table.add(*fleet.trial_commands(node))
+    heard, deafness = node.executor.heard, HardOfHearing()
+
+    def hear(channel: str, raw: bytes) -> None:
+        if not deafness.lasts:
+            heard(channel, raw)
+
+    node.executor.heard = hear  # type: ignore[method-assign]
+    await fleet.stack.enter_async_context(daemons.running(node))
+    return deafness
+
+
+async def test_a_node_that_was_deaf_as_its_batch_was_released_reads_it_up(fleet: Fleet) -> None:
+    await fleet.manager()
+    await deaf_node(fleet, "east1")
+    await fleet.node("east2")
+    assert await fleet.lines("gather --timeout 30 --batch 1 mark") == ["east1: marked", "east2: marked"]
+    assert fleet.ran == ["east1", "east2"]
+
+
+async def test_a_node_that_was_deaf_as_a_command_was_withdrawn_reads_that_up(fleet: Fleet) -> None:
+    await fleet.manager()
+    deafness = await deaf_node(fleet, "east1")
+    deafness.lasts = False
+    sent = await fleet.broadcast("hold")
+    await wait_until(lambda: fleet.ran == ["east1"], "it has begun")
+    deafness.lasts = True
+    await fleet.ask(f"abort #{sent}")
+    await fleet.shows(f"retrieve #{sent}", "east1: (aborted)")
 
 
 async def test_a_node_that_missed_one_message_notices_with_the_next(fleet: Fleet) -> None:
@@ -125,8 +169,35 @@ async def test_what_cannot_be_read_in_the_log_is_dropped_and_the_node_goes_on(fl
     async with hard_of_hearing(fleet, "east1") as (_, lost):
         broken = await fleet.broadcast("mark")
         await wait_until(lambda: len(lost) == 1, "the message is lost")
-        await manager.link.commands.hset(cluster_keys.command(broken), "text", b"\xff")  # type: ignore[misc]
+        await manager.link.call("HSET", cluster_keys.command(broken), "text", b"\xff")
         for _ in range(2):
             sent = await fleet.broadcast("mark")
             await fleet.shows(f"retrieve {sent}", "east1: marked")
         assert fleet.ran == ["east1", "east1"]
+
+
+async def test_a_latest_entry_that_is_not_in_the_log_is_looked_for_once(fleet: Fleet, cluster_keys: Keys) -> None:
+    node = await fleet.node("east1")
+    heartbeats, heads = [0], node.session.on_heads
+
+    def count(found: dict[str, str]) -> None:
+        heartbeats[0] += 1
+        heads(found)
+
+    async def subscription() -> set[bytes]:
+        clients = (await node.link.call("CLIENT", "LIST", "TYPE", "pubsub")).splitlines()
+        return {line.split()[0] for line in clients}
+
+    node.session.on_heads = count
+    first = await subscription()
+    await node.link.call("HSET", cluster_keys.heads, cluster_keys.everyone, "9999999999999-0")
+    await wait_until(lambda: _unlike(subscription, first), "it listens on another connection")
+    second = await subscription()
+    seen = heartbeats[0]
+    await wait_until(lambda: heartbeats[0] >= seen + 10, "ten more heartbeats have told of it")
+    assert await subscription() == second
+
+
+async def _unlike(look: Callable[[], Awaitable[set[bytes]]], before: set[bytes]) -> bool:
+    now = await look()
+    return bool(now) and now.isdisjoint(before)

@@ -178,7 +178,7 @@ class TestOptions:
             assert line.startswith("east1: uri = ")
             for asked in (f"retrieve {command}", f"json gather {command}", f"xml gather {command}", f"json {command}"):
                 assert "hush" not in await ask(path(barca), asked)
-            audit = await barca.link.commands.xrange(barca.keys.audit)
+            audit = await barca.link.call("XRANGE", barca.keys.audit, "-", "+")
             assert audit
             assert "hush" not in repr(audit)
             assert "hush" not in await ask(folder / "n-east1", "config get Datasource db uri")

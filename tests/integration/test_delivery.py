@@ -264,8 +264,8 @@ class TestAnswers:
         manager = await fleet.manager()
         await fleet.node("east1", options=dataclasses.replace(QUICK, max_response_bytes=200_000))
         assert await fleet.lines("gather repeat 200000") == ["east1: " + "x" * 200_000]
-        kept = await manager.link.commands.hget(  # type: ignore[misc]
-            manager.keys.responses((await fleet.ask("retrieve repeat 200000")).split()[1]), "east1"
+        kept = await manager.link.call(
+            "HGET", manager.keys.responses((await fleet.ask("retrieve repeat 200000")).split()[1]), "east1"
         )
         assert len(kept) < 10_000
         lines = await fleet.lines("gather repeat 200001")
@@ -284,7 +284,7 @@ class TestAnswers:
         for _ in range(4):
             await fleet.broadcast("hold")
         sent = await fleet.broadcast("mark")
-        await wait_until(lambda: node.executor._waiting.qsize() == 3, "the others wait")
+        await wait_until(lambda: len(node.executor._waiting) == 3, "the others wait")
         assert fleet.ran == ["east1", "east1"]
         fleet.gate.set()
         await fleet.shows(f"retrieve {sent}", "east1: marked")
@@ -312,11 +312,11 @@ class TestAnswers:
         await fleet.broadcast(command)
         await fleet.shows(f"retrieve {command}", "east1: (missed)")
         # What is answered without a claim goes by the node's own clock, from when it heard of it.
-        (waiting,) = node.executor._waiting._queue  # type: ignore[attr-defined]
+        (waiting,) = node.executor._waiting
         await wait_until(lambda: time.monotonic() > waiting.begin_by, "its time is over there too")
         fleet.gate.set()
         await fleet.shows("retrieve hold", "east1: held")
-        await wait_until(lambda: node.executor._busy == 0 and node.executor._waiting.empty(), "all is done")
+        await wait_until(lambda: node.executor._busy == 0 and not node.executor._waiting, "all is done")
         assert ran == []
         assert await fleet.lines(f"retrieve {command}") == ["east1: (missed)"]
         assert manager.session.joined.is_set()
@@ -325,6 +325,6 @@ class TestAnswers:
 def _noting(ran: list[str], execute):  # type: ignore[no-untyped-def]
     async def noted(message, life):  # type: ignore[no-untyped-def]
         ran.append(message.text)
-        await execute(message, life)
+        return await execute(message, life)
 
     return noted

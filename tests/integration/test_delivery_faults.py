@@ -12,9 +12,9 @@ import pytest
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
-from eccmgr.redis.scripts import Argument
+from eccmgr.redis.wire import Argument
 from tests.daemons import QUICK, Processes, ask_sync
-from tests.integration.fleet import Fleet
+from tests.integration.fleet import Fleet, hearing
 from tests.waiting import wait_until, wait_until_sync
 
 
@@ -71,7 +71,7 @@ class TestBlips:
 
         async def too_late(claimed: str) -> None:
             if meanwhile == "expired":
-                await link.commands.hset(claimed, "expires", 0)  # type: ignore[misc]
+                await link.call("HSET", claimed, "expires", 0)
             else:
                 await node.session.reset()
 
@@ -83,18 +83,13 @@ class TestBlips:
     async def test_a_command_that_is_delivered_twice_runs_once(self, fleet: Fleet) -> None:
         manager = await fleet.manager()
         node = await fleet.node("east1")
-        heard: list[bytes] = []
         hear = node.executor.heard
-        async with manager.link.subscriptions.pubsub() as pubsub:
-            await pubsub.subscribe(manager.keys.everyone)
+        async with hearing(manager.link, manager.keys.everyone) as heard:
             await fleet.ask("gather mark")
-            while not heard:
-                message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
-                if message is not None:
-                    heard.append(message["data"])
-        await hear(manager.keys.everyone, heard[0])
+            await wait_until(lambda: bool(heard), "the command is heard")
+        hear(manager.keys.everyone, heard[0])
         node.executor._claims._until.clear()
-        await hear(manager.keys.everyone, heard[0])
+        hear(manager.keys.everyone, heard[0])
         await fleet.lines("gather mark")
         assert fleet.ran == ["east1", "east1"]
 
@@ -103,7 +98,7 @@ class TestBlips:
         manager = await fleet.manager()
         await fleet.node("east1")
         for channel in (manager.keys.everyone, manager.keys.events, manager.keys.node("east1"), manager._notices):
-            await manager.link.commands.publish(channel, garbage)
+            await manager.link.call("PUBLISH", channel, garbage)
         assert await fleet.lines("gather mark") == ["east1: marked"]
 
 

@@ -3,7 +3,6 @@
 import uuid
 from dataclasses import dataclass, field
 
-import fakeredis
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
@@ -19,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 from eccmgr.redis.keys import Keys
+from tests.fake_server import FakeRedis
 from tests.integration.scripts.cluster import MINUTE_MS, Cluster, Life
 
 NAMES = st.sampled_from(["east1", "EAST1", "east1.example.com"])
@@ -206,7 +206,7 @@ class Leases(RuleBasedStateMachine):
 @pytest.mark.parametrize(("backend", "examples"), [("fakeredis", 10), ("server", 50)])
 def test_whatever_happens_in_whatever_order(request: pytest.FixtureRequest, backend: str, examples: int) -> None:
     if backend == "fakeredis":
-        made = fakeredis.FakeRedis()
+        made = FakeRedis()
     else:
         made = redis.Redis(unix_socket_path=str(request.getfixturevalue("redis_server").socket))
     with made:

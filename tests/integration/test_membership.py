@@ -137,7 +137,7 @@ class TestComingAndGoing:
         await fleet.manager()
         node = await fleet.node("east1")
         before = node.session.private_name
-        await node.link.commands.zadd(node.keys.sessions, {before: 0})
+        await node.link.call("ZADD", node.keys.sessions, 0, before)
         await wait_until(lambda: node.session.private_name != before and node.session.joined.is_set(), "it is back")
         assert await fleet.lines("gather mark") == ["east1: marked"]
 

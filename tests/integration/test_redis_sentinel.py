@@ -141,7 +141,7 @@ class TestFailover:
         for sentinel in deployment.sentinels[:2]:
             await asyncio.to_thread(sentinel.stop)
         link = Link(deployment.url)
-        assert await link.pipeline(("PING",)) == [True]
+        assert await link.pipeline(("PING",)) == [b"PONG"]
         await link.close()
         await asyncio.to_thread(deployment.sentinels[2].stop)
         link = Link(deployment.url)

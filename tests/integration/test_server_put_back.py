@@ -9,7 +9,7 @@ import pytest
 
 from eccmgr.redis.embedded import EmbeddedServer
 from tests.daemons import QUICK
-from tests.integration.fleet import Fleet, die
+from tests.integration.fleet import Fleet, die, hearing
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
@@ -24,7 +24,7 @@ async def test_views_that_are_numbered_again_are_not_taken_for_those_of_before(
     options = dataclasses.replace(QUICK, session_lease_s=30.0)
     manager = await lonely.manager(options=options)
     stays = await lonely.node("east1", options=options)
-    await manager.link.commands.save()
+    await manager.link.call("SAVE")
     forgotten = await lonely.node("east2", options=options)
     assert await lonely.lines("gather mark") == ["east1: marked", "east2: marked"]
     await die(forgotten)
@@ -40,21 +40,16 @@ async def test_views_that_are_numbered_again_are_not_taken_for_those_of_before(
 async def test_a_copy_that_comes_late_is_not_run_though_redis_forgot_the_claim(lonely: Fleet) -> None:
     manager = await lonely.manager(options=STANDING)
     node = await lonely.node("east1", options=STANDING)
-    heard: list[bytes] = []
     hear = node.executor.heard
-    async with manager.link.subscriptions.pubsub() as pubsub:
-        await pubsub.subscribe(manager.keys.everyone)
+    async with hearing(manager.link, manager.keys.everyone) as heard:
         sent = await lonely.broadcast("mark")
         await wait_until(lambda: lonely.ran == ["east1"], "the command runs")
-        while not heard:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
-            if message is not None:
-                heard.append(message["data"])
+        await wait_until(lambda: bool(heard), "the command is heard")
     await lonely.shows(f"retrieve {sent}", "east1: marked")
     since = time.monotonic()
     await wait_until(lambda: time.monotonic() > since + 3 * STANDING.command_ttl_s, "time passes")
-    await manager.link.commands.delete(manager.keys.responses(sent))
-    await hear(manager.keys.everyone, heard[0])
+    await manager.link.call("DEL", manager.keys.responses(sent))
+    hear(manager.keys.everyone, heard[0])
     await lonely.broadcast("hold")
     lonely.gate.set()
     await lonely.shows("retrieve hold", "east1: held")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.executor import Claims, Message, Run
+from worker.executor import Claims, Message, Run, Withdrawal
 
 FIELDS = {
     "id": "01KB3ZC0WV9Y",
@@ -49,6 +49,21 @@ class TestClaims:
             assert claims.take(str(number), 0.0, 60.0)
         assert not claims.take("100099", 1.0, 60.0)
         assert claims.take("0", 1.0, 60.0)
+
+
+class TestWithdrawal:
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b'{"abort":',
+            b'{"abort":"x"}',
+            b'{"abort":"x","channel":"all","entry":"1-0","before":7}',
+            b'{"abort":"x","channel":"all","entry":"99999999999999999999-0","before":"0-0"}',
+        ],
+    )
+    def test_one_that_is_broken_is_a_value_error_and_nothing_else(self, raw: bytes) -> None:
+        with pytest.raises(ValueError, match=r"."):
+            Withdrawal.parse(raw)
 
 
 class TestMessage:

@@ -2,14 +2,15 @@
 
 import pytest
 
-from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
+from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind, View
 from eccmgr.cluster.waiting import Pace
 from eccmgr.commands.gather import GatherWish
 from eccmgr.errors import CommandError, UsageError
 
-VIEW = View.parse(
+VIEW = View(
     1,
-    "1700\n#a#east1\teast1\tEast\t1\t\n#b#pid\tpid\teast\t2\t\n\n#c#gone.example.com\tgone.example.com\twest\t3\t",
+    {"east1": Seat("#a#east1", "east1", "East"), "pid": Seat("#b#pid", "pid", "east")},
+    {"gone.example.com": Seat("#c#gone.example.com", "gone.example.com", "west")},
 )
 EAST = Target(TargetKind.SUBCLUSTER, "East")
 

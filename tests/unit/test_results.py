@@ -138,6 +138,11 @@ class TestBody:
             State(state), "#ec0-1#east1", 3000, 5, text.encode("utf-8", "replace").decode()
         )
 
+    @pytest.mark.parametrize("raw", [b"", b"x", b"ok\t#ec0-1#east1\t3000\t5\tz\nno zlib", b"\xff\t\t\t\t\n"])
+    def test_one_that_cannot_be_read_is_reported_as_a_failure_of_its_node(self, raw: bytes) -> None:
+        (outcome, *_) = report(sent(), ALIVE, ALIVE, {"east1": Entry.parse(raw)}, 2000).outcomes
+        assert (outcome.state, outcome.text) == (State.FAILED, "what Redis keeps of its answer cannot be read")
+
 
 class TestWaiting:
     """The bookkeeping of a gather."""

@@ -6,30 +6,24 @@ from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind, View, Views,
 from eccmgr.errors import CommandError
 from eccmgr.redis.keys import Keys
 
-ROSTER = (
-    "1700\n"
-    "#ec0-1#East1\tEast1\tEAST\t1\t\n"
-    "#ec0-2#east10\teast10\teast\t2\t\n"
-    "#ec0-3#west1\twest1\twest\t3\t#ec0-0#west1\n\n"
-    "#ec0-4#east2\teast2\teast\t4\t"
-)
-VIEW = View.parse(7, ROSTER)
+LIVE = {
+    b"": b"1700",
+    b"east1": b"#ec0-1#East1\tEast1\tEAST\t1\t",
+    b"east10": b"#ec0-2#east10\teast10\teast\t2\t",
+    b"west1": b"#ec0-3#west1\twest1\twest\t3\t#ec0-0#west1",
+}
+ABSENT = {b"east2": b"#ec0-4#east2\teast2\teast\t4\t"}
+VIEW = View.read(7, LIVE, ABSENT)
 
 
-def test_a_roster_is_read_into_live_and_absent_seats() -> None:
+def test_a_view_is_read_into_live_and_absent_seats() -> None:
     assert list(VIEW.live) == ["east1", "east10", "west1"]
     assert VIEW.live["east1"] == Seat("#ec0-1#East1", "East1", "EAST")
     assert list(VIEW.absent) == ["east2"]
 
 
-@pytest.mark.parametrize("roster", ["1700\n\n\n", "1700\n\n"])
-def test_an_empty_roster_has_no_seats(roster: str) -> None:
-    assert list(View.parse(1, roster)) == []
-
-
-def test_a_roster_of_absent_nodes_alone_has_no_live_ones() -> None:
-    view = View.parse(1, "1700\n\n\n#ec0-4#east2\teast2\teast\t4\t")
-    assert (list(view.live), list(view.absent)) == ([], ["east2"])
+def test_an_empty_view_has_no_seats() -> None:
+    assert list(View.read(1, {b"": b"1700"}, {})) == []
 
 
 def test_a_session_that_was_reset_lives_on() -> None:
@@ -98,36 +92,29 @@ def test_names_are_listed_as_people_expect() -> None:
 
 
 class TestViews:
-    def test_a_view_is_read_once_and_then_known(self) -> None:
+    def test_a_view_is_known_by_its_numbering_and_its_number(self) -> None:
         views = Views()
-        assert str(views.known()) == "0:"
-        first = views.get(7, ROSTER.encode(), views.known())
-        assert str(views.known()) == "1700:7"
-        assert views.get(7, b"", views.known()) is first
-
-    def test_a_view_that_neither_side_has_is_not_invented(self) -> None:
-        views = Views()
-        assert views.get(7, b"", views.known()) is None
+        assert views.newest == ""
+        views.keep(b"1700", VIEW)
+        assert views.newest == "1700:7"
+        assert views.get(b"1700", 7) is VIEW
+        assert views.get(b"1800", 7) is None
+        assert views.get(b"1700", 8) is None
 
     def test_no_more_than_a_few_are_kept(self) -> None:
         views = Views()
         for number in range(100):
-            views.get(number, b"1700\n\n\n", views.known())
-        assert len(views.known().views) <= 8
-        assert 99 in views.known().views
+            views.keep(b"1700", View(number, {}, {}))
+        assert sum(views.get(b"1700", number) is not None for number in range(100)) == 8
+        assert views.newest == "1700:99"
 
-    def test_views_of_a_server_that_lost_its_memory_are_not_mixed_up(self) -> None:
+    def test_views_of_another_server_are_forgotten(self) -> None:
         views = Views()
-        old = views.get(7, ROSTER.encode(), views.known())
-        new = views.get(7, b"1800\n\n\n", views.known())
-        assert new is not old
-        assert str(views.known()) == "1800:7"
-        assert views.get(7, b"", views.known()) is new
+        views.keep(b"1700", VIEW)
+        views.forget()
+        assert (views.newest, views.get(b"1700", 7)) == ("", None)
 
-    def test_an_answer_is_read_with_the_views_that_its_question_named(self) -> None:
-        views = Views()
-        old = views.get(1, ROSTER.encode(), views.known())
-        asked = views.known()
-        for number in range(2, 20):
-            views.get(number, b"1700\n\n\n", views.known())
-        assert views.get(1, b"", asked) is old
+
+def test_a_line_that_cannot_be_read_is_dropped() -> None:
+    lines = {b"": b"1700", b"x": b"x", b"y": b"\t\t\t\t", b"z": b"\xff", b"a": b"#ec0-1#a\ta\teast\t1\t"}
+    assert list(View.read(7, lines, {}).live) == ["a"]

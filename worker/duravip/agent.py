@@ -253,7 +253,7 @@ class Carrying:
         elif isinstance(call, act.Open):
             log.info("era opened", era=call.era.number)
 
-    async def heard(self, _channel: str, data: bytes) -> None:
+    def heard(self, _channel: str, data: bytes) -> None:
         """An event: somebody changed something."""
         if data in (b"open", b"ended"):
             self.session.hurry()

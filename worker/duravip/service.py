@@ -78,12 +78,21 @@ class DuravipService:
         """This node's name."""
         return self._session.identity.name
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The addresses of all VIPs and the names of their bindings."""
+        standings = self.placing.standings
+        return (*standings, *dict.fromkeys(name for standing in standings.values() for name in standing.names))
+
     def info(self) -> str:
-        """The fence and the plumber that are in force, in a line."""
+        """The fence and the plumber that are in force, in a line; "" where there are no VIPs."""
+        if not self._vips:
+            return ""
         ready = self.carrying.ready
         if ready is None:
-            return "no guardian"
-        return f"fence {ready.fence}, plumber {ready.plumber}{f' ({ready.why})' if ready.why else ''}"
+            return "DuraVIP: no guardian serves"
+        why = f" ({ready.why})" if ready.why else ""
+        return f"DuraVIP: {len(self._vips)} VIPs, fence {ready.fence}, plumber {ready.plumber}{why}"
 
     def begins(self) -> bool:
         """Whether there are VIPs now, and were none before: then `run` is to be run."""

@@ -1,24 +1,28 @@
 -- Withdraws a command: from now on no node takes it, and those that run it are told to end.
 --
--- KEYS  state command audit
+-- KEYS  state command audit log heads
 -- ARGV  max_step  channel of all nodes  issuer  audit_cap
 -- Answer  'aborted'  (also where it was before; the nodes are told again)
 --         'gone'     nobody keeps this command any more
--- Invariant  after this call no claim on the command is granted.
+-- Invariant  after this call no claim on the command is granted, and a node that does not hear of it reads it in the log.
 
-local state, command, audit = unpack(KEYS)
+local state, command, audit, log, heads = unpack(KEYS)
 local max_step, channel, issuer, audit_cap = unpack(ARGV)
 local clock = advance(state, max_step)
 local kept = redis.call('HMGET', command, 'id', 'hidden', 'aborted', 'notices')
 if not kept[1] or kept[2] then
   return 'gone'
 end
+local entry, before = '0-0', '0-0'
 if not kept[3] then
   redis.call('HSET', command, 'aborted', ms(clock))
   redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'abort', 'id', kept[1], 'issuer', issuer)
-  end_some_day({ audit })
+  entry = append_to_log(state, log, kept[1], '', clock, channel, 'aborted')
+  before = redis.call('HGET', heads, channel) or before
+  redis.call('HSET', heads, channel, entry)
+  end_some_day({ audit, log, heads })
 end
-redis.call(PUBLISH, channel, cjson.encode({ abort = kept[1] }))
+redis.call(PUBLISH, channel, withdrawal_of(kept[1], channel, entry, before))
 if kept[4] and kept[4] ~= '' then
   redis.call(PUBLISH, kept[4], kept[1])
 end

@@ -4,7 +4,8 @@
 -- ARGV  max_step  entry after which to read  most entries to read  command_prefix  node name in small letters
 --       channel …
 -- Answer  {entry up to which was read, 1 where there may be more, messages as they were published}
--- Invariant  what has expired is not told again, nor what is planned for others.
+-- Invariant  what has expired is not told again, nor what is planned for others; that a command was withdrawn is told
+--            after the command.
 
 local state, log = unpack(KEYS)
 local max_step, after, limit, command_prefix, node = unpack(ARGV)
@@ -16,12 +17,14 @@ end
 local entries = redis.call('XRANGE', log, '(' .. after, '+', 'COUNT', limit)
 local messages = {}
 for _, entry in ipairs(entries) do
-  local id, channel = entry[2][2], entry[2][8]
+  local id, channel, what = entry[2][2], entry[2][8], entry[2][10]
   after = entry[1]
-  if wanted[channel] then
+  if wanted[channel] and what == 'aborted' then
+    messages[#messages + 1] = withdrawal_of(id, channel, entry[1], '0-0')
+  elseif wanted[channel] then
     local command, _, _, plan = keys_of_command(command_prefix, id)
     local kept = redis.call('HMGET', command, 'expires', 'planned')
-    local expires = tonumber(kept[2] and redis.call('HGET', plan, node) or not kept[2] and kept[1] or nil)
+    local expires = whole(kept[2] and redis.call('HGET', plan, node) or not kept[2] and kept[1] or nil)
     if expires and clock < expires then
       messages[#messages + 1] = message_of(command, expires - clock, channel, entry[1], '0-0')
     end

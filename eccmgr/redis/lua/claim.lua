@@ -37,13 +37,13 @@ elseif kept[4] then
 elseif clock >= tonumber(expires) then
   return { 'expired' }
 end
-local entry = redis.call('HGET', responses, node)
-local ours = again == '1' and entry and entry:find('running\t' .. private .. '\t', 1, true) == 1
-if entry and not ours then
-  return { 'taken' }
-end
-redis.call('HSET', responses, node, table.concat({ 'running', private, ms(clock), '0', '' }, '\t') .. '\n')
-if redis.call('HLEN', responses) == 1 then
+local entry = table.concat({ 'running', private, ms(clock), '0', '' }, '\t') .. '\n'
+if redis.call('HSETNX', responses, node, entry) == 0 then
+  local held = again == '1' and redis.call('HGET', responses, node) or ''
+  if held:find('running\t' .. private .. '\t', 1, true) ~= 1 then
+    return { 'taken' }
+  end
+elseif redis.call('HLEN', responses) == 1 then
   redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
 end
 return { 'claimed', ms(tonumber(expires) - clock) }

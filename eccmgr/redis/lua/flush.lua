@@ -9,13 +9,14 @@ local state, log, latest = unpack(KEYS)
 local max_step, command_prefix, from, to = unpack(ARGV)
 local clock = advance(state, max_step)
 if to == '+' then
-  to = redis.call('HGET', state, 'last') or '0-0'
+  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  to = last and last[1] or '0-0'
 end
 local start = from == '-' and '-' or '(' .. from
 local entries = redis.call('XRANGE', log, start, to, 'COUNT', 200)
 local cleared = 0
 for _, entry in ipairs(entries) do
-  local id, digest = entry[2][2], entry[2][4]
+  local id, digest = entry[2][2], entry[2][4] or ''
   local keys = { keys_of_command(command_prefix, id) }
   local found = redis.call('HMGET', keys[1], 'expires', 'hidden')
   if redis.call('HGET', latest, digest) == id then
@@ -24,7 +25,7 @@ for _, entry in ipairs(entries) do
   if found[1] and not found[2] then
     cleared = cleared + 1
   end
-  local left = (tonumber(found[1]) or 0) - clock
+  local left = (whole(found[1]) or 0) - clock
   if left > 0 then
     redis.call('HSET', keys[1], 'hidden', '1')
     for _, name in ipairs(keys) do

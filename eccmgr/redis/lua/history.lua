@@ -9,13 +9,24 @@
 local state, log = unpack(KEYS)
 local max_step, count, command_prefix = unpack(ARGV)
 advance(state, max_step)
-local found = {}
-for _, entry in ipairs(redis.call('XREVRANGE', log, '+', '-', 'COUNT', count)) do
-  local kept = redis.call('HMGET', command_prefix .. entry[2][2], 'id', 'text', 'kind', 'name', 'issuer',
-    'issued_wall', 'answered', 'expected', 'shown', 'hidden')
-  if kept[1] and not kept[10] then
-    local text = (kept[9] or kept[2]):sub(1, 1024)
-    found[#found + 1] = { kept[1], text, kept[3], kept[4], kept[5], kept[6], kept[7] or '0', kept[8] }
+local found, left, last = {}, tonumber(count), '+'
+while left > 0 do
+  local entries = redis.call('XREVRANGE', log, last, '-', 'COUNT', math.max(left, 20))
+  for _, entry in ipairs(entries) do
+    last = '(' .. entry[1]
+    -- What became of a command later has an entry too, with a field more.
+    if not entry[2][10] and left > 0 then
+      left = left - 1
+      local kept = redis.call('HMGET', command_prefix .. entry[2][2], 'id', 'text', 'kind', 'name', 'issuer',
+        'issued_wall', 'answered', 'expected', 'shown', 'hidden')
+      if kept[1] and not kept[10] then
+        local text = (kept[9] or kept[2]):sub(1, 1024)
+        found[#found + 1] = { kept[1], text, kept[3], kept[4], kept[5], kept[6], kept[7] or '0', kept[8] }
+      end
+    end
+  end
+  if #entries == 0 then
+    break
   end
 end
 return found

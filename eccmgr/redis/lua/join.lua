@@ -45,7 +45,8 @@ end
 
 local node = name:lower()
 local holder = node ~= '' and redis.call('HGET', at.roster, node)
-if holder then
+local unreadable = holder and seat(holder).private == ''
+if holder and not unreadable then
   local held = seat(holder).private
   local expiry = tonumber(redis.call('ZSCORE', at.sessions, held))
   local alive = expiry and expiry > clock
@@ -66,7 +67,11 @@ if node ~= '' then
   redis.call('HSET', at.roster, node, table.concat({ private, name, subcluster, ms(view), replaced }, '\t'))
   redis.call('HDEL', at.absent, node)
   redis.call('ZREM', at.absent_since, node)
-  count_subcluster(at.subclusters, subcluster, 1)
+  if unreadable then
+    recount_subcluster(at, subcluster:lower())
+  else
+    count_subcluster(at, subcluster, 1)
+  end
   if not era and redis.call('HEXISTS', at.vips, '@' .. node) == 1 then
     -- It takes part in VIPs no more.
     redis.call('HSET', at.vips, '@' .. node, '')

@@ -1,16 +1,19 @@
 -- Sends a command: freezes whom it expects, keeps it, logs it, publishes it; whole or not at all.
 --
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads command
---       plan
+--       plan  draft of a plan
 -- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node | set)
 --       target name  command_ttl  results_ttl  log_cap  channel for notices ('' where nobody waits)
---       how long the sender waits in ms (0: not at all)  view_prefix  command_prefix  views that the caller has
+--       how long the sender waits in ms (0: not at all)  view_prefix  command_prefix
 --       audit_cap  the text without its secrets ('' where it holds none)
---       names in the set in small letters, a line each ('' for another target)  node_prefix
+--       names in the set in small letters, a line each ('' for another target): of a large set, whose plan is
+--       drafted already (draft.lua), some that were alive  node_prefix
 --       1 where it goes out in batches: then release.lua tells its nodes, and this one nobody
--- Answer  {'sent', view, clock, wall, roster of the view or '' where the caller has it}
---         {'nobody', view, clock, wall, roster or ''}  no node of the target is alive; nothing was done
+--       how many nodes of a large set are expected (0: count them)
+-- Answer  {'sent', view, clock, wall, when the numbering of views began}
+--         {'nobody', view, clock, wall, when it began}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
+--         {'draft gone'}                               draft the plan again; nothing was done
 -- Invariant  what a command expects is the roster of one view, and does not change afterwards. What is for a set, or in batches, is
 --            told to its nodes one by one (a large set to all), and those are in its plan; nobody else may
 --            begin it.
@@ -23,16 +26,19 @@ local at = {
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
 }
 local log, latest, audit, heads, command, plan = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
+local draft = KEYS[16]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
-  view_prefix, command_prefix, known, audit_cap, shown, names, node_prefix, rolling = unpack(ARGV)
+  view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
 if redis.call('EXISTS', command) == 1 then
   return { 'id taken' }
+elseif tonumber(drafted) > 0 and rolling ~= '1' and redis.call('EXISTS', draft) == 0 then
+  return { 'draft gone' }
 end
 end_lapsed(at, clock, 100)
 
-local view = current_view(at.state)
+local view, born = view_now(at.state)
 local nodes = {}
 for node in (kind == 'set' and names or name:lower()):gmatch('[^\n]+') do
   nodes[#nodes + 1] = node
@@ -43,7 +49,7 @@ if kind == 'all' then
   alive = redis.call('HLEN', at.roster) > 0
   expected = redis.call('HLEN', at.roster) + redis.call('HLEN', at.absent)
 elseif kind == 'subcluster' then
-  expected = tonumber(redis.call('HGET', at.subclusters, name:lower()) or 0)
+  expected = size_of_subcluster(at, name)
   alive = expected > 0
   for _, line in ipairs(redis.call('HVALS', at.absent)) do
     if seat(line).subcluster:lower() == name:lower() then
@@ -64,24 +70,21 @@ else
     end
   end
 end
-local roster = ''
-if alive or not holds(known, at.state, view) then
-  roster = roster_of(at, view, view_prefix, results_ttl)
-  if holds(known, at.state, view) then
-    roster = ''
-  end
-end
+keep_view(at, view, born, view_prefix, results_ttl)
 if not alive then
-  return { 'nobody', ms(view), ms(clock), ms(wall), roster }
+  return { 'nobody', view, ms(clock), ms(wall), born }
+end
+if tonumber(drafted) > 0 then
+  expected = drafted
 end
 
 forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 2)
 local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel)
 redis.call('HSET', at.state, 'last', entry)
 local expires = clock + tonumber(command_ttl)
-redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 'issuer', issuer, 'view', ms(view),
+redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 'issuer', issuer, 'view', view,
   'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices,
-  'expected', ms(expected))
+  'expected', expected)
 if tonumber(wait) > 0 then
   redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)))
 end
@@ -94,35 +97,25 @@ redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id'
   'text', (shown ~= '' and shown or text):sub(1, 1024))
 end_some_day({ log, latest, audit })
 
-local function tell(where)
-  local before = redis.call('HGET', heads, where) or '0-0'
-  redis.call('HSET', heads, where, entry)
-  redis.call(PUBLISH, where, message_of(command, tonumber(command_ttl), where, entry, before))
-end
-
 if rolling == '1' then
-  redis.call('HSET', command, 'planned', '1', 'rolling', '1', 'entry', entry)
+  redis.call('HSET', command, 'planned', '1', 'rolling', '1', 'digest', digest)
 elseif kind == 'set' then
   redis.call('HSET', command, 'planned', '1')
-  local fields, ends = {}, ms(expires)
-  for i, node in ipairs(nodes) do
-    fields[#fields + 1] = node
-    fields[#fields + 1] = ends
-    if #fields == 2000 or i == #nodes then
-      redis.call('HSET', plan, unpack(fields))
-      fields = {}
-    end
+  if tonumber(drafted) > 0 then
+    redis.call('RENAME', draft, plan)
+  else
+    add_to_plan(plan, nodes, ms(expires))
   end
   redis.call('PEXPIRE', plan, results_ttl)
-  if #nodes > TOLD_ONE_BY_ONE then
-    tell(channel)
+  if tonumber(drafted) > 0 or #nodes > TOLD_ONE_BY_ONE then
+    tell(heads, command, tonumber(command_ttl), channel, entry)
   else
     for _, node in ipairs(nodes) do
-      tell(node_prefix .. node)
+      tell(heads, command, tonumber(command_ttl), node_prefix .. node, entry)
     end
   end
 else
-  tell(channel)
+  tell(heads, command, tonumber(command_ttl), channel, entry)
 end
 end_some_day({ heads })
-return { 'sent', ms(view), ms(clock), ms(wall), roster }
+return { 'sent', view, ms(clock), ms(wall), born }

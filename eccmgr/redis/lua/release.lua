@@ -1,17 +1,19 @@
 -- Sends a command that goes out in batches to some more of its nodes.
 --
--- KEYS  state command responses arrived plan
+-- KEYS  state command responses arrived plan log heads
 -- ARGV  max_step  command_ttl  results_ttl  view_prefix  node_prefix  names of nodes in small letters, a line each
+--       channel of the target
 -- Answer  {'released', until when on the lease clock these may begin}  also where they were released before
 --         {'over'}  its sender has stopped waiting, or it was withdrawn: nobody else gets it
 --         {'gone'}  nobody keeps this command any more
 -- Invariant  a node is in the plan once, with a time of its own from its release on; what it needs to be answered is
---            kept for results_ttl from the latest release.
+--            kept for results_ttl from the latest release. The log has one entry for all its releases, the latest:
+--            whoever reads it up looks into the plan.
 
-local state, command, responses, arrived, plan = unpack(KEYS)
-local max_step, command_ttl, results_ttl, view_prefix, node_prefix, names = unpack(ARGV)
+local state, command, responses, arrived, plan, log, heads = unpack(KEYS)
+local max_step, command_ttl, results_ttl, view_prefix, node_prefix, names, channel = unpack(ARGV)
 local clock = advance(state, max_step)
-local kept = redis.call('HMGET', command, 'entry', 'view', 'waited', 'aborted', 'hidden')
+local kept = redis.call('HMGET', command, 'id', 'view', 'waited', 'aborted', 'hidden', 'released', 'digest')
 if not kept[1] then
   return { 'gone' }
 elseif kept[4] or clock >= tonumber(kept[3]) then
@@ -19,17 +21,19 @@ elseif kept[4] or clock >= tonumber(kept[3]) then
 end
 
 local expires = clock + tonumber(command_ttl)
+local entry = append_to_log(state, log, kept[1], kept[7], clock, channel, 'released')
+if kept[6] then
+  redis.call('XDEL', log, kept[6])
+end
+redis.call('HSET', command, 'expires', ms(expires), 'released', entry)
 for node in names:gmatch('[^\n]+') do
   redis.call('HSETNX', plan, node, ms(expires))
-  local channel = node_prefix .. node
-  redis.call(PUBLISH, channel, message_of(command, tonumber(command_ttl), channel, kept[1], '0-0'))
+  tell(heads, command, tonumber(command_ttl), node_prefix .. node, entry)
 end
-redis.call('HSET', command, 'expires', ms(expires))
+end_some_day({ log, heads })
 local lifetime = kept[5] and ms(2 * tonumber(command_ttl) + 1000) or results_ttl
 for _, key in ipairs({ command, responses, arrived, plan }) do
   redis.call('PEXPIRE', key, lifetime)
 end
-if redis.call('PTTL', view_prefix .. kept[2]) < tonumber(results_ttl) then
-  redis.call('PEXPIRE', view_prefix .. kept[2], results_ttl)
-end
+extend_view(view_prefix, kept[2], results_ttl)
 return { 'released', ms(expires) }

@@ -1,41 +1,61 @@
 -- A heartbeat: renews a session that has not ended.
 --
--- KEYS  state sessions seniority heads vips changes late
--- ARGV  max_step  lease  private_name  1 where the session carries VIPs  era seen  memory seen
---       ms after which it looks late  ended_prefix  channel …
+-- KEYS  state sessions seniority heads roster vips changes late
+-- ARGV  max_step  lease  private_name  heartbeats a second that it sends (0: whatever the others send)
+--       heartbeats a second that the server is to bear  what its last heartbeat was answered (0 '' 1 for the first):
+--       view  leader  stretch  1 where the session carries VIPs  era seen  memory seen  ms after which it looks late
+--       ended_prefix  and then  channel …
 -- Answer  {'renewed', view, clock, {latest log id of each channel, '0-0' for none}, private name of the leader
---          ('' for none), 1 where its session is over, {era, memory, 1 where it is open, number of the latest change of
---          a VIP, {session that looks late, its counter, …}}, which is empty for a session that carries none}
+--          ('' for none), 1 where its session is over, how many times as long the lease is and its heartbeats are
+--          to be apart, {era, memory, 1 where it is open, number of the latest change of a VIP, {session that looks
+--          late, its counter, …}}, which is empty for a session that carries none}
 --         {'ended'}, and for a session that carries VIPs era and memory
 --         {'rejoin', era, memory}  it carries VIPs, and has not joined in this era
--- Invariant  a session that lapsed is never renewed. What this costs does not grow with the VIPs.
+-- Invariant  a session that lapsed is never renewed, nor one that has lost its place among the others. All sessions
+--            together send no more heartbeats than the server is to bear: where there are too many, their leases are
+--            stretched. What this costs does not grow with the VIPs.
 
-local state, sessions, seniority, heads = unpack(KEYS)
-local max_step, lease, private, carries, seen, memory, late_after, ended_prefix = unpack(ARGV)
-local at = { state = state, vips = KEYS[5], changes = KEYS[6], late = KEYS[7] }
-local clock = advance(state, max_step)
+local state, sessions, seniority, heads, roster = unpack(KEYS)
+local max_step, lease, private, rate, most, known, leader, stretch, carries, seen, memory, late_after,
+  ended_prefix = unpack(ARGV)
+local at = { state = state, seniority = seniority, roster = roster, vips = KEYS[6], changes = KEYS[7], late = KEYS[8] }
+local clock, wall = advance(state, max_step)
 local era = carries == '1' and enter_era(at, seen)
 local verdict = era and verdict_on(at, era, private, memory, ended_prefix) or 'ok'
 if verdict ~= 'ok' then
   return { verdict, ms(era.number), era.memory }
 end
-local expiry = tonumber(redis.call('ZSCORE', sessions, private))
-if not expiry or expiry <= clock then
+local expiry = tonumber(redis.call('ZSCORE', sessions, private) or nil)
+if not expiry or expiry <= clock or not has_place(at, private, wall) then
   return era and { 'ended', ms(era.number), era.memory } or { 'ended' }
 end
-redis.call('ZADD', sessions, 'XX', ms(clock + tonumber(lease)), private)
-local leader = redis.call('ZRANGE', seniority, 0, 0)[1] or ''
-local over = 0
-if leader ~= '' and (tonumber(redis.call('ZSCORE', sessions, leader)) or 0) <= clock then
-  over = 1
+local view = redis.call('HGET', state, 'view') or '0'
+-- Who leads, and how many there are, changes with the view alone.
+if view ~= known then
+  leader = redis.call('ZRANGE', seniority, 0, 0)[1] or ''
+  stretch = 1
+  if tonumber(rate) > 0 then
+    stretch = string.format('%.3f', math.max(1, redis.call('ZCARD', sessions) * rate / most))
+  end
 end
+redis.call('ZADD', sessions, ms(clock + lease * stretch), private)
+local leads_until = leader ~= '' and redis.call('ZSCORE', sessions, leader)
+if leader ~= '' and not leads_until then
+  redis.call('ZREM', seniority, leader)
+  leader = redis.call('ZRANGE', seniority, 0, 0)[1] or ''
+  leads_until = leader ~= '' and redis.call('ZSCORE', sessions, leader)
+end
+local over = leader ~= '' and (tonumber(leads_until or nil) or 0) <= clock
 local latest = {}
-for i = 9, #ARGV do
-  latest[#latest + 1] = redis.call('HGET', heads, ARGV[i]) or '0-0'
+if #ARGV > 13 then
+  latest = redis.call('HMGET', heads, unpack(ARGV, 14))
+  for i = 1, #latest do
+    latest[i] = latest[i] or '0-0'
+  end
 end
 local vips = {}
 if era then
   count_renewal(at, era, private, clock, late_after)
   vips = standing(at, era, private, clock)
 end
-return { 'renewed', redis.call('HGET', state, 'view'), ms(clock), latest, leader, over, vips }
+return { 'renewed', view, ms(clock), latest, leader, over and 1 or 0, tostring(stretch), vips }

@@ -14,7 +14,7 @@
 local state, command, responses, arrived, roster, plan = unpack(KEYS)
 local max_step, private, node, joined, verdict, took, flags, body, view_prefix = unpack(ARGV)
 local clock = advance(state, max_step)
-local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed', 'planned', 'aborted')
+local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed', 'planned', 'aborted', 'id')
 if not kept[1] then
   return 'gone'
 end
@@ -26,14 +26,14 @@ end
 
 -- A process that was stopped may wake in an earlier life of its node, and hear what was sent to a later one.
 local function expected()
-  local line = redis.call('HGET', roster, node)
   if not expires or tonumber(joined) > tonumber(kept[1]) then
     return false
-  elseif line and seat(line).private == private then
-    return true
   end
-  local then_roster = redis.call('GET', view_prefix .. kept[1])
-  return then_roster and then_roster:find('\n' .. private .. '\t', 1, true) ~= nil
+  local line = redis.call('HGET', roster, node)
+  if not line or line:sub(1, #private + 1) ~= private .. '\t' then
+    line = redis.call('HGET', view_prefix .. kept[1], node)
+  end
+  return line and line:sub(1, #private + 1) == private .. '\t'
 end
 
 local before = redis.call('HGET', responses, node)
@@ -52,11 +52,10 @@ elseif clock >= tonumber(expires) then
   return 'expired'
 end
 redis.call('HSET', responses, node, table.concat({ verdict, private, ms(clock), took, flags }, '\t') .. '\n' .. body)
-if not before and redis.call('HLEN', responses) == 1 then
+local counted = verdict == 'ok' or verdict == 'failed' or verdict == 'refused'
+local answered = counted and redis.call('HINCRBY', command, 'answered', 1) or 1
+if not before and answered == 1 then
   redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
-end
-if verdict == 'ok' or verdict == 'failed' or verdict == 'refused' then
-  redis.call('HINCRBY', command, 'answered', 1)
 end
 if kept[3] and kept[3] ~= '' then
   if redis.call('RPUSH', arrived, node) == 1 then
@@ -64,7 +63,7 @@ if kept[3] and kept[3] ~= '' then
   end
   if not kept[4] then
     redis.call('HSET', command, 'noticed', '1')
-    redis.call(PUBLISH, kept[3], redis.call('HGET', command, 'id'))
+    redis.call(PUBLISH, kept[3], kept[7])
   end
 end
 return 'kept'

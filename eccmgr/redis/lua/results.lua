@@ -1,15 +1,17 @@
--- All that is known of one command's responses, in one round trip.
+-- What is known of one command, and of its responses where they are not too many; else they are read by pages (page.lua).
 --
 -- KEYS  state latest roster absent
 -- ARGV  max_step  an id to try first ('' for none)  digest of the text  command_prefix  view_prefix
---       ttl of a kept roster in ms  views that the caller has
--- Answer  {clock, {field, value, …} of the command, {node, entry, …}, current view, its roster or '',
---          roster of the command's view or '', {node, until when it may begin, …} where it goes out in batches};
---         a roster is '' where the caller has it
+--       ttl of a kept view in ms  the view that the caller has, BORN:NUMBER ('' for none)
+--       how many entries are not too many
+-- Answer  {clock, {field, value, …} of the command, {node, entry, …}, current view, when the numbering of views began,
+--          {node, until when it may begin, …} where it goes out in batches}; instead of entries, or of a plan, that
+--         are too many: the name of the key that holds them
 --         {} where there is no such command
+-- Invariant  after this call the current view is kept, where the caller does not have it.
 
 local at = { state = KEYS[1], roster = KEYS[3], absent = KEYS[4] }
-local max_step, id, digest, command_prefix, view_prefix, ttl, known = unpack(ARGV)
+local max_step, id, digest, command_prefix, view_prefix, ttl, known, limit = unpack(ARGV)
 local clock = advance(at.state, max_step)
 
 local function kept(candidate)
@@ -20,6 +22,10 @@ local function kept(candidate)
   return redis.call('EXISTS', key) == 1 and redis.call('HEXISTS', key, 'hidden') == 0
 end
 
+local function entries(key)
+  return redis.call('HLEN', key) > tonumber(limit) and key or redis.call('HGETALL', key)
+end
+
 if not kept(id) then
   id = redis.call('HGET', KEYS[2], digest)
   if not kept(id) then
@@ -27,15 +33,9 @@ if not kept(id) then
   end
 end
 local key, responses, _, plan = keys_of_command(command_prefix, id)
-local command = redis.call('HGETALL', key)
-local then_view = tonumber(redis.call('HGET', key, 'view'))
-local view = current_view(at.state)
-local now_roster, then_roster = '', ''
-if not holds(known, at.state, view) then
-  now_roster = roster_of(at, view, view_prefix, ttl)
+local view, born = view_now(at.state)
+if known ~= born .. ':' .. view then
+  keep_view(at, view, born, view_prefix, ttl)
 end
-if then_view ~= view and not holds(known, at.state, then_view) then
-  then_roster = redis.call('GET', view_prefix .. ms(then_view)) or ''
-end
-return { ms(clock), command, redis.call('HGETALL', responses), ms(view), now_roster, then_roster,
-  redis.call('HEXISTS', key, 'rolling') == 1 and redis.call('HGETALL', plan) or {} }
+return { ms(clock), redis.call('HGETALL', key), entries(responses), view, born,
+  redis.call('HEXISTS', key, 'rolling') == 1 and entries(plan) or {} }

@@ -41,4 +41,4 @@ end
 
 local first = redis.call('ZRANGE', at.sessions, 0, 0, 'WITHSCORES')
 local left = first[2] and math.max(0, tonumber(first[2]) - clock) or -1
-return { ms(current_view(at.state)), ms(clock), ms(left) }
+return { redis.call('HGET', at.state, 'view') or '0', ms(clock), ms(left) }

@@ -43,9 +43,10 @@ class Real:
             who = (asked.session, "", "default", "{}", "other", "", 0)
             raw = self.run("join", at, (0, LEASE_MS, *who, 1, seen.number, LATE_MS, prefix))
             return calls.beaten(raw[4], True) if raw[0] == b"joined" else calls.refused(raw, True)
-        at = (keys.state, keys.sessions, keys.seniority, keys.heads, *mine)
-        raw = self.run("renew", at, (0, LEASE_MS, asked.session, 1, seen.number, seen.memory, LATE_MS, prefix))
-        return calls.beaten(raw[6], True) if raw[0] == b"renewed" else calls.refused(raw, True)
+        at = (keys.state, keys.sessions, keys.seniority, keys.heads, keys.roster, *mine)
+        alone, carries = (0, 5000, 0, "", "1"), (1, seen.number, seen.memory, LATE_MS, prefix)
+        raw = self.run("renew", at, (0, LEASE_MS, asked.session, *alone, *carries))
+        return calls.beaten(raw[7], True) if raw[0] == b"renewed" else calls.refused(raw, True)
 
     def copy(self) -> dict[str, Any]:
         return {key: self.client.dump(key) for key in self.kept}
@@ -74,7 +75,7 @@ class Both:
         self.kinds: set[str] = set()
 
     def fresh(self, number: int) -> str:
-        return f"#ec0-{next(self.names)}#h{number}"
+        return f"#oth-{next(self.names)}#h{number}"
 
     def step(self) -> None:
         number = self.random.randrange(3)

@@ -101,12 +101,22 @@ class Cluster:
         assert verdict == b"joined"
         return Life(f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}", name, int(view))
 
-    def renew(self, life: Life, *channels: str) -> list[Any]:
-        """A heartbeat that asks for the latest entries of `channels`."""
-        keys = (self.keys.state, self.keys.sessions, self.keys.seniority, self.keys.heads)
-        keys += (self.keys.vips, self.keys.vip_changes, self.keys.late)
-        carries_none = ("", 0, "", 0, self.keys.ended_prefix)
-        answer = self.call("renew", keys, *self._lease(life), *carries_none, *channels)[:6]
+    def renew(
+        self,
+        life: Life,
+        *channels: str,
+        rate: float = 2,
+        borne: float = 5000,
+        before: tuple[int, str, str] = (0, "", "1"),
+    ) -> list[Any]:
+        """A heartbeat, one of `rate` a second, that asks for the latest entries of `channels`.
+
+        `before` is what the last one was answered: view, leader, stretch.
+        """
+        own = self.keys
+        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster, own.vips, own.vip_changes, own.late)
+        carries_none = ("", 0, "", 0, own.ended_prefix)
+        answer = self.call("renew", keys, *self._lease(life), rate, borne, *before, *carries_none, *channels)[:7]
         return [_text(part) for part in answer]
 
     def renews(self, life: Life) -> bool:
@@ -133,17 +143,32 @@ class Cluster:
         read, more, messages = self.call("catchup", keys, after, limit, self.keys.command_prefix, node, *channels)
         return read.decode(), more, [json.loads(message) for message in messages]
 
-    def roster(self, known: str = "0:") -> list[bytes]:
-        """The bare answer on the nodes of now."""
+    def roster(self, known: str = "") -> str:
+        """The view of now, as BORN:NUMBER; it is kept where it is not the one that is `known`."""
         args = (self.keys.view_prefix, self.results_ttl_ms, known)
-        answer: list[bytes] = self.call("roster", (self.keys.state, self.keys.roster, self.keys.absent), *args)
-        return answer
+        number, born = self.call("roster", (self.keys.state, self.keys.roster, self.keys.absent), *args)
+        return f"{born.decode()}:{number.decode()}"
 
     @property
     def view(self) -> View:
         """The nodes of now."""
-        number, roster = self.roster()
-        return View.parse(int(number), roster.decode())
+        return self.kept_view(int(self.roster().partition(":")[2]))
+
+    def kept_view(self, number: int) -> View:
+        """View `number` as it is kept; nobody asks for one that is not."""
+        live = self.read(self.keys.view(number))
+        assert b"" in live, "the view is not kept"
+        return View.read(number, live, self.read(self.keys.absent_in_view(number)))
+
+    def read(self, key: str) -> dict[bytes, bytes]:
+        """All of a hash, by pages of about three."""
+        found: dict[bytes, bytes] = {}
+        at = b"0"
+        while True:
+            at, flat = self.redis.eval(script("page").source, 1, key, at, 3)  # type: ignore[misc]
+            found.update(zip(flat[::2], flat[1::2], strict=True))
+            if at in (b"0", 0):
+                return found
 
     # Commands.
 
@@ -153,9 +178,10 @@ class Cluster:
         target: Target = EVERYONE,
         made: str = "",
         wait_ms: int = 0,
-        known: str = "0:",
         shown: str = "",
         rolling: bool = False,
+        drafted: int = 0,
+        names: str | None = None,
     ) -> list[bytes]:
         """The answer to one attempt to send `text`; the id is the next fresh one where none is given."""
         if not made:
@@ -164,18 +190,21 @@ class Cluster:
         keys = self.keys
         answer: list[bytes] = self.call(
             "publish",
-            (*self._members, keys.log, keys.latest, keys.audit, keys.heads, keys.command(made), keys.plan(made)),
+            (
+                *(*self._members, keys.log, keys.latest, keys.audit, keys.heads, keys.command(made), keys.plan(made)),
+                keys.draft("1"),
+            ),
             *(made, digest(text), text, "root", target.channel(keys), target.kind.value, target.name),
             *(self.command_ttl_ms, self.results_ttl_ms, self.log_cap, "asked" if wait_ms else "", wait_ms),
             *(
                 keys.view_prefix,
                 keys.command_prefix,
-                known,
                 self.audit_cap,
                 shown,
-                "\n".join(target.names),
+                "\n".join(target.names) if names is None else names,
                 keys.node_prefix,
                 int(rolling),
+                drafted,
             ),
         )
         return answer
@@ -185,13 +214,22 @@ class Cluster:
         assert self.try_publish(text, target, wait_ms=wait_ms, rolling=rolling)[0] == b"sent"
         return f"{self._ids:012}"
 
+    def draft(self, *nodes: str) -> None:
+        """Plan a command for a large set, before it is sent."""
+        keys = (self.keys.state, self.keys.draft("1"))
+        self.call("draft", keys, self.command_ttl_ms, "\n".join(nodes))
+
     def release(self, sent: str, *nodes: str) -> str:
         """Send a rolling command to `nodes`; the verdict."""
         keys = self.keys
         answer = self.call(
             "release",
-            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.plan(sent)),
+            (
+                *(keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.plan(sent)),
+                *(keys.log, keys.heads),
+            ),
             *(self.command_ttl_ms, self.results_ttl_ms, keys.view_prefix, keys.node_prefix, "\n".join(nodes)),
+            keys.everyone,
         )
         return str(answer[0].decode())
 
@@ -202,7 +240,8 @@ class Cluster:
 
     def abort(self, sent: str) -> str:
         """Withdraw a command; the verdict."""
-        keys = (self.keys.state, self.keys.command(sent), self.keys.audit)
+        own = self.keys
+        keys = (own.state, own.command(sent), own.audit, own.log, own.heads)
         return str(self.call("abort", keys, self.keys.everyone, "root", self.audit_cap).decode())
 
     def claim_keys(self, sent: str) -> tuple[str, ...]:
@@ -220,33 +259,36 @@ class Cluster:
         )
         return answer.decode()
 
-    def collect(self, sent: str, seen: int = 0, last: bool = False) -> dict[str, Entry]:
+    def collect(self, sent: str, seen: int = 0, last: bool = False, limit: int = 100) -> dict[str, Entry]:
         """What a gather that has `seen` so many responses has not seen yet."""
         keys = self.keys
-        _, _, _, found, _ = self.call(
+        _, _, _, found, _, _ = self.call(
             "collect",
-            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster, keys.absent),
-            *(seen, keys.view_prefix, self.results_ttl_ms, "0:", "1" if last else "0"),
+            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent)),
+            *(seen, limit, "1" if last else "0"),
         )
         return {node.decode(): Entry.parse(raw) for node, raw in zip(found[::2], found[1::2], strict=True)}
 
-    def results(self, named: str) -> Report | None:
-        """The report on the command of that id or text."""
+    def results(self, named: str, limit: int = 100) -> Report | None:
+        """The report on the command of that id or text; more entries than `limit` are read by pages."""
         keys, wanted = self.keys, named if named.isdigit() else ""
         found = self.call(
             "results",
             (keys.state, keys.latest, keys.roster, keys.absent),
-            *(wanted, digest(named), keys.command_prefix, keys.view_prefix, self.results_ttl_ms, "0:"),
+            *(wanted, digest(named), keys.command_prefix, keys.view_prefix, self.results_ttl_ms, "", limit),
         )
         if not found:
             return None
-        clock, fields, responses, number, now, then, plan = found
+        clock, fields, responses, number, _, plan = found
         sent = Sent.parse(dict(zip(fields[::2], fields[1::2], strict=True)))
-        now_view = View.parse(int(number), now.decode())
-        then_view = View.parse(sent.view, then.decode()) if then else now_view
-        entries = {n.decode(): Entry.parse(raw) for n, raw in zip(responses[::2], responses[1::2], strict=True)}
-        told = {node.decode(): int(until) for node, until in zip(plan[::2], plan[1::2], strict=True)}
-        return report(sent, then_view, now_view, entries, int(clock), told)
+        entries = {node.decode(): Entry.parse(raw) for node, raw in self._whole(responses).items()}
+        told = {node.decode(): int(until) for node, until in self._whole(plan).items()}
+        return report(sent, self.kept_view(sent.view), self.kept_view(int(number)), entries, int(clock), told)
+
+    def _whole(self, found: list[bytes] | bytes) -> dict[bytes, bytes]:
+        if isinstance(found, bytes):
+            return self.read(found.decode())
+        return dict(zip(found[::2], found[1::2], strict=True))
 
     def states(self, named: str) -> dict[str, str]:
         """Each expected node and what became of the command there; {} where there is nothing to retrieve."""

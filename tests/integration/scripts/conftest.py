@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-import fakeredis
 import pytest
 import redis
 
 from eccmgr.redis.keys import Keys
+from tests.fake_server import FakeRedis
 from tests.integration.scripts.cluster import Cluster
 
 
@@ -14,7 +14,7 @@ from tests.integration.scripts.cluster import Cluster
 def cluster(request: pytest.FixtureRequest, keys: Keys) -> Iterator[Cluster]:
     """A cluster without members; afterwards no key without a lifetime may be left."""
     if request.param == "fakeredis":
-        client = fakeredis.FakeRedis()
+        client = FakeRedis()
     else:
         client = redis.Redis(unix_socket_path=str(request.getfixturevalue("redis_server").socket))
     with client:

@@ -119,16 +119,17 @@ class TestCollect:
         cluster.respond(lives[1], sent)
         assert list(cluster.collect(sent, seen=2)) == ["east1"]
 
-    def test_many_responses_come_in_one_look(self, cluster: Cluster) -> None:
-        cluster.join("east1")
+    def test_many_responses_are_read_a_part_at_a_time_and_a_notice_comes_only_after_the_last(
+        self, cluster: Cluster
+    ) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(5)]
         sent = cluster.publish(wait_ms=1000)
-        responses, arrived = cluster.keys.responses(sent), cluster.keys.arrived(sent)
-        texts = {f"n{number}": f"text {number}" for number in range(2001)}
-        cluster.redis.hset(responses, mapping={node: f"ok\t#x#{node}\t1\t1\t\n{text}" for node, text in texts.items()})
-        cluster.redis.rpush(arrived, *texts)
-        for key in (responses, arrived):
-            cluster.redis.expire(key, 60)
-        assert {node: entry.text for node, entry in cluster.collect(sent).items()} == texts
+        for life in lives[:4]:
+            cluster.respond(life, sent)
+        assert list(cluster.collect(sent, 0, limit=3)) == ["east0", "east1", "east2"]
+        assert cluster.redis.hexists(cluster.keys.command(sent), "noticed")
+        assert list(cluster.collect(sent, 3, limit=3)) == ["east3"]
+        assert cluster.messages("asked", lambda: cluster.respond(lives[4], sent)) == [sent.encode()]
 
     def test_who_waits_is_told_once_until_it_has_looked(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(4)]
@@ -200,6 +201,15 @@ class TestResults:
         found = cluster.results(first)
         assert found is not None
         assert found.sent.text == "uptime"
+
+    def test_more_responses_than_one_call_reads_are_read_by_pages(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(30)]
+        sent = cluster.publish()
+        for life in lives:
+            cluster.respond(life, sent, life.name)
+        found = cluster.results(sent, limit=10)
+        assert found is not None
+        assert {outcome.node: outcome.text for outcome in found.outcomes} == {life.name: life.name for life in lives}
 
     def test_what_was_never_sent_has_no_results(self, cluster: Cluster) -> None:
         cluster.join("east1")

@@ -93,3 +93,19 @@ class TestRelease:
         assert cluster.release(sent, "east1") == "released"
         assert cluster.results(sent) is None
         assert cluster.redis.ttl(cluster.keys.plan(sent)) <= 2 * cluster.command_ttl_ms / 1000 + 1  # type: ignore[operator]
+
+    def test_one_that_is_still_let_out_is_not_forgotten_with_the_time_of_its_sending(self, cluster: Cluster) -> None:
+        cluster.lease_ms = 10 * cluster.results_ttl_ms
+        east = cluster.join("east1")
+        sent = cluster.publish(wait_ms=10 * cluster.results_ttl_ms, rolling=True)
+        cluster.pass_time(cluster.results_ttl_ms - 1)
+        assert cluster.release(sent, "east1") == "released"
+        cluster.pass_time(1000)
+        cluster.sweep()
+        assert cluster.respond(east, sent) == "kept"
+        assert cluster.states("pid") == {"east1": "ok"}
+        cluster.pass_time(cluster.results_ttl_ms)
+        cluster.sweep()
+        assert cluster.states("pid") == {}
+        assert cluster.redis.exists(cluster.keys.command(sent), cluster.keys.latest) == 0
+        assert cluster.redis.xlen(cluster.keys.log) == 0

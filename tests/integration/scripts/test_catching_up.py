@@ -58,6 +58,44 @@ def test_each_channel_has_its_own_chain_of_entries(cluster: Cluster) -> None:
     assert second["before"] == first["entry"]
 
 
+def test_what_was_released_in_batches_is_read_up_by_those_it_was_released_to(cluster: Cluster) -> None:
+    cluster.join("east1")
+    cluster.join("west1")
+    sent = cluster.publish(wait_ms=100_000, rolling=True)
+    entries = [last_entry(cluster)]
+    for node in ("east1", "west1"):
+        assert cluster.release(sent, node) == "released"
+        entries.append(last_entry(cluster))
+        assert cluster.redis.hget(cluster.keys.heads, cluster.keys.node(node)) == entries[-1].encode()
+    for node in ("east1", "west1", "east2"):
+        _, _, messages = cluster.catch_up(entries[0], cluster.keys.everyone, cluster.keys.node(node), node=node)
+        assert [message["id"] for message in messages] == ([sent] if node != "east2" else [])
+    assert cluster.redis.xlen(cluster.keys.log) == 2, "one entry for its sending, one for all its releases"
+
+
+def test_that_a_command_was_withdrawn_is_read_up_after_the_command(cluster: Cluster) -> None:
+    cluster.join("east1")
+    sent = cluster.publish()
+    (told,) = map(json.loads, cluster.messages(cluster.keys.everyone, lambda: cluster.abort(sent)))
+    assert cluster.redis.hget(cluster.keys.heads, cluster.keys.everyone) == told["entry"].encode()
+    read, _, (command, withdrawn) = cluster.catch_up("0-0", cluster.keys.everyone)
+    assert (command["id"], withdrawn["abort"], read) == (sent, sent, told["entry"])
+    assert told["before"] == command["entry"]
+
+
+def test_a_command_that_is_withdrawn_again_and_again_fills_no_log(cluster: Cluster) -> None:
+    cluster.join("east1")
+    sent = cluster.publish()
+    for _ in range(5):
+        cluster.abort(sent)
+    assert cluster.redis.xlen(cluster.keys.log) == 2
+
+
+def last_entry(cluster: Cluster) -> str:
+    """The latest entry in the log."""
+    return cluster.redis.xrevrange(cluster.keys.log, count=1)[0][0].decode()  # type: ignore[index]
+
+
 def test_a_channel_is_forgotten_with_its_latest_entry(cluster: Cluster) -> None:
     cluster.join("east1", "east")
     cluster.publish("pid", EAST)

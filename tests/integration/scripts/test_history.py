@@ -13,6 +13,19 @@ class TestHistory:
         assert [past.id for past in cluster.history(3)] == sent[-3:]
         assert [past.text for past in cluster.history(100)] == [f"command {number}" for number in range(5)]
 
+    def test_a_command_is_one_line_whatever_became_of_it(self, cluster: Cluster) -> None:
+        for name in ("east1", "east2"):
+            cluster.join(name)
+        first = cluster.publish("first", wait_ms=100_000, rolling=True)
+        sent = [first, *(cluster.publish(f"command {number}") for number in range(60))]
+        for node in ("east1", "east2"):
+            cluster.release(first, node)
+        for each in sent[:-1]:
+            cluster.abort(each)
+        assert [past.id for past in cluster.history(2)] == sent[-2:]
+        assert [past.id for past in cluster.history(100)] == sent
+        assert cluster.flush() == len(sent)
+
     def test_nothing_sent_is_no_history(self, cluster: Cluster) -> None:
         assert cluster.history() == []
 

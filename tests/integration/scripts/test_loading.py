@@ -10,9 +10,9 @@ from eccmgr.redis.scripts import script
 @pytest.mark.asyncio
 async def test_a_script_that_the_server_has_forgotten_is_sent_again(link: Link, cluster_keys: Keys) -> None:
     keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
-    args = (0, cluster_keys.view_prefix, 60_000, "0:")
+    args = (0, cluster_keys.view_prefix, 60_000, "")
     first = await link.run("roster", keys, args)
-    await link.commands.script_flush()
+    await link.call("SCRIPT", "FLUSH")
     assert await link.run("roster", keys, args) == first
 
 

@@ -133,6 +133,29 @@ class TestRenew:
         assert cluster.renew(east) == ["ended"]
         assert cluster.renew(east) == ["ended"]
 
+    def test_sessions_that_would_send_more_heartbeats_than_are_borne_have_longer_leases(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(10)]
+        assert cluster.renew(lives[0], rate=2, borne=20)[6] == "1.000"
+        assert cluster.renew(lives[1], rate=2, borne=5)[6] == "4.000"
+        cluster.pass_time(cluster.lease_ms)
+        assert not cluster.renews(lives[0])
+        cluster.pass_time(3 * cluster.lease_ms - 1)
+        assert cluster.renews(lives[1])
+
+    def test_what_the_last_heartbeat_was_answered_holds_as_long_as_the_view(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(10)]
+        _, view, _, _, leader, _, stretch = cluster.renew(lives[9], rate=2, borne=5)
+        before = (int(view), leader, stretch)
+        assert cluster.renew(lives[9], rate=2, borne=5, before=before)[4:] == [lives[0].private, 0, "4.000"]
+        cluster.leave(lives[0])
+        assert cluster.renew(lives[9], rate=2, borne=5, before=before)[4:] == [lives[1].private, 0, "3.600"]
+
+    def test_a_session_may_keep_its_lease_however_many_there_are(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(10)]
+        assert cluster.renew(lives[0], rate=0, borne=5)[6] == "1"
+        cluster.pass_time(cluster.lease_ms)
+        assert not cluster.renews(lives[0])
+
     def test_a_session_that_left_is_never_renewed(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         cluster.leave(east)
@@ -159,9 +182,9 @@ class TestRenew:
         leader = cluster.join("barca", rank="manager")
         cluster.pass_time(1000)
         east = cluster.join("east1")
-        assert cluster.renew(east)[4:] == [leader.private, 0]
+        assert cluster.renew(east)[4:6] == [leader.private, 0]
         cluster.pass_time(cluster.lease_ms - 1000)
-        assert cluster.renew(east)[4:] == [leader.private, 1]
+        assert cluster.renew(east)[4:6] == [leader.private, 1]
 
     def leader(self, cluster: Cluster, asking: Any) -> str:
         return str(cluster.renew(asking)[4])
@@ -309,12 +332,27 @@ class TestRoster:
         cluster.sweep()
         assert (set(cluster.view.live), set(cluster.view.absent)) == (set(), {"east1"})
 
-    def test_a_roster_that_the_caller_has_is_not_sent_again(self, cluster: Cluster) -> None:
+    def test_a_view_is_kept_for_those_who_do_not_have_it(self, cluster: Cluster) -> None:
         cluster.join("east1")
-        number, roster = cluster.roster()
-        born = roster.partition(b"\n")[0].decode()
-        assert cluster.roster(f"{born}:9,{number.decode()},7") == [number, b""]
-        assert cluster.roster(f"{born}:1{number.decode()}") == [number, roster]
+        known = cluster.roster()
+        key = cluster.keys.view(1)
+        assert cluster.redis.exists(key)
+        cluster.redis.delete(key)
+        assert cluster.roster(known) == known
+        assert not cluster.redis.exists(key)
+        cluster.roster(f"1{known}")
+        assert cluster.redis.exists(key)
+
+    def test_a_view_that_is_kept_does_not_change_with_the_members(self, cluster: Cluster) -> None:
+        for number in range(10):
+            cluster.join(f"east{number}")
+        cluster.pass_time(cluster.lease_ms)
+        cluster.join("west1")
+        before = cluster.view
+        cluster.leave(cluster.join("west2"))
+        cluster.join("east1")
+        after = cluster.kept_view(before.number)
+        assert (set(after.live), set(after.absent)) == ({"west1"}, {f"east{number}" for number in range(10)})
 
     def test_a_roster_of_one_view_does_not_change(self, cluster: Cluster) -> None:
         cluster.join("east1", "east")

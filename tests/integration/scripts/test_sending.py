@@ -223,3 +223,46 @@ class TestClaim:
         cluster.pass_time(1000)
         answer = cluster.call("claim", cluster.claim_keys(sent), east.private, "east1", east.view, 0)
         assert answer == [b"claimed", str(cluster.command_ttl_ms - 1000).encode()]
+
+
+class TestDraft:
+    SET = Target(TargetKind.SET, "east[1-2]")
+
+    def test_a_set_that_is_planned_beforehand_may_begin_it_and_no_others(self, cluster: Cluster) -> None:
+        east1, east2, west1 = cluster.join("east1"), cluster.join("east2"), cluster.join("west1")
+        cluster.draft("east1")
+        cluster.draft("east2")
+        verdict, *_ = cluster.try_publish(target=self.SET, made="000000000001", drafted=2, names="east2")
+        assert verdict == b"sent"
+        assert [cluster.claim(life, "000000000001") for life in (east1, east2, west1)] == [
+            "claimed",
+            "claimed",
+            "not addressed",
+        ]
+        assert not cluster.redis.exists(cluster.keys.draft("1"))
+        assert [past.expected for past in cluster.history()] == [2]
+
+    def test_it_is_told_to_all_at_once(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.draft("east1", "east2")
+        heard = cluster.messages(
+            cluster.keys.everyone, lambda: cluster.try_publish(target=self.SET, drafted=2, names="east1")
+        )
+        assert [json.loads(message)["planned"] for message in heard] == [True]
+
+    def test_a_draft_that_is_gone_sends_nothing(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        assert cluster.try_publish(target=self.SET, drafted=2, names="east1") == [b"draft gone"]
+        assert cluster.history() == []
+
+    def test_a_set_that_died_since_it_was_planned_is_sent_nothing(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.join("west1", rank="manager")
+        cluster.draft("east1")
+        cluster.pass_time(cluster.lease_ms)
+        assert cluster.try_publish(target=self.SET, drafted=1, names="east1")[0] == b"nobody"
+        assert cluster.history() == []
+
+    def test_a_draft_that_is_never_sent_ends_by_itself(self, cluster: Cluster) -> None:
+        cluster.draft("east1")
+        assert 0 < int(cluster.redis.pttl(cluster.keys.draft("1"))) <= cluster.command_ttl_ms  # type: ignore[arg-type]

@@ -1,0 +1,185 @@
+"""One connection to Redis that many calls share: each is sent at once, and the answers come in their order.
+
+The library makes the connection (addresses, TLS, users, who is the master). What then passes over it is written and
+read here, since all that the library does around a call takes many times what the call itself takes.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import hiredis
+from redis._parsers.base import BaseParser
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+_NOTHING = object()
+
+Argument = str | bytes | int
+OnPush = Callable[[list[Any]], None]
+
+
+class Wire(asyncio.Protocol):
+    """A connection that is up; once it is lost it stays so.
+
+    `on_push` is told of each message of a subscription as it comes, on the event loop. A call whose answer does not
+    come within `timeout_s` ends the connection: the answers to all later ones would wait behind it.
+    """
+
+    def __init__(
+        self, connection: AbstractConnection, transport: asyncio.WriteTransport, timeout_s: float, on_push: OnPush
+    ) -> None:
+        # Whoever seeks the server closes the connections to the one before by the library's own object.
+        self._connection = connection
+        self._transport = transport
+        self._timeout_s = timeout_s
+        self._on_push = on_push
+        self._loop = asyncio.get_running_loop()
+        self._parser = hiredis.Reader(
+            protocolError=InvalidResponse, replyError=BaseParser.parse_error, notEnoughData=_NOTHING
+        )
+        self._unanswered: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._watch: asyncio.TimerHandle | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self.fault: RedisError | None = None
+        """Why it is lost; None while it is up."""
+        self.lost = asyncio.Event()
+
+    @classmethod
+    async def open(
+        cls, connection: AbstractConnection, timeout_s: float, on_push: OnPush = lambda _message: None
+    ) -> "Wire":
+        """Connect `connection`, which nobody has used yet. Raises what the library raises, and OSError."""
+        with _cancellable():
+            try:
+                await connection.connect()  # type: ignore[no-untyped-call]
+            except BaseException:
+                await connection.disconnect(nowait=True)
+                raise
+        assert connection._writer is not None, "it is connected"
+        transport = connection._writer.transport
+        wire = cls(connection, transport, timeout_s, on_push)
+        transport.set_protocol(wire)
+        return wire
+
+    async def call(self, *words: Argument) -> Any:
+        """The answer to one command. Raises the server's refusal, or ConnectionError or TimeoutError of the library."""
+        if not self._writable.is_set():
+            await self._writable.wait()
+        return await self.send(*words)
+
+    async def call_together(self, *commands: Sequence[Argument]) -> list[Any]:
+        """The answers to commands that are sent one right behind the other. Raises the first refusal."""
+        if not self._writable.is_set():
+            await self._writable.wait()
+        calls = [self.send(*words) for words in commands]
+        answers: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return answers
+
+    def send(self, *words: Argument) -> "asyncio.Future[Any]":
+        """As `call`; the command is on its way when this returns, so that another can be sent right behind it."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        if self.fault is not None:
+            answer.set_exception(_again(self.fault))
+            return answer
+        self._unanswered.append((answer, self._loop.time()))
+        self.tell(*words)
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._timeout_s, self._look)
+        return answer
+
+    def tell(self, *words: Argument) -> None:
+        """Send a command that is answered by pushed messages alone, such as SUBSCRIBE."""
+        self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]
+
+    def close(self, reason: str = "Connection closed") -> None:
+        """End the connection; what is unanswered fails."""
+        self._end(RedisConnectionError(reason))
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        parser = self._parser
+        try:
+            parser.feed(data)
+            while (reply := parser.gets()) is not _NOTHING:
+                if isinstance(reply, hiredis.PushNotification):
+                    self._on_push(reply)
+                    continue
+                answer, _ = self._unanswered.popleft()
+                if answer.done():
+                    continue
+                if isinstance(reply, RedisError):
+                    answer.set_exception(reply)
+                else:
+                    answer.set_result(reply)
+        except (InvalidResponse, IndexError) as error:
+            fault = RedisConnectionError("what it says is not understood")
+            fault.__cause__ = error
+            self._end(fault)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Called by the event loop."""
+        fault = RedisConnectionError("Connection closed by server")
+        fault.__cause__ = error
+        self._end(fault)
+
+    def pause_writing(self) -> None:
+        """Called by the event loop."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Called by the event loop."""
+        self._writable.set()
+
+    def _look(self) -> None:
+        self._watch = None
+        if not self._unanswered:
+            return
+        left_s = self._unanswered[0][1] + self._timeout_s - self._loop.time()
+        if left_s > 0:
+            self._watch = self._loop.call_later(left_s, self._look)
+        else:
+            self._end(RedisTimeoutError("no answer"))
+
+    def _end(self, fault: RedisError) -> None:
+        if self.fault is None:
+            self.fault = fault
+            self.lost.set()
+            self._writable.set()
+            # A peer that is gone would keep a farewell waiting for ever.
+            self._transport.abort()
+            self._connection._close()  # type: ignore[no-untyped-call]
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        while self._unanswered:
+            answer, _ = self._unanswered.popleft()
+            if not answer.done():
+                answer.set_exception(_again(self.fault))
+
+
+def _again(fault: RedisError) -> RedisError:
+    """`fault` for one more call to raise: each raising adds to what an exception holds."""
+    made = type(fault)(*fault.args)
+    made.__cause__ = fault.__cause__
+    return made
+
+
+@contextlib.contextmanager
+def _cancellable() -> Iterator[None]:
+    """The library connects by asyncio.wait_for, which before Python 3.12 swallows a cancellation at its end."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError

@@ -1,0 +1,21 @@
+"""fakeredis as these tests need it: its COPY shares the value with what was copied, where a server makes another."""
+
+import copy
+from functools import wraps
+from typing import Any
+
+import fakeredis
+from fakeredis.commands_mixins.generic_mixin import GenericCommandsMixin
+
+_shared = GenericCommandsMixin.copy
+
+
+@wraps(_shared)
+def _copy(self: Any, key: Any, newkey: Any, *args: bytes) -> int:
+    key = copy.copy(key)
+    key._value = copy.deepcopy(key._value)
+    return int(_shared(self, key, newkey, *args))
+
+
+GenericCommandsMixin.copy = _copy
+FakeRedis = fakeredis.FakeRedis

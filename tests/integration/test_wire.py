@@ -1,0 +1,116 @@
+"""One connection that many calls share: whatever becomes of one call, every other gets its own answer or a fault."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from eccmgr.redis.address import RedisAddress
+from eccmgr.redis.client import make_pool
+from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.wire import OnPush, Wire
+from tests.fault.proxy import FaultProxy
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, timeout_s: float = 60.0, on_push: OnPush = lambda _message: None) -> AsyncIterator[Wire]:
+    """A wire to the server at `url`."""
+    connection = make_pool(RedisAddress.parse(url), 60.0).make_connection()  # type: ignore[no-untyped-call]
+    wire = await Wire.open(connection, timeout_s, on_push)
+    try:
+        yield wire
+    finally:
+        wire.close()
+        await asyncio.sleep(0)
+
+
+@pytest_asyncio.fixture
+async def wire(redis_server: EmbeddedServer) -> AsyncIterator[Wire]:
+    """A connection to the real server."""
+    async with connected(redis_server.url) as made:
+        yield made
+
+
+async def test_calls_at_once_each_get_their_own_answer(wire: Wire) -> None:
+    words = [str(number) * (1 if number % 7 else 50_000) for number in range(500)]
+    assert await asyncio.gather(*(wire.call("ECHO", word) for word in words)) == [word.encode() for word in words]
+
+
+async def test_a_call_that_is_given_up_costs_the_others_nothing(wire: Wire) -> None:
+    calls = [asyncio.ensure_future(wire.call("ECHO", str(number))) for number in range(20)]
+    await asyncio.sleep(0)
+    for call in calls[::3]:
+        call.cancel()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [a for n, a in enumerate(answers) if n % 3] == [str(n).encode() for n in range(20) if n % 3]
+
+
+async def test_a_refusal_is_that_calls_alone(wire: Wire) -> None:
+    refused, answered = await asyncio.gather(wire.call("NONSENSE"), wire.call("ECHO", "x"), return_exceptions=True)
+    assert isinstance(refused, ResponseError)
+    assert answered == b"x"
+    assert wire.fault is None
+
+
+async def test_messages_and_answers_are_told_apart(redis_server: EmbeddedServer) -> None:
+    heard: list[Any] = []
+    async with connected(redis_server.url, on_push=heard.append) as wire:
+        wire.tell("SUBSCRIBE", "wired")
+        answers = [wire.send(*words) for words in (("PING",), ("PUBLISH", "wired", "hello"), ("ECHO", "x"))]
+        assert await asyncio.gather(*answers) == [b"PONG", 1, b"x"]
+    assert heard == [[b"subscribe", b"wired", 1], [b"message", b"wired", b"hello"]]
+
+
+async def test_an_answer_that_does_not_come_ends_the_connection_and_all_that_waits_behind_it(
+    redis_server: EmbeddedServer, folder: Path
+) -> None:
+    proxy = FaultProxy(redis_server.socket, folder / "proxy")
+    async with proxy.running(), connected(proxy.url, timeout_s=0.1) as wire:
+        await wire.call("PING")
+        proxy.stall()
+        for answer in await asyncio.gather(wire.call("PING"), wire.call("PING"), return_exceptions=True):
+            assert isinstance(answer, RedisTimeoutError)
+        with pytest.raises(RedisTimeoutError):
+            await wire.call("PING")
+        assert wire.lost.is_set()
+
+
+async def test_a_connection_that_is_cut_fails_what_is_unanswered(redis_server: EmbeddedServer, folder: Path) -> None:
+    proxy = FaultProxy(redis_server.socket, folder / "proxy")
+    async with proxy.running(), connected(proxy.url) as wire:
+        await wire.call("PING")
+        proxy.stall()
+        # More than fits in any buffer: some wait to be written, and must not wait for ever.
+        calls = [asyncio.ensure_future(wire.call("ECHO", "x" * 1_000_000)) for _ in range(10)]
+        await wait_until(lambda: not wire._writable.is_set(), "the connection is full")
+        late = asyncio.ensure_future(wire.call("PING"))
+        await asyncio.sleep(0)
+        proxy.reset()
+        for answer in await asyncio.gather(*calls, late, return_exceptions=True):
+            assert isinstance(answer, RedisConnectionError)
+
+
+async def test_a_server_that_talks_nonsense_is_left_with_a_clear_word(folder: Path) -> None:
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            if line.strip() == b"HELLO":
+                writer.write(b"%0\r\n")
+            elif line.strip() == b"ECHO":
+                writer.write(b"what?\r\n")
+        writer.close()
+
+    server = await asyncio.start_unix_server(nonsense, folder / "nonsense")
+    async with server, connected(f"unix://{folder}/nonsense") as wire:
+        with pytest.raises(RedisConnectionError, match="what it says is not understood"):
+            await wire.call("ECHO", "x")
+    await server.wait_closed()
