@@ -65,6 +65,11 @@ class Said:
             self.unread.pop(node, None)
             self.statements.pop(node, None)
 
+    def forget(self) -> None:
+        """Nothing is said of anybody, until it is heard again."""
+        for each in (self.statements, self.unread, self.unable, self.drained):
+            each.clear()
+
     @property
     def latest_s(self) -> float:
         """How late the weakest fence may close; one that does not exist closes never, and is not reckoned with."""
