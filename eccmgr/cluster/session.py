@@ -285,7 +285,7 @@ class Session:
                     said = str(error)
                     log.warning("redis unreachable", reason=said)
                 # Who carries VIPs has but a deadline's time: at the next heartbeat it may be over.
-                longest_s = self._options.heartbeat_s / 4 if self.carrier is not None else _RETRY_MAX_S
+                longest_s = self._options.heartbeat_s / 10 if self.carrier is not None else _RETRY_MAX_S
                 retry_s = min(retry_s * 2, longest_s)
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
                 due = time.monotonic()

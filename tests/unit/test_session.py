@@ -93,7 +93,7 @@ class Blinking(Link):
         if len(self.before_s) == 3:
             self.enough.set()
             await asyncio.Event().wait()
-        return [b"renewed", b"1", b"", [], b"", b"0", []]
+        return [b"renewed", b"1", b"", [], b"", b"0", b"1", []]
 
 
 @pytest.mark.asyncio
@@ -104,7 +104,9 @@ async def test_a_heartbeat_that_did_not_reach_redis_is_repeated_before_the_next_
     monkeypatch.setattr(asyncio, "sleep", blinking.sleep)
     session = Session(blinking, Keys("c"), ClusterOptions(heartbeats_per_sec=0.1), Identity(Role.NODE, "east1"))
     running = asyncio.create_task(session.run())
-    await blinking.enough.wait()
+    enough = asyncio.create_task(blinking.enough.wait())
+    await asyncio.wait((running, enough), return_when=asyncio.FIRST_COMPLETED)
+    enough.cancel()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
