@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test fault soak model lint types check bench reference lock clean
+.PHONY: setup demo test fault fault-vip soak model lint types check bench reference lock clean
 
 setup: $(STAMP)
 
@@ -23,6 +23,10 @@ test: setup
 # SEED=… plays a run again; FAULTS=… is how many, 1000 if not given.
 fault: setup
 	@$(BIN)/python -m tests.fault
+
+# Needs root, for network namespaces. SEED=… plays a draw again; ROUNDS=… is how often each fault of the table is played.
+fault-vip: setup
+	@$(BIN)/python -m tests.fault.lab
 
 # Whether anything grows; COMMANDS=… is how many are given, 100000 if not given, in at most LIMIT_S=… seconds, 600.
 soak: setup

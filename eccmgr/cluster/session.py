@@ -284,8 +284,12 @@ class Session:
                 if str(error) != said:
                     said = str(error)
                     log.warning("redis unreachable", reason=said)
-                retry_s = min(retry_s * 2, self._options.heartbeat_s if self.carrier is not None else _RETRY_MAX_S)
+                # Who carries VIPs has but a deadline's time: at the next heartbeat it may be over.
+                longest_s = self._options.heartbeat_s / 10 if self.carrier is not None else _RETRY_MAX_S
+                retry_s = min(retry_s * 2, longest_s)
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
+                due = time.monotonic()
+                continue
             except EccmgrError as error:
                 log.error("not a member", reason=str(error))
                 if isinstance(error, NameInUse):

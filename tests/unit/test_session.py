@@ -1,4 +1,4 @@
-"""How a process joins where its name seems to be taken: by a live holder, or by one that has stopped renewing."""
+"""How a process joins where its name seems to be taken, by a live holder or by one that has stopped; and goes on."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from eccmgr.cluster.members import Role
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.session import Identity, Session
-from eccmgr.errors import NameInUse
+from eccmgr.errors import NameInUse, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -70,3 +70,45 @@ async def test_a_member_does_not_join_again(monkeypatch: pytest.MonkeyPatch) -> 
     private, asked = session.private_name, held.asked
     await session.join()
     assert (session.private_name, held.asked) == (private, asked)
+
+
+class Blinking(Link):
+    """Redis is away for one heartbeat; what is slept between two calls is noted, and takes no time."""
+
+    def __init__(self) -> None:
+        super().__init__("unix:///none.sock")
+        self.slept_s, self.before_s = 0.0, list[float]()
+        self.enough = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+
+    async def run(self, name: str, *_: Any, **__: Any) -> Any:
+        if name == "join":
+            return [b"joined", b"1", b"0", b"0-0"]
+        self.before_s.append(self.slept_s)
+        self.slept_s = 0.0
+        if len(self.before_s) == 2:
+            raise RedisUnreachable("Redis is not reachable: it blinks")
+        if len(self.before_s) == 3:
+            self.enough.set()
+            await asyncio.Event().wait()
+        return [b"renewed", b"1", b"", [], b"", b"0", b"1", []]
+
+
+@pytest.mark.asyncio
+async def test_a_heartbeat_that_did_not_reach_redis_is_repeated_before_the_next_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    blinking = Blinking()
+    monkeypatch.setattr(asyncio, "sleep", blinking.sleep)
+    session = Session(blinking, Keys("c"), ClusterOptions(heartbeats_per_sec=0.1), Identity(Role.NODE, "east1"))
+    running = asyncio.create_task(session.run())
+    enough = asyncio.create_task(blinking.enough.wait())
+    await asyncio.wait((running, enough), return_when=asyncio.FIRST_COMPLETED)
+    enough.cancel()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    _, between, after_failure = blinking.before_s
+    assert after_failure < 1 < between

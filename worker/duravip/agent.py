@@ -60,6 +60,8 @@ class Carrying:
         self.failed: dict[str, str] = {}
         """Addresses that could not be plumbed, and why; until somebody takes them out."""
         self.on_said: Callable[[str, str], None] = lambda _name, _text: None
+        self.on_read_anew: Callable[[], None] = lambda: None
+        """What is said is read from its beginning."""
         self.on_link: Callable[[str, bool], None] = lambda _interface, _up: None
         self.on_change: Callable[[], None] = lambda: None
         """Something about VIPs, or about who is there, may have changed."""
@@ -253,6 +255,8 @@ class Carrying:
         elif isinstance(call, act.Acquire) and isinstance(answer, Granted):
             self.do(self.agent.granted(now, call, answer))
         elif isinstance(call, act.Read) and isinstance(answer, Page):
+            if not call.since:
+                self.on_read_anew()
             for name, text in answer.said:
                 self.on_said(name, text)
             self.do(self.agent.changed(now, call, answer))

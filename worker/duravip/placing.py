@@ -9,6 +9,7 @@ from eccmgr.cluster.view import Seat
 from eccmgr.duravip.options import DuravipOptions
 from eccmgr.duravip.placement import Move, Placement, Situation, next_batch, place
 from eccmgr.duravip.protocol import Vip
+from eccmgr.duravip.records import Era
 from eccmgr.duravip.states import Standing, assess
 from eccmgr.errors import ConfigError, EccmgrError
 from eccmgr.redis.connect import Link
@@ -45,7 +46,7 @@ class Placing:
         self._seats: dict[str, Seat] = {}
         self._assessed: object = None
         self._stated_for: object = None
-        self._unable_said: object = None
+        self._unable_said: tuple[frozenset[str], Era] | None = None
         self._balanced_at = self._placed_at = 0.0
         self._down: set[str] = set()
         self._failed_at: dict[str, float] = {}
@@ -53,7 +54,7 @@ class Placing:
         self.interfaces: Mapping[str, str] = {}
         """Address → interface, of the VIPs in our configuration."""
         carrying.on_change = self.notice
-        carrying.on_said = self._hear
+        carrying.on_said, carrying.on_read_anew = self._hear, self._forget
         carrying.on_link = self._hear_link
 
     def notice(self) -> None:
@@ -63,6 +64,18 @@ class Placing:
 
     def _hear(self, name: str, text: str) -> None:
         self.said.hear(name, text)
+        if name == self._unable_name and self._unable_said and frozenset(text.split()) != self._unable_said[0]:
+            # A call that was given up for lost when a link went down may be carried out long afterwards.
+            self._unable_said = None
+            self.notice()
+
+    def _forget(self) -> None:
+        """All is read anew: what was said to a server that has lost its memory counts no more."""
+        self.said.forget()
+
+    @property
+    def _unable_name(self) -> str:
+        return f"~{self.carrying.agent.node}"
 
     def _hear_link(self, interface: str, up: bool) -> None:
         (self._down.discard if up else self._down.add)(interface)
@@ -120,7 +133,8 @@ class Placing:
             self._stated_for = (self.statement, era)
         unable = self._unable()
         if (unable, era) != self._unable_said:
-            await carrying.say(f"~{carrying.agent.node}", " ".join(sorted(unable)))
+            self._unable_said = None  # Whether a call that fails was carried out is not known.
+            await carrying.say(self._unable_name, " ".join(sorted(unable)))
             self._unable_said = (unable, era)
 
     def _unable(self) -> frozenset[str]:

@@ -69,6 +69,11 @@ class Said:
             self.unread.pop(node, None)
             self.statements.pop(node, None)
 
+    def forget(self) -> None:
+        """Nothing is said of anybody, until it is heard again."""
+        for each in (self.statements, self.unread, self.unable, self.drained):
+            each.clear()
+
     @property
     def longest_hold_s(self) -> float:
         """The longest for which anybody holds after a renewal."""

@@ -1,0 +1,92 @@
+"""Redis on a host of the laboratory: with a wall clock of its own."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import redis
+
+from eccmgr.redis.embedded import find_server
+from tests.fault.lab.hosts import Lab, Namespace
+from tests.waiting import wait_until_sync
+
+SERVER = "redis"
+"""The host of Redis, or of its first copy, and of the manager."""
+TITLE = "-server 0.0.0.0:6379"
+"""In what the server calls itself."""
+DATA_OPTIONS = ("--save", "", "--maxmemory-policy", "noeviction", "--protected-mode", "no", "--bind", "0.0.0.0")
+_FAKETIME = (
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+)
+
+
+class LabRedis:
+    """Redis on its host, whose wall clock can be stepped where libfaketime is."""
+
+    hosts = (SERVER,)
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self.folder = lab.folder / "redis"
+        self.folder.mkdir()
+        self._offset = self.folder / "offset"
+        self._offset.write_text("+0\n")
+        self.url = f"redis://{lab.address(SERVER)}:6379/0"
+        self.socket = self.folder / "redis.sock"
+        self._faketime = next((path for path in _FAKETIME if Path(path).exists()), None)
+
+    @property
+    def host(self) -> Namespace:
+        """Where it runs."""
+        return self._lab.hosts[SERVER]
+
+    def start(self) -> None:
+        """Start it with the data that it saved, if any, and wait until it answers."""
+        options = ("--port", "6379", "--unixsocket", str(self.socket), "--dir", str(self.folder), *DATA_OPTIONS)
+        clock = {}
+        if self._faketime is not None:
+            clock = {
+                "LD_PRELOAD": self._faketime,
+                "FAKETIME_TIMESTAMP_FILE": str(self._offset),
+                "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+        self.host.start(str(find_server()), *options, log=self._lab.folder / "redis.log", more=clock)
+        wait_until_sync(self._answers, "Redis answers")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(redis.RedisError, OSError), self.client() as client:
+            return bool(client.ping())
+        return False
+
+    def client(self) -> redis.Redis:
+        """A connection past all partitions: by its socket."""
+        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, decode_responses=True)
+
+    def save(self) -> None:
+        """What it knows now is what it knows after it was killed and started."""
+        with self.client() as client:
+            client.save()
+
+    def forget(self) -> None:
+        """It starts empty."""
+        (self.folder / "dump.rdb").unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """Kill it (-9) and wait for its end."""
+        self.host.kill(TITLE)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Stop it, or let it go on."""
+        self.host.signal(number, self.host.pids(TITLE))
+
+    def step_clock(self, offset_s: float) -> None:
+        """Its wall clock is `offset_s` ahead of the machine's from now on. Raises RuntimeError without libfaketime."""
+        if self._faketime is None:
+            raise RuntimeError("libfaketime is not installed")
+        # Renamed into place: it is read while it is written.
+        beside = self._offset.with_suffix(".new")
+        beside.write_text(f"{offset_s:+f}\n")
+        os.replace(beside, self._offset)

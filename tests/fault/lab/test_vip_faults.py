@@ -1,0 +1,41 @@
+"""A short draw of faults on real hosts; `make fault-vip` makes a long one."""
+
+import random
+import secrets
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from tests.fault.lab.campaign import NODES, VIPS, Campaign, drawn
+from tests.fault.lab.faults import Stop
+from tests.fault.lab.hosts import Lab, made_or_skipped
+from tests.fault.lab.nodes import FAST, Nodes
+from tests.fault.lab.redis_faults import RedisKilled
+from tests.fault.lab.redis_host import SERVER, LabRedis
+from tests.fault.lab.scene import Fault, Scene
+from tests.fault.lab.watch import Watch
+
+_SETTLE_S = 25.0
+
+
+@pytest.fixture
+def lab(folder: Path) -> Iterator[Lab]:
+    with made_or_skipped(folder, (*NODES, SERVER, "client")) as made:
+        yield made
+
+
+def test_whatever_fails_no_address_is_with_two_hosts_and_in_the_end_each_is_with_one(lab: Lab) -> None:
+    seed = secrets.token_hex(4)
+    nodes = Nodes(lab, NODES, FAST, VIPS, LabRedis(lab))
+    nodes.start()
+    campaign = Campaign(nodes.name)
+    said: list[str] = []
+    with Watch(lab, VIPS, NODES) as watch:
+        scene = Scene(lab, nodes, watch, random.Random(seed))
+        # Two that every rule has a part in, then one of all.
+        faults: tuple[Fault, ...] = (Stop("all", 2.0), RedisKilled(0.5, data=False, observe_s=1.0))
+        for fault in (*faults, *islice(drawn(random.Random(seed), FAST), 1)):
+            campaign.play(scene, fault, said.append, _SETTLE_S)
+    assert not campaign.broken(), f"seed {seed}: {said}"

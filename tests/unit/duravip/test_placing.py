@@ -1,0 +1,85 @@
+"""What a node has said that it cannot carry: no call that was lost, came late, or was forgotten leaves it wrong."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from eccmgr.duravip.options import DuravipOptions
+from eccmgr.duravip.records import Era
+from eccmgr.errors import RedisUnreachable
+from eccmgr.redis.connect import Link
+from worker.duravip.agent import Carrying
+from worker.duravip.placing import Placing
+
+VIP = "10.1.1.1"
+pytestmark = pytest.mark.asyncio
+
+
+class Saying:
+    """The part of a carrier that `Placing` speaks by; where Redis is `away`, a call may be carried out all the same."""
+
+    def __init__(self) -> None:
+        self.agent = SimpleNamespace(node="east1", era=Era(1, "memory"))
+        self.ready, self.failed = object(), dict[str, str]()
+        self.away, self.said = False, list[tuple[str, str]]()
+        self.on_change = self.on_said = self.on_read_anew = self.on_link = cast(Any, None)
+
+    async def say(self, name: str, text: str) -> int:
+        self.said.append((name, text))
+        if self.away:
+            raise RedisUnreachable("Redis is not reachable: no answer")
+        return len(self.said)
+
+
+@pytest.fixture
+def saying() -> Saying:
+    return Saying()
+
+
+@pytest.fixture
+def placing(saying: Saying) -> Placing:
+    made = Placing(cast(Link, None), cast(Carrying, saying), lambda: cast(DuravipOptions, None))
+    made.interfaces = {VIP: "eth0"}
+    return made
+
+
+async def test_it_is_said_once(saying: Saying, placing: Placing) -> None:
+    await placing._state()
+    await placing._state()
+    assert saying.said == [("~east1", "")]
+
+
+async def test_a_call_that_failed_may_have_been_carried_out_and_is_taken_back(saying: Saying, placing: Placing) -> None:
+    await placing._state()
+    saying.away = True
+    saying.on_link("eth0", False)
+    with pytest.raises(RedisUnreachable):
+        await placing._state()
+    saying.away = False
+    saying.on_link("eth0", True)
+    await placing._state()
+    assert saying.said[1:] == [("~east1", VIP), ("~east1", "")]
+
+
+async def test_what_comes_late_is_taken_back_when_it_is_heard(saying: Saying, placing: Placing) -> None:
+    await placing._state()
+    saying.on_said("~east1", VIP)
+    await placing._state()
+    assert saying.said[1:] == [("~east1", "")]
+
+
+async def test_what_others_say_of_themselves_is_theirs(saying: Saying, placing: Placing) -> None:
+    await placing._state()
+    saying.on_said("~east2", VIP)
+    await placing._state()
+    assert len(saying.said) == 1
+
+
+async def test_what_was_said_to_a_server_that_has_lost_it_counts_no_more(saying: Saying, placing: Placing) -> None:
+    saying.on_said("~east2", VIP)
+    saying.on_said("!east2", "1")
+    assert placing.said.unable["east2"] == {VIP}
+    saying.on_read_anew()
+    assert not placing.said.unable
+    assert not placing.said.drained
