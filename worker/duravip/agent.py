@@ -13,11 +13,12 @@ from eccmgr.cluster.session import Session, Standing
 from eccmgr.duravip import actions as act
 from eccmgr.duravip import calls
 from eccmgr.duravip.protocol import Agent
-from eccmgr.duravip.records import Answer, Granted, Page, Stated, Verdict
+from eccmgr.duravip.records import Answer, Era, Granted, Page, Stated, Verdict
 from eccmgr.duravip.timing import Timing
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.wire import Argument
 from worker.duravip.guardian import Pipe
 from worker.guardian import wire
 from worker.guardian.guard import SESSION_OVER, TOO_LATE
@@ -128,7 +129,7 @@ class Carrying:
 
     async def left(self) -> None:
         """The session has ended for good, and all is unplumbed."""
-        args = calls.end_args(self.keys, self._max_step_ms, self.agent.session, self.agent.era.number, "leave")
+        args = self._end_args(self.agent.session, self.agent.era, "leave")
         await self._link.run("vip_end", calls.membership_keys(self.keys), args)
 
     def _noticed(self) -> None:
@@ -140,6 +141,9 @@ class Carrying:
     @property
     def _max_step_ms(self) -> int:
         return to_ms(self._options.max_step_s)
+
+    def _end_args(self, session: str, era: Era, reason: str) -> tuple[Argument, ...]:
+        return calls.end_args(self.keys, self._max_step_ms, self._options.audit_cap, session, era.number, reason)
 
     @property
     def is_busy(self) -> bool:
@@ -176,7 +180,7 @@ class Carrying:
         match action:
             case act.Extend():
                 self._served = action.session
-                args = calls.end_args(self.keys, self._max_step_ms, action.session, action.era.number)
+                args = self._end_args(action.session, action.era, "lost")
                 self._pipe.write(wire.Deadline(action.session, action.at, tuple(map(str, args))))
             case act.Plumb():
                 self._pipe.write(wire.Plumb(_grants(action.addresses), action.session, action.at))
@@ -232,7 +236,7 @@ class Carrying:
                 self._hear_answer(call, answer)
 
     async def _ask(self, call: act.Call) -> Answer:
-        asked = calls.request(call, self.keys, self.node, self._max_step_ms)
+        asked = calls.request(call, self.keys, self.node, self._max_step_ms, self._options.audit_cap)
         if self.copies > 1 and isinstance(call, _DURABLE):
             raw, acked = await self._link.run_durably(asked.script, asked.keys, asked.args, self.copies)
             return calls.answer(call, raw, acked)

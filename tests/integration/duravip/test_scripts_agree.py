@@ -19,6 +19,7 @@ from tests.model.server import Data, Scripts
 
 LATE_MS = 600
 LEASE_MS = 10**12
+AUDIT_CAP = 1000
 VIPS = ("10.0.0.1", "10.0.0.2", "fd00::3")
 
 
@@ -34,7 +35,7 @@ class Real:
 
     def call(self, asked: Call, node: str) -> Answer:
         if not isinstance(asked, Beat):
-            request = calls.request(asked, self.keys, node, 0)
+            request = calls.request(asked, self.keys, node, 0, AUDIT_CAP)
             return calls.answer(asked, self.run(request.script, request.keys, request.args), True)
         keys, seen, prefix = self.keys, asked.era, self.keys.ended_prefix
         mine = (keys.vips, keys.vip_changes, keys.late)
