@@ -19,6 +19,7 @@ from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.wire import Argument
+from worker.duravip.changes import Changes, Figures
 from worker.duravip.guardian import Pipe
 from worker.guardian import wire
 from worker.guardian.guard import SESSION_OVER, TOO_LATE
@@ -57,6 +58,11 @@ class Carrying:
         """Whether each decision is logged."""
         self.ready: wire.Ready | None = None
         """What guards us; None while nobody does."""
+        self.changes = Changes(node, 2.5 * options.heartbeat_s)
+        self.agent.on_given_up = lambda *seen: self.changes.given_up(boot_time(), *seen)
+        self.agent.on_lost = lambda *seen: self.changes.lost(boot_time(), *seen)
+        self._renewed_at: float | None = None
+        """When the last renewal that was answered was sent."""
         self.carried: dict[str, Carried] = {}
         self.failed: dict[str, str] = {}
         """Addresses that could not be plumbed, and why; until somebody takes them out."""
@@ -105,6 +111,7 @@ class Carrying:
             assert isinstance(answer, Stated)
             pending = self.agent.stated(boot_time(), states[0], answer)
         self.do(pending)
+        self._renewed_at = self._beat.sent
         if not self.agent.joined:
             raise RedisUnreachable("Redis is not reachable: it has lost its memory while we joined")
         self._noticed()
@@ -115,7 +122,9 @@ class Carrying:
         if self._pipe is not None and self._link.server != self._ends_at:
             self._ends_at = self._link.server
             self._pipe.write(self.ending())
-        self.do(self.agent.beaten(boot_time(), self._beat, calls.beaten(vips, acked)))
+        answer, self._renewed_at = calls.beaten(vips, acked), self._beat.sent
+        self.changes.late(boot_time(), answer.late)
+        self.do(self.agent.beaten(boot_time(), self._beat, answer))
         self._noticed()
 
     async def refused(self, answer: Sequence[Any], acked: bool) -> None:
@@ -142,6 +151,18 @@ class Carrying:
     def _max_step_ms(self) -> int:
         return to_ms(self._options.max_step_s)
 
+    def figures(self) -> Figures:
+        """What the metrics show just now."""
+        now, ready, changes = boot_time(), self.ready, self.changes
+        return Figures(
+            changes.owned_now,
+            dict(changes.counts),
+            changes.outage_s,
+            now - self._renewed_at if self._renewed_at is not None else None,
+            ready.fence if ready is not None else "",
+            ready is not None and now < self.agent.deadline,
+        )
+
     def _end_args(self, session: str, era: Era, reason: str) -> tuple[Argument, ...]:
         return calls.end_args(self.keys, self._max_step_ms, self._options.audit_cap, session, era.number, reason)
 
@@ -164,6 +185,7 @@ class Carrying:
                     self._read()
                 case act.Call():
                     if len(self._calls) < _MOST_CALLS:
+                        self._note_wishes(action)
                         self._calls.append(action)
                         self._called.set()
                 case act.ReplaceGuardian():
@@ -173,6 +195,13 @@ class Carrying:
                     self._replace()
                 case _:
                     self._tell(action)
+
+    def _note_wishes(self, call: act.Call) -> None:
+        if isinstance(call, act.Acquire):
+            now, vips = boot_time(), self.agent.vips
+            for wish in call.wishes:
+                if not vips[wish.address].held:
+                    self.changes.asked(now, wish, vips[wish.address].record)
 
     def _tell(self, action: act.Action) -> None:
         if self._pipe is None:
@@ -255,10 +284,15 @@ class Carrying:
         if answer.verdict is not Verdict.OK:
             self.session.hurry()
         elif isinstance(call, act.Acquire) and isinstance(answer, Granted):
+            for wish, epoch in zip(call.wishes, answer.epochs, strict=True):
+                if not epoch:
+                    self.changes.refused(wish.address)
             self.do(self.agent.granted(now, call, answer))
         elif isinstance(call, act.Read) and isinstance(answer, Page):
             for name, text in answer.said:
                 self.on_said(name, text)
+            for address, record in answer.records:
+                self.changes.read(address, record)
             self.do(self.agent.changed(now, call, answer))
             if answer.records or answer.said:
                 self.on_change()
@@ -325,7 +359,9 @@ class Carrying:
             case wire.Plumbed():
                 self.agent.plumbed(message.address, message.epoch)
                 self.carried[message.address] = Carried(message.epoch, now, message.ms / 1000)
-                log.info("vip plumbed", vip=message.address, epoch=message.epoch, ms=message.ms)
+                vip = self.agent.vips.get(message.address)
+                if vip is not None and vip.plumbed == message.epoch:
+                    self.changes.owned(now, message.address, message.epoch)
                 self.on_change()
             case wire.NotPlumbed():
                 self._not_plumbed(message)
@@ -336,7 +372,7 @@ class Carrying:
                 self.on_change()
             case wire.Down():
                 log.warning("guardian went down", session=message.session, reason=message.reason)
-                self.do(self.agent.down(message.session))
+                self.do(self.agent.down(message.session, message.reason))
                 self.session.hurry()
                 self.on_change()
             case wire.LinkState():

@@ -21,7 +21,7 @@ class Audited:
     """Two nodes in an era that is open, and what the audit says of them."""
 
     real: Real
-    era: Era = Era()
+    era: Era
 
     def join(self, session: str) -> None:
         answer = self.real.call(Beat(session, self.era, 0.0, joins=True), "")
@@ -42,7 +42,7 @@ class Audited:
 @pytest.fixture
 def audited(redis_server: EmbeddedServer, cluster_keys: Keys) -> Iterator[Audited]:
     with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
-        made = Audited(Real(client, cluster_keys))
+        made = Audited(Real(client, cluster_keys), Era())
         made.join(EAST)
         made.join(WEST)
         made.real.call(Open(EAST, made.era), "")
