@@ -29,6 +29,7 @@ ON_NODES = (
     *(f"config {word}" for word in _CONFIG),
     "help",
     "memory",
+    "metrics",
     "module list",
     "pid",
     "reopen logs",

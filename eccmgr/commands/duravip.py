@@ -107,6 +107,9 @@ class Duravip(Protocol):
     async def announce(self) -> Announced:
         """Read the configuration of VIPs anew, publish it with a new view number, and wait until it has settled."""
 
+    async def metrics(self) -> str:
+        """What there is to count about this node's VIPs, in Prometheus' text format."""
+
     def debug(self, on: bool) -> None:
         """Log each event and each decision about VIPs, or do not."""
 
@@ -169,6 +172,13 @@ class DuravipCommands:
                 "log each decision about floating addresses, or do not",
                 self._debug,
                 (Param("on|off", kind="switch"),),
+            ),
+            Command(
+                "metrics",
+                "what this node counts about its floating addresses, in Prometheus' text format",
+                self._metrics,
+                about=_ABOUT_METRICS,
+                idempotent=True,
             ),
         )
 
@@ -276,6 +286,9 @@ class DuravipCommands:
             return Answer(f"{node} is not drained")
         return _answer(await self._duravip.undrain(node), f"{node} is not drained any more")
 
+    async def _metrics(self, _call: Call) -> str:
+        return await self._duravip.metrics()
+
     async def _debug(self, call: Call) -> str:
         switch = call.args[0].lower()
         if switch not in ("on", "off"):
@@ -283,6 +296,10 @@ class DuravipCommands:
         self._duravip.debug(switch == "on")
         return f"DuraVIP debug is {switch}"
 
+
+_ABOUT_METRICS = """\
+VIPs owned, changes of ownership by kind (acquired, taken over, moved, released, lost), the outage of the last takeover,
+the age of the lease, and whether the fence is open. Counted since the node was started."""
 
 _ABOUT_SHOW = """\
 (owned|unowned|moving, safe|UNSAFE|CONFLICT|BROKEN); * marks the owner.

@@ -26,8 +26,13 @@ class Request:
 
 
 def vip_keys(keys: Keys) -> tuple[str, ...]:
-    """The keys of the scripts that change VIPs."""
+    """The keys of the scripts about VIPs."""
     return (keys.state, keys.vips, keys.vip_changes, keys.late, keys.vip_events)
+
+
+def audited_keys(keys: Keys) -> tuple[str, ...]:
+    """The keys of the scripts that change the owners of VIPs."""
+    return (*vip_keys(keys), keys.audit)
 
 
 def membership_keys(keys: Keys) -> tuple[str, ...]:
@@ -35,35 +40,42 @@ def membership_keys(keys: Keys) -> tuple[str, ...]:
     return (
         *(keys.state, keys.sessions, keys.members, keys.roster, keys.absent, keys.absent_since, keys.seniority),
         *(keys.subclusters, keys.events, keys.vips, keys.vip_changes, keys.late, keys.vip_events),
+        keys.audit,
     )
 
 
-def end_args(keys: Keys, max_step_ms: int, session: str, era: int, reason: str = "lost") -> tuple[Argument, ...]:
+def end_args(
+    keys: Keys, max_step_ms: int, audit_cap: int, session: str, era: int, reason: str = "lost"
+) -> tuple[Argument, ...]:
     """The arguments of the script that ends `session`."""
-    return (max_step_ms, keys.ended_prefix, session, era, reason)
+    return (max_step_ms, keys.ended_prefix, session, era, reason, audit_cap)
 
 
-def request(call: Call, keys: Keys, node: str, max_step_ms: int) -> Request:
+def request(call: Call, keys: Keys, node: str, max_step_ms: int, audit_cap: int) -> Request:
     """`call` as its script takes it; a heartbeat is not one of them, for it is the session's own."""
     caller: tuple[Argument, ...] = (keys.ended_prefix, call.session, call.era.number, call.era.memory)
     match call:
         case State():
-            return Request("vip_state", vip_keys(keys), (*caller, *_flat(call.holdings)))
+            return Request("vip_state", audited_keys(keys), (*caller, audit_cap, *_flat(call.holdings)))
         case Open():
             return Request("vip_open", vip_keys(keys), caller)
         case Acquire():
             wishes = [(w.address, w.seen, w.reason, int(w.force)) for w in call.wishes]
-            return Request("vip_acquire", vip_keys(keys), (*caller, node.lower(), *_flat(wishes)))
+            return Request("vip_acquire", audited_keys(keys), (*caller, node.lower(), audit_cap, *_flat(wishes)))
         case Release():
             gifts = [(g.address, g.epoch, g.to, g.reason) for g in call.gifts]
-            return Request("vip_release", vip_keys(keys), (*caller, *_flat(gifts)))
+            return Request("vip_release", audited_keys(keys), (*caller, audit_cap, *_flat(gifts)))
         case Read():
             return Request("vip_read", vip_keys(keys), (*caller, call.since, PAGE))
         case TakeOver():
-            return Request("vip_takeover", membership_keys(keys), (max_step_ms, *caller, call.watched, call.counter))
+            args = (max_step_ms, *caller, call.watched, call.counter, audit_cap)
+            return Request("vip_takeover", membership_keys(keys), args)
         case End():
-            args = end_args(keys, max_step_ms, call.session, call.era.number)
-            return Request("vip_end", membership_keys(keys), args)
+            return Request(
+                "vip_end",
+                membership_keys(keys),
+                end_args(keys, max_step_ms, audit_cap, call.session, call.era.number),
+            )
         case _:
             raise TypeError(f"no script for {call!r}")
 

@@ -40,6 +40,8 @@ from eccmgr.duravip.timing import Timing
 T = TypeVar("T")
 BATCH = 250
 """VIPs in one call, so that none holds Redis up for long."""
+TOO_OLD = "not renewed in time"
+"""Why a VIP is dropped when its deadline has passed."""
 _WISHES = 2500
 """VIPs that are asked for at once: the rest waits for the next heartbeat, which must not wait for them."""
 
@@ -87,6 +89,9 @@ class Agent:
         self.vips: dict[str, Vip] = {}
         self.read_upto = 0
         """The change number up to which `vips` shows the records of this era."""
+        self.on_given_up: Callable[[str, int, str, str], None] = lambda _address, _epoch, _to, _reason: None
+        self.on_lost: Callable[[str, int, str], None] = lambda _address, _epoch, _reason: None
+        """What we hold no more, for whoever counts and logs it."""
         self._fresh = fresh
         self.latest = 0
         """The number of the latest change, as the last heartbeat told it."""
@@ -119,7 +124,7 @@ class Agent:
             self._unconfirmed_since = None
             actions.append(ReplaceGuardian())
         if now >= self.deadline:
-            actions += self._drop(self._holding())
+            actions += self._drop(self._holding(), TOO_OLD)
         self._joining = None
         return [*actions, Beat(self.session, self.era, now, joins=not self.joined)]
 
@@ -141,10 +146,14 @@ class Agent:
     def _state(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
         """We have joined: state what we hold, if there is anything and it is not too late."""
         held = self._holding() if now < self.deadline else []
-        actions = self._drop(self._holding()) if not held else []
+        actions = self._drop(self._holding(), TOO_OLD) if not held else []
         if answer.opened:
             # Too late to state anything: whoever watched the era has done so for longer than our deadline.
-            return [*actions, *self._drop(held), *self._renewed(now, asked.sent, answer)]
+            return [
+                *actions,
+                *self._drop(held, "the era opened before it was stated"),
+                *self._renewed(now, asked.sent, answer),
+            ]
         batches = [
             State(self.session, self.era, tuple((a, self.vips[a].held) for a in some)) for some in _batches(held)
         ]
@@ -162,7 +171,7 @@ class Agent:
             self._joining = None
             return self._renamed() if answer.verdict is Verdict.ENDED else []
         lost = [address for (address, _), kept in zip(asked.holdings, answer.kept, strict=True) if not kept]
-        actions = self._drop(lost)
+        actions = self._drop(lost, "another node stated it")
         joining.left.pop(0)
         joining.acked = joining.acked and answer.acked
         if joining.left:
@@ -201,12 +210,12 @@ class Agent:
             actions.append(Read(self.session, self.era, self.read_upto))
         return actions + self.settle(now)
 
-    def _renamed(self) -> list[Action]:
+    def _renamed(self, why: str = "our session was ended") -> list[Action]:
         """Our session is over: nothing may be held under its name. It is ended once all is unplumbed."""
         if self.joined or not self.before:
             self.before = self.session
         self.session, self.joined, self._joining = self._fresh(), False, None
-        actions = self._drop(self._holding())
+        actions = self._drop(self._holding(), why)
         self._dropping = set(self._unplumbing)
         return actions
 
@@ -258,7 +267,11 @@ class Agent:
                 lost.append(address)
         self.read_upto = page.upto
         more = [Read(self.session, self.era, page.upto)] if page.more else []
-        return [*self._drop(lost), *more, *self.settle(now, [address for address, _ in page.records])]
+        return [
+            *self._drop(lost, "another node owns it"),
+            *more,
+            *self.settle(now, [address for address, _ in page.records]),
+        ]
 
     def _speaks_of_now(self, asked: Call, answer: Answer) -> bool:
         return asked.session == self.session and answer.verdict is Verdict.OK and asked.era == answer.era == self.era
@@ -267,7 +280,7 @@ class Agent:
 
     def reset(self) -> list[Action]:
         """Go on under a new private name."""
-        return self._renamed()
+        return self._renamed("our session goes on under another name")
 
     def place(self, now: float, wanted: Mapping[str, str]) -> list[Action]:
         """Placement wants these VIPs here, each for a reason, as soon as they are free."""
@@ -286,6 +299,7 @@ class Agent:
                 vip.released, vip.held, vip.plumbed, vip.moving = max(vip.released, vip.held), 0, 0, True
                 vip.to, vip.reason = to.lower(), reason
                 given.append((address, vip.released))
+                self.on_given_up(address, vip.released, vip.to, reason)
         return self._unplumb(given)
 
     def restate(self, addresses: Iterable[str], reason: str) -> list[Action]:
@@ -362,11 +376,12 @@ class Agent:
     def _holding(self) -> list[str]:
         return [address for address, vip in self.vips.items() if vip.held]
 
-    def _drop(self, addresses: Iterable[str]) -> list[Action]:
+    def _drop(self, addresses: Iterable[str], why: str) -> list[Action]:
         """Have them unplumbed now. They are not given up: what our session owns we may ask for again."""
         dropped = []
         for address in addresses:
             vip = self.vips[address]
+            self.on_lost(address, vip.held, why)
             vip.held = vip.plumbed = 0
             self._unsettled.add(address)
             dropped.append((address, vip.released))
@@ -418,11 +433,11 @@ class Agent:
             self._dropping.add(self._tag)
         return [*actions, *self._end_before(), *self.settle(now, [address for address, _ in asked])]
 
-    def down(self, session: str) -> list[Action]:
+    def down(self, session: str, why: str = "the guardian went down") -> list[Action]:
         """The guardian has unplumbed everything and ends `session`."""
         if session != self.session:
             return []
-        actions = self._renamed()
+        actions = self._renamed(why)
         self._dropping.clear()
         return actions
 
@@ -437,6 +452,8 @@ class Agent:
         """A new guardian serves: it has unplumbed everything, and needs a session that no other ever served."""
         self._unconfirmed_since = None
         self._unplumbing.clear()
+        for address in self._holding():
+            self.on_lost(address, self.vips[address].held, "its guardian is gone")
         for vip in self.vips.values():
             vip.held = vip.plumbed = 0
             vip.moving, vip.unplumbed, vip.unplumbs = False, vip.released, 0

@@ -13,11 +13,13 @@ from eccmgr.cluster.session import Session, Standing
 from eccmgr.duravip import actions as act
 from eccmgr.duravip import calls
 from eccmgr.duravip.protocol import Agent
-from eccmgr.duravip.records import Answer, Granted, Page, Stated, Verdict
+from eccmgr.duravip.records import Answer, Era, Granted, Page, Stated, Verdict
 from eccmgr.duravip.timing import Timing
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.wire import Argument
+from worker.duravip.changes import Changes, Figures
 from worker.duravip.guardian import Pipe
 from worker.guardian import wire
 from worker.guardian.guard import SESSION_OVER, TOO_LATE
@@ -56,6 +58,11 @@ class Carrying:
         """Whether each decision is logged."""
         self.ready: wire.Ready | None = None
         """What guards us; None while nobody does."""
+        self.changes = Changes(node, 2.5 * options.heartbeat_s)
+        self.agent.on_given_up = lambda *seen: self.changes.given_up(boot_time(), *seen)
+        self.agent.on_lost = lambda *seen: self.changes.lost(boot_time(), *seen)
+        self._renewed_at: float | None = None
+        """When the last renewal that was answered was sent."""
         self.carried: dict[str, Carried] = {}
         self.failed: dict[str, str] = {}
         """Addresses that could not be plumbed, and why; until somebody takes them out."""
@@ -106,6 +113,7 @@ class Carrying:
             assert isinstance(answer, Stated)
             pending = self.agent.stated(boot_time(), states[0], answer)
         self.do(pending)
+        self._renewed_at = self._beat.sent
         if not self.agent.joined:
             raise RedisUnreachable("Redis is not reachable: it has lost its memory while we joined")
         self._noticed()
@@ -116,7 +124,9 @@ class Carrying:
         if self._pipe is not None and self._link.server != self._ends_at:
             self._ends_at = self._link.server
             self._pipe.write(self.ending())
-        self.do(self.agent.beaten(boot_time(), self._beat, calls.beaten(vips, acked)))
+        answer, self._renewed_at = calls.beaten(vips, acked), self._beat.sent
+        self.changes.late(boot_time(), answer.late)
+        self.do(self.agent.beaten(boot_time(), self._beat, answer))
         self._noticed()
 
     async def refused(self, answer: Sequence[Any], acked: bool) -> None:
@@ -130,7 +140,7 @@ class Carrying:
 
     async def left(self) -> None:
         """The session has ended for good, and all is unplumbed."""
-        args = calls.end_args(self.keys, self._max_step_ms, self.agent.session, self.agent.era.number, "leave")
+        args = self._end_args(self.agent.session, self.agent.era, "leave")
         await self._link.run("vip_end", calls.membership_keys(self.keys), args)
 
     def _noticed(self) -> None:
@@ -142,6 +152,21 @@ class Carrying:
     @property
     def _max_step_ms(self) -> int:
         return to_ms(self._options.max_step_s)
+
+    def figures(self) -> Figures:
+        """What the metrics show just now."""
+        now, ready, changes = boot_time(), self.ready, self.changes
+        return Figures(
+            changes.owned_now,
+            dict(changes.counts),
+            changes.outage_s,
+            now - self._renewed_at if self._renewed_at is not None else None,
+            ready.fence if ready is not None else "",
+            ready is not None and now < self.agent.deadline,
+        )
+
+    def _end_args(self, session: str, era: Era, reason: str) -> tuple[Argument, ...]:
+        return calls.end_args(self.keys, self._max_step_ms, self._options.audit_cap, session, era.number, reason)
 
     @property
     def is_busy(self) -> bool:
@@ -162,6 +187,7 @@ class Carrying:
                     self._read()
                 case act.Call():
                     if len(self._calls) < _MOST_CALLS:
+                        self._note_wishes(action)
                         self._calls.append(action)
                         self._called.set()
                 case act.ReplaceGuardian():
@@ -172,13 +198,20 @@ class Carrying:
                 case _:
                     self._tell(action)
 
+    def _note_wishes(self, call: act.Call) -> None:
+        if isinstance(call, act.Acquire):
+            now, vips = boot_time(), self.agent.vips
+            for wish in call.wishes:
+                if not vips[wish.address].held:
+                    self.changes.asked(now, wish, vips[wish.address].record)
+
     def _tell(self, action: act.Action) -> None:
         if self._pipe is None:
             return
         match action:
             case act.Extend():
                 self._served = action.session
-                args = calls.end_args(self.keys, self._max_step_ms, action.session, action.era.number)
+                args = self._end_args(action.session, action.era, "lost")
                 self._pipe.write(wire.Deadline(action.session, action.at, tuple(map(str, args))))
             case act.Plumb():
                 self._pipe.write(wire.Plumb(_grants(action.addresses), action.session, action.at))
@@ -234,7 +267,7 @@ class Carrying:
                 self._hear_answer(call, answer)
 
     async def _ask(self, call: act.Call) -> Answer:
-        asked = calls.request(call, self.keys, self.node, self._max_step_ms)
+        asked = calls.request(call, self.keys, self.node, self._max_step_ms, self._options.audit_cap)
         if self.copies > 1 and isinstance(call, _DURABLE):
             raw, acked = await self._link.run_durably(asked.script, asked.keys, asked.args, self.copies)
             return calls.answer(call, raw, acked)
@@ -253,12 +286,17 @@ class Carrying:
         if answer.verdict is not Verdict.OK:
             self.session.hurry()
         elif isinstance(call, act.Acquire) and isinstance(answer, Granted):
+            for wish, epoch in zip(call.wishes, answer.epochs, strict=True):
+                if not epoch:
+                    self.changes.refused(wish.address)
             self.do(self.agent.granted(now, call, answer))
         elif isinstance(call, act.Read) and isinstance(answer, Page):
             if not call.since:
                 self.on_read_anew()
             for name, text in answer.said:
                 self.on_said(name, text)
+            for address, record in answer.records:
+                self.changes.read(address, record)
             self.do(self.agent.changed(now, call, answer))
             if answer.records or answer.said:
                 self.on_change()
@@ -325,7 +363,9 @@ class Carrying:
             case wire.Plumbed():
                 self.agent.plumbed(message.address, message.epoch)
                 self.carried[message.address] = Carried(message.epoch, now, message.ms / 1000)
-                log.info("vip plumbed", vip=message.address, epoch=message.epoch, ms=message.ms)
+                vip = self.agent.vips.get(message.address)
+                if vip is not None and vip.plumbed == message.epoch:
+                    self.changes.owned(now, message.address, message.epoch)
                 self.on_change()
             case wire.NotPlumbed():
                 self._not_plumbed(message)
@@ -336,7 +376,7 @@ class Carrying:
                 self.on_change()
             case wire.Down():
                 log.warning("guardian went down", session=message.session, reason=message.reason)
-                self.do(self.agent.down(message.session))
+                self.do(self.agent.down(message.session, message.reason))
                 self.session.hurry()
                 self.on_change()
             case wire.LinkState():

@@ -216,7 +216,6 @@ class Placing:
             if move.source is not None and self._is_us(move.source):
                 ours.setdefault((move.target, move.reason), []).append(move.address)
         for (target, reason), addresses in ours.items():
-            log.info("vips given up", to=target, reason=reason, vips=len(addresses))
             self.carrying.do(self.carrying.agent.give_up(addresses, target, reason))
 
     def _is_us(self, node: str) -> bool:

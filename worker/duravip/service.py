@@ -28,6 +28,7 @@ from eccmgr.redis.scripts import script
 from eccmgr.redis.subscribe import Subscription
 from worker.duravip.agent import Carrying
 from worker.duravip.beliefs import beliefs_of, read_table
+from worker.duravip.changes import Figures
 from worker.duravip.guardian import Pipe
 from worker.duravip.placing import MOVED, Placing
 from worker.duravip.statements import Statement
@@ -342,6 +343,10 @@ class DuravipService:
         upto = {node.decode(): int(text.partition(b" ")[0]) for node, text in said.items()}
         return tuple(seat.name for key, seat in self.placing.roster.items() if upto.get(key, -1) >= view)
 
+    async def metrics(self) -> str:
+        """What there is to count about this node's VIPs, in Prometheus' text format."""
+        return await asyncio.to_thread(_exposition, self.carrying.figures())
+
     def debug(self, on: bool) -> None:
         """Log each event and each decision about VIPs, or do not."""
         self.carrying.verbose = on
@@ -362,6 +367,13 @@ class DuravipService:
                         pass
         except TimeoutError:
             return
+
+
+def _exposition(figures: Figures) -> str:
+    # Not before somebody asks: the library takes memory and time that most nodes never need.
+    from worker.duravip.metrics import exposition
+
+    return exposition(figures)
 
 
 def _shares(vips: dict[str, Vip]) -> Shares:

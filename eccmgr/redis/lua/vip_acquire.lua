@@ -1,15 +1,17 @@
 -- Grants VIPs that are free; asking again for what one's own session owns gives the same epoch.
 --
 -- NEEDS  clock eras
--- KEYS  state vips changes late vip_events
--- ARGV  ended_prefix  private_name  era seen  memory seen  node in small letters
+-- KEYS  state vips changes late vip_events audit
+-- ARGV  ended_prefix  private_name  era seen  memory seen  node in small letters  audit_cap
 --       then of each VIP: address  highest epoch seen  reason  1 where a reservation for another has waited long enough
 -- Answer  {verdict, era, memory, {epoch of each VIP, 0 where it is refused}}
 -- Invariant  only in an open era; only what no session that has not been ended owns in this era; each grant has a higher
 --            epoch than the one before it.
 
-local at = { state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5] }
-local ended_prefix, private, seen, memory, node = unpack(ARGV, 1, 5)
+local at = {
+  state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5], audit = KEYS[6],
+}
+local ended_prefix, private, seen, memory, node, audit_cap = unpack(ARGV, 1, 6)
 local era = enter_era(at, seen)
 local verdict = verdict_on(at, era, private, memory, ended_prefix)
 local epochs, changed = {}, false
@@ -24,7 +26,7 @@ local function is_free(record)
   return not lives[record.owner]
 end
 
-for i = 6, verdict == 'ok' and #ARGV or 0, 4 do
+for i = 7, verdict == 'ok' and #ARGV or 0, 4 do
   local address, top, reason, force = unpack(ARGV, i, i + 3)
   local record = record_of(at, address)
   local present = record.era == era.number
@@ -39,11 +41,13 @@ for i = 6, verdict == 'ok' and #ARGV or 0, 4 do
   elseif era.open and is_free(record) and not reserved then
     epoch = math.max(record.epoch, tonumber(top)) + 1
     keep_record(at, address, private, epoch, era, '', reason)
+    audit_vip(at, audit_cap, 'granted', address, private, epoch, reason, 'from', node_of(record.owner))
     changed = true
   end
   epochs[#epochs + 1] = ms(epoch)
 end
 if changed then
+  end_some_day({ at.audit })
   tell_agents(at, 'granted')
 end
 return { verdict, ms(era.number), era.memory, epochs }

@@ -1,27 +1,33 @@
 -- A session that joined in a closed era states what it holds, with which epochs.
 --
 -- NEEDS  clock eras
--- KEYS  state vips changes late vip_events
--- ARGV  ended_prefix  private_name  era seen  memory seen  then of each VIP: address  epoch
+-- KEYS  state vips changes late vip_events audit
+-- ARGV  ended_prefix  private_name  era seen  memory seen  audit_cap  then of each VIP: address  epoch
 -- Answer  {verdict, era, memory, {1 or 0 of each VIP: whether it is kept}}
 -- Invariant  in an open era nothing is taken; of two that state one VIP the first has it.
 
-local at = { state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5] }
-local ended_prefix, private, seen, memory = unpack(ARGV, 1, 4)
+local at = {
+  state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5], audit = KEYS[6],
+}
+local ended_prefix, private, seen, memory, audit_cap = unpack(ARGV, 1, 5)
 local era = enter_era(at, seen)
 local verdict = verdict_on(at, era, private, memory, ended_prefix)
 local kept = {}
 if verdict == 'ok' then
-  for i = 5, #ARGV, 2 do
+  for i = 6, #ARGV, 2 do
     local address, epoch = ARGV[i], tonumber(ARGV[i + 1])
     local record = record_of(at, address)
     local free = record.era ~= era.number or record.owner == '' or record.owner == private
     if free and not era.open then
       keep_record(at, address, private, math.max(record.epoch, epoch), era, '', record.owner == private and record.reason or 'stated')
+      if record.owner ~= private then
+        audit_vip(at, audit_cap, 'stated', address, private, math.max(record.epoch, epoch), 'stated', 'from', node_of(record.owner))
+      end
       kept[#kept + 1] = record.epoch <= epoch and 1 or 0
     else
       kept[#kept + 1] = 0
     end
   end
 end
+end_some_day({ at.audit })
 return { verdict, ms(era.number), era.memory, kept }

@@ -2,21 +2,22 @@
 --
 -- NEEDS  clock members eras
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events vips changes late vip_events
--- ARGV  max_step  ended_prefix  private_name  era seen  memory seen  session that was watched  its counter
+--       audit
+-- ARGV  max_step  ended_prefix  private_name  era seen  memory seen  session that was watched  its counter  audit_cap
 -- Answer  {verdict, era, memory}
 -- Invariant  a session whose counter has moved goes on; in a closed era none is ended.
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
-  vips = KEYS[10], changes = KEYS[11], late = KEYS[12], vip_events = KEYS[13],
+  vips = KEYS[10], changes = KEYS[11], late = KEYS[12], vip_events = KEYS[13], audit = KEYS[14],
 }
-local max_step, ended_prefix, private, seen, memory, watched, counter = unpack(ARGV)
+local max_step, ended_prefix, private, seen, memory, watched, counter, audit_cap = unpack(ARGV)
 local era = enter_era(at, seen)
 local clock = advance(at.state, max_step)
 local verdict = verdict_on(at, era, private, memory, ended_prefix)
 if verdict == 'ok' and era.open and counter_of(at, era, watched) == tonumber(counter) then
-  end_carrier(at, watched, ended_prefix)
+  end_carrier(at, watched, ended_prefix, audit_cap, 'taken over', private)
   if redis.call('ZSCORE', at.sessions, watched) then
     end_sessions(at, { watched }, 'lost', clock)
   end

@@ -8,10 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import redis
 
+from eccmgr.redis.keys import Keys
 from tests.daemons import Process, Processes, ask_sync
 from tests.servers import Server
 from tests.waiting import wait_until_sync
@@ -105,6 +108,28 @@ def test_vips_are_spread_and_carried_on_when_a_node_is_killed(cluster: Cluster) 
 
 
 @pytest.mark.timeout(300)
+def test_a_takeover_is_seen_in_the_log_the_metrics_and_the_audit(cluster: Cluster) -> None:
+    before = cluster.settle(2, 2, 2)
+    wait_until_sync(lambda: "eccmgr_vips_owned 2.0" in cluster.ask("a2", "metrics"), "two are plumbed")
+    cluster.nodes["a1"].end(signal.SIGKILL)
+    cluster.settle(3, 3)
+    for name in ("a2", "a3"):
+        wait_until_sync(lambda name=name: "eccmgr_vips_owned 3.0" in cluster.ask(name, "metrics"), "three are plumbed")
+    orphans = {f"10.9.0.{vip}" for vip, node in before.items() if node == "a1"}
+    logged = re.findall(r'event="vip owned".*', cluster.nodes["a2"].log + cluster.nodes["a3"].log)
+    taken = [line for line in logged if 'reason="takeover of a1; ' in line]
+    assert sorted(line.split("vip=")[1].split()[0] for line in taken) == sorted(orphans)
+    shown = [cluster.ask(name, "metrics") for name in ("a2", "a3")]
+    assert sum(int(re.findall(r'kind="taken over"} (\d+)', text)[0]) for text in shown) == 2
+    assert sum("eccmgr_vip_last_takeover_outage_seconds" in text for text in shown) >= 1
+    assert all('eccmgr_vip_fence_open{fence="none"} 1.0' in text for text in shown)
+    with redis.Redis.from_url(f"redis://{cluster.server.address}/0") as client:
+        audit: Any = client.xrange(Keys("vips").audit)
+    granted = {entry[b"address"].decode() for _, entry in audit if entry.get(b"from") == b"a1"}
+    assert orphans <= granted
+
+
+@pytest.mark.timeout(300)
 def test_a_vip_is_moved_where_an_operator_wants_it_and_stays_there(cluster: Cluster) -> None:
     before = cluster.settle(2, 2, 2)
     owner = before["1"]
@@ -118,6 +143,9 @@ def test_a_vip_is_moved_where_an_operator_wants_it_and_stays_there(cluster: Clus
     assert re.fullmatch(r"10\.9\.0\.1 plumbed on lo \(epoch \d+\), \d+ ms", answers[target])
     other = next(name for name in NODES if name not in (owner, target))
     assert answers[other] == "not concerned"
+    told = rf'event="vip owned" vip=10\.9\.0\.1 epoch=\d+ reason="moved from {owner}; move" ms='
+    assert len(re.findall(told, cluster.nodes[target].log)) == 1
+    assert re.search(rf'event="vip given up" vip=10\.9\.0\.1 .*reason=move to={target}', cluster.nodes[owner].log)
     after = cluster.settle(2, 2, 2)
     assert after["1"] == target
 
@@ -173,7 +201,7 @@ def test_a_node_that_gives_up_being_root_leaves_its_guardian_the_right_to_change
         processes = Processes(f"redis://{server.address}/0", "vips", folder)
         end.callback(processes.end)
         node = processes.start("ecnode", "a1", "-c", str(file))
-        wait_until_sync(lambda: "vip plumbed" in node.log, "it carries VIPs")
+        wait_until_sync(lambda: "vip owned" in node.log, "it carries VIPs")
         children = psutil.Process(node.popen.pid).children(recursive=True)
         users = {"guardian" if "worker.guardian" in each.cmdline() else "node": each.username() for each in children}
         assert users == {"guardian": "root", "node": "nobody"}

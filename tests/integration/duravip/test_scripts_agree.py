@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import random
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.model.server import Data, Scripts
 
 LATE_MS = 600
 LEASE_MS = 10**12
+AUDIT_CAP = 1000
 VIPS = ("10.0.0.1", "10.0.0.2", "fd00::3")
 
 
@@ -34,7 +36,7 @@ class Real:
 
     def call(self, asked: Call, node: str) -> Answer:
         if not isinstance(asked, Beat):
-            request = calls.request(asked, self.keys, node, 0)
+            request = calls.request(asked, self.keys, node, 0, AUDIT_CAP)
             return calls.answer(asked, self.run(request.script, request.keys, request.args), True)
         keys, seen, prefix = self.keys, asked.era, self.keys.ended_prefix
         mine = (keys.vips, keys.vip_changes, keys.late)
@@ -151,6 +153,7 @@ class Both:
         elif what == "empty":
             client.delete(*self.real.kept, *client.scan_iter(f"{keys.ended_prefix}*"))
             self.plain.data = Data()
+            self._pass_a_moment()
         elif what == "evict":
             name, key = self.random.choice((("vips", keys.vips), ("changes", keys.vip_changes)))
             client.delete(key)
@@ -165,6 +168,7 @@ class Both:
             self.plain.data = plain.copy()
             self.plain.data.ended = ended
             self.real.put_back(real)
+            self._pass_a_moment()
         elif what == "end":
             number = self.random.randrange(3)
             session = self.sessions[number]
@@ -174,6 +178,11 @@ class Both:
             assert expected is not None
             self.numbers.setdefault(found.era.number, expected.era.number)
             assert self.as_plain(found) == expected
+
+    @staticmethod
+    def _pass_a_moment() -> None:
+        """No server comes back within the millisecond: the number of an era is the time where nothing is known."""
+        time.sleep(0.002)
 
 
 MEMORY = script("vip_open").source.partition("local at =")[0] + "\nreturn memory_of_server()"

@@ -82,3 +82,34 @@ def test_a_heartbeat_of_thousands_that_are_well_does_nothing_but_extend() -> Non
     beat = agent.beat(0.5)[-1]
     assert isinstance(beat, Beat)
     assert agent.beaten(0.5, beat, Beaten(Verdict.OK, ERA, True, True, 0)) == [Extend(agent.session, 2.0, ERA)]
+
+
+def test_what_is_given_up_and_what_is_lost_is_told_once_with_its_reason() -> None:
+    agent = joined()
+    told: list[tuple[object, ...]] = []
+    agent.on_given_up = lambda *seen: told.append(("given up", *seen))
+    agent.on_lost = lambda *seen: told.append(("lost", *seen))
+    granted(agent, "10.0.0.1", "10.0.0.2")
+    agent.give_up(["10.0.0.1"], "East2", "move")
+    agent.give_up(["10.0.0.1"], "East2", "move")
+    agent.beat(1.6)
+    agent.beat(2.1)
+    assert told == [("given up", "10.0.0.1", 5, "east2", "move"), ("lost", "10.0.0.2", 5, "not renewed in time")]
+
+
+def test_a_guardian_that_went_down_says_why_what_it_carried_is_lost() -> None:
+    agent = joined()
+    told: list[tuple[object, ...]] = []
+    agent.on_lost = lambda *seen: told.append(seen)
+    granted(agent, "10.0.0.1")
+    agent.down(agent.session, "the table was touched")
+    assert told == [("10.0.0.1", 5, "the table was touched")]
+
+
+def test_what_a_guardian_carried_that_is_gone_is_lost() -> None:
+    agent = joined()
+    told: list[tuple[object, ...]] = []
+    agent.on_lost = lambda *seen: told.append(seen)
+    granted(agent, "10.0.0.1")
+    agent.respawned()
+    assert told == [("10.0.0.1", 5, "its guardian is gone")]

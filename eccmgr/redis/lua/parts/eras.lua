@@ -80,8 +80,25 @@ local function standing(at, era, private, clock)
   return { ms(era.number), era.memory, era.open and 1 or 0, change, late }
 end
 
--- Ends a session for ever: what it owns is free.
-local function end_carrier(at, private, ended_prefix)
+-- The node whose session has this private name.
+local function node_of(private)
+  return private:match('#([^#]*)$') or ''
+end
+
+-- Notes that a VIP's owner has changed: `node` has it, or where it was released had it; `other` is `from` or `to`.
+local function audit_vip(at, cap, change, address, private, epoch, reason, other, node)
+  redis.call('XADD', at.audit, 'MAXLEN', '~', cap, '*', 'what', 'vip', 'change', change, 'address', address,
+    'node', node_of(private), 'epoch', ms(epoch), 'reason', reason, other, node)
+end
+
+-- Ends a session for ever: what it owns is free. It may own thousands of VIPs, so that the audit has one entry for all;
+-- each has its own as it is granted to another.
+local function end_carrier(at, private, ended_prefix, audit_cap, reason, by)
+  if redis.call('HEXISTS', at.vips, private) == 1 then
+    redis.call('XADD', at.audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'vip session', 'change', 'ended',
+      'node', node_of(private), 'session', private, 'reason', reason, 'by', node_of(by))
+    end_some_day({ at.audit })
+  end
   redis.call('SET', ended_prefix .. private, '', 'PX', KEYS_TTL)
   redis.call('HDEL', at.vips, private)
   redis.call('ZREM', at.late, private)

@@ -1,0 +1,162 @@
+"""What a node says and counts of the changes of its VIPs."""
+
+import math
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import LogCapture
+
+from eccmgr.duravip.actions import Wish
+from eccmgr.duravip.records import Late, Record
+from worker.duravip.changes import Changes, Figures, Kind
+from worker.duravip.metrics import exposition
+
+VIP = "10.0.0.1"
+WEST = "#ec0-7-1f9ac2d4#West1"
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is logged, each line as its fields."""
+    capture = LogCapture()
+    keep = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0))
+    monkeypatch.setattr("worker.duravip.changes.log", keep)
+    return capture.entries
+
+
+def changes() -> Changes:
+    return Changes("east1", fresh_s=1.25)
+
+
+def have(seen: Changes, record: Record, reason: str = "its preferred node", at: float = 10.0) -> None:
+    seen.asked(at, Wish(VIP, 0, reason), record)
+    seen.owned(at + 0.25, VIP, 5)
+
+
+def test_a_vip_that_was_free_is_one_line_with_its_reason_epoch_and_duration(lines: list[Any]) -> None:
+    seen = changes()
+    have(seen, Record())
+    reason = "free; its preferred node"
+    assert lines == [{"event": "vip owned", "log_level": "info", "vip": VIP, "epoch": 5, "reason": reason, "ms": 250.0}]
+    assert (seen.counts[Kind.ACQUIRED], seen.owned_now, seen.outage_s) == (1, 1, None)
+
+
+def test_plumbing_that_is_told_again_is_no_change(lines: list[Any]) -> None:
+    seen = changes()
+    have(seen, Record())
+    seen.owned(11.0, VIP, 5)
+    assert len(lines) == sum(seen.counts.values()) == 1
+
+
+def test_asking_again_does_not_shorten_the_duration(lines: list[Any]) -> None:
+    seen = changes()
+    seen.asked(9.0, Wish(VIP, 0, "x"), Record())
+    have(seen, Record())
+    assert lines[0]["ms"] == 1250.0
+
+
+def test_after_a_refusal_the_duration_begins_with_the_next_asking(lines: list[Any]) -> None:
+    seen = changes()
+    seen.asked(1.0, Wish(VIP, 0, "x"), Record())
+    seen.refused(VIP)
+    have(seen, Record())
+    assert lines[0]["ms"] == 250.0
+
+
+def test_a_vip_that_another_got_first_is_a_matter_of_its_own_the_next_time(lines: list[Any]) -> None:
+    seen = changes()
+    seen.asked(1.0, Wish(VIP, 0, "x"), Record())
+    seen.read(VIP, Record(WEST, 4, 7))
+    have(seen, Record("", 4, 7, "east1", "move"), "move")
+    assert (lines[0]["reason"], lines[0]["ms"]) == ("moved from West1; move", 250.0)
+
+
+def test_a_move_says_from_which_node(lines: list[Any]) -> None:
+    seen = changes()
+    seen.read(VIP, Record(WEST, 4, 7))
+    seen.read(VIP, Record("", 4, 7, "east1", "levelling"))
+    have(seen, Record("", 4, 7, "east1", "levelling"), "levelling")
+    assert lines[0]["reason"] == "moved from West1; levelling"
+    assert seen.counts[Kind.MOVED] == 1
+
+
+def test_the_outage_of_a_takeover_begins_when_its_owner_was_first_seen_late(lines: list[Any]) -> None:
+    seen = changes()
+    for at in (8.0, 8.5, 9.0, 9.5):
+        seen.late(at, [Late(WEST, 41)])
+    have(seen, Record(WEST, 4, 7))
+    assert lines[0]["reason"] == "takeover of West1; its preferred node"
+    assert seen.counts[Kind.TAKEN_OVER] == 1
+    assert seen.outage_s == 2.25
+
+
+def test_lateness_before_a_renewal_is_no_part_of_an_outage() -> None:
+    seen = changes()
+    seen.late(8.0, [Late(WEST, 41)])
+    seen.late(9.0, [Late(WEST, 42)])
+    have(seen, Record(WEST, 4, 7))
+    assert seen.outage_s == 1.25
+
+
+def test_lateness_long_past_is_no_part_of_an_outage() -> None:
+    seen = changes()
+    seen.late(5.0, [Late(WEST, 41)])
+    have(seen, Record(WEST, 4, 7))
+    assert seen.outage_s == 0.25
+
+
+def test_what_our_own_session_before_had_is_regained_and_not_taken_over(lines: list[Any]) -> None:
+    seen = changes()
+    have(seen, Record("#ec0-1-1f9ac2d4#east1", 4, 7), "")
+    assert (lines[0]["reason"], seen.counts[Kind.TAKEN_OVER]) == ("regained", 0)
+
+
+def test_a_vip_given_up_says_to_whom_why_and_how_long_it_was_held(lines: list[Any]) -> None:
+    seen = changes()
+    have(seen, Record())
+    seen.given_up(13.25, VIP, 5, "west1", "move")
+    said = {"vip": VIP, "epoch": 5, "reason": "move", "to": "west1", "held_s": 3.0}
+    assert lines[1:] == [{"event": "vip given up", "log_level": "info", **said}]
+    assert (seen.counts[Kind.RELEASED], seen.owned_now) == (1, 0)
+
+
+def test_a_vip_that_is_lost_is_a_warning_and_counted_once(lines: list[Any]) -> None:
+    seen = changes()
+    have(seen, Record())
+    seen.lost(12.25, VIP, 5, "not renewed in time")
+    seen.lost(12.25, VIP, 5, "our session was ended")
+    said = {"vip": VIP, "epoch": 5, "reason": "not renewed in time", "held_s": 2.0}
+    assert lines[1:] == [{"event": "vip lost", "log_level": "warning", **said}]
+    assert (seen.counts[Kind.LOST], seen.owned_now) == (1, 0)
+
+
+def read(figures: Figures) -> dict[str, float]:
+    found = {}
+    for family in text_string_to_metric_families(exposition(figures) + "\n"):
+        for sample in family.samples:
+            found[" ".join((sample.name, *sample.labels.values()))] = sample.value
+    return found
+
+
+def test_the_metrics_can_be_read_by_prometheus() -> None:
+    counts = {kind: number for number, kind in enumerate(Kind, 1)}
+    assert read(Figures(3, counts, 1.5, 0.25, "nftables", True)) == {
+        "eccmgr_vips_owned": 3,
+        "eccmgr_vip_changes_total acquired": 1,
+        "eccmgr_vip_changes_total taken over": 2,
+        "eccmgr_vip_changes_total moved": 3,
+        "eccmgr_vip_changes_total released": 4,
+        "eccmgr_vip_changes_total lost": 5,
+        "eccmgr_vip_last_takeover_outage_seconds": 1.5,
+        "eccmgr_vip_lease_age_seconds": 0.25,
+        "eccmgr_vip_fence_open nftables": 1,
+    }
+
+
+def test_what_was_never_measured_is_left_out_of_the_metrics() -> None:
+    found = read(Figures(0, dict.fromkeys(Kind, 0), None, None, "", False))
+    assert not [name for name in found if "seconds" in name]
+    assert found["eccmgr_vip_fence_open no guardian"] == 0
+    assert not any(math.isnan(value) for value in found.values())

@@ -1,0 +1,160 @@
+"""What becomes of VIPs on one node: a line in the log for each change of an owner, and what the metrics count."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from eccmgr.cluster.names import public_name
+from eccmgr.duravip.actions import Wish
+from eccmgr.duravip.records import Late, Record
+
+log = structlog.get_logger()
+
+
+class Kind(enum.StrEnum):
+    """What happened to a VIP, as its node sees it."""
+
+    ACQUIRED = "acquired"
+    """It was free."""
+    TAKEN_OVER = "taken over"
+    """The session of its owner was over."""
+    MOVED = "moved"
+    """Its owner released it for us."""
+    RELEASED = "released"
+    """We gave it up."""
+    LOST = "lost"
+    """We could not show any more that it is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the metrics show; seconds, None for what was never measured."""
+
+    owned: int
+    changes: dict[Kind, int]
+    outage_s: float | None
+    lease_age_s: float | None
+    fence: str
+    """The kind of the fence in force, "" where no guardian serves."""
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A VIP that we have decided to have: when, what it was then, and since when it had been without an owner."""
+
+    at: float
+    kind: Kind
+    reason: str
+    gone_since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    epoch: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Lateness:
+    counter: int
+    since: float
+    upto: float
+
+
+class Changes:
+    """The changes of the VIPs of `node`. Times are CLOCK_BOOTTIME in seconds; `fresh_s` is how long a session that
+    looked late counts as late without having been listed again."""
+
+    def __init__(self, node: str, fresh_s: float) -> None:
+        self.node, self.fresh_s = node, fresh_s
+        self.counts = dict.fromkeys(Kind, 0)
+        self.outage_s: float | None = None
+        """Of the last takeover: from when we first saw its owner's session late, or, where that was ended in time,
+        from our decision to have the VIP, until it was plumbed here."""
+        self._owned: dict[str, _Owned] = {}
+        self._asked: dict[str, _Asked] = {}
+        self._owners: dict[str, str] = {}
+        """Address → the node that was last seen to own it."""
+        self._late: dict[str, _Lateness] = {}
+
+    @property
+    def owned_now(self) -> int:
+        """The VIPs that are plumbed here."""
+        return len(self._owned)
+
+    def late(self, now: float, sessions: Iterable[Late]) -> None:
+        """A heartbeat's answer listed these sessions as late."""
+        self._late = {name: each for name, each in self._late.items() if now - each.upto <= self.fresh_s}
+        for each in sessions:
+            before = self._late.get(each.session)
+            since = before.since if before is not None and before.counter == each.counter else now
+            self._late[each.session] = _Lateness(each.counter, since, now)
+
+    def read(self, address: str, record: Record) -> None:
+        """A record has changed."""
+        if record.owner:
+            self._owners[address] = owner = public_name(record.owner)
+            if owner.lower() != self.node.lower():
+                self._asked.pop(address, None)
+
+    def asked(self, now: float, wish: Wish, record: Record) -> None:
+        """We ask for a VIP whose record was so; what counts is when we first did."""
+        if wish.address in self._asked:
+            return
+        kind, how, gone_since = self._how(now, wish.address, record)
+        reason = f"{how}; {wish.reason}" if wish.reason else how
+        self._asked[wish.address] = _Asked(now, kind, reason, gone_since)
+
+    def _how(self, now: float, address: str, record: Record) -> tuple[Kind, str, float]:
+        owner = public_name(record.owner)
+        if owner and owner.lower() == self.node.lower():
+            return Kind.ACQUIRED, "regained", now
+        if owner:
+            late = self._late.get(record.owner)
+            is_fresh = late is not None and now - late.upto <= self.fresh_s
+            return Kind.TAKEN_OVER, f"takeover of {owner}", late.since if late is not None and is_fresh else now
+        before = self._owners.get(address)
+        if record.to.lower() == self.node.lower():
+            return Kind.MOVED, f"moved from {before}" if before else "moved", now
+        return Kind.ACQUIRED, f"free, released by {before}" if before else "free", now
+
+    def refused(self, address: str) -> None:
+        """We were not granted it."""
+        self._asked.pop(address, None)
+
+    def owned(self, now: float, address: str, epoch: int) -> None:
+        """It is plumbed here, and ours."""
+        before = self._owned.get(address)
+        if before is not None and before.epoch == epoch:
+            return
+        asked = self._asked.pop(address, None) or _Asked(now, Kind.ACQUIRED, "plumbed again", now)
+        self._owned[address] = _Owned(epoch, now)
+        self.counts[asked.kind] += 1
+        if asked.kind is Kind.TAKEN_OVER:
+            self.outage_s = now - asked.gone_since
+        log.info("vip owned", vip=address, epoch=epoch, reason=asked.reason, ms=_ms(now - asked.at))
+
+    def given_up(self, now: float, address: str, epoch: int, to: str, reason: str) -> None:
+        """We give it up for the node `to`, "" for whoever placement names."""
+        self._asked.pop(address, None)
+        owned = self._owned.pop(address, None)
+        if owned is None:
+            return
+        self.counts[Kind.RELEASED] += 1
+        log.info("vip given up", vip=address, epoch=epoch, reason=reason, to=to, held_s=round(now - owned.at, 3))
+
+    def lost(self, now: float, address: str, epoch: int, reason: str) -> None:
+        """It is not ours any more, or we cannot know that it is."""
+        self._asked.pop(address, None)
+        owned = self._owned.pop(address, None)
+        if owned is None:
+            return
+        self.counts[Kind.LOST] += 1
+        log.warning("vip lost", vip=address, epoch=epoch, reason=reason, held_s=round(now - owned.at, 3))
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 1)
