@@ -13,7 +13,7 @@ class ClusterOptions:
     session_lease_s: float = 2.5
     """A session ends this long after its last heartbeat, on the lease clock."""
     heartbeats_per_sec: float = 2.0
-    heartbeats_borne_per_sec: float = 3000.0
+    heartbeats_borne_per_sec: float = 2000.0
     """What all members together send at most: where they are too many, they send less often, under longer leases."""
     max_step_s: float = 0.6
     """The most that the lease clock advances between two scripts."""
