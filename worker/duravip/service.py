@@ -94,7 +94,8 @@ class DuravipService:
         if ready is None:
             return "DuraVIP: no guardian serves"
         why = f" ({ready.why})" if ready.why else ""
-        return f"DuraVIP: {len(self._vips)} VIPs, fence {ready.fence}, plumber {ready.plumber}{why}"
+        vips = "1 VIP" if len(self._vips) == 1 else f"{len(self._vips)} VIPs"
+        return f"DuraVIP: {vips}, fence {ready.fence}, plumber {ready.plumber}{why}"
 
     def begins(self) -> bool:
         """Whether there are VIPs now, and were none before: then `run` is to be run.
