@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 import pytest_asyncio
@@ -26,6 +27,9 @@ from eccmgr.version import full_version
 full_version()
 load_all()
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+# No test fails because the machine is busy.
+hypothesis.settings.register_profile("timeless", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("timeless")
 
 
 @contextlib.contextmanager

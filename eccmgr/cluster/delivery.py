@@ -1,4 +1,4 @@
-"""Commands on their way to nodes, and their answers on the way back: publish, gather, retrieve, flush.
+"""Commands and their answers on the way back: gather, retrieve, abort, flush.
 
 The sender's side; what a node does with a command is in `worker.executor`.
 """
@@ -6,34 +6,26 @@ The sender's side; what a node does with a command is in `worker.executor`.
 import asyncio
 import contextlib
 import dataclasses
-import hashlib
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 from eccmgr.cluster import results
 from eccmgr.cluster.history import PastCommand, history
 from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.publishing import Publisher, digest, named_id, wall_clock_ms
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.roster import PAGE, Roster, pairs, read_hash
-from eccmgr.cluster.view import Target, TargetKind, View
-from eccmgr.cluster.waiting import News, Pace, Published, Waiting
+from eccmgr.cluster.view import Target, View
+from eccmgr.cluster.waiting import News, Pace, Waiting
 from eccmgr.errors import CommandError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.wire import Argument
-from eccmgr.words import fold
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ID_LENGTH = 12
 # While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
 _LOOK_AGAIN_S = 0.5
 
+# How long a look waits for more answers, and for each node that is open.
 _PATIENCE_S = 0.02
 _PATIENCE_EACH_S = 2e-6
-# A set of more nodes is planned before it is sent, and told on the channel of all.
-_PLANNED_AT_ONCE = 100
 
 # How long an abort waits for those who run the command to end it, and how often it looks.
 _ABORT_WAIT_S = 2.0
@@ -45,31 +37,6 @@ _RELEASED_AT_ONCE = 200
 OnOutcome = Callable[[Outcome], Awaitable[None]]
 
 
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def command_id(wall_ms: int, chance: int) -> str:
-    """12 characters of Crockford's base 32: ten of the time in ms, so that ids sort, and two of `chance`."""
-    number = (wall_ms << 10) | (chance & 0x3FF)
-    digits = []
-    for _ in range(_ID_LENGTH):
-        digits.append(_ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(digits))
-
-
-def named_id(named: str) -> str:
-    """The id that `named` is, with or without #, in its own spelling; "" where it cannot be one."""
-    wanted = named.removeprefix("#").upper()
-    return wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
-
-
-def digest(text: str) -> str:
-    """Under what a command's text is remembered: white space outside quotes makes no difference."""
-    return hashlib.sha1(fold(text).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
-
-
 class Delivery:
     """Sends commands for one manager, which hears on the channel `notices` of responses to what it gathers."""
 
@@ -79,130 +46,19 @@ class Delivery:
         keys: Keys,
         options: ClusterOptions,
         notices: str,
-        wall_ms: Callable[[], int] = _wall_ms,
+        wall_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._link = link
         self._keys = keys
         self._options = options
-        self._wall_ms = wall_ms
-        self._notices = notices
         self._roster = Roster(link, keys, options)
+        self.publish = Publisher(link, keys, options, self._roster, notices, wall_ms).publish
+        """Sends a command: see `Publisher.publish`."""
         self._waiting: dict[str, asyncio.Event] = {}
 
     async def view(self) -> View:
         """The nodes that the cluster knows now."""
         return await self._roster.now()
-
-    async def publish(
-        self,
-        text: str,
-        target: Target,
-        issuer: str,
-        wait_s: float = 0.0,
-        shown: str | None = None,
-        *,
-        rolling: bool = False,
-    ) -> Published:
-        """Send `text` to `target`; with `wait_s` its sender waits so long and is told of responses.
-
-        `shown` is what may be shown and kept of it, where that is not all. A `rolling` one is told to no node yet.
-
-        Raises CommandError where no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
-        text says so where it is not known whether the command was sent.
-        """
-        keys, options = self._keys, self._options
-        asked: Sequence[str] = list(target.names)
-        draft = keys.draft(secrets.token_hex(8))
-        drafted, answer = 0, [b"draft gone"]
-        while answer[0] in (b"id taken", b"draft gone"):
-            if len(target.names) > _PLANNED_AT_ONCE and answer[0] == b"draft gone":
-                asked, drafted = await self._draft(target, draft, rolling=rolling)
-            made = command_id(self._wall_ms(), secrets.randbits(10))
-            answer = await self._try_publish(
-                made,
-                (
-                    keys.state,
-                    keys.sessions,
-                    keys.members,
-                    keys.roster,
-                    keys.absent,
-                    keys.absent_since,
-                    keys.seniority,
-                    keys.subclusters,
-                    keys.events,
-                    keys.log,
-                    keys.latest,
-                    keys.audit,
-                    keys.heads,
-                    keys.command(made),
-                    keys.plan(made),
-                    draft,
-                ),
-                (
-                    self._step_ms,
-                    made,
-                    digest(text),
-                    text,
-                    issuer,
-                    target.channel(keys),
-                    target.kind.value,
-                    target.name,
-                    to_ms(options.command_ttl_s),
-                    self._results_ms,
-                    options.log_cap,
-                    self._notices if wait_s else "",
-                    to_ms(wait_s),
-                    keys.view_prefix,
-                    keys.command_prefix,
-                    options.audit_cap,
-                    shown if shown is not None and shown != text else "",
-                    "\n".join(asked),
-                    keys.node_prefix,
-                    "1" if rolling else "0",
-                    drafted,
-                ),
-            )
-        verdict, number, clock, wall, born = answer
-        try:
-            view = await self._roster.at(born, int(number))
-        except RedisUnreachable as error:
-            if verdict == b"nobody":
-                raise
-            raise RedisUnreachable(f"{error}; the command was sent, ask later: retrieve #{made}") from error
-        if verdict == b"nobody":
-            raise CommandError(f"{nobody(target, view)}; nothing was sent")
-        waited_ms = int(clock) + to_ms(wait_s) if wait_s else None
-        expires_ms = int(clock) + to_ms(options.command_ttl_s)
-        times = (int(clock), int(wall), expires_ms, waited_ms)
-        sent = Sent(made, shown or text, target, issuer, view.number, *times, rolling=rolling)
-        return Published(sent, *view.expected(target))
-
-    async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
-        """Plan a large set in several steps, before the one that sends it: some of its live nodes, and its size.
-
-        One that is `rolling` is planned as it is released.
-        """
-        view = await self._roster.now()
-        live, absent = view.expected(target)
-        if not live:
-            raise CommandError(f"{nobody(target, view)}; nothing was sent")
-        nodes = [seat.key for seat in (*live, *absent)]
-        for at in range(0, 0 if rolling else len(nodes), PAGE):
-            args = (self._step_ms, to_ms(self._options.command_ttl_s), "\n".join(nodes[at : at + PAGE]))
-            await self._link.run("draft", (self._keys.state, draft), args)
-        return [seat.key for seat in live[:: len(live) // _PLANNED_AT_ONCE + 1]], len(nodes)
-
-    async def _try_publish(self, made: str, keys: Sequence[str], args: Sequence[Argument]) -> list[Any]:
-        tried = self._link.fault is None
-        try:
-            answer: list[Any] = await self._link.run("publish", keys, args)
-        except RedisUnreachable as error:
-            if not tried:
-                raise
-            # It may have come through, or yet come through, without our hearing of it.
-            text = f"{error}; the command may have been sent, ask later: retrieve #{made}"
-            raise RedisUnreachable(text) from error
-        return answer
 
     async def gather(
         self,
@@ -414,19 +270,6 @@ class Delivery:
     @property
     def _results_ms(self) -> int:
         return to_ms(self._options.results_ttl_s)
-
-
-def nobody(target: Target, view: View) -> str:
-    """What is said of a target without a live node."""
-    if target.kind is TargetKind.NODE:
-        seat = view.node(target.name)
-        return f"Node '{seat.name}' is not alive"
-    if target.kind is TargetKind.SUBCLUSTER:
-        name = view.subcluster(target.name)
-        return f"No node of subcluster '{name}' is alive"
-    if target.kind is TargetKind.SET:
-        return f"No node of {target} is alive"
-    return "No node is alive in the cluster"
 
 
 def _entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:

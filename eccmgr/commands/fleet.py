@@ -3,7 +3,8 @@
 import re
 
 from eccmgr.cluster import names
-from eccmgr.cluster.delivery import Delivery, nobody
+from eccmgr.cluster.delivery import Delivery
+from eccmgr.cluster.publishing import nobody
 from eccmgr.cluster.results import Outcome, Report
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, names_of
 from eccmgr.commands import rendering

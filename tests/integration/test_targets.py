@@ -7,7 +7,7 @@ import pytest
 from eccmgr.cluster.view import Target, TargetKind
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
-from worker.executor import Message
+from worker.messages import Message
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.cluster.delivery import command_id, digest
+from eccmgr.cluster.publishing import command_id, digest
 
 WALL_MS = st.integers(0, 2**45)
 CHANCE = st.integers(0, 1023)

@@ -12,8 +12,8 @@ from typing import Any
 
 import redis
 
-from eccmgr.cluster.delivery import digest
 from eccmgr.cluster.history import PastCommand
+from eccmgr.cluster.publishing import digest
 from eccmgr.cluster.results import Entry, Report, Sent, report
 from eccmgr.cluster.view import EVERYONE, Target, View
 from eccmgr.redis.keys import Keys

@@ -1,0 +1,171 @@
+"""Commands on their way to nodes: given an id, written down with whom they expect, and told, in one step."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.results import Sent
+from eccmgr.cluster.roster import PAGE, Roster
+from eccmgr.cluster.view import Target, TargetKind, View
+from eccmgr.cluster.waiting import Published
+from eccmgr.errors import CommandError, RedisUnreachable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.wire import Argument
+from eccmgr.words import fold
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ID_LENGTH = 12
+# A set of more nodes is planned before it is sent, and told on the channel of all.
+_PLANNED_AT_ONCE = 100
+
+
+def wall_clock_ms() -> int:
+    """The wall clock, in ms."""
+    return time.time_ns() // 1_000_000
+
+
+def command_id(wall_ms: int, chance: int) -> str:
+    """12 characters of Crockford's base 32: ten of the time in ms, so that ids sort, and two of `chance`."""
+    number = (wall_ms << 10) | (chance & 0x3FF)
+    digits = []
+    for _ in range(_ID_LENGTH):
+        digits.append(_ALPHABET[number & 31])
+        number >>= 5
+    return "".join(reversed(digits))
+
+
+def named_id(named: str) -> str:
+    """The id that `named` is, with or without #, in its own spelling; "" where it cannot be one."""
+    wanted = named.removeprefix("#").upper()
+    return wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
+
+
+def digest(text: str) -> str:
+    """Under what a command's text is remembered: white space outside quotes makes no difference."""
+    return hashlib.sha1(fold(text).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
+class Publisher:
+    """Sends commands for one manager; it hears on the channel `notices` of responses to what it waits for."""
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        options: ClusterOptions,
+        roster: Roster,
+        notices: str,
+        wall_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._options = options
+        self._roster = roster
+        self._notices = notices
+        self._wall_ms = wall_ms
+
+    async def publish(
+        self,
+        text: str,
+        target: Target,
+        issuer: str,
+        wait_s: float = 0.0,
+        shown: str | None = None,
+        *,
+        rolling: bool = False,
+    ) -> Published:
+        """Send `text` to `target`; with `wait_s` its sender waits so long and is told of responses.
+
+        `shown` is what may be shown and kept of it, where that is not all. A `rolling` one is told to no node yet.
+
+        Raises CommandError where no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
+        text says so where it is not known whether the command was sent.
+        """
+        keys, options = self._keys, self._options
+        asked: Sequence[str] = list(target.names)
+        hidden = shown if shown is not None and shown != text else ""
+        draft = keys.draft(secrets.token_hex(8))
+        drafted, answer, made = 0, [b"draft gone"], ""
+        while answer[0] in (b"id taken", b"draft gone"):
+            if len(target.names) > _PLANNED_AT_ONCE and answer[0] == b"draft gone":
+                asked, drafted = await self._draft(target, draft, rolling=rolling)
+            made = command_id(self._wall_ms(), secrets.randbits(10))
+            answer = await self._try(
+                made,
+                draft,
+                (
+                    *(self._step_ms, made, digest(text), text, issuer),
+                    *(target.channel(keys), target.kind.value, target.name),
+                    *(to_ms(options.command_ttl_s), to_ms(options.results_ttl_s), options.log_cap),
+                    *(self._notices if wait_s else "", to_ms(wait_s), keys.view_prefix, keys.command_prefix),
+                    *(options.audit_cap, hidden, "\n".join(asked), keys.node_prefix, "1" if rolling else "0", drafted),
+                ),
+            )
+        verdict, number, clock, wall, born = answer
+        try:
+            view = await self._roster.at(born, int(number))
+        except RedisUnreachable as error:
+            if verdict == b"nobody":
+                raise
+            raise RedisUnreachable(f"{error}; the command was sent, ask later: retrieve #{made}") from error
+        if verdict == b"nobody":
+            raise CommandError(f"{nobody(target, view)}; nothing was sent")
+        waited_ms = int(clock) + to_ms(wait_s) if wait_s else None
+        expires_ms = int(clock) + to_ms(options.command_ttl_s)
+        times = (int(clock), int(wall), expires_ms, waited_ms)
+        sent = Sent(made, shown or text, target, issuer, view.number, *times, rolling=rolling)
+        return Published(sent, *view.expected(target))
+
+    async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
+        """Plan a large set in several steps, before the one that sends it: some of its live nodes, and its size.
+
+        One that is `rolling` is planned as it is released.
+        """
+        view = await self._roster.now()
+        live, absent = view.expected(target)
+        if not live:
+            raise CommandError(f"{nobody(target, view)}; nothing was sent")
+        nodes = [seat.key for seat in (*live, *absent)]
+        for at in range(0, 0 if rolling else len(nodes), PAGE):
+            args = (self._step_ms, to_ms(self._options.command_ttl_s), "\n".join(nodes[at : at + PAGE]))
+            await self._link.run("draft", (self._keys.state, draft), args)
+        return [seat.key for seat in live[:: len(live) // _PLANNED_AT_ONCE + 1]], len(nodes)
+
+    async def _try(self, made: str, draft: str, args: Sequence[Argument]) -> list[Any]:
+        keys = self._keys
+        names = (
+            *(keys.state, keys.sessions, keys.members, keys.roster, keys.absent, keys.absent_since, keys.seniority),
+            *(keys.subclusters, keys.events, keys.log, keys.latest, keys.audit, keys.heads),
+            *(keys.command(made), keys.plan(made), draft),
+        )
+        tried = self._link.fault is None
+        try:
+            answer: list[Any] = await self._link.run("publish", names, args)
+        except RedisUnreachable as error:
+            if not tried:
+                raise
+            # It may have come through, or yet come through, without our hearing of it.
+            text = f"{error}; the command may have been sent, ask later: retrieve #{made}"
+            raise RedisUnreachable(text) from error
+        return answer
+
+    @property
+    def _step_ms(self) -> int:
+        return to_ms(self._options.max_step_s)
+
+
+def nobody(target: Target, view: View) -> str:
+    """What is said of a target without a live node."""
+    if target.kind is TargetKind.NODE:
+        seat = view.node(target.name)
+        return f"Node '{seat.name}' is not alive"
+    if target.kind is TargetKind.SUBCLUSTER:
+        name = view.subcluster(target.name)
+        return f"No node of subcluster '{name}' is alive"
+    if target.kind is TargetKind.SET:
+        return f"No node of {target} is alive"
+    return "No node is alive in the cluster"
