@@ -302,8 +302,7 @@ class Carrying:
         """A guardian serves: nothing is plumbed. No session is served by two."""
         self._pipe, self.ready = pipe, ready
         log.info("guardian ready", fence=ready.fence, plumber=ready.plumber, why=ready.why)
-        if self._served == self.agent.session:
-            self.do(self.agent.respawned())
+        self.do(self.agent.respawned(self._served == self.agent.session))
         self.agent.kept()
         self.session.hurry()
         self.on_change()
