@@ -40,8 +40,8 @@ class NodeSettings(DaemonSettings):
 
     subcluster: str | None = None
     replace: bool = False
-    redis_copies: Annotated[int, Field(ge=1, le=9)] = 1
-    """Redis's master and its replicas; VIPs rest on what a majority of them has."""
+    redis_copies: Annotated[int, Field(ge=0, le=9)] = 0
+    """Redis's master and its replicas; VIPs rest on what a majority of them has. 0: as many as the sentinels know."""
 
 
 S = TypeVar("S", bound=DaemonSettings)

@@ -56,7 +56,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class Standing:
-    """What a session that carries VIPs tells Redis with each heartbeat; a majority of `copies` must have the answer."""
+    """What a session that carries VIPs tells Redis with each heartbeat; a majority of `copies` must have the answer.
+
+    With `copies` 0, of as many as the sentinels know.
+    """
 
     private_name: str
     era: int = 0

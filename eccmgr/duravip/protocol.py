@@ -448,17 +448,23 @@ class Agent:
             self._unsettled.add(address)
         return self.settle(now)
 
-    def respawned(self) -> list[Action]:
-        """A new guardian serves: it has unplumbed everything, and needs a session that no other ever served."""
+    def respawned(self, served: bool) -> list[Action]:
+        """A new guardian serves: it has unplumbed everything, whatever its predecessors were asked and did not confirm.
+
+        It needs a session that no other ever `served`.
+        """
         self._unconfirmed_since = None
         self._unplumbing.clear()
-        for address in self._holding():
+        self._dropping.clear()
+        for address in self._holding() if served else ():
             self.on_lost(address, self.vips[address].held, "its guardian is gone")
         for vip in self.vips.values():
-            vip.held = vip.plumbed = 0
+            vip.plumbed = 0
             vip.moving, vip.unplumbed, vip.unplumbs = False, vip.released, 0
+            if served:
+                vip.held = 0
         self._unsettled.update(self.vips)
-        return self._renamed()
+        return self._renamed() if served else []
 
 
 @dataclass(slots=True)

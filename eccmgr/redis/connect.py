@@ -74,22 +74,33 @@ class Link:
     ) -> tuple[Any, bool]:
         """As `run` with `probe`; and whether a majority of Redis's `copies`, the master among them, has it then.
 
-        The copies are waited for during `wait_s`, on a connection on which nothing else waits behind that.
+        With `copies` 0 there are as many as the sentinels know, one without them. They are waited for during
+        `wait_s`, on a connection on which nothing else waits behind that.
         """
-        if copies <= 1:
+        if copies == 1 or not (copies or self.address.mode is Mode.SENTINEL):
             return await self.run(name, keys, args, probe=True), True
         wanted = script(name, sharded=self._sharded)
 
         async def ask(wire: Wire) -> tuple[Any, bool]:
-            what, wait = (len(keys), *keys, *args), ("WAIT", copies // 2, round(wait_s * 1000))
+            # The connection that we have now was made by asking them.
+            others = (copies or self._copies) // 2
+            if not others:
+                return await wanted(wire.call, keys, args), True
+            what, wait = (len(keys), *keys, *args), ("WAIT", others, round(wait_s * 1000))
             try:
                 answer, have = await wire.call_together(("EVALSHA", wanted.sha, *what), wait)
             except NoScriptError:
                 answer, have = await wire.call_together(("EVAL", wanted.source, *what), wait)
-            return answer, int(have) >= copies // 2
+            return answer, int(have) >= others
 
         answered: tuple[Any, bool] = await self._ask(ask, probe=True, waits=True)
         return answered
+
+    async def look_again(self) -> None:
+        """Ask anew where the server is, though this one answers: it may have been replaced, and not know yet."""
+        if self._place is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await self._place.look()
 
     async def call(self, *words: Argument) -> Any:
         """One plain command. Raises as `run` does."""
@@ -188,6 +199,11 @@ class Link:
         """The one server that is called now: under Sentinel the master, in a Redis Cluster the owner of our slot."""
         spot = self._place.spot if self._place is not None else None
         return self.address if spot is None else self.address.node(spot.host, spot.port)
+
+    @property
+    def _copies(self) -> int:
+        spot = self._place.spot if self._place is not None else None
+        return 1 if spot is None else spot.copies
 
     @property
     def _where(self) -> str:

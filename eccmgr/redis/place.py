@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -33,6 +33,8 @@ class Spot:
     host: str
     port: int
     epoch: int
+    copies: int = field(default=1, compare=False)
+    """How many copies there are, itself among them, by those who appoint it."""
 
     def __str__(self) -> str:
         return host_port(self.host, self.port)
@@ -73,9 +75,17 @@ class Place:
 
     async def find(self, connection: "_Seeking") -> Spot:
         """Where `connection` is to go."""
+        spot = await self._seek(connection)
+        self._connections.add(connection)
+        return spot
+
+    async def look(self) -> None:
+        """Ask anew where the server is, whatever the connections say. Raises NotFound."""
+        await self._seek(None)
+
+    async def _seek(self, seeking: "_Seeking | None") -> Spot:
         before = self.spot
         spot = await self._seeker.seek()
-        self._connections.add(connection)
         if self.spot is not None and self.spot != before and self.spot.epoch > spot.epoch:
             # Somebody else has heard of a later one while we asked.
             return self.spot
@@ -86,7 +96,7 @@ class Place:
             self.moves += 1
             self.on_move(spot)
             for other in list(self._connections):
-                if other is not connection and other.spot != spot:
+                if other is not seeking and other.spot != spot:
                     await other.disconnect(nowait=True)
         return spot
 

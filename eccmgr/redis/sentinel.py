@@ -1,6 +1,6 @@
 """The master that the sentinels name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis.asyncio
@@ -39,7 +39,8 @@ class Sentinels:
             if newest.down:
                 # One that hangs would take a connection, and keep us waiting.
                 raise NotFound("the sentinels say that the master is down")
-            return newest.spot
+            # One that was started anew does not know all replicas yet.
+            return replace(newest.spot, copies=max(master.spot.copies for master in masters))
         refusals = [answer for answer in answers if isinstance(answer, ResponseError)]
         if not refusals:
             raise NotFound("no sentinel answers")
@@ -67,8 +68,12 @@ class Sentinels:
         if not isinstance(fields, dict):
             fields = dict(zip(fields[::2], fields[1::2], strict=True))
         read = {_text(name): _text(value) for name, value in fields.items()}
-        spot = Spot(read["ip"], int(read["port"]), int(read["config-epoch"]))
-        return Master(spot, not {"s_down", "o_down"}.isdisjoint(read["flags"].split(",")))
+        # While it makes the replicas follow a new master, its MASTER is still the old one, with the new epoch.
+        now = await sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)  # type: ignore[no-untyped-call]
+        where = (read["ip"], int(read["port"])) if now is None else (_text(now[0]), int(now[1]))
+        is_down = not {"s_down", "o_down"}.isdisjoint(read["flags"].split(","))
+        spot = Spot(*where, int(read["config-epoch"]), 1 + int(read["num-slaves"]))
+        return Master(spot, is_down and where == (read["ip"], int(read["port"])))
 
 
 def _text(value: Any) -> str:

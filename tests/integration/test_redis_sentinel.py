@@ -5,11 +5,13 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from eccmgr.duravip.calls import vip_keys
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -149,3 +151,48 @@ class TestFailover:
             await link.pipeline(("PING",))
         assert SECRET not in str(caught.value)
         await link.close()
+
+    async def test_what_counts_only_with_a_majority_waits_for_as_many_copies_as_the_sentinels_know(
+        self, deployment: Deployment, keys: Keys
+    ) -> None:
+        link, numbers = Link(deployment.url), count(1)
+
+        async def say(copies: int = 0) -> bool:
+            # Each changes something: the copies have what was written before.
+            call = link.run_durably("vip_say", vip_keys(keys), (0, "!east1", str(next(numbers))), copies)
+            return (await call)[1]
+
+        first, second = (server for server in deployment.data if server is not deployment.master)
+        try:
+            assert await say()
+            first.send(signal.SIGSTOP)
+            assert await say(), "two of three have it"
+            second.send(signal.SIGSTOP)
+            assert not await say(), "the master alone has it"
+            assert await say(copies=1), "the operator says that this suffices"
+        finally:
+            for server in (first, second):
+                server.send(signal.SIGCONT)
+            await link.close()
+
+    async def test_who_looks_again_finds_the_new_master_though_the_old_one_still_answers(
+        self, deployment: Deployment
+    ) -> None:
+        link = Link(deployment.url)
+        moves: list[str] = []
+        link.on_move.append(lambda: moves.append(str(link.server)))
+        try:
+            await link.pipeline(("PING",))
+            before = link.server.port
+            await asyncio.to_thread(deployment.sentinels[0].call, "SENTINEL", "FAILOVER", "ecc")
+
+            async def found() -> bool:
+                await link.look_again()
+                return bool(moves)
+
+            await wait_until(found, "it has moved")
+            assert link.server.port != before
+            await wait_until(deployment.ready, "all follow it")
+            assert link.server.port == deployment.master.port
+        finally:
+            await link.close()

@@ -80,9 +80,9 @@ class DropsSilently(Agent):
 class KeepsItsName(Agent):
     """A new guardian serves the session of the old one."""
 
-    def respawned(self) -> list[Action]:
+    def respawned(self, served: bool) -> list[Action]:
         session, joined, before = self.session, self.joined, self.before
-        super().respawned()
+        super().respawned(served)
         self.session, self.joined, self.before = session, joined, before
         return []
 

@@ -328,7 +328,7 @@ class World:
             host.guard.dead = True
         host.guard = Guard(process)
         host.fence, host.plumbed = -1.0, {}
-        self.do(host, process, process.agent.respawned())
+        self.do(host, process, process.agent.respawned(served=True))
 
     def respawn(self, host: Host, process: AgentProcess) -> None:
         if host.guard.dead and host.agent is process:

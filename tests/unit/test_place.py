@@ -1,6 +1,7 @@
 """A server that moves: connections follow it, and none stays behind."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from redis.asyncio.connection import AbstractConnection
@@ -74,3 +75,27 @@ async def test_a_connection_that_was_made_while_the_server_moved_is_refused() ->
     await _find(place, asked, NEW)
     with pytest.raises(RedisConnectionError, match="moved meanwhile"):
         await place.check(connection)
+
+
+@pytest.mark.asyncio
+async def test_whoever_looks_again_finds_a_move_that_no_connection_noticed() -> None:
+    asked, told = Asked(), []
+    place = Place(asked)
+    place.on_move = told.append
+    await _find(place, asked, OLD)
+    looking = asyncio.create_task(place.look())
+    await asyncio.sleep(0)
+    asked.searches[-1].set_result(NEW)
+    await looking
+    assert (place.spot, told) == (NEW, [NEW])
+
+
+@pytest.mark.asyncio
+async def test_a_copy_that_was_added_is_no_move() -> None:
+    asked, told = Asked(), []
+    place = Place(asked)
+    place.on_move = told.append
+    await _find(place, asked, OLD)
+    await _find(place, asked, replace(OLD, copies=3))
+    assert place.spot is not None
+    assert (place.spot.copies, told) == (3, [])

@@ -20,6 +20,7 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.wire import Argument
 from worker.duravip.changes import Changes, Figures
+from worker.duravip.footing import Footing
 from worker.duravip.guardian import Pipe
 from worker.guardian import wire
 from worker.guardian.guard import SESSION_OVER, TOO_LATE
@@ -42,7 +43,10 @@ class Carried:
 
 
 class Carrying:
-    """A session's carrier: the agent of one node with its guardian. `copies` is how many copies Redis keeps."""
+    """A session's carrier: the agent of one node with its guardian.
+
+    `copies` is how many copies Redis keeps, 0 for as many as the sentinels know.
+    """
 
     def __init__(
         self, link: Link, keys: Keys, options: ClusterOptions, session: Session, node: str, copies: int
@@ -54,6 +58,8 @@ class Carrying:
         self.ending: Callable[[], wire.Ending] = lambda: wire.Ending(wire.Server(), "", ())
         """How a guardian ends a session on the server that is called now."""
         self._ends_at: object = None
+        link.on_move.append(self._moved)
+        self.footing = Footing(link)
         self.verbose = False
         """Whether each decision is logged."""
         self.ready: wire.Ready | None = None
@@ -106,6 +112,8 @@ class Carrying:
     async def joined(self, vips: Sequence[Any], acked: bool) -> None:
         """We have joined: state what we hold. Raises RedisUnreachable where it does not count after all."""
         assert self._beat is not None
+        if not acked:
+            self.footing.doubt()
         pending = self.agent.beaten(boot_time(), self._beat, calls.beaten(vips, acked))
         while states := [each for each in pending if isinstance(each, act.State)]:
             self.do(each for each in pending if not isinstance(each, act.State))
@@ -121,13 +129,23 @@ class Carrying:
     async def renewed(self, vips: Sequence[Any], acked: bool) -> None:
         """A heartbeat was answered."""
         assert self._beat is not None
-        if self._pipe is not None and self._link.server != self._ends_at:
-            self._ends_at = self._link.server
-            self._pipe.write(self.ending())
+        self._tell_ending()
+        if not acked:
+            self.footing.doubt()
         answer, self._renewed_at = calls.beaten(vips, acked), self._beat.sent
         self.changes.late(boot_time(), answer.late)
         self.do(self.agent.beaten(boot_time(), self._beat, answer))
         self._noticed()
+
+    def _tell_ending(self) -> None:
+        if self._pipe is not None and self._link.server != self._ends_at:
+            self._ends_at = self._link.server
+            self._pipe.write(self.ending())
+
+    def _moved(self) -> None:
+        """Another server has taken over."""
+        self._tell_ending()
+        self.session.hurry()
 
     async def refused(self, answer: Sequence[Any], acked: bool) -> None:
         """A heartbeat or a join did not count."""
@@ -268,8 +286,10 @@ class Carrying:
 
     async def _ask(self, call: act.Call) -> Answer:
         asked = calls.request(call, self.keys, self.node, self._max_step_ms, self._options.audit_cap)
-        if self.copies > 1 and isinstance(call, _DURABLE):
+        if self.copies != 1 and isinstance(call, _DURABLE):
             raw, acked = await self._link.run_durably(asked.script, asked.keys, asked.args, self.copies)
+            if not acked:
+                self.footing.doubt()
             return calls.answer(call, raw, acked)
         return calls.answer(call, await self._link.run(asked.script, asked.keys, asked.args), acked=True)
 
@@ -340,9 +360,7 @@ class Carrying:
         """A guardian serves: nothing is plumbed. No session is served by two."""
         self._pipe, self.ready = pipe, ready
         log.info("guardian ready", fence=ready.fence, plumber=ready.plumber, why=ready.why)
-        if self._served == self.agent.session:
-            self.do(self.agent.respawned())
-        self.agent.kept()
+        self.do(self.agent.respawned(self._served == self.agent.session))
         self.session.hurry()
         self.on_change()
 

@@ -53,7 +53,7 @@ class Placing:
         self.statement: Statement | None = None
         self.interfaces: Mapping[str, str] = {}
         """Address → interface, of the VIPs in our configuration."""
-        carrying.on_change = self.notice
+        carrying.on_change = carrying.footing.on_change = self.notice
         carrying.on_said, carrying.on_read_anew = self._hear, self._forget
         carrying.on_link = self._hear_link
 
@@ -111,6 +111,9 @@ class Placing:
             return
         self._placed_at = boot_time()
         await self._assess()
+        if self.carrying.footing.refusal:
+            self._carry_nothing()
+            return
         situation = self.situation()
         placement = await asyncio.to_thread(place, situation)
         if agent.joined and agent.opened:
@@ -138,7 +141,7 @@ class Placing:
             self._unable_said = (unable, era)
 
     def _unable(self) -> frozenset[str]:
-        if self.carrying.ready is None:
+        if self.carrying.ready is None or self.carrying.footing.refusal:
             return frozenset(self.interfaces)
         now = boot_time()
         for address in self.carrying.failed:
@@ -209,6 +212,12 @@ class Placing:
         if placement.balancing and is_mature and now - self._balanced_at >= options.view_balance_interval_s:
             self._balanced_at = now
             self._give_up(next_batch(placement.balancing, options.balance_set_size))
+
+    def _carry_nothing(self) -> None:
+        agent = self.carrying.agent
+        self.carrying.do(agent.place(boot_time(), {}))
+        held = [address for address, vip in agent.vips.items() if vip.held]
+        self.carrying.do(agent.give_up(held, "", "refused"))
 
     def _give_up(self, moves: Iterable[Move]) -> None:
         ours: dict[tuple[str, str], list[str]] = {}

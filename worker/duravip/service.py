@@ -93,6 +93,8 @@ class DuravipService:
         ready = self.carrying.ready
         if ready is None:
             return "DuraVIP: no guardian serves"
+        if self.carrying.footing.refusal:
+            return f"DuraVIP: nothing is carried: {self.carrying.footing.refusal}"
         why = f" ({ready.why})" if ready.why else ""
         vips = "1 VIP" if len(self._vips) == 1 else f"{len(self._vips)} VIPs"
         return f"DuraVIP: {vips}, fence {ready.fence}, plumber {ready.plumber}{why}"
@@ -123,6 +125,7 @@ class DuravipService:
             tasks.create_task(self.carrying.call_forever(), name="vip calls")
             tasks.create_task(self.placing.run(), name="placement")
             tasks.create_task(self._guard(), name="guardian")
+            tasks.create_task(self.carrying.footing.watch(), name="footing")
             tasks.create_task(self._tell_beliefs(), name="beliefs")
 
     async def finish(self) -> None:

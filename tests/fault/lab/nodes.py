@@ -96,7 +96,6 @@ class Nodes:
             *(sys.executable, "-c", f"from cli.{program} import main; main()", *flags),
             *("--listen", str(self.endpoint(name))),
             log=self._lab.folder / f"{name}.log",
-            more={"ECCMGR_REDIS_COPIES": str(len(self.redis.hosts))},
         )
 
     def endpoint(self, name: str) -> Path:

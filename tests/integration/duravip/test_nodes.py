@@ -208,3 +208,23 @@ def test_a_node_that_gives_up_being_root_leaves_its_guardian_the_right_to_change
         assert node.end() == 0
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive
+
+
+@pytest.mark.timeout(300)
+def test_a_node_on_a_redis_that_evicts_keys_is_a_member_that_carries_nothing_and_says_why(folder: Path) -> None:
+    with contextlib.ExitStack() as end:
+        server = Server(folder / "redis", "maxmemory-policy allkeys-lru").start()
+        end.callback(server.stop)
+        cluster = Cluster(folder, server)
+        end.callback(cluster.processes.end)
+        cluster.start("a1")
+        said = "nothing is carried: Redis may evict keys: its maxmemory-policy is allkeys-lru, and noeviction is needed"
+        wait_until_sync(lambda: said in cluster.ask("a1", "cluster info"), "it says why")
+        wait_until_sync(lambda: "vips not carried" in cluster.nodes["a1"].log, "its log says so")
+        unowned = dict.fromkeys(map(str, range(1, VIPS + 1)), "unowned")
+        wait_until_sync(lambda: cluster.owners("a1") == unowned, "it has read its VIPs, and carries none")
+        server.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        cluster.settle(VIPS)
+        assert "Redis may evict keys" not in cluster.ask("a1", "cluster info")
+        server.call("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+        wait_until_sync(lambda: cluster.owners("a1") == unowned, "it gives all up", timeout_s=60)

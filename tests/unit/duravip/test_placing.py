@@ -21,6 +21,7 @@ class Saying:
 
     def __init__(self) -> None:
         self.agent = SimpleNamespace(node="east1", era=Era(1, "memory"))
+        self.footing = SimpleNamespace(refusal="", on_change=None)
         self.ready, self.failed = object(), dict[str, str]()
         self.away, self.said = False, list[tuple[str, str]]()
         self.on_change = self.on_said = self.on_read_anew = self.on_link = cast(Any, None)

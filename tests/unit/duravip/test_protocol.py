@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from eccmgr.duravip.actions import Acquire, Beat, Extend, Plumb, Read, Release, Unplumb
+from eccmgr.duravip.actions import Acquire, Beat, End, Extend, Plumb, Read, Release, Unplumb
 from eccmgr.duravip.protocol import BATCH, Agent
 from eccmgr.duravip.records import Beaten, Era, Granted, Page, Record, Verdict
 from eccmgr.duravip.timing import Timing
@@ -111,5 +111,25 @@ def test_what_a_guardian_carried_that_is_gone_is_lost() -> None:
     told: list[tuple[object, ...]] = []
     agent.on_lost = lambda *seen: told.append(seen)
     granted(agent, "10.0.0.1")
-    agent.respawned()
+    agent.respawned(served=True)
     assert told == [("10.0.0.1", 5, "its guardian is gone")]
+
+
+def test_what_a_guardian_did_not_confirm_before_it_was_replaced_is_done_when_the_next_one_serves() -> None:
+    agent = joined()
+    granted(agent, "10.0.0.1", "10.0.0.2")
+    first = agent.session
+    agent.give_up(["10.0.0.2"], "", "drained")
+    beat = agent.beat(0.5)[-1]
+    assert isinstance(beat, Beat)
+    agent.beaten(0.5, beat, Beaten(Verdict.ENDED, ERA, True, True, 0))
+    agent.respawned(served=False)
+    beat = agent.beat(0.6)[-1]
+    assert isinstance(beat, Beat)
+    actions = agent.beaten(0.6, beat, Beaten(Verdict.OK, ERA, True, True, 0))
+    assert End(first, ERA) in actions, "nothing is plumbed under it any more"
+    (ask,) = (each for each in actions if isinstance(each, Acquire))
+    agent.granted(0.6, ask, Granted(Verdict.OK, ERA, True, (6,) * len(ask.wishes)))
+    agent.plumbed("10.0.0.1", 6)
+    assert agent.vips["10.0.0.1"].plumbed == 6
+    assert not agent.vips["10.0.0.2"].moving

@@ -1,0 +1,67 @@
+"""What an agent does where Redis is several servers, of which another may be called tomorrow."""
+
+from typing import Any, cast
+
+import pytest
+
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.session import Session
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from worker.duravip.agent import Carrying
+from worker.guardian import wire
+
+STANDING = (7, b"run|replid", 1, 0, ())
+pytestmark = pytest.mark.asyncio
+
+
+class Outside:
+    """Redis, the session and the guardian, as far as they hear of the agent."""
+
+    def __init__(self) -> None:
+        self.server, self.on_move = "first", list[Any]()
+        self.view, self.hurries, self.told = 0, 0, list[wire.Message]()
+
+    def fresh_name(self) -> str:
+        return "#ec0-1#east1"
+
+    def hurry(self) -> None:
+        self.hurries += 1
+
+    def write(self, *messages: wire.Message) -> None:
+        self.told += messages
+
+    async def flushed(self) -> None:
+        pass
+
+
+def carrying_of(outside: Outside) -> Carrying:
+    made = Carrying(cast(Link, outside), Keys("test"), ClusterOptions(), cast(Session, outside), "east1", copies=0)
+    made.ending = lambda: wire.Ending(wire.Server(outside.server), "", ())
+    made._pipe = cast(Any, outside)
+    return made
+
+
+def servers_told(outside: Outside) -> list[str]:
+    return [each.server.host for each in outside.told if isinstance(each, wire.Ending)]
+
+
+async def test_its_guardian_is_told_at_once_which_server_ends_its_session_now() -> None:
+    outside = Outside()
+    carrying_of(outside)
+    outside.server = "second"
+    for call in outside.on_move:
+        call()
+    assert servers_told(outside) == ["second"]
+    assert outside.hurries == 1, "that server is to be asked whether it knows us"
+
+
+@pytest.mark.parametrize("acked", [True, False])
+async def test_a_heartbeat_without_a_majority_lets_it_doubt_whom_it_calls(acked: bool) -> None:
+    outside = Outside()
+    carrying = carrying_of(outside)
+    doubts: list[bool] = []
+    carrying.footing.doubt = lambda: doubts.append(True)  # type: ignore[method-assign]
+    await carrying.begin(joins=True)
+    await carrying.renewed(STANDING, acked)
+    assert doubts == ([] if acked else [True])
