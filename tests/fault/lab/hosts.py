@@ -88,14 +88,14 @@ class Namespace:
             raise RuntimeError(f"{self.name}: {' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
 
-    def start(self, *command: str, log: Path) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, log: Path, more: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start a program inside. What is returned ends when it ends, but a signal must go to `pids`."""
         self._started = [each for each in self._started if each.poll() is None]
         with log.open("ab") as output:
             started = subprocess.Popen(
                 self.command(*command),
                 cwd=ROOT,
-                env=clean_environment(),
+                env=clean_environment() | (more or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
