@@ -213,7 +213,7 @@ CLUSTER = ScopeSpec(
             "if_down_limit",
             OptionType.INTEGER,
             "3",
-            "looks at a down interface before its addresses are given up",
+            "taken for files of old; without effect: what a down interface carries is given up at once",
             1,
             1000,
         ),

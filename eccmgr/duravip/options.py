@@ -48,8 +48,6 @@ class DuravipOptions:
     """VIPs that one step of balancing moves at most."""
     if_check_interval_s: float = 1.0
     """Between two looks at the interfaces."""
-    if_down_limit: int = 3
-    """Looks at a down interface before its VIPs are given up."""
     arp_all_hosts: bool = True
     """Whether a move is announced to all hosts, or only to the gateway and known peers."""
     announce_count: int = 5
@@ -70,7 +68,6 @@ def duravip_options(view: ScopeView) -> DuravipOptions:
         view_balance_interval_s=cluster.seconds("view_balance_interval"),
         balance_set_size=cluster.integer("duravip_balance_set_size"),
         if_check_interval_s=cluster.seconds("if_check_interval"),
-        if_down_limit=cluster.integer("if_down_limit"),
         arp_all_hosts=cluster.boolean("arp_all_hosts"),
         announce_count=cluster.integer("announce_count"),
         announce_time_s=cluster.seconds("announce_time"),
