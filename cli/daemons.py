@@ -22,6 +22,8 @@ from eccmgr.control.endpoint import Endpoint
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError
 from eccmgr.logs import LogFiles
+from eccmgr.modules.catalogue import installed
+from eccmgr.modules.loaded import check as check_modules
 from eccmgr.redis.scripts import load_all
 from eccmgr.settings import DaemonSettings, load
 
@@ -66,6 +68,7 @@ class Program(Generic[S]):
             store = self.open(settings, flags)
             if check:
                 self._fits(store.view())
+                check_modules(installed(), self._name, store.view())
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
                 return 0
             log_files = logs.configure(self._name, settings.verbose)
@@ -106,6 +109,7 @@ class Program(Generic[S]):
             main,
             search_path=search_path(os.environ.get("EC_CONF_SEARCH_PATH")),
             overrides=overrides(by_flag, by_variable),
+            schema=installed().schema,
         )
 
 

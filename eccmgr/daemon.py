@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -29,6 +29,8 @@ from eccmgr.control.listeners import Plan, plan
 from eccmgr.control.server import ControlServer
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.logs import LogFiles
+from eccmgr.modules.catalogue import installed
+from eccmgr.modules.loaded import Modules
 from eccmgr.notify import notify
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -43,6 +45,8 @@ _SIGN_OF_LIFE_RECHECK_S = 5.0
 class Daemon(abc.ABC):
     """A member of the cluster with a control listener, a command table and a configuration."""
 
+    program: ClassVar[str]
+    """The name that it runs by."""
     session: Session
 
     def __init__(
@@ -56,8 +60,10 @@ class Daemon(abc.ABC):
         self._plan = plan(self.held.listeners)
         self.options = self.held.timing
         """The one object that all parts hold; see `ClusterOptions`."""
-        self.link = link or Link(settings.redis, tag=Keys(self.held.cluster).tag)
+        self.keys = Keys(self.held.cluster)
+        self.link = link or Link(settings.redis, tag=self.keys.tag)
         self.table = Table()
+        self.modules = Modules(installed(), self.program, self.name, self.table, self.link, self.keys)
         self.server = ControlServer(self.table)
         self._log_files = log_files or LogFiles()
         self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
@@ -89,11 +95,13 @@ class Daemon(abc.ABC):
         """Where it listens, as configured."""
         return list(self._plan.listeners)
 
-    def common_commands(self, program: str, known: KnownNames) -> tuple[Command, ...]:
+    def common_commands(self, known: KnownNames) -> tuple[Command, ...]:
         """The commands that every daemon has."""
+        schema = self.store.schema
         return (
-            *standing_commands(self.table, program, known, self.stop, self._log_files.reopen),
+            *standing_commands(self.table, self.program, known, self.stop, self._log_files.reopen, schema),
             *config.commands(self.store, self.config_session),
+            self.modules.command(),
         )
 
     def config_session(self, caller: Caller) -> ConfigSession | None:
@@ -105,7 +113,7 @@ class Daemon(abc.ABC):
     def complete_config(self, caller: Caller, command: str, words: "tuple[str, ...]") -> list[str]:
         """What may come next in a `config` command."""
         root = self.store.root(self.config_session(caller) or ConfigSession())
-        return completion.candidates(command, words, root)
+        return completion.candidates(command, words, root, self.store.schema)
 
     def remarks(self) -> list[str]:
         """What an operator should know of how this daemon is configured."""
@@ -129,6 +137,7 @@ class Daemon(abc.ABC):
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
             self.store.on_change = None
+            await self.modules.stop()
             await self.server.close()
             await self.link.close()
             log.info("stopped")
@@ -136,6 +145,7 @@ class Daemon(abc.ABC):
 
     async def _run(self) -> None:
         await self._follow(self.held, self._plan)
+        await self.modules.start(self.store.view())
         for remark in self.remarks():
             log.warning("remark", text=remark)
         await self._locate()
@@ -184,10 +194,22 @@ class Daemon(abc.ABC):
         self.options.become(held.timing)
         self.held, self._plan = held, listening
 
+    async def _follow_all(self, held: DaemonOptions, listening: Plan, view: ScopeView) -> None:
+        """Let a changed configuration hold, for modules too, all or nothing. Raises EccmgrError."""
+        modules = await self.modules.prepare(view)
+        try:
+            await self._follow(held, listening)
+        except BaseException:
+            await modules.undo()
+            raise
+        await modules.carry_out()
+
     def _follow_from_thread(self, loop: asyncio.AbstractEventLoop, proposal: Proposal) -> None:
         self.consider(proposal)
+        self.modules.check(proposal.after)
         held = daemon_options(proposal.after, self.default_endpoint(), self._listen)
-        asyncio.run_coroutine_threadsafe(self._follow(held, plan(held.listeners)), loop).result(_FOLLOW_TIMEOUT_S)
+        followed = self._follow_all(held, plan(held.listeners), proposal.after)
+        asyncio.run_coroutine_threadsafe(followed, loop).result(_FOLLOW_TIMEOUT_S)
         log.info("configuration changed", changes=len(proposal.changes), user=proposal.user)
 
     async def _reload(self) -> None:

@@ -22,7 +22,6 @@ from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
 from eccmgr.logs import LogFiles
 from eccmgr.redis.connect import Link
-from eccmgr.redis.keys import Keys
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import full_version
@@ -33,11 +32,12 @@ PROGRAM = "eccmgr"
 class Manager(Daemon):
     """One manager. It holds no state that matters: any number may run, and any may die."""
 
+    program = PROGRAM
+
     def __init__(
         self, settings: ManagerSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
     ) -> None:
         super().__init__(settings, store, log_files, link)
-        self.keys = Keys(self.held.cluster)
         age = Age()
         groups = (self.held.cluster,)
         identity = Identity(Role.MANAGER, self.name, "", full_version(), groups=groups, started=age.started)
@@ -45,9 +45,7 @@ class Manager(Daemon):
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
         self.delivery = Delivery(self.link, self.keys, self.options, self._notices)
         facts = ManagerCommands(self.link, self.keys, self.session, age, self.held.control_group, self._remarks_on)
-        self.table.add(
-            *self.common_commands(PROGRAM, self._known_names), *facts.commands(), *Fleet(self.delivery).commands()
-        )
+        self.table.add(*self.common_commands(self._known_names), *facts.commands(), *Fleet(self.delivery).commands())
 
     def default_endpoint(self) -> str:
         """The protocol's well-known path."""

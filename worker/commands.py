@@ -50,7 +50,6 @@ class NodeCommands:
             Command("uptime", "how long this node has been up", self._uptime, idempotent=True),
             Command("sysinfo", "the host: system, processors, load, memory", self._sysinfo, idempotent=True),
             Command("memory", "the memory that this node uses", self._memory, idempotent=True),
-            Command("module list", "the modules that are loaded", self._modules, idempotent=True),
             Command("cluster membership", "the members and their roles", self._membership, idempotent=True),
             Command("cluster info", "the cluster as this node sees it", self._info, idempotent=True),
             Command("cluster nodename", "this node's name", self._nodename, idempotent=True),
@@ -68,9 +67,6 @@ class NodeCommands:
 
     async def _memory(self, _call: Call) -> str:
         return await asyncio.to_thread(_memory)
-
-    async def _modules(self, _call: Call) -> str:
-        return "No modules are loaded"
 
     async def _membership(self, _call: Call) -> Answer:
         membership = await read_membership(self._link, self._keys)

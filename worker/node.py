@@ -21,7 +21,6 @@ from eccmgr.duravip.vips import read_vips, touches_vips
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError
 from eccmgr.logs import LogFiles
 from eccmgr.redis.connect import Link
-from eccmgr.redis.keys import Keys
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import NodeSettings
 from eccmgr.version import full_version
@@ -39,12 +38,13 @@ _DRAIN_S = 10.0
 class Node(Daemon):
     """One node: it runs what the cluster asks of it, and answers on its own control listener."""
 
+    program = PROGRAM
+
     def __init__(
         self, settings: NodeSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
     ) -> None:
         super().__init__(settings, store, log_files, link)
         cluster, subcluster = self.held.cluster, self.held.subcluster
-        self.keys = Keys(cluster)
         age = Age()
         groups = (self.held.control_group, f"ec_sc_{subcluster}", cluster)
         identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
@@ -69,7 +69,7 @@ class Node(Daemon):
             self.executor.abort,
             self.duravip.info,
         )
-        self.table.add(*self.common_commands(PROGRAM, self._known_names), *own.commands())
+        self.table.add(*self.common_commands(self._known_names), *own.commands())
         self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
 
         self.table.add(*DuravipCommands(self.duravip).commands())

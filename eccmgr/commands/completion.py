@@ -96,6 +96,8 @@ def _arguments(table: Table, names: list[str], command: Command, given: list[str
 
 
 def _values(table: Table, names: list[str], param: Param, given: list[str], known: Known) -> Iterable[str]:
+    if param.choices is not None:
+        yield from param.choices()
     match param.kind:
         case "node":
             yield from known.nodes

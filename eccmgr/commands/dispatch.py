@@ -1,6 +1,6 @@
 """From the line that a client sent to the answer it gets: the form asked for, and errors made into text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -38,7 +38,7 @@ async def reply(table: Table, line: str, caller: Caller, form: Format = Format.T
     if "\n" in line or "\r" in line:
         return _reply(Answer("A command is one line", Status.ERROR), form, command)
     try:
-        answer = await table.run(command, caller)
+        answer = await table.run(command, caller if form is caller.form else replace(caller, form=form))
     except UsageError as error:
         answer = Answer(str(error), Status.ERROR, usage=True)
     except EccmgrError as error:

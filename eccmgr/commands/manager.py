@@ -38,7 +38,6 @@ class ManagerCommands:
             Command("show cluster membership", "the members and their roles, in XML", self._membership),
             Command("info", "the cluster and this manager", self._info),
             refused("cluster", CLUSTER_REFUSAL),
-            refused("sched"),
             refused("authz"),
         )
 

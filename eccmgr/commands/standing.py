@@ -1,6 +1,7 @@
 """Commands about the process itself that managers and nodes answer alike."""
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -8,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.completion import Known, complete
 from eccmgr.commands.table import Call, Caller, Command, Param, Table, help_command
+from eccmgr.config.known import SCHEMA
 from eccmgr.config.reference import help_text
+from eccmgr.config.schema import ScopeSpec
 from eccmgr.errors import UsageError
 from eccmgr.version import banner
 
@@ -16,7 +19,12 @@ KnownNames = Callable[[Caller], Awaitable[Known]]
 
 
 def standing_commands(
-    table: Table, program: str, known: KnownNames, stop: Callable[[], None], reopen: Callable[[], int]
+    table: Table,
+    program: str,
+    known: KnownNames,
+    stop: Callable[[], None],
+    reopen: Callable[[], int],
+    schema: ScopeSpec = SCHEMA,
 ) -> tuple[Command, ...]:
     """What every listener answers as `program`, the words for a form among it.
 
@@ -43,7 +51,7 @@ def standing_commands(
 
     machine = Param("COMMAND", kind="own command", rest=True)
     return (
-        help_command(table, {"config": help_text}),
+        help_command(table, {"config": functools.partial(help_text, schema=schema)}),
         Command("reopen logs", "open the log files anew, after they were moved away", reopen_logs, idempotent=True),
         Command("json", "the answer to COMMAND as one JSON object", form_of_a_form, (machine,), idempotent=True),
         Command("xml", "the answer to COMMAND as XML", form_of_a_form, (machine,), idempotent=True),

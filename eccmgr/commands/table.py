@@ -5,12 +5,12 @@ is carried out by an async handler. Names match without regard to case and are n
 """
 
 import difflib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from eccmgr import words
-from eccmgr.commands.answer import Answer
+from eccmgr.commands.answer import Answer, Format
 from eccmgr.errors import CommandError, NotAvailable, UsageError
 
 Event = Mapping[str, Any]
@@ -24,13 +24,16 @@ class Caller:
     """Who gave a command, and how he wants to hear of it.
 
     `emit`, where the client asked for a stream, takes the events of a CHUNK as they happen. `session` is the same
-    object for all that he says on one connection; None for what a broadcast carries.
+    object for all that he says on one connection; None for what a broadcast carries. `form` is what he wants the
+    answer rendered as. `progress` takes how much of a long command is done, in percent.
     """
 
     user: str
     emit: Callable[[Event], Awaitable[None]] | None = None
     width: int = 80
     session: object | None = field(default=None, compare=False)
+    form: Format = Format.TEXT
+    progress: Callable[[float], None] = field(default=lambda _percent: None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,15 @@ Handler = Callable[[Call], Awaitable[Answer | str]]
 class Param:
     """A parameter: its name in the usage line and what may stand there (`kind`, for completion).
 
-    `rest` takes all that follows exactly as typed; only the last parameter may.
+    `rest` takes all that follows exactly as typed; only the last parameter may. `choices` says what to offer for
+    completion where `kind` does not.
     """
 
     name: str
     kind: str = ""
     optional: bool = False
     rest: bool = False
+    choices: Callable[[], Iterable[str]] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"[{self.name}]" if self.optional else self.name
@@ -71,7 +76,8 @@ class Command:
 
     `brief` is its line in `help`, `about` what `help COMMAND` adds. `idempotent`: running it twice is harmless, so
     a node may answer it without a claim. A command with a `refusal` is known and not carried out here: that is
-    what it answers, and `help` leaves it out.
+    what it answers, and `help` leaves it out. A `long` one becomes a job on a node, which is tried again up to
+    `retries` times where its process dies, and may take `timeout_s`. `help` warns of one with `danger`.
     """
 
     name: str
@@ -81,6 +87,10 @@ class Command:
     about: str = ""
     idempotent: bool = False
     refusal: str = ""
+    long: bool = False
+    danger: bool = False
+    retries: int = 0
+    timeout_s: float | None = None
 
     @property
     def usage(self) -> str:
@@ -121,6 +131,10 @@ class Table:
     """The commands of one program, found by the words they begin with."""
 
     commands: dict[str, Command] = field(default_factory=dict)
+    fallback: Command | None = None
+    """Takes every line that is no command here, whole."""
+    no_module: Callable[[str], CommandError | None] = lambda _first: None
+    """What to say of an unknown command's first word where that could be the name of a module."""
     _longest: int = 0
     """Words in the longest name."""
 
@@ -133,32 +147,38 @@ class Table:
             self.commands[key] = command
             self._longest = max(self._longest, len(key.split()))
 
+    def remove(self, *commands: Command) -> None:
+        """Take `commands` out again."""
+        for command in commands:
+            del self.commands[command.name.lower()]
+
     def find(self, line: str) -> tuple[Command, int]:
         """The command that `line` begins with, the longest name first, and where its arguments begin.
 
         Raises CommandError with a suggestion where there is none.
         """
+        try:
+            found = self._best(line)
+        except UsageError:
+            if self.fallback is None:
+                raise
+            found = None
+        if self.fallback is not None and line.strip() and (found is None or found[0].refusal):
+            return self.fallback, 0
+        if found is None:
+            raise self._unknown([word.text for word in _first_words(line, self._longest)])
+        return found
+
+    def _best(self, line: str) -> tuple[Command, int] | None:
         # What monitoring asks all day is a name and nothing else.
         if (whole := self.commands.get(line.lower())) is not None:
             return whole, len(line)
-        typed: list[str] = []
         best: tuple[Command, int] | None = None
-        name, at = "", 0
-        while len(typed) < self._longest and (at := words.skip_space(line, at)) < len(line):
-            try:
-                word = words.next_word(line, at)
-            except UsageError:
-                # Behind a command's name a lone quote may well stand in what it passes on.
-                if not typed:
-                    raise
-                break
-            typed.append(word.text)
+        name = ""
+        for word in _first_words(line, self._longest):
             name = f"{name} {word.text.lower()}".lstrip()
-            at = word.end
             if (command := self.commands.get(name)) is not None:
-                best = (command, at)
-        if best is None:
-            raise self._unknown(typed)
+                best = (command, word.end)
         return best
 
     async def run(self, line: str, caller: Caller) -> Answer:
@@ -181,6 +201,8 @@ class Table:
         if family:
             shown = _shortened(" ".join(typed[:2]))
             return CommandError(f"Unknown command: '{shown}'. {first} has: {_tails(family)}. Type help for a list.")
+        if (error := self.no_module(typed[0])) is not None:
+            return error
         shown = _shortened(typed[0])
         # A word that had to be cut is like none, and costly to compare.
         close = difflib.get_close_matches(first, self._first_words(), n=1) if shown == typed[0] else []
@@ -189,6 +211,23 @@ class Table:
 
     def _first_words(self) -> list[str]:
         return sorted({command.name.split()[0] for command in self.listed()})
+
+
+def _first_words(line: str, number: int) -> Iterator[words.Word]:
+    """The first words of `line`, at most `number`. Raises UsageError where the very first one is broken."""
+    at = 0
+    for left in range(number, 0, -1):
+        if (at := words.skip_space(line, at)) == len(line):
+            return
+        try:
+            word = words.next_word(line, at)
+        except UsageError:
+            # Behind a command's name a lone quote may well stand in what it passes on.
+            if left == number:
+                raise
+            return
+        yield word
+        at = word.end
 
 
 def _shortened(typed: str) -> str:
@@ -246,4 +285,6 @@ def describe(table: Table, name: str) -> str:
 
 def _description(command: Command) -> str:
     text = f"Usage: {command.usage}\n  {command.brief}"
+    text += "\n  It becomes a job: retrieve shows its progress, then its result." if command.long else ""
+    text += "\n  Dangerous: it disturbs or destroys what is at work." if command.danger else ""
     return f"{text}\n\n{command.about}" if command.about else text

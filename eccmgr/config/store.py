@@ -80,13 +80,14 @@ class Store:
         search_path: Sequence[str] = (),
         overrides: Overrides | None = None,
         on_change: OnChange | None = None,
+        schema: ScopeSpec = SCHEMA,
     ) -> Store:
         """The configuration of a file and all that it includes; without a file an empty one.
 
         `search_path` are the folders of `EC_CONF_SEARCH_PATH` (see `load.search_path`). Raises FaultyConfigError with
         every fault.
         """
-        store = cls(main, search_path=search_path, overrides=overrides, on_change=on_change)
+        store = cls(main, search_path=search_path, overrides=overrides, on_change=on_change, schema=schema)
         store.load()
         return store
 

@@ -1,0 +1,225 @@
+"""From a Python function to a command: its parameters become words, what it returns or yields the answer."""
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.table import Call, Command, Handler, Param
+from eccmgr.errors import CommandError, UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DECLARED = "__eccmgr_command__"
+_OUTPUT_MAX = 16 * 1024 * 1024
+_EXPECTED = {int: "a whole number", float: "a number", bool: "on or off"}
+_BOOLEANS = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What a parameter takes, in `Annotated[str, Takes(…)]`.
+
+    `rest`: all that follows, exactly as typed; only the last parameter may. `choices`: what the Tab key offers, or a
+    function of the module (of nothing, outside of one) that says so.
+    """
+
+    rest: bool = False
+    choices: tuple[str, ...] | Callable[..., Iterable[str]] = ()
+
+
+Rest = Annotated[str, Takes(rest=True)]
+"""All that follows, exactly as typed."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What `@command` says of a function."""
+
+    name: str
+    brief: str
+    about: str
+    idempotent: bool
+    serial: bool
+    long: bool
+    danger: bool
+    retries: int
+    timeout_s: float | None
+
+
+def command(
+    name: str,
+    brief: str,
+    *,
+    about: str = "",
+    idempotent: bool = False,
+    serial: bool = False,
+    long: bool = False,
+    danger: bool = False,
+    retries: int = 0,
+    timeout_s: float | None = None,
+) -> Callable[[F], F]:
+    """Make a function or method a command.
+
+    Its parameters are words in their order: `str`, `int`, `float`, `bool` or `Annotated` of them; one with a default
+    may be missing, one that is a `Call` gets the call itself. It is plain (then it runs in a thread, which goes on
+    where its caller stops waiting) or `async`, and returns a text, an `Answer` or nothing, or yields lines, which a
+    waiting console sees as they come.
+
+    `idempotent`: running it twice is harmless. `serial`: one at a time. `long`: it becomes a job with its own process,
+    `retries` more where that dies, `timeout_s` seconds at most. `danger`: help warns of it, and the log does.
+    """
+    declared = Declared(name, brief, about, idempotent, serial, long, danger, retries, timeout_s)
+
+    def declare(function: F) -> F:
+        setattr(function, _DECLARED, declared)
+        return function
+
+    return declare
+
+
+def commands_of(module: object, prefix: str) -> Iterator[Command]:
+    """The commands that the methods of `module` are, in their order; their names begin with `prefix`."""
+    for name in dict.fromkeys(name for kind in reversed(type(module).__mro__) for name in vars(kind)):
+        if getattr(inspect.getattr_static(module, name), _DECLARED, None) is not None:
+            yield as_command(getattr(module, name), prefix, module)
+
+
+def as_command(function: Callable[..., Any], prefix: str = "", owner: object | None = None) -> Command:
+    """The command that a function with `@command` is. Raises TypeError where its parameters cannot be words."""
+    declared: Declared = getattr(function, _DECLARED)
+    slots = _slots(function, owner)
+    name = f"{prefix} {declared.name}".strip()
+    run = _runner(function)
+    lock = asyncio.Lock() if declared.serial else contextlib.nullcontext()
+
+    async def handle(call: Call) -> Answer:
+        arguments = _arguments(slots, call, name)
+        async with lock:
+            return await run(call, arguments)
+
+    handler: Handler = handle
+    return Command(
+        name,
+        declared.brief,
+        handler,
+        tuple(slot.param for slot in slots if slot.param is not None),
+        about=declared.about,
+        idempotent=declared.idempotent and not declared.long,
+        long=declared.long,
+        danger=declared.danger,
+        retries=declared.retries,
+        timeout_s=declared.timeout_s,
+    )
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """One parameter of a function: its type, and the word that it is; no word for the call itself."""
+
+    name: str
+    kind: type
+    param: Param | None
+
+
+def _slots(function: Callable[..., Any], owner: object | None) -> list[_Slot]:
+    hints = get_type_hints(function, include_extras=True)
+    found = []
+    for parameter in inspect.signature(function).parameters.values():
+        hint, takes = hints.get(parameter.name, str), Takes()
+        if get_origin(hint) is Annotated:
+            hint, *extras = get_args(hint)
+            takes = next((each for each in extras if isinstance(each, Takes)), takes)
+        if hint is Call:
+            found.append(_Slot(parameter.name, Call, None))
+            continue
+        if hint not in (str, *_EXPECTED) or parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            raise TypeError(f"{function.__qualname__}: {parameter} cannot be a word of a command")
+        optional = parameter.default is not inspect.Parameter.empty
+        param = Param(
+            parameter.name.upper().strip("_"),
+            optional=optional,
+            rest=takes.rest,
+            choices=_choices(takes.choices, owner),
+        )
+        found.append(_Slot(parameter.name, hint, param))
+    return found
+
+
+def _choices(
+    choices: tuple[str, ...] | Callable[..., Iterable[str]], owner: object | None
+) -> Callable[[], Iterable[str]] | None:
+    if callable(choices):
+        return (lambda: choices(owner)) if owner is not None else choices
+    return (lambda: choices) if choices else None
+
+
+def _arguments(slots: list[_Slot], call: Call, name: str) -> dict[str, Any]:
+    words = iter(call.args)
+    arguments: dict[str, Any] = {}
+    for slot in slots:
+        if slot.param is None:
+            arguments[slot.name] = call
+        elif (word := next(words, None)) is not None:
+            arguments[slot.name] = _converted(word, slot, name)
+    return arguments
+
+
+def _converted(word: str, slot: _Slot, name: str) -> object:
+    try:
+        if slot.kind is bool:
+            return _BOOLEANS[word.lower()]
+        return slot.kind(word)
+    except (ValueError, KeyError):
+        expected = _EXPECTED[slot.kind]
+        raise UsageError(f"{name}: {slot.param} takes {expected}, not '{word[:80]}'") from None
+
+
+def _runner(function: Callable[..., Any]) -> Callable[[Call, dict[str, Any]], Awaitable[Answer]]:
+    async def whole(_call: Call, arguments: dict[str, Any]) -> Answer:
+        return _answer(await function(**arguments))
+
+    async def threaded(_call: Call, arguments: dict[str, Any]) -> Answer:
+        return _answer(await asyncio.to_thread(function, **arguments))
+
+    async def streamed(call: Call, arguments: dict[str, Any]) -> Answer:
+        return await _stream(call, function(**arguments))
+
+    async def threaded_stream(call: Call, arguments: dict[str, Any]) -> Answer:
+        return await _stream(call, _in_threads(function(**arguments)))
+
+    if inspect.isasyncgenfunction(function):
+        return streamed
+    if inspect.isgeneratorfunction(function):
+        return threaded_stream
+    return whole if inspect.iscoroutinefunction(function) else threaded
+
+
+async def _in_threads(parts: Iterator[Any]) -> AsyncGenerator[Any, None]:
+    end = object()
+    while (part := await asyncio.to_thread(next, parts, end)) is not end:
+        yield part
+
+
+async def _stream(call: Call, parts: AsyncGenerator[Any, None]) -> Answer:
+    """Collect lines, and pass each on to a console that waits for them."""
+    emit, lines, size = call.caller.emit, [], 0
+    async with contextlib.aclosing(parts):
+        async for part in parts:
+            line = str(part)
+            size += len(line)
+            if size > _OUTPUT_MAX:
+                raise CommandError(f"The answer is longer than {_OUTPUT_MAX >> 20} MiB")
+            lines.append(line)
+            if emit is not None:
+                await emit({"line": line})
+    return Answer("\n".join(lines), tail="" if emit is not None else None)
+
+
+def _answer(returned: object) -> Answer:
+    if isinstance(returned, Answer):
+        return returned
+    return Answer("" if returned is None else str(returned))

@@ -1,0 +1,273 @@
+"""The modules of a daemon: loaded by the scopes of its configuration, entered into its table, followed through changes.
+
+What a module does wrong is logged in full, said in one line to whoever asks, and harms nothing else.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.table import Call, Caller, Command, Param, Table
+from eccmgr.config.effective import ScopeView
+from eccmgr.config.tree import Scope
+from eccmgr.errors import CommandError, ConfigError, EccmgrError
+from eccmgr.modules.api import API, ENABLE, Context, Module
+from eccmgr.modules.catalogue import Catalogue
+from eccmgr.modules.functions import commands_of
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+START_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An instance that a configuration asks for."""
+
+    kind: type[Module]
+    settings: ScopeView
+
+    @property
+    def written(self) -> Scope | None:
+        """Its scope as it is written; None where that is nowhere."""
+        return self.settings.root.find(self.settings.path)
+
+    @property
+    def name(self) -> str:
+        """What its commands begin with."""
+        # A singleton's begin with its scope alone, whatever its scope is named.
+        instance = "" if self.kind.singleton else self.settings.name
+        return f"{self.kind.scope}:{instance}" if instance else self.kind.scope
+
+
+@dataclass
+class Instance:
+    """A module as it is loaded; one with a `fault` is not at work."""
+
+    wanted: Wanted
+    module: Module | None = None
+    commands: tuple[Command, ...] = ()
+    unknown: Command | None = None
+    task: asyncio.Task[None] | None = None
+    fault: str = ""
+
+    def facts(self) -> dict[str, str]:
+        """The fields of `module list`."""
+        return {
+            "Module": self.wanted.kind.__module__,
+            "Scope_Name": self.wanted.kind.scope,
+            "Instance_Name": self.wanted.settings.name,
+            "Enabled": f"failed: {self.fault}" if self.fault else "true" if self.module else "false",
+            "API": str(API),
+            "Name": self.wanted.name,
+            "Description": self.wanted.kind.brief,
+        }
+
+
+@dataclass
+class Change:
+    """New instances that are up, to take the place of old ones: see `Modules.prepare`."""
+
+    modules: "Modules"
+    new: dict[str, Instance] = field(default_factory=dict)
+
+    async def carry_out(self) -> None:
+        """Let the new ones hold, and stop those that they replace."""
+        await self.modules.become(self.new)
+
+    async def undo(self) -> None:
+        """Stop what was started for it."""
+        await self.modules.drop(self.new)
+
+
+class Modules:
+    """What is loaded, each instance by its name in small letters."""
+
+    def __init__(self, catalogue: Catalogue, program: str, member: str, table: Table, link: Link, keys: Keys) -> None:
+        self.catalogue = catalogue
+        self._program = program
+        self._member = member
+        self._table = table
+        self._link = link
+        self._keys = keys
+        self._loaded: dict[str, Instance] = {}
+        table.no_module = self._no_module
+
+    def check(self, view: ScopeView) -> None:
+        """Raises ConfigError where the modules that `view` asks for make no sense."""
+        check(self.catalogue, self._program, view)
+
+    async def start(self, view: ScopeView) -> None:
+        """Load what `view` asks for. What fails is shown as such by `module list`."""
+        change = Change(self)
+        for wanted in wanted_by(self.catalogue, self._program, view):
+            instance = Instance(wanted)
+            try:
+                await self._bring_up(instance)
+            except ConfigError as error:
+                instance.fault = str(error)
+            change.new[wanted.name.lower()] = instance
+        await change.carry_out()
+
+    async def prepare(self, view: ScopeView) -> Change:
+        """Start what `view` asks for and is not at work already. Raises ConfigError, having changed nothing."""
+        change = Change(self)
+        for wanted in wanted_by(self.catalogue, self._program, view):
+            old = self._loaded.get(wanted.name.lower())
+            if old is not None and not old.fault and _same(old.wanted, wanted):
+                change.new[wanted.name.lower()] = old
+                continue
+            instance = change.new[wanted.name.lower()] = Instance(wanted)
+            try:
+                await self._bring_up(instance)
+            except BaseException:
+                await change.undo()
+                raise
+        return change
+
+    async def become(self, new: dict[str, Instance]) -> None:
+        """Enter `new` in the table in place of what was loaded, which is stopped where it is not among it."""
+        old, self._loaded = self._loaded, new
+        for instance in old.values():
+            self._table.remove(*instance.commands)
+        for instance in new.values():
+            self._table.add(*instance.commands)
+        self._table.fallback = next((each.unknown for each in new.values() if each.unknown is not None), None)
+        await self._stop(old, new)
+
+    async def drop(self, new: Mapping[str, Instance]) -> None:
+        """Stop what is in `new` and not at work."""
+        await self._stop(new, self._loaded)
+
+    async def stop(self) -> None:
+        """Stop everything."""
+        await self.become({})
+
+    def command(self) -> Command:
+        """`module list`."""
+
+        async def listed(_call: Call) -> Answer:
+            facts = [self._loaded[name].facts() for name in sorted(self._loaded)]
+            texts = ["\n".join(f"{key}: {value}".rstrip() for key, value in each.items()) for each in facts]
+            return Answer("\n\n".join(texts) or "No modules are loaded", facts={"modules": facts})
+
+        return Command("module list", "the modules that are loaded", listed, idempotent=True)
+
+    async def _bring_up(self, instance: Instance) -> None:
+        """Make the module and start it. Raises ConfigError where that fails."""
+        wanted = instance.wanted
+        if not wanted.settings.boolean(ENABLE.name):
+            return
+        settings, logger = wanted.settings, log.bind(module=wanted.name)
+        context = Context(wanted.name, settings, self._program, self._member, self._link, self._keys, self._run, logger)
+        try:
+            module = wanted.kind(context)
+            commands = self._commands(module, wanted.name)
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await module.start()
+        except TimeoutError:
+            raise ConfigError(f"{_place(wanted)}its start takes more than {START_TIMEOUT_S:g} s") from None
+        except EccmgrError as error:
+            log.error("module not loaded", module=wanted.name, reason=str(error))
+            raise ConfigError(f"{_place(wanted)}{error}") from error
+        except Exception as error:  # a module's code
+            log.exception("module not loaded", module=wanted.name)
+            raise ConfigError(f"{_place(wanted)}{type(error).__name__}: {error} (see the log)") from error
+        instance.module, instance.commands = module, commands
+        if module.unknown is not None:
+            rest = Param("COMMAND", rest=True)
+            instance.unknown = Command(wanted.name, wanted.kind.brief, module.unknown, (rest,))
+        instance.task = asyncio.create_task(self._background(instance, module), name=f"module {wanted.name}")
+
+    def _commands(self, module: Module, name: str) -> tuple[Command, ...]:
+        """What `module` adds to the table. Raises ConfigError where a name is taken."""
+        commands = tuple(commands_of(module, name))
+        old = self._loaded.get(name.lower())
+        own = {command.name.lower() for command in old.commands} if old is not None else set()
+        for command in commands:
+            if (key := command.name.lower()) in self._table.commands and key not in own:
+                raise ConfigError(f"another command is named '{command.name}'")
+        return commands
+
+    async def _background(self, instance: Instance, module: Module) -> None:
+        try:
+            await module.run()
+        except Exception as error:  # a module's code
+            instance.fault = f"{type(error).__name__}: {error} (see the log)"
+            log.exception("module failed", module=instance.wanted.name)
+
+    async def _stop(self, old: Mapping[str, Instance], but: Mapping[str, Instance]) -> None:
+        for name, instance in old.items():
+            if but.get(name) is instance or instance.module is None:
+                continue
+            if instance.task is not None:
+                instance.task.cancel()
+                await asyncio.wait((instance.task,), timeout=_STOP_TIMEOUT_S)
+            try:
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
+                    await instance.module.stop()
+            except Exception:  # a module's code
+                log.exception("module not stopped cleanly", module=instance.wanted.name)
+
+    async def _run(self, line: str, caller: Caller) -> Answer:
+        return await self._table.run(line, caller)
+
+    def _no_module(self, first: str) -> CommandError | None:
+        scope, colon, _ = first.lower().partition(":")
+        instance = self._loaded.get(first.lower())
+        if instance is not None and instance.fault:
+            return CommandError(f"Module {instance.wanted.name} is not loaded: {instance.fault}")
+        if (fault := self.catalogue.faults.get(scope)) is not None:
+            return CommandError(f"Module {scope} cannot be loaded: {fault}")
+        if not colon and scope not in self.catalogue.kinds:
+            return None
+        loaded = ", ".join(each.wanted.name for each in self._loaded.values() if each.module is not None)
+        return CommandError(f"No module '{first[:80]}'; loaded: {loaded or 'none'}")
+
+
+def wanted_by(catalogue: Catalogue, program: str, view: ScopeView) -> Iterator[Wanted]:
+    """The instances that a configuration asks for, in the order of their kinds. Raises ConfigError."""
+    view = replace(view, schema=catalogue.schema)
+    for kind in catalogue.kinds.values():
+        scopes = view.scopes(kind.scope)
+        if kind.singleton and len(scopes) > 1:
+            raise ConfigError(f"{scopes[1].place()}: there can be but one {kind.scope}")
+        if not scopes and program in kind.built_in:
+            scopes = [view.scope(kind.scope)]
+        for settings in scopes:
+            yield Wanted(kind, settings)
+
+
+def check(catalogue: Catalogue, program: str, view: ScopeView) -> None:
+    """Raises ConfigError where the modules that `view` asks for make no sense."""
+    for wanted in wanted_by(catalogue, program, view):
+        if not wanted.settings.boolean(ENABLE.name):
+            continue
+        try:
+            wanted.kind.check(wanted.settings)
+        except ConfigError as error:
+            raise ConfigError(f"{_place(wanted)}{error}") from None
+
+
+def _same(old: Wanted, new: Wanted) -> bool:
+    """Whether nothing has changed that the module can see."""
+    return old.kind is new.kind and _values(old.settings) == _values(new.settings)
+
+
+def _values(settings: ScopeView) -> dict[str, Any]:
+    spec = settings.schema.find([step.kind for step in settings.path])
+    options = spec.options if spec else ()
+    found = ((option.name, settings.effective(option.name)) for option in options)
+    return {name: effective.value for name, effective in found if effective is not None}
+
+
+def _place(wanted: Wanted) -> str:
+    place = wanted.settings.place()
+    return f"{place}: {wanted.name}: " if place else f"{wanted.name}: "
