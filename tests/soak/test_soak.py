@@ -15,7 +15,7 @@ async def test_after_every_kind_of_command_each_key_has_a_lifetime(folder: Path)
     soak = Soak(folder, commands=300, limit_s=60)
     await soak.run()
     assert soak.immortal == []
-    assert len(soak.samples) > 3
+    assert soak.samples[-1].commands > 0
 
 
 FLAT = [Sample(n, n, 100 << 20, 50 << 20, 10 << 20, 1000, 100) for n in range(40)]

@@ -5,6 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
+from worker.guardian.absence import Absence
 from worker.guardian.guard import Guard, Steps
 from worker.guardian.hands import Hands
 from worker.guardian.interfaces import Interface
@@ -24,7 +25,6 @@ from worker.guardian.wire import (
     encode,
 )
 
-_LATE_S = 0.3
 _LONGEST_WAIT_S = 1.0
 _UNDER_WAY_S = 0.02
 _READ_BYTES = 1024 * 1024
@@ -56,6 +56,7 @@ class Process:
         self._hands: Hands | None = None
         self._alone: Alone | None = None
         self._links: dict[str, bool] = {}
+        self._absence = Absence()
         self._check_s, self._check_at = 5.0, 0.0
 
     def run(self) -> None:
@@ -79,9 +80,9 @@ class Process:
 
     def _turn(self) -> None:
         wait = self._wait_s()
-        planned = boot_time() + wait
+        self._absence.waits(wait)
         ready = {key.fileobj for key, _ in self._selector.select(wait)}
-        resumed = boot_time() > planned + _LATE_S
+        resumed = self._absence.returned()
         if self._agent in ready:
             self._read()
         if self._hands:

@@ -1,0 +1,34 @@
+"""Whether this process was away for a while: stopped, or its host asleep or overloaded."""
+
+import time
+from collections.abc import Callable
+
+from worker.guardian.wire import boot_time
+
+_LATE_S = 0.3
+
+
+class Absence:
+    """Watches the turns of a loop, each of which waits and then works.
+
+    Whoever is stopped does no work: what a turn took beyond its work, or its wait beyond its end, was spent away.
+    """
+
+    def __init__(self, now: Callable[[], float] = boot_time, worked: Callable[[], float] = time.process_time) -> None:
+        self._now, self._worked = now, worked
+        self._end = now()
+        self._work = worked()
+        self._away = False
+
+    def waits(self, wait_s: float) -> None:
+        """The work of a turn is done; a wait of `wait_s` at most begins."""
+        now = self._now()
+        self._away = now - self._end - (self._worked() - self._work) > _LATE_S
+        self._end = now + wait_s
+
+    def returned(self) -> bool:
+        """The wait is over, and work begins; whether this process was away since the wait before."""
+        now = self._now()
+        away = self._away or now - self._end > _LATE_S
+        self._end, self._work = now, self._worked()
+        return away
