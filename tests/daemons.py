@@ -19,6 +19,7 @@ from eccmgr.config.store import Store
 from eccmgr.control import frames
 from eccmgr.daemon import Daemon
 from eccmgr.manager import Manager
+from eccmgr.modules.catalogue import installed
 from eccmgr.settings import DaemonSettings, ManagerSettings, NodeSettings
 from tests.waiting import wait_until, wait_until_sync
 from worker.node import Node
@@ -69,7 +70,7 @@ def _made(
     if configuration:
         main = str(Path(tempfile.mkdtemp(dir=folder)) / "main.conf")
         Path(main).write_text(configuration)
-    made = kind(settings, Store.open(main, overrides=overrides(named, {})), **more)
+    made = kind(settings, Store.open(main, overrides=overrides(named, {}), schema=installed().schema), **more)
     made.options.become(options)
     return made
 

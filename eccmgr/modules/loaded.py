@@ -61,7 +61,7 @@ class Instance:
     def facts(self) -> dict[str, str]:
         """The fields of `module list`."""
         return {
-            "Module": self.wanted.kind.__module__,
+            "Module": self.wanted.kind.scope,
             "Scope_Name": self.wanted.kind.scope,
             "Instance_Name": self.wanted.settings.name,
             "Enabled": f"failed: {self.fault}" if self.fault else "true" if self.module else "false",

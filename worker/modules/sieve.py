@@ -1,10 +1,95 @@
-"""A cache of parsed Sieve scripts."""
+"""A cache of parsed Sieve scripts, and a check of scripts before they are put to use."""
 
-from eccmgr.modules import Module
+import asyncio
+import time
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import Annotated
+
+from eccmgr.modules import Answer, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
+from worker.modules.sieve_cache import Cache, Script
+from worker.modules.sieve_scripts import parse, read_within, scripts_in
+
+PHASES = ("connect", "ehlo", "mailfrom", "rcptto", "data", "each_rcpt", "spool", "rewrite")
+"""Where in the life of a message a script may run."""
+
+_SHOWN_MAX = 1000
 
 
 class Sieve(Module):
-    """A cache of parsed Sieve scripts."""
+    """The scripts of one folder, parsed when they are first asked for."""
 
     scope = "sieve"
     brief = "a cache of parsed Sieve scripts"
+    options = (
+        OptionSpec("script_dir", OptionType.PATH, "/etc/sieve", "the folder of the scripts"),
+        OptionSpec("cache_size", OptionType.INTEGER, "1000", "scripts kept; the longest unused one goes first", 1, 1e6),
+        OptionSpec(
+            "cache_life",
+            OptionType.SECONDS,
+            "600",
+            "seconds for which a script is kept, whatever becomes of its file meanwhile; 0 is until it is flushed",
+            0,
+            1e9,
+        ),
+        OptionSpec("script_max_bytes", OptionType.BYTES, "256KiB", "the longest script that is parsed", 1, 16 << 20),
+    )
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        settings = context.settings
+        self._folder = Path(settings.text("script_dir") or "/")
+        self._longest = settings.integer("script_max_bytes")
+        self._cache = Cache(settings.integer("cache_size"), settings.seconds("cache_life"), time.monotonic)
+
+    def _phases(self) -> Iterable[str]:
+        return PHASES
+
+    def _scripts(self) -> Iterable[str]:
+        return scripts_in(self._folder, _SHOWN_MAX)
+
+    @command("stats", "how the cache of scripts is used", idempotent=True)
+    async def stats(self) -> Answer:
+        """`Entries: 3 of 1000` and the counts since the start."""
+        facts = self._cache.facts()
+        lines = [f"Entries: {facts['entries']} of {facts['size']}"]
+        lines += [f"{name.capitalize()}: {facts[name]}" for name in ("hits", "misses", "expired", "evicted", "flushed")]
+        return Answer("\n".join(lines), facts=facts)
+
+    @command("flush cache", "forget every parsed script")
+    async def flush(self) -> str:
+        """`flushed 3 entries from the script cache`."""
+        number = self._cache.flush()
+        return f"flushed {number} {'entry' if number == 1 else 'entries'} from the script cache"
+
+    @command("test", "parse a script that is typed on the line", idempotent=True)
+    async def test(self, phase: Annotated[str, Takes(choices=_phases)], script: Rest) -> str:
+        """`ok: 2 commands` or what is wrong, with its place."""
+        _check_phase(phase)
+        if len(script) > self._longest:
+            raise CommandError(f"The script is longer than {self._longest} bytes (script_max_bytes)")
+        return _verdict(await asyncio.to_thread(parse, script))
+
+    @command("testfile", "parse a script of the folder, through the cache", idempotent=True)
+    async def testfile(
+        self, phase: Annotated[str, Takes(choices=_phases)], file: Annotated[str, Takes(choices=_scripts)]
+    ) -> str:
+        """As `test`; FILE stands in `script_dir`."""
+        _check_phase(phase)
+        file = str(PurePath(file))
+        if (script := self._cache.get(file)) is None:
+            text = await asyncio.to_thread(read_within, self._folder, file, self._longest)
+            script = await asyncio.to_thread(parse, text)
+            self._cache.put(file, script)
+        return _verdict(script)
+
+
+def _check_phase(phase: str) -> None:
+    if phase.lower() not in PHASES:
+        raise CommandError(f"Unknown phase '{phase[:80]}'; there are {', '.join(PHASES)}")
+
+
+def _verdict(script: Script) -> str:
+    if script.fault:
+        raise CommandError(script.fault)
+    return f"ok: {script.commands} {'command' if script.commands == 1 else 'commands'}"

@@ -1,0 +1,79 @@
+"""The Sieve module on real nodes, asked through a real manager."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import Processes, ask_sync
+from tests.waiting import wait_until_sync
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+GOOD = 'require ["fileinto"];\nif header :is "Sender" "x" { fileinto "a"; }\n'
+
+
+def configured(folder: Path, **options: object) -> str:
+    lines = "".join(f"  {name} = {value}\n" for name, value in options.items())
+    path = folder / "sieve.conf"
+    path.write_text(f'sieve "sieve1" {{\n  script_dir = "{folder}/scripts"\n{lines}}}\n')
+    (folder / "scripts").mkdir(exist_ok=True)
+    return str(path)
+
+
+def test_a_broadcast_flush_reports_the_true_count_of_each_node(processes: Processes, folder: Path) -> None:
+    main = configured(folder)
+    for number in range(3):
+        (folder / "scripts" / f"s{number}").write_text(GOOD)
+    manager = processes.manager()
+    cached = {"east1": 3, "east2": 0, "west1": 1}
+    for name, number in cached.items():
+        node = processes.node(name, name[:4], "-c", main)
+        for script in range(number):
+            assert ask_sync(node.endpoint, f"sieve:sieve1 testfile data s{script}") == "ok: 2 commands"
+            assert ask_sync(node.endpoint, f"sieve:sieve1 testfile DATA ./s{script}") == "ok: 2 commands"
+    flush = "sieve:sieve1 flush cache"
+    assert ask_sync(manager.endpoint, f"broadcast {flush}").endswith(" to 3 nodes")
+    wait_until_sync(lambda: "3 of 3" in ask_sync(manager.endpoint, f"retrieve {flush}"), "all have answered")
+    assert ask_sync(manager.endpoint, f"retrieve {flush}").splitlines()[1:] == [
+        "east1: flushed 3 entries from the script cache",
+        "east2: flushed 0 entries from the script cache",
+        "west1: flushed 1 entry from the script cache",
+    ]
+
+
+def test_a_file_that_changes_is_noticed_when_the_options_say_so(processes: Processes, folder: Path) -> None:
+    node = processes.node("east1", "east", "-c", configured(folder))
+    script = folder / "scripts" / "s"
+    script.write_text(GOOD)
+    test = "sieve:sieve1 testfile data s"
+    assert ask_sync(node.endpoint, test) == "ok: 2 commands"
+    script.write_text("nonsense;")
+    assert ask_sync(node.endpoint, test) == "ok: 2 commands"
+    assert "Hits: 1\nMisses: 1" in ask_sync(node.endpoint, "sieve:sieve1 stats")
+    ask_sync(node.endpoint, "sieve:sieve1 flush cache")
+    assert "unknown command 'nonsense'" in ask_sync(node.endpoint, test)
+    # An option that changes makes the module anew, its cache empty.
+    assert ask_sync(node.endpoint, "config set sieve sieve1 cache_size 7") == "cache_size = 7"
+    assert "Entries: 0 of 7" in ask_sync(node.endpoint, "sieve:sieve1 stats")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("sieve:sieve1 test data keep;", "ok: 1 command"),
+        ("sieve:sieve1 test nowhere keep;", "Unknown phase 'nowhere'; there are connect, ehlo, mailfrom"),
+        ("sieve:sieve1 testfile data ../sieve.conf", "is outside of"),
+        ("sieve:sieve1", "Usage: sieve:sieve1 flush cache | stats | test | testfile"),
+        ("sieve:sieve9 stats", "No module 'sieve:sieve9'; loaded: sieve:sieve1"),
+        ("help sieve:sieve1 test", "Usage: sieve:sieve1 test PHASE SCRIPT"),
+        ("help config sieve cache_life", "default: 600"),
+        ("config eval sieve sieve1 cache_size", "1000"),
+        ("complete 'sieve:sieve1 testfile d'", "data"),
+        ("module list", "Module: sieve\nScope_Name: sieve\nInstance_Name: sieve1\nEnabled: true\n"),
+    ],
+)
+def test_what_an_operator_types_is_answered(processes: Processes, folder: Path, command: str, said: str) -> None:
+    node = processes.node("east1", "east", "-c", configured(folder))
+    assert said in ask_sync(node.endpoint, command)
+    assert os.listdir(folder / "scripts") == []

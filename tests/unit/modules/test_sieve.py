@@ -1,0 +1,132 @@
+"""Sieve scripts: parsed once, kept for their time, read from their folder and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eccmgr.errors import CommandError
+from worker.modules.sieve_cache import Cache, Script
+from worker.modules.sieve_scripts import parse, read_within, scripts_in
+
+ONE, TWO = Script(commands=1), Script(commands=2)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_longest_unused_script_goes_first() -> None:
+    cache = Cache(2, 0, Clock())
+    cache.put("a", ONE)
+    cache.put("b", TWO)
+    assert cache.get("a") is ONE
+    cache.put("c", ONE)
+    assert cache.get("b") is None
+    assert cache.get("a") is ONE
+    assert cache.facts() == {
+        "entries": 2, "size": 2, "hits": 2, "misses": 1, "expired": 0, "evicted": 1, "flushed": 0
+    }  # fmt: skip
+
+
+def test_a_script_is_kept_for_its_time_and_no_longer() -> None:
+    clock = Clock()
+    cache = Cache(10, 60, clock)
+    cache.put("a", ONE)
+    clock.now += 59.9
+    assert cache.get("a") is ONE
+    clock.now += 0.1
+    assert cache.facts()["entries"] == 0
+    assert cache.get("a") is None
+    assert cache.facts()["expired"] == 1
+
+
+def test_a_flush_counts_what_was_still_of_use() -> None:
+    clock = Clock()
+    cache = Cache(10, 60, clock)
+    cache.put("old", ONE)
+    clock.now += 60
+    cache.put("new", ONE)
+    assert cache.flush() == 1
+    assert cache.flush() == 0
+    assert cache.get("new") is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.booleans(), st.floats(0, 100))), st.integers(1, 4))
+def test_it_never_holds_more_than_its_size_nor_gives_what_was_not_put(
+    steps: list[tuple[str, bool, float]], size: int
+) -> None:
+    clock = Clock()
+    cache = Cache(size, 50, clock)
+    put: dict[str, tuple[float, Script]] = {}
+    for file, is_put, wait in steps:
+        clock.now += wait
+        if is_put:
+            put[file] = (clock.now, Script(commands=len(put)))
+            cache.put(file, put[file][1])
+        elif (found := cache.get(file)) is not None:
+            assert found is put[file][1]
+            assert clock.now - put[file][0] < 50
+        assert cache.facts()["entries"] <= size
+
+
+def test_a_script_that_holds_is_parsed() -> None:
+    assert parse('require ["fileinto"];\nif header :is "Sender" "x" { fileinto "a"; }') == Script(commands=2)
+    assert parse("") == Script(commands=0)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ('if headr :is "Sender" "x" { keep; }', "line 1: unknown command 'headr'"),
+        ('\nfileinto "a";', "line 2: extension 'fileinto' not loaded"),
+        ("keep", "the last command is not finished"),
+        ("if true { keep;", "end of script reached"),
+    ],
+)
+def test_what_is_wrong_with_a_script_is_said_with_its_line(script: str, said: str) -> None:
+    assert said in parse(script).fault
+
+
+def test_a_require_of_one_script_does_not_hold_for_the_next() -> None:
+    assert not parse('require ["fileinto"]; fileinto "a";').fault
+    assert parse('fileinto "a";').fault
+
+
+@given(st.text(alphabet='{}[]();,"\\:#/*. \nabifkeprqutx01', max_size=60))
+def test_whatever_is_typed_is_a_script_or_a_fault(script: str) -> None:
+    assert isinstance(parse(script), Script)
+
+
+def test_files_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "sieve"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "in").write_text("keep;")
+    for file in ("../secret", "link", str(tmp_path / "secret")):
+        with pytest.raises(CommandError, match="is outside of"):
+            read_within(folder, file, 100)
+    assert read_within(folder, "in", 100) == read_within(folder, str(folder / "in"), 100) == "keep;"
+    assert scripts_in(folder, 10) == ["in", "link"]
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("none", "'none' in .* cannot be read: No such file or directory"),
+        ("deep", "'deep' is no file"),
+        ("long", r"'long' is longer than 100 bytes \(script_max_bytes\)"),
+        ("a\0b", "cannot be read: embedded null byte"),
+    ],
+)
+def test_what_is_no_script_is_said_to_be_none(tmp_path: Path, file: str, said: str) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "long").write_bytes(b"x" * 101)
+    with pytest.raises(CommandError, match=said):
+        read_within(tmp_path, file, 100)
+    assert scripts_in(tmp_path / "none", 10) == []

@@ -1,0 +1,62 @@
+"""Parsed scripts by their file: the least recently used goes first, none outlives its time."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What parsing a script gave: how many commands stand at its top, or what is wrong with it."""
+
+    commands: int = 0
+    fault: str = ""
+
+
+class Cache:
+    """At most `size` scripts, each for `life_s` seconds on the clock `now`; 0 is for ever."""
+
+    def __init__(self, size: int, life_s: float, now: Callable[[], float]) -> None:
+        self._size, self._life_s, self._now = size, life_s, now
+        self._kept: OrderedDict[str, tuple[float, Script]] = OrderedDict()
+        self._counts = dict.fromkeys(("hits", "misses", "expired", "evicted", "flushed"), 0)
+
+    def get(self, file: str) -> Script | None:
+        """The script of `file`, where it is kept and its time is not over."""
+        found = self._kept.get(file)
+        if found is None:
+            self._counts["misses"] += 1
+            return None
+        if self._over(found[0]):
+            del self._kept[file]
+            self._counts["expired"] += 1
+            self._counts["misses"] += 1
+            return None
+        self._kept.move_to_end(file)
+        self._counts["hits"] += 1
+        return found[1]
+
+    def put(self, file: str, script: Script) -> None:
+        """Keep a script from now on, in place of the longest unused one where there is no room."""
+        self._kept[file] = (self._now(), script)
+        self._kept.move_to_end(file)
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+            self._counts["evicted"] += 1
+
+    def flush(self) -> int:
+        """Forget all; how many there were whose time was not over."""
+        number = self._live()
+        self._kept.clear()
+        self._counts["flushed"] += number
+        return number
+
+    def facts(self) -> dict[str, int]:
+        """How many are kept, of how many at most, and the counts since the start."""
+        return {"entries": self._live(), "size": self._size, **self._counts}
+
+    def _live(self) -> int:
+        return sum(not self._over(since) for since, _ in self._kept.values())
+
+    def _over(self, since: float) -> bool:
+        return bool(self._life_s) and self._now() - since >= self._life_s

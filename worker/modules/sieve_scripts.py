@@ -1,0 +1,58 @@
+"""Sieve scripts: read from their folder and nowhere else, and parsed by sievelib (RFC 5228)."""
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from eccmgr.errors import CommandError
+from worker.modules.sieve_cache import Script
+
+
+def parse(text: str) -> Script:
+    """Parse a script; what is wrong with it comes with its line. Blocks; may be called in any thread."""
+    # Most nodes never parse one.
+    from sievelib.parser import Parser
+
+    parser = Parser()
+    try:
+        if parser.parse(text):
+            commands = len(parser.result)
+            # The parser takes a last command that is not finished for none at all.
+            if parser.parse(f"{text}\nstop;") and len(parser.result) == commands + 1:
+                return Script(commands)
+            return Script(fault="the last command is not finished: a ';' or '}' is missing")
+    except Exception as error:  # noqa: BLE001 (not every broken script is met with the parser's own error)
+        return Script(fault=f"cannot be parsed: {type(error).__name__}: {error}")
+    return Script(fault=str(parser.error))
+
+
+def read_within(folder: Path, file: str, longest: int) -> str:
+    """The text of a file in `folder`. Raises CommandError where it is none, is elsewhere, or is too long."""
+    try:
+        path = (folder / file).resolve(strict=True)
+        if not path.is_relative_to(folder.resolve(strict=True)):
+            raise CommandError(f"'{file[:200]}' is outside of {folder}")
+        if not path.is_file():
+            raise CommandError(f"'{file[:200]}' is no file")
+        with path.open("rb") as opened:
+            data = opened.read(longest + 1)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise CommandError(f"'{file[:200]}' in {folder} cannot be read: {reason}") from None
+    if len(data) > longest:
+        raise CommandError(f"'{file[:200]}' is longer than {longest} bytes (script_max_bytes)")
+    return data.decode("utf-8", "replace")
+
+
+def scripts_in(folder: Path, most: int) -> list[str]:
+    """The names of the files in `folder`, in order, at most `most`; none where it cannot be read."""
+    try:
+        return sorted(islice(_files(folder), most))
+    except OSError:
+        return []
+
+
+def _files(folder: Path) -> Iterator[str]:
+    with os.scandir(folder) as found:
+        yield from (each.name for each in found if each.is_file())
