@@ -31,7 +31,7 @@ class NodeCommands:
         age: Age,
         control_group: str,
         table: Table,
-        abort: Callable[[str], bool],
+        abort: Callable[[str, str], bool],
         duravip: Callable[[], str] = lambda: "",
     ) -> None:
         self._link = link
@@ -55,7 +55,7 @@ class NodeCommands:
             Command("cluster nodename", "this node's name", self._nodename, idempotent=True),
             Command("cluster nodeaddr", "this node's address", self._nodeaddr, idempotent=True),
             Command("cluster help", "the cluster commands", self._help, idempotent=True),
-            Command("cluster abort", "end a command on this node, or let it not begin", self._abort, (Param("ID"),)),
+            Command("cluster abort", "end a command or job here, or let it not begin", self._abort, (Param("ID"),)),
             Command("cluster reset", "leave the cluster and join again", self._reset),
         )
 
@@ -95,8 +95,8 @@ class NodeCommands:
         return describe(self._table, "cluster")
 
     async def _abort(self, call: Call) -> str:
-        wanted = call.args[0].removeprefix("#").upper()
-        if not self._abort_here(wanted):
+        wanted = call.args[0].removeprefix("#")
+        if not self._abort_here(wanted.upper(), call.caller.user):
             raise CommandError(f"Command '{call.args[0][:80]}' neither waits nor runs on this node")
         return f"Aborted {wanted}"
 

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -19,7 +20,7 @@ from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.dispatch import reply, split_form
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.commands.table import Caller, Table
+from eccmgr.commands.table import Caller, Command, Table
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -32,6 +33,16 @@ _UNSENT_MAX = 1000
 _ABORT = b'{"abort":'
 _RETRY_S = 0.25
 _LOOK_AGAIN_S = 1.0
+
+
+class Jobs(Protocol):
+    """What makes jobs of long commands."""
+
+    async def submit(self, message: Message, life: Life, command: Command) -> Response:
+        """Make a job of a command that this node has claimed; the response until it has ended."""
+
+    def withdraw(self, wanted: str, by: str) -> bool:
+        """End the job of a command; whether there is one."""
 
 
 @dataclass
@@ -86,6 +97,8 @@ class Executor:
         self._busy = 0
         self.on_heard: Callable[[str, str, str], None] = lambda _channel, _entry, _before: None
         """Told of the place in the log of each message that is heard: its channel, its entry, the entry before it."""
+        self.jobs: Jobs | None = None
+        """What long commands are handed over to; they run like others where there is nothing."""
         self.closing = False
 
     def heard(self, _channel: str, raw: bytes) -> None:
@@ -123,6 +136,8 @@ class Executor:
 
     def abort(self, command_id: str) -> bool:
         """Withdraw a command on this node; whether it was waiting or running here."""
+        if self.jobs is not None and self.jobs.withdraw(command_id, ""):
+            return True
         if (run := self._runs.get(command_id)) is None:
             return False
         log.info("command withdrawn", id=command_id)
@@ -164,7 +179,7 @@ class Executor:
     async def _work(self, message: Message) -> None:
         try:
             if (response := await self._carry_out(message)) is not None:
-                await self._deliver(response)
+                await self.deliver(response)
                 if not self._runs[message.id].claimed:
                     _log_command(message)
         except EccmgrError as error:
@@ -250,6 +265,12 @@ class Executor:
             return None
 
     async def _execute(self, message: Message, life: Life) -> Response:
+        command = self._find(message.text)
+        if self.jobs is not None and command is not None and command.long:
+            response = await self.jobs.submit(message, life, command)
+            if self._runs[message.id].withdrawn:
+                self.jobs.withdraw(message.id, "")
+            return response
         started = time.monotonic()
         timeout_s, run = self._options.command_timeout_s, self._runs[message.id]
         try:
@@ -265,18 +286,21 @@ class Executor:
             run.scope = None
         return self._response(message, life, answered_state, text, time.monotonic() - started)
 
-    def _idempotent(self, text: str) -> bool:
+    def _find(self, text: str) -> Command | None:
         try:
-            return self._table.find(split_form(text)[1])[0].idempotent
+            return self._table.find(split_form(text)[1])[0]
         except CommandError:
-            # An unknown command runs nothing.
-            return True
+            return None
+
+    def _idempotent(self, text: str) -> bool:
+        # An unknown command runs nothing.
+        return (command := self._find(text)) is None or command.idempotent
 
     def _response(self, message: Message, life: Life, state: State, text: str = "", took_s: float = 0.0) -> Response:
         flags, body = pack_body(text, self._options.max_response_bytes)
         return Response(message.id, life, state, to_ms(took_s), flags, body)
 
-    async def _deliver(self, response: Response) -> None:
+    async def deliver(self, response: Response) -> None:
         """Give Redis an answer; where it is away, later."""
         try:
             verdict = await self._send(response)
@@ -304,7 +328,7 @@ class Executor:
             response = self._unsent.popleft()
             self._unsent_bytes -= len(response.body)
             self._sending = True
-            await self._deliver(response)
+            await self.deliver(response)
             self._sending = False
         if self._unsent:
             await asyncio.sleep(_RETRY_S)
@@ -331,6 +355,7 @@ class Executor:
                 response.flags,
                 response.body,
                 keys.view_prefix,
+                to_ms(self._options.results_ttl_s),
             ),
         )
         return verdict.decode()

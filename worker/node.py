@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import functools
+import math
+from typing import Any
 
 from eccmgr.cluster.members import Role, read_membership
 from eccmgr.cluster.session import Identity, Session
@@ -12,6 +14,7 @@ from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Caller
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.options import DaemonOptions
+from eccmgr.config.printing import show_recurse
 from eccmgr.config.store import Proposal, Store
 from eccmgr.control.listeners import Plan
 from eccmgr.daemon import Daemon
@@ -29,6 +32,8 @@ from worker.duravip.service import DuravipService
 from worker.executor import Executor
 from worker.follower import Follower
 from worker.guardian.launch import find_guardians
+from worker.jobs.commands import JobCommands
+from worker.jobs.service import JobService
 
 PROGRAM = "ecnode"
 _LISTEN_WAIT_S = 2.0
@@ -52,6 +57,17 @@ class Node(Daemon):
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.table)
         self.session.takes_over = settings.replace
         self.session.on_superseded = self.executor.abandon
+        self.jobs = JobService(
+            self.link,
+            self.keys,
+            self.options,
+            self.name,
+            self._job_settings,
+            lambda: self.modules.long,
+            self.executor.deliver,
+        )
+        self.executor.jobs = self.jobs
+        self.modules.adapted, self.modules.on_change = self.jobs.adapted, self.jobs.kick
         self._view = store.view()
         self._tasks: asyncio.TaskGroup | None = None
         guardians = find_guardians(duravip_options(self._view).plumber_program or "")
@@ -66,10 +82,10 @@ class Node(Daemon):
             age,
             self.held.control_group,
             self.table,
-            self.executor.abort,
+            self._abort,
             self.duravip.info,
         )
-        self.table.add(*self.common_commands(self._known_names), *own.commands())
+        self.table.add(*self.common_commands(self._known_names), *own.commands(), *JobCommands(self.jobs).commands())
         self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
 
         self.table.add(*DuravipCommands(self.duravip).commands())
@@ -116,6 +132,7 @@ class Node(Daemon):
         self.spawn(tasks, subscription.run(), "subscription")
         self.spawn(tasks, follower.run(), "follower")
         self.spawn(tasks, self.executor.run(), "executor")
+        self.spawn(tasks, self.jobs.run(), "jobs")
         self._tasks = tasks
         self._carry()
         with contextlib.suppress(TimeoutError):
@@ -125,7 +142,12 @@ class Node(Daemon):
     async def finish(self) -> None:
         """Let running commands end, and their answers reach Redis."""
         await self.executor.drain(_DRAIN_S)
+        await self.jobs.finish()
         await self.duravip.finish()
+
+    def _abort(self, wanted: str, user: str) -> bool:
+        """End a command, or a job, on this node; whether there is one."""
+        return self.jobs.withdraw(wanted, user) or self.executor.abort(wanted)
 
     async def run(self) -> None:
         """Run until SIGTERM, SIGINT or `stop`, and let the guardian go. Raises EccmgrError where the start fails."""
@@ -133,6 +155,21 @@ class Node(Daemon):
             await super().run()
         finally:
             await self.duravip.close()
+
+    def _job_settings(self) -> dict[str, Any]:
+        """What a job worker works with."""
+        view = self._view
+        return {
+            "url": self.link.server.plain_url,
+            "link": self.link.address.url,
+            "prefix": self.keys.rq_prefix,
+            "queue": self.name.lower(),
+            "node": self.name,
+            "cluster": self.keys.cluster,
+            "configuration": show_recurse(view.root, view.schema, reveal=True),
+            "max_bytes": self.options.max_response_bytes,
+            "results_ttl_s": math.ceil(self.options.results_ttl_s),
+        }
 
     def _carry(self) -> None:
         """Begin to carry VIPs, where the configuration has any for the first time."""

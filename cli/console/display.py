@@ -78,7 +78,9 @@ def _folded(body: str) -> str:
     if nodes is None:
         return text
     outcomes = [
-        Outcome(each["node"], "", State(each["state"]), each["seconds"], each["text"], each.get("late"))
+        Outcome(
+            each["node"], "", State(each["state"]), each["seconds"], each["text"], each.get("late"), each.get("job", "")
+        )
         for each in nodes
     ]
     return "\n".join((text.partition("\n")[0], *folded(outcomes)))

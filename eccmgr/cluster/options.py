@@ -24,6 +24,10 @@ class ClusterOptions:
     """After this a command is not begun any more."""
     command_timeout_s: float = 60.0
     """A command that runs longer is cancelled."""
+    job_timeout_s: float = 3600.0
+    """A long command, which is a job, is ended after this."""
+    max_jobs: int = 100
+    """Jobs of one node that are not finished; over it a long command is refused."""
     max_running: int = 8
     max_waiting: int = 1000
     """Commands that wait for a free slot on a node; over it they are refused."""

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 _COMPRESS_OVER = 64 * 1024
 _COMPRESSED = "z"
+JOB = "j"
+"""The flag of an entry that says how a job stands: it outlives the session that claimed the command."""
 # The year 3000: what is shown need reach no further.
 _WALL_END_MS = 32_503_680_000_000
 
@@ -70,6 +72,8 @@ class Entry:
     at_ms: int
     took_ms: int = 0
     text: str = ""
+    job: str = ""
+    """The job that the command has become; `text` is then how far it is."""
 
     @classmethod
     def parse(cls, raw: bytes) -> "Entry":
@@ -82,7 +86,10 @@ class Entry:
             state, private, at_ms, took_ms, flags = head.decode().split("\t")
             if _COMPRESSED in flags:
                 body = zlib.decompress(body)
-            return cls(State(state), private, int(at_ms), int(took_ms), body.decode("utf-8", "replace"))
+            text, job = body.decode("utf-8", "replace"), ""
+            if JOB in flags:
+                job, _, text = text.partition("\t")
+            return cls(State(state), private, int(at_ms), int(took_ms), text, job)
         except (ValueError, zlib.error) as error:
             log.warning("answer dropped", reason=f"what Redis keeps of it cannot be read: {error}")
             return UNREADABLE
@@ -108,6 +115,11 @@ def pack_body(text: str, limit: int) -> tuple[str, bytes]:
     if len(body) > _COMPRESS_OVER:
         return _COMPRESSED, zlib.compress(body, 1)
     return "", body
+
+
+def running_body(job: str, progress: str) -> bytes:
+    """The body of an entry with the flag JOB."""
+    return f"{job}\t{progress}".encode()
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,8 @@ class Outcome:
     seconds: float
     text: str = ""
     late_s: float | None = None
+    job: str = ""
+    """The job that runs it; `text` is then how far that is."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +243,9 @@ def outcome(
         seconds = _since(sent.issued_ms, entry.at_ms)
         return Outcome(seat.name, seat.subcluster, entry.state, seconds, entry.text, late)
     waiting = _since(sent.issued_ms, clock_ms)
+    if entry is not None and entry.job and entry.private_name == seat.private_name and seat.key in now.live:
+        # It may be another life of the node by now: the job goes on.
+        return Outcome(seat.name, seat.subcluster, State.RUNNING, waiting, entry.text, job=entry.job)
     if seat.private_name not in now.sessions:
         return Outcome(seat.name, seat.subcluster, State.LOST, waiting)
     if entry is not None and entry.private_name == seat.private_name:

@@ -22,6 +22,7 @@ ON_NODES = (
     "cluster duravip undrain",
     "cluster help",
     "cluster info",
+    "cluster jobs",
     "cluster membership",
     "cluster nodeaddr",
     "cluster nodename",

@@ -78,6 +78,8 @@ def _said(outcome: Outcome) -> str:
             return text or "(no output)"
         case State.FAILED | State.REFUSED:
             return f"{outcome.state}: {text}"
+        case State.RUNNING if outcome.job:
+            return f"({outcome.state}, job {', '.join(filter(None, (outcome.job, outcome.text)))})"
         case State.PENDING | State.RUNNING:
             return f"({outcome.state}, {outcome.seconds:.0f} s)"
         case _:
@@ -98,12 +100,14 @@ def facts(report: Report) -> dict[str, Any]:
 
 def node_facts(outcome: Outcome) -> dict[str, Any]:
     """One node in the JSON form, and in the event of a stream."""
-    known = {
+    known: dict[str, Any] = {
         "node": outcome.node,
         "state": outcome.state.value,
         "seconds": round(outcome.seconds, 3),
         "text": outcome.text,
     }
+    if outcome.job:
+        known["job"] = outcome.job
     return known if outcome.late_s is None else {**known, "late": round(outcome.late_s, 3)}
 
 

@@ -44,6 +44,10 @@ class Call:
     caller: Caller
     text: str
 
+    def progress(self, percent: float) -> None:
+        """Tell how much of a long command is done, in percent."""
+        self.caller.progress(percent)
+
 
 Handler = Callable[[Call], Awaitable[Answer | str]]
 

@@ -193,6 +193,22 @@ CLUSTER = ScopeSpec(
             0.1,
             1e9,
         ),
+        OptionSpec(
+            "job_timeout",
+            OptionType.SECONDS,
+            "3600",
+            "seconds after which a long command, which is a job, is ended",
+            0.1,
+            1e9,
+        ),
+        OptionSpec(
+            "max_jobs",
+            OptionType.INTEGER,
+            "100",
+            "jobs of a node that are not finished; over it a long command is refused",
+            1,
+            10000,
+        ),
         OptionSpec("max_running", OptionType.INTEGER, "8", "commands that a node runs at once", 1, 10000),
         OptionSpec(
             "max_response_bytes",

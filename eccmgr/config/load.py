@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from eccmgr.config.check import option_fault, scope_fault
 from eccmgr.config.document import MAX_DEPTH, Document, IncludeNode, Node, OptionNode, ScopeNode
 from eccmgr.config.faults import MAX_FAULTS, Fault, FaultyConfigError
-from eccmgr.config.files import Snapshot
+from eccmgr.config.files import DiskFiles, Snapshot
 from eccmgr.config.known import SCHEMA
 from eccmgr.config.parse import parse_bytes
 from eccmgr.config.tree import Place, Scope, Setting
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_INCLUDES = 10_000
 """Files read in all: files that include each other twice would else double with each level."""
+_NO_FILE = "configuration"
 MAX_INCLUDE_DEPTH = 32
 """Files that include each other in a row."""
 
@@ -61,6 +62,11 @@ def load(main: str | None, files: Reading, folders: Sequence[str] = (), schema: 
         loader.main_file(main)
         loader.loaded.faults = _in_order(loader.loaded)
     return loader.loaded
+
+
+def load_text(text: str, schema: ScopeSpec = SCHEMA) -> Loaded:
+    """The tree of a configuration that stands in no file."""
+    return load(_NO_FILE, Snapshot(DiskFiles()).pretending({DiskFiles().identity(_NO_FILE): text.encode()}), (), schema)
 
 
 def with_local_changes(loaded: Loaded, setting: Setting | None) -> Loaded:

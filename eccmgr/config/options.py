@@ -138,6 +138,8 @@ def cluster_options(view: ScopeView) -> ClusterOptions:
         results_ttl_s=cluster.seconds("results_ttl"),
         command_ttl_s=cluster.seconds("command_ttl"),
         command_timeout_s=cluster.seconds("command_timeout"),
+        job_timeout_s=cluster.seconds("job_timeout"),
+        max_jobs=cluster.integer("max_jobs"),
         max_running=cluster.integer("max_running"),
         max_response_bytes=cluster.integer("max_response_bytes"),
     )

@@ -4,7 +4,7 @@ What a module does wrong is logged in full, said in one line to whoever asks, an
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -98,6 +98,10 @@ class Modules:
         self._link = link
         self._keys = keys
         self._loaded: dict[str, Instance] = {}
+        self.adapted: Callable[[Command], Command] = lambda command: command
+        """What each command of a module is entered as."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Told when other modules are at work."""
         table.no_module = self._no_module
 
     def check(self, view: ScopeView) -> None:
@@ -140,7 +144,13 @@ class Modules:
         for instance in new.values():
             self._table.add(*instance.commands)
         self._table.fallback = next((each.unknown for each in new.values() if each.unknown is not None), None)
+        self.on_change()
         await self._stop(old, new)
+
+    @property
+    def long(self) -> bool:
+        """Whether any module has a long command."""
+        return any(command.long for instance in self._loaded.values() for command in instance.commands)
 
     async def drop(self, new: Mapping[str, Instance]) -> None:
         """Stop what is in `new` and not at work."""
@@ -188,7 +198,7 @@ class Modules:
 
     def _commands(self, module: Module, name: str) -> tuple[Command, ...]:
         """What `module` adds to the table. Raises ConfigError where a name is taken."""
-        commands = tuple(commands_of(module, name))
+        commands = tuple(map(self.adapted, commands_of(module, name)))
         old = self._loaded.get(name.lower())
         own = {command.name.lower() for command in old.commands} if old is not None else set()
         for command in commands:

@@ -157,6 +157,15 @@ class Keys:
         for all on its channel; whoever is not in it may not."""
         return f"{self.command_prefix}{command_id}:plan"
 
+    def jobs(self, node: str) -> str:
+        """Hash: job of a node → what its agent needs to follow it to its end."""
+        return f"{self.tag}:jobs:{node.lower()}"
+
+    @property
+    def rq_prefix(self) -> str:
+        """What RQ's own names begin with: the environment's RQ_KEY_PREFIX for its tools."""
+        return f"{self.tag}:rq"
+
     def draft(self, nonce: str) -> str:
         """Hash: the plan of a command for a large set, before it is sent."""
         return f"{self.tag}:draft:{nonce}"

@@ -3,7 +3,8 @@
 -- NEEDS  clock
 -- KEYS  state command responses arrived roster plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
---       state (ok | failed | refused | missed | aborted)  ms that it ran  flags  body  view_prefix
+--       state (ok | failed | refused | missed | aborted | lost; running: it has become a job, which says how far it
+--       is)  ms that it ran  flags  body  view_prefix  results_ttl
 -- Answer  'kept'        (also where this very answer was kept before)
 --         'gone'        nobody keeps this command any more
 --         'superseded'  another life of this node holds the entry, or it never was this one's
@@ -13,7 +14,7 @@
 --            an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
 
 local state, command, responses, arrived, roster, plan = unpack(KEYS)
-local max_step, private, node, joined, verdict, took, flags, body, view_prefix = unpack(ARGV)
+local max_step, private, node, joined, verdict, took, flags, body, view_prefix, results_ttl = unpack(ARGV)
 local clock = advance(state, max_step)
 local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed', 'planned', 'aborted', 'id')
 if not kept[1] then
@@ -53,6 +54,17 @@ elseif clock >= tonumber(expires) then
   return 'expired'
 end
 redis.call('HSET', responses, node, table.concat({ verdict, private, ms(clock), took, flags }, '\t') .. '\n' .. body)
+if verdict == 'running' then
+  -- A job may last longer than results are kept.
+  redis.call('HSET', command, 'job', ms(clock))
+  local view = view_prefix .. kept[1]
+  for _, key in ipairs({ command, responses, arrived, plan, view, view .. ':absent' }) do
+    if redis.call('PTTL', key) > 0 then
+      redis.call('PEXPIRE', key, results_ttl, 'GT')
+    end
+  end
+  return 'kept'
+end
 local counted = verdict == 'ok' or verdict == 'failed' or verdict == 'refused'
 local answered = counted and redis.call('HINCRBY', command, 'answered', 1) or 1
 if not before and answered == 1 then

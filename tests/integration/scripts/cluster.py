@@ -255,7 +255,7 @@ class Cluster:
         answer: bytes = self.call(
             "respond",
             (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster, keys.plan(sent)),
-            *(life.private, life.name.lower(), life.view, state, 7, flags, body, keys.view_prefix),
+            *(life.private, life.name.lower(), life.view, state, 7, flags, body, keys.view_prefix, self.results_ttl_ms),
         )
         return answer.decode()
 

@@ -1,6 +1,6 @@
 """respond, collect, results, flush: what nodes answered is kept, told to those who wait, and cleared when asked."""
 
-from eccmgr.cluster.results import pack_body
+from eccmgr.cluster.results import JOB, pack_body, running_body
 from tests.integration.scripts.cluster import Cluster, Life
 
 FOREIGN = Life("#ec0-99#east1", "east1", 1)
@@ -275,3 +275,55 @@ class TestFlush:
         cluster.flush()
         cluster.publish()
         assert cluster.states("pid") == {"east1": "pending"}
+
+
+class TestJobs:
+    def test_a_job_says_how_far_it_is_until_it_has_ended_and_only_the_end_is_an_answer(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish(wait_ms=1000)
+        cluster.claim(east, sent)
+        for percent in ("queued", "40 %"):
+            assert cluster.respond(east, sent, running_body("ab12", percent), "running", JOB) == "kept"
+            found = cluster.results(sent)
+            assert found is not None
+            assert [(o.state, o.job, o.text) for o in found.outcomes] == [("running", "ab12", percent)]
+        assert cluster.collect(sent) == {}
+        assert cluster.history()[0].answered == 0
+        assert cluster.respond(east, sent, "done") == "kept"
+        assert [entry.text for entry in cluster.collect(sent).values()] == ["done"]
+        assert cluster.history()[0].answered == 1
+        assert cluster.respond(east, sent, running_body("ab12", "50 %"), "running", JOB) == "kept"
+        assert cluster.states(sent) == {"east1": "ok"}
+
+    def test_it_goes_on_in_the_next_life_of_its_node_and_is_lost_with_a_node_that_is_gone(
+        self, cluster: Cluster
+    ) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.claim(east, sent)
+        cluster.respond(east, sent, running_body("ab12", ""), "running", JOB)
+        cluster.pass_time(cluster.lease_ms)
+        cluster.sweep()
+        assert cluster.states(sent) == {"east1": "lost"}
+        cluster.join("east1")
+        assert cluster.states(sent) == {"east1": "running"}
+        assert cluster.respond(east, sent, "done") == "kept"
+        assert cluster.states(sent) == {"east1": "ok"}
+
+    def test_its_command_is_kept_while_it_is_heard_of_and_forgotten_after(self, cluster: Cluster) -> None:
+        cluster.lease_ms = 10 * cluster.results_ttl_ms
+        east = cluster.join("east1")
+        sent = cluster.publish()
+        cluster.claim(east, sent)
+        for _ in range(3):
+            cluster.pass_time(cluster.results_ttl_ms - 1)
+            cluster.redis.pexpire(cluster.keys.command(sent), 1000)
+            cluster.respond(east, sent, running_body("ab12", ""), "running", JOB)
+            assert cluster.redis.pttl(cluster.keys.command(sent)) > 1000  # type: ignore[operator]
+            cluster.sweep()
+            assert cluster.states("pid") == {"east1": "running"}
+        cluster.respond(east, sent, "done")
+        cluster.pass_time(cluster.results_ttl_ms + 1)
+        cluster.sweep()
+        assert cluster.states("pid") == {}
+        assert cluster.redis.xlen(cluster.keys.log) == 0

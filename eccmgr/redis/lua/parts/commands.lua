@@ -51,7 +51,7 @@ end
 
 -- Forgets commands from the old end of the log: those issued before `since` on the lease clock, and those over the
 -- cap; at most `limit` of them. A channel whose latest entry is forgotten begins anew. One that has been released to
--- more nodes since is kept until that entry is forgotten.
+-- more nodes since is kept until that entry is forgotten, and one with a job that was heard of since `since`.
 local function forget(log, latest, heads, prefix, since, cap, limit)
   local over = redis.call('XLEN', log) - cap
   for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', limit)) do
@@ -59,17 +59,19 @@ local function forget(log, latest, heads, prefix, since, cap, limit)
     if issued >= since and over <= 0 then
       return
     end
-    over = over - 1
-    local released = redis.call('HGET', prefix .. id, 'released')
-    if not released or released == entry[1] then
-      if redis.call('HGET', latest, digest) == id then
-        redis.call('HDEL', latest, digest)
+    local kept = redis.call('HMGET', prefix .. id, 'released', 'job')
+    if over > 0 or (whole(kept[2]) or 0) < since then
+      over = over - 1
+      if not kept[1] or kept[1] == entry[1] then
+        if redis.call('HGET', latest, digest) == id then
+          redis.call('HDEL', latest, digest)
+        end
+        redis.call('UNLINK', keys_of_command(prefix, id))
       end
-      redis.call('UNLINK', keys_of_command(prefix, id))
+      if redis.call('HGET', heads, channel) == entry[1] then
+        redis.call('HDEL', heads, channel)
+      end
+      redis.call('XDEL', log, entry[1])
     end
-    if redis.call('HGET', heads, channel) == entry[1] then
-      redis.call('HDEL', heads, channel)
-    end
-    redis.call('XDEL', log, entry[1])
   end
 end

@@ -1,0 +1,269 @@
+"""Long commands as jobs, with real processes: what becomes of them is in the results, whoever dies meanwhile."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from eccmgr.redis.keys import Keys
+from tests.daemons import ROOT, Process, Processes, ask_sync
+from tests.waiting import wait_until_sync
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+class Site:
+    """A manager and a node with the trial module."""
+
+    def __init__(self, processes: Processes, folder: Path) -> None:
+        self.processes, self.folder = processes, folder
+        self.manager = processes.manager()
+        self.node = self.start_node()
+
+    def start_node(self, *lines: str) -> Process:
+        main = self.folder / "trial.conf"
+        main.write_text("\n".join((f'trial {{ folder = "{self.folder}" }}', *lines)))
+        self.node = self.processes.node("east1", "east", "-c", str(main))
+        return self.node
+
+    def send(self, command: str) -> str:
+        answer = ask_sync(self.manager.endpoint, f"broadcast {command}")
+        assert answer.endswith(" to 1 node"), answer
+        return answer.split()[1]
+
+    def line(self, command: str) -> str:
+        """What `retrieve` shows of the node."""
+        return "\n".join(ask_sync(self.manager.endpoint, f"retrieve {command}").splitlines()[1:])
+
+    def shows(self, command: str, wanted: str) -> None:
+        wait_until_sync(lambda: re.fullmatch(f"east1: {wanted}", self.line(command)), f"{command} shows {wanted}")
+
+    def ask(self, command: str) -> str:
+        """What the node itself answers."""
+        return ask_sync(self.node.endpoint, command)
+
+    def job(self, stage: str) -> str:
+        """The one job that is at this stage."""
+        (found,) = [each["job"] for each in json.loads(self.ask("json cluster jobs"))["jobs"] if each["stage"] == stage]
+        return str(found)
+
+    def let(self, name: str) -> None:
+        """Let `hold NAME` end."""
+        (self.folder / name).touch()
+
+    def runs(self, name: str) -> list[int]:
+        """The processes in which `hold NAME` has begun."""
+        marks = self.folder / f"began-{name}"
+        return [int(line) for line in marks.read_text().split()] if marks.exists() else []
+
+    def begins(self, name: str, times: int = 1) -> int:
+        wait_until_sync(lambda: len(self.runs(name)) == times, f"{name} has begun {times} times")
+        return self.runs(name)[-1]
+
+
+def workers(node: Process) -> list[psutil.Process]:
+    """The job workers of a node."""
+    return [each for each in psutil.Process(node.popen.pid).children() if "worker.jobs" in each.cmdline()]
+
+
+@pytest.fixture
+def site(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "trial"))
+    made = Site(processes, folder)
+    yield made
+    left = [child for each in processes.started if each.popen.poll() is None for child in workers(each)]
+    for name in "abcdefgh":
+        made.let(name)
+    processes.end()
+    psutil.wait_procs(left, 30)
+
+
+def test_a_job_shows_its_progress_and_then_its_result(site: Site) -> None:
+    site.send("trial hold a")
+    site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
+    facts = json.loads(ask_sync(site.manager.endpoint, "json retrieve trial hold a"))
+    assert facts["nodes"][0]["state"] == "running"
+    assert facts["nodes"][0]["job"] in site.ask("cluster jobs")
+    site.let("a")
+    site.shows("trial hold a", "east1 held a for .*")
+    assert ask_sync(site.manager.endpoint, "history 1").split()[-4:] == ["1/1", "trial", "hold", "a"]
+
+
+def test_a_gather_waits_for_the_end_of_a_job(site: Site) -> None:
+    site.let("a")
+    assert "east1 held a" in ask_sync(site.manager.endpoint, "gather trial hold a")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("trial fail", "failed: it cannot be done"),
+        ("trial break", r"failed: Internal error: ZeroDivisionError \(see the log\)"),
+        ("trial die", r"\(lost\)"),
+        ("trial limit", "failed: timed out after 0.5 s"),
+    ],
+)
+def test_however_a_job_ends_the_results_say_so(site: Site, command: str, said: str) -> None:
+    site.send(command)
+    site.shows(command, said)
+
+
+def test_jobs_run_one_after_the_other_and_hold_no_slot_of_other_commands(site: Site) -> None:
+    site.send("trial hold a")
+    site.begins("a")
+    site.send("trial hold b")
+    site.shows("trial hold b", r"\(running, job [0-9a-f]{12}, queued\)")
+    assert "1 of 1 answered" in ask_sync(site.manager.endpoint, "gather pid")
+    site.let("b")
+    assert site.runs("b") == []
+    site.let("a")
+    site.shows("trial hold b", "east1 held b for .*")
+
+
+@pytest.mark.parametrize("by", ["job", "command"])
+def test_a_job_that_runs_or_waits_is_ended_by_an_operator(site: Site, by: str) -> None:
+    running = site.send("trial hold a")
+    horse = site.begins("a")
+    waiting = site.send("trial hold b")
+    site.shows("trial hold b", r"\(running, .* queued\)")
+    for command, stage in ((waiting, "queued"), (running, "running")):
+        wanted = site.job(stage) if by == "job" else command
+        assert site.ask(f"cluster abort {wanted}") == f"Aborted {wanted}"
+        wait_until_sync(lambda stage=stage: stage not in site.ask("cluster jobs"), "it is over")
+    site.shows("trial hold a", "failed: aborted by .+")
+    site.shows("trial hold b", "failed: aborted by .+")
+    wait_until_sync(lambda: not psutil.pid_exists(horse), "its process has ended")
+    assert site.runs("b") == []
+
+
+def test_a_withdrawn_command_ends_its_jobs(site: Site) -> None:
+    command = site.send("trial hold a")
+    site.begins("a")
+    ask_sync(site.manager.endpoint, f"abort #{command}")
+    site.shows("trial hold a", r"\(aborted\)")
+
+
+@pytest.mark.parametrize(("command", "end"), [("hold", r"\(lost\)"), ("try", "east1 held a for .*")])
+def test_a_job_whose_worker_is_killed_is_lost_or_tried_again(site: Site, command: str, end: str) -> None:
+    site.send(f"trial {command} a")
+    horse = site.begins("a")
+    (worker,) = workers(site.node)
+    worker.kill()
+    wait_until_sync(lambda: not psutil.pid_exists(horse), "its process does not outlive it")
+    if command == "try":
+        site.begins("a", times=2)
+        site.let("a")
+    site.shows(f"trial {command} a", end)
+    assert len(site.runs("a")) == (2 if command == "try" else 1)
+
+
+def test_a_job_goes_on_while_its_agent_is_killed_and_started_again(site: Site) -> None:
+    site.send("trial hold a")
+    site.begins("a")
+    site.send("trial hold b")
+    site.shows("trial hold b", r"\(running, .* queued\)")
+    orphans = workers(site.node)
+    site.node.end(signal.SIGKILL)
+    site.shows("trial hold a", r"\(lost\)")
+    site.start_node()
+    site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
+    site.let("a")
+    site.let("b")
+    site.shows("trial hold a", "east1 held a for .*")
+    site.shows("trial hold b", "east1 held b for .*")
+    assert len(site.runs("a")) == len(site.runs("b")) == 1
+    assert not psutil.wait_procs(orphans, 30)[1]
+
+
+def test_a_clean_stop_waits_for_the_job_and_leaves_what_is_queued_for_later(site: Site) -> None:
+    site.send("trial hold a")
+    site.begins("a")
+    site.send("trial hold b")
+    site.shows("trial hold b", r"\(running, .* queued\)")
+    site.node.popen.send_signal(signal.SIGTERM)
+    wait_until_sync(lambda: "event=stopping" in site.node.log, "it is stopping")
+    site.let("a")
+    assert site.node.popen.wait(60) == 0
+    site.shows("trial hold a", "east1 held a for .*")
+    assert site.runs("b") == []
+    site.let("b")
+    site.start_node()
+    site.shows("trial hold b", "east1 held b for .*")
+
+
+def test_a_job_that_outlasts_a_clean_stop_is_lost(site: Site) -> None:
+    site.send("trial hold a")
+    horse = site.begins("a")
+    assert site.node.end() == 0, site.node.log
+    site.shows("trial hold a", r"\(lost\)")
+    wait_until_sync(lambda: not psutil.pid_exists(horse), "its process has ended")
+    assert "job over" in site.node.log
+
+
+def test_over_the_bound_a_long_command_is_refused(site: Site) -> None:
+    site.node.end()
+    site.start_node("cluster { max_jobs = 2 }")
+    for name in "ab":
+        site.send(f"trial hold {name}")
+        site.shows(f"trial hold {name}", r"\(running, .*\)")
+    site.send("trial hold c")
+    site.shows("trial hold c", r"refused: too many jobs are queued \(limit 2\)")
+    assert "too many jobs are queued (limit 2)" in site.ask("trial hold d")
+
+
+def test_modules_that_change_reach_the_next_job_and_not_the_running_one(site: Site) -> None:
+    site.send("trial hold a")
+    site.begins("a")
+    other = site.folder / "other"
+    other.mkdir()
+    assert "folder = " in site.ask(f"config set trial folder {other}")
+    site.send("trial hold b")
+    wait_until_sync(lambda: (other / "began-b").exists(), "it has begun with the new option")
+    site.let("a")
+    site.shows("trial hold a", "east1 held a for .*")
+    (other / "b").touch()
+    site.shows("trial hold b", "east1 held b for .*")
+
+
+def test_the_tools_of_rq_see_the_queue(site: Site, cluster_keys: Keys) -> None:
+    site.send("trial hold a")
+    site.begins("a")
+    environment = {**os.environ, "RQ_KEY_PREFIX": cluster_keys.rq_prefix}
+    command = [Path(sys.executable).parent / "rq", "info", "--raw", "--url", site.processes.url]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "queue east1 0" in told
+    assert re.search(r"worker east1-[0-9a-f]{12} \S+ \d+ \S+ busy east1", told) or "busy" in told
+
+
+def test_no_worker_process_is_there_where_no_command_is_long(processes: Processes) -> None:
+    node = processes.node("east1")
+    assert ask_sync(node.endpoint, "cluster jobs") == "No jobs"
+    assert workers(node) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("cluster jobs 000000000000", "No job '000000000000' on this node"),
+        ("cluster abort 000000000000", "Command '000000000000' neither waits nor runs on this node"),
+        ("help trial hold", "It becomes a job: retrieve shows its progress, then its result."),
+    ],
+)
+def test_what_an_operator_types_is_answered(site: Site, command: str, said: str) -> None:
+    assert said in site.ask(command)
+
+
+def test_what_a_node_was_told_on_its_own_console_is_a_job_too(site: Site) -> None:
+    said = site.ask("trial hold a")
+    job = said.split()[1]
+    assert said == f"Job {job} is queued; cluster jobs {job} shows how it stands"
+    site.let("a")
+    held: Callable[[], bool] = lambda: "Output:\neast1 held a for " in site.ask(f"cluster jobs {job}")  # noqa: E731
+    wait_until_sync(held, "its output is shown")

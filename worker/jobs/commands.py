@@ -1,0 +1,75 @@
+"""`cluster jobs`: the jobs of this node."""
+
+from dataclasses import asdict
+from typing import Protocol
+
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.standing import duration
+from eccmgr.commands.table import Call, Command, Param
+from eccmgr.errors import CommandError
+from worker.jobs.records import Stage, Standing
+
+_HEADINGS = ("ID", "STATE", "AGE", "PROGRESS", "COMMAND")
+
+
+class Jobs(Protocol):
+    """What the commands need."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The jobs that are not finished."""
+
+    async def standings(self) -> list[Standing]:
+        """Every job that is known."""
+
+
+class JobCommands:
+    """The handlers."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def commands(self) -> tuple[Command, ...]:
+        """The table's entries."""
+        job = Param("ID", optional=True, choices=lambda: self._jobs.ids)
+        brief = "the jobs of this node; or what one has come to"
+        return (Command("cluster jobs", brief, self._show, (job,), idempotent=True),)
+
+    async def _show(self, call: Call) -> Answer:
+        standings = await self._jobs.standings()
+        if call.args:
+            wanted = call.args[0].lower()
+            found = [each for each in standings if each.job == wanted]
+            if not found:
+                raise CommandError(f"No job '{call.args[0][:80]}' on this node")
+            return Answer(_details(found[0]), facts={"jobs": [asdict(found[0])]})
+        return Answer(_table(standings), facts={"jobs": [asdict(each) for each in standings]})
+
+
+def _table(standings: list[Standing]) -> str:
+    if not standings:
+        return "No jobs"
+    rows = [_HEADINGS, *map(_row, standings)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    return "\n".join(
+        "  ".join((*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1])) for row in rows
+    )
+
+
+def _row(each: Standing) -> tuple[str, ...]:
+    progress = each.percent if each.stage is Stage.RUNNING else ""
+    return each.job, each.stage.value, duration(each.age_s), progress or "-", each.command
+
+
+def _details(each: Standing) -> str:
+    lines = [
+        f"Job: {each.job}",
+        f"Command: {each.command}",
+        f"State: {each.stage.value}",
+        f"Age: {duration(each.age_s)}",
+    ]
+    if each.progress is not None:
+        lines.append(f"Progress: {each.progress:.0f} %")
+    if each.output:
+        lines.append(f"Output:\n{each.output}")
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""What runs in the work-horse: one command, with the modules of the node made anew for it."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from rq import get_current_job
+
+from eccmgr.cluster.results import State
+from eccmgr.commands.answer import Status
+from eccmgr.commands.dispatch import reply
+from eccmgr.commands.table import Caller, Table
+from eccmgr.config.effective import ScopeView
+from eccmgr.errors import EccmgrError
+from eccmgr.modules.catalogue import Catalogue
+from eccmgr.modules.loaded import Modules
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+_TELL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Stable:
+    """What each work-horse inherits from the worker that it is forked from."""
+
+    catalogue: Catalogue
+    view: ScopeView
+    node: str
+    cluster: str
+    url: str
+    max_bytes: int
+
+
+_stable: list[Stable] = []
+
+
+def put_into(stable: Stable) -> None:
+    """Have every work-horse find `stable`: RQ calls `perform` by its name alone."""
+    _stable[:] = [stable]
+
+
+class Progress:
+    """Tells how much of the job is done, twice a second at most."""
+
+    def __init__(self) -> None:
+        self._latest: float | None = None
+        self._told: float | None = None
+
+    def take(self, percent: float) -> None:
+        """From now on it is `percent`."""
+        self._latest = min(100.0, max(0.0, percent))
+
+    async def tell(self) -> None:
+        """Until cancelled."""
+        job = get_current_job()
+        assert job is not None
+        while True:
+            if self._latest != self._told:
+                self._told = job.meta["progress"] = self._latest
+                await asyncio.to_thread(job.save_meta)
+            await asyncio.sleep(_TELL_S)
+
+
+def perform(text: str, issuer: str, timeout_s: float) -> dict[str, object]:
+    """Run a command; its state and body. Never raises for what the command does."""
+    return asyncio.run(_perform(text, issuer, timeout_s))
+
+
+async def _perform(text: str, issuer: str, timeout_s: float) -> dict[str, object]:
+    (stable,) = _stable
+    keys, table = Keys(stable.cluster), Table()
+    link = Link(stable.url, tag=keys.tag)
+    modules = Modules(stable.catalogue, "ecnode", stable.node, table, link, keys)
+    progress, started = Progress(), time.monotonic()
+    telling = asyncio.create_task(progress.tell())
+    try:
+        async with asyncio.timeout(timeout_s):
+            await modules.start(stable.view)
+            answered = await reply(table, text, Caller(issuer, progress=progress.take))
+        ok = answered.answer.status in (Status.OK, Status.PARTIAL)
+        state, body = State.OK if ok else State.FAILED, answered.body
+    except TimeoutError:
+        state, body = State.FAILED, f"timed out after {timeout_s:g} s"
+    except EccmgrError as error:
+        state, body = State.FAILED, str(error)
+    finally:
+        telling.cancel()
+        await asyncio.wait((telling,))
+        await modules.stop()
+        await link.close()
+    cut = body.encode()[: stable.max_bytes].decode(errors="ignore")
+    return {"state": state.value, "body": cut, "took_s": time.monotonic() - started}

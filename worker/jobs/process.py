@@ -1,0 +1,106 @@
+"""The worker process as the agent sees it: started, asked one thing at a time, ended."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from eccmgr.errors import CommandError
+
+log = structlog.get_logger()
+
+ANSWER_TIMEOUT_S = 10.0
+_LONGEST_LINE = 64 * 1024 * 1024
+
+
+class WorkerGone(CommandError):
+    """Raised when the worker process does not answer: it has ended, or hangs."""
+
+
+class WorkerProcess:
+    """One worker process. Its first line of input is what it works with; then it is asked, and answers in order.
+
+    The end of its input means that nobody needs it any more: it ends its job first.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
+        self.name = name
+        self._process = process
+        self._turn = asyncio.Lock()
+        self._numbers = itertools.count()
+
+    @classmethod
+    async def start(
+        cls, settings: Mapping[str, Any], name: str, dead: Sequence[str] = (), *, works: bool = True
+    ) -> "WorkerProcess":
+        """Start one that works with `settings`, which hold the password of Redis: they go by its input.
+
+        The workers that are `dead` have left their jobs to whoever comes next. One that does not work only answers.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "worker.jobs"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_LONGEST_LINE,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({**settings, "name": name, "dead": list(dead), "works": works}).encode() + b"\n")
+        log.info("job worker started", pid=process.pid)
+        return cls(process, name)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has."""
+        return self._process.returncode is not None
+
+    async def ask(self, what: str, **arguments: Any) -> Any:
+        """Have it do `what`. Raises WorkerGone where no answer comes, CommandError with what it says is wrong."""
+        reader, writer = self._process.stdout, self._process.stdin
+        assert reader is not None
+        assert writer is not None
+        async with self._turn:
+            number = next(self._numbers)
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    writer.write(json.dumps({"number": number, "do": what, "with": arguments}).encode() + b"\n")
+                    await writer.drain()
+                    # An earlier answer may have come too late for whoever waited.
+                    while (answer := json.loads(await reader.readline() or b"null")) is not None:
+                        if answer["number"] == number:
+                            break
+            except (TimeoutError, ConnectionError, ValueError) as error:
+                raise WorkerGone(f"The job worker does not answer: {error or 'time is over'}") from error
+        if answer is None:
+            raise WorkerGone("The job worker has ended")
+        if "error" in answer:
+            raise CommandError(answer["error"])
+        return answer["answer"]
+
+    def let_go(self) -> None:
+        """Let it end as soon as it has nothing to do."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    async def end(self, wait_s: float) -> bool:
+        """Wait until it has ended by itself, at most `wait_s`; kill it, and its job, then. Whether that was needed."""
+        self.let_go()
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+            return True
+        return False

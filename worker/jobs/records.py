@@ -1,0 +1,89 @@
+"""What the agent keeps of a job, and what the worker process says of it."""
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from eccmgr.errors import Unreadable
+from worker.messages import Life
+
+
+def job_id(cluster: str, node: str, command_id: str) -> str:
+    """The id of the job that a command becomes on a node: to hand it over again makes no second one."""
+    return hashlib.sha256(f"{cluster}/{node}/{command_id}".encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job that is not finished: of which command, claimed in which life of the node, and who has ended it if so.
+
+    A command that was typed on the node itself has no id.
+    """
+
+    job: str
+    command_id: str
+    text: str
+    issuer: str
+    life: Life
+    ended_by: str | None = None
+    """The user who ended this job; '' where its command was withdrawn."""
+
+    def dump(self) -> str:
+        """As it is kept."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Record":
+        """Read one back. Raises Unreadable."""
+        try:
+            fields = json.loads(raw)
+            return cls(**{**fields, "life": Life(**fields["life"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise Unreadable(f"What Redis keeps of a job cannot be read: {error}") from error
+
+
+class Stage(enum.StrEnum):
+    """How far a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    OK = "ok"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    """It was ended by somebody."""
+    LOST = "lost"
+    """Its process died, or nothing is known of it any more."""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self not in (Stage.QUEUED, Stage.RUNNING)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a job stands: its progress in percent where it has told any, its output where it has ended."""
+
+    job: str
+    stage: Stage
+    progress: float | None = None
+    output: str = ""
+    command: str = ""
+    """The command, its secrets hidden."""
+    age_s: float = 0.0
+    took_s: float = 0.0
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> "Standing":
+        """Read what the worker process says."""
+        return cls(**{**fields, "stage": Stage(fields["stage"])})
+
+    @property
+    def percent(self) -> str:
+        """`40 %`; `queued`; empty where it has told nothing."""
+        if self.stage is Stage.QUEUED:
+            return "queued"
+        return "" if self.progress is None else f"{self.progress:.0f} %"

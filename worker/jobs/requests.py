@@ -1,0 +1,123 @@
+"""What the agent asks of the worker process: jobs put in the queue, looked at, ended."""
+
+import contextlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from rq import Queue
+from rq.command import send_stop_job_command
+from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
+from rq.job import Job, JobStatus, Retry
+from rq.registry import StartedJobRegistry
+from rq.results import Result
+
+from worker.jobs.records import Stage
+from worker.jobs.rq_worker import ENDED, KEPT_S
+
+_BACKSTOP_S = 30
+_LISTED_MAX = 200
+_DEATHS = ("AbandonedJobError", "Work-horse terminated unexpectedly")
+
+_STAGES = {
+    JobStatus.STARTED: Stage.RUNNING,
+    JobStatus.STOPPED: Stage.ABORTED,
+    JobStatus.CANCELED: Stage.ABORTED,
+}
+
+
+class Requests:
+    """Answers them on the queue of one node; what has become of a job is kept for `results_ttl_s`."""
+
+    def __init__(self, queue: Queue, results_ttl_s: int) -> None:
+        self._queue = queue
+        self._results_ttl_s = results_ttl_s
+
+    def enqueue(
+        self, *, job: str, text: str, shown: str, issuer: str, command_id: str, timeout_s: float, retries: int
+    ) -> None:
+        """Put a command in the queue, where it is not there already."""
+        with contextlib.suppress(DuplicateJobError):
+            self._queue.enqueue_call(
+                "worker.jobs.horse.perform",
+                (text, issuer, timeout_s),
+                # The command's own limit comes first; this one ends what does not heed it.
+                timeout=int(timeout_s) + _BACKSTOP_S,
+                ttl=KEPT_S,
+                result_ttl=self._results_ttl_s,
+                failure_ttl=self._results_ttl_s,
+                description=shown,
+                job_id=job,
+                meta={"issuer": issuer, "command": command_id},
+                retry=Retry(max=retries) if retries else None,
+                unique=True,
+            )
+
+    def look(self, *, jobs: list[str]) -> list[dict[str, Any]]:
+        """How each of `jobs` stands."""
+        found = Job.fetch_many(jobs, self._queue.connection, self._queue.serializer)
+        return [self._standing(name, job) for name, job in zip(jobs, found, strict=True)]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Those that run, then those that wait, then those that have ended, the latest first."""
+        ended = [name for registry in ENDED for name in registry(queue=self._queue).get_job_ids(cleanup=False)]
+        started = StartedJobRegistry(queue=self._queue).get_job_ids(cleanup=False)
+        names = dict.fromkeys((*started, *self._queue.get_job_ids(0, _LISTED_MAX), *ended))
+        found = self._known(names)
+        found.sort(key=lambda each: (Stage(each["stage"]).final, each["age_s"]))
+        return found[:_LISTED_MAX]
+
+    def stop(self, *, job: str) -> None:
+        """End a job that waits or runs; one that does neither is left as it is."""
+        with contextlib.suppress(NoSuchJobError, InvalidJobOperation):
+            found = Job.fetch(job, self._queue.connection, self._queue.serializer)
+            if found.get_status() is JobStatus.STARTED:
+                send_stop_job_command(self._queue.connection, job, self._queue.serializer)
+            elif not found.is_finished:
+                found.cancel()
+
+    def abandon(self, dead: set[str]) -> None:
+        """What these workers were running when they died is tried again where it may be, else it is lost."""
+        registry = StartedJobRegistry(queue=self._queue)
+        for job_id, execution in registry.get_job_and_execution_ids(cleanup=False):
+            (job,) = Job.fetch_many([job_id], self._queue.connection, self._queue.serializer)
+            if job is not None and job.worker_name in dead:
+                self._queue.connection.zadd(registry.key, {f"{job_id}:{execution}": 0})
+        registry.cleanup()
+
+    def _known(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        found = Job.fetch_many(list(names), self._queue.connection, self._queue.serializer)
+        return [self._standing(job.id, job) for job in found if job is not None]
+
+    def _standing(self, name: str, job: Job | None) -> dict[str, Any]:
+        if job is None:
+            return {"job": name, "stage": Stage.LOST, "output": "nothing is known of it any more"}
+        status = job.get_status(refresh=False)
+        said = {
+            "job": name,
+            "command": job.description or "",
+            "progress": job.meta.get("progress"),
+            "age_s": _since(job.enqueued_at),
+            "took_s": _since(job.started_at) if status is JobStatus.STARTED else 0.0,
+        }
+        if status in (JobStatus.FINISHED, JobStatus.FAILED):
+            return {**said, **_ended(job.latest_result(), status)}
+        return {**said, "stage": _STAGES.get(status, Stage.QUEUED)}
+
+
+def _ended(result: Result | None, status: JobStatus) -> dict[str, Any]:
+    if result is None:
+        return {"stage": Stage.LOST, "output": "nothing is known of its result any more"}
+    if status is JobStatus.FINISHED:
+        said: dict[str, Any] = result.return_value or {}
+        return {"stage": Stage(said["state"]), "output": said["body"], "took_s": said["took_s"]}
+    reason = (result.exc_string or "").strip().splitlines()[-1:] or [""]
+    dead = any(death in (result.exc_string or "") for death in _DEATHS)
+    return {"stage": Stage.LOST if dead else Stage.FAILED, "output": reason[0]}
+
+
+def _since(moment: datetime | None) -> float:
+    if moment is None:
+        return 0.0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (datetime.now(UTC) - moment).total_seconds())

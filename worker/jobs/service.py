@@ -1,0 +1,290 @@
+"""The agent's side of jobs: hands long commands over, follows each to its end, and writes what becomes of it.
+
+Nobody else writes it: that a worker process, this process or Redis dies changes who knows, not what is known.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.results import JOB, State, pack_body, running_body
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.dispatch import split_form
+from eccmgr.commands.secrets import without_secrets
+from eccmgr.commands.table import Call, Command, Handler
+from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from worker.jobs.process import WorkerGone, WorkerProcess
+from worker.jobs.records import Record, Stage, Standing, job_id
+from worker.messages import Life, Message, Response
+
+LOOK_S = 0.5
+DRAIN_S = 10.0
+_END_S = 2.0
+_RECORDS_KEPT_S = 7 * 24 * 3600
+_BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_STEADY_S = 60.0
+
+log = structlog.get_logger()
+
+_STATE_OF = {Stage.OK: State.OK, Stage.FAILED: State.FAILED, Stage.LOST: State.LOST}
+
+
+class JobService:
+    """The jobs of one node.
+
+    `settings` are what a worker process works with, as they are now; `needed` says whether a module has long commands.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        options: ClusterOptions,
+        node: str,
+        settings: Callable[[], Mapping[str, Any]],
+        needed: Callable[[], bool],
+        deliver: Callable[[Response], Awaitable[None]],
+    ) -> None:
+        self._link, self._keys, self._options = link, keys, options
+        self._node, self._settings, self._needed, self._deliver = node, settings, needed, deliver
+        self._key = keys.jobs(node)
+        self._records: dict[str, Record] = {}
+        self._shown: dict[str, tuple[str, float]] = {}
+        """What was last written of each running job, and when."""
+        self._worker: WorkerProcess | None = None
+        self._worked_with: Mapping[str, Any] = {}
+        self._dead: list[str] = []
+        """Workers that died, of which the next one is told."""
+        self._letting_go: list[WorkerProcess] = []
+        self._starting = asyncio.Lock()
+        self._failures, self._started = 0, 0.0
+        self._handed_over = 0
+        """Commands that are just being made jobs."""
+        self._look = asyncio.Event()
+        self._at_work = asyncio.Lock()
+        self._closing = False
+
+    @property
+    def ids(self) -> list[str]:
+        """The jobs that are not finished."""
+        return list(self._records)
+
+    def kick(self) -> None:
+        """The modules have changed: look whether a worker process is needed, and with what."""
+        self._look.set()
+
+    def adapted(self, command: Command) -> Command:
+        """A command as a console of this node finds it: a long one becomes a job, and says so at once."""
+        if not command.long:
+            return command
+
+        async def hand_over(call: Call) -> Answer:
+            job = secrets.token_hex(6)
+            record = Record(job, "", call.text, call.caller.user, Life("", 0))
+            await self._hand_over(record, command)
+            return Answer(f"Job {job} is queued; cluster jobs {job} shows how it stands", facts={"job": job})
+
+        handler: Handler = hand_over
+        return dataclasses.replace(command, handler=handler)
+
+    async def submit(self, message: Message, life: Life, command: Command) -> Response:
+        """Make a job of a command that this node has claimed; the response until it has ended."""
+        job = job_id(self._keys.cluster, self._node, message.id)
+        record = Record(job, message.id, message.text, message.issuer, life)
+        try:
+            await self._hand_over(record, command)
+        except CommandError as error:
+            flags, body = pack_body(str(error), self._options.max_response_bytes)
+            return Response(message.id, life, State.REFUSED, 0, flags, body)
+        return self._running(record, Standing(job, Stage.QUEUED))
+
+    def withdraw(self, wanted: str, by: str) -> bool:
+        """End the job of this id, or of the command of this id; whether there is one. `by` is '' for a withdrawal."""
+        found = [each for each in self._records.values() if wanted.lower() == each.job or wanted == each.command_id]
+        for record in found:
+            self._records[record.job] = dataclasses.replace(record, ended_by=by)
+            log.info("job ended", job=record.job, user=by)
+        if found:
+            self._look.set()
+        return bool(found)
+
+    async def standings(self) -> list[Standing]:
+        """Every job that is known: those that run, those that wait, and those that have ended lately."""
+        if self._worker is None and not self._needed():
+            return []
+        return [Standing.parse(each) for each in await (await self._process()).ask("listed")]
+
+    async def run(self) -> None:
+        """Follow the jobs until cancelled."""
+        known = False
+        while True:
+            self._look.clear()
+            try:
+                if not known:
+                    await self._remember()
+                    known = True
+                async with self._at_work:
+                    if not self._closing:
+                        await self._turn()
+            except RedisUnreachable:
+                log.debug("jobs not looked at", reason="Redis is away")
+            except EccmgrError as error:
+                log.warning("jobs not looked at", reason=str(error))
+            busy = bool(self._records) or not known
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S if busy else None):
+                    await self._look.wait()
+
+    async def finish(self) -> None:
+        """End the worker process. A job that has not ended soon is lost, or tried again later where it may be."""
+        self._closing = True
+        async with self._at_work:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        workers = [*self._letting_go, *([self._worker] if self._worker is not None else [])]
+        killed = await asyncio.gather(*(each.end(DRAIN_S) for each in workers))
+        self._dead += [each.name for each, was_killed in zip(workers, killed, strict=True) if was_killed]
+        self._letting_go = []
+        if not self._records:
+            return
+        # Another one, that does not work, says what became of their jobs.
+        self._worker = await WorkerProcess.start(self._settings(), f"{self._node}-end", self._dead, works=False)
+        try:
+            await self._follow()
+        except EccmgrError as error:
+            log.warning("jobs not looked at", reason=str(error))
+        await self._worker.end(_END_S)
+
+    async def _hand_over(self, record: Record, command: Command) -> None:
+        """Raises CommandError where it cannot become a job."""
+        if len(self._records) + self._handed_over >= self._options.max_jobs:
+            raise CommandError(f"too many jobs are queued (limit {self._options.max_jobs})")
+        self._handed_over += 1
+        try:
+            process = await self._process()
+            await self._link.call("HSET", self._key, record.job, record.dump())
+            await self._link.call("EXPIRE", self._key, _RECORDS_KEPT_S)
+            await self._enqueue(process, record, command)
+        finally:
+            self._handed_over -= 1
+        self._records[record.job] = record
+        self._look.set()
+
+    async def _enqueue(self, process: WorkerProcess, record: Record, command: Command) -> None:
+        timeout_s = command.timeout_s if command.timeout_s is not None else self._options.job_timeout_s
+        shown = without_secrets(split_form(record.text)[1])[:200]
+        try:
+            await process.ask(
+                "enqueue",
+                job=record.job,
+                text=record.text,
+                shown=shown,
+                issuer=record.issuer,
+                command_id=record.command_id,
+                timeout_s=timeout_s,
+                retries=command.retries,
+            )
+        except WorkerGone as error:
+            # It may have been put in the queue: whoever follows the record will see.
+            log.warning("job not known to be queued", job=record.job, reason=str(error))
+        except CommandError:
+            await self._forget(record)
+            raise
+        log.info("job queued", job=record.job, id=record.command_id, text=shown, user=record.issuer)
+
+    async def _turn(self) -> None:
+        """One look at the worker process and at every job that is not finished."""
+        for worker in self._letting_go[:]:
+            if worker.ended:
+                self._letting_go.remove(worker)
+        if self._worker is not None and not self._worker.ended and self._settings() != self._worked_with:
+            self._worker.let_go()
+            self._letting_go.append(self._worker)
+            self._worker = None
+        if self._needed() or self._records:
+            await self._follow()
+
+    async def _follow(self) -> None:
+        process = await self._process()
+        for record in list(self._records.values()):
+            if record.ended_by is not None:
+                await process.ask("stop", job=record.job)
+        looked = list(self._records)
+        if not looked:
+            return
+        for fields in await process.ask("look", jobs=looked):
+            standing = Standing.parse(fields)
+            if (known := self._records.get(standing.job)) is not None:
+                await self._write(known, standing)
+
+    async def _write(self, record: Record, standing: Standing) -> None:
+        """Let the results of its command say how a job stands, where that is news."""
+        if standing.stage.final:
+            if record.command_id:
+                await self._deliver(self._ended(record, standing))
+            log.info("job over", job=record.job, state=standing.stage.value)
+            await self._forget(record)
+            return
+        percent, since = self._shown.get(record.job, ("", 0.0))
+        old = time.monotonic() - since > self._options.results_ttl_s / 4
+        if record.command_id and (old or percent != standing.percent):
+            self._shown[record.job] = (standing.percent, time.monotonic())
+            await self._deliver(self._running(record, standing))
+
+    def _running(self, record: Record, standing: Standing) -> Response:
+        body = running_body(record.job, standing.percent)
+        return Response(record.command_id, record.life, State.RUNNING, to_ms(standing.took_s), JOB, body)
+
+    def _ended(self, record: Record, standing: Standing) -> Response:
+        state, text = _STATE_OF.get(standing.stage, State.ABORTED), standing.output
+        if standing.stage is Stage.ABORTED and record.ended_by != "":
+            # Somebody may have ended it with RQ's own tools.
+            state, text = State.FAILED, f"aborted by {record.ended_by or 'somebody'}"
+        flags, body = pack_body(text, self._options.max_response_bytes)
+        return Response(record.command_id, record.life, state, to_ms(standing.took_s), flags, body)
+
+    async def _process(self) -> WorkerProcess:
+        """The worker process, started where there is none. Raises WorkerGone where it may not be started yet."""
+        async with self._starting:
+            if self._worker is not None and not self._worker.ended:
+                return self._worker
+            now = time.monotonic()
+            if self._worker is not None:
+                log.warning("job worker has ended", pid=self._worker.pid)
+                self._dead.append(self._worker.name)
+                self._failures = 0 if now - self._started > _STEADY_S else self._failures + 1
+                self._worker = None
+            wait = _BACKOFF_S[min(self._failures, len(_BACKOFF_S)) - 1] if self._failures else 0.0
+            if now < self._started + wait:
+                raise WorkerGone("The job worker has ended; another is started soon")
+            settings = self._settings()
+            name = f"{self._node}-{secrets.token_hex(6)}"
+            self._worker = await WorkerProcess.start(settings, name, self._dead)
+            self._worked_with, self._started, self._dead = settings, now, []
+            return self._worker
+
+    async def _remember(self) -> None:
+        """What an earlier life of this node left unfinished."""
+        kept: dict[bytes, bytes] = await self._link.call("HGETALL", self._key)
+        for raw in kept.values():
+            try:
+                record = Record.parse(raw)
+            except Unreadable as error:
+                log.warning("job dropped", reason=str(error))
+                continue
+            self._records.setdefault(record.job, record)
+
+    async def _forget(self, record: Record) -> None:
+        await self._link.call("HDEL", self._key, record.job)
+        self._records.pop(record.job, None)
+        self._shown.pop(record.job, None)
