@@ -68,8 +68,9 @@ def cluster_keys(redis_server: EmbeddedServer, keys: Keys) -> Iterator[Keys]:
     yield keys
     with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
         left = list(client.scan_iter(match=keys.tag.replace("[", "\\[") + "*", count=1000))
-        # RQ's own get an end with each sign of life of its worker.
-        immortal = [key.decode() for key in left if client.ttl(key) == -1 and b"}:rq:" not in key]
+        # RQ's own get an end with each sign of life of its worker; schedules stay until they have run.
+        meant = (b"}:rq:", b"}:sched:")
+        immortal = [key.decode() for key in left if client.ttl(key) == -1 and not any(each in key for each in meant)]
         if left:
             client.unlink(*left)
     assert not immortal, f"keys without a lifetime: {immortal}"

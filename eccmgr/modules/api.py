@@ -26,7 +26,8 @@ class Context:
 
     `name` is what its commands begin with (`sieve:sieve1`, `sched`), `settings` its scope of the configuration.
     `program` is `eccmgr` or `ecnode`, `member` the name of the manager or
-    node. `run` carries out a command line of this very process, as its console would.
+    node. `run` carries out a command line of this very process, as its console would, and never raises; `check` raises
+    CommandError where that would not be understood.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Context:
     link: Link
     keys: Keys
     run: Callable[[str, Caller], Awaitable[Answer]]
+    check: Callable[[str], None]
     log: FilteringBoundLogger
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.dispatch import reply, split_form
 from eccmgr.commands.table import Call, Caller, Command, Param, Table
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.tree import Scope
@@ -176,7 +177,17 @@ class Modules:
         if not wanted.settings.boolean(ENABLE.name):
             return
         settings, logger = wanted.settings, log.bind(module=wanted.name)
-        context = Context(wanted.name, settings, self._program, self._member, self._link, self._keys, self._run, logger)
+        context = Context(
+            wanted.name,
+            settings,
+            self._program,
+            self._member,
+            self._link,
+            self._keys,
+            self._run,
+            self._understand,
+            logger,
+        )
         try:
             module = wanted.kind(context)
             commands = self._commands(module, wanted.name)
@@ -227,7 +238,13 @@ class Modules:
                 log.exception("module not stopped cleanly", module=instance.wanted.name)
 
     async def _run(self, line: str, caller: Caller) -> Answer:
-        return await self._table.run(line, caller)
+        return (await reply(self._table, line, caller)).answer
+
+    def _understand(self, line: str) -> None:
+        command, at = self._table.find(split_form(line)[1])
+        if command.refusal:
+            raise CommandError(command.refusal)
+        command.parse(split_form(line)[1], at)
 
     def _no_module(self, first: str) -> CommandError | None:
         scope, colon, _ = first.lower().partition(":")

@@ -157,6 +157,22 @@ class Keys:
         for all on its channel; whoever is not in it may not."""
         return f"{self.command_prefix}{command_id}:plan"
 
+    def schedules(self, owner: str) -> str:
+        """Hash: id → a schedule of the managers (owner '') or of a node; it stays until it has run or is deleted."""
+        return f"{self.tag}:sched:{owner.lower()}"
+
+    def schedules_due(self, owner: str) -> str:
+        """Sorted set: id of a schedule → when it is due, in ms on the server's wall clock."""
+        return f"{self.schedules(owner)}:due"
+
+    def schedules_running(self, owner: str) -> str:
+        """Hash: id of a schedule → its run that has not ended."""
+        return f"{self.schedules(owner)}:running"
+
+    def schedules_past(self, owner: str) -> str:
+        """List: runs that have ended, the latest first."""
+        return f"{self.schedules(owner)}:past"
+
     def jobs(self, node: str) -> str:
         """Hash: job of a node → what its agent needs to follow it to its end."""
         return f"{self.tag}:jobs:{node.lower()}"

@@ -1,14 +1,160 @@
-"""Runs commands later, and again and again."""
+"""`sched`: commands that run later, or again and again."""
 
-from typing import ClassVar
+import secrets
+from typing import Annotated, ClassVar
 
-from eccmgr.modules import Module
+from eccmgr.commands.columns import columns
+from eccmgr.commands.secrets import without_secrets
+from eccmgr.config.effective import ScopeView
+from eccmgr.errors import ConfigError, UsageError
+from eccmgr.modules import Answer, Call, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
+from eccmgr.schedules import times
+from eccmgr.schedules.runner import Clerk, Runner
+from eccmgr.schedules.schedule import Firing, Schedule
+from eccmgr.schedules.shelf import PAST_KEPT, Shelf
+from eccmgr.schedules.times import Once, When, shown
+
+_TEXT_MAX = 65536
+_TRIES = 5
 
 
 class Sched(Module):
-    """Runs commands later, and again and again."""
+    """The schedules of the managers together, or of one node."""
 
     scope = "sched"
-    brief = "runs commands later, and again and again"
+    brief = "runs commands later, or again and again"
     singleton = True
     built_in: ClassVar[tuple[str, ...]] = ("eccmgr",)
+    options = (
+        OptionSpec(
+            "sched_grace",
+            OptionType.SECONDS,
+            "300",
+            "seconds by which a command may be late; later than that it is missed",
+            1,
+            1e9,
+        ),
+        OptionSpec("run_timeout", OptionType.SECONDS, "120", "seconds that a scheduled command may take", 1, 86400),
+        OptionSpec("timezone", OptionType.TEXT, "UTC", "on whose clock cron expressions are read"),
+    )
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        settings = context.settings
+        self._zone = settings.text("timezone") or "UTC"
+        owner = "" if context.program == "eccmgr" else context.member
+        self._shelf = Shelf(context.link, context.keys, owner)
+        grace_s, timeout_s = settings.seconds("sched_grace"), settings.seconds("run_timeout")
+        runner = Runner(self._shelf, context.run, context.member, grace_s, timeout_s, context.log)
+        self._clerk = Clerk(self._shelf, runner, context.log)
+
+    @classmethod
+    def check(cls, settings: ScopeView) -> None:
+        """There must be such a time zone."""
+        try:
+            times.check_zone(settings.text("timezone") or "UTC")
+        except UsageError as error:
+            raise ConfigError(str(error)) from None
+
+    async def run(self) -> None:
+        """Look after the schedules."""
+        await self._clerk.run()
+
+    @command("in", "run COMMAND once, SECONDS from now")
+    async def run_in(self, call: Call, seconds: str, command: Rest) -> Answer:
+        """`Job 3fa9c1 runs at 2026-11-23T04:00:00Z`."""
+        wait_s = times.seconds(seconds)
+        return await self._add(call, command, Once(), await self._shelf.now_ms() + round(wait_s * 1000))
+
+    @command("at", "run COMMAND once, at a Unix time or an ISO 8601 time")
+    async def run_at(self, call: Call, timestamp: str, command: Rest) -> Answer:
+        """The same."""
+        moment_ms = times.moment(timestamp)
+        if moment_ms < await self._shelf.now_ms():
+            raise CommandError(f"{shown(moment_ms)} is in the past")
+        return await self._add(call, command, Once(), moment_ms)
+
+    @command(
+        "every",
+        "run COMMAND again and again: each so many seconds, or as a cron expression says",
+        about='SECONDS may be a cron expression in quotes: sched every "30 2 * * 1-5" COMMAND; it is read in UTC, or '
+        'in the zone that it names: "TZ=Europe/Berlin 30 2 * * 1-5".',
+    )
+    async def run_every(self, call: Call, seconds: str, command: Rest) -> Answer:
+        """The same, with the first time."""
+        when = times.recurrence(seconds, self._zone)
+        now_ms = await self._shelf.now_ms()
+        if (due_ms := when.after(now_ms, now_ms)) is None:
+            raise CommandError(f"'{seconds[:80]}' is never due")
+        return await self._add(call, command, when, due_ms)
+
+    @command("list", "the schedules, and when each is due", idempotent=True)
+    async def show(self) -> Answer:
+        """`JOB ID  NEXT RUN TIME  REC  COMMAND`."""
+        found = await self._shelf.all()
+        rows = [
+            (each.id, shown(due_ms), "y" if each.when.recurs else "", without_secrets(each.text))
+            for each, due_ms in found
+        ]
+        facts = [
+            {
+                "id": each.id,
+                "next": shown(due_ms),
+                "recurs": each.when.recurs,
+                "user": each.user,
+                "command": without_secrets(each.text),
+                **each.when.dump(),
+            }
+            for each, due_ms in found
+        ]
+        return Answer(columns(("JOB ID", "NEXT RUN TIME", "REC", "COMMAND"), rows), facts={"schedules": facts})
+
+    @command("history", "the latest runs, and what became of each", idempotent=True)
+    async def history(self, number: int = 20) -> Answer:
+        """The latest last."""
+        if not 1 <= number <= PAST_KEPT:
+            raise UsageError(f"sched history takes a number from 1 up to {PAST_KEPT}")
+        found = [*await self._shelf.past(number), *await self._shelf.running()][-number:]
+        rows = [(each.id, shown(each.due_ms), each.fate.value, each.by, _said(each)) for each in found]
+        facts = [
+            {
+                "id": each.id,
+                "due": shown(each.due_ms),
+                "state": each.fate.value,
+                "by": each.by,
+                "user": each.user,
+                "command": without_secrets(each.text),
+                "note": each.note,
+            }
+            for each in found
+        ]
+        return Answer(columns(("JOB ID", "DUE", "STATE", "BY", "COMMAND"), rows), facts={"runs": facts})
+
+    @command("delete", "forget a schedule")
+    async def delete(self, id: Annotated[str, Takes()]) -> str:  # noqa: A002 (it is the name of the word)
+        """`Deleted 3fa9c1`."""
+        if not await self._shelf.delete(id.lower()):
+            raise CommandError(f"No schedule '{id[:80]}'")
+        return f"Deleted {id.lower()}"
+
+    async def _add(self, call: Call, text: str, when: When, due_ms: int) -> Answer:
+        if len(text) > _TEXT_MAX:
+            raise CommandError(f"A scheduled command has at most {_TEXT_MAX} characters")
+        if text.split()[0].lower() == self.scope:
+            raise CommandError("sched commands cannot be scheduled")
+        self.context.check(text)
+        for _ in range(_TRIES):
+            schedule = Schedule(secrets.token_hex(3), text, call.caller.user, when)
+            if await self._shelf.add(schedule, due_ms):
+                self._clerk.told.set()
+                self.log.info(
+                    "command scheduled", id=schedule.id, text=without_secrets(text)[:200], user=call.caller.user
+                )
+                facts = {"id": schedule.id, "next": shown(due_ms)}
+                return Answer(f"Job {schedule.id} runs at {shown(due_ms)}", facts=facts)
+        raise CommandError("No free id was found; try again")
+
+
+def _said(firing: Firing) -> str:
+    text = without_secrets(firing.text)
+    return f"{text}: {firing.note}" if firing.note else text

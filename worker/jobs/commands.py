@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Protocol
 
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.columns import columns
 from eccmgr.commands.standing import duration
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.errors import CommandError
@@ -43,17 +44,8 @@ class JobCommands:
             if not found:
                 raise CommandError(f"No job '{call.args[0][:80]}' on this node")
             return Answer(_details(found[0]), facts={"jobs": [asdict(found[0])]})
-        return Answer(_table(standings), facts={"jobs": [asdict(each) for each in standings]})
-
-
-def _table(standings: list[Standing]) -> str:
-    if not standings:
-        return "No jobs"
-    rows = [_HEADINGS, *map(_row, standings)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
-    return "\n".join(
-        "  ".join((*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1])) for row in rows
-    )
+        table = columns(_HEADINGS, [_row(each) for each in standings]) if standings else "No jobs"
+        return Answer(table, facts={"jobs": [asdict(each) for each in standings]})
 
 
 def _row(each: Standing) -> tuple[str, ...]:

@@ -1,0 +1,138 @@
+"""Runs what is due: each time by one of those that look, whoever lives."""
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable
+
+from structlog.typing import FilteringBoundLogger
+
+from eccmgr.commands.answer import Answer, Status
+from eccmgr.commands.secrets import without_secrets
+from eccmgr.commands.table import Caller
+from eccmgr.errors import EccmgrError
+from eccmgr.schedules.schedule import Fate, Firing, Schedule
+from eccmgr.schedules.shelf import Shelf
+from eccmgr.schedules.times import Every
+
+RUNNING_MAX = 16
+_LOST_AFTER_S = 10.0
+_NOTE_MAX = 200
+
+Run = Callable[[str, Caller], Awaitable[Answer]]
+
+
+class Runner:
+    """One of those that look after the schedules of a shelf. It keeps nothing that matters, so any may die."""
+
+    def __init__(
+        self, shelf: Shelf, run: Run, by: str, grace_s: float, timeout_s: float, log: FilteringBoundLogger
+    ) -> None:
+        self._shelf, self._run, self._by, self._log = shelf, run, by, log
+        self._grace_ms, self._timeout_s = round(grace_s * 1000), timeout_s
+
+    async def take_due(self, now_ms: int, most: int = RUNNING_MAX) -> list[Firing]:
+        """Take what is due at `now_ms`: the runs that are now ours to carry out."""
+        taken: list[Firing] = []
+        for schedule, due_ms in await self._shelf.due(now_ms):
+            if len(taken) >= most:
+                break
+            firing = await self._take(schedule, due_ms, now_ms)
+            if firing is not None:
+                taken.append(firing)
+        return taken
+
+    async def carry_out(self, firing: Firing) -> None:
+        """Run it as the user who scheduled it, and keep how it ended."""
+        self._log.info("scheduled command", id=firing.id, text=_short(firing.text), user=firing.user)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answer = await self._run(firing.text, Caller(firing.user))
+            good = answer.status in (Status.OK, Status.PARTIAL)
+            fate, note = Fate.OK if good else Fate.FAILED, answer.text
+        except TimeoutError:
+            fate, note = Fate.FAILED, f"timed out after {self._timeout_s:g} s"
+        note = note.strip().partition("\n")[0][:_NOTE_MAX]
+        if fate is Fate.FAILED:
+            self._log.warning("scheduled command failed", id=firing.id, reason=note)
+        if not await self._shelf.over(firing, dataclasses.replace(firing, fate=fate, note=note)):
+            self._log.warning("scheduled command ended late", id=firing.id, state=fate.value)
+
+    async def give_up_lost(self, now_ms: int) -> None:
+        """Say of runs whose end nobody has told in time that they are lost."""
+        for firing in await self._shelf.running():
+            if now_ms < firing.until_ms:
+                continue
+            lost = dataclasses.replace(firing, fate=Fate.LOST, note=f"begun by {firing.by}")
+            if await self._shelf.over(firing, lost):
+                self._log.error("scheduled command lost", id=firing.id, text=_short(firing.text), by=firing.by)
+
+    async def keep_rhythm(self, now_ms: int) -> None:
+        """After the clock was stepped back: what runs again and again is not to wait longer than its own time."""
+        for schedule, due_ms in await self._shelf.all():
+            if isinstance(schedule.when, Every) and due_ms > now_ms + schedule.when.ms:
+                await self._shelf.move(schedule.id, due_ms, now_ms + schedule.when.ms)
+
+    async def _take(self, schedule: Schedule, due_ms: int, now_ms: int) -> Firing | None:
+        until_ms = now_ms + round((self._timeout_s + _LOST_AFTER_S) * 1000)
+        firing = Firing(schedule.id, schedule.text, schedule.user, due_ms, self._by, until_ms)
+        late_s = (now_ms - due_ms) / 1000
+        missed = now_ms - due_ms >= self._grace_ms
+        if missed:
+            instead = dataclasses.replace(firing, fate=Fate.MISSED, note=f"{late_s:.0f} s late")
+        else:
+            instead = dataclasses.replace(firing, fate=Fate.SKIPPED, note="the run before had not ended")
+        following = schedule.when.after(due_ms, now_ms)
+        verdict = await self._shelf.take(schedule, due_ms, following, None if missed else firing, instead)
+        if verdict == "kept":
+            text = _short(schedule.text)
+            self._log.warning("scheduled command not run", id=schedule.id, text=text, reason=instead.note)
+        return firing if verdict == "taken" else None
+
+
+def _short(text: str) -> str:
+    return without_secrets(text)[:_NOTE_MAX]
+
+
+class Clerk:
+    """Lets a runner look once a second, or at once when told, until cancelled."""
+
+    LOOK_S = 1.0
+    _STEP_MS = 2000
+
+    def __init__(self, shelf: Shelf, runner: Runner, log: FilteringBoundLogger) -> None:
+        self._shelf, self._runner, self._log = shelf, runner, log
+        self.told = asyncio.Event()
+        self._running = 0
+
+    async def run(self) -> None:
+        """Look after the schedules."""
+        loop = asyncio.get_running_loop()
+        offset: float | None = None
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self.told.clear()
+                try:
+                    now_ms = await self._shelf.now_ms()
+                    before, offset = offset, now_ms - loop.time() * 1000
+                    if before is None or offset < before - self._STEP_MS:
+                        await self._runner.keep_rhythm(now_ms)
+                    await self._runner.give_up_lost(now_ms)
+                    for firing in await self._runner.take_due(now_ms, RUNNING_MAX - self._running):
+                        self._running += 1
+                        tasks.create_task(self._carry_out(firing), name=f"schedule {firing.id}")
+                except EccmgrError as error:
+                    self._log.debug("schedules not looked at", reason=str(error))
+                try:
+                    async with asyncio.timeout(self.LOOK_S):
+                        await self.told.wait()
+                except TimeoutError:
+                    continue
+
+    async def _carry_out(self, firing: Firing) -> None:
+        try:
+            await self._runner.carry_out(firing)
+        except EccmgrError as error:
+            # Another one will find that nobody has said how it ended.
+            self._log.warning("end of a scheduled command not kept", id=firing.id, reason=str(error))
+        finally:
+            self._running -= 1

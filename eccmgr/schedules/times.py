@@ -1,0 +1,154 @@
+"""When a schedule is due: once, after so many seconds again and again, or as a cron expression says. Pure.
+
+Moments are ms on the wall clock of Redis, which all managers share.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from eccmgr.errors import UsageError
+
+_LONGEST_S = 10 * 366 * 86400
+_SHORTEST_S = 1.0
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,3})?\Z")
+_ZONE = re.compile(r"TZ=(\S+)\s+")
+_CRON = (
+    'five fields such as "30 2 * * 1-5" (minute, hour, day of the month, month, day of the week), '
+    "where wished behind TZ=ZONE"
+)
+
+
+@dataclass(frozen=True)
+class Once:
+    """At one moment."""
+
+    recurs = False
+
+    def after(self, _due_ms: int, _now_ms: int) -> int | None:
+        """Never again."""
+        return None
+
+    def dump(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Every:
+    """Again and again, `seconds` apart; runs that were missed are not made up for."""
+
+    seconds: float
+    recurs = True
+
+    @property
+    def ms(self) -> int:
+        """The time between two runs."""
+        return round(self.seconds * 1000)
+
+    def after(self, due_ms: int, now_ms: int) -> int | None:
+        """The run after the one at `due_ms`. Where the clock was stepped, the rhythm begins anew."""
+        following = due_ms + self.ms
+        return following if now_ms < following <= now_ms + self.ms else now_ms + self.ms
+
+    def dump(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {"every": self.seconds}
+
+
+@dataclass(frozen=True)
+class Cron:
+    """As a cron expression of five fields says, on the clock of a time zone.
+
+    A time of day that a change to summer time leaves out is run at its end; one that comes twice in autumn is run the
+    first time only, unless the expression is for every hour.
+    """
+
+    expression: str
+    zone: str = "UTC"
+    recurs = True
+
+    def after(self, _due_ms: int, now_ms: int) -> int | None:
+        """The next run after now; None where there is none in fifty years."""
+        # It is a tenth of a second to import, and most daemons never need it.
+        from croniter import CroniterBadDateError, croniter
+
+        start = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(self.zone))
+        hourly = self.expression.split()[1].startswith("*")
+        times = croniter(self.expression, start)
+        try:
+            found: datetime = times.get_next(datetime)
+            while found.fold and not hourly:
+                found = times.get_next(datetime)
+        except CroniterBadDateError:
+            return None
+        return round(found.timestamp() * 1000)
+
+    def dump(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {"cron": self.expression, "zone": self.zone}
+
+
+When = Once | Every | Cron
+
+
+def when(kept: dict[str, Any]) -> When:
+    """Read one back. Raises KeyError, TypeError or ValueError."""
+    if "every" in kept:
+        return Every(float(kept["every"]))
+    return Cron(str(kept["cron"]), str(kept["zone"])) if "cron" in kept else Once()
+
+
+def seconds(text: str) -> float:
+    """What `in` takes. Raises UsageError."""
+    if not _NUMBER.match(text) or float(text) > _LONGEST_S:
+        raise UsageError(f"'{text[:80]}' is no number of seconds up to {_LONGEST_S}")
+    return float(text)
+
+
+def moment(text: str) -> int:
+    """What `at` takes, in ms: a Unix time, or ISO 8601, which is UTC where it names no zone. Raises UsageError."""
+    if _NUMBER.match(text):
+        return round(float(text) * 1000)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"'{text[:80]}' is no time; expected a Unix time, or ISO 8601 such as 2026-11-23T04:00:00Z"
+        ) from None
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def recurrence(text: str, zone: str) -> Every | Cron:
+    """What `every` takes: seconds, or a cron expression on the clock of `zone` or of its own TZ=. Raises UsageError."""
+    if _NUMBER.match(text):
+        if not _SHORTEST_S <= float(text) <= _LONGEST_S:
+            raise UsageError(f"'{text[:80]}' is no number of seconds from {_SHORTEST_S:g} up to {_LONGEST_S}")
+        return Every(float(text))
+    if named := _ZONE.match(text):
+        zone, text = named[1], text[named.end() :]
+    check_zone(zone)
+    from croniter import croniter
+
+    expression = " ".join(text.split())
+    if len(expression.split()) != 5 or not croniter.is_valid(expression):
+        raise UsageError(f"'{text[:80]}' is neither seconds nor a cron expression; expected {_CRON}")
+    return Cron(expression, zone)
+
+
+def check_zone(zone: str) -> None:
+    """Raises UsageError where there is no such time zone."""
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f"There is no time zone '{zone[:80]}'; expected one such as UTC or Europe/Berlin") from None
+
+
+def shown(moment_ms: int) -> str:
+    """`2026-11-23T04:00:00Z`."""
+    try:
+        return datetime.fromtimestamp(moment_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return "never"

@@ -1,0 +1,195 @@
+"""Several managers look after the same schedules and die at any moment: no run twice, none lost silently."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+import structlog
+
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.table import Caller
+from eccmgr.errors import CommandError
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from eccmgr.schedules import shelf as shelves
+from eccmgr.schedules.runner import Runner
+from eccmgr.schedules.schedule import Fate, Firing, Schedule
+from eccmgr.schedules.shelf import Shelf
+from eccmgr.schedules.times import Cron, Every, Once
+
+GRACE_S, TIMEOUT_S = 300.0, 60.0
+START = 1_790_000_000_000
+LOG = structlog.get_logger()
+
+
+@dataclass
+class World:
+    """A shelf, and what was run."""
+
+    shelf: Shelf
+    ran: list[str] = field(default_factory=list)
+
+    async def run(self, text: str, caller: Caller) -> Answer:
+        self.ran.append(f"{text} for {caller.user}")
+        return Answer("done\nand more")
+
+    def runner(self, name: str = "barca") -> Runner:
+        return Runner(self.shelf, self.run, name, GRACE_S, TIMEOUT_S, LOG)
+
+    async def add(self, name: str, when: Once | Every | Cron, due_ms: int) -> Schedule:
+        made = Schedule(name, f"do {name}", "ann", when)
+        assert await self.shelf.add(made, due_ms)
+        return made
+
+    async def fates(self) -> list[tuple[str, int, str]]:
+        return [(each.id, each.due_ms - START, each.fate.value) for each in await self.shelf.past(1000)]
+
+
+@pytest.fixture
+def world(link: Link, cluster_keys: Keys) -> World:
+    return World(Shelf(link, cluster_keys, ""))
+
+
+@pytest.mark.asyncio
+async def test_what_is_due_once_is_run_once_by_whoever_comes_first(world: World) -> None:
+    await world.add("a", Once(), START)
+    first, second = world.runner("one"), world.runner("two")
+    assert await first.take_due(START - 1) == []
+    (taken,) = await first.take_due(START)
+    assert await second.take_due(START) == []
+    await first.carry_out(taken)
+    assert world.ran == ["do a for ann"]
+    assert await world.shelf.all() == []
+    (past,) = await world.shelf.past(10)
+    assert (past.fate, past.note, past.by) == (Fate.OK, "done", "one")
+
+
+@pytest.mark.asyncio
+async def test_what_two_have_seen_to_be_due_only_one_takes(world: World) -> None:
+    made = await world.add("a", Every(60), START)
+    one, two = (Firing("a", made.text, "ann", START, by, START + 1) for by in ("one", "two"))
+    assert await world.shelf.take(made, START, START + 60_000, one, one) == "taken"
+    assert await world.shelf.take(made, START, START + 60_000, two, two) == "gone"
+
+
+@pytest.mark.asyncio
+async def test_what_is_late_within_the_grace_is_run_once_and_beyond_it_is_missed(world: World) -> None:
+    await world.add("late", Every(60), START)
+    await world.add("missed", Once(), START - 1)
+    now = START + round(GRACE_S * 1000) - 1
+    for taken in await world.runner().take_due(now):
+        await world.runner().carry_out(taken)
+    assert world.ran == ["do late for ann"]
+    assert [due for _, due in await world.shelf.all()] == [now + 60_000]
+    assert ("missed", -1, "missed") in await world.fates()
+
+
+@pytest.mark.asyncio
+async def test_a_run_whose_end_nobody_tells_is_reported_lost_once(world: World) -> None:
+    await world.add("a", Once(), START)
+    (taken,) = await world.runner("dead").take_due(START)
+    await world.runner().give_up_lost(taken.until_ms - 1)
+    assert await world.fates() == []
+    for _ in range(2):
+        await world.runner().give_up_lost(taken.until_ms)
+    assert await world.fates() == [("a", 0, "lost")]
+    await world.runner("dead").carry_out(taken)
+    assert await world.fates() == [("a", 0, "lost")]
+
+
+@pytest.mark.asyncio
+async def test_a_run_that_lasts_is_not_begun_again_and_that_is_said(world: World) -> None:
+    await world.add("a", Every(1), START)
+    (taken,) = await world.runner().take_due(START)
+    assert await world.runner().take_due(START + 1000) == []
+    assert await world.fates() == [("a", 1000, "skipped")]
+    await world.runner().carry_out(taken)
+    assert len(await world.runner().take_due(START + 2000)) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_clock_that_is_stepped_back_neither_runs_again_nor_stalls(world: World) -> None:
+    await world.add("often", Every(60), START)
+    await world.add("daily", Cron("0 3 * * *"), START)
+    for taken in await world.runner().take_due(START):
+        await world.runner().carry_out(taken)
+    hour = 3_600_000
+    await world.runner().keep_rhythm(START - hour)
+    assert await world.runner().take_due(START - hour) == []
+    due = {each.id: due_ms for each, due_ms in await world.shelf.all()}
+    assert due["often"] == START - hour + 60_000
+    assert due["daily"] > START
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_fails_or_hangs_says_so(world: World) -> None:
+    async def fail(_text: str, _caller: Caller) -> Answer:
+        raise TimeoutError
+
+    await world.add("a", Once(), START)
+    runner = Runner(world.shelf, fail, "barca", GRACE_S, TIMEOUT_S, LOG)
+    (taken,) = await runner.take_due(START)
+    await runner.carry_out(taken)
+    (past,) = await world.shelf.past(10)
+    assert (past.fate, past.note) == (Fate.FAILED, "timed out after 60 s")
+
+
+@pytest.mark.asyncio
+async def test_there_are_never_too_many(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelves, "SCHEDULES_MAX", 2)
+    for name in "ab":
+        await world.add(name, Once(), START)
+    with pytest.raises(CommandError, match="There are 2 schedules already"):
+        await world.add("c", Once(), START)
+
+
+@pytest.mark.asyncio
+async def test_what_cannot_be_read_is_in_nobodys_way(world: World, link: Link, cluster_keys: Keys) -> None:
+    await world.add("good", Once(), START)
+    await link.call("HSET", cluster_keys.schedules(""), "bad", "nonsense")
+    await link.call("ZADD", cluster_keys.schedules_due(""), START - 1, "bad")
+    (taken,) = await world.runner().take_due(START)
+    assert taken.id == "good"
+    assert await world.shelf.due(START) == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", range(8))
+async def test_through_hours_of_deaths_every_run_is_accounted_for(world: World, seed: int) -> None:
+    """Three managers, of which any dies before it takes, after it took, and after it ran; the clock is stepped too."""
+    chance = random.Random(seed)
+    now = START
+    names = {"once": Once(), "often": Every(30), "cron": Cron("*/5 * * * *")}
+    due = {"once": START + 3_600_000, "often": START + 30_000, "cron": START + 300_000}
+    for name, when in names.items():
+        await world.add(name, when, due[name])
+    carried: Counter[tuple[str, int, int]] = Counter()
+    latest = now
+    for _ in range(400):
+        now += chance.choice((1000, 10_000, 20_000, 61_000, 400_000))
+        if chance.random() < 0.05:
+            now -= chance.choice((10_000, 3_600_000))
+            await world.runner().keep_rhythm(now)
+        latest = max(now, latest)
+        if chance.random() < 0.2:
+            continue  # nobody is alive just now
+        for name in chance.sample(("one", "two", "three"), 3):
+            runner = world.runner(name)
+            await runner.give_up_lost(now)
+            for taken in await runner.take_due(now):
+                death = chance.choice(("", "", "", "took", "ran"))
+                if death != "took":
+                    carried[taken.id, taken.due_ms, taken.until_ms] += 1
+                if not death:
+                    await runner.carry_out(taken)
+    for taken in await world.runner().take_due(latest + 2 * 3_600_000):
+        await world.runner().carry_out(taken)
+    await world.runner().give_up_lost(latest + 2 * 3_600_000)
+    past = [*await world.shelf.past(1000)]
+    assert await world.shelf.running() == []
+    assert max(carried.values()) == 1
+    accounted = Counter((each.id, each.due_ms, each.until_ms) for each in past if each.fate in (Fate.OK, Fate.LOST))
+    assert carried.keys() <= accounted.keys()
+    assert sum(each.id == "once" for each in past) == 1
+    assert all(count == 1 for count in accounted.values())

@@ -1,0 +1,88 @@
+"""Schedules on real managers: killed, restarted, and asked by an operator."""
+
+import json
+import signal
+
+import pytest
+
+from tests.daemons import Process, Processes, ask_sync
+from tests.waiting import wait_until_sync
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def past(manager: Process) -> list[dict[str, str]]:
+    """The runs that have ended."""
+    runs: list[dict[str, str]] = json.loads(ask_sync(manager.endpoint, "json sched history 1000"))["runs"]
+    return [each for each in runs if each["state"] != "running"]
+
+
+def sent(manager: Process) -> int:
+    """How many commands were broadcast."""
+    return len(ask_sync(manager.endpoint, "history 1000").splitlines())
+
+
+def test_of_several_managers_one_fires_and_another_goes_on_when_it_dies(processes: Processes) -> None:
+    managers = {name: processes.manager(name) for name in ("one", "two")}
+    processes.node("east1")
+    ask_sync(managers["one"].endpoint, "sched every 1 broadcast pid")
+    wait_until_sync(lambda: len(past(managers["one"])) >= 2, "it was run twice")
+    first = past(managers["one"])[-1]["by"]
+    managers.pop(first).end(signal.SIGKILL)
+    (left,) = managers.values()
+    wait_until_sync(lambda: any(each["by"] != first for each in past(left)), "the other one runs it")
+    ask_sync(left.endpoint, f"sched delete {past(left)[0]['id']}")
+    runs = past(left)
+    assert len({each["due"] for each in runs}) == len(runs)
+    assert sent(left) in (len(runs), len(runs) + 1)
+
+
+def test_a_schedule_survives_all_managers_and_runs_when_one_returns(processes: Processes) -> None:
+    manager = processes.manager("one")
+    processes.node("east1")
+    said = ask_sync(manager.endpoint, "sched in 2 broadcast pid")
+    manager.end(signal.SIGKILL)
+    again = processes.manager("two")
+    wait_until_sync(lambda: past(again), "it was run")
+    assert [(each["id"], each["state"], each["by"]) for each in past(again)] == [(said.split()[1], "ok", "two")]
+    assert "to 1 node" in ask_sync(again.endpoint, "sched history")
+
+
+def test_a_node_has_schedules_of_its_own(processes: Processes, folder: object) -> None:
+    main = processes.folder / "sched.conf"
+    main.write_text("sched { }")
+    node, other = processes.node("east1", "east", "-c", str(main)), processes.node("east2", "east", "-c", str(main))
+    ask_sync(node.endpoint, "sched in 0 cluster nodename")
+    wait_until_sync(lambda: past(node), "it was run")
+    assert ask_sync(node.endpoint, "sched history").endswith("cluster nodename: east1")
+    assert past(other) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("sched list", "JOB ID  NEXT RUN TIME  REC  COMMAND"),
+        ("sched in x pid", "'x' is no number of seconds up to 316224000"),
+        ("sched in 5 nonsense", "Unknown command: 'nonsense'. Type help for a list."),
+        ("sched in 5 unicast", "Usage: unicast NODE COMMAND"),
+        (
+            "sched in 5 cluster info",
+            "cluster commands run on a node, not on the cluster manager; use: broadcast cluster",
+        ),
+        ("sched in 5 sched list", "sched commands cannot be scheduled"),
+        ("sched at 1 preview @all", "1970-01-01T00:00:01Z is in the past"),
+        ("sched delete nothing", "No schedule 'nothing'"),
+        ("sched", "Usage: sched at | delete | every | history | in | list"),
+    ],
+)
+def test_what_an_operator_types_is_answered(processes: Processes, command: str, said: str) -> None:
+    assert said in ask_sync(processes.manager().endpoint, command)
+
+
+def test_what_is_listed_names_the_next_run_and_hides_secrets(processes: Processes) -> None:
+    manager = processes.manager()
+    job = ask_sync(manager.endpoint, 'sched every "0 3 1 1 *" broadcast config set Datasource x uri "a;password=b"')
+    listed = ask_sync(manager.endpoint, "sched list").splitlines()[1]
+    assert listed.startswith(f"{job.split()[1]}  20")
+    assert "-01-01T03:00:00Z  y    broadcast config set Datasource x uri ********" in listed
+    assert ask_sync(manager.endpoint, f"sched delete {job.split()[1].upper()}") == f"Deleted {job.split()[1]}"
