@@ -1,5 +1,6 @@
 """Writes the reference pages of commands and options, out of the tables that the programs themselves use."""
 
+import asyncio
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,7 @@ from eccmgr.commands.table import Command
 from eccmgr.config.reference import reference_page
 from eccmgr.config.store import Store
 from eccmgr.manager import Manager
+from eccmgr.modules.catalogue import installed
 from eccmgr.settings import ManagerSettings, NodeSettings
 from worker.node import Node
 
@@ -20,16 +22,20 @@ Written by `make reference`; change the command table instead. What each answers
 
 def pages() -> dict[str, str]:
     """Each page in Markdown, by the name of its file."""
-    return {"commands.md": _commands(), "configuration.md": reference_page()}
+    return {"commands.md": asyncio.run(_commands()), "configuration.md": reference_page(installed().schema)}
 
 
-def _commands() -> str:
+async def _commands() -> str:
     manager, node = Manager(ManagerSettings(), Store()), Node(NodeSettings(), Store())
+    # Those of the modules that are built in are there once these are at work.
+    await manager.modules.start(manager.store.view())
+    of_manager = manager.table.listed()
+    await manager.modules.stop()
     return "\n".join(
         (
             _HEAD,
             "## On a manager\n",
-            *_entries(manager.table.listed()),
+            *_entries(of_manager),
             "## On a node\n",
             "On the node's own console, and carried to any number of nodes by a broadcast or a gather.\n",
             *_entries(node.table.listed()),

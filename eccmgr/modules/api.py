@@ -1,16 +1,17 @@
 """The class that every module derives from, and what it is given."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from structlog.typing import FilteringBoundLogger
 
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.table import Call, Caller
+from eccmgr.commands.table import Call, Caller, Command
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.option_types import OptionType
 from eccmgr.config.schema import Naming, OptionSpec, ScopeSpec
+from eccmgr.modules.functions import commands_of
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -68,6 +69,10 @@ class Module:
     @classmethod
     def check(cls, settings: ScopeView) -> None:
         """Raises ConfigError where a configuration of it makes no sense; touches nothing."""
+
+    def commands(self) -> Iterable[Command]:
+        """Its commands: its methods with `@command`, unless it makes others."""
+        return commands_of(self, self.context.name)
 
     async def start(self) -> None:
         """Get ready: it has a few seconds. What it raises fails the change of the configuration."""

@@ -18,7 +18,6 @@ from eccmgr.config.tree import Scope
 from eccmgr.errors import CommandError, ConfigError, EccmgrError
 from eccmgr.modules.api import API, ENABLE, Context, Module
 from eccmgr.modules.catalogue import Catalogue
-from eccmgr.modules.functions import commands_of
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -209,7 +208,7 @@ class Modules:
 
     def _commands(self, module: Module, name: str) -> tuple[Command, ...]:
         """What `module` adds to the table. Raises ConfigError where a name is taken."""
-        commands = tuple(map(self.adapted, commands_of(module, name)))
+        commands = tuple(map(self.adapted, module.commands()))
         old = self._loaded.get(name.lower())
         own = {command.name.lower() for command in old.commands} if old is not None else set()
         for command in commands:

@@ -1,10 +1,153 @@
 """Programs as commands: an allow-list, no shell."""
 
-from eccmgr.modules import Module
+import grp
+import os
+import pwd
+import re
+import shutil
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from eccmgr import words
+from eccmgr.commands.table import Command, Param
+from eccmgr.config.effective import ScopeView
+from eccmgr.errors import UsageError
+from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType, Status
+from worker.modules.exec_program import Ended, Identity, Program, run
+
+_ARGUMENTS_MAX = 32
+_ARGUMENT_MAX = 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command: the program and its own arguments, and the pattern of those that a caller may add, if any."""
+
+    name: str
+    words: tuple[str, ...]
+    pattern: re.Pattern[str] | None
+    long: bool
+
+    def with_arguments(self, typed: str) -> tuple[str, ...]:
+        """The whole program line. Raises CommandError for arguments that are not allowed."""
+        more = tuple(word.text for word in words.split(typed))
+        if more and self.pattern is None:
+            raise UsageError(f"{self.name} takes no arguments")
+        if len(more) > _ARGUMENTS_MAX:
+            raise CommandError(f"{self.name} takes at most {_ARGUMENTS_MAX} arguments")
+        for each in more:
+            if len(each) > _ARGUMENT_MAX or "\0" in each or not (self.pattern and self.pattern.fullmatch(each)):
+                pattern = self.pattern.pattern if self.pattern else ""
+                raise CommandError(f"{self.name} does not take '{each[:80]}'; an argument must fit {pattern}")
+        return (*self.words, *more)
 
 
 class Exec(Module):
-    """Programs as commands: an allow-list, no shell."""
+    """The programs that its scope lists, and no others."""
 
     scope = "exec"
     brief = "programs of this host as commands"
+    options = (
+        OptionSpec("commands", OptionType.DICTIONARY, None, "each command and its program line"),
+        OptionSpec("arguments", OptionType.DICTIONARY, None, "the regular expression that an added argument must fit"),
+        OptionSpec("long", OptionType.LIST, None, "the commands that run as jobs"),
+        OptionSpec("user", OptionType.TEXT, None, "as whom they run, if not as the node"),
+        OptionSpec("directory", OptionType.PATH, "/", "where they run"),
+        OptionSpec("time_limit", OptionType.SECONDS, "30", "seconds; jobs have job_timeout", 0.1, 86400),
+        OptionSpec("output_limit", OptionType.BYTES, "1MiB", "what of the output is kept", 1, 64 << 20),
+    )
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        settings = context.settings
+        self._entries = _entries(settings)
+        self._identity = _identity(settings.text("user"))
+        self._folder = settings.text("directory") or "/"
+        self._time_limit_s = settings.seconds("time_limit")
+        self._output_limit = settings.integer("output_limit")
+
+    @classmethod
+    def check(cls, settings: ScopeView) -> None:
+        """Every program must be there, and every name be one of a command."""
+        _entries(settings)
+        _identity(settings.text("user"))
+
+    def commands(self) -> Iterable[Command]:
+        """One for each entry."""
+        for entry in self._entries:
+            params = (Param("ARGUMENTS", optional=True, rest=True),) if entry.pattern else ()
+            yield Command(
+                f"{self.context.name} {entry.name}", f"runs {' '.join(entry.words)}", self._run, params, long=entry.long
+            )
+
+    async def _run(self, call: Call) -> Answer:
+        name = words.split(call.text)[1].text.lower()
+        entry = next(each for each in self._entries if each.name.lower() == name)
+        line = entry.with_arguments(call.args[0] if call.args else "")
+        self.log.info("program started", program=" ".join(line)[:200], user=call.caller.user)
+        program = Program(line, self._folder, self._identity, self._output_limit)
+        limit_s = None if entry.long else self._time_limit_s
+        try:
+            ended = await run(program, limit_s)
+        except OSError as error:
+            raise CommandError(f"{line[0]} cannot be run: {error.strerror}") from None
+        return _answer(ended, limit_s)
+
+
+def _answer(ended: Ended, limit_s: float | None) -> Answer:
+    lines = [ended.output.rstrip("\n")] if ended.output.strip("\n") else []
+    if ended.dropped:
+        lines.append(f"(cut: {ended.dropped} bytes more)")
+    if ended.code is None:
+        lines.append(f"ended: it took more than {limit_s:g} s")
+    elif ended.code < 0:
+        lines.append(f"ended by signal {-ended.code} ({signal.Signals(-ended.code).name})")
+    elif ended.code:
+        lines.append(f"exit code {ended.code}")
+    return Answer("\n".join(lines), Status.ERROR if ended.code != 0 else Status.OK)
+
+
+def _entries(settings: ScopeView) -> tuple[Entry, ...]:
+    commands = settings.pairs("commands")
+    patterns, long = settings.pairs("arguments"), settings.items("long")
+    if not commands:
+        raise ConfigError('no commands, expected commands = [ NAME = "PROGRAM ARGUMENT …" ]')
+    for option, names in (("arguments", patterns), ("long", long)):
+        if unknown := sorted(set(names) - set(commands)):
+            raise ConfigError(f"{option} names '{unknown[0]}', which is no command; there are {', '.join(commands)}")
+    return tuple(_entry(name, line, patterns.get(name), name in long) for name, line in commands.items())
+
+
+def _entry(name: str, line: str, pattern: str | None, long: bool) -> Entry:
+    try:
+        given = tuple(word.text for word in words.split(line))
+    except UsageError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    if not given:
+        raise ConfigError(f"{name}: no program, expected a program and its arguments")
+    program = shutil.which(given[0])
+    if program is None:
+        raise ConfigError(f"{name}: no program '{given[0]}' on this host")
+    try:
+        compiled = re.compile(pattern) if pattern is not None else None
+    except re.error as error:
+        raise ConfigError(f"arguments of {name}: '{pattern}' is no regular expression: {error}") from None
+    # Not resolved: by what name a program is called may matter to it.
+    return Entry(name, (os.path.abspath(program), *given[1:]), compiled, long)  # noqa: PTH100
+
+
+def _identity(user: str | None) -> Identity | None:
+    """As whom programs run. Raises ConfigError where that is nobody, or this process may not be him."""
+    if user is None:
+        return None
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise ConfigError(f"no user '{user}' on this host") from None
+    if os.geteuid() == entry.pw_uid:
+        return None
+    if os.geteuid() != 0:
+        raise ConfigError(f"only a node that runs as root can run programs as '{user}'")
+    groups = [each.gr_gid for each in grp.getgrall() if user in each.gr_mem]
+    return Identity(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir)

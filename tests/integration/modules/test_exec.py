@@ -1,0 +1,190 @@
+"""Programs as commands: real ones, with their output, their exit codes, their children and their deaths."""
+
+import asyncio
+import os
+import pwd
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from eccmgr.commands.table import Caller, Table
+from eccmgr.config.effective import ScopeView
+from eccmgr.config.load import load_text
+from eccmgr.errors import CommandError, ConfigError
+from eccmgr.modules.catalogue import Catalogue
+from eccmgr.modules.loaded import Modules, check
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from tests.daemons import Processes, ask_sync
+from tests.waiting import wait_until, wait_until_sync
+from worker.modules.exec import Exec
+
+CATALOGUE = Catalogue({"exec": Exec}, {})
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def view(text: str) -> ScopeView:
+    loaded = load_text(f'exec "x" {{\n{text}\n}}', CATALOGUE.schema)
+    loaded.check()
+    return ScopeView(loaded.root, (), None, CATALOGUE.schema)
+
+
+def script(folder: Path, text: str) -> Path:
+    path = folder / f"program{len(list(folder.iterdir()))}"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+async def answer(text: str, line: str) -> tuple[str, str]:
+    """The status and text that a command of this configuration answers."""
+    table = Table()
+    modules = Modules(CATALOGUE, "ecnode", "east1", table, Link("redis://127.0.0.1:1/0"), Keys("c"))
+    await modules.start(view(text))
+    try:
+        answered = await table.run(line, Caller("ann"))
+        return answered.status.value, answered.text
+    finally:
+        await modules.stop()
+
+
+def one(program: object, more: str = "") -> str:
+    return f'commands = [ go = "{program}" ]\n{more}'
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("echo out; echo err >&2; echo again", ("ok", "out\nerr\nagain")),
+        ("true", ("ok", "")),
+        ("echo half; exit 3", ("error", "half\nexit code 3")),
+        ("exit 1", ("error", "exit code 1")),
+        ("kill -9 $$", ("error", "ended by signal 9 (SIGKILL)")),
+        ("printf 'a\\377b'", ("ok", "a\ufffdb")),
+        ("read line; echo \"read $line\"", ("ok", "read ")),
+        ("pwd", ("ok", "/")),
+        ("echo $SECRET", ("ok", "")),
+    ],
+)  # fmt: skip
+async def test_what_a_program_says_and_how_it_ends_is_the_answer(
+    folder: Path, text: str, said: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "known to the node alone")
+    assert await answer(one(script(folder, text)), "exec:x go") == said
+
+
+@pytest.mark.asyncio
+async def test_no_shell_reads_what_is_typed(folder: Path) -> None:
+    program = script(folder, 'for each in "$@"; do echo "<$each>"; done')
+    allowed = one(program, 'arguments = [ go = ".*" ]')
+    assert await answer(allowed, "exec:x go 'a  b' $HOME ; `id` *") == (
+        "ok", "<a  b>\n<$HOME>\n<;>\n<`id`>\n<*>"
+    )  # fmt: skip
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("arguments", "line", "said"),
+    [
+        ("", "exec:x go more", "Usage: exec:x go"),
+        ('arguments = [ go = "[a-z]+" ]', "exec:x go abc -rf", r"go does not take '-rf'; an argument must fit \[a-z\]"),
+        ('arguments = [ go = "[a-z]+" ]', "exec:x go 'a\nb'", "go does not take 'a\nb'"),
+        ('arguments = [ go = ".*" ]', f"exec:x go {'x ' * 33}", "go takes at most 32 arguments"),
+        ('arguments = [ go = ".*" ]', f"exec:x go {'x' * 1025}", "does not take"),
+        ('arguments = [ go = ".*" ]', "exec:x go 'x", "quote"),
+        ("", "exec:x other", "Unknown command"),
+    ],
+)
+async def test_arguments_are_those_that_the_entry_allows(arguments: str, line: str, said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        await answer(one("/bin/echo", arguments), line)
+
+
+@pytest.mark.asyncio
+async def test_a_program_that_takes_too_long_is_ended_with_its_children(folder: Path) -> None:
+    program = script(folder, f"trap '' TERM; sleep 3600 & echo $! > {folder}/child; echo begun; wait; sleep 3600")
+    status, text = await answer(one(program, "time_limit = 0.5"), "exec:x go")
+    assert (status, text) == ("error", "begun\nended: it took more than 0.5 s")
+    child = int((folder / "child").read_text())
+    await wait_until(lambda: not psutil.pid_exists(child), "the child has ended")
+
+
+@pytest.mark.asyncio
+async def test_a_program_is_ended_when_nobody_waits_for_it_any_more(folder: Path) -> None:
+    program = script(folder, f"echo $$ > {folder}/pid; exec sleep 3600")
+    asked = asyncio.create_task(answer(one(program), "exec:x go"))
+    await wait_until(lambda: (folder / "pid").exists() and (folder / "pid").read_text(), "it has begun")
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert not psutil.pid_exists(int((folder / "pid").read_text()))
+
+
+@pytest.mark.asyncio
+async def test_a_child_that_is_left_behind_holds_up_no_answer(folder: Path) -> None:
+    program = script(folder, f"setsid sleep 3600 & echo $! > {folder}/child; echo done")
+    assert await answer(one(program), "exec:x go") == ("ok", "done")
+    os.kill(int((folder / "child").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.asyncio
+async def test_an_output_without_end_is_cut_and_costs_no_memory(folder: Path) -> None:
+    program = script(folder, "head -c 50000000 /dev/zero | tr '\\0' x")
+    status, text = await answer(one(program, "output_limit = 1000"), "exec:x go")
+    assert (status, text) == ("ok", f"{'x' * 1000}\n(cut: 49999000 bytes more)")
+
+
+@pytest.mark.asyncio
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs as others")
+async def test_a_program_runs_as_its_own_user(folder: Path) -> None:
+    status, text = await answer(one("/usr/bin/id", 'user = "nobody"'), "exec:x go")
+    entry = pwd.getpwnam("nobody")
+    assert status == "ok"
+    assert text.startswith(f"uid={entry.pw_uid}(nobody) gid={entry.pw_gid}(")
+    assert "root" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "configuration:1:1: exec:x: no commands, expected commands = "),
+        ('commands = [ go = "no-such-program" ]', "go: no program 'no-such-program' on this host"),
+        ('commands = [ go = "" ]', "go: no program, expected"),
+        ('commands = [ go = "echo \'x" ]', "go: .*quote"),
+        ('commands = [ go = "echo" ] long = ( gone )', "long names 'gone', which is no command; there are go"),
+        ('commands = [ go = "echo" ] arguments = [ go = "(" ]', r"arguments of go: '\(' is no regular expression"),
+        ('commands = [ go = "echo" ] user = "no-such-user"', "no user 'no-such-user' on this host"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused_with_its_place(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        check(CATALOGUE, "ecnode", view(text))
+
+
+def test_programs_run_by_broadcast_and_long_ones_as_jobs(processes: Processes, folder: Path) -> None:
+    program = script(folder, "echo one; sleep 0.2; echo two; exit $1")
+    main = folder / "exec.conf"
+    commands = f'commands = [ quick = "/bin/echo hi" slow = "{program} 0" bad = "{program} 4" ]'
+    main.write_text(f'exec "x" {{ {commands} long = ( slow bad ) }}')
+    manager = processes.manager()
+    node = processes.node("east1", "east", "-c", str(main))
+    assert "east1: hi" in ask_sync(manager.endpoint, "gather exec:x quick")
+    assert ask_sync(manager.endpoint, "gather exec:x slow").endswith("east1:\n  one\n  two")
+    assert ask_sync(manager.endpoint, "gather exec:x bad").endswith("east1: failed:\n  one\n  two\n  exit code 4")
+    assert "exec:x slow" in ask_sync(node.endpoint, "cluster jobs")
+
+
+def test_a_program_does_not_outlive_a_node_that_is_killed(processes: Processes, folder: Path) -> None:
+    program = script(folder, f"echo $$ > {folder}/pid; exec sleep 3600")
+    main = folder / "exec.conf"
+    main.write_text(f'exec "x" {{ commands = [ go = "{program}" ] }}')
+    manager = processes.manager()
+    node = processes.node("east1", "east", "-c", str(main))
+    ask_sync(manager.endpoint, "broadcast exec:x go")
+    wait_until_sync(lambda: (folder / "pid").exists() and (folder / "pid").read_text() != "", "it has begun")
+    node.end(signal.SIGKILL)
+    pid = int((folder / "pid").read_text())
+    wait_until_sync(lambda: not psutil.pid_exists(pid), "it has ended")

@@ -1,0 +1,135 @@
+"""Runs a program: without a shell, bounded in time and output, and ended with all that it has started."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from dataclasses import dataclass
+from functools import cache
+
+_TERM_S = 2.0
+_REST_S = 0.5
+_CHUNK = 65536
+
+
+@dataclass(frozen=True)
+class Identity:
+    """As whom a program runs."""
+
+    user: int
+    group: int
+    groups: tuple[int, ...]
+    home: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program line, where and as whom it runs, and how many bytes of its output are kept."""
+
+    line: tuple[str, ...]
+    folder: str
+    identity: Identity | None
+    output_limit: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a program said, how many bytes more it said, and its exit code: negative for a signal, None: out of time."""
+
+    output: str
+    dropped: int
+    code: int | None
+
+
+async def run(program: Program, limit_s: float | None) -> Ended:
+    """Run a program to its end, or end it after `limit_s`. Raises OSError where it cannot be run.
+
+    A child that it leaves behind, and that holds its output open, is not waited for.
+    """
+    reading, writing = os.pipe()
+    output = Output(program.output_limit)
+    loop = asyncio.get_running_loop()
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        try:
+            process = await _start(program, writing)
+        finally:
+            os.close(writing)
+        transport, _ = await loop.connect_read_pipe(lambda: output, pipe)
+        try:
+            code = await _end_of(process, limit_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_REST_S):
+                    await output.closed.wait()
+        finally:
+            transport.close()
+    return Ended(output.kept.decode("utf-8", "replace"), output.dropped, code)
+
+
+class Output(asyncio.Protocol):
+    """Keeps the first bytes of what comes, and counts the rest."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.kept = bytearray()
+        self.dropped = 0
+        self.closed = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        """More of it."""
+        room = self._limit - len(self.kept)
+        self.kept += data[:room]
+        self.dropped += max(0, len(data) - room)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """All of it."""
+        self.closed.set()
+
+
+async def _start(program: Program, output: int) -> asyncio.subprocess.Process:
+    identity = program.identity
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": os.environ.get("LANG", "C.UTF-8")}
+    environment["HOME"] = identity.home if identity else os.environ.get("HOME", "/")
+    return await asyncio.create_subprocess_exec(
+        *(*_leash(), *program.line),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd=program.folder,
+        env=environment,
+        start_new_session=True,
+        user=identity.user if identity else None,
+        group=identity.group if identity else None,
+        extra_groups=identity.groups if identity else None,
+    )
+
+
+@cache
+def _leash() -> tuple[str, ...]:
+    """What ends a program when this process is killed; nothing on a host that has no such tool."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+async def _end_of(process: asyncio.subprocess.Process, limit_s: float | None) -> int | None:
+    """Its exit code; None where it had to be ended, as when whoever waits is cancelled."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await process.wait()
+    except TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            await asyncio.shield(_end(process))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask it and all that it has started to end, then kill them."""
+    for number, wait_s in ((signal.SIGTERM, _TERM_S), (signal.SIGKILL, None)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
