@@ -272,7 +272,10 @@ def overview(table: Table) -> str:
     listed = table.listed()
     width = max(len(command.usage) for command in listed)
     width = min(width, 38)
-    return "\n".join(f"{command.usage:<{width}}  {command.brief}" for command in listed)
+    lines = [f"{command.usage:<{width}}  {command.brief}" for command in listed]
+    if table.fallback is not None:
+        lines.append(f"{'anything else':<{width}}  {table.fallback.name}: {table.fallback.brief}")
+    return "\n".join(lines)
 
 
 def describe(table: Table, name: str) -> str:

@@ -1,11 +1,66 @@
-"""Forwards what the node does not know to a program that speaks the control protocol."""
+"""The bridge: what the node itself does not know goes to a program beside it that speaks the control protocol."""
 
-from eccmgr.modules import Module
+import os
+from collections.abc import Iterable
+
+from eccmgr.commands.answer import Format
+from eccmgr.commands.table import Command, Param
+from eccmgr.config.effective import ScopeView
+from eccmgr.control.endpoint import Endpoint
+from eccmgr.errors import SettingsError
+from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType
+from worker.modules.far_end import FarEnd, FarEndError
 
 
 class Ecelerity(Module):
-    """Forwards what the node does not know to a program that speaks the control protocol."""
+    """An existing mail node joins by it as it is."""
 
     scope = "ecelerity"
-    brief = "the bridge to a program that speaks the control protocol"
+    brief = "passes on what the node does not know to a program that speaks the control protocol"
     singleton = True
+    options = (
+        OptionSpec("control", OptionType.ENDPOINT, "/tmp/2025", "where that program listens"),  # noqa: S108
+        OptionSpec("connections", OptionType.INTEGER, "4", "commands that it is given at once; others wait", 1, 100),
+        OptionSpec("timeout", OptionType.SECONDS, "60", "seconds that it may take to answer", 0.1, 86400),
+        OptionSpec("keep", OptionType.SECONDS, "30", "seconds for which an idle connection is kept", 0, 3600),
+        OptionSpec("answer_limit", OptionType.BYTES, "1GiB", "the longest answer that is taken", 1024, 4 << 30),
+    )
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        settings = context.settings
+        self._far_end = FarEnd(
+            Endpoint.parse(settings.text("control") or ""),
+            settings.integer("connections"),
+            settings.seconds("timeout"),
+            settings.seconds("keep"),
+            settings.integer("answer_limit"),
+            os.getpid(),
+        )
+
+    @classmethod
+    def check(cls, settings: ScopeView) -> None:
+        """The endpoint must make sense; that nobody listens there yet is no fault."""
+        try:
+            Endpoint.parse(settings.text("control") or "")
+        except SettingsError as error:
+            raise ConfigError(str(error)) from None
+
+    def commands(self) -> Iterable[Command]:
+        """`ecelerity COMMAND`, for what both know."""
+        brief = "what the program behind the bridge answers to COMMAND, also where this node knows it itself"
+        yield Command(self.context.name, brief, self.unknown, (Param("COMMAND", rest=True),))
+
+    async def unknown(self, call: Call) -> Answer:
+        """What the far end answers."""
+        asks_for_xml = call.caller.form is Format.XML
+        line = f"xml {call.args[0]}" if asks_for_xml else call.args[0]
+        try:
+            text = await self._far_end.ask(line)
+        except FarEndError as error:
+            raise CommandError(f"{self.scope}: {error}") from error
+        return Answer(text, is_xml=asks_for_xml)
+
+    async def stop(self) -> None:
+        """Close what is kept open."""
+        self._far_end.close()

@@ -1,0 +1,124 @@
+"""The asking side of the original control protocol: text frames alone, connections kept and made again."""
+
+import asyncio
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+from eccmgr.control import frames
+from eccmgr.control.endpoint import Endpoint
+
+_CONNECT_TIMEOUT_S = 5.0
+
+
+class FarEndError(Exception):
+    """Raised when no answer comes; the message says whether the command may have been carried out."""
+
+
+@dataclass
+class Connection:
+    """One connection, and since when it has been idle."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    idle_since: float = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the other side has neither closed it nor spoken unasked."""
+        return not self.reader.at_eof() and not self.writer.is_closing()
+
+
+class FarEnd:
+    """A program at `endpoint`: as many commands at once as there are connections, each sent once and never again.
+
+    It is not the process `own_pid`, to which every command would come back.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, connections: int, timeout_s: float, keep_s: float, longest: int, own_pid: int
+    ) -> None:
+        self._own_pid = own_pid
+        self._endpoint, self._timeout_s, self._keep_s, self._longest = endpoint, timeout_s, keep_s, longest
+        self._slots = asyncio.Semaphore(connections)
+        self._idle: list[Connection] = []
+
+    async def ask(self, line: str) -> str:
+        """What it answers to a command. Raises FarEndError."""
+        try:
+            async with asyncio.timeout(self._timeout_s), self._slots:
+                connection = await self._connected()
+                try:
+                    text = await self._exchange(connection, line)
+                except BaseException:
+                    # What is still to come on it is the answer to no later command.
+                    connection.writer.transport.abort()
+                    raise
+        except TimeoutError:
+            reason = f"no answer from {self._endpoint} within {self._timeout_s:g} s; a command that was sent goes on"
+            raise FarEndError(reason) from None
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+        return text
+
+    def close(self) -> None:
+        """Close the connections that are idle."""
+        for connection in self._idle:
+            connection.writer.close()
+        self._idle.clear()
+
+    async def _connected(self) -> Connection:
+        """The connection that was used last, where it is still good; else a new one."""
+        kept, self._idle = self._idle, []
+        for connection in kept:
+            if connection.usable and time.monotonic() - connection.idle_since < self._keep_s:
+                self._idle.append(connection)
+            else:
+                connection.writer.close()
+        return self._idle.pop() if self._idle else await self._connect()
+
+    async def _connect(self) -> Connection:
+        endpoint = self._endpoint
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                if endpoint.path is None:
+                    reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+                else:
+                    reader, writer = await asyncio.open_unix_connection(endpoint.path)
+        except (OSError, TimeoutError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
+            raise FarEndError(f"cannot reach {endpoint}: {reason}") from None
+        if _pid_of(writer) == self._own_pid:
+            writer.transport.abort()
+            raise FarEndError(f"{endpoint} is this node's own listener; set control to that of the other program")
+        return Connection(reader, writer)
+
+    async def _exchange(self, connection: Connection, line: str) -> str:
+        try:
+            connection.writer.write(frames.encode_text(line))
+            await connection.writer.drain()
+            kind = int.from_bytes(await connection.reader.readexactly(2))
+            if kind not in (frames.SHORT, frames.LONG):
+                raise FarEndError(f"{self._endpoint} answered with an unknown frame type {kind}")
+            length = int.from_bytes(await connection.reader.readexactly(2 if kind == frames.SHORT else 4))
+            if length > self._longest:
+                raise FarEndError(f"the answer of {self._endpoint} has {length} bytes, more than answer_limit")
+            return (await connection.reader.readexactly(length)).decode("utf-8", "replace")
+        except asyncio.IncompleteReadError:
+            raise self._broken("it was closed by the other side") from None
+        except OSError as error:
+            raise self._broken(error.strerror or str(error)) from None
+
+    def _broken(self, reason: str) -> FarEndError:
+        text = f"the connection to {self._endpoint} broke before the answer: {reason}"
+        return FarEndError(f"{text}; the command may have been carried out")
+
+
+def _pid_of(writer: asyncio.StreamWriter) -> int | None:
+    """The process at the other end; None where the kernel cannot tell."""
+    peer = writer.get_extra_info("socket")
+    if peer.family != socket.AF_UNIX:
+        return None
+    pid, _, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(pid)
