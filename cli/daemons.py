@@ -78,7 +78,7 @@ class Program(Generic[S]):
             _raise_descriptor_limit()
             daemon = self._make(settings, store, log_files)
             _become(daemon)
-            asyncio.run(_run(daemon))
+            asyncio.run(daemon.run())
         except ConfigError as error:
             typer.echo(str(error), err=True)
             return 1
@@ -143,17 +143,3 @@ def _become(daemon: Daemon) -> None:
         os.setgid(group_id)
     if entry is not None:
         os.setuid(entry.pw_uid)
-
-
-async def _run(daemon: Daemon) -> None:
-    try:
-        await daemon.run()
-    except* EccmgrError as group:
-        raise _first(group) from group
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

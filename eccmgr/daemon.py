@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -69,10 +69,11 @@ class Daemon(abc.ABC):
         self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
         self._stopping = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
+        self._tasks: asyncio.TaskGroup | None = None
 
     @abc.abstractmethod
     def default_endpoint(self) -> str:
-        """Where it listens if neither a flag nor a file says."""
+        """Where it listens if neither a flag nor a file says; '' for nowhere."""
 
     @staticmethod  # noqa: B027 (a daemon may well take every configuration)
     def check(view: ScopeView) -> None:
@@ -127,15 +128,23 @@ class Daemon(abc.ABC):
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until SIGTERM, SIGINT or `stop`. Raises EccmgrError where the start fails."""
+        """Run as a program until SIGTERM, SIGINT or `stop`; SIGHUP reloads. Raises EccmgrError if the start fails."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+        for number, act in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
+            loop.add_signal_handler(number, act)
         try:
-            await self._run()
+            await self.serve(lambda: notify("READY=1"))
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+
+    async def serve(self, ready: Callable[[], object]) -> None:
+        """Run until `stop`; `ready` is called once the start is over. Raises EccmgrError where the start fails."""
+        try:
+            await self._serve(ready)
+        except* EccmgrError as group:
+            raise _first(group) from group
+        finally:
             self.store.on_change = None
             await self.modules.stop()
             await self.server.close()
@@ -143,7 +152,12 @@ class Daemon(abc.ABC):
             log.info("stopped")
             await asyncio.to_thread(self._log_files.close)
 
-    async def _run(self) -> None:
+    def reload(self) -> None:
+        """Read the files of the configuration again, and open the log files anew."""
+        if self._tasks is not None:
+            self.spawn(self._tasks, self._reload(), "reload")
+
+    async def _serve(self, ready: Callable[[], object]) -> None:
         await self._follow(self.held, self._plan)
         await self.modules.start(self.store.view())
         for remark in self.remarks():
@@ -159,14 +173,15 @@ class Daemon(abc.ABC):
             self.spawn(tasks, self.session.run(), "session")
             self.spawn(tasks, self._show_life(), "signs of life")
             self.store.on_change = lambda proposal: self._follow_from_thread(loop, proposal)
-            loop.add_signal_handler(signal.SIGHUP, lambda: self.spawn(tasks, self._reload(), "reload"))
+            self._tasks = tasks
             log.info("ready", endpoints=",".join(map(str, self.server.endpoints)))
-            notify("READY=1")
+            ready()
             await self._stopping.wait()
             log.info("stopping")
             notify("STOPPING=1")
             await self.finish()
             await self.session.leave()
+            self._tasks = None
             for task in self._background:
                 task.cancel()
 
@@ -228,3 +243,10 @@ class Daemon(abc.ABC):
             await asyncio.sleep(interval_s or _SIGN_OF_LIFE_RECHECK_S)
             if interval_s:
                 log.info("alive")
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

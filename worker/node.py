@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from eccmgr.cluster.members import Role, read_membership
@@ -69,7 +70,6 @@ class Node(Daemon):
         self.executor.jobs = self.jobs
         self.modules.adapted, self.modules.on_change = self.jobs.adapted, self.jobs.kick
         self._view = store.view()
-        self._tasks: asyncio.TaskGroup | None = None
         guardians = find_guardians(duravip_options(self._view).plumber_program or "")
         copies = settings.redis_copies
         self.duravip = DuravipService(
@@ -149,10 +149,10 @@ class Node(Daemon):
         """End a command, or a job, on this node; whether there is one."""
         return self.jobs.withdraw(wanted, user) or self.executor.abort(wanted)
 
-    async def run(self) -> None:
-        """Run until SIGTERM, SIGINT or `stop`, and let the guardian go. Raises EccmgrError where the start fails."""
+    async def serve(self, ready: Callable[[], object]) -> None:
+        """Run until `stop`, and let the guardian go. Raises EccmgrError where the start fails."""
         try:
-            await super().run()
+            await super().serve(ready)
         finally:
             await self.duravip.close()
 

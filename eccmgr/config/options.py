@@ -89,14 +89,15 @@ class Listener:
 def listeners(view: ScopeView, default: str, instead: Sequence[str] = ()) -> tuple[Listener, ...]:
     """The control listeners that are open, in the order written.
 
-    Endpoints given `instead` (`--listen`) replace those of the files, and `default` is the one where there are neither.
-    What `Control_Listener` sets holds for them too. Raises ConfigError where the TLS files of one are not complete.
+    Endpoints given `instead` (`--listen`) replace those of the files, and `default` is the one where there are neither
+    ('' for none). What `Control_Listener` sets holds for them too. Raises ConfigError where the TLS files of one are
+    not complete.
     """
     above = view.scope("Control_Listener")
     if instead:
         scopes = [above.scope("Listen", endpoint) for endpoint in dict.fromkeys(instead)]
     else:
-        scopes = above.scopes("Listen") or [above.scope("Listen", default)]
+        scopes = above.scopes("Listen") or ([above.scope("Listen", default)] if default else [])
     return tuple(_listener(scope) for scope in scopes if scope.boolean("Enable"))
 
 

@@ -1,0 +1,99 @@
+"""Another program as a node: its functions are commands, and it stays its own master."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import eccmgr
+from eccmgr.errors import NameInUse, SettingsError
+from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.keys import Keys
+from tests.daemons import ROOT, Processes, ask, ask_sync
+from tests.integration.fleet import Fleet
+from tests.waiting import wait_until_sync
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def test_the_example_of_the_documentation_answers(processes: Processes, folder: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ECCMGR_CLUSTER": processes.cluster}
+    command = [sys.executable, ROOT / "docs" / "examples" / "shop.py", "shop1", processes.url]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as shop:
+        try:
+            manager = processes.manager()
+            wait_until_sync(lambda: "1 node," in ask_sync(manager.endpoint, "info"), "the shop has joined")
+
+            def gather(line: str) -> str:
+                return ask_sync(manager.endpoint, f"gather @shops {line}").partition("\n")[2]
+
+            assert gather("queue size") == "shop1: 2"
+            assert gather("order cake 3") == "shop1: 5 wait"
+            assert gather("order cake many") == "shop1: failed: order: [PIECES] takes a whole number, not 'many'"
+            assert gather("ship").splitlines()[:2] == ["shop1:", "  shipped milk"]
+            assert gather("queue size") == "shop1: 0"
+            assert "Usage: order WARE [PIECES]" in gather("help order")
+        finally:
+            shop.send_signal(signal.SIGINT)
+            shop.wait(30)
+        assert shop.stdout is not None
+        said = shop.stdout.read().decode()
+    assert "KeyboardInterrupt" in said  # the program's own way of ending
+    assert "level=" not in said
+    wait_until_sync(lambda: "0 nodes" in ask_sync(manager.endpoint, "info"), "it has left, and was not lost")
+    assert "(lost)" not in ask_sync(manager.endpoint, "broadcast pid")
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("no_tasks_left")
+async def test_several_nodes_live_in_one_program_and_it_keeps_its_signals(
+    redis_server: EmbeddedServer, cluster_keys: Keys, fleet: Fleet, folder: Path
+) -> None:
+    await fleet.manager()
+    before = signal.getsignal(signal.SIGTERM), logging.getLogger().handlers[:]
+
+    def made(name: str, **more: object) -> eccmgr.Node:
+        node = eccmgr.Node(name, redis=redis_server.url, cluster=cluster_keys.cluster, **more)  # type: ignore[arg-type]
+        node.command("who", "its name")(lambda: name)
+        return node
+
+    async with made("shop1"), made("shop2", listen=str(folder / "shop2")):
+        assert await fleet.lines("gather who") == ["shop1: shop1", "shop2: shop2"]
+        assert (await ask(folder / "shop2", "who"))[0] == "shop2"
+        assert (signal.getsignal(signal.SIGTERM), logging.getLogger().handlers[:]) == before
+        with pytest.raises(NameInUse):
+            await made("shop1").start()
+    assert "0 nodes" in await fleet.ask("info")
+
+
+@pytest.mark.asyncio
+async def test_a_node_that_is_told_to_shut_down_ends_its_run(
+    redis_server: EmbeddedServer, cluster_keys: Keys, fleet: Fleet
+) -> None:
+    await fleet.manager()
+    node = eccmgr.Node("shop1", redis=redis_server.url, cluster=cluster_keys.cluster)
+    running = asyncio.create_task(node.run())
+    while "1 node," not in await fleet.ask("info"):
+        await asyncio.sleep(0.02)
+    await fleet.ask("unicast shop1 shutdown")
+    await asyncio.wait_for(running, 30)
+
+
+def test_what_makes_no_sense_is_refused_at_once() -> None:
+    with pytest.raises(SettingsError):
+        eccmgr.Node("no name")
+    with pytest.raises(SettingsError):
+        eccmgr.Node("shop1", redis="nonsense://")
+    with pytest.raises(ValueError, match="two commands are named pid"):
+        eccmgr.Node("shop1").command("pid", "")(lambda: "")
+
+
+def test_importing_the_package_alone_costs_nothing() -> None:
+    code = "import sys, eccmgr; print(len([name for name in sys.modules if name.startswith(('eccmgr.', 'worker'))]))"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert told == "0\n"

@@ -1,0 +1,144 @@
+"""A node inside another asyncio program: that program's functions are its commands."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+import structlog
+
+from eccmgr.cluster.names import check_name
+from eccmgr.config.options import overrides
+from eccmgr.config.store import Store
+from eccmgr.control.endpoint import Endpoint
+from eccmgr.modules.catalogue import installed
+from eccmgr.modules.functions import as_command, command
+from eccmgr.redis.scripts import load_all
+from eccmgr.settings import NodeSettings, load
+from worker.node import Node as NodeDaemon
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Node:
+    """A node of the cluster for as long as `run` runs, or between `start` and `stop`, or in `async with`.
+
+    It leaves the program alone: no signal is handled, nothing is logged but by the logger `eccmgr` (unless structlog
+    is configured), and there is a control listener only where `listen` or the file `config` names one. While Redis is
+    away it waits, and joins when it comes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        redis: str | None = None,
+        cluster: str | None = None,
+        subcluster: str | None = None,
+        listen: str | tuple[str, ...] | None = None,
+        config: str | None = None,
+        replace: bool = False,
+    ) -> None:
+        """What is not given is as the environment says (`ECCMGR_REDIS` and its kin), or as for `ecnode`.
+
+        `replace` takes over a name that is in use. Raises SettingsError and ConfigError where this makes no sense.
+        """
+        given = {
+            "name": name,
+            "redis": redis,
+            "cluster": cluster,
+            "subcluster": subcluster,
+            "listen": (listen,) if isinstance(listen, str) else listen,
+            "config": config,
+            "replace": replace or None,
+        }
+        settings = load(NodeSettings, given)
+        named = {"name": settings.name, "cluster": settings.cluster, "subcluster": settings.subcluster}
+        for kind, value in named.items():
+            if value is not None:
+                check_name(value, kind.capitalize())
+        for text in settings.listen:
+            Endpoint.parse(text)
+        if not structlog.is_configured():
+            _log_by_the_standard_library()
+        store = Store.open(settings.config, overrides=overrides(named, {}), schema=installed().schema)
+        self._daemon = _Daemon(settings, store)
+        self._task: asyncio.Task[None] | None = None
+
+    def command(
+        self,
+        name: str,
+        brief: str,
+        *,
+        about: str = "",
+        idempotent: bool = False,
+        serial: bool = False,
+        danger: bool = False,
+    ) -> Callable[[F], F]:
+        """Make a function a command of this node, as `eccmgr.modules.command` does for methods.
+
+        Raises ValueError where the node has such a command, TypeError where a parameter cannot be a word.
+        """
+        declare = command(name, brief, about=about, idempotent=idempotent, serial=serial, danger=danger)
+
+        def add(function: F) -> F:
+            self._daemon.table.add(as_command(declare(function)))
+            return function
+
+        return add
+
+    async def start(self) -> None:
+        """Join the cluster. Raises EccmgrError where that cannot be: NameInUse, ListenError and their kin."""
+        await asyncio.to_thread(load_all)
+        ready = asyncio.Event()
+        task = asyncio.create_task(self._daemon.serve(ready.set), name=f"node {self._daemon.name}")
+        waiting = asyncio.create_task(ready.wait())
+        try:
+            await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if task.done():
+            await task
+        self._task = task
+
+    async def stop(self) -> None:
+        """Let running commands end, leave the cluster, and let go of everything."""
+        if self._task is not None:
+            self._daemon.stop()
+            await asyncio.shield(self._task)
+            self._task = None
+
+    async def run(self) -> None:
+        """Be a node until cancelled, or until somebody says `shutdown`."""
+        async with self:
+            assert self._task is not None
+            await asyncio.shield(self._task)
+
+    async def __aenter__(self) -> "Node":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+class _Daemon(NodeDaemon):
+    def default_endpoint(self) -> str:
+        """The program has said where, or nowhere."""
+        return ""
+
+
+def _log_by_the_standard_library() -> None:
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        logger_factory=lambda *_names: logging.getLogger("eccmgr"),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
