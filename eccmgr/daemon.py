@@ -17,6 +17,7 @@ import structlog
 from eccmgr.cluster.members import host_address
 from eccmgr.cluster.session import Session
 from eccmgr.commands import config
+from eccmgr.commands.secrets import learn
 from eccmgr.commands.standing import KnownNames, standing_commands
 from eccmgr.commands.table import Caller, Command, Table
 from eccmgr.config import completion
@@ -53,6 +54,7 @@ class Daemon(abc.ABC):
         self, settings: DaemonSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
     ) -> None:
         self.store = store
+        learn(store.schema)
         self.check(store.view())
         self.name = node_name(store.view(), os.environ, socket.gethostname())
         self._listen = settings.listen

@@ -7,9 +7,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
+import structlog
+
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.table import Call, Command, Handler, Param
 from eccmgr.errors import CommandError, UsageError
+
+log = structlog.get_logger()
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,6 +102,8 @@ def as_command(function: Callable[..., Any], prefix: str = "", owner: object | N
 
     async def handle(call: Call) -> Answer:
         arguments = _arguments(slots, call, name)
+        if declared.danger:
+            log.warning("dangerous command", command=name, user=call.caller.user)
         async with lock:
             return await run(call, arguments)
 

@@ -1,8 +1,13 @@
 """No secret that a command sets is shown, logged or kept."""
 
+from dataclasses import replace
+
 import pytest
 
-from eccmgr.commands.secrets import without_secrets
+from eccmgr.commands.secrets import learn, without_secrets
+from eccmgr.config.known import SCHEMA
+from eccmgr.config.option_types import OptionType
+from eccmgr.config.schema import Naming, OptionSpec, ScopeSpec
 
 
 @pytest.mark.parametrize(
@@ -27,3 +32,10 @@ def test_the_value_of_a_secret_is_hidden(line: str, shown: str) -> None:
 )
 def test_what_holds_no_secret_is_shown_as_it_is(line: str) -> None:
     assert without_secrets(line) == line
+
+
+def test_secrets_of_modules_are_known_once_their_options_are() -> None:
+    line = "broadcast config set acme one token abc"
+    token = OptionSpec("token", OptionType.TEXT, None, "what opens the door", secret=True)
+    learn(replace(SCHEMA, scopes=(*SCHEMA.scopes, ScopeSpec("acme", "", Naming.ALWAYS, None, (token,)))))
+    assert without_secrets(line) == "broadcast config set acme one token ********"
