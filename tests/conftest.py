@@ -17,6 +17,7 @@ import redis
 import structlog
 from blockbuster import BlockBuster, blockbuster_ctx
 
+from eccmgr.modules.catalogue import installed
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
@@ -26,6 +27,7 @@ from eccmgr.version import full_version
 # What is read from disk once is read before any event loop runs, as the programs do.
 full_version()
 load_all()
+installed()
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 # No test fails because the machine is busy.
 hypothesis.settings.register_profile("timeless", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

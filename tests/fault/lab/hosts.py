@@ -7,6 +7,7 @@ ends, the kernel kills all that runs in it and takes its interfaces away, so a c
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.waiting import wait_until_sync
 ROOT = Path(__file__).resolve().parents[3]
 NETWORK = "10.77.0.{}/16"
 NETWORK6 = "fd77::{}/64"
+TOOLS = ("ip", "nft", "arping", "unshare", "nsenter")
 _PR_SET_PDEATHSIG = 1
 _BEGIN = """
 mount -t tmpfs tmpfs /run && hostname "$1" && ip link set lo up && echo up || exit 1
@@ -155,6 +157,8 @@ class Lab:
     hosts: dict[str, Namespace] = field(default_factory=dict)
 
     def __enter__(self) -> "Lab":
+        if lacking := [tool for tool in TOOLS if shutil.which(tool) is None]:
+            raise NoLab(f"not installed: {', '.join(lacking)}")
         try:
             self.switch = Namespace("switch")
             self.switch.run("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
@@ -231,7 +235,7 @@ def made_or_skipped(folder: Path, names: Sequence[str]) -> Iterator[Lab]:
         pytest.skip("network namespaces want Linux and root")
     try:
         lab = Lab(folder, names).__enter__()
-    except (NoLab, FileNotFoundError) as error:
+    except NoLab as error:
         pytest.skip(str(error))
     try:
         yield lab

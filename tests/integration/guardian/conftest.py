@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -170,6 +171,8 @@ def run(*words: str) -> str:
 def _why_not() -> str:
     if os.geteuid() != 0:
         return "only root makes network namespaces"
+    if lacking := [tool for tool in ("ip", "nft", "arping") if shutil.which(tool) is None]:
+        return f"not installed: {', '.join(lacking)}"
     probe = f"ecg{os.getpid()}probe"
     made = subprocess.run(["ip", "netns", "add", probe], check=False, capture_output=True, text=True)
     if made.returncode:
@@ -180,11 +183,7 @@ def _why_not() -> str:
 
 @pytest.fixture(scope="session")
 def _namespaces() -> None:
-    try:
-        why = _why_not()
-    except FileNotFoundError:
-        why = "no network namespaces here: there is no `ip`"
-    if why:
+    if why := _why_not():
         pytest.skip(why)
 
 
