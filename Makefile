@@ -55,7 +55,7 @@ reference: setup
 # Needs uv on PATH; the only target that asks a registry for versions.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" \
-	  --quiet --output-file requirements.txt pyproject.toml
+	  --quiet --extra fast --output-file requirements.txt pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" \
 	  --quiet --extra dev --output-file requirements-dev.txt pyproject.toml
 

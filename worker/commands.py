@@ -12,7 +12,7 @@ from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.membership import as_text
 from eccmgr.commands.standing import Age, pid_command
-from eccmgr.commands.table import Call, Command, Param, Table, describe
+from eccmgr.commands.table import Call, Command, Param, Table, describe, prompt
 from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -47,20 +47,17 @@ class NodeCommands:
         """The table's entries."""
         return (
             pid_command(),
-            Command("uptime", "how long this node has been up", self._uptime, idempotent=True),
+            prompt("uptime", "how long this node has been up", lambda: f"up {self._age}"),
             Command("sysinfo", "the host: system, processors, load, memory", self._sysinfo, idempotent=True),
             Command("memory", "the memory that this node uses", self._memory, idempotent=True),
             Command("cluster membership", "the members and their roles", self._membership, idempotent=True),
             Command("cluster info", "the cluster as this node sees it", self._info, idempotent=True),
-            Command("cluster nodename", "this node's name", self._nodename, idempotent=True),
-            Command("cluster nodeaddr", "this node's address", self._nodeaddr, idempotent=True),
+            prompt("cluster nodename", "this node's name", lambda: self._session.identity.name),
+            prompt("cluster nodeaddr", "this node's address", self._nodeaddr),
             Command("cluster help", "the cluster commands", self._help, idempotent=True),
             Command("cluster abort", "end a command or job here, or let it not begin", self._abort, (Param("ID"),)),
             Command("cluster reset", "leave the cluster and join again", self._reset),
         )
-
-    async def _uptime(self, _call: Call) -> str:
-        return f"up {self._age}"
 
     async def _sysinfo(self, _call: Call) -> str:
         return await asyncio.to_thread(_sysinfo)
@@ -85,10 +82,7 @@ class NodeCommands:
             )
         )
 
-    async def _nodename(self, _call: Call) -> str:
-        return self._session.identity.name
-
-    async def _nodeaddr(self, _call: Call) -> str:
+    def _nodeaddr(self) -> str:
         return self._session.identity.address.rpartition(":")[0]
 
     async def _help(self, _call: Call) -> str:

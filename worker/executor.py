@@ -5,6 +5,7 @@ Its answers are kept until Redis has them.
 
 import asyncio
 import contextlib
+import functools
 import math
 import time
 from collections import OrderedDict, deque
@@ -24,6 +25,7 @@ from eccmgr.commands.table import Caller, Command, Table
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.wire import Argument
 from worker.messages import Life, Message, Response, Withdrawal
 
 log = structlog.get_logger()
@@ -125,6 +127,8 @@ class Executor:
         if self.closing or not self._claims.take(message.id, time.monotonic(), keep_s):
             return
         limit = self._options.max_waiting
+        if self._answered_at_once(message):
+            return
         if len(self._waiting) < limit:
             self._runs[message.id] = Run()
             self._waiting.append(message)
@@ -133,6 +137,29 @@ class Executor:
         log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
         text = f"too many commands are waiting (limit {limit})"
         self._keep(self._response(message, self._life(), State.REFUSED, text))
+
+    def _answered_at_once(self, message: Message) -> bool:
+        """Answer in this very step what changes nothing and whose answer is at hand; False: it wants its turn."""
+        if message.planned or self._busy >= self._options.max_running or not self._session.joined.is_set():
+            return False
+        command = self._find(message.text)
+        if command is None or command.say is None or (life := self._life()).joined_view > message.view:
+            return False
+        response = self._response(message, life, State.OK, command.say(), claimed=False)
+        sent = self._link.send(*self._writing(response))
+        if sent is None:
+            return False
+        self._busy += 1
+        sent.add_done_callback(functools.partial(self._told_at_once, response))
+        return True
+
+    def _told_at_once(self, response: Response, verdict: "asyncio.Future[bytes]") -> None:
+        self._busy -= 1
+        if verdict.cancelled() or verdict.exception() is not None:
+            self._keep(response)
+        elif verdict.result() != b"kept":
+            log.warning("response not kept", id=response.id, verdict=verdict.result().decode())
+        self._begin()
 
     def abort(self, command_id: str) -> bool:
         """Withdraw a command on this node; whether it was waiting or running here."""
@@ -180,8 +207,6 @@ class Executor:
         try:
             if (response := await self._carry_out(message)) is not None:
                 await self.deliver(response)
-                if not self._runs[message.id].claimed:
-                    _log_command(message)
         except EccmgrError as error:
             log.warning("command not run", id=message.id, reason=str(error))
         finally:
@@ -208,8 +233,8 @@ class Executor:
         if time.monotonic() > begin_by:
             return self._response(message, life, State.MISSED)
         if run.claimed:
-            # What changes nothing is written down when it has been answered: its caller need not wait for that.
-            _log_command(message)
+            # What changes nothing is asked all day, and stands in the audit of the cluster as all do.
+            log.info("command", id=message.id, text=without_secrets(message.text)[:200], user=message.issuer)
         return await self._execute(message, life)
 
     async def _joined_by(self, deadline: float) -> bool:
@@ -284,7 +309,8 @@ class Executor:
             answered_state, text = _state_of(answered.answer), answered.body
         finally:
             run.scope = None
-        return self._response(message, life, answered_state, text, time.monotonic() - started)
+        took_s = time.monotonic() - started
+        return self._response(message, life, answered_state, text, took_s, claimed=run.claimed)
 
     def _find(self, text: str) -> Command | None:
         try:
@@ -296,14 +322,16 @@ class Executor:
         # An unknown command runs nothing.
         return (command := self._find(text)) is None or command.idempotent
 
-    def _response(self, message: Message, life: Life, state: State, text: str = "", took_s: float = 0.0) -> Response:
+    def _response(
+        self, message: Message, life: Life, state: State, text: str = "", took_s: float = 0.0, *, claimed: bool = True
+    ) -> Response:
         flags, body = pack_body(text, self._options.max_response_bytes)
-        return Response(message.id, life, state, to_ms(took_s), flags, body)
+        return Response(message.id, life, state, to_ms(took_s), flags, body, claimed)
 
     async def deliver(self, response: Response) -> None:
         """Give Redis an answer; where it is away, later."""
         try:
-            verdict = await self._send(response)
+            verdict = (await self._link.run(*self._writing(response))).decode()
         except RedisUnreachable:
             self._keep(response)
         except EccmgrError as error:
@@ -333,36 +361,21 @@ class Executor:
         if self._unsent:
             await asyncio.sleep(_RETRY_S)
 
-    async def _send(self, response: Response) -> str:
-        keys = self._keys
-        verdict: bytes = await self._link.run(
+    def _writing(self, response: Response) -> tuple[str, tuple[str, ...], tuple[Argument, ...]]:
+        """The script that writes an answer, with its keys and arguments."""
+        keys, options, wanted, life = self._keys, self._options, response.id, response.life
+        return (
             "respond",
             (
-                keys.state,
-                keys.command(response.id),
-                keys.responses(response.id),
-                keys.arrived(response.id),
-                keys.roster,
-                keys.plan(response.id),
+                *(keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
+                *(keys.roster, keys.plan(wanted)),
             ),
             (
-                to_ms(self._options.max_step_s),
-                response.life.private_name,
-                self._node_key,
-                response.life.joined_view,
-                response.state.value,
-                response.took_ms,
-                response.flags,
-                response.body,
-                keys.view_prefix,
-                to_ms(self._options.results_ttl_s),
+                *(to_ms(options.max_step_s), life.private_name, self._node_key, life.joined_view),
+                *(response.state.value, response.took_ms, response.flags, response.body),
+                *(keys.view_prefix, to_ms(options.results_ttl_s), int(response.claimed)),
             ),
         )
-        return verdict.decode()
-
-
-def _log_command(message: Message) -> None:
-    log.info("command", id=message.id, text=without_secrets(message.text)[:200], user=message.issuer)
 
 
 def _state_of(answer: Answer) -> State:

@@ -83,6 +83,8 @@ class Response:
     took_ms: int
     flags: str
     body: bytes
+    claimed: bool = True
+    """Whether its command was claimed; it makes no difference but that Redis has less to look up where it is right."""
 
 
 def _entry(value: object) -> str:

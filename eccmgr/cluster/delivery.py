@@ -23,9 +23,11 @@ from eccmgr.redis.keys import Keys
 # While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
 _LOOK_AGAIN_S = 0.5
 
-# How long a look waits for more answers, and for each node that is open.
-_PATIENCE_S = 0.02
-_PATIENCE_EACH_S = 2e-6
+# Many answers cost less read together. So long a gather waits for all that are due, and for each node that is open,
+# before it looks how many have come; where none has come, it is told of the next.
+_PATIENCE_S = 0.005
+_PATIENCE_EACH_S = 2e-5
+_PATIENCE_MAX_S = 0.05
 
 # How long an abort waits for those who run the command to end it, and how often it looks.
 _ABORT_WAIT_S = 2.0
@@ -76,13 +78,20 @@ class Delivery:
         out in batches.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
-        published = await self.publish(text, target, issuer, timeout_s, shown, rolling=pace is not None)
-        # A notice that came before we listen for this id is not missed: the first look comes before the first wait.
-        heard = self._waiting[published.sent.id] = asyncio.Event()
+        heard, ids = asyncio.Event(), set[str]()
+
+        def listen(made: str) -> None:
+            ids.add(made)
+            self._waiting[made] = heard
+
         try:
+            published = await self.publish(
+                text, target, issuer, timeout_s, shown, rolling=pace is not None, on_id=listen
+            )
             return await self._wait(published.sent, Waiting(published, pace), heard, deadline, on_outcome)
         finally:
-            del self._waiting[published.sent.id]
+            for made in ids:
+                del self._waiting[made]
 
     async def retrieve(self, named: str) -> Report | None:
         """The report on the latest command of the text `named`, or on the one of that id; None where there is none.
@@ -170,7 +179,9 @@ class Delivery:
     ) -> Report:
         loop = asyncio.get_running_loop()
         over = False
+        wait_s = _patience_s(waiting)
         while not waiting.over and not over:
+            await self._listen(heard, min(wait_s, deadline - loop.time()))
             over = loop.time() >= deadline
             # Before the look: what is heard during it wants another.
             heard.clear()
@@ -179,16 +190,12 @@ class Delivery:
             except RedisUnreachable as error:
                 if over:
                     raise CommandError(f"{error}; the command was sent, ask later: retrieve #{sent.id}") from error
+                wait_s = _LOOK_AGAIN_S
             else:
                 for outcome in waiting.settle(news):
                     if on_outcome is not None:
                         await on_outcome(outcome)
-                if waiting.due() or news.more:
-                    continue
-            if not waiting.over and not over:
-                await self._listen(heard, deadline - loop.time())
-                # Many answers cost less read together: the more are open, the longer a look may wait for others.
-                await asyncio.sleep(min(_PATIENCE_S, waiting.open * _PATIENCE_EACH_S))
+                wait_s = 0.0 if news.more else _patience_s(waiting) if news.entries or waiting.due() else _LOOK_AGAIN_S
         if waiting.answered:
             return waiting.report()
         try:
@@ -203,7 +210,9 @@ class Delivery:
 
     async def _listen(self, heard: asyncio.Event, longest_s: float) -> None:
         """Wait for something to be heard, at most until it is time to look all the same."""
-        longest_s = min(longest_s, _LOOK_AGAIN_S, self._roster.wait_s or _LOOK_AGAIN_S)
+        longest_s = min(longest_s, self._roster.wait_s or longest_s)
+        if longest_s <= 0:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(longest_s):
                 await heard.wait()
@@ -257,7 +266,7 @@ class Delivery:
         clock, number, born, found, aborted, more = await self._link.run(
             "collect",
             (keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
-            (self._step_ms, waiting.seen, PAGE, "1" if last else "0"),
+            (self._step_ms, waiting.seen, PAGE, waiting.due_in_all, "1" if last else "0"),
         )
         now = await self._roster.lately(born, int(number), waiting.view)
         aborted_ms = int(aborted) if aborted.isdigit() else None
@@ -270,6 +279,11 @@ class Delivery:
     @property
     def _results_ms(self) -> int:
         return to_ms(self._options.results_ttl_s)
+
+
+def _patience_s(waiting: Waiting) -> float:
+    """How long a gather that has just found responses, or has found none yet, waits for all others before it looks."""
+    return 0.0 if waiting.due() else min(_PATIENCE_MAX_S, _PATIENCE_S + waiting.open * _PATIENCE_EACH_S)
 
 
 def _entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:

@@ -77,10 +77,12 @@ class Publisher:
         shown: str | None = None,
         *,
         rolling: bool = False,
+        on_id: Callable[[str], None] = lambda _id: None,
     ) -> Published:
         """Send `text` to `target`; with `wait_s` its sender waits so long and is told of responses.
 
         `shown` is what may be shown and kept of it, where that is not all. A `rolling` one is told to no node yet.
+        `on_id` is told of its id before any node can be.
 
         Raises CommandError where no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
         text says so where it is not known whether the command was sent.
@@ -94,6 +96,7 @@ class Publisher:
             if len(target.names) > _PLANNED_AT_ONCE and answer[0] == b"draft gone":
                 asked, drafted = await self._draft(target, draft, rolling=rolling)
             made = command_id(self._wall_ms(), secrets.randbits(10))
+            on_id(made)
             answer = await self._try(
                 made,
                 draft,

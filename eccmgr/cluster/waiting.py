@@ -89,6 +89,11 @@ class Waiting:
         return len(self._open)
 
     @property
+    def due_in_all(self) -> int:
+        """How many responses there are once all have answered that may: those read, and open nodes it was sent to."""
+        return self.seen + len(self._open) - len(self._untold)
+
+    @property
     def view(self) -> View | None:
         """The nodes as the last look showed them."""
         return self._last.now if self._last is not None else None

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.completion import Known, complete
-from eccmgr.commands.table import Call, Caller, Command, Param, Table, help_command
+from eccmgr.commands.table import Call, Caller, Command, Param, Table, help_command, prompt
 from eccmgr.config.known import SCHEMA
 from eccmgr.config.reference import help_text
 from eccmgr.config.schema import ScopeSpec
@@ -31,9 +31,6 @@ def standing_commands(
     `stop` begins a clean end; `reopen` opens the log files anew and says how many there are.
     """
 
-    async def version(_call: Call) -> str:
-        return banner(program)
-
     async def completed(call: Call) -> Answer:
         candidates = complete(table, call.args[0] if call.args else "", await known(call.caller))
         return Answer("\n".join(candidates), facts={"candidates": candidates})
@@ -55,7 +52,7 @@ def standing_commands(
         Command("reopen logs", "open the log files anew, after they were moved away", reopen_logs, idempotent=True),
         Command("json", "the answer to COMMAND as one JSON object", form_of_a_form, (machine,), idempotent=True),
         Command("xml", "the answer to COMMAND as XML", form_of_a_form, (machine,), idempotent=True),
-        Command("version", "the banner", version, idempotent=True),
+        prompt("version", "the banner", lambda: banner(program)),
         Command(
             "complete",
             "the words that may follow a line typed so far (the console's Tab key asks this)",
@@ -99,7 +96,4 @@ class Age:
 def pid_command() -> Command:
     """`pid`, the number alone."""
 
-    async def pid(_call: Call) -> str:
-        return str(os.getpid())
-
-    return Command("pid", "the process id", pid, idempotent=True)
+    return prompt("pid", "the process id", lambda: str(os.getpid()))

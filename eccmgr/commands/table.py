@@ -50,6 +50,7 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Answer | str]]
+Saying = Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Command:
     `brief` is its line in `help`, `about` what `help COMMAND` adds. `idempotent`: running it twice is harmless, so
     a node may answer it without a claim. A command with a `refusal` is known and not carried out here: that is
     what it answers, and `help` leaves it out. A `long` one becomes a job on a node, which is tried again up to
-    `retries` times where its process dies, and may take `timeout_s`. `help` warns of one with `danger`.
+    `retries` times where its process dies, and may take `timeout_s`. `help` warns of one with `danger`. What `say` says
+    is at hand: a node answers it in the step in which it hears it.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Command:
     danger: bool = False
     retries: int = 0
     timeout_s: float | None = None
+    say: Saying | None = None
 
     @property
     def usage(self) -> str:
@@ -118,6 +121,15 @@ class Command:
         if words.rest(line, at):
             raise UsageError(f"Usage: {self.usage}")
         return tuple(args)
+
+
+def prompt(name: str, brief: str, say: Saying) -> Command:
+    """A command without parameters whose answer changes nothing and is at hand."""
+
+    async def answer(_call: Call) -> str:
+        return say()
+
+    return Command(name, brief, answer, idempotent=True, say=say)
 
 
 def refused(name: str, refusal: str = "") -> Command:

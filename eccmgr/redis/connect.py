@@ -69,6 +69,16 @@ class Link:
         wanted = script(name, sharded=self._sharded)
         return await self._ask(lambda wire: wanted(wire.call, keys, args), probe)
 
+    def send(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> "asyncio.Future[Any] | None":
+        """As `run`, on its way when this returns; None where it has to be `run`.
+
+        Its failure, which is the library's, says nothing to others: whoever runs it again finds out.
+        """
+        wire = self._wire
+        if self.fault is not None or wire is None or wire.fault is not None or not wire.writable:
+            return None
+        return wire.send("EVALSHA", script(name, sharded=self._sharded).sha, len(keys), *keys, *args)
+
     async def run_durably(
         self, name: str, keys: Sequence[str], args: Sequence[Argument], copies: int, wait_s: float = 0.2
     ) -> tuple[Any, bool]:

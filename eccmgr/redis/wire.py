@@ -67,6 +67,11 @@ class Wire(asyncio.Protocol):
         transport.set_protocol(wire)
         return wire
 
+    @property
+    def writable(self) -> bool:
+        """Whether there is room for more to send."""
+        return self._writable.is_set()
+
     async def call(self, *words: Argument) -> Any:
         """The answer to one command. Raises the server's refusal, or ConnectionError or TimeoutError of the library."""
         if not self._writable.is_set():

@@ -6,15 +6,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from eccmgr.config.store import Store
 from eccmgr.config.transaction import ConfigSession
+from ops.bench.table import Row
 
 _BINDINGS = 12_000
 _ROUNDS = 5
 
 
-def measure() -> dict[str, object]:
+def measure() -> dict[str, Any]:
     """Medians in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         main = Path(folder) / "main.conf"
@@ -34,6 +36,15 @@ def measure() -> dict[str, object]:
         "target_read_s": 2,
         "target_reload_s": 4,
     }
+
+
+def rows(figures: dict[str, Any]) -> list[Row]:
+    """The table's."""
+    size, floor = f"{figures['bindings']:,} bindings", f"cutting it into words {figures['floor_s']} s"
+    return [
+        Row(f"{size} {what}", f"{figures[f'{name}_s']} s", floor, f"{figures[f'target_{target}_s']} s")
+        for what, name, target in (("read and checked", "read_and_check", "read"), ("reloaded", "reload", "reload"))
+    ]
 
 
 def _binding(number: int) -> str:

@@ -10,8 +10,10 @@ import struct
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from ops.bench.fleet import fleet
+from ops.bench.table import Row, ratio
 
 ROUNDS = 60
 COMMANDS = 300
@@ -20,7 +22,7 @@ _HEAD = struct.Struct("!HH")
 _COMMAND = _HEAD.pack(1, len(b"version")) + b"version"
 
 
-def measure() -> dict[str, object]:
+def measure() -> dict[str, Any]:
     """Medians in µs a command, one after another and 100 deep, and their ratios; the target is at most 2."""
     with fleet() as running:
         running.daemon("eccmgr", "manager")
@@ -47,6 +49,15 @@ def measure() -> dict[str, object]:
         "pipelined_version_to_echo": round(deep / echo_deep, 2),
         "target": 2,
     }
+
+
+def rows(figures: dict[str, Any]) -> list[Row]:
+    """The table's."""
+    target, deep = figures["target"], f"version, {figures['depth']} at once"
+    return [
+        ratio("version, one by one", figures["version_us"], figures["echo_us"], "µs", target, "an echo"),
+        ratio(deep, figures["pipelined_version_us"], figures["pipelined_echo_us"], "µs", target, "an echo"),
+    ]
 
 
 class Asking:

@@ -2,16 +2,18 @@
 
 import sys
 import time
+from typing import Any
 
 import psutil
 
 from ops.bench.fleet import fleet
+from ops.bench.table import Row
 
 _SETTLE_S = 5.0
 _MIB = 1024 * 1024
 
 
-def measure() -> dict[str, object]:
+def measure() -> dict[str, Any]:
     """Megabytes (MiB); the target is under 60 for each daemon."""
     with fleet() as running:
         manager = running.daemon("eccmgr", "manager")
@@ -24,3 +26,11 @@ def measure() -> dict[str, object]:
             for name, process in (("manager", manager), ("node", node), ("floor", floor))
         }
     return {f"{name}_mib": value for name, value in resident.items()} | {"target_mib": 60}
+
+
+def rows(figures: dict[str, Any]) -> list[Row]:
+    """The table's."""
+    beside, target = f"an empty event loop {figures['floor_mib']} MiB", f"{figures['target_mib']} MiB"
+    return [
+        Row(f"idle {each}, memory", f"{figures[f'{each}_mib']} MiB", beside, target) for each in ("manager", "node")
+    ]

@@ -9,14 +9,35 @@ from typing import Any
 from eccmgr.duravip.placement import Situation, place
 from eccmgr.duravip.shares import Share
 from eccmgr.duravip.states import assess
+from ops.bench.table import Row
 
 _VIPS = 10_240
 _ROUNDS = 5
 
 
-def measure() -> dict[str, object]:
+def measure() -> dict[str, Any]:
     """Medians in seconds of processor time, by number of nodes: all of it is computing."""
     return {"vips": _VIPS, "target_s": 1, **{f"{nodes}_nodes": _figures(nodes) for nodes in (4, 40)}}
+
+
+def rows(figures: dict[str, Any]) -> list[Row]:
+    """The table's."""
+    words = {
+        "first_s": "all at once",
+        "one_died_s": "one node died",
+        "one_came_s": "one came",
+        "uneven_sets_s": "uneven sets",
+    }
+    return [
+        Row(
+            f"placement of {figures['vips']:,} VIPs, {nodes} nodes, {what}",
+            f"{figures[f'{nodes}_nodes'][name]} s",
+            f"sorting them {figures[f'{nodes}_nodes']['floor_s']} s",
+            f"{figures['target_s']} s",
+        )
+        for nodes in (4, 40)
+        for name, what in words.items()
+    ]
 
 
 def _figures(number: int) -> dict[str, float]:

@@ -80,10 +80,10 @@ async def _play(connection: Connection, link: Link) -> None:
     spoken = await delivery.publish("pid", EVERYONE, "bench", 60.0)
     answers = (keys.state, keys.command(spoken.sent.id), keys.responses(spoken.sent.id), keys.arrived(spoken.sent.id))
     for seat in spoken.live:
-        said = (seat.private_name, seat.key, 0, "ok", 1, "", "an answer", keys.view_prefix)
+        said = (seat.private_name, seat.key, 0, "ok", 1, "", "an answer", keys.view_prefix, 3_600_000, 0)
         await run("respond", (*answers, keys.roster, keys.plan(spoken.sent.id)), *said)
     for seen in range(0, len(spoken.live), PAGE):
-        await run("collect", answers, seen, PAGE, "0")
+        await run("collect", answers, seen, PAGE, len(spoken.live), "0")
     await delivery.retrieve(spoken.sent.id)
     await delivery.publish("pid", Target(TargetKind.SET, f"node[0-{NODES - 1}]"), "bench")
     await delivery.publish("pid", Target(TargetKind.SUBCLUSTER, _SUBCLUSTER), "bench")

@@ -4,13 +4,15 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import Any
 
 from ops.bench.fleet import PROGRAMS, fleet
+from ops.bench.table import Row, ratio
 
 ROUNDS = 20
 
 
-def measure() -> dict[str, object]:
+def measure() -> dict[str, Any]:
     """Medians in ms and their ratio; the target is at most 8."""
     with fleet() as running:
         running.daemon("eccmgr", "manager")
@@ -25,6 +27,12 @@ def measure() -> dict[str, object]:
         "console_to_floor": round(console_ms / floor_ms, 2),
         "target": 8,
     }
+
+
+def rows(figures: dict[str, Any]) -> list[Row]:
+    """The table's."""
+    ours, floor = figures["console_ms"], figures["floor_ms"]
+    return [ratio("ec_console ENDPOINT version", ours, floor, "ms", figures["target"], "python -c pass")]
 
 
 def _milliseconds(command: list[str]) -> float:

@@ -6,6 +6,7 @@ are members, and each time that they are again.
 """
 
 import asyncio
+import functools
 import json
 import os
 import random
@@ -33,6 +34,22 @@ _CLUSTER = "ec_cluster"
 _SUBCLUSTER = "default"
 _BACKOFF_S = (0.05, 1.0)
 _RESOLUTION_S = 0.01
+_RESULTS_MS = to_ms(ClusterOptions().results_ttl_s)
+
+
+@functools.lru_cache(16)
+def _message(data: bytes) -> Any:
+    """What is published, read once for all nodes of this process, as each would read it on a host of its own."""
+    return json.loads(data)
+
+
+@functools.lru_cache(16)
+def _keys_of(keys: Keys, wanted: str) -> tuple[str, ...]:
+    """The keys that an answer to the command `wanted` takes."""
+    return (
+        *(keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
+        *(keys.roster, keys.plan(wanted)),
+    )
 
 
 class ThinNode:
@@ -148,40 +165,43 @@ class ThinNode:
             self._heard(b"", message)
 
     def _heard(self, _channel: bytes, data: bytes) -> None:
-        message = json.loads(data)
+        message = _message(data)
         if "abort" in message or message["view"] < self._view:
             return
         self._entry = message["entry"]
         if message["text"] == UNCLAIMED and not message["planned"]:
-            self._respond(message["id"])
+            self._respond(message["id"], 0)
         else:
             self._claim(message["id"])
 
     def _claim(self, wanted: str) -> None:
-        keys = self._keys
+        state, command, responses, _, _, plan = _keys_of(self._keys, wanted)
 
         def claimed(answer: Any) -> None:
             if not isinstance(answer, hiredis.ReplyError) and answer[0] == b"claimed":
-                self._respond(wanted)
+                self._respond(wanted, 1)
 
         self._run(
             "claim",
-            (keys.state, keys.sessions, keys.command(wanted), keys.responses(wanted), keys.plan(wanted)),
+            (state, self._keys.sessions, command, responses, plan),
             (self._step, self._private, self.name, self._view, 0),
             claimed,
         )
 
-    def _respond(self, wanted: str) -> None:
-        keys = self._keys
-        self._run(
-            "respond",
-            (
-                *(keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
-                *(keys.roster, keys.plan(wanted)),
-            ),
-            (self._step, self._private, self.name, self._view, "ok", 0, "", self.name, keys.view_prefix),
-            _ignore,
+    def _respond(self, wanted: str, claimed: int) -> None:
+        said = (
+            self._private,
+            self.name,
+            self._view,
+            "ok",
+            0,
+            "",
+            self.name,
+            self._keys.view_prefix,
+            _RESULTS_MS,
+            claimed,
         )
+        self._run("respond", _keys_of(self._keys, wanted), (self._step, *said), _ignore)
 
     def _lost(self) -> None:
         if self._reconnecting is None:

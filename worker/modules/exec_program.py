@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -91,24 +92,27 @@ async def _start(program: Program, output: int) -> asyncio.subprocess.Process:
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": os.environ.get("LANG", "C.UTF-8")}
     environment["HOME"] = identity.home if identity else os.environ.get("HOME", "/")
     return await asyncio.create_subprocess_exec(
-        *(*_leash(), *program.line),
+        *(*_leash(identity), *program.line),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         cwd=program.folder,
         env=environment,
         start_new_session=True,
-        user=identity.user if identity else None,
-        group=identity.group if identity else None,
-        extra_groups=identity.groups if identity else None,
     )
 
 
 @cache
-def _leash() -> tuple[str, ...]:
-    """What ends a program when this process is killed; nothing on a host that has no such tool."""
+def _leash(identity: Identity | None) -> tuple[str, ...]:
+    """What ends a program when this process is killed, and runs it as another user; only that other user needs it."""
     setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+    if identity is None:
+        return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+    if setpriv is None:
+        raise FileNotFoundError(errno.ENOENT, "setpriv, which runs a program as another user, is not on PATH", "setpriv")
+    groups = ("--groups", ",".join(map(str, identity.groups))) if identity.groups else ("--clear-groups",)
+    become = ("--reuid", str(identity.user), "--regid", str(identity.group), *groups)
+    return (setpriv, *become, "--pdeathsig", "KILL", "--")
 
 
 async def _end_of(process: asyncio.subprocess.Process, limit_s: float | None) -> int | None:

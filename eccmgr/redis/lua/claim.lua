@@ -1,6 +1,6 @@
 -- A node takes a command for itself, before it runs it.
 --
--- NEEDS  clock
+-- NEEDS  clock responses
 -- KEYS  state sessions command responses plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
 --       1 where an earlier call for this claim may have come through, its answer lost
@@ -21,7 +21,7 @@ local expiry = tonumber(redis.call('ZSCORE', sessions, private))
 if not expiry or expiry <= clock then
   return { 'ended' }
 end
-local kept = redis.call('HMGET', command, 'view', 'expires', 'planned', 'aborted')
+local kept = redis.call('HMGET', command, 'view', 'expires', 'planned', 'aborted', 'begun')
 if not kept[1] then
   return { 'gone' }
 elseif tonumber(joined) > tonumber(kept[1]) then
@@ -44,7 +44,7 @@ if redis.call('HSETNX', responses, node, entry) == 0 then
   if held:find('running\t' .. private .. '\t', 1, true) ~= 1 then
     return { 'taken' }
   end
-elseif redis.call('HLEN', responses) == 1 then
-  redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
+elseif not kept[5] then
+  begin(command, responses)
 end
 return { 'claimed', ms(tonumber(expires) - clock) }

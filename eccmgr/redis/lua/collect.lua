@@ -2,22 +2,23 @@
 --
 -- NEEDS  clock
 -- KEYS  state command responses arrived
--- ARGV  max_step  how many it has seen  how many to read at most  1 where it waits no longer
+-- ARGV  max_step  how many it has seen  how many to read at most
+--       how many there are once all have answered that may  1 where it waits no longer
 -- Answer  {clock, view, when the numbering of views began, {node, entry, node, entry, …},
 --          when it was withdrawn on the lease clock, '' where it was not, 1 where there is more}
--- Invariant  after a call that has read all, the next response raises a notice.
+-- Invariant  after a call that has read all it is told when all are there; after one that found nothing, of the next.
 
 local state, command, responses, arrived = unpack(KEYS)
-local max_step, seen, limit, last = unpack(ARGV)
+local max_step, seen, limit, in_all, last = unpack(ARGV)
 local clock = advance(state, max_step)
 local nodes = redis.call('LRANGE', arrived, seen, seen + limit - 1)
-local kept = redis.call('HMGET', command, 'noticed', 'aborted', 'id')
+local kept = redis.call('HMGET', command, 'aborted', 'id')
 local more = #nodes == tonumber(limit)
-if kept[3] and last == '1' then
+if kept[2] and last == '1' then
   redis.call('HSET', command, 'notices', '', 'waited', ms(clock))
-end
-if kept[1] and not more then
-  redis.call('HDEL', command, 'noticed')
+  redis.call('HDEL', command, 'tell_at')
+elseif kept[2] and not more then
+  redis.call('HSET', command, 'tell_at', #nodes == 0 and ms(seen + 1) or in_all)
 end
 local found = {}
 if #nodes > 0 then
@@ -26,4 +27,4 @@ if #nodes > 0 then
   end
 end
 local view, born = view_now(state)
-return { ms(clock), view, born, found, kept[2] or '', more and 1 or 0 }
+return { ms(clock), view, born, found, kept[1] or '', more and 1 or 0 }

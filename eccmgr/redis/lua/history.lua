@@ -1,6 +1,6 @@
 -- The latest commands that were sent to nodes, newest first.
 --
--- NEEDS  clock
+-- NEEDS  clock commands
 -- KEYS  state log
 -- ARGV  max_step  how many at most  command_prefix
 -- Answer  {{id, text, target kind, target name, issuer, wall clock of its issue, answered, expected}, …}; of a text
@@ -18,11 +18,14 @@ while left > 0 do
     -- What became of a command later has an entry too, with a field more.
     if not entry[2][10] and left > 0 then
       left = left - 1
-      local kept = redis.call('HMGET', command_prefix .. entry[2][2], 'id', 'text', 'kind', 'name', 'issuer',
+      local key, _, arrived = keys_of_command(command_prefix, entry[2][2])
+      local kept = redis.call('HMGET', key, 'id', 'text', 'kind', 'name', 'issuer',
         'issued_wall', 'answered', 'expected', 'shown', 'hidden')
       if kept[1] and not kept[10] then
         local text = (kept[9] or kept[2]):sub(1, 1024)
-        found[#found + 1] = { kept[1], text, kept[3], kept[4], kept[5], kept[6], kept[7] or '0', kept[8] }
+        -- Those that a gather has seen come stand in a list of their own.
+        local answered = (tonumber(kept[7]) or 0) + redis.call('LLEN', arrived)
+        found[#found + 1] = { kept[1], text, kept[3], kept[4], kept[5], kept[6], ms(answered), kept[8] }
       end
     end
   end

@@ -41,17 +41,17 @@ end_lapsed(at, clock, 100)
 
 local view, born = view_now(at.state)
 local nodes = {}
+local live = 0
 for node in (kind == 'set' and names or name:lower()):gmatch('[^\n]+') do
   nodes[#nodes + 1] = node
 end
-local alive = false
 local expected = 0
 if kind == 'all' then
-  alive = redis.call('HLEN', at.roster) > 0
-  expected = redis.call('HLEN', at.roster) + redis.call('HLEN', at.absent)
+  live = redis.call('HLEN', at.roster)
+  expected = live + redis.call('HLEN', at.absent)
 elseif kind == 'subcluster' then
-  expected = size_of_subcluster(at, name)
-  alive = expected > 0
+  live = size_of_subcluster(at, name)
+  expected = live
   for _, line in ipairs(redis.call('HVALS', at.absent)) do
     if seat(line).subcluster:lower() == name:lower() then
       expected = expected + 1
@@ -63,7 +63,7 @@ else
     local lines = redis.call('HMGET', at.roster, unpack(some))
     for i, node in ipairs(some) do
       if lines[i] then
-        alive = true
+        live = live + 1
         expected = expected + 1
       else
         expected = expected + redis.call('HEXISTS', at.absent, node)
@@ -72,7 +72,7 @@ else
   end
 end
 keep_view(at, view, born, view_prefix, results_ttl)
-if not alive then
+if live == 0 then
   return { 'nobody', view, ms(clock), ms(wall), born }
 end
 if tonumber(drafted) > 0 then
@@ -87,7 +87,7 @@ redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 
   'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices,
   'expected', expected)
 if tonumber(wait) > 0 then
-  redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)))
+  redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)), 'tell_at', ms(math.max(live, drafted)))
 end
 if shown ~= '' then
   redis.call('HSET', command, 'shown', shown)

@@ -1,10 +1,10 @@
--- A node's answer to a command, kept; the gather that waits for it is told, once until it has looked.
+-- A node's answer to a command, kept; the gather that waits for it is told once there are as many as it wants to hear of.
 --
--- NEEDS  clock
+-- NEEDS  clock responses
 -- KEYS  state command responses arrived roster plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
 --       state (ok | failed | refused | missed | aborted | lost; running: it has become a job, which says how far it
---       is)  ms that it ran  flags  body  view_prefix  results_ttl
+--       is)  ms that it ran  flags  body  view_prefix  results_ttl  1 where it was claimed
 -- Answer  'kept'        (also where this very answer was kept before)
 --         'gone'        nobody keeps this command any more
 --         'superseded'  another life of this node holds the entry, or it never was this one's
@@ -14,20 +14,15 @@
 --            an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
 
 local state, command, responses, arrived, roster, plan = unpack(KEYS)
-local max_step, private, node, joined, verdict, took, flags, body, view_prefix, results_ttl = unpack(ARGV)
+local max_step, private, node, joined, verdict, took, flags, body, view_prefix, results_ttl, claimed = unpack(ARGV)
 local clock = advance(state, max_step)
-local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'noticed', 'planned', 'aborted', 'id')
+local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'tell_at', 'planned', 'aborted', 'id', 'begun')
 if not kept[1] then
   return 'gone'
 end
 
-local expires = kept[2]
-if kept[5] then
-  expires = redis.call('HGET', plan, node)
-end
-
 -- A process that was stopped may wake in an earlier life of its node, and hear what was sent to a later one.
-local function expected()
+local function expected(expires)
   if not expires or tonumber(joined) > tonumber(kept[1]) then
     return false
   end
@@ -38,22 +33,43 @@ local function expected()
   return line and line:sub(1, #private + 1) == private .. '\t'
 end
 
-local before = redis.call('HGET', responses, node)
-if before then
-  local was, holder = before:match('^([^\t]*)\t([^\t]*)\t')
-  if holder ~= private then
-    return 'superseded'
-  elseif was ~= 'running' then
-    return 'kept'
+-- Why an answer that nobody claimed is not taken; nil where it is.
+local function refusal()
+  local expires = kept[2]
+  if kept[5] then
+    expires = redis.call('HGET', plan, node)
   end
-elseif not expected() then
-  return 'superseded'
-elseif kept[6] and verdict ~= 'aborted' then
-  return 'aborted'
-elseif clock >= tonumber(expires) then
-  return 'expired'
+  if not expected(expires) then
+    return 'superseded'
+  elseif kept[6] and verdict ~= 'aborted' then
+    return 'aborted'
+  end
+  return clock >= tonumber(expires) and 'expired' or nil
 end
-redis.call('HSET', responses, node, table.concat({ verdict, private, ms(clock), took, flags }, '\t') .. '\n' .. body)
+
+local entry = table.concat({ verdict, private, ms(clock), took, flags }, '\t') .. '\n' .. body
+local refused = claimed ~= '1' and refusal()
+if claimed == '1' or refused or redis.call('HSETNX', responses, node, entry) == 0 then
+  local before = redis.call('HGET', responses, node)
+  if before then
+    local was, holder = before:match('^([^\t]*)\t([^\t]*)\t')
+    if holder ~= private then
+      return 'superseded'
+    elseif was ~= 'running' then
+      return 'kept'
+    end
+  else
+    -- Redis may have forgotten a claim.
+    refused = refused or refusal()
+    if refused then
+      return refused
+    end
+  end
+  redis.call('HSET', responses, node, entry)
+end
+if not kept[8] then
+  begin(command, responses)
+end
 if verdict == 'running' then
   -- A job may last longer than results are kept.
   redis.call('HSET', command, 'job', ms(clock))
@@ -66,17 +82,18 @@ if verdict == 'running' then
   return 'kept'
 end
 local counted = verdict == 'ok' or verdict == 'failed' or verdict == 'refused'
-local answered = counted and redis.call('HINCRBY', command, 'answered', 1) or 1
-if not before and answered == 1 then
-  redis.call('PEXPIRE', responses, math.max(1, redis.call('PTTL', command)))
-end
-if kept[3] and kept[3] ~= '' then
-  if redis.call('RPUSH', arrived, node) == 1 then
+if kept[4] then
+  local arrivals = redis.call('RPUSH', arrived, node)
+  if arrivals == 1 then
     redis.call('PEXPIRE', arrived, math.max(1, redis.call('PTTL', command)))
   end
-  if not kept[4] then
-    redis.call('HSET', command, 'noticed', '1')
+  if not counted then
+    redis.call('HINCRBY', command, 'answered', -1)
+  end
+  if arrivals == whole(kept[4]) then
     redis.call(PUBLISH, kept[3], kept[7])
   end
+elseif counted then
+  redis.call('HINCRBY', command, 'answered', 1)
 end
 return 'kept'

@@ -44,6 +44,8 @@ class Cluster:
     results_ttl_ms: int = 60 * MINUTE_MS
     log_cap: int = 1000
     audit_cap: int = 1000
+    says_claimed: bool = False
+    """What nodes say of each answer; it makes no difference to what becomes of it."""
     _lives: int = 0
     _ids: int = 0
     _events: list[dict[str, Any]] = field(default_factory=list)
@@ -256,16 +258,19 @@ class Cluster:
             "respond",
             (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster, keys.plan(sent)),
             *(life.private, life.name.lower(), life.view, state, 7, flags, body, keys.view_prefix, self.results_ttl_ms),
+            int(self.says_claimed),
         )
         return answer.decode()
 
-    def collect(self, sent: str, seen: int = 0, last: bool = False, limit: int = 100) -> dict[str, Entry]:
-        """What a gather that has `seen` so many responses has not seen yet."""
+    def collect(
+        self, sent: str, seen: int = 0, last: bool = False, limit: int = 100, in_all: int = 99
+    ) -> dict[str, Entry]:
+        """What a gather that has `seen` so many responses, and waits for `in_all`, has not seen yet."""
         keys = self.keys
         _, _, _, found, _, _ = self.call(
             "collect",
             (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent)),
-            *(seen, limit, "1" if last else "0"),
+            *(seen, limit, in_all, "1" if last else "0"),
         )
         return {node.decode(): Entry.parse(raw) for node, raw in zip(found[::2], found[1::2], strict=True)}
 

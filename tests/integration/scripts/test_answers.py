@@ -1,9 +1,16 @@
 """respond, collect, results, flush: what nodes answered is kept, told to those who wait, and cleared when asked."""
 
+import pytest
+
 from eccmgr.cluster.results import JOB, pack_body, running_body
 from tests.integration.scripts.cluster import Cluster, Life
 
 FOREIGN = Life("#ec0-99#east1", "east1", 1)
+
+
+@pytest.fixture(params=(False, True), ids=("said to be unclaimed", "said to be claimed"), autouse=True)
+def _said(request: pytest.FixtureRequest, cluster: Cluster) -> None:
+    cluster.says_claimed = request.param
 
 
 class TestRespond:
@@ -119,29 +126,32 @@ class TestCollect:
         cluster.respond(lives[1], sent)
         assert list(cluster.collect(sent, seen=2)) == ["east1"]
 
-    def test_many_responses_are_read_a_part_at_a_time_and_a_notice_comes_only_after_the_last(
-        self, cluster: Cluster
-    ) -> None:
-        lives = [cluster.join(f"east{number}") for number in range(5)]
-        sent = cluster.publish(wait_ms=1000)
-        for life in lives[:4]:
-            cluster.respond(life, sent)
-        assert list(cluster.collect(sent, 0, limit=3)) == ["east0", "east1", "east2"]
-        assert cluster.redis.hexists(cluster.keys.command(sent), "noticed")
-        assert list(cluster.collect(sent, 3, limit=3)) == ["east3"]
-        assert cluster.messages("asked", lambda: cluster.respond(lives[4], sent)) == [sent.encode()]
-
-    def test_who_waits_is_told_once_until_it_has_looked(self, cluster: Cluster) -> None:
+    def test_many_responses_are_read_a_part_at_a_time(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(4)]
         sent = cluster.publish(wait_ms=1000)
+        for life in lives:
+            cluster.respond(life, sent)
+        assert list(cluster.collect(sent, 0, limit=3)) == ["east0", "east1", "east2"]
+        assert list(cluster.collect(sent, 3, limit=3)) == ["east3"]
 
-        def answer(*numbers: int) -> list[bytes]:
-            return cluster.messages("asked", lambda: [cluster.respond(lives[number], sent) for number in numbers])
+    def test_who_waits_is_told_once_when_all_have_answered(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(3)]
+        sent = cluster.publish(wait_ms=1000)
+        assert _told(cluster, sent, *lives[:2]) == 0
+        assert _told(cluster, sent, lives[2]) == 1
 
-        assert answer(0, 1) == [sent.encode()]
-        assert answer(2) == []
+    def test_who_has_looked_is_told_when_those_have_answered_that_it_waits_for(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(4)]
+        sent = cluster.publish(wait_ms=1000)
+        cluster.respond(lives[0], sent)
+        cluster.collect(sent, in_all=3)
+        assert [_told(cluster, sent, life) for life in lives[1:]] == [0, 1, 0]
+
+    def test_who_has_found_nothing_is_told_of_the_next(self, cluster: Cluster) -> None:
+        lives = [cluster.join(f"east{number}") for number in range(3)]
+        sent = cluster.publish(wait_ms=1000)
         cluster.collect(sent)
-        assert answer(3) == [sent.encode()]
+        assert [_told(cluster, sent, life) for life in lives] == [1, 0, 0]
 
     def test_where_nobody_waits_nobody_is_told(self, cluster: Cluster) -> None:
         east, west = cluster.join("east1"), cluster.join("west1")
@@ -165,6 +175,11 @@ class TestCollect:
     def test_a_look_at_a_command_that_is_gone_leaves_no_trace(self, cluster: Cluster) -> None:
         assert cluster.collect("none", last=True) == {}
         assert not list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))
+
+
+def _told(cluster: Cluster, sent: str, *lives: Life) -> int:
+    """How often who waits is told while these answer."""
+    return len(cluster.messages("asked", lambda: [cluster.respond(life, sent) for life in lives]))
 
 
 class TestResults:
