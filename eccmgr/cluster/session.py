@@ -250,7 +250,7 @@ class Session:
                 instead_of if instead_of != fresh else "",
                 int(self.takes_over),
                 *((1, standing.era) if standing else ("", 0)),
-                *(self._late_after_ms, self._keys.ended_prefix),
+                *(self._late_after_ms, self._keys.ended_prefix, *self._rates(standing)),
             ),
             standing.copies if standing else 1,
         )
@@ -262,7 +262,7 @@ class Session:
                 raise RedisUnreachable("our session was ended while we joined")
             await self.carrier.joined(answer[4], acked)
         self.takes_over = False
-        self.view = int(answer[1])
+        self.view, self._stretch = int(answer[1]), float(answer[5])
         # The first heartbeat asks who leads.
         self._seen_view = 0
         if self.private_name != fresh:
@@ -364,15 +364,19 @@ class Session:
     async def _send_heartbeat(self, standing: Standing | None) -> tuple[Any, bool]:
         own, options = self._keys, self._options
         keys = (own.state, own.sessions, own.seniority, own.heads, own.roster, *self._vip_keys)
-        steady = self.steady or standing is not None
         args = (
             *(to_ms(options.max_step_s), to_ms(options.session_lease_s), self.private_name),
-            *(f"{0.0 if steady else options.heartbeats_per_sec}", f"{options.heartbeats_borne_per_sec}"),
+            *self._rates(standing),
             *(self._seen_view, self.leader, f"{self._stretch}"),
             *((1, standing.era, standing.memory) if standing else ("", 0, "")),
             *(self._late_after_ms, own.ended_prefix, *self.channels),
         )
         return await self._link.run_durably("renew", keys, args, standing.copies if standing else 1)
+
+    def _rates(self, standing: Standing | None) -> tuple[str, str]:
+        """The heartbeats a second that we send, 0 where we keep to that however many others send, and all may send."""
+        steady = self.steady or standing is not None
+        return f"{0.0 if steady else self._options.heartbeats_per_sec}", f"{self._options.heartbeats_borne_per_sec}"
 
     async def _sweep_while_leading(self) -> None:
         while True:

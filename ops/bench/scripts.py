@@ -75,7 +75,9 @@ async def _play(connection: Connection, link: Link) -> None:
         name = f"node{number}"
         lease_ms = 1 if number >= NODES * 9 // 10 else _LEASE_MS
         joined = (lease_ms, f"#ec0-1-{number:08x}#{name}", name, _SUBCLUSTER, "{}" * 100, "node", "", 0)
-        await run("join", (*membership, keys.vips, keys.vip_changes, keys.late), *joined, "", 0, 0, keys.ended_prefix)
+        await run(
+            "join", (*membership, keys.vips, keys.vip_changes, keys.late), *joined, "", 0, 0, keys.ended_prefix, 0, 1
+        )
     await delivery.view()
     spoken = await delivery.publish("pid", EVERYONE, "bench", 60.0)
     answers = (keys.state, keys.command(spoken.sent.id), keys.responses(spoken.sent.id), keys.arrived(spoken.sent.id))

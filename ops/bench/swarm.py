@@ -126,21 +126,33 @@ class ThinNode:
                 ),
                 *(self._step, to_ms(self._options.session_lease_s), fresh, self.name, _SUBCLUSTER),
                 *(record.member(fresh).dump(), Role.NODE.value.lower(), "", 0),
-                *("", 0, 0, keys.ended_prefix),
+                *("", 0, 0, keys.ended_prefix, *self._rates),
             )
             if answer[0] == b"joined":
                 break
             await asyncio.sleep(0.1)
         self._private, self._view, self._entry = fresh, int(answer[1]), answer[3].decode()
+        self.stretch = float(answer[5])
         self._before = (b"0", b"", b"1")
 
     @property
     def _renewal(self) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
         own, options = self._keys, self._options
         keys = (own.state, own.sessions, own.seniority, own.heads, own.roster, own.vips, own.vip_changes, own.late)
-        rates = (str(options.heartbeats_per_sec), str(options.heartbeats_borne_per_sec))
         lease_ms = to_ms(options.session_lease_s)
-        return keys, (self._step, lease_ms, self._private, *rates, *self._before, *self._carries_none, *self._channels)
+        return keys, (
+            self._step,
+            lease_ms,
+            self._private,
+            *self._rates,
+            *self._before,
+            *self._carries_none,
+            *self._channels,
+        )
+
+    @property
+    def _rates(self) -> tuple[str, str]:
+        return str(self._options.heartbeats_per_sec), str(self._options.heartbeats_borne_per_sec)
 
     @property
     def _carries_none(self) -> tuple[str | int, ...]:

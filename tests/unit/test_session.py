@@ -32,7 +32,7 @@ class Held(Link):
         since_ms = self.now_ms % self.every_ms if self.every_ms else self.now_ms
         if since_ms < LEASE_MS:
             return [b"taken", b"#ec0-1#east1", str(LEASE_MS - since_ms).encode()]
-        return [b"joined", b"7", b"0", b"0-0"]
+        return [b"joined", b"7", b"0", b"0-0", [], b"1"]
 
 
 def joining(held: Held, monkeypatch: pytest.MonkeyPatch, heartbeats_per_sec: float = 2.0) -> Session:
@@ -85,7 +85,7 @@ class Blinking(Link):
 
     async def run(self, name: str, *_: Any, **__: Any) -> Any:
         if name == "join":
-            return [b"joined", b"1", b"0", b"0-0"]
+            return [b"joined", b"1", b"0", b"0-0", [], b"1"]
         self.before_s.append(self.slept_s)
         self.slept_s = 0.0
         if len(self.before_s) == 2:

@@ -109,7 +109,7 @@ def _leash(identity: Identity | None) -> tuple[str, ...]:
     if identity is None:
         return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
     if setpriv is None:
-        raise FileNotFoundError(errno.ENOENT, "setpriv, which runs a program as another user, is not on PATH", "setpriv")
+        raise FileNotFoundError(errno.ENOENT, "setpriv, which runs it as another user, is not on PATH")
     groups = ("--groups", ",".join(map(str, identity.groups))) if identity.groups else ("--clear-groups",)
     become = ("--reuid", str(identity.user), "--regid", str(identity.group), *groups)
     return (setpriv, *become, "--pdeathsig", "KILL", "--")

@@ -7,9 +7,11 @@
 -- ARGV  max_step  lease  private_name  node_name ('' for what is no node)  subcluster  record (JSON)
 --       rank (manager | node | other)  private name of the caller's own session that this one replaces ('' for none)
 --       1 where the name is taken over from a live holder  1 where it carries VIPs  era seen
---       ms after which it looks late  ended_prefix
+--       ms after which it looks late  ended_prefix  heartbeats a second that it sends (0: whatever the others send)
+--       heartbeats a second that the server is to bear
 -- Answer  {'joined', view, clock, last log id, {era, memory, 1 where it is open, number of the latest change of a VIP, {session
---          that looks late, its counter, …}}, which is empty for a session that carries none}
+--          that looks late, its counter, …}}, which is empty for a session that carries none,
+--          how many times as long the lease is and its heartbeats are to be apart}
 --         {'ended', era, memory}  this private name is over for ever
 --         {'taken', private name of the holder, what is left of its session in ms}
 -- Invariant  a node name has at most one live session; one that is taken over ends in the same step. What a replaced session has begun is not lost: it lives on
@@ -21,12 +23,14 @@ local at = {
   vips = KEYS[10], changes = KEYS[11], late = KEYS[12],
 }
 local max_step, lease, private, name, subcluster, record, rank, replaced, takes_over, carries, seen, late_after,
-  ended_prefix = unpack(ARGV)
+  ended_prefix, rate, most = unpack(ARGV)
 local clock = advance(at.state, max_step)
 local era = carries == '1' and enter_era(at, seen)
 if era and redis.call('EXISTS', ended_prefix .. private) == 1 then
   return { 'ended', ms(era.number), era.memory }
 end
+
+local stretch = stretch_of(at.sessions, rate, most)
 
 local function joined(view)
   local vips = {}
@@ -34,7 +38,7 @@ local function joined(view)
     count_renewal(at, era, private, clock, late_after)
     vips = standing(at, era, private, clock)
   end
-  return { 'joined', ms(view), ms(clock), redis.call('HGET', at.state, 'last') or '0-0', vips }
+  return { 'joined', ms(view), ms(clock), redis.call('HGET', at.state, 'last') or '0-0', vips, tostring(stretch) }
 end
 
 end_lapsed(at, clock, 100)
@@ -52,7 +56,7 @@ if holder and not unreadable then
   local expiry = tonumber(redis.call('ZSCORE', at.sessions, held))
   local alive = expiry and expiry > clock
   if alive and held == private then
-    redis.call('ZADD', at.sessions, ms(clock + tonumber(lease)), private)
+    redis.call('ZADD', at.sessions, ms(clock + lease * stretch), private)
     return joined(seat(holder).joined)
   end
   if alive and takes_over ~= '1' then
@@ -62,7 +66,7 @@ if holder and not unreadable then
 end
 
 local view = next_view(at.state)
-redis.call('ZADD', at.sessions, ms(clock + tonumber(lease)), private)
+redis.call('ZADD', at.sessions, ms(clock + lease * stretch), private)
 if node ~= '' then
   redis.call('HSET', at.members, node, record)
   redis.call('HSET', at.roster, node, table.concat({ private, name, subcluster, ms(view), replaced }, '\t'))

@@ -34,10 +34,7 @@ local view = redis.call('HGET', state, 'view') or '0'
 -- Who leads, and how many there are, changes with the view alone.
 if view ~= known then
   leader = redis.call('ZRANGE', seniority, 0, 0)[1] or ''
-  stretch = 1
-  if tonumber(rate) > 0 then
-    stretch = string.format('%.3f', math.max(1, redis.call('ZCARD', sessions) * rate / most))
-  end
+  stretch = stretch_of(sessions, rate, most)
 end
 redis.call('ZADD', sessions, ms(clock + lease * stretch), private)
 local leads_until = leader ~= '' and redis.call('ZSCORE', sessions, leader)

@@ -43,7 +43,7 @@ class Real:
         if asked.joins:
             at = (*calls.membership_keys(keys)[:9], *mine)
             who = (asked.session, "", "default", "{}", "other", "", 0)
-            raw = self.run("join", at, (0, LEASE_MS, *who, 1, seen.number, LATE_MS, prefix))
+            raw = self.run("join", at, (0, LEASE_MS, *who, 1, seen.number, LATE_MS, prefix, 0, 5000))
             return calls.beaten(raw[4], True) if raw[0] == b"joined" else calls.refused(raw, True)
         at = (keys.state, keys.sessions, keys.seniority, keys.heads, keys.roster, *mine)
         alone, carries = (0, 5000, 0, "", "1"), (1, seen.number, seen.memory, LATE_MS, prefix)

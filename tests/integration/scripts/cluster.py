@@ -84,6 +84,8 @@ class Cluster:
         rank: str = "node",
         replaces: str = "",
         takes_over: bool = False,
+        rate: float = 2,
+        borne: float = 5000,
     ) -> list[bytes]:
         """The answer to one attempt to join; the private name is the next fresh one."""
         self._lives += 1
@@ -93,9 +95,9 @@ class Cluster:
             "join",
             (*self._members, self.keys.vips, self.keys.vip_changes, self.keys.late),
             *(self.lease_ms, private, name if rank == "node" else "", subcluster, record, rank, replaces),
-            *(int(takes_over), "", 0, 0, self.keys.ended_prefix),
+            *(int(takes_over), "", 0, 0, self.keys.ended_prefix, str(rate), str(borne)),
         )
-        return answer[:4]
+        return [*answer[:4], *answer[5:]]
 
     def join(self, name: str, subcluster: str = "default", rank: str = "node", replaces: str = "") -> Life:
         """Join, which must succeed."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eccmgr.cluster.view import Target, TargetKind
-from tests.integration.scripts.cluster import Cluster
+from tests.integration.scripts.cluster import Cluster, Life
 
 
 class TestJoin:
@@ -19,7 +19,7 @@ class TestJoin:
     def test_it_answers_the_clock_and_the_last_command(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.publish()
-        _, _, clock, last = cluster.try_join("east2")
+        _, _, clock, last, _ = cluster.try_join("east2")
         assert int(clock) == cluster.clock
         assert last == cluster.redis.xrevrange(cluster.keys.log, count=1)[0][0]  # type: ignore[index]
 
@@ -141,6 +141,14 @@ class TestRenew:
         assert not cluster.renews(lives[0])
         cluster.pass_time(3 * cluster.lease_ms - 1)
         assert cluster.renews(lives[1])
+
+    def test_who_joins_where_there_are_many_has_a_longer_lease_from_the_start(self, cluster: Cluster) -> None:
+        for number in range(10):
+            cluster.join(f"east{number}")
+        late = cluster.try_join("late", rate=2, borne=5)
+        assert late[4] == b"4.000"
+        cluster.pass_time(4 * cluster.lease_ms - 1)
+        assert cluster.renews(Life("#ec0-11#late", "late", int(late[1])))
 
     def test_what_the_last_heartbeat_was_answered_holds_as_long_as_the_view(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(10)]

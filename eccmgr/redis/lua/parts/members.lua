@@ -13,6 +13,15 @@ local function next_view(state)
   return redis.call('HINCRBY', state, 'view', 1)
 end
 
+-- How many times as long as configured leases are, and heartbeats apart, for a session that sends `rate` of them a
+-- second: so that all sessions together send no more than `most`. 1 for one that is steady, whose rate is 0.
+local function stretch_of(sessions, rate, most)
+  if tonumber(rate) == 0 then
+    return 1
+  end
+  return string.format('%.3f', math.max(1, redis.call('ZCARD', sessions) * rate / most))
+end
+
 -- What a roster's line holds; nothing where it is none.
 local function seat(line)
   local private, subcluster, joined = line:match('^([^\t]*)\t[^\t]*\t([^\t]*)\t([^\t]*)\t')
