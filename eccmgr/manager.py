@@ -54,6 +54,7 @@ class Manager(Daemon):
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Follow what is told to this manager: changes of the membership, and notices for its gathers."""
         subscription = Subscription(self.link, (self.keys.events, self._notices), self._heard)
+        subscription.on_listening = self.delivery.heard_event
         self.spawn(tasks, subscription.run(), "subscription")
 
     async def finish(self) -> None:

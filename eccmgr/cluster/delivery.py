@@ -62,6 +62,10 @@ class Delivery:
         """The nodes that the cluster knows now."""
         return await self._roster.now()
 
+    async def view_as_told(self) -> View:
+        """The nodes that this manager knows of; it may miss who has joined a moment ago."""
+        return await self._roster.as_told()
+
     async def gather(
         self,
         text: str,
@@ -170,7 +174,8 @@ class Delivery:
             event.set()
 
     def heard_event(self) -> None:
-        """The membership has changed: every gather looks again who is still there."""
+        """The membership has changed, or may have: every gather looks again who is still there."""
+        self._roster.changed()
         for event in self._waiting.values():
             event.set()
 

@@ -154,7 +154,7 @@ class Fleet:
         return report
 
     async def _gather(self, call: Call) -> Answer:
-        view = await self._delivery.view()
+        view = await self._delivery.view_as_told()
         wish = GatherWish.parse(call.args[0], view)
         emit = call.caller.emit
         shown: set[str] = set()

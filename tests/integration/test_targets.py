@@ -1,10 +1,12 @@
 """An operator looks before and after: which nodes a target means, and which commands were sent."""
 
 import json
+from typing import Any
 
 import pytest
 
 from eccmgr.cluster.view import Target, TargetKind
+from eccmgr.redis.connect import Link
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
 from worker.messages import Message
@@ -44,6 +46,32 @@ class TestPreview:
         await wait_until(lambda: fleet.managers[0].session.view > dead.session.view, "the death is noticed")
         assert await fleet.ask("preview east[1-2]") == "east1  (1 node)"
         assert await fleet.ask("preview east2") == "Node 'east2' is not alive"
+
+
+class TestGatherOfOne:
+    async def test_who_came_last_is_a_target_too_and_who_is_not_asked_for_costs_no_question(self, fleet: Fleet) -> None:
+        manager = await fleet.manager()
+        asked = _count(manager.link, "roster")
+        await fleet.node("east1")
+        assert "east1: " in await fleet.ask("gather east1 pid")
+        before = asked[0]
+        for _ in range(3):
+            assert "1 of 1 answered" in await fleet.ask("gather cluster nodename")
+        assert asked[0] == before
+        await fleet.node("pid")
+        assert "pid: pid" in await fleet.ask("gather pid cluster nodename")
+
+
+def _count(link: Link, name: str) -> list[int]:
+    """How often the script `name` is called from now on."""
+    called, run = [0], link.run
+
+    async def counting(wanted: str, *args: Any, **more: Any) -> Any:
+        called[0] += wanted == name
+        return await run(wanted, *args, **more)
+
+    link.run = counting  # type: ignore[method-assign]
+    return called
 
 
 class TestLargeSet:
