@@ -20,7 +20,7 @@ HEAD = Row("figure", "measured", "beside", "to reach")
 def ratio(figure: str, ours: float, floor: float, unit: str, target: float | None, name: str = "floor") -> Row:
     """A figure that is to be at most `target` times another, which is called `name`."""
     beside = f"{name} {floor:g} {unit}"
-    times = f"{ours:g} {unit}  ({ours / floor:.2f} x)"
+    times = f"{ours:g} {unit}  ({ours / floor:.3g} x)"
     return Row(figure, times, beside, "" if target is None else f"{target:g} x")
 
 
