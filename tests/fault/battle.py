@@ -47,13 +47,15 @@ class Battle:
     @property
     def summary(self) -> str:
         """What was done so far."""
-        done = self._stage.done
-        return f"{sum(done.values())} faults, {self.commands} commands, {self.aborts} aborted, {self.reports} reports"
+        faults = sum(self._stage.done.values()) + sum(self._stage.in_vain.values())
+        return f"{faults} faults, {self.commands} commands, {self.aborts} aborted, {self.reports} reports"
 
     @property
     def by_kind(self) -> str:
         """The faults so far, a line for each kind."""
-        return "\n".join(f"{number:5} {kind}" for kind, number in sorted(self._stage.done.items()))
+        done, in_vain = self._stage.done, self._stage.in_vain
+        lines = [f"{number:5} {kind}" for kind, number in sorted(done.items())]
+        return "\n".join((*lines, f"{sum(in_vain.values()):5} waited for a call that nobody made"))
 
     async def _play(self, number: int, drawn: Round) -> None:
         stage = self._stage
