@@ -31,7 +31,7 @@ class LossyLink(Link):
             self.losses -= 1
             if self.on_loss is not None:
                 await self.on_loss(keys[2])
-            raise RedisUnreachable("Redis is not reachable: the answer was lost")
+            raise RedisUnreachable("Redis is not reachable: the answer was lost", asked=True)
         return answer
 
 
