@@ -287,8 +287,10 @@ class Session:
                 if str(error) != said:
                     said = str(error)
                     log.warning("redis unreachable", reason=said)
-                # Who carries VIPs has but a deadline's time: at the next heartbeat it may be over.
-                longest_s = self._options.heartbeat_s / 10 if self.carrier is not None else _RETRY_MAX_S
+                # Once Redis answers one of us the lease clock goes on for all. Who carries VIPs has but a deadline's
+                # time: at the next heartbeat it may be over.
+                beat_s = self._options.heartbeat_s / 10 if self.carrier is not None else self.heartbeat_s
+                longest_s = min(_RETRY_MAX_S, beat_s)
                 retry_s = min(retry_s * 2, longest_s)
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
                 due = time.monotonic()
