@@ -96,7 +96,7 @@ class RedisCluster:
 
 
 @pytest.fixture
-def redis_cluster(folder: Path, keys: Keys) -> Iterator[RedisCluster]:
+def redis_cluster(each_server: Path, folder: Path, keys: Keys) -> Iterator[RedisCluster]:
     """A Redis Cluster of this test's own."""
     options = ("cluster-enabled yes", "cluster-node-timeout 1000", "cluster-replica-validity-factor 0")
     made = RedisCluster([Server(folder / f"c{i}", *options) for i in range(4)], key_slot(keys.tag.encode()))

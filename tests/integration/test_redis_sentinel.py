@@ -58,7 +58,7 @@ def _fields(flat: list[str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def deployment(folder: Path) -> Iterator[Deployment]:
+def deployment(each_server: Path, folder: Path) -> Iterator[Deployment]:
     """A deployment of this test's own, to be killed in parts."""
     login = (f"requirepass {SECRET}", f"masterauth {SECRET}")
     master = Server(folder / "d0", *login)
