@@ -9,8 +9,10 @@ from dataclasses import dataclass
 NODES = {"east1": "east", "east2": "east", "west1": "west", "west2": "west"}
 """The nodes, and the subcluster of each."""
 MANAGERS = ("barca", "roma")
-_SPAN_S = 1.5
+_SPAN_S = 2.5
 """In this time, from the round's beginning, commands are sent and faults begin."""
+_TRAPS_S = 1.0
+"""In this time those that wait for a point of a command's life."""
 
 _WITH_THE_SERVER = 0.5
 """How often the server itself fails in a round."""
@@ -148,7 +150,7 @@ def _points(seed: str) -> Iterator[tuple[Kind, str, Moment]]:
 
 def _at_a_point(chance: random.Random, kind: Kind, script: str, moment: Moment) -> Fault:
     victim = chance.choice(tuple(NODES) if script in OF_NODES else MANAGERS)
-    return Fault(chance.uniform(0, _SPAN_S), kind, victim, _duration_s(chance), script, moment)
+    return Fault(chance.uniform(0, _TRAPS_S), kind, victim, _duration_s(chance), script, moment)
 
 
 def _at_any_time(chance: random.Random) -> Fault:

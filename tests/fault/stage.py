@@ -36,6 +36,7 @@ cluster {{
 """
 _SAMPLE_EVERY_S = 0.05
 _HEARD_KEPT = 500
+_TRAP_WAIT_S = 1.5
 
 
 @dataclass
@@ -233,7 +234,7 @@ class Stage:
         trap = Trap(fault.script, fault.moment, spring)
         actor.proxy.traps.append(trap)
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(_TRAP_WAIT_S):
                 await sprung.wait()
         except TimeoutError:
             with contextlib.suppress(ValueError):

@@ -130,8 +130,8 @@ class Soak:
     async def _give(self, console: "Console", chance: random.Random) -> None:
         node, other = chance.sample(NODES, 2)
         kind = chance.choices(
-            ("unicast", "gather", "broadcast", "failing", "batches", "set", "large", "abort", "history"),
-            (40, 20, 20, 5, 5, 4, 2, 2, 2),
+            ("unicast", "gather", "broadcast", "failing", "batches", "set", "large", "abort", "history", "churn"),
+            (39, 20, 20, 5, 5, 4, 2, 2, 2, 1),
         )[0]
         match kind:
             case "unicast":
@@ -156,6 +156,8 @@ class Soak:
                 await console.ask(f"abort #{sent}")
             case "history":
                 await console.ask(chance.choice(("history", "show cluster membership", "info", "preview @all", "help")))
+            case "churn":
+                await console.ask(f"unicast {node} cluster reset")
 
     async def _watch(self, client: "redis.asyncio.Redis", say: Callable[[str], None]) -> None:
         """A sample at equal steps."""
@@ -168,16 +170,15 @@ class Soak:
     async def _sample(self, client: "redis.asyncio.Redis", say: Callable[[str], None]) -> None:
         memory = await client.info("memory")
         nodes = [self._processes[name].memory_info().rss for name in NODES]
-        manager = self._processes["manager"]
         self.samples.append(
             Sample(
                 self.given,
                 time.monotonic() - self._began,
-                manager.memory_info().rss,
+                self._processes["manager"].memory_info().rss,
                 max(nodes),
                 int(memory["used_memory"]),
                 await client.dbsize(),
-                manager.num_fds(),
+                sum(process.num_fds() for process in self._processes.values()),
             )
         )
         say(str(self.samples[-1]))
