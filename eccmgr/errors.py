@@ -57,7 +57,14 @@ class NoAnswer(EccmgrError):
 
 
 class RedisUnreachable(EccmgrError):
-    """Raised at once, without waiting, by all that needs Redis while Redis does not answer."""
+    """Raised at once, without waiting, by all that needs Redis while Redis does not answer.
+
+    With `asked` it may have done what was asked of it; else it did not hear of that.
+    """
+
+    def __init__(self, text: str, *, asked: bool = False) -> None:
+        super().__init__(text)
+        self.asked = asked
 
 
 class Unreadable(EccmgrError):

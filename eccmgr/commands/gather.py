@@ -72,7 +72,7 @@ def _pace(batch: str | None, failures: str | None) -> Pace | None:
 
 def _seconds(value: str) -> float:
     if not _NUMBER.match(value) or not 0 < float(value) <= _TIMEOUT_MAX_S:
-        raise UsageError(f"--timeout takes seconds, at most {_TIMEOUT_MAX_S:.0f}; not '{value}'")
+        raise UsageError(f"--timeout takes seconds, at most {_TIMEOUT_MAX_S:.0f}; not '{value[:80]}'")
     return float(value)
 
 

@@ -6,6 +6,7 @@ one for each subscription.
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from ssl import SSLCertVerificationError
@@ -177,14 +178,15 @@ class Link:
     async def _ask(self, ask: Callable[[Wire], Awaitable[Any]], probe: bool = False, *, waits: bool = False) -> Any:
         if self.fault is not None and not probe:
             raise self._unreachable()
-        moves = self._moves
+        moves, asked = self._moves, False
         try:
             wire = self._waiting if waits else self._wire
             if wire is None or wire.fault is not None:
                 wire = await self._connected(waits)
+            asked = True
             answer = await ask(wire)
         except (RedisError, OSError) as error:
-            raise await self._failed(error) from error
+            raise await self._failed(error, asked) from error
         self._answered(moves, probe)
         return answer
 
@@ -232,23 +234,25 @@ class Link:
     def _answered(self, moves: int, probe: bool) -> None:
         if self._moves != moves and not probe:
             # What was asked rested on what the server before this one had said.
-            raise self._unreachable()
+            raise self._unreachable(asked=True)
         if self.fault is not None:
             self.fault = None
             self._recovered.set()
             self._recovered = asyncio.Event()
 
-    async def _failed(self, error: Exception) -> EccmgrError:
+    async def _failed(self, error: Exception, asked: bool) -> EccmgrError:
         unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
         if self._place is not None and isinstance(error, NOT_HERE):
             await self._place.leave()
         elif not isinstance(error, unreachable) and not _not_now(error):
             return EccmgrError(f"Redis refused: {error}")
         self.fault = self.reason(error)
-        return self._unreachable()
+        # A server that is not the one, or not now, says so and does nothing.
+        return self._unreachable(asked=asked and not isinstance(error, (*NOT_HERE, *NOT_NOW)))
 
-    def _unreachable(self) -> RedisUnreachable:
-        return RedisUnreachable(f"Redis is not reachable: {self.fault or f'it has just moved ({self._where})'}")
+    def _unreachable(self, *, asked: bool = False) -> RedisUnreachable:
+        why = self.fault or f"it has just moved ({self._where})"
+        return RedisUnreachable(f"Redis is not reachable: {why}", asked=asked)
 
 
 async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[Any]:
@@ -279,7 +283,9 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
         if isinstance(cause, SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
         if isinstance(cause, OSError) and cause.strerror:
-            return f"{cause.strerror} ({where})"
+            # asyncio repeats the address instead of what happened.
+            said = cause.strerror.startswith("Connect call failed") and cause.errno
+            return f"{os.strerror(said) if said else cause.strerror} ({where})"
         if isinstance(cause, (TimeoutError, asyncio.TimeoutError, RedisTimeoutError)):
             return f"no answer in {COMMAND_TIMEOUT_S:g} s ({where})"
         if isinstance(cause, AuthenticationError):

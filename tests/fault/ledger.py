@@ -164,12 +164,14 @@ class Ledger:
             for node, state in nodes.items():
                 if state == "ok" and node not in did:
                     yield f"{token} is reported ok for {node}, which did not run it"
+                if state == "failed":
+                    yield f"{token} is reported failed for {node}, and cannot fail"
                 if sent is None or self.forgotten(token):
                     continue
                 if state == "aborted" and node in done:
                     yield f"{token} is reported aborted for {node}, which came to the end of it"
-                if state == "skipped" and node in did:
-                    yield f"{token} is reported skipped for {node}, which ran it"
+                if state in ("skipped", "missed", "refused") and node in did:
+                    yield f"{token} is reported {state} for {node}, which ran it"
 
 
 def _twice(ran: Iterable[Mark]) -> Iterable[str]:

@@ -1,14 +1,18 @@
 """What is to happen in one round: commands and faults, drawn from a seed. Pure: the same seed draws the same round."""
 
 import enum
+import itertools
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 NODES = {"east1": "east", "east2": "east", "west1": "west", "west2": "west"}
 """The nodes, and the subcluster of each."""
 MANAGERS = ("barca", "roma")
-_SPAN_S = 1.5
+_SPAN_S = 2.5
 """In this time, from the round's beginning, commands are sent and faults begin."""
+_TRAPS_S = 1.0
+"""In this time those that wait for a point of a command's life."""
 
 _WITH_THE_SERVER = 0.5
 """How often the server itself fails in a round."""
@@ -24,7 +28,7 @@ class Kind(enum.StrEnum):
     END = "end"
     """A process is told to end, and started again after a while."""
     KILL_AT = "kill at"
-    """A process is killed at a point of a command's life: as it calls a script, or as the answer is due."""
+    """A process is killed at a point of a command's life: see `Moment`."""
     STOP_AT = "stop at"
     RESET_AT = "reset at"
     """A call, or its answer, is lost with its connection."""
@@ -41,23 +45,43 @@ class Kind(enum.StrEnum):
     """A node is told to leave and join anew."""
     DUPLICATE = "duplicate"
     """Messages are published once more, as they were."""
+    SERVER_SLOW = "server slow"
+    """All that passes between any process and Redis is late."""
     SERVER_STOP = "server stop"
     SERVER_BACK = "server killed, back as it was"
     SERVER_PAST = "server killed, back as it was a while ago"
     SERVER_EMPTY = "server killed, back empty"
 
 
-_OF_THE_SERVER = (Kind.SERVER_STOP, Kind.SERVER_BACK, Kind.SERVER_PAST, Kind.SERVER_EMPTY)
-# What puts the server back a while makes it forget what everybody else remembers: the hardest of the four.
-_WEIGHTS = (2, 2, 3, 2)
+class Moment(enum.StrEnum):
+    """Where in the call of a script a fault strikes."""
+
+    BEFORE = "before"
+    """The server does not see the call."""
+    AFTER = "after"
+    """The call was carried out, and whoever called does not learn of it."""
+    LATER = "while at work after"
+    """Whoever called has the answer, and is at work with it."""
+
+
+OF_NODES = ("claim", "respond")
+OF_MANAGERS = ("publish", "collect", "release", "abort")
+"""The scripts that lead a command through its life, on either side."""
+
+_OF_THE_SERVER = (Kind.SERVER_SLOW, Kind.SERVER_STOP, Kind.SERVER_BACK, Kind.SERVER_PAST, Kind.SERVER_EMPTY)
+# What puts the server back a while makes it forget what everybody else remembers: the hardest of them.
+_WEIGHTS = (2, 2, 2, 3, 2)
 _AT_A_POINT = (Kind.KILL_AT, Kind.STOP_AT, Kind.RESET_AT)
+_AT_ANY_TIME = [kind for kind in Kind if kind not in (*_OF_THE_SERVER, *_AT_A_POINT)]
+POINTS = tuple(itertools.product(_AT_A_POINT, (*OF_NODES, *OF_MANAGERS), Moment))
+"""What may strike at which point. A long run comes to each."""
 
 
 @dataclass(frozen=True)
 class Fault:
     """`kind` befalls `victim` ("" for nobody in particular) `at_s` after the round's beginning, for `for_s`.
 
-    At a point of a command's life: the call of `script`, `after` it was carried out or before.
+    At a point of a command's life: the call of `script`, and the moment of it.
     """
 
     at_s: float
@@ -65,11 +89,15 @@ class Fault:
     victim: str
     for_s: float
     script: str = ""
-    after: bool = False
+    moment: Moment = Moment.BEFORE
+
+    @property
+    def name(self) -> str:
+        """What it is, whoever it befalls."""
+        return f"{self.kind.removesuffix(' at')} {self.moment} {self.script}" if self.script else self.kind
 
     def __str__(self) -> str:
-        point = f" {'after' if self.after else 'before'} {self.script}" if self.script else ""
-        return f"{self.at_s:.2f} s {self.kind}{point} {self.victim} for {self.for_s:.2f} s"
+        return f"{self.at_s:.2f} s {self.name} {self.victim} for {self.for_s:.2f} s"
 
 
 @dataclass(frozen=True)
@@ -101,25 +129,40 @@ def draw(seed: str, number: int, faults: int) -> Round:
     """Round `number` of the run with `seed`, with so many faults."""
     chance = random.Random(f"{seed}/{number}")
     size = chance.choice((10, 30, 60, 100, 200))
-    drawn = [_fault(chance) for _ in range(faults)]
+    at_points = faults // 3
+    points = itertools.islice(_points(seed), number * at_points, (number + 1) * at_points)
+    drawn = [_at_a_point(chance, *point) for point in points]
+    drawn += [_at_any_time(chance) for _ in range(faults - at_points)]
     if chance.random() < _WITH_THE_SERVER:
         # One in a round: more would leave no time for anything to happen between them.
-        drawn[0] = Fault(drawn[0].at_s, chance.choices(_OF_THE_SERVER, _WEIGHTS)[0], "", drawn[0].for_s)
+        drawn[-1] = Fault(drawn[-1].at_s, chance.choices(_OF_THE_SERVER, _WEIGHTS)[0], "", drawn[-1].for_s)
     drawn.sort(key=lambda fault: fault.at_s)
     orders = sorted((_order(chance, f"{number}-{i}") for i in range(size)), key=lambda order: order.at_s)
     return Round(tuple(orders), tuple(drawn))
 
 
-def _fault(chance: random.Random) -> Fault:
-    kind = chance.choice([kind for kind in Kind if kind not in _OF_THE_SERVER])
-    at_s, for_s = chance.uniform(0, _SPAN_S), chance.choice((0.05, 0.3, 0.8, 1.5, 2.5)) * chance.uniform(0.5, 1.5)
+def _points(seed: str) -> Iterator[tuple[Kind, str, Moment]]:
+    """All of them again and again, in an order of this seed's own."""
+    shuffled = list(POINTS)
+    random.Random(seed).shuffle(shuffled)
+    return itertools.cycle(shuffled)
+
+
+def _at_a_point(chance: random.Random, kind: Kind, script: str, moment: Moment) -> Fault:
+    victim = chance.choice(tuple(NODES) if script in OF_NODES else MANAGERS)
+    return Fault(chance.uniform(0, _TRAPS_S), kind, victim, _duration_s(chance), script, moment)
+
+
+def _at_any_time(chance: random.Random) -> Fault:
+    kind, at_s = chance.choice(_AT_ANY_TIME), chance.uniform(0, _SPAN_S)
     if kind is Kind.DUPLICATE:
-        return Fault(at_s, kind, "", for_s)
-    victim = chance.choice((*NODES, *NODES, *MANAGERS) if kind is not Kind.REJOIN else tuple(NODES))
-    if kind not in _AT_A_POINT:
-        return Fault(at_s, kind, victim, for_s)
-    scripts = ("publish", "publish", "release", "abort") if victim in MANAGERS else ("claim", "respond")
-    return Fault(at_s, kind, victim, for_s, chance.choice(scripts), chance.random() < 0.5)
+        return Fault(at_s, kind, "", 0.0)
+    victims = tuple(NODES) if kind is Kind.REJOIN else (*NODES, *NODES, *MANAGERS)
+    return Fault(at_s, kind, chance.choice(victims), _duration_s(chance))
+
+
+def _duration_s(chance: random.Random) -> float:
+    return chance.choice((0.05, 0.3, 0.8, 1.5, 2.5)) * chance.uniform(0.5, 1.5)
 
 
 def _order(chance: random.Random, token: str) -> Order:
@@ -128,7 +171,9 @@ def _order(chance: random.Random, token: str) -> Order:
     at_s, manager = chance.uniform(0, _SPAN_S), chance.choice(MANAGERS)
     form = chance.random()
     if form < 0.2:
-        target = chance.choice(("@all", f"@{subcluster}", node, ",".join(chance.sample(list(NODES), 2))))
+        # A name alone is a target only while it is a member's; in brackets it is one always.
+        alone = f"{node[:-1]}[{node[-1]}]"
+        target = chance.choice(("@all", f"@{subcluster}", alone, ",".join(chance.sample(list(NODES), 2))))
         batch = f"--batch {chance.choice((1, 2))} " if form < 0.1 else ""
         return Order(at_s, manager, token, f"json gather --timeout 3 {batch}{target} {what}", rolling=bool(batch))
     verb = chance.choice(("broadcast", "broadcast", f"subcluster broadcast {subcluster}", f"unicast {node}"))

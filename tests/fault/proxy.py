@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eccmgr.redis.scripts import script
+from tests.fault.plan import Moment
 
 _CHUNK = 64 * 1024
+_LATER_S = 0.01
 
 
 @dataclass
 class Trap:
-    """Springs once, at the next call of one script that passes: before the server sees it, or before its answer.
+    """Springs once, at the next call of one script that passes: before the server sees it, before its answer, or later.
 
-    The call, or its answer, is swallowed then, its connection reset, and `action` called.
+    The connection is reset then, so that the call, or its answer, is lost, and `action` called.
     """
 
     script: str
-    after: bool
+    moment: Moment
     action: Callable[[], None]
 
     @property
@@ -188,11 +190,11 @@ class FaultProxy:
         if trap is None:
             return True
         self.traps.remove(trap)
-        if trap.after:
-            line.trap = trap
-            return True
-        self._spring(line, trap)
-        return False
+        if trap.moment is Moment.BEFORE:
+            self._spring(line, trap)
+            return False
+        line.trap = trap
+        return True
 
     def _answered(self, line: Line, data: bytes) -> bool:
         """Whether what the server says goes on to the client."""
@@ -205,6 +207,9 @@ class FaultProxy:
         if data.startswith(b"-"):
             # The server has forgotten the script, and did nothing.
             self.traps.append(trap)
+            return True
+        if trap.moment is Moment.LATER:
+            asyncio.get_running_loop().call_later(_LATER_S, self._spring, line, trap)
             return True
         self._spring(line, trap)
         return False

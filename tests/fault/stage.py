@@ -36,6 +36,7 @@ cluster {{
 """
 _SAMPLE_EVERY_S = 0.05
 _HEARD_KEPT = 500
+_TRAP_WAIT_S = 1.5
 
 
 @dataclass
@@ -94,6 +95,8 @@ class Stage:
         self.ledger = Ledger(COMMAND_TTL_S)
         self.done: dict[str, int] = {}
         """How many faults of each kind have befallen."""
+        self.in_vain: dict[str, int] = {}
+        """How many waited for a call that nobody made."""
         self._marks = folder / "marks"
         self._marks.touch()
         self._marks_read = 0
@@ -150,21 +153,25 @@ class Stage:
 
     async def befall(self, fault: Fault) -> None:
         """Let `fault` happen, from its beginning to its end."""
-        if fault.victim:
+        count = self.done
+        if fault.script:
+            count = self.done if await self._at_a_point(self.actors[fault.victim], fault) else self.in_vain
+        elif fault.victim:
             await self._befall(self.actors[fault.victim], fault)
         elif fault.kind is Kind.DUPLICATE:
             with contextlib.suppress(RedisError, OSError):
                 # The latest, and older ones.
                 for channel, data in (*self._heard[-20:], *self._heard[::10]):
                     await self._direct.publish(channel, data)
+        elif fault.kind is Kind.SERVER_SLOW:
+            await self._slow_down(fault)
         elif fault.kind is Kind.SERVER_STOP:
             os.kill(self.server.pid, signal.SIGSTOP)
             await asyncio.sleep(fault.for_s)
             os.kill(self.server.pid, signal.SIGCONT)
         else:
             await self._restart_server(fault)
-        name = f"{fault.kind} {fault.script}".rstrip()
-        self.done[name] = self.done.get(name, 0) + 1
+        count[fault.name] = count.get(fault.name, 0) + 1
 
     async def _befall(self, actor: Actor, fault: Fault) -> None:
         proxy = actor.proxy
@@ -172,8 +179,6 @@ class Stage:
             case Kind.KILL | Kind.STOP | Kind.END:
                 async with actor.turn:
                     await self._strike(actor, fault)
-            case Kind.KILL_AT | Kind.STOP_AT | Kind.RESET_AT:
-                await self._at_a_point(actor, fault)
             case Kind.RESET:
                 proxy.reset()
             case Kind.STALL:
@@ -208,8 +213,16 @@ class Stage:
             await asyncio.sleep(fault.for_s)
             actor.signal(signal.SIGCONT)
 
-    async def _at_a_point(self, actor: Actor, fault: Fault) -> None:
-        """Wait a while for the point; a kill comes at once, before another byte can pass."""
+    async def _slow_down(self, fault: Fault) -> None:
+        proxies = [actor.proxy for actor in self.actors.values()]
+        for proxy in proxies:
+            proxy.delay_s = min(0.2, fault.for_s / 5)
+        await asyncio.sleep(fault.for_s)
+        for proxy in proxies:
+            proxy.resume()
+
+    async def _at_a_point(self, actor: Actor, fault: Fault) -> bool:
+        """Wait a while for the point, and tell whether it came; a kill comes at once, before another byte can pass."""
         sprung = asyncio.Event()
         sudden = {Kind.KILL_AT: signal.SIGKILL, Kind.STOP_AT: signal.SIGSTOP}.get(fault.kind)
 
@@ -218,18 +231,19 @@ class Stage:
                 actor.signal(sudden)
             sprung.set()
 
-        trap = Trap(fault.script, fault.after, spring)
+        trap = Trap(fault.script, fault.moment, spring)
         actor.proxy.traps.append(trap)
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(_TRAP_WAIT_S):
                 await sprung.wait()
         except TimeoutError:
             with contextlib.suppress(ValueError):
                 actor.proxy.traps.remove(trap)
-        else:
-            if sudden is not None:
-                async with actor.turn:
-                    await self._strike(actor, fault)
+            return False
+        if sudden is not None:
+            async with actor.turn:
+                await self._strike(actor, fault)
+        return True
 
     async def _restart_server(self, fault: Fault) -> None:
         dump = self.server.folder / "dump.rdb"

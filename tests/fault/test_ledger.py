@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fault.ledger import Abort, Ledger, Mark, Sample, Sent
-from tests.fault.plan import draw
+from tests.fault.plan import POINTS, Kind, draw
 
 
 def ledger(*marks: str, reports: tuple[dict[str, str], ...] = ()) -> Ledger:
@@ -42,9 +42,16 @@ def test_where_all_was_kept_nothing_is_found() -> None:
             ledger(*KEPT, "done east1 10.5", reports=({"east1": "aborted", "east2": "ok"},)),
             "t is reported aborted for east1, which came to the end of it",
         ),
+        *(
+            (
+                ledger(*KEPT, reports=({"east1": state, "east2": "ok"},)),
+                f"t is reported {state} for east1, which ran it",
+            )
+            for state in ("skipped", "missed", "refused")
+        ),
         (
-            ledger(*KEPT, reports=({"east1": "skipped", "east2": "ok"},)),
-            "t is reported skipped for east1, which ran it",
+            ledger(*KEPT, reports=({"east1": "failed", "east2": "ok"},)),
+            "t is reported failed for east1, and cannot fail",
         ),
         (
             ledger(*KEPT, reports=({"east1": "ok", "west1": "pending"},)),
@@ -113,3 +120,9 @@ def test_a_seed_draws_the_same_round_each_time() -> None:
     assert draw("x", 3, 20) == draw("x", 3, 20)
     assert draw("x", 3, 20) != draw("y", 3, 20)
     assert len(draw("x", 3, 20).faults) == 20
+
+
+def test_a_thousand_faults_are_of_every_kind_and_strike_at_every_point() -> None:
+    drawn = [fault for number in range(50) for fault in draw("x", number, 20).faults]
+    assert {fault.kind for fault in drawn} == set(Kind)
+    assert {(fault.kind, fault.script, fault.moment) for fault in drawn if fault.script} == set(POINTS)

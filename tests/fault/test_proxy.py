@@ -12,6 +12,7 @@ from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
+from tests.fault.plan import Moment
 from tests.fault.proxy import FaultProxy, Trap
 from tests.waiting import wait_until
 
@@ -99,9 +100,9 @@ async def test_a_deaf_subscription_hears_nothing_while_calls_pass(proxy: FaultPr
         assert len(heard) == 1
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
 async def test_a_trap_springs_before_or_after_the_server_has_done_what_it_was_asked(
-    proxy: FaultProxy, cluster_keys: Keys, after: bool
+    proxy: FaultProxy, cluster_keys: Keys, moment: Moment
 ) -> None:
     sprung: list[bool] = []
     keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
@@ -110,9 +111,20 @@ async def test_a_trap_springs_before_or_after_the_server_has_done_what_it_was_as
         # The server knows the script from now on.
         await link.run("roster", keys, arguments)
         await link.call("DEL", cluster_keys.state)
-        proxy.traps.append(Trap("roster", after, lambda: sprung.append(True)))
+        proxy.traps.append(Trap("roster", moment, lambda: sprung.append(True)))
         with pytest.raises(RedisUnreachable):
             await link.run("roster", keys, arguments)
         assert sprung == [True]
         link.fault = None
-        assert await link.call("EXISTS", cluster_keys.state) == int(after)
+        assert await link.call("EXISTS", cluster_keys.state) == (moment is Moment.AFTER)
+
+
+async def test_a_trap_may_spring_once_whoever_called_has_the_answer(proxy: FaultProxy, cluster_keys: Keys) -> None:
+    sprung: list[bool] = []
+    keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
+    arguments = (1000, cluster_keys.view_prefix, 60_000, "0:")
+    async with through(proxy) as link:
+        await link.run("roster", keys, arguments)
+        proxy.traps.append(Trap("roster", Moment.LATER, lambda: sprung.append(True)))
+        assert await link.run("roster", keys, arguments)
+        await wait_until(lambda: sprung == [True] and not proxy.lines, "the connection is reset")

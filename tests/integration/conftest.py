@@ -1,6 +1,7 @@
 """Fixtures for tests with real daemons."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import Processes
 from tests.integration.fleet import Fleet
+from tests.servers import programs
 
 
 @pytest.fixture
@@ -27,6 +29,16 @@ async def fleet(redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path) 
     """Starts managers and nodes in this event loop, and ends them."""
     async with AsyncExitStack() as stack:
         yield Fleet(redis_server.url, cluster_keys.cluster, folder, stack)
+
+
+@pytest.fixture(params=programs(), ids=lambda program: program.name)
+def each_server(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Servers that are started hereafter are of this program: the test is run once with each that there is."""
+    first = folder / "path"
+    first.mkdir()
+    (first / "redis-server").symlink_to(request.param)
+    monkeypatch.setenv("PATH", f"{first}{os.pathsep}{os.environ['PATH']}")
+    return first / "redis-server"
 
 
 @pytest_asyncio.fixture

@@ -4,11 +4,13 @@ import asyncio
 import dataclasses
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
+from eccmgr.control import frames
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
@@ -31,7 +33,7 @@ class LossyLink(Link):
             self.losses -= 1
             if self.on_loss is not None:
                 await self.on_loss(keys[2])
-            raise RedisUnreachable("Redis is not reachable: the answer was lost")
+            raise RedisUnreachable("Redis is not reachable: the answer was lost", asked=True)
         return answer
 
 
@@ -216,6 +218,23 @@ class TestProcesses:
         answer = ask_sync(manager.endpoint, "gather --timeout 3600 pid")
         assert "1 of 2 answered" in answer
         assert answer.endswith("east2: (lost)")
+
+    def test_what_a_manager_gathered_that_was_killed_another_tells_to_its_end(self, processes: Processes) -> None:
+        first, second = processes.manager("barca"), processes.manager("roma")
+        processes.node("east1")
+        silent = processes.node("east2")
+        silent.popen.send_signal(signal.SIGSTOP)
+        with socket.socket(socket.AF_UNIX) as console:
+            console.connect(str(first.endpoint))
+            console.sendall(frames.encode_text("gather --timeout 3600 pid"))
+            wait_until_sync(lambda: "1 of 2 answered" in ask_sync(second.endpoint, "retrieve pid"), "one has answered")
+            first.end(signal.SIGKILL)
+            assert console.recv(1) == b""
+        wait_until_sync(
+            lambda: ask_sync(second.endpoint, "retrieve pid").endswith("east2: (lost)"), "the other one is lost"
+        )
+        wait_until_sync(lambda: "(roma is leader)" in ask_sync(second.endpoint, "info"), "another leads")
+        assert "1 of 2 answered" in ask_sync(second.endpoint, "retrieve pid")
 
     def test_a_paused_node_does_not_run_what_it_was_asked_once_it_wakes(self, processes: Processes) -> None:
         manager, node = processes.manager(), processes.node("east1")

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import dataclasses
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,14 @@ from redis.exceptions import RedisError
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from tests.daemons import QUICK
 from tests.integration.fleet import Fleet
 from tests.servers import Server
 from tests.waiting import wait_until, wait_until_sync
 
 SECRET = "hunter2"
+# The lease is longer than any pause of this machine.
+CALM = dataclasses.replace(QUICK, session_lease_s=4.0)
 
 
 @dataclass
@@ -62,20 +67,36 @@ class RedisCluster:
 
     def move(self, target: Server) -> None:
         """Give the slot to `target`, key by key, as resharding does."""
+        self.begin_move(target)
+        self.end_move(target)
+
+    def begin_move(self, target: Server) -> None:
+        """Move the first keys only: the slot is on its way."""
         source, slot = self.owner, self.slot
         target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.call("CLUSTER", "MYID"))
         source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.call("CLUSTER", "MYID"))
-        while keys := source.call("CLUSTER", "GETKEYSINSLOT", slot, 3):
-            source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        self._move_some(source, target)
+
+    def end_move(self, target: Server) -> None:
+        """Move the others, and tell everybody who owns the slot now."""
+        source, slot = self.owner, self.slot
+        while self._move_some(source, target):
+            pass
         for node in (target, source, *self.nodes[:3]):
             node.call("CLUSTER", "SETSLOT", slot, "NODE", target.call("CLUSTER", "MYID"))
+
+    def _move_some(self, source: Server, target: Server) -> bool:
+        keys = source.call("CLUSTER", "GETKEYSINSLOT", self.slot, 3)
+        if keys:
+            source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        return bool(keys)
 
     def _all_met(self) -> bool:
         return all("cluster_known_nodes:4" in node.call("CLUSTER", "INFO") for node in self.nodes)
 
 
 @pytest.fixture
-def redis_cluster(folder: Path, keys: Keys) -> Iterator[RedisCluster]:
+def redis_cluster(each_server: Path, folder: Path, keys: Keys) -> Iterator[RedisCluster]:
     """A Redis Cluster of this test's own."""
     options = ("cluster-enabled yes", "cluster-node-timeout 1000", "cluster-replica-validity-factor 0")
     made = RedisCluster([Server(folder / f"c{i}", *options) for i in range(4)], key_slot(keys.tag.encode()))
@@ -94,9 +115,9 @@ async def fleet(redis_cluster: RedisCluster, keys: Keys, folder: Path) -> AsyncI
     """A manager and two nodes there."""
     async with contextlib.AsyncExitStack() as stack:
         made = Fleet(redis_cluster.url, keys.cluster, folder, stack)
-        await made.manager()
-        await made.node("east1")
-        await made.node("east2")
+        await made.manager(options=CALM)
+        await made.node("east1", options=CALM)
+        await made.node("east2", options=CALM)
         yield made
 
 
@@ -142,6 +163,23 @@ class TestRedisCluster:
         assert f" cluster {target.address}, round trip " in await fleet.ask("info")
         await fleet.shows(f"retrieve {sent}", "east1: marked", "east2: marked")
         assert not await asyncio.to_thread(first.call, "CLUSTER", "COUNTKEYSINSLOT", redis_cluster.slot)
+
+    async def test_while_the_slot_is_on_its_way_commands_are_refused_and_nobody_is_lost(
+        self, redis_cluster: RedisCluster, fleet: Fleet
+    ) -> None:
+        first = await asyncio.to_thread(lambda: redis_cluster.owner)
+        target = next(node for node in redis_cluster.nodes[:3] if node is not first)
+        members = await fleet.ask("show cluster membership")
+        async with _traffic(fleet) as answers:
+            await asyncio.to_thread(redis_cluster.begin_move, target)
+            refused = "Redis is not reachable: the cluster is being changed, or is down"
+            await wait_until(lambda: answers[-1].startswith(refused), "it is said")
+            begun, lease_s = time.monotonic(), CALM.session_lease_s
+            await wait_until(lambda: time.monotonic() > begun + lease_s, "every lease would be over")
+            assert all(answer.startswith(refused) for answer in answers[-3:])
+            await asyncio.to_thread(redis_cluster.end_move, target)
+            await wait_until(lambda: _both_answer(fleet), "commands flow again")
+        assert await fleet.ask("show cluster membership") == members, "no session has ended"
 
     async def test_a_replica_takes_over_from_the_owner_that_dies(
         self, redis_cluster: RedisCluster, fleet: Fleet

@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 
 NODES = ("east1", "east2", "west1")
 _CONSOLES = 12
-_SAMPLES = 40
+_SAMPLES = 20
 _LARGE = 150_000
 _CONFIGURATION = "cluster {\n  results_ttl = 5\n  command_ttl = 3\n}\n"
 _ANSWER_WAIT_S = 60.0
@@ -41,6 +41,9 @@ class Soak:
         self._server = EmbeddedServer(folder / "redis")
         self._endpoint = folder / "manager"
         self._began = 0.0
+        self._open = asyncio.Event()
+        """Consoles give commands while it is set."""
+        self._busy = 0
         self._processes: dict[str, psutil.Process] = {}
         self.given = 0
         """Commands that were given so far."""
@@ -58,10 +61,12 @@ class Soak:
                 say(Sample.HEADER)
                 async with redis.asyncio.Redis(unix_socket_path=str(self._server.socket)) as client:
                     self._began = time.monotonic()
+                    self._open.set()
                     async with asyncio.TaskGroup() as tasks:
                         for number in range(_CONSOLES):
                             tasks.create_task(self._console(random.Random(f"{self._seed}/{number}")))
                         tasks.create_task(self._watch(client, say))
+                    await self._rest(client)
                     await self._sample(client, say)
         finally:
             await asyncio.to_thread(self._server.stop)
@@ -122,16 +127,19 @@ class Soak:
             self.connections += 1
             async with Console(self._endpoint) as console:
                 for _ in range(chance.choice((1, 1, 5, 50))):
+                    await self._open.wait()
                     if self.over:
                         return
                     self.given += 1
+                    self._busy += 1
                     await self._give(console, chance)
+                    self._busy -= 1
 
     async def _give(self, console: "Console", chance: random.Random) -> None:
         node, other = chance.sample(NODES, 2)
         kind = chance.choices(
-            ("unicast", "gather", "broadcast", "failing", "batches", "set", "large", "abort", "history"),
-            (40, 20, 20, 5, 5, 4, 2, 2, 2),
+            ("unicast", "gather", "broadcast", "failing", "batches", "set", "large", "abort", "history", "churn"),
+            (40, 20, 20, 5, 5, 4, 2, 2, 2, 0.1),
         )[0]
         match kind:
             case "unicast":
@@ -156,28 +164,41 @@ class Soak:
                 await console.ask(f"abort #{sent}")
             case "history":
                 await console.ask(chance.choice(("history", "show cluster membership", "info", "preview @all", "help")))
+            case "churn":
+                await console.ask(f"unicast {node} cluster reset")
 
     async def _watch(self, client: "redis.asyncio.Redis", say: Callable[[str], None]) -> None:
         """A sample at equal steps."""
-        step = max(1, self._commands // _SAMPLES)
+        step = max(150, self._commands // _SAMPLES)
         while not self.over:
             if self.given >= step * (len(self.samples) + 1):
+                self._open.clear()
+                await self._rest(client)
                 await self._sample(client, say)
+                self._open.set()
             await asyncio.sleep(0.05)
+
+    async def _rest(self, client: "redis.asyncio.Redis") -> None:
+        """Wait until nobody is at work and what was sent is forgotten: what is there then does not go with the rate."""
+
+        async def forgotten() -> bool:
+            return not [key async for key in client.scan_iter(match="*:cmd:*", count=1000)]
+
+        await wait_until(lambda: self._busy == 0, "the consoles rest", _ANSWER_WAIT_S)
+        await wait_until(forgotten, "every command is forgotten")
 
     async def _sample(self, client: "redis.asyncio.Redis", say: Callable[[str], None]) -> None:
         memory = await client.info("memory")
         nodes = [self._processes[name].memory_info().rss for name in NODES]
-        manager = self._processes["manager"]
         self.samples.append(
             Sample(
                 self.given,
                 time.monotonic() - self._began,
-                manager.memory_info().rss,
+                self._processes["manager"].memory_info().rss,
                 max(nodes),
                 int(memory["used_memory"]),
                 await client.dbsize(),
-                manager.num_fds(),
+                sum(process.num_fds() for process in self._processes.values()),
             )
         )
         say(str(self.samples[-1]))

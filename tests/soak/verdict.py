@@ -13,7 +13,7 @@ _SLACK = {"manager": _MIB, "node": _MIB, "redis": _MIB, "keys": 200, "descriptor
 
 @dataclass(frozen=True)
 class Sample:
-    """Bytes that the manager, the largest node and Redis take, keys in Redis, and descriptors of the manager."""
+    """Bytes that the manager, the largest node and Redis take, keys in Redis, and descriptors of all daemons."""
 
     commands: int
     seconds: float

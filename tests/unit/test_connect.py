@@ -14,6 +14,7 @@ from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
+from tests.servers import free_port
 
 SECRET = "hunter2"
 
@@ -82,6 +83,28 @@ class TestAway:
         with pytest.raises(RedisUnreachable) as caught:
             await nowhere.run("roster", ("a", "b", "c"), (0, "v", 1, ""))
         assert str(caught.value) == f"Redis is not reachable: No such file or directory ({folder}/none.sock)"
+
+    async def test_what_was_never_asked_of_it_is_told_from_what_it_may_have_done(
+        self, nowhere: Link, folder: Path
+    ) -> None:
+        for _ in range(2):
+            with pytest.raises(RedisUnreachable) as caught:
+                await nowhere.call("PING")
+            assert not caught.value.asked
+        with EmbeddedServer(folder) as server:
+            link = Link(server.url)
+            with pytest.raises(RedisUnreachable) as caught:
+                await link.call("SHUTDOWN")
+            assert caught.value.asked
+            await link.close()
+
+    async def test_a_port_where_nobody_listens_is_said_in_plain_words(self) -> None:
+        port = free_port()
+        link = Link(f"redis://127.0.0.1:{port}")
+        with pytest.raises(RedisUnreachable) as caught:
+            await link.call("PING")
+        assert str(caught.value) == f"Redis is not reachable: Connection refused (127.0.0.1:{port})"
+        await link.close()
 
     async def test_until_a_probe_succeeds_every_call_fails_at_once(self, nowhere: Link) -> None:
         for call in (nowhere.describe, lambda: nowhere.pipeline(("PING",))):

@@ -129,6 +129,10 @@ class TestBody:
         else:
             assert shown.endswith(f"\n(cut: {size} bytes, limit {limit})")
 
+    def test_where_it_is_cut_behind_a_line_no_empty_line_follows(self) -> None:
+        _, body = pack_body("line\n" * 100, 92)
+        assert body.decode().endswith("\nline\n(cut: 500 bytes, limit 92)")
+
     @given(st.text(max_size=200), st.sampled_from(sorted(State)))
     def test_an_entry_is_read_as_it_was_written(self, text: str, state: str) -> None:
         text = text.encode("utf-8", "replace").decode()

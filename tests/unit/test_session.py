@@ -62,6 +62,36 @@ async def test_a_holder_that_has_stopped_is_waited_for_until_its_lease_is_over(
     assert held.now_ms >= LEASE_MS
 
 
+class Away(Held):
+    """Redis does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.pauses: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        if len(self.pauses) == 100:
+            raise asyncio.CancelledError
+
+    async def run(self, name: str, *_: Any, **__: Any) -> Any:
+        raise RedisUnreachable("Redis is not reachable")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("heartbeats_per_sec", [0.2, 2.0, 10.0])
+async def test_while_redis_does_not_answer_it_is_asked_about_as_often_as_it_would_be(
+    monkeypatch: pytest.MonkeyPatch, heartbeats_per_sec: float
+) -> None:
+    away = Away()
+    with pytest.raises(asyncio.CancelledError):
+        await joining(away, monkeypatch, heartbeats_per_sec)._renew_forever()
+    longest_s = min(1.0, 1 / heartbeats_per_sec)
+    # When it is back, whoever asks last has time left of a lease that another's heartbeat has set going again.
+    assert 0.9 * longest_s < max(away.pauses) <= 1.5 * longest_s
+    assert away.pauses[0] <= 1.5 * 0.1
+
+
 @pytest.mark.asyncio
 async def test_a_member_does_not_join_again(monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(None)

@@ -8,8 +8,9 @@ from typing import Any
 
 import structlog
 
+from eccmgr.cluster.carrier import Standing
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.session import Session, Standing
+from eccmgr.cluster.session import Session
 from eccmgr.duravip import actions as act
 from eccmgr.duravip import calls
 from eccmgr.duravip.protocol import Agent

@@ -1,0 +1,40 @@
+"""What rests on a session beside its membership: VIPs, and whoever carries them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a session that carries VIPs tells Redis with each heartbeat; a majority of `copies` must have the answer.
+
+    With `copies` 0, of as many as the sentinels know.
+    """
+
+    private_name: str
+    era: int = 0
+    memory: str = ""
+    copies: int = 1
+
+
+class Carrier(Protocol):
+    """What carries VIPs by a session. It chooses the session's private name; nothing else may renew under it."""
+
+    async def begin(self, *, joins: bool) -> Standing:
+        """A heartbeat, or what `joins`, is about to be sent."""
+
+    async def joined(self, vips: Sequence[Any], acked: bool) -> None:
+        """We have joined. Raises RedisUnreachable where it does not count after all."""
+
+    async def renewed(self, vips: Sequence[Any], acked: bool) -> None:
+        """A heartbeat was answered."""
+
+    async def refused(self, answer: Sequence[Any], acked: bool) -> None:
+        """A heartbeat or a join did not count."""
+
+    async def reset(self) -> None:
+        """The session is to go on under another name: choose it."""
+
+    async def left(self) -> None:
+        """The session has ended for good."""
