@@ -72,8 +72,8 @@ class BelievesRecords(Agent):
 class DropsSilently(Agent):
     """What it does not hold any more it leaves plumbed."""
 
-    def _drop(self, addresses: Iterable[str]) -> list[Action]:
-        super()._drop(addresses)
+    def _drop(self, addresses: Iterable[str], why: str) -> list[Action]:
+        super()._drop(addresses, why)
         return []
 
 
@@ -86,7 +86,7 @@ class KeepsItsName(Agent):
         self.session, self.joined, self.before = session, joined, before
         return []
 
-    def down(self, session: str) -> list[Action]:
+    def down(self, session: str, why: str = "") -> list[Action]:
         return []
 
 
@@ -148,6 +148,7 @@ BUGS = {
     "the fence is set while its token lives": Bug(UNLAW, _off("token")),
     "a fence that lapsed opens on nothing plumbed": Bug(UNLAW, _off("sweep"), DropsSilently, kinds=("stop",)),
     "a new guardian means a new session": Bug(UNLAW, kind=KeepsItsName),
+    "a call of an earlier era is void": Bug(UNLAW, _off("late"), kinds=("evict", "stop"), first=801),
     "an era is its number and its memory": Bug(UNLAW, _off("era_name"), kinds=("newcomer", "failover")),
     "who saw a later era begins one above it": Bug(ORPHAN, _off("era_up")),
     "asking again answers the same epoch": Bug(ORPHAN, _off("idem")),
