@@ -14,6 +14,7 @@ from eccmgr.duravip.states import Standing, assess
 from eccmgr.errors import ConfigError, EccmgrError
 from eccmgr.redis.connect import Link
 from worker.duravip.agent import Carrying
+from worker.duravip.pace import Pace
 from worker.duravip.statements import Said, Statement, participants
 from worker.guardian.wire import boot_time
 
@@ -26,7 +27,7 @@ _RECHECK_S = 0.5
 _BUSY_S = 2.0
 """While what was decided is under way nothing new is, for so long."""
 _SHARE = 4
-"""How many times as long as placement took it then rests."""
+"""How many times as long as placement worked it then rests: thousands of VIPs take long."""
 _RETRY_FAILED_S = 10.0
 
 
@@ -84,15 +85,15 @@ class Placing:
 
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
+        pace = Pace(_PAUSE_S, _SHARE)
         while True:
             changed = self.changed
-            started = boot_time()
+            pace.begin()
             try:
                 await self._turn()
             except EccmgrError as error:
                 log.debug("placement waits", reason=str(error))
-            # Thousands of VIPs take long to place: heartbeats come first.
-            await asyncio.sleep(max(_PAUSE_S, _SHARE * (boot_time() - started)))
+            await asyncio.sleep(pace.rest_s)
             try:
                 async with asyncio.timeout(_RECHECK_S):
                     await changed.wait()

@@ -30,6 +30,7 @@ from worker.duravip.agent import Carrying
 from worker.duravip.beliefs import beliefs_of, read_table
 from worker.duravip.changes import Figures
 from worker.duravip.guardian import Pipe
+from worker.duravip.pace import Pace
 from worker.duravip.placing import MOVED, Placing
 from worker.duravip.statements import Statement
 from worker.guardian import wire
@@ -221,15 +222,16 @@ class DuravipService:
 
     async def _tell_beliefs(self) -> None:
         """Say what we believe when that has changed, and not more often than each second."""
+        pace = Pace(_BELIEFS_EACH_S, _BELIEFS_SHARE)
         while True:
-            started = wire.boot_time()
+            pace.begin()
             if self.carrying.ready is not None:
                 self._restate()
             try:
                 await self._tell()
             except EccmgrError as error:
                 log.debug("beliefs not told", reason=str(error))
-            await asyncio.sleep(max(_BELIEFS_EACH_S, _BELIEFS_SHARE * (wire.boot_time() - started)))
+            await asyncio.sleep(pace.rest_s)
 
     async def _tell(self) -> None:
         agent = self.carrying.agent
