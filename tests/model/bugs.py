@@ -8,6 +8,8 @@ from eccmgr.duravip.protocol import Agent
 from eccmgr.duravip.records import Beaten, Page
 from eccmgr.duravip.timing import Timing
 from tests.model.world import ORPHAN, UNLAW
+from worker.guardian.guard import Guard, Steps
+from worker.guardian.wire import Deadline
 
 
 class NoMargin(Timing):
@@ -77,6 +79,17 @@ class DropsSilently(Agent):
         return []
 
 
+class OpensOver(Guard):
+    """It opens a fence that has lapsed over whatever is plumbed."""
+
+    def extend(self, message: Deadline) -> Steps:
+        self.session = message.session
+        yield from super().extend(message)
+
+    def _has_lapsed(self, now: float) -> bool:
+        return False
+
+
 class KeepsItsName(Agent):
     """A new guardian serves the session of the old one."""
 
@@ -118,6 +131,7 @@ class Bug:
     off: frozenset[str] = frozenset()
     kind: type[Agent] = Agent
     timing: type[Timing] = Timing
+    guard: type[Guard] = Guard
     kinds: tuple[str, ...] | None = None
     first: int = 1
 
@@ -146,7 +160,7 @@ BUGS = {
     "a new process does not shorten the old session": Bug(UNLAW, _off("replace")),
     "plumbing needs an answer above what was given up": Bug(UNLAW, kind=BelievesRecords),
     "the fence is set while its token lives": Bug(UNLAW, _off("token")),
-    "a fence that lapsed opens on nothing plumbed": Bug(UNLAW, _off("sweep"), DropsSilently, kinds=("stop",)),
+    "a fence that lapsed opens on nothing plumbed": Bug(UNLAW, kind=DropsSilently, guard=OpensOver, kinds=("stop",)),
     "a new guardian means a new session": Bug(UNLAW, kind=KeepsItsName),
     "a call of an earlier era is void": Bug(UNLAW, _off("late"), kinds=("evict", "stop"), first=801),
     "an era is its number and its memory": Bug(UNLAW, _off("era_name"), kinds=("newcomer", "failover")),

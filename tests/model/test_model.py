@@ -62,4 +62,4 @@ def test_a_rule_that_is_taken_away_is_missed(rule: str, monkeypatch: pytest.Monk
 
 def hunt(bug: Bug, seed: int, monkeypatch: pytest.MonkeyPatch) -> str:
     """The verdict on a run without one rule."""
-    return play(World(seed, SLOW, bug.off, bug.kind, bug.kinds, bug.timing), monkeypatch, seed)
+    return play(World(seed, SLOW, bug.off, bug.kind, bug.kinds, bug.timing, bug.guard), monkeypatch, seed)
