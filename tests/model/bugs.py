@@ -83,7 +83,7 @@ class OpensOver(Guard):
     """It opens a fence that has lapsed over whatever is plumbed."""
 
     def extend(self, message: Deadline) -> Steps:
-        self.session = message.session
+        self.session, self._arguments = message.session, message.arguments
         yield from super().extend(message)
 
     def _has_lapsed(self, now: float) -> bool:

@@ -121,7 +121,9 @@ class Scripts:
         counter = data.lives[asked.session][1] + 1 if self._lives(asked.session) else 1
         data.lives[asked.session] = (era.number, counter)
         data.late[asked.session] = state["clock"] + self.late_after
-        late = sorted((at, p) for p, at in data.late.items() if at <= state["clock"] and p != asked.session)
+        late = sorted(
+            (at, p) for p, at in data.late.items() if at <= state["clock"] and p != asked.session and p in data.lives
+        )
         found = tuple(Late(p, data.lives[p][1]) for _, p in late[:LATE])
         return Beaten(Verdict.OK, era, True, state["open"], state.get("change", 0), found)
 
