@@ -71,7 +71,7 @@ class Scripts:
             return ANSWERS.get(type(asked), Answer)(Verdict.ENDED, era)
         if isinstance(asked, Beat):
             return self._beat(asked, era, node)
-        if not self._lives(asked.session) or not self._is_of(asked.era, era):
+        if not self._lives(asked.session) or asked.era != era:
             return ANSWERS.get(type(asked), Answer)(Verdict.REJOIN, era)
         answer: Answer = getattr(self, f"_{type(asked).__name__.lower()}")(asked, era, node)
         return answer
@@ -94,10 +94,6 @@ class Scripts:
             data.lives, data.late = {}, {}
         return True
 
-    def _is_of(self, seen: Era, era: Era) -> bool:
-        """Whether a call was sent in this era."""
-        return seen.memory == era.memory and (seen.number == era.number or "late" in self.off)
-
     def _lives(self, session: str) -> bool:
         return bool(session) and (self.data.lives or {}).get(session, (0, 0))[0] == self.data.state["era"]
 
@@ -115,7 +111,7 @@ class Scripts:
                 p for p in data.lives if p.split(".")[0] == asked.session.split(".")[0] and p != asked.session
             ]:
                 self._kill(each)
-        known = self._lives(asked.session) and self._is_of(asked.era, era)
+        known = self._lives(asked.session) and asked.era == era
         if not asked.joins and not known and "assert_first" not in self.off:
             return Beaten(Verdict.REJOIN, era)
         counter = data.lives[asked.session][1] + 1 if self._lives(asked.session) else 1

@@ -24,6 +24,8 @@ QUICK = frozenset(
         "a missing key is lost memory",
         "an era is watched from what a majority has",
         "a release follows the unplumbing",
+        "plumbing needs an answer above what was given up",
+        "a fence that lapsed opens on nothing plumbed",
         "asking again answers the same epoch",
         "a silent guardian is replaced",
         "a reservation ends",
