@@ -47,6 +47,7 @@ class Placing:
         self._link, self._options = link, options
         self._roster_view: object = None
         self._seats: dict[str, Seat] = {}
+        self._sessions: dict[str, str] = {}
         self._assessed: dict[str, Shares] = {}
         self._drained: frozenset[str] = frozenset()
         self._stated_for: object = None
@@ -165,12 +166,13 @@ class Placing:
         self.carrying.agent.reckon(self.said.longest_hold_s, self.said.latest_s)
         self.roster = participants(self._seats.values(), self.said)
         stated = {seat.name: self.said.statements[key].shares for key, seat in self.roster.items()}
-        drained = frozenset(self.said.drained)
+        drained, sessions = frozenset(self.said.drained), {key: seat.private_name for key, seat in self.roster.items()}
+        if sessions != self._sessions:
+            # Also where a node is back before anybody has missed it: what it had has just been taken over.
+            self._sessions, self.roster_since = sessions, boot_time()
         if (stated, drained) == (self._assessed, self._drained):
             return
         self.standings = await asyncio.to_thread(assess, stated)
-        if stated.keys() != self._assessed.keys():
-            self.roster_since = boot_time()
         before = {name: self._assessed.get(name, shares) for name, shares in stated.items()}
         if (stated, drained) != (before, self._drained):
             self.stated_since = boot_time()

@@ -1,5 +1,6 @@
 """What a node has said that it cannot carry: no call that was lost, came late, or was forgotten leaves it wrong."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -118,6 +119,9 @@ async def test_how_long_the_view_and_how_long_the_configuration_is_stable_is_tol
     await placing._assess()
     assert placing.roster_since == roster_since
     assert placing.stated_since > stated_since
+    placing._seats["east2"] = replace(placing._seats["east2"], private_name="#ec0-2#east2")
+    await placing._assess()
+    assert placing.roster_since > roster_since, "it was away"
 
 
 async def test_who_holds_for_longer_from_now_on_is_reckoned_with_though_its_vips_are_the_same() -> None:
