@@ -436,7 +436,8 @@ class Agent:
             if address in still:
                 again.append((address, epoch))
             elif epoch == vip.released:
-                vip.moving, vip.unplumbed = False, max(vip.unplumbed, epoch)
+                # The release does not wait, however short a while ago the VIP was asked for.
+                vip.moving, vip.unplumbed, vip.asked_at = False, max(vip.unplumbed, epoch), float("-inf")
                 self._unsettled[address] = None
         actions = self._unplumb(again)
         if again and self.before:

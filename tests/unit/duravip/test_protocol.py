@@ -98,6 +98,19 @@ def test_a_release_follows_the_unplumbing_and_names_the_target_of_the_move() -> 
     ]
 
 
+def test_what_is_given_up_right_after_it_was_plumbed_is_released_as_soon_as_it_is_unplumbed() -> None:
+    agent = joined()
+    (ask,) = agent.place(0.0, {"10.0.0.1": "x"})
+    assert isinstance(ask, Acquire)
+    owned = Record(agent.session, 5, ERA.number)
+    read = Read(agent.session, ERA, agent.read_upto)
+    agent.changed(0.01, read, Page(Verdict.OK, ERA, True, 9, False, (("10.0.0.1", owned),)))
+    agent.granted(0.02, ask, Granted(Verdict.OK, ERA, True, (5,)))
+    (unplumb,) = agent.give_up(["10.0.0.1"], "east2", "levels the load")
+    assert isinstance(unplumb, Unplumb)
+    assert [type(each) for each in agent.unplumbed(0.03, unplumb.tag)] == [Release]
+
+
 def test_what_could_not_be_unplumbed_is_asked_for_again_and_not_released() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
