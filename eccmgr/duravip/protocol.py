@@ -36,6 +36,7 @@ from eccmgr.duravip.actions import (
 )
 from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Page, Record, Stated, Verdict
 from eccmgr.duravip.timing import Timing
+from eccmgr.duravip.watching import Watches
 
 T = TypeVar("T")
 BATCH = 250
@@ -98,8 +99,7 @@ class Agent:
         self._wanted: Mapping[str, str] = {}
         self._unsettled: dict[str, None] = {}
         """What is not as it should be, in the order in which that began: a schedule played again is the same."""
-        self._watches: dict[tuple[object, ...], float] = {}
-        self._answered_at = float("-inf")
+        self._watches = Watches()
         self._unconfirmed_since: float | None = None
         self._tag = 0
         self._unplumbing: dict[int, tuple[tuple[str, int], ...]] = {}
@@ -227,24 +227,13 @@ class Agent:
         return [End(ended, self.era)]
 
     def _watch(self, now: float, answer: Beaten) -> list[Action]:
-        """Watch on our own clock what must age; act on what has aged."""
-        if now - self._answered_at > self.timing.longest_gap_s:
-            self._watches = {}
-        self._answered_at = now
-        seen = [("late", late.session, late.counter, self.era) for late in answer.late]
-        era = ("era", self.era)
-        before = self._watches
-        self._watches = {watch: before.get(watch, now) for watch in seen}
-        if not answer.opened and (era in before or answer.acked):
-            self._watches[era] = before.get(era, now)
+        """Act on what has aged."""
         actions: list[Action] = []
-        for watch, since in self._watches.items():
-            if now - since < self.timing.watch_s:
-                continue
-            if watch == era:
+        for aged in self._watches.aged(now, self.era, answer, self.timing):
+            if aged.late is None:
                 actions.append(Open(self.session, self.era))
             elif answer.opened:
-                actions.append(TakeOver(self.session, self.era, str(watch[1]), int(str(watch[2]))))
+                actions.append(TakeOver(self.session, self.era, aged.late.session, aged.late.counter))
         return actions
 
     # Records.
