@@ -278,7 +278,12 @@ class DuravipService:
         coming = [a for a in addresses if a in targets and self._is_us(targets[a]) and a not in stay]
         deeds = [self._plumbed(a) for a in (stay if reason == MOVED else fresh)]
         if coming:
-            await self._until(lambda: all(self._has_come(a, reason) for a in coming), _MOVE_WAIT_S)
+            before = {a: self._released_upto(a) for a in coming}
+            await self._until(
+                # What we could not plumb we have given up again.
+                lambda: all(self._has_come(a, reason) or self._released_upto(a) > before[a] for a in coming),
+                _MOVE_WAIT_S,
+            )
             deeds += [self._plumbed(a) if self._has_come(a, reason) else self._missed(a) for a in coming]
         if given:
             await self._until(lambda: all(self._has_gone(a, epoch) for a, epoch in given.items()), _MOVE_WAIT_S)
@@ -292,6 +297,10 @@ class DuravipService:
     def _has_come(self, address: str, reason: str) -> bool:
         vip = self.carrying.agent.vips.get(address)
         return vip is not None and vip.held != 0 and vip.plumbed == vip.held and vip.record.reason == reason
+
+    def _released_upto(self, address: str) -> int:
+        vip = self.carrying.agent.vips.get(address)
+        return vip.released if vip is not None else 0
 
     def _has_gone(self, address: str, epoch: int) -> bool:
         vip = self.carrying.agent.vips[address]
