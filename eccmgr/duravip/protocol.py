@@ -36,6 +36,7 @@ from eccmgr.duravip.actions import (
 )
 from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Page, Record, Stated, Verdict
 from eccmgr.duravip.timing import Timing
+from eccmgr.duravip.watching import Watches
 
 T = TypeVar("T")
 BATCH = 250
@@ -96,9 +97,9 @@ class Agent:
         self.latest = 0
         """The number of the latest change, as the last heartbeat told it."""
         self._wanted: Mapping[str, str] = {}
-        self._unsettled: set[str] = set()
-        self._watches: dict[tuple[object, ...], float] = {}
-        self._answered_at = float("-inf")
+        self._unsettled: dict[str, None] = {}
+        """What is not as it should be, in the order in which that began: a schedule played again is the same."""
+        self._watches = Watches()
         self._unconfirmed_since: float | None = None
         self._tag = 0
         self._unplumbing: dict[int, tuple[tuple[str, int], ...]] = {}
@@ -195,7 +196,7 @@ class Agent:
         self.era, self.opened, self.read_upto, self.latest = era, False, 0, 0
         for address, vip in self.vips.items():
             vip.record, vip.asked_at = Record(), float("-inf")
-            self._unsettled.add(address)
+            self._unsettled[address] = None
 
     def _renewed(self, now: float, sent: float, answer: Beaten, acked: bool = True) -> list[Action]:
         self.joined, self.opened, self.latest = True, answer.opened, answer.change
@@ -226,24 +227,13 @@ class Agent:
         return [End(ended, self.era)]
 
     def _watch(self, now: float, answer: Beaten) -> list[Action]:
-        """Watch on our own clock what must age; act on what has aged."""
-        if now - self._answered_at > self.timing.longest_gap_s:
-            self._watches = {}
-        self._answered_at = now
-        seen = [("late", late.session, late.counter, self.era) for late in answer.late]
-        era = ("era", self.era)
-        before = self._watches
-        self._watches = {watch: before.get(watch, now) for watch in seen}
-        if not answer.opened and (era in before or answer.acked):
-            self._watches[era] = before.get(era, now)
+        """Act on what has aged."""
         actions: list[Action] = []
-        for watch, since in self._watches.items():
-            if now - since < self.timing.watch_s:
-                continue
-            if watch == era:
+        for aged in self._watches.aged(now, self.era, answer, self.timing):
+            if aged.late is None:
                 actions.append(Open(self.session, self.era))
             elif answer.opened:
-                actions.append(TakeOver(self.session, self.era, str(watch[1]), int(str(watch[2]))))
+                actions.append(TakeOver(self.session, self.era, aged.late.session, aged.late.counter))
         return actions
 
     # Records.
@@ -262,7 +252,7 @@ class Agent:
             if (vip.record.to, vip.record.epoch) != (record.to, record.epoch):
                 vip.waited_since = now
             vip.record, vip.top, vip.asked_at = record, max(vip.top, record.epoch), float("-inf")
-            self._unsettled.add(address)
+            self._unsettled[address] = None
             if vip.held and record.owner != self.session and record.epoch > vip.held:
                 lost.append(address)
         self.read_upto = page.upto
@@ -284,7 +274,7 @@ class Agent:
 
     def place(self, now: float, wanted: Mapping[str, str]) -> list[Action]:
         """Placement wants these VIPs here, each for a reason, as soon as they are free."""
-        self._unsettled.update(wanted)
+        self._unsettled |= dict.fromkeys(wanted)
         for address in wanted:
             self.vips.setdefault(address, Vip())
         self._wanted = wanted
@@ -305,7 +295,7 @@ class Agent:
     def restate(self, addresses: Iterable[str], reason: str) -> list[Action]:
         """Have the records of what we hold give another reason: an operator's pin is one."""
         held = [address for address in addresses if address in self.vips and self.vips[address].held]
-        wishes = [Wish(address, 0, reason) for address in held]
+        wishes = [Wish(address, self.vips[address].top, reason) for address in held]
         return [Acquire(self.session, self.era, tuple(some)) for some in _batches(wishes)]
 
     def granted(self, now: float, asked: Acquire, answer: Granted) -> list[Action]:
@@ -317,7 +307,7 @@ class Agent:
             if not epoch or not answer.acked or vip.moving or epoch <= vip.released:
                 continue
             vip.held, vip.top, vip.asked_at = epoch, max(vip.top, epoch), float("-inf")
-            self._unsettled.add(wish.address)
+            self._unsettled[wish.address] = None
         return self.settle(now, [wish.address for wish in asked.wishes])
 
     def settle(self, now: float, among: Iterable[str] | None = None) -> list[Action]:
@@ -330,10 +320,10 @@ class Agent:
         plumb: list[tuple[str, int]] = []
         wishes: list[Wish] = []
         gifts: list[Gift] = []
-        for address in list(self._unsettled if among is None else self._unsettled.intersection(among)):
+        for address in [each for each in (self._unsettled if among is None else among) if each in self._unsettled]:
             vip = self.vips[address]
             if self._is_settled(address, vip):
-                self._unsettled.discard(address)
+                self._unsettled.pop(address, None)
             elif vip.moving or now - vip.asked_at < 0.9 * self.timing.heartbeat_s:
                 continue
             elif vip.held:
@@ -383,7 +373,7 @@ class Agent:
             vip = self.vips[address]
             self.on_lost(address, vip.held, why)
             vip.held = vip.plumbed = 0
-            self._unsettled.add(address)
+            self._unsettled[address] = None
             dropped.append((address, vip.released))
         return self._unplumb(dropped)
 
@@ -410,10 +400,19 @@ class Agent:
         if vip is not None and vip.held == epoch and not vip.unplumbs:
             vip.plumbed = epoch
 
-    def not_plumbed(self, failed: Iterable[tuple[str, int]], reason: str) -> list[Action]:
-        """The guardian cannot plumb VIPs under these epochs: they are for other nodes."""
+    def missed(self, address: str, epoch: int) -> None:
+        """The guardian came too late to plumb a VIP, or to plumb it again: the next heartbeat asks it once more."""
+        vip = self.vips.get(address)
+        if vip is not None and vip.held == epoch:
+            vip.plumbed = 0
+            self._unsettled[address] = None
+
+    def not_plumbed(self, failed: Iterable[tuple[str, int]], reason: str, to: str = "") -> list[Action]:
+        """The guardian cannot plumb VIPs under these epochs: they are for other nodes, or back `to` who gave them."""
         held = [address for address, epoch in failed if address in self.vips and self.vips[address].held == epoch]
-        return self.give_up(held, "", reason)
+        # Placement has yet to hear of it; meanwhile it would be asked for again and again.
+        self._wanted = {address: why for address, why in self._wanted.items() if address not in held}
+        return self.give_up(held, to, reason)
 
     def unplumbed(self, now: float, tag: int, failed: Iterable[str] = ()) -> list[Action]:
         """The guardian has unplumbed what we asked it to, but for the `failed` ones, which it is asked for again."""
@@ -426,8 +425,9 @@ class Agent:
             if address in still:
                 again.append((address, epoch))
             elif epoch == vip.released:
-                vip.moving, vip.unplumbed = False, max(vip.unplumbed, epoch)
-                self._unsettled.add(address)
+                # The release does not wait, however short a while ago the VIP was asked for.
+                vip.moving, vip.unplumbed, vip.asked_at = False, max(vip.unplumbed, epoch), float("-inf")
+                self._unsettled[address] = None
         actions = self._unplumb(again)
         if again and self.before:
             self._dropping.add(self._tag)
@@ -440,13 +440,6 @@ class Agent:
         actions = self._renamed(why)
         self._dropping.clear()
         return actions
-
-    def swept(self, now: float) -> list[Action]:
-        """The guardian has unplumbed everything, since its fence had lapsed; our session goes on."""
-        for address in self._holding():
-            self.vips[address].plumbed, self.vips[address].asked_at = 0, float("-inf")
-            self._unsettled.add(address)
-        return self.settle(now)
 
     def respawned(self, served: bool) -> list[Action]:
         """A new guardian serves: it has unplumbed everything, whatever its predecessors were asked and did not confirm.
@@ -463,7 +456,7 @@ class Agent:
             vip.moving, vip.unplumbed, vip.unplumbs = False, vip.released, 0
             if served:
                 vip.held = 0
-        self._unsettled.update(self.vips)
+        self._unsettled |= dict.fromkeys(self.vips)
         return self._renamed() if served else []
 
 

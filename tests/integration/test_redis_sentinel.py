@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from eccmgr.duravip.calls import vip_keys
+from eccmgr.duravip.actions import Acquire, Wish
+from eccmgr.duravip.calls import membership_keys, request, vip_keys
+from eccmgr.duravip.records import Era
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -174,6 +176,31 @@ class TestFailover:
             for server in (first, second):
                 server.send(signal.SIGCONT)
             await link.close()
+
+    async def test_a_grant_that_is_asked_for_again_on_another_connection_waits_for_the_copies_as_the_first_did(
+        self, deployment: Deployment, keys: Keys
+    ) -> None:
+        session, others = "#ec0-1#east1", [server for server in deployment.data if server is not deployment.master]
+        link = Link(deployment.url)
+        try:
+            who = (0, 60_000, session, "", "default", "{}", "other", "", 0, 1, 0, 600, keys.ended_prefix)
+            at = (*membership_keys(keys)[:9], keys.vips, keys.vip_changes, keys.late)
+            joined, _ = await link.run_durably("join", at, who, 0)
+            await link.pipeline(("HSET", keys.state, "open", "1"))
+            era = Era(int(joined[4][0]), joined[4][1].decode())
+            asked = request(Acquire(session, era, (Wish("10.0.0.1", 0, ""),)), keys, "east1", 0, 10)
+            for server in others:
+                server.send(signal.SIGSTOP)
+            first = await link.run_durably(asked.script, asked.keys, asked.args, 0)
+            await link.close()
+            link = Link(deployment.url)
+            again = await link.run_durably(asked.script, asked.keys, asked.args, 0)
+        finally:
+            for server in others:
+                server.send(signal.SIGCONT)
+            await link.close()
+        assert first[0][3] == again[0][3] == [b"1"]
+        assert (first[1], again[1]) == (False, False), "the master alone has it"
 
     async def test_who_looks_again_finds_the_new_master_though_the_old_one_still_answers(
         self, deployment: Deployment

@@ -8,6 +8,8 @@ from eccmgr.duravip.protocol import Agent
 from eccmgr.duravip.records import Beaten, Page
 from eccmgr.duravip.timing import Timing
 from tests.model.world import ORPHAN, UNLAW
+from worker.guardian.guard import Guard, Steps
+from worker.guardian.wire import Deadline, Unplumb
 
 
 class NoMargin(Timing):
@@ -72,9 +74,28 @@ class BelievesRecords(Agent):
 class DropsSilently(Agent):
     """What it does not hold any more it leaves plumbed."""
 
-    def _drop(self, addresses: Iterable[str]) -> list[Action]:
-        super()._drop(addresses)
+    def _drop(self, addresses: Iterable[str], why: str) -> list[Action]:
+        super()._drop(addresses, why)
         return []
+
+
+class OpensOver(Guard):
+    """It opens a fence that has lapsed over whatever is plumbed."""
+
+    def extend(self, message: Deadline) -> Steps:
+        self.session, self._arguments = message.session, message.arguments
+        yield from super().extend(message)
+
+    def _has_lapsed(self, now: float) -> bool:
+        return False
+
+
+class PlumbsWhatWasReleased(Guard):
+    """It does not know what was given up."""
+
+    def unplumb(self, message: Unplumb) -> Steps:
+        yield from super().unplumb(message)
+        self._released.clear()
 
 
 class KeepsItsName(Agent):
@@ -86,7 +107,7 @@ class KeepsItsName(Agent):
         self.session, self.joined, self.before = session, joined, before
         return []
 
-    def down(self, session: str) -> list[Action]:
+    def down(self, session: str, why: str = "") -> list[Action]:
         return []
 
 
@@ -118,6 +139,7 @@ class Bug:
     off: frozenset[str] = frozenset()
     kind: type[Agent] = Agent
     timing: type[Timing] = Timing
+    guard: type[Guard] = Guard
     kinds: tuple[str, ...] | None = None
     first: int = 1
 
@@ -126,29 +148,28 @@ def _off(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-# That a grant counts only when a majority has it is not among them: thousands of runs without it found nothing.
+# That a grant counts only when a majority has it is not among them: thousands of runs without it found nothing. Nor is
+# that a late call of an earlier era is void, which is found too seldom; the scripts' own tests have it.
 BUGS = {
     "T covers D, drift, token and kernel lateness": Bug(
-        UNLAW, timing=NoMargin, kinds=("restart", "cut", "steps"), first=1001
+        UNLAW, timing=NoMargin, kinds=("restart", "cut", "steps"), first=1801
     ),
-    "the deadline counts from before the send": Bug(UNLAW, kind=StampedAfter),
+    "the deadline counts from before the send": Bug(UNLAW, kind=StampedAfter, first=1701),
     "no grant in a new era until it is opened": Bug(UNLAW, _off("settle")),
     "the first script of any kind begins the era for all": Bug(UNLAW, _off("settle_global")),
     "in a new era only a join moves the deadline": Bug(UNLAW, _off("assert_first")),
-    "a join moves it once all holdings are stated": Bug(
-        UNLAW, kind=MovesEarly, kinds=("restart", "stop a"), first=3001
-    ),
+    "a join moves it once all holdings are stated": Bug(UNLAW, kind=MovesEarly, kinds=("evict", "stop a"), first=501),
     "memory is run_id and replication id": Bug(UNLAW, _off("replid"), kinds=("failback",)),
     "a missing key is lost memory": Bug(UNLAW, _off("missing")),
     "a renewal counts when a majority has it": Bug(UNLAW, kind=RenewsUnacked, kinds=("failover",)),
     "an era is watched from what a majority has": Bug(UNLAW, kind=WatchesUnacked, kinds=("failover", "cut")),
     "a release follows the unplumbing": Bug(UNLAW, kind=ReleasesAtOnce),
-    "a new process does not shorten the old session": Bug(UNLAW, _off("replace")),
-    "plumbing needs an answer above what was given up": Bug(UNLAW, kind=BelievesRecords),
+    "a new process does not shorten the old session": Bug(UNLAW, _off("replace"), kinds=("kill", "cut"), first=401),
+    "plumbing needs an answer above what was given up": Bug(UNLAW, kind=BelievesRecords, guard=PlumbsWhatWasReleased),
     "the fence is set while its token lives": Bug(UNLAW, _off("token")),
-    "a fence that lapsed opens on nothing plumbed": Bug(UNLAW, _off("sweep"), DropsSilently, kinds=("stop",)),
+    "a fence that lapsed opens on nothing plumbed": Bug(UNLAW, kind=DropsSilently, guard=OpensOver, kinds=("stop",)),
     "a new guardian means a new session": Bug(UNLAW, kind=KeepsItsName),
-    "an era is its number and its memory": Bug(UNLAW, _off("era_name"), kinds=("newcomer", "failover")),
+    "an era is its number and its memory": Bug(UNLAW, _off("era_name"), kinds=("newcomer", "failover"), first=3501),
     "who saw a later era begins one above it": Bug(ORPHAN, _off("era_up")),
     "asking again answers the same epoch": Bug(ORPHAN, _off("idem")),
     "a silent guardian is replaced": Bug(ORPHAN, kind=TrustsItsGuardian),

@@ -71,7 +71,7 @@ class Scripts:
             return ANSWERS.get(type(asked), Answer)(Verdict.ENDED, era)
         if isinstance(asked, Beat):
             return self._beat(asked, era, node)
-        if not self._lives(asked.session) or (asked.era.memory != era.memory):
+        if not self._lives(asked.session) or asked.era != era:
             return ANSWERS.get(type(asked), Answer)(Verdict.REJOIN, era)
         answer: Answer = getattr(self, f"_{type(asked).__name__.lower()}")(asked, era, node)
         return answer
@@ -111,13 +111,15 @@ class Scripts:
                 p for p in data.lives if p.split(".")[0] == asked.session.split(".")[0] and p != asked.session
             ]:
                 self._kill(each)
-        known = self._lives(asked.session) and asked.era.memory == era.memory
+        known = self._lives(asked.session) and asked.era == era
         if not asked.joins and not known and "assert_first" not in self.off:
             return Beaten(Verdict.REJOIN, era)
         counter = data.lives[asked.session][1] + 1 if self._lives(asked.session) else 1
         data.lives[asked.session] = (era.number, counter)
         data.late[asked.session] = state["clock"] + self.late_after
-        late = sorted((at, p) for p, at in data.late.items() if at <= state["clock"] and p != asked.session)
+        late = sorted(
+            (at, p) for p, at in data.late.items() if at <= state["clock"] and p != asked.session and p in data.lives
+        )
         found = tuple(Late(p, data.lives[p][1]) for _, p in late[:LATE])
         return Beaten(Verdict.OK, era, True, state["open"], state.get("change", 0), found)
 

@@ -24,6 +24,8 @@ QUICK = frozenset(
         "a missing key is lost memory",
         "an era is watched from what a majority has",
         "a release follows the unplumbing",
+        "plumbing needs an answer above what was given up",
+        "a fence that lapsed opens on nothing plumbed",
         "asking again answers the same epoch",
         "a silent guardian is replaced",
         "a reservation ends",
@@ -62,4 +64,4 @@ def test_a_rule_that_is_taken_away_is_missed(rule: str, monkeypatch: pytest.Monk
 
 def hunt(bug: Bug, seed: int, monkeypatch: pytest.MonkeyPatch) -> str:
     """The verdict on a run without one rule."""
-    return play(World(seed, SLOW, bug.off, bug.kind, bug.kinds, bug.timing), monkeypatch, seed)
+    return play(World(seed, SLOW, bug.off, bug.kind, bug.kinds, bug.timing, bug.guard), monkeypatch, seed)

@@ -1,4 +1,4 @@
-"""Hosts, processes, clocks, a network and servers that fail at random around the pure agent of `eccmgr.duravip`.
+"""Hosts, processes, clocks, a network and servers that fail at random around the pure agent and the pure guard.
 
 Time is real seconds; a clock runs at a constant rate within 1 ± ρ. A run fails as UNLAW when two hosts answer for one
 VIP at one instant (plumbed and the kernel's fence open), and as ORPHAN when, long after the last fault, a VIP is not
@@ -10,13 +10,29 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from eccmgr.duravip.actions import Acquire, Action, Beat, Call, Extend, Plumb, Read, ReplaceGuardian, State, Unplumb
+from eccmgr.duravip.actions import (
+    Acquire,
+    Action,
+    Beat,
+    Call,
+    End,
+    Extend,
+    Plumb,
+    Read,
+    ReplaceGuardian,
+    State,
+    Unplumb,
+)
 from eccmgr.duravip.protocol import Agent
-from eccmgr.duravip.records import Answer
+from eccmgr.duravip.records import Answer, Era
 from eccmgr.duravip.timing import CLOCK_RATE_ERROR, KERNEL_LATE_S, TOKEN_S, Timing
 from tests.model.server import Data, Scripts
+from worker.guardian import guard as guarding
+from worker.guardian import wire
+from worker.guardian.guard import Guard, Steps
 
 UNLAW, ORPHAN = "unlaw", "orphan"
 KINDS = ("stop a", "stop g", "stop", "kill a", "kill g", "kill", "cut", "stall", "restart", "step", "steps", "failover",
@@ -53,19 +69,22 @@ class AgentProcess(Process):
 
     agent: Agent
     fresh = True
+    served = ""
+    """The session that its guardian was last told of."""
 
     def __init__(self) -> None:
         self.outbox: deque[Action] = deque()
         self.busy = False
 
 
-class Guard(Process):
-    """The guardian's steps, in the order that the law needs."""
+class GuardProcess(Process):
+    """A process around the guard: one event after the other, step by step."""
 
-    def __init__(self, agent: AgentProcess) -> None:
-        self.agent, self.deadline, self.session, self.era = agent, -1.0, "", agent.agent.era
-        self.ended: set[str] = set()
-        self.released: dict[str, int] = {}
+    def __init__(self, agent: AgentProcess, guard: Guard) -> None:
+        self.agent, self.guard = agent, guard
+        self.events: deque[Callable[[], Steps]] = deque()
+        self.steps: Steps | None = None
+        self.answer: Any = None
 
 
 class Server:
@@ -99,13 +118,13 @@ class Host:
     """Its kernel's state outlives its processes."""
 
     agent: AgentProcess
-    guard: Guard
+    guard: GuardProcess
     server: Server
 
     def __init__(self, number: int, rate: float) -> None:
         self.number, self.rate, self.lives, self.cut = number, rate, 0, 0.0
         self.plumbed: dict[str, int] = {}
-        self.fence = -1.0
+        self.fence = self.armed = -1.0
 
     @property
     def name(self) -> str:
@@ -113,7 +132,7 @@ class Host:
 
 
 class World:
-    """One run, drawn from a seed. `off` names rules that are switched off, `kind` the class of the agents."""
+    """One run, drawn from a seed. `off` names rules that are off; `kind` and `guard` are the classes of both parts."""
 
     def __init__(
         self,
@@ -123,11 +142,12 @@ class World:
         kind: type[Agent] = Agent,
         kinds: tuple[str, ...] | None = None,
         timing: type[Timing] = Timing,
+        guard: type[Guard] = Guard,
         vips: int = 2,
         trace: bool = False,
     ) -> None:
         self.random = r = random.Random(seed)
-        self.profile, self.off, self.kind, self.trace = profile, off, kind, trace
+        self.profile, self.off, self.kind, self.guard, self.trace = profile, off, kind, guard, trace
         self.timing = timing.of(profile.heartbeat, profile.lease, profile.max_step)
         self.now, self.queue, self.order = 0.0, [], 0
         self.log: list[str] = []
@@ -241,75 +261,83 @@ class World:
 
     # A host's kernel and guardian.
 
-    def g_extend(self, host: Host, guard: Guard, asked: Extend) -> None:
-        if self.clock(host) >= asked.at or asked.session in guard.ended:
-            return
-        if (host.fence <= self.now or self.clock(host) >= guard.deadline) and "sweep" not in self.off:
-            if host.plumbed:
-                self.soon(guard.agent, self.tell, host, guard, lambda a: a.swept(self.clock(host)))
-            host.fence, host.plumbed = -1.0, {}
-        armed, left = self.now, (asked.at - self.clock(host)) / host.rate
-        guard.deadline, guard.session, guard.era = max(guard.deadline, asked.at), asked.session, asked.era
-        self.trip(guard, guard.agent)
-        self.at(self.now + self.random.uniform(1e-5, 1e-4), self.on, guard, self.g_commit, host, guard, left, armed)
+    def befalls(self, host: Host, process: GuardProcess, event: Callable[[], Steps]) -> None:
+        """Something that the guard is to deal with, once it is done with what came before."""
+        process.events.append(event)
+        if process.steps is None and len(process.events) == 1:
+            self.go_on(host, process)
 
-    def g_commit(self, host: Host, guard: Guard, left: float, armed: float) -> None:
+    def go_on(self, host: Host, process: GuardProcess) -> None:
+        """Take the next step; the process may be stopped before any."""
+        guard = process.guard
+        while True:
+            if process.steps is None:
+                if not process.events:
+                    if not guard.has_work:
+                        return
+                    process.events.append(guard.work)
+                process.steps, process.answer = process.events.popleft()(), None
+            try:
+                step = process.steps.send(process.answer)
+            except StopIteration:
+                process.steps = None
+                continue
+            if not isinstance(step, guarding.Say):
+                break
+            self.soon(process.agent, self.tell, host, process, step.message)
+            process.answer = None
+        if self.random.random() < 0.5:
+            self.trip(process, process.agent)
+        self.at(self.now + self.random.uniform(1e-6, 2e-5), self.on, process, self.take, host, process, step)
+
+    def take(self, host: Host, process: GuardProcess, step: guarding.Step) -> None:
+        """Have the kernel do it."""
+        answer: Any = True
+        match step:
+            case guarding.ReadClock():
+                answer = self.clock(host)
+            case guarding.Arm():
+                host.armed = self.now
+            case guarding.Open(until):
+                # The clock is read before the transaction: what is left is then set, whenever that comes.
+                left = (until - self.clock(host)) / host.rate
+                self.trip(process, process.agent)
+                late = self.now + self.random.uniform(1e-5, 1e-4)
+                self.at(late, self.on, process, self.commit, host, process, left)
+                return
+            case guarding.Close() | guarding.Rebuild():
+                host.fence = host.armed = -1.0
+            case guarding.Add(addresses, epochs):
+                answer = [self.plumb(host, each.address, epoch) for each, epoch in zip(addresses, epochs, strict=True)]
+                self.check()
+            case guarding.Remove(addresses):
+                for each in addresses:
+                    host.plumbed.pop(each.address, None)
+                answer = ()
+            case guarding.End(session, arguments):
+                self.say(host.name, "guardian ends", session)
+                self.call(host, process, End(session, Era(int(arguments[0]), arguments[1])), None)
+        process.answer = answer
+        self.go_on(host, process)
+
+    def plumb(self, host: Host, address: str, epoch: int) -> str:
+        if not self.calm and self.random.random() < 0.01:
+            return "no such interface"
+        host.plumbed[address] = epoch
+        self.say(host.name, "plumbs", address, epoch)
+        return ""
+
+    def commit(self, host: Host, process: GuardProcess, left: float) -> None:
         """Second transaction: the kernel refuses it whole if the token is gone."""
-        if self.now <= armed + TOKEN_S or "token" in self.off:
-            host.fence = max(host.fence, self.now + left + self.random.uniform(0, KERNEL_LATE_S))
+        taken = left > 0 and (self.now <= host.armed + TOKEN_S or "token" in self.off)
+        if taken:
+            host.fence, host.armed = self.now + left + self.random.uniform(0, KERNEL_LATE_S), -1.0
             self.say(host.name, f"fence open until {host.fence:.3f}")
             self.check()
-        self.at(self.now + 0.00005, self.g_wake, host, guard)
-        self.at(self.now + left, self.g_wake, host, guard)
-        self.soon(guard.agent, self.tell, host, guard, lambda a: a.kept())
-
-    def g_wake(self, host: Host, guard: Guard) -> None:
-        late = self.random.uniform(0, 0.001)
-        self.at(max(self.now, guard.until) + late, self.on, guard, self.g_timer, host, guard)
-
-    def g_timer(self, host: Host, guard: Guard) -> None:
-        if guard.session and self.clock(host) >= guard.deadline:
-            self.g_down(host, guard)
-
-    def g_down(self, host: Host, guard: Guard) -> None:
-        """Fence first, then unplumb, then end the session."""
-        self.say(host.name, "guardian goes down")
-        host.fence, host.plumbed = -1.0, {}
-        if session := guard.session:
-            guard.ended.add(session)
-            self.trip(guard, guard.agent)
-            self.soon(guard, self.g_end, host, guard, session)
-            self.soon(guard.agent, self.tell, host, guard, lambda a: a.down(session))
-        guard.deadline, guard.session = -1.0, ""
-
-    def g_end(self, host: Host, guard: Guard, session: str) -> None:
-        from eccmgr.duravip.actions import End
-
-        self.call(host, guard, End(session, guard.era), None)
-
-    def g_plumb(self, host: Host, guard: Guard, asked: Plumb) -> None:
-        done = []
-        for address, epoch in asked.addresses:
-            in_time = self.clock(host) < min(asked.at, guard.deadline) and asked.session not in guard.ended
-            if in_time and epoch > guard.released.get(address, 0):
-                host.plumbed[address] = epoch
-                self.say(host.name, "plumbs", address, epoch)
-                self.check()
-                done.append((address, epoch))
-
-        def told(agent: Agent) -> list[Action]:
-            for each in done:
-                agent.plumbed(*each)
-            return []
-
-        self.soon(guard.agent, self.tell, host, guard, told)
-
-    def g_unplumb(self, host: Host, guard: Guard, asked: Unplumb) -> None:
-        for address, epoch in asked.addresses:
-            host.plumbed.pop(address, None)
-            guard.released[address] = max(guard.released.get(address, 0), epoch)
-        self.trip(guard, guard.agent)
-        self.soon(guard.agent, self.tell, host, guard, lambda a: a.unplumbed(self.clock(host), asked.tag))
+            wake = self.now + left + self.random.uniform(0, 0.001)
+            self.at(wake, self.on, process, self.befalls, host, process, process.guard.timer)
+        process.answer = taken
+        self.go_on(host, process)
 
     # A host's agent.
 
@@ -318,6 +346,7 @@ class World:
         process = host.agent = AgentProcess()
         names = (f"{host.name}.{host.lives}.{i}" for i in range(10**6))
         process.agent = self.kind(host.name, self.timing, lambda: next(names))
+        process.served = ""
         self.spawn(host, process)
         first = self.now + self.random.uniform(0, self.profile.heartbeat)
         self.at(first, self.on, process, self.beat, host, process)
@@ -326,9 +355,11 @@ class World:
         """A new guardian: the old one is killed first; nothing is plumbed and the fence is closed before it serves."""
         if hasattr(host, "guard"):
             host.guard.dead = True
-        host.guard = Guard(process)
+        host.guard = GuardProcess(process, self.guard())
+        vips = tuple(wire.Address(vip, 32, "eth0") for vip in self.vips)
+        assert not list(host.guard.guard.configure(vips))
         host.fence, host.plumbed = -1.0, {}
-        self.do(host, process, process.agent.respawned(served=True))
+        self.do(host, process, process.agent.respawned(served=process.served == process.agent.session))
 
     def respawn(self, host: Host, process: AgentProcess) -> None:
         if host.guard.dead and host.agent is process:
@@ -341,9 +372,27 @@ class World:
             self.at(self.now + 0.6 * self.profile.heartbeat, self.on, process, self.respawn, host, process)
         self.do(host, process, process.agent.beat(self.clock(host)))
 
-    def tell(self, host: Host, guard: Guard, event: Callable[[Agent], list[Action] | None]) -> None:
-        if guard is host.guard and guard.agent is host.agent:
-            self.do(host, guard.agent, event(guard.agent.agent) or [])
+    def tell(self, host: Host, guard: GuardProcess, message: wire.Message) -> None:
+        """The agent hears what its guardian says."""
+        if guard is not host.guard or guard.agent is not host.agent:
+            return
+        agent, actions = guard.agent.agent, list[Action]()
+        match message:
+            case wire.Kept():
+                agent.kept()
+            case wire.Plumbed(address, epoch):
+                agent.plumbed(address, epoch)
+            case wire.NotPlumbed(address, epoch, reason):
+                if reason in guarding.ASK_AGAIN:
+                    agent.missed(address, epoch)
+                else:
+                    actions = agent.not_plumbed([(address, epoch)], reason)
+            case wire.Unplumbed(tag):
+                actions = agent.unplumbed(self.clock(host), int(tag))
+            case wire.Down(session):
+                self.say(host.name, "guardian went down")
+                actions = agent.down(session)
+        self.do(host, guard.agent, actions)
 
     def do(self, host: Host, process: AgentProcess, actions: list[Action]) -> None:
         process.outbox.extend(actions)
@@ -362,16 +411,19 @@ class World:
         process.busy = False
 
     def carry_out(self, host: Host, process: AgentProcess, action: Action) -> None:
-        guard = host.guard
+        at = host.guard
+        guard, told = at.guard, lambda event: self.soon(at, self.befalls, host, at, event)
         if isinstance(action, ReplaceGuardian):
-            guard.dead = True
+            at.dead = True
             self.at(self.now + 0.6 * self.profile.heartbeat, self.on, process, self.respawn, host, process)
         elif isinstance(action, Extend):
-            self.soon(guard, self.g_extend, host, guard, action)
+            process.served = action.session
+            era = (str(action.era.number), action.era.memory)
+            told(partial(guard.extend, wire.Deadline(action.session, action.at, era)))
         elif isinstance(action, Plumb):
-            self.soon(guard, self.g_plumb, host, guard, action)
+            told(partial(guard.plumb, wire.Plumb(_grants(action.addresses), action.session, action.at)))
         elif isinstance(action, Unplumb):
-            self.soon(guard, self.g_unplumb, host, guard, action)
+            told(partial(guard.unplumb, wire.Unplumb(_grants(action.addresses), str(action.tag))))
         elif isinstance(action, Call):
             self.call(host, process, action, lambda answer: self.answered(host, process, action, answer))
 
@@ -449,7 +501,8 @@ class World:
             return
         if kind != "kill g":
             agent.dead = True
-            self.at(self.now + 0.001, self.on, guard, self.g_down, host, guard)
+            gone = partial(guard.guard.go_down, "the agent is gone")
+            self.at(self.now + 0.001, self.on, guard, self.befalls, host, guard, gone)
             self.at(end + 0.02, lambda: self.start(host) if host.agent is agent and not self.calm else None)
         if kind != "kill a":
             guard.dead = True
@@ -546,3 +599,7 @@ class World:
         if any(len(each) != 1 or () in each for each in carried.values()):
             self.say("ORPHAN", carried)
             raise Found(ORPHAN)
+
+
+def _grants(addresses: tuple[tuple[str, int], ...]) -> tuple[wire.Grant, ...]:
+    return tuple(wire.Grant(*each) for each in addresses)

@@ -24,7 +24,7 @@ from worker.duravip.changes import Changes, Figures
 from worker.duravip.footing import Footing
 from worker.duravip.guardian import Pipe
 from worker.guardian import wire
-from worker.guardian.guard import SESSION_OVER, TOO_LATE
+from worker.guardian.guard import ASK_AGAIN
 from worker.guardian.wire import boot_time
 
 log = structlog.get_logger()
@@ -86,7 +86,8 @@ class Carrying:
         """The session that a guardian was last told of."""
         self._calls: deque[act.Call] = deque()
         self._called = asyncio.Event()
-        self._broken: dict[str, list[tuple[str, int]]] = {}
+        self._broken: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        """What could not be plumbed, by the reason and by who gave it to us."""
         self._is_reading = self._reads_again = False
         self._beat: act.Beat | None = None
         self._generation: object = None
@@ -403,20 +404,23 @@ class Carrying:
 
     def _not_plumbed(self, message: wire.NotPlumbed) -> None:
         vip = self.agent.vips.get(message.address)
-        if vip is None or vip.held != message.epoch or message.reason in (SESSION_OVER, TOO_LATE):
-            # The next heartbeat asks again, if it is still ours by then.
+        if message.reason in ASK_AGAIN:
+            self.agent.missed(message.address, message.epoch)
+            return
+        if vip is None or vip.held != message.epoch:
             return
         log.warning("vip not plumbed", vip=message.address, epoch=message.epoch, reason=message.reason)
         self.failed[message.address] = message.reason
         if not self._broken:
             asyncio.get_running_loop().call_soon(self._give_up_broken)
-        self._broken.setdefault(message.reason, []).append((message.address, message.epoch))
+        cause = message.reason, self.changes.giver(message.address)
+        self._broken.setdefault(cause, []).append((message.address, message.epoch))
 
     def _give_up_broken(self) -> None:
         """Thousands may fail at once, with an interface: they are given up together."""
         broken, self._broken = self._broken, {}
-        for reason, failed in broken.items():
-            self.do(self.agent.not_plumbed(failed, reason))
+        for (reason, giver), failed in broken.items():
+            self.do(self.agent.not_plumbed(failed, reason, giver))
         self.on_change()
 
 

@@ -54,8 +54,8 @@ def _table(placing: Placing, situation: Situation, said: dict[str, bytes | None]
                 standing.follows,
                 record is not None and record.reason == MOVED and bool(record.owner),
                 situation.owners.get(address) if record and not record.owner else None,
-                now - placing.still_since,
-                now - placing.still_since,
+                now - placing.roster_since,
+                now - placing.stated_since,
                 standing.reason,
             )
         )

@@ -43,12 +43,13 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A VIP that we have decided to have: when, what it was then, and since when it had been without an owner."""
+    """A VIP that we have decided to have: when, what it was then, since when it had no owner, and who gave it to us."""
 
     at: float
     kind: Kind
     reason: str
     gone_since: float
+    giver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,13 @@ class Changes:
             return
         kind, how, gone_since = self._how(now, wish.address, record)
         reason = f"{how}; {wish.reason}" if wish.reason else how
-        self._asked[wish.address] = _Asked(now, kind, reason, gone_since)
+        giver = self._owners.get(wish.address, "") if kind is Kind.MOVED else ""
+        self._asked[wish.address] = _Asked(now, kind, reason, gone_since, giver)
+
+    def giver(self, address: str) -> str:
+        """The node that released to us what we have asked for and not plumbed yet; "" where none did."""
+        asked = self._asked.get(address)
+        return asked.giver if asked is not None else ""
 
     def _how(self, now: float, address: str, record: Record) -> tuple[Kind, str, float]:
         owner = public_name(record.owner)

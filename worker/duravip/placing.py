@@ -10,10 +10,12 @@ from eccmgr.duravip.options import DuravipOptions
 from eccmgr.duravip.placement import Move, Placement, Situation, next_batch, place
 from eccmgr.duravip.protocol import Vip
 from eccmgr.duravip.records import Era
+from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.states import Standing, assess
 from eccmgr.errors import ConfigError, EccmgrError
 from eccmgr.redis.connect import Link
 from worker.duravip.agent import Carrying
+from worker.duravip.pace import Pace
 from worker.duravip.statements import Said, Statement, participants
 from worker.guardian.wire import boot_time
 
@@ -26,7 +28,7 @@ _RECHECK_S = 0.5
 _BUSY_S = 2.0
 """While what was decided is under way nothing new is, for so long."""
 _SHARE = 4
-"""How many times as long as placement took it then rests."""
+"""How many times as long as placement worked it then rests: thousands of VIPs take long."""
 _RETRY_FAILED_S = 10.0
 
 
@@ -38,13 +40,16 @@ class Placing:
         self.roster: Mapping[str, Seat] = {}
         """The live participants, by name in small letters."""
         self.standings: Mapping[str, Standing] = {}
-        self.still_since = boot_time()
+        self.roster_since = self.stated_since = boot_time()
+        """Since when the same nodes live; since when they state the same, and the same are drained."""
         self.changed = asyncio.Event()
         """Set and replaced each time that something may have changed."""
         self._link, self._options = link, options
         self._roster_view: object = None
         self._seats: dict[str, Seat] = {}
-        self._assessed: object = None
+        self._sessions: dict[str, str] = {}
+        self._assessed: dict[str, Shares] = {}
+        self._drained: frozenset[str] = frozenset()
         self._stated_for: object = None
         self._unable_said: tuple[frozenset[str], Era] | None = None
         self._balanced_at = self._placed_at = 0.0
@@ -84,15 +89,15 @@ class Placing:
 
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
+        pace = Pace(_PAUSE_S, _SHARE)
         while True:
             changed = self.changed
-            started = boot_time()
+            pace.begin()
             try:
                 await self._turn()
             except EccmgrError as error:
                 log.debug("placement waits", reason=str(error))
-            # Thousands of VIPs take long to place: heartbeats come first.
-            await asyncio.sleep(max(_PAUSE_S, _SHARE * (boot_time() - started)))
+            await asyncio.sleep(pace.rest_s)
             try:
                 async with asyncio.timeout(_RECHECK_S):
                     await changed.wait()
@@ -158,13 +163,20 @@ class Placing:
                 self.said.statements[node] = await asyncio.to_thread(Statement.parse, text)
             except ConfigError as error:
                 log.warning("statement not understood", node=node, reason=str(error))
-        roster = participants(self._seats.values(), self.said)
-        stated = {seat.name: self.said.statements[key].shares for key, seat in roster.items()}
-        seen = (tuple(roster), tuple(map(id, stated.values())), frozenset(self.said.drained))
-        if seen != self._assessed:
-            self.standings = await asyncio.to_thread(assess, stated)
-            self.roster, self._assessed, self.still_since = roster, seen, boot_time()
-            self.carrying.agent.reckon(self.said.longest_hold_s, self.said.latest_s)
+        self.carrying.agent.reckon(self.said.longest_hold_s, self.said.latest_s)
+        self.roster = participants(self._seats.values(), self.said)
+        stated = {seat.name: self.said.statements[key].shares for key, seat in self.roster.items()}
+        drained, sessions = frozenset(self.said.drained), {key: seat.private_name for key, seat in self.roster.items()}
+        if sessions != self._sessions:
+            # Also where a node is back before anybody has missed it: what it had has just been taken over.
+            self._sessions, self.roster_since = sessions, boot_time()
+        if (stated, drained) == (self._assessed, self._drained):
+            return
+        self.standings = await asyncio.to_thread(assess, stated)
+        before = {name: self._assessed.get(name, shares) for name, shares in stated.items()}
+        if (stated, drained) != (before, self._drained):
+            self.stated_since = boot_time()
+        self._assessed, self._drained = stated, drained
 
     def situation(self) -> Situation:
         """The view from which placement works."""
@@ -208,7 +220,7 @@ class Placing:
         self.carrying.do(agent.place(now, wanted))
         self._give_up(placement.departures)
         options = self._options()
-        is_mature = now - self.still_since >= options.view_mature_time_s
+        is_mature = now - max(self.roster_since, self.stated_since) >= options.view_mature_time_s
         if placement.balancing and is_mature and now - self._balanced_at >= options.view_balance_interval_s:
             self._balanced_at = now
             self._give_up(next_batch(placement.balancing, options.balance_set_size))

@@ -30,6 +30,7 @@ from worker.duravip.agent import Carrying
 from worker.duravip.beliefs import beliefs_of, read_table
 from worker.duravip.changes import Figures
 from worker.duravip.guardian import Pipe
+from worker.duravip.pace import Pace
 from worker.duravip.placing import MOVED, Placing
 from worker.duravip.statements import Statement
 from worker.guardian import wire
@@ -221,15 +222,16 @@ class DuravipService:
 
     async def _tell_beliefs(self) -> None:
         """Say what we believe when that has changed, and not more often than each second."""
+        pace = Pace(_BELIEFS_EACH_S, _BELIEFS_SHARE)
         while True:
-            started = wire.boot_time()
+            pace.begin()
             if self.carrying.ready is not None:
                 self._restate()
             try:
                 await self._tell()
             except EccmgrError as error:
                 log.debug("beliefs not told", reason=str(error))
-            await asyncio.sleep(max(_BELIEFS_EACH_S, _BELIEFS_SHARE * (wire.boot_time() - started)))
+            await asyncio.sleep(pace.rest_s)
 
     async def _tell(self) -> None:
         agent = self.carrying.agent
@@ -276,7 +278,12 @@ class DuravipService:
         coming = [a for a in addresses if a in targets and self._is_us(targets[a]) and a not in stay]
         deeds = [self._plumbed(a) for a in (stay if reason == MOVED else fresh)]
         if coming:
-            await self._until(lambda: all(self._has_come(a, reason) for a in coming), _MOVE_WAIT_S)
+            before = {a: self._released_upto(a) for a in coming}
+            await self._until(
+                # What we could not plumb we have given up again.
+                lambda: all(self._has_come(a, reason) or self._released_upto(a) > before[a] for a in coming),
+                _MOVE_WAIT_S,
+            )
             deeds += [self._plumbed(a) if self._has_come(a, reason) else self._missed(a) for a in coming]
         if given:
             await self._until(lambda: all(self._has_gone(a, epoch) for a, epoch in given.items()), _MOVE_WAIT_S)
@@ -290,6 +297,10 @@ class DuravipService:
     def _has_come(self, address: str, reason: str) -> bool:
         vip = self.carrying.agent.vips.get(address)
         return vip is not None and vip.held != 0 and vip.plumbed == vip.held and vip.record.reason == reason
+
+    def _released_upto(self, address: str) -> int:
+        vip = self.carrying.agent.vips.get(address)
+        return vip.released if vip is not None else 0
 
     def _has_gone(self, address: str, epoch: int) -> bool:
         vip = self.carrying.agent.vips[address]

@@ -24,6 +24,7 @@ from worker.guardian.wire import (
 
 SESSION_OVER = "its session is over"
 TOO_LATE = "its time has passed"
+ASK_AGAIN = frozenset({SESSION_OVER, TOO_LATE})
 """Reasons that say nothing of the address: it may be asked for again once a deadline stands."""
 
 _CHANGED_AT_ONCE = 64
@@ -168,7 +169,7 @@ class Guard:
         if now >= message.at or message.session in self._ended:
             return
         again: dict[str, Wanted] = {}
-        if now >= self.fence_until or now >= self.deadline or message.session != self.session:
+        if self._has_lapsed(now) or message.session != self.session:
             again = self._wanted(message) if message.session == self.session else {}
             if not (yield from self._silence()):
                 yield from self.go_down("an address cannot be removed, so the fence stays closed")
@@ -197,6 +198,7 @@ class Guard:
         chunk = [(name, self.waiting.pop(name)) for name in list(self.waiting)[:_CHANGED_AT_ONCE]]
         now = yield ReadClock()
         taken: list[tuple[str, Wanted]] = []
+        before = self.held.keys() & dict(chunk).keys()
         for name, wanted in chunk:
             reason = self._objection(name, wanted, now)
             if reason:
@@ -211,14 +213,15 @@ class Guard:
             if answer is None:
                 self._under_way[name] = wanted
             else:
-                yield from self._settle(name, wanted, answer)
+                yield from self._settle(name, wanted, answer, is_there=name in before)
 
     def finished(self, address: str, epoch: int, reason: str) -> Steps:
         """What was under way has come to an end: `reason` is why it failed, or empty."""
         wanted = self._under_way.get(address)
         if wanted is not None and wanted.epoch == epoch:
             del self._under_way[address]
-            yield from self._settle(address, wanted, reason)
+            # What failed may have done its work all the same, or may yet.
+            yield from self._settle(address, wanted, reason, is_there=True)
 
     def unplumb(self, message: Unplumb) -> Steps:
         """Give up whatever is carried of these; none of them is plumbed again up to the epoch named."""
@@ -296,10 +299,22 @@ class Guard:
         failures = yield from self._remove(list(self.held))
         return not failures
 
+    def _has_lapsed(self, now: float) -> bool:
+        """Whether the fence has closed since it was opened, or is about to."""
+        return now >= self.fence_until or now >= self.deadline
+
     def _open(self) -> Asking:
-        """Twice: a guardian that was held up between the two transactions has its token refused."""
+        """Twice: a guardian that was held up between the two transactions has its token refused.
+
+        Once the token stands no stop can last, so that only then it is known whether the fence has lapsed meanwhile.
+        """
         for _ in range(2):
-            if (yield Arm()) and (yield Open(self.deadline)):
+            if not (yield Arm()):
+                continue
+            now = yield ReadClock()
+            if self.held and self._has_lapsed(now):
+                return False
+            if (yield Open(self.deadline)):
                 self.fence_until = self.deadline
                 return True
         return False
@@ -336,8 +351,11 @@ class Guard:
             return TOO_LATE
         return ""
 
-    def _settle(self, name: str, wanted: Wanted, reason: str) -> Steps:
+    def _settle(self, name: str, wanted: Wanted, reason: str, *, is_there: bool) -> Steps:
+        """What came of plumbing it; where that failed and it may be there, it is unplumbed first."""
         if reason:
+            if is_there and (yield from self._remove([name])):
+                return
             self.held.pop(name, None)
             yield Say(NotPlumbed(name, wanted.epoch, reason))
         elif name in self.held:

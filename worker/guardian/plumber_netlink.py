@@ -74,8 +74,12 @@ class NetlinkPlumber:
         return []
 
     def unplumb(self, addresses: Sequence[Address]) -> Failures:
-        """An address that is gone, or whose interface is, is well unplumbed."""
-        return self._delete([self._place(each) for each in addresses if each.interface in self.links])
+        """An address that is gone, or whose interface is, is well unplumbed; one that is the host's own now stays."""
+        places = [self._place(each) for each in addresses if each.interface in self.links]
+        if any(place[0] in self._own for place in places):
+            ours = {(each.address, each.prefix, each.index) for each in self.look() if each.ours}
+            places = [place for place in places if place in ours]
+        return self._delete(places)
 
     def renew(self, addresses: Sequence[Address]) -> None:
         """Begin the lifetime of these anew; one that cannot be renewed ends, and `check` finds it."""

@@ -151,6 +151,36 @@ def test_a_vip_is_moved_where_an_operator_wants_it_and_stays_there(cluster: Clus
     assert after["1"] == target
 
 
+_PROGRAM = """#!/bin/sh
+case $1 in
+  check) exit 1;;
+  plumb) [ ! -e {broken} ] || {{ echo no quota >&2; exit 1; }};;
+esac
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_move_to_a_node_that_cannot_plumb_fails_with_the_reason_and_the_vip_is_back_where_it_was(
+    cluster: Cluster, folder: Path
+) -> None:
+    broken, program, file = folder / "broken", folder / "program", folder / "exec.conf"
+    program.write_text(_PROGRAM.format(broken=broken))
+    program.chmod(0o755)
+    file.write_text(CONFIGURATION.replace('"memory"', f'"exec"  plumber_program = "{program}"'))
+    assert cluster.nodes["a2"].end() == 0
+    cluster.nodes["a2"] = cluster.processes.start("ecnode", "a2", "-c", str(file))
+    before = cluster.settle(2, 2, 2)
+    vip = next(vip for vip, node in before.items() if node != "a2")
+    broken.touch()
+    with ThreadPoolExecutor(3) as pool:
+        asked = {name: pool.submit(cluster.ask, name, f"cluster duravip move vip-{vip} to a2") for name in NODES}
+        answers = {name: each.result() for name, each in asked.items()}
+    assert answers["a2"] == f"10.9.0.{vip} stays: no quota"
+    wait_until_sync(lambda: cluster.owners("a1") == before, "it is back")
+    tried = re.findall(rf'event="vip not plumbed" vip=10\.9\.0\.{vip} ', cluster.nodes["a2"].log)
+    assert len(tried) == 1, "it is not tried again and again"
+
+
 @pytest.mark.timeout(300)
 def test_a_drained_node_has_none_until_it_is_undrained(cluster: Cluster) -> None:
     cluster.settle(2, 2, 2)

@@ -71,6 +71,8 @@ class Both:
         self.numbers: dict[int, int] = {0: 0}
         """Number of an era as the plain server has it, for each as the real one has it."""
         self.seen: dict[str, tuple[Era, Era]] = {}
+        self.before: dict[str, tuple[Era, Era]] = {}
+        """The eras that it had seen before: calls may come late."""
         self.names = itertools.count(1)
         self.sessions = [self.fresh(i) for i in range(3)]
         self.copies: list[tuple[Data, dict[str, Any]]] = []
@@ -85,7 +87,8 @@ class Both:
         if self.random.random() < 0.12:
             self.happen()
             return
-        real_era, plain_era = self.seen.get(session, (Era(), Era()))
+        seen = self.before if self.random.random() < 0.1 else self.seen
+        real_era, plain_era = seen.get(session, (Era(), Era()))
         asked = self.draw(session, real_era)
         told = self.draw_again(asked, session, plain_era)
         found, expected = self.real.call(asked, node), self.plain.call(told, node)
@@ -97,6 +100,8 @@ class Both:
         if found.verdict is Verdict.ENDED:
             self.sessions[number] = self.fresh(number)
         elif isinstance(asked, Beat) and (found.verdict is Verdict.OK or self.random.random() < 0.5):
+            if (last := self.seen.get(session)) and last[0] != found.era:
+                self.before[session] = last
             self.seen[session] = (found.era, expected.era)
 
     def draw(self, session: str, era: Era) -> Call:
@@ -224,6 +229,31 @@ def test_every_answer_is_the_plain_server_s(
             kinds |= both.kinds
     assert {f"{call} ok" for call in ("Beat", "State", "Open", "Acquire", "Release", "TakeOver", "Read")} <= kinds
     assert {"Beat rejoin", "Beat ended", "Acquire rejoin"} <= kinds or schedules < 10
+
+
+@pytest.mark.parametrize("name", ["fakeredis", "server"])
+def test_a_call_of_an_earlier_era_that_comes_late_is_void(
+    request: pytest.FixtureRequest, name: str, keys: Keys
+) -> None:
+    session = "#oth-1#h0"
+    with backend(request, name) as client:
+        real = Real(client, keys)
+        try:
+            before = real.call(Beat(session, Era(), 0.0, joins=True), "h0").era
+            client.delete(keys.vip_changes)
+            now = real.call(Beat(session, before, 0.0, joins=True), "h0").era
+            late: tuple[Call, ...] = (
+                Beat(session, before, 0.0, joins=False),
+                State(session, before, ((VIPS[0], 1),)),
+                Read(session, before, 0),
+            )
+            verdicts = [real.call(each, "h0").verdict for each in late]
+            present = real.call(Beat(session, now, 0.0, joins=False), "h0").verdict
+        finally:
+            client.unlink(*client.scan_iter(f"{keys.tag}*", count=1000))
+    assert now.number > before.number
+    assert verdicts == [Verdict.REJOIN] * 3
+    assert present is Verdict.OK
 
 
 @pytest.mark.parametrize("name", ["fakeredis", "server"])

@@ -82,6 +82,17 @@ def test_a_move_says_from_which_node(lines: list[Any]) -> None:
     assert seen.counts[Kind.MOVED] == 1
 
 
+def test_who_gave_a_vip_is_known_until_it_is_plumbed() -> None:
+    seen = changes()
+    seen.read(VIP, Record(WEST, 4, 7))
+    seen.asked(10.0, Wish(VIP, 4, "move"), Record("", 4, 7, "east1", "move"))
+    assert seen.giver(VIP) == "West1"
+    seen.owned(10.1, VIP, 5)
+    assert seen.giver(VIP) == ""
+    seen.asked(11.0, Wish(VIP, 5, "x"), Record("", 5, 7))
+    assert seen.giver(VIP) == ""
+
+
 def test_the_outage_of_a_takeover_begins_when_its_owner_was_first_seen_late(lines: list[Any]) -> None:
     seen = changes()
     for at in (8.0, 8.5, 9.0, 9.5):

@@ -1,16 +1,20 @@
 """What a node has said that it cannot carry: no call that was lost, came late, or was forgotten leaves it wrong."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from eccmgr.cluster.view import Seat
 from eccmgr.duravip.options import DuravipOptions
 from eccmgr.duravip.records import Era
+from eccmgr.duravip.shares import Share
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from worker.duravip.agent import Carrying
 from worker.duravip.placing import Placing
+from worker.duravip.statements import Statement
 
 VIP = "10.1.1.1"
 pytestmark = pytest.mark.asyncio
@@ -84,3 +88,46 @@ async def test_what_was_said_to_a_server_that_has_lost_it_counts_no_more(saying:
     saying.on_read_anew()
     assert not placing.said.unable
     assert not placing.said.drained
+
+
+class Saw(Saying):
+    """Of a cluster in which some nodes state some VIPs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reckoned: list[float] = []
+        self.agent.reckon = lambda hold_s, _late_s: self.reckoned.append(hold_s)
+
+
+def _states(placing: Placing, node: str, *vips: str, hold_s: float = 1.5) -> None:
+    placing._seats[node] = Seat(f"#ec0-1#{node}", node, "default", "")
+    placing.said.statements[node] = Statement(1, 0.0, hold_s, {vip: Share((f"for {vip}",)) for vip in vips})
+
+
+async def test_how_long_the_view_and_how_long_the_configuration_is_stable_is_told_apart() -> None:
+    saw = Saw()
+    placing = Placing(cast(Link, None), cast(Carrying, saw), lambda: cast(DuravipOptions, None))
+    _states(placing, "east1", VIP)
+    await placing._assess()
+    stated_since, roster_since = placing.stated_since, placing.roster_since
+    _states(placing, "east2", VIP)
+    await placing._assess()
+    assert placing.roster_since > roster_since
+    assert placing.stated_since == stated_since
+    roster_since = placing.roster_since
+    _states(placing, "east2", VIP, "10.1.1.2")
+    await placing._assess()
+    assert placing.roster_since == roster_since
+    assert placing.stated_since > stated_since
+    placing._seats["east2"] = replace(placing._seats["east2"], private_name="#ec0-2#east2")
+    await placing._assess()
+    assert placing.roster_since > roster_since, "it was away"
+
+
+async def test_who_holds_for_longer_from_now_on_is_reckoned_with_though_its_vips_are_the_same() -> None:
+    saw = Saw()
+    placing = Placing(cast(Link, None), cast(Carrying, saw), lambda: cast(DuravipOptions, None))
+    for hold_s in (1.5, 3.0):
+        _states(placing, "east1", VIP, hold_s=hold_s)
+        await placing._assess()
+    assert saw.reckoned == [1.5, 3.0]

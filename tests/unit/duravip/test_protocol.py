@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from eccmgr.duravip.actions import Acquire, Beat, End, Extend, Plumb, Read, Release, Unplumb
+from eccmgr.duravip.actions import Acquire, Beat, End, Extend, Plumb, Read, Release, Unplumb, Wish
 from eccmgr.duravip.protocol import BATCH, Agent
 from eccmgr.duravip.records import Beaten, Era, Granted, Page, Record, Verdict
 from eccmgr.duravip.timing import Timing
@@ -47,6 +47,42 @@ def test_what_is_granted_is_plumbed_until_its_deadline_only() -> None:
     assert again.granted(1.5, ask, Granted(Verdict.OK, ERA, True, (5,))) == []
 
 
+def test_what_the_guardian_came_too_late_for_is_asked_for_again_though_it_was_plumbed() -> None:
+    agent = joined()
+    granted(agent, "10.0.0.1")
+    agent.plumbed("10.0.0.1", 5)
+    agent.settle(0.5)
+    agent.missed("10.0.0.1", 5)
+    assert agent.settle(1.0) == [Plumb(agent.session, 1.5, (("10.0.0.1", 5),))]
+
+
+def test_what_is_stated_anew_is_asked_for_above_all_that_was_seen() -> None:
+    agent = joined()
+    granted(agent, "10.0.0.1")
+    (ask,) = agent.restate(["10.0.0.1"], "move")
+    assert isinstance(ask, Acquire)
+    assert ask.wishes == (Wish("10.0.0.1", 5, "move"),)
+
+
+def test_what_cannot_be_plumbed_goes_back_to_who_gave_it_and_is_not_asked_for_until_placement_says_so() -> None:
+    agent = joined()
+    granted(agent, "10.0.0.1")
+    (unplumb,) = agent.not_plumbed([("10.0.0.1", 5)], "eth0 is down", "West1")
+    assert isinstance(unplumb, Unplumb)
+    (release,) = _released(agent, unplumb)
+    assert [(each.to, each.reason) for each in release.gifts] == [("west1", "eth0 is down")]
+    free = Record("", 5, ERA.number, "", "eth0 is down")
+    read = Read(agent.session, ERA, agent.read_upto)
+    assert agent.changed(0.3, read, Page(Verdict.OK, ERA, True, 10, False, (("10.0.0.1", free),))) == []
+
+
+def _released(agent: Agent, unplumb: Unplumb) -> list[Release]:
+    owned = Record(agent.session, 5, ERA.number)
+    read = Read(agent.session, ERA, agent.read_upto)
+    agent.changed(0.1, read, Page(Verdict.OK, ERA, True, 9, False, (("10.0.0.1", owned),)))
+    return [each for each in agent.unplumbed(0.2, unplumb.tag) if isinstance(each, Release)]
+
+
 def test_a_release_follows_the_unplumbing_and_names_the_target_of_the_move() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
@@ -60,6 +96,19 @@ def test_a_release_follows_the_unplumbing_and_names_the_target_of_the_move() -> 
     assert [(each.address, each.epoch, each.to, each.reason) for each in release.gifts] == [
         ("10.0.0.1", 5, "east2", "move")
     ]
+
+
+def test_what_is_given_up_right_after_it_was_plumbed_is_released_as_soon_as_it_is_unplumbed() -> None:
+    agent = joined()
+    (ask,) = agent.place(0.0, {"10.0.0.1": "x"})
+    assert isinstance(ask, Acquire)
+    owned = Record(agent.session, 5, ERA.number)
+    read = Read(agent.session, ERA, agent.read_upto)
+    agent.changed(0.01, read, Page(Verdict.OK, ERA, True, 9, False, (("10.0.0.1", owned),)))
+    agent.granted(0.02, ask, Granted(Verdict.OK, ERA, True, (5,)))
+    (unplumb,) = agent.give_up(["10.0.0.1"], "east2", "levels the load")
+    assert isinstance(unplumb, Unplumb)
+    assert [type(each) for each in agent.unplumbed(0.03, unplumb.tag)] == [Release]
 
 
 def test_what_could_not_be_unplumbed_is_asked_for_again_and_not_released() -> None:

@@ -114,6 +114,15 @@ def test_a_guardian_stopped_past_the_deadline_between_its_transactions_opens_not
     assert bench.kernel.plumbed == {}
 
 
+def test_a_fence_that_lapses_before_its_token_stands_opens_on_nothing_plumbed(bench: Bench) -> None:
+    bench.kernel.stops = {1: 2.0}  # after the clock was read, before Arm
+    bench.extend(1003.5)
+    assert bench.kernel.kinds() == ["Arm", "Remove", "Rebuild", "Arm", "Open"]
+    assert bench.kernel.answers() == set()
+    bench.do(bench.guard.work())
+    assert bench.kernel.answers() == {A, B}
+
+
 def test_a_refused_fence_is_made_anew_around_nothing(bench: Bench) -> None:
     bench.kernel.refuses = {guard.Arm}
     said = bench.extend(1002.0)
@@ -185,6 +194,29 @@ def test_plumbing_that_was_given_up_meanwhile_is_not_said_to_be_done(bench: Benc
     bench.plumb(A, epoch=2)
     bench.unplumb(A, epoch=2)
     assert bench.do(bench.guard.finished(A, 2, "")) == []
+
+
+def test_what_is_plumbed_and_fails_when_it_is_asked_for_again_is_unplumbed(bench: Bench) -> None:
+    bench.kernel.cannot = {A: "eth1 is down"}
+    assert bench.plumb(A) == [wire.NotPlumbed(A, 1, "eth1 is down")]
+    assert set(bench.kernel.plumbed) == {B}
+
+
+def test_a_program_that_failed_may_have_done_its_work_which_is_undone(bench: Bench) -> None:
+    bench.unplumb(A)
+    bench.kernel.cannot = {A: None}
+    bench.plumb(A, epoch=2)
+    bench.take_steps_anew()
+    assert bench.do(bench.guard.finished(A, 2, "its program took too long")) == [
+        wire.NotPlumbed(A, 2, "its program took too long")
+    ]
+    assert bench.kernel.kinds() == ["Remove"]
+
+
+def test_what_failed_and_cannot_be_undone_is_nobody_elses(bench: Bench) -> None:
+    bench.kernel.cannot, bench.kernel.stuck = {A: "eth1 is down"}, {A}
+    assert bench.plumb(A) == []
+    assert bench.unplumb(A) == [wire.Unplumbed("t", ((A, "busy"),))]
 
 
 def test_what_cannot_be_mended_is_given_up(bench: Bench) -> None:

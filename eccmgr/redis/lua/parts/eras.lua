@@ -20,13 +20,13 @@ local function memory_of_server()
   return (info:match('run_id:(%w+)') or '') .. '|' .. (info:match('master_replid:(%w+)') or '')
 end
 
--- The era that the server is in: number, memory, and whether it is open.
+-- The era that the server is in: number, memory, whether it is open, and the number of the one that the caller has seen.
 local function enter_era(at, seen)
   local memory = memory_of_server()
   local kept = redis.call('HMGET', at.state, 'era', 'mem', 'open')
   local number = tonumber(kept[1]) or 0
   if kept[2] == memory and number >= tonumber(seen) and redis.call('EXISTS', at.vips, at.changes, at.late) == 3 then
-    return { number = number, memory = memory, open = kept[3] == '1' }
+    return { number = number, memory = memory, open = kept[3] == '1', seen = tonumber(seen) }
   end
   for _, private in ipairs(redis.call('ZRANGE', at.late, 0, -1)) do
     redis.call('HDEL', at.vips, private)
@@ -41,7 +41,7 @@ local function enter_era(at, seen)
   redis.call('ZADD', at.changes, 0, '')
   redis.call('ZADD', at.late, '+inf', '')
   end_some_day({ at.state, at.vips, at.changes, at.late })
-  return { number = number, memory = memory, open = false }
+  return { number = number, memory = memory, open = false, seen = tonumber(seen) }
 end
 
 -- The renewal counter of a session that joined in this era; nil for any other.
@@ -51,12 +51,15 @@ local function counter_of(at, era, private)
   return joined == ms(era.number) and tonumber(counter) or nil
 end
 
--- Whether a call of `private`, which believes that the server's memory is `memory`, counts: ok, ended or rejoin.
+-- Whether a call of `private`, which believes that the server's memory is `memory`, counts: ok, ended or rejoin. One that
+-- was sent in an earlier era and comes late does not, though its session has joined in this one by now: what it holds may
+-- not have been stated yet.
 local function verdict_on(at, era, private, memory, ended_prefix)
   if redis.call('EXISTS', ended_prefix .. private) == 1 then
     return 'ended'
   end
-  return memory == era.memory and counter_of(at, era, private) and 'ok' or 'rejoin'
+  local is_of_this = memory == era.memory and era.seen == era.number
+  return is_of_this and counter_of(at, era, private) and 'ok' or 'rejoin'
 end
 
 -- Counts a renewal, or a join in this era.

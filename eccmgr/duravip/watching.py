@@ -1,0 +1,40 @@
+"""What a node watches until it has aged: sessions that look late, and an era that is closed.
+
+Nobody else's clock is trusted: what is watched has been the same, as answers told, for so long on the node's own clock.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from eccmgr.duravip.records import Beaten, Era, Late
+from eccmgr.duravip.timing import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A session with its counter, or where there is none the era itself; both as of one era."""
+
+    era: Era
+    late: Late | None = None
+
+
+class Watches:
+    """What is watched, each since when. Times are CLOCK_BOOTTIME in seconds."""
+
+    def __init__(self) -> None:
+        self._since: dict[Watched, float] = {}
+        self._answered_at = float("-inf")
+
+    def aged(self, now: float, era: Era, answer: Beaten, timing: Timing) -> Iterator[Watched]:
+        """What has aged, now that a heartbeat was answered in `era`.
+
+        A counter that has moved, or another era, is watched anew; so is all after a gap between answers, in which
+        nobody could renew. An era is watched from an answer that a majority has.
+        """
+        before = self._since if now - self._answered_at <= timing.longest_gap_s else {}
+        self._answered_at = now
+        watched = [Watched(era, late) for late in answer.late]
+        if not answer.opened and (answer.acked or Watched(era) in before):
+            watched.append(Watched(era))
+        self._since = {each: before.get(each, now) for each in watched}
+        return (each for each, since in self._since.items() if now - since >= timing.watch_s)

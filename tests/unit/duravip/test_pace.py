@@ -1,0 +1,13 @@
+"""Rest is paid for work alone."""
+
+from worker.duravip.pace import Pace
+
+
+def test_a_turn_that_worked_rests_in_proportion_and_one_that_waited_hardly() -> None:
+    worked = [10.0]
+    pace = Pace(0.02, 4, lambda: worked[0])
+    pace.begin()
+    worked[0] += 0.5
+    assert pace.rest_s == 2.0
+    pace.begin()
+    assert pace.rest_s == 0.02
