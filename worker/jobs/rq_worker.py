@@ -1,7 +1,9 @@
 """An RQ worker whose death is noticed soon, and whose work-horse never outlives it."""
 
+import contextlib
 import ctypes
 import os
+import select
 import signal
 from typing import Any
 
@@ -19,6 +21,7 @@ ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 """Where RQ keeps jobs that have ended."""
 
 _MONITORING_S = 5
+_END_S = 4.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -54,6 +57,21 @@ class NodeWorker(Worker):
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
         """The same for its job."""
         return ALIVE_S
+
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Let the job end in order first, with all that it has started."""
+        # Asked for once: it becomes 0 when RQ has seen the end, and a signal to 0 would be one to this very process.
+        horse = self.horse_pid
+        if not horse:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            ending = os.pidfd_open(horse)
+            try:
+                os.killpg(horse, signal.SIGTERM)
+                select.select((ending,), (), (), _END_S)
+                os.killpg(horse, sig)
+            finally:
+                os.close(ending)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Else a job whose worker was killed would go on, while it is begun again elsewhere."""

@@ -43,7 +43,10 @@ class Site:
         return "\n".join(ask_sync(self.manager.endpoint, f"retrieve {command}").splitlines()[1:])
 
     def shows(self, command: str, wanted: str) -> None:
-        wait_until_sync(lambda: re.fullmatch(f"east1: {wanted}", self.line(command)), f"{command} shows {wanted}")
+        try:
+            wait_until_sync(lambda: re.fullmatch(f"east1: {wanted}", self.line(command)), f"{command} shows {wanted}")
+        except AssertionError:
+            raise AssertionError(f"{self.line(command)}\n{self.node.log}") from None
 
     def ask(self, command: str) -> str:
         """What the node itself answers."""
@@ -139,6 +142,8 @@ def test_a_job_that_runs_or_waits_is_ended_by_an_operator(site: Site, by: str) -
         wait_until_sync(lambda stage=stage: stage not in site.ask("cluster jobs"), "it is over")
     site.shows("trial hold a", "failed: aborted by .+")
     site.shows("trial hold b", "failed: aborted by .+")
+    for job in json.loads(site.ask("json cluster jobs"))["jobs"]:
+        assert "Output:\naborted by " in site.ask(f"cluster jobs {job['job']}")
     wait_until_sync(lambda: not psutil.pid_exists(horse), "its process has ended")
     assert site.runs("b") == []
 
@@ -148,6 +153,48 @@ def test_a_withdrawn_command_ends_its_jobs(site: Site) -> None:
     site.begins("a")
     ask_sync(site.manager.endpoint, f"abort #{command}")
     site.shows("trial hold a", r"\(aborted\)")
+
+
+def test_a_command_that_was_withdrawn_while_its_node_was_away_does_not_begin(site: Site) -> None:
+    site.send("trial hold a")
+    site.begins("a")
+    command = site.send("trial hold b")
+    site.shows("trial hold b", r"\(running, .* queued\)")
+    site.node.end(signal.SIGKILL)
+    site.shows("trial hold b", r"\(lost\)")
+    ask_sync(site.manager.endpoint, f"abort #{command}")
+    site.start_node()
+    site.shows("trial hold b", r"\(aborted\)")
+    site.let("a")
+    site.shows("trial hold a", "east1 held a for .*")
+    assert site.runs("b") == []
+
+
+@pytest.mark.parametrize("how", ["abort", "stop"])
+def test_what_the_program_of_a_job_has_started_ends_with_it(site: Site, how: str) -> None:
+    program, children = site.folder / "program", site.folder / "children"
+    program.write_text(f"#!/bin/sh\nsleep 1000 & echo $! > {children}\nsleep 1000\n")
+    program.chmod(0o755)
+    site.node.end()
+    site.start_node(f'exec "e" {{ commands = [ go = "{program}" ] long = ( go ) }}')
+    site.send("exec:e go")
+    wait_until_sync(lambda: children.exists() and children.read_text().strip(), "it has started another")
+    if how == "abort":
+        site.ask(f"cluster abort {site.job('running')}")
+        site.shows("exec:e go", "failed: aborted by .*")
+    else:
+        site.node.end()
+        site.shows("exec:e go", r"\(lost\)")
+    wait_until_sync(lambda: not psutil.pid_exists(int(children.read_text())), "it has ended too")
+
+
+def test_the_list_of_jobs_begins_with_what_runs_and_what_comes_next(site: Site) -> None:
+    for name in "abcd":
+        site.send(f"trial hold {name}")
+    site.let("a")
+    site.begins("b")
+    rows = [line.split() for line in site.ask("cluster jobs").splitlines()[1:]]
+    assert [(row[1], row[-1]) for row in rows] == [("running", "b"), ("queued", "c"), ("queued", "d"), ("ok", "a")]
 
 
 @pytest.mark.parametrize(("command", "end"), [("hold", r"\(lost\)"), ("try", "east1 held a for .*")])
