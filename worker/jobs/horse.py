@@ -1,11 +1,13 @@
 """What runs in the work-horse: one command, with the modules of the node made anew for it."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
 from dataclasses import dataclass
 
+import redis
 from rq import get_current_job
 
 from eccmgr.cluster.results import State
@@ -60,7 +62,8 @@ class Progress:
         while True:
             if self._latest != self._told:
                 self._told = job.meta["progress"] = self._latest
-                await asyncio.to_thread(job.save_meta)
+                with contextlib.suppress(redis.RedisError):
+                    await asyncio.to_thread(job.save_meta)
             await asyncio.sleep(_TELL_S)
 
 

@@ -1,17 +1,21 @@
 """Long commands as jobs, with real processes: what becomes of them is in the results, whoever dies meanwhile."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
+from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import ROOT, Process, Processes, ask_sync
 from tests.waiting import wait_until_sync
@@ -76,16 +80,24 @@ def workers(node: Process) -> list[psutil.Process]:
     return [each for each in psutil.Process(node.popen.pid).children() if "worker.jobs" in each.cmdline()]
 
 
-@pytest.fixture
-def site(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+@contextlib.contextmanager
+def site_of(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "trial"))
     made = Site(processes, folder)
-    yield made
-    left = [child for each in processes.started if each.popen.poll() is None for child in workers(each)]
-    for name in "abcdefgh":
-        made.let(name)
-    processes.end()
-    psutil.wait_procs(left, 30)
+    try:
+        yield made
+    finally:
+        left = [child for each in processes.started if each.popen.poll() is None for child in workers(each)]
+        for name in "abcdefgh":
+            made.let(name)
+        processes.end()
+        psutil.wait_procs(left, 30)
+
+
+@pytest.fixture
+def site(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    with site_of(processes, folder, monkeypatch) as made:
+        yield made
 
 
 def test_a_job_shows_its_progress_and_then_its_result(site: Site) -> None:
@@ -227,6 +239,30 @@ def test_a_job_goes_on_while_its_agent_is_killed_and_started_again(site: Site) -
     site.shows("trial hold b", "east1 held b for .*")
     assert len(site.runs("a")) == len(site.runs("b")) == 1
     assert not psutil.wait_procs(orphans, 30)[1]
+
+
+@pytest.mark.parametrize("ends", ["while it is away", "when it is back"])
+def test_a_job_goes_on_while_redis_is_away(
+    server: EmbeddedServer, folder: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    with site_of(Processes(server.url, "alone", folder), folder, monkeypatch) as site:
+        site.send("trial hold a")
+        site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
+        with redis.Redis.from_url(server.url) as client:
+            client.save()
+        server.stop(signal.SIGKILL)
+        if ends == "while it is away":
+            site.let("a")
+        since = time.monotonic()
+        # Long enough that a sign of life of the job is due.
+        wait_until_sync(lambda: time.monotonic() > since + 6, "time passes")
+        assert "Traceback" not in site.node.log, site.node.log
+        server.start()
+        if ends == "when it is back":
+            site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
+            site.let("a")
+        site.shows("trial hold a", "east1 held a for .*")
+        assert len(site.runs("a")) == 1
 
 
 def test_a_clean_stop_waits_for_the_job_and_leaves_what_is_queued_for_later(site: Site) -> None:
