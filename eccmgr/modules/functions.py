@@ -181,7 +181,8 @@ def _converted(word: str, slot: _Slot, name: str) -> object:
         return slot.kind(word)
     except (ValueError, KeyError):
         expected = _EXPECTED[slot.kind]
-        raise UsageError(f"{name}: {slot.param} takes {expected}, not '{word[:80]}'") from None
+        assert slot.param is not None
+        raise UsageError(f"{name}: {slot.param.name} takes {expected}, not '{word[:80]}'") from None
 
 
 def _runner(function: Callable[..., Any]) -> Callable[[Call, dict[str, Any]], Awaitable[Answer]]:

@@ -3,7 +3,9 @@
 import secrets
 from typing import Annotated, ClassVar
 
+from eccmgr import words
 from eccmgr.commands.columns import columns
+from eccmgr.commands.dispatch import split_form
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.config.effective import ScopeView
 from eccmgr.errors import ConfigError, UsageError
@@ -140,7 +142,8 @@ class Sched(Module):
     async def _add(self, call: Call, text: str, when: When, due_ms: int) -> Answer:
         if len(text) > _TEXT_MAX:
             raise CommandError(f"A scheduled command has at most {_TEXT_MAX} characters")
-        if text.split()[0].lower() == self.scope:
+        command = split_form(text)[1]
+        if command and words.next_word(command, 0).text.lower() == self.scope:
             raise CommandError("sched commands cannot be scheduled")
         self.context.check(text)
         for _ in range(_TRIES):

@@ -42,8 +42,8 @@ def test_what_has_a_default_may_be_missing() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("greet ann two", "greet: [TIMES] takes a whole number, not 'two'"),
-        ("greet ann 2 maybe", "greet: [LOUD] takes on or off, not 'maybe'"),
+        ("greet ann two", "greet: TIMES takes a whole number, not 'two'"),
+        ("greet ann 2 maybe", "greet: LOUD takes on or off, not 'maybe'"),
         ("greet", "Usage: greet NAME [TIMES] [LOUD]"),
         ("greet ann 1 on more", "Usage: greet NAME [TIMES] [LOUD]"),
     ],
