@@ -1,6 +1,7 @@
 """What the agent asks of the worker process: jobs put in the queue, looked at, ended."""
 
 import contextlib
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ from rq import Queue
 from rq.command import send_stop_job_command
 from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus, Retry
-from rq.registry import StartedJobRegistry
+from rq.registry import CanceledJobRegistry, StartedJobRegistry
 from rq.results import Result
 
 from worker.jobs.records import Stage
@@ -82,6 +83,13 @@ class Requests:
                 send_stop_job_command(self._queue.connection, job, self._queue.serializer)
             else:
                 found.cancel()
+                self._keep_canceled_no_longer_than_others(found)
+
+    def _keep_canceled_no_longer_than_others(self, job: Job) -> None:
+        """RQ itself keeps them for ever."""
+        connection, registry = self._queue.connection, CanceledJobRegistry(queue=self._queue)
+        connection.expire(job.key, self._results_ttl_s)
+        connection.zremrangebyscore(registry.key, "-inf", time.time() - self._results_ttl_s)
 
     def abandon(self, dead: set[str]) -> None:
         """What these workers were running when they died is tried again where it may be, else it is lost."""

@@ -182,6 +182,23 @@ def test_a_command_that_was_withdrawn_while_its_node_was_away_does_not_begin(sit
     assert site.runs("b") == []
 
 
+def test_what_was_ended_while_it_waited_is_kept_no_longer_than_results_are(site: Site, cluster_keys: Keys) -> None:
+    site.node.end()
+    site.start_node("cluster { results_ttl = 2 }")
+    site.send("trial hold a")
+    site.begins("a")
+    registry = f"{cluster_keys.rq_prefix}:canceled:east1"
+    with redis.Redis.from_url(site.processes.url) as client:
+        for name in "bc":
+            command = site.send(f"trial hold {name}")
+            site.shows(f"trial hold {name}", r"\(running, .* queued\)")
+            job = site.job("queued")
+            site.ask(f"cluster abort {command}")
+            wait_until_sync(lambda job=job: client.zscore(registry, job) is not None, "it is canceled")
+            wait_until_sync(lambda job=job: not client.exists(f"{cluster_keys.rq_prefix}:job:{job}"), "it is gone")
+        assert client.zcard(registry) == 1
+
+
 @pytest.mark.parametrize("how", ["abort", "stop"])
 def test_what_the_program_of_a_job_has_started_ends_with_it(site: Site, how: str) -> None:
     program, children = site.folder / "program", site.folder / "children"
