@@ -129,7 +129,7 @@ class JobService:
 
     async def run(self) -> None:
         """Follow the jobs until cancelled."""
-        known = False
+        known, said = False, ""
         while True:
             self._look.clear()
             try:
@@ -139,10 +139,13 @@ class JobService:
                 async with self._at_work:
                     if not self._closing:
                         await self._turn()
+                said = ""
             except RedisUnreachable:
                 log.debug("jobs not looked at", reason="Redis is away")
             except EccmgrError as error:
-                log.warning("jobs not looked at", reason=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("jobs not looked at", reason=said)
             busy = bool(self._records) or not known
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S if busy else None):

@@ -274,6 +274,7 @@ def test_a_job_goes_on_while_redis_is_away(
         # Long enough that a sign of life of the job is due.
         wait_until_sync(lambda: time.monotonic() > since + 6, "time passes")
         assert "Traceback" not in site.node.log, site.node.log
+        assert site.node.log.count("jobs not looked at") < 4, "it is said again and again"
         server.start()
         if ends == "when it is back":
             site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
