@@ -119,8 +119,17 @@ def configure(program: str, verbose: int) -> LogFiles:
     )
     structlog.contextvars.bind_contextvars(program=program)
     # The few libraries that log by the standard library say only what is wrong.
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="level=%(levelname)s event=%(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[_FromLibraries()])
     return files
+
+
+class _FromLibraries(logging.Handler):
+    """Makes an event of what a library logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(
+            record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info or None
+        )
 
 
 def _open(path: str, place: str | None) -> TextIO:

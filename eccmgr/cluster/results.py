@@ -258,8 +258,11 @@ def outcome(
 def _silent(sent: Sent, clock_ms: int, expires_ms: int | None) -> State:
     """The state of a living node that has not begun, and may until `expires_ms`; None: it was not sent to it."""
     ended_ms = clock_ms if sent.aborted_ms is None else min(clock_ms, sent.aborted_ms)
-    if expires_ms is None and sent.waited_ms is not None and ended_ms >= sent.waited_ms:
-        return State.SKIPPED
+    if expires_ms is None and sent.waited_ms is not None:
+        # A sender whose command is withdrawn may stop waiting in the same millisecond.
+        last_ms = sent.waited_ms if sent.aborted_ms is None else sent.waited_ms + 1
+        if ended_ms >= last_ms:
+            return State.SKIPPED
     if expires_ms is not None and ended_ms >= expires_ms:
         return State.MISSED
     return State.PENDING if sent.aborted_ms is None else State.ABORTED

@@ -293,7 +293,8 @@ def overview(table: Table) -> str:
 def describe(table: Table, name: str) -> str:
     """Usage and description of one command, or of each of a family (`cluster`)."""
     wanted = words.fold(name).lower()
-    found = [c for c in table.listed() if c.name.lower() == wanted or c.name.lower().startswith(f"{wanted} ")]
+    family = (f"{wanted} ", f"{wanted}:")
+    found = [c for c in table.listed() if c.name.lower() == wanted or c.name.lower().startswith(family)]
     if not found:
         command, _ = table.find(name)
         if command.refusal:

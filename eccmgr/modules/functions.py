@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import structlog
@@ -97,7 +100,9 @@ def as_command(function: Callable[..., Any], prefix: str = "", owner: object | N
     declared: Declared = getattr(function, _DECLARED)
     slots = _slots(function, owner)
     name = f"{prefix} {declared.name}".strip()
-    run = _runner(function)
+    # A plain function goes on where its caller stops waiting: the next one then waits for its thread.
+    threads = ThreadPoolExecutor(1, name) if declared.serial else None
+    run = _runner(function, threads)
     lock = asyncio.Lock() if declared.serial else contextlib.nullcontext()
 
     async def handle(call: Call) -> Answer:
@@ -181,21 +186,24 @@ def _converted(word: str, slot: _Slot, name: str) -> object:
         return slot.kind(word)
     except (ValueError, KeyError):
         expected = _EXPECTED[slot.kind]
-        raise UsageError(f"{name}: {slot.param} takes {expected}, not '{word[:80]}'") from None
+        assert slot.param is not None
+        raise UsageError(f"{name}: {slot.param.name} takes {expected}, not '{word[:80]}'") from None
 
 
-def _runner(function: Callable[..., Any]) -> Callable[[Call, dict[str, Any]], Awaitable[Answer]]:
+def _runner(
+    function: Callable[..., Any], threads: Executor | None
+) -> Callable[[Call, dict[str, Any]], Awaitable[Answer]]:
     async def whole(_call: Call, arguments: dict[str, Any]) -> Answer:
         return _answer(await function(**arguments))
 
     async def threaded(_call: Call, arguments: dict[str, Any]) -> Answer:
-        return _answer(await asyncio.to_thread(function, **arguments))
+        return _answer(await _in_thread(threads, partial(function, **arguments)))
 
     async def streamed(call: Call, arguments: dict[str, Any]) -> Answer:
         return await _stream(call, function(**arguments))
 
     async def threaded_stream(call: Call, arguments: dict[str, Any]) -> Answer:
-        return await _stream(call, _in_threads(function(**arguments)))
+        return await _stream(call, _in_threads(threads, function(**arguments)))
 
     if inspect.isasyncgenfunction(function):
         return streamed
@@ -204,9 +212,13 @@ def _runner(function: Callable[..., Any]) -> Callable[[Call, dict[str, Any]], Aw
     return whole if inspect.iscoroutinefunction(function) else threaded
 
 
-async def _in_threads(parts: Iterator[Any]) -> AsyncGenerator[Any, None]:
+def _in_thread(threads: Executor | None, work: Callable[[], Any]) -> Awaitable[Any]:
+    return asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
+
+
+async def _in_threads(threads: Executor | None, parts: Iterator[Any]) -> AsyncGenerator[Any, None]:
     end = object()
-    while (part := await asyncio.to_thread(next, parts, end)) is not end:
+    while (part := await _in_thread(threads, partial(next, parts, end))) is not end:
         yield part
 
 

@@ -1,9 +1,12 @@
 """`sched`: commands that run later, or again and again."""
 
 import secrets
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
+from eccmgr import words
 from eccmgr.commands.columns import columns
+from eccmgr.commands.dispatch import split_form
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.config.effective import ScopeView
 from eccmgr.errors import ConfigError, UsageError
@@ -46,6 +49,7 @@ class Sched(Module):
         self._shelf = Shelf(context.link, context.keys, owner)
         grace_s, timeout_s = settings.seconds("sched_grace"), settings.seconds("run_timeout")
         runner = Runner(self._shelf, context.run, context.member, grace_s, timeout_s, context.log)
+        self._listed: list[str] = []
         self._clerk = Clerk(self._shelf, runner, context.log)
 
     @classmethod
@@ -92,6 +96,7 @@ class Sched(Module):
     async def show(self) -> Answer:
         """`JOB ID  NEXT RUN TIME  REC  COMMAND`."""
         found = await self._shelf.all()
+        self._listed = [each.id for each, _ in found]
         rows = [
             (each.id, shown(due_ms), "y" if each.when.recurs else "", without_secrets(each.text))
             for each, due_ms in found
@@ -130,8 +135,14 @@ class Sched(Module):
         ]
         return Answer(columns(("JOB ID", "DUE", "STATE", "BY", "COMMAND"), rows), facts={"runs": facts})
 
+    def _seen(self) -> Iterable[str]:
+        return self._listed
+
     @command("delete", "forget a schedule")
-    async def delete(self, id: Annotated[str, Takes()]) -> str:  # noqa: A002 (it is the name of the word)
+    async def delete(
+        self,
+        id: Annotated[str, Takes(choices=_seen)],  # noqa: A002 (it is the name of the word)
+    ) -> str:
         """`Deleted 3fa9c1`."""
         if not await self._shelf.delete(id.lower()):
             raise CommandError(f"No schedule '{id[:80]}'")
@@ -140,7 +151,8 @@ class Sched(Module):
     async def _add(self, call: Call, text: str, when: When, due_ms: int) -> Answer:
         if len(text) > _TEXT_MAX:
             raise CommandError(f"A scheduled command has at most {_TEXT_MAX} characters")
-        if text.split()[0].lower() == self.scope:
+        command = split_form(text)[1]
+        if command and words.next_word(command, 0).text.lower() == self.scope:
             raise CommandError("sched commands cannot be scheduled")
         self.context.check(text)
         for _ in range(_TRIES):

@@ -136,3 +136,5 @@ class Clerk:
             self._log.warning("end of a scheduled command not kept", id=firing.id, reason=str(error))
         finally:
             self._running -= 1
+            # More may be due than could be run at once.
+            self.told.set()

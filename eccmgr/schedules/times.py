@@ -63,7 +63,7 @@ class Cron:
     """As a cron expression of five fields says, on the clock of a time zone.
 
     A time of day that a change to summer time leaves out is run at its end; one that comes twice in autumn is run the
-    first time only, unless the expression is for every hour.
+    first time only, unless the hours of the expression begin with `*`.
     """
 
     expression: str

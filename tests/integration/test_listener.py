@@ -255,9 +255,11 @@ async def test_a_missing_name_is_answered_with_those_that_are_known(daemons: tup
 
 
 async def test_commands_that_come_before_the_start_is_over_are_answered(
-    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, cluster = redis_server.url, cluster_keys.cluster
+    # `config writeback east1` writes a file.
+    monkeypatch.chdir(folder)
     for daemon in (manager(url, cluster, folder), node(url, cluster, folder, "east1")):
         await listen_too(daemon.server, daemon.endpoints[0])
         async with await Client.open(path(daemon)) as client:

@@ -1,6 +1,7 @@
 """What became of a command on each node: every expected one is accounted for, and settled once."""
 
 import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -37,6 +38,16 @@ DEAD = View(2, seats(EAST2, WEST1), seats(EAST1))
 
 
 class TestOutcome:
+    @pytest.mark.parametrize(
+        ("aborted", "state"),
+        [(None, State.SKIPPED), (2999, State.ABORTED), (3000, State.ABORTED), (3001, State.SKIPPED)],
+    )
+    def test_a_node_that_no_batch_reached_is_skipped_unless_it_was_withdrawn_from_it(
+        self, aborted: int | None, state: State
+    ) -> None:
+        rolling = replace(sent(waited_ms=3000), rolling=True, aborted_ms=aborted)
+        assert outcome(rolling, EAST1, ALIVE, None, 9000).state == state
+
     @pytest.mark.parametrize(
         ("now", "kept", "clock", "state", "seconds"),
         [

@@ -1,5 +1,6 @@
 """The worker process of a node: `python -m worker.jobs`, started by the agent, told on its input what to work with."""
 
+import contextlib
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from eccmgr.config.load import load_text  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
 from worker.jobs import horse  # noqa: E402
 from worker.jobs.requests import Requests  # noqa: E402
-from worker.jobs.rq_worker import NodeWorker  # noqa: E402
+from worker.jobs.rq_worker import NodeWorker, patiently  # noqa: E402
 
 
 def main() -> None:
@@ -33,13 +34,16 @@ def main() -> None:
     os.dup2(2, 1)
     logs.configure("ecnode job", 0)
     requests = Requests(_queue(), _settings["results_ttl_s"])
-    requests.abandon(set(_settings["dead"]))
+    dead = set(_settings["dead"])
     if not _settings["works"]:
+        with contextlib.suppress(redis.RedisError):
+            requests.abandon(dead)
         _serve(requests, answers)
         return
     horse.put_into(_stable())
     # Two connections: the worker forks while the other thread may be using its own.
     threading.Thread(target=_serve_and_end, args=(requests, answers), daemon=True).start()
+    patiently(lambda: requests.abandon(dead))
     worker = NodeWorker(_queue(), _settings["name"])
     worker.work(logging_level="WARNING")
     worker.end_some_day()

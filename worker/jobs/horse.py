@@ -1,9 +1,13 @@
 """What runs in the work-horse: one command, with the modules of the node made anew for it."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import time
 from dataclasses import dataclass
 
+import redis
 from rq import get_current_job
 
 from eccmgr.cluster.results import State
@@ -58,17 +62,25 @@ class Progress:
         while True:
             if self._latest != self._told:
                 self._told = job.meta["progress"] = self._latest
-                await asyncio.to_thread(job.save_meta)
+                with contextlib.suppress(redis.RedisError):
+                    await asyncio.to_thread(job.save_meta)
             await asyncio.sleep(_TELL_S)
 
 
 def perform(text: str, issuer: str, timeout_s: float) -> dict[str, object]:
     """Run a command; its state and body. Never raises for what the command does."""
-    return asyncio.run(_perform(text, issuer, timeout_s))
+    try:
+        return asyncio.run(_perform(text, issuer, timeout_s))
+    except asyncio.CancelledError:
+        # The worker, which asked for this end, is to say why; what RQ says of an exception is that the job failed.
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise
 
 
 async def _perform(text: str, issuer: str, timeout_s: float) -> dict[str, object]:
-    (stable,) = _stable
+    (stable,), task = _stable, asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     keys, table = Keys(stable.cluster), Table()
     link = Link(stable.url, tag=keys.tag)
     modules = Modules(stable.catalogue, "ecnode", stable.node, table, link, keys)

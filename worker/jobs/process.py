@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from eccmgr.errors import CommandError
 log = structlog.get_logger()
 
 ANSWER_TIMEOUT_S = 10.0
+_JOB_END_S = 5.0
 _LONGEST_LINE = 64 * 1024 * 1024
 
 
@@ -93,14 +95,21 @@ class WorkerProcess:
         self._process.stdin.close()
 
     async def end(self, wait_s: float) -> bool:
-        """Wait until it has ended by itself, at most `wait_s`; kill it, and its job, then. Whether that was needed."""
+        """Wait until it has ended by itself, at most `wait_s`; end it, and its job, then. Whether that was needed."""
         self.let_go()
+        if await self._ends_within(wait_s):
+            return False
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+            if await self._ends_within(_JOB_END_S):
+                break
+        return True
+
+    async def _ends_within(self, wait_s: float) -> bool:
         try:
             async with asyncio.timeout(wait_s):
                 await self._process.wait()
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-            return True
-        return False
+            return False
+        return True

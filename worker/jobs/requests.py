@@ -1,7 +1,8 @@
 """What the agent asks of the worker process: jobs put in the queue, looked at, ended."""
 
 import contextlib
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from rq import Queue
 from rq.command import send_stop_job_command
 from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus, Retry
-from rq.registry import StartedJobRegistry
+from rq.registry import CanceledJobRegistry, StartedJobRegistry
 from rq.results import Result
 
 from worker.jobs.records import Stage
@@ -18,6 +19,8 @@ from worker.jobs.rq_worker import ENDED, KEPT_S
 _BACKSTOP_S = 30
 _LISTED_MAX = 200
 _DEATHS = ("AbandonedJobError", "Work-horse terminated unexpectedly")
+
+_OVER = (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
 
 _STAGES = {
     JobStatus.STARTED: Stage.RUNNING,
@@ -59,22 +62,34 @@ class Requests:
         return [self._standing(name, job) for name, job in zip(jobs, found, strict=True)]
 
     def listed(self) -> list[dict[str, Any]]:
-        """Those that run, then those that wait, then those that have ended, the latest first."""
+        """Those that run, then those that wait, the next first, then those that have ended, the latest first."""
         ended = [name for registry in ENDED for name in registry(queue=self._queue).get_job_ids(cleanup=False)]
         started = StartedJobRegistry(queue=self._queue).get_job_ids(cleanup=False)
         names = dict.fromkeys((*started, *self._queue.get_job_ids(0, _LISTED_MAX), *ended))
         found = self._known(names)
-        found.sort(key=lambda each: (Stage(each["stage"]).final, each["age_s"]))
+        found.sort(key=_place)
         return found[:_LISTED_MAX]
 
-    def stop(self, *, job: str) -> None:
+    def stop(self, *, job: str, by: str) -> None:
         """End a job that waits or runs; one that does neither is left as it is."""
         with contextlib.suppress(NoSuchJobError, InvalidJobOperation):
             found = Job.fetch(job, self._queue.connection, self._queue.serializer)
-            if found.get_status() is JobStatus.STARTED:
+            status = found.get_status()
+            if status in _OVER:
+                return
+            found.meta["ended_by"] = by
+            found.save_meta()  # type: ignore[no-untyped-call]
+            if status is JobStatus.STARTED:
                 send_stop_job_command(self._queue.connection, job, self._queue.serializer)
-            elif not found.is_finished:
+            else:
                 found.cancel()
+                self._keep_canceled_no_longer_than_others(found)
+
+    def _keep_canceled_no_longer_than_others(self, job: Job) -> None:
+        """RQ itself keeps them for ever."""
+        connection, registry = self._queue.connection, CanceledJobRegistry(queue=self._queue)
+        connection.expire(job.key, self._results_ttl_s)
+        connection.zremrangebyscore(registry.key, "-inf", time.time() - self._results_ttl_s)
 
     def abandon(self, dead: set[str]) -> None:
         """What these workers were running when they died is tried again where it may be, else it is lost."""
@@ -102,7 +117,14 @@ class Requests:
         }
         if status in (JobStatus.FINISHED, JobStatus.FAILED):
             return {**said, **_ended(job.latest_result(), status)}
-        return {**said, "stage": _STAGES.get(status, Stage.QUEUED)}
+        stage = _STAGES.get(status, Stage.QUEUED)
+        by = job.meta.get("ended_by") or "somebody"
+        return {**said, "stage": stage, "output": f"aborted by {by}" if stage is Stage.ABORTED else ""}
+
+
+def _place(said: Mapping[str, Any]) -> tuple[int, float]:
+    waits, ended = said["stage"] == Stage.QUEUED, Stage(said["stage"]).final
+    return (2 if ended else 1 if waits else 0), (-said["age_s"] if waits else said["age_s"])
 
 
 def _ended(result: Result | None, status: JobStatus) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 """An RQ worker whose death is noticed soon, and whose work-horse never outlives it."""
 
+import contextlib
 import ctypes
 import os
+import select
 import signal
+import time
+from collections.abc import Callable
 from typing import Any
 
+import redis
 from rq import Queue, Worker, worker_registration
 from rq.job import Job
 from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
@@ -19,11 +24,33 @@ ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 """Where RQ keeps jobs that have ended."""
 
 _MONITORING_S = 5
+_END_S = 4.0
+_PATIENCE_S = 600.0
+_RETRY_S = 0.5
 _PR_SET_PDEATHSIG = 1
 
 
+_AWAY = (redis.ConnectionError, redis.TimeoutError)
+
+
+def patiently(what: Callable[[], object]) -> None:
+    """Do `what`, which doing twice does not harm, again and again while Redis is away; for ten minutes at most."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            what()
+        except _AWAY:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
+
+
 class NodeWorker(Worker):
-    """Runs one job at a time."""
+    """Runs one job at a time, and goes on with it while Redis is away."""
+
+    max_connection_wait_time = 4.0
 
     def __init__(self, queue: Queue, name: str) -> None:
         super().__init__(
@@ -35,6 +62,23 @@ class NodeWorker(Worker):
             job_monitoring_interval=_MONITORING_S,
             maintenance_interval=ALIVE_S,
         )
+
+    def maintain_heartbeats(self, *args: Any) -> None:
+        """That Redis does not hear of it ends no job."""
+        with contextlib.suppress(*_AWAY):
+            super().maintain_heartbeats(*args)
+
+    def handle_execution_ended(self, *args: Any) -> None:
+        """What a job has come to is kept until Redis has it."""
+        patiently(lambda: super(NodeWorker, self).handle_execution_ended(*args))
+
+    def handle_job_success(self, *args: Any, **named: Any) -> None:
+        """The same."""
+        patiently(lambda: super(NodeWorker, self).handle_job_success(*args, **named))
+
+    def set_state(self, *args: Any, **named: Any) -> None:
+        """The same for whether it is at work."""
+        patiently(lambda: super(NodeWorker, self).set_state(*args, **named))
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ARG002
         """RQ adds a minute to each time limit."""
@@ -54,6 +98,21 @@ class NodeWorker(Worker):
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
         """The same for its job."""
         return ALIVE_S
+
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Let the job end in order first, with all that it has started."""
+        # Asked for once: it becomes 0 when RQ has seen the end, and a signal to 0 would be one to this very process.
+        horse = self.horse_pid
+        if not horse:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            ending = os.pidfd_open(horse)
+            try:
+                os.killpg(horse, signal.SIGTERM)
+                select.select((ending,), (), (), _END_S)
+                os.killpg(horse, sig)
+            finally:
+                os.close(ending)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Else a job whose worker was killed would go on, while it is begun again elsewhere."""

@@ -6,6 +6,7 @@ Nobody else writes it: that a worker process, this process or Redis dies changes
 import asyncio
 import contextlib
 import dataclasses
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,6 +30,7 @@ from worker.messages import Life, Message, Response
 LOOK_S = 0.5
 DRAIN_S = 10.0
 _END_S = 2.0
+_STOP_AGAIN_S = 6.0
 _RECORDS_KEPT_S = 7 * 24 * 3600
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_S = 60.0
@@ -60,6 +62,8 @@ class JobService:
         self._records: dict[str, Record] = {}
         self._shown: dict[str, tuple[str, float]] = {}
         """What was last written of each running job, and when."""
+        self._stopping: dict[str, float] = {}
+        """When each job that somebody ended was told so."""
         self._worker: WorkerProcess | None = None
         self._worked_with: Mapping[str, Any] = {}
         self._dead: list[str] = []
@@ -125,7 +129,7 @@ class JobService:
 
     async def run(self) -> None:
         """Follow the jobs until cancelled."""
-        known = False
+        known, said = False, ""
         while True:
             self._look.clear()
             try:
@@ -135,10 +139,13 @@ class JobService:
                 async with self._at_work:
                     if not self._closing:
                         await self._turn()
+                said = ""
             except RedisUnreachable:
                 log.debug("jobs not looked at", reason="Redis is away")
             except EccmgrError as error:
-                log.warning("jobs not looked at", reason=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("jobs not looked at", reason=said)
             busy = bool(self._records) or not known
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S if busy else None):
@@ -172,8 +179,7 @@ class JobService:
         self._handed_over += 1
         try:
             process = await self._process()
-            await self._link.call("HSET", self._key, record.job, record.dump())
-            await self._link.call("EXPIRE", self._key, _RECORDS_KEPT_S)
+            await self._keep(record)
             await self._enqueue(process, record, command)
         finally:
             self._handed_over -= 1
@@ -218,7 +224,7 @@ class JobService:
         process = await self._process()
         for record in list(self._records.values()):
             if record.ended_by is not None:
-                await process.ask("stop", job=record.job)
+                await self._stop(process, record)
         looked = list(self._records)
         if not looked:
             return
@@ -226,6 +232,15 @@ class JobService:
             standing = Standing.parse(fields)
             if (known := self._records.get(standing.job)) is not None:
                 await self._write(known, standing)
+
+    async def _stop(self, process: WorkerProcess, record: Record) -> None:
+        """Have a job ended, which may take some seconds; what has been lost on the way is said again after them."""
+        now = time.monotonic()
+        if now < self._stopping.get(record.job, -math.inf) + _STOP_AGAIN_S:
+            return
+        self._stopping[record.job] = now
+        await self._keep(record)
+        await process.ask("stop", job=record.job, by=record.ended_by)
 
     async def _write(self, record: Record, standing: Standing) -> None:
         """Let the results of its command say how a job stands, where that is news."""
@@ -282,9 +297,21 @@ class JobService:
             except Unreadable as error:
                 log.warning("job dropped", reason=str(error))
                 continue
+            if record.ended_by is None and await self._withdrawn(record):
+                record = dataclasses.replace(record, ended_by="")
             self._records.setdefault(record.job, record)
+
+    async def _withdrawn(self, record: Record) -> bool:
+        """Whether the command of a job was withdrawn, as it may have been while nobody was there to hear of it."""
+        command = self._keys.command(record.command_id)
+        return bool(record.command_id) and await self._link.call("HEXISTS", command, "aborted") == 1
+
+    async def _keep(self, record: Record) -> None:
+        await self._link.call("HSET", self._key, record.job, record.dump())
+        await self._link.call("EXPIRE", self._key, _RECORDS_KEPT_S)
 
     async def _forget(self, record: Record) -> None:
         await self._link.call("HDEL", self._key, record.job)
         self._records.pop(record.job, None)
         self._shown.pop(record.job, None)
+        self._stopping.pop(record.job, None)

@@ -85,7 +85,7 @@ class Exec(Module):
         name = words.split(call.text)[1].text.lower()
         entry = next(each for each in self._entries if each.name.lower() == name)
         line = entry.with_arguments(call.args[0] if call.args else "")
-        self.log.info("program started", program=" ".join(line)[:200], user=call.caller.user)
+        self.log.info("program started", line=" ".join(line)[:200], user=call.caller.user)
         program = Program(line, self._folder, self._identity, self._output_limit)
         limit_s = None if entry.long else self._time_limit_s
         try:

@@ -52,11 +52,16 @@ async def run(program: Program, limit_s: float | None) -> Ended:
     output = Output(program.output_limit)
     loop = asyncio.get_running_loop()
     with os.fdopen(reading, "rb", buffering=0) as pipe:
+        # Before the program is there: between its start and the wait for its end nothing may be cancelled.
         try:
-            process = await _start(program, writing)
+            transport, _ = await loop.connect_read_pipe(lambda: output, pipe)
+            try:
+                process = await _start(program, writing)
+            except BaseException:
+                transport.close()
+                raise
         finally:
             os.close(writing)
-        transport, _ = await loop.connect_read_pipe(lambda: output, pipe)
         try:
             code = await _end_of(process, limit_s)
             with contextlib.suppress(TimeoutError):

@@ -1,6 +1,7 @@
 """The asking side of the original control protocol: text frames alone, connections kept and made again."""
 
 import asyncio
+import os
 import socket
 import struct
 import time
@@ -60,22 +61,26 @@ class FarEnd:
             raise FarEndError(reason) from None
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
+        asyncio.get_running_loop().call_later(self._keep_s, self._close_idle)
         return text
 
     def close(self) -> None:
-        """Close the connections that are idle."""
-        for connection in self._idle:
-            connection.writer.close()
-        self._idle.clear()
+        """Keep no connection any more: those that are idle are closed now, those in use after their answer."""
+        self._keep_s = 0.0
+        self._close_idle()
 
-    async def _connected(self) -> Connection:
-        """The connection that was used last, where it is still good; else a new one."""
+    def _close_idle(self) -> None:
+        """Close the connections that are no longer good, or have been idle for too long."""
         kept, self._idle = self._idle, []
         for connection in kept:
             if connection.usable and time.monotonic() - connection.idle_since < self._keep_s:
                 self._idle.append(connection)
             else:
                 connection.writer.close()
+
+    async def _connected(self) -> Connection:
+        """The connection that was used last, where it is still good; else a new one."""
+        self._close_idle()
         return self._idle.pop() if self._idle else await self._connect()
 
     async def _connect(self) -> Connection:
@@ -87,7 +92,9 @@ class FarEnd:
                 else:
                     reader, writer = await asyncio.open_unix_connection(endpoint.path)
         except (OSError, TimeoutError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
+            # The words of asyncio name the address once more; those of a name that is not found are good.
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else error.strerror or "no answer in time"
             raise FarEndError(f"cannot reach {endpoint}: {reason}") from None
         if _pid_of(writer) == self._own_pid:
             writer.transport.abort()

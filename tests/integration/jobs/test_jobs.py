@@ -1,17 +1,21 @@
 """Long commands as jobs, with real processes: what becomes of them is in the results, whoever dies meanwhile."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
+from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import ROOT, Process, Processes, ask_sync
 from tests.waiting import wait_until_sync
@@ -43,7 +47,10 @@ class Site:
         return "\n".join(ask_sync(self.manager.endpoint, f"retrieve {command}").splitlines()[1:])
 
     def shows(self, command: str, wanted: str) -> None:
-        wait_until_sync(lambda: re.fullmatch(f"east1: {wanted}", self.line(command)), f"{command} shows {wanted}")
+        try:
+            wait_until_sync(lambda: re.fullmatch(f"east1: {wanted}", self.line(command)), f"{command} shows {wanted}")
+        except AssertionError:
+            raise AssertionError(f"{self.line(command)}\n{self.node.log}") from None
 
     def ask(self, command: str) -> str:
         """What the node itself answers."""
@@ -73,16 +80,24 @@ def workers(node: Process) -> list[psutil.Process]:
     return [each for each in psutil.Process(node.popen.pid).children() if "worker.jobs" in each.cmdline()]
 
 
-@pytest.fixture
-def site(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+@contextlib.contextmanager
+def site_of(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "trial"))
     made = Site(processes, folder)
-    yield made
-    left = [child for each in processes.started if each.popen.poll() is None for child in workers(each)]
-    for name in "abcdefgh":
-        made.let(name)
-    processes.end()
-    psutil.wait_procs(left, 30)
+    try:
+        yield made
+    finally:
+        left = [child for each in processes.started if each.popen.poll() is None for child in workers(each)]
+        for name in "abcdefgh":
+            made.let(name)
+        processes.end()
+        psutil.wait_procs(left, 30)
+
+
+@pytest.fixture
+def site(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    with site_of(processes, folder, monkeypatch) as made:
+        yield made
 
 
 def test_a_job_shows_its_progress_and_then_its_result(site: Site) -> None:
@@ -139,6 +154,8 @@ def test_a_job_that_runs_or_waits_is_ended_by_an_operator(site: Site, by: str) -
         wait_until_sync(lambda stage=stage: stage not in site.ask("cluster jobs"), "it is over")
     site.shows("trial hold a", "failed: aborted by .+")
     site.shows("trial hold b", "failed: aborted by .+")
+    for job in json.loads(site.ask("json cluster jobs"))["jobs"]:
+        assert "Output:\naborted by " in site.ask(f"cluster jobs {job['job']}")
     wait_until_sync(lambda: not psutil.pid_exists(horse), "its process has ended")
     assert site.runs("b") == []
 
@@ -148,6 +165,65 @@ def test_a_withdrawn_command_ends_its_jobs(site: Site) -> None:
     site.begins("a")
     ask_sync(site.manager.endpoint, f"abort #{command}")
     site.shows("trial hold a", r"\(aborted\)")
+
+
+def test_a_command_that_was_withdrawn_while_its_node_was_away_does_not_begin(site: Site) -> None:
+    site.send("trial hold a")
+    site.begins("a")
+    command = site.send("trial hold b")
+    site.shows("trial hold b", r"\(running, .* queued\)")
+    site.node.end(signal.SIGKILL)
+    site.shows("trial hold b", r"\(lost\)")
+    ask_sync(site.manager.endpoint, f"abort #{command}")
+    site.start_node()
+    site.shows("trial hold b", r"\(aborted\)")
+    site.let("a")
+    site.shows("trial hold a", "east1 held a for .*")
+    assert site.runs("b") == []
+
+
+def test_what_was_ended_while_it_waited_is_kept_no_longer_than_results_are(site: Site, cluster_keys: Keys) -> None:
+    site.node.end()
+    site.start_node("cluster { results_ttl = 2 }")
+    site.send("trial hold a")
+    site.begins("a")
+    registry = f"{cluster_keys.rq_prefix}:canceled:east1"
+    with redis.Redis.from_url(site.processes.url) as client:
+        for name in "bc":
+            command = site.send(f"trial hold {name}")
+            site.shows(f"trial hold {name}", r"\(running, .* queued\)")
+            job = site.job("queued")
+            site.ask(f"cluster abort {command}")
+            wait_until_sync(lambda job=job: client.zscore(registry, job) is not None, "it is canceled")
+            wait_until_sync(lambda job=job: not client.exists(f"{cluster_keys.rq_prefix}:job:{job}"), "it is gone")
+        assert client.zcard(registry) == 1
+
+
+@pytest.mark.parametrize("how", ["abort", "stop"])
+def test_what_the_program_of_a_job_has_started_ends_with_it(site: Site, how: str) -> None:
+    program, children = site.folder / "program", site.folder / "children"
+    program.write_text(f"#!/bin/sh\nsleep 1000 & echo $! > {children}\nsleep 1000\n")
+    program.chmod(0o755)
+    site.node.end()
+    site.start_node(f'exec "e" {{ commands = [ go = "{program}" ] long = ( go ) }}')
+    site.send("exec:e go")
+    wait_until_sync(lambda: children.exists() and children.read_text().strip(), "it has started another")
+    if how == "abort":
+        site.ask(f"cluster abort {site.job('running')}")
+        site.shows("exec:e go", "failed: aborted by .*")
+    else:
+        site.node.end()
+        site.shows("exec:e go", r"\(lost\)")
+    wait_until_sync(lambda: not psutil.pid_exists(int(children.read_text())), "it has ended too")
+
+
+def test_the_list_of_jobs_begins_with_what_runs_and_what_comes_next(site: Site) -> None:
+    for name in "abcd":
+        site.send(f"trial hold {name}")
+    site.let("a")
+    site.begins("b")
+    rows = [line.split() for line in site.ask("cluster jobs").splitlines()[1:]]
+    assert [(row[1], row[-1]) for row in rows] == [("running", "b"), ("queued", "c"), ("queued", "d"), ("ok", "a")]
 
 
 @pytest.mark.parametrize(("command", "end"), [("hold", r"\(lost\)"), ("try", "east1 held a for .*")])
@@ -180,6 +256,31 @@ def test_a_job_goes_on_while_its_agent_is_killed_and_started_again(site: Site) -
     site.shows("trial hold b", "east1 held b for .*")
     assert len(site.runs("a")) == len(site.runs("b")) == 1
     assert not psutil.wait_procs(orphans, 30)[1]
+
+
+@pytest.mark.parametrize("ends", ["while it is away", "when it is back"])
+def test_a_job_goes_on_while_redis_is_away(
+    server: EmbeddedServer, folder: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    with site_of(Processes(server.url, "alone", folder), folder, monkeypatch) as site:
+        site.send("trial hold a")
+        site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
+        with redis.Redis.from_url(server.url) as client:
+            client.save()
+        server.stop(signal.SIGKILL)
+        if ends == "while it is away":
+            site.let("a")
+        since = time.monotonic()
+        # Long enough that a sign of life of the job is due.
+        wait_until_sync(lambda: time.monotonic() > since + 6, "time passes")
+        assert "Traceback" not in site.node.log, site.node.log
+        assert site.node.log.count("jobs not looked at") < 4, "it is said again and again"
+        server.start()
+        if ends == "when it is back":
+            site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
+            site.let("a")
+        site.shows("trial hold a", "east1 held a for .*")
+        assert len(site.runs("a")) == 1
 
 
 def test_a_clean_stop_waits_for_the_job_and_leaves_what_is_queued_for_later(site: Site) -> None:

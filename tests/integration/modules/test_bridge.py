@@ -55,6 +55,24 @@ async def test_a_connection_that_was_closed_is_made_again_and_no_command_is_sent
 
 
 @pytest.mark.asyncio
+async def test_an_idle_connection_is_closed_when_its_time_is_over(program: OldProgram, folder: Path) -> None:
+    asked = FarEnd(Endpoint(str(folder / "2025")), 4, 30.0, 0.05, 1 << 30, own_pid=0)
+    await asked.ask("summary")
+    await wait_until(lambda: not asked._idle, "it is closed")
+    await wait_until(lambda: program.connections[0].fileno() == -1, "the program sees that")
+
+
+@pytest.mark.asyncio
+async def test_a_bridge_that_is_closed_amid_an_answer_keeps_no_connection(program: OldProgram, folder: Path) -> None:
+    asked = far_end(folder)
+    answer = asyncio.create_task(asked.ask("big"))
+    await wait_until(lambda: program.told == ["big"], "it has been asked")
+    asked.close()
+    assert await answer == "x" * 20_000_000
+    await wait_until(lambda: not asked._idle, "it is closed")
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -34,7 +34,7 @@ def test_the_example_of_the_documentation_answers(processes: Processes, folder: 
 
             assert gather("queue size") == "shop1: 2"
             assert gather("order cake 3") == "shop1: 5 wait"
-            assert gather("order cake many") == "shop1: failed: order: [PIECES] takes a whole number, not 'many'"
+            assert gather("order cake many") == "shop1: failed: order: PIECES takes a whole number, not 'many'"
             assert gather("ship").splitlines()[:2] == ["shop1:", "  shipped milk"]
             assert gather("queue size") == "shop1: 0"
             assert "Usage: order WARE [PIECES]" in gather("help order")

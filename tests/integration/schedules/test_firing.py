@@ -1,5 +1,6 @@
 """Several managers look after the same schedules and die at any moment: no run twice, none lost silently."""
 
+import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,10 +14,11 @@ from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.schedules import shelf as shelves
-from eccmgr.schedules.runner import Runner
+from eccmgr.schedules.runner import RUNNING_MAX, Clerk, Runner
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
 from eccmgr.schedules.times import Cron, Every, Once
+from tests.waiting import wait_until
 
 GRACE_S, TIMEOUT_S = 300.0, 60.0
 START = 1_790_000_000_000
@@ -133,6 +135,20 @@ async def test_a_command_that_fails_or_hangs_says_so(world: World) -> None:
     await runner.carry_out(taken)
     (past,) = await world.shelf.past(10)
     assert (past.fate, past.note) == (Fate.FAILED, "timed out after 60 s")
+
+
+@pytest.mark.asyncio
+async def test_more_than_can_be_run_at_once_are_run_one_after_the_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clerk, "LOOK_S", 3600.0)
+    now_ms = await world.shelf.now_ms()
+    for number in range(3 * RUNNING_MAX):
+        await world.add(f"{number}", Once(), now_ms)
+    looking = asyncio.create_task(Clerk(world.shelf, world.runner(), LOG).run())
+    await wait_until(lambda: len(world.ran) == 3 * RUNNING_MAX, "all have run")
+    looking.cancel()
+    await asyncio.wait((looking,))
 
 
 @pytest.mark.asyncio

@@ -1,6 +1,7 @@
 """A function becomes a command: its parameters are words, what it returns or yields is the answer."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
@@ -42,8 +43,8 @@ def test_what_has_a_default_may_be_missing() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("greet ann two", "greet: [TIMES] takes a whole number, not 'two'"),
-        ("greet ann 2 maybe", "greet: [LOUD] takes on or off, not 'maybe'"),
+        ("greet ann two", "greet: TIMES takes a whole number, not 'two'"),
+        ("greet ann 2 maybe", "greet: LOUD takes on or off, not 'maybe'"),
         ("greet", "Usage: greet NAME [TIMES] [LOUD]"),
         ("greet ann 1 on more", "Usage: greet NAME [TIMES] [LOUD]"),
     ],
@@ -150,6 +151,33 @@ def test_a_serial_command_runs_one_at_a_time() -> None:
     async def main() -> None:
         table = table_of(once)
         await asyncio.gather(*(table.run(f"once {name}", Caller("ann")) for name in "ab"))
+
+    asyncio.run(main())
+    assert running == ["a begins", "a ends", "b begins", "b ends"]
+
+
+def test_a_serial_function_whose_caller_stopped_waiting_ends_before_the_next_one_begins() -> None:
+    began, go_on, running = threading.Event(), threading.Event(), list[str]()
+
+    @command("once", "alone", serial=True)
+    def once(name: str) -> None:
+        running.append(f"{name} begins")
+        began.set()
+        go_on.wait(30)
+        running.append(f"{name} ends")
+
+    async def main() -> None:
+        table = table_of(once)
+        first = asyncio.create_task(table.run("once a", Caller("ann")))
+        await asyncio.to_thread(began.wait, 30)
+        first.cancel()
+        await asyncio.wait((first,))
+        waits = asyncio.create_task(table.run("once b", Caller("ann")))
+        gives_up = asyncio.create_task(table.run("once c", Caller("ann")))
+        await asyncio.wait((waits, gives_up), timeout=0.05)
+        gives_up.cancel()
+        go_on.set()
+        await waits
 
     asyncio.run(main())
     assert running == ["a begins", "a ends", "b begins", "b ends"]
