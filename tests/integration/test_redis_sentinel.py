@@ -183,7 +183,7 @@ class TestFailover:
         session, others = "#ec0-1#east1", [server for server in deployment.data if server is not deployment.master]
         link = Link(deployment.url)
         try:
-            who = (0, 60_000, session, "", "default", "{}", "other", "", 0, 1, 0, 600, keys.ended_prefix)
+            who = (0, 60_000, session, "", "default", "{}", "other", "", 0, 1, 0, 600, keys.ended_prefix, 0, 1)
             at = (*membership_keys(keys)[:9], keys.vips, keys.vip_changes, keys.late)
             joined, _ = await link.run_durably("join", at, who, 0)
             await link.pipeline(("HSET", keys.state, "open", "1"))
