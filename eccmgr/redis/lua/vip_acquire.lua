@@ -14,7 +14,7 @@ local at = {
 local ended_prefix, private, seen, memory, node, audit_cap = unpack(ARGV, 1, 6)
 local era = enter_era(at, seen)
 local verdict = verdict_on(at, era, private, memory, ended_prefix)
-local epochs, changed = {}, false
+local epochs, changed, again = {}, false, false
 local lives = {}
 local function is_free(record)
   if record.era ~= era.number or record.owner == '' then
@@ -33,7 +33,7 @@ for i = 7, verdict == 'ok' and #ARGV or 0, 4 do
   local reserved = present and record.to ~= '' and record.to ~= node and force ~= '1'
   local epoch = 0
   if present and record.owner == private then
-    epoch = record.epoch
+    epoch, again = record.epoch, true
     if reason ~= '' and reason ~= record.reason then
       keep_record(at, address, private, epoch, era, record.to, reason)
       changed = true
@@ -46,7 +46,11 @@ for i = 7, verdict == 'ok' and #ARGV or 0, 4 do
   end
   epochs[#epochs + 1] = ms(epoch)
 end
-if changed then
+if again and not changed then
+  -- Valkey lets a WAIT through at once on a connection that has written nothing: without a write, one who asks again on
+  -- another would be told that the copies have what the first answer may not have brought them.
+  redis.call('HSET', at.state, 'asked', '1')
+elseif changed then
   end_some_day({ at.audit })
   tell_agents(at, 'granted')
 end
