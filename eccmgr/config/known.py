@@ -180,7 +180,12 @@ CLUSTER = ScopeSpec(
             "absent_ttl", OptionType.SECONDS, "600", "seconds for which a lost node is still accounted for", 0, 1e9
         ),
         OptionSpec(
-            "results_ttl", OptionType.SECONDS, "3600", "seconds for which the answers to a command are kept", 1, 1e9
+            "results_ttl",
+            OptionType.SECONDS,
+            "3600",
+            "seconds for which answers are kept; never less than command_ttl and command_timeout together",
+            1,
+            1e9,
         ),
         OptionSpec(
             "command_ttl", OptionType.SECONDS, "60", "seconds after which a command is no longer begun", 0.1, 1e9

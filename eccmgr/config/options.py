@@ -131,12 +131,14 @@ def _tls(view: ScopeView) -> Tls | None:
 def cluster_options(view: ScopeView) -> ClusterOptions:
     """The times and bounds of the cluster."""
     cluster = view.scope("cluster")
+    # What is kept for less time than a command may take would be forgotten while it runs.
+    longest_s = cluster.seconds("command_ttl") + cluster.seconds("command_timeout")
     return ClusterOptions(
         session_lease_s=cluster.seconds("session_lease"),
         heartbeats_per_sec=cluster.number("heartbeats_per_sec"),
         max_step_s=cluster.seconds("max_step"),
         absent_ttl_s=cluster.seconds("absent_ttl"),
-        results_ttl_s=cluster.seconds("results_ttl"),
+        results_ttl_s=max(cluster.seconds("results_ttl"), longest_s),
         command_ttl_s=cluster.seconds("command_ttl"),
         command_timeout_s=cluster.seconds("command_timeout"),
         job_timeout_s=cluster.seconds("job_timeout"),

@@ -25,7 +25,7 @@ NODES = ("east1", "east2", "west1")
 _CONSOLES = 12
 _SAMPLES = 20
 _LARGE = 150_000
-_CONFIGURATION = "cluster {\n  results_ttl = 5\n  command_ttl = 3\n}\n"
+_CONFIGURATION = "cluster {\n  results_ttl = 5\n  command_ttl = 3\n  command_timeout = 2\n}\n"
 _ANSWER_WAIT_S = 60.0
 
 

@@ -184,7 +184,7 @@ def test_a_command_that_was_withdrawn_while_its_node_was_away_does_not_begin(sit
 
 def test_what_was_ended_while_it_waited_is_kept_no_longer_than_results_are(site: Site, cluster_keys: Keys) -> None:
     site.node.end()
-    site.start_node("cluster { results_ttl = 2 }")
+    site.start_node("cluster { results_ttl = 2  command_ttl = 1  command_timeout = 1 }")
     site.send("trial hold a")
     site.begins("a")
     registry = f"{cluster_keys.rq_prefix}:canceled:east1"

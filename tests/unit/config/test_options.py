@@ -30,6 +30,11 @@ def test_cluster_options_follow_the_file(console_on: Opened) -> None:
     assert (options.session_lease_s, options.heartbeat_s, options.max_response_bytes) == (0.5, 0.1, 1 << 20)
 
 
+def test_answers_are_kept_for_as_long_as_a_command_may_take(console_on: Opened) -> None:
+    console = console_on({"a.conf": "cluster { results_ttl = 2  command_ttl = 3  command_timeout = 4 }"})
+    assert cluster_options(console.store.view()).results_ttl_s == 7
+
+
 def test_without_a_file_there_is_the_default_endpoint() -> None:
     (only,) = listeners(Store.open(None).view(), "/tmp/2025")
     assert only == Listener(
