@@ -29,7 +29,7 @@ class Message:
     def parse(cls, raw: bytes, now: float) -> "Message":
         """A message that is heard at `now`. Raises ValueError where `raw` is none."""
         try:
-            fields = json.loads(raw)
+            fields = json.loads(raw.decode())
             return cls(
                 id=str(fields["id"]),
                 text=str(fields["text"]),
@@ -59,7 +59,7 @@ class Withdrawal:
     def parse(cls, raw: bytes) -> "Withdrawal":
         """Read one. Raises ValueError where `raw` is none."""
         try:
-            fields = json.loads(raw)
+            fields = json.loads(raw.decode())
             return cls(str(fields["abort"]), str(fields["channel"]), _entry(fields["entry"]), _entry(fields["before"]))
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"a field is missing or wrong: {error}") from error

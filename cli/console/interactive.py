@@ -91,7 +91,7 @@ class Interactive:
         except EccmgrError as error:
             self._complain(error)
         except KeyboardInterrupt:
-            self._display.write("Waiting no longer; a command that was sent goes on", sys.stderr)
+            self._display.write("Waiting no longer; where a command was sent it goes on", sys.stderr)
         else:
             if line.lower() == "help":
                 text += _OWN_HELP

@@ -69,7 +69,7 @@ class Client:
             return self._read(connection, deadline, on_event)
         except TimeoutError:
             self.close()
-            raise NoAnswer("No answer in time; a command that was sent goes on") from None
+            raise NoAnswer("No answer in time; where a command was sent it goes on") from None
         except (OSError, FrameError, ValueError, LookupError) as error:
             self.close()
             reason = getattr(error, "strerror", None) or error
