@@ -57,7 +57,7 @@ class FarEnd:
                     connection.writer.transport.abort()
                     raise
         except TimeoutError:
-            reason = f"no answer from {self._endpoint} within {self._timeout_s:g} s; where a command was sent it goes on"
+            reason = f"no answer from {self._endpoint} within {self._timeout_s:g} s; a command that was sent goes on"
             raise FarEndError(reason) from None
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
