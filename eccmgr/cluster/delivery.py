@@ -85,8 +85,9 @@ class Delivery:
         heard, ids = asyncio.Event(), set[str]()
 
         def listen(made: str) -> None:
-            ids.add(made)
-            self._waiting[made] = heard
+            # An id that another gather has is taken, and another will be tried.
+            if self._waiting.setdefault(made, heard) is heard:
+                ids.add(made)
 
         try:
             published = await self.publish(

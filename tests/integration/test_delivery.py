@@ -2,10 +2,12 @@
 
 import asyncio
 import dataclasses
+import itertools
 import time
 
 import pytest
 
+from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.results import Outcome
 from eccmgr.cluster.view import EVERYONE
 from tests.daemons import QUICK
@@ -13,6 +15,20 @@ from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
+
+
+class TestIds:
+    async def test_two_gathers_that_come_to_the_same_id_at_once_both_end(
+        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        manager = await fleet.manager()
+        await fleet.node("east1")
+        chances = itertools.chain((1, 1), itertools.count(2))
+        monkeypatch.setattr("eccmgr.cluster.publishing.secrets.randbits", lambda _bits: next(chances))
+        delivery = Delivery(manager.link, manager.keys, manager.options, "unheard", lambda: 1_700_000_000_000)
+        found = await asyncio.gather(*(delivery.gather("mark", EVERYONE, "root", 5.0) for _ in range(2)))
+        assert [report.answered for report in found] == [1, 1]
+        assert found[0].sent.id != found[1].sent.id
 
 
 class TestTargets:
