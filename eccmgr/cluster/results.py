@@ -225,7 +225,9 @@ def report(
     live, absent = then.expected(sent.target)
     outcomes = [outcome(sent, seat, now, entries.get(seat.key), clock_ms, plan.get(seat.key)) for seat in live]
     outcomes += [Outcome(seat.name, seat.subcluster, State.LOST, _since(sent.issued_ms, clock_ms)) for seat in absent]
-    return Report(sent, tuple(sorted(outcomes, key=lambda o: natural(o.node))))
+    if absent:
+        outcomes.sort(key=lambda outcome: natural(outcome.node))
+    return Report(sent, tuple(outcomes))
 
 
 def outcome(

@@ -124,11 +124,16 @@ class View:
         yield from self.absent.values()
 
     def expected(self, target: Target) -> tuple[list[Seat], list[Seat]]:
-        """The live and the absent nodes that `target` means."""
+        """The live and the absent nodes that `target` means, each in order of name."""
         if target.kind is TargetKind.NODE:
             key = target.name.lower()
             return _one(self.live, key), _one(self.absent, key)
-        return [s for s in self.live.values() if target.holds(s)], [s for s in self.absent.values() if target.holds(s)]
+        live, absent = self._in_order
+        return [seat for seat in live if target.holds(seat)], [seat for seat in absent if target.holds(seat)]
+
+    @cached_property
+    def _in_order(self) -> tuple[list[Seat], list[Seat]]:
+        return _sorted(self.live.values()), _sorted(self.absent.values())
 
     def node(self, name: str) -> Seat:
         """The node called `name`, whole and without case, else by its first label. Raises CommandError."""
@@ -199,4 +204,8 @@ class Views:
 
 def names_of(seats: Iterable[Seat]) -> list[str]:
     """The names at `seats`, in the order that people expect."""
-    return sorted((seat.name for seat in seats), key=names.natural)
+    return [seat.name for seat in _sorted(seats)]
+
+
+def _sorted(seats: Iterable[Seat]) -> list[Seat]:
+    return sorted(seats, key=lambda seat: names.natural(seat.name))

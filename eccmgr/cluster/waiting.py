@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from eccmgr.cluster import results
-from eccmgr.cluster.names import natural
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.view import Seat, View
 
@@ -64,11 +63,12 @@ class Waiting:
         self._published = published
         self._open = {seat.key: seat for seat in published.live}
         self._entries: dict[str, Entry] = {}
+        self._settled: dict[str, Outcome] = {}
         self._all_answered = not published.absent
         self._last: News | None = None
         self._width = len(self._open) if pace is None else pace.width(len(self._open))
         self._max_failures = None if pace is None else pace.max_failures
-        self._untold = {} if pace is None else dict.fromkeys(sorted(self._open, key=natural))
+        self._untold = {} if pace is None else dict.fromkeys(self._open)
         self._told: dict[str, int] = {}
         self._failures = 0
         self._stopped = False
@@ -137,9 +137,12 @@ class Waiting:
         # Compared whole: a server that lost its memory may come to the same number again.
         if self._last is None or self._last.now is not news.now:
             closed |= {key for key, seat in self._open.items() if seat.private_name not in news.now.sessions}
-        settled = [self._outcome(self._open.pop(key), news) for key in closed]
+        sent = self._sent(news)
         for key in closed:
+            seat, entry, told = self._open.pop(key), self._entries.get(key), self._told.get(key)
+            self._settled[key] = results.outcome(sent, seat, news.now, entry, news.clock_ms, told)
             self._untold.pop(key, None)
+        settled = [self._settled[key] for key in closed]
         self._last = news
         self._all_answered = self._all_answered and all(outcome.state.answered for outcome in settled)
         self._failures += sum(outcome.state in _FAILURES for outcome in settled)
@@ -151,6 +154,9 @@ class Waiting:
         """The account of every expected node, as far as was read here."""
         assert self._last is not None, "nothing was read yet"
         published, last = self._published, self._last
+        if self.answered:
+            # Nothing that came after an answer changes it.
+            return Report(published.sent, tuple(self._settled[seat.key] for seat in published.live))
         seats = {seat.key: seat for seat in published.live}
         then = View(published.sent.view, seats, {seat.key: seat for seat in published.absent})
         sent = replace(self._sent(last), waited_ms=last.clock_ms) if self._untold else self._sent(last)
@@ -159,7 +165,3 @@ class Waiting:
     def _sent(self, news: News) -> Sent:
         sent = self._published.sent
         return sent if news.aborted_ms is None else replace(sent, aborted_ms=news.aborted_ms)
-
-    def _outcome(self, seat: Seat, news: News) -> Outcome:
-        entry, told = self._entries.get(seat.key), self._told.get(seat.key)
-        return results.outcome(self._sent(news), seat, news.now, entry, news.clock_ms, told)

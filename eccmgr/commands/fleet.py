@@ -6,7 +6,7 @@ from eccmgr.cluster import names
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.publishing import nobody
 from eccmgr.cluster.results import Outcome, Report
-from eccmgr.cluster.view import EVERYONE, Target, TargetKind, names_of
+from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish
@@ -127,7 +127,7 @@ class Fleet:
         return Answer(rendering.sent_line(sent, len(published.live)), facts=facts)
 
     async def _retrieve(self, call: Call) -> Answer:
-        return rendering.answer(await self._found(call.args[0]))
+        return rendering.answer(await self._found(call.args[0]), call.caller.form)
 
     async def _subcluster_retrieve(self, call: Call) -> Answer:
         report = await self._found(call.args[1])
@@ -135,7 +135,7 @@ class Fleet:
         if not part.outcomes:
             name = (await self._delivery.view()).subcluster(call.args[0])
             raise CommandError(f"{report.sent.id} was not sent to subcluster '{name}'")
-        return rendering.answer(part)
+        return rendering.answer(part, call.caller.form)
 
     async def _retrieve_node(self, call: Call) -> Answer:
         report = await self._found(call.args[1])
@@ -145,7 +145,7 @@ class Fleet:
         part = report.only(Target(TargetKind.NODE, node))
         if not part.outcomes:
             raise CommandError(f"{report.sent.id} was not sent to node '{node}'")
-        return rendering.answer(part)
+        return rendering.answer(part, call.caller.form)
 
     async def _found(self, named: str) -> Report:
         report = await self._delivery.retrieve(named)
@@ -173,7 +173,7 @@ class Fleet:
         report = await self._delivery.gather(
             wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text, wish.pace
         )
-        return rendering.answer(report, frozenset(shown) if emit is not None else None)
+        return rendering.answer(report, call.caller.form, frozenset(shown) if emit is not None else None)
 
     async def _preview(self, call: Call) -> Answer:
         view = await self._delivery.view()
@@ -181,7 +181,7 @@ class Fleet:
         live, _ = view.expected(target)
         if not live:
             raise CommandError(nobody(target, view))
-        called = names_of(live)
+        called = [seat.name for seat in live]
         facts = {"target": str(target), "expected": len(live), "names": called}
         return Answer(f"{names.fold(called)}  ({len(live)} {'node' if len(live) == 1 else 'nodes'})", facts=facts)
 
@@ -197,7 +197,7 @@ class Fleet:
         report = await self._delivery.abort(call.args[0], call.caller.user)
         if report is None:
             raise CommandError(f"Nothing to abort for '{call.args[0][:80]}'")
-        return rendering.answer(report)
+        return rendering.answer(report, call.caller.form)
 
     async def _flush(self, _call: Call) -> str:
         cleared = await self._delivery.flush()

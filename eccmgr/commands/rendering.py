@@ -7,7 +7,7 @@ from typing import Any
 from eccmgr.cluster.history import PastCommand
 from eccmgr.cluster.names import fold
 from eccmgr.cluster.results import Outcome, Report, Sent, State
-from eccmgr.commands.answer import Answer, Status
+from eccmgr.commands.answer import Answer, Format, Status
 
 Clock = Callable[[int], str]
 """Shows a wall clock time in ms as HH:MM:SS."""
@@ -18,8 +18,8 @@ def local_time(wall_ms: int) -> str:
     return datetime.fromtimestamp(wall_ms / 1000).astimezone().strftime("%H:%M:%S")
 
 
-def answer(report: Report, shown: frozenset[str] | None = None, clock: Clock = local_time) -> Answer:
-    """The answer that shows `report`.
+def answer(report: Report, form: Format, shown: frozenset[str] | None = None, clock: Clock = local_time) -> Answer:
+    """The answer that shows `report`, for who wants it in `form`.
 
     With `shown`, the nodes whose lines a stream has brought already, it has a tail: the other lines, then the header.
     """
@@ -31,7 +31,8 @@ def answer(report: Report, shown: frozenset[str] | None = None, clock: Clock = l
     return Answer(
         "\n".join((first, *lines.values())),
         Status.OK if report.complete else Status.PARTIAL,
-        facts=facts(report),
+        # Of thousands of nodes they are not made to be thrown away.
+        facts={} if form is Format.TEXT else facts(report),
         tail=tail,
     )
 

@@ -5,7 +5,7 @@ import pytest
 from eccmgr.cluster.results import Outcome, Report, Sent, State
 from eccmgr.cluster.view import EVERYONE
 from eccmgr.commands import rendering
-from eccmgr.commands.answer import Status
+from eccmgr.commands.answer import Format, Status
 
 SENT = Sent("01KB3ZC0WV9Y", "sieve:sieve1 flush cache", EVERYONE, "root", 1, 0, 1_700_000_000_000, 60_000)
 
@@ -60,19 +60,19 @@ def test_the_header_names_the_command_and_counts_who_answered() -> None:
 
 def test_the_answer_is_the_header_and_a_line_for_each_node_in_the_reports_order() -> None:
     report = Report(SENT, tuple(node(State.OK, name, name=name) for name in ("east2", "east10")))
-    answer = rendering.answer(report, clock=clock)
+    answer = rendering.answer(report, Format.TEXT, clock=clock)
     assert answer.text.splitlines() == [rendering.header(report, clock), "east2: east2", "east10: east10"]
     assert answer.status is Status.OK
 
 
 def test_a_node_that_did_not_answer_well_makes_it_partial() -> None:
     for state in set(State) - {State.OK}:
-        assert rendering.answer(Report(SENT, (node(state),)), clock=clock).status is Status.PARTIAL
+        assert rendering.answer(Report(SENT, (node(state),)), Format.TEXT, clock=clock).status is Status.PARTIAL
 
 
 def test_who_saw_the_responses_come_is_shown_the_others_and_the_header_last() -> None:
     report = Report(SENT, (node(State.OK, "a"), node(State.LOST, name="east2")))
-    answer = rendering.answer(report, frozenset({"east1"}), clock)
+    answer = rendering.answer(report, Format.TEXT, frozenset({"east1"}), clock)
     assert answer.tail == f"east2: (lost)\n{rendering.header(report, clock)}"
 
 

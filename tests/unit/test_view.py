@@ -52,6 +52,13 @@ def test_a_target_means_these_nodes(target: Target, live: list[str], absent: lis
     assert [seat.name for seat in VIEW if target.holds(seat)] == [*live, *absent]
 
 
+def test_the_nodes_of_a_target_come_in_order_of_name_however_they_were_read() -> None:
+    seats = {name: Seat(f"#{name}", name, "default") for name in ("east10", "west1", "east2")}
+    live, absent = View(1, seats, dict(seats)).expected(EVERYONE)
+    for found in (live, absent):
+        assert [seat.name for seat in found] == ["east2", "east10", "west1"]
+
+
 @pytest.mark.parametrize(
     ("target", "shown", "channel"),
     [
