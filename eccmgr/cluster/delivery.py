@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from eccmgr.cluster import results
 from eccmgr.cluster.history import PastCommand, history
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.publishing import Publisher, digest, named_id, wall_clock_ms
+from eccmgr.cluster.publishing import TOLD_OF, Publisher, digest, named_id, wall_clock_ms
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.roster import PAGE, Roster, pairs, read_hash
 from eccmgr.cluster.view import Target, View
@@ -23,15 +23,16 @@ from eccmgr.redis.keys import Keys
 # While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
 _LOOK_AGAIN_S = 0.5
 
-# Many answers cost less read together. So long a gather waits for all that are due, and for each node that is open,
-# before it looks how many have come; where none has come, it is told of the next.
-_PATIENCE_S = 0.005
-_PATIENCE_EACH_S = 2e-5
-_PATIENCE_MAX_S = 0.05
+# Many answers cost less read together. So long a gather waits for a number of them, or for all that are due, before it
+# looks how many have come; where none has come, it is told of the next.
+_PATIENCE_S = 0.025
 
 # How long an abort waits for those who run the command to end it, and how often it looks.
 _ABORT_WAIT_S = 2.0
 _ABORT_LOOK_S = 0.05
+
+READ_AT_ONCE = 2 * TOLD_OF
+"""How many answers a gather reads in one look: while it is on its way others come than it was told of."""
 
 # No script holds the server for long.
 _RELEASED_AT_ONCE = 200
@@ -272,7 +273,7 @@ class Delivery:
         clock, number, born, found, aborted, more = await self._link.run(
             "collect",
             (keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
-            (self._step_ms, waiting.seen, PAGE, waiting.due_in_all, "1" if last else "0"),
+            (self._step_ms, waiting.seen, READ_AT_ONCE, waiting.due_in_all, TOLD_OF, "1" if last else "0"),
         )
         now = await self._roster.lately(born, int(number), waiting.view)
         aborted_ms = int(aborted) if aborted.isdigit() else None
@@ -288,8 +289,8 @@ class Delivery:
 
 
 def _patience_s(waiting: Waiting) -> float:
-    """How long a gather that has just found responses, or has found none yet, waits for all others before it looks."""
-    return 0.0 if waiting.due() else min(_PATIENCE_MAX_S, _PATIENCE_S + waiting.open * _PATIENCE_EACH_S)
+    """How long a gather that has just found responses, or has found none yet, waits for others before it looks."""
+    return 0.0 if waiting.due() else _PATIENCE_S
 
 
 def _entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:

@@ -22,6 +22,9 @@ _ID_LENGTH = 12
 # A set of more nodes is planned before it is sent, and told on the channel of all.
 _PLANNED_AT_ONCE = 100
 
+TOLD_OF = 250
+"""Of so many answers who waits is told at once, and reads them while others come."""
+
 
 def wall_clock_ms() -> int:
     """The wall clock, in ms."""
@@ -105,7 +108,8 @@ class Publisher:
                     *(target.channel(keys), target.kind.value, target.name),
                     *(to_ms(options.command_ttl_s), to_ms(options.results_ttl_s), options.log_cap),
                     *(self._notices if wait_s else "", to_ms(wait_s), keys.view_prefix, keys.command_prefix),
-                    *(options.audit_cap, hidden, "\n".join(asked), keys.node_prefix, "1" if rolling else "0", drafted),
+                    *(options.audit_cap, hidden, "\n".join(asked), keys.node_prefix),
+                    *("1" if rolling else "0", drafted, TOLD_OF),
                 ),
             )
         verdict, number, clock, wall, born = answer

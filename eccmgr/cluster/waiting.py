@@ -84,11 +84,6 @@ class Waiting:
         return not self._open or (self._stopped and len(self._open) == len(self._untold))
 
     @property
-    def open(self) -> int:
-        """How many nodes are not accounted for."""
-        return len(self._open)
-
-    @property
     def due_in_all(self) -> int:
         """How many responses there are once all have answered that may: those read, and open nodes it was sent to."""
         return self.seen + len(self._open) - len(self._untold)

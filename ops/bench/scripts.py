@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from eccmgr.cluster.delivery import Delivery
+from eccmgr.cluster.delivery import READ_AT_ONCE, Delivery
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.roster import PAGE
+from eccmgr.cluster.publishing import TOLD_OF
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -84,8 +84,8 @@ async def _play(connection: Connection, link: Link) -> None:
     for seat in spoken.live:
         said = (seat.private_name, seat.key, 0, "ok", 1, "", "an answer", keys.view_prefix, 3_600_000, 0)
         await run("respond", (*answers, keys.roster, keys.plan(spoken.sent.id)), *said)
-    for seen in range(0, len(spoken.live), PAGE):
-        await run("collect", answers, seen, PAGE, len(spoken.live), "0")
+    for seen in range(0, len(spoken.live), READ_AT_ONCE):
+        await run("collect", answers, seen, READ_AT_ONCE, len(spoken.live), TOLD_OF, "0")
     await delivery.retrieve(spoken.sent.id)
     await delivery.publish("pid", Target(TargetKind.SET, f"node[0-{NODES - 1}]"), "bench")
     await delivery.publish("pid", Target(TargetKind.SUBCLUSTER, _SUBCLUSTER), "bench")

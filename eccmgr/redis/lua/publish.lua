@@ -11,6 +11,7 @@
 --       drafted already (draft.lua), some that were alive  node_prefix
 --       1 where it goes out in batches: then release.lua tells its nodes, and this one nobody
 --       how many nodes of a large set are expected (0: count them)
+--       of how many answers at once the sender is told, where it waits
 -- Answer  {'sent', view, clock, wall, when the numbering of views began}
 --         {'nobody', view, clock, wall, when it began}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
@@ -29,7 +30,7 @@ local at = {
 local log, latest, audit, heads, command, plan = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local draft = KEYS[16]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
-  view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted = unpack(ARGV)
+  view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted, told_of = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
 if redis.call('EXISTS', command) == 1 then
@@ -87,7 +88,7 @@ redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 
   'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices,
   'expected', expected)
 if tonumber(wait) > 0 then
-  redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)), 'tell_at', ms(math.max(live, drafted)))
+  redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)), 'tell_at', ms(math.min(told_of, math.max(live, drafted))))
 end
 if shown ~= '' then
   redis.call('HSET', command, 'shown', shown)

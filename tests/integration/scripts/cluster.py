@@ -43,6 +43,7 @@ class Cluster:
     command_ttl_ms: int = MINUTE_MS
     results_ttl_ms: int = 60 * MINUTE_MS
     log_cap: int = 1000
+    told_of: int = 50
     audit_cap: int = 1000
     says_claimed: bool = False
     """What nodes say of each answer; it makes no difference to what becomes of it."""
@@ -209,6 +210,7 @@ class Cluster:
                 keys.node_prefix,
                 int(rolling),
                 drafted,
+                self.told_of,
             ),
         )
         return answer
@@ -272,7 +274,7 @@ class Cluster:
         _, _, _, found, _, _ = self.call(
             "collect",
             (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent)),
-            *(seen, limit, in_all, "1" if last else "0"),
+            *(seen, limit, in_all, self.told_of, "1" if last else "0"),
         )
         return {node.decode(): Entry.parse(raw) for node, raw in zip(found[::2], found[1::2], strict=True)}
 

@@ -147,6 +147,14 @@ class TestCollect:
         cluster.collect(sent, in_all=3)
         assert [_told(cluster, sent, life) for life in lives[1:]] == [0, 1, 0]
 
+    def test_of_many_answers_who_waits_is_told_a_part_at_a_time(self, cluster: Cluster) -> None:
+        cluster.told_of = 2
+        lives = [cluster.join(f"east{number}") for number in range(5)]
+        sent = cluster.publish(wait_ms=1000)
+        assert [_told(cluster, sent, life) for life in lives[:3]] == [0, 1, 0]
+        assert len(cluster.collect(sent, in_all=5)) == 3
+        assert [_told(cluster, sent, life) for life in lives[3:]] == [0, 1]
+
     def test_who_has_found_nothing_is_told_of_the_next(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(3)]
         sent = cluster.publish(wait_ms=1000)
