@@ -16,7 +16,7 @@
 local state, command, responses, arrived, roster, plan = unpack(KEYS)
 local max_step, private, node, joined, verdict, took, flags, body, view_prefix, results_ttl, claimed = unpack(ARGV)
 local clock = advance(state, max_step)
-local kept = redis.call('HMGET', command, 'view', 'expires', 'notices', 'tell_at', 'planned', 'aborted', 'id', 'begun')
+local kept = redis.call('HMGET', command, 'view', 'expires', 'tell_at', 'planned', 'aborted', 'begun')
 if not kept[1] then
   return 'gone'
 end
@@ -26,28 +26,29 @@ local function expected(expires)
   if not expires or tonumber(joined) > tonumber(kept[1]) then
     return false
   end
+  local holder = private .. '\t'
   local line = redis.call('HGET', roster, node)
-  if not line or line:sub(1, #private + 1) ~= private .. '\t' then
+  if not line or line:find(holder, 1, true) ~= 1 then
     line = redis.call('HGET', view_prefix .. kept[1], node)
   end
-  return line and line:sub(1, #private + 1) == private .. '\t'
+  return line and line:find(holder, 1, true) == 1
 end
 
 -- Why an answer that nobody claimed is not taken; nil where it is.
 local function refusal()
   local expires = kept[2]
-  if kept[5] then
+  if kept[4] then
     expires = redis.call('HGET', plan, node)
   end
   if not expected(expires) then
     return 'superseded'
-  elseif kept[6] and verdict ~= 'aborted' then
+  elseif kept[5] and verdict ~= 'aborted' then
     return 'aborted'
   end
   return clock >= tonumber(expires) and 'expired' or nil
 end
 
-local entry = table.concat({ verdict, private, ms(clock), took, flags }, '\t') .. '\n' .. body
+local entry = verdict .. '\t' .. private .. '\t' .. ms(clock) .. '\t' .. took .. '\t' .. flags .. '\n' .. body
 local refused = claimed ~= '1' and refusal()
 if claimed == '1' or refused or redis.call('HSETNX', responses, node, entry) == 0 then
   local before = redis.call('HGET', responses, node)
@@ -67,7 +68,7 @@ if claimed == '1' or refused or redis.call('HSETNX', responses, node, entry) == 
   end
   redis.call('HSET', responses, node, entry)
 end
-if not kept[8] then
+if not kept[6] then
   begin(command, responses)
 end
 if verdict == 'running' then
@@ -82,7 +83,7 @@ if verdict == 'running' then
   return 'kept'
 end
 local counted = verdict == 'ok' or verdict == 'failed' or verdict == 'refused'
-if kept[4] then
+if kept[3] then
   local arrivals = redis.call('RPUSH', arrived, node)
   if arrivals == 1 then
     redis.call('PEXPIRE', arrived, math.max(1, redis.call('PTTL', command)))
@@ -90,8 +91,8 @@ if kept[4] then
   if not counted then
     redis.call('HINCRBY', command, 'answered', -1)
   end
-  if arrivals == whole(kept[4]) then
-    redis.call(PUBLISH, kept[3], kept[7])
+  if arrivals == whole(kept[3]) then
+    redis.call(PUBLISH, unpack(redis.call('HMGET', command, 'notices', 'id')))
   end
 elseif counted then
   redis.call('HINCRBY', command, 'answered', 1)
