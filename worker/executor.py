@@ -91,6 +91,7 @@ class Executor:
         self._waiting: deque[Message] = deque()
         self._tasks: asyncio.TaskGroup | None = None
         self._claims = Claims()
+        self._last_life = Life("", 0)
         self._runs: dict[str, Run] = {}
         self._unsent: deque[Response] = deque()
         self._unsent_bytes = 0
@@ -142,7 +143,8 @@ class Executor:
         """Answer in this very step what changes nothing and whose answer is at hand; False: it wants its turn."""
         if message.planned or self._busy >= self._options.max_running or not self._session.joined.is_set():
             return False
-        command = self._find(message.text)
+        # As monitoring writes it: a name and nothing else.
+        command = self._table.commands.get(message.text)
         if command is None or command.say is None or (life := self._life()).joined_view > message.view:
             return False
         response = self._response(message, life, State.OK, command.say(), claimed=False)
@@ -247,7 +249,9 @@ class Executor:
         return joined.is_set()
 
     def _life(self) -> Life:
-        return Life(self._session.private_name, self._session.joined_view)
+        if self._last_life.private_name != self._session.private_name:
+            self._last_life = Life(self._session.private_name, self._session.joined_view)
+        return self._last_life
 
     async def _claim(self, message: Message, life: Life) -> float | None:
         """When the command must have begun, or None where it is not ours to run.
@@ -363,16 +367,14 @@ class Executor:
 
     def _writing(self, response: Response) -> tuple[str, tuple[str, ...], tuple[Argument, ...]]:
         """The script that writes an answer, with its keys and arguments."""
-        keys, options, wanted, life = self._keys, self._options, response.id, response.life
+        keys, options, life = self._keys, self._options, response.life
+        command, responses, arrived, plan = keys.of_command(response.id)
         return (
             "respond",
-            (
-                *(keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
-                *(keys.roster, keys.plan(wanted)),
-            ),
+            (keys.state, command, responses, arrived, keys.roster, plan),
             (
                 *(to_ms(options.max_step_s), life.private_name, self._node_key, life.joined_view),
-                *(response.state.value, response.took_ms, response.flags, response.body),
+                *(response.state, response.took_ms, response.flags, response.body),
                 *(keys.view_prefix, to_ms(options.results_ttl_s), int(response.claimed)),
             ),
         )

@@ -1,56 +1,50 @@
 """What a node hears of commands, and what it says: a message, a withdrawal, a response."""
 
-import json
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
 
 from eccmgr.cluster.results import State
-from worker.follower import is_entry
+from worker.follower import check_entries
 
 
-@dataclass(frozen=True)
-class Message:
-    """A command as it is published: the view that expects it, and how many ms it may wait before it begins."""
+class Message(msgspec.Struct, frozen=True):
+    """A command as it is published: the view that expects it, and how many ms it may wait before it begins.
+
+    Whoever asks all day waits for all nodes to have read it, so that it is read as fast as can be.
+    """
 
     id: str
     text: str
     issuer: str
     view: int
-    ttl_ms: int
-    begin_by: float
-    """On this process's monotonic clock, in seconds."""
+    ttl_ms: int = msgspec.field(name="ttl")
     channel: str
     entry: str
     before: str
     """Its place in the log, and the entry before it on its channel."""
     planned: bool = False
     """Whether it may be meant for others: then it is never begun without a claim."""
+    begin_by: float = 0.0
+    """On this process's monotonic clock, in seconds."""
 
     @classmethod
     def parse(cls, raw: bytes, now: float) -> "Message":
         """A message that is heard at `now`. Raises ValueError where `raw` is none."""
         try:
-            fields = json.loads(raw.decode())
-            return cls(
-                id=str(fields["id"]),
-                text=str(fields["text"]),
-                issuer=str(fields["issuer"]),
-                view=int(fields["view"]),
-                ttl_ms=int(fields["ttl"]),
-                begin_by=now + int(fields["ttl"]) / 1000,
-                channel=str(fields["channel"]),
-                entry=_entry(fields["entry"]),
-                before=_entry(fields["before"]),
-                planned=bool(fields.get("planned")),
-            )
-        except (KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise ValueError(f"a field is missing or wrong: {error}") from error
+            message = _message(raw)
+        except _BROKEN as error:
+            raise ValueError(f"it cannot be read: {error}") from error
+        check_entries(message.entry, message.before)
+        msgspec.structs.force_setattr(message, "begin_by", now + message.ttl_ms / 1000)
+        return message
 
 
-@dataclass(frozen=True)
-class Withdrawal:
+class Withdrawal(msgspec.Struct, frozen=True):
     """That a command is withdrawn, as it is published; its place in the log as a message's."""
 
-    id: str
+    id: str = msgspec.field(name="abort")
     channel: str
     entry: str
     before: str
@@ -59,10 +53,16 @@ class Withdrawal:
     def parse(cls, raw: bytes) -> "Withdrawal":
         """Read one. Raises ValueError where `raw` is none."""
         try:
-            fields = json.loads(raw.decode())
-            return cls(str(fields["abort"]), str(fields["channel"]), _entry(fields["entry"]), _entry(fields["before"]))
-        except (KeyError, TypeError, RecursionError) as error:
-            raise ValueError(f"a field is missing or wrong: {error}") from error
+            withdrawal = _withdrawal(raw)
+        except _BROKEN as error:
+            raise ValueError(f"it cannot be read: {error}") from error
+        check_entries(withdrawal.entry, withdrawal.before)
+        return withdrawal
+
+
+_message = msgspec.json.Decoder(Message).decode
+_withdrawal = msgspec.json.Decoder(Withdrawal).decode
+_BROKEN = (msgspec.DecodeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,7 @@ class Life:
     joined_view: int
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     """What a node answers, ready to be written."""
 
     id: str
@@ -85,9 +84,3 @@ class Response:
     body: bytes
     claimed: bool = True
     """Whether its command was claimed; it makes no difference but that Redis has less to look up where it is right."""
-
-
-def _entry(value: object) -> str:
-    if not isinstance(value, str) or not is_entry(value):
-        raise TypeError(f"{value!r} is no entry of a log")
-    return value

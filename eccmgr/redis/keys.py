@@ -6,6 +6,7 @@ clusters spread over it.
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from eccmgr.errors import SettingsError
 
@@ -14,7 +15,7 @@ _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 @dataclass(frozen=True)
 class Keys:
-    """The names that belong to `cluster`."""
+    """The names that belong to `cluster`; each is made once, since they are used for every command."""
 
     cluster: str
 
@@ -24,110 +25,110 @@ class Keys:
                 f"Cluster name '{self.cluster}': 1-63 of A-Z a-z 0-9 . _ - are allowed, a letter or digit first"
             )
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """What every name begins with."""
         return f"{{ecc:{self.cluster}}}"
 
     # Keys.
 
-    @property
+    @cached_property
     def state(self) -> str:
         """Hash: the lease clock (`clock`, `wall`), the number of the `view`, since when (`born`) and in which life of
         the server (`run`) views are numbered, the `last` id in the log,
         the `era` with its memory (`mem`) and whether it is `open`, the number of the latest `change` of a VIP."""
         return f"{self.tag}:state"
 
-    @property
+    @cached_property
     def members(self) -> str:
         """Hash: node name in small letters (a private name for what is no node) → its record as JSON."""
         return f"{self.tag}:members"
 
-    @property
+    @cached_property
     def sessions(self) -> str:
         """Sorted set: private name → end of its session on the lease clock, in ms."""
         return f"{self.tag}:sessions"
 
-    @property
+    @cached_property
     def seniority(self) -> str:
         """Sorted set: private name → rank; the first one leads. Managers come before nodes, older before younger."""
         return f"{self.tag}:seniority"
 
-    @property
+    @cached_property
     def roster(self) -> str:
         """Hash: live node, by its name in small letters → private name, node name, subcluster, view of its join,
         private name that it had before a reset."""
         return f"{self.tag}:roster"
 
-    @property
+    @cached_property
     def subclusters(self) -> str:
         """Hash: subcluster in small letters → number of its live nodes."""
         return f"{self.tag}:subclusters"
 
-    @property
+    @cached_property
     def absent(self) -> str:
         """Hash: the roster's line of each node whose session ended without a leave."""
         return f"{self.tag}:absent"
 
-    @property
+    @cached_property
     def absent_since(self) -> str:
         """Sorted set: node name in small letters → when it was lost, on the lease clock, in ms."""
         return f"{self.tag}:absent:since"
 
-    @property
+    @cached_property
     def vips(self) -> str:
         """Hash: address → a VIP's record; private name → era and renewal counter of a session that carries VIPs;
         @node → what it says of its VIPs; ~node → those that it cannot carry now; !node → that it is drained."""
         return f"{self.tag}:vips"
 
-    @property
+    @cached_property
     def vip_changes(self) -> str:
         """Sorted set: what changed in `vips` → the number of its latest change."""
         return f"{self.tag}:vips:changes"
 
-    @property
+    @cached_property
     def vip_beliefs(self) -> str:
         """Hash: node in small letters → what it last said that it believes of each VIP, compressed."""
         return f"{self.tag}:vips:beliefs"
 
-    @property
+    @cached_property
     def late(self) -> str:
         """Sorted set: session that carries VIPs → from when on, on the lease clock, in ms, it looks late."""
         return f"{self.tag}:vips:late"
 
-    @property
+    @cached_property
     def ended_prefix(self) -> str:
         """Followed by a private name: string, kept for a day after a session that carried VIPs was ended."""
         return f"{self.tag}:vips:ended:"
 
-    @property
+    @cached_property
     def log(self) -> str:
         """Stream: the ids of commands in order, and which were released in batches or withdrawn; trimmed by age and
         number."""
         return f"{self.tag}:log"
 
-    @property
+    @cached_property
     def heads(self) -> str:
         """Hash: channel → the id of its latest entry in the log."""
         return f"{self.tag}:heads"
 
-    @property
+    @cached_property
     def latest(self) -> str:
         """Hash: SHA-1 of a command's text, white space folded → the id of its latest run."""
         return f"{self.tag}:latest"
 
-    @property
+    @cached_property
     def audit(self) -> str:
         """Stream: who did what, trimmed by number."""
         return f"{self.tag}:audit"
 
-    @property
+    @cached_property
     def view_prefix(self) -> str:
         """Followed by a view's number: hash, that view's roster, kept while a command expects it, with a field '' that
         says when its numbering began; followed by `:absent` too: hash, the nodes that were absent."""
         return f"{self.tag}:view:"
 
-    @property
+    @cached_property
     def command_prefix(self) -> str:
         """Followed by a command's id: see `command`, `responses`, `arrived`, `plan`."""
         return f"{self.tag}:cmd:"
@@ -157,6 +158,11 @@ class Keys:
         for all on its channel; whoever is not in it may not."""
         return f"{self.command_prefix}{command_id}:plan"
 
+    def of_command(self, command_id: str) -> tuple[str, str, str, str]:
+        """`command`, `responses`, `arrived` and `plan` of one command."""
+        key = f"{self.command_prefix}{command_id}"
+        return key, f"{key}:resp", f"{key}:arrived", f"{key}:plan"
+
     def schedules(self, owner: str) -> str:
         """Hash: id → a schedule of the managers (owner '') or of a node; it stays until it has run or is deleted."""
         return f"{self.tag}:sched:{owner.lower()}"
@@ -177,7 +183,7 @@ class Keys:
         """Hash: job of a node → what its agent needs to follow it to its end."""
         return f"{self.tag}:jobs:{node.lower()}"
 
-    @property
+    @cached_property
     def rq_prefix(self) -> str:
         """What RQ's own names begin with: the environment's RQ_KEY_PREFIX for its tools."""
         return f"{self.tag}:rq"
@@ -188,7 +194,7 @@ class Keys:
 
     # Channels.
 
-    @property
+    @cached_property
     def everyone(self) -> str:
         """Commands for all nodes."""
         return f"{self.tag}:bcast"
@@ -201,17 +207,17 @@ class Keys:
         """Commands for one node."""
         return f"{self.node_prefix}{name.lower()}"
 
-    @property
+    @cached_property
     def node_prefix(self) -> str:
         """Followed by a node's name in small letters: its channel."""
         return f"{self.tag}:node:"
 
-    @property
+    @cached_property
     def events(self) -> str:
         """Joins, leaves, losses."""
         return f"{self.tag}:events"
 
-    @property
+    @cached_property
     def vip_events(self) -> str:
         """Tells the agents that something about VIPs has changed."""
         return f"{self.tag}:vips:events"
