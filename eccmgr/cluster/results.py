@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import structlog
 
@@ -60,11 +61,11 @@ class State(enum.StrEnum):
         return self not in (State.PENDING, State.RUNNING)
 
 
+_STATES = {state.value: state for state in State}
 _ANSWERED = (State.OK, State.FAILED, State.REFUSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What Redis keeps of one node: its state, the session that wrote it, when (lease clock, ms), and its text."""
 
     state: State
@@ -89,8 +90,8 @@ class Entry:
             text, job = body.decode("utf-8", "replace"), ""
             if JOB in flags:
                 job, _, text = text.partition("\t")
-            return cls(State(state), private, int(at_ms), int(took_ms), text, job)
-        except (ValueError, zlib.error) as error:
+            return cls(_STATES[state], private, int(at_ms), int(took_ms), text, job)
+        except (ValueError, KeyError, zlib.error) as error:
             log.warning("answer dropped", reason=f"what Redis keeps of it cannot be read: {error}")
             return UNREADABLE
 
@@ -170,8 +171,7 @@ class Sent:
             raise Unreadable(f"What Redis keeps of the command cannot be read: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of the command on one node.
 
     `seconds` is the time from issue to answer, or how long it has been pending or running. `late_s` is how long

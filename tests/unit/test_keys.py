@@ -1,6 +1,7 @@
 """Names in Redis: all carry their cluster's tag, and all are made in one place."""
 
 import inspect
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def every_name(keys: Keys) -> list[str]:
     names = []
     for name, member in inspect.getmembers(Keys):
-        if isinstance(member, property):
+        if isinstance(member, cached_property):
             names.append(getattr(keys, name))
-        elif inspect.isfunction(member) and not name.startswith("_"):
+        elif inspect.isfunction(member) and not name.startswith(("_", "of_")):
             names.append(member(keys, "ABC"))
     return names
 
@@ -31,6 +32,12 @@ def test_every_name_carries_the_tag_of_its_cluster() -> None:
 def test_no_two_names_are_the_same() -> None:
     names = every_name(Keys("c"))
     assert len(set(names)) == len(names)
+
+
+def test_the_names_of_a_command_are_made_together_or_one_by_one() -> None:
+    keys = Keys("c")
+    one_by_one = (keys.command("ABC"), keys.responses("ABC"), keys.arrived("ABC"), keys.plan("ABC"))
+    assert keys.of_command("ABC") == one_by_one
 
 
 def test_names_of_nodes_and_subclusters_are_told_apart_without_case() -> None:
