@@ -1,5 +1,6 @@
 """How a report is shown: the lines of `retrieve` and `gather`, and the fields of the JSON form."""
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ Clock = Callable[[int], str]
 
 def local_time(wall_ms: int) -> str:
     """HH:MM:SS in the time zone of this machine."""
-    return datetime.fromtimestamp(wall_ms / 1000).astimezone().strftime("%H:%M:%S")
+    return time.strftime("%H:%M:%S", time.localtime(wall_ms / 1000))
 
 
 def answer(report: Report, form: Format, shown: frozenset[str] | None = None, clock: Clock = local_time) -> Answer:
