@@ -16,7 +16,7 @@ from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.roster import PAGE, Roster, pairs, read_hash
 from eccmgr.cluster.view import Target, View
 from eccmgr.cluster.waiting import News, Pace, Waiting
-from eccmgr.errors import CommandError, RedisUnreachable, Unreadable
+from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -36,6 +36,8 @@ READ_AT_ONCE = 2 * TOLD_OF
 
 # No script holds the server for long.
 _RELEASED_AT_ONCE = 200
+
+_FAREWELL_S = 1.0
 
 OnOutcome = Callable[[Outcome], Awaitable[None]]
 
@@ -94,7 +96,12 @@ class Delivery:
             published = await self.publish(
                 text, target, issuer, timeout_s, shown, rolling=pace is not None, on_id=listen
             )
-            return await self._wait(published.sent, Waiting(published, pace), heard, deadline, on_outcome)
+            waiting = Waiting(published, pace)
+            try:
+                return await self._wait(published.sent, waiting, heard, deadline, on_outcome)
+            except asyncio.CancelledError:
+                await self._stop_waiting(published.sent, waiting)
+                raise
         finally:
             for made in ids:
                 del self._waiting[made]
@@ -214,6 +221,12 @@ class Delivery:
             report = None
         # Flushed meanwhile, or Redis went away or lost its memory: what was read here is what there is.
         return report or waiting.report()
+
+    async def _stop_waiting(self, sent: Sent, waiting: Waiting) -> None:
+        """Note that who sent it has gone: what was not sent by now never will be, and what is answered is late."""
+        with contextlib.suppress(EccmgrError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._collect(sent.id, waiting, last=True)
 
     async def _listen(self, heard: asyncio.Event, longest_s: float) -> None:
         """Wait for something to be heard, at most until it is time to look all the same."""

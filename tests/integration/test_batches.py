@@ -2,9 +2,11 @@
 
 import asyncio
 import dataclasses
+import json
 
 import pytest
 
+from eccmgr.control import frames
 from tests.daemons import QUICK
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
@@ -66,6 +68,24 @@ class TestBatches:
         await fleet.node("east2", options=quick)
         lines = await fleet.lines("gather --timeout 3600 --batch 1 mark")
         assert lines == ["east1: (missed)", "east2: marked"]
+
+    async def test_one_whose_sender_has_gone_skips_those_that_were_not_told(self, fleet: Fleet) -> None:
+        manager = await fleet.manager()
+        await fleet.node("east1")
+        await fleet.node("east2")
+        _, writer = await asyncio.open_unix_connection(manager.endpoints[0].path)
+        request = {"id": 1, "command": "gather --timeout 3600 --batch 1 hold", "stream": True}
+        writer.write(frames.encode(frames.REQUEST, json.dumps(request).encode()))
+        await wait_until(lambda: fleet.ran == ["east1"], "the first has begun")
+        writer.transport.abort()
+
+        async def skipped() -> bool:
+            return (await fleet.lines("retrieve hold"))[1] == "east2: (skipped)"
+
+        await wait_until(skipped, "the second is skipped")
+        fleet.gate.set()
+        await fleet.shows("retrieve hold", "east1: held (late, 0 s)", "east2: (skipped)")
+        assert fleet.ran == ["east1"]
 
     async def test_one_whose_time_is_over_skips_those_that_were_not_told(self, fleet: Fleet) -> None:
         await fleet.manager()
