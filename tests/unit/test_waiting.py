@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eccmgr.cluster import results
 from eccmgr.cluster.results import Entry, Sent, State
 from eccmgr.cluster.view import EVERYONE, Seat, View
 from eccmgr.cluster.waiting import News, Pace, Published, Waiting
@@ -124,3 +125,25 @@ def test_whatever_the_answers_nobody_is_told_twice_and_no_more_at_once_than_the_
     assert {name for name, state in states.items() if state is State.SKIPPED} == states.keys() - set(told)
     failed = sum(state is State.FAILED for state in states.values())
     assert len(told) == nodes or (limit is not None and failed > limit)
+
+
+@given(
+    st.permutations(range(len(SEATS))),
+    st.lists(st.sampled_from([State.OK, State.FAILED, State.REFUSED]), min_size=12, max_size=12),
+    st.integers(1, 12),
+)
+def test_what_a_gather_reports_when_all_have_answered_is_what_a_retrieve_would(
+    order: list[int], states: list[State], at_once: int
+) -> None:
+    sent = Sent("01KB3ZC0WV9Y", "pid", EVERYONE, "root", 1, ISSUED, 0, EXPIRES, 90_000)
+    gather = Waiting(Published(sent, *ALIVE.expected(EVERYONE)))
+    entries: dict[str, Entry] = {}
+    for at in range(0, len(order), at_once):
+        some = [SEATS[number] for number in order[at : at + at_once]]
+        found = {
+            seat.key: Entry(states[int(seat.key[1:]) - 1], seat.private_name, 2000 + at, 1, seat.name) for seat in some
+        }
+        entries |= found
+        gather.settle(News(2000 + at, ALIVE, found))
+    assert gather.answered
+    assert gather.report() == results.report(sent, ALIVE, ALIVE, entries, 5000)
