@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.table import COMMAND, Call, Command, Param, Table, help_command
+from eccmgr.commands.table import COMMAND, Call, Command, Param, Table, help_command, prompt
 from eccmgr.control import frames
 from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
@@ -34,6 +34,7 @@ class Listener:
         table.add(
             help_command(table),
             Command("version", "the banner", self._version),
+            prompt("name", "an answer that is at hand", lambda: "listener"),
             Command("echo", "what it was given", self._echo, (COMMAND,)),
             Command("big", "an answer of so many bytes", self._big, (Param("BYTES"),)),
             Command("wait", "end when the test says so", self._wait),

@@ -99,6 +99,9 @@ class Connection(asyncio.Protocol):
         if not self._decoder.pending:
             # A frame has the idle time to arrive whole, counted from its first byte.
             self._last_active = self._loop.time()
+            if self.task is None and (answer := self._at_hand(data)) is not None:
+                self._transport.write(answer)
+                return
         self._decoder.push(data)
         if self.task is None:
             self._task = self._loop.create_task(self._answer_all(), name="control connection")
@@ -164,6 +167,16 @@ class Connection(asyncio.Protocol):
         elif (error := task.exception()) is not None:
             log.error("control connection failed", exc_info=error)
             self._transport.abort()
+
+    def _at_hand(self, data: bytes) -> bytes | None:
+        """The answer to a client that asks one thing which is at hand, as monitoring does; None: it is to be found."""
+        payload = frames.only_frame(data)
+        if payload is None or len(payload) > self._decoder.limit or self.terms.limits.refusal:
+            return None
+        command = self._table.commands.get(payload.decode(errors="replace"))
+        if command is None or command.say is None or not self._writable.is_set():
+            return None
+        return frames.encode_text(command.say())
 
     async def _answer_all(self) -> None:
         try:

@@ -56,6 +56,14 @@ def encode_text(text: str) -> bytes:
     return encode(SHORT if len(payload) <= SHORT_MAX else LONG, payload)
 
 
+def only_frame(data: bytes) -> bytes | None:
+    """The payload of `data` where that is one short frame and nothing else."""
+    if len(data) < _SHORT_HEAD.size:
+        return None
+    kind, length = _SHORT_HEAD.unpack_from(data)
+    return data[_SHORT_HEAD.size :] if kind == SHORT and length == len(data) - _SHORT_HEAD.size else None
+
+
 class Decoder:
     """Cuts a stream of bytes into frames.
 

@@ -1,6 +1,7 @@
 """One connection to a listener: order, patience, idleness, and what is left when the client goes."""
 
 import asyncio
+import json
 import resource
 import socket
 import stat
@@ -311,6 +312,24 @@ async def test_a_closing_server_does_not_wait_for_ever(folder: Path) -> None:
         await listener.server.close(grace_s=0)
         assert (listener.waiting, listener.connections) == (0, 0)
         assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("command", ["name", "NAME", " name "])
+async def test_what_is_at_hand_is_answered_alike_however_it_is_asked(folder: Path, command: str) -> None:
+    async with listening(folder) as listener:
+        assert await ask(listener.path, command) == "listener"
+        answer = json.loads(await ask(listener.path, f"json {command}"))
+        assert answer == {"command": command.strip(), "status": "ok", "body": "listener"}
+
+
+async def test_what_is_at_hand_overtakes_nothing_that_was_asked_before(folder: Path) -> None:
+    async with listening(folder) as listener, await Client.open(listener.path) as client:
+        client.send("wait")
+        await wait_until(lambda: listener.waiting == 1, "the slow command runs")
+        client.send("name")
+        assert await ask(listener.path, "name") == "listener"
+        listener.release.set()
+        assert [await client.answer(), await client.answer()] == ["waited", "listener"]
 
 
 async def test_the_socket_is_for_owner_and_group_and_is_unlinked(folder: Path) -> None:

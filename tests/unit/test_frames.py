@@ -75,6 +75,14 @@ def test_half_a_character_becomes_a_question_mark() -> None:
     assert frame.payload == b"a?b"
 
 
+@pytest.mark.parametrize("behind", [b"", b"\x00", frames.encode(frames.SHORT, b"pid")])
+def test_a_short_frame_is_known_where_it_is_alone(behind: bytes) -> None:
+    whole = frames.encode(frames.SHORT, b"version")
+    assert frames.only_frame(whole + behind) == (None if behind else b"version")
+    assert all(frames.only_frame(whole[:cut]) is None for cut in range(len(whole)))
+    assert frames.only_frame(frames.encode(frames.LONG, b"version")) is None
+
+
 def test_the_worked_examples() -> None:
     assert frames.encode_text("version").hex(" ") == "00 01 00 07 76 65 72 73 69 6f 6e"
     assert frames.encode_text("x" * 70_000)[:6].hex(" ") == "00 02 00 01 11 70"
