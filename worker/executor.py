@@ -143,11 +143,10 @@ class Executor:
         """Answer in this very step what changes nothing and whose answer is at hand; False: it wants its turn."""
         if message.planned or self._busy >= self._options.max_running or not self._session.joined.is_set():
             return False
-        # As monitoring writes it: a name and nothing else.
-        command = self._table.commands.get(message.text)
-        if command is None or command.say is None or (life := self._life()).joined_view > message.view:
+        say = self._table.at_hand(message.text)
+        if say is None or (life := self._life()).joined_view > message.view:
             return False
-        response = self._response(message, life, State.OK, command.say(), claimed=False)
+        response = self._response(message, life, State.OK, say(), claimed=False)
         sent = self._link.send(*self._writing(response))
         if sent is None:
             return False
@@ -368,10 +367,13 @@ class Executor:
     def _writing(self, response: Response) -> tuple[str, tuple[str, ...], tuple[Argument, ...]]:
         """The script that writes an answer, with its keys and arguments."""
         keys, options, life = self._keys, self._options, response.life
-        command, responses, arrived, plan = keys.of_command(response.id)
+        wanted = response.id
         return (
             "respond",
-            (keys.state, command, responses, arrived, keys.roster, plan),
+            (
+                *(keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
+                *(keys.roster, keys.plan(wanted)),
+            ),
             (
                 *(to_ms(options.max_step_s), life.private_name, self._node_key, life.joined_view),
                 *(response.state, response.took_ms, response.flags, response.body),

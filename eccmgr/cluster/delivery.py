@@ -37,6 +37,7 @@ READ_AT_ONCE = 2 * TOLD_OF
 # No script holds the server for long.
 _RELEASED_AT_ONCE = 200
 
+# Whoever has gone is not waited for longer than this to note it.
 _FAREWELL_S = 1.0
 
 OnOutcome = Callable[[Outcome], Awaitable[None]]

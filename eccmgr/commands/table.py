@@ -168,6 +168,11 @@ class Table:
         for command in commands:
             del self.commands[command.name.lower()]
 
+    def at_hand(self, line: str) -> Saying | None:
+        """What says the answer to `line` at once, where it is a command as monitoring writes it: its name, no more."""
+        command = self.commands.get(line)
+        return None if command is None else command.say
+
     def find(self, line: str) -> tuple[Command, int]:
         """The command that `line` begins with, the longest name first, and where its arguments begin.
 

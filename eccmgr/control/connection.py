@@ -173,10 +173,8 @@ class Connection(asyncio.Protocol):
         payload = frames.only_frame(data)
         if payload is None or len(payload) > self._decoder.limit or self.terms.limits.refusal:
             return None
-        command = self._table.commands.get(payload.decode(errors="replace"))
-        if command is None or command.say is None or not self._writable.is_set():
-            return None
-        return frames.encode_text(command.say())
+        say = self._table.at_hand(payload.decode(errors="replace"))
+        return None if say is None or not self._writable.is_set() else frames.encode_text(say())
 
     async def _answer_all(self) -> None:
         try:

@@ -158,11 +158,6 @@ class Keys:
         for all on its channel; whoever is not in it may not."""
         return f"{self.command_prefix}{command_id}:plan"
 
-    def of_command(self, command_id: str) -> tuple[str, str, str, str]:
-        """`command`, `responses`, `arrived` and `plan` of one command."""
-        key = f"{self.command_prefix}{command_id}"
-        return key, f"{key}:resp", f"{key}:arrived", f"{key}:plan"
-
     def schedules(self, owner: str) -> str:
         """Hash: id → a schedule of the managers (owner '') or of a node; it stays until it has run or is deleted."""
         return f"{self.tag}:sched:{owner.lower()}"

@@ -18,7 +18,7 @@ def every_name(keys: Keys) -> list[str]:
     for name, member in inspect.getmembers(Keys):
         if isinstance(member, cached_property):
             names.append(getattr(keys, name))
-        elif inspect.isfunction(member) and not name.startswith(("_", "of_")):
+        elif inspect.isfunction(member) and not name.startswith("_"):
             names.append(member(keys, "ABC"))
     return names
 
@@ -32,12 +32,6 @@ def test_every_name_carries_the_tag_of_its_cluster() -> None:
 def test_no_two_names_are_the_same() -> None:
     names = every_name(Keys("c"))
     assert len(set(names)) == len(names)
-
-
-def test_the_names_of_a_command_are_made_together_or_one_by_one() -> None:
-    keys = Keys("c")
-    one_by_one = (keys.command("ABC"), keys.responses("ABC"), keys.arrived("ABC"), keys.plan("ABC"))
-    assert keys.of_command("ABC") == one_by_one
 
 
 def test_names_of_nodes_and_subclusters_are_told_apart_without_case() -> None:
