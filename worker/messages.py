@@ -1,7 +1,7 @@
 """What a node hears of commands, and what it says: a message, a withdrawal, a response."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -32,11 +32,7 @@ class Message(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, raw: bytes, now: float) -> "Message":
         """A message that is heard at `now`. Raises ValueError where `raw` is none."""
-        try:
-            message = _message(raw)
-        except _BROKEN as error:
-            raise ValueError(f"it cannot be read: {error}") from error
-        check_entries(message.entry, message.before)
+        message = _read(_message, raw)
         msgspec.structs.force_setattr(message, "begin_by", now + message.ttl_ms / 1000)
         return message
 
@@ -52,17 +48,21 @@ class Withdrawal(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, raw: bytes) -> "Withdrawal":
         """Read one. Raises ValueError where `raw` is none."""
-        try:
-            withdrawal = _withdrawal(raw)
-        except _BROKEN as error:
-            raise ValueError(f"it cannot be read: {error}") from error
-        check_entries(withdrawal.entry, withdrawal.before)
-        return withdrawal
+        return _read(_withdrawal, raw)
 
 
-_message = msgspec.json.Decoder(Message).decode
-_withdrawal = msgspec.json.Decoder(Withdrawal).decode
-_BROKEN = (msgspec.DecodeError, RecursionError)
+_Heard = TypeVar("_Heard", Message, Withdrawal)
+_message = msgspec.json.Decoder(Message)
+_withdrawal = msgspec.json.Decoder(Withdrawal)
+
+
+def _read(decoder: msgspec.json.Decoder[_Heard], raw: bytes) -> _Heard:
+    try:
+        heard = decoder.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"it cannot be read: {error}") from error
+    check_entries(heard.entry, heard.before)
+    return heard
 
 
 @dataclass(frozen=True)
