@@ -28,7 +28,7 @@ from eccmgr.config.transaction import ConfigSession
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import Plan, plan
 from eccmgr.control.server import ControlServer
-from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.errors import EccmgrError, RedisUnreachable, single_errors, unwrapped
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.loaded import Modules
@@ -144,8 +144,15 @@ class Daemon(abc.ABC):
         """Run until `stop`; `ready` is called once the start is over. Raises EccmgrError where the start fails."""
         try:
             await self._serve(ready)
-        except* EccmgrError as group:
-            raise _first(group) from group
+        except BaseExceptionGroup as group:
+            # Not `except*`: what its block raises arrives in a group again on early releases of Python 3.11.
+            reason = unwrapped(group)
+            if reason is group:
+                raise
+            for other in single_errors(group):
+                if other is not reason:
+                    log.error("failed too", reason=str(other) or type(other).__name__)
+            raise reason from reason.__cause__
         finally:
             self.store.on_change = None
             await self.modules.stop()
@@ -245,10 +252,3 @@ class Daemon(abc.ABC):
             await asyncio.sleep(interval_s or _SIGN_OF_LIFE_RECHECK_S)
             if interval_s:
                 log.info("alive")
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -15,6 +15,9 @@ EccmgrError
 └─ NameInUse               another live process is a member under this name
 """
 
+import asyncio
+from collections.abc import Iterator
+
 
 class EccmgrError(Exception):
     """Anything that eccmgr itself has to say to an operator."""
@@ -73,3 +76,28 @@ class Unreadable(EccmgrError):
 
 class NameInUse(EccmgrError):
     """Raised when a live process already is a member under the name asked for."""
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """The one error that a group of errors comes down to, such as tasks that run together end in; else `error` itself.
+
+    A wish to end comes before what failed on the way there, and what failed before the cancelling of the others. Of
+    several errors of ours the first is taken; several of which some are faults of the program stay together.
+    """
+    found = list(single_errors(error))
+    for each in found:
+        if isinstance(each, KeyboardInterrupt | SystemExit):
+            return each
+    failed = [each for each in found if not isinstance(each, asyncio.CancelledError)] or found
+    if len(failed) == 1 or all(isinstance(each, EccmgrError) for each in failed):
+        return failed[0]
+    return error
+
+
+def single_errors(error: BaseException) -> Iterator[BaseException]:
+    """What a group of errors holds, and groups within it; else `error` alone."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from single_errors(each)
+    else:
+        yield error

@@ -7,7 +7,7 @@ import structlog
 from eccmgr.commands.answer import FORMS, Answer, Format, Status
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Caller, Table
-from eccmgr.errors import EccmgrError, UsageError
+from eccmgr.errors import EccmgrError, UsageError, unwrapped
 
 log = structlog.get_logger()
 
@@ -39,13 +39,13 @@ async def reply(table: Table, line: str, caller: Caller, form: Format = Format.T
         return _reply(Answer("A command is one line", Status.ERROR), form, command)
     try:
         answer = await table.run(command, caller if form is caller.form else replace(caller, form=form))
-    except UsageError as error:
-        answer = Answer(str(error), Status.ERROR, usage=True)
-    except EccmgrError as error:
-        answer = Answer(str(error), Status.ERROR)
     except Exception as error:  # a fault in one handler must not end the daemon or the session
-        log.exception("command failed", command=without_secrets(command), user=caller.user)
-        answer = Answer(f"Internal error: {type(error).__name__} (see the log)", Status.ERROR)
+        reason = unwrapped(error)
+        if isinstance(reason, EccmgrError):
+            answer = Answer(str(reason), Status.ERROR, usage=isinstance(reason, UsageError))
+        else:
+            log.exception("command failed", command=without_secrets(command), user=caller.user)
+            answer = Answer(f"Internal error: {type(reason).__name__} (see the log)", Status.ERROR)
     return _reply(answer, form, command)
 
 

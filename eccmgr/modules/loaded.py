@@ -15,7 +15,7 @@ from eccmgr.commands.dispatch import reply, split_form
 from eccmgr.commands.table import Call, Caller, Command, Param, Table
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.tree import Scope
-from eccmgr.errors import CommandError, ConfigError, EccmgrError
+from eccmgr.errors import CommandError, ConfigError, EccmgrError, unwrapped
 from eccmgr.modules.api import API, ENABLE, Context, Module
 from eccmgr.modules.catalogue import Catalogue
 from eccmgr.redis.connect import Link
@@ -194,12 +194,13 @@ class Modules:
                 await module.start()
         except TimeoutError:
             raise ConfigError(f"{_place(wanted)}its start takes more than {START_TIMEOUT_S:g} s") from None
-        except EccmgrError as error:
-            log.error("module not loaded", module=wanted.name, reason=str(error))
-            raise ConfigError(f"{_place(wanted)}{error}") from error
         except Exception as error:  # a module's code
+            reason = unwrapped(error)
+            if isinstance(reason, EccmgrError):
+                log.error("module not loaded", module=wanted.name, reason=str(reason))
+                raise ConfigError(f"{_place(wanted)}{reason}") from error
             log.exception("module not loaded", module=wanted.name)
-            raise ConfigError(f"{_place(wanted)}{type(error).__name__}: {error} (see the log)") from error
+            raise ConfigError(f"{_place(wanted)}{type(reason).__name__}: {reason} (see the log)") from error
         instance.module, instance.commands = module, commands
         if module.unknown is not None:
             rest = Param("COMMAND", rest=True)
@@ -220,7 +221,8 @@ class Modules:
         try:
             await module.run()
         except Exception as error:  # a module's code
-            instance.fault = f"{type(error).__name__}: {error} (see the log)"
+            reason = unwrapped(error)
+            instance.fault = f"{type(reason).__name__}: {reason} (see the log)"
             log.exception("module failed", module=instance.wanted.name)
 
     async def _stop(self, old: Mapping[str, Instance], but: Mapping[str, Instance]) -> None:

@@ -1,5 +1,6 @@
 """From a line to an answer: white space, forms, and errors made into text."""
 
+import asyncio
 import json
 import xml.etree.ElementTree as ET
 
@@ -11,7 +12,7 @@ from eccmgr.commands.answer import Format, Status
 from eccmgr.commands.completion import Known
 from eccmgr.commands.dispatch import reply, split_form
 from eccmgr.commands.standing import standing_commands
-from eccmgr.commands.table import COMMAND, Call, Caller, Command, Table, refused
+from eccmgr.commands.table import COMMAND, Call, Caller, Command, Param, Table, refused
 from eccmgr.errors import CommandError, RedisUnreachable
 
 CALLER = Caller("root")
@@ -29,6 +30,12 @@ async def away(_call: Call) -> str:
     raise RedisUnreachable("Redis is not reachable: gone")
 
 
+async def fails_in_a_task(call: Call) -> str:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(crashes(call) if call.args else fails(call))
+    return "it was done"
+
+
 async def crashes(_call: Call) -> str:
     raise ZeroDivisionError("secret detail")
 
@@ -43,6 +50,7 @@ def build() -> Table:
         *standing_commands(table, "eccmgr", nothing_known, lambda: None, lambda: 0),
         Command("echo", "", echo, (COMMAND,)),
         Command("fails", "", fails),
+        Command("together", "", fails_in_a_task, (Param("HOW", optional=True, rest=True),)),
         Command("away", "", away),
         Command("crashes", "", crashes),
         refused("preview"),
@@ -135,6 +143,8 @@ async def test_a_form_of_a_form_answers_the_usage(line: str) -> None:
     ("line", "said"),
     [
         ("fails", "it cannot be done"),
+        ("together", "it cannot be done"),
+        ("together at last", "Internal error: ZeroDivisionError (see the log)"),
         ("away", "Redis is not reachable: gone"),
         ("preview x", "preview is not available yet in this release"),
         ("echo", "Usage: echo COMMAND"),

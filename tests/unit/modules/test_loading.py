@@ -36,7 +36,11 @@ class Counter(Module):
     async def start(self) -> None:
         self.number = self.context.settings.integer("first")
         if self.number == 99:
-            raise ValueError("99 is broken")
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._break())
+
+    async def _break(self) -> None:
+        raise ValueError("99 is broken")
 
     async def stop(self) -> None:
         self.stopped.append(self.context.name)
