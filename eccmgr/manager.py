@@ -10,6 +10,7 @@ from eccmgr.cluster.members import Membership, Role
 from eccmgr.cluster.names import fold
 from eccmgr.cluster.session import Identity, Session
 from eccmgr.cluster.view import names_of
+from eccmgr.commands.carried import same_command
 from eccmgr.commands.completion import Known
 from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
@@ -43,7 +44,7 @@ class Manager(Daemon):
         identity = Identity(Role.MANAGER, self.name, "", full_version(), groups=groups, started=age.started)
         self.session = Session(self.link, self.keys, self.options, identity)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
-        self.delivery = Delivery(self.link, self.keys, self.options, self._notices)
+        self.delivery = Delivery(self.link, self.keys, self.options, self._notices, normal=same_command)
         facts = ManagerCommands(self.link, self.keys, self.session, age, self.held.control_group, self._remarks_on)
         self.table.add(*self.common_commands(self._known_names), *facts.commands(), *Fleet(self.delivery).commands())
 

@@ -52,9 +52,9 @@ def rest(line: str, at: int) -> str:
 
 
 def fold(line: str) -> str:
-    """`line` with white space outside quotes folded to single spaces: how commands are compared."""
+    """`line` with single spaces between its words, and each word quoted by one rule: how commands are compared."""
     try:
-        return " ".join(line[word.start : word.end] for word in split(line))
+        return " ".join(quote(word.text) for word in split(line))
     except UsageError:
         return " ".join(line.split())
 

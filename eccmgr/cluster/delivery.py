@@ -14,11 +14,13 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.publishing import TOLD_OF, Publisher, digest, named_id, wall_clock_ms
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.roster import PAGE, Roster, pairs, read_hash
+from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import Target, View
 from eccmgr.cluster.waiting import News, Pace, Waiting
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.words import fold
 
 # While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
 _LOOK_AGAIN_S = 0.5
@@ -53,12 +55,15 @@ class Delivery:
         options: ClusterOptions,
         notices: str,
         wall_ms: Callable[[], int] = wall_clock_ms,
+        normal: Callable[[str], str] = fold,
     ) -> None:
         self._link = link
         self._keys = keys
         self._options = options
+        self._normal = normal
+        """What every spelling of one command has in common."""
         self._roster = Roster(link, keys, options)
-        self.publish = Publisher(link, keys, options, self._roster, notices, wall_ms).publish
+        self.publish = Publisher(link, keys, options, self._roster, notices, wall_ms, normal).publish
         """Sends a command: see `Publisher.publish`."""
         self._waiting: dict[str, asyncio.Event] = {}
 
@@ -120,7 +125,7 @@ class Delivery:
             (
                 self._step_ms,
                 wanted,
-                digest(named),
+                digest(named, self._normal),
                 keys.command_prefix,
                 keys.view_prefix,
                 self._results_ms,
@@ -137,6 +142,23 @@ class Delivery:
         entries = _entries(await self._whole(responses))
         told = {_name(node): int(until) for node, until in (await self._whole(plan)).items() if until.isdigit()}
         return results.report(sent, then, now, entries, int(clock), told)
+
+    async def latest_for(self, target: Target, latest: Report, named: str) -> Report | None:
+        """The part about `target` of the latest command of the text `named` that was sent to any node of it.
+
+        `latest` is what `retrieve` found by that text, or by that id: then no other command is looked for. None where
+        no node of `target` was sent such a command.
+        """
+        if (part := latest.only(target)).outcomes:
+            return part
+        if latest.sent.id == named_id(named):
+            return None
+        runs = await read_hash(self._link, self._keys.latest_of(digest(named, self._normal)))
+        for earlier in LatestRuns.parse(runs).that_may_concern(target, await self.view()):
+            report = await self.retrieve(earlier)
+            if report is not None and (part := report.only(target)).outcomes:
+                return part
+        return None
 
     async def _whole(self, found: list[bytes] | bytes) -> dict[bytes, bytes]:
         """The fields of a hash that a script answered, or read by pages where it gave the key alone."""

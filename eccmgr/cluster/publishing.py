@@ -47,9 +47,9 @@ def named_id(named: str) -> str:
     return wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
 
 
-def digest(text: str) -> str:
-    """Under what a command's text is remembered: white space outside quotes makes no difference."""
-    return hashlib.sha1(fold(text).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+def digest(text: str, normal: Callable[[str], str] = fold) -> str:
+    """Under what a command's text is remembered: those that are alike once they are `normal` are one command."""
+    return hashlib.sha1(normal(text).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
 class Publisher:
@@ -63,6 +63,7 @@ class Publisher:
         roster: Roster,
         notices: str,
         wall_ms: Callable[[], int] = wall_clock_ms,
+        normal: Callable[[str], str] = fold,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -70,6 +71,7 @@ class Publisher:
         self._roster = roster
         self._notices = notices
         self._wall_ms = wall_ms
+        self._normal = normal
 
     async def publish(
         self,
@@ -104,7 +106,7 @@ class Publisher:
                 made,
                 draft,
                 (
-                    *(self._step_ms, made, digest(text), text, issuer),
+                    *(self._step_ms, made, digest(text, self._normal), text, issuer),
                     *(target.channel(keys), target.kind.value, target.name),
                     *(to_ms(options.command_ttl_s), to_ms(options.results_ttl_s), options.log_cap),
                     *(self._notices if wait_s else "", to_ms(wait_s), keys.view_prefix, keys.command_prefix),

@@ -5,41 +5,9 @@ from dataclasses import dataclass
 
 from eccmgr import words
 from eccmgr.commands.answer import FORMS
+from eccmgr.commands.carried import ON_NODES
 from eccmgr.commands.table import COMMAND, Command, Param, Table
 from eccmgr.errors import UsageError
-
-# Not those of a transaction, which needs a session of its own.
-_CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "help")
-ON_NODES = (
-    "cluster abort",
-    "cluster duravip announce view",
-    "cluster duravip debug",
-    "cluster duravip drain",
-    "cluster duravip move",
-    "cluster duravip plan",
-    "cluster duravip show",
-    "cluster duravip show tables",
-    "cluster duravip undrain",
-    "cluster help",
-    "cluster info",
-    "cluster jobs",
-    "cluster membership",
-    "cluster nodeaddr",
-    "cluster nodename",
-    "cluster reset",
-    *(f"config {word}" for word in _CONFIG),
-    "help",
-    "memory",
-    "metrics",
-    "module list",
-    "pid",
-    "reopen logs",
-    "shutdown",
-    "sysinfo",
-    "uptime",
-    "version",
-)
-"""The commands that every node has: what a broadcast can carry."""
 
 _MAX = 1000
 

@@ -9,6 +9,7 @@ from eccmgr.cluster.results import Outcome, Report
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.carried import carried
 from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import COMMAND, Call, Command, Param
@@ -20,7 +21,10 @@ _HISTORY_MAX = 1000
 
 _NODE = Param("NODE", kind="node")
 _SUBCLUSTER = Param("NAME", kind="subcluster")
-_RETRIEVED = "COMMAND is the text as it was sent, or the id, with or without #."
+_RETRIEVED = (
+    "COMMAND is the text that was sent, however it is quoted, or the id, with or without #. Of several runs of that\n"
+    "text it is the latest one"
+)
 
 
 class Fleet:
@@ -46,20 +50,20 @@ class Fleet:
                 (_NODE, COMMAND),
                 about="NODE may be the node's short or its fully qualified name.",
             ),
-            Command("retrieve", "what every node answered", self._retrieve, (COMMAND,), about=_RETRIEVED),
+            Command("retrieve", "what every node answered", self._retrieve, (COMMAND,), about=f"{_RETRIEVED}."),
             Command(
                 "subcluster retrieve",
                 "what the nodes of one subcluster answered",
                 self._subcluster_retrieve,
                 (_SUBCLUSTER, COMMAND),
-                about=_RETRIEVED,
+                about=f"{_RETRIEVED} that was sent to any node of the subcluster.",
             ),
             Command(
                 "retrieve_node",
                 "what one node answered",
                 self._retrieve_node,
                 (_NODE, COMMAND),
-                about=_RETRIEVED,
+                about=f"{_RETRIEVED} that was sent to the node.",
             ),
             Command(
                 "gather",
@@ -116,7 +120,8 @@ class Fleet:
         view = await self._delivery.view()
         return await self._send(call, Target(TargetKind.NODE, view.node(call.args[0]).name), call.args[1])
 
-    async def _send(self, call: Call, target: Target, text: str) -> Answer:
+    async def _send(self, call: Call, target: Target, typed: str) -> Answer:
+        text = carried(typed)
         published = await self._delivery.publish(text, target, call.caller.user, shown=without_secrets(text))
         sent = published.sent
         facts = {
@@ -130,21 +135,23 @@ class Fleet:
         return rendering.answer(await self._found(call.args[0]), call.caller.form)
 
     async def _subcluster_retrieve(self, call: Call) -> Answer:
-        report = await self._found(call.args[1])
-        part = report.only(Target(TargetKind.SUBCLUSTER, call.args[0]))
-        if not part.outcomes:
-            name = (await self._delivery.view()).subcluster(call.args[0])
-            raise CommandError(f"{report.sent.id} was not sent to subcluster '{name}'")
+        asked, named = call.args
+        latest = await self._found(named)
+        part = await self._delivery.latest_for(Target(TargetKind.SUBCLUSTER, asked), latest, named)
+        if part is None:
+            name = (await self._delivery.view()).subcluster(asked)
+            raise _sent_to_others(latest, named, f"subcluster '{name}'")
         return rendering.answer(part, call.caller.form)
 
     async def _retrieve_node(self, call: Call) -> Answer:
-        report = await self._found(call.args[1])
-        expected = [outcome.node for outcome in report.outcomes]
+        asked, named = call.args
+        latest = await self._found(named)
+        expected = [outcome.node for outcome in latest.outcomes]
         view = await self._delivery.view()
-        node = names.resolve(call.args[0], (*(seat.name for seat in view), *expected))
-        part = report.only(Target(TargetKind.NODE, node))
-        if not part.outcomes:
-            raise CommandError(f"{report.sent.id} was not sent to node '{node}'")
+        node = names.resolve(asked, (*(seat.name for seat in view), *expected))
+        part = await self._delivery.latest_for(Target(TargetKind.NODE, node), latest, named)
+        if part is None:
+            raise _sent_to_others(latest, named, f"node '{node}'")
         return rendering.answer(part, call.caller.form)
 
     async def _found(self, named: str) -> Report:
@@ -202,3 +209,10 @@ class Fleet:
     async def _flush(self, _call: Call) -> str:
         cleared = await self._delivery.flush()
         return f"Flushed {cleared} {'command' if cleared == 1 else 'commands'}"
+
+
+def _sent_to_others(latest: Report, named: str, target: str) -> CommandError:
+    sent = latest.sent
+    return CommandError(
+        f"'{without_secrets(named)}' was not sent to {target}; it was sent to {sent.target} as {sent.id}"
+    )

@@ -117,6 +117,11 @@ class Keys:
         """Hash: SHA-1 of a command's text, white space folded → the id of its latest run."""
         return f"{self.tag}:latest"
 
+    def latest_of(self, digest: str) -> str:
+        """Hash, of the text with this digest: channel → the latest run for the target that it reaches; set:ID → a run
+        for a set. A run is its entry in the log, its id, and KIND:NAME of its target."""
+        return f"{self.latest}:{digest}"
+
     @cached_property
     def audit(self) -> str:
         """Stream: who did what, trimmed by number."""

@@ -114,9 +114,43 @@ class TestRetrieve:
         assert await fleet.lines("retrieve_node WEST1.example.com mark") == ["west1: marked"]
         assert "1 of 1 answered" in await fleet.ask("retrieve_node west1 mark")
         sent = (await fleet.ask("gather @east pid")).split()[1]
-        assert await fleet.ask("subcluster retrieve west pid") == f"{sent} was not sent to subcluster 'west'"
-        assert await fleet.ask("retrieve_node west1 pid") == f"{sent} was not sent to node 'west1'"
+        others = f"it was sent to @east as {sent}"
+        assert await fleet.ask("subcluster retrieve west pid") == f"'pid' was not sent to subcluster 'west'; {others}"
+        assert await fleet.ask("retrieve_node west1 pid") == f"'pid' was not sent to node 'west1'; {others}"
         assert (await fleet.ask("retrieve_node nobody pid")).startswith("Unknown node 'nobody'; known: ")
+
+    async def test_a_later_run_for_others_hides_no_earlier_one(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        for name in ("east1", "east2", "west1"):
+            await fleet.node(name, name[:4])
+        everyone = (await fleet.ask("gather mark")).split()[1]
+        east = (await fleet.ask("gather @east mark")).split()[1]
+        east1 = (await fleet.ask("gather east1 mark")).split()[1]
+        both = (await fleet.ask("gather east2,west1 mark")).split()[1]
+        west1 = (await fleet.ask("gather west1 mark")).split()[1]
+        for command, shown in (
+            ("retrieve mark", west1),
+            ("subcluster retrieve west mark", west1),
+            ("subcluster retrieve east mark", both),
+            ("retrieve_node east1 mark", east1),
+            ("retrieve_node east2 mark", both),
+            (f"retrieve_node east2 {east}", east),
+            (f"subcluster retrieve west #{everyone}", everyone),
+        ):
+            assert (await fleet.ask(command)).split()[1] == shown, command
+        assert (await fleet.ask(f"retrieve_node west1 {east}")).startswith(f"'{east}' was not sent to node 'west1'; ")
+        await fleet.ask("flush control cache")
+        assert await fleet.ask("retrieve_node east1 mark") == "Nothing to retrieve for 'mark'"
+
+    async def test_every_spelling_of_a_command_finds_its_run(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        await fleet.node("east1")
+        sent = (await fleet.ask('gather "cluster nodename"')).split()[1]
+        assert await fleet.lines("retrieve cluster nodename") == ["east1: east1"]
+        for spelling in ('"cluster nodename"', "CLUSTER  nodename", "'cluster' \"nodename\""):
+            assert (await fleet.ask(f"retrieve {spelling}")).split()[1] == sent
+        repeated = (await fleet.ask("gather repeat 3")).split()[1]
+        assert (await fleet.ask('retrieve Repeat "3"')).split()[1] == repeated
 
     async def test_a_command_is_named_by_its_text_or_by_its_id(self, fleet: Fleet) -> None:
         await fleet.manager()
@@ -129,9 +163,10 @@ class TestRetrieve:
             (first, first),
             (f"#{first}", first),
             (f"#{first.lower()}", first),
+            ("repeat 3", second),
         ):
             assert (await fleet.ask(f"retrieve {named}")).split()[1] == found
-        assert await fleet.ask("retrieve repeat 3") == "Nothing to retrieve for 'repeat 3'"
+        assert await fleet.ask('retrieve repeat " 3"') == "Nothing to retrieve for 'repeat \" 3\"'"
 
     async def test_silent_nodes_are_always_listed_in_order_of_name(self, fleet: Fleet) -> None:
         await fleet.manager()

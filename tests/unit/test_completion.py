@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.commands.completion import ON_NODES, Known, complete
+from eccmgr.commands.carried import ON_NODES
+from eccmgr.commands.completion import Known, complete
 from eccmgr.commands.table import Table
 from eccmgr.config.store import Store
 from eccmgr.manager import Manager

@@ -88,7 +88,7 @@ def test_folding_leaves_the_words_as_they_are(line: str) -> None:
 
 
 def test_folding_leaves_white_space_inside_quotes_alone() -> None:
-    assert words.fold("  a   \"b   c\" 'd   e'  f\\  g ") == "a \"b   c\" 'd   e' f\\  g"
+    assert words.fold("  a   \"b   c\" 'd   e'  f\\  g ") == 'a "b   c" "d   e" "f " g'
 
 
 def test_folding_a_line_with_an_open_quote_still_folds() -> None:

@@ -94,7 +94,7 @@ if shown ~= '' then
   redis.call('HSET', command, 'shown', shown)
 end
 redis.call('PEXPIRE', command, results_ttl)
-redis.call('HSET', latest, digest, id)
+keep_run(latest, digest, id, kind, name, channel, entry, results_ttl)
 redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
   'text', (shown ~= '' and shown or text):sub(1, 1024))
 end_some_day({ log, latest, audit })

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from eccmgr.cluster.publishing import digest
+from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from tests.integration.scripts.cluster import Cluster
 
@@ -121,6 +123,31 @@ class TestPublish:
         assert found is not None
         assert found.sent.id == latest
 
+    def test_a_text_has_a_latest_run_for_each_target(self, cluster: Cluster) -> None:
+        cluster.join("east1", "East")
+        cluster.join("west1", "west")
+        targets = {
+            cluster.keys.everyone: EVERYONE,
+            cluster.keys.subcluster("east"): Target(TargetKind.SUBCLUSTER, "East"),
+            cluster.keys.node("west1"): Target(TargetKind.NODE, "west1"),
+        }
+        first = {channel: cluster.publish("pid", target) for channel, target in targets.items()}
+        some = cluster.publish("pid", Target(TargetKind.SET, "east1,west1"))
+        runs = cluster.redis.hgetall(cluster.keys.latest_of(digest("pid")))
+        kept = {field.decode(): run.decode().split()[1] for field, run in runs.items()}
+        assert kept == {**first, f"set:{some}": some}
+        found = LatestRuns.parse(runs).runs
+        assert [run.id for run in found] == [some, *reversed(first.values())]
+        assert {run.target for run in found} == {*targets.values(), Target(TargetKind.SET, "east1,west1")}
+
+    def test_a_texts_runs_are_forgotten_with_their_commands(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.log_cap = 10
+        for number in range(40):
+            kind = (TargetKind.SET, TargetKind.NODE)[number % 2]
+            cluster.publish("pid", Target(kind, "east1"))
+        assert cluster.redis.hlen(cluster.keys.latest_of(digest("pid"))) <= cluster.log_cap + 2
+
     def test_the_log_and_the_latest_texts_do_not_outgrow_their_cap_without_a_sweep(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.log_cap = 10
@@ -128,6 +155,7 @@ class TestPublish:
             cluster.publish(f"command {number}")
         assert cluster.redis.xlen(cluster.keys.log) <= cluster.log_cap + 1
         assert cluster.redis.hlen(cluster.keys.latest) <= cluster.log_cap + 1
+        assert len(list(cluster.redis.scan_iter(f"{cluster.keys.latest}:*"))) <= cluster.log_cap + 1
         assert len(list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))) <= cluster.log_cap + 1
 
     def test_the_audit_says_who_sent_what_and_does_not_outgrow_its_cap(self, cluster: Cluster) -> None:

@@ -6,6 +6,33 @@ local function keys_of_command(prefix, id)
   return key, key .. ':resp', key .. ':arrived', key .. ':plan'
 end
 
+-- Where the latest runs of a text are kept, as keys.py names it: one for each channel, and each run for a set.
+local function runs_of(latest, digest)
+  return latest .. ':' .. digest
+end
+
+-- Keeps that `id` is the latest run of a text for its target.
+local function keep_run(latest, digest, id, kind, name, channel, entry, ttl)
+  local runs = runs_of(latest, digest)
+  redis.call('HSET', latest, digest, id)
+  redis.call('HSET', runs, kind == 'set' and 'set:' .. id or channel, entry .. ' ' .. id .. ' ' .. kind .. ':' .. name)
+  redis.call('PEXPIRE', runs, ttl)
+end
+
+-- Forgets that `id` was the latest run of a text.
+local function drop_run(latest, digest, id, channel)
+  local runs = runs_of(latest, digest)
+  if redis.call('HGET', latest, digest) == id then
+    redis.call('HDEL', latest, digest)
+  end
+  if redis.call('HDEL', runs, 'set:' .. id) == 0 then
+    local run = redis.call('HGET', runs, channel)
+    if run and run:match('^%S+ (%S+)') == id then
+      redis.call('HDEL', runs, channel)
+    end
+  end
+end
+
 -- Lets `nodes` begin a command until `expires`.
 local function add_to_plan(plan, nodes, expires)
   local fields = {}
@@ -63,9 +90,7 @@ local function forget(log, latest, heads, prefix, since, cap, limit)
     if over > 0 or (whole(kept[2]) or 0) < since then
       over = over - 1
       if not kept[1] or kept[1] == entry[1] then
-        if redis.call('HGET', latest, digest) == id then
-          redis.call('HDEL', latest, digest)
-        end
+        drop_run(latest, digest, id, channel)
         redis.call('UNLINK', keys_of_command(prefix, id))
       end
       if redis.call('HGET', heads, channel) == entry[1] then
