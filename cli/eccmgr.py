@@ -32,7 +32,9 @@ def eccmgr(
         typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version and end."),
     ] = False,
     redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
-    cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The cluster to manage.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option("-g", "--cluster", metavar="NAME", help="The cluster to manage.")
+    ] = None,
     name: Annotated[str | None, typer.Option(metavar="HOST", help="This host's name.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Check the configuration file and end.")] = False,
     listen: Annotated[

@@ -5,7 +5,7 @@ from eccmgr.commands.answer import FORMS
 from eccmgr.errors import UsageError
 
 # Not those of a transaction, which needs a session of its own.
-_CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "help")
+_CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "write", "help")
 ON_NODES = (
     "cluster abort",
     "cluster duravip announce view",

@@ -109,6 +109,7 @@ def commands(
         command("rollback", "drops the open transaction", answers.rollback),
         command("reload", "reads the files again; unsaved changes are dropped", answers.reload, _FILE),
         command("writeback", "writes changes to the files they belong to", answers.write_back, _FILE, _FORCE),
+        command("write", "the same as writeback", answers.write_back, _FILE, _FORCE),
         command("help", "what is known of a scope or an option", answers.help, _KNOWN),
     )
 

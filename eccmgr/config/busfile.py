@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from eccmgr.config.document import OptionNode, ScopeNode
 from eccmgr.config.faults import Fault, FaultyConfigError
 from eccmgr.config.lexer import control_character
+from eccmgr.config.lines import position
 from eccmgr.config.parse import parse_text
 from eccmgr.config.values import Dictionary
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from eccmgr.config.files import Reading
 
-_TOKEN = re.compile(r"\#[^\n]*|[{}]|[^\s{}\#]+")
+_TOKEN = re.compile(r"\#[^\r\n]*|[{}]|[^\s{}\#]+")
 _SUBCLUSTER = re.compile(r"\#\s*Subcluster:\s*(\S+?)\s*=>?\s*(\S+)", re.IGNORECASE)
 _ENDPOINT = re.compile(r".+:[0-9]{1,5}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -121,8 +122,7 @@ class _Reader:
         self.manager: str | None = None
 
     def fault(self, offset: int, what: str, expected: str) -> None:
-        line = self.text.count("\n", 0, offset) + 1
-        column = offset - self.text.rfind("\n", 0, offset)
+        line, column = position(self.text, offset)
         self.faults.append(Fault(self.path, line, column, what, expected))
 
     def run(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from eccmgr.config.lines import BREAK
 
 if TYPE_CHECKING:
     from eccmgr.config.values import Value
@@ -73,13 +74,13 @@ class Document:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        return [0, *(found.end() for found in re.finditer("\n", self.text))]
+        return [0, *(found.end() for found in BREAK.finditer(self.text))]
 
     @property
     def newline(self) -> str:
         """How this file ends its lines."""
-        first = self.text.find("\n")
-        return "\r\n" if first > 0 and self.text[first - 1] == "\r" else "\n"
+        first = BREAK.search(self.text)
+        return first[0] if first else "\n"
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column, both from 1, of an offset."""

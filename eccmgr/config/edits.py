@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from eccmgr.config.lines import BREAK, line_end, line_start, next_line
 from eccmgr.config.printing import INDENT, contents, heading
 from eccmgr.config.tree import Scope
 from eccmgr.config.values import format_value
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from eccmgr.config.document import Document, Node, OptionNode, ScopeNode
     from eccmgr.config.values import Value
 
-_BLANKS = " \t\r\f\v"
+_BLANKS = " \t\f\v"
 # What may stand behind an item on its line for a new item to go on the next line.
-_REST_OF_LINE = re.compile(r"[ \t\r\f\v]*+(?:/\*(?:(?!\*/)[^\n])*+\*/[ \t\r\f\v]*+)*+(?:#[^\n]*+)?(?:\n|\Z)")
+_REST_OF_LINE = re.compile(r"[ \t\f\v]*+(?:/\*(?:(?!\*/)[^\r\n])*+\*/[ \t\f\v]*+)*+(?:#[^\r\n]*+)?(?:\r\n|\r|\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +48,16 @@ class DocumentEdits:
     def remove(self, node: Node) -> None:
         """Takes an item out, and its lines too where nothing else stands on them."""
         text, start, end = self.document.text, node.start, node.end
-        line_start = text.rfind("\n", 0, start) + 1
-        line_end = text.find("\n", end)
-        behind = text[end : line_end if line_end >= 0 else len(text)]
-        before_blank = not text[line_start:start].strip(_BLANKS)
+        begin = line_start(text, start)
+        behind = text[end : line_end(text, end)]
+        before_blank = not text[begin:start].strip(_BLANKS)
         if before_blank and not behind.strip(_BLANKS):
-            start, end = line_start, (line_end + 1 if line_end >= 0 else len(text))
+            start, end = begin, next_line(text, end)
         elif before_blank:
             end += len(behind) - len(behind.lstrip(_BLANKS))
         elif not behind.strip(_BLANKS) or behind[0] in _BLANKS:
             # Between two neighbours, or behind one, the white space before it goes too.
-            start = line_start + len(text[line_start:start].rstrip(_BLANKS))
+            start = begin + len(text[begin:start].rstrip(_BLANKS))
         self.edits.append(Edit(start, end, ""))
 
     def pending(self, block: ScopeNode | None) -> Scope:
@@ -85,7 +85,7 @@ def _insertion(document: Document, block: ScopeNode | None, scope: Scope) -> Edi
     if block is None and not items:
         return _at_end_of_file(document, scope)
     anchor = items[-1].end if items else (block.body if block else 0)
-    if block and "\n" not in document.text[block.body : block.close]:
+    if block and not BREAK.search(document.text, block.body, block.close):
         return _within_line(document, anchor, scope)
     rest = _REST_OF_LINE.match(document.text, anchor)
     if rest is None:
@@ -100,7 +100,7 @@ def _insertion(document: Document, block: ScopeNode | None, scope: Scope) -> Edi
 
 def _at_end_of_file(document: Document, scope: Scope) -> Edit:
     text = document.text
-    lead = document.newline if text and not text.endswith("\n") else ""
+    lead = document.newline if text and not text.endswith(("\n", "\r")) else ""
     return Edit(len(text), len(text), lead + _whole_lines(document, scope, ""))
 
 
@@ -122,6 +122,5 @@ def _whole_lines(document: Document, scope: Scope, indent: str) -> str:
 
 def _indent_of(document: Document, offset: int) -> str:
     """The white space that begins the line of an offset."""
-    start = document.text.rfind("\n", 0, offset) + 1
-    line = document.text[start:offset]
+    line = document.text[line_start(document.text, offset) : offset]
     return line[: len(line) - len(line.lstrip(" \t"))]

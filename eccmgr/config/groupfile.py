@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from eccmgr.config.faults import Fault, FaultyConfigError
 from eccmgr.config.lexer import control_character
+from eccmgr.config.lines import BREAK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def read_groups(path: str, data: bytes) -> Groups:
     users: dict[str, tuple[str, ...]] = {}
     faults: list[Fault] = []
     expected = "group:user1,user2 or group:x:user1,user2"
-    for number, line in enumerate(data.decode("utf-8-sig", errors="replace").split("\n"), 1):
+    for number, line in enumerate(BREAK.split(data.decode("utf-8-sig", errors="replace")), 1):
         entry = line.strip()
         if control_character(entry):
             faults.append(Fault(path, number, 1, "a control character (is this a binary file?)", "text"))

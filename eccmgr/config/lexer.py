@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from eccmgr.config.lines import line_end
+
 WORD, STRING, END = "word", "string", "end"
 Token = tuple[str, int, int]
 """OptionType (WORD, STRING, END, or the bracket or sign itself), start and end offset."""
@@ -13,7 +15,7 @@ OnFault = Callable[[int, str, str], None]
 # Possessive quantifiers: nothing here ever backtracks, so a hostile file costs no more than its length.
 _TOKEN = re.compile(
     r"""
-    (?: [ \t\r\n\f\v]++ | \#[^\n]*+ | /\*(?s:.*?)\*/ )*+
+    (?: [ \t\r\n\f\v]++ | \#[^\r\n]*+ | /\*(?s:.*?)\*/ )*+
     (?: ([^ \t\r\n\f\v\#/"'={}\[\]()]++)
       | ("[^"\\]*+(?:\\.[^"\\]*+)*+")
       | ([={}\[\]()])
@@ -75,8 +77,7 @@ def _after_stray(text: str, start: int, found: list[Token], fault: OnFault) -> i
     sign = text[start]
     if sign == '"':
         fault(start, "a string that never ends", "a closing '\"'")
-        line_end = text.find("\n", start)
-        end = len(text) if line_end < 0 else line_end
+        end = line_end(text, start)
         found.append((STRING, start, end))
         return end
     if text.startswith("/*", start):

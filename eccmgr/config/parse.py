@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from eccmgr.config.document import MAX_DEPTH, Document, IncludeNode, Node, OptionNode, ScopeNode
 from eccmgr.config.faults import MAX_FAULTS, Fault
 from eccmgr.config.lexer import END, RESERVED, STRING, WORD, Token, tokens
+from eccmgr.config.lines import line_start, position
 from eccmgr.config.values import Dictionary, ItemList, Text, Value, unquote
 
 _CLOSING = {"(": ")", "[": "]"}
@@ -18,11 +19,9 @@ def parse_bytes(path: str, data: bytes) -> tuple[Document, list[Fault]]:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        before = data[: error.start]
-        line_start = before.rfind(b"\n") + 1
-        column = len(before[line_start:].decode()) + 1
+        line, column = position(before := data[: error.start].decode(), len(before))
         what = f"byte 0x{data[error.start]:02x} (is this a binary file?)"
-        return Document(path, "", data=data), [Fault(path, before.count(b"\n") + 1, column, what, "UTF-8 text")]
+        return Document(path, "", data=data), [Fault(path, line, column, what, "UTF-8 text")]
     document, faults = parse_text(path, text)
     document.data = data
     return document, faults
@@ -169,8 +168,8 @@ class _Parser:
 
     def shown(self, name: str, start: int) -> str:
         """A name in a message. Within a line it may be the rest of a secret that nobody quoted."""
-        line_start = self.text.rfind("\n", 0, start) + 1
-        return f"'{name}'" if len(name) <= 40 and not self.text[line_start:start].strip() else "this name"
+        before = self.text[line_start(self.text, start) : start]
+        return f"'{name}'" if len(name) <= 40 and not before.strip() else "this name"
 
     def scope(self, kind: str, start: int) -> ScopeNode:
         name = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from eccmgr.config.changes import Action, Change, apply_all, difference
 from eccmgr.config.document import OptionNode, ScopeNode
 from eccmgr.config.edits import DocumentEdits
+from eccmgr.config.lines import BREAK
 from eccmgr.config.load import Loaded, load, with_local_changes
 from eccmgr.config.masking import masked_text
 from eccmgr.config.option_types import OptionType, convert
@@ -130,7 +131,7 @@ def _check_unchanged(identity: str, document: Document, files: Files, schema: Sc
         return
     on_disk = masked_text(document.path, (now or b"").decode(errors="replace"), schema)
     as_read = masked_text(document.path, document.text, schema)
-    lines = difflib.unified_diff(as_read.split("\n"), on_disk.split("\n"), "as read", "on disk", lineterm="")
+    lines = difflib.unified_diff(BREAK.split(as_read), BREAK.split(on_disk), "as read", "on disk", lineterm="")
     difference_text = "\n".join(lines) or "(only hidden values differ)"
     raise CommandError(
         f"{document.path} changed on disk since it was read; nothing was written. "

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cli import eccmgr
 from cli.daemons import Program
 from eccmgr.config.store import Store
 from eccmgr.errors import ConfigError, SettingsError
@@ -36,6 +37,14 @@ def test_a_flag_wins_over_a_variable_and_both_over_the_file(folder: Path, enviro
     assert evaluated(store, "cluster_group") == ("from_variable", "from the environment")
     assert evaluated(store, "subcluster") == ("from_flag", "from the command line")
     assert evaluated(store, "nodename") == ("from-file", None)
+
+
+@pytest.mark.parametrize("flag", ["-g", "--cluster"])
+def test_the_managers_cluster_has_the_vendors_flag(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        eccmgr.app([flag, "not a name", "--check"])
+    assert ended.value.code == 2
+    assert "Cluster name 'not a name'" in capsys.readouterr().err
 
 
 def test_the_usual_file_is_read_where_it_exists_and_none_is_named(folder: Path) -> None:

@@ -32,6 +32,11 @@ def test_a_subcluster_holds_until_the_next_comment_that_names_one() -> None:
     ]
 
 
+def test_files_with_carriage_returns_alone_say_the_same() -> None:
+    assert read_mbus("f", MBUS.replace(b"\n", b"\r")) == read_mbus("f", MBUS)
+    assert read_groups("f", b"# note\radmin:alice\rops:bob") == read_groups("f", b"admin:alice\nops:bob")
+
+
 def test_a_node_of_several_segments_is_one_node() -> None:
     bus = read_mbus("f", MBUS)
     assert bus.names() == ["early", "Node1", "node2"]

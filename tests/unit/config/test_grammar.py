@@ -34,6 +34,11 @@ def test_white_space_comments_and_the_sign_do_not_matter(text: str) -> None:
     assert plain_form(parsed(text).items) == [("option", "a", ("text", "b"))]
 
 
+def test_a_carriage_return_alone_ends_a_comment_and_a_line() -> None:
+    assert plain_form(parsed("# note\ra = b # note\r\r").items) == [("option", "a", ("text", "b"))]
+    assert faults_of("# note\ra = 1\r  }") == ["f:3:3: '}' closes no scope, expected the name of an option or a scope"]
+
+
 def test_comments_are_not_nested_and_may_hold_anything() -> None:
     assert plain_form(parsed('/* { " /* */ a = 1 # } "\n/**/b = 2 /***/').items) == [
         ("option", "a", ("text", "1")),

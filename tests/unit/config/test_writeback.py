@@ -53,10 +53,19 @@ def test_a_new_option_goes_to_the_end_of_its_block_indented_as_it_is() -> None:
     assert after("# only a comment", "set y 2") == "# only a comment\ny = 2\n"
 
 
-def test_lines_end_as_the_file_ends_them() -> None:
-    assert (
-        after("x = 1\r\nfoo {\r\n  y = 2\r\n}\r\n", "set foo z 3", "unset x") == "foo {\r\n  y = 2\r\n  z = 3\r\n}\r\n"
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_lines_end_as_the_file_ends_them(newline: str) -> None:
+    before = "# x = 0\nx = 1\nfoo {\n  y = 2 # why\n}\n".replace("\n", newline)
+    assert after(before, "set foo z = 3", "unset x") == (
+        "# x = 0\nfoo {\n  y = 2 # why\n  z = 3\n}\n".replace("\n", newline)
     )
+
+
+def test_config_write_is_config_writeback() -> None:
+    console, memory = in_memory({"/a": "x = 1\n"})
+    console.ok("config set x 2")
+    assert console.ok("config write") == "Wrote 1 change to /a"
+    assert memory.contents["/a"] == b"x = 2\n"
 
 
 def test_an_unset_option_goes_from_every_place_with_its_line() -> None:

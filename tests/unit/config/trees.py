@@ -53,6 +53,7 @@ pieces = st.sampled_from(
     [
         *"{}[]()=,#\"'/\\\n \t",
         "\r\n",
+        "\r",
         "/*",
         "*/",
         "# note\n",
