@@ -12,6 +12,7 @@ from eccmgr.cluster.session import Identity, Session
 from eccmgr.cluster.view import names_of
 from eccmgr.commands.carried import same_command
 from eccmgr.commands.completion import Known
+from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
 from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
 from eccmgr.commands.standing import Age
@@ -47,6 +48,7 @@ class Manager(Daemon):
         self.delivery = Delivery(self.link, self.keys, self.options, self._notices, normal=same_command)
         facts = ManagerCommands(self.link, self.keys, self.session, age, self.held.control_group, self._remarks_on)
         self.table.add(*self.common_commands(self._known_names), *facts.commands(), *Fleet(self.delivery).commands())
+        self.table.elsewhere = ASKED_OF_A_MANAGER.told
 
     def default_endpoint(self) -> str:
         """The protocol's well-known path."""

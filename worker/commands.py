@@ -1,23 +1,19 @@
 """The commands that every node has, for its own console and for what a broadcast carries."""
 
 import asyncio
-import os
-import platform
 from collections.abc import Callable
-
-import psutil
 
 from eccmgr.cluster.members import read_membership
 from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.membership import as_text
-from eccmgr.commands.standing import Age, pid_command
+from eccmgr.commands.process import process_commands
+from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Call, Command, Param, Table, describe, prompt
 from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-
-_MIB = 1024 * 1024
+from worker.arp import arp_command
 
 
 class NodeCommands:
@@ -46,24 +42,22 @@ class NodeCommands:
     def commands(self) -> tuple[Command, ...]:
         """The table's entries."""
         return (
-            pid_command(),
-            prompt("uptime", "how long this node has been up", lambda: f"up {self._age}"),
-            Command("sysinfo", "the host: system, processors, load, memory", self._sysinfo, idempotent=True),
-            Command("memory", "the memory that this node uses", self._memory, idempotent=True),
+            *process_commands(self._age),
             Command("cluster membership", "the members and their roles", self._membership, idempotent=True),
             Command("cluster info", "the cluster as this node sees it", self._info, idempotent=True),
             prompt("cluster nodename", "this node's name", lambda: self._session.identity.name),
             prompt("cluster nodeaddr", "this node's address", self._nodeaddr),
+            arp_command(),
             Command("cluster help", "the cluster commands", self._help, idempotent=True),
-            Command("cluster abort", "end a command or job here, or let it not begin", self._abort, (Param("ID"),)),
-            Command("cluster reset", "leave the cluster and join again", self._reset),
+            Command(
+                "cluster abort",
+                "end a command or job here, or let it not begin",
+                self._abort,
+                (Param("ID"),),
+                danger=True,
+            ),
+            Command("cluster reset", "leave the cluster and join again", self._reset, danger=True),
         )
-
-    async def _sysinfo(self, _call: Call) -> str:
-        return await asyncio.to_thread(_sysinfo)
-
-    async def _memory(self, _call: Call) -> str:
-        return await asyncio.to_thread(_memory)
 
     async def _membership(self, _call: Call) -> Answer:
         membership = await read_membership(self._link, self._keys)
@@ -98,23 +92,3 @@ class NodeCommands:
         # The answer to this very command still goes out under the old private name: it was asked of that life.
         await asyncio.shield(self._session.reset())
         return f"Cluster connection reset: {self._session.private_name}"
-
-
-def _sysinfo() -> str:
-    memory = psutil.virtual_memory()
-    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-    return "\n".join(
-        (
-            f"Host: {platform.node()}",
-            f"System: {platform.system()} {platform.release()} {platform.machine()}",
-            f"Python: {platform.python_version()}",
-            f"Processors: {os.cpu_count()}",
-            f"Load: {load}",
-            f"Memory: {memory.total // _MIB} MiB, {memory.available // _MIB} MiB available",
-        )
-    )
-
-
-def _memory() -> str:
-    used = psutil.Process().memory_info()
-    return f"Resident: {used.rss / _MIB:.1f} MiB\nVirtual: {used.vms / _MIB:.1f} MiB"

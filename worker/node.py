@@ -11,6 +11,7 @@ from eccmgr.cluster.members import Role, read_membership
 from eccmgr.cluster.session import Identity, Session
 from eccmgr.commands.completion import Known
 from eccmgr.commands.duravip import DuravipCommands
+from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Caller
 from eccmgr.config.effective import ScopeView
@@ -86,6 +87,7 @@ class Node(Daemon):
             self.duravip.info,
         )
         self.table.add(*self.common_commands(self._known_names), *own.commands(), *JobCommands(self.jobs).commands())
+        self.table.elsewhere = ASKED_OF_A_NODE.told
         self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
 
         self.table.add(*DuravipCommands(self.duravip).commands())

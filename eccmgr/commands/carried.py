@@ -8,6 +8,7 @@ from eccmgr.errors import UsageError
 _CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "write", "help")
 ON_NODES = (
     "cluster abort",
+    "cluster arp show",
     "cluster duravip announce view",
     "cluster duravip debug",
     "cluster duravip drain",

@@ -39,6 +39,7 @@ _TO_LOCATE = Param("SCOPE", "config path"), Param("REGEX", optional=True)
 _SCRATCH = Param("from scratch", "config path", optional=True, rest=True)
 _FILE = Param("PATH", "path", optional=True)
 _FORCE = Param("--force", "config path", optional=True)
+_DANGEROUS = frozenset({"reload", "rollback", "unset"})
 _READING = frozenset({"get", "eval", "show", "showrecurse", "locate", "replay", "help"})
 
 _ABOUT = {
@@ -93,7 +94,9 @@ def commands(
             async with contextlib.nullcontext() if reads else changing:
                 return await asyncio.to_thread(answer, asked)
 
-        return Command(f"config {name}", brief, handle, operands, _ABOUT.get(name, ""), idempotent=reads)
+        return Command(
+            f"config {name}", brief, handle, operands, _ABOUT.get(name, ""), reads, danger=name in _DANGEROUS
+        )
 
     return (
         command("get", "an option that is set in this very scope", answers.get, _OPTION),

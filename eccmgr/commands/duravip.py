@@ -163,6 +163,7 @@ class DuravipCommands:
                 self._drain,
                 (node,),
                 about="Broadcast it, so that each node takes its part at once. undrain lets the node have them again.",
+                danger=True,
             ),
             Command(
                 "cluster duravip undrain", "let a drained node have floating addresses again", self._undrain, (node,)

@@ -78,7 +78,7 @@ class Fleet:
                     "the others are skipped."
                 ),
             ),
-            Command("flush control cache", "clear the results buffer", self._flush),
+            Command("flush control cache", "clear the results buffer", self._flush, danger=True),
             Command(
                 "preview",
                 "the nodes that a target means now; sends nothing",
@@ -106,6 +106,7 @@ class Fleet:
                     "Nodes that have not begun will not; where it runs it is cancelled. The id may be given with or\n"
                     "without #."
                 ),
+                danger=True,
             ),
         )
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import os
 import time
 from collections.abc import Awaitable, Callable
 
@@ -61,7 +60,7 @@ def standing_commands(
             about="LINE is one word: quote it. A blank at its end asks for the next word.",
             idempotent=True,
         ),
-        Command("shutdown", "end this process cleanly", shutdown),
+        Command("shutdown", "end this process cleanly", shutdown, danger=True),
     )
 
 
@@ -91,9 +90,3 @@ class Age:
 
     def __str__(self) -> str:
         return duration(self.seconds)
-
-
-def pid_command() -> Command:
-    """`pid`, the number alone."""
-
-    return prompt("pid", "the process id", lambda: str(os.getpid()))

@@ -4,19 +4,16 @@ A command is known by its words (`subcluster broadcast`), takes the arguments th
 is carried out by an async handler. Names match without regard to case and are never abbreviated.
 """
 
-import difflib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from eccmgr import words
 from eccmgr.commands.answer import Answer, Format
+from eccmgr.commands.unknown import unknown
 from eccmgr.errors import CommandError, NotAvailable, UsageError
 
 Event = Mapping[str, Any]
-
-# Of a word that is no command, an answer repeats so many characters.
-_SHOWN_MAX = 80
 
 
 @dataclass(frozen=True)
@@ -82,8 +79,9 @@ class Command:
     `brief` is its line in `help`, `about` what `help COMMAND` adds. `idempotent`: running it twice is harmless, so
     a node may answer it without a claim. A command with a `refusal` is known and not carried out here: that is
     what it answers, and `help` leaves it out. A `long` one becomes a job on a node, which is tried again up to
-    `retries` times where its process dies, and may take `timeout_s`. `help` warns of one with `danger`. What `say` says
-    is at hand: a node answers it in the step in which it hears it.
+    `retries` times where its process dies, and may take `timeout_s`. One with `danger` destroys or disturbs what is at
+    work: `help` warns of it, and it is never suggested. What `say` says is at hand: a node answers it in the step in
+    which it hears it.
     """
 
     name: str
@@ -151,6 +149,8 @@ class Table:
     """Takes every line that is no command here, whole."""
     no_module: Callable[[str], CommandError | None] = lambda _first: None
     """What to say of an unknown command's first word where that could be the name of a module."""
+    elsewhere: Callable[[Sequence[str]], str] = lambda _typed: ""
+    """What to say of a command that another kind of daemon has, given the first words of the line; empty of others."""
     _longest: int = 0
     """Words in the longest name."""
 
@@ -184,10 +184,14 @@ class Table:
             if self.fallback is None:
                 raise
             found = None
+        if found is None and (helped := self._help_of_family(line)) is not None:
+            return helped, len(line)
         if self.fallback is not None and line.strip() and (found is None or found[0].refusal):
             return self.fallback, 0
         if found is None:
-            raise self._unknown([word.text for word in _first_words(line, self._longest)])
+            typed = [word.text for word in _first_words(line, self._longest)]
+            dangers = {command.name: command.danger for command in self.listed()}
+            raise unknown(typed, dangers, self.no_module, self.elsewhere)
         return found
 
     def _best(self, line: str) -> tuple[Command, int] | None:
@@ -208,30 +212,17 @@ class Table:
         answer = await command.handler(Call(command.parse(line, at), caller, line))
         return Answer(answer) if isinstance(answer, str) else answer
 
+    def _help_of_family(self, line: str) -> Command | None:
+        """`sieve:sieve1 help`, which is `help sieve:sieve1`, where the words before it begin commands."""
+        family, _, last = words.fold(line).lower().rpartition(" ")
+        begins = (f"{family} ", f"{family}:")
+        if last != "help" or not family or not any(each.name.lower().startswith(begins) for each in self.listed()):
+            return None
+        return prompt(f"{family} help", "the commands that begin so", lambda: describe(self, family))
+
     def listed(self) -> list[Command]:
         """The commands that work, by name."""
         return [self.commands[key] for key in sorted(self.commands) if not self.commands[key].refusal]
-
-    def _unknown(self, typed: list[str]) -> CommandError:
-        if not typed:
-            return CommandError("No command was given. Type help for a list.")
-        first = typed[0].lower()
-        family = [command.name for command in self.listed() if command.name.lower().startswith(f"{first} ")]
-        if family and len(typed) == 1:
-            return UsageError(f"Usage: {first} {_tails(family, ' | ')}")
-        if family:
-            shown = _shortened(" ".join(typed[:2]))
-            return CommandError(f"Unknown command: '{shown}'. {first} has: {_tails(family)}. Type help for a list.")
-        if (error := self.no_module(typed[0])) is not None:
-            return error
-        shown = _shortened(typed[0])
-        # A word that had to be cut is like none, and costly to compare.
-        close = difflib.get_close_matches(first, self._first_words(), n=1) if shown == typed[0] else []
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        return CommandError(f"Unknown command: '{shown}'.{hint} Type help for a list.")
-
-    def _first_words(self) -> list[str]:
-        return sorted({command.name.split()[0] for command in self.listed()})
 
 
 def _first_words(line: str, number: int) -> Iterator[words.Word]:
@@ -249,14 +240,6 @@ def _first_words(line: str, number: int) -> Iterator[words.Word]:
             return
         yield word
         at = word.end
-
-
-def _shortened(typed: str) -> str:
-    return typed if len(typed) <= _SHOWN_MAX else typed[:_SHOWN_MAX] + "…"
-
-
-def _tails(names: Iterable[str], between: str = ", ") -> str:
-    return between.join(name.split(" ", 1)[1] for name in names)
 
 
 Topic = Callable[[list[str]], str]

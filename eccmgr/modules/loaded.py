@@ -16,7 +16,7 @@ from eccmgr.commands.table import Call, Caller, Command, Param, Table
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.tree import Scope
 from eccmgr.errors import CommandError, ConfigError, EccmgrError, unwrapped
-from eccmgr.modules.api import API, ENABLE, Context, Module
+from eccmgr.modules.api import ENABLE, Context, Module
 from eccmgr.modules.catalogue import Catalogue
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -59,15 +59,17 @@ class Instance:
     fault: str = ""
 
     def facts(self) -> dict[str, str]:
-        """The fields of `module list`."""
+        """The fields of `module list`; a singleton has no `Instance_Name`."""
+        kind = self.wanted.kind
+        instance = {} if kind.singleton else {"Instance_Name": self.wanted.settings.name}
         return {
-            "Module": self.wanted.kind.scope,
-            "Scope_Name": self.wanted.kind.scope,
-            "Instance_Name": self.wanted.settings.name,
-            "Enabled": f"failed: {self.fault}" if self.fault else "true" if self.module else "false",
-            "API": str(API),
-            "Name": self.wanted.name,
-            "Description": self.wanted.kind.brief,
+            "Module": self.wanted.name,
+            "Scope_Name": kind.scope,
+            **instance,
+            "Enabled": f"failed: {self.fault}" if self.fault else "enabled" if self.module else "disabled",
+            "API": "Singleton" if kind.singleton else "Generic",
+            "Name": f"{kind.__module__}.{kind.__qualname__}",
+            "Description": kind.brief,
         }
 
 
@@ -165,8 +167,8 @@ class Modules:
 
         async def listed(_call: Call) -> Answer:
             facts = [self._loaded[name].facts() for name in sorted(self._loaded)]
-            texts = ["\n".join(f"{key}: {value}".rstrip() for key, value in each.items()) for each in facts]
-            return Answer("\n\n".join(texts) or "No modules are loaded", facts={"modules": facts})
+            lines = ("\n  ".join(f"{key}: {value}" for key, value in each.items()) for each in facts)
+            return Answer("\n".join(lines) or "No modules are loaded", facts={"modules": facts})
 
         return Command("module list", "the modules that are loaded", listed, idempotent=True)
 
@@ -257,7 +259,9 @@ class Modules:
         if not colon and scope not in self.catalogue.kinds:
             return None
         loaded = ", ".join(each.wanted.name for each in self._loaded.values() if each.module is not None)
-        return CommandError(f"No module '{first[:80]}'; loaded: {loaded or 'none'}")
+        # A manager has hardly any module; what is typed there is mostly meant for nodes.
+        on_nodes = f"; on nodes: broadcast {first[:80]} …" if self._program == "eccmgr" else ""
+        return CommandError(f"No module '{first[:80]}'; loaded: {loaded or 'none'}{on_nodes}")
 
 
 def wanted_by(catalogue: Catalogue, program: str, view: ScopeView) -> Iterator[Wanted]:

@@ -138,7 +138,7 @@ class Sched(Module):
     def _seen(self) -> Iterable[str]:
         return self._listed
 
-    @command("delete", "forget a schedule")
+    @command("delete", "forget a schedule", danger=True)
     async def delete(
         self,
         id: Annotated[str, Takes(choices=_seen)],  # noqa: A002 (it is the name of the word)

@@ -85,6 +85,11 @@ async def test_missing_and_extra_words_answer_the_usage(table: Table, line: str,
             "Unknown command: 'subcluster x'. subcluster has: broadcast, retrieve. Type help for a list.",
         ),
         ("show", "Usage: show cluster membership"),
+        ("show cluster", "Usage: show cluster membership"),
+        (
+            "subcluster retreive x",
+            "Unknown command: 'subcluster retreive'. Did you mean 'subcluster retrieve'? Type help for a list.",
+        ),
         ("", "No command was given. Type help for a list."),
         ('"info', 'A quote is never closed: "info'),
     ],
@@ -93,6 +98,23 @@ async def test_an_unknown_command_is_answered_with_a_hint(table: Table, line: st
     with pytest.raises(CommandError) as raised:
         await run(table, line)
     assert str(raised.value) == said
+
+
+@pytest.mark.parametrize("line", ["shutdwn", "show", "flsh", "cluster rest", "cluster abrt x"])
+async def test_a_dangerous_command_is_never_suggested(line: str) -> None:
+    made = Table()
+    for name in ("shutdown", "flush control cache", "cluster reset", "cluster abort"):
+        made.add(Command(name, "", shown, danger=True))
+    made.add(Command("cluster info", "", shown))
+    with pytest.raises(CommandError, match=r"^Unknown command") as raised:
+        await run(made, line)
+    assert "Did you mean" not in str(raised.value)
+
+
+async def test_the_help_of_a_family_may_stand_behind_it(table: Table) -> None:
+    assert await run(table, "subcluster Help") == await run(table, "help subcluster")
+    with pytest.raises(CommandError, match="Unknown command: 'nothing'"):
+        await run(table, "nothing help")
 
 
 async def test_a_prefix_of_a_name_is_not_accepted(table: Table) -> None:

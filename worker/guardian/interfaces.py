@@ -43,6 +43,16 @@ class Present:
     dad_failed: bool
 
 
+@dataclass(frozen=True)
+class Neighbour:
+    """A host around: its address, its hardware address where that is known, and the bits of the kernel's `state`."""
+
+    address: str
+    mac: bytes
+    index: int
+    state: int
+
+
 class Interfaces:
     """What the kernel has, asked and changed. Raises OSError."""
 
@@ -71,12 +81,17 @@ class Interfaces:
 
     def neighbours(self, index: int) -> list[tuple[str, bytes]]:
         """Address and hardware address of those that an interface has lately talked to."""
+        found = (each for each in self.neighbour_table() if each.index == index and each.state & _USABLE)
+        return [(each.address, each.mac) for each in found if len(each.mac) == 6]
+
+    def neighbour_table(self) -> list[Neighbour]:
+        """What the kernel knows of the hosts around, for ARP (v4) and neighbour discovery (v6)."""
         found = []
         for reply in self._netlink.dump(_GET_NEIGHBOUR, bytes(12)):
-            family, at, state = struct.unpack_from("=BxxxiH", reply.body)
+            family, index, state = struct.unpack_from("=BxxxiH", reply.body)
             parts = attributes(reply.body, 12)
-            if at == index and state & _USABLE and len(parts.get(2, b"")) == 6 and 1 in parts:
-                found.append((socket.inet_ntop(family, parts[1]), parts[2]))
+            if 1 in parts:
+                found.append(Neighbour(socket.inet_ntop(family, parts[1]), parts.get(2, b""), index, state))
         return found
 
     def gateways(self, index: int) -> list[str]:

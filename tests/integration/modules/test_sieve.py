@@ -70,7 +70,7 @@ def test_a_file_that_changes_is_noticed_when_the_options_say_so(processes: Proce
         ("help config sieve cache_life", "default: 600"),
         ("config eval sieve sieve1 cache_size", "1000"),
         ("complete 'sieve:sieve1 testfile d'", "data"),
-        ("module list", "Module: sieve\nScope_Name: sieve\nInstance_Name: sieve1\nEnabled: true\n"),
+        ("module list", "Module: sieve:sieve1\n  Scope_Name: sieve\n  Instance_Name: sieve1\n  Enabled: enabled\n"),
     ],
 )
 def test_what_an_operator_types_is_answered(processes: Processes, folder: Path, command: str, said: str) -> None:

@@ -33,7 +33,7 @@ def test_it_is_found_configured_and_isolated(node: Process) -> None:
 
     assert ask("acme:one greet ann") == "hello ann"
     assert ask("acme:two greet") == "good day you"
-    assert "Name: acme:one\nDescription: greets whoever is named" in ask("module list")
+    assert "Name: acme_eccmgr.Acme\n  Description: greets whoever is named" in ask("module list")
     assert "greeting  the word that it greets with" in ask("help config acme")
     assert "Usage: acme:one greet [WHO]" in ask("help acme:one greet")
 

@@ -132,18 +132,44 @@ async def test_what_is_not_loaded_is_named_with_what_is() -> None:
 @pytest.mark.asyncio
 async def test_the_list_says_what_each_is() -> None:
     async with loaded('counter "a" { }\ncounter "b" { Enable = off }') as made:
-        first, second = (await made.ask("module list")).split("\n\n")
-        assert first.splitlines()[1:] == [
-            "Scope_Name: counter",
-            "Instance_Name: a",
-            "Enabled: true",
-            "API: 1",
-            "Name: counter:a",
-            "Description: counts",
+        lines = (await made.ask("module list")).splitlines()
+        assert lines[:8] == [
+            "Module: counter:a",
+            "  Scope_Name: counter",
+            "  Instance_Name: a",
+            "  Enabled: enabled",
+            "  API: Generic",
+            "  Name: tests.unit.modules.test_loading.Counter",
+            "  Description: counts",
+            "Module: counter:b",
         ]
-        assert "Enabled: false" in second
+        assert lines[10] == "  Enabled: disabled"
+    async with loaded("", "eccmgr") as made:
+        singleton = (await made.ask("module list")).splitlines()
+        assert singleton[:2] == ["Module: only", "  Scope_Name: only"]
+        assert singleton[3] == "  API: Singleton"
     async with loaded("") as made:
         assert await made.ask("module list") == "No modules are loaded"
+
+
+@pytest.mark.asyncio
+async def test_the_help_of_a_module_is_that_of_its_commands() -> None:
+    async with loaded('counter "a" { }\nonly { }') as made:
+        assert (
+            await made.ask("counter:a help")
+        ) == "Usage: counter:a break\n  raises\n\nUsage: counter:a next\n  the next number"
+        assert (await made.ask("module HELP")).startswith("Usage: module list")
+        assert (await made.ask("counter:b help")) == "only got: counter:b help"
+
+
+@pytest.mark.asyncio
+async def test_a_manager_says_how_to_reach_the_modules_of_nodes() -> None:
+    async with loaded("", "eccmgr") as made:
+        made.table.fallback = None
+        with pytest.raises(
+            CommandError, match=r"^No module 'counter:z'; loaded: only; on nodes: broadcast counter:z …$"
+        ):
+            await made.ask("counter:z next")
 
 
 @pytest.mark.asyncio

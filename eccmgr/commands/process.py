@@ -1,0 +1,50 @@
+"""Commands about this process and its host, which managers and nodes answer for themselves."""
+
+import asyncio
+import os
+import platform
+
+import psutil
+
+from eccmgr.commands.standing import Age
+from eccmgr.commands.table import Call, Command, prompt
+
+_MIB = 1024 * 1024
+
+
+def process_commands(age: Age) -> tuple[Command, ...]:
+    """`pid`, `uptime`, `sysinfo` and `memory`."""
+    return (
+        prompt("pid", "the process id", lambda: str(os.getpid())),
+        prompt("uptime", "how long this process has been up", lambda: f"up {age}"),
+        Command("sysinfo", "the host: system, processors, load, memory", _sysinfo, idempotent=True),
+        Command("memory", "the memory that this process uses", _memory, idempotent=True),
+    )
+
+
+async def _sysinfo(_call: Call) -> str:
+    return await asyncio.to_thread(_host)
+
+
+async def _memory(_call: Call) -> str:
+    return await asyncio.to_thread(_used)
+
+
+def _host() -> str:
+    memory = psutil.virtual_memory()
+    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    return "\n".join(
+        (
+            f"Host: {platform.node()}",
+            f"System: {platform.system()} {platform.release()} {platform.machine()}",
+            f"Python: {platform.python_version()}",
+            f"Processors: {os.cpu_count()}",
+            f"Load: {load}",
+            f"Memory: {memory.total // _MIB} MiB, {memory.available // _MIB} MiB available",
+        )
+    )
+
+
+def _used() -> str:
+    used = psutil.Process().memory_info()
+    return f"Resident: {used.rss / _MIB:.1f} MiB\nVirtual: {used.vms / _MIB:.1f} MiB"

@@ -1,0 +1,78 @@
+"""What is said of a line that is no command: what comes close to it, what its family has, where else it runs."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from eccmgr.errors import CommandError, UsageError
+
+_LIST = "Type help for a list."
+# Of a word that is no command, an answer repeats so many characters.
+_SHOWN_MAX = 80
+
+
+def unknown(
+    typed: Sequence[str],
+    dangers: Mapping[str, bool],
+    no_module: Callable[[str], CommandError | None],
+    elsewhere: Callable[[Sequence[str]], str],
+) -> CommandError:
+    """The error for a line that begins with the words `typed`, of which only the last may have been cut off.
+
+    `dangers` says of each command that works whether it is dangerous; such a one is never suggested. `no_module` knows
+    what to say of a word that could name a module, `elsewhere` of a command that another kind of daemon has.
+    """
+    if not typed:
+        return CommandError(f"No command was given. {_LIST}")
+    words = [word.lower() for word in typed]
+    depth = _depth(words, dangers)
+    if depth:
+        return _in_family(typed, depth, dangers)
+    if told := elsewhere(typed):
+        return CommandError(told)
+    if (error := no_module(typed[0])) is not None:
+        return error
+    close = _close(typed[0], (name for name, danger in dangers.items() if not danger), 0)
+    return CommandError(f"Unknown command: '{_shortened(typed[0])}'.{_suggestion(close)} {_LIST}")
+
+
+def _in_family(typed: Sequence[str], depth: int, dangers: Mapping[str, bool]) -> CommandError:
+    """The first `depth` words begin commands; what follows them is none."""
+    family = " ".join(typed[:depth]).lower()
+    names = [name for name in dangers if name.lower().startswith(f"{family} ")]
+    tails = sorted(name[len(family) + 1 :] for name in names)
+    if len(typed) == depth:
+        return UsageError(f"Usage: {family} {' | '.join(tails)}")
+    shown = _shortened(" ".join(typed[: depth + 1]))
+    close = _close(typed[depth], (name for name in names if not dangers[name]), depth)
+    hint = f"{_suggestion(f'{family} {close}')}" if close else f" {family} has: {', '.join(tails)}."
+    return CommandError(f"Unknown command: '{shown}'.{hint} {_LIST}")
+
+
+def _depth(words: Sequence[str], names: Iterable[str]) -> int:
+    """How many of `words` begin the name of some command that has more."""
+    split = [name.lower().split() for name in names]
+    depths = (sum(1 for _ in _alike(words, name)) for name in split if len(name) > 1)
+    return max(depths, default=0)
+
+
+def _alike(words: Sequence[str], name: Sequence[str]) -> Iterable[str]:
+    for word, other in zip(words, name[:-1], strict=False):
+        if word != other:
+            return
+        yield word
+
+
+def _close(typed: str, names: Iterable[str], at: int) -> str:
+    """The word that stands at `at` in some of `names` and comes closest to `typed`; empty where none is close."""
+    if len(typed) > _SHOWN_MAX:
+        return ""  # costly to compare, and like none
+    found = sorted({name.split()[at] for name in names})
+    return next(iter(difflib.get_close_matches(typed.lower(), found, n=1)), "")
+
+
+def _suggestion(close: str) -> str:
+    return f" Did you mean '{close}'?" if close else ""
+
+
+def _shortened(typed: str) -> str:
+    return typed if len(typed) <= _SHOWN_MAX else typed[:_SHOWN_MAX] + "…"

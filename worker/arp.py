@@ -1,0 +1,59 @@
+"""`cluster arp show`: the hosts that this host's kernel knows around it."""
+
+import asyncio
+import contextlib
+import ipaddress
+
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.columns import columns
+from eccmgr.commands.table import Call, Command
+from eccmgr.errors import CommandError
+from worker.guardian.interfaces import Interfaces, Neighbour
+
+_HEADINGS = ("ADDRESS", "HARDWARE ADDRESS", "INTERFACE", "STATE")
+_NO_ARP = 0x40
+_STATES = {
+    0x01: "incomplete",
+    0x02: "reachable",
+    0x04: "stale",
+    0x08: "delay",
+    0x10: "probe",
+    0x20: "failed",
+    0x80: "permanent",
+}
+
+
+def arp_command() -> Command:
+    """The table's entry."""
+    return Command(
+        "cluster arp show",
+        "the neighbours that this host knows: their addresses, hardware addresses and states",
+        _show,
+        about="From the kernel's tables of ARP (v4) and neighbour discovery (v6).",
+        idempotent=True,
+    )
+
+
+async def _show(_call: Call) -> Answer:
+    rows = await asyncio.to_thread(_rows)
+    facts = [dict(zip(("address", "hardware_address", "interface", "state"), row, strict=True)) for row in rows]
+    return Answer(columns(_HEADINGS, rows) if rows else "No neighbours are known", facts={"neighbours": facts})
+
+
+def _rows() -> list[tuple[str, str, str, str]]:
+    """A row for each neighbour, in order of address. Raises CommandError where the kernel does not tell."""
+    try:
+        with contextlib.closing(Interfaces()) as interfaces:
+            names = {link.index: link.name for link in interfaces.links()}
+            known = [each for each in interfaces.neighbour_table() if each.state and not each.state & _NO_ARP]
+    except OSError as error:
+        raise CommandError(f"The neighbours are not known: {error.strerror or error}") from None
+    return [
+        (each.address, each.mac.hex(":") or "-", names.get(each.index, str(each.index)), _STATES.get(each.state, "-"))
+        for each in sorted(known, key=_order)
+    ]
+
+
+def _order(each: Neighbour) -> tuple[int, int, int]:
+    address = ipaddress.ip_address(each.address)
+    return address.version, int(address), each.index
