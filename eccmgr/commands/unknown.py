@@ -8,6 +8,8 @@ from eccmgr.errors import CommandError, UsageError
 _LIST = "Type help for a list."
 # Of a word that is no command, an answer repeats so many characters.
 _SHOWN_MAX = 80
+# A word that has less in common with what was typed misleads.
+_LIKENESS = 0.7
 
 
 def unknown(
@@ -67,7 +69,7 @@ def _close(typed: str, names: Iterable[str], at: int) -> str:
     if len(typed) > _SHOWN_MAX:
         return ""  # costly to compare, and like none
     found = sorted({name.split()[at] for name in names})
-    return next(iter(difflib.get_close_matches(typed.lower(), found, n=1)), "")
+    return next(iter(difflib.get_close_matches(typed.lower(), found, 1, _LIKENESS)), "")
 
 
 def _suggestion(close: str) -> str:
