@@ -11,6 +11,7 @@ EccmgrError
 ├─ NoConnection            a control listener that cannot be reached
 ├─ NoAnswer                a control listener that went away, or kept silent, after a command was sent
 ├─ RedisUnreachable        Redis does not answer
+│  └─ RedisRefuses         Redis answers that it does not do what was asked
 ├─ Unreadable              what Redis keeps is not what we wrote
 └─ NameInUse               another live process is a member under this name
 """
@@ -68,6 +69,20 @@ class RedisUnreachable(EccmgrError):
     def __init__(self, text: str, *, asked: bool = False) -> None:
         super().__init__(text)
         self.asked = asked
+
+
+class RedisRefuses(RedisUnreachable):
+    """Raised where Redis answers that it does not do what was asked of it, for a reason that is not in what was asked.
+
+    Whoever can live with a silent Redis lives with this one. `code` is the first word of the refusal (OOM, NOPERM …);
+    with `soon` it passes by itself, else an operator must act. With `whole` every call is refused, not this one alone.
+    """
+
+    def __init__(self, text: str, *, code: str, soon: bool, whole: bool = False, asked: bool = False) -> None:
+        super().__init__(text, asked=asked)
+        self.code = code
+        self.soon = soon
+        self.whole = whole
 
 
 class Unreadable(EccmgrError):

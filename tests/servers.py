@@ -84,9 +84,11 @@ class Server:
             self._popen.wait(30)
             self._popen = None
 
-    def call(self, *command: Any) -> Any:
+    def call(self, *command: Any, password: str | None = None) -> Any:
         """What it answers to `command`, as the wire has it."""
-        with redis.Redis(port=self.port, socket_timeout=5, protocol=2, decode_responses=True) as client:
+        with redis.Redis(
+            port=self.port, password=password, socket_timeout=5, protocol=2, decode_responses=True
+        ) as client:
             return client.execute_command(*command)
 
     def _answers(self) -> bool:

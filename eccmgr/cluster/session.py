@@ -18,7 +18,7 @@ from eccmgr.cluster.carrier import Carrier, Standing
 from eccmgr.cluster.members import Member, Role
 from eccmgr.cluster.names import private_name
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.errors import EccmgrError, NameInUse, RedisUnreachable
+from eccmgr.errors import EccmgrError, NameInUse, RedisRefuses, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -249,29 +249,36 @@ class Session:
                 else:
                     await self.join()
                 retry_s, said = 0.05, ""
-            except RedisUnreachable as error:
-                if str(error) != said:
-                    said = str(error)
-                    log.warning("redis unreachable", reason=said)
-                # Once Redis answers one of us the lease clock goes on for all. Who carries VIPs has but a deadline's
-                # time: at the next heartbeat it may be over.
-                beat_s = self._options.heartbeat_s / 10 if self.carrier is not None else self.heartbeat_s
-                longest_s = min(_RETRY_MAX_S, beat_s)
-                retry_s = min(retry_s * 2, longest_s)
-                await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
-                due = time.monotonic()
-                continue
             except EccmgrError as error:
-                log.error("not a member", reason=str(error))
+                # What Redis refuses the link has said.
+                if str(error) != said and not isinstance(error, RedisRefuses):
+                    away = isinstance(error, RedisUnreachable)
+                    log.warning("redis unreachable" if away else "not a member", reason=str(error))
+                said = str(error)
                 if isinstance(error, NameInUse):
                     self.on_superseded()
-                await asyncio.sleep(self._options.session_lease_s)
+                    await asyncio.sleep(self._options.session_lease_s)
+                else:
+                    retry_s = min(retry_s * 2, self._longest_retry_s)
+                    await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
+                    due = time.monotonic()
+                    continue
             due = max(due + self.heartbeat_s, time.monotonic())
             if not was_member:
                 # Those who join together are not to renew together.
                 due = time.monotonic() + self.heartbeat_s * random.random()  # noqa: S311
             if self.joined.is_set():
                 due = await self._pause_until(due)
+
+    @property
+    def _longest_retry_s(self) -> float:
+        """After how long Redis is asked again at the latest, in s.
+
+        Once it answers one of us the lease clock goes on for all. Who carries VIPs has but a deadline's time: at the
+        next heartbeat it may be over.
+        """
+        beat_s = self._options.heartbeat_s / 10 if self.carrier is not None else self.heartbeat_s
+        return min(_RETRY_MAX_S, beat_s)
 
     async def _pause_until(self, due: float) -> float:
         """Wait, but not if there is a hurry; when the heartbeat is that follows."""

@@ -9,18 +9,19 @@ import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from ssl import SSLCertVerificationError
 from typing import Any
 
 import structlog
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
 from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_pool
-from eccmgr.redis.place import NOT_HERE, NOT_NOW, NotFound, Place, Spot
+from eccmgr.redis.place import NOT_HERE, NotFound, Place, Spot
+from eccmgr.redis.refusals import Refusal, refusal_at_connecting, refusal_of
 from eccmgr.redis.scripts import script
 from eccmgr.redis.sentinel import Sentinels
 from eccmgr.redis.slot import SlotOwner
@@ -43,8 +44,9 @@ def make_place(address: RedisAddress, tag: str) -> Place | None:
 class Link:
     """A process's connection to Redis.
 
-    While Redis does not answer, every call fails at once with RedisUnreachable; only `probe` really tries, and
-    the first success opens the way again. In a Redis Cluster `tag` says which slot our keys lie in.
+    While Redis does not answer, or refuses everything, every call fails at once with RedisUnreachable; only `probe`
+    really tries, and the first success opens the way again. A refusal of one call is that call's alone. Each is said
+    once in the log, until what was refused has passed. In a Redis Cluster `tag` says which slot our keys lie in.
     """
 
     def __init__(self, url: str, *, tag: str = "") -> None:
@@ -60,15 +62,20 @@ class Link:
         self.on_move: list[Callable[[], None]] = []
         """Called when another server has taken over, which may not know the last of what we knew."""
         self._recovered = asyncio.Event()
+        self._refused: dict[str, str] = {}
+        """What was refused the last time that it was asked, and what was said of that."""
         self._place = make_place(self.address, tag)
         if self._place is not None:
             self._place.on_move = self._moved
             self._place.hold(self._connections)
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument], *, probe: bool = False) -> Any:
-        """Call the Lua script `name`. Raises RedisUnreachable; any other refusal of the server as EccmgrError."""
+        """Call the Lua script `name`.
+
+        Raises RedisUnreachable, which RedisRefuses is one of; EccmgrError for what the script stumbled over.
+        """
         wanted = script(name, sharded=self._sharded)
-        return await self._ask(lambda wire: wanted(wire.call, keys, args), probe)
+        return await self._ask(name, lambda wire: wanted(wire.call, keys, args), probe)
 
     def send(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> "asyncio.Future[Any] | None":
         """As `run`, on its way when this returns; None where it has to be `run`.
@@ -104,7 +111,7 @@ class Link:
                 answer, have = await wire.call_together(("EVAL", wanted.source, *what), wait)
             return answer, int(have) >= others
 
-        answered: tuple[Any, bool] = await self._ask(ask, probe=True, waits=True)
+        answered: tuple[Any, bool] = await self._ask(name, ask, probe=True, waits=True)
         return answered
 
     async def look_again(self) -> None:
@@ -115,11 +122,11 @@ class Link:
 
     async def call(self, *words: Argument) -> Any:
         """One plain command. Raises as `run` does."""
-        return await self._ask(lambda wire: wire.call(*words))
+        return await self._ask(str(words[0]), lambda wire: wire.call(*words))
 
     async def pipeline(self, *commands: Sequence[Argument]) -> list[Any]:
         """Run plain commands together in one transaction. Raises as `run` does."""
-        answers: list[Any] = await self._ask(lambda wire: _together(wire, commands))
+        answers: list[Any] = await self._ask("MULTI", lambda wire: _together(wire, commands))
         return answers
 
     async def describe(self) -> str:
@@ -130,11 +137,11 @@ class Link:
             started = time.monotonic()
             await wire.call("PING")
             ended = time.monotonic()
-            with contextlib.suppress(ResponseError):
+            with contextlib.suppress(RedisError):
                 found.update(_fields(await wire.call("INFO", "server")))
             return (ended - started) * 1000
 
-        round_trip_ms = await self._ask(look)
+        round_trip_ms = await self._ask("PING", look)
         version = found.get("valkey_version") or found.get("redis_version", "unknown version")
         name = "Valkey " if "valkey_version" in found else ""
         mode: str = self.address.mode
@@ -147,14 +154,29 @@ class Link:
 
         Raises what the library raises, and OSError.
         """
-        wire = await self._open(on_push)
+        left = len(channels)
+
+        def hear(push: list[Any]) -> None:
+            nonlocal left
+            if push[0] in (b"subscribe", b"ssubscribe"):
+                left -= 1
+            else:
+                on_push(push)
+
+        wire = await self._open(hear)
         try:
             wire.tell("SSUBSCRIBE" if self._sharded else "SUBSCRIBE", *channels)
-            # A refusal would be its answer.
-            await wire.call("PING")
+            try:
+                # A refusal would be its answer; but a server may refuse a PING and hear us all the same.
+                await wire.call("PING")
+            except RedisError:
+                if left or wire.fault is not None:
+                    raise
         except BaseException:
             wire.close()
             raise
+        wire.on_push = on_push
+        self._taken("SUBSCRIBE")
         return wire
 
     async def pause(self, longest_s: float) -> None:
@@ -175,7 +197,31 @@ class Link:
         """What `error` says about Redis in a few words."""
         return _reason(error, self.address, self._where)
 
-    async def _ask(self, ask: Callable[[Wire], Awaitable[Any]], probe: bool = False, *, waits: bool = False) -> Any:
+    def refused(self, what: str, error: BaseException) -> bool:
+        """Whether `error` is a refusal of `what`, which is no script; that is said in the log, where it is news."""
+        if (kind := refusal_at_connecting(error)) is None:
+            return False
+        self._say(what, kind)
+        return True
+
+    def _say(self, what: str, kind: Refusal) -> None:
+        reason = f"{kind.why} ({self._where})"
+        if self._refused.get(what) == reason:
+            return
+        is_news = reason not in self._refused.values()
+        self._refused[what] = reason
+        if is_news:
+            say = log.warning if kind.soon else log.error
+            say("redis refuses", code=kind.code, reason=reason, remedy=kind.remedy, what=what)
+
+    def _taken(self, what: str) -> None:
+        """`what` was not refused."""
+        if self._refused and self._refused.pop(what, "") and not self._refused:
+            log.info("redis refuses nothing more")
+
+    async def _ask(
+        self, what: str, ask: Callable[[Wire], Awaitable[Any]], probe: bool = False, *, waits: bool = False
+    ) -> Any:
         if self.fault is not None and not probe:
             raise self._unreachable()
         moves, asked = self._moves, False
@@ -186,7 +232,8 @@ class Link:
             asked = True
             answer = await ask(wire)
         except (RedisError, OSError) as error:
-            raise await self._failed(error, asked) from error
+            raise await self._failed(what, error, asked) from error
+        self._taken(what)
         self._answered(moves, probe)
         return answer
 
@@ -235,20 +282,33 @@ class Link:
         if self._moves != moves and not probe:
             # What was asked rested on what the server before this one had said.
             raise self._unreachable(asked=True)
+        self._open_the_way()
+
+    def _open_the_way(self) -> None:
         if self.fault is not None:
             self.fault = None
             self._recovered.set()
             self._recovered = asyncio.Event()
 
-    async def _failed(self, error: Exception, asked: bool) -> EccmgrError:
-        unreachable = (RedisConnectionError, RedisTimeoutError, OSError, AuthenticationError)
+    async def _failed(self, what: str, error: Exception, asked: bool) -> EccmgrError:
+        kind = refusal_of(error) if asked else refusal_at_connecting(error)
+        if kind is None:
+            if asked and isinstance(error, ResponseError):
+                return EccmgrError(f"Redis refused: {error}")
+            self.fault = self.reason(error)
+            return self._unreachable(asked=asked)
         if self._place is not None and isinstance(error, NOT_HERE):
             await self._place.leave()
-        elif not isinstance(error, unreachable) and not _not_now(error):
-            return EccmgrError(f"Redis refused: {error}")
-        self.fault = self.reason(error)
-        # A server that is not the one, or not now, says so and does nothing.
-        return self._unreachable(asked=asked and not isinstance(error, (*NOT_HERE, *NOT_NOW)))
+            kind = replace(kind, why="another server has taken over", remedy="wait until it is found", whole=True)
+        self._say(what, kind)
+        if kind.whole:
+            self.fault = _told(kind, self._where)
+        elif self._place is None:
+            # It answers: what it does not refuse may pass.
+            self._open_the_way()
+        begun = "Redis is not reachable" if kind.whole else "Redis refused"
+        text = f"{begun}: {_told(kind, self._where)}"
+        return RedisRefuses(text, code=kind.code, soon=kind.soon, whole=kind.whole, asked=asked and kind.partly)
 
     def _unreachable(self, *, asked: bool = False) -> RedisUnreachable:
         why = self.fault or f"it has just moved ({self._where})"
@@ -276,10 +336,8 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
     while cause is not None:
         if isinstance(cause, NotFound):
             return f"{cause} ({address})"
-        if isinstance(cause, NOT_HERE):
-            return f"another server has taken over ({where})"
-        if _not_now(cause):
-            return f"the cluster is being changed, or is down ({where})"
+        if (kind := refusal_of(cause)) is not None:
+            return _told(kind, where)
         if isinstance(cause, SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
         if isinstance(cause, OSError) and cause.strerror:
@@ -288,12 +346,10 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
             return f"{os.strerror(said) if said else cause.strerror} ({where})"
         if isinstance(cause, (TimeoutError, asyncio.TimeoutError, RedisTimeoutError)):
             return f"no answer in {COMMAND_TIMEOUT_S:g} s ({where})"
-        if isinstance(cause, AuthenticationError):
-            return f"it refused our user or password ({where})"
         cause = cause.__cause__ or cause.__context__
     return f"{str(error).rstrip('.') or type(error).__name__} ({where})"
 
 
-def _not_now(error: BaseException) -> bool:
-    """Whether a node of a Redis Cluster cannot serve us while our slot is on its way."""
-    return isinstance(error, NOT_NOW) or (isinstance(error, ResponseError) and "a non local key" in str(error))
+def _told(kind: Refusal, where: str) -> str:
+    """A refusal as an operator reads it."""
+    return f"{kind.why} ({where}); {kind.remedy}"

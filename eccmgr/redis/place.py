@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from redis.asyncio.connection import AbstractConnection, Connection, ConnectionPool
-from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MovedError, ReadOnlyError
 
 from eccmgr.redis.address import host_port
 from eccmgr.redis.client import TlsConnection
@@ -18,8 +18,6 @@ _ASK_TIMEOUT_S = 1.0
 
 NOT_HERE = (ReadOnlyError, MovedError)
 """What a server says that is not the one any more."""
-NOT_NOW = (AskError, TryAgainError, ClusterDownError)
-"""What a node of a Redis Cluster says while our slot is on its way, or nobody may serve it."""
 
 
 class NotFound(RedisConnectionError):

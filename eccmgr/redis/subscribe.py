@@ -15,7 +15,7 @@ from eccmgr.redis.wire import Wire
 log = structlog.get_logger()
 
 Handler = Callable[[str, bytes], None]
-_BACKOFF_MAX_S = 1.0
+_BACKOFF_MAX_S = 0.3
 _ASK_EVERY_S = 5.0
 
 
@@ -59,7 +59,9 @@ class Subscription:
                 if self._attempt.expired():
                     log.warning("not listening", reason="the subscription is deaf")
                     continue
-                if self._link.reason(error) != said:
+                if self._link.refused("SUBSCRIBE", error):
+                    said = ""
+                elif self._link.reason(error) != said:
                     said = self._link.reason(error)
                     log.warning("not listening", reason=said)
             finally:
@@ -68,22 +70,29 @@ class Subscription:
             backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
 
     def _heard(self, push: list[Any]) -> None:
-        kind = push[0]
-        if kind in (b"message", b"smessage"):
-            channel = push[1].decode()
-            try:
-                self._handler(channel, push[2])
-            except ValueError as error:
-                log.warning("message dropped", channel=channel, reason=str(error))
-        elif kind == b"sunsubscribe" and self._wire is not None:
-            # A node of a Redis Cluster has given our slot away.
-            self._wire.close(f"{push[1].decode()} is served elsewhere now")
+        match push:
+            case [b"message" | b"smessage", bytes(channel), bytes(said)]:
+                name = channel.decode(errors="replace")
+                try:
+                    self._handler(name, said)
+                except ValueError as error:
+                    log.warning("message dropped", channel=name, reason=str(error))
+            case [b"sunsubscribe", bytes(channel), *_] if self._wire is not None:
+                # A node of a Redis Cluster has given our slot away.
+                self._wire.close(f"{channel.decode(errors='replace')} is served elsewhere now")
 
 
 async def _while_up(wire: Wire) -> None:
-    """Wait until `wire` is lost, and raise why; a server that is gone without a word is asked now and then."""
+    """Wait until `wire` is lost, and raise why; a server that is gone without a word is asked now and then.
+
+    One that refuses to say so is there, and publishes to us.
+    """
     while True:
-        await wire.call("PING")
+        try:
+            await wire.call("PING")
+        except RedisError:
+            if wire.fault is not None:
+                raise
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ASK_EVERY_S):
                 await wire.lost.wait()

@@ -37,7 +37,7 @@ class Wire(asyncio.Protocol):
         self._connection = connection
         self._transport = transport
         self._timeout_s = timeout_s
-        self._on_push = on_push
+        self.on_push = on_push
         self._loop = asyncio.get_running_loop()
         self._parser = hiredis.Reader(
             protocolError=InvalidResponse, replyError=BaseParser.parse_error, notEnoughData=_NOTHING
@@ -58,8 +58,11 @@ class Wire(asyncio.Protocol):
         with _cancellable():
             try:
                 await connection.connect()  # type: ignore[no-untyped-call]
-            except BaseException:
+            except BaseException as error:
                 await connection.disconnect(nowait=True)
+                if isinstance(error, (TypeError, ValueError, LookupError, AttributeError, InvalidResponse)):
+                    # The library does not expect what only somebody else than Redis would say.
+                    raise _not_understood(error) from error
                 raise
         assert connection._writer is not None, "it is connected"
         transport = connection._writer.transport
@@ -112,23 +115,27 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
         parser = self._parser
-        try:
-            parser.feed(data)
-            while (reply := parser.gets()) is not _NOTHING:
-                if isinstance(reply, hiredis.PushNotification):
-                    self._on_push(reply)
-                    continue
-                answer, _ = self._unanswered.popleft()
-                if answer.done():
-                    continue
-                if isinstance(reply, RedisError):
-                    answer.set_exception(reply)
-                else:
-                    answer.set_result(reply)
-        except (InvalidResponse, IndexError) as error:
-            fault = RedisConnectionError("what it says is not understood")
-            fault.__cause__ = error
-            self._end(fault)
+        parser.feed(data)
+        while True:
+            try:
+                reply = parser.gets()
+            # A key of a map that cannot be one is a TypeError of the parser, a faulty MOVED a ValueError.
+            except (InvalidResponse, TypeError, ValueError) as error:
+                return self._end(_not_understood(error))
+            if reply is _NOTHING:
+                return None
+            if isinstance(reply, hiredis.PushNotification):
+                self.on_push(reply)
+                continue
+            if not self._unanswered:
+                return self._end(_not_understood(None))
+            answer, _ = self._unanswered.popleft()
+            if answer.done():
+                continue
+            if isinstance(reply, RedisError):
+                answer.set_exception(reply)
+            else:
+                answer.set_result(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by the event loop."""
@@ -169,6 +176,12 @@ class Wire(asyncio.Protocol):
             answer, _ = self._unanswered.popleft()
             if not answer.done():
                 answer.set_exception(_again(self.fault))
+
+
+def _not_understood(error: Exception | None) -> RedisError:
+    fault = RedisConnectionError("what it says is not understood; see that Redis answers at our URL of Redis")
+    fault.__cause__ = error
+    return fault
 
 
 def _again(fault: RedisError) -> RedisError:

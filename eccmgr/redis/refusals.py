@@ -1,0 +1,101 @@
+"""What an error reply of Redis means: whether it passes by itself or an operator must act, and what would help.
+
+Whoever asks Redis for something learns of a refusal from here, by way of `RedisRefuses`. An error reply that is not
+listed is a fault of ours, such as one in a script.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One kind of error reply."""
+
+    code: str
+    """Its first word, or one of ours where that says nothing."""
+    why: str
+    """What is wrong, in the words of an operator; "" where the reply's own text says it best."""
+    remedy: str
+    soon: bool = True
+    """Whether it passes by itself; else an operator must act."""
+    whole: bool = False
+    """Whether the server refuses every call, not this one alone."""
+    partly: bool = False
+    """Whether a script may have done a part of its work before it was refused."""
+
+
+_ACL = "grant it to our user in Redis (ACL SETUSER, or its ACL file)"
+_LOGIN = "correct the user and password in our URL of Redis, or in Redis itself"
+_CLUSTER = "the cluster is being changed, or is down"
+_COMMANDS = "use Redis 7.0 or later, or Valkey, with all its commands"
+
+_KINDS = {
+    kind.code: kind
+    for kind in (
+        Refusal("LOADING", "it is loading its data", "wait until it has", whole=True),
+        Refusal("BUSY", "a script keeps it busy", "SCRIPT KILL ends the script", whole=True),
+        Refusal("MASTERDOWN", "it is a replica without its master", "bring its master back, or promote it", whole=True),
+        Refusal("CLUSTERDOWN", _CLUSTER, "see CLUSTER INFO on its nodes", whole=True),
+        Refusal("TRYAGAIN", _CLUSTER, "wait until our slot has moved", whole=True),
+        Refusal("ASK", _CLUSTER, "wait until our slot has moved", whole=True),
+        Refusal("MOVED", "another server serves our slot", "name a cluster as redis+cluster://HOST", whole=True),
+        Refusal("CLIENTS", "it has too many clients", "raise its maxclients", whole=True),
+        Refusal(
+            "READONLY", "it is a replica and takes no writes", "promote it, or name its master in our URL of Redis"
+        ),
+        Refusal("NOREPLICAS", "too few of its replicas are in step", "bring them back, or lower min-replicas-to-write"),
+        Refusal("OOM", "its memory is full", "raise maxmemory or free memory"),
+        Refusal("MISCONF", "it cannot save its data", "see its log, or set stop-writes-on-bgsave-error no"),
+        Refusal("KILLED", "our script was killed", "leave our scripts alone", partly=True),
+        Refusal("NOPERM", "", _ACL, soon=False),
+        Refusal("NOAUTH", "it refused our user or password", _LOGIN, soon=False, whole=True),
+        Refusal("WRONGPASS", "it refused our user or password", _LOGIN, soon=False, whole=True),
+        Refusal(
+            "DENIED", "it is in protected mode", "give it a password, or protected-mode no", soon=False, whole=True
+        ),
+        Refusal("UNKNOWN", "", _COMMANDS, soon=False),
+        Refusal("PROTOCOL", "", "see that nothing but Redis answers at our URL of Redis", soon=False),
+        Refusal("MODE", "it is no Redis Cluster", "name it as redis://HOST", soon=False, whole=True),
+        Refusal("DB", "it has no such database", "name another in our URL of Redis", soon=False, whole=True),
+    )
+}
+_WORDED = {
+    "max number of clients": "CLIENTS",
+    "a non local key": "ASK",
+    "Script killed": "KILLED",
+    "The user executing the script can't": "NOPERM",
+    "ACL failure in script": "NOPERM",
+    "nknown command": "UNKNOWN",
+    "nknown subcommand": "UNKNOWN",
+    "nknown Redis command": "UNKNOWN",
+    "Protocol error": "PROTOCOL",
+    "cluster support disabled": "MODE",
+    "DB index is out of range": "DB",
+}
+"""Which kind a reply is that begins with nothing but ERR, by what stands in it."""
+_IN_SCRIPT = re.compile(r" script: .*on @user_script.*$", re.DOTALL)
+
+
+def refusal_of(error: BaseException) -> Refusal | None:
+    """What kind of refusal `error` is; None where it is a fault of ours, or no reply of Redis at all."""
+    if not isinstance(error, RedisError):
+        return None
+    text = str(error)
+    kind = _KINDS.get(error.status_code or text.partition(" ")[0])
+    if kind is None:
+        kind = next((_KINDS[code] for words, code in _WORDED.items() if words in text), None)
+        # What fails at its first write has done nothing; this may fail later.
+        kind = kind and replace(kind, partly=kind.partly or _IN_SCRIPT.search(text) is not None)
+    if kind is None and isinstance(error, AuthenticationError):
+        kind = _KINDS["WRONGPASS"]
+    return kind and replace(kind, why=kind.why or _IN_SCRIPT.sub("", text).rstrip(". "))
+
+
+def refusal_at_connecting(error: BaseException) -> Refusal | None:
+    """As `refusal_of`, of a reply by which a server does not let us in: that is never a fault of a script."""
+    if (kind := refusal_of(error)) is not None or not isinstance(error, ResponseError):
+        return kind and replace(kind, whole=True)
+    return Refusal("ERR", str(error).rstrip(". "), "see our URL of Redis", soon=False, whole=True)

@@ -1,0 +1,138 @@
+"""What a server refuses is told as what it is, and comes to an end with it; what it does not refuse goes on."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import structlog
+from structlog.testing import LogCapture
+
+from eccmgr.errors import RedisRefuses, RedisUnreachable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.subscribe import Subscription
+from tests.refusing import REFUSALS, demoted, forbidden, plain_server, unsaved
+from tests.servers import Server
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.asyncio
+KEYS = Keys("refused")
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[Server]:
+    """A server that refuses nothing yet."""
+    with plain_server(folder) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def to_it(server: Server) -> AsyncIterator[Link]:
+    """A connection to it."""
+    made = Link(f"redis://{server.address}")
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[MutableMapping[str, Any]]:
+    """What the connection logs."""
+    capture = LogCapture()
+    said = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.BoundLogger)
+    monkeypatch.setattr("eccmgr.redis.connect.log", said)
+    return capture.entries
+
+
+async def write(link: Link) -> None:
+    """A heartbeat's way, with a script that stores something new."""
+    await link.run("draft", (KEYS.state, KEYS.draft("x")), (250, 1000, "east1"), probe=True)
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+async def test_each_refusal_is_told_and_passes(server: Server, to_it: Link, code: str) -> None:
+    await write(to_it)
+    with REFUSALS[code](server):
+        if code == "NOAUTH":
+            with pytest.raises(RedisUnreachable, match="closed"):
+                await write(to_it)
+        with pytest.raises(RedisRefuses) as caught:
+            await write(to_it)
+        assert (caught.value.code, caught.value.soon) == (code, code not in ("NOPERM", "NOAUTH"))
+        assert server.address in str(caught.value)
+    await write(to_it)
+    assert to_it.fault is None
+
+
+async def test_what_is_not_refused_goes_on_beside(server: Server, to_it: Link) -> None:
+    with demoted(server):
+        with pytest.raises(RedisRefuses):
+            await write(to_it)
+        assert await to_it.call("PING") == b"PONG"
+
+
+async def test_a_refusal_is_said_once_with_its_remedy(
+    server: Server, to_it: Link, lines: list[MutableMapping[str, Any]]
+) -> None:
+    with demoted(server):
+        for _ in range(3):
+            with pytest.raises(RedisRefuses):
+                await write(to_it)
+    said = [line for line in lines if line["event"] == "redis refuses"]
+    assert [(line["code"], line["remedy"]) for line in said] == [
+        ("READONLY", "promote it, or name its master in our URL of Redis")
+    ]
+
+
+@contextlib.asynccontextmanager
+async def listening(link: Link, heard: list[bytes]) -> AsyncIterator[Subscription]:
+    """A subscription that runs."""
+    made = Subscription(link, (KEYS.events,), lambda _channel, data: heard.append(data))
+    task = asyncio.create_task(made.run())
+    yield made
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_subscription_hears_a_server_that_cannot_save(server: Server, to_it: Link) -> None:
+    heard: list[bytes] = []
+    with unsaved(server):
+        async with listening(to_it, heard) as subscription:
+            await wait_until(subscription.listening.is_set, "it listens")
+            await asyncio.to_thread(server.call, "PUBLISH", KEYS.events, "x")
+            await wait_until(lambda: heard == [b"x"], "it hears")
+
+
+async def test_a_subscription_comes_once_it_is_allowed(
+    server: Server, to_it: Link, lines: list[MutableMapping[str, Any]]
+) -> None:
+    with forbidden(server, "subscribe"):
+        async with listening(to_it, []) as subscription:
+            await wait_until(lambda: bool(lines), "it is refused")
+            assert not subscription.listening.is_set()
+            await asyncio.to_thread(server.call, "ACL", "SETUSER", "default", "+subscribe")
+            await wait_until(subscription.listening.is_set, "it listens")
+    assert [(line["event"], line["what"]) for line in lines[:1]] == [("redis refuses", "SUBSCRIBE")]
+
+
+@pytest.mark.parametrize(
+    "said", [b"%1\r\n*1\r\n+a\r\n+b\r\n", b"-MOVED x\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"-DENIED no\r\n"]
+)
+async def test_whoever_answers_in_place_of_redis_is_unreachable(said: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    stranger = await asyncio.start_server(answer, "127.0.0.1")
+    link = Link(f"redis://127.0.0.1:{stranger.sockets[0].getsockname()[1]}")
+    with pytest.raises(RedisUnreachable):
+        await link.call("PING")
+    assert link.fault is not None
+    await link.close()
+    stranger.close()
+    await stranger.wait_closed()
