@@ -29,6 +29,7 @@ from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import Plan, plan
 from eccmgr.control.server import ControlServer
 from eccmgr.errors import EccmgrError, RedisUnreachable, single_errors, unwrapped
+from eccmgr.hostport import host_port
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.loaded import Modules
@@ -202,8 +203,9 @@ class Daemon(abc.ABC):
     async def _locate(self) -> None:
         """Tell the session the address that its record states: what is configured, else that of the way to Redis."""
         port = next((endpoint.port for endpoint in self.server.endpoints if endpoint.path is None), 0)
-        host = self.held.nodeaddr or await asyncio.to_thread(host_address, self.link.address)
-        self.session.located_at(f"{host}:{port}")
+        if (host := self.held.nodeaddr) is None:
+            host = await asyncio.to_thread(host_address, self.link.address)
+        self.session.located_at(host_port(host, port))
 
     async def _follow(self, held: DaemonOptions, listening: Plan) -> None:
         """Let a configuration hold, all or nothing. Raises EccmgrError."""

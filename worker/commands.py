@@ -11,6 +11,7 @@ from eccmgr.commands.process import process_commands
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Call, Command, Param, Table, describe, prompt
 from eccmgr.errors import CommandError
+from eccmgr.hostport import read_host_port
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from worker.arp import arp_command
@@ -77,7 +78,7 @@ class NodeCommands:
         )
 
     def _nodeaddr(self) -> str:
-        return self._session.identity.address.rpartition(":")[0]
+        return read_host_port(self._session.identity.address, lowest=0)[0]
 
     async def _help(self, _call: Call) -> str:
         return describe(self._table, "cluster")

@@ -37,7 +37,7 @@ class Role(enum.StrEnum):
 class Member:
     """A member's record.
 
-    `started` is Unix time in seconds; `address` is HOST:PORT, with port 0 where it has no TCP listener.
+    `started` is Unix time in seconds; `address` is HOST:PORT or [V6]:PORT, with port 0 where it has no TCP listener.
     """
 
     private_name: str

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from eccmgr.config.values import Dictionary, Text, Value
+from eccmgr.hostport import read_host_port
 
 _TRUE = frozenset({"on", "true", "enabled", "yes", "1"})
 _FALSE = frozenset({"off", "false", "disabled", "no", "0"})
@@ -24,7 +25,6 @@ _BYTES = {
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _OCTAL = re.compile(r"[0-7]{1,5}")
-_ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^\s\[\]]*):([0-9]{1,5})")
 
 
 class OptionType(Enum):
@@ -189,8 +189,13 @@ def _network(text: str) -> str | None:
 def _endpoint(text: str) -> str | None:
     if "/" in text:
         return text
-    found = _ENDPOINT.fullmatch(text)
-    return text if found and int(found[2]) <= 65535 else None
+    # A port alone is one on every address.
+    everywhere = text.startswith(":") and text.count(":") == 1
+    try:
+        read_host_port(f"*{text}" if everywhere else text, lowest=0)
+    except ValueError:
+        return None
+    return text
 
 
 _CONVERTERS: dict[OptionType, Callable[[str], PythonValue | None]] = {

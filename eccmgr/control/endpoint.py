@@ -5,7 +5,6 @@ import encodings.idna  # noqa: F401  (what a look-up of names loads late, when w
 import fcntl
 import ipaddress
 import os
-import re
 import socket
 import stat
 import struct
@@ -15,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eccmgr.errors import ListenError, SettingsError
+from eccmgr.hostport import host_port, read_host_port
 
 DEFAULT_ENDPOINT = "/tmp/2025"  # noqa: S108  (the protocol's well-known path)
-_TCP = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[^\s\]]+)?)\]|(?P<host>[^\s/:@\[\]]+)):(?P<port>\d{1,5})\Z")
 # Linux's sun_path, with its closing NUL.
 _PATH_MAX = 107
 _LOCK_WAIT_S = 2.0
@@ -39,15 +38,14 @@ class Endpoint:
             if len(os.fsencode(path)) > _PATH_MAX:
                 raise SettingsError(f"Endpoint {text}: a socket's path has at most {_PATH_MAX} bytes")
             return cls(path=path)
-        match = _TCP.match(text)
-        if match is None or int(match["port"]) > 0xFFFF:
-            raise SettingsError(f"Endpoint '{text}' is none of /PATH, HOST:PORT, [V6]:PORT")
-        return cls(host=match["v6"] or match["host"], port=int(match["port"]))
+        try:
+            host, port = read_host_port(text, lowest=0)
+        except ValueError as error:
+            raise SettingsError(f"Endpoint '{text}' is none of /PATH, HOST:PORT, [V6]:PORT: {error}") from None
+        return cls(host=host, port=port)
 
     def __str__(self) -> str:
-        if self.path is not None:
-            return self.path
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return self.path if self.path is not None else host_port(self.host, self.port)
 
 
 @dataclass(frozen=True)

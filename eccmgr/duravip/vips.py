@@ -12,6 +12,7 @@ from eccmgr.config.changes import Change
 from eccmgr.config.effective import ScopeView
 from eccmgr.duravip.shares import MAX_VIPS, Share, digest
 from eccmgr.errors import ConfigError
+from eccmgr.hostport import read_host_port
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -146,9 +147,8 @@ def _stanza(kind: str, scope: ScopeView, address: IPAddress | None) -> _Stanza:
 
 
 def _address_of(endpoint: str) -> IPAddress | None:
-    host = endpoint.rpartition(":")[0].removeprefix("[").removesuffix("]")
     try:
-        return ipaddress.ip_address(host)
+        return ipaddress.ip_address(read_host_port(endpoint, lowest=0)[0])
     except ValueError:
         return None
 

@@ -1,10 +1,12 @@
 """Where Redis is: its URL read, and shown again without its password."""
 
 import enum
+import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from eccmgr.errors import SettingsError
+from eccmgr.hostport import host_port, read_host_port
 
 _FORMS = (
     "redis://HOST:PORT/DB, rediss://HOST:PORT/DB, unix:///PATH, "
@@ -12,6 +14,13 @@ _FORMS = (
 )
 _PORT = 6379
 _SENTINEL_PORT = 26379
+# Not `urlsplit`: releases of Python differ in what they take between the hosts of a list.
+_URL = re.compile(
+    r"(?P<scheme>[a-z+]+)://(?:(?P<login>[^/?#]*)@)?(?P<hosts>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?",
+    re.IGNORECASE,
+)
+_ELSEWHERE = ("host", "port", "path")
+"""What the library takes as options too, and stands before the `?`."""
 
 
 class Mode(enum.StrEnum):
@@ -49,39 +58,47 @@ class RedisAddress:
         """Read a URL of any of the forms that there are. Raises SettingsError."""
         try:
             return cls._parse(url)
-        except ValueError:
+        except ValueError as error:
             # What is wrong may be a piece of the password: it is not repeated.
             raise SettingsError(
-                "The URL of Redis makes no sense: its port is no number from 0 to 65535, or its host is broken; "
-                "special characters in a password must be percent-encoded"
+                f"The URL of Redis makes no sense: {error} (special characters in a password must be percent-encoded)"
             ) from None
 
     @classmethod
     def _parse(cls, url: str) -> "RedisAddress":
-        parts = urlsplit(url)
-        if parts.scheme == "unix" and parts.path:
-            return cls(url, "127.0.0.1", 0, unquote(parts.path), plain_url=url)
-        if parts.scheme in ("redis", "rediss") and parts.hostname:
-            return cls(url, parts.hostname, parts.port or _PORT, plain_url=url)
-        base, _, kind = parts.scheme.partition("+")
-        if base not in ("redis", "rediss") or kind not in (Mode.SENTINEL, Mode.CLUSTER):
+        if "#" in url:
+            raise ValueError("it has a '#', which is written %23")
+        found = _URL.fullmatch(url.strip())
+        if found is None:
             raise SettingsError(f"The URL of Redis must be {_FORMS}")
-        login, at, hosts_text = parts.netloc.rpartition("@")
-        hosts = _hosts(hosts_text, _SENTINEL_PORT if kind == Mode.SENTINEL else _PORT)
-        service, _, db = parts.path.strip("/").partition("/")
-        if kind == Mode.CLUSTER:
-            service, db = "", service
-            if db not in ("", "0"):
-                raise SettingsError("The URL of Redis names a database, and a Redis Cluster has only 0")
-        elif not service:
+        scheme, hosts_text, path = found["scheme"].lower(), found["hosts"], found["path"] or ""
+        login = _login(found["login"])
+        options = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
+        if not options.keys().isdisjoint(_ELSEWHERE):
+            raise ValueError(f"{', '.join(_ELSEWHERE)} are no options: they stand before the '?'")
+        if scheme == "unix" and path.strip("/"):
+            if hosts_text:
+                raise ValueError("a socket's path begins with a third slash: unix:///PATH")
+            path = unquote(path)
+            return cls(url, "127.0.0.1", 0, path, plain_url=f"unix://{login}{quote(path)}{_query(options)}")
+        base, _, kind = scheme.partition("+")
+        if base not in ("redis", "rediss") or not hosts_text or (kind not in _LISTS and scheme != base):
+            raise SettingsError(f"The URL of Redis must be {_FORMS}")
+        path = path.removeprefix("/").removesuffix("/")
+        if scheme == base:
+            host, port = _read(hosts_text, _PORT)
+            return cls(url, host, port, plain_url=_plain(base, login, host, port, _database(path, options), options))
+        hosts = tuple(_read(each, _LISTS[kind]) for each in hosts_text.split(","))
+        service, _, db_text = path.partition("/") if kind == Mode.SENTINEL else ("", "", path)
+        db = _database(db_text, options)
+        if kind == Mode.CLUSTER and db:
+            raise SettingsError("The URL of Redis names a database, and a Redis Cluster has only 0")
+        if kind == Mode.SENTINEL and not service:
             raise SettingsError("The URL of Redis lacks the service: redis+sentinel://HOST:PORT,…/SERVICE/DB")
-        if db and not db.isdecimal():
-            raise SettingsError("The URL of Redis names a database that is no number")
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
         user, password = (quote(options.pop(f"sentinel_{name}", ""), safe="") for name in ("username", "password"))
-        tls = urlencode({name: value for name, value in options.items() if name.startswith("ssl_")})
-        sentinels = tuple(f"{base}://{user}:{password}@{host_port(*each)}?{tls}" for each in hosts)
-        plain = f"{base}://{login}{at}{host_port(*hosts[0])}/{db or 0}?{urlencode(options)}"
+        tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+        sentinels = tuple(_plain(base, f"{user}:{password}@", *each, 0, tls) for each in hosts)
+        plain = _plain(base, login, *hosts[0], db, options)
         return cls(url, *hosts[0], "", Mode(kind), hosts, unquote(service), plain, sentinels)
 
     def sentinels(self) -> "list[RedisAddress]":
@@ -89,10 +106,12 @@ class RedisAddress:
         return [RedisAddress.parse(url) for url in self.sentinel_urls]
 
     def node(self, host: str, port: int) -> "RedisAddress":
-        """One node of a Redis Cluster as a server of its own."""
-        parts = urlsplit(self.plain_url)
-        login, at, _ = parts.netloc.rpartition("@")
-        return RedisAddress.parse(parts._replace(netloc=f"{login}{at}{host_port(host, port)}").geturl())
+        """One node of a Redis Cluster, or the master under Sentinel, as a server of its own."""
+        scheme, _, rest = self.plain_url.partition("://")
+        server, slash, behind = rest.partition("/")
+        login, at, _ = server.rpartition("@")
+        url = f"{scheme}://{login}{at}{_netloc(host, port)}{slash}{behind}"
+        return RedisAddress(url, host, port, plain_url=url)
 
     def __str__(self) -> str:
         if self.path:
@@ -101,16 +120,39 @@ class RedisAddress:
         return f"{self.service} at {hosts}" if self.service else hosts
 
 
-def host_port(host: str, port: int) -> str:
-    """As people write it."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+_LISTS = {Mode.SENTINEL.value: _SENTINEL_PORT, Mode.CLUSTER.value: _PORT}
+"""The modes that have a list of hosts, and the port of one that has none."""
 
 
-def _hosts(text: str, default_port: int) -> tuple[tuple[str, int], ...]:
-    hosts = []
-    for each in text.split(","):
-        parts = urlsplit(f"//{each}")
-        if not parts.hostname or parts.path or parts.query or parts.fragment:
-            raise ValueError("no host")
-        hosts.append((parts.hostname, parts.port or default_port))
-    return tuple(hosts)
+def _login(text: str | None) -> str:
+    """User and password as the client library takes them, whatever was not encoded."""
+    if text is None:
+        return ""
+    return ":".join(quote(unquote(part), safe="") for part in text.split(":", 1)) + "@"
+
+
+def _read(text: str, default_port: int) -> tuple[str, int]:
+    # The '%' before a zone may be encoded, as RFC 6874 asks for.
+    return read_host_port(text.replace("%25", "%"), default_port)
+
+
+def _netloc(host: str, port: int) -> str:
+    return host_port(host.replace("%", "%25"), port)
+
+
+def _database(path: str, options: dict[str, str]) -> int:
+    """The database that the path or the option `db` names, which is taken out of `options`."""
+    named = [text for text in (path, options.pop("db", "")) if text]
+    if not all(text.isascii() and text.isdecimal() for text in named):
+        raise SettingsError("The URL of Redis names a database that is no number")
+    if len(set(map(int, named))) > 1:
+        raise SettingsError("The URL of Redis names two databases")
+    return int(named[0]) if named else 0
+
+
+def _plain(base: str, login: str, host: str, port: int, db: int, options: dict[str, str]) -> str:
+    return f"{base}://{login}{_netloc(host, port)}/{db}{_query(options)}"
+
+
+def _query(options: dict[str, str]) -> str:
+    return f"?{urlencode(options)}" if options else ""

@@ -10,7 +10,7 @@ from redis.asyncio.connection import AbstractConnection, Connection, ConnectionP
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MovedError, ReadOnlyError
 
-from eccmgr.redis.address import host_port
+from eccmgr.hostport import host_port
 from eccmgr.redis.client import TlsConnection
 
 _ASK_TIMEOUT_S = 1.0

@@ -9,6 +9,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
+from eccmgr.hostport import read_bare
 from eccmgr.redis.address import RedisAddress
 from eccmgr.redis.client import make_client
 from eccmgr.redis.place import NotFound, Spot, ask_all
@@ -86,9 +87,9 @@ def read_masters(table: str, asked: str, slot: int) -> Iterator[Shard]:
         _id, address, flags, _master, _ping, _pong, epoch, _link, *slots = line.split()
         marks = flags.split(",")
         if "master" in marks and "noaddr" not in marks:
-            host, _, port = address.partition(",")[0].partition("@")[0].rpartition(":")
+            host, port = read_bare(address.partition(",")[0].partition("@")[0])
             # A node that nobody has met yet does not know its own address.
-            spot = Spot(host.strip("[]") or asked, int(port), int(epoch))
+            spot = Spot(host or asked, port, int(epoch))
             yield Shard(spot, "fail" in marks, any(_holds(span, slot) for span in slots))
 
 

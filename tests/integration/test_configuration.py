@@ -291,3 +291,15 @@ class TestPrograms:
         daemon = processes.manager("barca", "-c", str(folder / "main.conf"))
         info = ask_sync(daemon.endpoint, "info").splitlines()
         assert info[-2:] == ["Absent: east2", "Conflict: east1 claims subcluster west, its bus file gives it east"]
+
+
+@pytest.mark.asyncio
+async def test_an_ipv6_address_is_shown_in_brackets(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
+) -> None:
+    text = 'cluster { nodeaddr = "2001:db8::7" }'
+    made = await asyncio.to_thread(node, redis_server.url, cluster_keys.cluster, folder, "east1", configuration=text)
+    async with running(made):
+        path = str(made.endpoints[0].path)
+        assert "\nAddress: [2001:db8::7]:0\n" in await ask(path, "cluster membership")
+        assert await ask(path, "cluster nodeaddr") == "2001:db8::7"

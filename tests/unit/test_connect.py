@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
 from eccmgr.redis.address import Mode, RedisAddress
+from eccmgr.redis.client import make_pool
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
@@ -31,6 +32,8 @@ SECRET = "hunter2"
         ("redis+sentinel://u:hunter2@h1,h2:7000,[::1]/mail/2", "mail at h1:26379,h2:7000,[::1]:26379"),
         ("rediss+sentinel://h1/mail?sentinel_password=hunter2", "mail at h1:26379"),
         ("redis+cluster://u:hunter2@h1,h2:7000/", "h1:6379,h2:7000"),
+        ("redis+cluster://[fe80::1%25eth0]:7,h2:7000,[::2]", "[fe80::1%eth0]:7,h2:7000,[::2]:6379"),
+        ("REDIS://:hunter[2]@h1:7000/\n", "h1:7000"),
     ],
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
@@ -49,6 +52,17 @@ def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
         *("redis+sentinel://h1/mail/x", "redis+cluster://h1/1", "redis+nonsense://h1", "unix+cluster:///h1"),
         *("redis+sentinel://:hunter2@h1/mail?nonsense=1", "redis+cluster:///"),
         *("redis://:hunter2@example.com?db=x", "redis://:hunter2@example.com?nonsense=1"),
+        *(
+            "redis://h1:0",
+            "redis://h1:",
+            "redis://::1:7000",
+            "redis://[::1]7000",
+            "redis://[h1]:7000",
+            "redis://h1/abc",
+        ),
+        *("redis://h1/1/2", "redis://h1/-1", "redis://h1/1?db=2", "redis+cluster://h1?db=1", "unix://tmp/redis.sock"),
+        *("redis+sentinel://h1,[::1/mail", "redis+sentinel://h1:0/mail", "redis+sentinel://h1/mail/1/2"),
+        *("redis://h1?port=7", "redis://h1/0?password=hunter2#x", "redis://h 1", "redis:h1"),
     ],
 )
 def test_one_that_makes_no_sense_is_refused_without_repeating_it(url: str) -> None:
@@ -63,10 +77,43 @@ def test_the_users_of_the_data_and_of_the_sentinels_are_told_apart() -> None:
     address = RedisAddress.parse(url)
     assert address.plain_url == "rediss://a:b%40@h1:26379/2?ssl_cert_reqs=none"
     assert [sentinel.plain_url for sentinel in address.sentinels()] == [
-        "rediss://c:d%2F@h1:26379?ssl_cert_reqs=none",
-        "rediss://c:d%2F@[::1]:7?ssl_cert_reqs=none",
+        "rediss://c:d%2F@h1:26379/0?ssl_cert_reqs=none",
+        "rediss://c:d%2F@[::1]:7/0?ssl_cert_reqs=none",
     ]
     assert (address.service, address.mode) == ("mail", Mode.SENTINEL)
+
+
+def test_what_is_wrong_with_an_address_is_named() -> None:
+    wrong = {
+        "redis://h1:0/0": "its port is no number from 1 to 65535",
+        "redis://h1:": "its port is no number from 1 to 65535",
+        "redis://::1:7": "it has more than one ':'; an IPv6 address is written [V6]:PORT",
+        "redis+sentinel://h1,[::1/mail": "its brackets do not match; an IPv6 address is written [V6]:PORT",
+        "redis+cluster://h1,[h2]:7": "what stands in brackets is no IPv6 address",
+        "unix://tmp/s": "a socket's path begins with a third slash: unix:///PATH",
+    }
+    for url, reason in wrong.items():
+        with pytest.raises(SettingsError) as caught:
+            RedisAddress.parse(url)
+        assert f"The URL of Redis makes no sense: {reason} (" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://u:p%40[@h1/3", ("h1", 6379, 3, "u", "p@[")),
+        ("redis://[fe80::1%25eth0]:7?db=4", ("fe80::1%eth0", 7, 4, None, None)),
+        ("redis+sentinel://:p@h1,[::1]:7/mail/2", ("::9", 8, 2, None, "p")),
+        ("redis+cluster://u@h1,[::1]:7", ("::9", 8, 0, "u", None)),
+    ],
+)
+def test_the_library_is_given_what_the_address_says(url: str, expected: tuple[object, ...]) -> None:
+    address = RedisAddress.parse(url)
+    if address.hosts:
+        address = address.node("::9", 8)
+    options = make_pool(address, 1.0).connection_kwargs
+    assert tuple(options.get(name) for name in ("host", "port", "db", "username", "password")) == expected
+    assert (address.host, address.port) == expected[:2]
 
 
 @pytest_asyncio.fixture

@@ -36,7 +36,25 @@ def test_a_relative_path_is_made_absolute() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "nowhere", "host:", ":1", "host:65536", "host:123456", "::1:5", "[::1]", "a b:1", "host:1\n", "/a\0b", "h:-1"],
+    [
+        "",
+        "nowhere",
+        "host:",
+        ":1",
+        "host:65536",
+        "host:123456",
+        "::1:5",
+        "[::1]",
+        "a b:1",
+        "host:1\n",
+        "/a\0b",
+        "h:-1",
+        "[1.2.3.4]:5",
+        "[h]:5",
+        "[::1:5",
+        "h\0:1",
+        "[::1]x:5",
+    ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="is none of /PATH, HOST:PORT, "):

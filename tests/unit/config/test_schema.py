@@ -117,6 +117,8 @@ def test_all_that_the_product_promises_is_known() -> None:
         (OptionType.ENDPOINT, ":25", ":25"),
         (OptionType.ENDPOINT, "[::1]:2025", "[::1]:2025"),
         (OptionType.ENDPOINT, "host:70000", None),
+        (OptionType.ENDPOINT, "::1:2025", None),
+        (OptionType.ENDPOINT, "[10.1.1.1]:2025", None),
         (OptionType.ENDPOINT, "/tmp/2025", "/tmp/2025"),
         (OptionType.PATH, "", None),
     ],
