@@ -9,6 +9,8 @@ from typing import Any
 
 from eccmgr.cluster.members import Role, read_membership
 from eccmgr.cluster.session import Identity, Session
+from eccmgr.cluster.vocabulary import Vocabulary
+from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.completion import Known
 from eccmgr.commands.duravip import DuravipCommands
 from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
@@ -88,6 +90,8 @@ class Node(Daemon):
         )
         self.table.add(*self.common_commands(self._known_names), *own.commands(), *JobCommands(self.jobs).commands())
         self.table.elsewhere = ASKED_OF_A_NODE.told
+        self.vocabulary = Vocabulary(self.link, self.keys, self.options, self.session, self._words_of_its_own)
+        self.table.on_change = self.session.on_joined = self.vocabulary.changed
         self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
 
         self.table.add(*DuravipCommands(self.duravip).commands())
@@ -135,6 +139,7 @@ class Node(Daemon):
         self.spawn(tasks, follower.run(), "follower")
         self.spawn(tasks, self.executor.run(), "executor")
         self.spawn(tasks, self.jobs.run(), "jobs")
+        self.spawn(tasks, self.vocabulary.run(), "vocabulary")
         self._tasks = tasks
         self._carry()
         with contextlib.suppress(TimeoutError):
@@ -146,6 +151,10 @@ class Node(Daemon):
         await self.executor.drain(_DRAIN_S)
         await self.jobs.finish()
         await self.duravip.finish()
+
+    def _words_of_its_own(self) -> set[str]:
+        """What commands begin with that not every node has."""
+        return set(self.table.first_words()) - FIRST_WORDS
 
     def _abort(self, wanted: str, user: str) -> bool:
         """End a command, or a job, on this node; whether there is one."""

@@ -16,6 +16,7 @@ from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.roster import PAGE, Roster, pairs, read_hash
 from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import Target, View
+from eccmgr.cluster.vocabulary import read_vocabulary
 from eccmgr.cluster.waiting import News, Pace, Waiting
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
@@ -74,6 +75,10 @@ class Delivery:
     async def view_as_told(self) -> View:
         """The nodes that this manager knows of; it may miss who has joined a moment ago."""
         return await self._roster.as_told()
+
+    async def vocabulary(self) -> frozenset[str]:
+        """The words that commands of live nodes begin with, beside those that every node has."""
+        return await read_vocabulary(self._link, self._keys)
 
     async def gather(
         self,

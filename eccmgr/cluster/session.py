@@ -68,6 +68,8 @@ class Session:
         self.joined = asyncio.Event()
         self.on_superseded: Callable[[], None] = lambda: None
         """Called when another live process turns out to have our name."""
+        self.on_joined: Callable[[], None] = lambda: None
+        """Called each time that a session of ours begins."""
         self.takes_over = False
         """Whether our first join ends the session of a live holder of our name; later ones never do."""
         self.listening: asyncio.Event | None = None
@@ -235,6 +237,7 @@ class Session:
             self.private_name, self.joined_view = fresh, self.view
             self.last_entry = answer[3].decode(errors="replace")
         self.joined.set()
+        self.on_joined()
         log.info("joined", private_name=fresh, view=self.view)
         return None
 

@@ -137,8 +137,32 @@ class View:
 
     def node(self, name: str) -> Seat:
         """The node called `name`, whole and without case, else by its first label. Raises CommandError."""
+        if len(fitting := self.fitting(name)) == 1:
+            return fitting[0]
         key = names.resolve(name, (seat.name for seat in self)).lower()
         return self.live.get(key) or self.absent[key]
+
+    def fitting(self, name: str) -> list[Seat]:
+        """The nodes that `name` may mean: the one of that name, else those that have it, or are, its first label."""
+        key = name.lower()
+        if seat := self._seat(key):
+            return [seat]
+        label, dot, _ = key.partition(".")
+        keys = [label] if dot else self._by_label.get(label, [])
+        return [seat for seat in map(self._seat, keys) if seat is not None]
+
+    def _seat(self, key: str) -> Seat | None:
+        return self.live.get(key) or self.absent.get(key)
+
+    @cached_property
+    def _by_label(self) -> Mapping[str, list[str]]:
+        """The fully qualified names, by their first label."""
+        found: dict[str, list[str]] = {}
+        for key in dict.fromkeys((*self.live, *self.absent)):
+            label, dot, _ = key.partition(".")
+            if dot:
+                found.setdefault(label, []).append(key)
+        return found
 
     def subcluster(self, name: str) -> str:
         """The subcluster called `name`, as first spelt. Raises CommandError."""

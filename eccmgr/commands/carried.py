@@ -38,7 +38,7 @@ ON_NODES = (
 )
 """The commands that every node has: what a broadcast can carry."""
 
-FIRST_WORDS = frozenset(name.split()[0] for name in ON_NODES)
+FIRST_WORDS = frozenset((*(name.split()[0] for name in ON_NODES), *FORMS, "complete"))
 """The words that the commands of every node begin with."""
 
 # Whose commands have a name of a second word, beside all that are written SCOPE:INSTANCE.

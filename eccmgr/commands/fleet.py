@@ -9,8 +9,8 @@ from eccmgr.cluster.results import Outcome, Report
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.carried import carried
-from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish
+from eccmgr.commands.carried import FIRST_WORDS, carried
+from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish, in_doubt
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import COMMAND, Call, Command, Param
 from eccmgr.commands.target import read_target
@@ -72,7 +72,8 @@ class Fleet:
                 (Param(GATHER_USAGE.removeprefix("gather "), kind="gather", rest=True),),
                 about=(
                     "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"
-                    "east[1-3,7],west1. It ends when every expected node is accounted for, at the latest after\n"
+                    "east[1-3,7],west1. What looks like a target and is none is refused; -- begins the COMMAND,\n"
+                    "whatever it is. It ends when every expected node is accounted for, at the latest after\n"
                     f"S seconds (default {GATHER_TIMEOUT_S:g}). With --batch no more than N nodes, or P% of them, are\n"
                     "at it at once, in order of their names; once more than K of them failed, refused or were lost,\n"
                     "the others are skipped."
@@ -163,7 +164,10 @@ class Fleet:
 
     async def _gather(self, call: Call) -> Answer:
         view = await self._delivery.view_as_told()
-        wish = GatherWish.parse(call.args[0], view)
+        vocabulary = FIRST_WORDS
+        if in_doubt(call.args[0], view):
+            vocabulary |= await self._delivery.vocabulary()
+        wish = GatherWish.parse(call.args[0], view, vocabulary)
         emit = call.caller.emit
         shown: set[str] = set()
 

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from eccmgr import words
 from eccmgr.cluster.view import EVERYONE, Target, View
 from eccmgr.cluster.waiting import Pace
-from eccmgr.commands.target import is_target, member, read_target
-from eccmgr.errors import UsageError
+from eccmgr.commands.carried import FIRST_WORDS, carried
+from eccmgr.commands.target import looks_like_a_target, read_target
+from eccmgr.errors import CommandError, UsageError
 
-GATHER_USAGE = "gather [--timeout S] [--batch N|P%] [--max-failures K] [TARGET] COMMAND"
+GATHER_USAGE = "gather [--timeout S] [--batch N|P%] [--max-failures K] [TARGET] [--] COMMAND"
 GATHER_TIMEOUT_S = 30.0
 _TIMEOUT_MAX_S = 24 * 3600.0
 _OPTIONS = ("--timeout", "--batch", "--max-failures")
+_END_OF_OPTIONS = "--"
 _BATCH = re.compile(r"([1-9][0-9]{0,8})(%?)\Z")
 _COUNT = re.compile(r"[0-9]{1,9}\Z")
 _NUMBER = re.compile(r"\d+(\.\d+)?\Z")
+# What people write who mean several nodes, or all but one, and what no name and no command holds.
+_NO_TARGET = re.compile(r"[-!]|.*[*?]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -28,34 +32,122 @@ class GatherWish:
     pace: Pace | None = None
 
     @classmethod
-    def parse(cls, line: str, view: View) -> "GatherWish":
-        """Read `[OPTIONS] [TARGET] COMMAND`; `view` tells which words name a node. Raises CommandError."""
-        values: dict[str, str] = {}
-        at = 0
-        while line[at:].startswith("--"):
-            word = words.next_word(line, at)
-            name, given, value = word.text.partition("=")
-            at = _next(line, word.end)
-            if name not in _OPTIONS:
-                raise UsageError(f"gather has no option {name}. Usage: {GATHER_USAGE}")
-            if not given:
-                if at == len(line):
-                    raise UsageError(f"Usage: {GATHER_USAGE}")
-                word = words.next_word(line, at)
-                value, at = word.text, _next(line, word.end)
-            values[name] = value
-        if at == len(line):
-            raise UsageError(f"Usage: {GATHER_USAGE}")
+    def parse(cls, line: str, view: View, vocabulary: frozenset[str] = FIRST_WORDS) -> "GatherWish":
+        """Read `[OPTIONS] [TARGET] [--] COMMAND`.
+
+        `view` tells which words name a node, `vocabulary` which words a command may begin with. Raises CommandError,
+        also where the first word looks like a target that was mistyped: it must not become a command for everybody.
+        """
+        values, at = _options(line)
         timeout_s = _seconds(values["--timeout"]) if "--timeout" in values else GATHER_TIMEOUT_S
         pace = _pace(values.get("--batch"), values.get("--max-failures"))
-        first, after = _first_word(line, at)
-        follows = after < len(line)
-        # A node's name alone is a command.
-        if not is_target(first, view) or (not follows and member(first, view) is not None):
-            return cls(timeout_s, EVERYONE, words.rest(line, at), pace)
-        if not follows:
-            raise UsageError(f"Usage: {GATHER_USAGE}")
-        return cls(timeout_s, read_target(first, view), words.rest(line, after), pace)
+        line = carried(words.rest(line, at))
+        target, at = _target(line, view, vocabulary)
+        return cls(timeout_s, target, carried(words.rest(line, at)), pace)
+
+
+def in_doubt(line: str, view: View) -> bool:
+    """Whether it takes the words of live nodes' modules to tell a target from a command in `line`.
+
+    Raises CommandError where `line` makes no sense anyway.
+    """
+    _, at = _options(line)
+    line = carried(words.rest(line, at))
+    first, after = _word(line, 0)
+    if not first or first == _END_OF_OPTIONS or looks_like_a_target(first):
+        return False
+    return first.lower() not in FIRST_WORDS and not (after < len(line) and view.fitting(first))
+
+
+def _options(line: str) -> tuple[dict[str, str], int]:
+    """The options that `line` begins with, and where the next word stands. Raises UsageError."""
+    values: dict[str, str] = {}
+    at = 0
+    while line[at:].startswith("--"):
+        word = words.next_word(line, at)
+        if word.text == _END_OF_OPTIONS:
+            break
+        name, given, value = word.text.partition("=")
+        at = words.skip_space(line, word.end)
+        if name not in _OPTIONS:
+            raise _no_option(name)
+        if not given:
+            if at == len(line):
+                raise UsageError(f"Usage: {GATHER_USAGE}")
+            word = words.next_word(line, at)
+            value, at = word.text, words.skip_space(line, word.end)
+        values[name] = value
+    if at == len(line):
+        raise UsageError(f"Usage: {GATHER_USAGE}")
+    return values, at
+
+
+def _target(line: str, view: View, vocabulary: frozenset[str]) -> tuple[Target, int]:
+    """The target that `line` begins with, everyone where a command does; and where the command begins."""
+    first, after = _word(line, 0)
+    if first == _END_OF_OPTIONS:
+        return EVERYONE, _behind(line, after)
+    _refuse_no_target(first, line)
+    is_member = after < len(line) and _is_member(first, view, vocabulary)
+    if not looks_like_a_target(first) and not is_member:
+        _refuse_unknown_node(first, line, after, view, vocabulary)
+        return EVERYONE, 0
+    second, behind = _word(line, _behind(line, after))
+    target = read_target(first, view)
+    if second == _END_OF_OPTIONS:
+        return target, _behind(line, behind)
+    _refuse_no_target(second, line[after:])
+    another = behind < len(line) and second.lower() not in vocabulary and _is_member(second, view, vocabulary)
+    if looks_like_a_target(second) or another:
+        raise UsageError(f"gather takes one TARGET; write the two as one: {first},{second}")
+    return target, after
+
+
+def _word(line: str, at: int) -> tuple[str, int]:
+    """The word at `at` as it is meant, and where the next one begins; a word that holds blanks is a command."""
+    word = words.next_word(line, at)
+    return (word.text if len(word.text.split()) == 1 else ""), words.skip_space(line, word.end)
+
+
+def _behind(line: str, at: int) -> int:
+    """`at` itself, where more of `line` follows. Raises UsageError."""
+    if at == len(line):
+        raise UsageError(f"Usage: {GATHER_USAGE}")
+    return at
+
+
+def _is_member(word: str, view: View, vocabulary: frozenset[str]) -> bool:
+    """Whether `word` names a node. Raises CommandError where it may name several, and is no command either."""
+    fitting = view.fitting(word)
+    if len(fitting) > 1 and word.lower() not in vocabulary:
+        view.node(word)
+    return len(fitting) == 1
+
+
+def _refuse_no_target(word: str, line: str) -> None:
+    if word.startswith("-"):
+        raise _no_option(word)
+    if _NO_TARGET.match(word):
+        raise UsageError(
+            f"'{word[:80]}' is no TARGET: write @NAME, a node's name, or a set such as east[1-3,7],west1; "
+            f"to send it as a command: gather -- {line.strip()[:80]}"
+        )
+
+
+def _refuse_unknown_node(word: str, line: str, after: int, view: View, vocabulary: frozenset[str]) -> None:
+    """Raises CommandError where `word` is no command, and one follows: it is a node that does not exist."""
+    if not word or word.lower() in vocabulary or after == len(line):
+        return
+    second, _ = _word(line, after)
+    if second.lower() in vocabulary or second == _END_OF_OPTIONS:
+        try:
+            view.node(word)
+        except CommandError as error:
+            raise CommandError(f"{error}. To send it as a command: gather -- {line[:80]}") from None
+
+
+def _no_option(name: str) -> UsageError:
+    return UsageError(f"gather has no option {name[:80]}. Usage: {GATHER_USAGE}")
 
 
 def _pace(batch: str | None, failures: str | None) -> Pace | None:
@@ -74,13 +166,3 @@ def _seconds(value: str) -> float:
     if not _NUMBER.match(value) or not 0 < float(value) <= _TIMEOUT_MAX_S:
         raise UsageError(f"--timeout takes seconds, at most {_TIMEOUT_MAX_S:.0f}; not '{value[:80]}'")
     return float(value)
-
-
-def _next(line: str, at: int) -> int:
-    return len(line) - len(line[at:].lstrip())
-
-
-def _first_word(line: str, at: int) -> tuple[str, int]:
-    """The word at `at`, as typed, and where the next one begins."""
-    word = line[at:].split(maxsplit=1)[0]
-    return word, _next(line, at + len(word))

@@ -151,6 +151,8 @@ class Table:
     """What to say of an unknown command's first word where that could be the name of a module."""
     elsewhere: Callable[[Sequence[str]], str] = lambda _typed: ""
     """What to say of a command that another kind of daemon has, given the first words of the line; empty of others."""
+    on_change: Callable[[], None] = lambda: None
+    """Told when a command was entered or taken out."""
     _longest: int = 0
     """Words in the longest name."""
 
@@ -162,11 +164,13 @@ class Table:
                 raise ValueError(f"two commands are named {command.name}")
             self.commands[key] = command
             self._longest = max(self._longest, len(key.split()))
+        self.on_change()
 
     def remove(self, *commands: Command) -> None:
         """Take `commands` out again."""
         for command in commands:
             del self.commands[command.name.lower()]
+        self.on_change()
 
     def at_hand(self, line: str) -> Saying | None:
         """What says the answer to `line` at once, where it is a command as monitoring writes it: its name, no more."""
@@ -223,6 +227,10 @@ class Table:
     def listed(self) -> list[Command]:
         """The commands that work, by name."""
         return [self.commands[key] for key in sorted(self.commands) if not self.commands[key].refusal]
+
+    def first_words(self) -> list[str]:
+        """The words that the commands that work begin with."""
+        return sorted({command.name.split()[0] for command in self.listed()})
 
 
 def _first_words(line: str, number: int) -> Iterator[words.Word]:

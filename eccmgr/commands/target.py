@@ -5,9 +5,9 @@ from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
 from eccmgr.errors import CommandError, UsageError
 
 
-def is_target(word: str, view: View) -> bool:
-    """Whether `word`, in front of a command, is a target rather than that command's first word."""
-    return word.startswith("@") or "[" in word or "," in word or member(word, view) is not None
+def looks_like_a_target(word: str) -> bool:
+    """Whether `word` is written as only a target is: `@…`, or a set of nodes."""
+    return word.startswith("@") or "[" in word or "," in word
 
 
 def read_target(word: str, view: View) -> Target:
@@ -31,13 +31,3 @@ def read_target(word: str, view: View) -> Target:
     if not found:
         raise CommandError("No node is known in the cluster")
     return Target(TargetKind.SET, names.fold(found))
-
-
-def member(word: str, view: View) -> str | None:
-    """The node that `word` names whole, or by its fully qualified name; a bare label might be a command's word."""
-    if word.lower() not in view.live and word.lower() not in view.absent and "." not in word:
-        return None
-    try:
-        return view.node(word).name
-    except CommandError:
-        return None

@@ -123,6 +123,12 @@ class Keys:
         return f"{self.latest}:{digest}"
 
     @cached_property
+    def vocabulary(self) -> str:
+        """Sorted set: word that a command of some node begins with, in small letters → when a node last said it, on the
+        lease clock, in ms."""
+        return f"{self.tag}:vocabulary"
+
+    @cached_property
     def audit(self) -> str:
         """Stream: who did what, trimmed by number."""
         return f"{self.tag}:audit"

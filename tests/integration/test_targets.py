@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from eccmgr.cluster.view import Target, TargetKind
+from eccmgr.commands.table import prompt
+from eccmgr.manager import Manager
 from eccmgr.redis.connect import Link
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
@@ -60,6 +62,30 @@ class TestGatherOfOne:
         assert asked[0] == before
         await fleet.node("pid")
         assert "pid: pid" in await fleet.ask("gather pid cluster nodename")
+
+
+class TestMistypedTarget:
+    async def test_a_modules_command_behind_an_unknown_node_is_not_sent(self, fleet: Fleet) -> None:
+        manager = await fleet.manager()
+        await fleet.node("east1.example.com")
+        await wait_until(lambda: _said(manager, "mark"), "the node has said its words")
+        said = await fleet.ask("gather east33 mark")
+        known = "Unknown node 'east33'; known: east1.example.com"
+        assert said == f"{known}. To send it as a command: gather -- east33 mark"
+        assert fleet.ran == []
+        assert await fleet.lines("gather east1 mark") == ["east1.example.com: marked"]
+        assert (await fleet.lines("gather -- east33 mark"))[0].startswith("east1.example.com: failed: Unknown command")
+
+    async def test_words_of_a_command_that_is_added_later_are_known(self, fleet: Fleet) -> None:
+        manager = await fleet.manager()
+        node = await fleet.node("east1")
+        await wait_until(lambda: _said(manager, "mark"), "the node has said its words")
+        node.table.add(prompt("price", "a price", lambda: "3"))
+        await wait_until(lambda: _said(manager, "price"), "the node has said its new word")
+
+
+async def _said(manager: Manager, word: str) -> bool:
+    return word in await manager.delivery.vocabulary()
 
 
 def _count(link: Link, name: str) -> list[int]:

@@ -4,7 +4,8 @@ import pytest
 
 from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind, View
 from eccmgr.cluster.waiting import Pace
-from eccmgr.commands.gather import GatherWish
+from eccmgr.commands.carried import FIRST_WORDS
+from eccmgr.commands.gather import GatherWish, in_doubt
 from eccmgr.errors import CommandError, UsageError
 
 VIEW = View(
@@ -38,7 +39,18 @@ def a_set(folded: str) -> Target:
         ("east1", EVERYONE, "east1"),
         ("pid", EVERYONE, "pid"),
         ("pid pid", on("pid"), "pid"),
-        ("gone uptime", EVERYONE, "gone uptime"),
+        ("gone uptime", on("gone.example.com"), "uptime"),
+        ("gone", EVERYONE, "gone"),
+        ("shop price apple", EVERYONE, "shop price apple"),
+        ("json pid", EVERYONE, "json pid"),
+        ('"cluster nodename"', EVERYONE, "cluster nodename"),
+        ('"@east pid"', EAST, "pid"),
+        ("@east 'cluster nodename'", EAST, "cluster nodename"),
+        ("-- east9 pid", EVERYONE, "east9 pid"),
+        ("-- -x", EVERYONE, "-x"),
+        ("-- @east", EVERYONE, "@east"),
+        ("east1 -- @east pid", on("east1"), "@east pid"),
+        ("east1 pid pid", on("east1"), "pid pid"),
         ("sieve:sieve1 flush  cache", EVERYONE, "sieve:sieve1 flush  cache"),
         ("config show [1,2]", EVERYONE, "config show [1,2]"),
         ('@all say "a  b" ', EVERYONE, 'say "a  b"'),
@@ -46,12 +58,54 @@ def a_set(folded: str) -> Target:
         ("EAST1,pid,gone  module list", a_set("east1,gone.example.com,pid"), "module list"),
         ("@east,gone uptime", a_set("east1,gone.example.com,pid"), "uptime"),
         ("pid,@ALL uptime", a_set("east1,gone.example.com,pid"), "uptime"),
-        ("west9.example.com uptime", EVERYONE, "west9.example.com uptime"),
     ],
 )
 def test_the_first_word_is_a_target_or_begins_the_command(line: str, target: Target, text: str) -> None:
     wish = GatherWish.parse(line, VIEW)
     assert (wish.target, wish.text, wish.timeout_s) == (target, text, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("-h", "gather has no option -h. Usage: gather "),
+        ("-x pid", "gather has no option -x. Usage: gather "),
+        ("east* pid", r"'east\*' is no TARGET: write "),
+        ("east? pid", r"'east\?' is no TARGET: write "),
+        ("!east1 pid", "'!east1' is no TARGET: write "),
+        ('"!east1" pid', "'!east1' is no TARGET: write "),
+        ("east1 !pid pid", "'!pid' is no TARGET: write "),
+        ("@east @west pid", "gather takes one TARGET; write the two as one: @east,@west"),
+        ("east1 gone uptime", "gather takes one TARGET; write the two as one: east1,gone"),
+        ("east33 pid", r"Unknown node 'east33'; known: .*\. To send it as a command: gather -- east33 pid"),
+        ("'east33 pid'", "Unknown node 'east33'; known: "),
+        ("west9.example.com uptime", "Unknown node 'west9.example.com'; known: "),
+        ("db1 sieve:s1 flush cache", "Unknown node 'db1'; known: "),
+        ("db1 -- anything", "Unknown node 'db1'; known: "),
+        ("db two words", "Node 'db' fits several: db.example.com, db.example.org; give the whole name"),
+    ],
+)
+def test_a_mistyped_target_becomes_no_command_for_everybody(line: str, said: str) -> None:
+    two = {name: Seat(f"#d#{name}", name, "west") for name in ("db.example.com", "db.example.org")}
+    view = View(1, {**VIEW.live, **two}, VIEW.absent)
+    with pytest.raises(CommandError, match=rf"^{said}"):
+        GatherWish.parse(line, view, FIRST_WORDS | {"sieve:s1"})
+
+
+@pytest.mark.parametrize(
+    ("line", "doubt"),
+    [
+        ("pid", False),
+        ("@east price apple", False),
+        ("east1 price apple", False),
+        ("-- price apple", False),
+        ("price apple", True),
+        ("--timeout 5 east33 pid", True),
+        ('"east33 pid"', True),
+    ],
+)
+def test_live_nodes_words_are_asked_for_only_where_it_matters(line: str, doubt: bool) -> None:
+    assert in_doubt(line, VIEW) == doubt
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""The words that commands of live nodes begin with, beside those that every node has: said by nodes, asked by managers.
+
+A manager does not know the modules of its nodes. It asks here whether a word is a command or a mistyped target.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.session import Session
+from eccmgr.errors import EccmgrError
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
+
+_SAY_EVERY_S = 300.0
+_COUNTS_FOR_S = 3 * _SAY_EVERY_S
+_RETRY_S = 5.0
+_WORDS_OF_ONE = 500
+_WORDS_MAX = 10_000
+_LONGEST = 128
+
+
+class Vocabulary:
+    """What one node says of its own words, for as long as it runs."""
+
+    def __init__(
+        self, link: Link, keys: Keys, options: ClusterOptions, session: Session, words: Callable[[], Iterable[str]]
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._options = options
+        self._session = session
+        self._words = words
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """The words are others now, or the cluster may not have heard them: say them soon."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Say the words now, after each change, and now and then, until cancelled."""
+        while True:
+            await self._session.joined.wait()
+            pause_s = _SAY_EVERY_S
+            self._changed.clear()
+            try:
+                await self._say()
+            except EccmgrError as error:
+                log.debug("vocabulary not said", reason=str(error))
+                pause_s = _RETRY_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._changed.wait()
+
+    async def _say(self) -> None:
+        words = sorted({word.lower()[:_LONGEST] for word in self._words()})[:_WORDS_OF_ONE]
+        if words:
+            keys = (self._keys.state, self._keys.vocabulary)
+            bounds = (to_ms(self._options.max_step_s), to_ms(_COUNTS_FOR_S), _WORDS_MAX)
+            await self._link.run("vocabulary", keys, (*bounds, *words))
+
+
+async def read_vocabulary(link: Link, keys: Keys) -> frozenset[str]:
+    """The words that live nodes have said, in small letters. Raises RedisUnreachable."""
+    found: list[bytes] = await link.call("ZRANGE", keys.vocabulary, 0, _WORDS_MAX)
+    return frozenset(word.decode(errors="replace") for word in found)
