@@ -389,8 +389,8 @@ def _why_not(situation: Situation, unit: Sequence[str], target: str) -> str:
         standing = situation.standings[member]
         if target not in standing.nodes:
             return f"{target} takes no part in {member}; its nodes: {_fold(standing.nodes)}"
-        if member in situation.unable.get(target, ()):
-            return f"{target} cannot carry {member} now"
+        if (reason := situation.unable.get(target, {}).get(member)) is not None:
+            return f"{target} cannot carry {member} now{f': {reason}' if reason else ''}"
     return ""
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eccmgr.cluster.names import natural
 from eccmgr.commands.answer import xml_text
 from eccmgr.commands.membership import count
 from eccmgr.duravip.placement import Move, Placement, Situation
+from eccmgr.duravip.states import in_order
 from eccmgr.duravip.table import Belief, Participant, Row, Table
+
+_ADDRESSES_SHOWN = 3
 
 
 def title(address: str, names: Iterable[str]) -> str:
@@ -41,9 +44,31 @@ def _row_lines(row: Row, drained: frozenset[str]) -> Iterator[str]:
             "moved here" * (row.pinned and node == owner),
             "moving here" * (node == row.target),
             "drained" * (node in drained),
+            _cannot(row.unable[node]) if node in row.unable else "",
         )
         said = ", ".join(filter(None, remarks))
         yield f"{' *  ' if node == owner else '    '}\t{node}{f' ({said})' if said else ''}"
+
+
+def _cannot(reason: str) -> str:
+    return f"cannot carry it: {reason}" if reason else "cannot carry it"
+
+
+def impediments(unable: Mapping[str, str], number: int) -> list[str]:
+    """What a node that takes part in `number` VIPs cannot carry and why: a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for address, reason in unable.items():
+        by_reason.setdefault(reason or "it does not say why", []).append(address)
+    return [
+        f"{'takes no part' if len(addresses) >= number else f'cannot carry {_some(addresses)}'}: {reason}"
+        for reason, addresses in sorted(by_reason.items())
+    ]
+
+
+def _some(addresses: Sequence[str]) -> str:
+    shown = sorted(addresses, key=in_order)[:_ADDRESSES_SHOWN]
+    more = len(addresses) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def table_facts(table: Table) -> dict[str, Any]:
@@ -62,6 +87,7 @@ def table_facts(table: Table) -> dict[str, Any]:
                 "preferred": row.preferred,
                 "follows": row.follows,
                 "moved": row.pinned,
+                "unable": dict(row.unable),
                 "target": row.target,
                 "view_stable_seconds": round(row.view_stable_s, 3),
                 "configuration_stable_seconds": round(row.configuration_stable_s, 3),
@@ -139,7 +165,19 @@ def plan_as_text(situation: Situation, placement: Placement) -> str:
     for heading, found in sections:
         if found:
             lines.extend((f"{heading}: {count(len(found), 'VIP', 'VIPs')}", *found))
+    if impeded := _impeded(situation):
+        lines.append(f"Nodes that cannot carry what is theirs: {len(impeded)}")
+        lines.extend(f"  {node}: {line}" for node, why in impeded.items() for line in why)
     return "\n".join(lines)
+
+
+def _impeded(situation: Situation) -> dict[str, list[str]]:
+    """The live nodes that cannot carry some of their VIPs, and why."""
+    found = {}
+    for node in sorted(situation.nodes & situation.unable.keys(), key=natural):
+        number = sum(node in standing.nodes for standing in situation.standings.values())
+        found[node] = impediments(situation.unable[node], number)
+    return {node: why for node, why in found.items() if why}
 
 
 def plan_facts(situation: Situation, placement: Placement) -> dict[str, Any]:
@@ -150,6 +188,7 @@ def plan_facts(situation: Situation, placement: Placement) -> dict[str, Any]:
             *_move_facts("mature", placement.balancing),
         ],
         "stranded": dict(placement.stranded),
+        "unable": {node: dict(why) for node, why in situation.unable.items() if node in situation.nodes},
         "unmanaged": unmanaged(situation),
     }
 

@@ -275,7 +275,7 @@ CLUSTER = ScopeSpec(
             OptionType.NAME,
             "auto",
             "who changes addresses: netlink, exec (plumber_program), memory (nobody: for a demonstration); "
-            "auto is netlink where the process may use it, else memory",
+            "auto is netlink, and a node that may not use it carries nothing",
             dynamic=False,
         ),
         OptionSpec(

@@ -14,7 +14,7 @@ class Plumber(StrEnum):
     """Who adds addresses to interfaces and takes them away."""
 
     AUTO = "auto"
-    """`netlink` where the process may use it, else `memory`."""
+    """`netlink`; a node that may not use it carries nothing."""
     NETLINK = "netlink"
     """The guardian itself."""
     EXEC = "exec"

@@ -23,7 +23,8 @@ class Situation:
 
     `nodes` are the live ones. `standings` say who takes part in each VIP, `owners` who carries it (an owner that is not
     alive is none). `pins` hold VIPs that an operator moved at the node they were moved to: while that node has the VIP,
-    or while nobody has it. `unable` are the VIPs that a node cannot carry now: an interface is down, a plumbing failed.
+    or while nobody has it. `unable` are the VIPs that a node cannot carry now, each with the reason: no guardian serves
+    it, an interface is down, a plumbing failed.
     """
 
     nodes: frozenset[str]
@@ -31,7 +32,7 @@ class Situation:
     owners: Mapping[str, str] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
-    unable: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def without(self, node: str) -> Situation:
         """The same after the death of a node."""

@@ -352,6 +352,11 @@ class Agent:
         vip = self.vips[address]
         return bool(vip.held) or vip.moving or self._is_ours(vip)
 
+    @property
+    def carries(self) -> bool:
+        """Whether our session has any VIP."""
+        return any(vip.held or self._is_ours(vip) for vip in self.vips.values())
+
     def _is_ours(self, vip: Vip) -> bool:
         return vip.record.owner == self.session and vip.record.era == self.era.number
 
@@ -446,18 +451,27 @@ class Agent:
 
         It needs a session that no other ever `served`.
         """
+        return self._all_silent("its guardian is gone", ends=served)
+
+    def unguarded(self, why: str) -> list[Action]:
+        """No guardian serves, and the fence of the last one has closed: others are to carry what we cannot."""
+        self._wanted = {}
+        return self._all_silent(why, ends=True)
+
+    def _all_silent(self, why: str, *, ends: bool) -> list[Action]:
+        """Nothing of ours answers any more, whatever guardians were asked; where it `ends`, our session is over."""
         self._unconfirmed_since = None
         self._unplumbing.clear()
         self._dropping.clear()
-        for address in self._holding() if served else ():
-            self.on_lost(address, self.vips[address].held, "its guardian is gone")
+        for address in self._holding() if ends else ():
+            self.on_lost(address, self.vips[address].held, why)
         for vip in self.vips.values():
             vip.plumbed = 0
             vip.moving, vip.unplumbed, vip.unplumbs = False, vip.released, 0
-            if served:
+            if ends:
                 vip.held = 0
         self._unsettled |= dict.fromkeys(self.vips)
-        return self._renamed() if served else []
+        return self._renamed() if ends else []
 
 
 @dataclass(slots=True)

@@ -45,7 +45,8 @@ class Row:
 
     `epoch` is that of the latest grant, 0 before the first. `nodes` take part in it, `preferred` is that of them which
     its preference means. `target` is where it is moving to. The stable times are seconds since the view of it, and
-    what nodes state of it, last changed. `reason` says what is wrong with an `agreement`.
+    what nodes state of it, last changed. `reason` says what is wrong with an `agreement`. `unable` are the nodes that
+    cannot carry it now, each with the reason.
     """
 
     address: str
@@ -59,6 +60,7 @@ class Row:
     view_stable_s: float = 0.0
     configuration_stable_s: float = 0.0
     reason: str = ""
+    unable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,11 @@ class Timing:
         return cls(heartbeat_s, hold_s)
 
     @property
+    def fence_late_s(self) -> float:
+        """How long after the deadline that it was told a fence may stay open, whatever became of its guardian."""
+        return KERNEL_LATE_S + TOKEN_S
+
+    @property
     def watch_s(self) -> float:
         """A counter that has not moved for so long belongs to a session that holds nothing any more."""
         longest_s = (

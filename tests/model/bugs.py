@@ -20,6 +20,14 @@ class NoMargin(Timing):
         return self.hold_s
 
 
+class NoPatience(Timing):
+    """Who has no guardian gives its session up while the fence is still open."""
+
+    @property
+    def fence_late_s(self) -> float:
+        return -self.hold_s
+
+
 class NoEndOfReservation(Timing):
     """A VIP waits for the target of a move for ever."""
 
@@ -174,4 +182,6 @@ BUGS = {
     "asking again answers the same epoch": Bug(ORPHAN, _off("idem")),
     "a silent guardian is replaced": Bug(ORPHAN, kind=TrustsItsGuardian),
     "a reservation ends": Bug(ORPHAN, timing=NoEndOfReservation),
+    "who has no guardian gives up": Bug(ORPHAN, _off("give up"), kinds=("bar",)),
+    "but not before the fence has closed": Bug(UNLAW, timing=NoPatience, kinds=("bar",)),
 }

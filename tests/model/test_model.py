@@ -29,6 +29,8 @@ QUICK = frozenset(
         "asking again answers the same epoch",
         "a silent guardian is replaced",
         "a reservation ends",
+        "who has no guardian gives up",
+        "but not before the fence has closed",
     }
 )
 """Those whose absence is found within seconds."""
@@ -52,6 +54,14 @@ def test_whatever_fails_no_vip_is_carried_twice_and_none_is_left_alone(
     for seed in range(FIRST, FIRST + RUNS):
         verdict = play(World(seed, profile), monkeypatch, seed)
         assert not verdict, f"{verdict}: World({seed}, heartbeat {profile.heartbeat})"
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+@pytest.mark.parametrize("more", ["stop", "kill a", "cut", "restart", "failover"])
+def test_where_no_guardian_can_start_its_vips_are_carried_by_others(more: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(FIRST, FIRST + RUNS):
+        verdict = play(World(seed, (SLOW, FAST)[seed % 2], kinds=("bar", more)), monkeypatch, seed)
+        assert not verdict, f"{verdict}: World({seed}, kinds=('bar', '{more}'))"
 
 
 @pytest.mark.timeout(3600 if LONG else 120)

@@ -71,6 +71,8 @@ class AgentProcess(Process):
     fresh = True
     served = ""
     """The session that its guardian was last told of."""
+    unguarded_since: float | None = None
+    """Since when it has no guardian, on its own clock."""
 
     def __init__(self) -> None:
         self.outbox: deque[Action] = deque()
@@ -122,7 +124,7 @@ class Host:
     server: Server
 
     def __init__(self, number: int, rate: float) -> None:
-        self.number, self.rate, self.lives, self.cut = number, rate, 0, 0.0
+        self.number, self.rate, self.lives, self.cut, self.barred = number, rate, 0, 0.0, 0.0
         self.plumbed: dict[str, int] = {}
         self.fence = self.armed = -1.0
 
@@ -353,6 +355,9 @@ class World:
 
     def spawn(self, host: Host, process: AgentProcess) -> None:
         """A new guardian: the old one is killed first; nothing is plumbed and the fence is closed before it serves."""
+        if self.now < host.barred:
+            host.guard.dead = True
+            return
         if hasattr(host, "guard"):
             host.guard.dead = True
         host.guard = GuardProcess(process, self.guard())
@@ -370,7 +375,18 @@ class World:
         self.at(self.now + pause, self.on, process, self.beat, host, process)
         if host.guard.dead:
             self.at(self.now + 0.6 * self.profile.heartbeat, self.on, process, self.respawn, host, process)
+            self.miss(host, process, process.agent)
+        else:
+            process.unguarded_since = None
         self.do(host, process, process.agent.beat(self.clock(host)))
+
+    def miss(self, host: Host, process: AgentProcess, agent: Agent) -> None:
+        """The agent has no guardian; once nothing of it can answer any more it gives up."""
+        if process.unguarded_since is None:
+            process.unguarded_since = self.clock(host)
+        alone_s = self.clock(host) - process.unguarded_since
+        if agent.carries and alone_s >= agent.timing.hold_s + agent.timing.fence_late_s and "give up" not in self.off:
+            self.do(host, process, agent.unguarded("no guardian serves"))
 
     def tell(self, host: Host, guard: GuardProcess, message: wire.Message) -> None:
         """The agent hears what its guardian says."""
@@ -417,7 +433,7 @@ class World:
             at.dead = True
             self.at(self.now + 0.6 * self.profile.heartbeat, self.on, process, self.respawn, host, process)
         elif isinstance(action, Extend):
-            process.served = action.session
+            process.served = process.served if at.dead else action.session
             era = (str(action.era.number), action.era.memory)
             told(partial(guard.extend, wire.Deadline(action.session, action.at, era)))
         elif isinstance(action, Plumb):
@@ -437,7 +453,8 @@ class World:
             actions = agent.beaten(now, asked, answer)
             if agent.joined:
                 process.fresh = False
-                actions += agent.place(now, dict.fromkeys(self.vips, "wanted"))
+                if not host.guard.dead:
+                    actions += agent.place(now, dict.fromkeys(self.vips, "wanted"))
                 actions += self.move_some(host, agent)
         elif isinstance(asked, State):
             actions = agent.stated(now, asked, answer)
@@ -471,6 +488,8 @@ class World:
         end = self.now + lasts
         if kind.startswith(("stop", "kill")):
             self.harm(kind, host, end)
+        elif kind == "bar":  # its guardian ends, and none can be started for a while
+            host.barred, host.guard.dead = end, True
         elif kind == "cut":
             host.cut = end
         elif kind == "stall":
@@ -565,8 +584,11 @@ class World:
         master.stall = 0
         for server in self.servers:
             self.follow(server, master)
+        barred = self.random.choice(self.hosts) if "bar" in self.kinds and lost is None else None
         for host in self.hosts:
             host.cut, host.server = 0, master
+            host.barred = 1e12 if host is barred else 0.0
+            host.guard.dead = host.guard.dead or host is barred
             host.agent.until = min(host.agent.until, self.now)
             if host is lost:
                 host.agent.dead = host.guard.dead = True

@@ -1,6 +1,7 @@
 """The shell around the pure agent: carries out what it decides, by Redis and the guardian, and tells it what came."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 _MOST_CALLS = 2000
 _START_S = 10.0
 _DURABLE = (act.State, act.Acquire)
+STARTING = "its guardian is starting"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Carrying:
         self.on_said: Callable[[str, str], None] = lambda _name, _text: None
         self.on_read_anew: Callable[[], None] = lambda: None
         """What is said is read from its beginning."""
-        self.on_link: Callable[[str, bool], None] = lambda _interface, _up: None
+        self.on_link: Callable[[str, bool, bool], None] = lambda _interface, _up, _there: None
         self.on_change: Callable[[], None] = lambda: None
         """Something about VIPs, or about who is there, may have changed."""
         self._link, self._options = link, options
@@ -84,6 +86,10 @@ class Carrying:
         """The way to a guardian that is ready."""
         self._served = ""
         """The session that a guardian was last told of."""
+        self._unguarded_since, self._late_s = boot_time(), 0.0
+        """Since when, and how late the fence may close that the last guardian left behind."""
+        self.unguarded = STARTING
+        """Why no guardian serves, where none does."""
         self._calls: deque[act.Call] = deque()
         self._called = asyncio.Event()
         self._broken: dict[tuple[str, str], list[tuple[str, int]]] = {}
@@ -103,6 +109,7 @@ class Carrying:
         """A heartbeat, or what `joins`, is about to be sent."""
         if joins:
             self.agent.left()
+        self._give_up_unguarded()
         await self._flush()
         *more, beat = self.agent.beat(boot_time())
         assert isinstance(beat, act.Beat)
@@ -110,6 +117,16 @@ class Carrying:
         await self._flush()
         self._beat = beat
         return Standing(beat.session, beat.era.number, beat.era.memory, self.copies)
+
+    def _give_up_unguarded(self) -> None:
+        """Others are to carry what we cannot, once nothing of ours answers any more."""
+        if self._pipe is not None or not self.agent.carries:
+            return
+        timing = self.agent.timing
+        if boot_time() - self._unguarded_since >= timing.hold_s + timing.fence_late_s + self._late_s:
+            log.error("session and vips given up", session=self.agent.session, reason=self.unguarded)
+            self.do(self.agent.unguarded(f"no guardian serves: {self.unguarded}"))
+            self.on_change()
 
     async def joined(self, vips: Sequence[Any], acked: bool) -> None:
         """We have joined: state what we hold. Raises RedisUnreachable where it does not count after all."""
@@ -251,6 +268,7 @@ class Carrying:
 
     def _replace(self) -> None:
         if self._pipe is not None:
+            self._unguarded_since, self.unguarded = boot_time(), "the guardian is gone"
             self._pipe.abort()
             self._pipe = self.ready = None
             self.on_change()
@@ -340,16 +358,19 @@ class Carrying:
 
     # The guardian.
 
-    async def serve(self, pipe: Pipe, configure: wire.Configure) -> None:
-        """Work with one guardian until it is gone."""
-        self._ends_at = self._link.server
+    async def serve(self, pipe: Pipe, configure: wire.Configure) -> tuple[float, str]:
+        """Work with one guardian until it is gone; for how long it served, in seconds, and why no longer."""
+        self._ends_at, since, why = self._link.server, None, ""
         pipe.write(configure, self.ending())
         start = asyncio.get_running_loop().call_later(_START_S, pipe.abort)
         try:
             async for message in pipe.messages():
                 if isinstance(message, wire.Ready):
                     start.cancel()
+                    since = boot_time()
                     self._begin_with(pipe, message)
+                elif isinstance(message, wire.Unfit):
+                    why = message.reason
                 elif self._pipe is pipe:
                     self._hear(message)
         finally:
@@ -357,10 +378,15 @@ class Carrying:
             if self._pipe is pipe:
                 self._replace()
             pipe.abort()
+        if since is None:
+            return 0.0, why or "the guardian ended before it served"
+        return boot_time() - since, why or "the guardian is gone"
 
     def _begin_with(self, pipe: Pipe, ready: wire.Ready) -> None:
         """A guardian serves: nothing is plumbed. No session is served by two."""
         self._pipe, self.ready = pipe, ready
+        # A fence that does not exist closes never, and is not reckoned with.
+        self._late_s = ready.late_s if math.isfinite(ready.late_s) else 0.0
         log.info("guardian ready", fence=ready.fence, plumber=ready.plumber, why=ready.why)
         self.do(self.agent.respawned(self._served == self.agent.session))
         self.session.hurry()
@@ -400,7 +426,7 @@ class Carrying:
                 self.session.hurry()
                 self.on_change()
             case wire.LinkState():
-                self.on_link(message.interface, message.up)
+                self.on_link(message.interface, message.up, message.there)
 
     def _not_plumbed(self, message: wire.NotPlumbed) -> None:
         vip = self.agent.vips.get(message.address)

@@ -1,6 +1,7 @@
 """What this node believes of each VIP, and what the others said that they believe."""
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 
@@ -14,6 +15,8 @@ from worker.duravip.placing import MOVED, Placing
 from worker.guardian.wire import boot_time
 
 log = structlog.get_logger()
+
+_NOTHING: Mapping[str, str] = {}
 
 
 def beliefs_of(placing: Placing, situation: Situation) -> dict[str, Belief]:
@@ -57,6 +60,11 @@ def _table(placing: Placing, situation: Situation, said: dict[str, bytes | None]
                 now - placing.roster_since,
                 now - placing.stated_since,
                 standing.reason,
+                {
+                    node: why[address]
+                    for node in standing.nodes
+                    if address in (why := situation.unable.get(node, _NOTHING))
+                },
             )
         )
     participants = [found for node, text in said.items() if (found := _participant(placing, node, text)) is not None]

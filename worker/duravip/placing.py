@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 import structlog
 
 from eccmgr.cluster.view import Seat
+from eccmgr.commands.duravip_rendering import impediments
 from eccmgr.duravip.options import DuravipOptions
 from eccmgr.duravip.placement import Move, Placement, Situation, next_batch, place
 from eccmgr.duravip.protocol import Vip
@@ -14,9 +15,10 @@ from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.states import Standing, assess
 from eccmgr.errors import ConfigError, EccmgrError
 from eccmgr.redis.connect import Link
-from worker.duravip.agent import Carrying
+from worker.duravip.agent import STARTING, Carrying
+from worker.duravip.footing import NOT_LOOKED
 from worker.duravip.pace import Pace
-from worker.duravip.statements import Said, Statement, participants
+from worker.duravip.statements import Said, Statement, dump_unable, parse_unable, participants
 from worker.guardian.wire import boot_time
 
 log = structlog.get_logger()
@@ -51,11 +53,17 @@ class Placing:
         self._assessed: dict[str, Shares] = {}
         self._drained: frozenset[str] = frozenset()
         self._stated_for: object = None
-        self._unable_said: tuple[frozenset[str], Era] | None = None
+        self._unable_said: tuple[dict[str, str], Era] | None = None
+        self.unable: dict[str, str] = {}
+        """What we cannot carry, and why, as was last said."""
         self._balanced_at = self._placed_at = 0.0
-        self._down: set[str] = set()
-        self._failed_at: dict[str, float] = {}
+        self._down: dict[str, str] = {}
+        """The interfaces that carry nothing now, and why."""
+        self._failed: dict[str, tuple[float, str]] = {}
+        """What could not be plumbed: when, and why."""
         self.statement: Statement | None = None
+        self.restate: Callable[[], None] = lambda: None
+        """Has `statement` say what holds now."""
         self.interfaces: Mapping[str, str] = {}
         """Address → interface, of the VIPs in our configuration."""
         carrying.on_change = carrying.footing.on_change = self.notice
@@ -69,7 +77,7 @@ class Placing:
 
     def _hear(self, name: str, text: str) -> None:
         self.said.hear(name, text)
-        if name == self._unable_name and self._unable_said and frozenset(text.split()) != self._unable_said[0]:
+        if name == self._unable_name and self._unable_said and parse_unable(text) != self._unable_said[0]:
             # A call that was given up for lost when a link went down may be carried out long afterwards.
             self._unable_said = None
             self.notice()
@@ -82,9 +90,13 @@ class Placing:
     def _unable_name(self) -> str:
         return f"~{self.carrying.agent.node}"
 
-    def _hear_link(self, interface: str, up: bool) -> None:
-        (self._down.discard if up else self._down.add)(interface)
-        log.info("interface", name=interface, up=up)
+    def _hear_link(self, interface: str, up: bool, there: bool) -> None:
+        if up:
+            self._down.pop(interface, None)
+            log.info("interface", name=interface, up=up)
+        else:
+            self._down[interface] = f"{interface} is down" if there else f"there is no interface {interface}"
+            log.warning("interface", name=interface, up=up, reason=self._down[interface])
         self.notice()
 
     async def run(self) -> None:
@@ -105,12 +117,13 @@ class Placing:
                 pass
 
     async def _turn(self) -> None:
-        agent = self.carrying.agent
+        agent, ready = self.carrying.agent, self.carrying.ready
         if not agent.joined:
             return
+        self.restate()
         await self._look_around()
         await self._state()
-        if not agent.opened or self.carrying.ready is None or agent.read_upto < agent.latest:
+        if not agent.opened or agent.read_upto < agent.latest:
             return
         if self.carrying.is_busy and boot_time() - self._placed_at < _BUSY_S:
             return
@@ -121,7 +134,8 @@ class Placing:
             return
         situation = self.situation()
         placement = await asyncio.to_thread(place, situation)
-        if agent.joined and agent.opened:
+        # What we stated rests on the guardian that we had then.
+        if agent.joined and agent.opened and ready is not None and ready is self.carrying.ready:
             self._apply(placement)
 
     async def _look_around(self) -> None:
@@ -142,19 +156,31 @@ class Placing:
         unable = self._unable()
         if (unable, era) != self._unable_said:
             self._unable_said = None  # Whether a call that fails was carried out is not known.
-            await carrying.say(self._unable_name, " ".join(sorted(unable)))
+            if unable != self.unable:
+                self._log_unable(unable)
+            await carrying.say(self._unable_name, dump_unable(unable))
             self._unable_said = (unable, era)
 
-    def _unable(self) -> frozenset[str]:
-        if self.carrying.ready is None or self.carrying.footing.refusal:
-            return frozenset(self.interfaces)
+    def _unable(self) -> dict[str, str]:
+        """What we cannot carry, and why."""
+        if self.carrying.ready is None:
+            return dict.fromkeys(self.interfaces, self.carrying.unguarded)
+        if self.carrying.footing.refusal:
+            return dict.fromkeys(self.interfaces, self.carrying.footing.refusal)
         now = boot_time()
-        for address in self.carrying.failed:
-            self._failed_at[address] = now
+        self._failed |= {address: (now, reason) for address, reason in self.carrying.failed.items()}
         self.carrying.failed.clear()
-        self._failed_at = {address: at for address, at in self._failed_at.items() if now - at < _RETRY_FAILED_S}
-        down = (address for address, interface in self.interfaces.items() if interface in self._down)
-        return frozenset((*self._failed_at, *down))
+        self._failed = {address: (at, why) for address, (at, why) in self._failed.items() if now - at < _RETRY_FAILED_S}
+        down = {each: self._down[name] for each, name in self.interfaces.items() if name in self._down}
+        return {address: why for address, (_, why) in self._failed.items()} | down
+
+    def _log_unable(self, unable: dict[str, str]) -> None:
+        before, self.unable = self.unable, unable
+        if _is_grave(unable):
+            reasons = "; ".join(impediments(unable, len(self.interfaces)))
+            log.warning("vips cannot be carried here", vips=len(unable), reason=reasons)
+        elif _is_grave(before) and not unable:
+            log.info("vips can be carried here again", vips=len(before))
 
     async def _assess(self) -> None:
         while self.said.unread:
@@ -241,3 +267,8 @@ class Placing:
 
     def _is_us(self, node: str) -> bool:
         return node.lower() == self.carrying.agent.node
+
+
+def _is_grave(unable: Mapping[str, str]) -> bool:
+    """Whether it is more than what every start is like."""
+    return bool(set(unable.values()) - {STARTING, NOT_LOOKED})

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -13,6 +12,7 @@ import structlog
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.commands.duravip import Announced, Deed, Did
+from eccmgr.commands.duravip_rendering import impediments
 from eccmgr.config.effective import ScopeView
 from eccmgr.duravip.calls import membership_keys
 from eccmgr.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
@@ -35,6 +35,7 @@ from worker.duravip.placing import MOVED, Placing
 from worker.duravip.statements import Statement
 from worker.guardian import wire
 from worker.guardian.launch import Guardians, NoGuardian
+from worker.guardian.parent import Pause
 
 log = structlog.get_logger()
 
@@ -42,7 +43,7 @@ HOME = "home"
 _MOVE_WAIT_S = 15.0
 _AGREE_WAIT_S = 15.0
 _LEAVE_WAIT_S = 5.0
-_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_SAID_AGAIN_S = 60.0
 _BELIEFS_EACH_S = 1.0
 _BELIEFS_SHARE = 10
 _JUST_NOW_S = 5.0
@@ -72,6 +73,7 @@ class DuravipService:
         self.carrying = Carrying(link, keys, options, session, session.identity.name, copies)
         self.placing = Placing(link, self.carrying, lambda: self._held)
         self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
+        self.placing.restate = self._restate
         self._said_beliefs: object = None
         self.carrying.ending = self._ending
         self._has_begun = False
@@ -93,12 +95,13 @@ class DuravipService:
             return ""
         ready = self.carrying.ready
         if ready is None:
-            return "DuraVIP: no guardian serves"
+            return f"DuraVIP: takes no part: {self.carrying.unguarded}"
         if self.carrying.footing.refusal:
             return f"DuraVIP: nothing is carried: {self.carrying.footing.refusal}"
         why = f" ({ready.why})" if ready.why else ""
         vips = "1 VIP" if len(self._vips) == 1 else f"{len(self._vips)} VIPs"
-        return f"DuraVIP: {vips}, fence {ready.fence}, plumber {ready.plumber}{why}"
+        unable = "".join(f"; {each}" for each in impediments(self.placing.unable, len(self._vips)))
+        return f"DuraVIP: {vips}, fence {ready.fence}, plumber {ready.plumber}{why}{unable}"
 
     def begins(self) -> bool:
         """Whether there are VIPs now, and were none before: then `run` is to be run.
@@ -145,30 +148,30 @@ class DuravipService:
     # The guardian.
 
     async def _guard(self) -> None:
-        pause_s = _PAUSE_S
+        """Have a guardian, and another when it is gone; after each that served but shortly, a little later."""
+        pause, attempts, said = Pause(), 0, ("", -math.inf)
         while True:
             try:
                 pipe = await Pipe.to_another(self._guardians)
             except NoGuardian as error:
-                log.error("no guardian", reason=str(error))
+                served_s, why = 0.0, str(error)
             else:
-                await self.carrying.serve(pipe, self._configure())
-                log.warning("guardian gone")
-                pause_s = _PAUSE_S if self.carrying.carried else pause_s
+                served_s, why = await self.carrying.serve(pipe, self._configure())
+            self.carrying.unguarded, pause_s, attempts = why, pause.after(served_s), attempts + 1
+            if why != said[0] or wire.boot_time() - said[1] >= _SAID_AGAIN_S:
+                said = why, wire.boot_time()
+                log.error("no guardian serves", reason=why, attempts=attempts, pause_s=pause_s)
+            self.placing.notice()
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _configure(self) -> wire.Configure:
         held = self._held
         addresses = tuple(
             wire.Address(each.address, each.prefix_length, each.interface) for each in self._vips.values()
         )
-        plumber: str = held.plumber
-        if held.plumber is Plumber.AUTO:
-            plumber = Plumber.NETLINK if os.environ.get("ECCMGR_GUARDIANS") or os.geteuid() == 0 else Plumber.MEMORY
         return wire.Configure(
             addresses,
-            plumber,
+            Plumber.NETLINK if held.plumber is Plumber.AUTO else held.plumber,
             "" if held.fence is FenceKind.AUTO else held.fence.value,
             wire.Announcing(held.announce_count, held.announce_time_s, held.announce_refresh_s, held.arp_all_hosts),
             held.if_check_interval_s,
@@ -210,8 +213,10 @@ class DuravipService:
 
     def _restate(self) -> None:
         ready = self.carrying.ready
-        late_s = ready.late_s if ready is not None and math.isfinite(ready.late_s) else 0.0
         before = self.placing.statement
+        late_s = before.late_s if before is not None else 0.0  # What a guardian left behind is as late as its fence.
+        if ready is not None:
+            late_s = ready.late_s if math.isfinite(ready.late_s) else 0.0
         if before is None or before.late_s != late_s or before.shares is not self._shares:
             self.placing.statement = Statement(
                 before.view + 1 if before else 1, late_s, self.carrying.agent.timing.hold_s, self._shares
@@ -225,8 +230,6 @@ class DuravipService:
         pace = Pace(_BELIEFS_EACH_S, _BELIEFS_SHARE)
         while True:
             pace.begin()
-            if self.carrying.ready is not None:
-                self._restate()
             try:
                 await self._tell()
             except EccmgrError as error:

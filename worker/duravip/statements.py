@@ -46,6 +46,20 @@ class Statement:
             raise ConfigError(f"What a node says of its VIPs cannot be read: {error}") from None
 
 
+def dump_unable(unable: Mapping[str, str]) -> str:
+    """What a node cannot carry, as Redis keeps it: a line for each reason, the addresses before it."""
+    by_reason: dict[str, list[str]] = {}
+    for address, reason in sorted(unable.items()):
+        by_reason.setdefault(" ".join(reason.split()), []).append(address)
+    return "\n".join(f"{' '.join(addresses)}\t{reason}" for reason, addresses in sorted(by_reason.items()))
+
+
+def parse_unable(text: str) -> dict[str, str]:
+    """Read what `dump_unable` wrote, or addresses alone."""
+    lines = (line.partition("\t") for line in text.split("\n"))
+    return {address: reason for addresses, _, reason in lines for address in addresses.split()}
+
+
 @dataclass
 class Said:
     """What is said of nodes, by their names in small letters."""
@@ -53,7 +67,8 @@ class Said:
     statements: dict[str, Statement] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
     """Statements that have come and are not read yet: one may hold thousands of VIPs."""
-    unable: dict[str, frozenset[str]] = field(default_factory=dict)
+    unable: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The addresses that a node cannot carry, each with the reason."""
     drained: set[str] = field(default_factory=set)
 
     def hear(self, name: str, text: str) -> None:
@@ -62,7 +77,7 @@ class Said:
         if kind == "!":
             (self.drained.add if text else self.drained.discard)(node)
         elif kind == "~":
-            self.unable[node] = frozenset(text.split())
+            self.unable[node] = parse_unable(text)
         elif text:
             self.unread[node] = text
         else:

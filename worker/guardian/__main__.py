@@ -22,14 +22,16 @@ def main() -> int:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     stay_prompt()
-    if os.geteuid() == 0:
-        drop_rights()
     agent = socket.socket(fileno=options.agent)
     agent.set_inheritable(False)
+    process = Process(agent, options.exec, options.lock)
     try:
-        Process(agent, options.exec, options.lock).run()
+        if os.geteuid() == 0:
+            drop_rights()
+        process.run()
     except (OSError, NotAlone) as error:
-        log("guardian ends", reason=str(error))
+        process.end_unfit(str(error))
+        log("guardian ends", level="error", reason=str(error))
         return 1
     return 0
 

@@ -267,9 +267,9 @@ class Guard:
         for name, reason in broken:
             yield from self._give_up([name], reason)
 
-    def link(self, interface: str, *, up: bool) -> Steps:
+    def link(self, interface: str, *, up: bool, there: bool = True) -> Steps:
         """An interface came up or went down."""
-        yield Say(LinkState(interface, up))
+        yield Say(LinkState(interface, up, there))
         if up:
             yield Announce(tuple(self.vips[name] for name in self.held if self.vips[name].interface == interface))
 

@@ -12,12 +12,20 @@ from worker.guardian.interfaces import DELETE_LINK, EVENT_GROUPS, NEW_LINK, Inte
 from worker.guardian.lesser_fences import LifetimeFence, NoFence
 from worker.guardian.netlink import ROUTE, Events
 from worker.guardian.plumber import Failures, MemoryPlumber, Plumber
-from worker.guardian.plumber_exec import ExecPlumber
-from worker.guardian.plumber_netlink import NetlinkPlumber
+from worker.guardian.plumber_exec import ExecPlumber, check_program
+from worker.guardian.plumber_netlink import NetlinkPlumber, check_rights
 from worker.guardian.wire import Address, Configure, Ending, Message, boot_time
 
 Log = Callable[..., None]
 _ENDING_STACK_BYTES = 512 * 1024
+
+
+def check_plumber(plumber: str, program: str) -> None:
+    """Raises OSError where this process cannot do what the plumber is for."""
+    if plumber == "netlink":
+        check_rights()
+    elif plumber == "exec":
+        check_program(program)
 
 
 class Hands:

@@ -14,6 +14,8 @@ CONTROL = "ECCMGR_GUARDIANS"
 
 ANOTHER = b"another guardian"
 _ANSWER_S = 10.0
+REASON_BYTES = 1024
+"""Of what the parent says where it has no guardian to give."""
 _ROOT = str(Path(__file__).resolve().parents[2])
 """Nothing but the standard library and this package is imported, so nothing else needs to be found."""
 
@@ -53,11 +55,11 @@ class ParentGuardians:
         """The parent sends the socket itself."""
         try:
             self._control.send(ANOTHER)
-            _, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
+            said, descriptors, _, _ = socket.recv_fds(self._control, REASON_BYTES, 1)
         except OSError as error:
             raise NoGuardian(f"the parent does not answer: {error}") from None
         if not descriptors:
-            raise NoGuardian("the parent has no guardian to give")
+            raise NoGuardian(said.decode(errors="replace") or "the parent is gone")
         made = socket.socket(fileno=descriptors[0])
         made.setblocking(False)
         return made
@@ -76,8 +78,11 @@ class OwnGuardians:
 
     def another(self) -> socket.socket:
         """Start one once the old one has ended."""
-        self._end(0.0)
-        ours, theirs = socket.socketpair()
+        try:
+            self._end(0.0)
+            ours, theirs = socket.socketpair()
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NoGuardian(f"the old guardian does not end: {error}") from None
         with theirs:
             try:
                 self.present = start_guardian(theirs, self._program, self._options)
@@ -89,14 +94,15 @@ class OwnGuardians:
 
     def close(self) -> None:
         """Wait for its end: close the agent's end of its socket first, so that it goes down by itself."""
-        self._end(_ANSWER_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._end(_ANSWER_S)
 
     def _end(self, timeout_s: float) -> None:
         if self.present is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.present.wait(timeout_s)
             self.present.kill()
-            self.present.wait()
+            self.present.wait(_ANSWER_S)
             self.present = None
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from worker.guardian.launch import ANOTHER, CONTROL, start_guardian
+from worker.guardian.launch import ANOTHER, CONTROL, REASON_BYTES, start_guardian
 
 Log = Callable[..., None]
 
@@ -108,7 +108,14 @@ class Parent:
         if self._stop:
             return 0
         if now >= self._agent_at:
-            self._agent, self._agent_since = self._start_agent(), now
+            try:
+                self._agent, self._agent_since = self._start_agent(), now
+            except OSError as error:
+                if not self._agent_since:
+                    raise
+                pause = self._agent_pause.after(0.0)
+                self._log("the agent does not start; that is tried again", reason=str(error), pause_s=pause)
+                self._agent_at = now + pause
         return None
 
     def _look_after_spare(self, now: float) -> None:
@@ -118,15 +125,34 @@ class Parent:
             _close(self._spare)
             self._spare, self._spare_at = None, now + pause
         if self._spare is None and now >= self._spare_at:
+            self._have_spare(now)
+
+    def _have_spare(self, now: float) -> str:
+        """Start a spare guardian; why that cannot be, else ""."""
+        try:
             self._spare, self._spare_since = self._start_guardian(), now
+        except OSError as error:
+            pause = self._spare_pause.after(0.0)
+            self._log("a guardian does not start; that is tried again", reason=str(error), pause_s=pause)
+            self._spare_at = now + pause
+            return f"the guardian does not start: {error}"
+        return ""
 
     def _give_another(self) -> None:
         """The old one is no more when the new one is given."""
         if self._present is not None:
             # An agent that is new itself lets its predecessor's guardian end the session, if it can.
             _end(self._present, _GUARDIAN_ENDS_S if self._present.process.poll() is None and self._is_new() else 0.0)
+        self._present = None
+        if self._spare is not None and self._spare.process.poll() is not None:
+            _close(self._spare)
+            self._spare = None
+        why = self._have_spare(time.monotonic()) if self._spare is None else ""
         if self._spare is None:
-            self._spare, self._spare_since = self._start_guardian(), time.monotonic()
+            with contextlib.suppress(OSError):
+                self._control.settimeout(1.0)
+                self._control.send(why.encode()[:REASON_BYTES])
+            return
         self._present, self._spare = self._spare, None
         self._present_for = self._agent
         assert self._present.agents_end is not None
@@ -153,7 +179,11 @@ class Parent:
     def _start_guardian(self) -> _Guardian:
         ours, theirs = socket.socketpair()
         with theirs:
-            return _Guardian(start_guardian(theirs, self._program), ours)
+            try:
+                return _Guardian(start_guardian(theirs, self._program), ours)
+            except OSError:
+                ours.close()
+                raise
 
     def _told(self, number: int, _: object) -> None:
         if number != signal.SIGHUP:

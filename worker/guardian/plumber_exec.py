@@ -1,6 +1,7 @@
 """Addresses that an operator's program moves, as in a cloud: PROGRAM plumb|unplumb|check ADDRESS INTERFACE EPOCH."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +14,14 @@ _AT_ONCE = 16
 _PLUMB_S = 30.0
 _UNPLUMB_S = 10.0
 _SAID_KEPT = 200
+
+
+def check_program(program: str) -> None:
+    """Raises OSError where `program` cannot be run at all."""
+    if not program:
+        raise OSError("the plumber is exec, and no plumber_program is named")
+    if shutil.which(program) is None:
+        raise OSError(f"the plumber_program {program} is no program that can be run here")
 
 
 class ExecPlumber:

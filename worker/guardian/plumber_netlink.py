@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import socket
 from collections.abc import Sequence
 
 from worker.guardian.interfaces import DELETE_ADDRESS, NEW_ADDRESS, Interface, Interfaces, Present, parse_address
@@ -12,6 +13,22 @@ from worker.guardian.wire import Address
 
 _GONE = (errno.EADDRNOTAVAIL, errno.ENODEV, 0)
 _OWN = "it is the host's own address"
+
+
+def check_rights() -> None:
+    """Raises OSError where the kernel lets this process change no addresses, or send no packets that announce them."""
+    interfaces = Interfaces()
+    try:
+        # No interface has the number 0: who may change addresses is told so, and nothing is changed.
+        (number,) = interfaces.delete([("192.0.2.1", 32, 0)])
+    finally:
+        interfaces.close()
+    if number not in _GONE:
+        raise OSError(f"it may not change addresses ({os.strerror(number)}): that takes CAP_NET_ADMIN")
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0).close()
+    except OSError as error:
+        raise OSError(f"it may not announce addresses ({error.strerror}): that takes CAP_NET_RAW") from None
 
 
 class NetlinkPlumber:

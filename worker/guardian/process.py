@@ -1,5 +1,6 @@
 """The guardian's loop: what the agent says, what the kernel says, and the time."""
 
+import contextlib
 import selectors
 import socket
 import sys
@@ -7,9 +8,9 @@ from pathlib import Path
 
 from worker.guardian.absence import Absence
 from worker.guardian.guard import Guard, Steps
-from worker.guardian.hands import Hands
+from worker.guardian.hands import Hands, check_plumber
 from worker.guardian.interfaces import Interface
-from worker.guardian.rights import Alone, lock_path
+from worker.guardian.rights import Alone, NotAlone, lock_path
 from worker.guardian.wire import (
     Configure,
     Deadline,
@@ -19,6 +20,7 @@ from worker.guardian.wire import (
     Message,
     Plumb,
     Ready,
+    Unfit,
     Unplumb,
     WireError,
     boot_time,
@@ -31,10 +33,10 @@ _READ_BYTES = 1024 * 1024
 _LARGEST_BACKLOG = 64 * 1024 * 1024
 
 
-def log(event: str, **fields: object) -> None:
+def log(event: str, level: str = "info", **fields: object) -> None:
     """One line on standard error."""
     more = "".join(f' {name}="{value}"' for name, value in fields.items())
-    sys.stderr.write(f'level=info program=guardian event="{event}"{more}\n')
+    sys.stderr.write(f'level={level} program=guardian event="{event}"{more}\n')
     sys.stderr.flush()
 
 
@@ -55,12 +57,16 @@ class Process:
         self._guard = Guard()
         self._hands: Hands | None = None
         self._alone: Alone | None = None
-        self._links: dict[str, bool] = {}
+        self._links: dict[str, tuple[bool, bool]] = {}
+        """Of each interface that we told of: whether it is up, and whether it is there."""
         self._absence = Absence()
         self._check_s, self._check_at = 5.0, 0.0
 
     def run(self) -> None:
-        """Serve until the agent is gone; then close the fence, unplumb, end the session, and return."""
+        """Serve until the agent is gone; then close the fence, unplumb, end the session, and return.
+
+        Raises OSError and NotAlone where it cannot serve: then `end_unfit` is to be called.
+        """
         reason = "the agent is gone"
         try:
             while True:
@@ -69,14 +75,21 @@ class Process:
             pass
         except WireError as error:
             reason = str(error)
+        except (OSError, NotAlone) as error:
+            reason = str(error)
+            raise
         finally:
             if self._hands:
                 self._carry_out(self._guard.go_down(reason))
                 self._hands.close()
             if self._alone:
                 self._alone.close()
-            self._selector.close()
-            self._agent.close()
+
+    def end_unfit(self, reason: str) -> None:
+        """Tell the agent why this guardian cannot serve, after all that it was told before."""
+        self._say(Unfit(reason))
+        with contextlib.suppress(AgentGone):
+            self._write()
 
     def _turn(self) -> None:
         wait = self._wait_s()
@@ -141,10 +154,11 @@ class Process:
     def _tell_links(self, links: dict[str, Interface]) -> None:
         names = {each.interface for each in self._guard.vips.values()}
         for name in sorted(names):
-            up = name in links and links[name].up
-            if self._links.get(name) != up:
-                self._links[name] = up
-                self._carry_out(self._guard.link(name, up=up))
+            state = name in links and links[name].up, name in links
+            if self._links.get(name) != state:
+                self._links[name] = state
+                up, _ = state
+                self._carry_out(self._guard.link(name, up=up, there=name in links))
 
     def _read(self) -> None:
         try:
@@ -177,6 +191,8 @@ class Process:
     def _configure(self, message: Configure) -> None:
         first = self._hands is None
         if self._hands is None:
+            # First: a guardian that cannot serve must not end one that does.
+            check_plumber(message.plumber, self._program)
             if message.plumber != "memory":
                 self._alone = Alone(self._lock or lock_path())
             self._hands = Hands(message, self._program, self._say, log)
@@ -196,7 +212,7 @@ class Process:
             self._tell_links(hands.netlink.links)
         else:
             for name in sorted({each.interface for each in message.vips} - self._links.keys()):
-                self._links[name] = True
+                self._links[name] = True, True
                 self._say(LinkState(name, up=True))
 
     def _register(self, hands: Hands) -> None:

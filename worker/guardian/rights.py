@@ -58,9 +58,12 @@ class Alone:
     """Holds the lock; whoever held it before is killed, and its end awaited."""
 
     def __init__(self, path: Path, timeout_s: float = 5.0) -> None:
-        """Raises NotAlone, and OSError where the lock cannot be made."""
-        path.parent.mkdir(mode=0o755, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Raises NotAlone, also where the lock cannot be opened."""
+        try:
+            path.parent.mkdir(mode=0o755, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise NotAlone(f"the lock {path} cannot be opened: {error.strerror}") from None
         until = time.monotonic() + timeout_s
         while True:
             with contextlib.suppress(BlockingIOError, PermissionError):
@@ -93,6 +96,8 @@ class Alone:
             if self._holder() == pid:  # else it has ended meanwhile, and its number may be another's
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
                 select.select([descriptor], [], [], max(0.0, until - time.monotonic()))
+        except OSError as error:
+            raise NotAlone(f"another guardian of this host cannot be ended (pid {pid}): {error.strerror}") from None
         finally:
             os.close(descriptor)
 

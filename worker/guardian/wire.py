@@ -3,7 +3,7 @@
 All times are CLOCK_BOOTTIME in seconds. The guardian takes messages in the order in which they were written.
 
 agent → guardian   Configure · Ending · Deadline · Plumb · Unplumb
-guardian → agent   Ready · Kept · Plumbed · NotPlumbed · Unplumbed · Down · LinkState
+guardian → agent   Ready · Kept · Plumbed · NotPlumbed · Unplumbed · Down · LinkState · Unfit
 """
 
 import dataclasses
@@ -188,10 +188,31 @@ class LinkState:
 
     interface: str
     up: bool
+    there: bool = True
+    """Whether there is such an interface at all."""
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """The guardian cannot serve on this host, and ends."""
+
+    reason: str
 
 
 Message = (
-    Configure | Ending | Deadline | Plumb | Unplumb | Ready | Kept | Plumbed | NotPlumbed | Unplumbed | Down | LinkState
+    Configure
+    | Ending
+    | Deadline
+    | Plumb
+    | Unplumb
+    | Ready
+    | Kept
+    | Plumbed
+    | NotPlumbed
+    | Unplumbed
+    | Down
+    | LinkState
+    | Unfit
 )
 
 _KINDS: dict[str, type[Any]] = {
@@ -209,6 +230,7 @@ _KINDS: dict[str, type[Any]] = {
         Unplumbed,
         Down,
         LinkState,
+        Unfit,
     )
 }
 _PARTS: dict[tuple[str, str], type[Any]] = {

@@ -83,17 +83,25 @@ class Nodes:
 
     def start(self) -> None:
         """Redis, the manager, the nodes."""
+        self.start_manager()
+        for node in self.nodes:
+            self.begin(node)
+
+    def start_manager(self) -> None:
+        """Redis and the manager alone."""
         self.redis.start()
         self._begin(SERVER, "eccmgr", self._manager_configuration)
-        for node in self.nodes:
-            self._begin(node, "ecnode", self._configuration)
 
-    def _begin(self, host: str, program: str, configuration: Path) -> None:
+    def begin(self, node: str, *before: str) -> None:
+        """Start ecnode on a host, by the command `before` it, if any."""
+        self._begin(node, "ecnode", self._configuration, before)
+
+    def _begin(self, host: str, program: str, configuration: Path, before: tuple[str, ...] = ()) -> None:
         name = "barca" if program == "eccmgr" else host
         flags = ("--name", name, "--redis", self.redis.url, "--cluster", _CLUSTER, "--config", str(configuration))
         self.endpoint(name).unlink(missing_ok=True)
         self._lab.hosts[host].start(
-            *(sys.executable, "-c", f"from cli.{program} import main; main()", *flags),
+            *(*before, sys.executable, "-c", f"from cli.{program} import main; main()", *flags),
             *("--listen", str(self.endpoint(name))),
             log=self._lab.folder / f"{name}.log",
         )
@@ -129,7 +137,7 @@ class Nodes:
     def mend(self, node: str) -> None:
         """Start ecnode where it does not run, as a service manager would."""
         if not self.processes(node, "all"):
-            self._begin(node, "ecnode", self._configuration)
+            self.begin(node)
 
 
 def _has_parent(pid: int) -> bool:

@@ -106,6 +106,26 @@ def test_a_spare_that_was_killed_is_replaced() -> None:
         wait_until_sync(lambda: len(guardians(process) - {spare}) == 1, "another waits")
 
 
+BARE_AGENT = """
+from worker.guardian.launch import NoGuardian, find_guardians
+guardians = find_guardians()
+for _ in range(2):
+    try:
+        guardians.another()
+    except NoGuardian as error:
+        print(error, flush=True)
+"""
+
+
+def test_a_guardian_that_cannot_be_started_ends_nobody_and_the_agent_is_told_why() -> None:
+    broken = PARENT.replace("sys.exit(", "sys.executable = '/no/such/python'\nsys.exit(")
+    command = [sys.executable, "-c", broken, "", sys.executable, "-c", BARE_AGENT]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    why = "the guardian does not start: [Errno 2] No such file or directory: '/no/such/python'\n"
+    assert (done.stdout, done.returncode) == (2 * why, 0)
+    assert "a guardian does not start; that is tried again" in done.stderr
+
+
 def test_an_agent_that_ends_in_good_order_ends_all() -> None:
     with parent(["true"]) as process:
         assert process.wait(20) == 0

@@ -23,7 +23,7 @@ class Cluster:
     owners: dict[str, str] = field(default_factory=dict)
     pins: dict[str, str] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
-    unable: dict[str, frozenset[str]] = field(default_factory=dict)
+    unable: dict[str, dict[str, str]] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     agreed: tuple[str, ...] = ()
     debug: list[bool] = field(default_factory=list)
@@ -73,6 +73,7 @@ class MemoryDuravip:
                     5420.4,
                     5409.0,
                     standing.reason,
+                    {node: why[address] for node, why in situation.unable.items() if address in why},
                 )
             )
         participants = [

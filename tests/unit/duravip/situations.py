@@ -21,7 +21,7 @@ def situation(
     owners: Mapping[str, str] | None = None,
     pins: Mapping[str, str] | None = None,
     drained: frozenset[str] = frozenset(),
-    unable: Mapping[str, frozenset[str]] | None = None,
+    unable: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Situation:
     return Situation(frozenset(shares), assess(shares), owners or {}, pins or {}, drained, unable or {})
 
@@ -73,6 +73,7 @@ def situations(draw: st.DrawFn, *, evenly: bool = False, plainly: bool = False) 
     drained = draw(st.frozensets(st.sampled_from(NODES), max_size=1))
     if evenly:
         return Situation(frozenset(nodes), standings, owners, pins, drained)
-    some = st.frozensets(st.sampled_from(addresses), max_size=3) if addresses else st.just(frozenset())
+    why = st.just("eth1 is down")
+    some = st.dictionaries(st.sampled_from(addresses), why, max_size=3) if addresses else st.just(dict[str, str]())
     unable = draw(st.dictionaries(st.sampled_from(NODES), some, max_size=2))
     return Situation(frozenset(nodes), standings, owners, pins, drained, unable)

@@ -138,14 +138,28 @@ def test_a_move_that_makes_no_sense_is_refused_with_the_reason(cluster: Cluster,
 
 def test_a_node_that_cannot_carry_a_vip_does_not_get_it(cluster: Cluster) -> None:
     cluster.stated = {**cluster.stated, "west1": {A: SHARES[A], B: SHARES[B]}}
-    cluster.unable = {"east1": frozenset({A})}
+    cluster.unable = {"east1": {A: "eth1 is down"}}
     cluster.drained = frozenset({"east2"})
     console = cluster.console("east2")
     assert console.refused("move Mail-Out to west1") == (
         "10.1.1.2 stays: west1 takes no part in 10.1.1.3; its nodes: east[1-2]"
     )
-    assert console.refused("move 10.1.1.1 to east1") == "10.1.1.1 stays: east1 cannot carry 10.1.1.1 now"
+    assert console.refused("move 10.1.1.1 to east1") == "10.1.1.1 stays: east1 cannot carry 10.1.1.1 now: eth1 is down"
     assert console.refused("move 10.1.1.1 to east2") == "east2 is drained; see cluster duravip undrain"
+
+
+def test_who_cannot_carry_a_vip_is_told_with_the_reason_where_participants_are(cluster: Cluster) -> None:
+    why = "it may not change addresses"
+    cluster.unable = {"east1": dict.fromkeys(SHARES, why), "east2": {A: "eth1 is down"}}
+    planned = cluster.console("west1").ok("plan")
+    assert planned.endswith(
+        "Nodes that cannot carry what is theirs: 2\n"
+        f"  east1: takes no part: {why}\n"
+        "  east2: cannot carry 10.1.1.1: eth1 is down"
+    )
+    shown = cluster.console("west1").ok("show")
+    assert f"    \teast1 (preferred, cannot carry it: {why})\n" in shown
+    assert " *  \teast2 (cannot carry it: eth1 is down)\n" in shown
 
 
 def test_a_broken_vip_does_not_move(cluster: Cluster) -> None:

@@ -95,7 +95,7 @@ def test_the_only_node_of_a_vip_keeps_it_though_drained_and_the_reason_is_told()
 
 
 def test_a_node_whose_interface_is_down_is_left_out_for_the_vips_of_that_interface() -> None:
-    found = place(situation(alike("a b", plain(2)), {A: "a", B: "a"}, unable={"a": frozenset({A})}))
+    found = place(situation(alike("a b", plain(2)), {A: "a", B: "a"}, unable={"a": {A: "eth1 is down"}}))
     assert [(move.address, move.target, move.reason) for move in found.departures] == [
         (A, "b", "a cannot carry it now; the fewest VIPs")
     ]

@@ -58,13 +58,13 @@ async def test_it_is_said_once(saying: Saying, placing: Placing) -> None:
 async def test_a_call_that_failed_may_have_been_carried_out_and_is_taken_back(saying: Saying, placing: Placing) -> None:
     await placing._state()
     saying.away = True
-    saying.on_link("eth0", False)
+    saying.on_link("eth0", False, True)
     with pytest.raises(RedisUnreachable):
         await placing._state()
     saying.away = False
-    saying.on_link("eth0", True)
+    saying.on_link("eth0", True, True)
     await placing._state()
-    assert saying.said[1:] == [("~east1", VIP), ("~east1", "")]
+    assert saying.said[1:] == [("~east1", f"{VIP}\teth0 is down"), ("~east1", "")]
 
 
 async def test_what_comes_late_is_taken_back_when_it_is_heard(saying: Saying, placing: Placing) -> None:
@@ -84,7 +84,7 @@ async def test_what_others_say_of_themselves_is_theirs(saying: Saying, placing: 
 async def test_what_was_said_to_a_server_that_has_lost_it_counts_no_more(saying: Saying, placing: Placing) -> None:
     saying.on_said("~east2", VIP)
     saying.on_said("!east2", "1")
-    assert placing.said.unable["east2"] == {VIP}
+    assert placing.said.unable["east2"] == {VIP: ""}
     saying.on_read_anew()
     assert not placing.said.unable
     assert not placing.said.drained

@@ -56,6 +56,23 @@ def test_what_the_guardian_came_too_late_for_is_asked_for_again_though_it_was_pl
     assert agent.settle(1.0) == [Plumb(agent.session, 1.5, (("10.0.0.1", 5),))]
 
 
+def test_who_has_no_guardian_goes_on_as_another_who_wants_nothing() -> None:
+    agent = joined()
+    granted(agent, "10.0.0.1")
+    agent.plumbed("10.0.0.1", 5)
+    before = agent.session
+    assert agent.carries
+    assert agent.unguarded("no guardian serves") == []
+    assert not agent.carries
+    beat = agent.beat(2.0)[-1]
+    assert isinstance(beat, Beat)
+    assert beat.joins
+    assert beat.session not in ("", before)
+    after = agent.beaten(2.0, beat, Beaten(Verdict.OK, ERA, True, True, 0))
+    assert End(before, ERA) in after
+    assert not [each for each in after if isinstance(each, Acquire | Plumb)]
+
+
 def test_what_is_stated_anew_is_asked_for_above_all_that_was_seen() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")

@@ -22,11 +22,12 @@ def test_one_that_is_broken_is_refused(text: str) -> None:
 
 def test_what_is_said_last_counts() -> None:
     said = Said()
-    for name, text in (("@a1", "raw"), ("~a1", "10.1.1.1 10.1.1.2"), ("!a1", "1"), ("!a2", "1"), ("!a2", "")):
+    unable = "10.1.1.1 10.1.1.2\teth1 is down\n10.1.1.3\tno quota"
+    for name, text in (("@a1", "raw"), ("~a1", unable), ("!a1", "1"), ("!a2", "1"), ("!a2", "")):
         said.hear(name, text)
     assert (said.unread, said.unable, said.drained) == (
         {"a1": "raw"},
-        {"a1": frozenset({"10.1.1.1", "10.1.1.2"})},
+        {"a1": {"10.1.1.1": "eth1 is down", "10.1.1.2": "eth1 is down", "10.1.1.3": "no quota"}},
         {"a1"},
     )
     said.hear("@a1", "")

@@ -19,6 +19,8 @@ MESSAGES = [
     wire.Unplumbed("7", (("10.1.1.1", "busy"),)),
     wire.Down("#ec0-1#east1", "deadline passed"),
     wire.LinkState("eth1", up=False),
+    wire.LinkState("eth1", up=False, there=False),
+    wire.Unfit("it may not change addresses"),
 ]
 
 
