@@ -16,7 +16,6 @@ EccmgrError
 └─ NameInUse               another live process is a member under this name
 """
 
-import asyncio
 from collections.abc import Iterator
 
 
@@ -103,6 +102,9 @@ def unwrapped(error: BaseException) -> BaseException:
     for each in found:
         if isinstance(each, KeyboardInterrupt | SystemExit):
             return each
+    # Here, for a console that runs one command has no use for it and would wait for it.
+    import asyncio
+
     failed = [each for each in found if not isinstance(each, asyncio.CancelledError)] or found
     if len(failed) == 1 or all(isinstance(each, EccmgrError) for each in failed):
         return failed[0]

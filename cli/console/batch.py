@@ -1,5 +1,6 @@
 """Batch mode: one command, or the lines of standard input; answers, problems, and an exit code."""
 
+import codecs
 import sys
 from typing import BinaryIO
 
@@ -39,8 +40,12 @@ class Batch:
     def run_lines(self, lines: BinaryIO) -> int:
         """Run each line, going on after a failure; the first exit code that is not 0."""
         first = 0
-        for raw in lines:
-            command = raw.decode("utf-8", "surrogateescape").strip()
+        for number, raw in enumerate(lines):
+            if not number and b"\0" in raw and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                self._complain("Standard input is UTF-16; commands are read as UTF-8")
+                return Exit.USAGE
+            # An editor may have left a byte order mark in front of the first one.
+            command = raw.removeprefix(b"" if number else codecs.BOM_UTF8).decode("utf-8", "surrogateescape").strip()
             if command.lower() in LEAVE:
                 break
             if command:

@@ -27,7 +27,7 @@ def parts(text: str) -> list[str]:
     """What stands between the commas outside of brackets. Raises UsageError where `text` is no set."""
     found = names.split_folded(text)
     if not found or ",".join(found) != text:
-        raise UsageError(f"Not a node set: '{text[:_SHOWN_MAX]}'; write it like east[1-3,7],west1")
+        raise _no_set(text)
     return found
 
 
@@ -37,14 +37,16 @@ def spell_out(folded: Iterable[str]) -> list[str]:
     count = 0
     for part in listed:
         if not _PART.match(part):
-            raise UsageError(f"Not a node set: '{part[:_SHOWN_MAX]}'; write it like east[1-3,7],west1")
+            raise _no_set(part)
+        if why := next(filter(None, map(_why_no_range, _ranges(part))), ""):
+            raise _no_set(part, why)
         count += _count(part)
         if count > MAX_NAMES:
             raise UsageError(f"A node set may name at most {MAX_NAMES} nodes")
     try:
         return list(NodeSet(",".join(listed), resolver=RESOLVER_NOGROUP))
-    except NodeSetException as error:
-        raise UsageError(f"Not a node set: '{','.join(listed)[:_SHOWN_MAX]}': {error}") from None
+    except NodeSetException:
+        raise _no_set(",".join(listed)) from None
 
 
 @lru_cache(maxsize=16)
@@ -85,6 +87,29 @@ def resolve(wanted: Iterable[str], known: Iterable[str]) -> list[str]:
     if unknown:
         raise CommandError(f"Unknown nodes '{names.fold(unknown, names.RANGES_SHOWN)}'{names.known(by_key.values())}")
     return sorted(found, key=names.natural)
+
+
+def _no_set(text: str, why: str = "write it like east[1-3,7],west1") -> UsageError:
+    return UsageError(f"Not a node set: '{text[:_SHOWN_MAX]}'; {why}")
+
+
+def _ranges(part: str) -> list[str]:
+    return [each for inside in _BRACKETS.findall(part) for each in inside.split(",")]
+
+
+def _why_no_range(span: str) -> str:
+    """What is wrong with `3-1` and its kin; empty where nothing is."""
+    first, dash, rest = span.partition("-")
+    last, stepped, step = rest.partition("/")
+    if not dash:
+        return ""
+    if int(first) > int(last):
+        return f"{span} runs backwards, write {last}-{first}{stepped}{step}"
+    if stepped and int(step) == 0:
+        return f"{span} has a step of 0"
+    if len(first) != len(last) and "0" in (first[0], last[0]) and first != "0":
+        return f"{span} is padded unevenly, write {first.zfill(len(last))}-{last.zfill(len(first))}{stepped}{step}"
+    return ""
 
 
 def _count(part: str) -> int:

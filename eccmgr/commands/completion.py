@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from eccmgr import words
+from eccmgr.cluster.names import natural
 from eccmgr.commands.answer import FORMS
 from eccmgr.commands.carried import ON_NODES
 from eccmgr.commands.table import COMMAND, Command, Param, Table
@@ -32,7 +33,7 @@ def complete(table: Table, line: str, known: Known) -> list[str]:
         return []
     part = "" if not line or line[-1].isspace() else typed.pop()
     found = _candidates(table, [command.name for command in table.listed()], typed, known)
-    return sorted({word for word in found if word.lower().startswith(part.lower())})[:_MAX]
+    return sorted({word for word in found if word.lower().startswith(part.lower())}, key=natural)[:_MAX]
 
 
 def _candidates(table: Table, names: list[str], typed: list[str], known: Known) -> Iterable[str]:

@@ -70,14 +70,6 @@ ASKED_OF_A_NODE = Elsewhere(
 )
 """What a node says of a manager's commands."""
 
-INSTEAD_OF_CLUSTER = {
-    "cluster abort": "abort #ID",
-    "cluster help": "help",
-    "cluster info": "info",
-    "cluster membership": "show cluster membership",
-}
-"""What a manager has itself of the cluster commands, which run on nodes."""
-
 ASKED_OF_A_MANAGER = Elsewhere(
     "a node",
     "the cluster manager",

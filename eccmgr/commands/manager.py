@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from eccmgr.cluster.members import Membership, read_membership
 from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.elsewhere import INSTEAD_OF_CLUSTER
 from eccmgr.commands.membership import as_xml, summary
 from eccmgr.commands.process import process_commands
 from eccmgr.commands.standing import Age
@@ -41,7 +40,6 @@ class ManagerCommands:
             Command("info", "the cluster and this manager", self._info),
             *process_commands(self._age),
             refused("cluster", CLUSTER_REFUSAL),
-            *(refused(name, f"{CLUSTER_REFUSAL}; here: {own}") for name, own in INSTEAD_OF_CLUSTER.items()),
             refused("authz"),
         )
 

@@ -117,6 +117,11 @@ def test_the_lines_of_standard_input_are_run_one_by_one_and_go_on_after_a_failur
     assert done.returncode == 1
 
 
+def test_a_byte_order_mark_is_no_part_of_a_command(fleet: Path) -> None:
+    done = console(fleet, stdin="\ufeffgather @west cluster nodename\r\n")
+    assert ("west1: west1" in done.stdout, done.stderr, done.returncode) == (True, "", 0)
+
+
 def test_quit_ends_a_list_of_commands(fleet: Path) -> None:
     done = console(fleet, stdin="quit\nfoo\n")
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

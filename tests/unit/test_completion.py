@@ -12,7 +12,7 @@ from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings, NodeSettings
 from worker.node import Node
 
-KNOWN = Known(nodes=("east1", "East2", "west1"), subclusters=("east", "west"))
+KNOWN = Known(nodes=("west1", "east10", "east1", "East2"), subclusters=("east", "west"))
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def table() -> Table:
         ("subcluster broadcast ", ["east", "west"]),
         ("subcluster broadcast W", ["west"]),
         ("subcluster broadcast west p", ["pid"]),
-        ("unicast ", ["East2", "east1", "west1"]),
-        ("unicast e", ["East2", "east1"]),
+        ("unicast ", ["east1", "East2", "east10", "west1"]),
+        ("unicast e", ["east1", "East2", "east10"]),
         ("unicast east1 module ", ["list"]),
         ("retrieve_node w", ["west1"]),
         ("show ", ["cluster"]),

@@ -60,6 +60,23 @@ def test_what_is_no_set_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("east[3-1]", "'east[3-1]'; 3-1 runs backwards, write 1-3"),
+        ("a,b[7,9-2/2]", "'b[7,9-2/2]'; 9-2/2 runs backwards, write 2-9/2"),
+        ("a[1-3/0]", "'a[1-3/0]'; 1-3/0 has a step of 0"),
+        ("a[01-3]", "'a[01-3]'; 01-3 is padded unevenly, write 01-03"),
+        ("a[1-010]", "'a[1-010]'; 1-010 is padded unevenly, write 001-010"),
+        ("a[1-2][3-4]", "'a[1-2][3-4]'; write it like east[1-3,7],west1"),
+    ],
+)
+def test_a_range_that_is_none_says_why(text: str, why: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        nodeset.spell_out(nodeset.parts(text))
+    assert str(raised.value) == f"Not a node set: {why}"
+
+
+@pytest.mark.parametrize(
     "text", ["a[0-10000]", "a[1-999999999]", "a[1-999]b[1-999]c[1-999]", "a[1-9999],b,c", "a[1-999999999/2]"]
 )
 def test_a_set_of_too_many_names_is_not_spelt_out(text: str) -> None:
