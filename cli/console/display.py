@@ -13,7 +13,7 @@ from eccmgr.commands.answer import Format, Status
 from eccmgr.control.client import Client, Result
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_BAD = re.compile(r"^(\S+: )((?:failed|refused):|\((?:lost|missed|skipped|aborted)\))", re.MULTILINE)
+_BAD = re.compile(r"^(\S+: )((?:failed|refused):|\((?:lost|missed|skipped|aborted|absent[^)\n]*)\))", re.MULTILINE)
 _OPEN = re.compile(r"^(\S+: )(\((?:pending|running),[^)]*\))$", re.MULTILINE)
 _HEADER = re.compile(r"^(# [0-9A-Z]{12}  .*)$", re.MULTILINE)
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
@@ -69,6 +69,8 @@ def _names_a_form(command: str) -> bool:
 
 def _folded(body: str) -> str:
     """The JSON answer `body` as text; responses of nodes once each, under the nodes that gave them."""
+    from datetime import datetime
+
     from eccmgr.cluster.results import Outcome, State
     from eccmgr.commands.rendering import folded
 
@@ -79,7 +81,9 @@ def _folded(body: str) -> str:
         return text
     outcomes = [
         Outcome(
-            each["node"], "", State(each["state"]), each["seconds"], each["text"], each.get("late"), each.get("job", "")
+            *(each["node"], "", State(each["state"]), each["seconds"], each["text"]),
+            *(each.get("late"), each.get("job", "")),
+            int(datetime.fromisoformat(each["since"]).timestamp() * 1000) if each.get("since") else None,
         )
         for each in nodes
     ]

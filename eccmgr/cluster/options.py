@@ -17,8 +17,8 @@ class ClusterOptions:
     """What all members together send at most: where they are too many, they send less often, under longer leases."""
     max_step_s: float = 0.6
     """The most that the lease clock advances between two scripts."""
-    absent_ttl_s: float = 600.0
-    """How long a node that was lost is still expected."""
+    absent_ttl_s: float = 30 * 86_400.0
+    """How long a node that was lost is still expected; 0: until it is back, or forgotten by command."""
     results_ttl_s: float = 3600.0
     command_ttl_s: float = 60.0
     """After this a command is not begun any more."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from eccmgr.cluster.absence import absent_for, absent_nodes
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Sent
 from eccmgr.cluster.roster import PAGE, Roster
@@ -170,10 +171,11 @@ def nobody(target: Target, view: View) -> str:
     """What is said of a target without a live node."""
     if target.kind is TargetKind.NODE:
         seat = view.node(target.name)
-        return f"Node '{seat.name}' is not alive"
+        return f"Node '{seat.name}' is {absent_for(seat.since_ms)}"
+    absent = view.expected(target)[1]
+    missing = f"; absent: {absent_nodes(absent)}" if absent else ""
     if target.kind is TargetKind.SUBCLUSTER:
-        name = view.subcluster(target.name)
-        return f"No node of subcluster '{name}' is alive"
+        return f"No node of subcluster '{view.subcluster(target.name)}' is alive{missing}"
     if target.kind is TargetKind.SET:
-        return f"No node of {target} is alive"
-    return "No node is alive in the cluster"
+        return f"No node of {target} is alive{missing}"
+    return f"No node is alive in the cluster{missing}"

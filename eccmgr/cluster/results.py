@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import structlog
 
-from eccmgr.cluster.names import natural
 from eccmgr.cluster.view import Seat, Target, TargetKind, View
 from eccmgr.errors import Unreadable
 
@@ -43,6 +42,8 @@ class State(enum.StrEnum):
     """The node would not run it."""
     LOST = "lost"
     """The node's session ended before it answered."""
+    ABSENT = "absent"
+    """It was not there when the command was sent."""
     MISSED = "missed"
     """The command could not be delivered before it expired."""
     SKIPPED = "skipped"
@@ -175,7 +176,8 @@ class Outcome(NamedTuple):
     """What became of the command on one node.
 
     `seconds` is the time from issue to answer, or how long it has been pending or running. `late_s` is how long
-    after the end of its sender's waiting the answer came; None for one in time.
+    after the end of its sender's waiting the answer came; None for one in time. `since_ms` is since when an absent
+    one was absent, on the wall clock; None for one that never came.
     """
 
     node: str
@@ -186,6 +188,7 @@ class Outcome(NamedTuple):
     late_s: float | None = None
     job: str = ""
     """The job that runs it; `text` is then how far that is."""
+    since_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -222,12 +225,21 @@ def report(
 
     `plan` says until when each node that a rolling command was sent to may begin it.
     """
-    live, absent = then.expected(sent.target)
-    outcomes = [outcome(sent, seat, now, entries.get(seat.key), clock_ms, plan.get(seat.key)) for seat in live]
-    outcomes += [Outcome(seat.name, seat.subcluster, State.LOST, _since(sent.issued_ms, clock_ms)) for seat in absent]
-    if absent:
-        outcomes.sort(key=lambda outcome: natural(outcome.node))
-    return Report(sent, tuple(outcomes))
+    return Report(
+        sent,
+        tuple(
+            outcome_of_absent(sent, seat, clock_ms)
+            if seat.absent
+            else outcome(sent, seat, now, entries.get(seat.key), clock_ms, plan.get(seat.key))
+            for seat in then.listed(sent.target)
+        ),
+    )
+
+
+def outcome_of_absent(sent: Sent, seat: Seat, clock_ms: int) -> Outcome:
+    """What became of `sent` on a node that was absent when it was sent, whatever it did since."""
+    waiting = _since(sent.issued_ms, clock_ms)
+    return Outcome(seat.name, seat.subcluster, State.ABSENT, waiting, since_ms=seat.since_ms)
 
 
 def outcome(

@@ -1,7 +1,9 @@
 """A view: the nodes that the cluster knows at one step of its membership, and what a target means in it."""
 
+import bisect
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,20 +16,26 @@ from eccmgr.redis.keys import Keys
 log = structlog.get_logger()
 
 _FIELDS = 5
-"""Of a roster's line."""
+"""Of a roster's line; that of an absent node has one more."""
+_MOMENT = re.compile("[0-9]{1,14}")
+"""In ms, so that it can be shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
     """A node's place in a view: the session it sits there with, its name as first given, its subcluster.
 
-    `before` is the session that the same process had until it was reset, "" where there was none.
+    `before` is the session that the same process had until it was reset, "" where there was none. The place of an
+    `absent` node is empty: its session is the one that it had last, "" for one that never came, and `since_ms` is when
+    that ended, on the wall clock.
     """
 
     private_name: str
     name: str
     subcluster: str
     before: str = ""
+    absent: bool = False
+    since_ms: int | None = None
 
     @property
     def key(self) -> str:
@@ -93,7 +101,7 @@ EVERYONE = Target(TargetKind.ALL)
 
 @dataclass(frozen=True)
 class View:
-    """The nodes alive in view `number`, and those lost lately, each by its name in small letters."""
+    """The nodes alive in view `number`, and those expected that are absent, each by its name in small letters."""
 
     number: int
     live: Mapping[str, Seat]
@@ -102,7 +110,7 @@ class View:
     @classmethod
     def read(cls, number: int, live: Mapping[bytes, bytes], absent: Mapping[bytes, bytes]) -> "View":
         """Read a view as the scripts keep it: lines of the live nodes and of the absent ones, each by its node."""
-        return cls(number, _seats(live), _seats(absent))
+        return cls(number, _seats(live), _seats(absent, absent=True))
 
     @cached_property
     def sessions(self) -> frozenset[str]:
@@ -134,6 +142,10 @@ class View:
     @cached_property
     def _in_order(self) -> tuple[list[Seat], list[Seat]]:
         return _sorted(self.live.values()), _sorted(self.absent.values())
+
+    def listed(self, target: Target) -> Sequence[Seat]:
+        """The nodes that `target` means, the live and the absent together, in order of name."""
+        return merged(*self.expected(target))
 
     def node(self, name: str) -> Seat:
         """The node called `name`, whole and without case, else by its first label. Raises CommandError."""
@@ -172,19 +184,35 @@ class View:
         return spelt[name.lower()]
 
 
-def _seats(lines: Mapping[bytes, bytes]) -> dict[str, Seat]:
+def _seats(lines: Mapping[bytes, bytes], *, absent: bool = False) -> dict[str, Seat]:
     seats = {}
     for key, line in lines.items():
         # The field '' is no node: see `Keys.view_prefix`.
         if not key:
             continue
         fields = line.decode(errors="replace").split("\t")
-        if len(fields) != _FIELDS or not fields[0] or not fields[1]:
+        since = fields.pop() if absent and len(fields) == _FIELDS + 1 else ""
+        if len(fields) != _FIELDS or not fields[1] or not (fields[0] or absent):
             log.warning("roster line dropped", line=line[:200], reason="it cannot be read")
             continue
         private, name, subcluster, _joined, before = fields
-        seats[name.lower()] = Seat(private, name, subcluster, before)
+        since_ms = int(since) if _MOMENT.fullmatch(since) else None
+        seats[name.lower()] = Seat(private, name, subcluster, before, absent, since_ms)
     return seats
+
+
+def merged(live: Sequence[Seat], absent: Sequence[Seat]) -> Sequence[Seat]:
+    """Both in order of name, each being so; of thousands that live and few that are absent, at little cost."""
+    if not absent:
+        return live
+    found = list(live)
+    for seat in absent:
+        bisect.insort(found, seat, key=_order)
+    return found
+
+
+def _order(seat: Seat) -> tuple[tuple[int, int, str], ...]:
+    return names.natural(seat.name)
 
 
 def _one(seats: Mapping[str, Seat], key: str) -> list[Seat]:
@@ -232,4 +260,4 @@ def names_of(seats: Iterable[Seat]) -> list[str]:
 
 
 def _sorted(seats: Iterable[Seat]) -> list[Seat]:
-    return sorted(seats, key=lambda seat: names.natural(seat.name))
+    return sorted(seats, key=_order)

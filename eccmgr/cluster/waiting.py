@@ -4,11 +4,12 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 
 from eccmgr.cluster import results
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
-from eccmgr.cluster.view import Seat, View
+from eccmgr.cluster.view import Seat, View, merged
 
 _FAILURES = (State.FAILED, State.REFUSED, State.LOST)
 
@@ -31,11 +32,16 @@ class Pace:
 
 @dataclass(frozen=True)
 class Published:
-    """A command that has been sent, and the nodes that it expects: those alive, and those lost before it began."""
+    """A command that has been sent, and the nodes that it expects: those alive, and those absent when it was sent."""
 
     sent: Sent
     live: Sequence[Seat]
     absent: Sequence[Seat]
+
+    @cached_property
+    def listed(self) -> Sequence[Seat]:
+        """Both, in order of name."""
+        return merged(self.live, self.absent)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Waiting:
         self._open = {seat.key: seat for seat in published.live}
         self._entries: dict[str, Entry] = {}
         self._settled: dict[str, Outcome] = {}
-        self._all_answered = not published.absent
+        self._all_answered = True
         self._last: News | None = None
         self._width = len(self._open) if pace is None else pace.width(len(self._open))
         self._max_failures = None if pace is None else pace.max_failures
@@ -95,7 +101,7 @@ class Waiting:
 
     @property
     def answered(self) -> bool:
-        """Whether every expected node has answered: then Redis knows no more than what was read here."""
+        """Whether every node that it was sent to has answered: then Redis knows no more than what was read here."""
         return not self._open and self._all_answered
 
     def due(self) -> list[str]:
@@ -151,7 +157,14 @@ class Waiting:
         published, last = self._published, self._last
         if self.answered:
             # Nothing that came after an answer changes it.
-            return Report(published.sent, tuple(self._settled[seat.key] for seat in published.live))
+            settled, clock_ms = self._settled, last.clock_ms
+            return Report(
+                published.sent,
+                tuple(
+                    results.outcome_of_absent(published.sent, seat, clock_ms) if seat.absent else settled[seat.key]
+                    for seat in published.listed
+                ),
+            )
         seats = {seat.key: seat for seat in published.live}
         then = View(published.sent.view, seats, {seat.key: seat for seat in published.absent})
         sent = replace(self._sent(last), waited_ms=last.clock_ms) if self._untold else self._sent(last)

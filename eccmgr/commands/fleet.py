@@ -130,8 +130,9 @@ class Fleet:
             "id": sent.id,
             "target": str(target),
             "expected": len(published.live) + len(published.absent),
+            "absent": [seat.name for seat in published.absent],
         }
-        return Answer(rendering.sent_line(sent, len(published.live)), facts=facts)
+        return Answer(rendering.sent_line(published), facts=facts)
 
     async def _retrieve(self, call: Call) -> Answer:
         return rendering.answer(await self._found(call.args[0]), call.caller.form)

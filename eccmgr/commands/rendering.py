@@ -1,14 +1,21 @@
 """How a report is shown: the lines of `retrieve` and `gather`, and the fields of the JSON form."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.history import PastCommand
-from eccmgr.cluster.names import fold
-from eccmgr.cluster.results import Outcome, Report, Sent, State
+from eccmgr.cluster.names import RANGES_SHOWN, fold
+from eccmgr.cluster.results import Outcome, Report, State
+from eccmgr.cluster.view import TargetKind
+from eccmgr.cluster.waiting import Published
 from eccmgr.commands.answer import Answer, Format, Status
+
+_WRONG = (State.FAILED, State.REFUSED, State.LOST, State.ABSENT)
+"""What the header counts beside the answers."""
 
 Clock = Callable[[int], str]
 """Shows a wall clock time in ms as HH:MM:SS."""
@@ -17,6 +24,11 @@ Clock = Callable[[int], str]
 def local_time(wall_ms: int) -> str:
     """HH:MM:SS in the time zone of this machine."""
     return time.strftime("%H:%M:%S", time.localtime(wall_ms / 1000))
+
+
+def iso_time(wall_ms: int) -> str:
+    """A wall clock time in the JSON form, with the time zone of this machine."""
+    return datetime.fromtimestamp(wall_ms / 1000).astimezone().isoformat()
 
 
 def answer(report: Report, form: Format, shown: frozenset[str] | None = None, clock: Clock = local_time) -> Answer:
@@ -39,10 +51,11 @@ def answer(report: Report, form: Format, shown: frozenset[str] | None = None, cl
 
 
 def header(report: Report, clock: Clock = local_time) -> str:
-    """`# ID  COMMAND  HH:MM:SS  A of N answered`."""
-    sent = report.sent
+    """`# ID  COMMAND  HH:MM:SS  A of N answered, 3 failed, 30 absent`: what went wrong only where there is any."""
+    sent, count = report.sent, Counter(outcome.state for outcome in report.outcomes)
+    wrong = "".join(f", {count[state]} {state}" for state in _WRONG if count[state])
     answered = f"{report.answered} of {len(report.outcomes)} answered"
-    return f"# {sent.id}  {sent.text}  {clock(sent.issued_wall_ms)}  {answered}"
+    return f"# {sent.id}  {sent.text}  {clock(sent.issued_wall_ms)}  {answered}{wrong}"
 
 
 def line(outcome: Outcome) -> str:
@@ -69,8 +82,10 @@ def _under(name: str, outcome: Outcome) -> str:
 
 
 def _text(outcome: Outcome) -> str:
-    late = f" (late, {outcome.late_s:.0f} s)" if outcome.late_s is not None else ""
-    return _said(outcome) + late
+    said = _said(outcome)
+    if outcome.late_s is None:
+        return said
+    return f"{said}{chr(10) if chr(10) in said else ' '}(late, {outcome.late_s:.0f} s)"
 
 
 def _said(outcome: Outcome) -> str:
@@ -84,6 +99,8 @@ def _said(outcome: Outcome) -> str:
             return f"({outcome.state}, job {', '.join(filter(None, (outcome.job, outcome.text)))})"
         case State.PENDING | State.RUNNING:
             return f"({outcome.state}, {outcome.seconds:.0f} s)"
+        case State.ABSENT:
+            return f"({absent_for(outcome.since_ms)})"
         case _:
             return f"({outcome.state})"
 
@@ -92,7 +109,7 @@ def facts(report: Report) -> dict[str, Any]:
     """The fields that the JSON form has beside command, status and body."""
     return {
         "id": report.sent.id,
-        "issued": datetime.fromtimestamp(report.sent.issued_wall_ms / 1000).astimezone().isoformat(),
+        "issued": iso_time(report.sent.issued_wall_ms),
         "target": str(report.sent.target),
         "expected": len(report.outcomes),
         "answered": report.answered,
@@ -110,6 +127,8 @@ def node_facts(outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.job:
         known["job"] = outcome.job
+    if outcome.state is State.ABSENT:
+        known["since"] = None if outcome.since_ms is None else iso_time(outcome.since_ms)
     return known if outcome.late_s is None else {**known, "late": round(outcome.late_s, 3)}
 
 
@@ -123,7 +142,7 @@ def past_facts(past: PastCommand) -> dict[str, Any]:
     """A line of `history` in the JSON form."""
     return {
         "id": past.id,
-        "issued": datetime.fromtimestamp(past.issued_wall_ms / 1000).astimezone().isoformat(),
+        "issued": iso_time(past.issued_wall_ms),
         "user": past.issuer,
         "target": str(past.target),
         "answered": past.answered,
@@ -132,6 +151,10 @@ def past_facts(past: PastCommand) -> dict[str, Any]:
     }
 
 
-def sent_line(sent: Sent, nodes: int) -> str:
+def sent_line(published: Published) -> str:
     """What `broadcast` and its kin answer."""
-    return f"Broadcast {sent.id} to {nodes} {'node' if nodes == 1 else 'nodes'}"
+    sent, nodes, absent = published.sent, len(published.live), published.absent
+    if sent.target.kind is TargetKind.NODE:
+        return f"Sent {sent.id} to {sent.target.name}"
+    missing = f"; {len(absent)} absent: {fold((seat.name for seat in absent), RANGES_SHOWN)}" if absent else ""
+    return f"Broadcast {sent.id} to {nodes} {'node' if nodes == 1 else 'nodes'}{missing}"

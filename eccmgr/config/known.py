@@ -177,7 +177,12 @@ CLUSTER = ScopeSpec(
             "max_step", OptionType.SECONDS, "0.6", "the most that the lease clock advances in one step", 0.01, 3600
         ),
         OptionSpec(
-            "absent_ttl", OptionType.SECONDS, "600", "seconds for which a lost node is still accounted for", 0, 1e9
+            "absent_ttl",
+            OptionType.SECONDS,
+            "2592000",
+            "seconds for which a node that was lost is still expected (default 30 days); 0: until it is forgotten",
+            0,
+            1e9,
         ),
         OptionSpec(
             "results_ttl",

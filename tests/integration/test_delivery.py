@@ -3,6 +3,8 @@
 import asyncio
 import dataclasses
 import itertools
+import json
+import re
 import time
 
 import pytest
@@ -52,9 +54,9 @@ class TestTargets:
         await fleet.node("east1")
         await fleet.node("west1.example.com")
         for name in ("EAST1", "east1.example.com"):
-            assert (await fleet.ask(f"unicast {name} mark")).endswith(" to 1 node")
+            assert re.fullmatch("Sent [0-9A-Z]{12} to [a-z0-9.]+", await fleet.ask(f"unicast {name} mark"))
             await fleet.shows("retrieve mark", "east1: marked")
-        assert (await fleet.ask("unicast west1 mark")).endswith(" to 1 node")
+        assert (await fleet.ask("unicast west1 mark")).endswith(" to west1.example.com")
         await fleet.shows("retrieve mark", "west1.example.com: marked")
         assert fleet.ran == ["east1", "east1", "west1.example.com"]
 
@@ -98,9 +100,11 @@ class TestTargets:
         dead = await fleet.node("east1", "east")
         await die(dead)
         await wait_until(lambda: fleet.managers[0].session.view > dead.session.view, "the death is noticed")
-        assert await fleet.ask("unicast EAST1 mark") == "Node 'east1' is not alive; nothing was sent"
+        since = r"since \d\d:\d\d; nothing was sent"
+        assert re.fullmatch(f"Node 'east1' is absent {since}", await fleet.ask("unicast EAST1 mark"))
+        assert re.fullmatch(f"Node 'east1' is absent {since}", await fleet.ask("gather EAST1 mark"))
         said = await fleet.ask("subcluster broadcast EAST mark")
-        assert said == "No node of subcluster 'east' is alive; nothing was sent"
+        assert re.fullmatch(f"No node of subcluster 'east' is alive; absent: east1 {since}", said)
         assert await fleet.ask("retrieve mark") == "Nothing to retrieve for 'mark'"
 
 
@@ -231,7 +235,7 @@ class TestFlush:
         fleet.gate.set()
         await die(silent)
         header, *lines = (await gathering).splitlines()
-        assert header.endswith("1 of 2 answered")
+        assert header.endswith("1 of 2 answered, 1 lost")
         assert lines == ["east1: held", "east2: (lost)"]
 
 
@@ -274,17 +278,22 @@ class TestGather:
         await wait_until(lambda: fleet.managers[0].session.view > dying.session.view, "the death is noticed")
         fleet.gate.set()
         header, *lines = (await gathering).splitlines()
-        assert header.endswith("1 of 2 answered")
+        assert header.endswith("1 of 2 answered, 1 lost")
         assert lines == ["east1: held", "east2: (lost)"]
 
-    async def test_a_node_lost_lately_is_lost_from_the_start(self, fleet: Fleet) -> None:
+    async def test_a_node_lost_before_is_absent_and_named(self, fleet: Fleet) -> None:
         manager = await fleet.manager()
         await fleet.node("east1")
         dead = await fleet.node("east2")
         await die(dead)
         await wait_until(lambda: manager.session.view > dead.session.view, "the death is noticed")
-        assert await fleet.lines("gather mark") == ["east1: marked", "east2: (lost)"]
-        assert (await fleet.ask("broadcast mark")).endswith(" to 1 node")
+        header, *lines = (await fleet.ask("gather --timeout 3600 mark")).splitlines()
+        assert header.endswith("1 of 2 answered, 1 absent")
+        assert lines[0] == "east1: marked"
+        assert re.fullmatch(r"east2: \(absent since \d\d:\d\d\)", lines[1])
+        assert (await fleet.ask("broadcast mark")).endswith(" to 1 node; 1 absent: east2")
+        assert json.loads(await fleet.ask("json retrieve mark"))["nodes"][1]["state"] == "absent"
+        assert '<Response Node="east2" State="absent">' in await fleet.ask("xml retrieve mark")
 
     async def test_nodes_that_are_reset_by_it_have_answered_and_are_not_lost(self, fleet: Fleet) -> None:
         await fleet.manager()

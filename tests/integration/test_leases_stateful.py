@@ -195,7 +195,7 @@ class Leases(RuleBasedStateMachine):
                     assert states[node] == sending.answered.get(node, states[node])
                     assert node in sending.answered or states[node] in ("pending", "running", "lost", "missed")
                 else:
-                    assert states[node] == "lost"
+                    assert states[node] == "absent"
 
     def teardown(self) -> None:
         immortal = self.cluster.immortal()

@@ -76,7 +76,8 @@ def test_identical_answers_are_shown_once_under_their_nodes() -> None:
         "west[1,3]: (lost)",
         "west2:",
         "  same",
-        "  lines (late, 4 s)",
+        "  lines",
+        "  (late, 4 s)",
         "west4: (pending, 2 s)",
     ]
 

@@ -1,9 +1,12 @@
 """How a report is shown: the exact lines that operators and scripts read."""
 
+from dataclasses import replace
+
 import pytest
 
 from eccmgr.cluster.results import Outcome, Report, Sent, State
-from eccmgr.cluster.view import EVERYONE
+from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind
+from eccmgr.cluster.waiting import Published
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Format, Status
 
@@ -40,7 +43,9 @@ def node(
         (node(State.OK, late_s=4.2), "east1: (no output) (late, 4 s)"),
         (node(State.FAILED, "no", late_s=1.0), "east1: failed: no (late, 1 s)"),
         (node(State.OK, "one\n\n two\n"), "east1:\n  one\n\n   two"),
-        (node(State.OK, "one\ntwo", late_s=4.0), "east1:\n  one\n  two (late, 4 s)"),
+        (node(State.OK, "one\ntwo", late_s=4.0), "east1:\n  one\n  two\n  (late, 4 s)"),
+        (node(State.FAILED, "one\ntwo", late_s=4.0), "east1: failed:\n  one\n  two\n  (late, 4 s)"),
+        (node(State.ABSENT), "east1: (absent, never seen)"),
         (node(State.FAILED, "one\ntwo"), "east1: failed:\n  one\n  two"),
     ],
 )
@@ -53,9 +58,14 @@ def test_every_state_has_a_line() -> None:
 
 
 def test_the_header_names_the_command_and_counts_who_answered() -> None:
-    outcomes = (node(State.OK), node(State.FAILED), node(State.REFUSED), node(State.LOST), node(State.PENDING))
-    header = rendering.header(Report(SENT, outcomes), clock)
-    assert header == "# 01KB3ZC0WV9Y  sieve:sieve1 flush cache  12:33:20  3 of 5 answered"
+    header = rendering.header(Report(SENT, (node(State.OK), node(State.PENDING))), clock)
+    assert header == "# 01KB3ZC0WV9Y  sieve:sieve1 flush cache  12:33:20  1 of 2 answered"
+
+
+def test_the_header_counts_what_went_wrong() -> None:
+    states = (State.OK, State.FAILED, State.FAILED, State.REFUSED, State.LOST, State.ABSENT, State.MISSED)
+    header = rendering.header(Report(SENT, tuple(map(node, states))), clock)
+    assert header.endswith("4 of 7 answered, 2 failed, 1 refused, 1 lost, 1 absent")
 
 
 def test_the_answer_is_the_header_and_a_line_for_each_node_in_the_reports_order() -> None:
@@ -92,6 +102,28 @@ def test_the_json_form_has_the_same_facts() -> None:
     }
 
 
-@pytest.mark.parametrize(("nodes", "line"), [(1, "to 1 node"), (3, "to 3 nodes"), (0, "to 0 nodes")])
-def test_a_broadcast_is_answered_with_its_id_and_the_number_of_nodes(nodes: int, line: str) -> None:
-    assert rendering.sent_line(SENT, nodes) == f"Broadcast 01KB3ZC0WV9Y {line}"
+EAST = [Seat(f"#ec0-1#east{number}", f"east{number}", "default") for number in range(1, 101)]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "absent", "line"),
+    [
+        (1, [], "to 1 node"),
+        (3, [], "to 3 nodes"),
+        (3, EAST[1:3], "to 3 nodes; 2 absent: east[2-3]"),
+        (1, EAST[::2], f"to 1 node; 50 absent: east[{','.join(map(str, range(1, 100, 2)))}]"),
+    ],
+)
+def test_a_broadcast_is_answered_with_its_id_and_whom_it_reaches(nodes: int, absent: list[Seat], line: str) -> None:
+    assert rendering.sent_line(Published(SENT, EAST[:nodes], absent)) == f"Broadcast 01KB3ZC0WV9Y {line}"
+
+
+def test_a_unicast_is_answered_with_its_id_and_its_node() -> None:
+    sent = replace(SENT, target=Target(TargetKind.NODE, "east1"))
+    assert rendering.sent_line(Published(sent, EAST[:1], [])) == "Sent 01KB3ZC0WV9Y to east1"
+
+
+def test_the_json_form_says_since_when_a_node_is_absent() -> None:
+    lately = node(State.ABSENT)._replace(since_ms=SENT.issued_wall_ms)
+    assert rendering.node_facts(lately)["since"].startswith("2023-11-1")
+    assert rendering.node_facts(node(State.ABSENT))["since"] is None

@@ -91,10 +91,10 @@ class TestOutcome:
 class TestReport:
     def test_every_expected_node_is_listed_in_order_of_name(self) -> None:
         east10 = Seat("#ec0-7#east10", "east10", "east")
-        then = View(1, seats(east10, EAST2, WEST1), seats(EAST1))
+        then = View(1, seats(east10, EAST2, WEST1), seats(replace(EAST1, absent=True)))
         found = report(sent(), then, then, {"east2": entry(EAST2)}, 3000)
         assert [(o.node, o.state.value) for o in found.outcomes] == [
-            ("east1", "lost"),
+            ("east1", "absent"),
             ("east2", "ok"),
             ("east10", "pending"),
             ("west1", "pending"),
@@ -185,11 +185,11 @@ class TestWaiting:
         assert waiting.over
 
     def test_an_absent_node_is_not_waited_for_and_is_in_the_report(self) -> None:
-        waiting = Waiting(Published(sent(), [EAST2], [EAST1]))
+        waiting = Waiting(Published(sent(), [EAST2], [replace(EAST1, absent=True, since_ms=7)]))
         waiting.settle(News(2000, DEAD, {"east2": entry(EAST2)}))
         assert waiting.over
-        assert not waiting.answered
-        assert [o.state for o in waiting.report().outcomes] == [State.LOST, State.OK]
+        assert waiting.answered
+        assert [(o.state, o.since_ms) for o in waiting.report().outcomes] == [(State.ABSENT, 7), (State.OK, None)]
 
     @given(st.lists(st.tuples(ROUND, ROUND), min_size=1, max_size=8))
     def test_whatever_the_order_of_news_every_expected_node_is_settled_once(

@@ -65,13 +65,17 @@ if holder and not unreadable then
   end_sessions(at, { held }, alive and 'replaced' or 'lost', clock)
 end
 
-local view = next_view(at.state)
+local view, since = next_view(at.state), nil
 redis.call('ZADD', at.sessions, ms(clock + lease * stretch), private)
 if node ~= '' then
   redis.call('HSET', at.members, node, record)
   redis.call('HSET', at.roster, node, table.concat({ private, name, subcluster, ms(view), replaced }, '\t'))
-  redis.call('HDEL', at.absent, node)
-  redis.call('ZREM', at.absent_since, node)
+  local line = remove_absent(at, { node })[node]
+  since = line and absent_since(line)
+  if since == redis.call('HGET', at.state, 'wall') then
+    -- Its earlier session has ended in this very step.
+    since = nil
+  end
   if unreadable then
     recount_subcluster(at, subcluster:lower())
   else
@@ -92,5 +96,7 @@ elseif rank == 'node' then
   redis.call('ZADD', at.seniority, view + 1099511627776, private)
 end
 end_some_day({ at.sessions, at.members, at.roster, at.seniority, at.subclusters })
-redis.call(PUBLISH, at.events, cjson.encode({ event = 'join', view = view, members = { private } }))
+redis.call(PUBLISH, at.events, cjson.encode({
+  event = 'join', view = view, members = { private }, since = since or nil,
+}))
 return joined(view)

@@ -52,12 +52,7 @@ if kind == 'all' then
   expected = live + redis.call('HLEN', at.absent)
 elseif kind == 'subcluster' then
   live = size_of_subcluster(at, name)
-  expected = live
-  for _, line in ipairs(redis.call('HVALS', at.absent)) do
-    if seat(line).subcluster:lower() == name:lower() then
-      expected = expected + 1
-    end
-  end
+  expected = live + size_of_subcluster(at, '-' .. name)
 else
   for from = 1, #nodes, 1000 do
     local some = { unpack(nodes, from, math.min(from + 999, #nodes)) }

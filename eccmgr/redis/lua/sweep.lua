@@ -7,6 +7,9 @@
 -- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix
 -- Answer  {view, clock, ms until the next session lapses (-1 where there is none)}
 
+-- Stands for never, in ms: a year after the last sweep.
+local NEVER = 365 * 24 * 3600 * 1000
+
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
@@ -16,16 +19,30 @@ local max_step, absent_ttl, results_ttl, log_cap, command_prefix = unpack(ARGV)
 local clock = advance(at.state, max_step)
 end_lapsed(at, clock, 200)
 
-local gone = redis.call('ZRANGEBYSCORE', at.absent_since, '-inf', ms(clock - tonumber(absent_ttl)), 'LIMIT', 0, 200)
-if #gone > 0 then
-  redis.call('HDEL', at.absent, unpack(gone))
-  redis.call('ZREM', at.absent_since, unpack(gone))
-  for _, node in ipairs(gone) do
-    redis.call('HDEL', KEYS[14], '@' .. node, '~' .. node)
-    redis.call('ZREM', KEYS[15], '@' .. node, '~' .. node)
+-- Of absent nodes no more than ABSENT_MOST are kept: whose names are new each time they come would fill Redis.
+local ABSENT_MOST = 10000
+local gone = {}
+if tonumber(absent_ttl) > 0 then
+  gone = redis.call('ZRANGEBYSCORE', at.absent_since, '-inf', ms(clock - tonumber(absent_ttl)), 'LIMIT', 0, 200)
+end
+local over = redis.call('ZCARD', at.absent_since) - ABSENT_MOST
+if #gone == 0 and over > 0 then
+  gone = redis.call('ZRANGE', at.absent_since, 0, math.min(over, 200) - 1)
+end
+local unnamed = {}
+for _, node in ipairs(gone) do
+  redis.call('HDEL', KEYS[14], '@' .. node, '~' .. node)
+  redis.call('ZREM', KEYS[15], '@' .. node, '~' .. node)
+  redis.call('ZREM', at.absent_since, node)
+  -- One that a bus file names is expected for as long as it does.
+  if redis.call('HEXISTS', at.subclusters, '=' .. node) == 0 then
+    unnamed[#unnamed + 1] = node
   end
+end
+if #unnamed > 0 then
+  remove_absent(at, unnamed)
   local view = next_view(at.state)
-  redis.call(PUBLISH, at.events, cjson.encode({ event = 'forgotten', view = view, members = gone }))
+  redis.call(PUBLISH, at.events, cjson.encode({ event = 'forgotten', view = view, members = unnamed }))
 end
 
 forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 100)
@@ -38,6 +55,10 @@ for _, key in ipairs(KEYS) do
   if key ~= at.events then
     redis.call('PEXPIRE', key, KEYS_TTL)
   end
+end
+-- Who is absent is known for as long as it matters, though all were stopped meanwhile.
+for _, key in ipairs({ at.absent, at.absent_since, at.subclusters }) do
+  redis.call('PEXPIRE', key, ms(KEYS_TTL + (tonumber(absent_ttl) > 0 and tonumber(absent_ttl) or NEVER)))
 end
 
 local first = redis.call('ZRANGE', at.sessions, 0, 0, 'WITHSCORES')

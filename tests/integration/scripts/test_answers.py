@@ -205,7 +205,7 @@ class TestResults:
             "broken": "failed",
             "busy": "running",
             "done": "ok",
-            "gone": "lost",
+            "gone": "absent",
             "silent": "pending",
         }
 

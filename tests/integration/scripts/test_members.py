@@ -1,5 +1,6 @@
 """join, renew, leave, sweep, roster: who is a member, and since when."""
 
+import json
 from typing import Any
 
 import pytest
@@ -54,8 +55,9 @@ class TestJoin:
         cluster.pass_time(cluster.lease_ms)
         cluster.sweep()
         assert set(cluster.view.absent) == {"east1"}
-        cluster.join("East1")
+        (joined,) = cluster.messages(cluster.keys.events, lambda: cluster.join("East1"))
         assert not cluster.view.absent
+        assert int(json.loads(joined)["since"]) > 0
 
     def test_managers_may_share_a_name_with_each_other_and_with_a_node(self, cluster: Cluster) -> None:
         lives = [cluster.join("pono", rank="manager"), cluster.join("pono", rank="manager"), cluster.join("pono")]
@@ -277,6 +279,28 @@ class TestSweep:
         assert cluster.events(cluster.sweep) == [("forgotten", ["east1"])]
         assert not cluster.view.absent
         assert cluster.view.number == view + 1
+
+    def test_without_a_time_an_absent_node_is_never_forgotten(self, cluster: Cluster) -> None:
+        cluster.absent_ttl_ms = 0
+        cluster.join("east1")
+        cluster.pass_time(cluster.lease_ms)
+        cluster.pass_time(10**11)
+        assert cluster.events(cluster.sweep) == [("lost", ["#ec0-1#east1"])]
+        assert cluster.events(cluster.sweep) == []
+        assert set(cluster.view.absent) == {"east1"}
+        assert cluster.immortal() == []
+
+    def test_of_very_many_absent_nodes_the_oldest_are_forgotten(self, cluster: Cluster) -> None:
+        cluster.roster()
+        names = [f"east{number}" for number in range(10_003)]
+        since = {name: cluster.clock + number for number, name in enumerate(names)}
+        for at in range(0, len(names), 1000):
+            page = names[at : at + 1000]
+            lines = {name: f"#ec0-1#{name}\t{name}\teast\t1\t\t5" for name in page}
+            cluster.redis.hset(cluster.keys.absent, mapping=lines)
+            cluster.redis.zadd(cluster.keys.absent_since, {name: since[name] for name in page})
+        assert cluster.events(cluster.sweep) == [("forgotten", ["east0", "east1", "east2"])]
+        assert cluster.redis.hlen(cluster.keys.absent) == 10_000
 
     def test_it_forgets_commands_that_are_too_old(self, cluster: Cluster) -> None:
         east = cluster.join("east1")

@@ -45,31 +45,96 @@ local function has_place(at, private, wall)
   return not (node or private:find('^#mgr%-')) or redis.call('ZSCORE', at.seniority, private) ~= false
 end
 
--- How many live nodes the roster holds of a subcluster, kept from now on.
-local function recount_subcluster(at, name)
-  local size = 0
-  for _, line in ipairs(redis.call('HVALS', at.roster)) do
+-- How many nodes of a subcluster there are, kept from now on. `field` is the subcluster's name in small letters, which
+-- stands for its live nodes, or `-` and that name, which stands for its absent ones.
+local function recount_subcluster(at, field)
+  local size, name = 0, field:gsub('^%-', '')
+  for _, line in ipairs(redis.call('HVALS', name == field and at.roster or at.absent)) do
     if seat(line).subcluster:lower() == name then
       size = size + 1
     end
   end
-  redis.call('HSET', at.subclusters, name, size)
+  redis.call('HSET', at.subclusters, field, size)
   return size
 end
 
--- How many live nodes a subcluster has; counted anew where what is kept is no number.
-local function size_of_subcluster(at, name)
-  local kept = redis.call('HGET', at.subclusters, name:lower())
-  return kept and (whole(kept) or recount_subcluster(at, name:lower())) or 0
+-- How many nodes a subcluster has; counted anew where what is kept is no number.
+local function size_of_subcluster(at, field)
+  local kept = redis.call('HGET', at.subclusters, field:lower())
+  return kept and (whole(kept) or recount_subcluster(at, field:lower())) or 0
 end
 
--- Called once the roster holds the change.
-local function count_subcluster(at, name, by)
-  name = name:lower()
-  local kept = redis.call('HGET', at.subclusters, name)
-  local size = kept and not whole(kept) and recount_subcluster(at, name) or redis.call('HINCRBY', at.subclusters, name, by)
+-- Called once the roster, or the absent nodes, hold the change.
+local function count_subcluster(at, field, by)
+  field = field:lower()
+  local kept = redis.call('HGET', at.subclusters, field)
+  local size = kept and not whole(kept) and recount_subcluster(at, field) or redis.call('HINCRBY', at.subclusters, field, by)
   if size <= 0 then
-    redis.call('HDEL', at.subclusters, name)
+    redis.call('HDEL', at.subclusters, field)
+  end
+end
+
+-- Counts the subclusters of nodes, given their lines: `mark` is `-` where they are absent ones.
+local function count_lines(at, mark, lines, by)
+  local numbers = {}
+  for _, line in pairs(lines) do
+    local field = mark .. seat(line).subcluster
+    numbers[field] = (numbers[field] or 0) + by
+  end
+  for field, number in pairs(numbers) do
+    count_subcluster(at, field, number)
+  end
+end
+
+-- Has nodes expected that are not there. `lines` holds the line of each, by node: as a roster's, and a field more, since
+-- when it is absent on the wall clock in ms ('' for one that never came, which has no private name either).
+local function add_absent(at, lines)
+  local fields = {}
+  for node, line in pairs(lines) do
+    fields[#fields + 1], fields[#fields + 2] = node, line
+  end
+  redis.call('HSET', at.absent, unpack(fields))
+  count_lines(at, '-', lines, 1)
+  end_some_day({ at.absent, at.subclusters })
+end
+
+-- Takes nodes out of those that are absent; the lines of those that were, by node.
+local function remove_absent(at, nodes)
+  local removed = {}
+  for i, line in ipairs(redis.call('HMGET', at.absent, unpack(nodes))) do
+    if line then
+      removed[nodes[i]] = line
+    end
+  end
+  if next(removed) then
+    redis.call('HDEL', at.absent, unpack(nodes))
+    redis.call('ZREM', at.absent_since, unpack(nodes))
+    count_lines(at, '-', removed, -1)
+  end
+  return removed
+end
+
+-- Since when a node is absent, as its line says: the wall clock in ms, '' for one that never came.
+local function absent_since(line)
+  return line:match('\t(%d*)$') or ''
+end
+
+-- Keeps as absent the nodes whose sessions have ended, given their lines by node: all of them where they were lost, else
+-- those that a bus file names. Only what was lost is forgotten after its time.
+local function expect_again(at, lines, lost, clock)
+  local wall, absent, since = redis.call('HGET', at.state, 'wall'), {}, {}
+  for node, line in pairs(lines) do
+    if lost or redis.call('HEXISTS', at.subclusters, '=' .. node) == 1 then
+      absent[node] = line .. '\t' .. wall
+      since[#since + 1], since[#since + 2] = ms(clock), node
+    end
+  end
+  if next(absent) then
+    add_absent(at, absent)
+  end
+  if lost then
+    redis.call('ZADD', at.absent_since, unpack(since))
+    end_some_day({ at.absent_since })
   end
 end
 
@@ -86,16 +151,13 @@ local function end_sessions(at, privates, reason, clock)
     named[i] = (private:match('^#[^#]*#(.*)$') or ''):lower()
   end
   local lines = redis.call('HMGET', at.roster, unpack(named))
-  local seats, records, absent, since, lost_from = {}, {}, {}, {}, {}
+  local seats, records, gone = {}, {}, {}
   for i, private in ipairs(privates) do
     local line = lines[i]
     if line and seat(line).private == private then
       seats[#seats + 1] = named[i]
       records[i] = named[i]
-      absent[#absent + 1], absent[#absent + 2] = named[i], line
-      since[#since + 1], since[#since + 2] = ms(clock), named[i]
-      local subcluster = seat(line).subcluster
-      lost_from[subcluster] = (lost_from[subcluster] or 0) + 1
+      gone[named[i]] = line
     else
       records[i] = private
     end
@@ -103,14 +165,8 @@ local function end_sessions(at, privates, reason, clock)
   redis.call('HDEL', at.members, unpack(records))
   if #seats > 0 then
     redis.call('HDEL', at.roster, unpack(seats))
-    for subcluster, number in pairs(lost_from) do
-      count_subcluster(at, subcluster, -number)
-    end
-    if reason == 'lost' then
-      redis.call('HSET', at.absent, unpack(absent))
-      redis.call('ZADD', at.absent_since, unpack(since))
-      end_some_day({ at.absent, at.absent_since })
-    end
+    count_lines(at, '', gone, -1)
+    expect_again(at, gone, reason == 'lost', clock)
   end
   local view = next_view(at.state)
   redis.call(PUBLISH, at.events, cjson.encode({ event = reason, view = view, members = privates }))
