@@ -51,6 +51,7 @@ end
 local node = name:lower()
 local holder = node ~= '' and redis.call('HGET', at.roster, node)
 local unreadable = holder and seat(holder).private == ''
+local taken = false
 if holder and not unreadable then
   local held = seat(holder).private
   local expiry = tonumber(redis.call('ZSCORE', at.sessions, held))
@@ -62,6 +63,7 @@ if holder and not unreadable then
   if alive and takes_over ~= '1' then
     return { 'taken', held, ms(expiry - clock) }
   end
+  taken = alive
   end_sessions(at, { held }, alive and 'replaced' or 'lost', clock)
 end
 
@@ -71,11 +73,8 @@ if node ~= '' then
   redis.call('HSET', at.members, node, record)
   redis.call('HSET', at.roster, node, table.concat({ private, name, subcluster, ms(view), replaced }, '\t'))
   local line = remove_absent(at, { node })[node]
-  since = line and absent_since(line)
-  if since == redis.call('HGET', at.state, 'wall') then
-    -- Its earlier session has ended in this very step.
-    since = nil
-  end
+  -- One that goes on from a session of its own, or from another's that it took over, was never away.
+  since = line and replaced == '' and not taken and absent_since(line)
   if unreadable then
     recount_subcluster(at, subcluster:lower())
   else
