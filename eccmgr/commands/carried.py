@@ -53,7 +53,7 @@ def carried(text: str) -> str:
     """
     typed = words.split(text)
     command = typed[0].text.strip() if len(typed) == 1 and _quoted(text.strip()) else text.strip()
-    if not words.split(command):
+    if not any(word.text.strip() for word in words.split(command)):
         raise UsageError("The command is empty: write what the nodes are to run")
     return command
 
