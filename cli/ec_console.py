@@ -39,7 +39,7 @@ def _run(words: list[str]) -> int:
 
         sys.stdout.write(f"ec_console {full_version()}\n")
         return Exit.OK
-    client = Client(asked.endpoint)
+    client = Client(asked.endpoint, asked.server_user)
     try:
         if asked.command is None and sys.stdin.isatty() and sys.stdout.isatty():
             from cli.console.interactive import Interactive

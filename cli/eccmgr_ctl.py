@@ -20,6 +20,8 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from cli.health import is_healthy
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _START_TIMEOUT_S = 30.0
@@ -36,6 +38,7 @@ class Action(enum.StrEnum):
     STOP = "stop"
     RESTART = "restart"
     STATUS = "status"
+    HEALTH = "health"
 
 
 class Failed(Exception):
@@ -44,13 +47,18 @@ class Failed(Exception):
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def eccmgr_ctl(
-    action: Annotated[Action, typer.Argument(metavar="start|stop|restart|status", help="What to do.")],
+    action: Annotated[Action, typer.Argument(metavar="start|stop|restart|status|health", help="What to do.")],
     extra: Annotated[list[str] | None, typer.Argument(metavar="[-- FLAGS]", help="Further flags of eccmgr.")] = None,
     config: Annotated[str | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")] = None,
     pid_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Where its process id is kept.")] = None,
     log: Annotated[Path | None, typer.Option(metavar="FILE", help="Where its standard error goes.")] = None,
 ) -> None:
-    """Start, stop or restart the manager in the background, or say whether it runs (exit code 3: it does not)."""
+    """Start, stop or restart the manager in the background, or say whether it runs (exit code 3: it does not).
+
+    `health` asks the manager or node of this host or container, however it was started; 1: it does not answer.
+    """
+    if action is Action.HEALTH:
+        raise typer.Exit(0 if is_healthy() else _FAILED)
     flags = [*(("-c", config) if config else ()), *(extra or ())]
     service = Service(pid_file or _folder("run") / "eccmgr.pid", log or _folder("log") / "eccmgr.log", flags)
     try:

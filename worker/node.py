@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -97,8 +98,9 @@ class Node(Daemon):
         self.table.add(*DuravipCommands(self.duravip).commands())
 
     def default_endpoint(self) -> str:
-        """A path that tells the nodes of one host apart."""
-        return f"/tmp/ecnode-{self.name}"  # noqa: S108
+        """A path that tells the nodes of one host apart; in the folder that a service manager made for it, if any."""
+        folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+        return f"{folder}/{self.name}" if folder else f"/tmp/ecnode-{self.name}"  # noqa: S108
 
     @staticmethod
     def check(view: ScopeView) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT, Endpoint
+from eccmgr.control.trust import SERVER_USER
 from eccmgr.errors import SettingsError, UsageError
 from eccmgr.words import join
 
@@ -19,6 +20,8 @@ Runs COMMAND on the manager or node that listens at ENDPOINT and prints its answ
 on a terminal, else the lines of standard input one by one.
 
 ENDPOINT is /PATH, HOST:PORT or [V6]:PORT; by default $EC_CONSOLE_ENDPOINT, else {DEFAULT_ENDPOINT}.
+A socket in a folder where everybody may write, as in /tmp, must be served by root, by you, or by
+$EC_CONSOLE_SERVER_USER (by default {SERVER_USER}).
 
 Options:
   -b, --fold         show identical answers once, under the nodes that gave them
@@ -42,11 +45,14 @@ class Arguments:
     """What the console was asked for; `command` is None where none was given."""
 
     endpoint: Endpoint
+    named: bool = True
+    """Whether somebody said which endpoint."""
     command: str | None = None
     fold: bool = False
     json: bool = False
     color: bool = True
     timeout_s: float = _TIMEOUT_S
+    server_user: str = SERVER_USER
     shows: str = ""
     """`help` or `version`: print that and end."""
 
@@ -54,14 +60,16 @@ class Arguments:
 def parse(words: Sequence[str], environment: Mapping[str, str]) -> Arguments:
     """Raises UsageError with one line that says what was wrong."""
     left = list(words)
-    made = _options(left, Arguments(Endpoint(), color="NO_COLOR" not in environment))
-    named = environment.get("EC_CONSOLE_ENDPOINT") or DEFAULT_ENDPOINT
+    user = environment.get("EC_CONSOLE_SERVER_USER") or SERVER_USER
+    made = _options(left, Arguments(Endpoint(), color="NO_COLOR" not in environment, server_user=user))
+    named = environment.get("EC_CONSOLE_ENDPOINT")
     if left and left[0] != "--" and _ENDPOINT.match(left[0]):
         named = left.pop(0)
         made = _options(left, made)
     if left[:1] == ["--"]:
         del left[0]
-    return replace(made, endpoint=_endpoint(named), command=join(left) if left else None)
+    endpoint = _endpoint(named or DEFAULT_ENDPOINT)
+    return replace(made, endpoint=endpoint, named=bool(named), command=join(left) if left else None)
 
 
 def _options(left: list[str], made: Arguments) -> Arguments:

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from cli.console.arguments import Arguments
 from eccmgr.commands.answer import Format, Status
 from eccmgr.control.client import Client, Result
+from eccmgr.errors import NoConnection
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BAD = re.compile(r"^(\S+: )((?:failed|refused):|\((?:lost|missed|skipped|aborted|absent[^)\n]*)\))", re.MULTILINE)
@@ -27,7 +28,18 @@ class Display:
         self._asked = asked
 
     def ask(self, command: str, deadline: float) -> tuple[Result, str]:
-        """Run `command`; its result and the text to show for it (what a stream has shown already left out)."""
+        """Run `command`; its result and the text to show for it (what a stream has shown already left out).
+
+        Raises NoConnection, which names the daemons of this host where nobody said which is meant, and NoAnswer.
+        """
+        try:
+            return self._ask(command, deadline)
+        except NoConnection as error:
+            if self._asked.named:
+                raise
+            raise NoConnection(f"{error}{_elsewhere()}") from None
+
+    def _ask(self, command: str, deadline: float) -> tuple[Result, str]:
         folding = self._asked.fold and not _names_a_form(command)
         if self._asked.json or folding:
             result = self._client.ask(command, deadline, Format.JSON)
@@ -61,6 +73,12 @@ class Display:
 def deadline_after(seconds: float) -> float:
     """The moment `seconds` from now, as `Display.ask` takes it."""
     return time.monotonic() + seconds
+
+
+def _elsewhere() -> str:
+    from eccmgr.control.nearby import nearby
+
+    return "".join(f"\nOn this host {each.program} listens; try: ec_console {each.path}" for each in nearby())
 
 
 def _names_a_form(command: str) -> bool:

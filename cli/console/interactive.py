@@ -43,7 +43,7 @@ class Interactive:
         self._endpoint = client.endpoint
         self._display = Display(client, asked)
         self._pager = ""
-        self._completer = ServerCompleter(Client(client.endpoint))
+        self._completer = ServerCompleter(Client(client.endpoint, client.server_user))
         self._prompt: PromptSession[str] = PromptSession(
             self._prompt_text,
             history=open_history(history_path()),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from eccmgr.commands.answer import Exit, Format, Status
-from eccmgr.control import frames
+from eccmgr.control import frames, trust
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import FrameError, NoAnswer, NoConnection
 
@@ -31,8 +31,9 @@ class Result(NamedTuple):
 class Client:
     """A connection that is made when it is needed, and made anew where the listener has closed it since."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
+    def __init__(self, endpoint: Endpoint, server_user: str | None = trust.SERVER_USER) -> None:
+        """Where everybody may write, a Unix socket is to be served by root, us, or `server_user`; None: by anybody."""
+        self.endpoint, self.server_user = endpoint, server_user
         self._socket: socket.socket | None = None
         self._decoder = frames.Decoder()
         self._requests = 0
@@ -101,7 +102,7 @@ class Client:
             connection = socket.socket(socket.AF_UNIX)
             try:
                 connection.settimeout(timeout_s)
-                connection.connect(endpoint.path)
+                trust.connect(connection, endpoint.path, self.server_user)
             except BaseException:
                 connection.close()
                 raise

@@ -7,12 +7,12 @@ import ipaddress
 import os
 import socket
 import stat
-import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from eccmgr.control.trust import peer, place_to_listen
 from eccmgr.errors import ListenError, SettingsError
 from eccmgr.hostport import host_port, read_host_port
 
@@ -50,18 +50,19 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Listening:
-    """A bound socket, and for a Unix socket the file that is ours to remove."""
+    """A bound socket, and for a Unix socket the file that is ours to remove and where it is."""
 
     endpoint: Endpoint
     socket: socket.socket
     inode: int = 0
+    place: str = ""
 
     def unlink(self) -> None:
         """Remove the socket's file if it is still the one that we made."""
         if self.endpoint.path is None:
             return
         with contextlib.suppress(FileNotFoundError):
-            path = Path(self.endpoint.path)
+            path = Path(self.place)
             if path.lstat().st_ino == self.inode:
                 path.unlink()
 
@@ -70,12 +71,13 @@ def bind(endpoint: Endpoint, mode: int = 0o660, *, beyond_loopback: bool = False
     """Bind `endpoint`; a Unix socket gets the permissions `mode`, and never had wider ones.
 
     A stale socket file is replaced; one that somebody listens on, a symlink and any other file are refused, and a TCP
-    address that is not loopback unless `beyond_loopback`. Raises ListenError.
+    address that is not loopback unless `beyond_loopback`. A link that root left in /tmp says where to listen instead.
+    Raises ListenError.
     """
     try:
         if endpoint.path is None:
             return _bind_tcp(endpoint, beyond_loopback)
-        return _bind_unix(endpoint, endpoint.path, mode)
+        return _bind_unix(endpoint, place_to_listen(endpoint.path), mode)
     except OSError as error:
         raise ListenError(f"Cannot listen on {endpoint}: {error.strerror or error}") from error
 
@@ -117,7 +119,7 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
             # Bound but not listening would look stale to another start.
             sock.listen(1024)
             Path(path).chmod(mode)
-            return Listening(endpoint, sock, os.lstat(path).st_ino)
+            return Listening(endpoint, sock, os.lstat(path).st_ino, path)
         except OSError:
             sock.close()
             raise
@@ -165,5 +167,4 @@ def _clear_stale(path: str) -> None:
         except (TimeoutError, BlockingIOError):
             # Its queue is full, so somebody owns it.
             raise ListenError(f"{path} is in use") from None
-        credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        raise ListenError(f"{path} is in use by pid {struct.unpack('3i', credentials)[0]}")
+        raise ListenError(f"{path} is in use by pid {peer(probe)[0]}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.health import is_healthy
 from tests.daemons import ROOT, ask_sync
 from tests.waiting import wait_until_sync
 
@@ -49,6 +50,24 @@ def control(folder: Path) -> Iterator[Control]:
     made = Control(folder)
     yield made
     made("stop")
+
+
+def test_a_daemon_is_healthy_while_it_answers(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
+    def here(path: str) -> bool:
+        return path == str(control.endpoint)
+
+    assert not is_healthy(here)
+    pid = control.start()
+    assert is_healthy(here)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert not is_healthy(here, timeout_s=0.2)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    absent, well, stopped = capsys.readouterr().out.splitlines()
+    assert absent.startswith("No eccmgr or ecnode listens on a Unix socket here")
+    assert well == f"eccmgr at {control.endpoint}: answers"
+    assert stopped.startswith(f"eccmgr at {control.endpoint}: No answer in time")
 
 
 def test_it_is_started_told_about_and_ended(control: Control) -> None:

@@ -14,13 +14,18 @@ def asked(*words: str, **environment: str) -> Arguments:
 
 
 def test_without_anything_it_goes_to_the_well_known_endpoint() -> None:
-    assert str(asked().endpoint) == "/tmp/2025"
+    assert (str(asked().endpoint), asked().named) == ("/tmp/2025", False)
     assert asked().command is None
 
 
 def test_the_environment_names_the_endpoint() -> None:
     assert str(asked("version", EC_CONSOLE_ENDPOINT="/run/m").endpoint) == "/run/m"
     assert str(asked("/run/n", "version", EC_CONSOLE_ENDPOINT="/run/m").endpoint) == "/run/n"
+
+
+def test_the_environment_names_whom_to_believe_in_tmp() -> None:
+    assert asked().server_user == "eccmgr"
+    assert asked(EC_CONSOLE_SERVER_USER="ecuser").server_user == "ecuser"
 
 
 @pytest.mark.parametrize("endpoint", ["/tmp/x", "127.0.0.1:2025", "[::1]:2025", "manager.example.com:1"])

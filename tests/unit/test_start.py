@@ -74,6 +74,19 @@ def test_a_nodes_name_is_that_of_the_flag_the_file_the_variable_or_the_host(
     assert Node(NodeSettings(), opened(folder / "main.conf")).name == name
 
 
+@pytest.mark.parametrize(
+    ("made", "endpoint"),
+    [("", "/tmp/ecnode-n1"), ("/run/a/node:/run/b", "/run/a/node/n1")],
+)
+def test_a_node_listens_where_its_service_manager_says(
+    folder: Path, environment: pytest.MonkeyPatch, made: str, endpoint: str
+) -> None:
+    environment.setenv("RUNTIME_DIRECTORY", made)
+    environment.setenv("EC_NODE_NAME", "n1")
+    node = Node(NodeSettings(), opened(folder / "none"))
+    assert [str(each) for each in node.endpoints] == [endpoint]
+
+
 def test_a_host_whose_name_is_none_for_a_node_is_told_what_to_do(folder: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setattr("socket.gethostname", lambda: "-odd")
     with pytest.raises(Exception, match=r"The host's name '-odd' cannot be a node's name; set cluster \{ nodename"):

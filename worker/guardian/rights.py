@@ -7,6 +7,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import struct
 import time
 from pathlib import Path
@@ -49,9 +50,17 @@ def drop_rights() -> None:
 
 
 def lock_path() -> Path:
-    """One lock a network namespace."""
-    folder = Path("/run/eccmgr") if os.geteuid() == 0 else Path.home() / ".eccmgr"
+    """One lock a network namespace; root's in a folder of its own, as others write where daemons listen."""
+    folder = Path("/run/eccmgr-guardian") if os.geteuid() == 0 else Path.home() / ".eccmgr"
     return folder / f"guardian-{Path('/proc/self/ns/net').stat().st_ino}.lock"
+
+
+def _own_folder(folder: Path) -> None:
+    """Make it where it is missing. Raises OSError where another user could put another lock in its place."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise OSError(f"its folder must be one of uid {os.geteuid()}, in which nobody else may write")
 
 
 class Alone:
@@ -60,10 +69,10 @@ class Alone:
     def __init__(self, path: Path, timeout_s: float = 5.0) -> None:
         """Raises NotAlone, also where the lock cannot be opened."""
         try:
-            path.parent.mkdir(mode=0o755, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _own_folder(path.parent)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise NotAlone(f"the lock {path} cannot be opened: {error.strerror}") from None
+            raise NotAlone(f"the lock {path} cannot be opened: {error.strerror or error}") from None
         until = time.monotonic() + timeout_s
         while True:
             with contextlib.suppress(BlockingIOError, PermissionError):

@@ -1,0 +1,36 @@
+"""Whether the daemons of this host, or of this container, answer: for the health check of a container."""
+
+import time
+from collections.abc import Callable
+
+import typer
+
+from eccmgr.control.client import Client
+from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.nearby import Nearby, may_be_tried, nearby
+from eccmgr.errors import EccmgrError
+
+_TIMEOUT_S = 5.0
+
+
+def is_healthy(wanted: Callable[[str], bool] = may_be_tried, timeout_s: float = _TIMEOUT_S) -> bool:
+    """Print a line for each daemon at a `wanted` path; whether there is one, and each answers within `timeout_s`."""
+    problems = [(daemon, _problem(daemon, timeout_s)) for daemon in nearby(wanted)]
+    for daemon, problem in problems:
+        typer.echo(f"{daemon.program} at {daemon.path}: {problem or 'answers'}")
+    if not problems:
+        typer.echo("No eccmgr or ecnode listens on a Unix socket here; ask one on TCP: ec_console HOST:PORT version")
+    return bool(problems) and not any(problem for _, problem in problems)
+
+
+def _problem(daemon: Nearby, timeout_s: float) -> str:
+    """Why it does not answer; '' where it does."""
+    # Whoever serves it, it is only asked for its version.
+    client = Client(Endpoint(path=daemon.path), server_user=None)
+    try:
+        client.ask("version", time.monotonic() + timeout_s)
+    except EccmgrError as error:
+        return str(error)
+    finally:
+        client.close()
+    return ""

@@ -1,0 +1,100 @@
+"""What a socket's path is worth in a folder where everybody may write, as in /tmp: who may be behind it.
+
+There root can leave a link, which nobody else can take away (the folder is sticky), to a place where only the daemons
+may write. Daemons listen at that place when they are told to listen at the link, and consoles are led there.
+"""
+
+import os
+import pwd
+import socket
+import stat
+import struct
+from pathlib import Path
+
+from eccmgr.errors import ListenError, NoConnection
+
+SERVER_USER = "eccmgr"
+"""Whom a console believes besides root and its own user, where EC_CONSOLE_SERVER_USER does not say otherwise."""
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def place_to_listen(path: str) -> str:
+    """Where to bind a socket for `path`: where a link of root's leads, else `path` itself.
+
+    Raises ListenError where the link leads to a folder in which others than root and this user may write.
+    """
+    target = _link_of_root(path)
+    if target is None:
+        return path
+    folder = Path(target).parent
+    try:
+        found = folder.stat()
+    except OSError as error:
+        raise ListenError(f"Cannot listen on {path}: it leads to {target}: {error.strerror}") from None
+    if found.st_uid not in (0, os.geteuid()) or found.st_mode & _OTHERS_WRITE:
+        raise ListenError(f"Cannot listen on {path}: it leads to {target}, and other users may write in {folder}")
+    return target
+
+
+def connect(connection: socket.socket, path: str, server_user: str | None = SERVER_USER) -> None:
+    """Connect to the socket at `path`. Where others may write beside it, its server must be known.
+
+    That is root, this user, or `server_user`; None for anybody. Raises NoConnection where it is another, and OSError.
+    """
+    if server_user is None:
+        connection.connect(path)
+        return
+    target = _link_of_root(path) or path
+    shared = Path(target).parent.stat().st_mode & _OTHERS_WRITE
+    if shared and _is_foreign_link(target):
+        raise NoConnection(f"Not connected to {path}: it is a link of {_name(os.lstat(target).st_uid)}'s")
+    connection.connect(target)
+    if not shared:
+        return
+    server = peer(connection)[1]
+    if server not in (0, os.geteuid(), _uid(server_user)):
+        raise NoConnection(
+            f"Not connected to {path}: it is served by {_name(server)}, not by root, {server_user} or you. "
+            f"Where that is right, set EC_CONSOLE_SERVER_USER={_name(server)}"
+        )
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """The process and the user who listen at the other end, as the kernel knows them."""
+    pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid
+
+
+def _link_of_root(path: str) -> str | None:
+    """Where `path` leads if it is a link that root made in root's sticky folder; else None."""
+    try:
+        found, folder = os.lstat(path), Path(path).parent.stat()
+    except OSError:
+        return None
+    if not stat.S_ISLNK(found.st_mode) or found.st_uid != 0 or folder.st_uid != 0 or not folder.st_mode & stat.S_ISVTX:
+        return None
+    target = Path(path).readlink()
+    return str(target) if target.is_absolute() else None
+
+
+def _is_foreign_link(path: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISLNK(found.st_mode) and found.st_uid not in (0, os.geteuid())
+
+
+def _uid(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

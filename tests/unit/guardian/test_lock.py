@@ -1,0 +1,30 @@
+"""The lock by which a guardian is the only one of its host: nobody but its own user can put another in its place."""
+
+from pathlib import Path
+
+import pytest
+
+from worker.guardian.rights import Alone, NotAlone
+
+
+def test_the_folder_of_a_lock_is_made_for_its_user_alone(folder: Path) -> None:
+    Alone(folder / "own" / "guardian.lock").close()
+    assert (folder / "own").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_a_lock_where_others_may_write_is_refused(folder: Path, mode: int) -> None:
+    folder.chmod(mode)
+    with pytest.raises(NotAlone, match="in which nobody else may write"):
+        Alone(folder / "guardian.lock")
+    folder.chmod(0o700)
+
+
+def test_a_link_is_no_lock_and_no_folder_of_one(folder: Path) -> None:
+    (folder / "guardian.lock").symlink_to(folder / "elsewhere")
+    with pytest.raises(NotAlone, match="symbolic link"):
+        Alone(folder / "guardian.lock")
+    (folder / "link").symlink_to(folder)
+    with pytest.raises(NotAlone, match="must be one of uid"):
+        Alone(folder / "link" / "guardian.lock")
+    assert not (folder / "elsewhere").exists()
