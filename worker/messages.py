@@ -1,12 +1,14 @@
 """What a node hears of commands, and what it says: a message, a withdrawal, a response."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
 from eccmgr.cluster.results import State
 from worker.follower import check_entries
+
+_Number = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -18,8 +20,8 @@ class Message(msgspec.Struct, frozen=True):
     id: str
     text: str
     issuer: str
-    view: int
-    ttl_ms: int = msgspec.field(name="ttl")
+    view: _Number
+    ttl_ms: _Number = msgspec.field(name="ttl")
     channel: str
     entry: str
     before: str

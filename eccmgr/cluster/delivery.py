@@ -21,6 +21,7 @@ from eccmgr.cluster.waiting import News, Pace, Waiting
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import whole
 from eccmgr.words import fold
 
 # While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
@@ -142,10 +143,10 @@ class Delivery:
             return None
         clock, fields, responses, number, born, plan = found
         sent = Sent.parse(pairs(fields))
-        now = await self._roster.at(born, int(number))
+        now = await self._roster.at(born, _number(number))
         then = now if sent.view == now.number else await self._roster.at(born, sent.view)
         entries = _entries(await self._whole(responses))
-        told = {_name(node): int(until) for node, until in (await self._whole(plan)).items() if until.isdigit()}
+        told = _plan(await self._whole(plan))
         return results.report(sent, then, now, entries, int(clock), told)
 
     async def latest_for(self, target: Target, latest: Report, named: str) -> Report | None:
@@ -316,8 +317,8 @@ class Delivery:
             (keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
             (self._step_ms, waiting.seen, READ_AT_ONCE, waiting.due_in_all, TOLD_OF, "1" if last else "0"),
         )
-        now = await self._roster.lately(born, int(number), waiting.view)
-        aborted_ms = int(aborted) if aborted.isdigit() else None
+        now = await self._roster.lately(born, _number(number), waiting.view)
+        aborted_ms = _number(aborted) if aborted else None
         return News(int(clock), now, _entries(pairs(found)), aborted_ms=aborted_ms, more=bool(more))
 
     @property
@@ -337,6 +338,22 @@ def _patience_s(waiting: Waiting) -> float:
 def _entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:
     """The entries of nodes, as the scripts answer them; None for one that is gone."""
     return {_name(node): Entry.parse(raw or b"") for node, raw in found.items()}
+
+
+def _plan(kept: Mapping[bytes, bytes]) -> dict[str, int]:
+    """Until when each node may begin a command; of a line that cannot be read that is not known."""
+    found = {}
+    for node, until in kept.items():
+        with contextlib.suppress(Unreadable):
+            found[_name(node)] = _number(until)
+    return found
+
+
+def _number(raw: bytes) -> int:
+    try:
+        return whole(raw)
+    except ValueError as error:
+        raise Unreadable(f"What Redis keeps of the cluster's state cannot be read: {error}") from error
 
 
 def _name(node: bytes) -> str:

@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import wall_ms
 from eccmgr.cluster.view import Target, TargetKind
 from eccmgr.errors import Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import Dropped, line, whole
 
-log = structlog.get_logger()
+_dropped = Dropped("command of the history")
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class PastCommand:
         """Read what the script answers. Raises Unreadable."""
         try:
             made, text, kind, name, issuer, wall, answered, expected = (f.decode(errors="replace") for f in fields)
-            target = Target(TargetKind(kind), name)
-            return cls(made, text, target, issuer, wall_ms(wall), int(answered), int(expected))
+            target = Target(TargetKind(kind), line(name))
+            return cls(line(made), text, target, line(issuer), wall_ms(wall), whole(answered), whole(expected))
         except (ValueError, AttributeError) as error:
             raise Unreadable(f"What Redis keeps of a command cannot be read: {error}") from error
 
@@ -50,4 +49,4 @@ def _readable(found: Iterable[Sequence[bytes]]) -> Iterator[PastCommand]:
         try:
             yield PastCommand.parse(fields)
         except Unreadable as error:
-            log.warning("command left out of the history", reason=str(error))
+            _dropped.say(fields[0], tuple(fields), str(error))

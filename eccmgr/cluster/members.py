@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import structlog
-
 from eccmgr.cluster.names import natural, public_name
 from eccmgr.errors import Unreadable
+from eccmgr.redis import reading
 from eccmgr.redis.address import RedisAddress
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
-log = structlog.get_logger()
+_dropped = reading.Dropped("member")
+_LATEST_START_S = 1e11
 
 NULL = "(Null)"
 
@@ -53,12 +53,18 @@ class Member:
     def parse(cls, raw: bytes | str) -> "Member":
         """Read a record as `dump` writes it. Raises Unreadable."""
         try:
-            fields: dict[str, Any] = json.loads(raw)
-            texts = ("private_name", "version", "address")
-            if not all(isinstance(fields[name], str) for name in texts):
-                raise TypeError("a text is wanted")
-            return cls(**{**fields, "role": Role(fields["role"]), "groups": tuple(map(str, fields["groups"]))})
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            kept = reading.fields(raw)
+            return cls(
+                private_name=reading.line(kept["private_name"]),
+                role=Role(kept["role"]),
+                node_name=reading.line_or_none(kept["node_name"]),
+                subcluster=reading.line_or_none(kept["subcluster"]),
+                version=reading.line(kept["version"]),
+                address=reading.line(kept["address"]),
+                groups=tuple(map(reading.line, kept["groups"])),
+                started=reading.number(kept["started"], 0, _LATEST_START_S),
+            )
+        except (ValueError, TypeError, KeyError) as error:
             raise Unreadable(f"A member's record cannot be read: {error}") from error
 
     def dump(self) -> str:
@@ -105,8 +111,15 @@ async def read_membership(link: Link, keys: Keys) -> Membership:
         _readable(records),
         key=lambda m: (list(Role).index(m.role), natural(public_name(m.private_name)), m.private_name),
     )
-    number = int(view) if view and view.isdigit() else 0
-    return Membership(number, first[0].decode(errors="replace") if first else "", tuple(members))
+    leader = first[0].decode(errors="replace") if first else ""
+    return Membership(_number(view), leader if leader.isprintable() else "", tuple(members))
+
+
+def _number(view: bytes | None) -> int:
+    try:
+        return reading.whole(view or b"")
+    except ValueError:
+        return 0
 
 
 def _readable(records: Iterable[bytes]) -> Iterator[Member]:
@@ -114,7 +127,7 @@ def _readable(records: Iterable[bytes]) -> Iterator[Member]:
         try:
             yield Member.parse(record)
         except Unreadable as error:
-            log.warning("member left out", reason=str(error))
+            _dropped.say(record, record, str(error))
 
 
 def host_address(redis: RedisAddress) -> str:

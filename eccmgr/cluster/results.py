@@ -16,11 +16,13 @@ import structlog
 
 from eccmgr.cluster.view import Seat, Target, TargetKind, View
 from eccmgr.errors import Unreadable
+from eccmgr.redis.reading import line, whole
 
 log = structlog.get_logger()
 
 _COMPRESS_OVER = 64 * 1024
 _COMPRESSED = "z"
+_UNPACKED_MAX = 1024 * 1024 * 1024
 JOB = "j"
 """The flag of an entry that says how a job stands: it outlives the session that claimed the command."""
 # The year 3000: what is shown need reach no further.
@@ -87,11 +89,11 @@ class Entry(NamedTuple):
             head, _, body = raw.partition(b"\n")
             state, private, at_ms, took_ms, flags = head.decode().split("\t")
             if _COMPRESSED in flags:
-                body = zlib.decompress(body)
+                body = _unpacked(body)
             text, job = body.decode("utf-8", "replace"), ""
             if JOB in flags:
                 job, _, text = text.partition("\t")
-            return cls(_STATES[state], private, int(at_ms), int(took_ms), text, job)
+            return cls(_STATES[state], private, whole(at_ms), whole(took_ms), text, job)
         except (ValueError, KeyError, zlib.error) as error:
             log.warning("answer dropped", reason=f"what Redis keeps of it cannot be read: {error}")
             return UNREADABLE
@@ -103,9 +105,18 @@ UNREADABLE = Entry(State.FAILED, "", 0, text="what Redis keeps of its answer can
 
 def wall_ms(text: str) -> int:
     """A moment on the wall clock, in ms, that can be shown as one. Raises ValueError."""
-    if not 0 <= (moment := int(text)) < _WALL_END_MS:
+    if (moment := whole(text)) >= _WALL_END_MS:
         raise ValueError(f"{moment} is no moment")
     return moment
+
+
+def _unpacked(body: bytes) -> bytes:
+    """What `pack_body` compressed. Raises ValueError where it would fill the memory, zlib.error."""
+    unpacker = zlib.decompressobj()
+    found = unpacker.decompress(body, _UNPACKED_MAX)
+    if not unpacker.eof:
+        raise ValueError("it is cut, or too long")
+    return found
 
 
 def pack_body(text: str, limit: int) -> tuple[str, bytes]:
@@ -152,21 +163,21 @@ class Sent:
         try:
             text = {key.decode(): value.decode() for key, value in fields.items()}
             waited = text.get("waited")
-            target = Target(TargetKind(text["kind"]), text["name"])
+            target = Target(TargetKind(text["kind"]), line(text["name"]))
             if target.kind is TargetKind.SET:
                 _ = target.names
             return cls(
-                id=text["id"],
+                id=line(text["id"]),
                 text=text.get("shown", text["text"]),
                 target=target,
-                issuer=text["issuer"],
-                view=int(text["view"]),
-                issued_ms=int(text["issued"]),
+                issuer=line(text["issuer"]),
+                view=whole(text["view"]),
+                issued_ms=whole(text["issued"]),
                 issued_wall_ms=wall_ms(text["issued_wall"]),
-                expires_ms=int(text["expires"]),
-                waited_ms=int(waited) if waited is not None else None,
+                expires_ms=whole(text["expires"]),
+                waited_ms=whole(waited) if waited is not None else None,
                 rolling="rolling" in text,
-                aborted_ms=int(text["aborted"]) if "aborted" in text else None,
+                aborted_ms=whole(text["aborted"]) if "aborted" in text else None,
             )
         except (ValueError, KeyError) as error:
             raise Unreadable(f"What Redis keeps of the command cannot be read: {error}") from error

@@ -5,9 +5,10 @@ import time
 
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.view import View, Views
-from eccmgr.errors import CommandError
+from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import whole
 
 PAGE = 250
 """About how many fields of a hash, or entries of a list, one call reads: no script holds the server for long."""
@@ -64,7 +65,10 @@ class Roster:
         args = (to_ms(self._options.max_step_s), self._keys.view_prefix, _READING_MS, self.newest)
         changes = self._changes
         number, born = await self._link.run("roster", keys, args)
-        view = await self.at(born, int(number))
+        try:
+            view = await self.at(born, whole(number))
+        except ValueError as error:
+            raise Unreadable(f"The number of the view cannot be read: {error}") from error
         if changes == self._changes:
             self._current = view
         return view

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import structlog
-
 from eccmgr.cluster import names, nodeset
-from eccmgr.errors import CommandError
+from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import Dropped, line, parsing
 
-log = structlog.get_logger()
-
+_dropped = Dropped("roster line")
 _FIELDS = 5
 """Of a roster's line; that of an absent node has one more."""
 _MOMENT = re.compile("[0-9]{1,14}")
@@ -36,6 +34,17 @@ class Seat:
     before: str = ""
     absent: bool = False
     since_ms: int | None = None
+
+    @classmethod
+    def parse(cls, raw: bytes, *, absent: bool = False) -> "Seat":
+        """Read a line of the roster, or of the absent nodes. Raises Unreadable."""
+        with parsing("A line of the roster"):
+            fields = list(map(line, raw.decode().split("\t")))
+            since = fields.pop() if absent and len(fields) == _FIELDS + 1 else ""
+            private, name, subcluster, _joined, before = fields
+            if not name or not (private or absent):
+                raise ValueError("it names nobody")
+            return cls(private, name, subcluster, before, absent, int(since) if _MOMENT.fullmatch(since) else None)
 
     @property
     def key(self) -> str:
@@ -186,18 +195,18 @@ class View:
 
 def _seats(lines: Mapping[bytes, bytes], *, absent: bool = False) -> dict[str, Seat]:
     seats = {}
-    for key, line in lines.items():
+    for key, raw in lines.items():
         # The field '' is no node: see `Keys.view_prefix`.
         if not key:
             continue
-        fields = line.decode(errors="replace").split("\t")
-        since = fields.pop() if absent and len(fields) == _FIELDS + 1 else ""
-        if len(fields) != _FIELDS or not fields[1] or not (fields[0] or absent):
-            log.warning("roster line dropped", line=line[:200], reason="it cannot be read")
-            continue
-        private, name, subcluster, _joined, before = fields
-        since_ms = int(since) if _MOMENT.fullmatch(since) else None
-        seats[name.lower()] = Seat(private, name, subcluster, before, absent, since_ms)
+        try:
+            seat = Seat.parse(raw, absent=absent)
+            if seat.key.encode() != key:
+                raise Unreadable("A line of the roster cannot be read: it is another node's")
+        except Unreadable as error:
+            _dropped.say(key, raw, str(error))
+        else:
+            seats[seat.key] = seat
     return seats
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from eccmgr.duravip.actions import Acquire, Call, End, Open, Read, Release, State, TakeOver
 from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
+from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import Dropped, address, line, parsing, whole
 from eccmgr.redis.wire import Argument
 
 PAGE = 500
@@ -14,6 +16,8 @@ PAGE = 500
 
 
 _SAID = ("@", "~", "!")
+_OF_VIPS = "What Redis keeps of VIPs"
+_dropped = Dropped("record of VIPs")
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,13 @@ def request(call: Call, keys: Keys, node: str, max_step_ms: int, audit_cap: int)
 
 
 def answer(call: Call, raw: Sequence[Any], acked: bool) -> Answer:
-    """What the script of `call` answered."""
-    verdict, era = Verdict(raw[0].decode()), Era(int(raw[1]), raw[2].decode())
+    """What the script of `call` answered. Raises Unreadable."""
+    with parsing(_OF_VIPS):
+        return _answer(call, raw, acked)
+
+
+def _answer(call: Call, raw: Sequence[Any], acked: bool) -> Answer:
+    verdict, era = Verdict(raw[0].decode()), Era(whole(raw[1]), raw[2].decode())
     if verdict is not Verdict.OK:
         return _EMPTY[type(call)](verdict, era, acked) if type(call) in _EMPTY else Answer(verdict, era, acked)
     match call:
@@ -91,10 +100,7 @@ def answer(call: Call, raw: Sequence[Any], acked: bool) -> Answer:
         case Acquire():
             return Granted(verdict, era, acked, tuple(int(each) for each in raw[3]))
         case Read():
-            named = [(raw[5][i].decode(), raw[5][i + 1].decode()) for i in range(0, len(raw[5]), 2)]
-            records = tuple((name, Record.parse(text)) for name, text in named if name[:1] not in _SAID)
-            said = tuple((name, text) for name, text in named if name[:1] in _SAID)
-            return Page(verdict, era, acked, int(raw[3]), bool(int(raw[4])), records, said)
+            return Page(verdict, era, acked, whole(raw[3]), bool(int(raw[4])), *_entries(raw[5]))
         case _:
             return Answer(verdict, era, acked)
 
@@ -102,17 +108,34 @@ def answer(call: Call, raw: Sequence[Any], acked: bool) -> Answer:
 _EMPTY: dict[type[Call], Callable[..., Answer]] = {State: Stated, Acquire: Granted, Read: Page}
 
 
+def _entries(flat: Sequence[bytes]) -> tuple[tuple[tuple[str, Record], ...], tuple[tuple[str, str], ...]]:
+    """The VIPs by address, and what is said of nodes; what cannot be read is dropped."""
+    records, said = [], []
+    for raw_name, raw in zip(flat[::2], flat[1::2], strict=True):
+        try:
+            name, text = line(raw_name.decode()), raw.decode()
+            if name[:1] in _SAID:
+                said.append((name, text))
+            else:
+                records.append((address(name), Record.parse(text)))
+        except (ValueError, Unreadable) as error:
+            _dropped.say(raw_name, raw, str(error))
+    return tuple(records), tuple(said)
+
+
 def refused(raw: Sequence[Any], acked: bool) -> Beaten:
-    """A heartbeat or a join that did not count."""
-    return Beaten(Verdict(raw[0].decode()), Era(int(raw[1]), raw[2].decode()), acked)
+    """A heartbeat or a join that did not count. Raises Unreadable."""
+    with parsing(_OF_VIPS):
+        return Beaten(Verdict(raw[0].decode()), Era(whole(raw[1]), raw[2].decode()), acked)
 
 
 def beaten(raw: Sequence[Any], acked: bool) -> Beaten:
-    """What a heartbeat or a join that counted is told of VIPs."""
-    number, memory, opened, change, late = raw
-    found = tuple(Late(late[i].decode(), int(late[i + 1])) for i in range(0, len(late), 2))
-    era = Era(int(number), memory.decode())
-    return Beaten(Verdict.OK, era, acked, bool(int(opened)), int(change), found)
+    """What a heartbeat or a join that counted is told of VIPs. Raises Unreadable."""
+    with parsing(_OF_VIPS):
+        number, memory, opened, change, late = raw
+        found = tuple(Late(late[i].decode(errors="replace"), whole(late[i + 1])) for i in range(0, len(late), 2))
+        era = Era(whole(number), memory.decode())
+        return Beaten(Verdict.OK, era, acked, bool(int(opened)), whole(change), found)
 
 
 def _flat(rows: Sequence[tuple[Argument, ...]]) -> tuple[Argument, ...]:

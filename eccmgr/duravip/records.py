@@ -3,6 +3,9 @@
 import enum
 from dataclasses import dataclass
 
+from eccmgr.errors import Unreadable
+from eccmgr.redis.reading import line, whole
+
 
 class Verdict(enum.StrEnum):
     """What became of a call that a session made."""
@@ -39,11 +42,17 @@ class Record:
 
     @classmethod
     def parse(cls, text: str) -> "Record":
-        """Read a record as the scripts write it; nothing stands for one that was never written, or lost."""
+        """Read a record as the scripts write it; nothing stands for one that was never written, or lost.
+
+        Raises Unreadable.
+        """
         if not text:
             return cls()
-        owner, epoch, era, to, reason = text.split("\t")
-        return cls(owner, int(epoch), int(era), to, reason)
+        try:
+            owner, epoch, era, to, reason = text.split("\t")
+            return cls(line(owner), whole(epoch), whole(era), line(to), reason)
+        except ValueError as error:
+            raise Unreadable(f"What Redis keeps of a VIP cannot be read: {error}") from error
 
     def dump(self) -> str:
         """As the scripts write it."""

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from eccmgr.errors import ConfigError
+from eccmgr.errors import Unreadable
+from eccmgr.redis import reading
 
 MAX_VIPS = 32_768
 """VIPs in one configuration."""
@@ -37,20 +38,21 @@ def to_json(shares: Shares) -> str:
 
 
 def from_json(text: str | bytes) -> dict[str, Share]:
-    """What `to_json` wrote. Raises ConfigError where another release or another program wrote it."""
+    """What `to_json` wrote. Raises Unreadable where another release or another program wrote it."""
     try:
         return {
-            str(address): Share(tuple(map(str, names)), _text(preference), _text(follows), str(services))
-            for address, names, preference, follows, services in json.loads(text)
+            reading.address(address): Share(
+                tuple(map(reading.line, names)),
+                reading.line_or_none(preference),
+                None if follows is None else reading.address(follows),
+                reading.line(services),
+            )
+            for address, names, preference, follows, services in reading.decoded(text)
         }
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(f"What a node states of its VIPs cannot be read: {error}") from None
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"What a node states of its VIPs cannot be read: {error}") from None
 
 
 def digest(text: str) -> str:
     """16 hexadecimal digits that stand for a text: equal digests, equal texts."""
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eccmgr.duravip.states import Agreement, Ownership, in_order
-from eccmgr.errors import ConfigError
+from eccmgr.errors import Unreadable
+from eccmgr.redis import reading
 
 _MAX_BYTES = 32 * 1024 * 1024
 """Of what a participant said, unpacked."""
@@ -82,20 +83,20 @@ def pack(beliefs: Mapping[str, Belief]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, Belief]:
-    """What `pack` made. Raises ConfigError where another release or another program wrote it."""
+    """What `pack` made. Raises Unreadable where another release or another program wrote it."""
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(data, _MAX_BYTES)
         if not unpacker.eof:
             raise ValueError("it is cut, or too long")
         return {
-            str(address): Belief(
-                tuple(map(str, names)),
+            reading.address(address): Belief(
+                tuple(map(reading.line, names)),
                 Ownership(ownership),
                 Agreement(agreement),
-                None if owner is None else str(owner),
+                reading.line_or_none(owner),
             )
-            for address, names, ownership, agreement, owner in json.loads(text)
+            for address, names, ownership, agreement, owner in reading.decoded(text)
         }
-    except (ValueError, TypeError, RecursionError, zlib.error) as error:
-        raise ConfigError(f"What a node says of its VIPs cannot be read: {error}") from None
+    except (ValueError, TypeError, zlib.error) as error:
+        raise Unreadable(f"What a node says of its VIPs cannot be read: {error}") from None

@@ -20,6 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
 from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_pool
+from eccmgr.redis.kinds import is_of_another_kind, keys_among, mended
 from eccmgr.redis.place import NOT_HERE, NotFound, Place, Spot
 from eccmgr.redis.refusals import Refusal, refusal_at_connecting, refusal_of
 from eccmgr.redis.scripts import script
@@ -75,7 +76,7 @@ class Link:
         Raises RedisUnreachable, which RedisRefuses is one of; EccmgrError for what the script stumbled over.
         """
         wanted = script(name, sharded=self._sharded)
-        return await self._ask(name, lambda wire: wanted(wire.call, keys, args), probe)
+        return await self._ask(name, lambda wire: wanted(wire.call, keys, args), probe, words=keys)
 
     def send(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> "asyncio.Future[Any] | None":
         """As `run`, on its way when this returns; None where it has to be `run`.
@@ -111,7 +112,7 @@ class Link:
                 answer, have = await wire.call_together(("EVAL", wanted.source, *what), wait)
             return answer, int(have) >= others
 
-        answered: tuple[Any, bool] = await self._ask(name, ask, probe=True, waits=True)
+        answered: tuple[Any, bool] = await self._ask(name, ask, probe=True, waits=True, words=keys)
         return answered
 
     async def look_again(self) -> None:
@@ -122,11 +123,12 @@ class Link:
 
     async def call(self, *words: Argument) -> Any:
         """One plain command. Raises as `run` does."""
-        return await self._ask(str(words[0]), lambda wire: wire.call(*words))
+        return await self._ask(str(words[0]), lambda wire: wire.call(*words), words=words)
 
     async def pipeline(self, *commands: Sequence[Argument]) -> list[Any]:
         """Run plain commands together in one transaction. Raises as `run` does."""
-        answers: list[Any] = await self._ask("MULTI", lambda wire: _together(wire, commands))
+        words = [word for command in commands for word in command]
+        answers: list[Any] = await self._ask("MULTI", lambda wire: _together(wire, commands), words=words)
         return answers
 
     async def describe(self) -> str:
@@ -220,7 +222,13 @@ class Link:
             log.info("redis refuses nothing more")
 
     async def _ask(
-        self, what: str, ask: Callable[[Wire], Awaitable[Any]], probe: bool = False, *, waits: bool = False
+        self,
+        what: str,
+        ask: Callable[[Wire], Awaitable[Any]],
+        probe: bool = False,
+        *,
+        waits: bool = False,
+        words: Sequence[Argument] = (),
     ) -> Any:
         if self.fault is not None and not probe:
             raise self._unreachable()
@@ -232,6 +240,8 @@ class Link:
             asked = True
             answer = await ask(wire)
         except (RedisError, OSError) as error:
+            if is_of_another_kind(error) and (kinds := keys_among(words)):
+                raise mended(kinds, await self.run("mend", list(kinds), list(kinds.values()))) from error
             raise await self._failed(what, error, asked) from error
         self._taken(what)
         self._answered(moves, probe)

@@ -3,9 +3,8 @@
 import enum
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from eccmgr.errors import Unreadable
+from eccmgr.redis.reading import fields, integer, line, parsing, text
 from eccmgr.schedules.times import When, when
 
 
@@ -25,11 +24,9 @@ class Schedule:
     @classmethod
     def parse(cls, raw: bytes) -> "Schedule":
         """Read one back. Raises Unreadable."""
-        try:
-            kept: dict[str, Any] = json.loads(raw)
-            return cls(str(kept["id"]), str(kept["text"]), str(kept["user"]), when(kept))
-        except (ValueError, KeyError, TypeError) as error:
-            raise Unreadable(f"What Redis keeps of a schedule cannot be read: {error}") from error
+        with parsing("What Redis keeps of a schedule"):
+            kept = fields(raw)
+            return cls(line(kept["id"]), text(kept["text"]), line(kept["user"]), when(kept))
 
 
 class Fate(enum.StrEnum):
@@ -66,8 +63,15 @@ class Firing:
     @classmethod
     def parse(cls, raw: bytes) -> "Firing":
         """Read one back. Raises Unreadable."""
-        try:
-            kept: dict[str, Any] = json.loads(raw)
-            return cls(**{**kept, "fate": Fate(kept["fate"]), "due_ms": int(kept["due_ms"])})
-        except (ValueError, KeyError, TypeError) as error:
-            raise Unreadable(f"What Redis keeps of a run cannot be read: {error}") from error
+        with parsing("What Redis keeps of a run"):
+            kept = fields(raw)
+            return cls(
+                id=line(kept["id"]),
+                text=text(kept["text"]),
+                user=line(kept["user"]),
+                due_ms=integer(kept["due_ms"]),
+                by=line(kept["by"]),
+                until_ms=integer(kept["until_ms"]),
+                fate=Fate(kept["fate"]),
+                note=text(kept["note"]).partition("\n")[0],
+            )

@@ -3,15 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
+
 from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import Dropped, number, parsing
+from eccmgr.redis.wire import Argument
 from eccmgr.schedules.schedule import Firing, Schedule
+
+log = structlog.get_logger()
+_dropped = Dropped("past run of a schedule")
 
 SCHEDULES_MAX = 10_000
 PAST_KEPT = 1000
 _PAST_TTL_MS = 30 * 24 * 3600 * 1000
 _AT_ONCE = 50
+_LATEST_MS = 10**15
 
 
 class Shelf:
@@ -41,7 +49,9 @@ class Shelf:
 
     async def move(self, schedule_id: str, seen_ms: int | None, due_ms: int | None) -> bool:
         """Let a schedule that was seen to be due at `seen_ms` (None: whenever) be due at another time (None: never)."""
-        args = (schedule_id, "" if seen_ms is None else seen_ms, "" if due_ms is None else due_ms)
+        return await self._move(schedule_id, "" if seen_ms is None else seen_ms, "" if due_ms is None else due_ms)
+
+    async def _move(self, *args: Argument) -> bool:
         return bool(await self._link.run("sched_move", (self._schedules, self._due), args) == b"moved")
 
     async def all(self) -> list[tuple[Schedule, int]]:
@@ -73,12 +83,26 @@ class Shelf:
         return bool(await self._link.run("sched_over", (self._running, self._past), args) == b"kept")
 
     async def running(self) -> list[Firing]:
-        """The runs that have not ended."""
-        return _firings(await self._link.call("HVALS", self._running))
+        """The runs that have not ended. One that cannot be read is lost: it would be in the way of the next."""
+        kept: dict[bytes, bytes] = await self._link.call("HGETALL", self._running)
+        found = []
+        for name, raw in kept.items():
+            try:
+                found.append(Firing.parse(raw))
+            except Unreadable as error:
+                log.error("run of a schedule dropped", id=name[:80], reason=str(error))
+                await self._link.call("HDEL", self._running, name)
+        return found
 
     async def past(self, number: int) -> list[Firing]:
         """The latest runs that have ended, the latest last."""
-        return _firings(await self._link.call("LRANGE", self._past, 0, number - 1))[::-1]
+        found = []
+        for raw in await self._link.call("LRANGE", self._past, 0, number - 1):
+            try:
+                found.append(Firing.parse(raw))
+            except Unreadable as error:
+                _dropped.say(raw, raw, str(error))
+        return found[::-1]
 
     async def _read(self, found: Sequence[Any]) -> list[tuple[Schedule, int]]:
         pairs = list(_pairs(found))
@@ -86,27 +110,30 @@ class Shelf:
             return []
         kept = await self._link.call("HMGET", self._schedules, *(name for name, _ in pairs))
         read = []
-        for (name, due_ms), raw in zip(pairs, kept, strict=True):
+        for (name, score), raw in zip(pairs, kept, strict=True):
             try:
-                if raw is not None:
-                    read.append((Schedule.parse(raw), due_ms))
-            except Unreadable:
+                read.append(_due(name, score, raw))
+            except Unreadable as error:
                 # One that nobody can read is never run: it would be in the way for ever.
-                await self.delete(name.decode())
+                log.error("schedule dropped", id=name[:80], reason=str(error))
+                await self._move(name, "", "")
         return read
 
 
-def _pairs(found: Sequence[Any]) -> list[tuple[bytes, int]]:
+def _due(name: bytes, score: float, raw: bytes | None) -> tuple[Schedule, int]:
+    """A schedule and the moment when it is due. Raises Unreadable."""
+    if raw is None:
+        raise Unreadable("There is no such schedule")
+    schedule = Schedule.parse(raw)
+    if schedule.id.encode() != name:
+        raise Unreadable("What Redis keeps of a schedule cannot be read: it has the id of another")
+    with parsing("The time of a schedule"):
+        if not number(score, 0, _LATEST_MS).is_integer():
+            raise ValueError("it is no whole number of ms")
+        return schedule, int(score)
+
+
+def _pairs(found: Sequence[Any]) -> list[tuple[bytes, float]]:
     if found and isinstance(found[0], list):
-        return [(name, int(score)) for name, score in found]
-    return [(found[i], int(float(found[i + 1]))) for i in range(0, len(found), 2)]
-
-
-def _firings(found: Sequence[bytes]) -> list[Firing]:
-    read = []
-    for raw in found:
-        try:
-            read.append(Firing.parse(raw))
-        except Unreadable:
-            continue
-    return read
+        return [(name, float(score)) for name, score in found]
+    return [(found[i], float(found[i + 1])) for i in range(0, len(found), 2)]

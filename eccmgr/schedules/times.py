@@ -6,10 +6,12 @@ Moments are ms on the wall clock of Redis, which all managers share.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from eccmgr.errors import UsageError
+from eccmgr.redis.reading import line, number
 
 _LONGEST_S = 10 * 366 * 86400
 _SHORTEST_S = 1.0
@@ -95,10 +97,23 @@ When = Once | Every | Cron
 
 
 def when(kept: dict[str, Any]) -> When:
-    """Read one back. Raises KeyError, TypeError or ValueError."""
+    """Read one back. Raises KeyError or ValueError."""
     if "every" in kept:
-        return Every(float(kept["every"]))
-    return Cron(str(kept["cron"]), str(kept["zone"])) if "cron" in kept else Once()
+        return Every(number(kept["every"], _SHORTEST_S, _LONGEST_S))
+    return _cron(line(kept["cron"]), line(kept["zone"])) if "cron" in kept else Once()
+
+
+@lru_cache(maxsize=1000)
+def _cron(expression: str, zone: str) -> Cron:
+    """One that was kept. Raises ValueError where nothing could be due by it."""
+    try:
+        check_zone(zone)
+        found = recurrence(expression, zone)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(found, Cron) or found.expression != expression:
+        raise ValueError(f"{expression[:80]!r} is no cron expression")
+    return found
 
 
 def seconds(text: str) -> float:

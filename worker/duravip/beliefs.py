@@ -3,18 +3,17 @@
 import asyncio
 from collections.abc import Mapping
 
-import structlog
-
 from eccmgr.duravip.placement import Situation, preferred_node
 from eccmgr.duravip.states import Ownership
 from eccmgr.duravip.table import Belief, Participant, Row, Table, unpack
-from eccmgr.errors import EccmgrError
+from eccmgr.errors import Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import Dropped, line, whole
 from worker.duravip.placing import MOVED, Placing
 from worker.guardian.wire import boot_time
 
-log = structlog.get_logger()
+_dropped = Dropped("beliefs of a node")
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -75,11 +74,30 @@ def _participant(placing: Placing, node: str, text: bytes | None) -> Participant
     seat = placing.roster.get(node)
     if seat is None or text is None:
         return None
-    _, private, packed = text.split(b" ", 2)
     try:
+        _, session, packed = parts_of(text)
         beliefs = unpack(packed)
-    except EccmgrError as error:
-        log.warning("beliefs not understood", node=node, reason=str(error))
+    except Unreadable as error:
+        _dropped.say(node, text, str(error))
         return None
-    session = private.decode()
     return Participant(seat.name, session, session.replace("#ec0-", "#ec1-", 1), beliefs)
+
+
+def parts_of(said: bytes) -> tuple[int, str, bytes]:
+    """The change up to which a node had read, its session, and what it believed then, packed. Raises Unreadable."""
+    try:
+        upto, private, packed = said.split(b" ", 2)
+        return whole(upto), line(private.decode()), packed
+    except ValueError as error:
+        raise Unreadable(f"What a node believes of VIPs cannot be read: {error}") from error
+
+
+def read_upto(said: Mapping[bytes, bytes]) -> dict[str, int]:
+    """The change up to which each node had read when it last said what it believes."""
+    found = {}
+    for node, text in said.items():
+        try:
+            found[node.decode(errors="replace")] = parts_of(text)[0]
+        except Unreadable as error:
+            _dropped.say(node, text, str(error))
+    return found

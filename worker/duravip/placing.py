@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
-from eccmgr.cluster.view import Seat
+from eccmgr.cluster.view import Seat, View
 from eccmgr.commands.duravip_rendering import impediments
 from eccmgr.duravip.options import DuravipOptions
 from eccmgr.duravip.placement import Move, Placement, Situation, next_batch, place
@@ -13,7 +13,7 @@ from eccmgr.duravip.protocol import Vip
 from eccmgr.duravip.records import Era
 from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.states import Standing, assess
-from eccmgr.errors import ConfigError, EccmgrError
+from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.redis.connect import Link
 from worker.duravip.agent import STARTING, Carrying
 from worker.duravip.footing import NOT_LOOKED
@@ -142,9 +142,8 @@ class Placing:
         """Read the roster where the view has changed."""
         view = (self.carrying.session.view, self.carrying.agent.era)
         if view != self._roster_view:
-            (lines,) = await self._link.pipeline(("HVALS", self.carrying.keys.roster))
-            seats = (line.decode().split("\t") for line in lines)
-            self._seats = {name.lower(): Seat(private, name, sub, old) for private, name, sub, _, old in seats}
+            (lines,) = await self._link.pipeline(("HGETALL", self.carrying.keys.roster))
+            self._seats = dict(View.read(0, lines, {}).live)
             self._roster_view = view
 
     async def _state(self) -> None:
@@ -187,7 +186,7 @@ class Placing:
             node, text = self.said.unread.popitem()
             try:
                 self.said.statements[node] = await asyncio.to_thread(Statement.parse, text)
-            except ConfigError as error:
+            except Unreadable as error:
                 log.warning("statement not understood", node=node, reason=str(error))
         self.carrying.agent.reckon(self.said.longest_hold_s, self.said.latest_s)
         self.roster = participants(self._seats.values(), self.said)

@@ -27,7 +27,7 @@ from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import script
 from eccmgr.redis.subscribe import Subscription
 from worker.duravip.agent import Carrying
-from worker.duravip.beliefs import beliefs_of, read_table
+from worker.duravip.beliefs import beliefs_of, read_table, read_upto
 from worker.duravip.changes import Figures
 from worker.duravip.guardian import Pipe
 from worker.duravip.pace import Pace
@@ -358,7 +358,7 @@ class DuravipService:
         return Announced(view, agreed, tuple(seat.name for seat in self.placing.roster.values()))
 
     def _agreed(self, said: dict[bytes, bytes], view: int) -> tuple[str, ...]:
-        upto = {node.decode(): int(text.partition(b" ")[0]) for node, text in said.items()}
+        upto = read_upto(said)
         return tuple(seat.name for key, seat in self.placing.roster.items() if upto.get(key, -1) >= view)
 
     async def metrics(self) -> str:

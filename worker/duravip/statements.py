@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from eccmgr.cluster.view import Seat
 from eccmgr.duravip import shares
 from eccmgr.duravip.shares import Shares
-from eccmgr.errors import ConfigError
+from eccmgr.errors import Unreadable
+from eccmgr.redis import reading
 
 _MAX_BYTES = 32 * 1024 * 1024
 """Of what a node says, unpacked."""
+_LONGEST_S = 3600.0
+"""No fence is later, and nobody holds longer: who believed more would never take over."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,21 @@ class Statement:
 
     @classmethod
     def parse(cls, text: str) -> "Statement":
-        """Read what `dump` wrote. Raises ConfigError where another release or another program wrote it."""
+        """Read what `dump` wrote. Raises Unreadable where another release or another program wrote it."""
         try:
             unpacker = zlib.decompressobj()
             raw = unpacker.decompress(base64.b85decode(text), _MAX_BYTES)
             if not unpacker.eof:
                 raise ValueError("it is cut, or too long")
-            view, late_s, hold_s, said = json.loads(raw)
-            return cls(int(view), float(late_s), float(hold_s), shares.from_json(said))
+            view, late_s, hold_s, said = reading.decoded(raw)
+            return cls(
+                reading.integer(view),
+                reading.number(late_s, 0, _LONGEST_S),
+                reading.number(hold_s, 0, _LONGEST_S),
+                shares.from_json(reading.text(said)),
+            )
         except (ValueError, TypeError, zlib.error) as error:
-            raise ConfigError(f"What a node says of its VIPs cannot be read: {error}") from None
+            raise Unreadable(f"What a node says of its VIPs cannot be read: {error}") from None
 
 
 def dump_unable(unable: Mapping[str, str]) -> str:
@@ -57,7 +65,11 @@ def dump_unable(unable: Mapping[str, str]) -> str:
 def parse_unable(text: str) -> dict[str, str]:
     """Read what `dump_unable` wrote, or addresses alone."""
     lines = (line.partition("\t") for line in text.split("\n"))
-    return {address: reason for addresses, _, reason in lines for address in addresses.split()}
+    return {
+        address: "".join(filter(str.isprintable, reason))
+        for addresses, _, reason in lines
+        for address in addresses.split()
+    }
 
 
 @dataclass

@@ -3,12 +3,15 @@
 import enum
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eccmgr.errors import Unreadable
+from eccmgr.redis.reading import fields, integer, line, line_or_none, parsing, text
 from worker.messages import Life
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 
 
 def job_id(cluster: str, node: str, command_id: str) -> str:
@@ -38,11 +41,19 @@ class Record:
     @classmethod
     def parse(cls, raw: bytes) -> "Record":
         """Read one back. Raises Unreadable."""
-        try:
-            fields = json.loads(raw)
-            return cls(**{**fields, "life": Life(**fields["life"])})
-        except (ValueError, TypeError, KeyError) as error:
-            raise Unreadable(f"What Redis keeps of a job cannot be read: {error}") from error
+        with parsing("What Redis keeps of a job"):
+            kept = fields(raw)
+            life = kept["life"]
+            if not _ID.match(line(kept["job"])):
+                raise ValueError("its id is none")
+            return cls(
+                job=kept["job"],
+                command_id=line(kept["command_id"]),
+                text=text(kept["text"]),
+                issuer=line(kept["issuer"]),
+                life=Life(line(life["private_name"]), integer(life["joined_view"])),
+                ended_by=line_or_none(kept["ended_by"]),
+            )
 
 
 class Stage(enum.StrEnum):
@@ -77,9 +88,9 @@ class Standing:
     took_s: float = 0.0
 
     @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> "Standing":
+    def parse(cls, said: Mapping[str, Any]) -> "Standing":
         """Read what the worker process says."""
-        return cls(**{**fields, "stage": Stage(fields["stage"])})
+        return cls(**{**said, "stage": Stage(said["stage"])})
 
     @property
     def percent(self) -> str:

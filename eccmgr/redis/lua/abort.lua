@@ -11,13 +11,17 @@ local state, command, audit, log, heads = unpack(KEYS)
 local max_step, channel, issuer, audit_cap = unpack(ARGV)
 local clock = advance(state, max_step)
 local kept = redis.call('HMGET', command, 'id', 'hidden', 'aborted', 'notices')
+-- Each key is read before anything is written: one of another kind ends the script here, with nothing done.
+redis.call('XLEN', audit)
+redis.call('XLEN', log)
+redis.call('HLEN', heads)
 if not kept[1] or kept[2] then
   return 'gone'
 end
 local entry, before = '0-0', '0-0'
 if not kept[3] then
   redis.call('HSET', command, 'aborted', ms(clock))
-  redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'abort', 'id', kept[1], 'issuer', issuer)
+  append(audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'abort', 'id', kept[1], 'issuer', issuer)
   entry = append_to_log(state, log, kept[1], '', clock, channel, 'aborted')
   before = redis.call('HGET', heads, channel) or before
   redis.call('HSET', heads, channel, entry)
@@ -25,6 +29,7 @@ if not kept[3] then
 end
 redis.call(PUBLISH, channel, withdrawal_of(kept[1], channel, entry, before))
 if kept[4] and kept[4] ~= '' then
-  redis.call(PUBLISH, kept[4], kept[1])
+  -- Whatever the command gives for its channel.
+  redis.pcall(PUBLISH, kept[4], kept[1])
 end
 return 'aborted'

@@ -24,8 +24,8 @@ for _, entry in ipairs(entries) do
     messages[#messages + 1] = withdrawal_of(id, channel, entry[1], '0-0')
   elseif wanted[channel] then
     local command, _, _, plan = keys_of_command(command_prefix, id)
-    local kept = redis.call('HMGET', command, 'expires', 'planned')
-    local expires = whole(kept[2] and redis.call('HGET', plan, node) or not kept[2] and kept[1] or nil)
+    local kept = read_of({}, 'HMGET', command, 'expires', 'planned')
+    local expires = whole(kept[2] and read_of(false, 'HGET', plan, node) or not kept[2] and kept[1] or nil)
     if expires and clock < expires then
       messages[#messages + 1] = message_of(command, expires - clock, channel, entry[1], '0-0')
     end

@@ -17,12 +17,11 @@
 local state, sessions, command, responses, plan = unpack(KEYS)
 local max_step, private, node, joined, again = unpack(ARGV)
 local clock = advance(state, max_step)
-local expiry = tonumber(redis.call('ZSCORE', sessions, private))
-if not expiry or expiry <= clock then
+if is_over(tonumber(redis.call('ZSCORE', sessions, private) or ''), clock) then
   return { 'ended' }
 end
 local kept = redis.call('HMGET', command, 'view', 'expires', 'planned', 'aborted', 'begun')
-if not kept[1] then
+if not whole(kept[1]) then
   return { 'gone' }
 elseif tonumber(joined) > tonumber(kept[1]) then
   return { 'not addressed' }
@@ -33,6 +32,8 @@ if kept[3] then
 end
 if not expires then
   return { 'not addressed' }
+elseif not whole(expires) then
+  return { 'gone' }
 elseif kept[4] then
   return { 'aborted' }
 elseif clock >= tonumber(expires) then

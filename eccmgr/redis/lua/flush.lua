@@ -19,7 +19,7 @@ local cleared = 0
 for _, entry in ipairs(entries) do
   local id, digest = entry[2][2], entry[2][4] or ''
   local keys = { keys_of_command(command_prefix, id) }
-  local found = redis.call('HMGET', keys[1], 'expires', 'hidden')
+  local found = read_of({}, 'HMGET', keys[1], 'expires', 'hidden')
   drop_run(latest, digest, id, entry[2][8] or '')
   if found[1] and not found[2] then
     cleared = cleared + 1

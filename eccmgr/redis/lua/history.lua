@@ -19,12 +19,13 @@ while left > 0 do
     if not entry[2][10] and left > 0 then
       left = left - 1
       local key, _, arrived = keys_of_command(command_prefix, entry[2][2])
-      local kept = redis.call('HMGET', key, 'id', 'text', 'kind', 'name', 'issuer',
+      local kept = read_of({}, 'HMGET', key, 'id', 'text', 'kind', 'name', 'issuer',
         'issued_wall', 'answered', 'expected', 'shown', 'hidden')
       if kept[1] and not kept[10] then
-        local text = (kept[9] or kept[2]):sub(1, 1024)
+        local text = (kept[9] or kept[2] or ''):sub(1, 1024)
         -- Those that a gather has seen come stand in a list of their own.
-        local answered = (tonumber(kept[7]) or 0) + redis.call('LLEN', arrived)
+        local counted = tonumber((kept[7] or ''):match('^-?%d+$') or '') or 0
+        local answered = math.max(0, math.min(counted, 1000000)) + read_of(0, 'LLEN', arrived)
         found[#found + 1] = { kept[1], text, kept[3], kept[4], kept[5], kept[6], ms(answered), kept[8] }
       end
     end

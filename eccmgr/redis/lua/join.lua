@@ -54,13 +54,13 @@ local unreadable = holder and seat(holder).private == ''
 local taken = false
 if holder and not unreadable then
   local held = seat(holder).private
-  local expiry = tonumber(redis.call('ZSCORE', at.sessions, held))
-  local alive = expiry and expiry > clock
-  if alive and held == private then
+  local expiry = tonumber(redis.call('ZSCORE', at.sessions, held) or '')
+  local alive = not is_over(expiry, clock)
+  if alive and held == private and seat(holder).joined then
     redis.call('ZADD', at.sessions, ms(clock + lease * stretch), private)
     return joined(seat(holder).joined)
   end
-  if alive and takes_over ~= '1' then
+  if alive and held ~= private and takes_over ~= '1' then
     return { 'taken', held, ms(expiry - clock) }
   end
   taken = alive

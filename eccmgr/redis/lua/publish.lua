@@ -38,6 +38,15 @@ if redis.call('EXISTS', command) == 1 then
 elseif tonumber(drafted) > 0 and rolling ~= '1' and redis.call('EXISTS', draft) == 0 then
   return { 'draft gone' }
 end
+-- Each key is read before anything is written: one of another kind ends the script here, with nothing done.
+for _, key in ipairs({ at.members, at.roster, at.absent, at.subclusters, latest, heads }) do
+  redis.call('HLEN', key)
+end
+for _, key in ipairs({ at.absent_since, at.seniority }) do
+  redis.call('ZCARD', key)
+end
+redis.call('XLEN', audit)
+read_of(0, 'HLEN', runs_of(latest, digest))
 end_lapsed(at, clock, 100)
 
 local view, born = view_now(at.state)
@@ -76,7 +85,7 @@ if tonumber(drafted) > 0 then
 end
 
 forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 2)
-local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel)
+local entry = append(log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel)
 redis.call('HSET', at.state, 'last', entry)
 local expires = clock + tonumber(command_ttl)
 redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 'issuer', issuer, 'view', view,
@@ -90,7 +99,7 @@ if shown ~= '' then
 end
 redis.call('PEXPIRE', command, results_ttl)
 keep_run(latest, digest, id, kind, name, channel, entry, results_ttl)
-redis.call('XADD', audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
+append(audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issuer', issuer,
   'text', (shown ~= '' and shown or text):sub(1, 1024))
 end_some_day({ log, latest, audit })
 

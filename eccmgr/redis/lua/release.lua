@@ -17,14 +17,17 @@ local clock = advance(state, max_step)
 local kept = redis.call('HMGET', command, 'id', 'view', 'waited', 'aborted', 'hidden', 'released', 'digest')
 if not kept[1] then
   return { 'gone' }
-elseif kept[4] or clock >= tonumber(kept[3]) then
+elseif kept[4] or clock >= (whole(kept[3]) or 0) then
   return { 'over' }
 end
 
 local expires = clock + tonumber(command_ttl)
+redis.call('HLEN', plan)
+redis.call('HLEN', heads)
 local entry = append_to_log(state, log, kept[1], kept[7], clock, channel, 'released')
 if kept[6] then
-  redis.call('XDEL', log, kept[6])
+  -- It may be no id of an entry.
+  redis.pcall('XDEL', log, kept[6])
 end
 redis.call('HSET', command, 'expires', ms(expires), 'released', entry)
 for node in names:gmatch('[^\n]+') do

@@ -26,8 +26,8 @@ local verdict = era and verdict_on(at, era, private, memory, ended_prefix) or 'o
 if verdict ~= 'ok' then
   return { verdict, ms(era.number), era.memory }
 end
-local expiry = tonumber(redis.call('ZSCORE', sessions, private) or nil)
-if not expiry or expiry <= clock or not has_place(at, private, wall) then
+local expiry = tonumber(redis.call('ZSCORE', sessions, private) or '')
+if is_over(expiry, clock) or not has_place(at, private, wall) then
   return era and { 'ended', ms(era.number), era.memory } or { 'ended' }
 end
 local view = redis.call('HGET', state, 'view') or '0'
@@ -43,7 +43,7 @@ if leader ~= '' and not leads_until then
   leader = redis.call('ZRANGE', seniority, 0, 0)[1] or ''
   leads_until = leader ~= '' and redis.call('ZSCORE', sessions, leader)
 end
-local over = leader ~= '' and (tonumber(leads_until or nil) or 0) <= clock
+local over = leader ~= '' and is_over(tonumber(leads_until or ''), clock)
 local latest = {}
 if #ARGV > 13 then
   latest = redis.call('HMGET', heads, unpack(ARGV, 14))

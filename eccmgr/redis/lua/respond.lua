@@ -17,21 +17,21 @@ local state, command, responses, arrived, roster, plan = unpack(KEYS)
 local max_step, private, node, joined, verdict, took, flags, body, view_prefix, results_ttl, claimed = unpack(ARGV)
 local clock = advance(state, max_step)
 local kept = redis.call('HMGET', command, 'view', 'expires', 'tell_at', 'planned', 'aborted', 'begun')
-if not kept[1] then
+if not whole(kept[1]) then
   return 'gone'
 end
 
 -- A process that was stopped may wake in an earlier life of its node, and hear what was sent to a later one.
 local function expected(expires)
-  if not expires or tonumber(joined) > tonumber(kept[1]) then
+  if not whole(expires) or tonumber(joined) > tonumber(kept[1]) then
     return false
   end
   local holder = private .. '\t'
   local line = redis.call('HGET', roster, node)
   if not line or line:find(holder, 1, true) ~= 1 then
-    line = redis.call('HGET', view_prefix .. kept[1], node)
+    line = redis.pcall('HGET', view_prefix .. kept[1], node)
   end
-  return line and line:find(holder, 1, true) == 1
+  return type(line) == 'string' and line:find(holder, 1, true) == 1
 end
 
 -- Why an answer that nobody claimed is not taken; nil where it is.
@@ -52,15 +52,15 @@ local entry = verdict .. '\t' .. private .. '\t' .. ms(clock) .. '\t' .. took ..
 local refused = claimed ~= '1' and refusal()
 if claimed == '1' or refused or redis.call('HSETNX', responses, node, entry) == 0 then
   local before = redis.call('HGET', responses, node)
-  if before then
-    local was, holder = before:match('^([^\t]*)\t([^\t]*)\t')
+  local was, holder = (before or ''):match('^([^\t]*)\t([^\t]*)\t')
+  if holder then
     if holder ~= private then
       return 'superseded'
     elseif was ~= 'running' then
       return 'kept'
     end
   else
-    -- Redis may have forgotten a claim.
+    -- Redis may have forgotten a claim, or somebody may have written over it.
     refused = refused or refusal()
     if refused then
       return refused
@@ -82,6 +82,13 @@ if verdict == 'running' then
   end
   return 'kept'
 end
+-- Whoever has answered is counted; anew where what is kept is no number.
+local function count(by)
+  if type(redis.pcall('HINCRBY', command, 'answered', by)) == 'table' then
+    redis.call('HSET', command, 'answered', by)
+  end
+end
+
 local counted = verdict == 'ok' or verdict == 'failed' or verdict == 'refused'
 if kept[3] then
   local arrivals = redis.call('RPUSH', arrived, node)
@@ -89,12 +96,14 @@ if kept[3] then
     redis.call('PEXPIRE', arrived, math.max(1, redis.call('PTTL', command)))
   end
   if not counted then
-    redis.call('HINCRBY', command, 'answered', -1)
+    count(-1)
   end
   if arrivals == whole(kept[3]) then
-    redis.call(PUBLISH, unpack(redis.call('HMGET', command, 'notices', 'id')))
+    local told = redis.call('HMGET', command, 'notices', 'id')
+    -- Whatever the command gives for its channel: who waits for it looks by itself, too.
+    redis.pcall(PUBLISH, told[1] or '', told[2] or '')
   end
 elseif counted then
-  redis.call('HINCRBY', command, 'answered', 1)
+  count(1)
 end
 return 'kept'

@@ -20,11 +20,11 @@ local function kept(candidate)
     return false
   end
   local key = keys_of_command(command_prefix, candidate)
-  return redis.call('EXISTS', key) == 1 and redis.call('HEXISTS', key, 'hidden') == 0
+  return read_of(0, 'HEXISTS', key, 'hidden') == 0 and redis.call('EXISTS', key) == 1
 end
 
 local function entries(key)
-  return redis.call('HLEN', key) > tonumber(limit) and key or redis.call('HGETALL', key)
+  return read_of(0, 'HLEN', key) > tonumber(limit) and key or redis.call('HGETALL', key)
 end
 
 if not kept(id) then

@@ -13,6 +13,7 @@ if redis.call('HEXISTS', schedules, id) == 1 then
 elseif redis.call('HLEN', schedules) >= tonumber(limit) then
   return 'full'
 end
+redis.call('ZCARD', due)
 redis.call('HSET', schedules, id, schedule)
 redis.call('ZADD', due, at, id)
 return 'added'

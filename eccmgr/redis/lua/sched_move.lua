@@ -11,7 +11,9 @@ local id, seen, at = unpack(ARGV)
 local now = redis.call('ZSCORE', due, id)
 if not now or (seen ~= '' and now ~= seen) then
   return 'gone'
-elseif at == '' then
+end
+redis.call('HLEN', schedules)
+if at == '' then
   redis.call('ZREM', due, id)
   redis.call('HDEL', schedules, id)
 else

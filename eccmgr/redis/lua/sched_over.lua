@@ -11,6 +11,7 @@ local id, taken, ended, cap, ttl = unpack(ARGV)
 if redis.call('HGET', firings, id) ~= taken then
   return 'gone'
 end
+redis.call('LLEN', past)
 redis.call('HDEL', firings, id)
 redis.call('LPUSH', past, ended)
 redis.call('LTRIM', past, 0, cap - 1)

@@ -13,6 +13,10 @@ local id, seen, following, run, instead, cap, ttl = unpack(ARGV)
 if redis.call('ZSCORE', due, id) ~= seen then
   return 'gone'
 end
+-- Each key is read before anything is written: one of another kind ends the script here, with nothing done.
+redis.call('HLEN', schedules)
+redis.call('HLEN', firings)
+redis.call('LLEN', past)
 if following == '' then
   redis.call('ZREM', due, id)
   redis.call('HDEL', schedules, id)

@@ -18,6 +18,8 @@ local log, latest, heads = KEYS[10], KEYS[11], KEYS[13]
 local max_step, absent_ttl, results_ttl, log_cap, command_prefix = unpack(ARGV)
 local clock = advance(at.state, max_step)
 end_lapsed(at, clock, 200)
+local never = redis.call('ZRANGEBYSCORE', at.sessions, '(' .. ms(clock + LONGEST_LEASE), '+inf', 'LIMIT', 0, 200)
+end_sessions(at, never, 'lost', clock)
 
 -- Of absent nodes no more than ABSENT_MOST are kept: whose names are new each time they come would fill Redis.
 local ABSENT_MOST = 10000
@@ -61,6 +63,7 @@ for _, key in ipairs({ at.absent, at.absent_since, at.subclusters }) do
   redis.call('PEXPIRE', key, ms(KEYS_TTL + (tonumber(absent_ttl) > 0 and tonumber(absent_ttl) or NEVER)))
 end
 
+local view = whole(redis.call('HGET', at.state, 'view')) or 0
 local first = redis.call('ZRANGE', at.sessions, 0, 0, 'WITHSCORES')
-local left = first[2] and math.max(0, tonumber(first[2]) - clock) or -1
-return { redis.call('HGET', at.state, 'view') or '0', ms(clock), ms(left) }
+local left = first[2] and math.min(LONGEST_LEASE, math.max(0, tonumber(first[2]) - clock)) or -1
+return { ms(view), ms(clock), ms(left) }

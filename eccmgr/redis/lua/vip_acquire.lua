@@ -29,10 +29,13 @@ end
 for i = 7, verdict == 'ok' and #ARGV or 0, 4 do
   local address, top, reason, force = unpack(ARGV, i, i + 3)
   local record = record_of(at, address)
-  local present = record.era == era.number
+  local present = record and record.era == era.number
   local reserved = present and record.to ~= '' and record.to ~= node and force ~= '1'
   local epoch = 0
-  if present and record.owner == private then
+  if not record then
+    -- Granted to nobody before the next era.
+    changed = true
+  elseif present and record.owner == private then
     epoch, again = record.epoch, true
     if reason ~= '' and reason ~= record.reason then
       keep_record(at, address, private, epoch, era, record.to, reason)

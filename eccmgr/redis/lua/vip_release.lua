@@ -17,7 +17,7 @@ local changed = false
 for i = 6, verdict == 'ok' and #ARGV or 0, 4 do
   local address, epoch, to, reason = unpack(ARGV, i, i + 3)
   local record = record_of(at, address)
-  if record.owner == private and record.epoch == tonumber(epoch) and record.era == era.number then
+  if record and record.owner == private and record.epoch == tonumber(epoch) and record.era == era.number then
     keep_record(at, address, '', record.epoch, era, to, reason)
     audit_vip(at, audit_cap, 'released', address, private, record.epoch, reason, 'to', to)
     changed = true

@@ -13,4 +13,4 @@ if (redis.call('HGET', at.vips, name) or '') ~= text then
   next_change(at, name)
   tell_agents(at, 'said')
 end
-return redis.call('HGET', at.state, 'change') or '0'
+return ms(change_now(at))

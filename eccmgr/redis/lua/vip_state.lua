@@ -16,7 +16,7 @@ local kept = {}
 if verdict == 'ok' then
   for i = 6, #ARGV, 2 do
     local address, epoch = ARGV[i], tonumber(ARGV[i + 1])
-    local record = record_of(at, address)
+    local record = record_of(at, address) or { owner = '', epoch = 0, era = 0, to = '', reason = '' }
     local free = record.era ~= era.number or record.owner == '' or record.owner == private
     if free and not era.open then
       keep_record(at, address, private, math.max(record.epoch, epoch), era, '', record.owner == private and record.reason or 'stated')

@@ -75,3 +75,63 @@ def test_a_roster_that_cannot_be_read_is_made_anew(cluster: Cluster) -> None:
     number = cluster.view.number
     cluster.redis.set(f"{cluster.keys.view_prefix}{number}", "x", ex=100)
     assert list(cluster.view.live) == ["east1"]
+
+
+@pytest.mark.parametrize("field", ["view", "expires", "answered", "notices", "tell_at"])
+@pytest.mark.parametrize("garbage", ["", "x", "nan", "-7", "9" * 30])
+def test_a_garbled_command_stops_no_claim_and_no_answer(cluster: Cluster, field: str, garbage: str) -> None:
+    life = cluster.join("east1")
+    sent = cluster.publish(wait_ms=1000)
+    cluster.redis.hset(cluster.keys.command(sent), field, garbage)
+    assert cluster.claim(life, sent) in ("claimed", "gone", "not addressed")
+    assert cluster.respond(life, sent) in ("kept", "gone", "superseded")
+    cluster.history()
+    assert cluster.abort(sent) == "aborted"
+    assert cluster.flush() == 1
+
+
+def test_an_answer_takes_the_place_of_a_garbled_claim(cluster: Cluster) -> None:
+    life = cluster.join("east1")
+    sent = cluster.publish()
+    cluster.claim(life, sent)
+    cluster.redis.hset(cluster.keys.responses(sent), "east1", "x")
+    assert cluster.respond(life, sent) == "kept"
+    assert cluster.states(sent) == {"east1": "ok"}
+
+
+@pytest.mark.parametrize("score", ["inf", "1e300"])
+def test_a_session_without_an_end_is_ended(cluster: Cluster, score: str) -> None:
+    cluster.join("east1")
+    cluster.redis.zadd(cluster.keys.sessions, {"#ec0-1-a#ghost": score})
+    cluster.redis.zadd(cluster.keys.seniority, {"#ec0-1-a#ghost": 0})
+    cluster.sweep()
+    assert cluster.redis.zscore(cluster.keys.sessions, "#ec0-1-a#ghost") is None
+
+
+def test_keys_of_commands_of_another_kind_are_dropped(cluster: Cluster) -> None:
+    cluster.join("east1")
+    sent = [cluster.publish(text) for text in ("pid", "uptime")]
+    for key in (cluster.keys.command(sent[0]), cluster.keys.responses(sent[1])):
+        cluster.redis.delete(key)
+        cluster.redis.set(key, "x", ex=100)
+    assert [past.id for past in cluster.history()] == [sent[1]]
+    assert cluster.states(sent[1]) == {"east1": "pending"}
+    cluster.sweep()
+    cluster.flush()
+
+
+def test_a_log_that_takes_no_more_entries_begins_anew(cluster: Cluster) -> None:
+    life = cluster.join("east1")
+    for key in (cluster.keys.log, cluster.keys.audit):
+        cluster.redis.xadd(key, {"id": "x"}, f"{2**64 - 1}-{2**64 - 1}")
+    assert cluster.claim(life, cluster.publish()) == "claimed"
+
+
+def test_keys_of_another_kind_are_mended_and_others_left(cluster: Cluster) -> None:
+    cluster.join("east1")
+    keys = cluster.keys
+    cluster.redis.delete(keys.members)
+    cluster.redis.set(keys.members, "x", ex=100)
+    found = cluster.call("mend", (keys.members, keys.roster, keys.log), "hash", "hash", "stream")
+    assert found == [keys.members.encode(), b"string"]
+    assert cluster.redis.exists(keys.members, keys.roster) == 1

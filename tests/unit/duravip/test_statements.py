@@ -3,7 +3,7 @@
 import pytest
 
 from eccmgr.duravip.shares import Share
-from eccmgr.errors import ConfigError
+from eccmgr.errors import Unreadable
 from worker.duravip.statements import Said, Statement
 
 SHARES = {"10.1.1.1": Share(("duravip-1",), "east1", None, "abc"), "fd00::1": Share()}
@@ -16,7 +16,7 @@ def test_a_statement_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("text", ["x", "", "{}", Statement(1, 0.0, 1.5, SHARES).dump()[:-5]])
 def test_one_that_is_broken_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(Unreadable, match="cannot be read"):
         Statement.parse(text)
 
 

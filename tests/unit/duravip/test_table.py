@@ -6,7 +6,7 @@ import pytest
 
 from eccmgr.duravip.states import Agreement, Ownership
 from eccmgr.duravip.table import Belief, pack, unpack
-from eccmgr.errors import ConfigError
+from eccmgr.errors import Unreadable
 
 
 def test_beliefs_survive_being_told_to_others() -> None:
@@ -31,11 +31,11 @@ def test_beliefs_of_many_vips_are_small() -> None:
      zlib.compress(b"[" * 100_000), zlib.compress(b"[]")[:-1]],
 )  # fmt: skip
 def test_beliefs_that_nobody_could_have_told_are_refused(data: bytes) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(Unreadable, match="cannot be read"):
         unpack(data)
 
 
 def test_a_statement_that_would_fill_the_memory_is_not_unpacked() -> None:
     bomb = zlib.compress(b" " * (64 * 1024 * 1024))
-    with pytest.raises(ConfigError, match="too long"):
+    with pytest.raises(Unreadable, match="too long"):
         unpack(bomb)

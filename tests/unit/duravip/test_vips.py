@@ -9,7 +9,7 @@ from eccmgr.config.store import Store
 from eccmgr.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
 from eccmgr.duravip.shares import Share, from_json, to_json
 from eccmgr.duravip.vips import Vip, read_vips, touches_vips
-from eccmgr.errors import ConfigError
+from eccmgr.errors import ConfigError, Unreadable
 from tests.unit.config.console import SAMPLES, Console
 
 TOPOLOGY = """
@@ -193,7 +193,7 @@ def test_shares_survive_being_told_to_others(folder: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{}x", "[1]", '[["10.1.1.1"]]', "[" * 100_000, '[["a", 1, 2, 3, 4]]'])
 def test_shares_that_nobody_could_have_told_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(Unreadable, match="cannot be read"):
         from_json(text)
 
 

@@ -45,6 +45,25 @@ local function advance(state, max_step)
   return clock, wall
 end
 
+-- No lease is longer, in ms: a session that ends later was not written by us.
+local LONGEST_LEASE = 10000000000000
+
+-- Whether the time of a session whose end has the score `expiry` is over.
+local function is_over(expiry, clock)
+  return not expiry or expiry <= clock or expiry > clock + LONGEST_LEASE
+end
+
+-- Adds an entry to a stream. One whose last id is the highest that there can be takes no more: it begins anew.
+local function append(stream, ...)
+  local entry = redis.pcall('XADD', stream, ...)
+  if type(entry) == 'table' and tostring(entry.err):find('exhausted', 1, true) then
+    redis.call('UNLINK', stream)
+  elseif type(entry) ~= 'table' then
+    return entry
+  end
+  return redis.call('XADD', stream, ...)
+end
+
 -- Gives keys that have just been written their lifetime.
 local function end_some_day(keys)
   for _, key in ipairs(keys) do

@@ -6,6 +6,19 @@ local function keys_of_command(prefix, id)
   return key, key .. ':resp', key .. ':arrived', key .. ':plan'
 end
 
+-- What a read of a command's key answers, where no key of the script names it. One that holds another kind of value is
+-- not ours: it is dropped, and `nothing` answered.
+local function read_of(nothing, what, key, ...)
+  local answer = redis.pcall(what, key, ...)
+  if type(answer) ~= 'table' or not answer.err then
+    return answer
+  elseif tostring(answer.err):find('WRONGTYPE', 1, true) then
+    redis.call('UNLINK', key)
+    return nothing
+  end
+  return redis.call(what, key, ...)
+end
+
 -- Where the latest runs of a text are kept, as keys.py names it: one for each channel, and each run for a set.
 local function runs_of(latest, digest)
   return latest .. ':' .. digest
@@ -25,7 +38,9 @@ local function drop_run(latest, digest, id, channel)
   if redis.call('HGET', latest, digest) == id then
     redis.call('HDEL', latest, digest)
   end
-  if redis.call('HDEL', runs, 'set:' .. id) == 0 then
+  if read_of(0, 'HEXISTS', runs, 'set:' .. id) == 1 then
+    redis.call('HDEL', runs, 'set:' .. id)
+  else
     local run = redis.call('HGET', runs, channel)
     if run and run:match('^%S+ (%S+)') == id then
       redis.call('HDEL', runs, channel)
@@ -70,7 +85,7 @@ end
 -- Writes into the log what became of a command after it was sent: a node that did not hear of it reads it up. Unlike
 -- a command's own entry it has a fifth field.
 local function append_to_log(state, log, id, digest, clock, channel, what)
-  local entry = redis.call('XADD', log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel,
+  local entry = append(log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel,
     'what', what)
   redis.call('HSET', state, 'last', entry)
   return entry
@@ -86,7 +101,7 @@ local function forget(log, latest, heads, prefix, since, cap, limit)
     if issued >= since and over <= 0 then
       return
     end
-    local kept = redis.call('HMGET', prefix .. id, 'released', 'job')
+    local kept = read_of({}, 'HMGET', prefix .. id, 'released', 'job')
     if over > 0 or (whole(kept[2]) or 0) < since then
       over = over - 1
       if not kept[1] or kept[1] == entry[1] then

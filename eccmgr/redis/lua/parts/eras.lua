@@ -20,11 +20,17 @@ local function memory_of_server()
   return (info:match('run_id:(%w+)') or '') .. '|' .. (info:match('master_replid:(%w+)') or '')
 end
 
+-- An era's number is no less than the time in ms, and rises by one now and then; what is higher was not written by us.
+local LAST_ERA = 100000000000000
+
 -- The era that the server is in: number, memory, whether it is open, and the number of the one that the caller has seen.
 local function enter_era(at, seen)
   local memory = memory_of_server()
   local kept = redis.call('HMGET', at.state, 'era', 'mem', 'open')
-  local number = tonumber(kept[1]) or 0
+  local number = whole(kept[1]) or 0
+  if number > LAST_ERA then
+    number = 0
+  end
   if kept[2] == memory and number >= tonumber(seen) and redis.call('EXISTS', at.vips, at.changes, at.late) == 3 then
     return { number = number, memory = memory, open = kept[3] == '1', seen = tonumber(seen) }
   end
@@ -48,7 +54,7 @@ end
 local function counter_of(at, era, private)
   local life = private ~= '' and redis.call('HGET', at.vips, private)
   local joined, counter = (life or ''):match('^(%d+) (%d+)$')
-  return joined == ms(era.number) and tonumber(counter) or nil
+  return joined == ms(era.number) and whole(counter) or nil
 end
 
 -- Whether a call of `private`, which believes that the server's memory is `memory`, counts: ok, ended or rejoin. One that
@@ -69,18 +75,35 @@ local function count_renewal(at, era, private, clock, late_after)
   redis.call('ZADD', at.late, ms(clock + tonumber(late_after)), private)
 end
 
+-- The highest number that a change may have.
+local LAST_CHANGE = 999999999999999
+
+-- The number of the latest change; that of the latest that is noted where what is kept is none.
+local function change_now(at)
+  local kept = redis.call('HGET', at.state, 'change')
+  local change = kept and whole(kept) or not kept and 0
+  if not change then
+    local last = redis.call('ZREVRANGEBYSCORE', at.changes, LAST_CHANGE, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    change = math.max(0, math.floor(tonumber(last[2] or '0')))
+    redis.call('HSET', at.state, 'change', ms(change))
+  end
+  return change
+end
+
 -- What a heartbeat is told: era, memory, open, number of the latest change, sessions that look late with their counters.
 local function standing(at, era, private, clock)
   local late = {}
   for _, each in ipairs(redis.call('ZRANGEBYSCORE', at.late, '-inf', ms(clock), 'LIMIT', 0, 17)) do
-    local counter = each ~= private and #late < 32 and counter_of(at, era, each)
-    if counter then
+    local counter = each ~= private and counter_of(at, era, each)
+    if each ~= private and not counter then
+      -- Nobody who joined in this era: it would stand before those that have.
+      redis.call('ZREM', at.late, each)
+    elseif counter and #late < 32 then
       late[#late + 1] = each
       late[#late + 1] = ms(counter)
     end
   end
-  local change = redis.call('HGET', at.state, 'change') or '0'
-  return { ms(era.number), era.memory, era.open and 1 or 0, change, late }
+  return { ms(era.number), era.memory, era.open and 1 or 0, ms(change_now(at)), late }
 end
 
 -- The node whose session has this private name.
@@ -90,7 +113,7 @@ end
 
 -- Notes that a VIP's owner has changed: `node` has it, or where it was released had it; `other` is `from` or `to`.
 local function audit_vip(at, cap, change, address, private, epoch, reason, other, node)
-  redis.call('XADD', at.audit, 'MAXLEN', '~', cap, '*', 'what', 'vip', 'change', change, 'address', address,
+  append(at.audit, 'MAXLEN', '~', cap, '*', 'what', 'vip', 'change', change, 'address', address,
     'node', node_of(private), 'epoch', ms(epoch), 'reason', reason, other, node)
 end
 
@@ -98,7 +121,7 @@ end
 -- each has its own as it is granted to another.
 local function end_carrier(at, private, ended_prefix, audit_cap, reason, by)
   if redis.call('HEXISTS', at.vips, private) == 1 then
-    redis.call('XADD', at.audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'vip session', 'change', 'ended',
+    append(at.audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'vip session', 'change', 'ended',
       'node', node_of(private), 'session', private, 'reason', reason, 'by', node_of(by))
     end_some_day({ at.audit })
   end
@@ -108,14 +131,21 @@ local function end_carrier(at, private, ended_prefix, audit_cap, reason, by)
 end
 
 local function next_change(at, name)
+  change_now(at)
   local change = redis.call('HINCRBY', at.state, 'change', 1)
   redis.call('ZADD', at.changes, change, name)
 end
 
--- A VIP's record.
+-- A VIP's record; nothing where it cannot be read. Who owns the VIP is not known then: as where a key of ours is missing,
+-- the server's memory counts as lost, and the next script begins an era in which whoever holds the VIP says so.
 local function record_of(at, address)
   local text = redis.call('HGET', at.vips, address) or '\t0\t0\t\t'
   local owner, epoch, era, to, reason = text:match('^([^\t]*)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)$')
+  if not (whole(epoch) and whole(era)) then
+    redis.call('HDEL', at.vips, address)
+    redis.call('HSET', at.state, 'mem', '')
+    return nil
+  end
   return { owner = owner, epoch = tonumber(epoch), era = tonumber(era), to = to, reason = reason }
 end
 

@@ -1,0 +1,50 @@
+"""What kind of value each key of ours holds: a key that holds another was not written by us, and is in the way."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+from redis.exceptions import ResponseError
+
+from eccmgr.errors import EccmgrError, RedisRefuses
+from eccmgr.redis.wire import Argument
+
+log = structlog.get_logger()
+
+_KINDS = (
+    ("hash", r"state|members|roster|subclusters|absent|heads|latest(:[^:]+)?|vips|vips:beliefs"),
+    ("hash", r"view:[^:]+(:absent)?|cmd:[^:]+(:resp|:plan)?|draft:.+|jobs:.+|sched:[^:]*(:running)?"),
+    ("zset", r"sessions|seniority|absent:since|vips:changes|vips:late|sched:[^:]*:due"),
+    ("stream", r"log|audit"),
+    ("list", r"cmd:[^:]+:arrived|sched:[^:]*:past"),
+)
+_PATTERNS = tuple((kind, re.compile(rf"\{{ecc:[^}}]+\}}:(?:{names})\Z")) for kind, names in _KINDS)
+
+
+def kind_of(key: str) -> str:
+    """What TYPE says of `key`, one of `Keys`, where it holds what we write; "" for a channel, or what is not ours."""
+    return next((kind for kind, pattern in _PATTERNS if pattern.match(key)), "")
+
+
+def keys_among(words: Iterable[Argument]) -> dict[str, str]:
+    """Those words of a command that are keys of ours, each with its kind."""
+    found = {word: kind_of(word) for word in words if isinstance(word, str) and word.startswith("{ecc:")}
+    return {key: kind for key, kind in found.items() if kind}
+
+
+def is_of_another_kind(error: BaseException) -> bool:
+    """Whether a call failed at a key that holds another kind of value; a script's error says so within its text."""
+    return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
+
+
+def mended(kinds: Mapping[str, str], dropped: Sequence[bytes]) -> EccmgrError:
+    """What is said of a call to the keys `kinds`, of which the script mend has `dropped` some, each with its kind."""
+    if not dropped:
+        return EccmgrError("Redis refused: a key holds another kind of value than we write")
+    said = []
+    for raw, was in zip(dropped[::2], dropped[1::2], strict=True):
+        key = raw.decode()
+        said.append(f"{key} was a {was.decode()}, not a {kinds[key]}")
+        log.error("key dropped", key=key, reason=said[-1])
+    text = f"Redis refused: {', '.join(said)}; it was dropped, try again"
+    return RedisRefuses(text, code="WRONGTYPE", soon=True, asked=True)

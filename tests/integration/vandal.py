@@ -1,0 +1,144 @@
+"""Somebody who writes garbage over all that a cluster keeps in Redis, drawn from a seed."""
+
+import random
+from typing import Any
+
+import redis
+
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.kinds import kind_of
+
+_DEEP = b"[" * 100_000
+GARBAGE = (
+    *(
+        b"",
+        b"junk",
+        b"\xff\xfe\x00",
+        b"nan",
+        b"NaN",
+        b"inf",
+        b"-1",
+        b"1e999",
+        b"0x1",
+        b"9" * 15,
+        b"9" * 30,
+        b"9" * 5000,
+    ),
+    *(b"0-0", b"18446744073709551615-18446744073709551615", b"99999999999999999999-0"),
+    *(
+        b"\t\t\t\t",
+        b"#ec0-1-a#b\tb\tc\tnan\t",
+        b"#ec0-1-a#b\ta\nb\tc\t1\t",
+        b"\t1e9\t-1\t\t",
+        b"x\t9999999999999999\t1\t\t",
+    ),
+    *(
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"id": NaN}',
+        _DEEP,
+        b'{"id": ' * 50_000,
+        b'{"every": NaN, "id": "x", "text": "", "user": ""}',
+    ),
+    *(b'{"id": "x", "text": "pid", "user": "u", "cron": "x y", "zone": "Nowhere"}', b'{"started": Infinity}'),
+    *(b"name\nwith: a line\r\nbreak", "zä\u202ename".encode(), b"ok\t#ec0-1-a#b\t1\t1\tz\nnot compressed"),
+)
+NAMES = (
+    b"zz",
+    b"",
+    b"\xff",
+    b"a\nb",
+    b"@zz",
+    b"!zz",
+    b"~zz",
+    b"@a1",
+    b"10.9.0.99",
+    b"#ec0-1-a#zz",
+    b"#mgr-1-a#zz",
+    b"x" * 300,
+)
+SCORES = (0.0, -1.0, 1.5, 1e15, 1e300, float("inf"), float("-inf"))
+
+
+class Vandal:
+    """Changes what a cluster keeps, a value or a key at a time; `done` says what it did."""
+
+    def __init__(self, client: "redis.Redis", keys: Keys, seed: int) -> None:
+        self._client: Any = client
+        self._keys = keys
+        self._random = random.Random(seed)
+        self.done: list[str] = []
+
+    def strike(self) -> None:
+        """Do something that nobody who knows these keys would do."""
+        key = self._random.choice(self._known_keys())
+        what = self._random.choice((self._another_kind, self._overwrite, self._overwrite, self._add, self._add))
+        garbage = self._random.choice(GARBAGE)
+        self.done.append(f"{what.__name__} {key} {garbage[:40]!r}")
+        try:
+            what(key, garbage)
+        except redis.ResponseError as error:
+            self.done[-1] += f": {error}"
+
+    def publish(self) -> None:
+        """Say something on one of the cluster's channels."""
+        keys, garbage = self._keys, self._random.choice(GARBAGE)
+        channel = self._random.choice((keys.everyone, keys.events, keys.vip_events, keys.node("a1")))
+        self.done.append(f"publish {channel} {garbage[:40]!r}")
+        self._client.publish(channel, garbage)
+
+    def _known_keys(self) -> list[str]:
+        keys = self._keys
+        found = {key.decode() for key in self._client.scan_iter(f"{keys.tag}*", count=1000)}
+        found |= {
+            *(keys.state, keys.members, keys.sessions, keys.seniority, keys.roster, keys.subclusters, keys.absent),
+            *(keys.absent_since, keys.vips, keys.vip_changes, keys.vip_beliefs, keys.late, keys.log, keys.heads),
+            *(keys.latest, keys.audit, keys.schedules(""), keys.schedules_due(""), keys.schedules_running("")),
+            *(keys.schedules_past(""), keys.jobs("a1")),
+        }
+        # What RQ keeps is its own.
+        return sorted(key for key in found if ":rq:" not in key)
+
+    def _kind(self, key: str) -> str:
+        return kind_of(key) or str(self._client.type(key).decode())
+
+    def _another_kind(self, key: str, garbage: bytes) -> None:
+        self._client.delete(key)
+        kinds = [kind for kind in ("string", "hash", "list", "zset") if kind != self._kind(key)]
+        self._write(self._random.choice(kinds), key, b"zz", garbage)
+        self._client.expire(key, 600)
+
+    def _overwrite(self, key: str, garbage: bytes) -> None:
+        pick, client = self._random.choice, self._client
+        kind = client.type(key).decode()
+        if kind == "hash":
+            client.hset(key, pick(sorted(client.hkeys(key))), garbage)
+        elif kind == "zset":
+            client.zadd(key, {pick(client.zrange(key, 0, -1)): pick(SCORES)})
+        elif kind == "list":
+            client.lset(key, self._random.randrange(client.llen(key)), garbage)
+        elif kind == "string":
+            client.set(key, garbage, keepttl=True)
+        elif kind == "stream":
+            self._write("stream", key, b"*", garbage)
+
+    def _add(self, key: str, garbage: bytes) -> None:
+        self._write(self._kind(key), key, self._random.choice(NAMES), garbage)
+        if self._client.ttl(key) == -1 and ":sched:" not in key:
+            self._client.expire(key, 600)
+
+    def _write(self, kind: str, key: str, name: bytes, garbage: bytes) -> None:
+        client, pick = self._client, self._random.choice
+        if kind == "hash":
+            client.hset(key, name, garbage)
+        elif kind == "zset":
+            client.zadd(key, {name: pick(SCORES)})
+        elif kind == "list":
+            client.lpush(key, garbage)
+        elif kind == "stream":
+            fields = {"id": garbage, "digest": garbage, "issued": garbage, "channel": self._keys.everyone}
+            entry = pick(("*", "*", "18446744073709551615-18446744073709551615"))
+            client.xadd(key, dict(list(fields.items())[: pick((1, 3, 4))]), entry)
+        elif kind == "string":
+            client.set(key, garbage)

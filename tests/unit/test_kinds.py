@@ -1,0 +1,27 @@
+"""What kind of value a key holds follows from its name, as its docstring says."""
+
+import inspect
+from functools import cached_property
+
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.kinds import kind_of
+
+KINDS = {"Hash": "hash", "Sorted set": "zset", "Stream": "stream", "List": "list"}
+
+
+def test_the_kind_of_each_key_is_the_documented_one() -> None:
+    keys = Keys("c.1")
+    for name, member in inspect.getmembers(Keys):
+        if isinstance(member, cached_property):
+            key, says = getattr(keys, name), member.__doc__ or ""
+        elif inspect.isfunction(member) and not name.startswith("_"):
+            key, says = member(keys, "01ABC"), inspect.getdoc(member) or ""
+        else:
+            continue
+        assert kind_of(key) == KINDS.get(says.partition(":")[0], kind_of(key)), name
+
+
+def test_channels_and_foreign_keys_have_no_kind() -> None:
+    keys = Keys("c")
+    for name in (keys.events, keys.everyone, keys.node("a"), keys.subcluster("b"), f"{keys.rq_prefix}:queue:a", "x"):
+        assert kind_of(name) == ""
