@@ -17,13 +17,13 @@ from eccmgr.config.check import check_setting
 from eccmgr.config.effective import evaluate
 from eccmgr.config.lexer import control_character
 from eccmgr.config.masking import MASK, is_secret, masked
-from eccmgr.config.patterns import matcher
 from eccmgr.config.reference import help_text
 from eccmgr.config.transaction import ConfigSession, Typed
 from eccmgr.config.tree import path_text
 from eccmgr.config.values import in_style_of
 from eccmgr.config.writeback import Written, as_text
 from eccmgr.errors import CommandError, UsageError
+from eccmgr.patterns import Pattern, PatternError
 
 if TYPE_CHECKING:
     from eccmgr.commands.table import Call, Caller
@@ -238,7 +238,10 @@ class _Answers:
 
     def locate(self, asked: Asked) -> str:
         kind, *pattern = asked.words
-        fits = matcher(pattern[0]) if pattern else _anything
+        try:
+            fits = Pattern.parse(pattern[0]).is_in if pattern else _anything
+        except PatternError as error:
+            raise CommandError(f"'{pattern[0][:80]}' is no regular expression: {error}") from None
         found = printing.locate(self.store.root(asked.session), kind, fits)
         if not found:
             fitting = f" that fits '{pattern[0]}'" if pattern else ""

@@ -9,6 +9,6 @@ Nothing here opens a socket or runs a loop; files are reached through `files.Fil
 - What is known: `schema`, `option_types`, `known` (the table), `check`, `masking`, `reference`.
 - What holds: `effective`, `options`.
 - Changes: `changes`, `transaction`, `store`; and back to files: `writeback`, `edits`.
-- The console: `commands`, `paths`, `patterns`, `completion`.
+- The console: `commands`, `paths`, `completion`.
 - Files of other programs: `busfile`, `groupfile`.
 """

@@ -2,12 +2,12 @@
 
 import ipaddress
 import re
-import warnings
 from collections.abc import Callable
 from enum import Enum
 
 from eccmgr.config.values import Dictionary, Text, Value
 from eccmgr.hostport import read_host_port
+from eccmgr.patterns import Pattern, PatternError
 
 _TRUE = frozenset({"on", "true", "enabled", "yes", "1"})
 _FALSE = frozenset({"off", "false", "disabled", "no", "0"})
@@ -110,10 +110,8 @@ def _items(option_type: OptionType, value: Value) -> tuple[str, ...]:
 
 def _check_pattern(pattern: str) -> None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        Pattern.parse(pattern)
+    except PatternError as error:
         raise BadValueError(f"regular expressions that compile ({error})") from None
 
 

@@ -3,7 +3,6 @@
 import grp
 import os
 import pwd
-import re
 import shutil
 import signal
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from eccmgr.commands.table import Command, Param
 from eccmgr.config.effective import ScopeView
 from eccmgr.errors import UsageError
 from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType, Status
+from eccmgr.patterns import Pattern, PatternError
 from worker.modules.exec_program import Ended, Identity, Program, run
 
 _ARGUMENTS_MAX = 32
@@ -26,7 +26,7 @@ class Entry:
 
     name: str
     words: tuple[str, ...]
-    pattern: re.Pattern[str] | None
+    pattern: Pattern | None
     long: bool
 
     def with_arguments(self, typed: str) -> tuple[str, ...]:
@@ -37,8 +37,8 @@ class Entry:
         if len(more) > _ARGUMENTS_MAX:
             raise CommandError(f"{self.name} takes at most {_ARGUMENTS_MAX} arguments")
         for each in more:
-            if len(each) > _ARGUMENT_MAX or "\0" in each or not (self.pattern and self.pattern.fullmatch(each)):
-                pattern = self.pattern.pattern if self.pattern else ""
+            if len(each) > _ARGUMENT_MAX or "\0" in each or not (self.pattern and self.pattern.is_all_of(each)):
+                pattern = self.pattern.text if self.pattern else ""
                 raise CommandError(f"{self.name} does not take '{each[:80]}'; an argument must fit {pattern}")
         return (*self.words, *more)
 
@@ -130,8 +130,8 @@ def _entry(name: str, line: str, pattern: str | None, long: bool) -> Entry:
     if program is None:
         raise ConfigError(f"{name}: no program '{given[0]}' on this host")
     try:
-        compiled = re.compile(pattern) if pattern is not None else None
-    except re.error as error:
+        compiled = Pattern.parse(pattern) if pattern is not None else None
+    except PatternError as error:
         raise ConfigError(f"arguments of {name}: '{pattern}' is no regular expression: {error}") from None
     # Not resolved: by what name a program is called may matter to it.
     return Entry(name, (os.path.abspath(program), *given[1:]), compiled, long)  # noqa: PTH100
