@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 import typer
 
-from eccmgr import logs
+from eccmgr import logs, streams
 from eccmgr.cluster.names import check_name
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.load import search_path
@@ -71,6 +71,7 @@ class Program(Generic[S]):
                 check_modules(installed(), self._name, store.view())
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
                 return 0
+            streams.forgive_output()
             log_files = logs.configure(self._name, settings.verbose)
             if (code := self._lead(store.view())) is not None:
                 return code

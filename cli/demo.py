@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from eccmgr import streams
 from eccmgr.errors import EccmgrError
 from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
 
@@ -208,7 +209,7 @@ def main() -> int:
             tour.play()
     except Interrupted as interrupted:
         return 128 + int(interrupted.args[0])
-    except EccmgrError as error:
+    except (EccmgrError, OSError) as error:
         sys.stderr.write(f"demo: {error}\n")
         return 1
     for command in tour.wrong:
@@ -234,4 +235,4 @@ def _print(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    streams.run("demo", main)

@@ -6,6 +6,7 @@ import sys
 
 from cli.console import arguments
 from cli.console.batch import Batch
+from eccmgr import streams
 from eccmgr.commands.answer import Exit
 from eccmgr.control.client import Client
 from eccmgr.errors import UsageError
@@ -13,16 +14,14 @@ from eccmgr.errors import UsageError
 
 def main() -> None:
     """The program's entry point."""
+    streams.run("ec_console", _main)
+
+
+def _main() -> int:
     try:
-        code = _run(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Who read our answers has seen enough; keep the interpreter from writing to him at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.FAILED
+        return _run(sys.argv[1:])
     except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
-    sys.exit(code)
+        return 128 + signal.SIGINT
 
 
 def _run(words: list[str]) -> int:

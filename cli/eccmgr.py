@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.daemons import Program
+from eccmgr import streams
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import banner
 
@@ -59,4 +60,4 @@ def eccmgr(
 
 def main() -> None:
     """The program's entry point."""
-    app()
+    streams.run("eccmgr", app)

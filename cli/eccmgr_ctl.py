@@ -21,6 +21,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from cli.health import is_healthy
+from eccmgr import streams
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -121,9 +122,15 @@ class Service:
                 start_new_session=True,
                 pass_fds=(file.fileno(),),
             )
-            file.truncate(0)
-            file.write(f"{process.pid}\n".encode())
-            file.flush()
+            try:
+                file.truncate(0)
+                file.write(f"{process.pid}\n".encode())
+                file.flush()
+            except OSError:
+                # Nobody could find it again.
+                process.kill()
+                process.wait()
+                raise
             self._await_ready(process, ready, begin)
         typer.echo(f"eccmgr is running (pid {process.pid})")
 
@@ -175,4 +182,4 @@ def _folder(kind: str) -> Path:
 
 def main() -> None:
     """The program's entry point."""
-    app()
+    streams.run("eccmgr_ctl", app)

@@ -8,6 +8,7 @@ import structlog
 import typer
 
 from cli.daemons import Program
+from eccmgr import streams
 from eccmgr.config.effective import ScopeView
 from eccmgr.settings import NodeSettings
 from eccmgr.version import banner
@@ -87,4 +88,4 @@ def _lead(view: ScopeView) -> int | None:
 
 def main() -> None:
     """The program's entry point."""
-    app()
+    streams.run("ecnode", app)

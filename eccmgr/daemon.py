@@ -124,7 +124,7 @@ class Daemon(abc.ABC):
         found = list(self._plan.remarks)
         if self.store.view().scope("as_logger").written:
             found.append("as_logger: the logs of nodes are not collected yet in this release")
-        return found
+        return [*found, *self._log_files.remarks()]
 
     def stop(self) -> None:
         """Begin a clean end; the answer to whoever asked still leaves."""
@@ -211,12 +211,12 @@ class Daemon(abc.ABC):
         """Let a configuration hold, all or nothing. Raises EccmgrError."""
         listeners = await self.server.prepare(listening.listeners)
         try:
-            write_logs = await asyncio.to_thread(self._log_files.prepare, held.log_files)
+            log_files = await asyncio.to_thread(self._log_files.prepare, held.log_files)
         except BaseException:
             await listeners.undo()
             raise
         await listeners.carry_out()
-        await asyncio.to_thread(write_logs)
+        await asyncio.to_thread(log_files.carry_out)
         self.options.become(held.timing)
         self.held, self._plan = held, listening
 

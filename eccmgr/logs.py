@@ -1,83 +1,98 @@
-"""Logging: one structured line an event, on standard error and in the files that the configuration names."""
+"""Logging: one structured line an event, on standard error and in the files that the configuration names.
+
+A line that cannot be written is dropped and counted; nothing else comes of it. Each sink is tried with each line, and
+says what it had to drop as soon as it can be written again.
+"""
 
 import contextlib
+import functools
 import logging
 import os
-import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
 from eccmgr.config.options import LogFiles as Wanted
 from eccmgr.errors import ConfigError
+from eccmgr.streams import Sink
 
 _FILE_MODE = 0o640
+_KINDS = ("mainlog", "paniclog", "acctlog", "rejectlog")
 _render = structlog.processors.LogfmtRenderer(key_order=["time", "level", "program", "event"])
 
 
 class LogFiles:
-    """The files of `ec_logger`: `mainlog` takes every event, `paniclog` errors, `rejectlog` what was refused.
+    """The files of `ec_logger`: `mainlog` takes every event, `paniclog` errors, `rejectlog` what was refused."""
 
-    A file that cannot be written any more is given up, and standard error says so; the daemon goes on.
-    """
-
-    def __init__(self) -> None:
-        self._files: dict[str, TextIO] = {}
+    def __init__(self, program: str = "", standard_error: Sink | None = None) -> None:
+        self._program = program
+        self._standard_error = standard_error
+        self._files: dict[str, Sink] = {}
         self._kinds: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
 
-    def prepare(self, wanted: Sequence[Wanted]) -> Callable[[], None]:
-        """Open what is wanted, making missing folders; what is returned lets it hold, and cannot fail.
+    def prepare(self, wanted: Sequence[Wanted]) -> "NewLogFiles":
+        """Open what is wanted, making missing folders; what is returned lets it hold, or undoes it.
 
         Raises ConfigError with the place in the configuration where a file cannot be opened.
         """
         kinds: dict[str, set[str]] = {}
         places: dict[str, str | None] = {}
         for logger in wanted:
-            for kind in ("mainlog", "paniclog", "acctlog", "rejectlog"):
+            for kind in _KINDS:
                 path = getattr(logger, kind)
                 if path is not None:
                     kinds.setdefault(path, set()).add(kind)
                     places.setdefault(path, logger.place)
-        fresh: dict[str, TextIO] = {}
+        change = NewLogFiles(self, {path: frozenset(each) for path, each in kinds.items()})
         try:
             for path in kinds:
                 if path not in self._files:
-                    fresh[path] = _open(path, places[path])
+                    change.fresh[path] = self._open(path, places[path], change.made)
         except ConfigError:
-            _close(fresh)
+            change.undo()
             raise
+        return change
 
-        def carry_out() -> None:
-            with self._lock:
-                _close({path: file for path, file in self._files.items() if path not in kinds})
-                self._files = {path: file for path in kinds if (file := fresh.get(path) or self._files.get(path))}
-                self._kinds = {path: frozenset(each) for path, each in kinds.items()}
-
-        return carry_out
+    def become(self, kinds: dict[str, frozenset[str]], fresh: dict[str, Sink]) -> None:
+        """Write to just these files, of which those in `fresh` were opened for it."""
+        with self._lock:
+            _close(file for path, file in self._files.items() if path not in kinds)
+            self._files = {path: fresh.get(path) or self._files[path] for path in kinds}
+            self._kinds = kinds
 
     def reopen(self) -> int:
         """Open every file anew; how many there are. Raises ConfigError, and then the old ones are kept."""
-        fresh: dict[str, TextIO] = {}
+        fresh: dict[str, Sink] = {}
         try:
             for path in self._kinds:
-                fresh[path] = _open(path, None)
+                fresh[path] = self._open(path, None, [])
         except ConfigError:
-            _close(fresh)
+            _close(fresh.values())
             raise
         with self._lock:
             old, self._files = self._files, fresh
-        _close(old)
+        _close(old.values())
         return len(fresh)
 
     def close(self) -> None:
         """Close every file."""
         with self._lock:
-            _close(self._files)
+            _close(self._files.values())
             self._files, self._kinds = {}, {}
+
+    def remarks(self) -> list[str]:
+        """What was dropped since the start, a line for each sink that dropped any."""
+        named = {"standard error": self._standard_error, **self._files}
+        return [
+            f"Log: {sink.lost} lines were dropped at {name}: {sink.reason}"
+            for name, sink in named.items()
+            if sink is not None and sink.lost
+        ]
 
     def __call__(self, logger: Any, method: str, event: structlog.typing.EventDict) -> str:
         """The last processor: the event's line, which is also written to the files that want it."""
@@ -88,23 +103,61 @@ class LogFiles:
             wanted.add("rejectlog")
         line = _render(logger, method, event)
         with self._lock:
-            for path, file in list(self._files.items()):
+            for path, file in self._files.items():
                 if self._kinds[path] & wanted:
-                    try:
-                        file.write(line + "\n")
-                    except (OSError, ValueError) as error:
-                        del self._files[path]
-                        sys.stderr.write(f'level=error event="log file given up" path={path} reason="{error}"\n')
+                    file.write(line + "\n")
         return line
+
+    def _open(self, path: str, place: str | None, made: list[Path]) -> Sink:
+        """Open a log file for appending; what had to be made for it is added to `made`. Raises ConfigError."""
+        file = Path(path)
+        try:
+            for folder in [each for each in reversed(file.parents) if not each.exists()]:
+                folder.mkdir()
+                made.append(folder)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            try:
+                descriptor = os.open(path, flags | os.O_EXCL, _FILE_MODE)
+                made.append(file)
+            except FileExistsError:
+                descriptor = os.open(path, flags, _FILE_MODE)
+        except OSError as error:
+            where = f"{place}: " if place else ""
+            raise ConfigError(f"{where}cannot open the log file {path}: {error.strerror}") from None
+        return Sink(descriptor, functools.partial(_told, self._program))
+
+
+class NewLogFiles:
+    """Log files that were opened: to be carried out, or undone, neither of which fails."""
+
+    def __init__(self, files: LogFiles, kinds: dict[str, frozenset[str]]) -> None:
+        self._files, self._kinds = files, kinds
+        self.fresh: dict[str, Sink] = {}
+        self.made: list[Path] = []
+
+    def carry_out(self) -> None:
+        """Write to the new files, and close those that nobody wants any more."""
+        self._files.become(self._kinds, self.fresh)
+
+    def undo(self) -> None:
+        """Close what was opened, and remove the files and folders that were made for it."""
+        _close(self.fresh.values())
+        for each in reversed(self.made):
+            with contextlib.suppress(OSError):
+                if each.is_dir():
+                    each.rmdir()
+                elif not each.stat().st_size:
+                    each.unlink()
 
 
 def configure(program: str, verbose: int) -> LogFiles:
     """Send every event to standard error as `TIME level program event key=value …`; `verbose` > 0 shows debug too.
 
-    The files that are returned take events too, once they are told which.
+    What is returned is to be told which files are wanted as well.
     """
     level = logging.DEBUG if verbose > 0 else logging.INFO
-    files = LogFiles()
+    standard_error = Sink(2, functools.partial(_told, program))
+    files = LogFiles(program, standard_error)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -114,7 +167,8 @@ def configure(program: str, verbose: int) -> LogFiles:
             files,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        # It is written to and flushed, no more.
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, standard_error)),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(program=program)
@@ -132,17 +186,13 @@ class _FromLibraries(logging.Handler):
         )
 
 
-def _open(path: str, place: str | None) -> TextIO:
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
-        return open(descriptor, "a", buffering=1, encoding="utf-8", errors="replace")
-    except OSError as error:
-        where = f"{place}: " if place else ""
-        raise ConfigError(f"{where}cannot open the log file {path}: {error.strerror}") from None
+def _told(program: str, lines: int, reason: str) -> str:
+    """The line that tells of lines that were dropped."""
+    time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    event = {"time": time, "level": "warning", "program": program, "event": "log lines dropped"}
+    return _render(None, "", {**event, "lines": lines, "reason": reason})
 
 
-def _close(files: Mapping[str, TextIO]) -> None:
-    for file in files.values():
-        with contextlib.suppress(OSError):
-            file.close()
+def _close(files: Iterable[Sink]) -> None:
+    for file in files:
+        file.close()

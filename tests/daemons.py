@@ -145,8 +145,8 @@ class Processes:
     folder: Path
     started: list[Process] = field(default_factory=list)
 
-    def start(self, program: str, name: str, *flags: str, wait: bool = True) -> Process:
-        """Start `program` (eccmgr, ecnode) under `name`."""
+    def start(self, program: str, name: str, *flags: str, wait: bool = True, redirected: str = "") -> Process:
+        """Start `program` (eccmgr, ecnode) under `name`; `redirected` is what a shell does to its streams."""
         endpoint = self.folder / f"{program}-{name}"
         log = self.folder / f"{program}-{name}-{len(self.started)}.log"
         arguments: Sequence[str] = (
@@ -154,6 +154,8 @@ class Processes:
             *("--name", name, "--redis", self.url, "--cluster", self.cluster, "--listen", str(endpoint)),
             *flags,
         )
+        if redirected:
+            arguments = ("sh", "-c", f'exec "$@" {redirected}', "sh", *arguments)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("ECCMGR_", "EC_", "COV_"))}
         with log.open("wb") as output:
             popen = subprocess.Popen(

@@ -87,7 +87,7 @@ class Node(Daemon):
             self.held.control_group,
             self.table,
             self._abort,
-            self.duravip.info,
+            self._facts,
         )
         self.table.add(*self.common_commands(self._known_names), *own.commands(), *JobCommands(self.jobs).commands())
         self.table.elsewhere = ASKED_OF_A_NODE.told
@@ -157,6 +157,10 @@ class Node(Daemon):
     def _words_of_its_own(self) -> set[str]:
         """What commands begin with that not every node has."""
         return set(self.table.first_words()) - FIRST_WORDS
+
+    def _facts(self) -> str:
+        """What `cluster info` says of this node beside its place in the cluster."""
+        return "\n".join(filter(None, (self.duravip.info(), *self.remarks())))
 
     def _abort(self, wanted: str, user: str) -> bool:
         """End a command, or a job, on this node; whether there is one."""

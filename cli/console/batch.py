@@ -1,6 +1,8 @@
 """Batch mode: one command, or the lines of standard input; answers, problems, and an exit code."""
 
 import codecs
+import errno
+import itertools
 import sys
 from typing import BinaryIO
 
@@ -40,7 +42,15 @@ class Batch:
     def run_lines(self, lines: BinaryIO) -> int:
         """Run each line, going on after a failure; the first exit code that is not 0."""
         first = 0
-        for number, raw in enumerate(lines):
+        for number in itertools.count():
+            try:
+                raw = lines.readline()
+            except OSError as error:
+                reason = "it is closed" if error.errno == errno.EBADF else error.strerror
+                self._complain(f"standard input cannot be read: {reason}")
+                return first or Exit.FAILED
+            if not raw:
+                break
             if not number and b"\0" in raw and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 self._complain("Standard input is UTF-16; commands are read as UTF-8")
                 return Exit.USAGE

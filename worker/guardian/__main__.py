@@ -7,12 +7,14 @@ import socket
 import sys
 from pathlib import Path
 
+from eccmgr.streams import fill_descriptors
 from worker.guardian.process import Process, log
 from worker.guardian.rights import NotAlone, drop_rights, stay_prompt
 
 
 def main() -> int:
     """Serve one agent until it is gone."""
+    fill_descriptors()
     parser = argparse.ArgumentParser(prog="guardian")
     parser.add_argument("--agent", type=int, required=True, help="the descriptor of the socket that leads to the agent")
     parser.add_argument("--exec", default="", help="the program that the plumber `exec` runs")

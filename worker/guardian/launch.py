@@ -17,7 +17,7 @@ _ANSWER_S = 10.0
 REASON_BYTES = 1024
 """Of what the parent says where it has no guardian to give."""
 _ROOT = str(Path(__file__).resolve().parents[2])
-"""Nothing but the standard library and this package is imported, so nothing else needs to be found."""
+"""Nothing but the standard library and our own packages is imported, so nothing else needs to be found."""
 
 
 class NoGuardian(Exception):

@@ -3,9 +3,9 @@
 import contextlib
 import selectors
 import socket
-import sys
 from pathlib import Path
 
+from eccmgr.streams import Sink
 from worker.guardian.absence import Absence
 from worker.guardian.guard import Guard, Steps
 from worker.guardian.hands import Hands, check_plumber
@@ -33,11 +33,17 @@ _READ_BYTES = 1024 * 1024
 _LARGEST_BACKLOG = 64 * 1024 * 1024
 
 
-def log(event: str, level: str = "info", **fields: object) -> None:
-    """One line on standard error."""
+def _line(level: str, event: str, **fields: object) -> str:
     more = "".join(f' {name}="{value}"' for name, value in fields.items())
-    sys.stderr.write(f'level={level} program=guardian event="{event}"{more}\n')
-    sys.stderr.flush()
+    return f'level={level} program=guardian event="{event}"{more}'
+
+
+_standard_error = Sink(2, lambda lines, reason: _line("warning", "log lines dropped", lines=lines, reason=reason))
+
+
+def log(event: str, level: str = "info", **fields: object) -> None:
+    """One line on standard error, where that can be written."""
+    _standard_error.write(_line(level, event, **fields) + "\n")
 
 
 class AgentGone(Exception):

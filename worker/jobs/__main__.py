@@ -8,6 +8,10 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
+from eccmgr import streams
+
+streams.open_streams()
+
 # What RQ reads when it is imported.
 _settings: dict[str, Any] = json.loads(sys.stdin.buffer.readline() or b"{}")
 if not _settings:
@@ -32,6 +36,7 @@ def main() -> None:
     # What a module prints belongs into the log, not between the answers.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    streams.forgive_output()
     logs.configure("ecnode job", 0)
     requests = Requests(_queue(), _settings["results_ttl_s"])
     dead = set(_settings["dead"])
