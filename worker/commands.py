@@ -78,7 +78,9 @@ class NodeCommands:
         )
 
     def _nodeaddr(self) -> str:
-        return read_host_port(self._session.identity.address, lowest=0)[0]
+        # Before the start is over it is not known.
+        address = self._session.identity.address
+        return read_host_port(address, lowest=0)[0] if address else ""
 
     async def _help(self, _call: Call) -> str:
         return describe(self._table, "cluster")

@@ -35,7 +35,10 @@ class Batch:
             return Exit.NO_CONNECTION
         except NoAnswer as error:
             self._complain(str(error))
-            return Exit.FAILED
+            return Exit.PARTIAL if self._display.leave_off(answers=True) else Exit.FAILED
+        except (KeyboardInterrupt, SystemExit):
+            self._display.leave_off(answers=not self._display.is_showing)
+            raise
         self._display.show(result, text)
         return result.exit
 

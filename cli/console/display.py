@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from cli.console.arguments import Arguments
-from eccmgr.commands.answer import Format, Status
+from cli.console.heard import Heard, outcome_of
+from eccmgr.commands.answer import FORMS, Format, Status
 from eccmgr.control.client import Client, Result
 from eccmgr.errors import NoConnection
 
@@ -26,6 +27,7 @@ class Display:
     def __init__(self, client: Client, asked: Arguments) -> None:
         self._client = client
         self._asked = asked
+        self._command, self._heard, self._showing = "", Heard(), False
 
     def ask(self, command: str, deadline: float) -> tuple[Result, str]:
         """Run `command`; its result and the text to show for it (what a stream has shown already left out).
@@ -40,15 +42,44 @@ class Display:
             raise NoConnection(f"{error}{_elsewhere()}") from None
 
     def _ask(self, command: str, deadline: float) -> tuple[Result, str]:
-        folding = self._asked.fold and not _names_a_form(command)
-        if self._asked.json or folding:
-            result = self._client.ask(command, deadline, Format.JSON)
-            return result, _folded(result.body) if folding and not self._asked.json else result.body
+        self._command, self._heard = command, Heard()
+        named, folding = _form_named(command), self._folds(command)
+        form = Format.JSON if self._asked.json or folding else Format.TEXT
         # On a terminal responses are shown as they come; a script gets them in order of name.
-        on_event = self._show_event if sys.stdout.isatty() and not _names_a_form(command) else None
-        width = shutil.get_terminal_size().columns if on_event is not None else 80
-        result = self._client.ask(command, deadline, Format.TEXT, on_event, width)
-        return result, result.body
+        self._showing = sys.stdout.isatty() and form is Format.TEXT and named is None
+        width = shutil.get_terminal_size().columns if self._showing else 80
+        result = self._client.ask(command, deadline, form, self._take, width, whole=not self._showing)
+        return result, _folded(result.body) if folding else result.body
+
+    def leave_off(self, *, answers: bool) -> bool:
+        """Say how the command at hand, of which no more is heard, goes on; False where none has been sent.
+
+        With `answers` those that have come are shown first, and what is left is shown as pending.
+        """
+        if not self._heard.id:
+            return False
+        if answers:
+            self.write(self._so_far(), sys.stdout)
+        self.write(self._heard.way_on, sys.stderr)
+        return True
+
+    @property
+    def is_showing(self) -> bool:
+        """Whether responses are shown as they come."""
+        return self._showing
+
+    def _so_far(self) -> str:
+        named, folding = _form_named(self._command), self._folds(self._command)
+        form = Format.JSON if self._asked.json or folding else named or Format.TEXT
+        answer = self._heard.answer(form, shown=self._showing)
+        if self._showing and answer.tail is not None:
+            return answer.tail
+        command = self._command if named is None else self._command.split(maxsplit=1)[1]
+        text = answer.render(form, command)
+        return _folded(text) if folding else text
+
+    def _folds(self, command: str) -> bool:
+        return self._asked.fold and not self._asked.json and _form_named(command) is None
 
     def show(self, result: Result, text: str) -> None:
         """Print an answer, or what was wrong."""
@@ -65,8 +96,9 @@ class Display:
         stream.write(text + "\n")
         stream.flush()
 
-    def _show_event(self, event: Mapping[str, Any]) -> None:
-        if isinstance(line := event.get("line"), str):
+    def _take(self, event: Mapping[str, Any]) -> None:
+        self._heard.take(event)
+        if self._showing and isinstance(line := event.get("line"), str):
             self.write(line, sys.stdout)
 
 
@@ -81,15 +113,13 @@ def _elsewhere() -> str:
     return "".join(f"\nOn this host {each.program} listens; try: ec_console {each.path}" for each in nearby())
 
 
-def _names_a_form(command: str) -> bool:
-    return command.split(maxsplit=1)[:1] in (["json"], ["xml"])
+def _form_named(command: str) -> Format | None:
+    """The form that the first word of `command` asks for."""
+    return FORMS.get("".join(command.split(maxsplit=1)[:1]).lower())
 
 
 def _folded(body: str) -> str:
     """The JSON answer `body` as text; responses of nodes once each, under the nodes that gave them."""
-    from datetime import datetime
-
-    from eccmgr.cluster.results import Outcome, State
     from eccmgr.commands.rendering import folded
 
     fields = json.loads(body)
@@ -97,15 +127,7 @@ def _folded(body: str) -> str:
     nodes = fields.get("nodes")
     if nodes is None:
         return text
-    outcomes = [
-        Outcome(
-            *(each["node"], "", State(each["state"]), each["seconds"], each["text"]),
-            *(each.get("late"), each.get("job", "")),
-            int(datetime.fromisoformat(each["since"]).timestamp() * 1000) if each.get("since") else None,
-        )
-        for each in nodes
-    ]
-    return "\n".join((text.partition("\n")[0], *folded(outcomes)))
+    return "\n".join((text.partition("\n")[0], *folded(map(outcome_of, nodes))))
 
 
 def _visible(control: str) -> str:

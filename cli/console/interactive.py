@@ -21,7 +21,7 @@ from cli.console.batch import LEAVE
 from cli.console.display import Display, deadline_after
 from eccmgr.commands.answer import Exit
 from eccmgr.control.client import Client
-from eccmgr.errors import EccmgrError, NoConnection
+from eccmgr.errors import EccmgrError, NoAnswer, NoConnection
 from eccmgr.words import quote
 
 _HISTORY_MAX_BYTES = 256 * 1024
@@ -88,10 +88,14 @@ class Interactive:
             return
         try:
             result, text = self._display.ask(line, deadline_after(self._asked.timeout_s))
+        except NoAnswer as error:
+            self._complain(error)
+            self._display.leave_off(answers=True)
         except EccmgrError as error:
             self._complain(error)
         except KeyboardInterrupt:
-            self._display.write("Waiting no longer; where a command was sent it goes on", sys.stderr)
+            known = self._display.leave_off(answers=not self._display.is_showing)
+            self._display.write("Waiting no longer" + "; where a command was sent it goes on" * (not known), sys.stderr)
         else:
             if line.lower() == "help":
                 text += _OWN_HELP

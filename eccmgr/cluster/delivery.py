@@ -17,7 +17,7 @@ from eccmgr.cluster.roster import PAGE, Roster, pairs, read_hash
 from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
-from eccmgr.cluster.waiting import News, Pace, Waiting
+from eccmgr.cluster.waiting import News, Pace, Published, Waiting
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -44,6 +44,7 @@ _RELEASED_AT_ONCE = 200
 # Whoever has gone is not waited for longer than this to note it.
 _FAREWELL_S = 1.0
 
+OnSent = Callable[[Published], Awaitable[None]]
 OnOutcome = Callable[[Outcome], Awaitable[None]]
 
 
@@ -90,11 +91,12 @@ class Delivery:
         on_outcome: OnOutcome | None = None,
         shown: str | None = None,
         pace: Pace | None = None,
+        on_sent: OnSent | None = None,
     ) -> Report:
         """Send `text`, wait until every expected node is accounted for or `timeout_s` is over, and report.
 
-        `on_outcome` is told of each response as it comes, and of each node that is found lost. With a `pace` it goes
-        out in batches.
+        `on_sent` is told of the command once it is sent, before any response. `on_outcome` is told of each response as
+        it comes, and of each node that is found lost. With a `pace` it goes out in batches.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         heard, ids = asyncio.Event(), set[str]()
@@ -110,6 +112,8 @@ class Delivery:
             )
             waiting = Waiting(published, pace)
             try:
+                if on_sent is not None:
+                    await on_sent(published)
                 return await self._wait(published.sent, waiting, heard, deadline, on_outcome)
             except asyncio.CancelledError:
                 await self._stop_waiting(published.sent, waiting)

@@ -7,6 +7,7 @@ from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.publishing import nobody
 from eccmgr.cluster.results import Outcome, Report
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind
+from eccmgr.cluster.waiting import Published
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.carried import FIRST_WORDS, carried
@@ -172,19 +173,18 @@ class Fleet:
         emit = call.caller.emit
         shown: set[str] = set()
 
+        async def tell_sent(published: Published) -> None:
+            if emit is not None:
+                await emit(rendering.sent_event(published))
+
         async def tell(outcome: Outcome) -> None:
             if emit is not None:
                 shown.add(outcome.node)
-                event = {
-                    "event": "response",
-                    "line": rendering.line(outcome),
-                    **rendering.node_facts(outcome),
-                }
-                await emit(event)
+                await emit(rendering.response_event(outcome))
 
         shown_text = without_secrets(wish.text)
         report = await self._delivery.gather(
-            wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text, wish.pace
+            wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text, wish.pace, tell_sent
         )
         return rendering.answer(report, call.caller.form, frozenset(shown) if emit is not None else None)
 

@@ -45,11 +45,14 @@ class Client:
         form: Format = Format.TEXT,
         on_event: OnEvent | None = None,
         width: int = 80,
+        *,
+        whole: bool = False,
     ) -> Result:
         """Send `command` and wait for its end, at the latest until `deadline` (of time.monotonic).
 
         `on_event`, where given, asks for a stream and takes each event as it comes; the body is then what is left to
-        show. Raises NoConnection, and NoAnswer where the command was sent and its answer did not come.
+        show, or all there is where it is to be `whole`. Raises NoConnection, and NoAnswer where the command was sent
+        and its answer did not come.
         """
         try:
             command.encode()
@@ -61,6 +64,7 @@ class Client:
             "command": command,
             "format": form.value,
             "stream": on_event is not None,
+            "whole": whole,
             "width": width,
         }
         try:

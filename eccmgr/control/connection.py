@@ -272,7 +272,12 @@ class Connection(asyncio.Protocol):
 
         async def emit(event: Event) -> None:
             self._out += chunk_frame(request.id, event)
-            await self._drain()
+            if len(self._out) >= _COALESCE_BYTES:
+                await self._drain()
+            elif not self._flushing:
+                # Events that come in one step leave together.
+                self._flushing = True
+                self._loop.call_soon(self._flush)
 
         caller = dataclasses.replace(self._caller, emit=emit, width=request.width)
         self._streaming = True
@@ -280,7 +285,7 @@ class Connection(asyncio.Protocol):
             answered = await reply(self._table, request.command, caller, request.form)
         finally:
             self._streaming = False
-        if answered.answer.tail is not None and request.form is Format.TEXT:
+        if answered.answer.tail is not None and request.form is Format.TEXT and not request.whole:
             answered = Reply(answered.answer, answered.answer.tail)
         return result_frame(request.id, answered)
 

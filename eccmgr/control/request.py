@@ -24,13 +24,18 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True)
 class Request:
-    """The JSON of a REQUEST frame."""
+    """The JSON of a REQUEST frame.
+
+    With `stream` the client is told what comes as it comes; the text at the end leaves that out unless it is to be
+    `whole`.
+    """
 
     id: int | str | None
     command: str
     form: Format
     stream: bool
     width: int
+    whole: bool = False
 
     @classmethod
     def parse(cls, payload: bytes) -> "Request":
@@ -51,7 +56,7 @@ class Request:
             raise BadRequest("format is one of text, json, xml", named)
         if not isinstance(width, int) or not 1 <= width <= _WIDTH_MAX:
             raise BadRequest("width is a number of columns", named)
-        return cls(named, command, Format(form), fields.get("stream") is True, width)
+        return cls(named, command, Format(form), fields.get("stream") is True, width, fields.get("whole") is True)
 
 
 def result_frame(request_id: int | str | None, answered: Reply) -> bytes:

@@ -89,6 +89,14 @@ async def test_the_events_of_a_stream_come_behind_the_answers_before_it(folder: 
         assert (await client.fields(frames.RESULT))["body"] == "the rest"
 
 
+async def test_a_stream_may_end_in_the_whole_answer(folder: Path) -> None:
+    async with listening(folder) as listener, await Client.open(listener.path) as client:
+        listener.release.set()
+        client.request("wait", stream=True, whole=True)
+        await client.fields(frames.CHUNK)
+        assert (await client.fields(frames.RESULT))["body"] == "waited"
+
+
 async def test_a_client_that_has_said_all_still_gets_its_answers(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send("wait", "echo last")

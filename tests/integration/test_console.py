@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -192,6 +193,8 @@ class FakeListener:
     path: Path
     answer: bytes | None
     """What it sends to whatever it is asked, before it closes; None: it keeps silent."""
+    stays: bool = False
+    """Whether it then waits for the client to go."""
 
     def __post_init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -210,6 +213,8 @@ class FakeListener:
                     client.recv(1)
                 else:
                     client.sendall(self.answer)
+                    if self.stays:
+                        client.recv(1)
 
     def end(self) -> None:
         self._thread.join(30)
@@ -258,6 +263,84 @@ def test_an_interrupted_wait_ends_without_a_trace(folder: Path) -> None:
         out, err = running.communicate(timeout=60)
     listener.end()
     assert (out, err, running.returncode) == ("", "", 130)
+
+
+def _chunk(**fields: object) -> bytes:
+    return frames.encode(frames.CHUNK, json.dumps({"id": 1, **fields}).encode())
+
+
+ID = "01KB3ZC0WV9Y"
+GATHERED = b"".join(
+    (
+        _chunk(
+            event="progress",
+            command_id=ID,
+            command="pid",
+            issued="2026-11-28T12:33:20+00:00",
+            target="@all",
+            expected=4,
+            nodes=["east10", "east2", "east1"],
+            absent=[{"node": "west1", "state": "absent", "seconds": 0, "text": "", "since": None}],
+        ),
+        _chunk(event="response", line="east2: 7", node="east2", state="ok", seconds=0.1, text="7"),
+    )
+)
+WAY_ON = f"{ID} goes on: retrieve {ID}, abort {ID}\n"
+LINES = [r"east1: \(pending, \d+ s\)", "east2: 7", r"east10: \(pending, \d+ s\)", r"west1: \(absent, never seen\)"]
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["in no time", "broken"])
+def test_a_gather_left_early_keeps_its_answers(folder: Path, stays: bool) -> None:
+    listener = FakeListener(folder / "fake", GATHERED, stays)
+    done = console("--timeout", "2" if stays else "30", folder / "fake", "gather", "pid")
+    listener.end()
+    header, *lines = done.stdout.splitlines()
+    assert re.fullmatch(rf"# {ID}  pid  [\d:]+  1 of 4 answered, 1 absent", header)
+    assert all(re.fullmatch(*pair) for pair in zip(LINES, lines, strict=True))
+    assert done.stderr.endswith("\n" + WAY_ON)
+    assert done.returncode == 3
+
+
+def test_a_gather_left_early_is_still_one_object(folder: Path) -> None:
+    listener = FakeListener(folder / "fake", GATHERED, stays=True)
+    done = console("--json", "--timeout", "2", folder / "fake", "gather", "pid")
+    listener.end()
+    made = json.loads(done.stdout)
+    assert (made["id"], made["status"], made["expected"], made["answered"]) == (ID, "partial", 4, 1)
+    assert [node["state"] for node in made["nodes"]] == ["pending", "ok", "pending", "absent"]
+    assert (done.stderr.endswith(WAY_ON), done.returncode) == (True, 3)
+
+
+def test_a_gather_left_early_is_folded(folder: Path) -> None:
+    listener = FakeListener(folder / "fake", GATHERED)
+    done = console("--fold", folder / "fake", "gather", "pid")
+    listener.end()
+    assert re.search(r"^east\[1,10\]: \(pending, \d+ s\)$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_gather_that_is_interrupted_says_how_it_goes_on(folder: Path, number: signal.Signals, code: int) -> None:
+    listener = FakeListener(folder / "fake", GATHERED, stays=True)
+    script = (
+        "import cli.console.heard as h, sys\n"
+        "take = h.Heard.take\n"
+        "def told(self, event): take(self, event); print(event['event'], file=sys.stderr, flush=True)\n"
+        "h.Heard.take = told\n"
+        "from cli.ec_console import main; main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(folder / "fake"), "gather", "pid"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        assert [running.stderr.readline(), running.stderr.readline()] == ["progress\n", "response\n"]
+        running.send_signal(number)
+        out, err = running.communicate(timeout=60)
+    listener.end()
+    assert ("1 of 4 answered" in out, err, running.returncode) == (True, WAY_ON, code)
 
 
 def _has_socket(pid: int) -> bool:

@@ -204,6 +204,7 @@ def test_an_interrupt_ends_the_wait_and_not_the_console(console: Opened, process
         terminal.wait_for("east1: ")
         os.killpg(terminal.process.pid, signal.SIGINT)
         terminal.wait_for("Waiting no longer")
+        assert re.search(r"^(\w{12}) goes on: retrieve \1, abort \1$", terminal.text, re.MULTILINE)
     finally:
         paused.popen.send_signal(signal.SIGCONT)
     terminal.wait_prompt()
@@ -215,7 +216,7 @@ def test_long_answers_go_through_a_pager_where_that_is_wished(console: Opened, p
     terminal.wait_prompt()
     assert terminal.say("\\pager head -n 1") == "Long answers go through head -n 1"
     assert terminal.say("help").count("\n") == 0
-    assert terminal.say("help pid") == "Unknown command: 'pid'. Type help for a list."
+    assert terminal.say("help pod") == "Unknown command: 'pod'. Type help for a list."
     assert terminal.say("\\pager /no/such/program") == "Long answers go through /no/such/program"
     assert "The pager does not run: " in terminal.say("help")
     assert terminal.say("\\pager") == "No pager"

@@ -187,8 +187,18 @@ async def test_answers_of_megabytes_from_nodes_arrive_whole(daemons: tuple[Manag
 async def test_a_streaming_gather_shows_each_response_and_then_the_header(daemons: tuple[Manager, Node]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         client.request("gather cluster nodename", id=1, stream=True)
+        first = await client.fields(frames.CHUNK)
         event = await client.fields(frames.CHUNK)
         result = await client.fields(frames.RESULT)
+        assert first["command_id"] == result["body"].split()[1]
+        assert {key: first[key] for key in ("id", "event", "target", "expected", "nodes", "absent")} == {
+            "id": 1,
+            "event": "progress",
+            "target": "@all",
+            "expected": 1,
+            "nodes": ["east1"],
+            "absent": [],
+        }
         assert {key: event[key] for key in ("id", "event", "node", "state", "text", "line")} == {
             "id": 1,
             "event": "response",

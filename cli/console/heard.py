@@ -1,0 +1,72 @@
+"""What a console has heard of a command that nodes carry out, before its end: it can go away and tell how to go on."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from eccmgr.commands.answer import Answer, Format
+
+if TYPE_CHECKING:
+    from eccmgr.cluster.results import Outcome
+
+
+class Heard:
+    """The events of one command: the first tells its id and whom it was sent to, the others what came back."""
+
+    def __init__(self) -> None:
+        self._first: Mapping[str, Any] = {}
+        self._answers: dict[str, Mapping[str, Any]] = {}
+        self._began = 0.0
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Note an event of the stream."""
+        if event.get("event") == "progress" and not self._first:
+            self._first, self._began = event, time.monotonic()
+        elif event.get("event") == "response":
+            self._answers[str(event["node"])] = event
+
+    @property
+    def id(self) -> str:
+        """The command's id; empty where none has been sent as far as we know."""
+        return str(self._first.get("command_id", ""))
+
+    @property
+    def way_on(self) -> str:
+        """What to tell whoever stops waiting."""
+        return f"{self.id} goes on: retrieve {self.id}, abort {self.id}"
+
+    def answer(self, form: Format, *, shown: bool) -> Answer:
+        """The report as far as it is known here; with `shown` its tail leaves out the lines that have been shown."""
+        # Not before it is needed: a call that ends well has no use for them.
+        from datetime import datetime
+
+        from eccmgr.cluster.names import natural
+        from eccmgr.cluster.results import Outcome, Report, Sent, State
+        from eccmgr.cluster.view import Target, TargetKind
+        from eccmgr.commands import rendering
+
+        first, waited_s = self._first, time.monotonic() - self._began
+        issued_ms = round(datetime.fromisoformat(first["issued"]).timestamp() * 1000)
+        target = Target(TargetKind.SET, first["target"])
+        sent = Sent(self.id, first["command"], target, "", 0, 0, issued_ms, 0)
+        outcomes = [outcome_of(each) for each in (*self._answers.values(), *first["absent"])]
+        known = {outcome.node for outcome in outcomes}
+        outcomes += [
+            Outcome(name, "", State.PENDING, waited_s) for name in map(str, first["nodes"]) if name not in known
+        ]
+        report = Report(sent, tuple(sorted(outcomes, key=lambda outcome: natural(outcome.node))))
+        return rendering.answer(report, form, frozenset(self._answers) if shown else None)
+
+
+def outcome_of(node: Mapping[str, Any]) -> "Outcome":
+    """What became of a command on one node, read back from the JSON form."""
+    from datetime import datetime
+
+    from eccmgr.cluster.results import Outcome, State
+
+    since = node.get("since")
+    return Outcome(
+        *(node["node"], "", State(node["state"]), node["seconds"], node["text"]),
+        *(node.get("late"), node.get("job", "")),
+        round(datetime.fromisoformat(since).timestamp() * 1000) if since else None,
+    )
