@@ -10,6 +10,7 @@ from eccmgr.errors import CommandError, SettingsError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _DIGITS = re.compile(r"(\d+)")
+_MARKS = re.compile(r"[\[\],]")
 RANGES_SHOWN = 20
 
 
@@ -78,5 +79,11 @@ def known(names: Iterable[str]) -> str:
 
 
 def split_folded(folded: str) -> list[str]:
-    """The ranges of a folded set: `a[1-2,5],b` has two."""
-    return re.findall(r"(?:[^,\[]|\[[^\]]*\])+", folded)
+    """What stands between the commas outside of brackets: `a[1-2,5],b` has two parts."""
+    parts, start, inside = [], 0, False
+    for mark in _MARKS.finditer(folded):
+        inside = mark[0] == "[" or (inside and mark[0] == ",")
+        if mark[0] == "," and not inside:
+            parts.append(folded[start : mark.start()])
+            start = mark.end()
+    return [*parts, folded[start:]]

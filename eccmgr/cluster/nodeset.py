@@ -1,14 +1,14 @@
 """Node sets: `east[1-3,7],west1` and the names that it stands for.
 
 A set is read in two steps: what is typed is checked and counted first, so that no range is spelt out before it is
-known to be small enough.
+known to be small enough. ClusterShell folds names (names.py) and does not unfold them: it joins digits beside a bracket
+to the range, and takes `n1[5-10]` for n15 to n110.
 """
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-
-from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
 from eccmgr.cluster import names
 from eccmgr.errors import CommandError, UsageError
@@ -18,8 +18,9 @@ MAX_NAMES = 10_000
 
 # Of what is no set, an answer repeats so many characters.
 _SHOWN_MAX = 80
-_RANGE = r"\d{1,9}(?:-\d{1,9}(?:/\d{1,9})?)?"
-_PART = re.compile(rf"(?:[A-Za-z0-9._-]|\[{_RANGE}(?:,{_RANGE})*\])+\Z")
+# Possessive: a text of a megabyte is read in one pass.
+_RANGE = r"[0-9]{1,63}+(?:-[0-9]{1,63}+(?:/[0-9]{1,9}+)?+)?+"
+_PART = re.compile(rf"(?:[A-Za-z0-9._-]++|\[{_RANGE}(?:,{_RANGE})*+\](?!\[))++\Z")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
 
 
@@ -32,7 +33,7 @@ def parts(text: str) -> list[str]:
 
 
 def spell_out(folded: Iterable[str]) -> list[str]:
-    """Every name that the parts `folded` stand for. Raises UsageError where one is none, or they name too many."""
+    """Every name that the parts `folded` stand for, each once. Raises UsageError where one is none, or too many are."""
     listed = list(folded)
     count = 0
     for part in listed:
@@ -43,10 +44,7 @@ def spell_out(folded: Iterable[str]) -> list[str]:
         count += _count(part)
         if count > MAX_NAMES:
             raise UsageError(f"A node set may name at most {MAX_NAMES} nodes")
-    try:
-        return list(NodeSet(",".join(listed), resolver=RESOLVER_NOGROUP))
-    except NodeSetException:
-        raise _no_set(",".join(listed)) from None
+    return list(dict.fromkeys(itertools.chain.from_iterable(map(_names_in, listed))))
 
 
 @lru_cache(maxsize=16)
@@ -55,8 +53,8 @@ def members(folded: str) -> frozenset[str]:
     if "[" not in folded:
         return frozenset(folded.lower().split(","))
     try:
-        return frozenset(name.lower() for name in NodeSet(folded, resolver=RESOLVER_NOGROUP))
-    except NodeSetException as error:
+        return frozenset(name.lower() for name in spell_out(names.split_folded(folded)))
+    except UsageError as error:
         raise ValueError(f"no set of nodes: {error}") from error
 
 
@@ -124,3 +122,23 @@ def _length(span: str) -> int:
     first, dash, rest = span.partition("-")
     last, _, step = rest.partition("/")
     return max(0, int(last) - int(first)) // max(1, int(step or 1)) + 1 if dash else 1
+
+
+def _names_in(part: str) -> Iterator[str]:
+    """The names that `part` stands for: what is beside a bracket stays as it is."""
+    # Texts and the insides of brackets take turns.
+    pieces = _BRACKETS.split(part)
+    choices = [_numbers(piece) if i % 2 else (piece,) for i, piece in enumerate(pieces)]
+    return map("".join, itertools.product(*choices))
+
+
+def _numbers(inside: str) -> list[str]:
+    """The numbers in a bracket as they stand in names: as long as the first one where that begins with 0."""
+    numbers: list[str] = []
+    for span in inside.split(","):
+        first, _, rest = span.partition("-")
+        last, _, step = rest.partition("/")
+        width = len(first) if first.startswith("0") and len(first) == len(last or first) else 0
+        spelt = range(int(first), int(last or first) + 1, int(step or 1))
+        numbers += (str(number).zfill(width) for number in spelt)
+    return numbers
