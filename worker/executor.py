@@ -23,17 +23,17 @@ from eccmgr.commands.dispatch import reply, split_form
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Caller, Command, Table
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
+from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.wire import Argument
 from worker.messages import Life, Message, Response, Withdrawal
+from worker.outbox import Outbox
 
 log = structlog.get_logger()
 
 _REMEMBERED_MAX = 100_000
-_UNSENT_MAX = 1000
 _ABORT = b'{"abort":'
-_RETRY_S = 0.25
 _LOOK_AGAIN_S = 1.0
 
 
@@ -93,10 +93,7 @@ class Executor:
         self._claims = Claims()
         self._last_life = Life("", 0)
         self._runs: dict[str, Run] = {}
-        self._unsent: deque[Response] = deque()
-        self._unsent_bytes = 0
-        self._sending = False
-        self._to_send = asyncio.Event()
+        self._unsent = Outbox(link, options, self._writing)
         self._busy = 0
         self.on_heard: Callable[[str, str, str], None] = lambda _channel, _entry, _before: None
         """Told of the place in the log of each message that is heard: its channel, its entry, the entry before it."""
@@ -137,7 +134,7 @@ class Executor:
             return
         log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
         text = f"too many commands are waiting (limit {limit})"
-        self._keep(self._response(message, self._life(), State.REFUSED, text))
+        self._unsent.keep(self._response(message, self._life(), State.REFUSED, text))
 
     def _answered_at_once(self, message: Message) -> bool:
         """Answer in this very step what changes nothing and whose answer is at hand; False: it wants its turn."""
@@ -157,7 +154,7 @@ class Executor:
     def _told_at_once(self, response: Response, verdict: "asyncio.Future[bytes]") -> None:
         self._busy -= 1
         if verdict.cancelled() or verdict.exception() is not None:
-            self._keep(response)
+            self._unsent.keep(response)
         elif verdict.result() != b"kept":
             log.warning("response not kept", id=response.id, verdict=verdict.result().decode())
         self._begin()
@@ -182,19 +179,17 @@ class Executor:
     async def run(self) -> None:
         """Run commands and deliver their answers until cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
+            self._tasks.create_task(self._unsent.run(), name="outbox")
             while True:
                 # The bound of what may run may have changed meanwhile.
                 self._begin()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_AGAIN_S):
-                        await self._to_send.wait()
-                await self._send_kept()
+                await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def drain(self, timeout_s: float) -> None:
         """Begin nothing new; wait until what runs has ended and is answered, at most `timeout_s`."""
         self.closing = True
         deadline = time.monotonic() + timeout_s
-        while (self._busy or self._unsent or self._sending) and time.monotonic() < deadline:
+        while (self._busy or self._unsent) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
 
     def _begin(self) -> None:
@@ -258,6 +253,7 @@ class Executor:
         While Redis does not answer it is asked again: a claim that came through must not stay without an answer.
         """
         keys, again = self._keys, 0
+        backoff = Backoff(lambda: self._options.heartbeat_s)
         while True:
             asked = time.monotonic()
             try:
@@ -272,13 +268,13 @@ class Executor:
                     ),
                     (to_ms(self._options.max_step_s), life.private_name, self._node_key, life.joined_view, again),
                 )
-            except RedisUnreachable:
+            except RedisUnreachable as error:
+                again |= int(error.asked)
                 if self.closing:
                     return None
                 if asked > message.begin_by:
                     return message.begin_by
-                again = 1
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(backoff.next_s())
                 continue
             if answer[0] == b"claimed":
                 # The lease clock may have stood still while we waited; ours has not.
@@ -289,7 +285,7 @@ class Executor:
                 return -math.inf
             if answer[0] == b"aborted" and again:
                 # It may be claimed all the same, by a call whose answer was lost.
-                self._keep(self._response(message, life, State.ABORTED))
+                self._unsent.keep(self._response(message, life, State.ABORTED))
             return None
 
     async def _execute(self, message: Message, life: Life) -> Response:
@@ -332,37 +328,8 @@ class Executor:
         return Response(message.id, life, state, to_ms(took_s), flags, body, claimed)
 
     async def deliver(self, response: Response) -> None:
-        """Give Redis an answer; where it is away, later."""
-        try:
-            verdict = (await self._link.run(*self._writing(response))).decode()
-        except RedisUnreachable:
-            self._keep(response)
-        except EccmgrError as error:
-            log.error("response refused", id=response.id, reason=str(error))
-        else:
-            if verdict != "kept":
-                log.warning("response not kept", id=response.id, verdict=verdict)
-
-    def _keep(self, response: Response) -> None:
-        """Keep an answer until Redis takes it; the oldest of too many are dropped."""
-        self._unsent.append(response)
-        self._unsent_bytes += len(response.body)
-        while len(self._unsent) > _UNSENT_MAX or self._unsent_bytes > 16 * self._options.max_response_bytes:
-            dropped = self._unsent.popleft()
-            self._unsent_bytes -= len(dropped.body)
-            log.error("response dropped", id=dropped.id, reason="too many wait for Redis")
-        self._to_send.set()
-
-    async def _send_kept(self) -> None:
-        self._to_send.clear()
-        for _ in range(len(self._unsent)):
-            response = self._unsent.popleft()
-            self._unsent_bytes -= len(response.body)
-            self._sending = True
-            await self.deliver(response)
-            self._sending = False
-        if self._unsent:
-            await asyncio.sleep(_RETRY_S)
+        """Give Redis an answer, now or later."""
+        await self._unsent.deliver(response)
 
     def _writing(self, response: Response) -> tuple[str, tuple[str, ...], tuple[Argument, ...]]:
         """The script that writes an answer, with its keys and arguments."""

@@ -12,7 +12,8 @@ import structlog
 
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.session import Session
-from eccmgr.errors import EccmgrError
+from eccmgr.errors import EccmgrError, RedisRefuses
+from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -21,7 +22,6 @@ log = structlog.get_logger()
 _PAGE = 200
 # A heartbeat's answer may overtake a message that is on its way to us on the other connection.
 _GRACE_S = 0.2
-_RETRY_S = 0.25
 
 _LAST = 2**64 - 1
 _DIGITS = 20
@@ -85,6 +85,7 @@ class Follower:
     async def run(self) -> None:
         """Catch up whenever that is asked for, until cancelled."""
         said = ""
+        backoff = Backoff(lambda: self._options.heartbeat_s)
         while True:
             await self._behind.wait()
             self._behind.clear()
@@ -92,12 +93,14 @@ class Follower:
                 await self._session.joined.wait()
                 await self._catch_up()
                 said = ""
+                backoff.reset()
             except EccmgrError as error:
-                if str(error) != said:
-                    said = str(error)
-                    log.warning("not caught up", reason=said)
+                # What Redis refuses the link has said.
+                if str(error) != said and not isinstance(error, RedisRefuses):
+                    log.warning("not caught up", reason=str(error))
+                said = str(error)
                 self._behind.set()
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(backoff.next_s())
 
     def _position(self, channel: str) -> str:
         """The latest entry that was heard on `channel` in this life; a new life begins where it joined."""

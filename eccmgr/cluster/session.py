@@ -19,6 +19,7 @@ from eccmgr.cluster.members import Member, Role
 from eccmgr.cluster.names import private_name
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.errors import EccmgrError, NameInUse, RedisRefuses, RedisUnreachable
+from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -242,7 +243,7 @@ class Session:
         return None
 
     async def _renew_forever(self) -> None:
-        retry_s, said = 0.05, ""
+        said, backoff = "", Backoff(self._longest_retry_s)
         due = time.monotonic()
         while not self._has_left:
             was_member = self.joined.is_set()
@@ -251,7 +252,8 @@ class Session:
                     await self._renew()
                 else:
                     await self.join()
-                retry_s, said = 0.05, ""
+                said = ""
+                backoff.reset()
             except EccmgrError as error:
                 # What Redis refuses the link has said.
                 if str(error) != said and not isinstance(error, RedisRefuses):
@@ -262,8 +264,7 @@ class Session:
                     self.on_superseded()
                     await asyncio.sleep(self._options.session_lease_s)
                 else:
-                    retry_s = min(retry_s * 2, self._longest_retry_s)
-                    await asyncio.sleep(retry_s * random.uniform(0.5, 1.5))  # noqa: S311
+                    await asyncio.sleep(backoff.next_s())
                     due = time.monotonic()
                     continue
             due = max(due + self.heartbeat_s, time.monotonic())
@@ -273,7 +274,6 @@ class Session:
             if self.joined.is_set():
                 due = await self._pause_until(due)
 
-    @property
     def _longest_retry_s(self) -> float:
         """After how long Redis is asked again at the latest, in s.
 

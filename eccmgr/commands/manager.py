@@ -53,13 +53,16 @@ class ManagerCommands:
         return Answer(as_xml(self._keys.cluster, membership), is_xml=True, facts=facts)
 
     async def _info(self, _call: Call) -> str:
-        leader, members, membership = "leader unknown", "unknown", None
+        leader, membership = "leader unknown", None
         try:
             redis = await self._link.describe()
+        except EccmgrError as error:
+            redis = str(error).removeprefix("Redis is ").removeprefix("Redis ")
+        try:
             membership = await read_membership(self._link, self._keys)
             leader, members = membership.leader_line, summary(membership.members)
-        except EccmgrError as error:
-            redis = str(error).removeprefix("Redis is ")
+        except EccmgrError:
+            members = "unknown"
         private = self._session.private_name or "not joined yet"
         return "\n".join(
             (
@@ -68,6 +71,7 @@ class ManagerCommands:
                 "Logger Group: none",
                 f"Members: {members}",
                 f"Redis: {redis}",
+                *(f"Redis refuses: {each}" for each in self._link.refusals),
                 f"Manager: {private}, version {full_version()}, up {self._age}",
                 *await self._remarks(membership),
             )

@@ -14,7 +14,7 @@ from ssl import SSLCertVerificationError
 from typing import Any
 
 import structlog
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
@@ -126,9 +126,9 @@ class Link:
         return await self._ask(str(words[0]), lambda wire: wire.call(*words), words=words)
 
     async def pipeline(self, *commands: Sequence[Argument]) -> list[Any]:
-        """Run plain commands together in one transaction. Raises as `run` does."""
+        """Run plain commands together, in one transaction where Redis has memory for one. Raises as `run` does."""
         words = [word for command in commands for word in command]
-        answers: list[Any] = await self._ask("MULTI", lambda wire: _together(wire, commands), words=words)
+        answers: list[Any] = await self._ask(str(commands[0][0]), lambda wire: _together(wire, commands), words=words)
         return answers
 
     async def describe(self) -> str:
@@ -206,15 +206,20 @@ class Link:
         self._say(what, kind)
         return True
 
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """What Redis refused when it was last asked for it, and what would help."""
+        return tuple(dict.fromkeys(self._refused.values()))
+
     def _say(self, what: str, kind: Refusal) -> None:
-        reason = f"{kind.why} ({self._where})"
+        reason = _told(kind, self._where)
         if self._refused.get(what) == reason:
             return
         is_news = reason not in self._refused.values()
         self._refused[what] = reason
         if is_news:
             say = log.warning if kind.soon else log.error
-            say("redis refuses", code=kind.code, reason=reason, remedy=kind.remedy, what=what)
+            say("redis refuses", code=kind.code, reason=f"{kind.why} ({self._where})", remedy=kind.remedy, what=what)
 
     def _taken(self, what: str) -> None:
         """`what` was not refused."""
@@ -327,7 +332,13 @@ class Link:
 
 async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[Any]:
     """The answers to plain commands in one transaction; the first refusal is raised."""
-    found: list[Any] = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
+    if len(commands) == 1:
+        return [await wire.call(*commands[0])]
+    try:
+        found: list[Any] = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
+    except OutOfMemoryError:
+        # It queues nothing then, not even what only reads.
+        return await wire.call_together(*commands)
     for answer in found:
         if isinstance(answer, BaseException):
             raise answer

@@ -2,20 +2,20 @@
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
+from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.wire import Wire
 
 log = structlog.get_logger()
 
 Handler = Callable[[str, bytes], None]
-_BACKOFF_MAX_S = 0.3
+_LONGEST_PAUSE_S = 0.5
 _ASK_EVERY_S = 5.0
 
 
@@ -43,7 +43,7 @@ class Subscription:
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        backoff_s, said = 0.05, ""
+        said, backoff = "", Backoff(lambda: _LONGEST_PAUSE_S)
         while True:
             try:
                 async with asyncio.timeout(None) as self._attempt:
@@ -51,7 +51,7 @@ class Subscription:
                     try:
                         self.listening.set()
                         self.on_listening()
-                        backoff_s, said = 0.05, ""
+                        said, backoff = "", Backoff(lambda: _LONGEST_PAUSE_S)
                         await _while_up(self._wire)
                     finally:
                         self._wire.close()
@@ -66,8 +66,7 @@ class Subscription:
                     log.warning("not listening", reason=said)
             finally:
                 self.listening.clear()
-            await self._link.pause(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311
-            backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
+            await self._link.pause(backoff.next_s())
 
     def _heard(self, push: list[Any]) -> None:
         match push:

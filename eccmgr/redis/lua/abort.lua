@@ -1,6 +1,6 @@
 -- Withdraws a command: from now on no node takes it, and those that run it are told to end.
 --
--- NEEDS  clock commands
+-- NEEDS  when_full clock commands
 -- KEYS  state command audit log heads
 -- ARGV  max_step  channel of all nodes  issuer  audit_cap
 -- Answer  'aborted'  (also where it was before; the nodes are told again)

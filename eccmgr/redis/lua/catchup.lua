@@ -10,7 +10,7 @@
 
 local state, log = unpack(KEYS)
 local max_step, after, limit, command_prefix, node = unpack(ARGV)
-local clock = advance(state, max_step)
+local clock = advance(state, max_step, true)
 local wanted = {}
 for i = 6, #ARGV do
   wanted[ARGV[i]] = true

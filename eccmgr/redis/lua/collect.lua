@@ -1,6 +1,6 @@
 -- What a waiting gather has not seen yet, a part at a time.
 --
--- NEEDS  clock
+-- NEEDS  when_full clock
 -- KEYS  state command responses arrived
 -- ARGV  max_step  how many it has seen  how many to read at most
 --       how many there are once all have answered that may  of how many at once it is told

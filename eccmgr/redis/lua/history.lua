@@ -9,7 +9,7 @@
 
 local state, log = unpack(KEYS)
 local max_step, count, command_prefix = unpack(ARGV)
-advance(state, max_step)
+advance(state, max_step, true)
 local found, left, last = {}, tonumber(count), '+'
 while left > 0 do
   local entries = redis.call('XREVRANGE', log, last, '-', 'COUNT', math.max(left, 20))

@@ -2,7 +2,7 @@
 --
 -- One that carries VIPs joins again under its private name in each era; where it is a member still, that is all.
 --
--- NEEDS  clock members eras
+-- NEEDS  when_full clock members eras
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events vips changes late
 -- ARGV  max_step  lease  private_name  node_name ('' for what is no node)  subcluster  record (JSON)
 --       rank (manager | node | other)  private name of the caller's own session that this one replaces ('' for none)

@@ -1,6 +1,6 @@
 -- A member leaves: its session ends, and nobody expects it any more.
 --
--- NEEDS  clock members
+-- NEEDS  when_full clock members
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events
 -- ARGV  max_step  private_name
 -- Answer  'left', or 'ended' where the session had been ended already

@@ -1,6 +1,6 @@
 -- Sends a command that goes out in batches to some more of its nodes.
 --
--- NEEDS  clock members commands
+-- NEEDS  when_full clock members commands
 -- KEYS  state command responses arrived plan log heads
 -- ARGV  max_step  command_ttl  results_ttl  view_prefix  node_prefix  names of nodes in small letters, a line each
 --       channel of the target

@@ -1,6 +1,6 @@
 -- A heartbeat: renews a session that has not ended.
 --
--- NEEDS  clock members eras
+-- NEEDS  when_full clock members eras
 -- KEYS  state sessions seniority heads roster vips changes late
 -- ARGV  max_step  lease  private_name  heartbeats a second that it sends (0: whatever the others send)
 --       heartbeats a second that the server is to bear  what its last heartbeat was answered (0 '' 1 for the first):

@@ -15,6 +15,10 @@
 
 local state, command, responses, arrived, roster, plan = unpack(KEYS)
 local max_step, private, node, joined, verdict, took, flags, body, view_prefix, results_ttl, claimed = unpack(ARGV)
+if #body <= 512 then
+  -- A server whose memory is full takes a short answer, as when_full.lua says: its command's keys soon end by themselves.
+  redis.call('HDEL', state, '')
+end
 local clock = advance(state, max_step)
 local kept = redis.call('HMGET', command, 'view', 'expires', 'tell_at', 'planned', 'aborted', 'begun')
 if not whole(kept[1]) then

@@ -13,7 +13,7 @@
 
 local at = { state = KEYS[1], roster = KEYS[3], absent = KEYS[4] }
 local max_step, id, digest, command_prefix, view_prefix, ttl, known, limit = unpack(ARGV)
-local clock = advance(at.state, max_step)
+local clock = advance(at.state, max_step, true)
 
 local function kept(candidate)
   if not candidate or candidate == '' then

@@ -9,7 +9,7 @@
 
 local at = { state = KEYS[1], roster = KEYS[2], absent = KEYS[3] }
 local max_step, view_prefix, ttl, known = unpack(ARGV)
-advance(at.state, max_step)
+advance(at.state, max_step, true)
 local view, born = view_now(at.state)
 if known ~= born .. ':' .. view then
   keep_view(at, view, born, view_prefix, ttl)

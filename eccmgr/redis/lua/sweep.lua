@@ -1,7 +1,7 @@
 -- The leader's round: ends lapsed sessions, forgets nodes absent for too long and commands too old, and renews
 -- the lifetime of the cluster's own keys, which end by themselves once nobody sweeps.
 --
--- NEEDS  clock members commands
+-- NEEDS  when_full clock members commands
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads
 --       vips changes late
 -- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix

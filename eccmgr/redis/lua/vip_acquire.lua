@@ -1,6 +1,6 @@
 -- Grants VIPs that are free; asking again for what one's own session owns gives the same epoch.
 --
--- NEEDS  clock eras
+-- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events audit
 -- ARGV  ended_prefix  private_name  era seen  memory seen  node in small letters  audit_cap
 --       then of each VIP: address  highest epoch seen  reason  1 where a reservation for another has waited long enough

@@ -1,6 +1,6 @@
 -- Ends a session for ever, after all that it held was unplumbed: what it owns is free, and its node no member.
 --
--- NEEDS  clock members eras
+-- NEEDS  when_full clock members eras
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events vips changes late vip_events
 --       audit
 -- ARGV  max_step  ended_prefix  private_name  era seen  what becomes of the node (lost | leave)

@@ -1,6 +1,6 @@
 -- Opens the era that the caller has watched: whoever held a VIP has stated it.
 --
--- NEEDS  clock eras
+-- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events
 -- ARGV  ended_prefix  private_name  era watched  its memory
 -- Answer  {verdict, era, memory}

@@ -1,6 +1,6 @@
 -- Reads what changed since a change number.
 --
--- NEEDS  clock eras
+-- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events
 -- ARGV  ended_prefix  private_name  era seen  memory seen  change number  most entries
 -- Answer  {verdict, era, memory, change number up to which this reads, 1 where there is more, {name, text, …}}

@@ -1,6 +1,6 @@
 -- Gives up VIPs that have been unplumbed.
 --
--- NEEDS  clock eras
+-- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events audit
 -- ARGV  ended_prefix  private_name  era seen  memory seen  audit_cap
 --       then of each VIP: address  epoch  node in small letters that it is reserved for, or ''  reason

@@ -1,6 +1,6 @@
 -- Keeps what a node says of its VIPs, or what is said of it, for every agent to read.
 --
--- NEEDS  clock eras
+-- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events
 -- ARGV  era seen  name (@node: its VIPs; ~node: those it cannot carry; !node: it is drained)  text ('' for none)
 -- Answer  number of the change

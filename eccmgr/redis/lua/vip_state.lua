@@ -1,6 +1,6 @@
 -- A session that joined in a closed era states what it holds, with which epochs.
 --
--- NEEDS  clock eras
+-- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events audit
 -- ARGV  ended_prefix  private_name  era seen  memory seen  audit_cap  then of each VIP: address  epoch
 -- Answer  {verdict, era, memory, {1 or 0 of each VIP: whether it is kept}}

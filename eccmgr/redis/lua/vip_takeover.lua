@@ -1,6 +1,6 @@
 -- Ends a session that has not renewed for as long as the caller has watched it: what it owns is free.
 --
--- NEEDS  clock members eras
+-- NEEDS  when_full clock members eras
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events vips changes late vip_events
 --       audit
 -- ARGV  max_step  ended_prefix  private_name  era seen  memory seen  session that was watched  its counter  audit_cap

@@ -21,8 +21,10 @@ local function whole(text)
 end
 
 -- Advances the lease clock kept in the hash `state`; answers it and the server's wall clock, both in ms. Where the
--- numbering of views cannot be read it begins anew, with numbers higher than any before.
-local function advance(state, max_step)
+-- numbering of views cannot be read it begins anew, with numbers higher than any before. Where the server takes no
+-- writes, a script that `only_reads` is answered all the same.
+local function advance(state, max_step, only_reads)
+  local write = only_reads and redis.pcall or redis.call
   local time = redis.call('TIME')
   local wall = time[1] * 1000 + math.floor(time[2] / 1000)
   local kept = redis.call('HMGET', state, 'clock', 'wall')
@@ -33,15 +35,15 @@ local function advance(state, max_step)
   end
   local numbered = redis.call('HMGET', state, 'born', 'view')
   if not whole(numbered[1]) or (numbered[2] and not whole(numbered[2])) then
-    redis.call('HSET', state, 'born', ms(wall))
+    write('HSET', state, 'born', ms(wall))
     if numbered[1] or numbered[2] then
-      redis.call('HSET', state, 'view', time[1])
+      write('HSET', state, 'view', time[1])
     end
-    redis.call('PEXPIRE', state, KEYS_TTL)
+    write('PEXPIRE', state, KEYS_TTL)
   end
   clock = whole(kept[1]) or wall
   clock = clock + math.max(0, math.min(wall - (whole(kept[2]) or wall), tonumber(max_step)))
-  redis.call('HSET', state, 'clock', ms(clock), 'wall', ms(wall))
+  write('HSET', state, 'clock', ms(clock), 'wall', ms(wall))
   return clock, wall
 end
 
@@ -76,5 +78,5 @@ end
 -- The number of the current view, and when the numbering of views began.
 local function view_now(state)
   local kept = redis.call('HMGET', state, 'view', 'born')
-  return kept[1] or '0', kept[2]
+  return kept[1] or '0', kept[2] or '0'
 end

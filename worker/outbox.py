@@ -1,0 +1,224 @@
+"""The answers that a node owes: each is given to Redis at once, or kept and offered again until Redis takes it.
+
+Redis may be away, refuse all, or refuse one answer alone, which holds up none of the others. One that Redis has no
+memory for, and will have none for, becomes a short failed one that says so: a full server takes those.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.results import State
+from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
+from eccmgr.redis.backoff import Backoff
+from eccmgr.redis.connect import Link
+from eccmgr.redis.wire import Argument
+from worker.messages import Response
+
+log = structlog.get_logger()
+
+_MOST = 1000
+_SHORT = 512
+"""Of so many bytes a full server takes an answer (respond.lua)."""
+_PATIENCE_S = 30.0
+"""For so long memory for an answer may be freed."""
+_BLIND_S = 5.0
+"""So often one is offered though there seems to be no room for it: what Redis counts is not known to the byte."""
+_ALONE = ("OOM", "PROTOCOL")
+"""What Redis refuses one answer for, and not the next."""
+_LONG = 1 << 20
+"""No server ends a connection for one argument that is not longer."""
+_LOSSES = 5
+"""With so many connections lost by it, an answer is taken to be longer than Redis takes one."""
+_TOO_LONG = "Redis takes none so long (proto-max-bulk-len)"
+
+Writing = Callable[[Response], tuple[str, Sequence[str], Sequence[Argument]]]
+"""The script that writes an answer, with its keys and arguments."""
+
+
+@dataclass
+class _Owed:
+    """An answer that Redis has not taken: since when, and since when its memory has been too full for it."""
+
+    response: Response
+    since: float
+    full_since: float | None = None
+    offered_at: float = 0.0
+    losses: int = 0
+    """How often Redis was lost while it was given."""
+
+
+@dataclass(frozen=True)
+class _Room:
+    """The memory of the server, in bytes: how much there may be, is used, and was used by the empty server."""
+
+    limit: int
+    used: int
+    empty: int
+
+    def never_holds(self, size: int) -> bool:
+        """Whether `size` bytes more than nothing are too many."""
+        return self.empty + size > self.limit
+
+    def holds(self, size: int) -> bool:
+        """Whether there may be room for `size` bytes now."""
+        return self.used + size <= self.limit
+
+
+class Outbox:
+    """The answers of one node that Redis has not taken yet; at most 1,000, and 16 of the longest."""
+
+    def __init__(self, link: Link, options: ClusterOptions, writing: Writing) -> None:
+        self._link = link
+        self._options = options
+        self._writing = writing
+        self._owed: deque[_Owed] = deque()
+        self._bytes = 0
+        self._in_hand = 0
+        self._wanted = asyncio.Event()
+
+    def __len__(self) -> int:
+        """How many are owed, those that are just being given among them."""
+        return len(self._owed) + self._in_hand
+
+    async def deliver(self, response: Response) -> None:
+        """Give Redis an answer, now or later."""
+        try:
+            await self._give(response)
+        except RedisUnreachable:
+            self.keep(response)
+
+    def keep(self, response: Response) -> None:
+        """Give Redis an answer later; the oldest of too many are dropped."""
+        self._put(_Owed(response, time.monotonic()))
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Offer what is owed, again and again, until cancelled."""
+        backoff = Backoff(lambda: self._options.heartbeat_s)
+        while True:
+            await self._wanted.wait()
+            if await self._offer_all():
+                backoff.reset()
+            if self._owed:
+                await self._link.pause(backoff.next_s())
+            else:
+                self._wanted.clear()
+
+    async def _offer_all(self) -> bool:
+        """Offer each once, but none further where Redis takes nothing at all; whether any was taken."""
+        taken = False
+        for _ in range(len(self._owed)):
+            owed = self._owed.popleft()
+            if time.monotonic() - owed.since > self._options.results_ttl_s:
+                self._drop(owed, "its command is kept no longer")
+                continue
+            self._bytes -= len(owed.response.body)
+            self._in_hand = 1
+            try:
+                await self._offer(owed)
+                taken = True
+            except RedisUnreachable as error:
+                self._put(owed)
+                if not isinstance(error, RedisRefuses) or error.code not in _ALONE:
+                    break
+            finally:
+                self._in_hand = 0
+        return taken
+
+    def _put(self, owed: _Owed) -> None:
+        self._owed.append(owed)
+        self._bytes += len(owed.response.body)
+        while len(self._owed) > _MOST or self._bytes > 16 * self._options.max_response_bytes:
+            self._drop(self._owed.popleft(), "too many wait for Redis")
+
+    def _drop(self, owed: _Owed, reason: str) -> None:
+        self._bytes -= len(owed.response.body)
+        log.error("response dropped", id=owed.response.id, reason=reason)
+
+    async def _offer(self, owed: _Owed) -> None:
+        """Give one that was not taken before. Raises RedisUnreachable where it still is not."""
+        size, now = len(owed.response.body), time.monotonic()
+        if (why := await self._never(owed, size, now)) is not None:
+            return await self._give(_too_long(owed.response, why))
+        if owed.full_since is not None and size > _SHORT and now - owed.offered_at < _BLIND_S:
+            room = await self._room()
+            if room is not None and not room.holds(size):
+                raise RedisRefuses("Redis refused: its memory is full", code="OOM", soon=True)
+        try:
+            owed.offered_at = now
+            await self._give(owed.response)
+        except RedisUnreachable as error:
+            owed.losses += int(error.asked)
+            if isinstance(error, RedisRefuses) and error.code == "OOM":
+                owed.full_since = owed.full_since or now
+            elif isinstance(error, RedisRefuses) and error.code == "PROTOCOL":
+                owed.losses = _LOSSES
+            raise
+
+    async def _never(self, owed: _Owed, size: int, now: float) -> str | None:
+        """Why Redis will never take an answer of `size` bytes; None where it may. Raises RedisUnreachable."""
+        if owed.full_since is not None and size > _SHORT:
+            room = await self._room()
+            if now - owed.full_since > _PATIENCE_S or (room is not None and room.never_holds(size)):
+                return _full(room)
+        if owed.losses and size > _LONG:
+            longest = await self._longest()
+            if owed.losses >= _LOSSES if longest is None else size > longest:
+                return _TOO_LONG
+        return None
+
+    async def _give(self, response: Response) -> None:
+        """Raises RedisUnreachable where Redis did not take it."""
+        try:
+            verdict = (await self._link.run(*self._writing(response))).decode()
+        except RedisUnreachable:
+            raise
+        except EccmgrError as error:
+            log.error("response refused", id=response.id, reason=str(error))
+        else:
+            if verdict != "kept":
+                log.warning("response not kept", id=response.id, verdict=verdict)
+
+    async def _longest(self) -> int | None:
+        """How long an argument may be; None where the server does not tell."""
+        try:
+            pairs = await self._link.call("CONFIG", "GET", "proto-max-bulk-len")
+            return int(next(iter(pairs.values())))
+        except (RedisRefuses, AttributeError, StopIteration, ValueError):
+            return None
+
+    async def _room(self) -> _Room | None:
+        """None where the server does not tell, or has no limit."""
+        found: dict[str, str] = {}
+        with contextlib.suppress(RedisRefuses):
+            text: bytes = await self._link.call("INFO", "memory")
+            found = dict(line.split(":", 1) for line in text.decode(errors="replace").split() if ":" in line)
+        try:
+            limit, used, empty = (int(found[name]) for name in ("maxmemory", "used_memory", "used_memory_startup"))
+        except (KeyError, ValueError):
+            return None
+        return _Room(limit, used, empty) if limit else None
+
+
+def _full(room: _Room | None) -> str:
+    limit = f" (maxmemory is {_megabytes(room.limit)})" if room is not None else ""
+    return f"the memory of Redis is full{limit}: raise maxmemory or free memory, and ask again"
+
+
+def _too_long(response: Response, why: str) -> Response:
+    """What takes the place of an answer that does not fit."""
+    size = _megabytes(len(response.body))
+    log.error("response too long for redis", id=response.id, size=size, reason=why)
+    text = f"it ran and ended as {response.state.value}, but its answer of {size} was not kept: {why}"
+    return response._replace(state=State.FAILED, flags="", body=text.encode())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB" if size >= 1 << 20 else f"{size / 1024:.1f} KiB"
