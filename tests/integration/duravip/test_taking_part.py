@@ -111,7 +111,7 @@ def test_a_node_takes_part_once_its_interface_is_there(hosts: Hosts) -> None:
 def _lock_in_the_way(hosts: Hosts, node: str) -> tuple[str, str]:
     """Its lock cannot be opened any more: how that is undone, and what is said of it."""
     number = os.stat(f"/proc/{hosts.lab.hosts[node].pid}/ns/net").st_ino
-    lock = f"/run/eccmgr/guardian-{number}.lock"
+    lock = f"/run/eccmgr-guardian/guardian-{number}.lock"
     hosts.inside(node, "rm", lock)
     hosts.inside(node, "mkdir", lock)
     return f"rmdir {lock}", f"the lock {lock} cannot be opened: Is a directory"
