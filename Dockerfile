@@ -1,4 +1,5 @@
-# Managers, nodes and the console in one image: `docker run … eccmgr`, `… ecnode`, `… ec_console`.
+# Managers, nodes and the console in one image: `docker run … eccmgr`, `docker run … eccmgr ecnode`, and in the container
+# of either `docker exec -it NAME ec_console`. See docs/operations.md.
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY requirements.txt ./
@@ -13,11 +14,19 @@ RUN echo "$REVISION" > eccmgr/_revision \
  && /opt/eccmgr/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim
+# For the guardian's fence, on nodes that carry floating addresses.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends libnftables1 \
+ && rm -rf /var/lib/apt/lists/*
+# The guardian's folder is root's: such a node starts as root, and its configuration names the user that it becomes.
 RUN useradd --system --create-home eccmgr \
- && install -d -o eccmgr -g eccmgr /var/log/eccmgr /var/lib/eccmgr /run/eccmgr
+ && install -d -o eccmgr -g eccmgr /var/log/eccmgr /var/lib/eccmgr /run/eccmgr \
+ && install -d -o eccmgr -g eccmgr /var/lib/eccmgr/manager /var/lib/eccmgr/node \
+ && install -d -m 700 /run/eccmgr-guardian
 COPY --from=build /opt/eccmgr /opt/eccmgr
 ENV PATH=/opt/eccmgr/bin:$PATH
 USER eccmgr
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=10s --start-period=10s CMD ["ec_console", "--timeout", "5", "version"]
+# Whichever daemon runs in the container, and wherever it listens.
+HEALTHCHECK --interval=10s --timeout=10s --start-period=10s CMD ["eccmgr_ctl", "health"]
 CMD ["eccmgr"]

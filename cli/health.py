@@ -1,32 +1,31 @@
 """Whether the daemons of this host, or of this container, answer: for the health check of a container."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import typer
 
 from eccmgr.control.client import Client
-from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.nearby import Nearby, may_be_tried, nearby
+from eccmgr.control.nearby import Nearby, nearby
 from eccmgr.errors import EccmgrError
 
 _TIMEOUT_S = 5.0
 
 
-def is_healthy(wanted: Callable[[str], bool] = may_be_tried, timeout_s: float = _TIMEOUT_S) -> bool:
-    """Print a line for each daemon at a `wanted` path; whether there is one, and each answers within `timeout_s`."""
-    problems = [(daemon, _problem(daemon, timeout_s)) for daemon in nearby(wanted)]
+def is_healthy(find: Callable[[], Sequence[Nearby]] = nearby, timeout_s: float = _TIMEOUT_S) -> bool:
+    """Print a line for each daemon that is found; whether there is one, and each answers within `timeout_s`."""
+    problems = [(daemon, _problem(daemon, timeout_s)) for daemon in find()]
     for daemon, problem in problems:
-        typer.echo(f"{daemon.program} at {daemon.path}: {problem or 'answers'}")
+        typer.echo(f"{daemon.program} at {daemon.endpoint}: {problem or 'answers'}")
     if not problems:
-        typer.echo("No eccmgr or ecnode listens on a Unix socket here; ask one on TCP: ec_console HOST:PORT version")
+        typer.echo("No eccmgr or ecnode is seen to listen here; ask one by its endpoint: ec_console ENDPOINT version")
     return bool(problems) and not any(problem for _, problem in problems)
 
 
 def _problem(daemon: Nearby, timeout_s: float) -> str:
     """Why it does not answer; '' where it does."""
     # Whoever serves it, it is only asked for its version.
-    client = Client(Endpoint(path=daemon.path), server_user=None)
+    client = Client(daemon.endpoint, server_user=None)
     try:
         client.ask("version", time.monotonic() + timeout_s)
     except EccmgrError as error:

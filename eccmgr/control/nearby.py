@@ -1,18 +1,22 @@
-"""The daemons of this host, found by the Unix sockets on which they listen: nothing has to be told where they are."""
+"""The daemons of this host, found by the sockets on which they listen: nothing has to be told where they are."""
 
 import contextlib
+import ipaddress
 import os
 import re
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from eccmgr.control import trust
+from eccmgr.control.endpoint import Endpoint
 
 PROGRAMS = ("eccmgr", "ecnode")
 _USUAL = re.compile(r"/run/eccmgr/|/tmp/(2025|ecnode-[^/]+)\Z")
-_LISTENS = 0x10000  # __SO_ACCEPTCON
+_UNIX_LISTENS = 0x10000  # __SO_ACCEPTCON
+_TCP_LISTENS = "0A"  # TCP_LISTEN
 _CONNECT_S = 1.0
 
 
@@ -20,7 +24,7 @@ class Nearby(NamedTuple):
     """A daemon and where it listens."""
 
     program: str
-    path: str
+    endpoint: Endpoint
 
 
 def is_usual(path: str) -> bool:
@@ -34,25 +38,70 @@ def may_be_tried(path: str) -> bool:
 
 
 def nearby(wanted: Callable[[str], bool] = may_be_tried) -> list[Nearby]:
-    """The daemons at `wanted` paths to which this process may connect, in the order of their paths."""
-    found = (Nearby(_program(path), path) for path in sorted(set(_listened())) if wanted(path))
-    return [each for each in found if each.program]
+    """The daemons that are seen from here: those at `wanted` paths first, then those of this user on TCP."""
+    return [*_on_unix(wanted), *_on_tcp()]
 
 
-def _listened() -> Iterator[str]:
-    """The paths of Unix sockets that somebody in this network namespace listens on."""
+def _on_unix(wanted: Callable[[str], bool]) -> Iterator[Nearby]:
+    """Whoever answers at the paths of listening sockets and is a program of ours."""
+    for path in sorted(set(_paths())):
+        if wanted(path) and (program := _program_at(path)):
+            yield Nearby(program, Endpoint(path=path))
+
+
+def _paths() -> Iterator[str]:
     for line in Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]:
         _, _, _, flags, _, _, _, *path = line.split(None, 7)
-        if int(flags, 16) & _LISTENS and path and path[0].startswith("/"):
+        if int(flags, 16) & _UNIX_LISTENS and path and path[0].startswith("/"):
             yield path[0]
 
 
-def _program(path: str) -> str:
-    """The program of ours that listens there, as this process sees it; '' where there is none."""
+def _program_at(path: str) -> str:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_CONNECT_S)
         connection.connect(path)
-        pid, _ = trust.peer(connection)
+        return _program(trust.peer(connection)[0])
+    return ""
+
+
+def _on_tcp() -> Iterator[Nearby]:
+    """Each listening socket that is a descriptor of a program of ours, as far as this process may look."""
+    listening = dict(_tcp_sockets())
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or not (program := _program(int(entry.name))):
+            continue
+        held = set(_descriptors(entry / "fd"))
+        yield from (Nearby(program, listening[each]) for each in sorted(listening.keys() & held))
+
+
+def _descriptors(folder: Path) -> Iterator[str]:
+    """What the descriptors of a process are, but for those that it closes meanwhile; of another user's process none."""
+    with contextlib.suppress(OSError):
+        for each in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                yield str(each.readlink())
+
+
+def _tcp_sockets() -> Iterator[tuple[str, Endpoint]]:
+    """The name that a descriptor of it has, and where it listens."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                _, local, _, state, _, _, _, _, _, inode, *_ = line.split()
+                if state == _TCP_LISTENS:
+                    address, _, port = local.partition(":")
+                    yield f"socket:[{inode}]", Endpoint(host=_address(address), port=int(port, 16))
+
+
+def _address(text: str) -> str:
+    """The kernel shows an address as words in the byte order of this machine."""
+    words = [int(text[each : each + 8], 16) for each in range(0, len(text), 8)]
+    return str(ipaddress.ip_address(struct.pack(f"={len(words)}I", *words)))
+
+
+def _program(pid: int) -> str:
+    """Which program of ours a process is, as this process sees it; '' where it is none."""
+    with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:4]
         names = [Path(os.fsdecode(word)).name for word in words]
         return next((name for name in names if name in PROGRAMS), "")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.health import is_healthy
+from eccmgr.control.nearby import Nearby, nearby
 from tests.daemons import ROOT, ask_sync
 from tests.waiting import wait_until_sync
 
@@ -53,8 +54,8 @@ def control(folder: Path) -> Iterator[Control]:
 
 
 def test_a_daemon_is_healthy_while_it_answers(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
-    def here(path: str) -> bool:
-        return path == str(control.endpoint)
+    def here() -> list[Nearby]:
+        return [each for each in nearby(str(control.endpoint).__eq__) if each.endpoint.path]
 
     assert not is_healthy(here)
     pid = control.start()
@@ -65,7 +66,7 @@ def test_a_daemon_is_healthy_while_it_answers(control: Control, capsys: pytest.C
     finally:
         os.kill(pid, signal.SIGCONT)
     absent, well, stopped = capsys.readouterr().out.splitlines()
-    assert absent.startswith("No eccmgr or ecnode listens on a Unix socket here")
+    assert absent.startswith("No eccmgr or ecnode is seen to listen here")
     assert well == f"eccmgr at {control.endpoint}: answers"
     assert stopped.startswith(f"eccmgr at {control.endpoint}: No answer in time")
 

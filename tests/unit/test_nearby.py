@@ -1,26 +1,56 @@
 """The daemons of a host are found by the sockets on which they listen."""
 
+import contextlib
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.nearby import Nearby, is_usual, nearby
-from tests.waiting import wait_until_sync
+
+PROGRAM = """
+import socket, sys
+host, port = sys.argv[1].rsplit(":", 1) if ":" in sys.argv[1] else ("", "")
+s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET if host else socket.AF_UNIX)
+s.bind((host, int(port)) if host else sys.argv[1])
+s.listen()
+print(s.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def running(folder: Path, endpoint: str) -> Iterator[str]:
+    """A program that is called `ecnode` and listens there; what it says of its port."""
+    (folder / "ecnode").write_text(PROGRAM)
+    command = [sys.executable, str(folder / "ecnode"), endpoint]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()
 
 
 def test_a_daemon_is_found_wherever_it_listens(folder: Path) -> None:
-    program, path = folder / "ecnode", folder / "any where"
-    program.write_text(
-        "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen()\ninput()"
-    )
-    with subprocess.Popen([sys.executable, str(program), str(path)], stdin=subprocess.PIPE) as process:
-        wait_until_sync(lambda: nearby(str(path).__eq__) == [Nearby("ecnode", str(path))], "the daemon is found")
-        process.kill()
-        process.wait()
-    assert nearby(str(path).__eq__) == []
+    path = str(folder / "any where")
+    found = Nearby("ecnode", Endpoint(path=path))
+    with running(folder, path):
+        assert found in nearby(path.__eq__)
+    assert found not in nearby(path.__eq__)
+
+
+def nowhere(path: str) -> bool:
+    """Other tests' sockets are not to be touched."""
+    return False
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1"])
+def test_a_daemon_on_tcp_is_found_too(folder: Path, host: str) -> None:
+    with running(folder, f"{host}:0") as port:
+        assert Nearby("ecnode", Endpoint(host=host, port=int(port))) in nearby(nowhere)
 
 
 def test_sockets_of_other_programs_are_left_out(folder: Path) -> None:
@@ -28,7 +58,8 @@ def test_sockets_of_other_programs_are_left_out(folder: Path) -> None:
         other.bind(str(folder / "other"))
         other.listen()
         unheard.bind(str(folder / "unheard"))
-        assert nearby(lambda path: path.startswith(str(folder))) == []
+        found = nearby(lambda path: path.startswith(str(folder)))
+        assert not [each for each in found if each.endpoint.path]
 
 
 @pytest.mark.parametrize(
