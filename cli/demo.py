@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from eccmgr import streams
 from eccmgr.errors import EccmgrError
 from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
@@ -120,6 +122,7 @@ class Demonstration:
 @contextlib.contextmanager
 def demonstration() -> Iterator[Demonstration]:
     """A running demonstration, taken down whatever happens."""
+    before = psutil.Process().children(recursive=True)
     folder = Path(tempfile.mkdtemp(prefix="eccmgr-demo-"))
     try:
         with EmbeddedServer(folder / "redis") as server:
@@ -130,7 +133,17 @@ def demonstration() -> Iterator[Demonstration]:
             finally:
                 running.stop()
     finally:
+        _end_strays(before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_strays(before: list[psutil.Process]) -> None:
+    """End what was not there `before`: a signal may come between the start of a process and our taking note of it."""
+    strays = [child for child in psutil.Process().children(recursive=True) if child not in before]
+    for stray in strays:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            stray.kill()
+    psutil.wait_procs(strays, _STOP_TIMEOUT_S)
 
 
 Check = Callable[[str], bool]

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cli.demo import demonstration
 from eccmgr.redis.embedded import EmbeddedServer
 from tests.daemons import ROOT, Processes, ask_sync
 from tests.waiting import wait_until_sync
@@ -204,6 +205,12 @@ class TestDemonstration:
         endpoint = re.search(r" (/tmp/eccmgr-demo-\S+)/manager> ", done.stdout)
         assert endpoint is not None
         assert not Path(endpoint[1]).exists()
+
+    def test_a_process_it_lost_sight_of_ends_with_it(self) -> None:
+        with demonstration():
+            stray = subprocess.Popen(["sleep", "600"])
+        assert not psutil.pid_exists(stray.pid)
+        stray.wait()
 
     def test_interrupted_it_leaves_nothing(self) -> None:
         with subprocess.Popen(

@@ -29,6 +29,8 @@ def parse(text: str) -> Script:
 
 def read_within(folder: Path, file: str, longest: int) -> str:
     """The text of a file in `folder`. Raises CommandError where it is none, is elsewhere, or is too long."""
+    if "\0" in file:
+        raise CommandError(f"'{file[:200]}' is no file: a file's name holds no NUL")
     try:
         path = (folder / file).resolve(strict=True)
         if not path.is_relative_to(folder.resolve(strict=True)):

@@ -82,9 +82,8 @@ def more_faults(profile: Profile) -> tuple[Fault, ...]:
     )
 
 
-def drawn(rng: random.Random, profile: Profile) -> Iterator[Fault]:
-    """Faults at random, for ever, a quarter of them two at once; steps of a clock where a clock can be stepped."""
-    steps = steps_clocks_by() is not None
+def drawn(rng: random.Random, *, steps_clocks: bool) -> Iterator[Fault]:
+    """Faults at random, for ever, a quarter of them two at once; steps of a clock where `steps_clocks`."""
 
     def one() -> Fault:
         part = rng.choice(("agent", "guardian", "agent and guardian", "all"))
@@ -100,7 +99,7 @@ def drawn(rng: random.Random, profile: Profile) -> Iterator[Fault]:
             lambda: RedisKilled(rng.uniform(0.0, 4.0), rng.random() < 0.5, 3.0),
             lambda: RedisStopped(rng.uniform(0.1, 4.0), 3.0),
             lambda: MoveBroken(rng.choice((Kill(part), RedisCut(), Stop(part))), after_s, rng.random() < 0.5, 3.0),
-            *((lambda: ClockStep(rng.choice((3600.0, -3600.0, 2.0, -2.0)), 3.0),) if steps else ()),
+            *((lambda: ClockStep(rng.choice((3600.0, -3600.0, 2.0, -2.0)), 3.0),) if steps_clocks else ()),
         )
         return rng.choice(makers)()
 
@@ -108,7 +107,7 @@ def drawn(rng: random.Random, profile: Profile) -> Iterator[Fault]:
         first = one()
         # A host that is gone cannot be struck again, and a part is not stopped twice.
         if rng.random() < 0.25 and not isinstance(first, Gone | MoveBroken):
-            clock = (ClockStep(3600.0),) if steps else ()
+            clock = (ClockStep(3600.0),) if steps_clocks else ()
             second = rng.choice((RedisKilled(rng.uniform(0.0, 2.0), False), RedisStopped(1.0), *clock))
             yield Both(first, second, first.observe_s)
         else:
@@ -171,7 +170,7 @@ def play_more(folder: Path, profile: Profile, seed: str, say: Callable[[str], No
 
 def play_drawn(folder: Path, profile: Profile, faults: int, seed: str, say: Callable[[str], None]) -> Campaign:
     """Ours, faults drawn from `seed`. Raises NoLab."""
-    source = drawn(random.Random(seed), profile)
+    source = drawn(random.Random(seed), steps_clocks=steps_clocks_by() is not None)
     return _ours(folder, profile, seed, [next(source) for _ in range(faults)], say)
 
 

@@ -13,7 +13,7 @@ from tests.fault.lab.faults import Stop
 from tests.fault.lab.hosts import Lab, made_or_skipped
 from tests.fault.lab.nodes import FAST, Nodes
 from tests.fault.lab.redis_faults import RedisKilled
-from tests.fault.lab.redis_host import SERVER, LabRedis
+from tests.fault.lab.redis_host import SERVER, LabRedis, steps_clocks_by
 from tests.fault.lab.scene import Fault, Scene
 from tests.fault.lab.watch import Watch
 
@@ -36,6 +36,6 @@ def test_whatever_fails_no_address_is_with_two_hosts_and_in_the_end_each_is_with
         scene = Scene(lab, nodes, watch, random.Random(seed))
         # Two that every rule has a part in, then one of all.
         faults: tuple[Fault, ...] = (Stop("all", 2.0), RedisKilled(0.5, data=False, observe_s=1.0))
-        for fault in (*faults, *islice(drawn(random.Random(seed), FAST), 1)):
+        for fault in (*faults, *islice(drawn(random.Random(seed), steps_clocks=steps_clocks_by() is not None), 1)):
             campaign.play(scene, fault, said.append, _SETTLE_S)
     assert not campaign.broken(), f"seed {seed}: {said}"
