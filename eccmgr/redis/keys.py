@@ -36,6 +36,7 @@ class Keys:
     def state(self) -> str:
         """Hash: the lease clock (`clock`, `wall`), the number of the `view`, since when (`born`) and in which life of
         the server (`run`) views are numbered, the `last` id in the log,
+        the number of the latest change of what `bus` files say,
         the `era` with its memory (`mem`) and whether it is `open`, the number of the latest `change` of a VIP."""
         return f"{self.tag}:state"
 
@@ -62,17 +63,20 @@ class Keys:
 
     @cached_property
     def subclusters(self) -> str:
-        """Hash: subcluster in small letters → number of its live nodes."""
+        """Hash: subcluster in small letters → number of its live nodes; -subcluster → of its absent ones;
+        =node in small letters → its name and what bus files say of it, SOURCE=SUBCLUSTER,… of each; @SOURCE → what
+        people call that file."""
         return f"{self.tag}:subclusters"
 
     @cached_property
     def absent(self) -> str:
-        """Hash: the roster's line of each node whose session ended without a leave."""
+        """Hash: node that is expected and not there, by its name in small letters → its line in the roster, and since
+        when it is absent on the wall clock, in ms: one whose session ended without a leave, or that a bus file names."""
         return f"{self.tag}:absent"
 
     @cached_property
     def absent_since(self) -> str:
-        """Sorted set: node name in small letters → when it was lost, on the lease clock, in ms."""
+        """Sorted set: node that was lost, by its name in small letters → when, on the lease clock, in ms."""
         return f"{self.tag}:absent:since"
 
     @cached_property

@@ -9,7 +9,8 @@
 -- Answer  {'renewed', view, clock, {latest log id of each channel, '0-0' for none}, private name of the leader
 --          ('' for none), 1 where its session is over, how many times as long the lease is and its heartbeats are
 --          to be apart, {era, memory, 1 where it is open, number of the latest change of a VIP, {session that looks
---          late, its counter, …}}, which is empty for a session that carries none}
+--          late, its counter, …}}, which is empty for a session that carries none, number of the latest change of what
+--          bus files say ('' where nobody has read one)}
 --         {'ended'}, and for a session that carries VIPs era and memory
 --         {'rejoin', era, memory}  it carries VIPs, and has not joined in this era
 -- Invariant  a session that lapsed is never renewed, nor one that has lost its place among the others. All sessions
@@ -30,7 +31,8 @@ local expiry = tonumber(redis.call('ZSCORE', sessions, private) or '')
 if is_over(expiry, clock) or not has_place(at, private, wall) then
   return era and { 'ended', ms(era.number), era.memory } or { 'ended' }
 end
-local view = redis.call('HGET', state, 'view') or '0'
+local numbers = redis.call('HMGET', state, 'view', 'bus')
+local view = numbers[1] or '0'
 -- Who leads, and how many there are, changes with the view alone.
 if view ~= known then
   leader = redis.call('ZRANGE', seniority, 0, 0)[1] or ''
@@ -56,4 +58,5 @@ if era then
   count_renewal(at, era, private, clock, late_after)
   vips = standing(at, era, private, clock)
 end
-return { 'renewed', view, ms(clock), latest, leader, over and 1 or 0, tostring(stretch), vips }
+return { 'renewed', view, ms(clock), latest, leader, over and 1 or 0, tostring(stretch), vips,
+  numbers[2] or '' }

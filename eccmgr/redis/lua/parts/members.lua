@@ -119,6 +119,12 @@ local function absent_since(line)
   return line:match('\t(%d*)$') or ''
 end
 
+-- The subcluster that a node has by its bus file, given what these say of it: its name, then SOURCE=SUBCLUSTER,… of
+-- each, the latest first. Nothing where none gives it any.
+local function given_subcluster(said)
+  return said:match('\t[^\t=]*=([^\t,]+)')
+end
+
 -- Keeps as absent the nodes whose sessions have ended, given their lines by node: all of them where they were lost, else
 -- those that a bus file names. Only what was lost is forgotten after its time.
 local function expect_again(at, lines, lost, clock)

@@ -1,0 +1,149 @@
+"""The nodes that bus files name, as Redis keeps them for all: who is expected, and the subcluster that each is given.
+
+A manager that has a bus file publishes what it says; every other one, and the nodes, read it here.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from eccmgr.cluster.nodeset import MAX_NAMES
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.roster import PAGE, read_hash
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
+
+DEFAULT_SUBCLUSTER = "default"
+_SOURCES_MAX = 16
+# Lines of a bus file that one call takes.
+_AT_ONCE = PAGE
+
+
+@dataclass(frozen=True)
+class NamedNode:
+    """What bus files say of a node: its name, and the subclusters that each file (by its short name) gives it."""
+
+    name: str
+    given: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def parse(cls, line: str) -> "NamedNode":
+        """Read what the scripts keep of it."""
+        name, *said = line.split("\t")
+        pairs = (each.partition("=") for each in said)
+        return cls(name, {source: tuple(filter(None, given.split(","))) for source, _, given in pairs})
+
+    @property
+    def subclusters(self) -> tuple[str, ...]:
+        """All that it is given, that which holds first."""
+        return tuple(dict.fromkeys(each for given in self.given.values() for each in given))
+
+
+@dataclass(frozen=True)
+class Named:
+    """All that bus files say: each node by its name in small letters, and when each file was last read (in ms)."""
+
+    nodes: Mapping[str, NamedNode] = field(default_factory=dict)
+    read_ms: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, lines: Mapping[bytes, bytes]) -> "Named":
+        """Read what the scripts keep of subclusters; the numbers of their nodes are passed over."""
+        texts = {key.decode(errors="replace"): line.decode(errors="replace") for key, line in lines.items()}
+        nodes = {key[1:]: NamedNode.parse(line) for key, line in texts.items() if key.startswith("=")}
+        read = {key[1:]: line.rpartition("\t")[2] for key, line in texts.items() if key.startswith("@")}
+        return cls(nodes, {source: int(at) if at.isascii() and at.isdigit() else 0 for source, at in read.items()})
+
+    def conflicts(self, claimed: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """Nodes that claim another subcluster than they are given: node, claimed, given."""
+        found = []
+        for node, subcluster in claimed.items():
+            given = named.subclusters if (named := self.nodes.get(node.lower())) else ()
+            if given and subcluster.lower() not in (each.lower() for each in given):
+                found.append((node, subcluster, " or ".join(given)))
+        return found
+
+    def stale(self, absent_ttl_s: float) -> list[str]:
+        """The files that nobody has read for so long (0: ever so long), and the oldest of too many."""
+        by_age = sorted(self.read_ms, key=self.read_ms.__getitem__)
+        newest_ms = max(self.read_ms.values(), default=0)
+        old = [s for s in by_age if absent_ttl_s and newest_ms - self.read_ms[s] > to_ms(absent_ttl_s)]
+        return list(dict.fromkeys((*old, *by_age[: max(0, len(by_age) - _SOURCES_MAX)])))
+
+
+async def subcluster_given(link: Link, keys: Keys, node: str) -> str | None:
+    """The subcluster that `node` has where it states none; None where no bus file is known. Raises RedisUnreachable."""
+    number, said = await link.pipeline(("HGET", keys.state, "bus"), ("HGET", keys.subclusters, f"={node.lower()}"))
+    if number is None:
+        return None
+    given = NamedNode.parse(said.decode(errors="replace")).subclusters if said else ()
+    return given[0] if given else DEFAULT_SUBCLUSTER
+
+
+class NamedNodes:
+    """What bus files say, for one manager; `called` names its own bus file to people, "" where it has none."""
+
+    def __init__(self, link: Link, keys: Keys, options: ClusterOptions, called: str) -> None:
+        self._link = link
+        self._keys = keys
+        self._options = options
+        self._called = called
+        self._source = hashlib.sha1(called.encode(), usedforsecurity=False).hexdigest()[:8] if called else ""
+        self._last: tuple[object, Named] = (None, Named())
+
+    async def now(self) -> Named:
+        """What they say. Raises RedisUnreachable."""
+        read: object = await self._link.pipeline(("HMGET", self._keys.state, "born", "bus"))
+        if read != self._last[0]:
+            self._last = read, Named.parse(await read_hash(self._link, self._keys.subclusters))
+        return self._last[1]
+
+    async def publish(self, nodes: Mapping[str, Sequence[str]]) -> None:
+        """Let all know that our bus file names `nodes`, with the subclusters of each. Raises RedisUnreachable."""
+        if len(nodes) > MAX_NAMES:
+            log.error("bus file cut", nodes=len(nodes), limit=MAX_NAMES)
+        wanted = dict(list(nodes.items())[:MAX_NAMES])
+        named = Named.parse(await read_hash(self._link, self._keys.subclusters))
+        if self._source and (wanted or self._source in named.read_ms):
+            await self._expect(self._source, self._called if wanted else "", _changes(named, self._source, wanted))
+        for source in named.stale(self._options.absent_ttl_s):
+            if source != self._source:
+                await self._expect(source, "", _changes(named, source, {}))
+        self._last = (None, Named())
+
+    async def _expect(self, source: str, called: str, changes: list[str]) -> None:
+        keys = self._keys
+        for at in range(0, max(1, len(changes)), 3 * _AT_ONCE):
+            await self._link.run(
+                "expect",
+                (keys.state, keys.roster, keys.absent, keys.absent_since, keys.subclusters, keys.events),
+                (to_ms(self._options.max_step_s), source, called, *changes[at : at + 3 * _AT_ONCE]),
+            )
+
+
+def _changes(named: Named, source: str, wanted: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is new where the file `source` names `wanted`: name, subclusters, whether it is named, of each node."""
+    found: list[str] = []
+    for name, given in wanted.items():
+        # All of them: a node may be missing among those that are absent.
+        found += (name, ",".join(given), "1")
+    still = {name.lower() for name in wanted}
+    for key, node in named.nodes.items():
+        if source in node.given and key not in still:
+            found += (node.name, "", "0")
+    return found
+
+
+def each_once(nodes: Iterable[tuple[str, str | None]]) -> dict[str, list[str]]:
+    """The subclusters of each node, by its name as first written, out of names and subclusters that may stand several times."""
+    spelt: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
+    for name, subcluster in nodes:
+        given = found.setdefault(spelt.setdefault(name.lower(), name), [])
+        if subcluster and subcluster not in given:
+            given.append(subcluster)
+    return found
