@@ -73,6 +73,7 @@ class Daemon(abc.ABC):
         self._stopping = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
         self._tasks: asyncio.TaskGroup | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @abc.abstractmethod
     def default_endpoint(self) -> str:

@@ -1,13 +1,17 @@
 """A manager: wires its parts together and runs them. Nothing else knows all the parts."""
 
 import asyncio
+import contextlib
 import functools
 import os
 import secrets
 
+import structlog
+
 from eccmgr.cluster.delivery import Delivery
+from eccmgr.cluster.journal import Journal
 from eccmgr.cluster.members import Membership, Role
-from eccmgr.cluster.names import fold
+from eccmgr.cluster.named import NamedNodes
 from eccmgr.cluster.session import Identity, Session
 from eccmgr.cluster.view import names_of
 from eccmgr.commands.carried import same_command
@@ -17,7 +21,7 @@ from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Caller
-from eccmgr.config.busfile import expected_nodes
+from eccmgr.config.expected import BusFiles
 from eccmgr.config.store import Store
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
@@ -28,7 +32,10 @@ from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import full_version
 
+log = structlog.get_logger()
+
 PROGRAM = "eccmgr"
+_LOOK_AGAIN_S = 0.5
 
 
 class Manager(Daemon):
@@ -46,7 +53,23 @@ class Manager(Daemon):
         self.session = Session(self.link, self.keys, self.options, identity)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
         self.delivery = Delivery(self.link, self.keys, self.options, self._notices, normal=same_command)
-        facts = ManagerCommands(self.link, self.keys, self.session, age, self.held.control_group, self._remarks_on)
+        main = store.loaded.main
+        called = f"{os.path.abspath(main)} of manager {self.name}" if main is not None else ""  # noqa: PTH100
+        self.named = NamedNodes(self.link, self.keys, self.options, called)
+        self.bus_files = BusFiles(store, self.named, self.name)
+        self.session.on_bus, self.session.on_joined = self.bus_files.heard, self.bus_files.changed
+        self.store.on_reload = self._reloaded
+        self.journal = Journal(self.delivery.view)
+        self._listening = asyncio.Event()
+        facts = ManagerCommands(
+            self.link,
+            self.keys,
+            self.session,
+            age,
+            self.held.control_group,
+            self._remarks_on,
+            self.delivery.view,
+        )
         self.table.add(*self.common_commands(self._known_names), *facts.commands(), *Fleet(self.delivery).commands())
         self.table.elsewhere = ASKED_OF_A_MANAGER.told
 
@@ -57,8 +80,11 @@ class Manager(Daemon):
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Follow what is told to this manager: changes of the membership, and notices for its gathers."""
         subscription = Subscription(self.link, (self.keys.events, self._notices), self._heard)
-        subscription.on_listening = self.delivery.heard_event
+        subscription.on_listening = self._listens
+        self._loop = asyncio.get_running_loop()
         self.spawn(tasks, subscription.run(), "subscription")
+        self.spawn(tasks, self._look_after_membership(), "journal")
+        self.spawn(tasks, self.bus_files.run(), "bus files")
 
     async def finish(self) -> None:
         """A manager leaves nothing half done: what it sent is in Redis."""
@@ -66,24 +92,42 @@ class Manager(Daemon):
     def _heard(self, channel: str, data: bytes) -> None:
         if channel == self.keys.events:
             self.delivery.heard_event()
+            self.journal.heard(data)
         else:
             self.delivery.heard_notice(data.decode())
+
+    def _listens(self) -> None:
+        self.delivery.heard_event()
+        self._listening.set()
+
+    async def _look_after_membership(self) -> None:
+        """Write down what happened to the membership while this manager did not hear of it."""
+        while True:
+            await self._listening.wait()
+            self._listening.clear()
+            try:
+                await self.journal.look()
+            except EccmgrError as error:
+                log.debug("membership not read", reason=str(error))
+                self._listening.set()
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def _reloaded(self) -> None:
+        """The files were read again, in whatever thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.bus_files.changed)
 
     async def _remarks_on(self, membership: Membership | None) -> list[str]:
         """What `info` says beside the facts; `membership` is None where it is not known."""
         found = self.remarks()
-        main = self.store.loaded.main
-        if main is None or membership is None:
+        if self.bus_files.fault:
+            found.append(f"Bus files: {self.bus_files.fault}")
+        if membership is None:
             return found
-        try:
-            bus = await asyncio.to_thread(expected_nodes, main, self.store.files, self.store.search_path)
-        except EccmgrError as error:
-            return [*found, f"Bus files: {error}"]
         alive = {member.node_name: member.subcluster or "" for member in membership.members if member.node_name}
-        if absent := bus.absent(alive):
-            found.append(f"Absent: {fold(absent)}")
-        for node, claimed, given in bus.conflicts(alive):
-            found.append(f"Conflict: {node} claims subcluster {claimed}, its bus file gives it {given}")
+        with contextlib.suppress(EccmgrError):
+            for node, claimed, given in (await self.named.now()).conflicts(alive):
+                found.append(f"Conflict: {node} claims subcluster {claimed}, its bus file gives it {given}")
         return found
 
     async def _known_names(self, caller: Caller) -> Known:

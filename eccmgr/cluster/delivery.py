@@ -15,7 +15,7 @@ from eccmgr.cluster.publishing import TOLD_OF, Publisher, digest, named_id, wall
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.roster import PAGE, Roster, pairs, read_hash
 from eccmgr.cluster.runs import LatestRuns
-from eccmgr.cluster.view import Target, View
+from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
 from eccmgr.cluster.waiting import News, Pace, Published, Waiting
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
@@ -193,6 +193,12 @@ class Delivery:
             if not running or asyncio.get_running_loop().time() >= deadline:
                 return report
             await asyncio.sleep(_ABORT_LOOK_S)
+
+    async def forget(self, name: str, issuer: str) -> Seat:
+        """Expect an absent node no more; where it was. Raises CommandError where it is alive, named or unknown."""
+        seat = (await self._roster.now()).node(name)
+        await self._roster.forget(seat, issuer)
+        return seat
 
     async def history(self, count: int) -> list[PastCommand]:
         """The latest `count` commands, the newest last."""

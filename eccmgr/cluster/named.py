@@ -4,7 +4,7 @@ A manager that has a bus file publishes what it says; every other one, and the n
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -12,10 +12,14 @@ import structlog
 from eccmgr.cluster.nodeset import MAX_NAMES
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.roster import PAGE, read_hash
+from eccmgr.errors import Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import Dropped, line, parsing, whole
 
 log = structlog.get_logger()
+
+_dropped = Dropped("line of a bus file")
 
 DEFAULT_SUBCLUSTER = "default"
 _SOURCES_MAX = 16
@@ -31,11 +35,12 @@ class NamedNode:
     given: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def parse(cls, line: str) -> "NamedNode":
-        """Read what the scripts keep of it."""
-        name, *said = line.split("\t")
-        pairs = (each.partition("=") for each in said)
-        return cls(name, {source: tuple(filter(None, given.split(","))) for source, _, given in pairs})
+    def parse(cls, raw: bytes) -> "NamedNode":
+        """Read what the scripts keep of it. Raises Unreadable."""
+        with parsing("What bus files say of a node"):
+            name, *said = map(line, raw.decode().split("\t"))
+            pairs = (each.partition("=") for each in said)
+            return cls(name, {source: tuple(filter(None, given.split(","))) for source, _, given in pairs})
 
     @property
     def subclusters(self) -> tuple[str, ...]:
@@ -53,10 +58,17 @@ class Named:
     @classmethod
     def parse(cls, lines: Mapping[bytes, bytes]) -> "Named":
         """Read what the scripts keep of subclusters; the numbers of their nodes are passed over."""
-        texts = {key.decode(errors="replace"): line.decode(errors="replace") for key, line in lines.items()}
-        nodes = {key[1:]: NamedNode.parse(line) for key, line in texts.items() if key.startswith("=")}
-        read = {key[1:]: line.rpartition("\t")[2] for key, line in texts.items() if key.startswith("@")}
-        return cls(nodes, {source: int(at) if at.isascii() and at.isdigit() else 0 for source, at in read.items()})
+        nodes, read_ms = {}, {}
+        for key, raw in lines.items():
+            try:
+                if key.startswith(b"="):
+                    nodes[key[1:].decode(errors="replace")] = NamedNode.parse(raw)
+                elif key.startswith(b"@"):
+                    with parsing("When a bus file was read"):
+                        read_ms[key[1:].decode()] = whole(raw.rpartition(b"\t")[2])
+            except Unreadable as error:
+                _dropped.say(key, raw, str(error))
+        return cls(nodes, read_ms)
 
     def conflicts(self, claimed: Mapping[str, str]) -> list[tuple[str, str, str]]:
         """Nodes that claim another subcluster than they are given: node, claimed, given."""
@@ -80,7 +92,11 @@ async def subcluster_given(link: Link, keys: Keys, node: str) -> str | None:
     number, said = await link.pipeline(("HGET", keys.state, "bus"), ("HGET", keys.subclusters, f"={node.lower()}"))
     if number is None:
         return None
-    given = NamedNode.parse(said.decode(errors="replace")).subclusters if said else ()
+    try:
+        given = NamedNode.parse(said).subclusters if said else ()
+    except Unreadable as error:
+        _dropped.say(node, said, str(error))
+        return None
     return given[0] if given else DEFAULT_SUBCLUSTER
 
 
@@ -135,15 +151,4 @@ def _changes(named: Named, source: str, wanted: Mapping[str, Sequence[str]]) -> 
     for key, node in named.nodes.items():
         if source in node.given and key not in still:
             found += (node.name, "", "0")
-    return found
-
-
-def each_once(nodes: Iterable[tuple[str, str | None]]) -> dict[str, list[str]]:
-    """The subclusters of each node, by its name as first written, out of names and subclusters that may stand several times."""
-    spelt: dict[str, str] = {}
-    found: dict[str, list[str]] = {}
-    for name, subcluster in nodes:
-        given = found.setdefault(spelt.setdefault(name.lower(), name), [])
-        if subcluster and subcluster not in given:
-            given.append(subcluster)
     return found

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.view import View, Views
+from eccmgr.cluster.view import Seat, View, Views
 from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -72,6 +72,28 @@ class Roster:
         if changes == self._changes:
             self._current = view
         return view
+
+    async def forget(self, seat: Seat, issuer: str) -> None:
+        """Expect the absent node at `seat` no more. Raises CommandError where it is to be expected still."""
+        keys = self._keys
+        verdict, *files = await self._link.run(
+            "forget",
+            (
+                *(keys.state, keys.roster, keys.absent, keys.absent_since, keys.subclusters, keys.events),
+                *(keys.vips, keys.vip_changes, keys.audit),
+            ),
+            (to_ms(self._options.max_step_s), seat.key, issuer, self._options.audit_cap),
+        )
+        if verdict == b"alive":
+            raise CommandError(f"Node '{seat.name}' is alive; only a node that is absent can be forgotten")
+        if verdict == b"named":
+            named = " and ".join(file.decode(errors="replace") for file in files)
+            raise CommandError(
+                f"Node '{seat.name}' is not forgotten: the bus file beside {named} names it; "
+                "take it out of that file, and reload"
+            )
+        if verdict == b"unknown":
+            raise CommandError(f"Node '{seat.name}' is expected no more")
 
     async def as_told(self) -> View:
         """As `now`, without asking where nothing has changed since, as far as this process was told (`changed`)."""

@@ -71,6 +71,8 @@ class Session:
         """Called when another live process turns out to have our name."""
         self.on_joined: Callable[[], None] = lambda: None
         """Called each time that a session of ours begins."""
+        self.on_bus: Callable[[bytes], None] = lambda _number: None
+        """Told with each heartbeat of the number of the latest change of what bus files say, b"" where none has one."""
         self.takes_over = False
         """Whether our first join ends the session of a live holder of our name; later ones never do."""
         self.listening: asyncio.Event | None = None
@@ -329,6 +331,7 @@ class Session:
             self._seen_view = self.view
             if self.carrier is not None:
                 await self.carrier.renewed(answer[7], acked)
+            self.on_bus(answer[8])
             heads = [head.decode(errors="replace") for head in answer[3]]
             self.on_heads(dict(zip(self.channels, heads, strict=True)))
             self.leader = answer[4].decode(errors="replace")

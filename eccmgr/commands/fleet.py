@@ -3,6 +3,7 @@
 import re
 
 from eccmgr.cluster import names
+from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.publishing import nobody
 from eccmgr.cluster.results import Outcome, Report
@@ -97,6 +98,16 @@ class Fleet:
                     "A line for each, the newest last: id, time, who sent it, its target, how many nodes have\n"
                     "answered of those expected, and the command. N is how many,\n"
                     f"{_HISTORY} if not given, at most {_HISTORY_MAX}."
+                ),
+            ),
+            Command(
+                "forget",
+                "expect an absent node no more",
+                self._forget,
+                (_NODE,),
+                about=(
+                    "A node whose session ended without a leave is expected until it is back, leaves cleanly, is\n"
+                    "forgotten, or absent_ttl is over. One that is alive, or that a bus file names, is not forgotten."
                 ),
             ),
             Command(
@@ -211,6 +222,10 @@ class Fleet:
         if report is None:
             raise CommandError(f"Nothing to abort for '{call.args[0][:80]}'")
         return rendering.answer(report, call.caller.form)
+
+    async def _forget(self, call: Call) -> str:
+        seat = await self._delivery.forget(call.args[0], call.caller.user)
+        return f"Forgot {seat.name}, {absent_for(seat.since_ms)}"
 
     async def _flush(self, _call: Call) -> str:
         cleared = await self._delivery.flush()

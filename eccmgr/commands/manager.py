@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 
+from eccmgr.cluster.absence import absent_nodes
 from eccmgr.cluster.members import Membership, read_membership
 from eccmgr.cluster.session import Session
+from eccmgr.cluster.view import EVERYONE, Seat, View
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.membership import as_xml, summary
 from eccmgr.commands.process import process_commands
+from eccmgr.commands.rendering import iso_time
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Call, Command, refused
 from eccmgr.errors import EccmgrError
@@ -24,11 +27,19 @@ class ManagerCommands:
     """The handlers of one manager."""
 
     def __init__(
-        self, link: Link, keys: Keys, session: Session, age: Age, control_group: str, remarks: RemarksOn
+        self,
+        link: Link,
+        keys: Keys,
+        session: Session,
+        age: Age,
+        control_group: str,
+        remarks: RemarksOn,
+        view: Callable[[], Awaitable[View]],
     ) -> None:
         self._link = link
         self._keys = keys
         self._remarks = remarks
+        self._view = view
         self._session = session
         self._age = age
         self._control_group = control_group
@@ -52,8 +63,9 @@ class ManagerCommands:
         }
         return Answer(as_xml(self._keys.cluster, membership), is_xml=True, facts=facts)
 
-    async def _info(self, _call: Call) -> str:
+    async def _info(self, _call: Call) -> Answer:
         leader, membership = "leader unknown", None
+        absent: list[Seat] = []
         try:
             redis = await self._link.describe()
         except EccmgrError as error:
@@ -61,18 +73,22 @@ class ManagerCommands:
         try:
             membership = await read_membership(self._link, self._keys)
             leader, members = membership.leader_line, summary(membership.members)
+            absent = (await self._view()).expected(EVERYONE)[1]
         except EccmgrError:
             members = "unknown"
         private = self._session.private_name or "not joined yet"
-        return "\n".join(
+        lines = "\n".join(
             (
                 f"Cluster Group: {self._keys.cluster} ({leader})",
                 f"Control Group: {self._control_group}",
                 "Logger Group: none",
                 f"Members: {members}",
+                *([f"Absent: {absent_nodes(absent)}"] if absent else ()),
                 f"Redis: {redis}",
                 *(f"Redis refuses: {each}" for each in self._link.refusals),
                 f"Manager: {private}, version {full_version()}, up {self._age}",
                 *await self._remarks(membership),
             )
         )
+        known = [{"node": seat.name, "since": seat.since_ms and iso_time(seat.since_ms)} for seat in absent]
+        return Answer(lines, facts={"absent": known})

@@ -15,7 +15,7 @@ from eccmgr.config.parse import parse_text
 from eccmgr.config.values import Dictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from eccmgr.config.files import Reading
 
@@ -32,6 +32,8 @@ class ExpectedNode(NamedTuple):
     address: str
     subcluster: str | None = None
     manager: str | None = None
+    is_peer: bool = False
+    """Whether it stands among the peers of a manager rather than in a segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +42,20 @@ class BusMap:
 
     nodes: tuple[ExpectedNode, ...] = ()
 
-    def names(self) -> list[str]:
-        """Each node once, as first written."""
-        found: dict[str, str] = {}
+    def given(self, manager: str = "") -> dict[str, list[str]]:
+        """The subclusters that each node is given, normally one or none, by its name as first written.
+
+        The `peers` of a manager hold managers too: one called `manager` that stands in no segment is no node.
+        """
+        spelt: dict[str, str] = {}
+        found: dict[str, list[str]] = {}
+        segmented = {node.name.lower() for node in self.nodes if not node.is_peer}
         for node in self.nodes:
-            found.setdefault(node.name.lower(), node.name)
-        return list(found.values())
-
-    def subclusters_of(self, name: str) -> list[str]:
-        """The subclusters that a node is given, normally one; none if the files do not say."""
-        given = [node.subcluster for node in self.nodes if node.name.lower() == name.lower() and node.subcluster]
-        return list(dict.fromkeys(given))
-
-    def absent(self, alive: Iterable[str]) -> list[str]:
-        """The named nodes that are not alive; names are compared whole and without case."""
-        living = {name.lower() for name in alive}
-        return [name for name in self.names() if name.lower() not in living]
-
-    def conflicts(self, claimed: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """Nodes that claim another subcluster than they are given: node, claimed, given."""
-        found = []
-        for node, subcluster in claimed.items():
-            given = self.subclusters_of(node)
-            if given and subcluster.lower() not in (each.lower() for each in given):
-                found.append((node, subcluster, " or ".join(given)))
+            if node.name.lower() == manager.lower() and manager.lower() not in segmented:
+                continue
+            given = found.setdefault(spelt.setdefault(node.name.lower(), node.name), [])
+            if node.subcluster and node.subcluster not in given:
+                given.append(node.subcluster)
         return found
 
     def __add__(self, other: BusMap) -> BusMap:
@@ -87,7 +79,9 @@ def read_msgc_server(path: str, data: bytes) -> BusMap:
     servers = [node for node in document.items if isinstance(node, ScopeNode) and node.kind.lower() == "msgc_server"]
     options = [node for server in servers for node in server.items if isinstance(node, OptionNode)]
     peers = [node.value for node in options if node.name.lower() == "peers" and isinstance(node.value, Dictionary)]
-    return BusMap(tuple(ExpectedNode(key.text, address.text) for each in peers for key, address in each.pairs))
+    return BusMap(
+        tuple(ExpectedNode(key.text, address.text, is_peer=True) for each in peers for key, address in each.pairs)
+    )
 
 
 def expected_nodes(main: str, files: Reading, folders: Sequence[str]) -> BusMap:

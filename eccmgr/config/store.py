@@ -64,6 +64,8 @@ class Store:
         self.search_path = tuple(search_path)
         self.overrides = overrides or Overrides()
         self.on_change = on_change
+        self.on_reload: Callable[[], None] = lambda: None
+        """Called after each reload that was good, whether the files had changed or not."""
         self.schema = schema
         self.loaded = Loaded(main)
         self.live = self.loaded.root
@@ -163,6 +165,7 @@ class Store:
             except EccmgrError as error:
                 raise ConfigError(f"Reconfigure failed\n{error}") from error
             self.loaded = loaded
+            self.on_reload()
             return dropped
 
     def unsaved(self) -> list[Change]:

@@ -71,7 +71,7 @@ class Keys:
     @cached_property
     def absent(self) -> str:
         """Hash: node that is expected and not there, by its name in small letters → its line in the roster, and since
-        when it is absent on the wall clock, in ms: one whose session ended without a leave, or that a bus file names."""
+        when it is absent, on the wall clock in ms: its session ended without a leave, or a bus file names it."""
         return f"{self.tag}:absent"
 
     @cached_property

@@ -140,6 +140,28 @@ class Cluster:
         view, clock, left = self.call("sweep", keys, *args)
         return int(view), int(clock), int(left)
 
+    def expect(self, named: dict[str, str | None], source: str = "a", called: str = "the file") -> None:
+        """The bus file `source` names these nodes, with their subclusters; None where it does not any more."""
+        own = self.keys
+        keys = (own.state, own.roster, own.absent, own.absent_since, own.subclusters, own.events)
+        flat = [each for name, given in named.items() for each in (name, given or "", int(given is not None))]
+        assert self.call("expect", keys, source, called, *flat) == b"taken"
+
+    def forget(self, node: str) -> list[str]:
+        """Expect an absent node no more; the answer."""
+        own = self.keys
+        keys = (own.state, own.roster, own.absent, own.absent_since, own.subclusters, own.events)
+        keys += (own.vips, own.vip_changes, own.audit)
+        return [part.decode() for part in self.call("forget", keys, node, "root", self.audit_cap)]
+
+    def resettle(self, life: Life, subcluster: str) -> list[str]:
+        """A node follows its bus file to another subcluster; the answer."""
+        own = self.keys
+        keys = (own.state, own.sessions, own.members, own.roster, own.subclusters, own.events)
+        return [
+            part.decode() for part in self.call("resettle", keys, life.private, life.name.lower(), subcluster, "{}")
+        ]
+
     def catch_up(
         self, after: str, *channels: str, limit: int = 100, node: str = "east1"
     ) -> tuple[str, int, list[dict[str, Any]]]:

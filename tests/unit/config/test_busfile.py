@@ -38,24 +38,19 @@ def test_files_with_carriage_returns_alone_say_the_same() -> None:
 
 
 def test_a_node_of_several_segments_is_one_node() -> None:
-    bus = read_mbus("f", MBUS)
-    assert bus.names() == ["early", "Node1", "node2"]
-    assert bus.subclusters_of("nOdE1") == ["West", "east"]
+    assert read_mbus("f", MBUS).given() == {"early": [], "Node1": ["West", "east"], "node2": ["West"]}
 
 
-def test_named_nodes_that_are_not_alive_are_absent() -> None:
-    assert read_mbus("f", MBUS).absent(["NODE2", "stranger"]) == ["early", "Node1"]
-
-
-def test_a_node_that_claims_another_subcluster_is_a_conflict_and_one_without_any_is_not() -> None:
-    claimed = {"node1": "EAST", "node2": "north", "early": "north", "stranger": "north"}
-    assert read_mbus("f", MBUS).conflicts(claimed) == [("node2", "north", "West")]
+def test_a_manager_among_its_peers_is_no_node() -> None:
+    peers = read_msgc_server("f", b"MSGC_Server { Peers = [ pono = 1.1.1.1 early = 1.1.1.2 ] }")
+    assert list(peers.given("PONO")) == ["early"]
+    assert list((read_mbus("f", MBUS) + peers).given("early")) == ["early", "Node1", "node2", "pono"]
 
 
 def test_files_add_up() -> None:
     peers = read_msgc_server("f", b"MSGC_Server { Peers = [ node9 = 1.1.1.1 ] }")
-    assert (read_mbus("f", MBUS) + peers).names() == ["early", "Node1", "node2", "node9"]
-    assert BusMap().names() == []
+    assert list((read_mbus("f", MBUS) + peers).given()) == ["early", "Node1", "node2", "node9"]
+    assert BusMap().given() == {}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +84,7 @@ def test_no_bytes_crash_a_reader(reader: object, data: bytes) -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_a_name() -> None:
-    assert read_mbus("f", b"\xef\xbb\xbf" + MBUS).names() == read_mbus("f", MBUS).names()
+    assert read_mbus("f", b"\xef\xbb\xbf" + MBUS) == read_mbus("f", MBUS)
     assert read_groups("f", b"\xef\xbb\xbfadmin:a").roles_of("a") == ["a", "admin"]
 
 

@@ -51,7 +51,7 @@ def test_the_peers_of_the_message_server_are_expected_members() -> None:
         ("node2", "192.168.0.11"),
         ("manager", "192.168.0.12"),
     ]
-    assert bus.subclusters_of("node1") == []
+    assert bus.given()["node1"] == []
 
 
 def test_the_group_file_gives_each_user_his_roles() -> None:

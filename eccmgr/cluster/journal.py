@@ -1,0 +1,104 @@
+"""What the log says of the membership: each join, return, leave and loss is a line in it, said once, with why."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+
+from eccmgr.cluster.absence import absence
+from eccmgr.cluster.names import natural, public_name
+from eccmgr.cluster.view import Seat, View
+from eccmgr.redis.reading import fields
+
+log = structlog.get_logger()
+
+_BUFFERED_MAX = 10_000
+_MISSED = "it happened while this manager heard nothing of the cluster"
+
+
+class Journal:
+    """Writes down what is heard of the membership; what was not heard is found by comparing views.
+
+    `view` answers the nodes of now.
+    """
+
+    def __init__(self, view: Callable[[], Awaitable[View]]) -> None:
+        self._view = view
+        self._known: dict[str, Seat] | None = None
+        self._waiting: list[Mapping[str, Any]] | None = None
+
+    def heard(self, raw: bytes) -> None:
+        """Take an event off the wire. Raises ValueError where it is broken."""
+        event = fields(raw)
+        if not isinstance(event.get("members"), list):
+            raise ValueError("it is no event of the membership")
+        if self._waiting is None:
+            self._write(event)
+        elif len(self._waiting) < _BUFFERED_MAX:
+            self._waiting.append(event)
+
+    async def look(self) -> None:
+        """Find out what was not heard: this manager listens again, or for the first time. Raises EccmgrError."""
+        self._waiting = []
+        try:
+            view = await self._view()
+            self._compare(view)
+            for event in self._waiting:
+                if _number(event) > view.number:
+                    self._write(event)
+        finally:
+            self._waiting = None
+
+    def _compare(self, view: View) -> None:
+        before, self._known = self._known, dict(view.live)
+        if before is None:
+            log.info("membership", view=view.number, nodes=len(view.live), absent=len(view.absent))
+            return
+        for key in sorted(before.keys() - view.live.keys(), key=natural):
+            what = "node lost" if key in view.absent else "node left"
+            log.warning(what, node=before[key].name, session=before[key].private_name, reason=_MISSED)
+        for key in sorted(view.live, key=natural):
+            seat = view.live[key]
+            if key not in before or before[key].private_name not in (seat.private_name, seat.before):
+                log.info("node joined", node=seat.name, session=seat.private_name, reason=_MISSED)
+
+    def _write(self, event: Mapping[str, Any]) -> None:
+        what = event.get("event")
+        for member in filter(lambda each: isinstance(each, str), event["members"]):
+            name = public_name(member)
+            kind = "manager" if member.startswith("#mgr-") else "member" if member.startswith("#oth-") else "node"
+            said = {kind: name, "session": member} if member.startswith("#") else {kind: name}
+            if kind == "node" and self._known is not None:
+                self._note(what, name, member)
+            match what:
+                case "join" if "since" in event:
+                    log.info(f"{kind} returned", **said, absent=absence(_moment(event["since"])))
+                case "join":
+                    log.info(f"{kind} joined", **said)
+                case "leave":
+                    log.info(f"{kind} left", **said, reason="it ended its session itself")
+                case "replaced":
+                    log.warning(f"{kind} replaced", **said, reason="another process took its name over")
+                case "lost":
+                    log.warning(f"{kind} lost", **said, reason="no heartbeat came within its lease")
+                case "moved":
+                    log.info(f"{kind} moved", **said, subcluster=str(event.get("to")), reason="its bus file says so")
+                case "forgotten":
+                    by = event.get("by")
+                    log.info(f"{kind} forgotten", **said, reason=f"{by} said so" if by else "absent_ttl is over")
+
+    def _note(self, what: object, name: str, private: str) -> None:
+        assert self._known is not None
+        if what == "join":
+            self._known[name.lower()] = Seat(private, name, "")
+        elif what in ("leave", "replaced", "lost"):
+            self._known.pop(name.lower(), None)
+
+
+def _moment(since: object) -> int | None:
+    return int(since) if isinstance(since, str) and since.isascii() and since.isdigit() and len(since) < 15 else None
+
+
+def _number(event: Mapping[str, Any]) -> int:
+    view = event.get("view")
+    return view if isinstance(view, int) else 0

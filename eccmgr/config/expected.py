@@ -1,0 +1,77 @@
+"""The bus files of a manager: read at its start and with each reload, and made known to the whole cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import structlog
+
+from eccmgr.config.busfile import expected_nodes
+from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
+
+if TYPE_CHECKING:
+    from eccmgr.cluster.named import NamedNodes
+    from eccmgr.config.store import Store
+
+log = structlog.get_logger()
+
+_RETRY_S = 1.0
+# So often others are told that there is a manager which has the file.
+_CONFIRM_S = 3600.0
+
+
+class BusFiles:
+    """Publishes what the bus files beside a manager's main file say; `manager` is its name."""
+
+    def __init__(self, store: Store, named: NamedNodes, manager: str) -> None:
+        self.fault = ""
+        """Why they cannot be read, "" where they can; what they said before holds on."""
+        self._store = store
+        self._named = named
+        self._manager = manager
+        self._changed = asyncio.Event()
+        self._published = False
+
+    def changed(self) -> None:
+        """They may say something else, or Redis may have forgotten it: publish them soon."""
+        self._changed.set()
+
+    def heard(self, number: bytes) -> None:
+        """A heartbeat brought the number of the latest change; where there is none Redis has forgotten them."""
+        if self._published and not number:
+            self.changed()
+
+    async def run(self) -> None:
+        """Read and publish them now, and whenever they may have changed, until cancelled."""
+        said = ""
+        while True:
+            self._changed.clear()
+            try:
+                await self._publish()
+                said = ""
+            except (RedisUnreachable, RedisRefuses) as error:
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("bus files not published", reason=said)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CONFIRM_S):
+                    await self._changed.wait()
+
+    async def _publish(self) -> None:
+        main = self._store.loaded.main
+        if main is None:
+            return
+        try:
+            bus = await asyncio.to_thread(expected_nodes, main, self._store.files, self._store.search_path)
+        except EccmgrError as error:
+            if str(error) != self.fault:
+                log.error("bus files not read", reason=str(error))
+            self.fault = str(error)
+            return
+        self.fault = ""
+        await self._named.publish(bus.given(self._manager))
+        self._published = bool(bus.nodes)
