@@ -299,7 +299,7 @@ class Executor:
         timeout_s, run = self._options.command_timeout_s, self._runs[message.id]
         try:
             async with asyncio.timeout(timeout_s) as run.scope:
-                answered = await reply(self._table, message.text, Caller(message.issuer))
+                answered = await reply(self._table, message.text, self._caller(message))
         except TimeoutError:
             answered_state, text = State.FAILED, f"timed out after {timeout_s:g} s"
             if run.withdrawn:
@@ -310,6 +310,10 @@ class Executor:
             run.scope = None
         took_s = time.monotonic() - started
         return self._response(message, life, answered_state, text, took_s, claimed=run.claimed)
+
+    def _caller(self, message: Message) -> Caller:
+        is_own_channel = message.channel == self._keys.node(self._session.identity.name)
+        return Caller(message.issuer, only_here=is_own_channel and not message.planned)
 
     def _find(self, text: str) -> Command | None:
         try:

@@ -3,9 +3,8 @@
 import asyncio
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 from eccmgr import words
 from eccmgr.cluster import names
@@ -13,6 +12,7 @@ from eccmgr.commands import duravip_rendering as rendering
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.membership import count
 from eccmgr.commands.table import Call, Command, Param
+from eccmgr.duravip.deeds import Announced, Deed, Did
 from eccmgr.duravip.placement import Placement, Situation, home_of, place
 from eccmgr.duravip.states import Standing
 from eccmgr.duravip.table import Table
@@ -21,59 +21,6 @@ from eccmgr.errors import CommandError, UsageError
 MOVE_USAGE = "cluster duravip move VIP to NODE | NODE to NODE | VIP home"
 _PLAN_USAGE = "cluster duravip plan [without NODE]"
 _NOT_CONCERNED = "not concerned"
-
-
-class Did(StrEnum):
-    """What a node did with a VIP."""
-
-    RELEASED = "released"
-    """Gave it up, unplumbed."""
-    PLUMBED = "plumbed"
-    """Got it, and carries it."""
-    FAILED = "failed"
-    """Could not do its part: `reason`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """This node's part in a move: `took_s` seconds to have the VIP plumbed on `interface`."""
-
-    address: str
-    did: Did
-    epoch: int = 0
-    interface: str = ""
-    took_s: float = 0.0
-    reason: str = ""
-
-    def __str__(self) -> str:
-        match self.did:
-            case Did.RELEASED:
-                return f"{self.address} released (epoch {self.epoch})"
-            case Did.PLUMBED:
-                took = f"{self.took_s * 1000:.0f} ms"
-                return f"{self.address} plumbed on {self.interface} (epoch {self.epoch}), {took}"
-            case Did.FAILED:
-                return f"{self.address} stays: {self.reason}"
-
-    def facts(self) -> dict[str, Any]:
-        """The fields of the JSON form."""
-        return {
-            "address": self.address,
-            "did": self.did.value,
-            "epoch": self.epoch,
-            "interface": self.interface,
-            "seconds": round(self.took_s, 6),
-            "reason": self.reason,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """A configuration of VIPs that was published: the number of its view, and which `nodes` have `agreed` on it."""
-
-    view: int
-    agreed: tuple[str, ...]
-    nodes: tuple[str, ...]
 
 
 class Duravip(Protocol):
@@ -196,12 +143,14 @@ class DuravipCommands:
     async def _move(self, call: Call) -> Answer:
         match _words(call):
             case [what, to, target] if to.lower() == "to":
-                return await self._move_to(what, target)
+                return await self._move_to(call, what, target)
             case [vip, home] if home.lower() == "home":
-                return await self._move_home(vip)
+                return await self._move_home(call, vip)
+            case [what, target] if target.lower() != "to":
+                return await self._move_to(call, what, target)
         raise UsageError(f"Usage: {MOVE_USAGE}")
 
-    async def _move_to(self, what: str, target: str) -> Answer:
+    async def _move_to(self, call: Call, what: str, target: str) -> Answer:
         situation = await self._duravip.situation()
         vip, source = find_vip(what, situation.standings), _find_node(what, situation)
         if vip is not None and source is not None:
@@ -213,12 +162,26 @@ class DuravipCommands:
             unit = _units(situation.standings, [vip])[vip]
             if why_not := _why_not(situation, unit, node):
                 raise CommandError(f"{vip} stays: {why_not}")
+            self._refuse_untold(call, situation, vip, node)
             return _answer(await self._duravip.move(unit, node))
         if source is None:
             raise CommandError(f"Unknown VIP or node '{what[:80]}'{names.known(situation.nodes)}")
         if source == node:
             raise CommandError(f"Both are {node}")
+        if call.caller.only_here and source != self._duravip.node and source in situation.owners.values():
+            raise CommandError(f"{source} was not told to give up its VIPs; {_to_all(call)}")
         return await self._move_all(situation, source, node)
+
+    def _refuse_untold(self, call: Call, situation: Situation, vip: str, target: str) -> None:
+        """A move is made by the VIP's owner, or by its new node where it has none: nothing comes of it without them.
+
+        What is typed on a node's own console may be typed on the others' too, so that only what was sent is refused.
+        """
+        owner = situation.owners.get(vip)
+        if not call.caller.only_here or owner == target or (owner or target) == self._duravip.node:
+            return
+        untold = f"its owner {owner} was not told" if owner else f"it has no owner, and {target} was not told"
+        raise CommandError(f"{vip} stays: {untold}; {_to_all(call)}")
 
     async def _move_all(self, situation: Situation, source: str, target: str) -> Answer:
         moving: list[str] = []
@@ -235,13 +198,14 @@ class DuravipCommands:
         # All see what stays; one says so.
         return _answer((*deeds, *(stay if self._duravip.node == source else ())))
 
-    async def _move_home(self, word: str) -> Answer:
+    async def _move_home(self, call: Call, word: str) -> Answer:
         situation = await self._duravip.situation()
         vip = _vip(word, situation.standings)
         why_not = _why_fixed(situation, vip)
         home = await asyncio.to_thread(home_of, situation, vip) if not why_not else None
         if home is None:
             raise CommandError(f"{vip} stays: {why_not or 'no node can carry it'}")
+        self._refuse_untold(call, situation, vip, home)
         deeds = await self._duravip.home(_units(situation.standings, [vip])[vip])
         at_home = situation.owners.get(vip) == home and not deeds
         return Answer(f"{vip} is at home on {home}") if at_home else _answer(deeds)
@@ -310,7 +274,12 @@ BROKEN: they disagree on its name or address; it is not managed until that is me
 
 _ABOUT_MOVE = """\
 Broadcast it, so that all nodes see it. VIP is an address or a binding's name; NODE a short or a fully qualified name.
-A moved VIP stays until it is moved again, its owner dies, or it is moved home. What follows it moves with it."""
+`to` may be left out. A moved VIP stays until it is moved again, its owner dies, or it is moved home. What follows it
+moves with it."""
+
+
+def _to_all(call: Call) -> str:
+    return f"use: broadcast {words.rest(call.text, 0)}"
 
 
 def _words(call: Call) -> list[str]:

@@ -22,7 +22,8 @@ class Caller:
 
     `emit`, where the client asked for a stream, takes the events of a CHUNK as they happen. `session` is the same
     object for all that he says on one connection; None for what a broadcast carries. `form` is what he wants the
-    answer rendered as. `progress` takes how much of a long command is done, in percent.
+    answer rendered as. `progress` takes how much of a long command is done, in percent. `only_here` says of what a node
+    was sent that no other was sent it.
     """
 
     user: str
@@ -31,6 +32,7 @@ class Caller:
     session: object | None = field(default=None, compare=False)
     form: Format = Format.TEXT
     progress: Callable[[float], None] = field(default=lambda _percent: None, compare=False)
+    only_here: bool = False
 
 
 @dataclass(frozen=True)

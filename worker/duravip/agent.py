@@ -16,6 +16,7 @@ from eccmgr.duravip import actions as act
 from eccmgr.duravip import calls
 from eccmgr.duravip.protocol import Agent
 from eccmgr.duravip.records import Answer, Era, Granted, Page, Stated, Verdict
+from eccmgr.duravip.telling import told
 from eccmgr.duravip.timing import Timing
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
@@ -216,7 +217,7 @@ class Carrying:
         """Carry out what the agent decided; what is for the guardian is in its pipe when this returns."""
         for action in actions:
             if self.verbose:
-                log.info("vip decision", action=str(action)[:500])
+                log.info("vip decision", action=told(action, boot_time()))
             match action:
                 case act.Beat():
                     pass

@@ -1,6 +1,7 @@
 """Floating addresses on one node, wired together; and what the commands ask of them."""
 
 import asyncio
+import contextlib
 import gc
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -11,10 +12,10 @@ import structlog
 
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
-from eccmgr.commands.duravip import Announced, Deed, Did
 from eccmgr.commands.duravip_rendering import impediments
 from eccmgr.config.effective import ScopeView
 from eccmgr.duravip.calls import membership_keys
+from eccmgr.duravip.deeds import Announced, Deed, Did
 from eccmgr.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
 from eccmgr.duravip.placement import Situation, home_of
 from eccmgr.duravip.shares import Shares
@@ -323,7 +324,9 @@ class DuravipService:
 
     def _missed(self, address: str) -> Deed:
         reason = self.carrying.agent.vips[address].reason if address in self.carrying.agent.vips else ""
-        return Deed(address, Did.FAILED, reason=reason or "its owner did not release it in time")
+        owner = self.placing.situation().owners.get(address)
+        silent = f"its owner {owner} did not release it in time; was it told?" if owner else "it was not free in time"
+        return Deed(address, Did.FAILED, reason=reason or silent)
 
     async def drain(self, node: str) -> Sequence[Deed]:
         """Keep VIPs off a node, and take this node's part in moving those that it has."""
@@ -349,12 +352,14 @@ class DuravipService:
         self.placing.statement = replace(before, view=before.view + 1)
         view = await self.carrying.say(f"@{self.carrying.agent.node}", self.placing.statement.dump())
         agreed: tuple[str, ...] = ()
-        async with asyncio.timeout(_AGREE_WAIT_S):
-            while len(agreed) < len(self.placing.roster):
-                said = await self._link.pipeline(("HGETALL", self._keys.vip_beliefs))
-                agreed = self._agreed(said[0], view)
-                if len(agreed) < len(self.placing.roster):
-                    await asyncio.sleep(0.1)
+        # Where some do not agree in time the answer says which.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_AGREE_WAIT_S):
+                while len(agreed) < len(self.placing.roster):
+                    said = await self._link.pipeline(("HGETALL", self._keys.vip_beliefs))
+                    agreed = self._agreed(said[0], view)
+                    if len(agreed) < len(self.placing.roster):
+                        await asyncio.sleep(0.1)
         return Announced(view, agreed, tuple(seat.name for seat in self.placing.roster.values()))
 
     def _agreed(self, said: dict[bytes, bytes], view: int) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from eccmgr.commands.answer import Status
 from eccmgr.commands.dispatch import Reply, reply
-from eccmgr.commands.duravip import Announced, Deed, Did, DuravipCommands
+from eccmgr.commands.duravip import DuravipCommands
 from eccmgr.commands.table import Caller, Table
+from eccmgr.duravip.deeds import Announced, Deed, Did
 from eccmgr.duravip.placement import Situation, place, preferred_node
 from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.states import Ownership, assess
@@ -32,8 +33,8 @@ class Cluster:
         nodes = frozenset(self.stated)
         return Situation(nodes, assess(self.stated), dict(self.owners), dict(self.pins), self.drained, self.unable)
 
-    def console(self, node: str) -> "NodeConsole":
-        return NodeConsole(MemoryDuravip(self, node))
+    def console(self, node: str, *, alone: bool = False) -> "NodeConsole":
+        return NodeConsole(MemoryDuravip(self, node), alone=alone)
 
     def settle(self) -> None:
         for move in place(self.situation()).moves:
@@ -131,12 +132,13 @@ class MemoryDuravip:
 class NodeConsole:
     """The console of one node."""
 
-    def __init__(self, duravip: MemoryDuravip) -> None:
+    def __init__(self, duravip: MemoryDuravip, *, alone: bool = False) -> None:
+        self._caller = Caller("alice", only_here=alone)
         self.table = Table()
         self.table.add(*DuravipCommands(duravip).commands())
 
     def reply(self, line: str) -> Reply:
-        return asyncio.run(reply(self.table, line, Caller("alice")))
+        return asyncio.run(reply(self.table, line, self._caller))
 
     def ok(self, line: str) -> str:
         replied = self.reply(f"cluster duravip {line}")

@@ -114,6 +114,33 @@ def test_a_name_with_a_blank_is_quoted(cluster: Cluster) -> None:
     assert cluster.pins == {A: "east2"}
 
 
+def test_to_may_be_left_out_of_a_move(cluster: Cluster) -> None:
+    cluster.console("east2").ok("move 10.1.1.1 west1")
+    cluster.console("east1").ok("move east1 west1")
+    assert cluster.pins == {A: "west1", B: "west1", C: "west1"}
+
+
+@pytest.mark.parametrize(
+    ("node", "line", "said"),
+    [
+        ("west1", "move 10.1.1.1 to west1", "10.1.1.1 stays: its owner east2 was not told; use: broadcast "),
+        ("east1", "move 10.1.1.1 to west1", "10.1.1.1 stays: its owner east2 was not told; use: broadcast "),
+        ("east1", "move duravip-1 home", "10.1.1.1 stays: its owner east2 was not told; use: broadcast "),
+        ("east2", "move 10.1.1.1 to west1", None),
+        ("west1", "move Mail-Out home", "10.1.1.2 stays: its owner east1 was not told; use: broadcast "),
+        ("west1", "move 10.1.1.4 to east1", "10.1.1.4 stays: it has no owner, and east1 was not told; use: broadcast "),
+        ("west1", "move east1 to west1", "east1 was not told to give up its VIPs; use: broadcast "),
+    ],
+)
+def test_a_move_told_to_one_node_needs_the_owner(cluster: Cluster, node: str, line: str, said: str | None) -> None:
+    console = cluster.console(node, alone=True)
+    if said is None:
+        console.ok(line)
+    else:
+        assert console.refused(line) == f"{said}cluster duravip {line}"
+        assert not cluster.pins
+
+
 def test_what_follows_moves_along(cluster: Cluster) -> None:
     cluster.console("east1").ok("move Mail-Out to west1")
     cluster.console("west1").ok("move Mail-Out to west1")

@@ -1,0 +1,64 @@
+"""What an agent decided, in words for whoever follows it in the log."""
+
+from collections.abc import Iterable
+
+from eccmgr.duravip import actions as act
+
+# Of a thousand VIPs that change hands at once a line names the first.
+_NAMED = 10
+
+
+def told(action: act.Action, now: float) -> str:
+    """`action`, decided at `now` (CLOCK_BOOTTIME, in seconds), in a line."""
+    match action:
+        case act.Call():
+            return _to_redis(action)
+        case act.Extend():
+            return f"the guardian may hold what it holds for {action.at - now:.2f} s"
+        case act.Plumb():
+            return f"plumb {_epochs(action.addresses)}, within {action.at - now:.2f} s"
+        case act.Unplumb():
+            return f"unplumb {_epochs(action.addresses)}"
+        case act.ReplaceGuardian():
+            return "start another guardian: this one confirms nothing"
+
+
+def _to_redis(call: act.Call) -> str:
+    match call:
+        case act.Beat():
+            return f"{'begin' if call.joins else 'renew'} session {call.session}"
+        case act.State():
+            return f"tell Redis what is held here: {_epochs(call.holdings)}"
+        case act.Open():
+            return f"open era {call.era.number}: whoever holds anything has said so"
+        case act.TakeOver():
+            return f"end session {call.watched}, which has not renewed since counter {call.counter}"
+        case act.Acquire():
+            return f"ask for {_listed(map(_wished, call.wishes))}"
+        case act.Release():
+            return f"give up {_listed(map(_given, call.gifts))}"
+        case act.Read():
+            return f"read what changed since change {call.since}"
+        case act.End():
+            return f"end session {call.session}, under which nothing is plumbed"
+    return f"call Redis: {type(call).__name__}"
+
+
+def _epochs(addresses: Iterable[tuple[str, int]]) -> str:
+    return _listed(f"{address} (epoch {epoch})" for address, epoch in addresses)
+
+
+def _wished(wish: act.Wish) -> str:
+    reason = f": {wish.reason}" if wish.reason else ""
+    return f"{wish.address} (above epoch {wish.seen}{', whoever it is kept for' if wish.force else ''}{reason})"
+
+
+def _given(gift: act.Gift) -> str:
+    to = f" for {gift.to}" if gift.to else ""
+    return f"{gift.address}{to} (epoch {gift.epoch}{f': {gift.reason}' if gift.reason else ''})"
+
+
+def _listed(parts: Iterable[str]) -> str:
+    found = list(parts)
+    more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return ", ".join(found[:_NAMED]) + more or "nothing"

@@ -1,0 +1,45 @@
+"""What an agent decides is told in words."""
+
+import pytest
+
+from eccmgr.duravip import actions as act
+from eccmgr.duravip.records import Era
+from eccmgr.duravip.telling import told
+
+ERA = Era(7, "memory")
+HELD = (("10.1.1.1", 4), ("10.1.1.2", 1))
+HOLD = "10.1.1.1 (epoch 4), 10.1.1.2 (epoch 1)"
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (act.Beat("#a", ERA, 1.0, joins=True), "begin session #a"),
+        (act.Beat("#a", ERA, 1.0, joins=False), "renew session #a"),
+        (act.State("#a", ERA, HELD), f"tell Redis what is held here: {HOLD}"),
+        (act.State("#a", ERA, ()), "tell Redis what is held here: nothing"),
+        (act.Open("#a", ERA), "open era 7: whoever holds anything has said so"),
+        (act.TakeOver("#a", ERA, "#b", 12), "end session #b, which has not renewed since counter 12"),
+        (
+            act.Acquire("#a", ERA, (act.Wish("10.1.1.1", 3, "preferred"), act.Wish("10.1.1.2", 0, "", force=True))),
+            "ask for 10.1.1.1 (above epoch 3: preferred), 10.1.1.2 (above epoch 0, whoever it is kept for)",
+        ),
+        (
+            act.Release("#a", ERA, (act.Gift("10.1.1.1", 4, "west1", "moved"),)),
+            "give up 10.1.1.1 for west1 (epoch 4: moved)",
+        ),
+        (act.Read("#a", ERA, 9), "read what changed since change 9"),
+        (act.End("#a", ERA), "end session #a, under which nothing is plumbed"),
+        (act.Extend("#a", 101.5, ERA), "the guardian may hold what it holds for 1.50 s"),
+        (act.Plumb("#a", 101.0, HELD), f"plumb {HOLD}, within 1.00 s"),
+        (act.Unplumb(3, HELD), f"unplumb {HOLD}"),
+        (act.ReplaceGuardian(), "start another guardian: this one confirms nothing"),
+    ],
+)
+def test_a_decision_is_told_in_words(action: act.Action, words: str) -> None:
+    assert told(action, 100.0) == words
+
+
+def test_of_many_vips_the_first_are_named() -> None:
+    words = told(act.Unplumb(1, tuple((f"10.1.1.{i}", 1) for i in range(25))), 0.0)
+    assert words.endswith("10.1.1.9 (epoch 1), and 15 more")
