@@ -28,7 +28,7 @@ from eccmgr.config.transaction import ConfigSession
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import Plan, plan
 from eccmgr.control.server import ControlServer
-from eccmgr.errors import EccmgrError, RedisUnreachable, single_errors, unwrapped
+from eccmgr.errors import EccmgrError, NameInUse, RedisUnreachable, single_errors, unwrapped
 from eccmgr.hostport import host_port
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
@@ -179,8 +179,12 @@ class Daemon(abc.ABC):
             await self.start(tasks)
             try:
                 await self.session.join()
-            except RedisUnreachable as error:
-                log.warning("redis unreachable", reason=str(error))
+            except NameInUse:
+                raise
+            except EccmgrError as error:
+                # It comes by itself once Redis does.
+                away = isinstance(error, RedisUnreachable)
+                log.warning("redis unreachable" if away else "not a member", reason=str(error))
             self.spawn(tasks, self.session.run(), "session")
             self.spawn(tasks, self._show_life(), "signs of life")
             self.store.on_change = lambda proposal: self._follow_from_thread(loop, proposal)

@@ -10,7 +10,7 @@ from eccmgr.commands.membership import as_text
 from eccmgr.commands.process import process_commands
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Call, Command, Param, Table, describe, prompt
-from eccmgr.errors import CommandError
+from eccmgr.errors import CommandError, EccmgrError
 from eccmgr.hostport import read_host_port
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -66,13 +66,18 @@ class NodeCommands:
         return Answer(as_text(membership), facts=facts)
 
     async def _info(self, _call: Call) -> str:
-        membership = await read_membership(self._link, self._keys)
+        leader, remarks = "leader unknown", [f"Redis refuses: {each}" for each in self._link.refusals]
+        try:
+            leader = (await read_membership(self._link, self._keys)).leader_line
+        except EccmgrError as error:
+            remarks = remarks or [f"Redis: {str(error).removeprefix('Redis is ').removeprefix('Redis ')}"]
         return "\n".join(
             (
                 f"Daemon: {self._link.address} [m:{self._session.private_name}]",
                 f"Control Group: {self._control_group}",
-                f"Cluster Group: {self._keys.cluster} ({membership.leader_line})",
+                f"Cluster Group: {self._keys.cluster} ({leader})",
                 "Logger Group: none",
+                *remarks,
                 *filter(None, (self._duravip(),)),
             )
         )

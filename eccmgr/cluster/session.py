@@ -340,7 +340,11 @@ class Session:
             else:
                 self._leading.clear()
         if int(answer[5]):
-            await self._sweep()
+            try:
+                await self._sweep()
+            except EccmgrError as error:
+                # Another one may; our heartbeat has been taken.
+                log.debug("sweep failed", reason=str(error))
 
     async def _send_heartbeat(self, standing: Standing | None) -> tuple[Any, bool]:
         own, options = self._keys, self._options

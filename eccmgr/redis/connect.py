@@ -30,6 +30,10 @@ from eccmgr.redis.wire import Argument, OnPush, Wire
 
 log = structlog.get_logger()
 
+_DISPENSABLE = ("CONFIG", "INFO")
+"""Commands that we can do without: not to be allowed them is no fault."""
+_SAY_AGAIN_S = 60.0
+
 
 def make_place(address: RedisAddress, tag: str) -> Place | None:
     """Where the server is, if that may change."""
@@ -65,6 +69,8 @@ class Link:
         self._recovered = asyncio.Event()
         self._refused: dict[str, str] = {}
         """What was refused the last time that it was asked, and what was said of that."""
+        self._said: dict[str, float] = {}
+        """When each was said: one that comes and goes is not said each time."""
         self._place = make_place(self.address, tag)
         if self._place is not None:
             self._place.on_move = self._moved
@@ -212,12 +218,13 @@ class Link:
         return tuple(dict.fromkeys(self._refused.values()))
 
     def _say(self, what: str, kind: Refusal) -> None:
-        reason = _told(kind, self._where)
-        if self._refused.get(what) == reason:
+        reason, now = _told(kind, self._where), time.monotonic()
+        if self._refused.get(what) == reason or (what in _DISPENSABLE and kind.code == "NOPERM"):
             return
-        is_news = reason not in self._refused.values()
         self._refused[what] = reason
-        if is_news:
+        self._said = {text: at for text, at in self._said.items() if now - at < _SAY_AGAIN_S}
+        if reason not in self._said:
+            self._said[reason] = now
             say = log.warning if kind.soon else log.error
             say("redis refuses", code=kind.code, reason=f"{kind.why} ({self._where})", remedy=kind.remedy, what=what)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
 from eccmgr.redis.connect import Link
 
 log = structlog.get_logger()
@@ -65,16 +65,20 @@ class Footing:
             pairs = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
             if pairs:
                 return str(next(iter(pairs.values())).decode())
-        except RedisUnreachable:
-            raise
         except EccmgrError as error:
-            log.debug("CONFIG GET refused", reason=str(error))
+            _pass_over(error)
         try:
             lines: bytes = await self._link.call("INFO", "memory")
-        except RedisUnreachable:
-            raise
         except EccmgrError as error:
-            log.debug("INFO memory refused", reason=str(error))
+            _pass_over(error)
             return ""
         found = (line.partition(":")[2] for line in lines.decode().split() if line.startswith("maxmemory_policy:"))
         return next(found, "")
+
+
+def _pass_over(error: EccmgrError) -> None:
+    """Raises `error` where it may pass; else whoever asked does without."""
+    may_pass = error.soon or error.whole if isinstance(error, RedisRefuses) else isinstance(error, RedisUnreachable)
+    if may_pass:
+        raise error
+    log.debug("not told by redis", reason=str(error))

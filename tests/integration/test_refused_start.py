@@ -1,0 +1,43 @@
+"""Daemons that are started while Redis refuses start, say so, answer what they can, and come by themselves."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import Process, Processes, ask_sync
+from tests.refusing import REFUSALS, forbidden, plain_server
+from tests.servers import Server
+from tests.waiting import wait_until_sync
+
+AT_START: dict[str, Callable[[Server], contextlib.AbstractContextManager[None]]] = {
+    **{code: REFUSALS[code] for code in ("READONLY", "MISCONF", "BUSY", "NOPERM", "NOAUTH")},
+    "SUBSCRIBE": lambda server: forbidden(server, "subscribe"),
+    "HSET": lambda server: forbidden(server, "hset"),
+}
+
+
+def says_so(daemon: Process) -> bool:
+    """Whether its log says that Redis refuses, and what helps."""
+    lines = [line for line in daemon.log.splitlines() if 'event="redis refuses"' in line]
+    return len(lines) == 1 and "remedy=" in lines[0]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", AT_START)
+def test_both_daemons_start_and_come_by_themselves(folder: Path, kind: str) -> None:
+    with plain_server(folder) as server:
+        processes = Processes(f"redis://{server.address}/0", "refused", folder)
+        with contextlib.ExitStack() as ended:
+            ended.callback(processes.end)
+            with AT_START[kind](server):
+                manager, node = (processes.start(each, "east1", wait=False) for each in ("eccmgr", "ecnode"))
+                for daemon in (manager, node):
+                    daemon.wait_ready()
+                    wait_until_sync(lambda daemon=daemon: says_so(daemon), "it says so")  # type: ignore[misc]
+                    assert " version: " in ask_sync(daemon.endpoint, "version")
+                assert "Redis refuses: " in ask_sync(manager.endpoint, "info")
+                assert "Redis refuses: " in ask_sync(node.endpoint, "cluster info")
+            wait_until_sync(lambda: "1 of 1 answered" in ask_sync(manager.endpoint, "gather uptime"), "all are back")
+            assert all(daemon.end() == 0 for daemon in (manager, node))
