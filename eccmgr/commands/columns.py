@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 
-def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns two blanks apart; the last one as long as it is."""
+def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], widest: int = 1000) -> str:
+    """Columns two blanks apart, the last one as long as it is; none is made wider than `widest` for one long cell."""
     table = [headings, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(headings) - 1)]
+    widths = [min(max(len(row[column]) for row in table), widest) for column in range(len(headings) - 1)]
     return "\n".join(
         "  ".join((*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1])) for row in table
     )

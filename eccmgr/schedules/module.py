@@ -19,6 +19,8 @@ from eccmgr.schedules.times import Once, When, shown
 
 _TEXT_MAX = 65536
 _TRIES = 5
+_LISTED = ("JOB ID", "NEXT RUN TIME", "REC", "COMMAND", "LOCAL TIME", "RECURS", "BY")
+_WIDEST = 60
 
 
 class Sched(Module):
@@ -74,8 +76,7 @@ class Sched(Module):
     async def run_at(self, call: Call, timestamp: str, command: Rest) -> Answer:
         """The same."""
         moment_ms = times.moment(timestamp)
-        if moment_ms < await self._shelf.now_ms():
-            raise CommandError(f"{shown(moment_ms)} is in the past")
+        times.check_within_reach(timestamp, moment_ms, await self._shelf.now_ms())
         return await self._add(call, command, Once(), moment_ms)
 
     @command(
@@ -94,17 +95,21 @@ class Sched(Module):
 
     @command("list", "the schedules, and when each is due", idempotent=True)
     async def show(self) -> Answer:
-        """`JOB ID  NEXT RUN TIME  REC  COMMAND`."""
+        """`JOB ID  NEXT RUN TIME  REC  COMMAND  LOCAL TIME  RECURS  BY`."""
         found = await self._shelf.all()
         self._listed = [each.id for each, _ in found]
         rows = [
-            (each.id, shown(due_ms), "y" if each.when.recurs else "", without_secrets(each.text))
+            (
+                *(each.id, shown(due_ms), "y" if each.when.recurs else "", without_secrets(each.text)),
+                *(times.shown_here(due_ms), each.when.words, each.user),
+            )
             for each, due_ms in found
         ]
         facts = [
             {
                 "id": each.id,
                 "next": shown(due_ms),
+                "local": times.shown_here(due_ms),
                 "recurs": each.when.recurs,
                 "user": each.user,
                 "command": without_secrets(each.text),
@@ -112,7 +117,7 @@ class Sched(Module):
             }
             for each, due_ms in found
         ]
-        return Answer(columns(("JOB ID", "NEXT RUN TIME", "REC", "COMMAND"), rows), facts={"schedules": facts})
+        return Answer(columns(_LISTED, rows, _WIDEST), facts={"schedules": facts})
 
     @command("history", "the latest runs, and what became of each", idempotent=True)
     async def history(self, number: int = 20) -> Answer:

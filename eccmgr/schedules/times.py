@@ -10,12 +10,15 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from eccmgr.errors import UsageError
+from eccmgr.errors import CommandError, UsageError
 from eccmgr.redis.reading import line, number
 
 _LONGEST_S = 10 * 366 * 86400
 _SHORTEST_S = 1.0
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,3})?\Z")
+_TEN_YEARS_MS = _LONGEST_S * 1000
+# Times that differ each time they are worked out: a list could not say when such a one runs.
+_RANDOM = re.compile(r"(?<![a-z])[hr](?![a-z])", re.IGNORECASE)
 _ZONE = re.compile(r"TZ=(\S+)\s+")
 _CRON = (
     'five fields such as "30 2 * * 1-5" (minute, hour, day of the month, month, day of the week), '
@@ -28,6 +31,7 @@ class Once:
     """At one moment."""
 
     recurs = False
+    words = "once"
 
     def after(self, _due_ms: int, _now_ms: int) -> int | None:
         """Never again."""
@@ -44,6 +48,11 @@ class Every:
 
     seconds: float
     recurs = True
+
+    @property
+    def words(self) -> str:
+        """As it was asked for."""
+        return f"{self.seconds:.3f}".rstrip("0").rstrip(".") + " s"
 
     @property
     def ms(self) -> int:
@@ -71,6 +80,11 @@ class Cron:
     expression: str
     zone: str = "UTC"
     recurs = True
+
+    @property
+    def words(self) -> str:
+        """As it was asked for."""
+        return self.expression if self.zone == "UTC" else f"TZ={self.zone} {self.expression}"
 
     def after(self, _due_ms: int, now_ms: int) -> int | None:
         """The next run after now; None where there is none in fifty years."""
@@ -136,6 +150,18 @@ def moment(text: str) -> int:
     return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+def check_within_reach(text: str, moment_ms: int, now_ms: int) -> None:
+    """Raises CommandError where `moment_ms`, typed as `text`, is not within ten years from now."""
+    if moment_ms < now_ms:
+        raise CommandError(f"{shown(moment_ms)} is in the past")
+    if moment_ms <= now_ms + _TEN_YEARS_MS:
+        return
+    hint = ""
+    if _NUMBER.match(text) and now_ms - _TEN_YEARS_MS <= (meant_ms := moment_ms // 1000) <= now_ms + _TEN_YEARS_MS:
+        hint = f"; a Unix time is in seconds: {meant_ms // 1000} is {shown(meant_ms)}"
+    raise CommandError(f"'{text[:80]}' is more than ten years away{hint}")
+
+
 def recurrence(text: str, zone: str) -> Every | Cron:
     """What `every` takes: seconds, or a cron expression on the clock of `zone` or of its own TZ=. Raises UsageError."""
     if _NUMBER.match(text):
@@ -148,7 +174,7 @@ def recurrence(text: str, zone: str) -> Every | Cron:
     from croniter import croniter
 
     expression = " ".join(text.split())
-    if len(expression.split()) != 5 or not croniter.is_valid(expression):
+    if len(expression.split()) != 5 or _RANDOM.search(expression) or not croniter.is_valid(expression):
         raise UsageError(f"'{text[:80]}' is neither seconds nor a cron expression; expected {_CRON}")
     return Cron(expression, zone)
 
@@ -159,6 +185,14 @@ def check_zone(zone: str) -> None:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UsageError(f"There is no time zone '{zone[:80]}'; expected one such as UTC or Europe/Berlin") from None
+
+
+def shown_here(moment_ms: int) -> str:
+    """`2026-11-23T05:00:00+01:00`, on the clock of this machine."""
+    try:
+        return datetime.fromtimestamp(moment_ms / 1000).astimezone().isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return "never"
 
 
 def shown(moment_ms: int) -> str:

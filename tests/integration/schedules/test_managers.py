@@ -1,6 +1,7 @@
 """Schedules on real managers: killed, restarted, and asked by an operator."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -75,6 +76,7 @@ def test_a_node_has_schedules_of_its_own(processes: Processes, folder: object) -
         ("sched in 5 xml", "No command was given. Type help for a list."),
         ("sched in 5 'pid", "A quote is never closed: 'pid"),
         ("sched history x", "sched history: NUMBER takes a whole number, not 'x'"),
+        ("sched at 1990000000000 preview @all", "; a Unix time is in seconds: 1990000000 is 2033-01-22T09:46:40Z"),
         ("sched at 1 preview @all", "1970-01-01T00:00:01Z is in the past"),
         ("sched delete nothing", "No schedule 'nothing'"),
         ("sched", "Usage: sched at | delete | every | history | in | list"),
@@ -89,5 +91,6 @@ def test_what_is_listed_names_the_next_run_and_hides_secrets(processes: Processe
     job = ask_sync(manager.endpoint, 'sched every "0 3 1 1 *" broadcast config set Datasource x uri "a;password=b"')
     listed = ask_sync(manager.endpoint, "sched list").splitlines()[1]
     assert listed.startswith(f"{job.split()[1]}  20")
+    assert re.search(r"\*{8}  20\d\d-\d\d-\d\dT\d\d:00:00[+-]\d\d:\d\d  0 3 1 1 \*  root$", listed)
     assert "-01-01T03:00:00Z  y    broadcast config set Datasource x uri ********" in listed
     assert ask_sync(manager.endpoint, f"sched delete {job.split()[1].upper()}") == f"Deleted {job.split()[1]}"

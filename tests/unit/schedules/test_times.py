@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.errors import UsageError
-from eccmgr.schedules.times import Cron, Every, Once, moment, recurrence, seconds, shown, when
+from eccmgr.errors import CommandError, UsageError
+from eccmgr.schedules.times import Cron, Every, Once, check_within_reach, moment, recurrence, seconds, shown, when
 
 BERLIN = "Europe/Berlin"
 
@@ -91,6 +91,9 @@ def test_what_is_no_number_of_seconds_is_refused(text: str) -> None:
         ("* * * *", "neither seconds nor a cron expression"),
         ("* * * * * *", "neither seconds nor a cron expression"),
         ("61 * * * *", "neither seconds nor a cron expression"),
+        ("R R * * *", "neither seconds nor a cron expression"),
+        ("R(0-5) * * * *", "neither seconds nor a cron expression"),
+        ("0 0 * * r", "neither seconds nor a cron expression"),
         ("@daily", "neither seconds nor a cron expression"),
         ("TZ=Nowhere 0 0 * * *", "There is no time zone 'Nowhere'"),
         ("TZ=../../etc/passwd 0 0 * * *", "There is no time zone"),
@@ -99,6 +102,43 @@ def test_what_is_no_number_of_seconds_is_refused(text: str) -> None:
 def test_what_never_recurs_is_refused(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         recurrence(text, "UTC")
+
+
+def test_names_of_months_and_days_are_taken() -> None:
+    assert recurrence("0 0 * mar,apr fri-thu", "UTC") == Cron("0 0 * mar,apr fri-thu")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1790000000000", r"; a Unix time is in seconds: 1790000000 is 2026-09-21T14:13:20Z$"),
+        ("2999-01-01", r"^'2999-01-01' is more than ten years away$"),
+        ("9" * 15, r"^'999999999999999' is more than ten years away$"),
+        ("1", r"^1970-01-01T00:00:01Z is in the past$"),
+    ],
+)
+def test_a_time_out_of_reach_is_refused(text: str, said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        check_within_reach(text, moment(text), ms("2026-01-01T00:00"))
+
+
+def test_a_time_within_ten_years_is_taken() -> None:
+    check_within_reach("2035-12-31", moment("2035-12-31"), ms("2026-01-01T00:00"))
+
+
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        (Once(), "once"),
+        (Every(60.0), "60 s"),
+        (Every(1.5), "1.5 s"),
+        (Every(2_000_000.0), "2000000 s"),
+        (Cron("0 3 * * *"), "0 3 * * *"),
+        (Cron("0 3 * * *", BERLIN), "TZ=Europe/Berlin 0 3 * * *"),
+    ],
+)
+def test_what_recurs_is_told_in_its_own_words(when: Once | Every | Cron, words: str) -> None:
+    assert when.words == words
 
 
 @given(st.text(max_size=40))
