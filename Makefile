@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test fault fault-vip soak model lint types check bench reference lock clean
+.PHONY: setup demo test test-units fault fault-vip soak model lint types check bench reference lock clean
 
 setup: $(STAMP)
 
@@ -20,6 +20,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# Boots a Debian with systemd and runs the units on it. Needs root, debootstrap and systemd-nspawn; UNITS_ROOT=… keeps it.
+test-units: setup
+	UNITS=1 $(BIN)/python -m pytest tests/units
 
 # SEED=… plays a run again; FAULTS=… is how many, 1000 if not given.
 fault: setup

@@ -101,7 +101,8 @@ class ControlServer:
 
         make = loop.create_server if endpoint.path is None else loop.create_unix_server
         server = await make(accept, sock=listening.socket, backlog=listener.backlog)
-        log.info("listening", endpoint=str(listening.endpoint))
+        led = {"place": listening.place} if listening.place not in ("", endpoint.path) else {}
+        log.info("listening", endpoint=str(listening.endpoint), **led)
         return _Open(listener, listening, server, terms)
 
 
