@@ -97,8 +97,7 @@ class Vandal:
             *(keys.latest, keys.audit, keys.schedules(""), keys.schedules_due(""), keys.schedules_running("")),
             *(keys.schedules_past(""), keys.jobs("a1")),
         }
-        # What RQ keeps is its own.
-        return sorted(key for key in found if ":rq:" not in key)
+        return sorted(found)
 
     def _kind(self, key: str) -> str:
         return kind_of(key) or str(self._client.type(key).decode())

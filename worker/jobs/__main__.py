@@ -6,14 +6,16 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from eccmgr import streams
+from worker.jobs.lines import Lines
 
 streams.open_streams()
-
+_asked: Iterator[bytes] = iter(Lines(0))
 # What RQ reads when it is imported.
-_settings: dict[str, Any] = json.loads(sys.stdin.buffer.readline() or b"{}")
+_settings: dict[str, Any] = json.loads(next(_asked, b"{}"))
 if not _settings:
     sys.exit("worker.jobs: started by ecnode, not by hand")
 os.environ["RQ_KEY_PREFIX"] = _settings["prefix"]
@@ -26,8 +28,10 @@ from eccmgr import logs  # noqa: E402
 from eccmgr.config.effective import ScopeView  # noqa: E402
 from eccmgr.config.load import load_text  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
+from eccmgr.redis.refusals import refusal_of  # noqa: E402
 from worker.jobs import horse  # noqa: E402
-from worker.jobs.requests import Requests  # noqa: E402
+from worker.jobs.patience import JobRedis, Whereabouts, is_away  # noqa: E402
+from worker.jobs.requests import UNREADABLE, Requests  # noqa: E402
 from worker.jobs.rq_worker import NodeWorker, patiently  # noqa: E402
 
 
@@ -38,7 +42,8 @@ def main() -> None:
     os.dup2(2, 1)
     streams.forgive_output()
     logs.configure("ecnode job", 0)
-    requests = Requests(_queue(), _settings["results_ttl_s"])
+    whereabouts = Whereabouts()
+    requests = Requests(_queue(whereabouts, patient=False), _settings["results_ttl_s"], whereabouts)
     dead = set(_settings["dead"])
     if not _settings["works"]:
         with contextlib.suppress(redis.RedisError):
@@ -49,13 +54,14 @@ def main() -> None:
     # Two connections: the worker forks while the other thread may be using its own.
     threading.Thread(target=_serve_and_end, args=(requests, answers), daemon=True).start()
     patiently(lambda: requests.abandon(dead))
-    worker = NodeWorker(_queue(), _settings["name"])
+    worker = NodeWorker(_queue(whereabouts, patient=True), _settings["name"])
     worker.work(logging_level="WARNING")
-    worker.end_some_day()
+    with contextlib.suppress(redis.RedisError), worker.connection.hurried():
+        worker.end_some_day()
 
 
-def _queue() -> Queue:
-    client = redis.Redis.from_url(_settings["url"], socket_connect_timeout=5, health_check_interval=15)
+def _queue(whereabouts: Whereabouts, *, patient: bool) -> Queue:
+    client = JobRedis.of(_settings["url"], whereabouts, patient=patient)
     return Queue(_settings["queue"], connection=client, serializer=JSONSerializer)
 
 
@@ -74,16 +80,27 @@ def _stable() -> horse.Stable:
 
 def _serve(requests: Requests, answers: BinaryIO) -> None:
     """Answer what the agent asks, a line each, until its end."""
-    for line in sys.stdin.buffer:
+    for line in _asked:
         asked = json.loads(line)
         try:
             said = {"answer": getattr(requests, asked["do"])(**asked["with"])}
         except redis.RedisError as error:
-            said = {"error": f"Redis does not answer the job worker: {error}"}
+            said = _failure(error)
+        except UNREADABLE as error:
+            said = {"error": f"What RQ keeps in Redis cannot be read: {error}"}
         try:
             answers.write(json.dumps({"number": asked["number"], **said}).encode() + b"\n")
         except OSError:
             return
+
+
+def _failure(error: redis.RedisError) -> dict[str, str]:
+    kind = refusal_of(error)
+    if kind is not None:
+        return {"error": f"Redis refuses the job worker: {kind.why}; {kind.remedy}", "undone": "surely"}
+    if is_away(error):
+        return {"error": f"Redis does not answer the job worker: {error}", "undone": "perhaps"}
+    return {"error": f"Redis refused the job worker: {error}"}
 
 
 def _serve_and_end(requests: Requests, answers: BinaryIO) -> None:

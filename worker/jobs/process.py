@@ -24,6 +24,14 @@ class WorkerGone(CommandError):
     """Raised when the worker process does not answer: it has ended, or hangs."""
 
 
+class NotTaken(CommandError):
+    """Raised where Redis did not do what the worker process asked of it; `surely`, or it may have done so."""
+
+    def __init__(self, text: str, *, surely: bool) -> None:
+        super().__init__(text)
+        self.surely = surely
+
+
 class WorkerProcess:
     """One worker process. Its first line of input is what it works with; then it is asked, and answers in order.
 
@@ -43,14 +51,18 @@ class WorkerProcess:
         """Start one that works with `settings`, which hold the password of Redis: they go by its input.
 
         The workers that are `dead` have left their jobs to whoever comes next. One that does not work only answers.
+        Raises WorkerGone where it cannot be started.
         """
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "worker.jobs"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LONGEST_LINE,
-            start_new_session=True,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "worker.jobs"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LONGEST_LINE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkerGone(f"The job worker cannot be started: {error.strerror}") from error
         assert process.stdin is not None
         process.stdin.write(json.dumps({**settings, "name": name, "dead": list(dead), "works": works}).encode() + b"\n")
         log.info("job worker started", pid=process.pid)
@@ -81,16 +93,18 @@ class WorkerProcess:
                     while (answer := json.loads(await reader.readline() or b"null")) is not None:
                         if answer["number"] == number:
                             break
-            except (TimeoutError, ConnectionError, ValueError) as error:
+            except (TimeoutError, OSError, ValueError) as error:
                 raise WorkerGone(f"The job worker does not answer: {error or 'time is over'}") from error
         if answer is None:
             raise WorkerGone("The job worker has ended")
+        if "undone" in answer:
+            raise NotTaken(answer["error"], surely=answer["undone"] == "surely")
         if "error" in answer:
             raise CommandError(answer["error"])
         return answer["answer"]
 
     def let_go(self) -> None:
-        """Let it end as soon as it has nothing to do."""
+        """Let it end as soon as it has nothing to do. One that has ended already is no fault."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 

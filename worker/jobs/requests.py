@@ -2,23 +2,40 @@
 
 import contextlib
 import time
+import zlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from rq import Queue
 from rq.command import send_stop_job_command
-from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
+from rq.exceptions import (
+    DeserializationError,
+    DuplicateJobError,
+    InvalidJobOperation,
+    NoSuchJobError,
+    TimeoutFormatError,
+)
 from rq.job import Job, JobStatus, Retry
 from rq.registry import CanceledJobRegistry, StartedJobRegistry
 from rq.results import Result
 
+from eccmgr.redis.reading import number, text
+from worker.jobs.patience import Whereabouts
 from worker.jobs.records import Stage
 from worker.jobs.rq_worker import ENDED, KEPT_S
 
 _BACKSTOP_S = 30
 _LISTED_MAX = 200
+_SHOWN_MAX = 200
 _DEATHS = ("AbandonedJobError", "Work-horse terminated unexpectedly")
+
+UNREADABLE = (
+    *(ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError),
+    *(NoSuchJobError, InvalidJobOperation, DeserializationError, TimeoutFormatError, zlib.error),
+)
+"""What RQ raises where what Redis keeps is not what RQ wrote: it does not check."""
+LONGEST_S = 1e9
 
 _OVER = (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
 
@@ -32,15 +49,21 @@ _STAGES = {
 class Requests:
     """Answers them on the queue of one node; what has become of a job is kept for `results_ttl_s`."""
 
-    def __init__(self, queue: Queue, results_ttl_s: int) -> None:
+    def __init__(self, queue: Queue, results_ttl_s: int, whereabouts: Whereabouts) -> None:
         self._queue = queue
         self._results_ttl_s = results_ttl_s
+        self._whereabouts = whereabouts
+
+    def follow(self, *, url: str) -> None:
+        """The server is now the one of `url`."""
+        self._whereabouts.move(url)
+        self._queue.connection.connection_pool.disconnect(inuse_connections=False)
 
     def enqueue(
         self, *, job: str, text: str, shown: str, issuer: str, command_id: str, timeout_s: float, retries: int
     ) -> None:
         """Put a command in the queue, where it is not there already."""
-        with contextlib.suppress(DuplicateJobError):
+        try:
             self._queue.enqueue_call(
                 "worker.jobs.horse.perform",
                 (text, issuer, timeout_s),
@@ -55,11 +78,21 @@ class Requests:
                 retry=Retry(max=retries) if retries else None,
                 unique=True,
             )
+        except DuplicateJobError:
+            self._queue_again(job)
+
+    def _queue_again(self, job: str) -> None:
+        """Where it was refused half-way, RQ knows a job that is in no queue."""
+        queue = self._queue
+        # In the order in which a job goes, so that one that is on its way is seen somewhere.
+        waits = job in queue.get_job_ids() or job in queue.intermediate_queue.get_job_ids()
+        found = Job.fetch(job, queue.connection, queue.serializer)
+        if not waits and found.get_status() in (JobStatus.CREATED, JobStatus.QUEUED):
+            queue.push_job_id(job)
 
     def look(self, *, jobs: list[str]) -> list[dict[str, Any]]:
         """How each of `jobs` stands."""
-        found = Job.fetch_many(jobs, self._queue.connection, self._queue.serializer)
-        return [self._standing(name, job) for name, job in zip(jobs, found, strict=True)]
+        return self._all(jobs)
 
     def listed(self) -> list[dict[str, Any]]:
         """Those that run, then those that wait, the next first, then those that have ended, the latest first."""
@@ -95,14 +128,27 @@ class Requests:
         """What these workers were running when they died is tried again where it may be, else it is lost."""
         registry = StartedJobRegistry(queue=self._queue)
         for job_id, execution in registry.get_job_and_execution_ids(cleanup=False):
-            (job,) = Job.fetch_many([job_id], self._queue.connection, self._queue.serializer)
+            try:
+                (job,) = Job.fetch_many([job_id], self._queue.connection, self._queue.serializer)
+            except UNREADABLE:
+                continue
             if job is not None and job.worker_name in dead:
                 self._queue.connection.zadd(registry.key, {f"{job_id}:{execution}": 0})
         registry.cleanup()
 
     def _known(self, names: Iterable[str]) -> list[dict[str, Any]]:
-        found = Job.fetch_many(list(names), self._queue.connection, self._queue.serializer)
-        return [self._standing(job.id, job) for job in found if job is not None]
+        return [said for said in self._all(list(names)) if "command" in said]
+
+    def _all(self, names: list[str]) -> list[dict[str, Any]]:
+        """How each job stands; where one cannot be read, RQ is asked for each alone."""
+        try:
+            found = Job.fetch_many(names, self._queue.connection, self._queue.serializer)
+            return [self._standing(name, job) for name, job in zip(names, found, strict=True)]
+        except UNREADABLE as error:
+            if len(names) > 1:
+                return [said for name in names for said in self._all([name])]
+            reason = f"what RQ keeps of it cannot be read: {error}"
+            return [{"job": name, "stage": Stage.LOST, "output": reason[:_SHOWN_MAX]} for name in names]
 
     def _standing(self, name: str, job: Job | None) -> dict[str, Any]:
         if job is None:
@@ -111,7 +157,7 @@ class Requests:
         said = {
             "job": name,
             "command": job.description or "",
-            "progress": job.meta.get("progress"),
+            "progress": _percent(job.meta.get("progress")),
             "age_s": _since(job.enqueued_at),
             "took_s": _since(job.started_at) if status is JobStatus.STARTED else 0.0,
         }
@@ -120,6 +166,10 @@ class Requests:
         stage = _STAGES.get(status, Stage.QUEUED)
         by = job.meta.get("ended_by") or "somebody"
         return {**said, "stage": stage, "output": f"aborted by {by}" if stage is Stage.ABORTED else ""}
+
+
+def _percent(told: object) -> float | None:
+    return None if told is None else number(told, 0, 100)
 
 
 def _place(said: Mapping[str, Any]) -> tuple[int, float]:
@@ -132,7 +182,8 @@ def _ended(result: Result | None, status: JobStatus) -> dict[str, Any]:
         return {"stage": Stage.LOST, "output": "nothing is known of its result any more"}
     if status is JobStatus.FINISHED:
         said: dict[str, Any] = result.return_value or {}
-        return {"stage": Stage(said["state"]), "output": said["body"], "took_s": said["took_s"]}
+        took_s = number(said["took_s"], 0, LONGEST_S)
+        return {"stage": Stage(said["state"]), "output": text(said["body"]), "took_s": took_s}
     reason = (result.exc_string or "").strip().splitlines()[-1:] or [""]
     dead = any(death in (result.exc_string or "") for death in _DEATHS)
     return {"stage": Stage.LOST if dead else Stage.FAILED, "output": reason[0]}

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import math
 import os
 import select
 import signal
@@ -11,8 +12,11 @@ from typing import Any
 
 import redis
 from rq import Queue, Worker, worker_registration
+from rq.executions import Execution
 from rq.job import Job
 from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
+
+from worker.jobs.patience import PATIENCE_S, RETRY_S, JobRedis, is_away
 
 ALIVE_S = 15
 """A worker, and its running job, that has given no sign of life for so long is dead."""
@@ -25,32 +29,29 @@ ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 
 _MONITORING_S = 5
 _END_S = 4.0
-_PATIENCE_S = 600.0
-_RETRY_S = 0.5
+_STUCK = "Job was stuck in intermediate queue."
 _PR_SET_PDEATHSIG = 1
 
 
-_AWAY = (redis.ConnectionError, redis.TimeoutError)
-
-
 def patiently(what: Callable[[], object]) -> None:
-    """Do `what`, which doing twice does not harm, again and again while Redis is away; for ten minutes at most."""
-    deadline = time.monotonic() + _PATIENCE_S
+    """Do `what`, which doing twice does not harm, again and again while Redis is away; for a day at most."""
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             what()
-        except _AWAY:
-            if time.monotonic() > deadline:
+        except redis.RedisError as error:
+            if not is_away(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(_RETRY_S)
+            time.sleep(RETRY_S)
         else:
             return
 
 
 class NodeWorker(Worker):
-    """Runs one job at a time, and goes on with it while Redis is away."""
+    """Runs one job at a time, and goes on with it while Redis is away or refuses."""
 
     max_connection_wait_time = 4.0
+    connection: JobRedis
 
     def __init__(self, queue: Queue, name: str) -> None:
         super().__init__(
@@ -62,11 +63,63 @@ class NodeWorker(Worker):
             job_monitoring_interval=_MONITORING_S,
             maintenance_interval=ALIVE_S,
         )
+        self._limit_s: float | None = None
+        """The time limit of the job that runs."""
+        self._beat_at = 0.0
+        # RQ asks for it when it has just taken a job: that is no moment to wait.
+        patiently(self.get_redis_server_version)
 
-    def maintain_heartbeats(self, *args: Any) -> None:
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """A job whose result waits for Redis is not ended for that: its time limit stands still meanwhile."""
+        self._limit_s, self._beat_at = job.timeout, time.monotonic()
+        super().monitor_work_horse(job, queue, execution)
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
         """That Redis does not hear of it ends no job."""
-        with contextlib.suppress(*_AWAY):
-            super().maintain_heartbeats(*args)
+        before, self._beat_at = self._beat_at, time.monotonic()
+        try:
+            with self.connection.hurried():
+                super().maintain_heartbeats(job, execution)
+        except redis.RedisError as error:
+            if not is_away(error):
+                raise
+            job.timeout = (job.timeout or 0) + math.ceil(time.monotonic() - before)
+
+    def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **named: Any) -> None:
+        """What was taken out of the queue, and never begun, goes back there: its answer was lost on the way."""
+        if named.get("exc_string") == _STUCK:
+            queue.push_job_id(job.id, at_front=True)
+            return
+        if self._limit_s is not None:
+            job.timeout = self._limit_s
+        patiently(lambda: super(NodeWorker, self).handle_job_failure(job, queue, *args, **named))
+
+    def prepare_execution(self, job: Job) -> Execution:
+        """Doing it twice leaves an execution more, which ends by itself."""
+        made: list[Execution] = []
+        patiently(lambda: made.append(super(NodeWorker, self).prepare_execution(job)))
+        return made[0]
+
+    def prepare_job_execution(self, *args: Any, **named: Any) -> None:
+        """A job is begun once Redis knows of it."""
+        patiently(lambda: super(NodeWorker, self).prepare_job_execution(*args, **named))
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """The same for what it looks at between jobs."""
+        patiently(lambda: super(NodeWorker, self).check_for_suspension(burst))
+
+    def run_maintenance_tasks(self) -> None:
+        """It is looked after again later."""
+        try:
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            if not is_away(error):
+                raise
+
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
+        """A refusal is as good as no answer."""
+        known = exc if isinstance(exc, redis.ConnectionError) or not is_away(exc) else redis.ConnectionError(str(exc))
+        super()._pubsub_exception_handler(known, pubsub, pubsub_thread)
 
     def handle_execution_ended(self, *args: Any) -> None:
         """What a job has come to is kept until Redis has it."""
@@ -82,8 +135,11 @@ class NodeWorker(Worker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ARG002
         """RQ adds a minute to each time limit."""
-        super().heartbeat(ALIVE_S, pipeline)
-        self.end_some_day()
+        if pipeline is not None:
+            super().heartbeat(ALIVE_S, pipeline)
+            return
+        patiently(lambda: super(NodeWorker, self).heartbeat(ALIVE_S))
+        patiently(self.end_some_day)
 
     def end_some_day(self) -> None:
         """Give an end to all that RQ keeps of this queue without one."""

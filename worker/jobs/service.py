@@ -23,7 +23,7 @@ from eccmgr.commands.table import Call, Command, Handler
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from worker.jobs.process import WorkerGone, WorkerProcess
+from worker.jobs.process import NotTaken, WorkerGone, WorkerProcess
 from worker.jobs.records import Record, Stage, Standing, job_id
 from worker.messages import Life, Message, Response
 
@@ -105,11 +105,28 @@ class JobService:
         job = job_id(self._keys.cluster, self._node, message.id)
         record = Record(job, message.id, message.text, message.issuer, life)
         try:
-            await self._hand_over(record, command)
-        except CommandError as error:
+            await self._hand_over_by(message.begin_by, record, command)
+        except EccmgrError as error:
             flags, body = pack_body(str(error), self._options.max_response_bytes)
             return Response(message.id, life, State.REFUSED, 0, flags, body)
         return self._running(record, Standing(job, Stage.QUEUED))
+
+    async def _hand_over_by(self, begin_by: float, record: Record, command: Command) -> None:
+        """Hand a command over, for as long as it may begin: to do so twice makes one job. Raises EccmgrError."""
+        said = ""
+        while True:
+            is_last = self._closing or time.monotonic() + LOOK_S > begin_by
+            try:
+                await self._hand_over(record, command, is_last=is_last)
+            except (RedisUnreachable, NotTaken, WorkerGone) as error:
+                if is_last:
+                    raise
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("job not queued yet", job=record.job, reason=said)
+                await asyncio.sleep(LOOK_S)
+            else:
+                return
 
     def withdraw(self, wanted: str, by: str) -> bool:
         """End the job of this id, or of the command of this id; whether there is one. `by` is '' for a withdrawal."""
@@ -165,28 +182,29 @@ class JobService:
         if not self._records:
             return
         # Another one, that does not work, says what became of their jobs.
-        self._worker = await WorkerProcess.start(self._settings(), f"{self._node}-end", self._dead, works=False)
         try:
+            self._worker = await WorkerProcess.start(self._settings(), f"{self._node}-end", self._dead, works=False)
             await self._follow()
         except EccmgrError as error:
             log.warning("jobs not looked at", reason=str(error))
-        await self._worker.end(_END_S)
+        if self._worker is not None:
+            await self._worker.end(_END_S)
 
-    async def _hand_over(self, record: Record, command: Command) -> None:
-        """Raises CommandError where it cannot become a job."""
+    async def _hand_over(self, record: Record, command: Command, *, is_last: bool = True) -> None:
+        """Raises EccmgrError where it cannot become a job, or, unless this `is_last`, where it may have become one."""
         if len(self._records) + self._handed_over >= self._options.max_jobs:
             raise CommandError(f"too many jobs are queued (limit {self._options.max_jobs})")
         self._handed_over += 1
         try:
             process = await self._process()
             await self._keep(record)
-            await self._enqueue(process, record, command)
+            await self._enqueue(process, record, command, is_last)
         finally:
             self._handed_over -= 1
         self._records[record.job] = record
         self._look.set()
 
-    async def _enqueue(self, process: WorkerProcess, record: Record, command: Command) -> None:
+    async def _enqueue(self, process: WorkerProcess, record: Record, command: Command, is_last: bool) -> None:
         timeout_s = command.timeout_s if command.timeout_s is not None else self._options.job_timeout_s
         shown = without_secrets(split_form(record.text)[1])[:200]
         try:
@@ -200,12 +218,14 @@ class JobService:
                 timeout_s=timeout_s,
                 retries=command.retries,
             )
-        except WorkerGone as error:
+        except CommandError as error:
+            unsure = isinstance(error, WorkerGone) or (isinstance(error, NotTaken) and not error.surely)
+            if not unsure:
+                await self._forget(record)
+            if not (unsure and is_last):
+                raise
             # It may have been put in the queue: whoever follows the record will see.
             log.warning("job not known to be queued", job=record.job, reason=str(error))
-        except CommandError:
-            await self._forget(record)
-            raise
         log.info("job queued", job=record.job, id=record.command_id, text=shown, user=record.issuer)
 
     async def _turn(self) -> None:
@@ -213,10 +233,16 @@ class JobService:
         for worker in self._letting_go[:]:
             if worker.ended:
                 self._letting_go.remove(worker)
-        if self._worker is not None and not self._worker.ended and self._settings() != self._worked_with:
-            self._worker.let_go()
-            self._letting_go.append(self._worker)
-            self._worker = None
+        settings = self._settings()
+        if self._worker is not None and not self._worker.ended and settings != self._worked_with:
+            if {**self._worked_with, "url": settings["url"]} == settings:
+                # Another server has taken over: what runs goes on, and its result goes there.
+                await self._worker.ask("follow", url=settings["url"])
+                self._worked_with = settings
+            else:
+                self._worker.let_go()
+                self._letting_go.append(self._worker)
+                self._worker = None
         if self._needed() or self._records:
             await self._follow()
 

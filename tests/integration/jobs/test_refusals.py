@@ -1,0 +1,90 @@
+"""Redis says no while a job runs: the job goes on, and its result is written once Redis takes it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.daemons import ROOT, Processes
+from tests.integration.jobs.test_jobs import Site, site_of, workers
+from tests.servers import Server
+from tests.waiting import wait_until_sync
+
+REFUSALS = {
+    "READONLY": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    "OOM": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+    "NOREPLICAS": (("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+    "NOPERM": (("ACL", "SETUSER", "default", "-@write"), ("ACL", "SETUSER", "default", "+@all")),
+}
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[Server]:
+    made = Server(folder / "redis").start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def site(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    with site_of(Processes(f"redis://{server.address}/0", "refused", folder), folder, monkeypatch) as made:
+        yield made
+
+
+def refuses(server: Server) -> bool:
+    return "refuse" in str(server.call("EVAL", "return redis.pcall('SET', 'x', '1').err and 'refuses' or ''", 0))
+
+
+@pytest.mark.parametrize("code", list(REFUSALS))
+def test_a_job_that_ends_while_redis_refuses_is_not_lost(site: Site, server: Server, code: str) -> None:
+    begin, end = REFUSALS[code]
+    site.send("trial hold a")
+    (horse,) = [site.begins("a")]
+    site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
+    (worker,) = workers(site.node)
+    server.call(*begin)
+    assert refuses(server)
+    site.let("a")
+    # It has written what it held, and waits for Redis.
+    wait_until_sync(lambda: (site.folder / "held-a").exists() or code in site.node.log, f"the job is told {code}")
+    assert psutil.pid_exists(horse)
+    server.call(*end)
+    site.shows("trial hold a", "east1 held a for .*")
+    assert workers(site.node) == [worker], site.node.log
+    site.send("trial hold b")
+    site.begins("b")
+    site.let("b")
+    site.shows("trial hold b", "east1 held b for .*")
+    assert "Traceback" not in site.node.log, site.node.log
+    assert "Fatal Python error" not in site.node.log, site.node.log
+
+
+def test_a_job_asked_for_while_redis_refuses_begins_later(site: Site, server: Server) -> None:
+    site.let("a")
+    site.send("trial hold b")
+    site.begins("b")
+    # What the node itself writes is taken, what RQ writes is not.
+    server.call("ACL", "SETUSER", "default", "-rpush")
+    site.send("trial hold a")
+    wait_until_sync(lambda: "job not queued yet" in site.node.log, "the job is refused")
+    server.call("ACL", "SETUSER", "default", "+rpush")
+    site.let("b")
+    site.shows("trial hold a", "east1 held a for .*")
+
+
+def test_a_worker_that_ends_while_a_thread_reads_says_nothing() -> None:
+    program = (
+        "import threading, time\n"
+        "from worker.jobs.lines import Lines\n"
+        "threading.Thread(target=lambda: list(Lines(0)), daemon=True).start()\n"
+        "time.sleep(0.1)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        assert process.stderr is not None
+        assert process.wait(30) == 0
+        assert process.stderr.read() == b""

@@ -1,0 +1,157 @@
+"""RQ's connection: it goes where the server is now, and asks again what Redis refuses until it is taken.
+
+What was refused was not done, so that to ask again is safe; of a call without an answer that is not known, and whoever
+made it decides.
+"""
+
+import contextlib
+import mmap
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.connection import Connection, SSLConnection, parse_url
+from redis.exceptions import WatchError
+from redis.retry import Retry
+
+from eccmgr.redis.refusals import refusal_of
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+PATIENCE_S = 24 * 3600.0
+RETRY_S = 0.5
+_CONNECT_S = 5.0
+_SHARED_BYTES = 1024
+
+
+class Whereabouts:
+    """Host and port of the server as the agent told them last; processes that are forked off read them too."""
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, _SHARED_BYTES)
+
+    def move(self, url: str) -> None:
+        """From now on it is the one of `url`."""
+        options = parse_url(url)  # type: ignore[no-untyped-call]
+        if "host" in options:
+            told = f"{options['host']} {options.get('port', 6379)}".encode()
+            self._shared[: len(told) + 1] = told + b"\0"
+
+    @property
+    def now(self) -> tuple[str, int] | None:
+        """None where nothing was told."""
+        host, _, port = self._shared[:].partition(b"\0")[0].decode().partition(" ")
+        return (host, int(port)) if host else None
+
+
+class _Following:
+    """A connection that asks where the server is whenever it connects."""
+
+    def __init__(self, whereabouts: Whereabouts, **options: Any) -> None:
+        super().__init__(**options)
+        self._whereabouts = whereabouts
+
+    def _connect(self) -> Any:
+        if (now := self._whereabouts.now) is not None:
+            self.host, self.port = now
+        return super()._connect()  # type: ignore[misc]
+
+
+class FollowingConnection(_Following, Connection):
+    """A connection that asks where the server is whenever it connects."""
+
+
+class FollowingTlsConnection(_Following, SSLConnection):
+    """The same with TLS."""
+
+
+class JobRedis(redis.Redis):
+    """A client for RQ; while `patient` it waits for as long as Redis refuses."""
+
+    patient = True
+
+    @classmethod
+    def of(cls, url: str, whereabouts: Whereabouts, *, patient: bool) -> "JobRedis":
+        """A client for the server at `url`, or where it has gone since."""
+        # Whoever is not patient is asked by somebody who waits.
+        limits = {} if patient else {"socket_timeout": _CONNECT_S, "retry": Retry(NoBackoff(), 0)}
+        made = cls.from_url(url, socket_connect_timeout=_CONNECT_S, health_check_interval=15, **limits)
+        assert isinstance(made, cls)
+        pool = made.connection_pool
+        kinds: dict[type, type] = {Connection: FollowingConnection, SSLConnection: FollowingTlsConnection}
+        if pool.connection_class in kinds:
+            pool.connection_class = kinds[pool.connection_class]
+            pool.connection_kwargs["whereabouts"] = whereabouts
+        made.patient = patient
+        return made
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As the library does, until Redis takes it."""
+        return self.until_taken(lambda: self._execute(*args, **options))
+
+    def _execute(self, *args: Any, **options: Any) -> Any:
+        return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "JobPipeline":
+        """As the library does."""
+        return JobPipeline(self, transaction, shard_hint)
+
+    @contextlib.contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Meanwhile nothing is asked again."""
+        before, self.patient = self.patient, False
+        try:
+            yield
+        finally:
+            self.patient = before
+
+    def until_taken(self, what: Callable[[], T]) -> T:
+        """Do `what` until Redis does not refuse it."""
+        deadline, said = time.monotonic() + PATIENCE_S, ""
+        while True:
+            try:
+                return what()
+            except redis.ResponseError as error:
+                kind = refusal_of(error)
+                if kind is None or not self.patient or time.monotonic() > deadline:
+                    raise
+                if kind.code != said:
+                    said = kind.code
+                    log.warning("redis refuses", code=kind.code, reason=kind.why, remedy=kind.remedy)
+                # Another server may have taken over: the next try connects anew.
+                self.connection_pool.disconnect(inuse_connections=False)
+                time.sleep(RETRY_S)
+
+
+class JobPipeline(Pipeline):
+    """A pipeline of such a client. What is refused in a transaction is refused whole."""
+
+    def __init__(self, client: JobRedis, transaction: bool, shard_hint: str | None) -> None:
+        super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
+        self._client = client
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """As the library does, until Redis takes it; one that watches is to be made anew by whoever made it."""
+        stack, watches = list(self.command_stack), self.watching
+
+        def attempt() -> list[Any]:
+            self.command_stack = list(stack)
+            try:
+                return list(super(JobPipeline, self).execute(raise_on_error))
+            except redis.ResponseError as error:
+                if watches and self._client.patient and refusal_of(error) is not None:
+                    time.sleep(RETRY_S)
+                    raise WatchError("refused") from error
+                raise
+
+        return self._client.until_taken(attempt)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether Redis does not answer, or does not do what was asked for a reason of its own."""
+    return isinstance(error, redis.ConnectionError | redis.TimeoutError) or refusal_of(error) is not None
