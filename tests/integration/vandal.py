@@ -97,7 +97,8 @@ class Vandal:
             *(keys.latest, keys.audit, keys.schedules(""), keys.schedules_due(""), keys.schedules_running("")),
             *(keys.schedules_past(""), keys.jobs("a1")),
         }
-        return sorted(found)
+        # What RQ keeps is its own.
+        return sorted(key for key in found if ":rq:" not in key)
 
     def _kind(self, key: str) -> str:
         return kind_of(key) or str(self._client.type(key).decode())
