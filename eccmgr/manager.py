@@ -10,9 +10,9 @@ import structlog
 
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.journal import Journal
-from eccmgr.cluster.members import Membership, Role
+from eccmgr.cluster.members import Identity, Membership, Role
 from eccmgr.cluster.named import NamedNodes
-from eccmgr.cluster.session import Identity, Session
+from eccmgr.cluster.session import Session
 from eccmgr.cluster.view import names_of
 from eccmgr.commands.carried import same_command
 from eccmgr.commands.completion import Known

@@ -50,7 +50,7 @@ def manager(url: str, cluster: str, folder: Path, name: str = "barca", **more: A
     return _made(Manager, settings, folder, {"cluster": cluster, "name": name}, **more)
 
 
-def node(url: str, cluster: str, folder: Path, name: str, subcluster: str = "default", **more: Any) -> Node:
+def node(url: str, cluster: str, folder: Path, name: str, subcluster: str | None = "default", **more: Any) -> Node:
     """A node that listens in `folder`."""
     settings = NodeSettings(redis=url, listen=(str(folder / f"n-{name}"),), replace=more.pop("replace", False))
     return _made(Node, settings, folder, {"cluster": cluster, "name": name, "subcluster": subcluster}, **more)

@@ -97,6 +97,8 @@ class Executor:
         self._busy = 0
         self.on_heard: Callable[[str, str, str], None] = lambda _channel, _entry, _before: None
         """Told of the place in the log of each message that is heard: its channel, its entry, the entry before it."""
+        self.meant: Callable[[str, int], bool] = lambda _channel, _view: True
+        """Whether what is sent on a channel to the nodes of a view is for this node."""
         self.jobs: Jobs | None = None
         """What long commands are handed over to; they run like others where there is nothing."""
         self.closing = False
@@ -120,6 +122,8 @@ class Executor:
             self._take(Message.parse(raw, time.monotonic()))
 
     def _take(self, message: Message) -> None:
+        if not self.meant(message.channel, message.view):
+            return
         # A server that was put back may offer a command for as long as it keeps one, whatever became of it since.
         keep_s = max(self._options.results_ttl_s, 2 * message.ttl_ms / 1000)
         if self.closing or not self._claims.take(message.id, time.monotonic(), keep_s):

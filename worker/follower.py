@@ -58,6 +58,18 @@ class Follower:
         self._sought: dict[str, str] = {}
         self._behind = asyncio.Event()
 
+    @property
+    def here(self) -> str:
+        """The entry of the log up to which every channel was heard."""
+        return min((self._position(channel) for channel in self._channels), key=_order)
+
+    def follow(self, channels: tuple[str, ...], after: str = "") -> None:
+        """Follow these channels from now on; what came `after` an entry of the log is read again."""
+        here = after or self.here
+        self._channels = channels
+        self._heard |= {channel: min(here, self._heard.get(channel, here), key=_order) for channel in channels}
+        self.catch_up()
+
     def heard(self, channel: str, entry: str, before: str) -> None:
         """A message came; `before` is the entry that came before it on its channel."""
         here = self._position(channel)
@@ -126,7 +138,7 @@ class Follower:
             self.catch_up()
 
     async def _catch_up(self) -> None:
-        after = min((self._position(channel) for channel in self._channels), key=_order)
+        after = self.here
         life, more, found = self._life, True, 0
         while more and life == self._session.private_name:
             read, left, messages = await self._link.run(

@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from eccmgr.cluster.members import Role, read_membership
-from eccmgr.cluster.session import Identity, Session
+from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_membership
+from eccmgr.cluster.session import Session
 from eccmgr.cluster.vocabulary import Vocabulary
 from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.completion import Known
@@ -32,6 +32,7 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import NodeSettings
 from eccmgr.version import full_version
+from worker.belonging import Belonging, channels_of
 from worker.commands import NodeCommands
 from worker.duravip.service import DuravipService
 from worker.executor import Executor
@@ -56,7 +57,7 @@ class Node(Daemon):
         super().__init__(settings, store, log_files, link)
         cluster, subcluster = self.held.cluster, self.held.subcluster
         age = Age()
-        groups = (self.held.control_group, f"ec_sc_{subcluster}", cluster)
+        groups = (self.held.control_group, f"{SUBCLUSTER_GROUP}{subcluster}", cluster)
         identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
         self.session = Session(self.link, self.keys, self.options, identity)
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.table)
@@ -93,8 +94,6 @@ class Node(Daemon):
         self.table.elsewhere = ASKED_OF_A_NODE.told
         self.vocabulary = Vocabulary(self.link, self.keys, self.options, self.session, self._words_of_its_own)
         self.table.on_change = self.session.on_joined = self.vocabulary.changed
-        self._channels = (self.keys.everyone, self.keys.subcluster(subcluster), self.keys.node(self.name))
-
         self.table.add(*DuravipCommands(self.duravip).commands())
 
     def default_endpoint(self) -> str:
@@ -123,20 +122,26 @@ class Node(Daemon):
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listen for commands before joining: what is sent to a member must find it listening."""
-        subscription = Subscription(self.link, self._channels, self.executor.heard)
+        channels = channels_of(self.keys, self.name, self.session.identity.subcluster)
+        subscription = Subscription(self.link, channels, self.executor.heard)
         follower = Follower(
             self.link,
             self.keys,
             self.options,
             self.session,
-            self._channels,
+            channels,
             self.executor.read_up,
             subscription.restart,
         )
         self.executor.on_heard = follower.heard
         self.session.listening = subscription.listening
-        self.session.channels, self.session.on_heads = self._channels, follower.heads
+        self.session.channels, self.session.on_heads = channels, follower.heads
         subscription.on_listening = follower.catch_up
+        if not self.held.states_subcluster:
+            belonging = Belonging(self.link, self.keys, self.options, self.session, subscription, follower)
+            self.session.before_join, self.session.on_bus = belonging.before_join, belonging.heard
+            self.executor.meant = belonging.meant
+            self.spawn(tasks, belonging.run(), "subcluster")
         self.spawn(tasks, subscription.run(), "subscription")
         self.spawn(tasks, follower.run(), "follower")
         self.spawn(tasks, self.executor.run(), "executor")

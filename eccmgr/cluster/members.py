@@ -4,7 +4,7 @@ import enum
 import json
 import socket
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from eccmgr.cluster.names import natural, public_name
@@ -18,6 +18,8 @@ _dropped = reading.Dropped("member")
 _LATEST_START_S = 1e11
 
 NULL = "(Null)"
+SUBCLUSTER_GROUP = "ec_sc_"
+"""Followed by a subcluster's name: the group of its nodes."""
 
 
 class Role(enum.StrEnum):
@@ -82,6 +84,39 @@ class Member:
             "address": self.address,
             "groups": list(self.groups),
         }
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who joins: its role, the name of its host (a node's own name), and what its record says of it."""
+
+    role: Role
+    name: str
+    subcluster: str = ""
+    version: str = ""
+    address: str = ""
+    groups: tuple[str, ...] = ()
+    started: float = 0.0
+
+    def member(self, private: str) -> Member:
+        """The record that goes with a session of this private name."""
+        is_node = self.role is Role.NODE
+        return Member(
+            private_name=private,
+            role=self.role,
+            node_name=self.name if is_node else None,
+            subcluster=self.subcluster if is_node else None,
+            version=self.version,
+            address=self.address,
+            groups=self.groups,
+            started=self.started,
+        )
+
+    def of(self, subcluster: str) -> "Identity":
+        """The same node in another subcluster."""
+        before, now = f"{SUBCLUSTER_GROUP}{self.subcluster}", f"{SUBCLUSTER_GROUP}{subcluster}"
+        groups = tuple(now if group == before else group for group in self.groups)
+        return replace(self, subcluster=subcluster, groups=groups)
 
 
 @dataclass(frozen=True)

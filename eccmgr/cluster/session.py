@@ -8,14 +8,14 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from eccmgr.cluster.carrier import Carrier, Standing
-from eccmgr.cluster.members import Member, Role
+from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.names import private_name
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.errors import EccmgrError, NameInUse, RedisRefuses, RedisUnreachable
@@ -27,33 +27,6 @@ log = structlog.get_logger()
 
 _RETRY_MAX_S = 1.0
 _PROBE_HOLDER_S = 0.1
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who joins: its role, the name of its host (a node's own name), and what its record says of it."""
-
-    role: Role
-    name: str
-    subcluster: str = ""
-    version: str = ""
-    address: str = ""
-    groups: tuple[str, ...] = ()
-    started: float = 0.0
-
-    def member(self, private: str) -> Member:
-        """The record that goes with a session of this private name."""
-        is_node = self.role is Role.NODE
-        return Member(
-            private_name=private,
-            role=self.role,
-            node_name=self.name if is_node else None,
-            subcluster=self.subcluster if is_node else None,
-            version=self.version,
-            address=self.address,
-            groups=self.groups,
-            started=self.started,
-        )
 
 
 class Session:
@@ -71,6 +44,8 @@ class Session:
         """Called when another live process turns out to have our name."""
         self.on_joined: Callable[[], None] = lambda: None
         """Called each time that a session of ours begins."""
+        self.before_join: Callable[[], Awaitable[None]] | None = None
+        """Where given, it sees to what this member is to join as. Raises EccmgrError where it cannot."""
         self.on_bus: Callable[[bytes], None] = lambda _number: None
         """Told with each heartbeat of the number of the latest change of what bus files say, b"" where none has one."""
         self.takes_over = False
@@ -112,6 +87,26 @@ class Session:
         """The address that the record of the next join states."""
         self.identity = replace(self.identity, address=address)
 
+    async def move_to(self, subcluster: str) -> int | None:
+        """Go on in another subcluster; the view from which on we are there, None where the session is over.
+
+        Raises RedisUnreachable.
+        """
+        own, moved = self._keys, self.identity.of(subcluster)
+        async with self._turn:
+            if not self.joined.is_set():
+                return None
+            record = moved.member(self.private_name).dump()
+            answer = await self._link.run(
+                "resettle",
+                (own.state, own.sessions, own.members, own.roster, own.subclusters, own.events),
+                (to_ms(self._options.max_step_s), self.private_name, self.identity.name.lower(), subcluster, record),
+            )
+            if answer[0] != b"moved":
+                return None
+            self.identity = moved
+            return int(answer[1])
+
     @property
     def leads(self) -> bool:
         """Whether this member is the leader, as of its last heartbeat."""
@@ -136,6 +131,8 @@ class Session:
         """
         left_before: int | None = None
         while True:
+            if self.before_join is not None and not self.joined.is_set():
+                await self.before_join()
             if self.listening is not None and not self.listening.is_set():
                 raise RedisUnreachable("Redis is not reachable: it has not confirmed our subscription yet")
             async with self._turn:
@@ -319,6 +316,7 @@ class Session:
                 if await self._try_join(instead_of=self.private_name) is not None:
                     self.joined.clear()
                 return
+            channels = self.channels
             answer, acked = await self._send_heartbeat(standing)
             if answer[0] != b"renewed":
                 log.warning("session ended", private_name=self.private_name, verdict=answer[0].decode())
@@ -333,7 +331,7 @@ class Session:
                 await self.carrier.renewed(answer[7], acked)
             self.on_bus(answer[8])
             heads = [head.decode(errors="replace") for head in answer[3]]
-            self.on_heads(dict(zip(self.channels, heads, strict=True)))
+            self.on_heads(dict(zip(channels, heads, strict=True)))
             self.leader = answer[4].decode(errors="replace")
             if self.leads:
                 self._leading.set()

@@ -198,6 +198,11 @@ class ScopeView:
         """What holds for an option, with where it was found."""
         return evaluate(self.root, self.path, option, self.overrides, self.schema)
 
+    def states(self, option: str) -> bool:
+        """Whether a file, a console, a flag or the environment says what holds for an option."""
+        effective = self.effective(option)
+        return effective is not None and (effective.setting is not None or effective.source is not None)
+
     def _read(self, option: str, *types: OptionType) -> PythonValue | None:
         scope = self.schema.find([step.kind for step in self.path])
         spec = scope.option(option) if scope else None

@@ -165,12 +165,15 @@ class LogFiles:
 class DaemonOptions:
     """All that a daemon itself acts on. `nodename` and `nodeaddr` are None where the configuration does not say.
 
+    Where a node does not say its subcluster itself (`states_subcluster`), its bus file does.
+
     `authentication` and `authorization` are where verifiers and groups are found, `roles` the patterns of each role.
     """
 
     cluster: str
     control_group: str
     subcluster: str
+    states_subcluster: bool
     nodename: str | None
     nodeaddr: str | None
     trusted_managers: tuple[str, ...]
@@ -191,6 +194,7 @@ def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str]
         cluster=cluster.text("cluster_group") or "",
         control_group=cluster.text("control_group") or "",
         subcluster=cluster.text("subcluster") or "",
+        states_subcluster=cluster.states("subcluster"),
         nodename=cluster.text("nodename"),
         nodeaddr=cluster.text("nodeaddr"),
         trusted_managers=cluster.items("trusted_managers"),

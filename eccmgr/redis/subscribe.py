@@ -36,9 +36,21 @@ class Subscription:
         self._attempt = asyncio.timeout(None)
         self._wire: Wire | None = None
 
+    def listen_on(self, channels: Sequence[str]) -> None:
+        """Listen on these channels instead; `listening` is clear until Redis has confirmed them."""
+        if self._channels != tuple(channels):
+            self._channels = tuple(channels)
+            self._over()
+
     def restart(self) -> None:
         """Subscribe anew on another connection: this one seems to be deaf."""
         if self.listening.is_set():
+            log.warning("not listening", reason="the subscription is deaf")
+            self._over()
+
+    def _over(self) -> None:
+        if self.listening.is_set():
+            self.listening.clear()
             self._attempt.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
@@ -47,8 +59,11 @@ class Subscription:
         while True:
             try:
                 async with asyncio.timeout(None) as self._attempt:
-                    self._wire = await self._link.subscribe(self._channels, self._heard)
+                    channels = self._channels
+                    self._wire = await self._link.subscribe(channels, self._heard)
                     try:
+                        if channels != self._channels:
+                            continue
                         self.listening.set()
                         self.on_listening()
                         said, backoff = "", Backoff(lambda: _LONGEST_PAUSE_S)
@@ -57,7 +72,6 @@ class Subscription:
                         self._wire.close()
             except (RedisError, OSError) as error:
                 if self._attempt.expired():
-                    log.warning("not listening", reason="the subscription is deaf")
                     continue
                 if self._link.refused("SUBSCRIBE", error):
                     said = ""

@@ -17,10 +17,9 @@ from typing import Any
 
 import hiredis
 
-from eccmgr.cluster.members import Role
+from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.names import private_name
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.session import Identity
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import script
 from ops.bench.fleet import Fleet

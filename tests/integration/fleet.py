@@ -36,7 +36,7 @@ class Fleet:
         self.managers.append(made)
         return made
 
-    async def node(self, name: str, subcluster: str = "default", deaf: bool = False, **more: object) -> Node:
+    async def node(self, name: str, subcluster: str | None = "default", deaf: bool = False, **more: object) -> Node:
         """One more node; a deaf one is alive and never hears a command."""
         made = daemons.node(self.url, self.cluster, self.folder, name, subcluster, **more)
         made.table.add(*self.trial_commands(made))

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from eccmgr.cluster.members import Role
+from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.session import Identity, Session
+from eccmgr.cluster.session import Session
 from eccmgr.errors import NameInUse, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys

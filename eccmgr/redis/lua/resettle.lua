@@ -3,7 +3,7 @@
 -- NEEDS  clock members
 -- KEYS  state sessions members roster subclusters events
 -- ARGV  max_step  private_name  node name in small letters  subcluster  record (JSON)
--- Answer  {'moved', view, last log id}
+-- Answer  {'moved', view}
 --         {'ended'}  the session is over, or has lost its place: join again
 -- Invariant  what was sent to a subcluster in an earlier view is for those who were in it then.
 
@@ -26,4 +26,4 @@ local view = next_view(at.state)
 redis.call(PUBLISH, at.events, cjson.encode({
   event = 'moved', view = view, members = { private }, from = was, to = subcluster,
 }))
-return { 'moved', ms(view), redis.call('HGET', at.state, 'last') or '0-0' }
+return { 'moved', ms(view) }

@@ -143,7 +143,7 @@ class TestResettle:
         life = cluster.join("east1", "default")
         cluster.join("other", "default")
         before = cluster.publish(target=Target(TargetKind.SUBCLUSTER, "default"))
-        verdict, view, _ = cluster.resettle(life, "east")
+        verdict, view = cluster.resettle(life, "east")
         assert (verdict, int(view)) == ("moved", cluster.view.number)
         assert cluster.renews(life)
         assert cluster.view.subclusters == {"default": 1, "east": 1}

@@ -1,0 +1,142 @@
+"""Where a node belongs that states no subcluster: to the one that its bus file gives it, also when that changes.
+
+It moves within its session: it listens for both, tells Redis, and lets go of the one that it was in.
+"""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from eccmgr.cluster.named import subcluster_given
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.session import Session
+from eccmgr.errors import EccmgrError
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.subscribe import Subscription
+from worker.follower import Follower
+
+log = structlog.get_logger()
+
+_RETRY_S = 0.5
+_LISTEN_WAIT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move that others may not have heard of: out of which channel, in which view, until when it matters."""
+
+    channel: str
+    view: int
+    until: float
+
+
+class Belonging:
+    """Follows what bus files say of one node. `run` does it until cancelled; `before_join` sees to it at the start."""
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        options: ClusterOptions,
+        session: Session,
+        subscription: Subscription,
+        follower: Follower,
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._options = options
+        self._session = session
+        self._subscription = subscription
+        self._follower = follower
+        self._number: bytes | None = None
+        self._changed = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._move: Move | None = None
+        self._moving_after: str | None = None
+        """The last entry of the log that was heard before a move that is under way."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """What the node listens on."""
+        return channels_of(self._keys, self._session.identity.name, self._session.identity.subcluster)
+
+    def heard(self, number: bytes) -> None:
+        """A heartbeat brought the number of the latest change of what bus files say."""
+        if number != self._number:
+            self._number = number
+            self._changed.set()
+
+    def meant(self, channel: str, view: int) -> bool:
+        """Whether what is sent on `channel` to the nodes of `view` is for this node: it was there in that view.
+
+        While it is moving that is not known of a subcluster's: it is read in the log afterwards.
+        """
+        everyone, subcluster, node = self.channels
+        if channel in (everyone, node):
+            return True
+        if self._moving_after is not None:
+            return False
+        move = self._move
+        if move is not None and channel == move.channel:
+            return view < move.view
+        return channel == subcluster and (move is None or view >= move.view or time.monotonic() > move.until)
+
+    async def before_join(self) -> None:
+        """Have the node join where it belongs. Raises EccmgrError where Redis does not say."""
+        async with self._turn:
+            given = await subcluster_given(self._link, self._keys, self._session.identity.name)
+            if given is not None:
+                self._session.identity = self._session.identity.of(given)
+            self._move = self._moving_after = None
+            self._follower.follow(self.channels)
+            self._session.channels = self.channels
+            await self._listen_on(self.channels)
+
+    async def run(self) -> None:
+        """Move whenever a bus file says so, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._follow()
+            except EccmgrError as error:
+                log.warning("subcluster not known", reason=str(error))
+                self._changed.set()
+                await asyncio.sleep(_RETRY_S)
+
+    async def _follow(self) -> None:
+        async with self._turn:
+            session = self._session
+            here, before = session.identity.subcluster, self.channels
+            given = await subcluster_given(self._link, self._keys, session.identity.name)
+            is_moving = self._moving_after is not None
+            if given is None or (given.lower() == here.lower() and not is_moving) or not session.joined.is_set():
+                return
+            # What is sent to either must find us listening.
+            await self._listen_on((*before, self._keys.subcluster(given)))
+            self._moving_after = self._moving_after or self._follower.here
+            view = await session.move_to(given)
+            after, self._moving_after = self._moving_after, None
+            channels, left = self.channels, self._keys.subcluster(here)
+            if view is not None:
+                self._move = Move(left, view, time.monotonic() + 2 * self._options.command_ttl_s)
+                session.channels = channels
+                log.info("moved", subcluster=given, before=here, reason="its bus file says so", view=view)
+            # What was sent to where it was before is for it still.
+            self._follower.follow((*channels, left) if left not in channels else channels, after)
+            await self._listen_on(channels)
+
+    async def _listen_on(self, channels: tuple[str, ...]) -> None:
+        self._subscription.listen_on(channels)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LISTEN_WAIT_S):
+                await self._subscription.listening.wait()
+
+
+def channels_of(keys: Keys, node: str, subcluster: str) -> tuple[str, str, str]:
+    """What a node listens on: the channels of all, of its subcluster, and its own."""
+    return keys.everyone, keys.subcluster(subcluster), keys.node(node)
