@@ -51,11 +51,22 @@ def carried(text: str) -> str:
     One quoted word is the command inside the quotes. Raises UsageError where `text` holds no command, or a quote that
     is never closed.
     """
+    command = _within(text)
+    if all(word.text.lower() in FORMS for word in words.split(command)):
+        raise _empty()
+    return command
+
+
+def _within(text: str) -> str:
     typed = words.split(text)
     command = typed[0].text.strip() if len(typed) == 1 and _quoted(text.strip()) else text.strip()
     if not any(word.text.strip() for word in words.split(command)):
-        raise UsageError("The command is empty: write what the nodes are to run")
+        raise _empty()
     return command
+
+
+def _empty() -> UsageError:
+    return UsageError("The command is empty: write what the nodes are to run")
 
 
 def same_command(text: str) -> str:
@@ -66,7 +77,7 @@ def same_command(text: str) -> str:
     behind `SCOPE:INSTANCE`.
     """
     try:
-        typed = [word.text for word in words.split(carried(text))]
+        typed = [word.text for word in words.split(_within(text))]
     except UsageError:
         return words.fold(text)
     forms = next((i for i, word in enumerate(typed) if word.lower() not in FORMS), len(typed))

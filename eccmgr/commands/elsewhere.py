@@ -10,6 +10,7 @@ ON_MANAGERS = (
     "authz",
     "broadcast",
     "flush control cache",
+    "forget",
     "gather",
     "history",
     "info",

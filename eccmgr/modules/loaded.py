@@ -11,8 +11,9 @@ from typing import Any
 import structlog
 
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.carried import carried
 from eccmgr.commands.dispatch import reply, split_form
-from eccmgr.commands.table import Call, Caller, Command, Param, Table
+from eccmgr.commands.table import COMMAND, Call, Caller, Command, Param, Table
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.tree import Scope
 from eccmgr.errors import CommandError, ConfigError, EccmgrError, unwrapped
@@ -23,6 +24,9 @@ from eccmgr.redis.keys import Keys
 
 START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
+
+_CARRIED = (COMMAND.kind, "gather")
+"""What a parameter is that goes to nodes as it stands."""
 
 log = structlog.get_logger()
 
@@ -247,7 +251,9 @@ class Modules:
         command, at = self._table.find(split_form(line)[1])
         if command.refusal:
             raise CommandError(command.refusal)
-        command.parse(split_form(line)[1], at)
+        for param, word in zip(command.params, command.parse(split_form(line)[1], at), strict=False):
+            if param.kind in _CARRIED:
+                carried(word)
 
     def _no_module(self, first: str) -> CommandError | None:
         scope, colon, _ = first.lower().partition(":")

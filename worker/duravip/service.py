@@ -325,8 +325,12 @@ class DuravipService:
     def _missed(self, address: str) -> Deed:
         reason = self.carrying.agent.vips[address].reason if address in self.carrying.agent.vips else ""
         owner = self.placing.situation().owners.get(address)
-        silent = f"its owner {owner} did not release it in time; was it told?" if owner else "it was not free in time"
-        return Deed(address, Did.FAILED, reason=reason or silent)
+        silent = (
+            f"its owner {owner} did not release it in time; was it told? broadcast the move"
+            if owner
+            else "it was not free in time"
+        )
+        return Deed(address, Did.FAILED, reason=reason or (silent if owner else "it was not free in time"))
 
     async def drain(self, node: str) -> Sequence[Deed]:
         """Keep VIPs off a node, and take this node's part in moving those that it has."""
