@@ -22,25 +22,34 @@ from eccmgr.commands.standing import KnownNames, standing_commands
 from eccmgr.commands.table import Caller, Command, Table
 from eccmgr.config import completion
 from eccmgr.config.effective import ScopeView
-from eccmgr.config.options import DaemonOptions, daemon_options, node_name
+from eccmgr.config.options import daemon_options, node_name
 from eccmgr.config.store import Proposal, Store
 from eccmgr.config.transaction import ConfigSession
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.listeners import Plan, plan
+from eccmgr.control.listeners import plan
 from eccmgr.control.server import ControlServer
-from eccmgr.errors import EccmgrError, NameInUse, RedisUnreachable, single_errors, unwrapped
+from eccmgr.duravip.times import check_times
+from eccmgr.errors import (
+    CommandError,
+    ConfigError,
+    EccmgrError,
+    NameInUse,
+    RedisUnreachable,
+    single_errors,
+    unwrapped,
+)
 from eccmgr.hostport import host_port
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.loaded import Modules
 from eccmgr.notify import notify
+from eccmgr.parts import Desired, Part, Prepared, Takeover, follow
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.settings import DaemonSettings
 
 log = structlog.get_logger()
 
-_FOLLOW_TIMEOUT_S = 30.0
 _SIGN_OF_LIFE_RECHECK_S = 5.0
 
 
@@ -69,6 +78,8 @@ class Daemon(abc.ABC):
         self.modules = Modules(installed(), self.program, self.name, self.table, self.link, self.keys)
         self.server = ControlServer(self.table)
         self._log_files = log_files or LogFiles()
+        self.view = store.view()
+        """The configuration that holds in all parts."""
         self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
         self._stopping = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
@@ -79,13 +90,26 @@ class Daemon(abc.ABC):
     def default_endpoint(self) -> str:
         """Where it listens if neither a flag nor a file says; '' for nowhere."""
 
-    @staticmethod  # noqa: B027 (a daemon may well take every configuration)
+    @staticmethod
     def check(view: ScopeView) -> None:
         """Raises ConfigError where this kind of daemon cannot take a configuration."""
+        check_times(view)
 
     def consider(self, proposal: Proposal) -> None:
-        """Raises ConfigError where this daemon cannot take a change; asked before it follows one, off its loop."""
+        """Raises ConfigError where this daemon cannot take a change; asked before any part prepares, off its loop."""
         self.check(proposal.after)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What follows the configuration, in the order in which it carries a change out."""
+
+        async def listeners(desired: Desired) -> Prepared:
+            return await self.server.prepare(desired.listening.listeners)
+
+        async def log_files(desired: Desired) -> Prepared:
+            return await self._log_files.prepare(desired.held.log_files)
+
+        return self._prepare_options, listeners, log_files
 
     @abc.abstractmethod
     async def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -156,9 +180,10 @@ class Daemon(abc.ABC):
                     log.error("failed too", reason=str(other) or type(other).__name__)
             raise reason from reason.__cause__
         finally:
-            self.store.on_change = None
+            self.store.on_change = self._refuse
             await self.modules.stop()
             await self.server.close()
+            self.store.on_change = None
             await self.link.close()
             log.info("stopped")
             await asyncio.to_thread(self._log_files.close)
@@ -169,12 +194,14 @@ class Daemon(abc.ABC):
             self.spawn(self._tasks, self._reload(), "reload")
 
     async def _serve(self, ready: Callable[[], object]) -> None:
-        await self._follow(self.held, self._plan)
-        await self.modules.start(self.store.view())
+        loop = asyncio.get_running_loop()
+        self.store.on_change = self._refuse
+        await follow(self.parts, Desired(self.view, self.held, self._plan))
+        await self.modules.start(self.view)
+        self.store.on_change = lambda proposal: self._follow_from_thread(loop, proposal)
         for remark in self.remarks():
             log.warning("remark", text=remark)
         await self._locate()
-        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
             await self.start(tasks)
             try:
@@ -187,7 +214,6 @@ class Daemon(abc.ABC):
                 log.warning("redis unreachable" if away else "not a member", reason=str(error))
             self.spawn(tasks, self.session.run(), "session")
             self.spawn(tasks, self._show_life(), "signs of life")
-            self.store.on_change = lambda proposal: self._follow_from_thread(loop, proposal)
             self._tasks = tasks
             log.info("ready", endpoints=",".join(map(str, self.server.endpoints)))
             ready()
@@ -212,36 +238,30 @@ class Daemon(abc.ABC):
             host = await asyncio.to_thread(host_address, self.link.address)
         self.session.located_at(host_port(host, port))
 
-    async def _follow(self, held: DaemonOptions, listening: Plan) -> None:
-        """Let a configuration hold, all or nothing. Raises EccmgrError."""
-        listeners = await self.server.prepare(listening.listeners)
-        try:
-            log_files = await asyncio.to_thread(self._log_files.prepare, held.log_files)
-        except BaseException:
-            await listeners.undo()
-            raise
-        await listeners.carry_out()
-        await asyncio.to_thread(log_files.carry_out)
-        self.options.become(held.timing)
-        self.held, self._plan = held, listening
+    async def _prepare_options(self, desired: Desired) -> Prepared:
+        def take() -> None:
+            self.options.become(desired.held.timing)
+            self.view, self.held, self._plan = desired.view, desired.held, desired.listening
 
-    async def _follow_all(self, held: DaemonOptions, listening: Plan, view: ScopeView) -> None:
-        """Let a changed configuration hold, for modules too, all or nothing. Raises EccmgrError."""
-        modules = await self.modules.prepare(view)
-        try:
-            await self._follow(held, listening)
-        except BaseException:
-            await modules.undo()
-            raise
-        await modules.carry_out()
+        return Takeover(take)
+
+    async def _prepare_modules(self, desired: Desired) -> Prepared:
+        return await self.modules.prepare(desired.view)
 
     def _follow_from_thread(self, loop: asyncio.AbstractEventLoop, proposal: Proposal) -> None:
         self.consider(proposal)
         self.modules.check(proposal.after)
         held = daemon_options(proposal.after, self.default_endpoint(), self._listen)
-        followed = self._follow_all(held, plan(held.listeners), proposal.after)
-        asyncio.run_coroutine_threadsafe(followed, loop).result(_FOLLOW_TIMEOUT_S)
+        desired = Desired(proposal.after, held, plan(held.listeners), proposal.changes)
+        if self._plan.serves and not desired.listening.serves:
+            raise ConfigError("The last listener that answers cannot be removed: nobody could connect any more")
+        # Modules come last: they alone may take long to prepare.
+        followed = follow((*self.parts, self._prepare_modules), desired)
+        asyncio.run_coroutine_threadsafe(followed, loop).result()
         log.info("configuration changed", changes=len(proposal.changes), user=proposal.user)
+
+    def _refuse(self, _proposal: Proposal) -> None:
+        raise CommandError(f"{self.program} is starting or ending: nothing was changed; try again in a moment")
 
     async def _reload(self) -> None:
         """What SIGHUP asks for: the files are read again, and the log files opened anew."""

@@ -4,6 +4,7 @@ A line that cannot be written is dropped and counted; nothing else comes of it. 
 says what it had to drop as soon as it can be written again.
 """
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -35,11 +36,14 @@ class LogFiles:
         self._kinds: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
 
-    def prepare(self, wanted: Sequence[Wanted]) -> "NewLogFiles":
+    async def prepare(self, wanted: Sequence[Wanted]) -> "NewLogFiles":
         """Open what is wanted, making missing folders; what is returned lets it hold, or undoes it.
 
         Raises ConfigError with the place in the configuration where a file cannot be opened.
         """
+        return await asyncio.to_thread(self._open_all, wanted)
+
+    def _open_all(self, wanted: Sequence[Wanted]) -> "NewLogFiles":
         kinds: dict[str, set[str]] = {}
         places: dict[str, str | None] = {}
         for logger in wanted:
@@ -54,7 +58,7 @@ class LogFiles:
                 if path not in self._files:
                     change.fresh[path] = self._open(path, places[path], change.made)
         except ConfigError:
-            change.undo()
+            change.take_back()
             raise
         return change
 
@@ -135,12 +139,16 @@ class NewLogFiles:
         self.fresh: dict[str, Sink] = {}
         self.made: list[Path] = []
 
-    def carry_out(self) -> None:
+    async def carry_out(self) -> None:
         """Write to the new files, and close those that nobody wants any more."""
-        self._files.become(self._kinds, self.fresh)
+        await asyncio.to_thread(self._files.become, self._kinds, self.fresh)
 
-    def undo(self) -> None:
+    async def undo(self) -> None:
         """Close what was opened, and remove the files and folders that were made for it."""
+        await asyncio.to_thread(self.take_back)
+
+    def take_back(self) -> None:
+        """The same, blocking."""
         _close(self.fresh.values())
         for each in reversed(self.made):
             with contextlib.suppress(OSError):

@@ -52,7 +52,8 @@ def manager(url: str, cluster: str, folder: Path, name: str = "barca", **more: A
 
 def node(url: str, cluster: str, folder: Path, name: str, subcluster: str | None = "default", **more: Any) -> Node:
     """A node that listens in `folder`."""
-    settings = NodeSettings(redis=url, listen=(str(folder / f"n-{name}"),), replace=more.pop("replace", False))
+    listen = more.pop("listen", (str(folder / f"n-{name}"),))
+    settings = NodeSettings(redis=url, listen=listen, replace=more.pop("replace", False))
     return _made(Node, settings, folder, {"cluster": cluster, "name": name, "subcluster": subcluster}, **more)
 
 

@@ -18,16 +18,14 @@ from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Caller
 from eccmgr.config.effective import ScopeView
-from eccmgr.config.options import DaemonOptions
 from eccmgr.config.printing import show_recurse
 from eccmgr.config.store import Proposal, Store
-from eccmgr.control.listeners import Plan
 from eccmgr.daemon import Daemon
 from eccmgr.duravip.options import duravip_options
-from eccmgr.duravip.timing import Timing
-from eccmgr.duravip.vips import read_vips, touches_vips
-from eccmgr.errors import ConfigError, EccmgrError, SettingsError
+from eccmgr.duravip.vips import read_vips
+from eccmgr.errors import EccmgrError
 from eccmgr.logs import LogFiles
+from eccmgr.parts import Desired, Part, Prepared, Takeover
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import NodeSettings
@@ -74,12 +72,9 @@ class Node(Daemon):
         )
         self.executor.jobs = self.jobs
         self.modules.adapted, self.modules.on_change = self.jobs.adapted, self.jobs.kick
-        self._view = store.view()
-        guardians = find_guardians(duravip_options(self._view).plumber_program or "")
+        guardians = find_guardians(duravip_options(self.view).plumber_program or "")
         copies = settings.redis_copies
-        self.duravip = DuravipService(
-            self.link, self.keys, self.options, self.session, guardians, lambda: self._view, copies
-        )
+        self.duravip = DuravipService(self.link, self.keys, self.options, self.session, guardians, self.view, copies)
         own = NodeCommands(
             self.link,
             self.keys,
@@ -104,21 +99,29 @@ class Node(Daemon):
     @staticmethod
     def check(view: ScopeView) -> None:
         """Raises ConfigError where the VIPs of a configuration, or their options, do not fit together."""
+        Daemon.check(view)
         duravip_options(view)
-        if read_vips(view):
-            cluster = view.scope("cluster")
-            heartbeat_s = 1 / cluster.number("heartbeats_per_sec")
-            try:
-                Timing.of(heartbeat_s, cluster.seconds("session_lease"), cluster.seconds("max_step"))
-            except SettingsError as error:
-                place = cluster.place("session_lease")
-                raise ConfigError(f"{place}: {error}" if place else str(error)) from None
+        read_vips(view)
 
     def consider(self, proposal: Proposal) -> None:
-        """As `check`; thousands of VIPs are read again only where a change may concern them."""
-        if touches_vips(proposal.changes):
-            self.check(proposal.after)
-        self._view = proposal.after
+        """As `check`, but for VIPs, of which there may be thousands: the part that has them reads them."""
+        Daemon.check(proposal.after)
+        duravip_options(proposal.after)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """With VIPs."""
+
+        async def vips(desired: Desired) -> Prepared:
+            take = await self.duravip.prepare(desired.view, desired.changes)
+
+            def carry() -> None:
+                take()
+                self._carry()
+
+            return Takeover(carry)
+
+        return (*super().parts, vips)
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listen for commands before joining: what is sent to a member must find it listening."""
@@ -180,7 +183,7 @@ class Node(Daemon):
 
     def _job_settings(self) -> dict[str, Any]:
         """What a job worker works with."""
-        view = self._view
+        view = self.view
         return {
             "url": self.link.server.plain_url,
             "link": self.link.address.url,
@@ -197,11 +200,6 @@ class Node(Daemon):
         """Begin to carry VIPs, where the configuration has any for the first time."""
         if self._tasks is not None and self.duravip.begins():
             self.spawn(self._tasks, self.duravip.run(), "duravip")
-
-    async def _follow(self, held: DaemonOptions, listening: Plan) -> None:
-        await super()._follow(held, listening)
-        await self.duravip.follow()
-        self._carry()
 
     async def _known_names(self, caller: Caller) -> Known:
         configuration = functools.partial(self.complete_config, caller)

@@ -19,6 +19,7 @@ from eccmgr.hostport import host_port, read_host_port
 DEFAULT_ENDPOINT = "/tmp/2025"  # noqa: S108  (the protocol's well-known path)
 # Linux's sun_path, with its closing NUL.
 _PATH_MAX = 107
+_BACKLOG = 1024
 _LOCK_WAIT_S = 2.0
 
 
@@ -61,14 +62,15 @@ class Listening:
         """Remove the socket's file if it is still the one that we made."""
         if self.endpoint.path is None:
             return
-        with contextlib.suppress(FileNotFoundError):
+        # One that may not be removed any more looks stale to the next start, which replaces it.
+        with contextlib.suppress(OSError):
             path = Path(self.place)
             if path.lstat().st_ino == self.inode:
                 path.unlink()
 
 
 def bind(endpoint: Endpoint, mode: int = 0o660, *, beyond_loopback: bool = False) -> Listening:
-    """Bind `endpoint`; a Unix socket gets the permissions `mode`, and never had wider ones.
+    """Bind `endpoint` and let connections queue; a Unix socket gets the permissions `mode`, and never had wider ones.
 
     A stale socket file is replaced; one that somebody listens on, a symlink and any other file are refused, and a TCP
     address that is not loopback unless `beyond_loopback`. A link that root left in /tmp says where to listen instead.
@@ -101,6 +103,8 @@ def _bind_tcp(endpoint: Endpoint, beyond_loopback: bool) -> Listening:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)
         sock.bind(address)
+        # Two may bind one port as long as neither listens.
+        sock.listen(_BACKLOG)
     except OSError:
         sock.close()
         raise
@@ -117,7 +121,7 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
             os.fchmod(sock.fileno(), mode)
             sock.bind(path)
             # Bound but not listening would look stale to another start.
-            sock.listen(1024)
+            sock.listen(_BACKLOG)
             Path(path).chmod(mode)
             return Listening(endpoint, sock, os.lstat(path).st_ino, path)
         except OSError:

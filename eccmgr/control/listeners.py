@@ -20,6 +20,11 @@ class Plan:
     listeners: Mapping[Endpoint, Listener]
     remarks: tuple[str, ...]
 
+    @property
+    def serves(self) -> bool:
+        """Whether there is a listener that answers anybody."""
+        return any(not listener.limits.refusal for listener in self.listeners.values())
+
 
 def plan(configured: Sequence[Configured]) -> Plan:
     """What the server is to be told. Raises ConfigError for a listener that makes no sense."""

@@ -65,7 +65,9 @@ class ControlServer:
         try:
             for endpoint, listener in wanted.items():
                 if endpoint not in self.opened:
-                    change.fresh[endpoint] = await self._listen(endpoint, listener)
+                    change.fresh[endpoint] = await asyncio.to_thread(
+                        bind, endpoint, listener.file_mode, beyond_loopback=listener.beyond_loopback
+                    )
         except BaseException:
             await change.undo()
             raise
@@ -89,19 +91,17 @@ class ControlServer:
             # The event loop tells of a lost connection, and closes its descriptor, on its next turn.
             await asyncio.sleep(0)
 
-    async def _listen(self, endpoint: Endpoint, listener: Listener) -> _Open:
-        listening = await asyncio.to_thread(
-            bind, endpoint, listener.file_mode, beyond_loopback=listener.beyond_loopback
-        )
+    async def serve(self, listening: Listening, listener: Listener) -> _Open:
+        """Take the connections of an endpoint that is bound."""
         terms = Terms(_affordable(listener.limits))
         loop = asyncio.get_running_loop()
 
         def accept() -> Connection:
             return Connection(self.table, terms, self.connections)
 
-        make = loop.create_server if endpoint.path is None else loop.create_unix_server
+        make = loop.create_server if listening.endpoint.path is None else loop.create_unix_server
         server = await make(accept, sock=listening.socket, backlog=listener.backlog)
-        led = {"place": listening.place} if listening.place not in ("", endpoint.path) else {}
+        led = {"place": listening.place} if listening.place not in ("", listening.endpoint.path) else {}
         log.info("listening", endpoint=str(listening.endpoint), **led)
         return _Open(listener, listening, server, terms)
 
@@ -112,12 +112,13 @@ class Change:
 
     server: ControlServer
     wanted: Mapping[Endpoint, Listener]
-    fresh: dict[Endpoint, _Open]
+    fresh: dict[Endpoint, Listening]
 
     async def carry_out(self) -> None:
-        """Let the new listeners hold."""
+        """Let the new listeners hold. Until now nobody who connected was answered."""
         before = self.server.opened
-        self.server.opened = {each: self.fresh.get(each) or before[each] for each in self.wanted}
+        fresh = {each: await self.server.serve(listening, self.wanted[each]) for each, listening in self.fresh.items()}
+        self.server.opened = {each: fresh.get(each) or before[each] for each in self.wanted}
         for endpoint, opened in before.items():
             if endpoint in self.wanted:
                 await self._adjust(opened, self.wanted[endpoint])
@@ -126,7 +127,9 @@ class Change:
 
     async def undo(self) -> None:
         """Close what was opened."""
-        await asyncio.gather(*map(_close, self.fresh.values()))
+        for listening in self.fresh.values():
+            await asyncio.to_thread(listening.unlink)
+            listening.socket.close()
 
     async def _adjust(self, opened: _Open, listener: Listener) -> None:
         """Let new settings hold on an endpoint that stays."""

@@ -46,6 +46,12 @@ class Timing:
         """How long after the deadline that it was told a fence may stay open, whatever became of its guardian."""
         return KERNEL_LATE_S + TOKEN_S
 
+    @staticmethod
+    def shortest_lease_s(heartbeat_s: float, max_step_s: float) -> float:
+        """The shortest session_lease, in whole hundredths, with which a node may hold for two heartbeats."""
+        room_s = (2 * heartbeat_s + 0.01) / (1 - CLOCK_RATE_ERROR) + KERNEL_LATE_S + TOKEN_S
+        return math.ceil((room_s * (1 + CLOCK_RATE_ERROR) + max_step_s) * 100) / 100
+
     @property
     def watch_s(self) -> float:
         """A counter that has not moved for so long belongs to a session that holds nothing any more."""

@@ -149,6 +149,9 @@ class Modules:
             self._table.remove(*instance.commands)
         for instance in new.values():
             self._table.add(*instance.commands)
+            if instance.module is not None and instance.task is None:
+                background = self._background(instance, instance.module)
+                instance.task = asyncio.create_task(background, name=f"module {instance.wanted.name}")
         self._table.fallback = next((each.unknown for each in new.values() if each.unknown is not None), None)
         self.on_change()
         await self._stop(old, new)
@@ -211,7 +214,6 @@ class Modules:
         if module.unknown is not None:
             rest = Param("COMMAND", rest=True)
             instance.unknown = Command(wanted.name, wanted.kind.brief, module.unknown, (rest,))
-        instance.task = asyncio.create_task(self._background(instance, module), name=f"module {wanted.name}")
 
     def _commands(self, module: Module, name: str) -> tuple[Command, ...]:
         """What `module` adds to the table. Raises ConfigError where a name is taken."""

@@ -13,6 +13,7 @@ import structlog
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.commands.duravip_rendering import impediments
+from eccmgr.config.changes import Change
 from eccmgr.config.effective import ScopeView
 from eccmgr.duravip.calls import membership_keys
 from eccmgr.duravip.deeds import Announced, Deed, Did
@@ -20,8 +21,10 @@ from eccmgr.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_o
 from eccmgr.duravip.placement import Situation, home_of
 from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.table import Table, pack
-from eccmgr.duravip.vips import Vip, read_vips
-from eccmgr.errors import CommandError, EccmgrError
+from eccmgr.duravip.times import TIMES
+from eccmgr.duravip.timing import Timing
+from eccmgr.duravip.vips import Vip, read_vips, touches_vips
+from eccmgr.errors import CommandError, ConfigError, EccmgrError
 from eccmgr.redis.address import Mode
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -62,14 +65,13 @@ class DuravipService:
         options: ClusterOptions,
         session: Session,
         guardians: Guardians,
-        view: Callable[[], ScopeView],
+        view: ScopeView,
         copies: int,
     ) -> None:
         self._link, self._keys, self._options, self._session = link, keys, options, session
-        self._guardians, self._view = guardians, view
-        self._read = view()
-        self._vips: dict[str, Vip] = read_vips(self._read)
-        self._held: DuravipOptions = duravip_options(self._read)
+        self._guardians = guardians
+        self._vips: dict[str, Vip] = read_vips(view)
+        self._held: DuravipOptions = duravip_options(view)
         self._shares = _shares(self._vips)
         self.carrying = Carrying(link, keys, options, session, session.identity.name, copies)
         self.placing = Placing(link, self.carrying, lambda: self._held)
@@ -201,16 +203,35 @@ class DuravipService:
 
     # The configuration.
 
-    async def follow(self) -> None:
-        """Let what the configuration says of VIPs hold; their statement follows by itself."""
-        if (view := self._view()) is self._read:
+    async def prepare(self, view: ScopeView, changes: Sequence[Change]) -> Callable[[], None]:
+        """Read what a changed configuration says of VIPs; what is returned lets it hold. Raises ConfigError."""
+        if not touches_vips(changes):
+            return lambda: None
+        self._check_times(view, changes)
+        held = duravip_options(view)
+        vips = await asyncio.to_thread(read_vips, view)
+        shares = await asyncio.to_thread(_shares, vips)
+
+        def take() -> None:
+            self._vips, self._held, self._shares = vips, held, shares
+            self.placing.interfaces = {each.address: each.interface for each in vips.values()}
+            self.carrying.configure(self._configure())
+            self._restate()
+
+        return take
+
+    def _check_times(self, view: ScopeView, changes: Sequence[Change]) -> None:
+        """How long this node holds, and so how long the others wait for it, is settled for as long as it runs."""
+        if not self._has_begun or not any(change.option.lower() in TIMES for change in changes):
             return
-        self._vips, self._held = await asyncio.to_thread(read_vips, view), duravip_options(view)
-        self._shares = await asyncio.to_thread(_shares, self._vips)
-        self._read = view
-        self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
-        self.carrying.configure(self._configure())
-        self._restate()
+        timing, cluster = self.carrying.agent.timing, view.scope("cluster")
+        heartbeat_s, lease_s = 1 / cluster.number("heartbeats_per_sec"), cluster.seconds("session_lease")
+        wait_s = Timing(timing.heartbeat_s, timing.hold_s).watch_s
+        if 2 * heartbeat_s > timing.hold_s or lease_s < wait_s + cluster.seconds("max_step"):
+            raise ConfigError(
+                f"As long as this node runs it holds VIPs for {timing.hold_s:g} s, and others wait {wait_s:.2f} s for "
+                "it; these times of the cluster do not go with that. Write them into the file, and restart the node"
+            )
 
     def _restate(self) -> None:
         ready = self.carrying.ready
@@ -348,8 +369,7 @@ class DuravipService:
         return []
 
     async def announce(self) -> Announced:
-        """Read the configuration of VIPs anew, publish it with a new view number, and wait until it has settled."""
-        await self.follow()
+        """Publish the configuration of VIPs with a new view number, and wait until the cluster has settled on it."""
         before = self.placing.statement
         if before is None:
             raise CommandError("No view is announced: no guardian serves this node yet")

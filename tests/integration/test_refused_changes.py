@@ -1,0 +1,130 @@
+"""A change that one part of a daemon refuses leaves no trace in any other."""
+
+import asyncio
+import contextlib
+import functools
+from pathlib import Path
+
+import pytest
+
+from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.keys import Keys
+from tests.daemons import manager, node, running
+from tests.listeners import Client
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
+
+CLUSTER = """cluster { Topology "10.1.1.0/24" { interface = "eth1" } plumber = memory fence = none }
+Binding "duravip-1" { Enable_Duravip = on  Bind_Address = "10.1.1.1" }
+"""
+REFUSED = {
+    "a listener": ("set Control_Listener Listen {folder}/none/socket Timeout = 7", "Cannot listen on"),
+    "a port in use": ("set Control_Listener Listen 127.0.0.1:{port} Timeout = 7", "Address already in use"),
+    "a log file": ("set ec_logger worse paniclog = {folder}/main/panic", "cannot open the log file"),
+    "the times": ("set cluster session_lease 0.1", "session_lease is 0.1 s, expected at least 1.86 s"),
+    "the step": ("set cluster max_step 0.5", "max_step is 0.5 s, expected at least 0.6 s"),
+    "a listener that is not to be had": ("set Control_Listener Listen 127.0.0.1:0 TLS_Key = k", "TLS"),
+    "the last listener": ("set Control_Listener Enable false", "The last listener that answers cannot be removed"),
+    "a module that makes no sense": ('set exec tools commands = [ x = "/nonexistent" ]', "no program '/nonexistent'"),
+    "a module's start": ("set sieve bad cache_size = 77", "it does not start today"),
+}
+OF_NODES = {
+    "a VIP": ("set Binding worse Bind_Address = 10.9.9.9", "is outside of every Topology"),
+    "the plumber": ("set cluster plumber magic", "plumber is 'magic'"),
+}
+
+
+@pytest.fixture
+def lazy_sieve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that does not start with one of its settings."""
+    from eccmgr.errors import ConfigError
+    from worker.modules.sieve import Sieve
+
+    async def start(self: Sieve) -> None:
+        if self.context.settings.integer("cache_size") == 77:
+            raise ConfigError("it does not start today")
+
+    monkeypatch.setattr(Sieve, "start", start)
+
+
+async def traces(client: Client, folder: Path, *, of_node: bool) -> list[str]:
+    """All that tells what holds: the configuration, modules, files, and a node's VIPs."""
+    commands = ["config showrecurse", "module list", "help", "config eval cluster results_ttl"]
+    found = [await client.ask(command) for command in commands]
+    if of_node:
+        await client.ask("cluster duravip announce view")
+        shown = await client.ask("cluster duravip show")
+        found.append("\n".join(line for line in shown.splitlines() if "stable for" not in line))
+    files = await asyncio.to_thread(lambda: sorted(str(each) for each in folder.rglob("*")))
+    return [*found, *files]
+
+
+@pytest.mark.usefixtures("lazy_sieve")
+@pytest.mark.parametrize("kind", ["manager", "node"])
+async def test_a_refused_change_leaves_no_trace_anywhere(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, kind: str
+) -> None:
+    (folder / "main").write_text("")
+    make = functools.partial(node if kind == "node" else manager, name="east1", listen=())
+    configuration = f'{CLUSTER}Control_Listener {{ Listen "{folder}/first" {{ }} }}\n'
+    made = await asyncio.to_thread(make, redis_server.url, cluster_keys.cluster, folder, configuration=configuration)
+    taken = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    async with taken, running(made), await Client.open(str(made.endpoints[0])) as client:
+        if kind == "node":
+            await wait_until(lambda: owns(client, "10.1.1.1"), "the node carries its VIP")
+        before = await traces(client, folder, of_node=kind == "node")
+        for command, said in {**REFUSED, **(OF_NODES if kind == "node" else {})}.values():
+            faulty = command.format(folder=folder, port=taken.sockets[0].getsockname()[1])
+            await client.ask("config begin")
+            for good in (
+                f"set Control_Listener Listen {folder}/second Timeout = 33",
+                f"set ec_logger extra mainlog = {folder}/logs/of/extra",
+                "set Binding added Enable_Duravip = true",
+                "set Binding added Bind_Address = 10.1.1.9",
+                "set cluster results_ttl 500",
+                "set sieve more cache_size = 5",
+            ):
+                assert "=" in await client.ask(f"config {good}")
+            await client.ask("config set Binding worse Enable_Duravip = true" if "worse B" in faulty else "version")
+            await client.ask(f"config {faulty}")
+            refusal = await client.ask("config commit")
+            assert said in refusal
+            assert await client.ask("config rollback") != "No transaction is open"
+            assert await traces(client, folder, of_node=kind == "node") == before, faulty
+            assert made.options.results_ttl_s != 500
+
+
+async def owns(client: Client, address: str) -> bool:
+    """Whether the node carries a VIP."""
+    return f"{address}/" in (shown := await client.ask("cluster duravip show")) and "(owned" in shown
+
+
+async def test_nobody_is_answered_on_a_listener_that_is_refused(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from eccmgr.errors import ConfigError
+    from worker.modules.sieve import Sieve
+
+    reached = asyncio.Event()
+
+    async def start(self: Sieve) -> None:
+        await reached.wait()
+        raise ConfigError("it does not start today")
+
+    monkeypatch.setattr(Sieve, "start", start)
+    configuration = f'Control_Listener {{ Listen "{folder}/first" {{ }} }}\n'
+    url, cluster = redis_server.url, cluster_keys.cluster
+    made = await asyncio.to_thread(node, url, cluster, folder, "east1", listen=(), configuration=configuration)
+    async with running(made), await Client.open(str(made.endpoints[0])) as client:
+        await client.ask("config begin")
+        await client.ask(f"config set Control_Listener Listen {folder}/second Timeout = 33")
+        await client.ask("config set sieve slow cache_size = 5")
+        client.send("config commit")
+        await wait_until((folder / "second").exists, "the new listener is bound")
+        async with await Client.open(str(folder / "second")) as early:
+            early.send("version")
+            reached.set()
+            assert "it does not start today" in await client.answer()
+            with contextlib.suppress(ConnectionResetError):
+                assert await early.rest() == b""
