@@ -11,7 +11,8 @@ EccmgrError
 ├─ NoConnection            a control listener that cannot be reached
 ├─ NoAnswer                a control listener that went away, or kept silent, after a command was sent
 ├─ RedisUnreachable        Redis does not answer
-│  └─ RedisRefuses         Redis answers that it does not do what was asked
+│  ├─ RedisRefuses         Redis answers that it does not do what was asked
+│  └─ NothingSent          a command for nodes was certainly not sent
 ├─ Unreadable              what Redis keeps is not what we wrote
 └─ NameInUse               another live process is a member under this name
 """
@@ -82,6 +83,10 @@ class RedisRefuses(RedisUnreachable):
         self.code = code
         self.soon = soon
         self.whole = whole
+
+
+class NothingSent(RedisUnreachable):
+    """Raised where a command for nodes was certainly not sent: to send it again does not run it twice."""
 
 
 class Unreadable(EccmgrError):

@@ -121,7 +121,8 @@ class Publisher:
         except RedisUnreachable as error:
             if verdict == b"nobody":
                 raise
-            raise RedisUnreachable(f"{error}; the command was sent, ask later: retrieve #{made}") from error
+            text = f"{error}; the command was sent, ask later: retrieve #{made}"
+            raise RedisUnreachable(text, asked=True) from error
         if verdict == b"nobody":
             raise CommandError(f"{nobody(target, view)}; nothing was sent")
         waited_ms = int(clock) + to_ms(wait_s) if wait_s else None

@@ -66,6 +66,8 @@ class Answer:
     facts: Mapping[str, Any] = field(default_factory=dict)
     is_xml: bool = False
     tail: str | None = None
+    undone: bool = False
+    """Whether Redis was away before anything was done: to ask again does not do it twice."""
 
     @property
     def exit(self) -> Exit:

@@ -7,7 +7,7 @@ import structlog
 from eccmgr.commands.answer import FORMS, Answer, Format, Status
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Caller, Table
-from eccmgr.errors import EccmgrError, UsageError, unwrapped
+from eccmgr.errors import EccmgrError, NothingSent, UsageError, unwrapped
 
 log = structlog.get_logger()
 
@@ -42,7 +42,8 @@ async def reply(table: Table, line: str, caller: Caller, form: Format = Format.T
     except Exception as error:  # a fault in one handler must not end the daemon or the session
         reason = unwrapped(error)
         if isinstance(reason, EccmgrError):
-            answer = Answer(str(reason), Status.ERROR, usage=isinstance(reason, UsageError))
+            usage, undone = isinstance(reason, UsageError), isinstance(reason, NothingSent)
+            answer = Answer(str(reason), Status.ERROR, usage=usage, undone=undone)
         else:
             log.exception("command failed", command=without_secrets(command), user=caller.user)
             answer = Answer(f"Internal error: {type(reason).__name__} (see the log)", Status.ERROR)

@@ -14,9 +14,9 @@ from eccmgr.commands.answer import Answer
 from eccmgr.commands.carried import FIRST_WORDS, carried
 from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish, in_doubt
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.commands.table import COMMAND, Call, Command, Param
+from eccmgr.commands.table import COMMAND, Call, Command, Handler, Param
 from eccmgr.commands.target import read_target
-from eccmgr.errors import CommandError, UsageError
+from eccmgr.errors import CommandError, NothingSent, RedisUnreachable, UsageError
 
 _HISTORY = 20
 _HISTORY_MAX = 1000
@@ -29,6 +29,20 @@ _RETRIEVED = (
 )
 
 
+def _sending(handler: Handler) -> Handler:
+    """A handler that sends a command to nodes; what it raises says whether that was certainly not sent."""
+
+    async def send(call: Call) -> Answer | str:
+        try:
+            return await handler(call)
+        except RedisUnreachable as error:
+            if error.asked:
+                raise
+            raise NothingSent(str(error)) from error
+
+    return send
+
+
 class Fleet:
     """The handlers of one manager."""
 
@@ -38,17 +52,17 @@ class Fleet:
     def commands(self) -> tuple[Command, ...]:
         """The table's entries."""
         return (
-            Command("broadcast", "publish a command to every node", self._broadcast, (COMMAND,)),
+            Command("broadcast", "publish a command to every node", _sending(self._broadcast), (COMMAND,)),
             Command(
                 "subcluster broadcast",
                 "publish a command to the nodes of one subcluster",
-                self._subcluster_broadcast,
+                _sending(self._subcluster_broadcast),
                 (_SUBCLUSTER, COMMAND),
             ),
             Command(
                 "unicast",
                 "publish a command to one node",
-                self._unicast,
+                _sending(self._unicast),
                 (_NODE, COMMAND),
                 about="NODE may be the node's short or its fully qualified name.",
             ),
@@ -70,7 +84,7 @@ class Fleet:
             Command(
                 "gather",
                 "publish a command, wait, and show what every node answered",
-                self._gather,
+                _sending(self._gather),
                 (Param(GATHER_USAGE.removeprefix("gather "), kind="gather", rest=True),),
                 about=(
                     "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"

@@ -9,7 +9,7 @@ from eccmgr.commands.columns import columns
 from eccmgr.commands.dispatch import split_form
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.config.effective import ScopeView
-from eccmgr.errors import ConfigError, UsageError
+from eccmgr.errors import ConfigError, RedisUnreachable, UsageError
 from eccmgr.modules import Answer, Call, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
 from eccmgr.schedules import times
 from eccmgr.schedules.runner import Clerk, Runner
@@ -140,6 +140,14 @@ class Sched(Module):
         ]
         return Answer(columns(("JOB ID", "DUE", "STATE", "BY", "COMMAND"), rows), facts={"runs": facts})
 
+    async def _kept(self, schedule: Schedule, due_ms: int) -> bool:
+        try:
+            return await self._shelf.add(schedule, due_ms)
+        except RedisUnreachable as error:
+            if error.asked:
+                raise CommandError(f"It may have been scheduled, see sched list: {error}") from error
+            raise CommandError(f"Nothing was scheduled: {error}") from error
+
     def _seen(self) -> Iterable[str]:
         return self._listed
 
@@ -162,7 +170,7 @@ class Sched(Module):
         self.context.check(text)
         for _ in range(_TRIES):
             schedule = Schedule(secrets.token_hex(3), text, call.caller.user, when)
-            if await self._shelf.add(schedule, due_ms):
+            if await self._kept(schedule, due_ms):
                 self._clerk.told.set()
                 self.log.info(
                     "command scheduled", id=schedule.id, text=without_secrets(text)[:200], user=call.caller.user

@@ -9,12 +9,13 @@ from structlog.typing import FilteringBoundLogger
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Caller
-from eccmgr.errors import EccmgrError
+from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
 from eccmgr.schedules.times import Every
 
 RUNNING_MAX = 16
+AGAIN_S = 1.0
 _LOST_AFTER_S = 10.0
 _NOTE_MAX = 200
 
@@ -28,7 +29,7 @@ class Runner:
         self, shelf: Shelf, run: Run, by: str, grace_s: float, timeout_s: float, log: FilteringBoundLogger
     ) -> None:
         self._shelf, self._run, self._by, self._log = shelf, run, by, log
-        self._grace_ms, self._timeout_s = round(grace_s * 1000), timeout_s
+        self._grace_s, self._grace_ms, self._timeout_s = grace_s, round(grace_s * 1000), timeout_s
 
     async def take_due(self, now_ms: int, most: int = RUNNING_MAX) -> list[Firing]:
         """Take what is due at `now_ms`: the runs that are now ours to carry out."""
@@ -36,7 +37,12 @@ class Runner:
         for schedule, due_ms in await self._shelf.due(now_ms):
             if len(taken) >= most:
                 break
-            firing = await self._take(schedule, due_ms, now_ms)
+            try:
+                firing = await self._take(schedule, due_ms, now_ms)
+            except RedisUnreachable as error:
+                # What was taken before is ours to carry out.
+                self._log.debug("schedule not taken", id=schedule.id, reason=str(error))
+                break
             if firing is not None:
                 taken.append(firing)
         return taken
@@ -44,18 +50,61 @@ class Runner:
     async def carry_out(self, firing: Firing) -> None:
         """Run it as the user who scheduled it, and keep how it ended."""
         self._log.info("scheduled command", id=firing.id, text=_short(firing.text), user=firing.user)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await self._run(firing.text, Caller(firing.user))
-            good = answer.status in (Status.OK, Status.PARTIAL)
-            fate, note = Fate.OK if good else Fate.FAILED, answer.text
-        except TimeoutError:
-            fate, note = Fate.FAILED, f"timed out after {self._timeout_s:g} s"
+        begun, deadline = await self._begin(firing), asyncio.get_running_loop().time() + self._grace_s
+        if begun is None:
+            return
+        firing, fate, note = begun
         note = note.strip().partition("\n")[0][:_NOTE_MAX]
-        if fate is Fate.FAILED:
-            self._log.warning("scheduled command failed", id=firing.id, reason=note)
-        if not await self._shelf.over(firing, dataclasses.replace(firing, fate=fate, note=note)):
-            self._log.warning("scheduled command ended late", id=firing.id, state=fate.value)
+        if fate is not Fate.OK:
+            self._log.warning(f"scheduled command {fate.value}", id=firing.id, reason=note)
+        ended = dataclasses.replace(firing, fate=fate, note=note)
+        while True:
+            try:
+                if not await self._shelf.over(firing, ended):
+                    self._log.warning("scheduled command ended late", id=firing.id, state=fate.value)
+                return
+            except RedisUnreachable:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(AGAIN_S)
+
+    async def _begin(self, firing: Firing) -> tuple[Firing, Fate, str] | None:
+        """Run it; where nothing was done since Redis was away, again until it is too late.
+
+        None where another has said meanwhile how it ended.
+        """
+        loop = asyncio.get_running_loop()
+        begin_by = loop.time() + (firing.due_ms + self._grace_ms - self._taken_ms(firing)) / 1000
+        while True:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    answer = await self._run(firing.text, Caller(firing.user))
+            except TimeoutError:
+                return firing, Fate.FAILED, f"timed out after {self._timeout_s:g} s"
+            if not answer.undone:
+                good = answer.status in (Status.OK, Status.PARTIAL)
+                return firing, Fate.OK if good else Fate.FAILED, answer.text
+            kept = await self._keep(firing, begin_by)
+            if kept is None:
+                return None
+            firing = kept
+            if loop.time() > begin_by:
+                return firing, Fate.MISSED, answer.text
+
+    async def _keep(self, firing: Firing, until: float) -> Firing | None:
+        """Have a run that could not begin kept for longer, once Redis takes that or it is too late.
+
+        None where another has said meanwhile how it ended.
+        """
+        while True:
+            await asyncio.sleep(AGAIN_S)
+            try:
+                now_ms = await self._shelf.now_ms()
+                longer = dataclasses.replace(firing, until_ms=self._until_ms(now_ms))
+                return longer if await self._shelf.keep(firing, longer) else None
+            except RedisUnreachable:
+                if asyncio.get_running_loop().time() > until:
+                    return firing
 
     async def give_up_lost(self, now_ms: int) -> None:
         """Say of runs whose end nobody has told in time that they are lost."""
@@ -72,9 +121,15 @@ class Runner:
             if isinstance(schedule.when, Every) and due_ms > now_ms + schedule.when.ms:
                 await self._shelf.move(schedule.id, due_ms, now_ms + schedule.when.ms)
 
+    def _until_ms(self, now_ms: int) -> int:
+        """When a run that is taken now is given up for lost."""
+        return now_ms + round((self._timeout_s + _LOST_AFTER_S) * 1000)
+
+    def _taken_ms(self, firing: Firing) -> int:
+        return firing.until_ms - self._until_ms(0)
+
     async def _take(self, schedule: Schedule, due_ms: int, now_ms: int) -> Firing | None:
-        until_ms = now_ms + round((self._timeout_s + _LOST_AFTER_S) * 1000)
-        firing = Firing(schedule.id, schedule.text, schedule.user, due_ms, self._by, until_ms)
+        firing = Firing(schedule.id, schedule.text, schedule.user, due_ms, self._by, self._until_ms(now_ms))
         late_s = (now_ms - due_ms) / 1000
         missed = now_ms - due_ms >= self._grace_ms
         if missed:

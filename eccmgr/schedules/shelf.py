@@ -77,6 +77,11 @@ class Shelf:
         )
         return verdict.decode()
 
+    async def keep(self, taken: Firing, longer: Firing) -> bool:
+        """Let a run last longer; False where another has said how it ended."""
+        args = (taken.id, taken.dump(), longer.dump())
+        return bool(await self._link.run("sched_keep", (self._running,), args) == b"kept")
+
     async def over(self, taken: Firing, ended: Firing) -> bool:
         """Keep how a run ended; False where another has said so already."""
         args = (taken.id, taken.dump(), ended.dump(), PAST_KEPT, _PAST_TTL_MS)

@@ -12,8 +12,9 @@ if redis.call('HGET', firings, id) ~= taken then
   return 'gone'
 end
 redis.call('LLEN', past)
-redis.call('HDEL', firings, id)
+-- What is written first needs memory: a server that is full refuses it, and the run stays as it is.
 redis.call('LPUSH', past, ended)
+redis.call('HDEL', firings, id)
 redis.call('LTRIM', past, 0, cap - 1)
 redis.call('PEXPIRE', past, ttl)
 return 'kept'

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import pytest
 import structlog
 
-from eccmgr.commands.answer import Answer
+from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.table import Caller
 from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.schedules import shelf as shelves
-from eccmgr.schedules.runner import RUNNING_MAX, Clerk, Runner
+from eccmgr.schedules.runner import RUNNING_MAX, Clerk, Run, Runner
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
 from eccmgr.schedules.times import Cron, Every, Once
@@ -209,3 +209,45 @@ async def test_through_hours_of_deaths_every_run_is_accounted_for(world: World, 
     assert carried.keys() <= accounted.keys()
     assert sum(each.id == "once" for each in past) == 1
     assert all(count == 1 for count in accounted.values())
+
+
+@pytest.mark.asyncio
+async def test_what_was_taken_and_not_sent_is_sent_later_once(world: World) -> None:
+    refusals = [Answer("Redis refused: its memory is full", Status.ERROR, undone=True)] * 2
+    runner = Runner(world.shelf, _refused_first(world, refusals), "barca", GRACE_S, TIMEOUT_S, LOG)
+    await world.add("a", Once(), START)
+    (taken,) = await runner.take_due(START)
+    await runner.carry_out(taken)
+    assert not refusals
+    assert world.ran == ["do a for ann"]
+    assert await world.fates() == [("a", 0, "ok")]
+
+
+@pytest.mark.asyncio
+async def test_what_another_has_given_up_is_not_sent_any_more(world: World) -> None:
+    refusals = [Answer("Redis refused: its memory is full", Status.ERROR, undone=True)]
+    runner = Runner(world.shelf, _refused_first(world, refusals), "barca", GRACE_S, TIMEOUT_S, LOG)
+    await world.add("a", Once(), START)
+    (taken,) = await runner.take_due(START)
+    await world.runner("two").give_up_lost(taken.until_ms)
+    await runner.carry_out(taken)
+    assert world.ran == []
+    assert await world.fates() == [("a", 0, "lost")]
+
+
+@pytest.mark.asyncio
+async def test_what_is_refused_for_longer_than_its_grace_is_missed(world: World) -> None:
+    refusals = [Answer("Redis refused: its memory is full", Status.ERROR, undone=True)] * 9
+    runner = Runner(world.shelf, _refused_first(world, refusals), "barca", 1.0, TIMEOUT_S, LOG)
+    await world.add("a", Once(), START)
+    (taken,) = await runner.take_due(START)
+    await runner.carry_out(taken)
+    assert world.ran == []
+    assert await world.fates() == [("a", 0, "missed")]
+
+
+def _refused_first(world: World, refusals: list[Answer]) -> Run:
+    async def run(text: str, caller: Caller) -> Answer:
+        return refusals.pop() if refusals else await world.run(text, caller)
+
+    return run

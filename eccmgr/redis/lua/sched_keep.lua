@@ -1,0 +1,14 @@
+-- Lets a run that has not ended, and could not begin yet, last longer before it is given up for lost.
+--
+-- NEEDS  nothing
+-- KEYS  firings
+-- ARGV  id  the run as it was taken  the run as it is kept from now on
+-- Answer  'kept', 'gone' (another has said how it ended)
+-- Invariant  a run that has ended does not begin again.
+
+local id, taken, longer = unpack(ARGV)
+if redis.call('HGET', KEYS[1], id) ~= taken then
+  return 'gone'
+end
+redis.call('HSET', KEYS[1], id, longer)
+return 'kept'
