@@ -9,6 +9,13 @@ import pytest
 from tests.daemons import ROOT
 from tests.units.machine import Machine, made_root, missing, pip_settings
 
+CLEAN = """
+systemctl disable --now eccmgr ecnode
+rm -rf /opt/eccmgr /etc/eccmgr /var/l*/eccmgr /etc/tmpfiles.d/* /etc/systemd/system/ec*
+for user in neo mallory eccmgr; do userdel $user; done; groupdel eccmgr
+true
+"""
+
 
 @pytest.fixture(scope="session")
 def booted() -> Iterator[Machine]:
@@ -27,13 +34,13 @@ def booted() -> Iterator[Machine]:
 
 def install(machine: Machine) -> None:
     """Run the commands of the documentation, word for word."""
-    machine.run("systemctl disable --now eccmgr ecnode; rm -rf /opt/eccmgr /etc/eccmgr; userdel eccmgr; true")
+    machine.run(CLEAN)
     page = (ROOT / "docs" / "operations.md").read_text()
     chapter = page.partition("\n## Under systemd\n")[2].partition("\n## ")[0]
     for block in re.findall(r"```sh\n(.*?)```", chapter, re.DOTALL)[:3]:
         settings = " ".join(f"{name}={value}" for name, value in pip_settings().items())
         machine.run(f"set -e; export {settings}; cd /opt/src\n{block}")
-    machine.run("useradd --groups eccmgr neo; useradd mallory; true")
+    machine.run("useradd --groups eccmgr neo; useradd mallory")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,6 +15,7 @@ cluster { Topology \\"10.1.1.0/24\\" { interface = \\"eth1\\" } }
 Binding \\"duravip-1\\" { Enable_Duravip = true  Bind_Address = \\"10.1.1.1\\" }
 """
 SERVICES = ("manager", "node")
+NODE_FILE = "/etc/eccmgr/ecelerity-cluster.conf"
 DROP_IN = "/etc/systemd/system/ecnode.service.d/duravip.conf"
 SQUATTER = """
 import os, socket, time
@@ -39,12 +40,12 @@ def with_vip(machine: Machine) -> Iterator[Machine]:
     machine.run(
         "ip link show eth1 || ip link add eth1 type veth peer name eth1p; ip link set eth1 up; ip link set eth1p up"
     )
-    machine.run("cp -a /etc/eccmgr/ecelerity-cluster.conf /root/kept")
-    machine.run(f'echo "{VIPS}" >> /etc/eccmgr/ecelerity-cluster.conf')
+    machine.run(f"cp -a {NODE_FILE} /root/kept")
+    machine.run(f'echo "{VIPS}" >> {NODE_FILE}')
     machine.run(f"install -D -m 644 /opt/src/ops/systemd/ecnode-duravip.conf {DROP_IN}; systemctl daemon-reload")
     machine.run("systemctl restart ecnode")
     yield machine
-    machine.run(f"rm {DROP_IN}; cp -a /root/kept /etc/eccmgr/ecelerity-cluster.conf; systemctl daemon-reload")
+    machine.run(f"rm {DROP_IN}; cp -a /root/kept {NODE_FILE}; systemctl daemon-reload")
 
 
 def node_endpoint(machine: Machine) -> str:
@@ -113,6 +114,23 @@ def test_the_place_is_taken_at_boot(booted: Machine) -> None:
     assert booted.run("readlink /tmp/2025") == "/run/eccmgr/manager/2025"
     booted.run("systemctl enable --now eccmgr")
     assert "eccmgr version" in booted.run("ec_console version", "neo")
+
+
+def test_a_reload_reaches_daemons_without_and_with_rights(with_vip: Machine) -> None:
+    for unit in ("eccmgr", "ecnode"):
+        with_vip.run(f"journalctl --rotate --vacuum-time=1s; systemctl reload {unit}")
+        said = f"journalctl --unit {unit} --output cat"
+        wait_until_sync(lambda said=said: "configuration reloaded" in with_vip.run(said), "it has read its files again")
+
+
+def test_a_long_command_runs_in_a_node_under_systemd(machine: Machine) -> None:
+    option = 'exec "units" { commands = [ wait = "/bin/sleep 0.1" ]  long = ( wait ) }'
+    machine.run(f"cp -a {NODE_FILE} /root/kept; echo '{option}' >> {NODE_FILE}; systemctl restart ecnode")
+    machine.run("ec_console broadcast exec:units wait")
+    answered = "ec_console retrieve exec:units wait"
+    wait_until_sync(lambda: "1 of 1 answered" in machine.try_to_run(answered).stdout, "the job has ended")
+    assert "failed" not in machine.run(answered)
+    machine.run(f"cp -a /root/kept {NODE_FILE}")
 
 
 def test_each_service_keeps_its_own_folders(with_vip: Machine) -> None:
