@@ -64,6 +64,11 @@ class Display:
         return True
 
     @property
+    def knows_the_way(self) -> bool:
+        """Whether the command at hand is known to have been sent: then `leave_off` says how it goes on."""
+        return bool(self._heard.id)
+
+    @property
     def is_showing(self) -> bool:
         """Whether responses are shown as they come."""
         return self._showing

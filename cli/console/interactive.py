@@ -94,8 +94,9 @@ class Interactive:
         except EccmgrError as error:
             self._complain(error)
         except KeyboardInterrupt:
-            known = self._display.leave_off(answers=not self._display.is_showing)
-            self._display.write("Waiting no longer" + "; where a command was sent it goes on" * (not known), sys.stderr)
+            goes_on = "" if self._display.knows_the_way else "; where a command was sent it goes on"
+            self._display.write(f"Waiting no longer{goes_on}", sys.stderr)
+            self._display.leave_off(answers=not self._display.is_showing)
         else:
             if line.lower() == "help":
                 text += _OWN_HELP

@@ -52,7 +52,7 @@ def carried(text: str) -> str:
     is never closed.
     """
     command = _within(text)
-    if all(word.text.lower() in FORMS for word in words.split(command)):
+    if all(word.text.strip().lower() in ("", *FORMS) for word in words.split(command)):
         raise _empty()
     return command
 

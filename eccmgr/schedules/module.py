@@ -82,8 +82,8 @@ class Sched(Module):
     @command(
         "every",
         "run COMMAND again and again: each so many seconds, or as a cron expression says",
-        about='SECONDS may be a cron expression in quotes: sched every "30 2 * * 1-5" COMMAND; it is read in UTC, or '
-        'in the zone that it names: "TZ=Europe/Berlin 30 2 * * 1-5".',
+        about='SECONDS may be a cron expression in quotes: sched every "30 2 * * 1-5" COMMAND.\n'
+        'It is read in UTC, or in the zone that it names: "TZ=Europe/Berlin 30 2 * * 1-5".',
     )
     async def run_every(self, call: Call, seconds: str, command: Rest) -> Answer:
         """The same, with the first time."""

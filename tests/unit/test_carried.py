@@ -25,7 +25,7 @@ def test_one_quoted_word_is_the_command_inside(typed: str, sent: str) -> None:
     assert carried(typed) == sent
 
 
-@pytest.mark.parametrize("typed", ["", "json", "XML json", '"xml"', '""', "' '", '"  "', r'"\"\""', "'' ''"])
+@pytest.mark.parametrize("typed", ["", "json", "XML json", 'json ""', '"xml"', '""', "' '", '"  "', r'"\"\""', "'' ''"])
 def test_an_empty_command_is_refused(typed: str) -> None:
     with pytest.raises(UsageError, match="The command is empty"):
         carried(typed)
