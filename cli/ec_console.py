@@ -38,9 +38,10 @@ def _run(words: list[str]) -> int:
 
         sys.stdout.write(f"ec_console {full_version()}\n")
         return Exit.OK
-    client = Client(asked.endpoint, asked.server_user)
+    interactive = asked.command is None and sys.stdin.isatty() and sys.stdout.isatty()
+    client = Client(asked.endpoint, asked.server_user, script=not interactive)
     try:
-        if asked.command is None and sys.stdin.isatty() and sys.stdout.isatty():
+        if interactive:
             from cli.console.interactive import Interactive
 
             return Interactive(client, asked).run()

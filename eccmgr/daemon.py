@@ -77,6 +77,7 @@ class Daemon(abc.ABC):
         self.table = Table()
         self.modules = Modules(installed(), self.program, self.name, self.table, self.link, self.keys)
         self.server = ControlServer(self.table)
+        self.server.keeps = self._has_transaction
         self._log_files = log_files or LogFiles()
         self.view = store.view()
         """The configuration that holds in all parts."""
@@ -138,6 +139,10 @@ class Daemon(abc.ABC):
         if caller.session is None:
             return None
         return self._config_sessions.setdefault(caller.session, ConfigSession())
+
+    def _has_transaction(self, connection: object) -> bool:
+        session = self._config_sessions.get(connection)
+        return session is not None and session.transaction is not None
 
     def complete_config(self, caller: Caller, command: str, words: "tuple[str, ...]") -> list[str]:
         """What may come next in a `config` command."""

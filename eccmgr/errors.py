@@ -10,6 +10,7 @@ EccmgrError
 ├─ ListenError             an endpoint that cannot be listened on
 ├─ NoConnection            a control listener that cannot be reached
 ├─ NoAnswer                a control listener that went away, or kept silent, after a command was sent
+├─ TransactionLost         a console's transaction that went with its connection
 ├─ RedisUnreachable        Redis does not answer
 │  ├─ RedisRefuses         Redis answers that it does not do what was asked
 │  └─ NothingSent          a command for nodes was certainly not sent
@@ -58,6 +59,10 @@ class NoConnection(EccmgrError):
 
 class NoAnswer(EccmgrError):
     """Raised by a client when a command was sent and no answer came: the listener may have carried it out."""
+
+
+class TransactionLost(EccmgrError):
+    """Raised by a client in place of sending a `config` command, where the transaction it was meant for is gone."""
 
 
 class RedisUnreachable(EccmgrError):

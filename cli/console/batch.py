@@ -10,7 +10,7 @@ from cli.console.arguments import Arguments
 from cli.console.display import Display, deadline_after
 from eccmgr.commands.answer import Exit
 from eccmgr.control.client import Client
-from eccmgr.errors import NoAnswer, NoConnection
+from eccmgr.errors import NoAnswer, NoConnection, TransactionLost
 
 LEAVE = ("quit", "exit")
 """Words that end the console and are never sent."""
@@ -36,6 +36,9 @@ class Batch:
         except NoAnswer as error:
             self._complain(str(error))
             return Exit.PARTIAL if self._display.leave_off(answers=True) else Exit.FAILED
+        except TransactionLost as error:
+            self._complain(str(error))
+            return Exit.FAILED
         except (KeyboardInterrupt, SystemExit):
             self._display.leave_off(answers=not self._display.is_showing)
             raise

@@ -48,7 +48,8 @@ _ABOUT = {
     "unset": "An option falls back to what encloses it, or to its default.",
     "showrecurse": "Secrets are hidden; what is printed can be read as a file.",
     "locate": "REGEX is searched in the names of the scopes.",
-    "begin": "From then on this session alone sees its changes, until it commits them or rolls them back.",
+    "begin": "From then on this session alone sees its changes, until it commits them or rolls them back. They are "
+    "lost with its connection, which is closed after an hour without a command.",
     "commit": "Of two transactions that change the same option the first one wins; the other stays open.",
     "reload": "On any fault the running configuration stays as it is. PATH becomes the main file.",
     "writeback": "Comments, blank lines and the order of what did not change are kept. PATH bounds it to one file, or "

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from eccmgr.commands.answer import Exit, Format, Status
 from eccmgr.control import frames, trust
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.errors import FrameError, NoAnswer, NoConnection
+from eccmgr.control.lasting import OpenTransaction, config_command
+from eccmgr.errors import FrameError, NoAnswer, NoConnection, TransactionLost
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_BYTES = 256 * 1024
@@ -31,12 +32,18 @@ class Result(NamedTuple):
 class Client:
     """A connection that is made when it is needed, and made anew where the listener has closed it since."""
 
-    def __init__(self, endpoint: Endpoint, server_user: str | None = trust.SERVER_USER) -> None:
-        """Where everybody may write, a Unix socket is to be served by root, us, or `server_user`; None: by anybody."""
+    def __init__(
+        self, endpoint: Endpoint, server_user: str | None = trust.SERVER_USER, *, script: bool = False
+    ) -> None:
+        """Where everybody may write, a Unix socket is to be served by root, us, or `server_user`; None: by anybody.
+
+        `script`: commands are given without regard to the answers to those before them.
+        """
         self.endpoint, self.server_user = endpoint, server_user
         self._socket: socket.socket | None = None
         self._decoder = frames.Decoder()
         self._requests = 0
+        self._transaction = OpenTransaction(script=script)
 
     def ask(
         self,
@@ -51,8 +58,9 @@ class Client:
         """Send `command` and wait for its end, at the latest until `deadline` (of time.monotonic).
 
         `on_event`, where given, asks for a stream and takes each event as it comes; the body is then what is left to
-        show, or all there is where it is to be `whole`. Raises NoConnection, and NoAnswer where the command was sent
-        and its answer did not come.
+        show, or all there is where it is to be `whole`. Raises NoConnection, NoAnswer where the command was sent and
+        its answer did not come, and TransactionLost where it was not sent, since the transaction that it was meant for
+        went with an earlier connection.
         """
         try:
             command.encode()
@@ -69,9 +77,16 @@ class Client:
         }
         try:
             connection = self._connected(deadline)
+            named = config_command(command)
+            self._transaction.allow(named)
             connection.settimeout(_left(deadline))
+            self._transaction.send(named)
             connection.sendall(frames.encode(frames.REQUEST, json.dumps(request).encode()))
-            return self._read(connection, deadline, on_event)
+            result = self._read(connection, deadline, on_event)
+            self._transaction.answered(ok=result.status is Status.OK)
+            return result
+        except TransactionLost:
+            raise
         except TimeoutError:
             self.close()
             raise NoAnswer("No answer in time; where a command was sent it goes on") from None
@@ -89,6 +104,7 @@ class Client:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            self._transaction.broken()
 
     def _connected(self, deadline: float) -> socket.socket:
         if self._socket is not None and _is_closed(self._socket):

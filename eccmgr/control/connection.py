@@ -12,6 +12,7 @@ import json
 import pwd
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -35,6 +36,8 @@ _COALESCE_BYTES = 64 * 1024
 _TURN = 128
 # A client that broke the protocol has this long to read why.
 _LINGER_S = 2.0
+# A connection with an open transaction is not idle, but does not stay for ever.
+_KEPT_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,18 @@ class Terms:
 class Connection(asyncio.Protocol):
     """One client's connection."""
 
-    def __init__(self, table: Table, terms: Terms, connections: set["Connection"]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        terms: Terms,
+        connections: set["Connection"],
+        keeps: Callable[["Connection"], bool] = lambda _connection: False,
+    ) -> None:
+        """`keeps` tells whether something would be lost with a connection that is idle."""
         self._table = table
         self.terms = terms
         self._connections = connections
+        self._keeps = keeps
         self._loop = asyncio.get_running_loop()
         self._decoder = frames.Decoder(terms.limits.max_command_bytes)
         self._out = bytearray()
@@ -290,16 +301,20 @@ class Connection(asyncio.Protocol):
         return result_frame(request.id, answered)
 
     def _check_idle(self) -> None:
-        timeout = self.terms.limits.idle_timeout_s
+        often = timeout = self.terms.limits.idle_timeout_s
         if timeout == 0:
             return
+        if keeps := self._keeps(self):
+            timeout = max(timeout, _KEPT_S)
         quiet = 0.0 if self.task is not None else self._loop.time() - self._last_active
         if quiet >= timeout:
-            log.debug("connection closed", reason="idle", user=self._caller.user)
+            said = log.warning if keeps else log.debug
+            said("connection closed", reason="idle", user=self._caller.user, transaction="lost" if keeps else "none")
             # Not close(): that would wait for ever for a client that does not read the end of its last answer.
             self._transport.abort()
         else:
-            self._timer = self._loop.call_later(timeout - quiet, self._check_idle)
+            # What keeps it may end at any time.
+            self._timer = self._loop.call_later(min(timeout - quiet, often), self._check_idle)
 
 
 def _user_of(connection: socket.socket) -> str:

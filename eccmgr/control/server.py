@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import os
 import resource
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -46,6 +46,8 @@ class ControlServer:
         self.table = table
         self.connections: set[Connection] = set()
         self.opened: dict[Endpoint, _Open] = {}
+        self.keeps: Callable[[Connection], bool] = lambda _connection: False
+        """Whether something would be lost with a connection that is idle."""
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -97,7 +99,7 @@ class ControlServer:
         loop = asyncio.get_running_loop()
 
         def accept() -> Connection:
-            return Connection(self.table, terms, self.connections)
+            return Connection(self.table, terms, self.connections, lambda each: self.keeps(each))
 
         make = loop.create_server if listening.endpoint.path is None else loop.create_unix_server
         server = await make(accept, sock=listening.socket, backlog=listener.backlog)

@@ -1,0 +1,76 @@
+"""What a console keeps in mind of its session with a daemon: whether a transaction of the configuration is open there.
+
+A session ends with its connection, and its transaction with it. Whoever goes on typing would then change what is live,
+so the console says what happened, and does not send the next `config` command. Pure.
+"""
+
+from eccmgr import words
+from eccmgr.commands.answer import FORMS
+from eccmgr.errors import TransactionLost, UsageError
+
+_CHANGING = frozenset({"set", "unset", "commit", "rollback", "replay", "reload"})
+_LOST = (
+    "The transaction that was open is lost with its connection, which ends with the daemon and after an hour without a "
+    "command; nothing was done. Begin it anew."
+)
+_UNKNOWN = (
+    "The connection broke while the transaction was being committed: look with config get whether it was; nothing was "
+    "done. If it was not, begin it anew."
+)
+
+
+def config_command(line: str) -> str | None:
+    """The second word of a `config` command, in small letters; None for any other line."""
+    found: list[str] = []
+    at = 0
+    while len(found) < 3 and (at := words.skip_space(line, at)) < len(line):
+        try:
+            word = words.next_word(line, at)
+        except UsageError:
+            break
+        found.append(word.text.lower())
+        at = word.end
+    if found and found[0] in FORMS:
+        del found[0]
+    return found[1] if len(found) > 1 and found[0] == "config" else None
+
+
+class OpenTransaction:
+    """The transaction of one session. With `script`, nobody reads one answer before the next command is there."""
+
+    def __init__(self, *, script: bool = False) -> None:
+        self._script = script
+        self._is_open = False
+        self._said = False
+        self._sent: str | None = None
+        self._lost = ""
+
+    def allow(self, command: str | None) -> None:
+        """Raises TransactionLost where a `config` command is not to be sent, because the one before it went nowhere."""
+        if command is None or not self._lost:
+            return
+        lost = self._lost
+        # In a script all that still belongs to the transaction goes the same way.
+        if self._said and (command == "begin" or command not in _CHANGING):
+            self._lost = "" if command == "begin" else lost
+            return
+        self._said = True
+        if not self._script or command in ("commit", "rollback"):
+            self._lost = ""
+        raise TransactionLost(lost)
+
+    def send(self, command: str | None) -> None:
+        """A command is about to be sent."""
+        self._sent = command
+
+    def answered(self, *, ok: bool) -> None:
+        """Its answer has come."""
+        if ok and self._sent in ("begin", "commit", "rollback"):
+            self._is_open = self._sent == "begin"
+        self._sent = None
+
+    def broken(self) -> None:
+        """The connection is gone, perhaps with a command under way."""
+        if (self._is_open and self._sent != "rollback") or self._sent == "begin":
+            self._lost, self._said = _UNKNOWN if self._sent == "commit" else _LOST, False
+        self._is_open, self._sent = False, None

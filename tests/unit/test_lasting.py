@@ -1,0 +1,86 @@
+"""A console that knows of a transaction which went with its connection does not change what is live instead."""
+
+import pytest
+
+from eccmgr.control.lasting import OpenTransaction, config_command
+from eccmgr.errors import TransactionLost
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("config begin", "begin"),
+        ('  JSON  "config"  Begin from scratch', "begin"),
+        ("xml config set x 1", "set"),
+        ("config", None),
+        ("gather config begin", None),
+        ('"config begin', None),
+        ("", None),
+    ],
+)
+def test_a_config_command_is_known_however_it_is_written(line: str, command: str | None) -> None:
+    assert config_command(line) == command
+
+
+def session(*commands: str, script: bool = False) -> OpenTransaction:
+    """A session in which these commands were answered well."""
+    made = OpenTransaction(script=script)
+    for command in commands:
+        made.allow(command)
+        made.send(command)
+        made.answered(ok=True)
+    return made
+
+
+def is_refused(made: OpenTransaction, command: str | None) -> bool:
+    try:
+        made.allow(command)
+    except TransactionLost:
+        return True
+    return False
+
+
+def test_the_next_command_alone_is_refused_to_who_reads_the_answer() -> None:
+    made = session("begin", "set")
+    made.broken()
+    assert [is_refused(made, each) for each in (None, "set", "set", "commit")] == [False, True, False, False]
+
+
+def test_a_script_is_refused_all_that_belongs_to_what_is_lost() -> None:
+    made = session("begin", "set", script=True)
+    made.broken()
+    given = ("set", "get", "unset", "commit", "set", "begin", "set", "commit")
+    assert [is_refused(made, each) for each in given] == [True, False, True, True, False, False, False, False]
+    made = session("begin", script=True)
+    made.broken()
+    assert [is_refused(made, each) for each in ("set", "begin", "set")] == [True, False, False]
+
+
+@pytest.mark.parametrize("commands", [(), ("set",), ("begin", "commit"), ("begin", "set", "rollback")])
+def test_nothing_is_lost_where_no_transaction_was_open(commands: tuple[str, ...]) -> None:
+    made = session(*commands)
+    made.broken()
+    assert not is_refused(made, "set")
+
+
+def test_a_begin_whose_answer_never_came_is_lost_too() -> None:
+    made = session()
+    made.send("begin")
+    made.broken()
+    assert is_refused(made, "set")
+
+
+def test_a_commit_whose_answer_never_came_may_have_been() -> None:
+    made = session("begin")
+    made.send("commit")
+    made.broken()
+    with pytest.raises(TransactionLost, match="look with config get whether it was"):
+        made.allow("set")
+
+
+def test_a_begin_that_was_refused_opens_nothing() -> None:
+    made = session()
+    made.send("begin")
+    made.answered(ok=False)
+    made.broken()
+    assert not is_refused(made, "set")
