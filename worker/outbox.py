@@ -1,7 +1,8 @@
 """The answers that a node owes: each is given to Redis at once, or kept and offered again until Redis takes it.
 
-Redis may be away, refuse all, or refuse one answer alone, which holds up none of the others. One that Redis has no
-memory for, and will have none for, becomes a short failed one that says so: a full server takes those.
+Redis may be away, refuse all, or refuse one answer alone, which holds up none of the others. For one that Redis has no
+memory for a short failed one stands in, which a full server takes: until there is memory, or for ever where there
+never can be.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.results import State
+from eccmgr.cluster.results import STANDS_IN, State
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
@@ -26,8 +27,8 @@ log = structlog.get_logger()
 _MOST = 1000
 _SHORT = 512
 """Of so many bytes a full server takes an answer (respond.lua)."""
-_PATIENCE_S = 30.0
-"""For so long memory for an answer may be freed."""
+_PATIENCE_S = 5.0
+"""For so long nothing stands in for an answer that there is no memory for."""
 _BLIND_S = 5.0
 """So often one is offered though there seems to be no room for it: what Redis counts is not known to the byte."""
 _ALONE = ("OOM", "PROTOCOL")
@@ -36,7 +37,6 @@ _LONG = 1 << 20
 """No server ends a connection for one argument that is not longer."""
 _LOSSES = 5
 """With so many connections lost by it, an answer is taken to be longer than Redis takes one."""
-_TOO_LONG = "Redis takes none so long (proto-max-bulk-len)"
 
 Writing = Callable[[Response], tuple[str, Sequence[str], Sequence[Argument]]]
 """The script that writes an answer, with its keys and arguments."""
@@ -50,6 +50,8 @@ class _Owed:
     since: float
     full_since: float | None = None
     offered_at: float = 0.0
+    stands_in: bool = False
+    """Whether a short one stands in for it."""
     losses: int = 0
     """How often Redis was lost while it was given."""
 
@@ -67,8 +69,8 @@ class _Room:
         return self.empty + size > self.limit
 
     def holds(self, size: int) -> bool:
-        """Whether there may be room for `size` bytes now."""
-        return self.used + size <= self.limit
+        """Whether there may be room for `size` bytes now: the server has them twice while it reads them."""
+        return self.used + 2 * size <= self.limit
 
 
 class Outbox:
@@ -145,12 +147,19 @@ class Outbox:
     async def _offer(self, owed: _Owed) -> None:
         """Give one that was not taken before. Raises RedisUnreachable where it still is not."""
         size, now = len(owed.response.body), time.monotonic()
-        if (why := await self._never(owed, size, now)) is not None:
-            return await self._give(_too_long(owed.response, why))
-        if owed.full_since is not None and size > _SHORT and now - owed.offered_at < _BLIND_S:
+        if owed.full_since is not None and size > _SHORT:
             room = await self._room()
-            if room is not None and not room.holds(size):
+            if room is not None and room.never_holds(size):
+                return await self._give(_short(owed.response, _full(room)))
+            if now - owed.full_since > _PATIENCE_S and not owed.stands_in:
+                await self._give(_short(owed.response, _full(room), STANDS_IN))
+                owed.stands_in = True
+            if room is not None and not room.holds(size) and now - owed.offered_at < _BLIND_S:
                 raise RedisRefuses("Redis refused: its memory is full", code="OOM", soon=True)
+        if owed.losses and size > _LONG:
+            longest = await self._longest()
+            if owed.losses >= _LOSSES if longest is None else size > longest:
+                return await self._give(_short(owed.response, "Redis takes none so long (proto-max-bulk-len)"))
         try:
             owed.offered_at = now
             await self._give(owed.response)
@@ -161,18 +170,6 @@ class Outbox:
             elif isinstance(error, RedisRefuses) and error.code == "PROTOCOL":
                 owed.losses = _LOSSES
             raise
-
-    async def _never(self, owed: _Owed, size: int, now: float) -> str | None:
-        """Why Redis will never take an answer of `size` bytes; None where it may. Raises RedisUnreachable."""
-        if owed.full_since is not None and size > _SHORT:
-            room = await self._room()
-            if now - owed.full_since > _PATIENCE_S or (room is not None and room.never_holds(size)):
-                return _full(room)
-        if owed.losses and size > _LONG:
-            longest = await self._longest()
-            if owed.losses >= _LOSSES if longest is None else size > longest:
-                return _TOO_LONG
-        return None
 
     async def _give(self, response: Response) -> None:
         """Raises RedisUnreachable where Redis did not take it."""
@@ -208,17 +205,18 @@ class Outbox:
 
 
 def _full(room: _Room | None) -> str:
-    limit = f" (maxmemory is {_megabytes(room.limit)})" if room is not None else ""
-    return f"the memory of Redis is full{limit}: raise maxmemory or free memory, and ask again"
+    limit = f" (maxmemory is {_size(room.limit)})" if room is not None else ""
+    return f"the memory of Redis is full{limit}: raise maxmemory or free memory"
 
 
-def _too_long(response: Response, why: str) -> Response:
-    """What takes the place of an answer that does not fit."""
-    size = _megabytes(len(response.body))
+def _short(response: Response, why: str, flags: str = "") -> Response:
+    """What takes the place of an answer that Redis does not take."""
+    size = _size(len(response.body))
     log.error("response too long for redis", id=response.id, size=size, reason=why)
-    text = f"it ran and ended as {response.state.value}, but its answer of {size} was not kept: {why}"
-    return response._replace(state=State.FAILED, flags="", body=text.encode())
+    not_kept = "is not kept yet" if flags else "cannot be kept"
+    text = f"it ran and ended as {response.state.value}, but its answer of {size} {not_kept}: {why}"
+    return response._replace(state=State.FAILED, flags=flags, body=text.encode())
 
 
-def _megabytes(size: int) -> str:
+def _size(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB" if size >= 1 << 20 else f"{size / 1024:.1f} KiB"

@@ -25,6 +25,8 @@ _COMPRESSED = "z"
 _UNPACKED_MAX = 1024 * 1024 * 1024
 JOB = "j"
 """The flag of an entry that says how a job stands: it outlives the session that claimed the command."""
+STANDS_IN = "w"
+"""The flag of an answer that stands in for one that Redis has no memory for yet."""
 # The year 3000: what is shown need reach no further.
 _WALL_END_MS = 32_503_680_000_000
 

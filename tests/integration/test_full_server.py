@@ -93,9 +93,16 @@ async def test_an_answer_waits_for_memory_and_holds_up_no_other(server: Server, 
     await fleet.shows(f"retrieve {short}", "east1: held")
     await wait_until(lambda: len(node.executor._unsent) == 1, "the long answer is refused")
     assert (await state_of(fleet, sent)).startswith("east1: (running")
+
+    async def is_told() -> bool:
+        return " is not kept yet: the memory of Redis is full" in await state_of(fleet, sent)
+
+    await wait_until(is_told, "a short one stands in for it")
     await asyncio.to_thread(server.call, "DEL", "other")
     await wait_until(lambda: not node.executor._unsent, "it is taken")
-    assert not (await state_of(fleet, sent)).startswith("east1: (")
+    header, *lines = (await fleet.ask(f"retrieve {sent}")).splitlines()
+    assert header.endswith("1 of 1 answered")
+    assert sum(map(len, lines)) > _MEBIBYTE
 
 
 async def test_an_answer_that_never_fits_says_so(server: Server, fleet: Fleet) -> None:
@@ -110,7 +117,7 @@ async def test_an_answer_that_never_fits_says_so(server: Server, fleet: Fleet) -
         return "failed: it ran and ended as ok, but its answer of " in await state_of(fleet, sent)
 
     await wait_until(said, "it says so")
-    assert "maxmemory is 2.0 MiB): raise maxmemory or free memory, and ask again" in await state_of(fleet, sent)
+    assert " cannot be kept: the memory of Redis is full (maxmemory is 2.0 MiB): raise" in await state_of(fleet, sent)
 
 
 async def test_an_answer_longer_than_redis_takes_says_so(server: Server, fleet: Fleet) -> None:

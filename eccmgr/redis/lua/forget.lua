@@ -1,6 +1,6 @@
 -- Expects an absent node no more.
 --
--- NEEDS  clock members
+-- NEEDS  when_full clock members
 -- KEYS  state roster absent absent_since subclusters events vips changes audit
 -- ARGV  max_step  node name in small letters  issuer  audit_cap
 -- Answer  {'forgotten'}

@@ -33,6 +33,8 @@ local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, resu
   view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted, told_of = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
+-- A server whose memory is full refuses this, before anything is done, and would refuse nothing after a DEL below.
+redis.call('HSETNX', at.state, 'clock', ms(clock))
 if redis.call('EXISTS', command) == 1 then
   return { 'id taken' }
 elseif tonumber(drafted) > 0 and rolling ~= '1' and redis.call('EXISTS', draft) == 0 then

@@ -1,6 +1,6 @@
 -- A node that states no subcluster follows its bus file to another one; its session and all that rests on it go on.
 --
--- NEEDS  clock members
+-- NEEDS  when_full clock members
 -- KEYS  state sessions members roster subclusters events
 -- ARGV  max_step  private_name  node name in small letters  subcluster  record (JSON)
 -- Answer  {'moved', view}

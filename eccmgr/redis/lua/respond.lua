@@ -10,6 +10,8 @@
 --         'superseded'  another life of this node holds the entry, or it never was this one's
 --         'aborted'     an unclaimed command that was withdrawn
 --         'expired'     an unclaimed command whose time is over
+-- An answer with the flag w stands in for one that the server has no memory for yet: that one takes its place, uncounted.
+--
 -- Invariant  the command counts the nodes that have answered, each once;
 --            an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
 
@@ -53,7 +55,7 @@ local function refusal()
 end
 
 local entry = verdict .. '\t' .. private .. '\t' .. ms(clock) .. '\t' .. took .. '\t' .. flags .. '\n' .. body
-local refused = claimed ~= '1' and refusal()
+local refused, stood_in = claimed ~= '1' and refusal(), false
 if claimed == '1' or refused or redis.call('HSETNX', responses, node, entry) == 0 then
   local before = redis.call('HGET', responses, node)
   local was, holder = (before or ''):match('^([^\t]*)\t([^\t]*)\t')
@@ -61,7 +63,10 @@ if claimed == '1' or refused or redis.call('HSETNX', responses, node, entry) == 
     if holder ~= private then
       return 'superseded'
     elseif was ~= 'running' then
-      return 'kept'
+      stood_in = before:find('^[^\n]*\tw\n') ~= nil
+      if not stood_in then
+        return 'kept'
+      end
     end
   else
     -- Redis may have forgotten a claim, or somebody may have written over it.
@@ -71,6 +76,9 @@ if claimed == '1' or refused or redis.call('HSETNX', responses, node, entry) == 
     end
   end
   redis.call('HSET', responses, node, entry)
+end
+if stood_in then
+  return 'kept'
 end
 if not kept[6] then
   begin(command, responses)

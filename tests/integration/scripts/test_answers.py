@@ -2,7 +2,7 @@
 
 import pytest
 
-from eccmgr.cluster.results import JOB, pack_body, running_body
+from eccmgr.cluster.results import JOB, STANDS_IN, pack_body, running_body
 from tests.integration.scripts.cluster import Cluster, Life
 
 FOREIGN = Life("#ec0-99#east1", "east1", 1)
@@ -47,6 +47,15 @@ class TestRespond:
         found = cluster.collect(sent)
         assert [entry.text for entry in found.values()] == ["first"]
         assert cluster.collect(sent, seen=1) == {}
+
+    def test_an_answer_takes_the_place_of_its_stand_in_uncounted(self, cluster: Cluster) -> None:
+        east = cluster.join("east1")
+        sent = cluster.publish(wait_ms=1000)
+        cluster.claim(east, sent)
+        for body, state, flags in (("too long", "failed", STANDS_IN), ("whole", "ok", ""), ("late", "ok", "")):
+            assert cluster.respond(east, sent, body, state, flags) == "kept"
+        assert [entry.text for entry in cluster.collect(sent).values()] == ["whole"]
+        assert [past.answered for past in cluster.history()] == [1]
 
     def test_another_session_does_not_answer_what_one_has_claimed(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
