@@ -45,6 +45,7 @@ from eccmgr.modules.loaded import Modules
 from eccmgr.notify import notify
 from eccmgr.parts import Desired, Part, Prepared, Takeover, follow
 from eccmgr.redis.connect import Link
+from eccmgr.redis.eviction import EvictionWatch
 from eccmgr.redis.keys import Keys
 from eccmgr.settings import DaemonSettings
 
@@ -74,6 +75,7 @@ class Daemon(abc.ABC):
         """The one object that all parts hold; see `ClusterOptions`."""
         self.keys = Keys(self.held.cluster)
         self.link = link or Link(settings.redis, tag=self.keys.tag)
+        self._eviction = EvictionWatch(self.link)
         self.table = Table()
         self.modules = Modules(installed(), self.program, self.name, self.table, self.link, self.keys)
         self.server = ControlServer(self.table)
@@ -154,7 +156,7 @@ class Daemon(abc.ABC):
         found = list(self._plan.remarks)
         if self.store.view().scope("as_logger").written:
             found.append("as_logger: the logs of nodes are not collected yet in this release")
-        return [*found, *self._log_files.remarks()]
+        return [*found, *filter(None, (self._eviction.remark,)), *self._log_files.remarks()]
 
     def stop(self) -> None:
         """Begin a clean end; the answer to whoever asked still leaves."""
@@ -209,6 +211,7 @@ class Daemon(abc.ABC):
         await self._locate()
         async with asyncio.TaskGroup() as tasks:
             await self.start(tasks)
+            self.spawn(tasks, self._eviction.watch(), "eviction")
             try:
                 await self.session.join()
             except NameInUse:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import structlog
 
-from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
+from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
+from eccmgr.redis.eviction import NOEVICTION, policy_of
 
 log = structlog.get_logger()
 
@@ -23,7 +24,6 @@ class Footing:
         self.on_change: Callable[[], None] = lambda: None
         self._link = link
         self._doubted = asyncio.Event()
-        self._is_unknown_said = False
 
     def doubt(self) -> None:
         """An answer came that no majority of Redis's copies has: another server may have taken over."""
@@ -36,7 +36,7 @@ class Footing:
             # Also for the number of copies, which may have grown.
             await self._link.look_again()
             try:
-                self._take(await self._policy())
+                self._take(await policy_of(self._link))
                 pause_s = _EACH_S
             except RedisUnreachable:
                 pause_s = _AGAIN_S if self.refusal == NOT_LOOKED else _EACH_S
@@ -47,38 +47,10 @@ class Footing:
                 continue
 
     def _take(self, policy: str) -> None:
-        if not policy and not self._is_unknown_said:
-            self._is_unknown_said = True
-            log.warning("redis does not tell its maxmemory-policy; VIPs rest on its being noeviction")
-        refusal = f"Redis may evict keys: its maxmemory-policy is {policy}, and noeviction is needed"
-        refusal = "" if policy in ("", "noeviction") else refusal
+        refusal = f"Redis may evict keys: its maxmemory-policy is {policy}, and {NOEVICTION} is needed"
+        refusal = "" if policy in ("", NOEVICTION) else refusal
         if refusal != self.refusal:
             self.refusal = refusal
             if refusal:
                 log.error("vips not carried", reason=refusal)
             self.on_change()
-
-    async def _policy(self) -> str:
-        """What Redis does when its memory is full; "" where it does not tell. Raises RedisUnreachable."""
-        try:
-            answer = await self._link.call("CONFIG", "GET", "maxmemory-policy")
-            pairs = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
-            if pairs:
-                return str(next(iter(pairs.values())).decode())
-        except EccmgrError as error:
-            _pass_over(error)
-        try:
-            lines: bytes = await self._link.call("INFO", "memory")
-        except EccmgrError as error:
-            _pass_over(error)
-            return ""
-        found = (line.partition(":")[2] for line in lines.decode().split() if line.startswith("maxmemory_policy:"))
-        return next(found, "")
-
-
-def _pass_over(error: EccmgrError) -> None:
-    """Raises `error` where it may pass; else whoever asked does without."""
-    may_pass = error.soon or error.whole if isinstance(error, RedisRefuses) else isinstance(error, RedisUnreachable)
-    if may_pass:
-        raise error
-    log.debug("not told by redis", reason=str(error))

@@ -1,0 +1,87 @@
+"""What Redis does when its memory is full: where it evicts keys, all that we keep there may vanish without a word."""
+
+import asyncio
+
+import structlog
+
+from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
+from eccmgr.redis.connect import Link
+
+log = structlog.get_logger()
+
+NOEVICTION = "noeviction"
+_EACH_S, _AGAIN_S = 10.0, 0.5
+_LOST = "commands, schedules and addresses may vanish"
+
+
+class EvictionWatch:
+    """Looks at the server that is called now, again and again; says what it finds in the log, and in `remark`."""
+
+    def __init__(self, link: Link) -> None:
+        self.policy: str | None = None
+        """Its maxmemory-policy; "" where it does not tell, None where it was not asked yet."""
+        self._link = link
+        self._moved = asyncio.Event()
+        link.on_move.append(self._moved.set)
+
+    @property
+    def remark(self) -> str:
+        """What an operator is to know; "" where nothing is evicted, as far as is known."""
+        if self.policy in (None, "", NOEVICTION):
+            return ""
+        return f"Redis evicts keys (maxmemory-policy {self.policy}): {_LOST}; set {NOEVICTION}"
+
+    async def watch(self) -> None:
+        """Keep looking until cancelled."""
+        while True:
+            self._moved.clear()
+            try:
+                self._take(await policy_of(self._link))
+                pause_s = _EACH_S
+            except RedisUnreachable:
+                pause_s = _AGAIN_S if self.policy is None else _EACH_S
+            # A server that answers again may have been started with another configuration.
+            waits = (asyncio.ensure_future(self._moved.wait()), asyncio.ensure_future(self._link.pause(pause_s)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in waits:
+                    each.cancel()
+
+    def _take(self, policy: str) -> None:
+        before, self.policy = self.policy, policy
+        if policy == before:
+            return
+        if not policy:
+            log.warning("redis does not tell its maxmemory-policy", reason=f"unless it is {NOEVICTION}, {_LOST}")
+        elif policy != NOEVICTION:
+            remedy = f"set maxmemory-policy to {NOEVICTION}"
+            log.warning("redis evicts keys", policy=policy, reason=_LOST, remedy=remedy)
+        elif before:
+            log.info("redis evicts no keys any more")
+
+
+async def policy_of(link: Link) -> str:
+    """The maxmemory-policy of the server that is called now; "" where it does not tell. Raises RedisUnreachable."""
+    try:
+        answer = await link.call("CONFIG", "GET", "maxmemory-policy")
+        pairs = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+        if pairs:
+            return str(next(iter(pairs.values())).decode())
+    except EccmgrError as error:
+        _pass_over(error)
+    try:
+        lines: bytes = await link.call("INFO", "memory")
+    except EccmgrError as error:
+        _pass_over(error)
+        return ""
+    found = (line.partition(":")[2] for line in lines.decode().split() if line.startswith("maxmemory_policy:"))
+    return next(found, "")
+
+
+def _pass_over(error: EccmgrError) -> None:
+    """Raises `error` where it may pass; else whoever asked does without."""
+    may_pass = error.soon or error.whole if isinstance(error, RedisRefuses) else isinstance(error, RedisUnreachable)
+    if may_pass:
+        raise error
+    log.debug("not told by redis", reason=str(error))
