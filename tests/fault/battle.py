@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.fault.ledger import Abort, Sent
-from tests.fault.plan import MANAGERS, NODES, Order, Round, draw
+from tests.fault.plan import MANAGERS, NODES, Fault, Order, Round, draw
 from tests.fault.stage import COMMAND_TTL_S, Stage
 from tests.waiting import wait_until
 
 _FAULTS_A_ROUND = 20
 _CONSOLES = 24
+_REST_S = 0.5
+"""After each fault of a patient round: two heartbeats and more."""
 _NO_ANSWER = (OSError, asyncio.IncompleteReadError, TimeoutError)
 
 
@@ -62,8 +65,12 @@ class Battle:
         began = time.monotonic()
         orders = list(drawn.orders)
         stage.ledger.rolling |= {order.token for order in drawn.orders if order.rolling}
+        if drawn.patient:
+            stage.ledger.patient |= {order.token for order in drawn.orders}
         async with asyncio.TaskGroup() as tasks:
-            for fault in drawn.faults:
+            if drawn.patient:
+                tasks.create_task(self._one_by_one(drawn.faults))
+            for fault in () if drawn.patient else drawn.faults:
                 tasks.create_task(_at(began + fault.at_s, stage.befall(fault)))
             for _ in range(_CONSOLES):
                 tasks.create_task(self._console(orders, began))
@@ -80,6 +87,11 @@ class Battle:
         if broken := stage.ledger.violations():
             raise AssertionError("\n".join(broken[:20]))
         stage.ledger.forget_what_is_settled()
+
+    async def _one_by_one(self, faults: Sequence[Fault]) -> None:
+        for fault in faults:
+            await self._stage.befall(fault)
+            await asyncio.sleep(_REST_S)
 
     async def _console(self, orders: list[Order], began: float) -> None:
         """Give the orders one after another, each at its time."""

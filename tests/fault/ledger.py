@@ -94,6 +94,8 @@ class Ledger:
     """By token: the first answer of an abort."""
     losses: list[float] = field(default_factory=list)
     """When the server came back without all that it had known."""
+    patient: set[str] = field(default_factory=set)
+    """By token: those sent while nothing happened that lasts for a lease."""
     refused: dict[str, str] = field(default_factory=dict)
     """By token: what a manager answered that said of it that it was not sent."""
 
@@ -166,6 +168,8 @@ class Ledger:
                     yield f"{token} is reported ok for {node}, which did not run it"
                 if state == "failed":
                     yield f"{token} is reported failed for {node}, and cannot fail"
+                if state == "lost" and token in self.patient:
+                    yield f"{token} is reported lost for {node}, and all that happened was shorter than a lease"
                 if sent is None or self.forgotten(token):
                     continue
                 if state == "aborted" and node in done:

@@ -4,7 +4,9 @@ import enum
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from tests.fault.vetoes import REAL, Veto
 
 NODES = {"east1": "east", "east2": "east", "west1": "west", "west2": "west"}
 """The nodes, and the subcluster of each."""
@@ -32,6 +34,10 @@ class Kind(enum.StrEnum):
     STOP_AT = "stop at"
     RESET_AT = "reset at"
     """A call, or its answer, is lost with its connection."""
+    REFUSE_AT = "refuse at"
+    """From a point of a command's life on Redis refuses."""
+    REFUSE = "refuse"
+    """Redis refuses for a while: see `Veto`."""
     RESET = "reset"
     """A process loses its connections."""
     STALL = "stall"
@@ -65,6 +71,8 @@ class Moment(enum.StrEnum):
 
 
 OF_NODES = ("claim", "respond")
+_MORE_OF_NODES, _MORE_OF_MANAGERS = ("renew", "catchup"), ("results",)
+"""Others whose refusal may matter to it."""
 OF_MANAGERS = ("publish", "collect", "release", "abort")
 """The scripts that lead a command through its life, on either side."""
 
@@ -72,9 +80,17 @@ _OF_THE_SERVER = (Kind.SERVER_SLOW, Kind.SERVER_STOP, Kind.SERVER_BACK, Kind.SER
 # What puts the server back a while makes it forget what everybody else remembers: the hardest of them.
 _WEIGHTS = (2, 2, 2, 3, 2)
 _AT_A_POINT = (Kind.KILL_AT, Kind.STOP_AT, Kind.RESET_AT)
-_AT_ANY_TIME = [kind for kind in Kind if kind not in (*_OF_THE_SERVER, *_AT_A_POINT)]
-POINTS = tuple(itertools.product(_AT_A_POINT, (*OF_NODES, *OF_MANAGERS), Moment))
+_AT_ANY_TIME = [kind for kind in Kind if kind not in (*_OF_THE_SERVER, *_AT_A_POINT, Kind.REFUSE_AT)]
+POINTS: tuple[tuple[Kind, str, Moment, Veto | None], ...] = (
+    *itertools.product(_AT_A_POINT, (*OF_NODES, *OF_MANAGERS), Moment, (None,)),
+    *itertools.product((Kind.REFUSE_AT,), (*OF_NODES, *_MORE_OF_NODES, *OF_MANAGERS, *_MORE_OF_MANAGERS), Moment, Veto),
+)
 """What may strike at which point. A long run comes to each."""
+_PATIENT_EACH = 8
+"""So often a round is patient."""
+_PATIENT_SPAN_S = 0.8
+"""Commands are sent for so long, for each fault."""
+_PATIENT_FOR_S = (0.05, 0.1, 0.2, 0.3)
 
 
 @dataclass(frozen=True)
@@ -90,11 +106,14 @@ class Fault:
     for_s: float
     script: str = ""
     moment: Moment = Moment.BEFORE
+    veto: Veto | None = None
+    """What Redis says, where it refuses."""
 
     @property
     def name(self) -> str:
         """What it is, whoever it befalls."""
-        return f"{self.kind.removesuffix(' at')} {self.moment} {self.script}" if self.script else self.kind
+        what = f"{self.kind.removesuffix(' at')} {self.veto}" if self.veto else self.kind.removesuffix(" at")
+        return f"{what} {self.moment} {self.script}" if self.script else what
 
     def __str__(self) -> str:
         return f"{self.at_s:.2f} s {self.name} {self.victim} for {self.for_s:.2f} s"
@@ -123,14 +142,18 @@ class Round:
 
     orders: tuple[Order, ...]
     faults: tuple[Fault, ...]
+    patient: bool = False
+    """Redis refuses time and again, each time for less than a lease, and nothing else happens: nobody is lost."""
 
 
 def draw(seed: str, number: int, faults: int) -> Round:
     """Round `number` of the run with `seed`, with so many faults."""
     chance = random.Random(f"{seed}/{number}")
     size = chance.choice((10, 30, 60, 100, 200))
-    at_points = faults // 3
-    points = itertools.islice(_points(seed), number * at_points, (number + 1) * at_points)
+    if number % _PATIENT_EACH == _PATIENT_EACH - 1:
+        return _patient(chance, number, size, faults)
+    at_points, before = faults // 2, number - number // _PATIENT_EACH
+    points = itertools.islice(_points(seed), before * at_points, (before + 1) * at_points)
     drawn = [_at_a_point(chance, *point) for point in points]
     drawn += [_at_any_time(chance) for _ in range(faults - at_points)]
     if chance.random() < _WITH_THE_SERVER:
@@ -141,22 +164,45 @@ def draw(seed: str, number: int, faults: int) -> Round:
     return Round(tuple(orders), tuple(drawn))
 
 
-def _points(seed: str) -> Iterator[tuple[Kind, str, Moment]]:
+def _patient(chance: random.Random, number: int, size: int, faults: int) -> Round:
+    drawn = []
+    at_points = [point for point in POINTS if point[0] is Kind.REFUSE_AT]
+    for _ in range(faults):
+        for_s = chance.choice(_PATIENT_FOR_S)
+        if chance.random() < 0.5:
+            drawn.append(replace(_at_a_point(chance, *chance.choice(at_points)), for_s=for_s))
+        else:
+            drawn.append(replace(_refusal(chance, 0.0), for_s=for_s))
+    span_s = faults * _PATIENT_SPAN_S
+    orders = sorted((_order(chance, f"{number}-{i}", span_s) for i in range(size)), key=lambda order: order.at_s)
+    return Round(tuple(orders), tuple(drawn), patient=True)
+
+
+def _points(seed: str) -> Iterator[tuple[Kind, str, Moment, Veto | None]]:
     """All of them again and again, in an order of this seed's own."""
     shuffled = list(POINTS)
     random.Random(seed).shuffle(shuffled)
     return itertools.cycle(shuffled)
 
 
-def _at_a_point(chance: random.Random, kind: Kind, script: str, moment: Moment) -> Fault:
-    victim = chance.choice(tuple(NODES) if script in OF_NODES else MANAGERS)
-    return Fault(chance.uniform(0, _TRAPS_S), kind, victim, _duration_s(chance), script, moment)
+def _at_a_point(chance: random.Random, kind: Kind, script: str, moment: Moment, veto: Veto | None) -> Fault:
+    victim = chance.choice(tuple(NODES) if script in (*OF_NODES, *_MORE_OF_NODES) else MANAGERS)
+    return Fault(chance.uniform(0, _TRAPS_S), kind, victim, _duration_s(chance), script, moment, veto)
+
+
+def _refusal(chance: random.Random, at_s: float) -> Fault:
+    """By the server for all; or, where another answers in its place, for one or for all."""
+    veto = chance.choice(tuple(Veto))
+    victim = "" if veto in REAL or chance.random() < 0.3 else chance.choice((*NODES, *MANAGERS))
+    return Fault(at_s, Kind.REFUSE, victim, _duration_s(chance), veto=veto)
 
 
 def _at_any_time(chance: random.Random) -> Fault:
     kind, at_s = chance.choice(_AT_ANY_TIME), chance.uniform(0, _SPAN_S)
     if kind is Kind.DUPLICATE:
         return Fault(at_s, kind, "", 0.0)
+    if kind is Kind.REFUSE:
+        return _refusal(chance, at_s)
     victims = tuple(NODES) if kind is Kind.REJOIN else (*NODES, *NODES, *MANAGERS)
     return Fault(at_s, kind, chance.choice(victims), _duration_s(chance))
 
@@ -165,10 +211,10 @@ def _duration_s(chance: random.Random) -> float:
     return chance.choice((0.05, 0.3, 0.8, 1.5, 2.5)) * chance.uniform(0.5, 1.5)
 
 
-def _order(chance: random.Random, token: str) -> Order:
+def _order(chance: random.Random, token: str, span_s: float = _SPAN_S) -> Order:
     what = f"mark {token} {chance.choice((0, 0, 5, 20, 100, 300))}"
     node, subcluster = chance.choice(list(NODES.items()))
-    at_s, manager = chance.uniform(0, _SPAN_S), chance.choice(MANAGERS)
+    at_s, manager = chance.uniform(0, span_s), chance.choice(MANAGERS)
     form = chance.random()
     if form < 0.2:
         # A name alone is a target only while it is a member's; in brackets it is one always.

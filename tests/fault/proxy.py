@@ -1,35 +1,55 @@
-"""A proxy in front of a Redis server that does what networks do: delay, stall, reset, swallow, go deaf."""
+"""A proxy in front of a Redis server that does what networks do: delay, stall, reset, swallow, go deaf.
+
+It may also refuse in the server's place: what is refused does not reach the server.
+"""
 
 import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eccmgr.redis.scripts import script
+from tests.fault.frames import Cutter, is_push, word
 from tests.fault.plan import Moment
+from tests.fault.vetoes import ENDS_CONNECTIONS, SAID, Veto, said_to
 
 _CHUNK = 64 * 1024
 _LATER_S = 0.01
+_TRANSACTION, _TRANSACTION_ENDS = b"MULTI", (b"EXEC", b"DISCARD")
 
 
 @dataclass
 class Trap:
     """Springs once, at the next call of one script that passes: before the server sees it, before its answer, or later.
 
-    The connection is reset then, so that the call, or its answer, is lost, and `action` called.
+    `action` is called then, and awaited if there is something to await. Where it `resets`, the connection is reset
+    right after, so that the call, or its answer, is lost; else both pass once the action is done.
     """
 
     script: str
     moment: Moment
-    action: Callable[[], None]
+    action: Callable[[], Awaitable[None] | None]
+    resets: bool = True
+    disarmed: bool = False
+    """It does nothing any more."""
+    sprung: bool = False
 
     @property
     def mark(self) -> bytes:
         """By what a call of the script is known."""
         return script(self.script).sha.encode()
+
+
+@dataclass
+class Owed:
+    """An answer that a client waits for: the server's, or, where the command was refused, what is said instead."""
+
+    trap: Trap | None = None
+    instead: bytes = b""
 
 
 @dataclass(eq=False)
@@ -44,8 +64,11 @@ class Line:
     """What the server says is swallowed."""
     half_open: bool = False
     """What either side says is swallowed."""
-    trap: Trap | None = None
-    """Springs with the next answer."""
+    in_transaction: bool = False
+    """The server has been told of a transaction's beginning, and not yet of its end."""
+    owed: deque[Owed] = field(default_factory=deque)
+    asked: Cutter = field(default_factory=Cutter)
+    said: Cutter = field(default_factory=Cutter)
 
     def reset(self) -> None:
         """Break the connection on both sides without a farewell."""
@@ -55,6 +78,11 @@ class Line:
                 with contextlib.suppress(OSError):
                     side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
+
+    def say_what_is_due(self) -> None:
+        """Say instead of the server what no earlier answer is waited for."""
+        while self.owed and self.owed[0].instead:
+            self.client.write(self.owed.popleft().instead)
 
 
 @dataclass
@@ -66,10 +94,14 @@ class FaultProxy:
     port: int = 0
     swallowed: int = 0
     """Pieces of data that deaf subscriptions did not hear."""
+    refused: int = 0
+    """Commands that were refused in the server's place."""
     delay_s: float = 0.0
     """Each piece of data waits so long, in either direction."""
     lines: set[Line] = field(default_factory=set)
     traps: list[Trap] = field(default_factory=list)
+    vetoes: list[Veto] = field(default_factory=list)
+    """How commands are refused now: the latest counts."""
     _open: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
     _closed: bool = False
@@ -122,9 +154,21 @@ class FaultProxy:
         for line in self.lines:
             line.deaf = line.subscribes
 
+    def refuse(self, veto: Veto) -> None:
+        """Refuse in the server's place until `allow`; subscriptions go on. A server that denies does so at once."""
+        self.vetoes.append(veto)
+        if veto is Veto.DENIED:
+            self.reset()
+
+    def allow(self, veto: Veto) -> None:
+        """End that."""
+        with contextlib.suppress(ValueError):
+            self.vetoes.remove(veto)
+
     def heal(self) -> None:
         """End every fault; connections from which something was swallowed are broken."""
         self.traps.clear()
+        self.vetoes.clear()
         self.resume()
         for line in list(self.lines):
             if line.deaf or line.half_open:
@@ -135,7 +179,12 @@ class FaultProxy:
         assert task is not None
         self._serving.add(task)
         try:
-            await self._serve(reader, writer)
+            if Veto.DENIED in self.vetoes:
+                writer.write(SAID[Veto.DENIED])
+                with contextlib.suppress(OSError):
+                    await writer.drain()
+            else:
+                await self._serve(reader, writer)
         finally:
             writer.transport.abort()
             self._serving.discard(task)
@@ -170,50 +219,89 @@ class FaultProxy:
         line: Line,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        passes: Callable[[Line, bytes], bool],
+        passes: Callable[[Line, bytes, asyncio.StreamWriter], Awaitable[None]],
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 await self._open.wait()
-                if passes(line, data):
-                    writer.write(data)
-                    await writer.drain()
+                await passes(line, data, writer)
+                await writer.drain()
 
-    def _asked(self, line: Line, data: bytes) -> bool:
-        """Whether what the client says goes on to the server."""
-        line.subscribes = line.subscribes or b"SUBSCRIBE" in data
+    async def _asked(self, line: Line, data: bytes, server: asyncio.StreamWriter) -> None:
+        """What the client says goes on to the server, as far as it does."""
         if line.half_open:
-            return False
-        trap = next((trap for trap in self.traps if trap.mark in data), None)
-        if trap is None:
-            return True
-        self.traps.remove(trap)
-        if trap.moment is Moment.BEFORE:
-            self._spring(line, trap)
-            return False
-        line.trap = trap
-        return True
+            return
+        for frame in line.asked.feed(data):
+            trap = next((trap for trap in self.traps if trap.mark in frame), None)
+            if trap is not None:
+                self.traps.remove(trap)
+            if trap is not None and trap.moment is Moment.BEFORE:
+                await self._spring(line, trap)
+                if trap.resets and trap.sprung:
+                    return
+                trap = None
+            if instead := self._refusal(line, frame):
+                self._refuse(line, instead)
+            else:
+                if b"SUBSCRIBE" not in word(frame):  # It is answered by pushed messages alone.
+                    line.owed.append(Owed(trap))
+                server.write(frame)
 
-    def _answered(self, line: Line, data: bytes) -> bool:
-        """Whether what the server says goes on to the client."""
+    def _refusal(self, line: Line, frame: bytes) -> bytes:
+        """What is said to a command instead of carrying it out; nothing where it is. No transaction is cut in two."""
+        command = word(frame)
+        line.subscribes = line.subscribes or b"SUBSCRIBE" in command
+        inside, line.in_transaction = line.in_transaction, line.in_transaction and command not in _TRANSACTION_ENDS
+        if not self.vetoes or inside or line.subscribes:
+            line.in_transaction = line.in_transaction or command == _TRANSACTION
+            return b""
+        instead = said_to(self.vetoes[-1], command)
+        line.in_transaction = command == _TRANSACTION and not instead
+        return instead
+
+    def _refuse(self, line: Line, instead: bytes) -> None:
+        self.refused += 1
+        line.owed.append(Owed(instead=instead))
+        line.say_what_is_due()
+        if self.vetoes[-1] in ENDS_CONNECTIONS:
+            line.client.close()
+
+    async def _answered(self, line: Line, data: bytes, client: asyncio.StreamWriter) -> None:
+        """What the server says goes on to the client, as far as it does."""
         if line.half_open or line.deaf:
             self.swallowed += line.deaf
-            return False
-        trap, line.trap = line.trap, None
-        if trap is None:
-            return True
-        if data.startswith(b"-"):
-            # The server has forgotten the script, and did nothing.
-            self.traps.append(trap)
-            return True
-        if trap.moment is Moment.LATER:
-            asyncio.get_running_loop().call_later(_LATER_S, self._spring, line, trap)
-            return True
-        self._spring(line, trap)
-        return False
+            return
+        for frame in line.said.feed(data):
+            if is_push(frame) or not line.owed:
+                client.write(frame)
+                continue
+            trap = line.owed.popleft().trap
+            if trap is not None and frame.startswith(b"-") and not trap.disarmed:
+                # The server has forgotten the script, or refuses, and did nothing.
+                self.traps.append(trap)
+                trap = None
+            if trap is not None and trap.moment is Moment.LATER:
+                asyncio.get_running_loop().call_later(_LATER_S, self._spring_later, line, trap)
+            elif trap is not None:
+                await self._spring(line, trap)
+                if trap.resets and trap.sprung:
+                    return
+            client.write(frame)
+            line.say_what_is_due()
 
-    def _spring(self, line: Line, trap: Trap) -> None:
-        trap.action()
-        line.reset()
+    def _spring_later(self, line: Line, trap: Trap) -> None:
+        task = asyncio.ensure_future(self._spring(line, trap))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _spring(self, line: Line, trap: Trap) -> None:
+        if trap.disarmed:
+            return
+        trap.sprung = True
+        begun = trap.action()
+        if begun is not None:
+            await begun
+        if trap.resets:
+            line.reset()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from tests.daemons import ROOT
 from tests.fault.ledger import Ledger, Mark, Sample, Sent
 from tests.fault.plan import MANAGERS, NODES, Fault, Kind
 from tests.fault.proxy import FaultProxy, Trap
+from tests.fault.vetoes import REAL, Veto, Vetoing
 
 COMMAND_TTL_S = 2.0
 _CONFIGURATION = f"""
@@ -95,6 +96,7 @@ class Stage:
         self.ledger = Ledger(COMMAND_TTL_S)
         self.done: dict[str, int] = {}
         """How many faults of each kind have befallen."""
+        self.vetoing = Vetoing(self._connect, self.server.folder)
         self.in_vain: dict[str, int] = {}
         """How many waited for a call that nobody made."""
         self._marks = folder / "marks"
@@ -116,6 +118,10 @@ class Stage:
                 module, more = "tests.fault.marking_node", ("--subcluster", NODES[name], "--marks", str(self._marks))
             arguments = (f"from {module} import main; main()", "--name", name, *common, *more)
             self.actors[name] = Actor(name, arguments, proxy, folder / name, folder / f"{name}.log")
+
+    def _connect(self, timeout_s: float | None) -> redis.Redis:
+        path = str(self.server.socket)
+        return redis.Redis(unix_socket_path=path, socket_timeout=timeout_s, socket_connect_timeout=1.0)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Stage"]:
@@ -154,7 +160,9 @@ class Stage:
     async def befall(self, fault: Fault) -> None:
         """Let `fault` happen, from its beginning to its end."""
         count = self.done
-        if fault.script:
+        if fault.kind is Kind.REFUSE:
+            await self._refuse(fault)
+        elif fault.script:
             count = self.done if await self._at_a_point(self.actors[fault.victim], fault) else self.in_vain
         elif fault.victim:
             await self._befall(self.actors[fault.victim], fault)
@@ -224,6 +232,8 @@ class Stage:
     async def _at_a_point(self, actor: Actor, fault: Fault) -> bool:
         """Wait a while for the point, and tell whether it came; a kill comes at once, before another byte can pass."""
         sprung = asyncio.Event()
+        if fault.veto is not None:
+            return await self._refuse_at_a_point(actor, fault, fault.veto)
         sudden = {Kind.KILL_AT: signal.SIGKILL, Kind.STOP_AT: signal.SIGSTOP}.get(fault.kind)
 
         def spring() -> None:
@@ -231,23 +241,54 @@ class Stage:
                 actor.signal(sudden)
             sprung.set()
 
-        trap = Trap(fault.script, fault.moment, spring)
-        actor.proxy.traps.append(trap)
-        try:
-            async with asyncio.timeout(_TRAP_WAIT_S):
-                await sprung.wait()
-        except TimeoutError:
-            with contextlib.suppress(ValueError):
-                actor.proxy.traps.remove(trap)
+        if not await _springs(actor, Trap(fault.script, fault.moment, spring), sprung):
             return False
         if sudden is not None:
             async with actor.turn:
                 await self._strike(actor, fault)
         return True
 
+    async def _refuse(self, fault: Fault) -> None:
+        assert fault.veto is not None
+        actors = [self.actors[fault.victim]] if fault.victim else list(self.actors.values())
+        await self._begin_refusing(actors, fault.veto)
+        await asyncio.sleep(fault.for_s)
+        await self._end_refusing(actors, fault.veto)
+
+    async def _refuse_at_a_point(self, actor: Actor, fault: Fault, veto: Veto) -> bool:
+        """From the point on; the server refuses whatever it is asked by anybody, the proxy what its actor asks."""
+        sprung = asyncio.Event()
+
+        async def spring() -> None:
+            try:
+                await self._begin_refusing([actor], veto)
+            finally:
+                sprung.set()
+
+        if not await _springs(actor, Trap(fault.script, fault.moment, spring, resets=False), sprung):
+            return False
+        await asyncio.sleep(fault.for_s)
+        await self._end_refusing([actor], veto)
+        return True
+
+    async def _begin_refusing(self, actors: Iterable[Actor], veto: Veto) -> None:
+        if veto in REAL:
+            await asyncio.to_thread(self.vetoing.begin, veto)
+        else:
+            for actor in actors:
+                actor.proxy.refuse(veto)
+
+    async def _end_refusing(self, actors: Iterable[Actor], veto: Veto) -> None:
+        if veto in REAL:
+            await asyncio.to_thread(self.vetoing.end, veto)
+        else:
+            for actor in actors:
+                actor.proxy.allow(veto)
+
     async def _restart_server(self, fault: Fault) -> None:
         dump = self.server.folder / "dump.rdb"
-        dump.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # A folder stands there while saving is to fail.
+            dump.unlink(missing_ok=True)
         if fault.kind is not Kind.SERVER_EMPTY:
             with contextlib.suppress(RedisError, OSError):
                 await self._direct.save()
@@ -307,6 +348,21 @@ class Stage:
                 await asyncio.sleep(_SAMPLE_EVERY_S)
 
         await _for_ever(attempt)
+
+
+async def _springs(actor: Actor, trap: Trap, sprung: asyncio.Event) -> bool:
+    """Wait a while for a trap to spring; whether it did."""
+    actor.proxy.traps.append(trap)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_TRAP_WAIT_S):
+            await sprung.wait()
+    # The call in which it was to spring may be on its way still, or lost.
+    trap.disarmed = True
+    with contextlib.suppress(ValueError):
+        actor.proxy.traps.remove(trap)
+    if trap.sprung:
+        await sprung.wait()
+    return trap.sprung
 
 
 async def _for_ever(attempt: Callable[[], "asyncio.Future[None] | object"]) -> None:

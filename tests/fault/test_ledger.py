@@ -6,6 +6,7 @@ import pytest
 
 from tests.fault.ledger import Abort, Ledger, Mark, Sample, Sent
 from tests.fault.plan import POINTS, Kind, draw
+from tests.fault.vetoes import Veto
 
 
 def ledger(*marks: str, reports: tuple[dict[str, str], ...] = ()) -> Ledger:
@@ -125,4 +126,20 @@ def test_a_seed_draws_the_same_round_each_time() -> None:
 def test_a_thousand_faults_are_of_every_kind_and_strike_at_every_point() -> None:
     drawn = [fault for number in range(50) for fault in draw("x", number, 20).faults]
     assert {fault.kind for fault in drawn} == set(Kind)
-    assert {(fault.kind, fault.script, fault.moment) for fault in drawn if fault.script} == set(POINTS)
+    points = {(fault.kind, fault.script, fault.moment, fault.veto) for fault in drawn if fault.script}
+    assert points == set(POINTS)
+    assert {fault.veto for fault in drawn if fault.kind is Kind.REFUSE} == set(Veto)
+
+
+def test_in_a_patient_round_nothing_happens_but_that_redis_refuses_for_less_than_a_lease() -> None:
+    patient = [drawn for number in range(50) if (drawn := draw("x", number, 20)).patient]
+    assert len(patient) == 6
+    assert all(fault.veto is not None and fault.for_s < 0.5 for drawn in patient for fault in drawn.faults)
+
+
+def test_a_command_that_is_lost_though_nothing_lasted_for_a_lease_is_found() -> None:
+    made = ledger(*KEPT, reports=({"east1": "ok", "east2": "lost"},))
+    assert made.violations() == []
+    made.patient.add("t")
+    (found,) = made.violations()
+    assert found.startswith("t is reported lost for east2")

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import redis.asyncio
 
-from eccmgr.errors import RedisUnreachable
+from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.fault.plan import Moment
 from tests.fault.proxy import FaultProxy, Trap
+from tests.fault.vetoes import ENDS_CONNECTIONS, SAID, Veto
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
@@ -92,7 +94,8 @@ async def test_a_deaf_subscription_hears_nothing_while_calls_pass(proxy: FaultPr
     heard: list[object] = []
     async with through(proxy) as link:
         wire = await link.subscribe(["proxied"], heard.append)
-        assert heard == [[b"subscribe", b"proxied", 1]]
+        assert await link.call("PUBLISH", "proxied", "x") == 1
+        await wait_until(lambda: len(heard) == 1, "the message is heard")
         proxy.deafen()
         assert await link.call("PUBLISH", "proxied", "x") == 1
         await wait_until(lambda: proxy.swallowed == 1, "the message is swallowed")
@@ -128,3 +131,75 @@ async def test_a_trap_may_spring_once_whoever_called_has_the_answer(proxy: Fault
         proxy.traps.append(Trap("roster", Moment.LATER, lambda: sprung.append(True)))
         assert await link.run("roster", keys, arguments)
         await wait_until(lambda: sprung == [True] and not proxy.lines, "the connection is reset")
+
+
+@pytest.mark.parametrize("veto", SAID)
+async def test_what_is_refused_does_not_reach_the_server(
+    proxy: FaultProxy, cluster_keys: Keys, redis_server: EmbeddedServer, veto: Veto
+) -> None:
+    key = cluster_keys.state
+    async with through(proxy) as link, redis.asyncio.Redis(unix_socket_path=str(redis_server.socket)) as direct:
+        assert await link.call("SET", key, "before", "PX", "60000") == b"OK"
+        proxy.refuse(veto)
+        with pytest.raises(EccmgrError):
+            await link.call("SET", key, "after", "PX", "60000")
+        assert await direct.get(key) == b"before"
+        proxy.allow(veto)
+        link.fault = None
+        if veto in ENDS_CONNECTIONS:
+            await wait_until(lambda: not proxy.lines, "the connections are gone")
+        assert await link.call("SET", key, "again", "PX", "60000") == b"OK"
+        assert await direct.get(key) == b"again"
+
+
+async def dialled(proxy: FaultProxy) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if proxy.path is None:
+        return await asyncio.open_connection("127.0.0.1", proxy.port)
+    return await asyncio.open_unix_connection(proxy.path)
+
+
+async def test_a_refusal_is_said_in_its_turn(
+    proxy: FaultProxy, cluster_keys: Keys, redis_server: EmbeddedServer
+) -> None:
+    reader, writer = await dialled(proxy)
+    async with asyncio.timeout(10), redis.asyncio.Redis(unix_socket_path=str(redis_server.socket)) as direct:
+        writer.write(f"BLPOP {cluster_keys.log} 0\r\n".encode())
+        await wait_until(lambda: any(line.owed for line in proxy.lines), "it waits")
+        proxy.refuse(Veto.TRYAGAIN)
+        writer.write(b"ECHO second\r\n")
+        await wait_until(lambda: proxy.refused == 1, "the second is refused")
+        await direct.rpush(cluster_keys.log, "first")
+        said = [await reader.readline() for _ in range(6)]
+    assert said[4] == b"first\r\n"
+    assert said[5].startswith(b"-TRYAGAIN ")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_transaction_that_has_begun_is_not_cut_by_a_refusal(
+    proxy: FaultProxy, redis_server: EmbeddedServer
+) -> None:
+    reader, writer = await dialled(proxy)
+    async with asyncio.timeout(10):
+        writer.write(b"MULTI\r\n")
+        assert await reader.readline() == b"+OK\r\n"
+        proxy.refuse(Veto.LOADING)
+        writer.write(b"ECHO in\r\nEXEC\r\nECHO out\r\n")
+        assert await reader.readline() == b"+QUEUED\r\n"
+        assert [await reader.readline() for _ in range(3)] == [b"*1\r\n", b"$2\r\n", b"in\r\n"]
+        assert (await reader.readline()).startswith(b"-LOADING ")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_trap_may_have_all_refused_from_its_point_on(proxy: FaultProxy, cluster_keys: Keys) -> None:
+    keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
+    arguments = (1000, cluster_keys.view_prefix, 60_000, "0:")
+    async with through(proxy) as link:
+        await link.run("roster", keys, arguments)
+        for moment, comes in ((Moment.BEFORE, False), (Moment.AFTER, True)):
+            proxy.traps.append(Trap("roster", moment, lambda: proxy.refuse(Veto.LOADING), resets=False))
+            answered = await asyncio.gather(link.run("roster", keys, arguments), return_exceptions=True)
+            assert isinstance(answered[0], EccmgrError) is not comes
+            proxy.allow(Veto.LOADING)
+            link.fault = None
