@@ -1,7 +1,7 @@
 """`make fault-vip`: every fault on real hosts, and the table of what was measured, ours beside the peer's.
 
 SEED plays a draw again; ROUNDS is how often each fault of the table is played (6), FAULTS how many are drawn (50),
-ONLY names what is played: table, failover, more, drawn,
+ONLY names what is played: table, refused, failover, more, drawn,
 crowd (VIPS addresses, 10,240), peer.
 """
 
@@ -14,7 +14,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.fault.lab.campaign import Campaign, play_drawn, play_failovers, play_more, play_peer, play_table
+from tests.fault.lab.campaign import (
+    Campaign,
+    play_drawn,
+    play_failovers,
+    play_more,
+    play_peer,
+    play_refusals,
+    play_table,
+)
 from tests.fault.lab.crowd import play_crowd
 from tests.fault.lab.hosts import NoLab
 from tests.fault.lab.nodes import PROFILES
@@ -28,7 +36,7 @@ def main() -> int:
     """0 where all was lawful and ended well; else 1, and the logs are left."""
     seed = os.environ.get("SEED") or secrets.token_hex(4)
     rounds, faults = int(os.environ.get("ROUNDS") or 6), int(os.environ.get("FAULTS") or 50)
-    only = (os.environ.get("ONLY") or "table failover more drawn crowd peer").split()
+    only = (os.environ.get("ONLY") or "table refused failover more drawn crowd peer").split()
     above = Path(tempfile.mkdtemp(prefix="ecc-lab-"))
     say: Callable[[str], None] = partial(print, flush=True)
     say(f"seed {seed}, logs in {above}")
@@ -68,6 +76,7 @@ def _plays(
     for profile in PROFILES.values():
         plays += [
             ("table", partial(play_table, profile=profile, rounds=rounds, seed=seed, say=say)),
+            ("refused", partial(play_refusals, profile=profile, rounds=max(1, rounds // 3), seed=seed, say=say)),
             ("failover", partial(play_failovers, profile=profile, rounds=rounds, seed=seed, say=say)),
             ("more", partial(play_more, profile=profile, seed=seed, say=say)),
             ("drawn", partial(play_drawn, profile=profile, faults=faults, seed=seed, say=say)),

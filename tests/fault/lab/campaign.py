@@ -19,11 +19,13 @@ from tests.fault.lab.redis_faults import (
     RedisCut,
     RedisKilled,
     RedisStopped,
+    Refused,
 )
 from tests.fault.lab.redis_host import SERVER, LabRedis, steps_clocks_by
 from tests.fault.lab.replicated import COPIES, ReplicatedRedis
 from tests.fault.lab.scene import Fault, Outcome, Scene, System, play
 from tests.fault.lab.watch import Watch
+from tests.fault.vetoes import Veto
 
 NODES = ("east1", "east2", "west1")
 VIPS = ("10.77.1.1", "10.77.1.2", "10.77.1.3", "10.77.1.4", "fd77::1:1", "fd77::1:2")
@@ -82,12 +84,27 @@ def more_faults(profile: Profile) -> tuple[Fault, ...]:
     )
 
 
+def refusals(profile: Profile) -> tuple[Fault, ...]:
+    """Redis refuses in each way, for less than a holder can bridge and for longer."""
+    bearable_s = profile.deadline_s - profile.heartbeat_s
+    # To bring it about takes some hundredths of a second.
+    short_s, long_s = 0.8 * bearable_s - 0.05, profile.deadline_s + 1.0
+    return tuple(
+        fault
+        for veto in Veto
+        for fault in (
+            Refused(veto, short_s, bearable_s, when="less than the deadline"),
+            Refused(veto, long_s, bearable_s, when="longer than the deadline"),
+        )
+    )
+
+
 def drawn(rng: random.Random, *, steps_clocks: bool) -> Iterator[Fault]:
     """Faults at random, for ever, a quarter of them two at once; steps of a clock where `steps_clocks`."""
 
     def one() -> Fault:
         part = rng.choice(("agent", "guardian", "agent and guardian", "all"))
-        after_s = rng.uniform(0, 0.05)
+        after_s, veto = rng.uniform(0, 0.05), rng.choice(tuple(Veto))
         makers: tuple[Callable[[], Fault], ...] = (
             Move,
             lambda: Kill(part, 3.0),
@@ -98,6 +115,7 @@ def drawn(rng: random.Random, *, steps_clocks: bool) -> Iterator[Fault]:
             lambda: RedisCut(observe_s=rng.uniform(0.2, 5.0)),
             lambda: RedisKilled(rng.uniform(0.0, 4.0), rng.random() < 0.5, 3.0),
             lambda: RedisStopped(rng.uniform(0.1, 4.0), 3.0),
+            lambda: Refused(veto, rng.uniform(0.05, 4.0), observe_s=3.0),
             lambda: MoveBroken(rng.choice((Kill(part), RedisCut(), Stop(part))), after_s, rng.random() < 0.5, 3.0),
             *((lambda: ClockStep(rng.choice((3600.0, -3600.0, 2.0, -2.0)), 3.0),) if steps_clocks else ()),
         )
@@ -122,8 +140,8 @@ class Campaign:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def broken(self) -> list[Outcome]:
-        """Those in which an address was with two hosts, or in the end with none."""
-        return [each for each in self.outcomes if not (each.lawful and each.ended)]
+        """Those in which an address was with two hosts, or in the end with none, or away though it need not be."""
+        return [each for each in self.outcomes if not (each.lawful and each.ended and each.kept)]
 
     def play(self, scene: Scene, fault: Fault, say: Callable[[str], None], settle_s: float = _SETTLE_S) -> Outcome:
         """Play one, and note what came of it."""
@@ -136,7 +154,7 @@ class Campaign:
             f"{outcome.fault}{away} on {outcome.victim}: outage {outcome.outage / 1000:.2f} s, taken over {taken},"
             f" two holders {outcome.overlap:.0f} ms ({outcome.twice}), after healing {outcome.healing / 1000:.2f} s"
             f"{back}{f', prober paused {outcome.pause:.0f} ms' if outcome.pause > 50 else ''}"
-            f"{'' if outcome.ended else ', NOT ENDED'}"
+            f"{'' if outcome.ended else ', NOT ENDED'}{'' if outcome.kept else ', NOTICED'}"
         )
         return outcome
 
@@ -161,6 +179,11 @@ def play_failovers(folder: Path, profile: Profile, rounds: int, seed: str, say: 
     faults: list[Fault] = [fault for fault in kinds for _ in range(rounds)]
     with Lab(folder, (*NODES, *COPIES, "client")) as lab:
         return _played(lab, Nodes(lab, NODES, profile, VIPS, ReplicatedRedis(lab)), seed, faults, say)
+
+
+def play_refusals(folder: Path, profile: Profile, rounds: int, seed: str, say: Callable[[str], None]) -> Campaign:
+    """Ours, each refusal of Redis `rounds` times. Raises NoLab."""
+    return _ours(folder, profile, seed, [fault for fault in refusals(profile) for _ in range(rounds)], say)
 
 
 def play_more(folder: Path, profile: Profile, seed: str, say: Callable[[str], None]) -> Campaign:

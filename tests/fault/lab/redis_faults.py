@@ -11,6 +11,7 @@ from tests.fault.lab.nodes import Nodes
 from tests.fault.lab.redis_host import LabRedis
 from tests.fault.lab.replicated import ReplicatedRedis
 from tests.fault.lab.scene import Fault, Scene
+from tests.fault.vetoes import Veto
 from tests.waiting import wait_until_sync
 
 
@@ -73,6 +74,35 @@ class RedisStopped:
 
     def heal(self, scene: Scene) -> None:
         """It goes on."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Redis refuses for `for_s`; where that is no longer than `bearable_s`, nobody is to notice."""
+
+    veto: Veto
+    for_s: float
+    bearable_s: float = 0.0
+    observe_s: float = 4.0
+    when: str = "some time"
+
+    @property
+    def name(self) -> str:
+        """As it is listed."""
+        return f"Redis refuses ({self.veto}) for {self.when}"
+
+    def strike(self, scene: Scene) -> None:
+        """Have it refuse, and serve again."""
+        server = _alone(scene)
+        since = now_ns()
+        server.begin_refusing(self.veto)
+        time.sleep(self.for_s)
+        server.end_refusing(self.veto)
+        scene.back = now_ns()
+        scene.unnoticed = (scene.back - since) / 1e9 <= self.bearable_s
+
+    def heal(self, scene: Scene) -> None:
+        """It serves."""
 
 
 @dataclass(frozen=True)

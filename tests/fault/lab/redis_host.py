@@ -3,14 +3,17 @@
 import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 import redis
 
 from eccmgr.redis.embedded import bundled_server, find_server
-from tests.fault.lab.hosts import Lab, Namespace
+from tests.fault.lab.hosts import Lab, Namespace, now_ns
+from tests.fault.vetoes import REAL, Veto, Vetoing
 from tests.waiting import wait_until_sync
 
+PORT = 6379
 SERVER = "redis"
 """The host of Redis, or of its first copy, and of the manager."""
 TITLE = "-server 0.0.0.0:6379"
@@ -42,6 +45,7 @@ class LabRedis:
         self.url = f"redis://{lab.address(SERVER)}:6379/0"
         self.socket = self.folder / "redis.sock"
         self._faketime = steps_clocks_by()
+        self._vetoing = Vetoing(self._connect, self.folder)
 
     @property
     def host(self) -> Namespace:
@@ -71,6 +75,36 @@ class LabRedis:
     def client(self) -> redis.Redis:
         """A connection past all partitions: by its socket."""
         return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, decode_responses=True)
+
+    def _connect(self, timeout_s: float | None) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=timeout_s, decode_responses=True)
+
+    def begin_refusing(self, veto: Veto) -> None:
+        """Refuse all, by itself or, where it cannot, by what answers in its place; until `end_refusing`."""
+        if veto in REAL:
+            self._vetoing.begin(veto)
+            return
+        program = (sys.executable, "-m", "tests.fault.lab.refusing", str(PORT), veto)
+        log = self._lab.folder / f"refusing-{now_ns()}.log"
+        self.host.start(*program, log=log)
+        wait_until_sync(lambda: "waits" in log.read_text(), "another waits for the port of Redis")
+        with self.client() as client:
+            client.config_set("port", PORT + 10000)
+            wait_until_sync(self._is_listened_on, "another answers in the place of Redis")
+            for kind in ("normal", "pubsub"):
+                client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+
+    def _is_listened_on(self) -> bool:
+        return f":{PORT} " in self.host.run("ss", "-ltnH")
+
+    def end_refusing(self, veto: Veto) -> None:
+        """Serve again."""
+        if veto in REAL:
+            self._vetoing.end(veto)
+            return
+        self.host.kill("lab.refusing")
+        with self.client() as client:
+            client.config_set("port", PORT)
 
     def save(self) -> None:
         """What it knows now is what it knows after it was killed and started."""

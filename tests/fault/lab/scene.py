@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tests.fault.lab.analysis import MS, Records, answered_twice, longest_gap, overlap_ns, spans
@@ -69,6 +69,8 @@ class Scene:
     """The host of a server that a fault ended, until it is healed."""
     back: int | None = None
     """When Redis answered again, where a fault took it away; in nanoseconds."""
+    unnoticed: bool = False
+    """Whether what befell was so short that no client may notice it."""
 
     @property
     def host(self) -> Namespace:
@@ -128,6 +130,13 @@ class Outcome:
     """For how long Redis did not answer; None where it did."""
     others: float
     """The longest silence of the addresses that the victim did not carry."""
+    unnoticed: bool = False
+    """Whether no client was to notice anything."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether nothing was noticed where nothing was to be; but the prober itself may have paused."""
+        return not self.unnoticed or max(self.outage, self.others) <= _BLINK_MS + self.pause
 
     @property
     def lawful(self) -> bool:
@@ -138,7 +147,7 @@ class Outcome:
 def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None = None) -> Outcome:
     """Let `fault` befall the node that carries an address drawn at random, or one of `victim`'s."""
     before = scene.watch.settle(settle_s, scene.system.steady_s)
-    scene.back, scene.struck = None, ()
+    scene.back, scene.struck, scene.unnoticed = None, (), False
     carried = [vip for vip in scene.system.vips if victim is None or before[vip] == victim]
     scene.vip = scene.random.choice(carried or list(scene.system.vips))
     scene.victim = before[scene.vip]
@@ -160,7 +169,8 @@ def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None 
         ended = False
     end = now_ns()
     times = Times(began, struck_until, end, scene.back)
-    return judged(scene.watch.read_until(end), fault.name, scene.victim, own, scene.system.vips, times, ended)
+    seen = judged(scene.watch.read_until(end), fault.name, scene.victim, own, scene.system.vips, times, ended)
+    return replace(seen, unnoticed=scene.unnoticed)
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,19 @@ from itertools import islice
 
 import pytest
 
-from tests.fault.lab.campaign import drawn, more_faults, table_faults
+from tests.fault.lab.campaign import Campaign, drawn, more_faults, refusals, table_faults
 from tests.fault.lab.nodes import FAST, USUAL
+from tests.fault.lab.redis_faults import Refused
 from tests.fault.lab.scene import Outcome
 from tests.fault.lab.table import markdown, rows
+from tests.fault.vetoes import Veto
 
 SEEN = Outcome(
     "link down", "east1", 2000.0, 1990.0, 1980.0, 0.0, 0, None, 20.0, ended=True, pause=11.0, away=None, others=12.0
 )
 
 
-@pytest.mark.parametrize(("steps_clocks", "kinds"), [(True, 12), (False, 11)])
+@pytest.mark.parametrize(("steps_clocks", "kinds"), [(True, 13), (False, 12)])
 def test_a_seed_draws_the_same_faults_again(steps_clocks: bool, kinds: int) -> None:
     first, again, other = (
         [*islice(drawn(random.Random(seed), steps_clocks=steps_clocks), 200)] for seed in ("a", "a", "b")
@@ -30,6 +32,20 @@ def test_no_two_faults_of_a_table_have_one_name() -> None:
         names = [fault.name for fault in table_faults(profile)]
         assert len(names) == len(set(names))
         assert not {fault.name for fault in more_faults(profile)} & set(names)
+        assert not {fault.name for fault in refusals(profile)} & set(names)
+
+
+def test_redis_refuses_in_every_way_for_less_than_a_holder_can_bridge_and_for_longer() -> None:
+    for profile in (USUAL, FAST):
+        found = [fault for fault in refusals(profile) if isinstance(fault, Refused)]
+        assert {(fault.veto, fault.for_s < fault.bearable_s) for fault in found} == {
+            (veto, short) for veto in Veto for short in (True, False)
+        }
+
+
+def test_what_nobody_was_to_notice_and_was_noticed_is_broken() -> None:
+    campaign = Campaign("x", [SEEN, replace(SEEN, unnoticed=True), replace(SEEN, outage=90.0, unnoticed=True)])
+    assert campaign.broken() == [campaign.outcomes[1]]
 
 
 def test_a_row_has_the_least_the_median_and_the_most() -> None:
