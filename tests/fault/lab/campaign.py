@@ -86,9 +86,9 @@ def more_faults(profile: Profile) -> tuple[Fault, ...]:
 
 def refusals(profile: Profile) -> tuple[Fault, ...]:
     """Redis refuses in each way, for less than a holder can bridge and for longer."""
-    bearable_s = profile.deadline_s - profile.heartbeat_s
-    # To bring it about takes some hundredths of a second.
-    short_s, long_s = 0.8 * bearable_s - 0.05, profile.deadline_s + 1.0
+    # To connect anew takes its time on a busy machine, and so does it to bring a refusal about.
+    bearable_s = profile.deadline_s - profile.heartbeat_s - 0.05
+    short_s, long_s = 0.7 * bearable_s, profile.deadline_s + 1.0
     return tuple(
         fault
         for veto in Veto

@@ -94,12 +94,11 @@ class Refused:
     def strike(self, scene: Scene) -> None:
         """Have it refuse, and serve again."""
         server = _alone(scene)
-        since = now_ns()
-        server.begin_refusing(self.veto)
+        scene.began = server.begin_refusing(self.veto)
         time.sleep(self.for_s)
         server.end_refusing(self.veto)
         scene.back = now_ns()
-        scene.unnoticed = (scene.back - since) / 1e9 <= self.bearable_s
+        scene.unnoticed = (scene.back - scene.began) / 1e9 <= self.bearable_s
 
     def heal(self, scene: Scene) -> None:
         """It serves."""

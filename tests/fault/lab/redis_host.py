@@ -46,6 +46,8 @@ class LabRedis:
         self.socket = self.folder / "redis.sock"
         self._faketime = steps_clocks_by()
         self._vetoing = Vetoing(self._connect, self.folder)
+        self._instead: list[int] = []
+        """The processes of what answers in its place."""
 
     @property
     def host(self) -> Namespace:
@@ -79,20 +81,24 @@ class LabRedis:
     def _connect(self, timeout_s: float | None) -> redis.Redis:
         return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=timeout_s, decode_responses=True)
 
-    def begin_refusing(self, veto: Veto) -> None:
-        """Refuse all, by itself or, where it cannot, by what answers in its place; until `end_refusing`."""
+    def begin_refusing(self, veto: Veto) -> int:
+        """Refuse all, by itself or, where it cannot, by what answers in its place; since when, in nanoseconds."""
         if veto in REAL:
+            since = now_ns()
             self._vetoing.begin(veto)
-            return
+            return since
         program = (sys.executable, "-m", "tests.fault.lab.refusing", str(PORT), veto)
         log = self._lab.folder / f"refusing-{now_ns()}.log"
         self.host.start(*program, log=log)
         wait_until_sync(lambda: "waits" in log.read_text(), "another waits for the port of Redis")
+        self._instead = self.host.pids("lab.refusing")
         with self.client() as client:
             client.config_set("port", PORT + 10000)
             wait_until_sync(self._is_listened_on, "another answers in the place of Redis")
+            since = now_ns()
             for kind in ("normal", "pubsub"):
                 client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+        return since
 
     def _is_listened_on(self) -> bool:
         return f":{PORT} " in self.host.run("ss", "-ltnH")
@@ -102,9 +108,14 @@ class LabRedis:
         if veto in REAL:
             self._vetoing.end(veto)
             return
-        self.host.kill("lab.refusing")
         with self.client() as client:
-            client.config_set("port", PORT)
+            self.host.signal(signal.SIGKILL, self._instead)
+            wait_until_sync(lambda: self._takes_port(client), "Redis has its port again")
+
+    def _takes_port(self, client: redis.Redis) -> bool:
+        with contextlib.suppress(redis.ResponseError):
+            return bool(client.config_set("port", PORT))
+        return False
 
     def save(self) -> None:
         """What it knows now is what it knows after it was killed and started."""

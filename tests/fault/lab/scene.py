@@ -67,6 +67,8 @@ class Scene:
     """The addresses that a fault is about, where not all that the victim carries."""
     gone: str = ""
     """The host of a server that a fault ended, until it is healed."""
+    began: int = 0
+    """When the fault struck, in nanoseconds: to bring one about may take longer than it lasts."""
     back: int | None = None
     """When Redis answered again, where a fault took it away; in nanoseconds."""
     unnoticed: bool = False
@@ -154,7 +156,7 @@ def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None 
     own = [vip for vip, holder in before.items() if holder == scene.victim]
     # Not always at the same point of a heartbeat.
     time.sleep(scene.random.uniform(0.0, 0.6))
-    began = now_ns()
+    scene.began = now_ns()
     fault.strike(scene)
     own = list(scene.struck) or own
     time.sleep(fault.observe_s)
@@ -168,7 +170,7 @@ def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None 
     except AssertionError:
         ended = False
     end = now_ns()
-    times = Times(began, struck_until, end, scene.back)
+    times = Times(scene.began, struck_until, end, scene.back)
     seen = judged(scene.watch.read_until(end), fault.name, scene.victim, own, scene.system.vips, times, ended)
     return replace(seen, unnoticed=scene.unnoticed)
 

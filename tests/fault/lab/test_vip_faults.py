@@ -12,10 +12,11 @@ from tests.fault.lab.campaign import NODES, VIPS, Campaign, drawn
 from tests.fault.lab.faults import Stop
 from tests.fault.lab.hosts import Lab, made_or_skipped
 from tests.fault.lab.nodes import FAST, Nodes
-from tests.fault.lab.redis_faults import RedisKilled
+from tests.fault.lab.redis_faults import RedisKilled, Refused
 from tests.fault.lab.redis_host import SERVER, LabRedis, steps_clocks_by
 from tests.fault.lab.scene import Fault, Scene
 from tests.fault.lab.watch import Watch
+from tests.fault.vetoes import Veto
 
 _SETTLE_S = 25.0
 
@@ -34,8 +35,13 @@ def test_whatever_fails_no_address_is_with_two_hosts_and_in_the_end_each_is_with
     said: list[str] = []
     with Watch(lab, VIPS, NODES) as watch:
         scene = Scene(lab, nodes, watch, random.Random(seed))
-        # Two that every rule has a part in, then one of all.
-        faults: tuple[Fault, ...] = (Stop("all", 2.0), RedisKilled(0.5, data=False, observe_s=1.0))
+        # Some that every rule has a part in, then one of all.
+        faults: tuple[Fault, ...] = (
+            Stop("all", 2.0),
+            RedisKilled(0.5, data=False, observe_s=1.0),
+            Refused(Veto.READONLY, 0.2, observe_s=1.0),
+            Refused(Veto.LOADING, 0.8, observe_s=1.0),
+        )
         for fault in (*faults, *islice(drawn(random.Random(seed), steps_clocks=steps_clocks_by() is not None), 1)):
             campaign.play(scene, fault, said.append, _SETTLE_S)
     assert not campaign.broken(), f"seed {seed}: {said}"
