@@ -52,8 +52,10 @@ def answer(report: Report, form: Format, shown: frozenset[str] | None = None, cl
 
 def header(report: Report, clock: Clock = local_time) -> str:
     """`# ID  COMMAND  HH:MM:SS  A of N answered, 3 failed, 30 absent`: what went wrong only where there is any."""
-    sent, count = report.sent, Counter(outcome.state for outcome in report.outcomes)
-    wrong = "".join(f", {count[state]} {state}" for state in _WRONG if count[state])
+    sent, wrong = report.sent, ""
+    if not report.complete:
+        count = Counter(outcome.state for outcome in report.outcomes)
+        wrong = "".join(f", {count[state]} {state}" for state in _WRONG if count[state])
     answered = f"{report.answered} of {len(report.outcomes)} answered"
     return f"# {sent.id}  {sent.text}  {clock(sent.issued_wall_ms)}  {answered}{wrong}"
 

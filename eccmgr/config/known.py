@@ -162,7 +162,13 @@ CLUSTER = ScopeSpec(
             "the address shown to others; else that of the connection to Redis",
             dynamic=False,
         ),
-        OptionSpec("subcluster", OptionType.NAME, "default", "the subcluster of this node", dynamic=False),
+        OptionSpec(
+            "subcluster",
+            OptionType.NAME,
+            "default",
+            "the subcluster of this node; else the one that a bus file gives it",
+            dynamic=False,
+        ),
         OptionSpec("heartbeats_per_sec", OptionType.NUMBER, "2", "signs of life a second", 0.1, 100),
         OptionSpec("heartbeat_start_delay", OptionType.SECONDS, "0", "seconds before the first heartbeat", 0, 3600),
         OptionSpec(

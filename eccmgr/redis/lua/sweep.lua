@@ -53,14 +53,13 @@ forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumb
 if redis.call('HLEN', heads) > 2 * redis.call('HLEN', at.roster) + 1000 then
   redis.call('DEL', heads)
 end
-for _, key in ipairs(KEYS) do
+-- Who is a member, and who is absent, is known for as long as it matters, though all were stopped meanwhile; what is known
+-- of both ends together.
+local kept = ms(KEYS_TTL + (tonumber(absent_ttl) > 0 and tonumber(absent_ttl) or NEVER))
+for i, key in ipairs(KEYS) do
   if key ~= at.events then
-    redis.call('PEXPIRE', key, KEYS_TTL)
+    redis.call('PEXPIRE', key, i < 9 and kept or KEYS_TTL)
   end
-end
--- Who is absent is known for as long as it matters, though all were stopped meanwhile.
-for _, key in ipairs({ at.absent, at.absent_since, at.subclusters }) do
-  redis.call('PEXPIRE', key, ms(KEYS_TTL + (tonumber(absent_ttl) > 0 and tonumber(absent_ttl) or NEVER)))
 end
 
 local view = whole(redis.call('HGET', at.state, 'view')) or 0

@@ -27,6 +27,9 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "catchup": lambda cluster: cluster.catch_up("0-0"),
     "history": lambda cluster: cluster.history(),
     "flush": lambda cluster: cluster.flush(),
+    "expect": lambda cluster: cluster.expect({"west9": "west"}),
+    "forget": lambda cluster: cluster.forget("west9"),
+    "resettle": lambda cluster: cluster.resettle(NOBODY, "west"),
 }
 
 
