@@ -152,6 +152,8 @@ class DuravipCommands:
 
     async def _move_to(self, call: Call, what: str, target: str) -> Answer:
         situation = await self._duravip.situation()
+        if _takes_no_part(situation):
+            return Answer(_NOT_CONCERNED)
         vip, source = find_vip(what, situation.standings), _find_node(what, situation)
         if vip is not None and source is not None:
             raise CommandError(f"'{what}' is both a VIP and a node; give the VIP's address")
@@ -200,6 +202,8 @@ class DuravipCommands:
 
     async def _move_home(self, call: Call, word: str) -> Answer:
         situation = await self._duravip.situation()
+        if _takes_no_part(situation):
+            return Answer(_NOT_CONCERNED)
         vip = _vip(word, situation.standings)
         why_not = _why_fixed(situation, vip)
         home = await asyncio.to_thread(home_of, situation, vip) if not why_not else None
@@ -211,7 +215,12 @@ class DuravipCommands:
         return Answer(f"{vip} is at home on {home}") if at_home else _answer(deeds)
 
     async def _announce(self, _call: Call) -> Answer:
-        announced = await self._duravip.announce()
+        try:
+            announced = await self._duravip.announce()
+        except CommandError:
+            if _takes_no_part(await self._duravip.situation()):
+                return Answer(_NOT_CONCERNED)
+            raise
         agreed, nodes = announced.agreed, announced.nodes
         text = f"View {announced.view} announced; agreed by {len(agreed)} of {count(len(nodes), 'node', 'nodes')}"
         silent = sorted(set(nodes) - set(agreed), key=names.natural)
@@ -232,6 +241,8 @@ class DuravipCommands:
 
     async def _drain(self, call: Call) -> Answer:
         situation = await self._duravip.situation()
+        if _takes_no_part(situation):
+            return Answer(_NOT_CONCERNED)
         node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
         found = await asyncio.to_thread(place, replace(situation, drained=situation.drained | {node}))
         deeds = await self._duravip.drain(node)
@@ -246,6 +257,8 @@ class DuravipCommands:
 
     async def _undrain(self, call: Call) -> Answer:
         situation = await self._duravip.situation()
+        if _takes_no_part(situation):
+            return Answer(_NOT_CONCERNED)
         node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
         if node not in situation.drained:
             return Answer(f"{node} is not drained")
@@ -276,6 +289,11 @@ _ABOUT_MOVE = """\
 Broadcast it, so that all nodes see it. VIP is an address or a binding's name; NODE a short or a fully qualified name.
 `to` may be left out. A moved VIP stays until it is moved again, its owner dies, or it is moved home. What follows it
 moves with it."""
+
+
+def _takes_no_part(situation: Situation) -> bool:
+    """Whether this node knows of no VIPs: its configuration has none, and a broadcast reaches it all the same."""
+    return not situation.nodes and not situation.standings
 
 
 def _to_all(call: Call) -> str:

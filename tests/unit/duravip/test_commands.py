@@ -141,6 +141,11 @@ def test_a_move_told_to_one_node_needs_the_owner(cluster: Cluster, node: str, li
         assert not cluster.pins
 
 
+@pytest.mark.parametrize("line", ["move 10.1.1.1 to west1", "move 10.1.1.1 home", "drain east1", "undrain east1"])
+def test_a_node_without_vips_is_not_concerned(line: str) -> None:
+    assert Cluster({}).console("plain").ok(line) == "not concerned"
+
+
 def test_what_follows_moves_along(cluster: Cluster) -> None:
     cluster.console("east1").ok("move Mail-Out to west1")
     cluster.console("west1").ok("move Mail-Out to west1")
