@@ -126,7 +126,7 @@ class Node(Daemon):
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listen for commands before joining: what is sent to a member must find it listening."""
         channels = channels_of(self.keys, self.name, self.session.identity.subcluster)
-        subscription = Subscription(self.link, channels, self.executor.heard)
+        subscription = Subscription(self.link, channels, self.executor.heard, lambda: self.options.heartbeat_s)
         follower = Follower(
             self.link,
             self.keys,

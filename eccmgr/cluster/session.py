@@ -132,6 +132,8 @@ class Session:
         left_before: int | None = None
         while True:
             if self.before_join is not None and not self.joined.is_set():
+                # Nobody else finds out that Redis is back.
+                await self._link.reach()
                 await self.before_join()
             if self.listening is not None and not self.listening.is_set():
                 raise RedisUnreachable("Redis is not reachable: it has not confirmed our subscription yet")

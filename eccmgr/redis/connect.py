@@ -33,6 +33,8 @@ log = structlog.get_logger()
 _DISPENSABLE = ("CONFIG", "INFO")
 """Commands that we can do without: not to be allowed them is no fault."""
 _SAY_AGAIN_S = 60.0
+_FORGET_S = 15.0
+"""What was refused so long ago, and not asked for since, may pass by now."""
 
 
 def make_place(address: RedisAddress, tag: str) -> Place | None:
@@ -67,8 +69,8 @@ class Link:
         self.on_move: list[Callable[[], None]] = []
         """Called when another server has taken over, which may not know the last of what we knew."""
         self._recovered = asyncio.Event()
-        self._refused: dict[str, str] = {}
-        """What was refused the last time that it was asked, and what was said of that."""
+        self._refused: dict[str, tuple[str, float]] = {}
+        """What was refused the last time that it was asked: why, and when."""
         self._said: dict[str, float] = {}
         """When each was said: one that comes and goes is not said each time."""
         self._place = make_place(self.address, tag)
@@ -126,6 +128,11 @@ class Link:
         if self._place is not None:
             with contextlib.suppress(RedisError, OSError):
                 await self._place.look()
+
+    async def reach(self) -> None:
+        """See whether Redis answers again, where it did not. Raises RedisUnreachable."""
+        if self.fault is not None:
+            await self._ask("PING", lambda wire: wire.call("PING"), probe=True)
 
     async def call(self, *words: Argument) -> Any:
         """One plain command. Raises as `run` does."""
@@ -214,15 +221,17 @@ class Link:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        """What Redis refused when it was last asked for it, and what would help."""
-        return tuple(dict.fromkeys(self._refused.values()))
+        """What Redis has refused lately, and not taken since; and what would help."""
+        since = time.monotonic() - _FORGET_S
+        return tuple(dict.fromkeys(reason for reason, at in self._refused.values() if at > since))
 
     def _say(self, what: str, kind: Refusal) -> None:
-        reason, now = _told(kind, self._where), time.monotonic()
-        if self._refused.get(what) == reason or (what in _DISPENSABLE and kind.code == "NOPERM"):
+        if what in _DISPENSABLE and kind.code == "NOPERM":
             return
-        self._refused[what] = reason
-        self._said = {text: at for text, at in self._said.items() if now - at < _SAY_AGAIN_S}
+        reason, now = _told(kind, self._where), time.monotonic()
+        self._refused[what] = reason, now
+        lately = self.refusals
+        self._said = {text: at for text, at in self._said.items() if now - at < _SAY_AGAIN_S or text in lately}
         if reason not in self._said:
             self._said[reason] = now
             say = log.warning if kind.soon else log.error
@@ -230,7 +239,8 @@ class Link:
 
     def _taken(self, what: str) -> None:
         """`what` was not refused."""
-        if self._refused and self._refused.pop(what, "") and not self._refused:
+        if self._refused and self._refused.pop(what, ("", 0.0))[0] and not self.refusals:
+            self._refused.clear()
             log.info("redis refuses nothing more")
 
     async def _ask(

@@ -27,10 +27,17 @@ class Subscription:
     what was published before was not heard.
     """
 
-    def __init__(self, link: Link, channels: Sequence[str], handler: Handler) -> None:
+    def __init__(
+        self,
+        link: Link,
+        channels: Sequence[str],
+        handler: Handler,
+        longest_pause_s: Callable[[], float] = lambda: _LONGEST_PAUSE_S,
+    ) -> None:
         self._link = link
         self._channels = tuple(channels)
         self._handler = handler
+        self._longest_pause_s = longest_pause_s
         self.listening = asyncio.Event()
         self.on_listening: Callable[[], None] = lambda: None
         self._attempt = asyncio.timeout(None)
@@ -55,7 +62,7 @@ class Subscription:
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        said, backoff = "", Backoff(lambda: _LONGEST_PAUSE_S)
+        said, backoff = "", Backoff(lambda: min(self._longest_pause_s(), _LONGEST_PAUSE_S))
         while True:
             try:
                 async with asyncio.timeout(None) as self._attempt:
@@ -66,7 +73,7 @@ class Subscription:
                             continue
                         self.listening.set()
                         self.on_listening()
-                        said, backoff = "", Backoff(lambda: _LONGEST_PAUSE_S)
+                        said, backoff = "", Backoff(lambda: min(self._longest_pause_s(), _LONGEST_PAUSE_S))
                         await _while_up(self._wire)
                     finally:
                         self._wire.close()

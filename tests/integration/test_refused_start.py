@@ -12,7 +12,7 @@ from tests.servers import Server
 from tests.waiting import wait_until_sync
 
 AT_START: dict[str, Callable[[Server], contextlib.AbstractContextManager[None]]] = {
-    **{code: REFUSALS[code] for code in ("READONLY", "MISCONF", "BUSY", "NOPERM", "NOAUTH")},
+    **{code: REFUSALS[code] for code in ("READONLY", "MISCONF", "MASTERDOWN", "BUSY", "NOPERM", "NOAUTH")},
     "SUBSCRIBE": lambda server: forbidden(server, "subscribe"),
     "HSET": lambda server: forbidden(server, "hset"),
 }
@@ -41,3 +41,15 @@ def test_both_daemons_start_and_come_by_themselves(folder: Path, kind: str) -> N
                 assert "Redis refuses: " in ask_sync(node.endpoint, "cluster info")
             wait_until_sync(lambda: "1 of 1 answered" in ask_sync(manager.endpoint, "gather uptime"), "all are back")
             assert all(daemon.end() == 0 for daemon in (manager, node))
+
+
+@pytest.mark.timeout(300)
+def test_a_node_without_a_subcluster_comes_after_redis(folder: Path) -> None:
+    server = Server(folder / "redis")
+    processes = Processes(f"redis://{server.address}/0", "late", folder)
+    with contextlib.ExitStack() as ended:
+        ended.callback(processes.end)
+        node = processes.start("ecnode", "east1", wait=False)
+        node.wait_ready()
+        ended.callback(server.start().stop)
+        wait_until_sync(lambda: "event=joined" in node.log, "it joins")

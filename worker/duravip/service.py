@@ -125,7 +125,8 @@ class DuravipService:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_COLLECTOR)
-        subscription = Subscription(self._link, (self._keys.vip_events,), self.carrying.heard)
+        channels = (self._keys.vip_events,)
+        subscription = Subscription(self._link, channels, self.carrying.heard, lambda: self._options.heartbeat_s)
         subscription.on_listening = lambda: self.carrying.do(self.carrying.agent.noticed())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(subscription.run(), name="vip events")
