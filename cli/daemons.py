@@ -2,6 +2,7 @@
 
 import asyncio
 import grp
+import itertools
 import os
 import pwd
 import resource
@@ -18,6 +19,7 @@ from eccmgr.config.effective import ScopeView
 from eccmgr.config.load import search_path
 from eccmgr.config.options import overrides
 from eccmgr.config.store import Store
+from eccmgr.config.unknown import unknown_in
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError
@@ -31,6 +33,7 @@ S = TypeVar("S", bound=DaemonSettings)
 log = structlog.get_logger()
 
 _DESCRIPTORS = 65_536
+_WARNINGS_MAX = 100
 _NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
 """The settings that are names, and what of."""
 
@@ -69,6 +72,8 @@ class Program(Generic[S]):
             if check:
                 self._fits(store.view())
                 check_modules(installed(), self._name, store.view())
+                for warning in itertools.islice(unknown_in(store.live, store.schema), _WARNINGS_MAX):
+                    typer.echo(f"Warning: {warning}", err=True)
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
                 return 0
             streams.forgive_output()

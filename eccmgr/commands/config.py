@@ -20,6 +20,7 @@ from eccmgr.config.masking import MASK, is_secret, masked
 from eccmgr.config.reference import help_text
 from eccmgr.config.transaction import ConfigSession, Typed
 from eccmgr.config.tree import path_text
+from eccmgr.config.unknown import check_known
 from eccmgr.config.values import in_style_of
 from eccmgr.config.writeback import Written, as_text
 from eccmgr.errors import CommandError, UsageError
@@ -44,7 +45,8 @@ _READING = frozenset({"get", "eval", "show", "showrecurse", "locate", "replay", 
 
 _ABOUT = {
     "eval": "Looks in the scope named, then in those around it, then for the default.",
-    "set": "A scope that is not there is made. Behind a = stands the value, quoted as in a file or as words.",
+    "set": "A scope that is not there is made. Behind a = stands the value, quoted as in a file or as words. Without "
+    "a = only what is known, or set already, is set.",
     "unset": "An option falls back to what encloses it, or to its default.",
     "showrecurse": "Secrets are hidden; what is printed can be read as a file.",
     "locate": "REGEX is searched in the names of the scopes.",
@@ -170,7 +172,8 @@ class _Answers:
         found = paths.to_assignment(self.here(asked), asked.operands)
         if found is None:
             raise UsageError(asked.usage)
-        here, option, value_at = found
+        check_known(found, asked.operands)
+        here, option, value_at, _ = found
         typed_value = asked.operands[value_at:]
         old = here.scope.option(option) if here.scope else None
         value = in_style_of(paths.value_of(typed_value), old.value if old else None)
@@ -292,11 +295,14 @@ class _Answers:
         lines = [f"Wrote {_counted(count, 'change')} to {path}" for path, count in written.files]
         for change, place in written.overridden:
             lines.append(f"Warning: {change.where} was written but is overridden at {place}")
+        remedies = [f"Remedy: {remedy}" for remedy in written.remedies]
         if written.unsaved:
             count = _counted(len(written.unsaved), "change")
             verb = "belongs" if len(written.unsaved) == 1 else "belong"
             lines.append(f"Warning: {count} {verb} to no file that can be written, and will be lost by a reload:")
             lines.append(as_text(written.unsaved, self.store.schema, reveal=asked.reveal))
+        if written.unsaved or written.overridden:
+            raise CommandError("\n".join((*lines, *remedies)))
         return "\n".join(lines) or "Nothing to write back"
 
     def path(self, word: str) -> str:

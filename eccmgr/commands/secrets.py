@@ -37,7 +37,7 @@ def _without_secrets(line: str, match: re.Match[str], schema: ScopeSpec) -> str:
         found = paths.to_assignment(paths.start(Scope(), schema), operands)
         if found is None:
             return line
-        here, option, value_at = found
+        here, option, value_at, _ = found
         value = paths.value_of(operands[value_at:])
     except EccmgrError:
         # What cannot be read cannot be told from a secret.

@@ -114,11 +114,14 @@ def one_scope(here: Here, words: Sequence[str], at: int, end: int) -> tuple[Here
 
 
 class Assignment(NamedTuple):
-    """What `config set` is about: the scope, the option as shown, and where in the line its value begins."""
+    """What `config set` is about: the scope, the option as shown, where in the line its value begins, and whether a `=`
+    stands before that.
+    """
 
     here: Here
     option: str
     value_at: int
+    signed: bool
 
 
 def to_assignment(here: Here, line: str) -> Assignment | None:
@@ -134,8 +137,10 @@ def to_assignment(here: Here, line: str) -> Assignment | None:
         name = _before_sign(line, word)
         known_scope = here.has_kind(word.text) or (sign is not None and sign > at)
         if name != word.text or at + 1 == sign or here.has_option(word.text) or not known_scope:
-            value_at = _value_at(line, word.start + len(name) if name != word.text else word.end)
-            return Assignment(here, here.option_name(name), value_at) if value_at < len(line) else None
+            end = word.start + len(name) if name != word.text else word.end
+            value_at = _value_at(line, end)
+            signed = "=" in line[end:value_at]
+            return Assignment(here, here.option_name(name), value_at, signed) if value_at < len(line) else None
         here, at = _scope_before_setting(here, line, words, at, sign)
     return None
 

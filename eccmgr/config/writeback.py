@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NEW_LOCAL_FILE = "# Changes made from a console; read after every other file, so they override.\n"
 EXPORT_MODE = 0o600
+_PLACES_MAX = 20
 _Key = tuple[tuple[ScopeKey, ...], str]
 _LOCAL_OPTIONS = frozenset({"local_changes_file", "local_changes_only"})
 
@@ -41,18 +42,20 @@ class Plan:
     texts: dict[str, tuple[Document, str, int]] = field(default_factory=dict)
     unsaved: list[Change] = field(default_factory=list)
     overridden: list[tuple[Change, str]] = field(default_factory=list)
+    remedies: list[str] = field(default_factory=list)
     loaded: Loaded | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """What was written: files with the number of changes in each; what could not be saved; what is saved in vain,
-    because a file that cannot be changed overrides it at the place named.
+    because a file that cannot be changed overrides it at the place named; what an operator can do about either.
     """
 
     files: tuple[tuple[str, int], ...] = ()
     unsaved: tuple[Change, ...] = ()
     overridden: tuple[tuple[Change, str], ...] = ()
+    remedies: tuple[str, ...] = ()
 
 
 def plan(
@@ -83,6 +86,8 @@ def plan(
             redirected |= new
             continue
         result.overridden = [(change, _place_of(result.loaded.root, change)) for change in missing]
+        if missing:
+            result.remedies.append(f"take it out at {result.overridden[0][1]} by hand, or {planner.local_remedy()}")
         return result
 
 
@@ -96,7 +101,7 @@ def carry_out(plan: Plan, files: Files, schema: ScopeSpec, *, force: bool = Fals
     except OSError as error:
         raise ConfigError(f"Nothing was written: {error.strerror or error}") from error
     counts = tuple((document.path, count) for document, _, count in plan.texts.values())
-    return Written(counts, tuple(plan.unsaved), tuple(plan.overridden))
+    return Written(counts, tuple(plan.unsaved), tuple(plan.overridden), tuple(dict.fromkeys(plan.remedies)))
 
 
 def export(live: Scope, path: str, files: Files, schema: ScopeSpec, *, force: bool = False) -> None:
@@ -153,6 +158,7 @@ class _Planner:
         self.identities = {id(document): identity for identity, document in loaded.documents.items()}
         self.edits: dict[str, tuple[DocumentEdits, set[int]]] = {}
         self.unsaved: list[Change] = []
+        self.remedies: list[str] = []
         self.elsewhere: list[Change] = []
         self._writable: dict[int, bool] = {}
         self.local = self._local_document()
@@ -175,7 +181,7 @@ class _Planner:
             identity: (edits.document, self._text(edits), len(changes))
             for identity, (edits, changes) in self.edits.items()
         }
-        return Plan(texts, list(self.unsaved))
+        return Plan(texts, list(self.unsaved), remedies=list(self.remedies))
 
     def _text(self, edits: DocumentEdits) -> str:
         text = edits.result()
@@ -195,7 +201,30 @@ class _Planner:
             if self._can_write(place.document) and not (own and place.document is self.local):
                 self._into(change, place.document)
                 return
-        self._into(change, None if own else self.local)
+        self._into(change, self._around(change) if own or (scope is None and not self.local) else self.local)
+
+    def _around(self, change: Change) -> Document | None:
+        """For a scope that no file has yet: the first writable file in which the scope around it stands."""
+        for depth in range(len(change.path) - 1, -1, -1):
+            around = self.loaded.root.find(change.path[:depth])
+            for place in around.places if around else []:
+                if self._can_write(place.document):
+                    return place.document
+        return None
+
+    def local_remedy(self) -> str:
+        """How there comes to be a file that takes what no other can."""
+        main = self.loaded.main
+        if main is None:
+            return "start the daemon with a file (-c FILE); config writeback PATH writes everything to a new one"
+        named = self.loaded.local_changes
+        if named is not None and self.local is None:
+            return f"make {named.path} writable, which is the Local_Changes_File"
+        name = "name a file that can be written: config set Local_Changes_File PATH, then config writeback"
+        document = self.loaded.documents.get(self.files.identity(main))
+        if document is not None and self._can_write(document):
+            return name
+        return f'{name}; and put Local_Changes_File = "PATH" into {main} by hand, so that the next start reads it'
 
     def _replace(self, change: Change, document: Document, node: OptionNode) -> None:
         edits = self._edits(document, change)
@@ -206,6 +235,7 @@ class _Planner:
         """Puts an option or a scope at the end of the innermost block of its path that stands in a document."""
         if document is None:
             self.unsaved.append(change)
+            self.remedies.append(self.local_remedy())
             return
         if document is self.local and change.value is not None:
             node = self._node_in(document, change)
@@ -240,6 +270,10 @@ class _Planner:
         allowed = [not self.local_only or document is self.local for document, _ in nodes]
         if not nodes or not all(allowed) or not all(self._can_write(document) for document, _ in nodes):
             self.unsaved.append(change)
+            stays = [document.place(node.start) for document, node in nodes if not self._can_write(document)]
+            places = stays or [document.place(node.start) for document, node in nodes if document is not self.local]
+            for place in places[:_PLACES_MAX]:
+                self.remedies.append(f"take {change.where} out at {place} by hand")
             return
         if self.only is not None and any(self.identities[id(document)] != self.only for document, _ in nodes):
             self.elsewhere.append(change)

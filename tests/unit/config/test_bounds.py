@@ -73,7 +73,7 @@ def test_special_characters_in_scope_names_are_escaped_when_written_back(tmp_pat
 def test_a_file_without_a_last_newline_and_an_empty_stanza_are_taken(tmp_path: Path, data: bytes) -> None:
     console = Console(Store.open(str(write(tmp_path, {"a.conf": data}))))
     console.ok("config showrecurse")
-    console.ok("config set y 2")
+    console.ok("config set y = 2")
     console.ok("config writeback")
     assert console.ok("config reload") == "Reconfigured"
     assert console.ok("config get y") == "y = 2"
@@ -109,7 +109,7 @@ def test_unsetting_what_is_not_set_is_an_answer_also_in_a_transaction(manager: C
 
 def test_a_reload_lets_the_old_tree_and_its_files_go(console_on: Opened) -> None:
     console = console_on({"a.conf": "x = 1\ninclude b.conf", "b.conf": "foo { y = 2 }"})
-    console.ok("config set z 1")
+    console.ok("config set z = 1")
     old = [weakref.ref(document) for document in console.store.loaded.documents.values()]
     console.ok("config reload")
     gc.collect()
@@ -119,8 +119,8 @@ def test_a_reload_lets_the_old_tree_and_its_files_go(console_on: Opened) -> None
 def test_comments_and_blank_lines_survive_a_save(console_on: Opened, tmp_path: Path) -> None:
     text = "# one\n\n\nfoo { # two\n  x = 1 /* three */ # four\n\n  # five\n}\n# six"
     console = console_on({"a.conf": text})
-    console.ok("config set foo x 2")
-    console.ok("config set foo y 3")
+    console.ok("config set foo x = 2")
+    console.ok("config set foo y = 3")
     console.ok("config writeback")
     assert (tmp_path / "a.conf").read_text() == (
         "# one\n\n\nfoo { # two\n  x = 2 /* three */ # four\n  y = 3\n\n  # five\n}\n# six"
@@ -189,7 +189,7 @@ def test_what_follows_a_change_is_never_starved_by_those_who_wait_to_make_one() 
             asyncio.run_coroutine_threadsafe(asyncio.to_thread(int), loop).result()
 
         store.on_change = follow
-        lines = [f"config set o{each} 1" for each in range(100)]
+        lines = [f"config set o{each} = 1" for each in range(100)]
         return await asyncio.gather(*(reply(table, line, Caller(line)) for line in lines))
 
     answers = asyncio.run(run())

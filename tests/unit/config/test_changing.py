@@ -79,11 +79,11 @@ def test_the_value_of_set_is_all_that_follows(typed: str, answer: str | None) ->
         ("datasource uri=x", "Datasource::uri"),
         ("auth_ds scheme ecauth querygroups cache x", "auth_ds::Scheme:ecauth:QueryGroups::cache"),
         ("auth_ds scheme other querygroups = x", "auth_ds::Scheme:other:querygroups"),
-        ("auth_ds fresh x", "auth_ds::fresh"),
+        ("auth_ds fresh = x", "auth_ds::fresh"),
         ("brand new option = [ a = b ]", "brand:new:option"),
         ("brand option = x", "brand::option"),
         ("brand [::1]:2025 option = x", r"brand:[\:\:1]\:2025:option"),
-        ("brand new option [ a = b ]", "brand"),
+        ("brand = new option [ a = b ]", "brand"),
     ],
 )
 def test_the_path_of_set_is_read_left_to_right_and_an_option_wins(manager: Console, typed: str, path: str) -> None:
@@ -128,7 +128,7 @@ def test_unset_tells_what_holds_now(manager: Console) -> None:
     assert manager.ok("config unset message_expiration") == (
         '"Message_Expiration" has been unset. Effective value is now:\n        Message_Expiration = 86400'
     )
-    manager.ok("config set other 5")
+    manager.ok("config set other = 5")
     assert manager.ok("config unset other") == '"other" has been unset. It has no effective value now.'
 
 
@@ -306,18 +306,18 @@ def test_who_is_told_of_changes_sees_what_held_and_what_will(manager: Console) -
 def test_reload_reads_the_files_again_and_tells_what_it_dropped(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1"})
     assert console.ok("config reload") == "Reconfigured"
-    console.ok("config set y 2")
+    console.ok("config set y = 2")
     write(tmp_path, {"a.conf": "x = 3"})
     assert console.ok("config reload") == "Reconfigured; 1 unsaved change dropped"
     assert console.ok("config showrecurse") == "x = 3"
-    console.ok("config set y 2")
-    console.ok("config set z 2")
+    console.ok("config set y = 2")
+    console.ok("config set z = 2")
     assert console.ok("config reload") == "Reconfigured; 2 unsaved changes dropped"
 
 
 def test_a_reload_with_a_fault_changes_nothing_and_shows_all_faults(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1"})
-    console.ok("config set y 2")
+    console.ok("config set y = 2")
     live = console.store.live
     path = write(tmp_path, {"a.conf": "x = \n}\ncluster { max_running = no }"})
     assert console.refused("config reload") == (
@@ -359,7 +359,7 @@ def test_a_reload_of_another_path_makes_it_the_main_file(console_on: Opened, tmp
 def test_a_reload_by_another_collides_with_an_open_transaction(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1"})
     console.ok("config begin")
-    console.ok("config set x 5")
+    console.ok("config set x = 5")
     write(tmp_path, {"a.conf": "x = 2"})
     Console(console.store, "bob").ok("config reload")
     assert "  x was changed by bob" in console.refused("config commit")

@@ -32,25 +32,25 @@ def after(text: str, *lines: str) -> str:
 
 def test_a_value_is_replaced_where_it_stands_in_its_style() -> None:
     text = '# head\nx = 1 # why\n\ny="2"\t/* z */\nl = (a\n  b) # list\n'
-    assert after(text, "set x 5", "set y six", "set l ( c )") == (
+    assert after(text, "set x = 5", "set y = six", "set l = ( c )") == (
         '# head\nx = 5 # why\n\ny="six"\t/* z */\nl = ( c ) # list\n'
     )
 
 
 def test_a_set_option_is_replaced_at_its_last_place() -> None:
-    assert after("x = 1\nfoo { x = 2 }\nx = 3\n", "set x 4") == "x = 1\nfoo { x = 2 }\nx = 4\n"
+    assert after("x = 1\nfoo { x = 2 }\nx = 3\n", "set x = 4") == "x = 1\nfoo { x = 2 }\nx = 4\n"
 
 
 def test_a_new_option_goes_to_the_end_of_its_block_indented_as_it_is() -> None:
-    assert after("foo {\n\tx = 1 # why\n\t# last\n}\nz = 1\n", "set foo y 2") == (
+    assert after("foo {\n\tx = 1 # why\n\t# last\n}\nz = 1\n", "set foo y = 2") == (
         "foo {\n\tx = 1 # why\n\ty = 2\n\t# last\n}\nz = 1\n"
     )
     assert after("foo {\n}\n", "set foo y = 2") == "foo {\n  y = 2\n}\n"
-    assert after("foo { x = 1 }\n", "set foo y 2") == "foo { x = 1 y = 2 }\n"
+    assert after("foo { x = 1 }\n", "set foo y = 2") == "foo { x = 1 y = 2 }\n"
     assert after("foo {}", "set foo y = 2") == "foo { y = 2 }"
-    assert after("x = 1", "set y 2") == "x = 1\ny = 2\n"
-    assert after("", "set y 2") == "y = 2\n"
-    assert after("# only a comment", "set y 2") == "# only a comment\ny = 2\n"
+    assert after("x = 1", "set y = 2") == "x = 1\ny = 2\n"
+    assert after("", "set y = 2") == "y = 2\n"
+    assert after("# only a comment", "set y = 2") == "# only a comment\ny = 2\n"
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -63,7 +63,7 @@ def test_lines_end_as_the_file_ends_them(newline: str) -> None:
 
 def test_config_write_is_config_writeback() -> None:
     console, memory = in_memory({"/a": "x = 1\n"})
-    console.ok("config set x 2")
+    console.ok("config set x = 2")
     assert console.ok("config write") == "Wrote 1 change to /a"
     assert memory.contents["/a"] == b"x = 2\n"
 
@@ -96,7 +96,7 @@ def test_a_new_scope_with_special_characters_is_written_so_that_it_parses() -> N
 
 def test_a_change_goes_to_the_file_where_the_option_was_last_set(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1\ninclude b.conf", "b.conf": "x = 2\n"})
-    console.ok("config set x 3")
+    console.ok("config set x = 3")
     assert console.ok("config writeback") == f"Wrote 1 change to {tmp_path}/b.conf"
     assert (tmp_path / "a.conf").read_text() == "x = 1\ninclude b.conf"
     assert (tmp_path / "b.conf").read_text() == "x = 3\n"
@@ -110,8 +110,8 @@ def test_else_to_the_first_writable_file_in_which_the_scope_stands(console_on: O
         "d.conf": "foo { }",
     }
     console = console_on(files)
-    console.ok("config set foo y 2")
-    console.ok("config set foo x 3")
+    console.ok("config set foo y = 2")
+    console.ok("config set foo x = 3")
     assert console.ok("config writeback") == f"Wrote 2 changes to {tmp_path}/c.conf"
     assert (tmp_path / "c.conf").read_text() == "foo { x = 3  y = 2 }"
     assert console.ok("config reload") == "Reconfigured"
@@ -122,7 +122,7 @@ def test_else_to_the_local_changes_file_which_is_made(console_on: Opened, tmp_pa
     console = console_on(
         {"a.conf": 'Local_Changes_File = "local.conf"\nreadonly_include b.conf', "b.conf": "f { x = 1 }"}
     )
-    console.ok("config set f x 2")
+    console.ok("config set f x = 2")
     console.ok("config set g y = 3")
     assert console.ok("config writeback") == f"Wrote 2 changes to {tmp_path}/local.conf"
     text = (tmp_path / "local.conf").read_text()
@@ -131,15 +131,43 @@ def test_else_to_the_local_changes_file_which_is_made(console_on: Opened, tmp_pa
     assert stat.S_IMODE((tmp_path / "local.conf").stat().st_mode) == 0o640
     assert console.ok("config reload") == "Reconfigured"
     assert console.ok("config get f x") == "x = 2"
-    console.ok("config set f x 4")
+    console.ok("config set f x = 4")
     console.ok("config writeback")
     assert (tmp_path / "local.conf").read_text() == text.replace("x = 2", "x = 4")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("set Logs max_open 7", "x = 1\nLogs {\n  max_open = 7\n}\n"),
+        ("set fresh inner y = 2", 'x = 1\nfresh "inner" {\n  y = 2\n}\n'),
+    ],
+)
+def test_a_new_scope_goes_to_the_main_file(line: str, text: str) -> None:
+    assert after("x = 1\n", line) == text
+
+
+def test_a_new_scope_goes_into_the_block_around_it(console_on: Opened, tmp_path: Path) -> None:
+    console = console_on({"a.conf": "include b.conf\n", "b.conf": "cluster {\n  max_jobs = 5\n}\n"})
+    console.ok("config set cluster Topology 10.1.1.0/24 interface = eth1")
+    assert console.ok("config writeback") == f"Wrote 1 change to {tmp_path}/b.conf"
+    assert '  Topology "10.1.1.0/24" {' in (tmp_path / "b.conf").read_text()
+
+
+def test_a_main_file_that_cannot_be_written_is_named_in_the_remedy() -> None:
+    console, memory = in_memory({"/a": "x = 1\n"}, frozenset({"/a"}))
+    console.ok("config set Logs max_open 7")
+    assert console.refused("config writeback").endswith(
+        'and put Local_Changes_File = "PATH" into /a by hand, so that the next start reads it'
+    )
+    assert memory.contents["/a"] == b"x = 1\n"
 
 
 def test_else_it_is_shown_with_a_warning(console_on: Opened) -> None:
     console = console_on({"a.conf": "readonly_include b.conf", "b.conf": "foo { Password = 1x }"})
     console.ok("config set foo Password 2x")
-    assert console.ok("config writeback") == f"{WARNING}\nfoo {{\n  Password = ********\n}}"
+    said = f"{WARNING}\nfoo {{\n  Password = ********\n}}\nRemedy: name a file that can be written: "
+    assert console.refused("config writeback").startswith(f"{said}config set Local_Changes_File PATH")
     assert console.ok("config get foo Password") == "Password = ********"
     assert console.ok("config reload") == "Reconfigured; 1 unsaved change dropped"
 
@@ -147,16 +175,22 @@ def test_else_it_is_shown_with_a_warning(console_on: Opened) -> None:
 def test_an_unset_that_a_read_only_file_would_undo_is_not_half_written(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1\nreadonly_include b.conf", "b.conf": "x = 2"})
     console.ok("config unset x")
-    assert console.ok("config writeback") == f"{WARNING}\n# unset x"
+    remedy = f"Remedy: take x out at {tmp_path}/b.conf:1:1 by hand"
+    assert console.refused("config writeback") == f"{WARNING}\n# unset x\n{remedy}"
     assert (tmp_path / "a.conf").read_text() == "x = 1\nreadonly_include b.conf"
 
 
 def test_a_change_that_a_read_only_file_overrides_is_warned_of(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "foo { y = 1 }\nreadonly_include b.conf", "b.conf": "foo { x = 2 }"})
-    console.ok("config set foo x 3")
-    assert console.ok("config writeback").splitlines() == [
+    console.ok("config set foo x = 3")
+    place = f"{tmp_path}/b.conf:1:7"
+    assert console.refused("config writeback").splitlines() == [
         f"Wrote 1 change to {tmp_path}/a.conf",
-        f"Warning: foo::x was written but is overridden at {tmp_path}/b.conf:1:7",
+        f"Warning: foo::x was written but is overridden at {place}",
+        (
+            f"Remedy: take it out at {place} by hand, or name a file that can be written: "
+            "config set Local_Changes_File PATH, then config writeback"
+        ),
     ]
     assert console.ok("config get foo x") == "x = 3"
 
@@ -166,14 +200,14 @@ def test_a_change_that_a_read_only_file_would_override_goes_to_the_local_changes
 ) -> None:
     text = 'Local_Changes_File = "l.conf"\nfoo { y = 1 }\nreadonly_include b.conf'
     console = console_on({"a.conf": text, "b.conf": "foo { x = 2 }"})
-    console.ok("config set foo x 3")
+    console.ok("config set foo x = 3")
     assert console.ok("config writeback") == f"Wrote 1 change to {tmp_path}/l.conf"
     assert (tmp_path / "a.conf").read_text() == text
 
 
 def test_local_changes_only_sends_all_to_that_file(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": 'Local_Changes_File = "l.conf"\nLocal_Changes_Only = true\nx = 1\n'})
-    console.ok("config set x 2")
+    console.ok("config set x = 2")
     assert console.ok("config writeback") == f"Wrote 1 change to {tmp_path}/l.conf"
     assert "x = 1\n" in (tmp_path / "a.conf").read_text()
     console.ok("config reload")
@@ -182,7 +216,7 @@ def test_local_changes_only_sends_all_to_that_file(console_on: Opened, tmp_path:
 
 def test_a_file_included_twice_is_read_only(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "foo { include b.conf }\nbar { include b.conf }", "b.conf": "x = 1"})
-    console.ok("config set foo x 2")
+    console.ok("config set foo x = 2")
     console.ok("config writeback")
     assert (tmp_path / "b.conf").read_text() == "x = 1"
 
@@ -191,8 +225,8 @@ def test_writeback_without_changes_touches_nothing(console_on: Opened, tmp_path:
     console = console_on({"a.conf": "x = 1"})
     before = (tmp_path / "a.conf").stat()
     assert console.ok("config writeback") == "Nothing to write back"
-    console.ok("config set x 2")
-    console.ok("config set x 1")
+    console.ok("config set x = 2")
+    console.ok("config set x = 1")
     assert console.ok("config writeback") == "Nothing to write back"
     assert (tmp_path / "a.conf").stat() == before
 
@@ -206,7 +240,7 @@ def test_mode_and_owner_and_links_are_kept(console_on: Opened, tmp_path: Path) -
     (tmp_path / "b.conf").symlink_to(target)
     before = target.stat()
     console = console_on({"a.conf": "include b.conf"})
-    console.ok("config set x 2")
+    console.ok("config set x = 2")
     console.ok("config writeback")
     now = target.stat()
     assert (tmp_path / "b.conf").is_symlink()
@@ -217,7 +251,7 @@ def test_mode_and_owner_and_links_are_kept(console_on: Opened, tmp_path: Path) -
 
 def test_a_file_changed_on_disk_is_refused_with_what_differs_unless_forced(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1\ny = 1\n"})
-    console.ok("config set x 2")
+    console.ok("config set x = 2")
     write(tmp_path, {"a.conf": "x = 1\ny = 7\n# Password = s3cret\n"})
     answer = console.refused("config writeback")
     assert answer.startswith(f"{tmp_path}/a.conf changed on disk since it was read; nothing was written.")
@@ -230,7 +264,7 @@ def test_a_file_changed_on_disk_is_refused_with_what_differs_unless_forced(conso
 
 def test_a_file_that_vanished_is_refused_too(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1\n"})
-    console.ok("config set x 2")
+    console.ok("config set x = 2")
     (tmp_path / "a.conf").unlink()
     assert "changed on disk" in console.refused("config writeback")
     assert not (tmp_path / "a.conf").exists()
@@ -238,8 +272,8 @@ def test_a_file_that_vanished_is_refused_too(console_on: Opened, tmp_path: Path)
 
 def test_of_several_files_none_is_written_when_one_is_refused() -> None:
     console, memory = in_memory({"/a": "x = 1\ninclude b", "/b": "y = 1"})
-    console.ok("config set x 2")
-    console.ok("config set y 2")
+    console.ok("config set x = 2")
+    console.ok("config set y = 2")
     memory.contents["/b"] = b"y = 9"
     console.refused("config writeback")
     assert memory.contents["/a"] == b"x = 1\ninclude b"
@@ -247,7 +281,7 @@ def test_of_several_files_none_is_written_when_one_is_refused() -> None:
 
 def test_a_failure_to_write_loses_nothing() -> None:
     console, memory = in_memory({"/a": "x = 1"})
-    console.ok("config set x 2")
+    console.ok("config set x = 2")
     memory.broken = True
     assert console.refused("config writeback") == "Nothing was written: No space left on device"
     memory.broken = False
@@ -258,7 +292,7 @@ def test_a_crash_before_the_rename_leaves_the_old_file(
     console_on: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = console_on({"a.conf": "x = 1", "d/b.conf": "y = 1"})
-    console.ok("config set x 2")
+    console.ok("config set x = 2")
 
     def crash(*_: object) -> None:
         raise OSError(5, "Input/output error")
@@ -289,8 +323,8 @@ def test_data_are_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch: pyt
 
 def test_writeback_of_one_path_leaves_the_others_for_later() -> None:
     console, memory = in_memory({"/a": "x = 1\ninclude b", "/b": "y = 1"})
-    console.ok("config set x 2")
-    console.ok("config set y 2")
+    console.ok("config set x = 2")
+    console.ok("config set y = 2")
     assert console.ok("config writeback b") == "Wrote 1 change to /b"
     assert memory.contents["/a"] == b"x = 1\ninclude b"
     assert console.ok("config writeback") == "Wrote 1 change to /a"
@@ -298,7 +332,7 @@ def test_writeback_of_one_path_leaves_the_others_for_later() -> None:
 
 def test_writeback_to_a_new_path_saves_the_whole_configuration(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "Password = s3cret\ninclude b.conf", "b.conf": "x = 1"})
-    console.ok("config set x 2")
+    console.ok("config set x = 2")
     assert console.ok("config writeback copy.conf") == f"Wrote the whole configuration to {tmp_path}/copy.conf"
     assert (tmp_path / "copy.conf").read_text() == "Password = s3cret\nx = 2\n"
     assert stat.S_IMODE((tmp_path / "copy.conf").stat().st_mode) == 0o600
@@ -310,7 +344,8 @@ def test_writeback_to_a_new_path_saves_the_whole_configuration(console_on: Opene
 def test_without_a_main_file_all_is_shown_as_unsaved() -> None:
     console = Console(Store.open(None))
     console.ok("config set blackhole on")
-    assert console.ok("config writeback") == f"{WARNING}\nBlackhole = on"
+    said = f"{WARNING}\nBlackhole = on\nRemedy: start the daemon with a file (-c FILE)"
+    assert console.refused("config writeback").startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -318,12 +353,16 @@ def test_without_a_main_file_all_is_shown_as_unsaved() -> None:
     [
         (
             "eccluster.conf",
-            ["set fresh 1", "set Logs file_mode 0600", "set Logs max_open 5", "set Datasource ecdb cache_life 1"],
+            ["set fresh = 1", "set Logs file_mode 0600", "set Logs max_open 5", "set Datasource ecdb cache_life 1"],
             ["unset fresh", "set Logs file_mode 0640", "unset Logs max_open", "set Datasource ecdb cache_life 300"],
         ),
         (
             "ecelerity-cluster.conf",
-            ["set cluster topology 10.1.1.0/24 cidrmask 24", "set binding duravip-6 x 1", "set cluster max_running 1"],
+            [
+                "set cluster topology 10.1.1.0/24 cidrmask 24",
+                "set binding duravip-6 x=1",
+                "set cluster max_running 1",
+            ],
             ["set cluster topology 10.1.1.0/24 cidrmask 32", "unset binding duravip-6 x", "unset cluster max_running"],
         ),
     ],
