@@ -1,0 +1,30 @@
+"""What is shipped in ops/ fits together; `make test-units` runs it."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.daemons import ROOT
+
+SYSTEMD = ROOT / "ops" / "systemd"
+
+
+@pytest.mark.parametrize(("program", "file"), [("eccmgr", "eccluster.conf"), ("ecnode", "ecelerity-cluster.conf")])
+def test_the_shipped_configurations_have_no_faults(program: str, file: str) -> None:
+    start = f"from cli.{program} import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", start, "--check", "-c", f"ops/etc/{file}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (f"ops/etc/{file}: no faults\n", "", 0)
+
+
+def test_boot_and_unit_make_the_same_link() -> None:
+    (at_boot,) = re.findall(r"^L.*$", (SYSTEMD / "eccmgr.tmpfiles").read_text(), re.MULTILINE)
+    (at_start,) = re.findall(r'^ExecStartPre=.*"(L.*)"', (SYSTEMD / "eccmgr.service").read_text(), re.MULTILINE)
+    assert at_boot == at_start == "L+ /tmp/2025 - - - - /run/eccmgr/manager/2025"
