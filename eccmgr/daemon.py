@@ -17,9 +17,11 @@ import structlog
 from eccmgr.cluster.members import host_address
 from eccmgr.cluster.session import Session
 from eccmgr.commands import config
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.gate import Gate
 from eccmgr.commands.secrets import learn
 from eccmgr.commands.standing import KnownNames, standing_commands
-from eccmgr.commands.table import Caller, Command, Table
+from eccmgr.commands.table import Command, Table
 from eccmgr.config import completion
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.options import daemon_options, node_name
@@ -77,8 +79,9 @@ class Daemon(abc.ABC):
         self.link = link or Link(settings.redis, tag=self.keys.tag)
         self._eviction = EvictionWatch(self.link)
         self.table = Table()
-        self.modules = Modules(installed(), self.program, self.name, self.table, self.link, self.keys)
-        self.server = ControlServer(self.table)
+        self.gate = Gate(self.table)
+        self.modules = Modules(installed(), self.program, self.name, self.gate, self.link, self.keys)
+        self.server = ControlServer(self.gate)
         self.server.keeps = self._has_transaction
         self._log_files = log_files or LogFiles()
         self.view = store.view()

@@ -14,13 +14,13 @@ from eccmgr.cluster.members import Identity, Membership, Role
 from eccmgr.cluster.named import NamedNodes
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.view import names_of
+from eccmgr.commands.caller import Caller
 from eccmgr.commands.carried import same_command
 from eccmgr.commands.completion import Known
 from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
 from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
 from eccmgr.commands.standing import Age
-from eccmgr.commands.table import Caller
 from eccmgr.config.expected import BusFiles
 from eccmgr.config.store import Store
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import COMMAND, Call, Command, Param, Table, help_command, prompt
 from eccmgr.control import frames
 from eccmgr.control.connection import Limits
@@ -41,7 +42,7 @@ class Listener:
             Command("flood", "events without end", self._flood),
             Command("crash", "a fault in a handler", self._crash),
         )
-        self.server = ControlServer(table)
+        self.server = ControlServer(Gate(table))
         self.limits = limits or Limits()
 
     @property

@@ -18,10 +18,12 @@ import structlog
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import State, pack_body
 from eccmgr.cluster.session import Session
-from eccmgr.commands.answer import Answer, Status
-from eccmgr.commands.dispatch import reply, split_form
+from eccmgr.commands.answer import Answer, Status, split_form
+from eccmgr.commands.caller import Caller, Origin
+from eccmgr.commands.dispatch import reply
+from eccmgr.commands.gate import Gate
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.commands.table import Caller, Command, Table
+from eccmgr.commands.table import Command
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
@@ -81,12 +83,12 @@ class Claims:
 class Executor:
     """The running side of a node. `heard` takes what is published; `run` carries it out until cancelled."""
 
-    def __init__(self, link: Link, keys: Keys, options: ClusterOptions, session: Session, table: Table) -> None:
+    def __init__(self, link: Link, keys: Keys, options: ClusterOptions, session: Session, gate: Gate) -> None:
         self._link = link
         self._keys = keys
         self._options = options
         self._session = session
-        self._table = table
+        self._gate = gate
         self._node_key = session.identity.name.lower()
         self._waiting: deque[Message] = deque()
         self._tasks: asyncio.TaskGroup | None = None
@@ -144,10 +146,11 @@ class Executor:
         """Answer in this very step what changes nothing and whose answer is at hand; False: it wants its turn."""
         if message.planned or self._busy >= self._options.max_running or not self._session.joined.is_set():
             return False
-        say = self._table.at_hand(message.text)
-        if say is None or (life := self._life()).joined_view > message.view:
+        if (life := self._life()).joined_view > message.view:
             return False
-        response = self._response(message, life, State.OK, say(), claimed=False)
+        if (text := self._gate.answer_at_hand(message.text, self._caller(message))) is None:
+            return False
+        response = self._response(message, life, State.OK, text, claimed=False)
         sent = self._link.send(*self._writing(response))
         if sent is None:
             return False
@@ -303,7 +306,7 @@ class Executor:
         timeout_s, run = self._options.command_timeout_s, self._runs[message.id]
         try:
             async with asyncio.timeout(timeout_s) as run.scope:
-                answered = await reply(self._table, message.text, self._caller(message))
+                answered = await reply(self._gate, message.text, self._caller(message))
         except TimeoutError:
             answered_state, text = State.FAILED, f"timed out after {timeout_s:g} s"
             if run.withdrawn:
@@ -317,7 +320,7 @@ class Executor:
 
     def _caller(self, message: Message) -> Caller:
         is_own_channel = message.channel == self._keys.node(self._session.identity.name)
-        return Caller(message.issuer, only_here=is_own_channel and not message.planned)
+        return Caller(message.issuer, Origin.CARRIED, only_here=is_own_channel and not message.planned)
 
     async def _submit(self, jobs: Jobs, message: Message, life: Life, command: Command) -> Response:
         """Make a job of a command, asking again while Redis is away: to ask twice makes one job."""
@@ -332,9 +335,19 @@ class Executor:
                     return self._response(message, life, State.FAILED, f"it did not become a job: {error}")
             await asyncio.sleep(backoff.next_s())
 
+    def _admitted_as_long(self, message: Message) -> Command | None:
+        """The command that is to become a job; None of any other, and of one that is refused: `reply` says why."""
+        command = self._find(message.text)
+        if command is None or not command.long:
+            return None
+        try:
+            return self._gate.admit(split_form(message.text)[1], self._caller(message)).command
+        except CommandError:
+            return None
+
     def _find(self, text: str) -> Command | None:
         try:
-            return self._table.find(split_form(text)[1])[0]
+            return self._gate.table.find(split_form(text)[1])[0]
         except CommandError:
             return None
 

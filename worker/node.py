@@ -11,12 +11,12 @@ from typing import Any
 from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_membership
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.vocabulary import Vocabulary
+from eccmgr.commands.caller import Caller
 from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.completion import Known
 from eccmgr.commands.duravip import DuravipCommands
 from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
 from eccmgr.commands.standing import Age
-from eccmgr.commands.table import Caller
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.printing import show_recurse
 from eccmgr.config.store import Proposal, Store
@@ -58,7 +58,7 @@ class Node(Daemon):
         groups = (self.held.control_group, f"{SUBCLUSTER_GROUP}{subcluster}", cluster)
         identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
         self.session = Session(self.link, self.keys, self.options, identity)
-        self.executor = Executor(self.link, self.keys, self.options, self.session, self.table)
+        self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate)
         self.session.takes_over = settings.replace
         self.session.on_superseded = self.executor.abandon
         self.jobs = JobService(

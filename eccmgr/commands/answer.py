@@ -43,6 +43,16 @@ class Format(enum.StrEnum):
 FORMS = {form.value: form for form in (Format.JSON, Format.XML)}
 """The forms that a command may ask for by a word before it."""
 
+
+def split_form(line: str, form: Format = Format.TEXT) -> tuple[Format, str]:
+    """The form that the first word of `line` names, else `form`; and the command behind it."""
+    first, *behind = line.split(maxsplit=1) or [""]
+    named = FORMS.get(first.lower())
+    if named is None:
+        return form, line
+    return named, behind[0].rstrip() if behind else ""
+
+
 _EXIT_OF = {
     Status.OK: Exit.OK,
     Status.ERROR: Exit.FAILED,

@@ -48,8 +48,8 @@ _SINGLETONS = ("sched",)
 def carried(text: str) -> str:
     """The command that `text`, as typed behind `broadcast` and its kin, sends to nodes.
 
-    One quoted word is the command inside the quotes. Raises UsageError where `text` holds no command, or a quote that
-    is never closed.
+    One quoted word is the command inside the quotes: no name of a command holds a blank. Raises UsageError where `text`
+    holds no command, or a quote that is never closed.
     """
     command = _within(text)
     if all(word.text.strip().lower() in ("", *FORMS) for word in words.split(command)):
@@ -58,9 +58,10 @@ def carried(text: str) -> str:
 
 
 def _within(text: str) -> str:
-    typed = words.split(text)
-    command = typed[0].text.strip() if len(typed) == 1 and _quoted(text.strip()) else text.strip()
-    if not any(word.text.strip() for word in words.split(command)):
+    command = text.strip()
+    while len(typed := words.split(command)) == 1 and typed[0].text.strip() != command:
+        command = typed[0].text.strip()
+    if not any(word.text.strip() for word in typed):
         raise _empty()
     return command
 
@@ -90,10 +91,6 @@ def _words_in_name(typed: list[str]) -> int:
         if " ".join(typed[:length]) in _NAMES:
             return length
     return 2 if typed and (":" in typed[0] or typed[0] in _SINGLETONS) else 1
-
-
-def _quoted(text: str) -> bool:
-    return text[:1] in ('"', "'") and text[-1:] == text[:1]
 
 
 _NAMES = frozenset(ON_NODES)

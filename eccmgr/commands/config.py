@@ -27,7 +27,8 @@ from eccmgr.errors import CommandError, UsageError
 from eccmgr.patterns import Pattern, PatternError
 
 if TYPE_CHECKING:
-    from eccmgr.commands.table import Call, Caller
+    from eccmgr.commands.caller import Caller
+    from eccmgr.commands.table import Call
     from eccmgr.config.store import Store
 
 

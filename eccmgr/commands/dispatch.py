@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from eccmgr.commands.answer import FORMS, Answer, Format, Status
+from eccmgr.commands.answer import Answer, Format, Status, split_form
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.gate import Gate
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.commands.table import Caller, Table
 from eccmgr.errors import EccmgrError, NothingSent, UsageError, unwrapped
 
 log = structlog.get_logger()
@@ -23,8 +24,8 @@ class Reply:
     body: str
 
 
-async def reply(table: Table, line: str, caller: Caller, form: Format = Format.TEXT) -> Reply:
-    """Run `line` from `table` and give its answer the form that its prefix (`xml`, `json`) or `form` asks for.
+async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEXT) -> Reply:
+    """Run `line` through `gate` and give its answer the form that its prefix (`xml`, `json`) or `form` asks for.
 
     Never raises but for cancellation: what a command cannot do is its answer, and a fault of a handler is
     logged with its trace and answered in one line.
@@ -38,7 +39,7 @@ async def reply(table: Table, line: str, caller: Caller, form: Format = Format.T
     if "\n" in line or "\r" in line:
         return _reply(Answer("A command is one line", Status.ERROR), form, command)
     try:
-        answer = await table.run(command, caller if form is caller.form else replace(caller, form=form))
+        answer = await gate.run(command, caller if form is caller.form else replace(caller, form=form))
     except Exception as error:  # a fault in one handler must not end the daemon or the session
         reason = unwrapped(error)
         if isinstance(reason, EccmgrError):
@@ -52,12 +53,3 @@ async def reply(table: Table, line: str, caller: Caller, form: Format = Format.T
 
 def _reply(answer: Answer, form: Format, command: str) -> Reply:
     return Reply(answer, answer.text if form is Format.TEXT else answer.render(form, without_secrets(command)))
-
-
-def split_form(line: str, form: Format = Format.TEXT) -> tuple[Format, str]:
-    """The form that the first word of `line` names, else `form`; and the command behind it."""
-    first, *behind = line.split(maxsplit=1) or [""]
-    named = FORMS.get(first.lower())
-    if named is None:
-        return form, line
-    return named, behind[0].rstrip() if behind else ""

@@ -11,10 +11,10 @@ from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from eccmgr.cluster.waiting import Published
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.carried import FIRST_WORDS, carried
+from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish, in_doubt
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.commands.table import COMMAND, Call, Command, Handler, Param
+from eccmgr.commands.table import COMMAND, Call, Carries, Command, Handler, Param
 from eccmgr.commands.target import read_target
 from eccmgr.errors import CommandError, NothingSent, RedisUnreachable, UsageError
 
@@ -52,18 +52,26 @@ class Fleet:
     def commands(self) -> tuple[Command, ...]:
         """The table's entries."""
         return (
-            Command("broadcast", "publish a command to every node", _sending(self._broadcast), (COMMAND,)),
+            Command(
+                "broadcast",
+                "publish a command to every node",
+                _sending(self._broadcast),
+                (COMMAND,),
+                carries=Carries.FOR_NODES,
+            ),
             Command(
                 "subcluster broadcast",
                 "publish a command to the nodes of one subcluster",
                 _sending(self._subcluster_broadcast),
                 (_SUBCLUSTER, COMMAND),
+                carries=Carries.FOR_NODES,
             ),
             Command(
                 "unicast",
                 "publish a command to one node",
                 _sending(self._unicast),
                 (_NODE, COMMAND),
+                carries=Carries.FOR_NODES,
                 about="NODE may be the node's short or its fully qualified name.",
             ),
             Command("retrieve", "what every node answered", self._retrieve, (COMMAND,), about=f"{_RETRIEVED}."),
@@ -86,6 +94,7 @@ class Fleet:
                 "publish a command, wait, and show what every node answered",
                 _sending(self._gather),
                 (Param(GATHER_USAGE.removeprefix("gather "), kind="gather", rest=True),),
+                carries=Carries.FOR_NODES,
                 about=(
                     "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"
                     "east[1-3,7],west1. What looks like a target and is none is refused; -- begins the COMMAND,\n"
@@ -149,7 +158,7 @@ class Fleet:
         return await self._send(call, Target(TargetKind.NODE, view.node(call.args[0]).name), call.args[1])
 
     async def _send(self, call: Call, target: Target, typed: str) -> Answer:
-        text = carried(typed)
+        text = call.carry(typed)
         published = await self._delivery.publish(text, target, call.caller.user, shown=without_secrets(text))
         sent = published.sent
         facts = {
@@ -207,9 +216,9 @@ class Fleet:
                 shown.add(outcome.node)
                 await emit(rendering.response_event(outcome))
 
-        shown_text = without_secrets(wish.text)
+        text = call.carry(wish.text)
         report = await self._delivery.gather(
-            wish.text, wish.target, call.caller.user, wish.timeout_s, tell, shown_text, wish.pace, tell_sent
+            text, wish.target, call.caller.user, wish.timeout_s, tell, without_secrets(text), wish.pace, tell_sent
         )
         return rendering.answer(report, call.caller.form, frozenset(shown) if emit is not None else None)
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known, complete
-from eccmgr.commands.table import Call, Caller, Command, Param, Table, help_command, prompt
+from eccmgr.commands.table import Call, Command, Param, Table, help_command, prompt
 from eccmgr.config.known import SCHEMA
 from eccmgr.config.reference import help_text
 from eccmgr.config.schema import ScopeSpec

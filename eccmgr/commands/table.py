@@ -4,35 +4,16 @@ A command is known by its words (`subcluster broadcast`), takes the arguments th
 is carried out by an async handler. Names match without regard to case and are never abbreviated.
 """
 
+import enum
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from eccmgr import words
-from eccmgr.commands.answer import Answer, Format
+from eccmgr.commands.answer import Answer
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.carried import carried
 from eccmgr.commands.unknown import unknown
 from eccmgr.errors import CommandError, NotAvailable, UsageError
-
-Event = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who gave a command, and how he wants to hear of it.
-
-    `emit`, where the client asked for a stream, takes the events of a CHUNK as they happen. `session` is the same
-    object for all that he says on one connection; None for what a broadcast carries. `form` is what he wants the
-    answer rendered as. `progress` takes how much of a long command is done, in percent. `only_here` says of what a node
-    was sent that no other was sent it.
-    """
-
-    user: str
-    emit: Callable[[Event], Awaitable[None]] | None = None
-    width: int = 80
-    session: object | None = field(default=None, compare=False)
-    form: Format = Format.TEXT
-    progress: Callable[[float], None] = field(default=lambda _percent: None, compare=False)
-    only_here: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +23,9 @@ class Call:
     args: tuple[str, ...]
     caller: Caller
     text: str
+    carry: Callable[[str], str] = field(default=carried, compare=False)
+    """What a command that carries another one calls with it: the command as it is to be sent. Raises CommandError where
+    it may not be."""
 
     def progress(self, percent: float) -> None:
         """Tell how much of a long command is done, in percent."""
@@ -74,6 +58,15 @@ COMMAND = Param("COMMAND", kind="node command", rest=True)
 """A command for nodes, passed on exactly as typed."""
 
 
+class Carries(enum.Enum):
+    """Who carries out the command that another one carries."""
+
+    FOR_NODES = "for nodes"
+    """The nodes that it is sent to."""
+    FOR_ITSELF = "for itself"
+    """This very process, later."""
+
+
 @dataclass(frozen=True)
 class Command:
     """One entry of the table.
@@ -83,7 +76,7 @@ class Command:
     what it answers, and `help` leaves it out. A `long` one becomes a job on a node, which is tried again up to
     `retries` times where its process dies, and may take `timeout_s`. One with `danger` destroys or disturbs what is at
     work: `help` warns of it, and it is never suggested. What `say` says is at hand: a node answers it in the step in
-    which it hears it.
+    which it hears it. One that `carries` another command passes it through the gate too (`Call.carry`).
     """
 
     name: str
@@ -98,6 +91,7 @@ class Command:
     retries: int = 0
     timeout_s: float | None = None
     say: Saying | None = None
+    carries: Carries | None = None
 
     @property
     def usage(self) -> str:
@@ -174,11 +168,6 @@ class Table:
             del self.commands[command.name.lower()]
         self.on_change()
 
-    def at_hand(self, line: str) -> Saying | None:
-        """What says the answer to `line` at once, where it is a command as monitoring writes it: its name, no more."""
-        command = self.commands.get(line)
-        return None if command is None else command.say
-
     def find(self, line: str) -> tuple[Command, int]:
         """The command that `line` begins with, the longest name first, and where its arguments begin.
 
@@ -211,12 +200,6 @@ class Table:
             if (command := self.commands.get(name)) is not None:
                 best = (command, word.end)
         return best
-
-    async def run(self, line: str, caller: Caller) -> Answer:
-        """Carry out `line`. Raises EccmgrError with the answer to give where it cannot be."""
-        command, at = self.find(line)
-        answer = await command.handler(Call(command.parse(line, at), caller, line))
-        return Answer(answer) if isinstance(answer, str) else answer
 
     def _help_of_family(self, line: str) -> Command | None:
         """`sieve:sieve1 help`, which is `help sieve:sieve1`, where the words before it begin commands."""

@@ -5,13 +5,8 @@ connection and on no other.
 """
 
 import asyncio
-import contextlib
 import dataclasses
-import functools
 import json
-import pwd
-import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -19,10 +14,12 @@ from typing import cast
 import structlog
 
 from eccmgr.commands.answer import Answer, Format, Status
+from eccmgr.commands.caller import Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
-from eccmgr.commands.table import Caller, Event, Table
+from eccmgr.commands.gate import Gate
 from eccmgr.control import frames
 from eccmgr.control.frames import Frame
+from eccmgr.control.peer import user_and_place
 from eccmgr.control.request import BadRequest, Request, chunk_frame, result_frame
 from eccmgr.errors import FrameError
 
@@ -58,6 +55,8 @@ class Terms:
     """What holds on one listener, for the connections that it has and those to come; may be replaced at any time."""
 
     limits: Limits
+    listener: str = ""
+    """The endpoint, as it is shown."""
 
 
 class Connection(asyncio.Protocol):
@@ -65,13 +64,13 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        table: Table,
+        gate: Gate,
         terms: Terms,
         connections: set["Connection"],
         keeps: Callable[["Connection"], bool] = lambda _connection: False,
     ) -> None:
         """`keeps` tells whether something would be lost with a connection that is idle."""
-        self._table = table
+        self._gate = gate
         self.terms = terms
         self._connections = connections
         self._keeps = keeps
@@ -100,7 +99,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         self._connections.add(self)
-        self._caller = Caller(_user_of(self._transport.get_extra_info("socket")), session=self)
+        user, place = user_and_place(self._transport.get_extra_info("socket"))
+        self._caller = Caller(user, listener=self.terms.listener, peer=place, session=self)
         self._check_idle()
 
     def data_received(self, data: bytes) -> None:
@@ -184,8 +184,10 @@ class Connection(asyncio.Protocol):
         payload = frames.only_frame(data)
         if payload is None or len(payload) > self._decoder.limit or self.terms.limits.refusal:
             return None
-        say = self._table.at_hand(payload.decode(errors="replace"))
-        return None if say is None or not self._writable.is_set() else frames.encode_text(say())
+        if not self._writable.is_set():
+            return None
+        answer = self._gate.answer_at_hand(payload.decode(errors="replace"), self._caller)
+        return None if answer is None else frames.encode_text(answer)
 
     async def _answer_all(self) -> None:
         try:
@@ -262,7 +264,7 @@ class Connection(asyncio.Protocol):
                 return frames.encode_text("Command is not valid UTF-8")
             if self.terms.limits.refusal:
                 return frames.encode_text(self.terms.limits.refusal)
-            return frames.encode_text((await reply(self._table, line, self._caller)).body)
+            return frames.encode_text((await reply(self._gate, line, self._caller)).body)
         if kind == frames.REQUEST:
             return await self._request(payload)
         if kind == frames.AUTH:
@@ -279,7 +281,7 @@ class Connection(asyncio.Protocol):
         if refusal := self.terms.limits.refusal:
             return result_frame(request.id, Reply(Answer(refusal, Status.DENIED), refusal))
         if not request.stream:
-            return result_frame(request.id, await reply(self._table, request.command, self._caller, request.form))
+            return result_frame(request.id, await reply(self._gate, request.command, self._caller, request.form))
 
         async def emit(event: Event) -> None:
             self._out += chunk_frame(request.id, event)
@@ -293,7 +295,7 @@ class Connection(asyncio.Protocol):
         caller = dataclasses.replace(self._caller, emit=emit, width=request.width)
         self._streaming = True
         try:
-            answered = await reply(self._table, request.command, caller, request.form)
+            answered = await reply(self._gate, request.command, caller, request.form)
         finally:
             self._streaming = False
         if answered.answer.tail is not None and request.form is Format.TEXT and not request.whole:
@@ -315,19 +317,3 @@ class Connection(asyncio.Protocol):
         else:
             # What keeps it may end at any time.
             self._timer = self._loop.call_later(min(timeout - quiet, often), self._check_idle)
-
-
-def _user_of(connection: socket.socket) -> str:
-    """The name of the caller on a Unix socket, by the peer's credentials; `anonymous` on TCP."""
-    if connection.family != socket.AF_UNIX:
-        return "anonymous"
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", credentials)
-    with contextlib.suppress(KeyError):
-        return _name_of(uid)
-    return f"uid {uid}"
-
-
-@functools.lru_cache(maxsize=1024)
-def _name_of(uid: int) -> str:
-    return pwd.getpwuid(uid).pw_name

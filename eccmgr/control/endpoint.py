@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eccmgr.control.trust import peer, place_to_listen
+from eccmgr.control.peer import credentials
+from eccmgr.control.trust import place_to_listen
 from eccmgr.errors import ListenError, SettingsError
 from eccmgr.hostport import host_port, read_host_port
 
@@ -171,4 +172,4 @@ def _clear_stale(path: str) -> None:
         except (TimeoutError, BlockingIOError):
             # Its queue is full, so somebody owns it.
             raise ListenError(f"{path} is in use") from None
-        raise ListenError(f"{path} is in use by pid {peer(probe)[0]}")
+        raise ListenError(f"{path} is in use by pid {credentials(probe).pid}")

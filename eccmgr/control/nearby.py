@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from eccmgr.control import trust
 from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.peer import credentials
 
 PROGRAMS = ("eccmgr", "ecnode")
 _USUAL = re.compile(r"/run/eccmgr/|/tmp/(2025|ecnode-[^/]+)\Z")
@@ -60,7 +60,7 @@ def _program_at(path: str) -> str:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_CONNECT_S)
         connection.connect(path)
-        return _program(trust.peer(connection)[0])
+        return _program(credentials(connection).pid)
     return ""
 
 

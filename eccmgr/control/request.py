@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 
 from eccmgr.commands.answer import Exit, Format
+from eccmgr.commands.caller import Event
 from eccmgr.commands.dispatch import Reply
-from eccmgr.commands.table import Event
 from eccmgr.control import frames
 
 _WIDTH_MAX = 100_000

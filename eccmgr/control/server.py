@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from eccmgr.commands.table import Table
+from eccmgr.commands.gate import Gate
 from eccmgr.control.connection import Connection, Limits, Terms
 from eccmgr.control.endpoint import Endpoint, Listening, bind
 
@@ -40,10 +40,10 @@ class _Open:
 
 
 class ControlServer:
-    """Listens on any number of endpoints and answers commands out of one table."""
+    """Listens on any number of endpoints and answers the commands that pass one gate."""
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
         self.connections: set[Connection] = set()
         self.opened: dict[Endpoint, _Open] = {}
         self.keeps: Callable[[Connection], bool] = lambda _connection: False
@@ -95,11 +95,11 @@ class ControlServer:
 
     async def serve(self, listening: Listening, listener: Listener) -> _Open:
         """Take the connections of an endpoint that is bound."""
-        terms = Terms(_affordable(listener.limits))
+        terms = Terms(_affordable(listener.limits), str(listening.endpoint))
         loop = asyncio.get_running_loop()
 
         def accept() -> Connection:
-            return Connection(self.table, terms, self.connections, lambda each: self.keeps(each))
+            return Connection(self.gate, terms, self.connections, lambda each: self.keeps(each))
 
         make = loop.create_server if listening.endpoint.path is None else loop.create_unix_server
         server = await make(accept, sock=listening.socket, backlog=listener.backlog)

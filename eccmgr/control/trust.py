@@ -8,9 +8,9 @@ import os
 import pwd
 import socket
 import stat
-import struct
 from pathlib import Path
 
+from eccmgr.control.peer import credentials
 from eccmgr.errors import ListenError, NoConnection
 
 SERVER_USER = "eccmgr"
@@ -52,18 +52,12 @@ def connect(connection: socket.socket, path: str, server_user: str | None = SERV
     connection.connect(target)
     if not shared:
         return
-    server = peer(connection)[1]
+    server = credentials(connection).uid
     if server not in (0, os.geteuid(), _uid(server_user)):
         raise NoConnection(
             f"Not connected to {path}: it is served by {_name(server)}, not by root, {server_user} or you. "
             f"Where that is right, set EC_CONSOLE_SERVER_USER={_name(server)}"
         )
-
-
-def peer(connection: socket.socket) -> tuple[int, int]:
-    """The process and the user who listen at the other end, as the kernel knows them."""
-    pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid, uid
 
 
 def _link_of_root(path: str) -> str | None:

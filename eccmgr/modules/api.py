@@ -7,7 +7,8 @@ from typing import ClassVar
 from structlog.typing import FilteringBoundLogger
 
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.table import Call, Caller, Command
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.table import Call, Command
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.option_types import OptionType
 from eccmgr.config.schema import Naming, OptionSpec, ScopeSpec
@@ -27,8 +28,7 @@ class Context:
 
     `name` is what its commands begin with (`sieve:sieve1`, `sched`), `settings` its scope of the configuration.
     `program` is `eccmgr` or `ecnode`, `member` the name of the manager or
-    node. `run` carries out a command line of this very process, as its console would, and never raises; `check` raises
-    CommandError where that would not be understood.
+    node. `run` carries out a command line of this very process, as its console would, and never raises.
     """
 
     name: str
@@ -38,7 +38,6 @@ class Context:
     link: Link
     keys: Keys
     run: Callable[[str, Caller], Awaitable[Answer]]
-    check: Callable[[str], None]
     log: FilteringBoundLogger
 
 

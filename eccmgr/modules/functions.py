@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import structlog
 
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.table import Call, Command, Handler, Param
+from eccmgr.commands.table import Call, Carries, Command, Handler, Param
 from eccmgr.errors import CommandError, UsageError
 
 log = structlog.get_logger()
@@ -55,6 +55,7 @@ class Declared:
     danger: bool
     retries: int
     timeout_s: float | None
+    carries: Carries | None
 
 
 def command(
@@ -68,6 +69,7 @@ def command(
     danger: bool = False,
     retries: int = 0,
     timeout_s: float | None = None,
+    carries: Carries | None = None,
 ) -> Callable[[F], F]:
     """Make a function or method a command.
 
@@ -78,8 +80,9 @@ def command(
 
     `idempotent`: running it twice is harmless. `serial`: one at a time. `long`: it becomes a job with its own process,
     `retries` more where that dies, `timeout_s` seconds at most. `danger`: help warns of it, and the log does.
+    `carries`: who carries out the command that it is given, which it then takes through `Call.carry`.
     """
-    declared = Declared(name, brief, about, idempotent, serial, long, danger, retries, timeout_s)
+    declared = Declared(name, brief, about, idempotent, serial, long, danger, retries, timeout_s, carries)
 
     def declare(function: F) -> F:
         setattr(function, _DECLARED, declared)
@@ -124,6 +127,7 @@ def as_command(function: Callable[..., Any], prefix: str = "", owner: object | N
         danger=declared.danger,
         retries=declared.retries,
         timeout_s=declared.timeout_s,
+        carries=declared.carries,
     )
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import structlog
 
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.carried import carried
-from eccmgr.commands.dispatch import reply, split_form
-from eccmgr.commands.table import COMMAND, Call, Caller, Command, Param, Table
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.dispatch import reply
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Call, Command, Param
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.tree import Scope
 from eccmgr.errors import CommandError, ConfigError, EccmgrError, unwrapped
@@ -25,8 +26,6 @@ from eccmgr.redis.keys import Keys
 START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 
-_CARRIED = (COMMAND.kind, "gather")
-"""What a parameter is that goes to nodes as it stands."""
 
 log = structlog.get_logger()
 
@@ -96,11 +95,12 @@ class Change:
 class Modules:
     """What is loaded, each instance by its name in small letters."""
 
-    def __init__(self, catalogue: Catalogue, program: str, member: str, table: Table, link: Link, keys: Keys) -> None:
+    def __init__(self, catalogue: Catalogue, program: str, member: str, gate: Gate, link: Link, keys: Keys) -> None:
         self.catalogue = catalogue
         self._program = program
         self._member = member
-        self._table = table
+        self._gate = gate
+        self._table = gate.table
         self._link = link
         self._keys = keys
         self._loaded: dict[str, Instance] = {}
@@ -108,7 +108,7 @@ class Modules:
         """What each command of a module is entered as."""
         self.on_change: Callable[[], None] = lambda: None
         """Told when other modules are at work."""
-        table.no_module = self._no_module
+        self._table.no_module = self._no_module
 
     def check(self, view: ScopeView) -> None:
         """Raises ConfigError where the modules that `view` asks for make no sense."""
@@ -193,7 +193,6 @@ class Modules:
             self._link,
             self._keys,
             self._run,
-            self._understand,
             logger,
         )
         try:
@@ -247,15 +246,7 @@ class Modules:
                 log.exception("module not stopped cleanly", module=instance.wanted.name)
 
     async def _run(self, line: str, caller: Caller) -> Answer:
-        return (await reply(self._table, line, caller)).answer
-
-    def _understand(self, line: str) -> None:
-        command, at = self._table.find(split_form(line)[1])
-        if command.refusal:
-            raise CommandError(command.refusal)
-        for param, word in zip(command.params, command.parse(split_form(line)[1], at), strict=False):
-            if param.kind in _CARRIED:
-                carried(word)
+        return (await reply(self._gate, line, caller)).answer
 
     def _no_module(self, first: str) -> CommandError | None:
         scope, colon, _ = first.lower().partition(":")

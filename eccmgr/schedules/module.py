@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from eccmgr import words
+from eccmgr.commands.answer import split_form
 from eccmgr.commands.columns import columns
-from eccmgr.commands.dispatch import split_form
 from eccmgr.commands.secrets import without_secrets
+from eccmgr.commands.table import Carries
 from eccmgr.config.effective import ScopeView
 from eccmgr.errors import ConfigError, RedisUnreachable, UsageError
 from eccmgr.modules import Answer, Call, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
@@ -66,13 +67,13 @@ class Sched(Module):
         """Look after the schedules."""
         await self._clerk.run()
 
-    @command("in", "run COMMAND once, SECONDS from now")
+    @command("in", "run COMMAND once, SECONDS from now", carries=Carries.FOR_ITSELF)
     async def run_in(self, call: Call, seconds: str, command: Rest) -> Answer:
         """`Job 3fa9c1 runs at 2026-11-23T04:00:00Z`."""
         wait_s = times.seconds(seconds)
         return await self._add(call, command, Once(), await self._shelf.now_ms() + round(wait_s * 1000))
 
-    @command("at", "run COMMAND once, at a Unix time or an ISO 8601 time")
+    @command("at", "run COMMAND once, at a Unix time or an ISO 8601 time", carries=Carries.FOR_ITSELF)
     async def run_at(self, call: Call, timestamp: str, command: Rest) -> Answer:
         """The same."""
         moment_ms = times.moment(timestamp)
@@ -84,6 +85,7 @@ class Sched(Module):
         "run COMMAND again and again: each so many seconds, or as a cron expression says",
         about='SECONDS may be a cron expression in quotes: sched every "30 2 * * 1-5" COMMAND.\n'
         'It is read in UTC, or in the zone that it names: "TZ=Europe/Berlin 30 2 * * 1-5".',
+        carries=Carries.FOR_ITSELF,
     )
     async def run_every(self, call: Call, seconds: str, command: Rest) -> Answer:
         """The same, with the first time."""
@@ -167,7 +169,7 @@ class Sched(Module):
         command = split_form(text)[1]
         if command and words.next_word(command, 0).text.lower() == self.scope:
             raise CommandError("sched commands cannot be scheduled")
-        self.context.check(text)
+        text = call.carry(text)
         for _ in range(_TRIES):
             schedule = Schedule(secrets.token_hex(3), text, call.caller.user, when)
             if await self._kept(schedule, due_ms):

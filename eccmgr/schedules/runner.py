@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from structlog.typing import FilteringBoundLogger
 
 from eccmgr.commands.answer import Answer, Status
+from eccmgr.commands.caller import Caller, Origin
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.commands.table import Caller
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
@@ -78,7 +78,7 @@ class Runner:
         while True:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    answer = await self._run(firing.text, Caller(firing.user))
+                    answer = await self._run(firing.text, Caller(firing.user, Origin.SCHEDULE))
             except TimeoutError:
                 return firing, Fate.FAILED, f"timed out after {self._timeout_s:g} s"
             if not answer.undone:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eccmgr.commands.caller import Caller
 from eccmgr.commands.config import commands
 from eccmgr.commands.dispatch import reply
-from eccmgr.commands.table import Caller, Table
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Table
 from eccmgr.config.busfile import read_mbus, read_msgc_server
 from eccmgr.config.completion import candidates
 from eccmgr.config.faults import FaultyConfigError
@@ -109,7 +111,9 @@ def test_no_command_line_crashes_and_what_is_written_is_read_again(typed: list[s
     table.add(*commands(store, lambda _: session))
 
     async def run() -> list[str]:
-        return [(await reply(table, f"config {line}", Caller("u"))).body for line in (*typed, "writeback --force")]
+        return [
+            (await reply(Gate(table), f"config {line}", Caller("u"))).body for line in (*typed, "writeback --force")
+        ]
 
     answers = asyncio.run(run())
     assert not any("Internal error" in answer for answer in answers), answers

@@ -110,7 +110,7 @@ async def test_help_lists_every_command_that_works_and_each_has_help(daemons: tu
     for daemon in daemons:
         async with await Client.open(path(daemon)) as client:
             listed = (await client.ask("help")).splitlines()
-            working = [command for command in daemon.server.table.commands.values() if not command.refusal]
+            working = [command for command in daemon.server.gate.table.commands.values() if not command.refusal]
             assert len(listed) == len(working)
             for command in working:
                 assert [line for line in listed if line.startswith(f"{command.usage} ")], command.name
@@ -276,7 +276,7 @@ async def test_commands_that_come_before_the_start_is_over_are_answered(
     for daemon in (manager(url, cluster, folder), node(url, cluster, folder, "east1")):
         await listen_too(daemon.server, daemon.endpoints[0])
         async with await Client.open(path(daemon)) as client:
-            for command in daemon.server.table.listed():
+            for command in daemon.server.gate.table.listed():
                 if command.name in ("shutdown", "cluster reset"):
                     continue
                 for line in (command.name, f"{command.name} east1", f"{command.name} east1 pid"):

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.commands.answer import Format, Status
+from eccmgr.commands.answer import Format, Status, split_form
+from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
-from eccmgr.commands.dispatch import reply, split_form
+from eccmgr.commands.dispatch import reply
+from eccmgr.commands.gate import Gate
 from eccmgr.commands.standing import standing_commands
-from eccmgr.commands.table import COMMAND, Call, Caller, Command, Param, Table, refused
+from eccmgr.commands.table import COMMAND, Call, Command, Param, Table, refused
 from eccmgr.errors import CommandError, RedisUnreachable
 
 CALLER = Caller("root")
@@ -62,7 +64,7 @@ TABLE = build()
 
 
 async def body(line: str, form: Format = Format.TEXT) -> str:
-    return (await reply(TABLE, line, CALLER, form)).body
+    return (await reply(Gate(TABLE), line, CALLER, form)).body
 
 
 @pytest.mark.asyncio
@@ -96,7 +98,7 @@ async def test_an_empty_command_gets_an_empty_answer(line: str) -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("line", ["echo a\nb", "echo a\rb", "a\r\nb", "json\nversion", "json echo a\nb"])
 async def test_a_newline_inside_is_refused(line: str) -> None:
-    answered = await reply(TABLE, line, CALLER)
+    answered = await reply(Gate(TABLE), line, CALLER)
     assert answered.answer.text == "A command is one line"
     assert answered.answer.status is Status.ERROR
 
@@ -133,7 +135,7 @@ async def test_a_form_asked_for_in_the_line_wins_over_that_of_the_request() -> N
 @pytest.mark.asyncio
 @pytest.mark.parametrize("line", ["xml json version", "json xml version", "json JSON version"])
 async def test_a_form_of_a_form_answers_the_usage(line: str) -> None:
-    answered = await reply(TABLE, line, CALLER)
+    answered = await reply(Gate(TABLE), line, CALLER)
     assert answered.answer.usage
     assert answered.answer.text.startswith(f"Usage: {line.split()[1].lower()} COMMAND")
 
@@ -169,7 +171,7 @@ async def test_json_and_xml_are_in_help() -> None:
 
 @given(st.text(max_size=60) | st.text(alphabet="xmljson \t\n\0\"'\\", max_size=30))
 def test_any_line_at_all_gets_an_answer(line: str) -> None:
-    coroutine = reply(TABLE, line, CALLER)
+    coroutine = reply(Gate(TABLE), line, CALLER)
     # Nothing in this table waits, so that it ends at its first step; StopIteration carries the answer.
     with pytest.raises(StopIteration) as ended:
         coroutine.send(None)

@@ -5,9 +5,11 @@ import re
 
 import pytest
 
+from eccmgr.commands.caller import Caller
 from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER, ASKED_OF_A_NODE, ON_MANAGERS
+from eccmgr.commands.gate import Gate
 from eccmgr.commands.manager import CLUSTER_REFUSAL
-from eccmgr.commands.table import Caller, Table
+from eccmgr.commands.table import Table
 from eccmgr.config.store import Store
 from eccmgr.errors import CommandError
 from eccmgr.manager import Manager
@@ -27,7 +29,7 @@ def node() -> Table:
 
 def said(table: Table, line: str) -> str:
     with pytest.raises(CommandError) as raised:
-        asyncio.run(table.run(line, Caller("ann")))
+        asyncio.run(Gate(table).run(line, Caller("ann")))
     return str(raised.value)
 
 
@@ -75,5 +77,5 @@ def test_what_is_named_instead_exists_here(manager: Table, node: Table) -> None:
 @pytest.mark.parametrize("line", ["pid", "uptime", "sysinfo", "memory"])
 def test_a_manager_answers_for_itself(manager: Table, node: Table, line: str) -> None:
     shape = re.compile(r"[\d.]+|(?<=Host: ).*")
-    answers = [asyncio.run(table.run(line, Caller("ann"))).text for table in (manager, node)]
+    answers = [asyncio.run(Gate(table).run(line, Caller("ann"))).text for table in (manager, node)]
     assert shape.sub("N", answers[0]) == shape.sub("N", answers[1])

@@ -3,7 +3,9 @@
 import pytest
 
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.table import COMMAND, Call, Caller, Command, Param, Table, help_command, overview, refused
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import COMMAND, Call, Command, Param, Table, help_command, overview, refused
 from eccmgr.errors import CommandError, NotAvailable, UsageError
 
 pytestmark = pytest.mark.asyncio
@@ -34,7 +36,7 @@ def table() -> Table:
 
 
 async def run(table: Table, line: str) -> str:
-    return (await table.run(line, CALLER)).text
+    return (await Gate(table).run(line, CALLER)).text
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ async def test_a_handler_may_answer_text_or_more(table: Table) -> None:
         return Answer("some", tail="rest")
 
     table.add(Command("partly", "", partly))
-    assert (await table.run("partly", CALLER)).tail == "rest"
+    assert (await Gate(table).run("partly", CALLER)).tail == "rest"
 
 
 async def test_two_commands_of_one_name_are_a_fault_of_the_program(table: Table) -> None:

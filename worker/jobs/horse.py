@@ -12,8 +12,10 @@ from rq import get_current_job
 
 from eccmgr.cluster.results import State
 from eccmgr.commands.answer import Status
+from eccmgr.commands.caller import Caller, Origin
 from eccmgr.commands.dispatch import reply
-from eccmgr.commands.table import Caller, Table
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Table
 from eccmgr.config.effective import ScopeView
 from eccmgr.errors import EccmgrError
 from eccmgr.modules.catalogue import Catalogue
@@ -81,15 +83,15 @@ async def _perform(text: str, issuer: str, timeout_s: float) -> dict[str, object
     (stable,), task = _stable, asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    keys, table = Keys(stable.cluster), Table()
+    keys, gate = Keys(stable.cluster), Gate(Table())
     link = Link(stable.url, tag=keys.tag)
-    modules = Modules(stable.catalogue, "ecnode", stable.node, table, link, keys)
+    modules = Modules(stable.catalogue, "ecnode", stable.node, gate, link, keys)
     progress, started = Progress(), time.monotonic()
     telling = asyncio.create_task(progress.tell())
     try:
         async with asyncio.timeout(timeout_s):
             await modules.start(stable.view)
-            answered = await reply(table, text, Caller(issuer, progress=progress.take))
+            answered = await reply(gate, text, Caller(issuer, Origin.JOB, progress=progress.take))
         ok = answered.answer.status in (Status.OK, Status.PARTIAL)
         state, body = State.OK if ok else State.FAILED, answered.body
     except TimeoutError:

@@ -16,8 +16,7 @@ import structlog
 
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import JOB, State, pack_body, running_body
-from eccmgr.commands.answer import Answer
-from eccmgr.commands.dispatch import split_form
+from eccmgr.commands.answer import Answer, split_form
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Call, Command, Handler
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import socket
-import struct
 import time
 from dataclasses import dataclass
 
 from eccmgr.control import frames
 from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.peer import credentials
 
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -124,8 +124,5 @@ class FarEnd:
 
 def _pid_of(writer: asyncio.StreamWriter) -> int | None:
     """The process at the other end; None where the kernel cannot tell."""
-    peer = writer.get_extra_info("socket")
-    if peer.family != socket.AF_UNIX:
-        return None
-    pid, _, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return int(pid)
+    connection = writer.get_extra_info("socket")
+    return credentials(connection).pid if connection.family == socket.AF_UNIX else None

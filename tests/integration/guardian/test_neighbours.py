@@ -6,11 +6,13 @@ from tests.integration.guardian.conftest import Host
 
 ASK = """
 import asyncio
-from eccmgr.commands.table import Caller, Table
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Table
 from worker.arp import arp_command
 table = Table()
 table.add(arp_command())
-print(asyncio.run(table.run("cluster arp show", Caller("ann"))).text)
+print(asyncio.run(Gate(table).run("cluster arp show", Caller("ann"))).text)
 """
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from eccmgr.commands.table import Caller, Table
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Table
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.load import load_text
 from eccmgr.errors import CommandError, ConfigError
@@ -41,10 +43,10 @@ def script(folder: Path, text: str) -> Path:
 async def answer(text: str, line: str) -> tuple[str, str]:
     """The status and text that a command of this configuration answers."""
     table = Table()
-    modules = Modules(CATALOGUE, "ecnode", "east1", table, Link("redis://127.0.0.1:1/0"), Keys("c"))
+    modules = Modules(CATALOGUE, "ecnode", "east1", Gate(table), Link("redis://127.0.0.1:1/0"), Keys("c"))
     await modules.start(view(text))
     try:
-        answered = await table.run(line, Caller("ann"))
+        answered = await Gate(table).run(line, Caller("ann"))
         return answered.status.value, answered.text
     finally:
         await modules.stop()

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from eccmgr.commands.answer import Answer, Status
-from eccmgr.commands.table import Caller
+from eccmgr.commands.caller import Caller
 from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys

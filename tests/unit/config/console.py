@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from eccmgr.commands.answer import Status
+from eccmgr.commands.caller import Caller
 from eccmgr.commands.config import commands
 from eccmgr.commands.dispatch import Reply, reply
-from eccmgr.commands.table import Caller, Table
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Table
 from eccmgr.config.store import Store
 from eccmgr.config.transaction import ConfigSession
 
@@ -26,7 +28,7 @@ class Console:
 
     def reply(self, line: str) -> Reply:
         """What a line is answered, whatever it is."""
-        return asyncio.run(reply(self.table, line, Caller(self.user)))
+        return asyncio.run(reply(Gate(self.table), line, Caller(self.user)))
 
     def ok(self, line: str) -> str:
         """The text that a line is answered, which must not be an error."""

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from eccmgr.commands.answer import Status
+from eccmgr.commands.caller import Caller
 from eccmgr.commands.config import commands
 from eccmgr.commands.dispatch import Reply, reply
-from eccmgr.commands.table import Caller, Table
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Table
 from eccmgr.config.changes import Action, Change
 from eccmgr.config.faults import FaultyConfigError
 from eccmgr.config.known import SCHEMA
@@ -190,7 +192,7 @@ def test_what_follows_a_change_is_never_starved_by_those_who_wait_to_make_one() 
 
         store.on_change = follow
         lines = [f"config set o{each} = 1" for each in range(100)]
-        return await asyncio.gather(*(reply(table, line, Caller(line)) for line in lines))
+        return await asyncio.gather(*(reply(Gate(table), line, Caller(line)) for line in lines))
 
     answers = asyncio.run(run())
     assert {answer.answer.status for answer in answers} == {Status.OK}

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eccmgr.commands.answer import Status
+from eccmgr.commands.caller import Caller
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.duravip import DuravipCommands
-from eccmgr.commands.table import Caller, Table
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Table
 from eccmgr.duravip.deeds import Announced, Deed, Did
 from eccmgr.duravip.placement import Situation, place, preferred_node
 from eccmgr.duravip.shares import Shares
@@ -138,7 +140,7 @@ class NodeConsole:
         self.table.add(*DuravipCommands(duravip).commands())
 
     def reply(self, line: str) -> Reply:
-        return asyncio.run(reply(self.table, line, self._caller))
+        return asyncio.run(reply(Gate(self.table), line, self._caller))
 
     def ok(self, line: str) -> str:
         replied = self.reply(f"cluster duravip {line}")

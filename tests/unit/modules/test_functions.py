@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import pytest
 
-from eccmgr.commands.table import Caller, Event, Table
+from eccmgr.commands.caller import Caller, Event
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Table
 from eccmgr.errors import CommandError, UsageError
 from eccmgr.modules import Answer, Call, Rest, Takes, command
 from eccmgr.modules.functions import as_command, commands_of
@@ -21,7 +23,7 @@ def table_of(*functions: Any) -> Table:
 
 
 def answer(table: Table, line: str, caller: Caller | None = None) -> Answer:
-    return asyncio.run(table.run(line, caller or Caller("ann")))
+    return asyncio.run(Gate(table).run(line, caller or Caller("ann")))
 
 
 @command("greet", "says hello")
@@ -89,7 +91,7 @@ def test_a_plain_function_does_not_hold_up_the_loop() -> None:
 
     async def main() -> None:
         table = table_of(block)
-        running = asyncio.create_task(table.run("block", Caller("ann")))
+        running = asyncio.create_task(Gate(table).run("block", Caller("ann")))
         asyncio.get_running_loop().call_soon(release.set)
         await release.wait()
         assert not running.done()
@@ -150,7 +152,7 @@ def test_a_serial_command_runs_one_at_a_time() -> None:
 
     async def main() -> None:
         table = table_of(once)
-        await asyncio.gather(*(table.run(f"once {name}", Caller("ann")) for name in "ab"))
+        await asyncio.gather(*(Gate(table).run(f"once {name}", Caller("ann")) for name in "ab"))
 
     asyncio.run(main())
     assert running == ["a begins", "a ends", "b begins", "b ends"]
@@ -168,12 +170,12 @@ def test_a_serial_function_whose_caller_stopped_waiting_ends_before_the_next_one
 
     async def main() -> None:
         table = table_of(once)
-        first = asyncio.create_task(table.run("once a", Caller("ann")))
+        first = asyncio.create_task(Gate(table).run("once a", Caller("ann")))
         await asyncio.to_thread(began.wait, 30)
         first.cancel()
         await asyncio.wait((first,))
-        waits = asyncio.create_task(table.run("once b", Caller("ann")))
-        gives_up = asyncio.create_task(table.run("once c", Caller("ann")))
+        waits = asyncio.create_task(Gate(table).run("once b", Caller("ann")))
+        gives_up = asyncio.create_task(Gate(table).run("once c", Caller("ann")))
         await asyncio.wait((waits, gives_up), timeout=0.05)
         gives_up.cancel()
         go_on.set()

@@ -8,7 +8,9 @@ from typing import ClassVar
 
 import pytest
 
-from eccmgr.commands.table import Call, Caller, Command, Table
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.gate import Gate
+from eccmgr.commands.table import Call, Command, Table
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.load import load
 from eccmgr.errors import CommandError, ConfigError
@@ -90,7 +92,7 @@ class Loaded:
         self.catalogue = catalogue(*more)
         self.table = Table()
         link = Link("redis://127.0.0.1:1/0")
-        self.modules = Modules(self.catalogue, program, "east1", self.table, link, Keys("c"))
+        self.modules = Modules(self.catalogue, program, "east1", Gate(self.table), link, Keys("c"))
         self.table.add(self.modules.command())
 
     async def follow(self, text: str) -> None:
@@ -99,7 +101,7 @@ class Loaded:
         await (await self.modules.prepare(after)).carry_out()
 
     async def ask(self, line: str) -> str:
-        return (await self.table.run(line, Caller("ann"))).text
+        return (await Gate(self.table).run(line, Caller("ann"))).text
 
 
 @asynccontextmanager
