@@ -67,7 +67,7 @@ def _within(text: str) -> str:
 
 
 def _empty() -> UsageError:
-    return UsageError("The command is empty: write what the nodes are to run")
+    return UsageError("The command is empty: write what is to be run")
 
 
 def same_command(text: str) -> str:

@@ -73,7 +73,7 @@ def test_a_node_has_schedules_of_its_own(processes: Processes, folder: object) -
         ("sched in 5 sched list", "sched commands cannot be scheduled"),
         ("sched in 5 xml sched list", "sched commands cannot be scheduled"),
         ('sched in 5 "SCHED" list', "sched commands cannot be scheduled"),
-        ("sched in 5 xml", "No command was given. Type help for a list."),
+        ("sched in 5 xml", "The command is empty: write what is to be run"),
         ("sched in 5 broadcast 'pid", "A quote is never closed: 'pid"),
         ("sched every 60 unicast east1 ''", "The command is empty"),
         ("sched in 5 gather ''", "The command is empty"),
