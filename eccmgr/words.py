@@ -10,10 +10,11 @@ from eccmgr.errors import UsageError
 
 # Possessive throughout: a megabyte of any one kind of character is read in one pass, and nothing is tried twice.
 _TOKEN = re.compile(
-    r"""(?: [^\s"'\\]++ | \\. | "(?:[^"\\]++|\\.)*+" | '(?:[^'\\]++|\\.)*+' | \\\Z )++""", re.VERBOSE | re.DOTALL
+    r"""(?> (?: [^\s"'\\]++ | \\. | "(?>(?:[^"\\]++|\\.)*)" | '(?>(?:[^'\\]++|\\.)*)' | \\\Z )+ )""",
+    re.VERBOSE | re.DOTALL,
 )
 _PIECE = re.compile(
-    r"""([^"'\\]++|\\\Z) | \\(.) | "((?:[^"\\]++|\\.)*+)" | '((?:[^'\\]++|\\.)*+)'""", re.VERBOSE | re.DOTALL
+    r"""([^"'\\]++|\\\Z) | \\(.) | "((?>(?:[^"\\]++|\\.)*))" | '((?>(?:[^'\\]++|\\.)*))'""", re.VERBOSE | re.DOTALL
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _SPACE = re.compile(r"\s*+")

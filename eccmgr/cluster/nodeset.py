@@ -19,8 +19,8 @@ MAX_NAMES = 10_000
 # Of what is no set, an answer repeats so many characters.
 _SHOWN_MAX = 80
 # Possessive: a text of a megabyte is read in one pass.
-_RANGE = r"[0-9]{1,63}+(?:-[0-9]{1,63}+(?:/[0-9]{1,9}+)?+)?+"
-_PART = re.compile(rf"(?:[A-Za-z0-9._-]++|\[{_RANGE}(?:,{_RANGE})*+\](?!\[))++\Z")
+_RANGE = r"[0-9]{1,63}+(?>(?:-[0-9]{1,63}+(?>(?:/[0-9]{1,9}+)?))?)"
+_PART = re.compile(rf"(?>(?:[A-Za-z0-9._-]++|\[{_RANGE}(?>(?:,{_RANGE})*)\](?!\[))+)\Z")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _BLANKS = " \t\f\v"
 # What may stand behind an item on its line for a new item to go on the next line.
-_REST_OF_LINE = re.compile(r"[ \t\f\v]*+(?:/\*(?:(?!\*/)[^\r\n])*+\*/[ \t\f\v]*+)*+(?:#[^\r\n]*+)?(?:\r\n|\r|\n|\Z)")
+_REST_OF_LINE = re.compile(
+    r"[ \t\f\v]*+(?>(?:/\*(?>(?:(?!\*/)[^\r\n])*)\*/[ \t\f\v]*+)*)(?:#[^\r\n]*+)?(?:\r\n|\r|\n|\Z)"
+)
 
 
 @dataclass(frozen=True, slots=True)

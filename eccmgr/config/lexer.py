@@ -12,12 +12,13 @@ Token = tuple[str, int, int]
 OnFault = Callable[[int, str, str], None]
 """Takes an offset, what was found there, and what was expected."""
 
-# Possessive quantifiers: nothing here ever backtracks, so a hostile file costs no more than its length.
+# Possessive and atomic throughout: nothing ever backtracks, so a hostile file costs no more than its length.
+# A group is repeated within an atomic one: before Python 3.11.5 a possessive quantifier behind a group takes too much.
 _TOKEN = re.compile(
     r"""
-    (?: [ \t\r\n\f\v]++ | \#[^\r\n]*+ | /\*(?s:.*?)\*/ )*+
+    (?> (?: [ \t\r\n\f\v]++ | \#[^\r\n]*+ | /\*(?s:.*?)\*/ )* )
     (?: ([^ \t\r\n\f\v\#/"'={}\[\]()]++)
-      | ("[^"\\]*+(?:\\.[^"\\]*+)*+")
+      | ("[^"\\]*+(?>(?:\\.[^"\\]*+)*)")
       | ([={}\[\]()])
       | ([/"'])
       | \Z )
