@@ -150,7 +150,7 @@ class TestRedisAway:
         await asyncio.to_thread(server.stop, signal.SIGKILL)
         await asyncio.to_thread(server.start)
         header, *lines = (await gathering).splitlines()
-        assert header.endswith("hold  " + header.split("  ")[2] + "  0 of 2 answered")
+        assert header.endswith("hold  " + header.split("  ")[2] + "  0 of 2 answered, 2 lost")
         assert lines == ["east1: (lost)", "east2: (lost)"]
         lonely.gate.set()
 
