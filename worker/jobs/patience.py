@@ -135,6 +135,15 @@ class JobPipeline(Pipeline):
         super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
         self._client = client
 
+    def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
+        """As the library does; whoever watches begins anew after a refusal, on another connection."""
+        try:
+            return super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except redis.ResponseError as error:
+            if refusal_of(error) is not None and self.connection is not None:
+                self.connection.disconnect()  # type: ignore[no-untyped-call]
+            raise
+
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """As the library does, until Redis takes it; one that watches is to be made anew by whoever made it."""
         stack, watches = list(self.command_stack), self.watching
@@ -145,6 +154,7 @@ class JobPipeline(Pipeline):
                 return list(super(JobPipeline, self).execute(raise_on_error))
             except redis.ResponseError as error:
                 if watches and self._client.patient and refusal_of(error) is not None:
+                    self.connection_pool.disconnect(inuse_connections=False)
                     time.sleep(RETRY_S)
                     raise WatchError("refused") from error
                 raise

@@ -27,6 +27,7 @@ from worker.jobs.records import Record, Stage, Standing, job_id
 from worker.messages import Life, Message, Response
 
 LOOK_S = 0.5
+_IDLE_LOOK_S = 2.0
 DRAIN_S = 10.0
 _END_S = 2.0
 _STOP_AGAIN_S = 6.0
@@ -58,6 +59,7 @@ class JobService:
         self._link, self._keys, self._options = link, keys, options
         self._node, self._settings, self._needed, self._deliver = node, settings, needed, deliver
         self._key = keys.jobs(node)
+        link.on_move.append(self.kick)
         self._records: dict[str, Record] = {}
         self._shown: dict[str, tuple[str, float]] = {}
         """What was last written of each running job, and when."""
@@ -164,7 +166,8 @@ class JobService:
                     log.warning("jobs not looked at", reason=said)
             busy = bool(self._records) or not known
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S if busy else None):
+                # An idle worker process is to be told where Redis is, too.
+                async with asyncio.timeout(LOOK_S if busy else _IDLE_LOOK_S):
                     await self._look.wait()
 
     async def finish(self) -> None:

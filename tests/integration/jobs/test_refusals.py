@@ -8,8 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from eccmgr.redis.keys import Keys
 from tests.daemons import ROOT, Processes
 from tests.integration.jobs.test_jobs import Site, site_of, workers
+from tests.integration.test_redis_cluster import RedisCluster
 from tests.servers import Server
 from tests.waiting import wait_until_sync
 
@@ -88,3 +90,26 @@ def test_a_worker_that_ends_while_a_thread_reads_says_nothing() -> None:
         assert process.stderr is not None
         assert process.wait(30) == 0
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_job_is_not_lost_where_its_slot_moves(
+    redis_cluster: RedisCluster, keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch, runs: bool
+) -> None:
+    with site_of(Processes(redis_cluster.url, keys.cluster, folder), folder, monkeypatch) as site:
+        first = redis_cluster.owner
+        target = next(node for node in redis_cluster.nodes[:3] if node is not first)
+        if runs:
+            site.send("trial hold a")
+            site.begins("a")
+            site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
+        wait_until_sync(lambda: len(workers(site.node)) == 1, "there is a job worker")
+        (worker,) = workers(site.node)
+        redis_cluster.begin_move(target)
+        site.let("a")
+        redis_cluster.end_move(target)
+        if not runs:
+            wait_until_sync(lambda: site.ask("cluster jobs") == "No jobs", "the new owner is found")
+            site.send("trial hold a")
+        site.shows("trial hold a", "east1 held a for .*")
+        assert workers(site.node) == [worker], site.node.log
