@@ -10,6 +10,8 @@ from functools import cached_property
 
 from eccmgr.errors import SettingsError
 
+TAG_BEGINS = "{ecc:"
+"""What the tag of every cluster begins with."""
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -28,7 +30,7 @@ class Keys:
     @cached_property
     def tag(self) -> str:
         """What every name begins with."""
-        return f"{{ecc:{self.cluster}}}"
+        return f"{TAG_BEGINS}{self.cluster}}}"
 
     # Keys.
 

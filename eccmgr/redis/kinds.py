@@ -7,6 +7,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from eccmgr.errors import EccmgrError, RedisRefuses
+from eccmgr.redis.keys import TAG_BEGINS
 from eccmgr.redis.wire import Argument
 
 log = structlog.get_logger()
@@ -14,11 +15,11 @@ log = structlog.get_logger()
 _KINDS = (
     ("hash", r"state|members|roster|subclusters|absent|heads|latest(:[^:]+)?|vips|vips:beliefs"),
     ("hash", r"view:[^:]+(:absent)?|cmd:[^:]+(:resp|:plan)?|draft:.+|jobs:.+|sched:[^:]*(:running)?"),
-    ("zset", r"sessions|seniority|absent:since|vips:changes|vips:late|sched:[^:]*:due"),
+    ("zset", r"sessions|seniority|absent:since|vips:changes|vips:late|sched:[^:]*:due|vocabulary"),
     ("stream", r"log|audit"),
     ("list", r"cmd:[^:]+:arrived|sched:[^:]*:past"),
 )
-_PATTERNS = tuple((kind, re.compile(rf"\{{ecc:[^}}]+\}}:(?:{names})\Z")) for kind, names in _KINDS)
+_PATTERNS = tuple((kind, re.compile(rf"{re.escape(TAG_BEGINS)}[^}}]+\}}:(?:{names})\Z")) for kind, names in _KINDS)
 
 
 def kind_of(key: str) -> str:
@@ -28,7 +29,7 @@ def kind_of(key: str) -> str:
 
 def keys_among(words: Iterable[Argument]) -> dict[str, str]:
     """Those words of a command that are keys of ours, each with its kind."""
-    found = {word: kind_of(word) for word in words if isinstance(word, str) and word.startswith("{ecc:")}
+    found = {word: kind_of(word) for word in words if isinstance(word, str) and word.startswith(TAG_BEGINS)}
     return {key: kind for key, kind in found.items() if kind}
 
 

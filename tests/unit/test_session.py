@@ -123,7 +123,7 @@ class Blinking(Link):
         if len(self.before_s) == 3:
             self.enough.set()
             await asyncio.Event().wait()
-        return [b"renewed", b"1", b"", [], b"", b"0", b"1", []]
+        return [b"renewed", b"1", b"", [], b"", b"0", b"1", [], b""]
 
 
 @pytest.mark.asyncio
