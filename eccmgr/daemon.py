@@ -264,12 +264,21 @@ class Daemon(abc.ABC):
         self.modules.check(proposal.after)
         held = daemon_options(proposal.after, self.default_endpoint(), self._listen)
         desired = Desired(proposal.after, held, plan(held.listeners), proposal.changes)
-        if self._plan.serves and not desired.listening.serves:
-            raise ConfigError("The last listener that answers cannot be removed: nobody could connect any more")
+        self._stay_reachable(proposal, desired)
         # Modules come last: they alone may take long to prepare.
         followed = follow((*self.parts, self._prepare_modules), desired)
         asyncio.run_coroutine_threadsafe(followed, loop).result()
         log.info("configuration changed", changes=len(proposal.changes), user=proposal.user)
+
+    def _stay_reachable(self, proposal: Proposal, desired: Desired) -> None:
+        """Raises ConfigError where no listener is left that answers, or only one that nobody has named."""
+
+        def is_named(view: ScopeView) -> bool:
+            return bool(self._listen or view.scope("Control_Listener").scopes("Listen"))
+
+        unnamed = is_named(proposal.before) and not is_named(proposal.after)
+        if self._plan.serves and (unnamed or not desired.listening.serves):
+            raise ConfigError("The last listener that answers cannot be removed: set another one before, or with it")
 
     def _refuse(self, _proposal: Proposal) -> None:
         raise CommandError(f"{self.program} is starting or ending: nothing was changed; try again in a moment")

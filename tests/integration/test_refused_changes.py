@@ -26,6 +26,7 @@ REFUSED = {
     "the step": ("set cluster max_step 0.5", "max_step is 0.5 s, expected at least 0.6 s"),
     "a listener that is not to be had": ("set Control_Listener Listen 127.0.0.1:0 TLS_Key = k", "TLS"),
     "the last listener": ("set Control_Listener Enable false", "The last listener that answers cannot be removed"),
+    "the only listener": ("unset Control_Listener", "The last listener that answers cannot be removed"),
     "a module that makes no sense": ('set exec tools commands = [ x = "/nonexistent" ]', "no program '/nonexistent'"),
     "a module's start": ("set sieve bad cache_size = 77", "it does not start today"),
 }
