@@ -73,8 +73,8 @@ def ecnode(
 
 def _lead(view: ScopeView) -> int | None:
     """Where the node gives up being root and has VIPs, a parent keeps the right to change addresses for a guardian."""
-    from eccmgr.duravip.options import duravip_options
-    from eccmgr.duravip.vips import read_vips
+    from worker.duravip.options import duravip_options
+    from worker.duravip.vips import read_vips
     from worker.guardian.launch import CONTROL
     from worker.guardian.parent import Parent
 

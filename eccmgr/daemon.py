@@ -26,11 +26,11 @@ from eccmgr.config import completion
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.options import daemon_options, node_name
 from eccmgr.config.store import Proposal, Store
+from eccmgr.config.times import check_times
 from eccmgr.config.transaction import ConfigSession
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import plan
 from eccmgr.control.server import ControlServer
-from eccmgr.duravip.times import check_times
 from eccmgr.errors import (
     CommandError,
     ConfigError,

@@ -14,27 +14,28 @@ from eccmgr.cluster.vocabulary import Vocabulary
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.completion import Known
-from eccmgr.commands.duravip import DuravipCommands
 from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
 from eccmgr.commands.standing import Age
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.printing import show_recurse
 from eccmgr.config.store import Proposal, Store
 from eccmgr.daemon import Daemon
-from eccmgr.duravip.options import duravip_options
-from eccmgr.duravip.vips import read_vips
 from eccmgr.errors import EccmgrError
 from eccmgr.logs import LogFiles
+from eccmgr.node.belonging import Belonging, channels_of
+from eccmgr.node.commands import NodeCommands
+from eccmgr.node.executor import Executor
+from eccmgr.node.follower import Follower
 from eccmgr.parts import Desired, Part, Prepared, Takeover
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import NodeSettings
 from eccmgr.version import full_version
-from worker.belonging import Belonging, channels_of
-from worker.commands import NodeCommands
+from worker.arp import arp_command
+from worker.duravip.commands import DuravipCommands
+from worker.duravip.options import duravip_options
 from worker.duravip.service import DuravipService
-from worker.executor import Executor
-from worker.follower import Follower
+from worker.duravip.vips import read_vips
 from worker.guardian.launch import find_guardians
 from worker.jobs.commands import JobCommands
 from worker.jobs.service import JobService
@@ -89,7 +90,7 @@ class Node(Daemon):
         self.table.elsewhere = ASKED_OF_A_NODE.told
         self.vocabulary = Vocabulary(self.link, self.keys, self.options, self.session, self._words_of_its_own)
         self.table.on_change = self.session.on_joined = self.vocabulary.changed
-        self.table.add(*DuravipCommands(self.duravip).commands())
+        self.table.add(arp_command(), *DuravipCommands(self.duravip).commands())
 
     def default_endpoint(self) -> str:
         """A path that tells the nodes of one host apart; in the folder that a service manager made for it, if any."""

@@ -1,6 +1,6 @@
 """Commands and their answers on the way back: gather, retrieve, abort, flush.
 
-The sender's side; what a node does with a command is in `worker.executor`.
+The sender's side; what a node does with a command is in `eccmgr.node.executor`.
 """
 
 import asyncio

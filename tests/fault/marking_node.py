@@ -15,8 +15,8 @@ from typing import Any
 
 from cli.daemons import Program
 from eccmgr.commands.table import Call, Command, Param
+from eccmgr.node.messages import Life, Message, Response
 from eccmgr.settings import NodeSettings
-from worker.messages import Life, Message, Response
 from worker.node import PROGRAM, Node
 
 _began: contextvars.ContextVar[float] = contextvars.ContextVar("_began")

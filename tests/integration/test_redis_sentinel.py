@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from eccmgr.duravip.actions import Acquire, Wish
-from eccmgr.duravip.calls import membership_keys, request, vip_keys
-from eccmgr.duravip.records import Era
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from tests.integration.fleet import Fleet
 from tests.servers import Server
 from tests.waiting import wait_until, wait_until_sync
+from worker.duravip.calls import membership_keys, request, vip_keys
+from worker.duravip.model.actions import Acquire, Wish
+from worker.duravip.model.records import Era
 
 SECRET = "hunter2"
 

@@ -9,10 +9,10 @@ import pytest
 from eccmgr.cluster.view import Target, TargetKind
 from eccmgr.commands.table import prompt
 from eccmgr.manager import Manager
+from eccmgr.node.messages import Message
 from eccmgr.redis.connect import Link
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
-from worker.messages import Message
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
 

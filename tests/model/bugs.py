@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from eccmgr.duravip.actions import Action, Beat, Read
-from eccmgr.duravip.protocol import Agent
-from eccmgr.duravip.records import Beaten, Page
-from eccmgr.duravip.timing import Timing
+from eccmgr.cluster.timing import Timing
 from tests.model.world import ORPHAN, UNLAW
+from worker.duravip.model.actions import Action, Beat, Read
+from worker.duravip.model.protocol import Agent
+from worker.duravip.model.records import Beaten, Page
 from worker.guardian.guard import Guard, Steps
 from worker.guardian.wire import Deadline, Unplumb
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from eccmgr.duravip.actions import Acquire, Beat, Call, End, Open, Read, Release, State, TakeOver
-from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
+from worker.duravip.model.actions import Acquire, Beat, Call, End, Open, Read, Release, State, TakeOver
+from worker.duravip.model.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
 
 ANSWERS: dict[type[Call], type[Answer]] = {Beat: Beaten, State: Stated, Acquire: Granted, Read: Page}
 PAGE = 500

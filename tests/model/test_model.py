@@ -8,9 +8,9 @@ import random
 
 import pytest
 
-from eccmgr.duravip import protocol
 from tests.model.bugs import BUGS, Bug
 from tests.model.world import FAST, SLOW, Found, Profile, World
+from worker.duravip.model import protocol
 
 LONG = bool(os.environ.get("MODEL"))
 RUNS = int(os.environ.get("RUNS", "1500" if LONG else "60"))

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from eccmgr.duravip.actions import (
+from eccmgr.cluster.timing import CLOCK_RATE_ERROR, KERNEL_LATE_S, TOKEN_S, Timing
+from tests.model.server import Data, Scripts
+from worker.duravip.model.actions import (
     Acquire,
     Action,
     Beat,
@@ -26,10 +28,8 @@ from eccmgr.duravip.actions import (
     State,
     Unplumb,
 )
-from eccmgr.duravip.protocol import Agent
-from eccmgr.duravip.records import Answer, Era
-from eccmgr.duravip.timing import CLOCK_RATE_ERROR, KERNEL_LATE_S, TOKEN_S, Timing
-from tests.model.server import Data, Scripts
+from worker.duravip.model.protocol import Agent
+from worker.duravip.model.records import Answer, Era
 from worker.guardian import guard as guarding
 from worker.guardian import wire
 from worker.guardian.guard import Guard, Steps

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.executor import Claims, Run
-from worker.messages import Message, Withdrawal
+from eccmgr.node.executor import Claims, Run
+from eccmgr.node.messages import Message, Withdrawal
 
 FIELDS = {
     "id": "01KB3ZC0WV9Y",

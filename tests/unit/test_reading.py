@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from eccmgr.cluster.members import Member
 from eccmgr.cluster.results import Entry, Sent
 from eccmgr.cluster.view import Seat
-from eccmgr.duravip.records import Record
-from eccmgr.duravip.table import unpack
 from eccmgr.errors import Unreadable
 from eccmgr.schedules.schedule import Firing, Schedule
 from worker.duravip.beliefs import parts_of
+from worker.duravip.model.records import Record
+from worker.duravip.model.table import unpack
 from worker.duravip.statements import Statement
 from worker.jobs.records import Record as JobRecord
 

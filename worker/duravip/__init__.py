@@ -1,1 +1,1 @@
-"""A node's agent of floating addresses: the protocol's shell, placement, and what the commands need."""
+"""A node's floating addresses: their agent, placement, what the configuration says of them, and their commands."""

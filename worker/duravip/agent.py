@@ -12,19 +12,19 @@ import structlog
 from eccmgr.cluster.carrier import Standing
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.session import Session
-from eccmgr.duravip import actions as act
-from eccmgr.duravip import calls
-from eccmgr.duravip.protocol import Agent
-from eccmgr.duravip.records import Answer, Era, Granted, Page, Stated, Verdict
-from eccmgr.duravip.telling import told
-from eccmgr.duravip.timing import Timing
+from eccmgr.cluster.timing import Timing
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.wire import Argument
+from worker.duravip import calls
 from worker.duravip.changes import Changes, Figures
 from worker.duravip.footing import Footing
 from worker.duravip.guardian import Pipe
+from worker.duravip.model import actions as act
+from worker.duravip.model.protocol import Agent
+from worker.duravip.model.records import Answer, Era, Granted, Page, Stated, Verdict
+from worker.duravip.model.telling import told
 from worker.guardian import wire
 from worker.guardian.guard import ASK_AGAIN
 from worker.guardian.wire import boot_time

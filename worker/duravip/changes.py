@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import structlog
 
 from eccmgr.cluster.names import public_name
-from eccmgr.duravip.actions import Wish
-from eccmgr.duravip.records import Late, Record
+from worker.duravip.model.actions import Wish
+from worker.duravip.model.records import Late, Record
 
 log = structlog.get_logger()
 

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable, Mapping
 import structlog
 
 from eccmgr.cluster.view import Seat, View
-from eccmgr.commands.duravip_rendering import impediments
-from eccmgr.duravip.options import DuravipOptions
-from eccmgr.duravip.placement import Move, Placement, Situation, next_batch, place
-from eccmgr.duravip.protocol import Vip
-from eccmgr.duravip.records import Era
-from eccmgr.duravip.shares import Shares
-from eccmgr.duravip.states import Standing, assess
 from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.redis.connect import Link
 from worker.duravip.agent import STARTING, Carrying
 from worker.duravip.footing import NOT_LOOKED
+from worker.duravip.model.placement import Move, Placement, Situation, next_batch, place
+from worker.duravip.model.protocol import Vip
+from worker.duravip.model.records import Era
+from worker.duravip.model.shares import Shares
+from worker.duravip.model.states import Standing, assess
+from worker.duravip.options import DuravipOptions
 from worker.duravip.pace import Pace
+from worker.duravip.rendering import impediments
 from worker.duravip.statements import Said, Statement, dump_unable, parse_unable, participants
 from worker.guardian.wire import boot_time
 

@@ -12,18 +12,10 @@ import structlog
 
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
-from eccmgr.commands.duravip_rendering import impediments
+from eccmgr.cluster.timing import Timing
 from eccmgr.config.changes import Change
 from eccmgr.config.effective import ScopeView
-from eccmgr.duravip.calls import membership_keys
-from eccmgr.duravip.deeds import Announced, Deed, Did
-from eccmgr.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
-from eccmgr.duravip.placement import Situation, home_of
-from eccmgr.duravip.shares import Shares
-from eccmgr.duravip.table import Table, pack
-from eccmgr.duravip.times import TIMES
-from eccmgr.duravip.timing import Timing
-from eccmgr.duravip.vips import Vip, read_vips, touches_vips
+from eccmgr.config.times import TIMES
 from eccmgr.errors import CommandError, ConfigError, EccmgrError
 from eccmgr.redis.address import Mode
 from eccmgr.redis.connect import Link
@@ -32,11 +24,19 @@ from eccmgr.redis.scripts import script
 from eccmgr.redis.subscribe import Subscription
 from worker.duravip.agent import Carrying
 from worker.duravip.beliefs import beliefs_of, read_table, read_upto
+from worker.duravip.calls import membership_keys
 from worker.duravip.changes import Figures
 from worker.duravip.guardian import Pipe
+from worker.duravip.model.deeds import Announced, Deed, Did
+from worker.duravip.model.placement import Situation, home_of
+from worker.duravip.model.shares import Shares
+from worker.duravip.model.table import Table, pack
+from worker.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
 from worker.duravip.pace import Pace
 from worker.duravip.placing import MOVED, Placing
+from worker.duravip.rendering import impediments
 from worker.duravip.statements import Statement
+from worker.duravip.vips import Vip, read_vips, touches_vips
 from worker.guardian import wire
 from worker.guardian.launch import Guardians, NoGuardian
 from worker.guardian.parent import Pause
@@ -56,7 +56,7 @@ _COLLECTOR = (20_000, 20, 100)
 
 
 class DuravipService:
-    """The agent, its guardian and placement on one node; fulfils what `eccmgr.commands.duravip` asks for."""
+    """The agent, its guardian and placement on one node; fulfils what `worker.duravip.commands` asks for."""
 
     def __init__(
         self,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from eccmgr.cluster.view import Seat
-from eccmgr.duravip import shares
-from eccmgr.duravip.shares import Shares
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
+from worker.duravip.model import shares
+from worker.duravip.model.shares import Shares
 
 _MAX_BYTES = 32 * 1024 * 1024
 """Of what a node says, unpacked."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eccmgr.node.messages import Life
 from eccmgr.redis.reading import fields, integer, line, line_or_none, parsing, text
-from worker.messages import Life
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 

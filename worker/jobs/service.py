@@ -20,11 +20,11 @@ from eccmgr.commands.answer import Answer, split_form
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Call, Command, Handler
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
+from eccmgr.node.messages import Life, Message, Response
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from worker.jobs.process import NotTaken, WorkerGone, WorkerProcess
 from worker.jobs.records import Record, Stage, Standing, job_id
-from worker.messages import Life, Message, Response
 
 LOOK_S = 0.5
 _IDLE_LOOK_S = 2.0

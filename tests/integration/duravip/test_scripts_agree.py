@@ -11,12 +11,12 @@ import fakeredis
 import pytest
 import redis
 
-from eccmgr.duravip import calls
-from eccmgr.duravip.actions import Acquire, Beat, Call, End, Gift, Open, Read, Release, State, TakeOver, Wish
-from eccmgr.duravip.records import Answer, Beaten, Era, Page, Verdict
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import script
 from tests.model.server import Data, Scripts
+from worker.duravip import calls
+from worker.duravip.model.actions import Acquire, Beat, Call, End, Gift, Open, Read, Release, State, TakeOver, Wish
+from worker.duravip.model.records import Answer, Beaten, Era, Page, Verdict
 
 LATE_MS = 600
 LEASE_MS = 10**12

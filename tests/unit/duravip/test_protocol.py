@@ -2,10 +2,10 @@
 
 from itertools import count
 
-from eccmgr.duravip.actions import Acquire, Beat, End, Extend, Plumb, Read, Release, Unplumb, Wish
-from eccmgr.duravip.protocol import BATCH, Agent
-from eccmgr.duravip.records import Beaten, Era, Granted, Page, Record, Verdict
-from eccmgr.duravip.timing import Timing
+from eccmgr.cluster.timing import Timing
+from worker.duravip.model.actions import Acquire, Beat, End, Extend, Plumb, Read, Release, Unplumb, Wish
+from worker.duravip.model.protocol import BATCH, Agent
+from worker.duravip.model.records import Beaten, Era, Granted, Page, Record, Verdict
 
 ERA = Era(7, "run|replid")
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from eccmgr.duravip import actions as act
-from eccmgr.duravip.records import Era
-from eccmgr.duravip.telling import told
+from worker.duravip.model import actions as act
+from worker.duravip.model.records import Era
+from worker.duravip.model.telling import told
 
 ERA = Era(7, "memory")
 HELD = (("10.1.1.1", 4), ("10.1.1.2", 1))

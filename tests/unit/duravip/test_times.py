@@ -2,10 +2,10 @@
 
 import pytest
 
+from eccmgr.cluster.timing import Timing
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.load import load_text
 from eccmgr.daemon import Daemon
-from eccmgr.duravip.timing import Timing
 from eccmgr.errors import ConfigError
 from eccmgr.manager import Manager
 from worker.node import Node

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eccmgr.duravip.timing import CLOCK_RATE_ERROR, KERNEL_LATE_S, TOKEN_S, Timing
+from eccmgr.cluster.timing import CLOCK_RATE_ERROR, KERNEL_LATE_S, TOKEN_S, Timing
 from eccmgr.errors import SettingsError
 
 

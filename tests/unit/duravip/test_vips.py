@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from eccmgr.config.store import Store
-from eccmgr.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
-from eccmgr.duravip.shares import Share, from_json, to_json
-from eccmgr.duravip.vips import Vip, read_vips, touches_vips
 from eccmgr.errors import ConfigError, Unreadable
 from tests.unit.config.console import SAMPLES, Console
+from worker.duravip.model.shares import Share, from_json, to_json
+from worker.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
+from worker.duravip.vips import Vip, read_vips, touches_vips
 
 TOPOLOGY = """
 cluster {

@@ -1,8 +1,8 @@
 """What is watched ages on the own clock alone, and only while nothing about it changes."""
 
-from eccmgr.duravip.records import Beaten, Era, Late, Verdict
-from eccmgr.duravip.timing import Timing
-from eccmgr.duravip.watching import Watched, Watches
+from eccmgr.cluster.timing import Timing
+from worker.duravip.model.records import Beaten, Era, Late, Verdict
+from worker.duravip.model.watching import Watched, Watches
 
 TIMING = Timing(0.5, 1.5)
 ERA = Era(7, "run|replid")

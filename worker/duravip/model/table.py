@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eccmgr.duravip.states import Agreement, Ownership, in_order
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
+from worker.duravip.model.states import Agreement, Ownership, in_order
 
 _MAX_BYTES = 32 * 1024 * 1024
 """Of what a participant said, unpacked."""

@@ -8,15 +8,15 @@ from typing import Protocol
 
 from eccmgr import words
 from eccmgr.cluster import names
-from eccmgr.commands import duravip_rendering as rendering
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.membership import count
 from eccmgr.commands.table import Call, Command, Param
-from eccmgr.duravip.deeds import Announced, Deed, Did
-from eccmgr.duravip.placement import Placement, Situation, home_of, place
-from eccmgr.duravip.states import Standing
-from eccmgr.duravip.table import Table
 from eccmgr.errors import CommandError, UsageError
+from worker.duravip import rendering
+from worker.duravip.model.deeds import Announced, Deed, Did
+from worker.duravip.model.placement import Placement, Situation, home_of, place
+from worker.duravip.model.states import Standing
+from worker.duravip.model.table import Table
 
 MOVE_USAGE = "cluster duravip move VIP to NODE | NODE to NODE | VIP home"
 _PLAN_USAGE = "cluster duravip plan [without NODE]"

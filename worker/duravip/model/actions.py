@@ -5,7 +5,7 @@ What goes to the guardian goes down its pipe before any call to Redis that comes
 
 from dataclasses import dataclass
 
-from eccmgr.duravip.records import Era
+from worker.duravip.model.records import Era
 
 
 @dataclass(frozen=True, slots=True)

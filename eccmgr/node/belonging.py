@@ -14,10 +14,10 @@ from eccmgr.cluster.named import subcluster_given
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.errors import EccmgrError
+from eccmgr.node.follower import Follower
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.subscribe import Subscription
-from worker.follower import Follower
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple, TypeVar
 import msgspec
 
 from eccmgr.cluster.results import State
-from worker.follower import check_entries
+from eccmgr.node.follower import check_entries
 
 _Number = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 

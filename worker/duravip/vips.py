@@ -10,9 +10,9 @@ from itertools import chain, islice
 from eccmgr.cluster.names import natural, same_node
 from eccmgr.config.changes import Change
 from eccmgr.config.effective import ScopeView
-from eccmgr.duravip.shares import MAX_VIPS, Share, digest
 from eccmgr.errors import ConfigError
 from eccmgr.hostport import read_host_port
+from worker.duravip.model.shares import MAX_VIPS, Share, digest
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network

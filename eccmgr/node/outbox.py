@@ -17,10 +17,10 @@ import structlog
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.results import STANDS_IN, State
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
+from eccmgr.node.messages import Response
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.wire import Argument
-from worker.messages import Response
 
 log = structlog.get_logger()
 

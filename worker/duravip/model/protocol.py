@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from eccmgr.duravip.actions import (
+from eccmgr.cluster.timing import Timing
+from worker.duravip.model.actions import (
     Acquire,
     Action,
     Beat,
@@ -34,9 +35,8 @@ from eccmgr.duravip.actions import (
     Unplumb,
     Wish,
 )
-from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Page, Record, Stated, Verdict
-from eccmgr.duravip.timing import Timing
-from eccmgr.duravip.watching import Watches
+from worker.duravip.model.records import Answer, Beaten, Era, Granted, Page, Record, Stated, Verdict
+from worker.duravip.model.watching import Watches
 
 T = TypeVar("T")
 BATCH = 250

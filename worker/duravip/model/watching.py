@@ -6,8 +6,8 @@ Nobody else's clock is trusted: what is watched has been the same, as answers to
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eccmgr.duravip.records import Beaten, Era, Late
-from eccmgr.duravip.timing import Timing
+from eccmgr.cluster.timing import Timing
+from worker.duravip.model.records import Beaten, Era, Late
 
 
 @dataclass(frozen=True, slots=True)

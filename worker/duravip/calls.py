@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eccmgr.duravip.actions import Acquire, Call, End, Open, Read, Release, State, TakeOver
-from eccmgr.duravip.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, address, line, parsing, whole
 from eccmgr.redis.wire import Argument
+from worker.duravip.model.actions import Acquire, Call, End, Open, Read, Release, State, TakeOver
+from worker.duravip.model.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
 
 PAGE = 500
 """Entries in one answer, so that none holds Redis up for long."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from eccmgr.cluster.names import fold, natural, same_node
-from eccmgr.duravip.shares import MAX_VIPS, Share, Shares
+from worker.duravip.model.shares import MAX_VIPS, Share, Shares
 
 _RANGES = 5
 """Of the nodes that say one thing, so many ranges are named."""

@@ -14,7 +14,6 @@ from eccmgr.errors import CommandError, EccmgrError
 from eccmgr.hostport import read_host_port
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from worker.arp import arp_command
 
 
 class NodeCommands:
@@ -48,7 +47,6 @@ class NodeCommands:
             Command("cluster info", "the cluster as this node sees it", self._info, idempotent=True),
             prompt("cluster nodename", "this node's name", lambda: self._session.identity.name),
             prompt("cluster nodeaddr", "this node's address", self._nodeaddr),
-            arp_command(),
             Command("cluster help", "the cluster commands", self._help, idempotent=True),
             Command(
                 "cluster abort",

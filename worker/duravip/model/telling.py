@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from eccmgr.duravip import actions as act
+from worker.duravip.model import actions as act
 
 # Of a thousand VIPs that change hands at once a line names the first.
 _NAMED = 10

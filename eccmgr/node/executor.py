@@ -25,12 +25,12 @@ from eccmgr.commands.gate import Gate
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Command
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
+from eccmgr.node.messages import Life, Message, Response, Withdrawal
+from eccmgr.node.outbox import Outbox
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.wire import Argument
-from worker.messages import Life, Message, Response, Withdrawal
-from worker.outbox import Outbox
 
 log = structlog.get_logger()
 

@@ -1,7 +1,7 @@
 """Whether the times of a cluster fit together, for members with VIPs and without: sessions that flap help nobody."""
 
+from eccmgr.cluster.timing import Timing
 from eccmgr.config.effective import ScopeView
-from eccmgr.duravip.timing import Timing
 from eccmgr.errors import ConfigError, SettingsError
 
 _STEP_HEARTBEATS = 1.2
