@@ -52,7 +52,11 @@ class Machine:
             stderr=subprocess.DEVNULL,
             env={**os.environ, **old},
         )
-        wait_until_sync(self._is_up, "the machine has booted", timeout_s=120)
+        try:
+            wait_until_sync(self._is_up, "the machine has booted", timeout_s=120)
+        except BaseException:
+            self._end()
+            raise
 
     def shut_down(self) -> None:
         """End it and all that runs on it."""
@@ -61,8 +65,13 @@ class Machine:
             self.run("systemctl poweroff")
             self._nspawn.wait(60)
         except (subprocess.SubprocessError, AssertionError):
-            self._nspawn.kill()
-            self._nspawn.wait()
+            self._end()
+
+    def _end(self) -> None:
+        """The machine ends with the process that runs it."""
+        assert self._nspawn is not None
+        self._nspawn.kill()
+        self._nspawn.wait()
 
     def try_to_run(self, command: str, user: str = "root") -> subprocess.CompletedProcess[str]:
         """What `bash -c COMMAND` says and how it ends there."""
@@ -100,7 +109,9 @@ def made_root() -> Iterator[Path]:
     `UNITS_ROOT=FOLDER` keeps it there for the next run.
     """
     kept = os.environ.get("UNITS_ROOT")
-    root = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="eccmgr-units-", dir="/var/tmp"))
+    made = None if kept else Path(tempfile.mkdtemp(prefix="eccmgr-units-", dir="/var/tmp"))
+    # Not the temporary folder itself, into which nobody but its owner may go.
+    root = made / "root" if made else Path(str(kept))
     try:
         if not (root / "opt").exists():
             _bootstrap(root)
@@ -113,8 +124,8 @@ def made_root() -> Iterator[Path]:
             shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
         yield root
     finally:
-        if not kept:
-            shutil.rmtree(root)
+        if made:
+            shutil.rmtree(made)
 
 
 def pip_settings() -> Mapping[str, str]:
