@@ -298,7 +298,7 @@ class Executor:
     async def _execute(self, message: Message, life: Life) -> Response:
         command = self._find(message.text)
         if self.jobs is not None and command is not None and command.long:
-            response = await self._submit(self.jobs, message, life, command)
+            response = await self.jobs.submit(message, life, command)
             if self._runs[message.id].withdrawn:
                 self.jobs.withdraw(message.id, "")
             return response
@@ -321,19 +321,6 @@ class Executor:
     def _caller(self, message: Message) -> Caller:
         is_own_channel = message.channel == self._keys.node(self._session.identity.name)
         return Caller(message.issuer, Origin.CARRIED, only_here=is_own_channel and not message.planned)
-
-    async def _submit(self, jobs: Jobs, message: Message, life: Life, command: Command) -> Response:
-        """Make a job of a command, asking again while Redis is away: to ask twice makes one job."""
-        backoff, run = Backoff(lambda: self._options.heartbeat_s), self._runs[message.id]
-        while True:
-            try:
-                return await jobs.submit(message, life, command)
-            except RedisUnreachable as error:
-                if run.withdrawn:
-                    return self._response(message, life, State.ABORTED)
-                if self.closing or time.monotonic() > message.begin_by:
-                    return self._response(message, life, State.FAILED, f"it did not become a job: {error}")
-            await asyncio.sleep(backoff.next_s())
 
     def _admitted_as_long(self, message: Message) -> Command | None:
         """The command that is to become a job; None of any other, and of one that is refused: `reply` says why."""

@@ -22,19 +22,13 @@ from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_pool
 from eccmgr.redis.kinds import is_of_another_kind, keys_among, mended
 from eccmgr.redis.place import NOT_HERE, NotFound, Place, Spot
-from eccmgr.redis.refusals import Refusal, refusal_at_connecting, refusal_of
+from eccmgr.redis.refusals import RefusedCalls, refusal_at_connecting, refusal_of
 from eccmgr.redis.scripts import script
 from eccmgr.redis.sentinel import Sentinels
 from eccmgr.redis.slot import SlotOwner
 from eccmgr.redis.wire import Argument, OnPush, Wire
 
 log = structlog.get_logger()
-
-_DISPENSABLE = ("CONFIG", "INFO")
-"""Commands that we can do without: not to be allowed them is no fault."""
-_SAY_AGAIN_S = 60.0
-_FORGET_S = 15.0
-"""What was refused so long ago, and not asked for since, may pass by now."""
 
 
 def make_place(address: RedisAddress, tag: str) -> Place | None:
@@ -69,10 +63,7 @@ class Link:
         self.on_move: list[Callable[[], None]] = []
         """Called when another server has taken over, which may not know the last of what we knew."""
         self._recovered = asyncio.Event()
-        self._refused: dict[str, tuple[str, float]] = {}
-        """What was refused the last time that it was asked: why, and when."""
-        self._said: dict[str, float] = {}
-        """When each was said: one that comes and goes is not said each time."""
+        self._refused = RefusedCalls()
         self._place = make_place(self.address, tag)
         if self._place is not None:
             self._place.on_move = self._moved
@@ -132,7 +123,12 @@ class Link:
     async def reach(self) -> None:
         """See whether Redis answers again, where it did not. Raises RedisUnreachable."""
         if self.fault is not None:
-            await self._ask("PING", lambda wire: wire.call("PING"), probe=True)
+            try:
+                await self._ask("PING", lambda wire: wire.call("PING"), probe=True)
+            except RedisRefuses as refusal:
+                if refusal.whole:
+                    raise
+                self._open_the_way()
 
     async def call(self, *words: Argument) -> Any:
         """One plain command. Raises as `run` does."""
@@ -191,7 +187,7 @@ class Link:
             wire.close()
             raise
         wire.on_push = on_push
-        self._taken("SUBSCRIBE")
+        self._refused.taken("SUBSCRIBE")
         return wire
 
     async def pause(self, longest_s: float) -> None:
@@ -216,32 +212,13 @@ class Link:
         """Whether `error` is a refusal of `what`, which is no script; that is said in the log, where it is news."""
         if (kind := refusal_at_connecting(error)) is None:
             return False
-        self._say(what, kind)
+        self._refused.note(what, kind, self._where)
         return True
 
     @property
     def refusals(self) -> tuple[str, ...]:
         """What Redis has refused lately, and not taken since; and what would help."""
-        since = time.monotonic() - _FORGET_S
-        return tuple(dict.fromkeys(reason for reason, at in self._refused.values() if at > since))
-
-    def _say(self, what: str, kind: Refusal) -> None:
-        if what in _DISPENSABLE and kind.code == "NOPERM":
-            return
-        reason, now = _told(kind, self._where), time.monotonic()
-        self._refused[what] = reason, now
-        lately = self.refusals
-        self._said = {text: at for text, at in self._said.items() if now - at < _SAY_AGAIN_S or text in lately}
-        if reason not in self._said:
-            self._said[reason] = now
-            say = log.warning if kind.soon else log.error
-            say("redis refuses", code=kind.code, reason=f"{kind.why} ({self._where})", remedy=kind.remedy, what=what)
-
-    def _taken(self, what: str) -> None:
-        """`what` was not refused."""
-        if self._refused and self._refused.pop(what, ("", 0.0))[0] and not self.refusals:
-            self._refused.clear()
-            log.info("redis refuses nothing more")
+        return self._refused.lately
 
     async def _ask(
         self,
@@ -265,7 +242,7 @@ class Link:
             if is_of_another_kind(error) and (kinds := keys_among(words)):
                 raise mended(kinds, await self.run("mend", list(kinds), list(kinds.values()))) from error
             raise await self._failed(what, error, asked) from error
-        self._taken(what)
+        self._refused.taken(what)
         self._answered(moves, probe)
         return answer
 
@@ -332,14 +309,14 @@ class Link:
         if self._place is not None and isinstance(error, NOT_HERE):
             await self._place.leave()
             kind = replace(kind, why="another server has taken over", remedy="wait until it is found", whole=True)
-        self._say(what, kind)
+        self._refused.note(what, kind, self._where)
         if kind.whole:
-            self.fault = _told(kind, self._where)
+            self.fault = kind.told(self._where)
         elif self._place is None:
             # It answers: what it does not refuse may pass.
             self._open_the_way()
         begun = "Redis is not reachable" if kind.whole else "Redis refused"
-        text = f"{begun}: {_told(kind, self._where)}"
+        text = f"{begun}: {kind.told(self._where)}"
         return RedisRefuses(text, code=kind.code, soon=kind.soon, whole=kind.whole, asked=asked and kind.partly)
 
     def _unreachable(self, *, asked: bool = False) -> RedisUnreachable:
@@ -375,7 +352,7 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
         if isinstance(cause, NotFound):
             return f"{cause} ({address})"
         if (kind := refusal_of(cause)) is not None:
-            return _told(kind, where)
+            return kind.told(where)
         if isinstance(cause, SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
         if isinstance(cause, OSError) and cause.strerror:
@@ -386,8 +363,3 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
             return f"no answer in {COMMAND_TIMEOUT_S:g} s ({where})"
         cause = cause.__cause__ or cause.__context__
     return f"{str(error).rstrip('.') or type(error).__name__} ({where})"
-
-
-def _told(kind: Refusal, where: str) -> str:
-    """A refusal as an operator reads it."""
-    return f"{kind.why} ({where}); {kind.remedy}"

@@ -5,9 +5,19 @@ listed is a fault of ours, such as one in a script.
 """
 
 import re
+import time
 from dataclasses import dataclass, replace
 
+import structlog
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+log = structlog.get_logger()
+
+_DISPENSABLE = ("CONFIG", "INFO")
+"""Commands that we can do without: not to be allowed them is no fault."""
+_SAY_AGAIN_S = 60.0
+_FORGET_S = 15.0
+"""What was refused so long ago, and not asked for since, may pass by now."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,10 @@ class Refusal:
     """Whether the server refuses every call, not this one alone."""
     partly: bool = False
     """Whether a script may have done a part of its work before it was refused."""
+
+    def told(self, where: str) -> str:
+        """What is wrong with the server at `where`, and what would help."""
+        return f"{self.why} ({where}); {self.remedy}"
 
 
 _ACL = "grant it to our user in Redis (ACL SETUSER, or its ACL file)"
@@ -76,7 +90,7 @@ _WORDED = {
     "DB index is out of range": "DB",
 }
 """Which kind a reply is that begins with nothing but ERR, by what stands in it."""
-_IN_SCRIPT = re.compile(r" script: .*on @user_script.*$", re.DOTALL)
+_IN_SCRIPT = re.compile(r" script: (?:[0-9a-f]+, )?on @user_script:\d+.*$", re.DOTALL)
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
@@ -99,3 +113,36 @@ def refusal_at_connecting(error: BaseException) -> Refusal | None:
     if (kind := refusal_of(error)) is not None or not isinstance(error, ResponseError):
         return kind and replace(kind, whole=True)
     return Refusal("ERR", str(error).rstrip(". "), "see our URL of Redis", soon=False, whole=True)
+
+
+class RefusedCalls:
+    """What a server refuses just now, by what was asked of it; each reason is said once in the log until it is over."""
+
+    def __init__(self) -> None:
+        self._refused: dict[str, tuple[str, float]] = {}
+        self._said: dict[str, float] = {}
+
+    @property
+    def lately(self) -> tuple[str, ...]:
+        """Why calls were refused lately that have not passed since, and what would help."""
+        since = time.monotonic() - _FORGET_S
+        return tuple(dict.fromkeys(reason for reason, at in self._refused.values() if at > since))
+
+    def note(self, what: str, kind: Refusal, where: str) -> None:
+        """`what` was refused by the server at `where`."""
+        if what in _DISPENSABLE and kind.code == "NOPERM":
+            return
+        reason, now = kind.told(where), time.monotonic()
+        self._refused[what] = reason, now
+        lately = self.lately
+        self._said = {text: at for text, at in self._said.items() if now - at < _SAY_AGAIN_S or text in lately}
+        if reason not in self._said:
+            self._said[reason] = now
+            say = log.warning if kind.soon else log.error
+            say("redis refuses", code=kind.code, reason=f"{kind.why} ({where})", remedy=kind.remedy, what=what)
+
+    def taken(self, what: str) -> None:
+        """`what` was not refused."""
+        if self._refused and self._refused.pop(what, ("", 0.0))[0] and not self.lately:
+            self._refused.clear()
+            log.info("redis refuses nothing more")

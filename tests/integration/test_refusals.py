@@ -43,7 +43,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[MutableMapping[str, Any]]:
     """What the connection logs."""
     capture = LogCapture()
     said = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.BoundLogger)
-    monkeypatch.setattr("eccmgr.redis.connect.log", said)
+    monkeypatch.setattr("eccmgr.redis.refusals.log", said)
     return capture.entries
 
 

@@ -66,6 +66,14 @@ def test_a_fault_of_a_script_is_no_refusal(reply: str) -> None:
     assert refusal_of(BaseParser.parse_error(reply)) is None  # type: ignore[no-untyped-call]
 
 
+def test_the_reason_of_a_script_is_told_without_its_place() -> None:
+    for reply, code in ACT[2:4]:
+        kind = refusal_of(BaseParser.parse_error(reply))  # type: ignore[no-untyped-call]
+        assert kind is not None
+        assert reply.removeprefix("ERR ").startswith(kind.why), code
+        assert len(kind.why) > 50
+
+
 def test_silence_is_no_refusal() -> None:
     for error in (RedisConnectionError("Connection closed by server"), TimeoutError(), OSError(2, "none")):
         assert refusal_of(error) is None

@@ -34,7 +34,7 @@ local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, resu
 
 local clock, wall = advance(at.state, max_step)
 -- A server whose memory is full refuses this, before anything is done, and would refuse nothing after a DEL below.
-redis.call('HSETNX', at.state, 'clock', ms(clock))
+redis.call('HSET', at.state, 'clock', ms(clock))
 if redis.call('EXISTS', command) == 1 then
   return { 'id taken' }
 elseif tonumber(drafted) > 0 and rolling ~= '1' and redis.call('EXISTS', draft) == 0 then
