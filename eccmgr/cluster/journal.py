@@ -71,8 +71,8 @@ class Journal:
             if kind == "node" and self._known is not None:
                 self._note(what, name, member)
             match what:
-                case "join" if "since" in event:
-                    log.info(f"{kind} returned", **said, absent=absence(_moment(event["since"])))
+                case "join" if since := _moment(event.get("since")):
+                    log.info(f"{kind} returned", **said, absent=absence(since))
                 case "join":
                     log.info(f"{kind} joined", **said)
                 case "leave":
