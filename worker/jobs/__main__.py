@@ -52,8 +52,8 @@ def main() -> None:
         return
     horse.put_into(_stable())
     # Two connections: the worker forks while the other thread may be using its own.
-    threading.Thread(target=_serve_and_end, args=(requests, answers), daemon=True).start()
-    patiently(lambda: requests.abandon(dead))
+    threading.Thread(target=_serve_and_end, args=(requests, answers, whereabouts), daemon=True).start()
+    patiently(lambda: requests.abandon(dead), whereabouts)
     worker = NodeWorker(_queue(whereabouts, patient=True), _settings["name"])
     worker.work(logging_level="WARNING")
     with contextlib.suppress(redis.RedisError), worker.connection.hurried():
@@ -103,9 +103,10 @@ def _failure(error: redis.RedisError) -> dict[str, str]:
     return {"error": f"Redis refused the job worker: {error}"}
 
 
-def _serve_and_end(requests: Requests, answers: BinaryIO) -> None:
+def _serve_and_end(requests: Requests, answers: BinaryIO, whereabouts: Whereabouts) -> None:
     """The same; then let the worker end after its job."""
     _serve(requests, answers)
+    whereabouts.desert()
     os.kill(os.getpid(), signal.SIGTERM)
 
 

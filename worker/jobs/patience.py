@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 PATIENCE_S = 24 * 3600.0
+_DESERTED_S = 600.0
+"""The same once nobody waits for the worker process any more."""
 RETRY_S = 0.5
 _CONNECT_S = 5.0
 _SHARED_BYTES = 1024
@@ -41,6 +43,15 @@ class Whereabouts:
         if "host" in options:
             told = f"{options['host']} {options.get('port', 6379)}".encode()
             self._shared[: len(told) + 1] = told + b"\0"
+
+    def desert(self) -> None:
+        """The agent is gone."""
+        self._shared[-1:] = b"\1"
+
+    @property
+    def longest_s(self) -> float:
+        """How long to wait for Redis."""
+        return _DESERTED_S if self._shared[-1:] == b"\1" else PATIENCE_S
 
     @property
     def now(self) -> tuple[str, int] | None:
@@ -74,6 +85,7 @@ class JobRedis(redis.Redis):
     """A client for RQ; while `patient` it waits for as long as Redis refuses."""
 
     patient = True
+    whereabouts: Whereabouts
 
     @classmethod
     def of(cls, url: str, whereabouts: Whereabouts, *, patient: bool) -> "JobRedis":
@@ -87,7 +99,7 @@ class JobRedis(redis.Redis):
         if pool.connection_class in kinds:
             pool.connection_class = kinds[pool.connection_class]
             pool.connection_kwargs["whereabouts"] = whereabouts
-        made.patient = patient
+        made.patient, made.whereabouts = patient, whereabouts
         return made
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -112,13 +124,13 @@ class JobRedis(redis.Redis):
 
     def until_taken(self, what: Callable[[], T]) -> T:
         """Do `what` until Redis does not refuse it."""
-        deadline, said = time.monotonic() + PATIENCE_S, ""
+        began, said = time.monotonic(), ""
         while True:
             try:
                 return what()
             except redis.ResponseError as error:
                 kind = refusal_of(error)
-                if kind is None or not self.patient or time.monotonic() > deadline:
+                if kind is None or not self.patient or time.monotonic() > began + self.whereabouts.longest_s:
                     raise
                 if kind.code != said:
                     said = kind.code

@@ -16,7 +16,7 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 
-from worker.jobs.patience import PATIENCE_S, RETRY_S, JobRedis, is_away
+from worker.jobs.patience import RETRY_S, JobRedis, Whereabouts, is_away
 
 ALIVE_S = 15
 """A worker, and its running job, that has given no sign of life for so long is dead."""
@@ -33,14 +33,14 @@ _STUCK = "Job was stuck in intermediate queue."
 _PR_SET_PDEATHSIG = 1
 
 
-def patiently(what: Callable[[], object]) -> None:
+def patiently(what: Callable[[], object], whereabouts: Whereabouts) -> None:
     """Do `what`, which doing twice does not harm, again and again while Redis is away; for a day at most."""
-    deadline = time.monotonic() + PATIENCE_S
+    began = time.monotonic()
     while True:
         try:
             what()
         except redis.RedisError as error:
-            if not is_away(error) or time.monotonic() > deadline:
+            if not is_away(error) or time.monotonic() > began + whereabouts.longest_s:
                 raise
             time.sleep(RETRY_S)
         else:
@@ -67,7 +67,10 @@ class NodeWorker(Worker):
         """The time limit of the job that runs."""
         self._beat_at = 0.0
         # RQ asks for it when it has just taken a job: that is no moment to wait.
-        patiently(self.get_redis_server_version)
+        self._patiently(self.get_redis_server_version)
+
+    def _patiently(self, what: Callable[[], object]) -> None:
+        patiently(what, self.connection.whereabouts)
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
         """A job whose result waits for Redis is not ended for that: its time limit stands still meanwhile."""
@@ -92,21 +95,21 @@ class NodeWorker(Worker):
             return
         if self._limit_s is not None:
             job.timeout = self._limit_s
-        patiently(lambda: super(NodeWorker, self).handle_job_failure(job, queue, *args, **named))
+        self._patiently(lambda: super(NodeWorker, self).handle_job_failure(job, queue, *args, **named))
 
     def prepare_execution(self, job: Job) -> Execution:
         """Doing it twice leaves an execution more, which ends by itself."""
         made: list[Execution] = []
-        patiently(lambda: made.append(super(NodeWorker, self).prepare_execution(job)))
+        self._patiently(lambda: made.append(super(NodeWorker, self).prepare_execution(job)))
         return made[0]
 
     def prepare_job_execution(self, *args: Any, **named: Any) -> None:
         """A job is begun once Redis knows of it."""
-        patiently(lambda: super(NodeWorker, self).prepare_job_execution(*args, **named))
+        self._patiently(lambda: super(NodeWorker, self).prepare_job_execution(*args, **named))
 
     def check_for_suspension(self, burst: bool) -> None:
         """The same for what it looks at between jobs."""
-        patiently(lambda: super(NodeWorker, self).check_for_suspension(burst))
+        self._patiently(lambda: super(NodeWorker, self).check_for_suspension(burst))
 
     def run_maintenance_tasks(self) -> None:
         """It is looked after again later."""
@@ -123,23 +126,23 @@ class NodeWorker(Worker):
 
     def handle_execution_ended(self, *args: Any) -> None:
         """What a job has come to is kept until Redis has it."""
-        patiently(lambda: super(NodeWorker, self).handle_execution_ended(*args))
+        self._patiently(lambda: super(NodeWorker, self).handle_execution_ended(*args))
 
     def handle_job_success(self, *args: Any, **named: Any) -> None:
         """The same."""
-        patiently(lambda: super(NodeWorker, self).handle_job_success(*args, **named))
+        self._patiently(lambda: super(NodeWorker, self).handle_job_success(*args, **named))
 
     def set_state(self, *args: Any, **named: Any) -> None:
         """The same for whether it is at work."""
-        patiently(lambda: super(NodeWorker, self).set_state(*args, **named))
+        self._patiently(lambda: super(NodeWorker, self).set_state(*args, **named))
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ARG002
         """RQ adds a minute to each time limit."""
         if pipeline is not None:
             super().heartbeat(ALIVE_S, pipeline)
             return
-        patiently(lambda: super(NodeWorker, self).heartbeat(ALIVE_S))
-        patiently(self.end_some_day)
+        self._patiently(lambda: super(NodeWorker, self).heartbeat(ALIVE_S))
+        self._patiently(self.end_some_day)
 
     def end_some_day(self) -> None:
         """Give an end to all that RQ keeps of this queue without one."""
