@@ -14,7 +14,7 @@ from tests.fault.stage import COMMAND_TTL_S, Stage
 from tests.waiting import wait_until
 
 _FAULTS_A_ROUND = 20
-_CONSOLES = 24
+_CONSOLES = 80
 _REST_S = 0.5
 """After each fault of a patient round: two heartbeats and more."""
 _NO_ANSWER = (OSError, asyncio.IncompleteReadError, TimeoutError)

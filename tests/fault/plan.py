@@ -11,9 +11,9 @@ from tests.fault.vetoes import REAL, Veto
 NODES = {"east1": "east", "east2": "east", "west1": "west", "west2": "west"}
 """The nodes, and the subcluster of each."""
 MANAGERS = ("barca", "roma")
-_SPAN_S = 2.5
+_SPAN_S = 4.0
 """In this time, from the round's beginning, commands are sent and faults begin."""
-_TRAPS_S = 1.0
+_TRAPS_S = 3.0
 """In this time those that wait for a point of a command's life."""
 
 _WITH_THE_SERVER = 0.5
@@ -86,6 +86,8 @@ POINTS: tuple[tuple[Kind, str, Moment, Veto | None], ...] = (
     *itertools.product((Kind.REFUSE_AT,), (*OF_NODES, *_MORE_OF_NODES, *OF_MANAGERS, *_MORE_OF_MANAGERS), Moment, Veto),
 )
 """What may strike at which point. A long run comes to each."""
+_SOON_S = (0.1, 0.8)
+"""After a fault began to wait for a call, commands are given in which it comes."""
 _PATIENT_EACH = 8
 """So often a round is patient."""
 _PATIENT_SPAN_S = 0.8
@@ -160,8 +162,10 @@ def draw(seed: str, number: int, faults: int) -> Round:
         # One in a round: more would leave no time for anything to happen between them.
         drawn[-1] = Fault(drawn[-1].at_s, chance.choices(_OF_THE_SERVER, _WEIGHTS)[0], "", drawn[-1].for_s)
     drawn.sort(key=lambda fault: fault.at_s)
-    orders = sorted((_order(chance, f"{number}-{i}") for i in range(size)), key=lambda order: order.at_s)
-    return Round(tuple(orders), tuple(drawn))
+    orders = [_order(chance, f"{number}-{i}") for i in range(size)]
+    trapped = [(fault, after_s) for fault in drawn if fault.script for after_s in _SOON_S]
+    orders += [_provoking(*each, f"{number}-p{i}") for i, each in enumerate(trapped)]
+    return Round(tuple(sorted(orders, key=lambda order: order.at_s)), tuple(drawn))
 
 
 def _patient(chance: random.Random, number: int, size: int, faults: int) -> Round:
@@ -187,14 +191,28 @@ def _points(seed: str) -> Iterator[tuple[Kind, str, Moment, Veto | None]]:
 
 def _at_a_point(chance: random.Random, kind: Kind, script: str, moment: Moment, veto: Veto | None) -> Fault:
     victim = chance.choice(tuple(NODES) if script in (*OF_NODES, *_MORE_OF_NODES) else MANAGERS)
-    return Fault(chance.uniform(0, _TRAPS_S), kind, victim, _duration_s(chance), script, moment, veto)
+    for_s = _refused_s(chance) if kind is Kind.REFUSE_AT else _duration_s(chance)
+    return Fault(chance.uniform(0, _TRAPS_S), kind, victim, for_s, script, moment, veto)
+
+
+def _provoking(fault: Fault, after_s: float, token: str) -> Order:
+    """A command in whose life the call comes that a fault waits for."""
+    at_s, what = fault.at_s + after_s, f"mark {token} 20"
+    if fault.script in (*OF_NODES, *_MORE_OF_NODES):
+        return Order(at_s, MANAGERS[after_s == _SOON_S[0]], token, f"json unicast {fault.victim} {what}")
+    match fault.script:
+        case "abort" | "results":
+            return Order(at_s, fault.victim, token, f"json broadcast {what}", abort_after_s=0.0, abort_by=fault.victim)
+        case "collect" | "release":
+            return Order(at_s, fault.victim, token, f"json gather --timeout 3 --batch 1 @all {what}", rolling=True)
+    return Order(at_s, fault.victim, token, f"json broadcast {what}")
 
 
 def _refusal(chance: random.Random, at_s: float) -> Fault:
     """By the server for all; or, where another answers in its place, for one or for all."""
     veto = chance.choice(tuple(Veto))
     victim = "" if veto in REAL or chance.random() < 0.3 else chance.choice((*NODES, *MANAGERS))
-    return Fault(at_s, Kind.REFUSE, victim, _duration_s(chance), veto=veto)
+    return Fault(at_s, Kind.REFUSE, victim, _refused_s(chance), veto=veto)
 
 
 def _at_any_time(chance: random.Random) -> Fault:
@@ -209,6 +227,11 @@ def _at_any_time(chance: random.Random) -> Fault:
 
 def _duration_s(chance: random.Random) -> float:
     return chance.choice((0.05, 0.3, 0.8, 1.5, 2.5)) * chance.uniform(0.5, 1.5)
+
+
+def _refused_s(chance: random.Random) -> float:
+    """Mostly for less than a lease: nothing else happens to whom Redis refuses."""
+    return chance.choice((0.03, 0.06, 0.1, 0.3, 1.2)) * chance.uniform(0.5, 1.5)
 
 
 def _order(chance: random.Random, token: str, span_s: float = _SPAN_S) -> Order:

@@ -353,6 +353,8 @@ class Stage:
 async def _springs(actor: Actor, trap: Trap, sprung: asyncio.Event) -> bool:
     """Wait a while for a trap to spring; whether it did."""
     actor.proxy.traps.append(trap)
+    if trap.script == "catchup":  # Who has lost its subscription reads up what it may have missed.
+        actor.proxy.reset()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_TRAP_WAIT_S):
             await sprung.wait()
