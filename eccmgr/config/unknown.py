@@ -24,7 +24,7 @@ _KEPT = " It is kept, and does nothing here"
 def check_known(found: Assignment, line: str) -> None:
     """Raises CommandError where `config set`, behind which stands `line`, names without a `=` what nothing knows."""
     here, option = found.here, found.option
-    if found.signed or here.has_option(option):
+    if found.signed or here.has_option(option) or _known_within(here.spec, option):
         return
     kinds = _kinds(here.scope, here.spec)
     close = _closest(option, (*_options(here.scope, here.spec), *kinds))
@@ -42,7 +42,7 @@ def check_known(found: Assignment, line: str) -> None:
 def unknown_in(scope: Scope, spec: ScopeSpec, path: Path = ()) -> Iterator[str]:
     """A line for each option and scope of files that nothing knows; what is in an unknown scope is not looked at."""
     for setting in scope.options.values():
-        if spec.option(setting.name) is None:
+        if not _known_within(spec, setting.name):
             close = _closest(setting.name, _options(None, spec))
             yield f"{setting.place}: unknown option {_named(setting.name, path, close)}{_KEPT}"
     for child in scope.scopes.values():
@@ -54,6 +54,13 @@ def unknown_in(scope: Scope, spec: ScopeSpec, path: Path = ()) -> Iterator[str]:
         place = first.document.place(first.node.start) if first and first.node else ""
         close = _closest(child.kind, _kinds(None, spec))
         yield f"{place}: unknown scope {_named(child.kind, path, close)}{_KEPT}"
+
+
+def _known_within(spec: ScopeSpec | None, option: str) -> bool:
+    """Whether an option means something in a scope: to it, or to a scope in it, which takes from here what it lacks."""
+    return spec is not None and (
+        spec.option(option) is not None or any(_known_within(inner, option) for inner in spec.scopes)
+    )
 
 
 def _named(word: str, path: Path, close: str | None) -> str:
