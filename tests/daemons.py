@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -26,6 +27,8 @@ from worker.node import Node
 
 D = TypeVar("D", bound=Daemon)
 ROOT = Path(__file__).resolve().parent.parent
+OWN_USER = pwd.getpwuid(os.geteuid()).pw_name
+"""What a daemon calls whoever runs the tests."""
 QUICK = ClusterOptions(session_lease_s=0.6, heartbeats_per_sec=10.0, max_step_s=0.25)
 """A profile in which deaths are noticed sooner than by default."""
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.daemons import Process, Processes, ask_sync
+from tests.daemons import OWN_USER, Process, Processes, ask_sync
 from tests.waiting import wait_until_sync
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -94,6 +94,6 @@ def test_what_is_listed_names_the_next_run_and_hides_secrets(processes: Processe
     job = ask_sync(manager.endpoint, 'sched every "0 3 1 1 *" broadcast config set Datasource x uri "a;password=b"')
     listed = ask_sync(manager.endpoint, "sched list").splitlines()[1]
     assert listed.startswith(f"{job.split()[1]}  20")
-    assert re.search(r"\*{8}  20\d\d-\d\d-\d\dT\d\d:00:00[+-]\d\d:\d\d  0 3 1 1 \*  root$", listed)
+    assert re.search(rf"\*{{8}}  20\d\d-\d\d-\d\dT\d\d:00:00[+-]\d\d:\d\d  0 3 1 1 \*  {re.escape(OWN_USER)}$", listed)
     assert "-01-01T03:00:00Z  y    broadcast config set Datasource x uri ********" in listed
     assert ask_sync(manager.endpoint, f"sched delete {job.split()[1].upper()}") == f"Deleted {job.split()[1]}"
