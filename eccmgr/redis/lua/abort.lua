@@ -1,17 +1,18 @@
--- Withdraws a command: from now on no node takes it, and those that run it are told to end.
+-- Withdraws a command: from now on no node may begin it, and the nodes that run it are told to cancel it.
 --
 -- NEEDS  when_full clock commands
 -- KEYS  state command audit log heads
 -- ARGV  max_step  channel of all nodes  issuer  audit_cap
--- Answer  'aborted'  (also where it was before; the nodes are told again)
+-- Answer  'aborted'  (also if it was withdrawn before; the nodes are told again)
 --         'gone'     nobody keeps this command any more
--- Invariant  after this call no claim on the command is granted, and a node that does not hear of it reads it in the log.
+-- Invariant  after this call no claim on the command is granted. A node that did not hear the message reads the
+--            withdrawal in the log.
 
 local state, command, audit, log, heads = unpack(KEYS)
 local max_step, channel, issuer, audit_cap = unpack(ARGV)
 local clock = advance(state, max_step)
 local kept = redis.call('HMGET', command, 'id', 'hidden', 'aborted', 'notices')
--- Each key is read before anything is written: one of another kind ends the script here, with nothing done.
+-- Each key is read before anything is written: a key of another kind ends the script here, with nothing done.
 redis.call('XLEN', audit)
 redis.call('XLEN', log)
 redis.call('HLEN', heads)
@@ -29,7 +30,7 @@ if not kept[3] then
 end
 redis.call(PUBLISH, channel, withdrawal_of(kept[1], channel, entry, before))
 if kept[4] and kept[4] ~= '' then
-  -- Whatever the command gives for its channel.
+  -- The channel's name was read from Redis and may be anything, so an error here must not end the script.
   redis.pcall(PUBLISH, kept[4], kept[1])
 end
 return 'aborted'

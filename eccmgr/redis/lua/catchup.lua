@@ -1,12 +1,12 @@
--- What was sent to some channels after an entry of the log, for a node that did not hear it.
+-- Reads the messages sent to some channels after an entry of the log, for a node that did not hear them.
 --
 -- NEEDS  clock commands
 -- KEYS  state log
 -- ARGV  max_step  entry after which to read  most entries to read  command_prefix  node name in small letters
 --       channel …
 -- Answer  {entry up to which was read, 1 where there may be more, messages as they were published}
--- Invariant  what has expired is not told again, nor what is planned for others; that a command was withdrawn is told
---            after the command.
+-- Invariant  an expired command is not in the answer, nor one that is planned for other nodes. The withdrawal of a
+--            command comes after the command.
 
 local state, log = unpack(KEYS)
 local max_step, after, limit, command_prefix, node = unpack(ARGV)

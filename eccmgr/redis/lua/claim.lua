@@ -1,18 +1,18 @@
--- A node takes a command for itself, before it runs it.
+-- A node claims a command before it runs it.
 --
 -- NEEDS  clock responses
 -- KEYS  state sessions command responses plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
---       1 where an earlier call for this claim may have come through, its answer lost
+--       1 if an earlier call for this claim may have reached Redis, and only its answer was lost
 -- Answer  {'claimed', ms until the command expires}
 --         {'ended'}          the session is over: join again first
 --         {'gone'}           nobody keeps this command any more
 --         {'not addressed'}  it was sent before this session joined, or not to this node
 --         {'aborted'}        it was withdrawn
---         {'expired'}        too late
---         {'taken'}          claimed or answered already
--- Invariant  one claim for each node and command; none after the command has expired or was
---            withdrawn, none without a live session.
+--         {'expired'}        its command_ttl is over
+--         {'taken'}          it was claimed or answered already
+-- Invariant  a node claims a command once, only with a live session, and only before the command expires or is
+--            withdrawn.
 
 local state, sessions, command, responses, plan = unpack(KEYS)
 local max_step, private, node, joined, again = unpack(ARGV)

@@ -1,14 +1,14 @@
--- What a waiting gather has not seen yet, a part at a time.
+-- Reads the responses that a waiting gather has not seen yet, a page at a time.
 --
 -- NEEDS  when_full clock
 -- KEYS  state command responses arrived
--- ARGV  max_step  how many it has seen  how many to read at most
---       how many there are once all have answered that may  of how many at once it is told
---       1 where it waits no longer
+-- ARGV  max_step  number of responses that the gather has seen  most responses to read
+--       number of responses once every node that may answer has answered
+--       number of further responses after which the gather is notified  1 if the gather stops waiting
 -- Answer  {clock, view, when the numbering of views began, {node, entry, node, entry, …},
---          when it was withdrawn on the lease clock, '' where it was not, 1 where there is more}
--- Invariant  after a call that has read all it is told when so many more are there, or all; after one that found
---            nothing, of the next.
+--          when the command was withdrawn on the lease clock ('' if it was not), 1 if there is more to read}
+-- Invariant  a call that reads the last response has the gather notified after that number of further responses, or
+--            once all have come; a call that finds nothing has it notified of the next response.
 
 local state, command, responses, arrived = unpack(KEYS)
 local max_step, seen, limit, in_all, told_of, last = unpack(ARGV)

@@ -1,12 +1,12 @@
--- Writes some of a plan for a command that is not sent yet: a large set is planned in several steps before the one that
--- sends it, which gives the plan to its command.
+-- Writes a part of a plan before its command is sent. The plan of a large set takes several of these calls; publish.lua
+-- then gives the draft to the command.
 --
 -- NEEDS  clock commands
 -- KEYS  state draft
 -- ARGV  max_step  command_ttl  names of nodes in small letters, a line each
 -- Answer  'drafted'
--- Invariant  a draft that is never sent ends with the time in which its nodes might have begun. No node may begin
---            later than command_ttl after the command is sent.
+-- Invariant  a draft whose command is never sent is gone after command_ttl. No node may begin the command later than
+--            command_ttl after it is sent.
 
 local state, draft = unpack(KEYS)
 local max_step, command_ttl, names = unpack(ARGV)

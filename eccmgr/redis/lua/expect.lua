@@ -1,13 +1,13 @@
--- Takes what a bus file says: which nodes there are to be, and of which subcluster each is. Of a large one a part at a time.
+-- Keeps what a bus file says: the nodes that it names, and the subcluster of each. A large file takes several calls.
 --
 -- NEEDS  clock members
 -- KEYS  state roster absent absent_since subclusters events
--- ARGV  max_step  source: a short name of the file  what people call the file ('' where it is to be forgotten)
---       and then for each node: its name  its subclusters between commas ('' where the file gives it none)
---       1 where the file names it, 0 where it does not any more
+-- ARGV  max_step  source: a short name of the file  the file's name for people ('' if the file is to be forgotten)
+--       then for each node: its name  its subclusters between commas ('' if the file gives it none)
+--       1 if the file names it, 0 if the file names it no longer
 -- Answer  'taken'
--- Invariant  each node that a bus file names is in the roster or among the absent ones. What several files say of a
---            node is kept for each of them, the latest first.
+-- Invariant  each node that a bus file names is in the roster or among the absent nodes. Several files may speak of one
+--            node: the statement of each is kept, the latest first.
 
 local at = {
   state = KEYS[1], roster = KEYS[2], absent = KEYS[3], absent_since = KEYS[4], subclusters = KEYS[5], events = KEYS[6],
@@ -15,7 +15,8 @@ local at = {
 local max_step, source, called = unpack(ARGV)
 local _, wall = advance(at.state, max_step)
 
--- What files say of a node once this one says `subclusters`, nil where it does not name it; nil where none does.
+-- What all files say of a node after this file has said `subclusters` (nil if it does not name the node); nil if no
+-- file names the node.
 local function said_now(kept, name, subclusters)
   local said = {}
   for part in (kept and kept:match('^[^\t]*\t(.*)$') or ''):gmatch('[^\t]+') do

@@ -1,10 +1,10 @@
--- Clears the results buffer, a part at a time. A command that nodes may still take is not withdrawn, only hidden:
--- it ends by itself soon after its time is over.
+-- Clears the results buffer, a page at a time. A command that nodes may still begin is only hidden, not withdrawn: its
+-- keys go soon after it has expired.
 --
 -- NEEDS  when_full clock commands
 -- KEYS  state log latest
 -- ARGV  max_step  command_prefix  log id to begin after ('-' for the first)  log id to end with ('+': the newest)
--- Answer  {number of commands cleared, log id to go on after ('' where all is done), log id to end with}
+-- Answer  {number of commands cleared, log id to go on after ('' if all is done), log id to end with}
 
 local state, log, latest = unpack(KEYS)
 local max_step, command_prefix, from, to = unpack(ARGV)

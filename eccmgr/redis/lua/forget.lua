@@ -1,14 +1,14 @@
--- Expects an absent node no more.
+-- Forgets an absent node: from now on nobody expects it.
 --
 -- NEEDS  when_full clock members
 -- KEYS  state roster absent absent_since subclusters events vips changes audit
 -- ARGV  max_step  node name in small letters  issuer  audit_cap
 -- Answer  {'forgotten'}
---         {'alive'}            nothing was done
---         {'named', file, …}   bus files name it, as people call them; nothing was done. One that no manager has read
+--         {'alive'}            the node has a session; nothing was done
+--         {'named', file, …}   these bus files name the node; nothing was done. A file that no manager has read
 --                              for a day does not count.
---         {'unknown'}          nobody expects it
--- Invariant  what is expected of commands that were sent before does not change.
+--         {'unknown'}          nobody expects the node
+-- Invariant  commands that were sent before still expect the node.
 
 local at = {
   state = KEYS[1], roster = KEYS[2], absent = KEYS[3], absent_since = KEYS[4], subclusters = KEYS[5], events = KEYS[6],

@@ -1,11 +1,11 @@
--- The latest commands that were sent to nodes, newest first.
+-- Reads the latest commands that were sent to nodes, newest first.
 --
 -- NEEDS  clock commands
 -- KEYS  state log
--- ARGV  max_step  how many at most  command_prefix
--- Answer  {{id, text, target kind, target name, issuer, wall clock of its issue, answered, expected}, …}; of a text
---         its first 1,024 bytes. A command that was flushed is left out.
--- Invariant  what it costs grows with the number asked for, not with the nodes that answered.
+-- ARGV  max_step  most commands to read  command_prefix
+-- Answer  {{id, text, target kind, target name, issuer, wall clock of its issue, answered, expected}, …}; a text is cut
+--         to its first 1,024 bytes. A flushed command is left out.
+-- Invariant  the cost grows with the number of commands, not with the nodes that answered.
 
 local state, log = unpack(KEYS)
 local max_step, count, command_prefix = unpack(ARGV)
@@ -15,7 +15,7 @@ while left > 0 do
   local entries = redis.call('XREVRANGE', log, last, '-', 'COUNT', math.max(left, 20))
   for _, entry in ipairs(entries) do
     last = '(' .. entry[1]
-    -- What became of a command later has an entry too, with a field more.
+    -- A release or withdrawal has an entry of its own, with a field more.
     if not entry[2][10] and left > 0 then
       left = left - 1
       local key, _, arrived = keys_of_command(command_prefix, entry[2][2])
@@ -23,7 +23,7 @@ while left > 0 do
         'issued_wall', 'answered', 'expected', 'shown', 'hidden')
       if kept[1] and not kept[10] then
         local text = (kept[9] or kept[2] or ''):sub(1, 1024)
-        -- Those that a gather has seen come stand in a list of their own.
+        -- While a gather waits, the nodes that answered stand in this list instead.
         local counted = tonumber((kept[7] or ''):match('^-?%d+$') or '') or 0
         local answered = math.max(0, math.min(counted, 1000000)) + read_of(0, 'LLEN', arrived)
         found[#found + 1] = { kept[1], text, kept[3], kept[4], kept[5], kept[6], ms(answered), kept[8] }

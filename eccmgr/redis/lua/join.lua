@@ -1,21 +1,23 @@
 -- A process becomes a member under a fresh private name.
 --
--- One that carries VIPs joins again under its private name in each era; where it is a member still, that is all.
+-- A process that carries VIPs joins again in each era, under the same private name. If it is still a member, the script
+-- only renews its session and records it in the era.
 --
 -- NEEDS  when_full clock members eras
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events vips changes late
--- ARGV  max_step  lease  private_name  node_name ('' for what is no node)  subcluster  record (JSON)
+-- ARGV  max_step  lease  private_name  node_name ('' for a member that is not a node)  subcluster  record (JSON)
 --       rank (manager | node | other)  private name of the caller's own session that this one replaces ('' for none)
---       1 where the name is taken over from a live holder  1 where it carries VIPs  era seen
---       ms after which it looks late  ended_prefix  heartbeats a second that it sends (0: whatever the others send)
+--       1 to take the name over from a live holder  1 if the session carries VIPs  era seen
+--       ms after which the session looks late  ended_prefix
+--       heartbeats a second that the session sends (0: a steady rate, which is never stretched)
 --       heartbeats a second that the server is to bear
--- Answer  {'joined', view, clock, last log id, {era, memory, 1 where it is open, number of the latest change of a VIP, {session
---          that looks late, its counter, …}}, which is empty for a session that carries none,
---          how many times as long the lease is and its heartbeats are to be apart}
---         {'ended', era, memory}  this private name is over for ever
---         {'taken', private name of the holder, what is left of its session in ms}
--- Invariant  a node name has at most one live session; one that is taken over ends in the same step. What a replaced session has begun is not lost: it lives on
---            in the one that replaced it.
+-- Answer  {'joined', view, clock, last log id, VIPs, stretch of the lease and of the heartbeat interval}
+--             VIPs is {} for a session that carries none, else {era, memory, 1 if the era is open,
+--             number of the latest change of a VIP, {session that looks late, its counter, …}}
+--         {'ended', era, memory}  this private name has ended for ever
+--         {'taken', private name of the holder, ms left of the holder's session}
+-- Invariant  a node name has at most one live session; a session that is taken over ends in the same step. What a
+--            replaced session has begun is not lost: the session that replaced it goes on with it.
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
@@ -73,7 +75,7 @@ if node ~= '' then
   redis.call('HSET', at.members, node, record)
   redis.call('HSET', at.roster, node, table.concat({ private, name, subcluster, ms(view), replaced }, '\t'))
   local line = remove_absent(at, { node })[node]
-  -- One that goes on from a session of its own, or from another's that it took over, was never away.
+  -- A node that continues its own session, or one that it took over, was never away.
   since = line and replaced == '' and not taken and absent_since(line)
   if unreadable then
     recount_subcluster(at, subcluster:lower())
@@ -81,7 +83,7 @@ if node ~= '' then
     count_subcluster(at, subcluster, 1)
   end
   if not era and redis.call('HEXISTS', at.vips, '@' .. node) == 1 then
-    -- It takes part in VIPs no more.
+    -- The node no longer takes part in VIPs.
     redis.call('HSET', at.vips, '@' .. node, '')
     next_change(at, '@' .. node)
   end

@@ -1,9 +1,9 @@
--- A member leaves: its session ends, and nobody expects it any more.
+-- A member leaves: its session ends, and nobody expects it from now on.
 --
 -- NEEDS  when_full clock members
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events
 -- ARGV  max_step  private_name
--- Answer  'left', or 'ended' where the session had been ended already
+-- Answer  'left', or 'ended' if the session had ended before
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],

@@ -1,10 +1,11 @@
--- Drops keys that hold another kind of value than we write: everything that needs them would be refused for ever.
+-- Drops keys that hold another kind of value than we write. While such a key stands, Redis refuses every script that
+-- needs it.
 --
 -- NEEDS  nothing
 -- KEYS  key …
--- ARGV  the kind that each is to be, as TYPE says it …
--- Answer  {key, the kind that it was, …} of those that were dropped
--- Invariant  a key of its own kind is left alone.
+-- ARGV  the right kind of each key, in the words of TYPE …
+-- Answer  {dropped key, its kind, …}
+-- Invariant  a key of the right kind stays.
 
 local dropped = {}
 for i, key in ipairs(KEYS) do

@@ -1,9 +1,9 @@
--- A part of a hash that may be large.
+-- Reads a page of a large hash.
 --
 -- NEEDS  nothing
 -- KEYS  hash
--- ARGV  where to go on ('0' to begin)  about how many fields to read
--- Answer  {where to go on ('0' where all was read), {field, value, …}}
--- Invariant  what is in the hash all the time is read at least once.
+-- ARGV  cursor ('0' to begin)  approximate number of fields to read
+-- Answer  {next cursor ('0' if all was read), {field, value, …}}
+-- Invariant  a field that stays in the hash throughout is read at least once.
 
 return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])

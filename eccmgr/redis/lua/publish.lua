@@ -1,26 +1,27 @@
--- Sends a command: freezes whom it expects, keeps it, logs it, publishes it; whole or not at all.
+-- Sends a command: freezes the nodes that it expects, keeps it, logs it and publishes it, all or nothing.
 --
 -- NEEDS  clock members commands
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads command
 --       plan  draft of a plan
 -- ARGV  max_step  id  digest of the text  text  issuer  channel  target kind (all | subcluster | node | set)
---       target name  command_ttl  results_ttl  log_cap  channel for notices ('' where nobody waits)
---       how long the sender waits in ms (0: not at all)  view_prefix  command_prefix
---       audit_cap  the text without its secrets ('' where it holds none)
---       names in the set in small letters, a line each ('' for another target): of a large set, whose plan is
---       drafted already (draft.lua), some that were alive  node_prefix
---       1 where it goes out in batches: then release.lua tells its nodes, and this one nobody
---       how many nodes of a large set are expected (0: count them)
---       of how many answers at once the sender is told, where it waits
+--       target name  command_ttl  results_ttl  log_cap  channel for notices ('' if nobody waits)
+--       ms that the sender waits (0: it does not wait)  view_prefix  command_prefix
+--       audit_cap  the text without its secrets ('' if it holds none)
+--       names in the set in small letters, a line each ('' for another target); for a large set, whose plan is
+--       drafted before (draft.lua), some of its live nodes  node_prefix
+--       1 if the command goes out in batches: then this script publishes nothing, and release.lua tells the nodes
+--       number of expected nodes of a large set (0: count them)
+--       number of answers after which a waiting sender is notified
 -- Answer  {'sent', view, clock, wall, when the numbering of views began}
 --         {'nobody', view, clock, wall, when it began}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
 --         {'draft gone'}                               draft the plan again; nothing was done
--- Invariant  what a command expects is the roster of one view, and does not change afterwards. What is for a set, or in batches, is
---            told to its nodes one by one (a large set to all), and those are in its plan; nobody else may
---            begin it.
+-- Invariant  a command expects the roster of one view, which does not change afterwards. A command for a set, or in
+--            batches, has its nodes in its plan, and no other node may begin it. Each of these nodes is told on its own
+--            channel; for a large set all nodes are told.
 
--- Over so many nodes of a set it costs less to tell all, of whom those that are not meant get no claim.
+-- The largest set whose nodes are told one by one. For a larger set it costs less to tell all nodes; those outside of
+-- the plan get no claim.
 local TOLD_ONE_BY_ONE = 100
 
 local at = {
@@ -33,14 +34,14 @@ local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, resu
   view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted, told_of = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
--- A server whose memory is full refuses this, before anything is done, and would refuse nothing after a DEL below.
+-- A server whose memory is full refuses this write, before anything is done. After a DEL below it would refuse nothing.
 redis.call('HSET', at.state, 'clock', ms(clock))
 if redis.call('EXISTS', command) == 1 then
   return { 'id taken' }
 elseif tonumber(drafted) > 0 and rolling ~= '1' and redis.call('EXISTS', draft) == 0 then
   return { 'draft gone' }
 end
--- Each key is read before anything is written: one of another kind ends the script here, with nothing done.
+-- Each key is read before anything is written: a key of another kind ends the script here, with nothing done.
 for _, key in ipairs({ at.members, at.roster, at.absent, at.subclusters, latest, heads }) do
   redis.call('HLEN', key)
 end

@@ -1,15 +1,15 @@
--- Sends a command that goes out in batches to some more of its nodes.
+-- Releases a command that goes out in batches to its next nodes.
 --
 -- NEEDS  when_full clock members commands
 -- KEYS  state command responses arrived plan log heads
 -- ARGV  max_step  command_ttl  results_ttl  view_prefix  node_prefix  names of nodes in small letters, a line each
 --       channel of the target
--- Answer  {'released', until when on the lease clock these may begin}  also where they were released before
---         {'over'}  its sender has stopped waiting, or it was withdrawn: nobody else gets it
+-- Answer  {'released', the time on the lease clock until which these nodes may begin}  also if they were released
+--         before {'over'}  the sender has stopped waiting, or the command was withdrawn: no further node gets it
 --         {'gone'}  nobody keeps this command any more
--- Invariant  a node is in the plan once, with a time of its own from its release on; what it needs to be answered is
---            kept for results_ttl from the latest release. The log has one entry for all its releases, the latest:
---            whoever reads it up looks into the plan.
+-- Invariant  a node enters the plan once, with its release, and then has an expiry of its own. The command's keys are
+--            kept for results_ttl from the latest release. The log has one entry for all releases of a command, the
+--            latest: a node that reads it looks into the plan.
 
 local state, command, responses, arrived, plan, log, heads = unpack(KEYS)
 local max_step, command_ttl, results_ttl, view_prefix, node_prefix, names, channel = unpack(ARGV)
@@ -26,7 +26,7 @@ redis.call('HLEN', plan)
 redis.call('HLEN', heads)
 local entry = append_to_log(state, log, kept[1], kept[7], clock, channel, 'released')
 if kept[6] then
-  -- It may be no id of an entry.
+  -- A field read from Redis may be anything, so it may not be the id of an entry.
   redis.pcall('XDEL', log, kept[6])
 end
 redis.call('HSET', command, 'expires', ms(expires), 'released', entry)

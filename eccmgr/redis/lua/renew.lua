@@ -1,21 +1,23 @@
--- A heartbeat: renews a session that has not ended.
+-- A heartbeat: renews a live session.
 --
 -- NEEDS  when_full clock members eras
 -- KEYS  state sessions seniority heads roster vips changes late
--- ARGV  max_step  lease  private_name  heartbeats a second that it sends (0: whatever the others send)
---       heartbeats a second that the server is to bear  what its last heartbeat was answered (0 '' 1 for the first):
---       view  leader  stretch  1 where the session carries VIPs  era seen  memory seen  ms after which it looks late
---       ended_prefix  and then  channel …
+-- ARGV  max_step  lease  private_name
+--       heartbeats a second that the session sends (0: a steady rate, which is never stretched)
+--       heartbeats a second that the server is to bear
+--       view, leader and stretch in the answer to the last heartbeat (0, '' and 1 for the first one)
+--       1 if the session carries VIPs  era seen  memory seen  ms after which the session looks late
+--       ended_prefix  then channel …
 -- Answer  {'renewed', view, clock, {latest log id of each channel, '0-0' for none}, private name of the leader
---          ('' for none), 1 where its session is over, how many times as long the lease is and its heartbeats are
---          to be apart, {era, memory, 1 where it is open, number of the latest change of a VIP, {session that looks
---          late, its counter, …}}, which is empty for a session that carries none, number of the latest change of what
---          bus files say ('' where nobody has read one)}
---         {'ended'}, and for a session that carries VIPs era and memory
---         {'rejoin', era, memory}  it carries VIPs, and has not joined in this era
--- Invariant  a session that lapsed is never renewed, nor one that has lost its place among the others. All sessions
---            together send no more heartbeats than the server is to bear: where there are too many, their leases are
---            stretched. What this costs does not grow with the VIPs.
+--          ('' for none), 1 if the leader's session has lapsed, stretch of the lease and of the heartbeat interval,
+--          VIPs, number of the latest change of what bus files say ('' if nobody has read one)}
+--             VIPs is {} for a session that carries none, else {era, memory, 1 if the era is open,
+--             number of the latest change of a VIP, {session that looks late, its counter, …}}
+--         {'ended'}, followed by era and memory for a session that carries VIPs
+--         {'rejoin', era, memory}  the session carries VIPs, and has not joined in this era
+-- Invariant  a lapsed session is never renewed, nor is one that others do not find in the roster or in the ranking. All
+--            sessions together send no more heartbeats than the server is to bear: if there are too many, their leases
+--            are stretched. The cost does not grow with the VIPs.
 
 local state, sessions, seniority, heads, roster = unpack(KEYS)
 local max_step, lease, private, rate, most, known, leader, stretch, carries, seen, memory, late_after,
@@ -33,7 +35,7 @@ if is_over(expiry, clock) or not has_place(at, private, wall) then
 end
 local numbers = redis.call('HMGET', state, 'view', 'bus')
 local view = numbers[1] or '0'
--- Who leads, and how many there are, changes with the view alone.
+-- The leader and the number of sessions change only with the view.
 if view ~= known then
   leader = redis.call('ZRANGE', seniority, 0, 0)[1] or ''
   stretch = stretch_of(sessions, rate, most)

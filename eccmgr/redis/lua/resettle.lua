@@ -1,11 +1,12 @@
--- A node that states no subcluster follows its bus file to another one; its session and all that rests on it go on.
+-- Moves a node to another subcluster, as a bus file says. The node's session, and all that rests on it, goes on.
+-- Only nodes that state no subcluster of their own are moved.
 --
 -- NEEDS  when_full clock members
 -- KEYS  state sessions members roster subclusters events
 -- ARGV  max_step  private_name  node name in small letters  subcluster  record (JSON)
 -- Answer  {'moved', view}
---         {'ended'}  the session is over, or has lost its place: join again
--- Invariant  what was sent to a subcluster in an earlier view is for those who were in it then.
+--         {'ended'}  the session has ended, or the roster holds another one: join again
+-- Invariant  a command to a subcluster is for the nodes that were in it in the command's view.
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], subclusters = KEYS[5], events = KEYS[6],

@@ -1,24 +1,26 @@
--- A node's answer to a command, kept; the gather that waits for it is told once there are as many as it wants to hear of.
+-- Keeps a node's answer to a command. A waiting gather is notified once the number of answers that it asked for has
+-- come.
 --
 -- NEEDS  clock responses
 -- KEYS  state command responses arrived roster plan
 -- ARGV  max_step  private_name  node name in small letters  view in which the session joined
---       state (ok | failed | refused | missed | aborted | lost; running: it has become a job, which says how far it
---       is)  ms that it ran  flags  body  view_prefix  results_ttl  1 where it was claimed
--- Answer  'kept'        (also where this very answer was kept before)
+--       state (ok | failed | refused | missed | aborted | lost; running: the command became a job, whose progress is
+--       the body)  ms that it ran  flags  body  view_prefix  results_ttl  1 if the node claimed the command
+-- Answer  'kept'        (also if this very answer was kept before)
 --         'gone'        nobody keeps this command any more
---         'superseded'  another life of this node holds the entry, or it never was this one's
---         'aborted'     an unclaimed command that was withdrawn
---         'expired'     an unclaimed command whose time is over
--- An answer with the flag w stands in for one that the server has no memory for yet: that one takes its place, uncounted.
+--         'superseded'  another life of this node holds the entry, or the command did not expect this session
+--         'aborted'     the command was withdrawn, and the node had not claimed it
+--         'expired'     the command expired, and the node had not claimed it
+-- The flag w marks an answer that stands in for one for which the server has no memory yet. The full answer replaces it
+-- later, and is not counted again.
 --
--- Invariant  the command counts the nodes that have answered, each once;
---            an entry is written by the session that claimed it, or, unclaimed, by one that was expected.
+-- Invariant  the command counts each node that has answered once. An entry is written by the session that claimed the
+--            command, or, if nobody claimed it, by a session that the command expects.
 
 local state, command, responses, arrived, roster, plan = unpack(KEYS)
 local max_step, private, node, joined, verdict, took, flags, body, view_prefix, results_ttl, claimed = unpack(ARGV)
 if #body <= 512 then
-  -- A server whose memory is full takes a short answer, as when_full.lua says: its command's keys soon end by themselves.
+  -- A server whose memory is full takes a short answer (see when_full.lua), because the command's keys soon expire.
   redis.call('HDEL', state, '')
 end
 local clock = advance(state, max_step)
@@ -27,7 +29,8 @@ if not whole(kept[1]) then
   return 'gone'
 end
 
--- A process that was stopped may wake in an earlier life of its node, and hear what was sent to a later one.
+-- Whether the command expects this session. A process that was stopped may go on after its node has begun another
+-- session, and then hears commands that are meant for that one.
 local function expected(expires)
   if not whole(expires) or tonumber(joined) > tonumber(kept[1]) then
     return false
@@ -40,7 +43,7 @@ local function expected(expires)
   return type(line) == 'string' and line:find(holder, 1, true) == 1
 end
 
--- Why an answer that nobody claimed is not taken; nil where it is.
+-- Why an unclaimed answer is not kept; nil if it is.
 local function refusal()
   local expires = kept[2]
   if kept[4] then
@@ -69,7 +72,7 @@ if claimed == '1' or refused or redis.call('HSETNX', responses, node, entry) == 
       end
     end
   else
-    -- Redis may have forgotten a claim, or somebody may have written over it.
+    -- Redis may have forgotten the claim, or somebody may have overwritten it.
     refused = refused or refusal()
     if refused then
       return refused
@@ -94,7 +97,7 @@ if verdict == 'running' then
   end
   return 'kept'
 end
--- Whoever has answered is counted; anew where what is kept is no number.
+-- Counts the nodes that have answered; begins anew if the kept number cannot be read.
 local function count(by)
   if type(redis.pcall('HINCRBY', command, 'answered', by)) == 'table' then
     redis.call('HSET', command, 'answered', by)
@@ -112,7 +115,8 @@ if kept[3] then
   end
   if arrivals == whole(kept[3]) then
     local told = redis.call('HMGET', command, 'notices', 'id')
-    -- Whatever the command gives for its channel: who waits for it looks by itself, too.
+    -- The channel's name was read from Redis and may be anything, so an error here must not end the script. A gather
+    -- that is not notified looks by itself.
     redis.pcall(PUBLISH, told[1] or '', told[2] or '')
   end
 elseif counted then

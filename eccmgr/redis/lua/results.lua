@@ -1,15 +1,16 @@
--- What is known of one command, and of its responses where they are not too many; else they are read by pages (page.lua).
+-- Reads a command and its responses. If the responses are too many for one answer, the caller reads them page by page
+-- (page.lua).
 --
 -- NEEDS  clock members commands
 -- KEYS  state latest roster absent
 -- ARGV  max_step  an id to try first ('' for none)  digest of the text  command_prefix  view_prefix
 --       ttl of a kept view in ms  the view that the caller has, BORN:NUMBER ('' for none)
---       how many entries are not too many
+--       most entries in one answer
 -- Answer  {clock, {field, value, …} of the command, {node, entry, …}, current view, when the numbering of views began,
---          {node, until when it may begin, …} where it goes out in batches}; instead of entries, or of a plan, that
---         are too many: the name of the key that holds them
---         {} where there is no such command
--- Invariant  after this call the current view is kept, where the caller does not have it.
+--          the plan of a command in batches {node, until when it may begin, …}, else {}}
+--             If the entries or the plan are too many, the name of their key stands in their place.
+--         {} if there is no such command
+-- Invariant  after this call the current view is kept, unless the caller has it.
 
 local at = { state = KEYS[1], roster = KEYS[3], absent = KEYS[4] }
 local max_step, id, digest, command_prefix, view_prefix, ttl, known, limit = unpack(ARGV)

@@ -2,9 +2,9 @@
 --
 -- NEEDS  nothing
 -- KEYS  schedules due
--- ARGV  id  the schedule  when it is due in ms  how many there may be
+-- ARGV  id  the schedule  when it is due in ms  most schedules
 -- Answer  'added', 'taken' (try another id), 'full'
--- Invariant  a schedule that is kept is due at some time.
+-- Invariant  each kept schedule has a time at which it is due.
 
 local schedules, due = unpack(KEYS)
 local id, schedule, at, limit = unpack(ARGV)

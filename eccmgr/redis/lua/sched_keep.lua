@@ -1,9 +1,9 @@
--- Lets a run that has not ended, and could not begin yet, last longer before it is given up for lost.
+-- Extends a run that could not begin yet, so that it is given up for lost later.
 --
 -- NEEDS  nothing
 -- KEYS  firings
 -- ARGV  id  the run as it was taken  the run as it is kept from now on
--- Answer  'kept', 'gone' (another has said how it ended)
+-- Answer  'kept', 'gone' (another manager has recorded its end)
 -- Invariant  a run that has ended does not begin again.
 
 local id, taken, longer = unpack(ARGV)

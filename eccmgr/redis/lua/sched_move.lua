@@ -1,10 +1,10 @@
--- Lets a schedule be due at another time, or never.
+-- Makes a schedule due at another time, or deletes it.
 --
 -- NEEDS  nothing
 -- KEYS  schedules due
--- ARGV  id  when it was seen to be due ('' for whenever)  when it is due instead ('' deletes it)
+-- ARGV  id  the due time that the caller saw ('' for any)  the new due time ('' deletes the schedule)
 -- Answer  'moved', 'gone' (it was deleted, or is due at another time by now)
--- Invariant  a schedule that is kept is due at some time.
+-- Invariant  each kept schedule has a time at which it is due.
 
 local schedules, due = unpack(KEYS)
 local id, seen, at = unpack(ARGV)

@@ -1,9 +1,9 @@
--- A run has ended, or is given up for lost.
+-- Records the end of a run, or that it is given up for lost.
 --
 -- NEEDS  nothing
 -- KEYS  firings past
--- ARGV  id  the run as it was taken  the run as it ended  how many past runs are kept  for how long, in ms
--- Answer  'kept', 'gone' (another has said how it ended)
+-- ARGV  id  the run as it was taken  the run as it ended  most past runs to keep  ms for which they are kept
+-- Answer  'kept', 'gone' (another manager has recorded its end)
 -- Invariant  each run ends once.
 
 local firings, past = unpack(KEYS)
@@ -12,7 +12,7 @@ if redis.call('HGET', firings, id) ~= taken then
   return 'gone'
 end
 redis.call('LLEN', past)
--- What is written first needs memory: a server that is full refuses it, and the run stays as it is.
+-- The first write needs memory: a server whose memory is full refuses it, and the run stays as it is.
 redis.call('LPUSH', past, ended)
 redis.call('HDEL', firings, id)
 redis.call('LTRIM', past, 0, cap - 1)

@@ -1,24 +1,26 @@
--- Takes a run of a schedule that is due, and says when the next one is.
+-- Takes a run of a schedule that is due, and sets the time of the next run.
 --
 -- NEEDS  nothing
 -- KEYS  schedules due firings past
--- ARGV  id  when it was seen to be due  when it is next due ('' for never)
---       the run, as it is kept while it lasts; as it is kept where the run before has not ended; '' instead of the
---       first where it is too late to run it, then the second says so  how many past runs are kept  for how long, in ms
--- Answer  'taken', 'kept' (it is not run, and that is kept), 'gone' (another has taken it, or it was deleted)
--- Invariant  each time that a schedule is due is taken by one, and kept as running or past; where Redis refuses to write,
---            nothing was done.
+-- ARGV  id  the due time that the caller saw  the next due time ('' for never)
+--       the record of the run while it lasts ('' if it is too late to run it)
+--       the record to keep instead if it is too late, or if the previous run has not ended
+--       most past runs to keep  ms for which they are kept
+-- Answer  'taken', 'kept' (it does not run, and the second record says why), 'gone' (another manager took it, or it was
+--         deleted)
+-- Invariant  one manager takes each due time, and it is kept as a running or a past run. If Redis refuses to write,
+--            nothing is done.
 
 local schedules, due, firings, past = unpack(KEYS)
 local id, seen, following, run, instead, cap, ttl = unpack(ARGV)
 if redis.call('ZSCORE', due, id) ~= seen then
   return 'gone'
 end
--- Each key is read before anything is written: one of another kind ends the script here, with nothing done.
+-- Each key is read before anything is written: a key of another kind ends the script here, with nothing done.
 redis.call('HLEN', schedules)
 redis.call('HLEN', firings)
 redis.call('LLEN', past)
--- What is written first needs memory: a server that is full refuses it, and the schedule stays as it is.
+-- The first write needs memory: a server whose memory is full refuses it, and the schedule stays as it is.
 local taken = run ~= '' and redis.call('HSETNX', firings, id, run) == 1
 if not taken then
   redis.call('LPUSH', past, instead)

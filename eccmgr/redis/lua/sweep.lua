@@ -1,13 +1,13 @@
--- The leader's round: ends lapsed sessions, forgets nodes absent for too long and commands too old, and renews
--- the lifetime of the cluster's own keys, which end by themselves once nobody sweeps.
+-- The leader's sweep: ends lapsed sessions, forgets nodes that were absent for long and old commands, and renews the
+-- lifetime of the cluster's own keys. Without sweeps these keys expire.
 --
 -- NEEDS  when_full clock members commands
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads
 --       vips changes late
 -- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix
--- Answer  {view, clock, ms until the next session lapses (-1 where there is none)}
+-- Answer  {view, clock, ms until the next session lapses (-1 if there is no session)}
 
--- Stands for never, in ms: a year after the last sweep.
+-- How long absent nodes are kept after the last sweep if absent_ttl is 0 (never forget), in ms.
 local NEVER = 365 * 24 * 3600 * 1000
 
 local at = {
@@ -21,7 +21,7 @@ end_lapsed(at, clock, 200)
 local never = redis.call('ZRANGEBYSCORE', at.sessions, '(' .. ms(clock + LONGEST_LEASE), '+inf', 'LIMIT', 0, 200)
 end_sessions(at, never, 'lost', clock)
 
--- Of absent nodes no more than ABSENT_MOST are kept: whose names are new each time they come would fill Redis.
+-- The most absent nodes that are kept: nodes that come with a new name each time would fill Redis.
 local ABSENT_MOST = 10000
 local gone = {}
 if tonumber(absent_ttl) > 0 then
@@ -36,7 +36,7 @@ for _, node in ipairs(gone) do
   redis.call('HDEL', KEYS[14], '@' .. node, '~' .. node)
   redis.call('ZREM', KEYS[15], '@' .. node, '~' .. node)
   redis.call('ZREM', at.absent_since, node)
-  -- One that a bus file names is expected for as long as it does.
+  -- A bus file's node stays expected for as long as the file names it.
   if redis.call('HEXISTS', at.subclusters, '=' .. node) == 0 then
     unnamed[#unnamed + 1] = node
   end
@@ -48,13 +48,13 @@ if #unnamed > 0 then
 end
 
 forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumber(log_cap), 100)
--- A set tells each of its nodes on a channel of its own; to forget them all costs nothing but a node's chance to
--- notice that it missed the very latest.
+-- A command for a set adds a channel for each of its nodes. Dropping all channels costs only this: a node may not
+-- notice that it missed the very latest message.
 if redis.call('HLEN', heads) > 2 * redis.call('HLEN', at.roster) + 1000 then
   redis.call('DEL', heads)
 end
--- Who is a member, and who is absent, is known for as long as it matters, though all were stopped meanwhile; what is known
--- of both ends together.
+-- The keys of the membership outlive a stop of all daemons, for as long as absent nodes are kept. They all expire
+-- together.
 local kept = ms(KEYS_TTL + (tonumber(absent_ttl) > 0 and tonumber(absent_ttl) or NEVER))
 for i, key in ipairs(KEYS) do
   if key ~= at.events then

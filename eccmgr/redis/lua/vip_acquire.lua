@@ -1,12 +1,12 @@
--- Grants VIPs that are free; asking again for what one's own session owns gives the same epoch.
+-- Grants free VIPs. A session that asks again for a VIP that it owns gets the same epoch.
 --
 -- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events audit
 -- ARGV  ended_prefix  private_name  era seen  memory seen  node in small letters  audit_cap
---       then of each VIP: address  highest epoch seen  reason  1 where a reservation for another has waited long enough
--- Answer  {verdict, era, memory, {epoch of each VIP, 0 where it is refused}}
--- Invariant  only in an open era; only what no session that has not been ended owns in this era; each grant has a higher
---            epoch than the one before it.
+--       then for each VIP: address  highest epoch seen  reason  1 to override a reservation that has waited long enough
+-- Answer  {verdict, era, memory, {epoch of each VIP, 0 if it is refused}}
+-- Invariant  a VIP is granted only in an open era, and only if no live session owns it in this era. Each grant has a
+--            higher epoch than the one before it.
 
 local at = {
   state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5], audit = KEYS[6],
@@ -33,7 +33,7 @@ for i = 7, verdict == 'ok' and #ARGV or 0, 4 do
   local reserved = present and record.to ~= '' and record.to ~= node and force ~= '1'
   local epoch = 0
   if not record then
-    -- Granted to nobody before the next era.
+    -- The record could not be read, so nobody is granted this VIP before the next era.
     changed = true
   elseif present and record.owner == private then
     epoch, again = record.epoch, true
@@ -50,8 +50,9 @@ for i = 7, verdict == 'ok' and #ARGV or 0, 4 do
   epochs[#epochs + 1] = ms(epoch)
 end
 if again and not changed then
-  -- Valkey lets a WAIT through at once on a connection that has written nothing: without a write, one who asks again on
-  -- another would be told that the copies have what the first answer may not have brought them.
+  -- On a connection that has written nothing, Valkey answers WAIT at once. A caller that asks again on another
+  -- connection would then believe that the replicas have the first grant, though they may not have it. So this write
+  -- comes first.
   redis.call('HSET', at.state, 'asked', '1')
 elseif changed then
   end_some_day({ at.audit })

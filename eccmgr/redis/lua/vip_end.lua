@@ -1,9 +1,10 @@
--- Ends a session for ever, after all that it held was unplumbed: what it owns is free, and its node no member.
+-- Ends a session for ever, which frees its VIPs and ends its membership. The caller has unplumbed all of its VIPs
+-- before.
 --
 -- NEEDS  when_full clock members eras
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events vips changes late vip_events
 --       audit
--- ARGV  max_step  ended_prefix  private_name  era seen  what becomes of the node (lost | leave)
+-- ARGV  max_step  ended_prefix  private_name  era seen  reason for the end of the membership (lost | leave)
 --       audit_cap
 -- Answer  {'ok', era, memory}
 -- Invariant  a private name that ended is never used again.

@@ -1,10 +1,10 @@
--- Opens the era that the caller has watched: whoever held a VIP has stated it.
+-- Opens the era that the caller has watched for so long that every holder of a VIP must have stated it.
 --
 -- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events
 -- ARGV  ended_prefix  private_name  era watched  its memory
 -- Answer  {verdict, era, memory}
--- Invariant  no other era than the one that was watched is opened.
+-- Invariant  only the era that was watched is opened.
 
 local at = { state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5] }
 local ended_prefix, private, seen, memory = unpack(ARGV)

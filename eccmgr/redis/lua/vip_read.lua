@@ -1,9 +1,9 @@
--- Reads what changed since a change number.
+-- Reads the changes after a change number.
 --
 -- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events
 -- ARGV  ended_prefix  private_name  era seen  memory seen  change number  most entries
--- Answer  {verdict, era, memory, change number up to which this reads, 1 where there is more, {name, text, …}}
+-- Answer  {verdict, era, memory, last change number of this answer, 1 if there is more, {name, text, …}}
 
 local at = { state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5] }
 local ended_prefix, private, seen, memory, since, limit = unpack(ARGV)

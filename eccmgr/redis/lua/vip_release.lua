@@ -1,11 +1,11 @@
--- Gives up VIPs that have been unplumbed.
+-- Releases VIPs that the caller has unplumbed.
 --
 -- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events audit
 -- ARGV  ended_prefix  private_name  era seen  memory seen  audit_cap
---       then of each VIP: address  epoch  node in small letters that it is reserved for, or ''  reason
+--       then for each VIP: address  epoch  node in small letters for which it is reserved ('' for none)  reason
 -- Answer  {verdict, era, memory}
--- Invariant  only what the caller's own session owns, under that very epoch, becomes free.
+-- Invariant  a VIP becomes free only if the caller's own session owns it under that very epoch.
 
 local at = {
   state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5], audit = KEYS[6],

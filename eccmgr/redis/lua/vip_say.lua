@@ -1,8 +1,9 @@
--- Keeps what a node says of its VIPs, or what is said of it, for every agent to read.
+-- Keeps a statement of a node about its VIPs, or one about the node, for every agent to read.
 --
 -- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events
--- ARGV  era seen  name (@node: its VIPs; ~node: those it cannot carry; !node: it is drained)  text ('' for none)
+-- ARGV  era seen  name (@node: its VIPs; ~node: the VIPs that it cannot carry; !node: it is drained)  text ('' for
+--       none)
 -- Answer  number of the change
 
 local at = { state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5] }

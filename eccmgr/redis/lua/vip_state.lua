@@ -1,10 +1,10 @@
--- A session that joined in a closed era states what it holds, with which epochs.
+-- States the VIPs that a session holds, with their epochs. A session does this in a closed era, after it has joined.
 --
 -- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events audit
--- ARGV  ended_prefix  private_name  era seen  memory seen  audit_cap  then of each VIP: address  epoch
--- Answer  {verdict, era, memory, {1 or 0 of each VIP: whether it is kept}}
--- Invariant  in an open era nothing is taken; of two that state one VIP the first has it.
+-- ARGV  ended_prefix  private_name  era seen  memory seen  audit_cap  then for each VIP: address  epoch
+-- Answer  {verdict, era, memory, {1 or 0 for each VIP: whether the session keeps it}}
+-- Invariant  an open era takes no statement. If two sessions state one VIP, the first keeps it.
 
 local at = {
   state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5], audit = KEYS[6],

@@ -1,11 +1,11 @@
--- Ends a session that has not renewed for as long as the caller has watched it: what it owns is free.
+-- Takes over a session that did not renew while the caller watched it: ends the session, which frees its VIPs.
 --
 -- NEEDS  when_full clock members eras
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events vips changes late vip_events
 --       audit
--- ARGV  max_step  ended_prefix  private_name  era seen  memory seen  session that was watched  its counter  audit_cap
+-- ARGV  max_step  ended_prefix  private_name  era seen  memory seen  watched session  its counter  audit_cap
 -- Answer  {verdict, era, memory}
--- Invariant  a session whose counter has moved goes on; in a closed era none is ended.
+-- Invariant  a session whose counter has moved goes on. In a closed era no session is ended.
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],

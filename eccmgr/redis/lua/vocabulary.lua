@@ -1,10 +1,10 @@
--- Keeps which words the commands of live nodes begin with, for who must tell a command from a mistyped target.
+-- Keeps the first words of the commands of live nodes. Managers need them to tell a command from a mistyped target.
 --
 -- NEEDS  clock
 -- KEYS  state vocabulary
--- ARGV  max_step  for how long a word counts, in ms  how many words are kept at most  a word …
--- Answer  number of the words that count
--- Invariant  a word that no node has said for that long counts no more.
+-- ARGV  max_step  ms for which a word is kept  most words to keep  word …
+-- Answer  number of kept words
+-- Invariant  a word that no node has given for that time is dropped.
 
 local state, vocabulary = unpack(KEYS)
 local max_step, ttl, cap = unpack(ARGV)

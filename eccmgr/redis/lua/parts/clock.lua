@@ -1,28 +1,28 @@
--- What nearly every script begins with: the lease clock.
+-- The lease clock, with which nearly every script begins.
 --
--- The lease clock is counted in ms. Each script advances it by the wall time since the last script, clamped to
--- 0 .. max_step: no step of the server's wall clock, and no pause of the server, ends a session that is renewed.
+-- The lease clock counts ms. Each script advances it by the wall time since the last script, clamped to 0 .. max_step.
+-- So no step of the server's wall clock and no pause of the server ends a session that is renewed.
 --
--- A script names the parts that it needs in a line NEEDS of its header; scripts.py puts them before it, and before all
--- PUBLISH, which is how messages are sent: SPUBLISH in a Redis Cluster. What is defined costs each call, so that the
--- scripts that run for every node need as little as they can.
+-- A script names the parts that it needs in the line NEEDS of its header. scripts.py puts these parts before the
+-- script, and before them all PUBLISH, the command that sends messages (SPUBLISH in a Redis Cluster). Each call pays
+-- for every definition, so a script that runs for every node needs as few parts as it can.
 -- Everything is local: a global in one script would outlive it.
 
--- The cluster's own keys end by themselves, in ms, once nobody sweeps any more.
+-- The lifetime of the cluster's own keys after the last sweep, in ms.
 local KEYS_TTL = 24 * 3600 * 1000
 
 local function ms(number)
   return string.format('%.0f', number)
 end
 
--- The whole number that `text` is; nil where it is none that we wrote: `tonumber` would take `nan` and `0x1`.
+-- The whole number in `text`; nil if we cannot have written it. `tonumber` alone would take `nan` and `0x1`.
 local function whole(text)
   return text and #text <= 15 and text:find('^%d+$') and tonumber(text) or nil
 end
 
--- Advances the lease clock kept in the hash `state`; answers it and the server's wall clock, both in ms. Where the
--- numbering of views cannot be read it begins anew, with numbers higher than any before. Where the server takes no
--- writes, a script that `only_reads` is answered all the same.
+-- Advances the lease clock in the hash `state`. Answers the lease clock and the server's wall clock, both in ms.
+-- If the numbering of views cannot be read, it begins anew, with numbers higher than any before.
+-- A script that `only_reads` is answered even by a server that takes no writes.
 local function advance(state, max_step, only_reads)
   local write = only_reads and redis.pcall or redis.call
   local time = redis.call('TIME')
@@ -30,7 +30,7 @@ local function advance(state, max_step, only_reads)
   local kept = redis.call('HMGET', state, 'clock', 'wall')
   local clock = tonumber(kept[1] or '')
   if clock and clock == clock and tonumber(kept[2] or '') == wall then
-    -- In one millisecond a busy server runs many scripts; what the first has seen to holds for the others.
+    -- A busy server runs many scripts in one millisecond. The first of them did what follows, for all of them.
     return clock, wall
   end
   local numbered = redis.call('HMGET', state, 'born', 'view')
@@ -47,15 +47,15 @@ local function advance(state, max_step, only_reads)
   return clock, wall
 end
 
--- No lease is longer, in ms: a session that ends later was not written by us.
+-- The longest lease, in ms: a session that ends later was not written by us.
 local LONGEST_LEASE = 10000000000000
 
--- Whether the time of a session whose end has the score `expiry` is over.
+-- Whether a session has lapsed; `expiry` is the score of its end.
 local function is_over(expiry, clock)
   return not expiry or expiry <= clock or expiry > clock + LONGEST_LEASE
 end
 
--- Adds an entry to a stream. One whose last id is the highest that there can be takes no more: it begins anew.
+-- Adds an entry to a stream. A stream whose last id is the highest possible takes no more entries, so it begins anew.
 local function append(stream, ...)
   local entry = redis.pcall('XADD', stream, ...)
   if type(entry) == 'table' and tostring(entry.err):find('exhausted', 1, true) then
@@ -66,7 +66,7 @@ local function append(stream, ...)
   return redis.call('XADD', stream, ...)
 end
 
--- Gives keys that have just been written their lifetime.
+-- Gives keys their lifetime, unless they have one; called once the keys are written.
 local function end_some_day(keys)
   for _, key in ipairs(keys) do
     if redis.call('PTTL', key) == -1 then

@@ -1,4 +1,4 @@
--- Commands: their keys, what is published of them, and the log.
+-- Commands: their keys, their messages, and the log.
 
 -- The keys of one command, as keys.py names them.
 local function keys_of_command(prefix, id)
@@ -6,8 +6,8 @@ local function keys_of_command(prefix, id)
   return key, key .. ':resp', key .. ':arrived', key .. ':plan'
 end
 
--- What a read of a command's key answers, where no key of the script names it. One that holds another kind of value is
--- not ours: it is dropped, and `nothing` answered.
+-- Reads a command's key that is not among the script's KEYS, and answers the value. A key that holds another kind of
+-- value is not ours: this drops it and answers `nothing`.
 local function read_of(nothing, what, key, ...)
   local answer = redis.pcall(what, key, ...)
   if type(answer) ~= 'table' or not answer.err then
@@ -19,12 +19,13 @@ local function read_of(nothing, what, key, ...)
   return redis.call(what, key, ...)
 end
 
--- Where the latest runs of a text are kept, as keys.py names it: one for each channel, and each run for a set.
+-- The key of a text's latest runs, as keys.py names it. It holds the latest run for each channel, and every run for a
+-- set.
 local function runs_of(latest, digest)
   return latest .. ':' .. digest
 end
 
--- Keeps that `id` is the latest run of a text for its target.
+-- Records `id` as the latest run of a text for its target.
 local function keep_run(latest, digest, id, kind, name, channel, entry, ttl)
   local runs = runs_of(latest, digest)
   redis.call('HSET', latest, digest, id)
@@ -32,7 +33,7 @@ local function keep_run(latest, digest, id, kind, name, channel, entry, ttl)
   redis.call('PEXPIRE', runs, ttl)
 end
 
--- Forgets that `id` was the latest run of a text.
+-- Removes `id` from the latest runs of a text.
 local function drop_run(latest, digest, id, channel)
   local runs = runs_of(latest, digest)
   if redis.call('HGET', latest, digest) == id then
@@ -60,7 +61,7 @@ local function add_to_plan(plan, nodes, expires)
   end
 end
 
--- What is published to the nodes of a channel; `ttl` is how long it may still wait, in ms.
+-- The message of a command for the nodes of a channel; they may begin the command for `ttl` ms more.
 local function message_of(command, ttl, channel, entry, before)
   local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view', 'planned', 'rolling')
   return cjson.encode({
@@ -69,21 +70,21 @@ local function message_of(command, ttl, channel, entry, before)
   })
 end
 
--- Tells the nodes of a channel of a command, and that `entry` is now the latest that concerns them.
+-- Publishes a command to the nodes of a channel, and records `entry` as the latest entry of that channel.
 local function tell(heads, command, ttl, channel, entry)
   local before = redis.call('HGET', heads, channel) or '0-0'
   redis.call('HSET', heads, channel, entry)
   redis.call(PUBLISH, channel, message_of(command, ttl, channel, entry, before))
 end
 
--- What is published of a command that was withdrawn; nodes know it by how it begins.
+-- The message that a command was withdrawn; nodes recognise it by its first characters.
 local function withdrawal_of(id, channel, entry, before)
   return string.format('{"abort":%s,"channel":%s,"entry":%s,"before":%s}', cjson.encode(id), cjson.encode(channel),
     cjson.encode(entry), cjson.encode(before))
 end
 
--- Writes into the log what became of a command after it was sent: a node that did not hear of it reads it up. Unlike
--- a command's own entry it has a fifth field.
+-- Appends to the log that a command was released or withdrawn, for nodes that did not hear the message. Unlike
+-- a command's own entry, this entry has a fifth field.
 local function append_to_log(state, log, id, digest, clock, channel, what)
   local entry = append(log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel,
     'what', what)
@@ -92,8 +93,9 @@ local function append_to_log(state, log, id, digest, clock, channel, what)
 end
 
 -- Forgets commands from the old end of the log: those issued before `since` on the lease clock, and those over the
--- cap; at most `limit` of them. A channel whose latest entry is forgotten begins anew. One that has been released to
--- more nodes since is kept until that entry is forgotten, and one with a job that was heard of since `since`.
+-- cap; at most `limit` of them. A channel whose latest entry is forgotten begins anew.
+-- Two kinds of command stay longer: a command that was released again, until the entry of that release is forgotten;
+-- and a command with a job that reported after `since`.
 local function forget(log, latest, heads, prefix, since, cap, limit)
   local over = redis.call('XLEN', log) - cap
   for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', limit)) do

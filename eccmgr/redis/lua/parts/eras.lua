@@ -1,15 +1,21 @@
--- Stands before the scripts of sessions that carry VIPs: eras, and what is kept of such sessions and of VIPs.
+-- Eras, sessions that carry VIPs, and the records of VIPs. Only scripts about VIPs need this part.
 --
--- An era is one life of the server's memory. Where that is not the one on record (a restart, a fail-over, a missing key),
--- or where the caller has seen a later era, the script that finds out begins a new one, closed: nothing is granted in
--- it until a session has watched it for long enough to know that whoever holds a VIP has said so.
+-- An era is one life of the server's memory. A script begins a new era if the memory is not the one on record (a
+-- restart, a fail-over, a missing key), or if the caller has seen a later era. A new era is closed: no VIP is granted
+-- in it until a session has watched the era for so long that every holder of a VIP must have stated it.
 --
--- Delivery's scripts, and the end of a session that lapsed, are without this: they end a membership and nothing that a VIP rests
--- on, and asking the server for its memory costs tens of microseconds.
+-- The scripts of delivery do not need this part, nor does the end of a lapsed session. They end a membership, on which
+-- no VIP rests, and to ask the server for its memory costs tens of microseconds.
 --
--- `at` holds the keys by name. In the hash `vips`: private name → era and renewal counter of a session; address → owner, epoch,
--- era, node that it is reserved for, reason of the last change; @node → what a node says of its VIPs; ~node → those
--- that it cannot carry now; !node → that it is drained. In `changes`: what changed in it → number of that change. In `late`: session → from when on it looks late.
+-- `at` holds the keys by name.
+-- Hash `vips`, field → value:
+--   private name → the session's era and renewal counter
+--   address      → owner, epoch, era, the node that it is reserved for, reason of the last change
+--   @node        → what the node says of its VIPs
+--   ~node        → the VIPs that the node cannot carry now
+--   !node        → that the node is drained
+-- Sorted set `changes`: field of `vips` → number of its latest change.
+-- Sorted set `late`: session → the time on the lease clock from which it looks late.
 
 local function memory_of_server()
   local info = redis.pcall('INFO', 'server', 'replication')
@@ -20,10 +26,12 @@ local function memory_of_server()
   return (info:match('run_id:(%w+)') or '') .. '|' .. (info:match('master_replid:(%w+)') or '')
 end
 
--- An era's number is no less than the time in ms, and rises by one now and then; what is higher was not written by us.
+-- The highest number of an era. An era is numbered with the time in ms, or a little above it; we write no higher
+-- number.
 local LAST_ERA = 100000000000000
 
--- The era that the server is in: number, memory, whether it is open, and the number of the one that the caller has seen.
+-- The era that the server is in; begins a new one where that is due. The answer has the era's number, the server's
+-- memory, whether the era is open, and the number of the era that the caller has seen.
 local function enter_era(at, seen)
   local memory = memory_of_server()
   local kept = redis.call('HMGET', at.state, 'era', 'mem', 'open')
@@ -38,11 +46,12 @@ local function enter_era(at, seen)
     redis.call('HDEL', at.vips, private)
   end
   redis.call('DEL', at.late)
-  -- Not below the time: a server that lost all, and that nobody tells of a later era, comes to no number again.
+  -- The number is not below the time. So a server that lost everything, and that nobody tells of a later era, still
+  -- gives no number twice.
   local time = redis.call('TIME')
   number = math.max(number, tonumber(seen), time[1] * 1000 + math.floor(time[2] / 1000)) + 1
   redis.call('HSET', at.state, 'era', ms(number), 'mem', memory, 'open', '0')
-  -- They are there even where they hold nothing: one that is missing was lost.
+  -- These keys exist even if they hold nothing, so a missing key means that it was lost.
   redis.call('HSET', at.vips, '', '')
   redis.call('ZADD', at.changes, 0, '')
   redis.call('ZADD', at.late, '+inf', '')
@@ -57,9 +66,9 @@ local function counter_of(at, era, private)
   return joined == ms(era.number) and whole(counter) or nil
 end
 
--- Whether a call of `private`, which believes that the server's memory is `memory`, counts: ok, ended or rejoin. One that
--- was sent in an earlier era and comes late does not, though its session has joined in this one by now: what it holds may
--- not have been stated yet.
+-- The verdict on a call of the session `private`, which knows the server's memory as `memory`: ok, ended or rejoin.
+-- A call that was sent in an earlier era and arrives late is answered rejoin, even if its session has joined in this
+-- era meanwhile: the session may not have stated its VIPs yet.
 local function verdict_on(at, era, private, memory, ended_prefix)
   if redis.call('EXISTS', ended_prefix .. private) == 1 then
     return 'ended'
@@ -78,7 +87,7 @@ end
 -- The highest number that a change may have.
 local LAST_CHANGE = 999999999999999
 
--- The number of the latest change; that of the latest that is noted where what is kept is none.
+-- The number of the latest change. If the kept number cannot be read, the highest one in `changes` takes its place.
 local function change_now(at)
   local kept = redis.call('HGET', at.state, 'change')
   local change = kept and whole(kept) or not kept and 0
@@ -90,13 +99,14 @@ local function change_now(at)
   return change
 end
 
--- What a heartbeat is told: era, memory, open, number of the latest change, sessions that look late with their counters.
+-- The part of a heartbeat's answer about VIPs: era, memory, open, number of the latest change, and the sessions that
+-- look late, each with its counter.
 local function standing(at, era, private, clock)
   local late = {}
   for _, each in ipairs(redis.call('ZRANGEBYSCORE', at.late, '-inf', ms(clock), 'LIMIT', 0, 17)) do
     local counter = each ~= private and counter_of(at, era, each)
     if each ~= private and not counter then
-      -- Nobody who joined in this era: it would stand before those that have.
+      -- This session did not join in this era. If it stayed, it would stand before those that did.
       redis.call('ZREM', at.late, each)
     elseif counter and #late < 32 then
       late[#late + 1] = each
@@ -111,14 +121,15 @@ local function node_of(private)
   return private:match('#([^#]*)$') or ''
 end
 
--- Notes that a VIP's owner has changed: `node` has it, or where it was released had it; `other` is `from` or `to`.
+-- Notes in the audit that a VIP changed its owner. `private` is the new owner's session, or the old owner's where the
+-- VIP was released; `other` (`from` or `to`) is the field that holds `node`, the other side.
 local function audit_vip(at, cap, change, address, private, epoch, reason, other, node)
   append(at.audit, 'MAXLEN', '~', cap, '*', 'what', 'vip', 'change', change, 'address', address,
     'node', node_of(private), 'epoch', ms(epoch), 'reason', reason, other, node)
 end
 
--- Ends a session for ever: what it owns is free. It may own thousands of VIPs, so that the audit has one entry for all;
--- each has its own as it is granted to another.
+-- Ends a session for ever, which frees all VIPs that it owns. These may be thousands, so the audit gets one entry for
+-- all of them; each VIP gets an entry of its own when it is granted again.
 local function end_carrier(at, private, ended_prefix, audit_cap, reason, by)
   if redis.call('HEXISTS', at.vips, private) == 1 then
     append(at.audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'vip session', 'change', 'ended',
@@ -136,8 +147,8 @@ local function next_change(at, name)
   redis.call('ZADD', at.changes, change, name)
 end
 
--- A VIP's record; nothing where it cannot be read. Who owns the VIP is not known then: as where a key of ours is missing,
--- the server's memory counts as lost, and the next script begins an era in which whoever holds the VIP says so.
+-- A VIP's record; nil if it cannot be read. Then nobody knows who owns the VIP. So the server's memory counts as lost,
+-- as it does where a key is missing: the next script begins an era, in which the holder of the VIP states it.
 local function record_of(at, address)
   local text = redis.call('HGET', at.vips, address) or '\t0\t0\t\t'
   local owner, epoch, era, to, reason = text:match('^([^\t]*)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)$')

@@ -1,7 +1,8 @@
--- Sessions, the roster of live nodes, and the views that are kept of it. `at` holds the keys by name.
+-- Sessions, the roster of live nodes, and the kept views of the roster. `at` holds the keys by name.
 
--- The number of the next view. A server that was put back to an earlier state comes again to numbers that it has given
--- before, perhaps to other nodes: in each life of a server the numbering begins anew for those who keep views.
+-- The number of the next view. A server that was put back to an earlier state gives numbers a second time, perhaps for
+-- other nodes. So the time at which the numbering began changes with each life of the server, and a reader that keeps
+-- views compares it too.
 local function next_view(state)
   local info = redis.pcall('INFO', 'server')
   local run = type(info) == 'string' and info:match('run_id:(%w+)') or ''
@@ -13,8 +14,9 @@ local function next_view(state)
   return redis.call('HINCRBY', state, 'view', 1)
 end
 
--- How many times as long as configured leases are, and heartbeats apart, for a session that sends `rate` of them a
--- second: so that all sessions together send no more than `most`. 1 for one that is steady, whose rate is 0.
+-- The stretch: the factor on the configured lease and heartbeat interval of a session that sends `rate` heartbeats a
+-- second. With it, all sessions together send at most `most` heartbeats a second. A steady session has rate 0 and
+-- stretch 1.
 local function stretch_of(sessions, rate, most)
   if tonumber(rate) == 0 then
     return 1
@@ -22,15 +24,16 @@ local function stretch_of(sessions, rate, most)
   return string.format('%.3f', math.max(1, redis.call('ZCARD', sessions) * rate / most))
 end
 
--- What a roster's line holds; nothing where it is none.
+-- The fields of a roster's line. If the line cannot be read, `private` is '' and `joined` is nil.
 local function seat(line)
   local private, subcluster, joined = line:match('^([^\t]*)\t[^\t]*\t([^\t]*)\t([^\t]*)\t')
   return { private = private or '', subcluster = subcluster or '', joined = whole(joined) }
 end
 
--- Whether a session is where others look for it: a node in the roster, or nobody would expect it; a node or manager in
--- the ranking, or it would never lead. Where the numbering of views went back behind a node's join, and what is sent
--- now would not be for it, that is put right.
+-- Whether others find a session where they look for it. A node has to be in the roster, or nobody would expect it; a
+-- node or manager has to be in the ranking, or it would never lead.
+-- If the numbering of views went back behind a node's join, new commands would not be for this node. This function then
+-- raises the number of the view.
 local function has_place(at, private, wall)
   local node = private:match('^#ec0%-[^#]*#(.*)$')
   if node then
@@ -45,8 +48,8 @@ local function has_place(at, private, wall)
   return not (node or private:find('^#mgr%-')) or redis.call('ZSCORE', at.seniority, private) ~= false
 end
 
--- How many nodes of a subcluster there are, kept from now on. `field` is the subcluster's name in small letters, which
--- stands for its live nodes, or `-` and that name, which stands for its absent ones.
+-- Counts the nodes of a subcluster, keeps the number, and answers it. `field` is the subcluster's name in small letters
+-- for its live nodes, or `-` and that name for its absent nodes.
 local function recount_subcluster(at, field)
   local size, name = 0, field:gsub('^%-', '')
   for _, line in ipairs(redis.call('HVALS', name == field and at.roster or at.absent)) do
@@ -58,13 +61,14 @@ local function recount_subcluster(at, field)
   return size
 end
 
--- How many nodes a subcluster has; counted anew where what is kept is no number.
+-- The number of a subcluster's nodes; counted anew if the kept number cannot be read.
 local function size_of_subcluster(at, field)
   local kept = redis.call('HGET', at.subclusters, field:lower())
   return kept and (whole(kept) or recount_subcluster(at, field:lower())) or 0
 end
 
--- Called once the roster, or the absent nodes, hold the change.
+-- Changes the kept number of a subcluster's nodes by `by`. Call this after the roster, or the absent nodes, have
+-- changed.
 local function count_subcluster(at, field, by)
   field = field:lower()
   local kept = redis.call('HGET', at.subclusters, field)
@@ -74,7 +78,7 @@ local function count_subcluster(at, field, by)
   end
 end
 
--- Counts the subclusters of nodes, given their lines: `mark` is `-` where they are absent ones.
+-- Changes the kept numbers of the subclusters in `lines`; `mark` is `-` for absent nodes, '' for live ones.
 local function count_lines(at, mark, lines, by)
   local numbers = {}
   for _, line in pairs(lines) do
@@ -86,8 +90,9 @@ local function count_lines(at, mark, lines, by)
   end
 end
 
--- Has nodes expected that are not there. `lines` holds the line of each, by node: as a roster's, and a field more, since
--- when it is absent on the wall clock in ms ('' for one that never came, which has no private name either).
+-- Adds absent nodes, which are expected though they have no session. `lines` holds the line of each, by node. A line is
+-- that of a roster with one field more: the wall clock in ms since which the node is absent. For a node that never
+-- came, this field and the private name are ''.
 local function add_absent(at, lines)
   local fields = {}
   for node, line in pairs(lines) do
@@ -98,7 +103,7 @@ local function add_absent(at, lines)
   end_some_day({ at.absent, at.subclusters })
 end
 
--- Takes nodes out of those that are absent; the lines of those that were, by node.
+-- Removes nodes from the absent ones, and answers the lines of the nodes that were absent, by node.
 local function remove_absent(at, nodes)
   local removed = {}
   for i, line in ipairs(redis.call('HMGET', at.absent, unpack(nodes))) do
@@ -114,19 +119,19 @@ local function remove_absent(at, nodes)
   return removed
 end
 
--- Since when a node is absent, as its line says: the wall clock in ms, '' for one that never came.
+-- The wall clock in ms since which a node is absent, read from its line; '' for a node that never came.
 local function absent_since(line)
   return line:match('\t(%d*)$') or ''
 end
 
--- The subcluster that a node has by its bus file, given what these say of it: its name, then SOURCE=SUBCLUSTER,… of
--- each, the latest first. Nothing where none gives it any.
+-- The subcluster that bus files give a node; nil if they give it none. `said` is what they say: the node's name, then
+-- SOURCE=SUBCLUSTER,… for each file, the latest first.
 local function given_subcluster(said)
   return said:match('\t[^\t=]*=([^\t,]+)')
 end
 
--- Keeps as absent the nodes whose sessions have ended, given their lines by node: all of them where they were lost, else
--- those that a bus file names. Only what was lost is forgotten after its time.
+-- Makes nodes absent whose sessions have ended; `lines` holds their lines by node. If the nodes were lost, all of them
+-- become absent; if not, only those that a bus file names. Only lost nodes are forgotten after `absent_ttl`.
 local function expect_again(at, lines, lost, clock)
   local wall, absent, since = redis.call('HGET', at.state, 'wall'), {}, {}
   for node, line in pairs(lines) do
@@ -144,8 +149,8 @@ local function expect_again(at, lines, lost, clock)
   end
 end
 
--- Ends sessions, as `reason` (leave, replaced, lost) says, with one step of the view and one event for all.
--- `at` holds the keys that membership is kept in, by name. What it costs is a few calls, however many sessions end.
+-- Ends sessions for one `reason` (leave, replaced, lost), with one new view and one event for all of them. It takes the
+-- same few calls however many sessions end.
 local function end_sessions(at, privates, reason, clock)
   if #privates == 0 then
     return
@@ -178,13 +183,13 @@ local function end_sessions(at, privates, reason, clock)
   redis.call(PUBLISH, at.events, cjson.encode({ event = reason, view = view, members = privates }))
 end
 
--- Ends, as lost, up to `limit` sessions whose time is over on the lease clock.
+-- Ends up to `limit` sessions that have lapsed on the lease clock; their reason is lost.
 local function end_lapsed(at, clock, limit)
   local lapsed = redis.call('ZRANGEBYSCORE', at.sessions, '-inf', ms(clock), 'LIMIT', 0, limit)
   end_sessions(at, lapsed, 'lost', clock)
 end
 
--- Sees to it that a kept view is not forgotten within the next `ttl` ms; false where nobody keeps it.
+-- Keeps a kept view for at least `ttl` ms more; answers false if the view is not kept.
 local function extend_view(prefix, view, ttl)
   local key = prefix .. view
   local left = redis.call('PTTL', key)
@@ -195,9 +200,9 @@ local function extend_view(prefix, view, ttl)
   return left ~= -2
 end
 
--- Keeps the nodes of the current view under its number for `ttl` ms, so that all who ask what it held share it: the
--- roster, with one field '' more that says when its numbering began, and beside it those that are absent. The copy
--- is made by the server itself; to read thousands of lines in Lua would hold it several times as long.
+-- Keeps the nodes of the current view under its number for `ttl` ms, so that all readers of this view share one copy.
+-- The copy is the roster with one more field '', which says when the numbering began, and beside it the absent nodes.
+-- The server itself makes the copy: reading thousands of lines in Lua would block the server several times as long.
 local function keep_view(at, view, born, prefix, ttl)
   local key = prefix .. view
   if redis.pcall('HGET', key, '') == born and extend_view(prefix, view, ttl) then

@@ -1,8 +1,8 @@
--- Lets a script run on a server whose memory is full: for what frees memory, or keeps no more than the members and VIPs
--- that there are.
+-- Lets a script run on a server whose memory is full. It is for scripts that free memory, and for those that write only
+-- about present members and VIPs.
 --
--- Such a server refuses the first command of a script that takes memory, unless one that takes none has written before
--- it. KEYS[1] is a hash of ours, in which no field has the name ''.
+-- Such a server refuses a script's first command that takes memory, unless a write that takes none came before it.
+-- KEYS[1] is a hash of ours without a field '', so the HDEL below is such a write.
 
 if KEYS[1] then
   redis.call('HDEL', KEYS[1], '')
