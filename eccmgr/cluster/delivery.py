@@ -66,8 +66,7 @@ class Delivery:
         self._normal = normal
         """What every spelling of one command has in common."""
         self._roster = Roster(link, keys, options)
-        self.publish = Publisher(link, keys, options, self._roster, notices, wall_ms, normal).publish
-        """Sends a command: see `Publisher.publish`."""
+        self._publisher = Publisher(link, keys, options, self._roster, notices, wall_ms, normal)
         self._waiting: dict[str, asyncio.Event] = {}
 
     async def view(self) -> View:
@@ -81,6 +80,12 @@ class Delivery:
     async def vocabulary(self) -> frozenset[str]:
         """The words that commands of live nodes begin with, beside those that every node has."""
         return await read_vocabulary(self._link, self._keys)
+
+    async def publish(
+        self, text: str, target: Target, issuer: str, wait_s: float = 0.0, shown: str | None = None
+    ) -> Published:
+        """Send a command, and wait for no answer: see `Publisher.publish`."""
+        return await self._publisher.publish(text, target, issuer, wait_s, shown)
 
     async def gather(
         self,
@@ -107,7 +112,7 @@ class Delivery:
                 ids.add(made)
 
         try:
-            published = await self.publish(
+            published = await self._publisher.publish(
                 text, target, issuer, timeout_s, shown, rolling=pace is not None, on_id=listen
             )
             waiting = Waiting(published, pace)

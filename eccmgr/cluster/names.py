@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
 from eccmgr.errors import CommandError, SettingsError
+from eccmgr.naming import ALLOWED, is_plain_name
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _DIGITS = re.compile(r"(\d+)")
 _MARKS = re.compile(r"[\[\],]")
 RANGES_SHOWN = 20
@@ -16,8 +16,8 @@ RANGES_SHOWN = 20
 
 def check_name(name: str, what: str = "Node") -> str:
     """`name` itself where it is one that a node or subcluster may have. Raises SettingsError."""
-    if not _NAME.match(name):
-        raise SettingsError(f"{what} name '{name}': 1-63 of A-Z a-z 0-9 . _ - are allowed, a letter or digit first")
+    if not is_plain_name(name):
+        raise SettingsError(f"{what} name '{name}': {ALLOWED}")
     return name
 
 

@@ -13,6 +13,7 @@ from eccmgr.errors import SettingsError
 CLOCK_RATE_ERROR = 0.09
 KERNEL_LATE_S = 0.02
 TOKEN_S = 0.02
+"""How long a guardian may take between reading its clock and the kernel's taking what follows from it."""
 # A packet that is lost is sent again after 0.2 s: one may be.
 _SHORTEST_HOLD_S = 0.36
 

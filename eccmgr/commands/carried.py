@@ -36,7 +36,11 @@ ON_NODES = (
     "uptime",
     "version",
 )
-"""The commands that every node has: what a broadcast can carry."""
+"""The commands that every node has: what a broadcast can carry.
+
+They are named here, since a manager has no table of a node, which takes all of a node's parts to make; a test holds
+them against that table.
+"""
 
 FIRST_WORDS = frozenset((*(name.split()[0] for name in ON_NODES), *FORMS, "complete"))
 """The words that the commands of every node begin with."""

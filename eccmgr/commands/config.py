@@ -23,6 +23,7 @@ from eccmgr.config.tree import path_text
 from eccmgr.config.unknown import check_known
 from eccmgr.config.values import in_style_of
 from eccmgr.config.writeback import Written, as_text
+from eccmgr.counting import counted
 from eccmgr.errors import CommandError, UsageError
 from eccmgr.patterns import Pattern, PatternError
 
@@ -268,15 +269,15 @@ class _Answers:
         return "\n".join(typed.text if asked.reveal else typed.masked for typed in asked.session.transaction.typed)
 
     def commit(self, asked: Asked) -> str:
-        return f"Committed {_counted(self.store.commit(asked.session, asked.user), 'change')}"
+        return f"Committed {counted(self.store.commit(asked.session, asked.user), 'change')}"
 
     def rollback(self, asked: Asked) -> str:
-        return f"Rolled back {_counted(self.store.rollback(asked.session), 'command')}"
+        return f"Rolled back {counted(self.store.rollback(asked.session), 'command')}"
 
     def reload(self, asked: Asked) -> str:
         path = self.path(asked.words[0]) if asked.words else None
         dropped = self.store.reload(asked.session, asked.user, path)
-        return "Reconfigured" + (f"; {_counted(dropped, 'unsaved change')} dropped" if dropped else "")
+        return "Reconfigured" + (f"; {counted(dropped, 'unsaved change')} dropped" if dropped else "")
 
     def write_back(self, asked: Asked) -> str:
         operands = [word for word in asked.words if word != "--force"]
@@ -293,12 +294,12 @@ class _Answers:
 
     def written(self, asked: Asked, written: Written) -> str:
         """What was written where, and what was not."""
-        lines = [f"Wrote {_counted(count, 'change')} to {path}" for path, count in written.files]
+        lines = [f"Wrote {counted(count, 'change')} to {path}" for path, count in written.files]
         for change, place in written.overridden:
             lines.append(f"Warning: {change.where} was written but is overridden at {place}")
         remedies = [f"Remedy: {remedy}" for remedy in written.remedies]
         if written.unsaved:
-            count = _counted(len(written.unsaved), "change")
+            count = counted(len(written.unsaved), "change")
             verb = "belongs" if len(written.unsaved) == 1 else "belong"
             lines.append(f"Warning: {count} {verb} to no file that can be written, and will be lost by a reload:")
             lines.append(as_text(written.unsaved, self.store.schema, reveal=asked.reveal))
@@ -318,10 +319,6 @@ class _Answers:
 
 def _not_set(here: paths.Here, option: str) -> str:
     return f"Option '{option}' is not set in scope '{path_text(here.path)}'."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _anything(_: str) -> bool:

@@ -16,6 +16,7 @@ from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish, i
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import COMMAND, Call, Carries, Command, Handler, Param
 from eccmgr.commands.target import read_target
+from eccmgr.counting import counted
 from eccmgr.errors import CommandError, NothingSent, RedisUnreachable, UsageError
 
 _HISTORY = 20
@@ -230,7 +231,7 @@ class Fleet:
             raise CommandError(nobody(target, view))
         called = [seat.name for seat in live]
         facts = {"target": str(target), "expected": len(live), "names": called}
-        return Answer(f"{names.fold(called)}  ({len(live)} {'node' if len(live) == 1 else 'nodes'})", facts=facts)
+        return Answer(f"{names.fold(called)}  ({counted(len(live), 'node')})", facts=facts)
 
     async def _history(self, call: Call) -> Answer:
         wanted = call.args[0] if call.args else str(_HISTORY)
@@ -252,7 +253,7 @@ class Fleet:
 
     async def _flush(self, _call: Call) -> str:
         cleared = await self._delivery.flush()
-        return f"Flushed {cleared} {'command' if cleared == 1 else 'commands'}"
+        return f"Flushed {counted(cleared, 'command')}"
 
 
 def _sent_to_others(latest: Report, named: str, target: str) -> CommandError:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from eccmgr.cluster.members import NULL, Member, Membership, Role
 from eccmgr.cluster.names import natural
 from eccmgr.commands.answer import xml_attribute, xml_text
+from eccmgr.counting import counted
 
 
 def as_xml(cluster: str, membership: Membership) -> str:
@@ -45,11 +46,6 @@ def _member_xml(member: Member) -> str:
     return "\n".join(("  <Member>", *lines, f"    <Groups>{groups}</Groups>", "  </Member>"))
 
 
-def count(number: int, one: str, several: str) -> str:
-    """`1 node`, `2 nodes`."""
-    return f"{number} {one if number == 1 else several}"
-
-
 def summary(members: Sequence[Member]) -> str:
     """`6 nodes, 2 managers, 0 other, in 2 subclusters (east 4, west 2)`."""
     sizes: dict[str, tuple[str, int]] = {}
@@ -60,8 +56,5 @@ def summary(members: Sequence[Member]) -> str:
     nodes = sum(member.role is Role.NODE for member in members)
     managers = sum(member.role is Role.MANAGER for member in members)
     listed = ", ".join(f"{name} {size}" for name, size in (sizes[key] for key in sorted(sizes, key=natural)))
-    where = f", in {count(len(sizes), 'subcluster', 'subclusters')} ({listed})" if sizes else ""
-    return (
-        f"{count(nodes, 'node', 'nodes')}, {count(managers, 'manager', 'managers')}, "
-        f"{len(members) - nodes - managers} other{where}"
-    )
+    where = f", in {counted(len(sizes), 'subcluster')} ({listed})" if sizes else ""
+    return f"{counted(nodes, 'node')}, {counted(managers, 'manager')}, {len(members) - nodes - managers} other{where}"

@@ -13,6 +13,7 @@ from eccmgr.cluster.results import Outcome, Report, State, outcome_of_absent
 from eccmgr.cluster.view import TargetKind
 from eccmgr.cluster.waiting import Published
 from eccmgr.commands.answer import Answer, Format, Status
+from eccmgr.counting import counted
 
 _WRONG = (State.FAILED, State.REFUSED, State.LOST, State.ABSENT)
 """What the header counts beside the answers."""
@@ -179,4 +180,4 @@ def sent_line(published: Published) -> str:
     if sent.target.kind is TargetKind.NODE:
         return f"Sent {sent.id} to {sent.target.name}"
     missing = f"; {len(absent)} absent: {fold((seat.name for seat in absent), RANGES_SHOWN)}" if absent else ""
-    return f"Broadcast {sent.id} to {nodes} {'node' if nodes == 1 else 'nodes'}{missing}"
+    return f"Broadcast {sent.id} to {counted(nodes, 'node')}{missing}"

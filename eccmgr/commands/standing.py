@@ -12,6 +12,7 @@ from eccmgr.commands.table import Call, Command, Param, Table, help_command, pro
 from eccmgr.config.known import SCHEMA
 from eccmgr.config.reference import help_text
 from eccmgr.config.schema import ScopeSpec
+from eccmgr.counting import counted
 from eccmgr.errors import UsageError
 from eccmgr.version import banner
 
@@ -41,7 +42,7 @@ def standing_commands(
 
     async def reopen_logs(_call: Call) -> str:
         number = await asyncio.to_thread(reopen)
-        return f"Reopened {number} log {'file' if number == 1 else 'files'}"
+        return f"Reopened {counted(number, 'log file')}"
 
     async def form_of_a_form(call: Call) -> str:
         raise UsageError(f"Usage: {call.text.split()[0].lower()} COMMAND, where COMMAND does not ask for a form again")

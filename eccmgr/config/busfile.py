@@ -13,6 +13,7 @@ from eccmgr.config.lexer import control_character
 from eccmgr.config.lines import position
 from eccmgr.config.parse import parse_text
 from eccmgr.config.values import Dictionary
+from eccmgr.naming import is_plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\#[^\r\n]*|[{}]|[^\s{}\#]+")
 _SUBCLUSTER = re.compile(r"\#\s*Subcluster:\s*(\S+?)\s*=>?\s*(\S+)", re.IGNORECASE)
 _ENDPOINT = re.compile(r".+:[0-9]{1,5}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class ExpectedNode(NamedTuple):
@@ -159,7 +159,7 @@ class _Reader:
             if name[0] == "{":
                 # Further interfaces of the node before it.
                 self.skip_block(name.start())
-            elif not _NAME.fullmatch(name[0]) or address is None or address[0] in "{}":
+            elif not is_plain_name(name[0]) or address is None or address[0] in "{}":
                 self.fault(name.start(), f"'{name[0][:60]}' is not a node with its address", "NODE ADDRESS")
                 self.at -= 1 if address is not None and address[0] in "{}" else 0
             else:

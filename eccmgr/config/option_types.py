@@ -7,6 +7,7 @@ from enum import Enum
 
 from eccmgr.config.values import Dictionary, Text, Value
 from eccmgr.hostport import read_host_port
+from eccmgr.naming import is_plain_name
 from eccmgr.patterns import Pattern, PatternError
 
 _TRUE = frozenset({"on", "true", "enabled", "yes", "1"})
@@ -23,7 +24,6 @@ _BYTES = {
     "g": 1 << 30,
     "gib": 1 << 30,
 }
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _OCTAL = re.compile(r"[0-7]{1,5}")
 
 
@@ -160,12 +160,7 @@ def _path(text: str) -> str | None:
 
 
 def _name(text: str) -> str | None:
-    return text if _NAME.fullmatch(text) else None
-
-
-def is_name(text: str) -> bool:
-    """Whether `text` is a name that a node or subcluster may have."""
-    return _name(text) is not None
+    return text if is_plain_name(text) else None
 
 
 def _address(text: str) -> str | None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.config.effective import Override, Overrides, ScopeView
-from eccmgr.config.option_types import is_name
 from eccmgr.config.tree import Step
 from eccmgr.config.values import Text
 from eccmgr.errors import ConfigError
+from eccmgr.naming import is_plain_name
 
 COMMAND_LINE = "the command line"
 ENVIRONMENT = "the environment"
@@ -43,7 +43,7 @@ def node_name(view: ScopeView, environment: Mapping[str, str], host: str) -> str
         return option
     variable = environment.get("EC_NODE_NAME")
     name, source = (variable, "EC_NODE_NAME") if variable else (host.partition(".")[0], "The host's name")
-    if not is_name(name):
+    if not is_plain_name(name):
         raise ConfigError(f"{source} '{name}' cannot be a node's name; set cluster {{ nodename = NAME }}")
     return name
 

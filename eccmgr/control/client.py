@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from eccmgr.commands.answer import Exit, Format, Status
 from eccmgr.control import frames, trust
+from eccmgr.control.barred import Barred
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.lasting import OpenTransaction, config_command
 from eccmgr.errors import FrameError, NoAnswer, NoConnection, TransactionLost
@@ -148,7 +149,7 @@ class Client:
 
     def _refused(self, text: str) -> Result:
         """The listener did not take the request itself."""
-        if text == "Authentication required":
+        if text == Barred.UNKNOWN_CALLER:
             return Result(Status.DENIED, Exit.DENIED, text)
         return Result(Status.ERROR, Exit.FAILED, text)
 

@@ -18,6 +18,7 @@ from eccmgr.commands.caller import Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.gate import Gate
 from eccmgr.control import frames
+from eccmgr.control.barred import Barred
 from eccmgr.control.frames import Frame
 from eccmgr.control.peer import user_and_place
 from eccmgr.control.request import BadRequest, Request, chunk_frame, result_frame
@@ -47,7 +48,7 @@ class Limits:
     idle_timeout_s: float = 60.0
     max_command_bytes: int = 1024 * 1024
     max_connections: int = 4096
-    refusal: str = ""
+    refusal: Barred | None = None
 
 
 @dataclass
@@ -276,8 +277,8 @@ class Connection(asyncio.Protocol):
         try:
             request = Request.parse(payload)
         except BadRequest as error:
-            refusal = f"Not a request: {error}"
-            return result_frame(error.id, Reply(Answer(refusal, Status.ERROR, usage=True), refusal))
+            fault = f"Not a request: {error}"
+            return result_frame(error.id, Reply(Answer(fault, Status.ERROR, usage=True), fault))
         if refusal := self.terms.limits.refusal:
             return result_frame(request.id, Reply(Answer(refusal, Status.DENIED), refusal))
         if not request.stream:

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eccmgr.config.options import Listener as Configured
+from eccmgr.control.barred import Barred
 from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.server import Listener
 from eccmgr.errors import ConfigError, SettingsError
-
-_UNKNOWN_CALLER = "Authentication required"
-_NO_ROLES = "Not Authorized for this command"
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,9 @@ def plan(configured: Sequence[Configured]) -> Plan:
 
 def _remark(endpoint: Endpoint, configured: Configured) -> str:
     refusal = _refusal(endpoint, configured)
-    if refusal == _UNKNOWN_CALLER:
+    if refusal is Barred.UNKNOWN_CALLER:
         return f"Listener {endpoint} demands authentication, which is not available yet: it refuses all"
-    if refusal:
+    if refusal is not None:
         return f"Listener {endpoint} demands authorization, which is not available yet: it refuses all"
     if configured.insecure and endpoint.path is None:
         return f"Listener {endpoint} is insecure: whoever reaches it may run every command"
@@ -67,15 +65,15 @@ def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
         ),
         configured.file_mode,
         configured.backlog,
-        beyond_loopback=configured.insecure or bool(refusal),
+        beyond_loopback=configured.insecure or refusal is not None,
     )
 
 
-def _refusal(endpoint: Endpoint, configured: Configured) -> str:
+def _refusal(endpoint: Endpoint, configured: Configured) -> Barred | None:
     """What is answered to every command; a caller on a Unix socket has said who he is by connecting."""
     if configured.authenticate and endpoint.path is None:
-        return _UNKNOWN_CALLER
-    return _NO_ROLES if configured.authorize else ""
+        return Barred.UNKNOWN_CALLER
+    return Barred.NO_ROLES if configured.authorize else None
 
 
 def _at(configured: Configured, text: str) -> str:

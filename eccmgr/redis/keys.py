@@ -4,15 +4,14 @@ All share the hash tag `{ecc:CLUSTER}`, so one cluster's keys lie in one slot of
 clusters spread over it.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 
 from eccmgr.errors import SettingsError
+from eccmgr.naming import ALLOWED, is_plain_name
 
 TAG_BEGINS = "{ecc:"
 """What the tag of every cluster begins with."""
-_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
 @dataclass(frozen=True)
@@ -22,10 +21,8 @@ class Keys:
     cluster: str
 
     def __post_init__(self) -> None:
-        if not _CLUSTER.match(self.cluster):
-            raise SettingsError(
-                f"Cluster name '{self.cluster}': 1-63 of A-Z a-z 0-9 . _ - are allowed, a letter or digit first"
-            )
+        if not is_plain_name(self.cluster):
+            raise SettingsError(f"Cluster name '{self.cluster}': {ALLOWED}")
 
     @cached_property
     def tag(self) -> str:

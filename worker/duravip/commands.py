@@ -9,8 +9,8 @@ from typing import Protocol
 from eccmgr import words
 from eccmgr.cluster import names
 from eccmgr.commands.answer import Answer, Status
-from eccmgr.commands.membership import count
 from eccmgr.commands.table import Call, Command, Param
+from eccmgr.counting import counted
 from eccmgr.errors import CommandError, UsageError
 from worker.duravip import rendering
 from worker.duravip.model.deeds import Announced, Deed, Did
@@ -222,7 +222,7 @@ class DuravipCommands:
                 return Answer(_NOT_CONCERNED)
             raise
         agreed, nodes = announced.agreed, announced.nodes
-        text = f"View {announced.view} announced; agreed by {len(agreed)} of {count(len(nodes), 'node', 'nodes')}"
+        text = f"View {announced.view} announced; agreed by {len(agreed)} of {counted(len(nodes), 'node')}"
         silent = sorted(set(nodes) - set(agreed), key=names.natural)
         facts = {"view": announced.view, "agreed": list(agreed), "expected": list(nodes)}
         if silent:

@@ -7,7 +7,7 @@ from typing import Any
 
 from eccmgr.cluster.names import natural
 from eccmgr.commands.answer import xml_text
-from eccmgr.commands.membership import count
+from eccmgr.counting import counted
 from worker.duravip.model.placement import Move, Placement, Situation
 from worker.duravip.model.states import in_order
 from worker.duravip.model.table import Belief, Participant, Row, Table
@@ -164,7 +164,7 @@ def plan_as_text(situation: Situation, placement: Placement) -> str:
     lines = [] if placement.moves else ["Nothing would move"]
     for heading, found in sections:
         if found:
-            lines.extend((f"{heading}: {count(len(found), 'VIP', 'VIPs')}", *found))
+            lines.extend((f"{heading}: {counted(len(found), 'VIP')}", *found))
     if impeded := _impeded(situation):
         lines.append(f"Nodes that cannot carry what is theirs: {len(impeded)}")
         lines.extend(f"  {node}: {line}" for node, why in impeded.items() for line in why)

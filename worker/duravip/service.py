@@ -16,6 +16,7 @@ from eccmgr.cluster.timing import Timing
 from eccmgr.config.changes import Change
 from eccmgr.config.effective import ScopeView
 from eccmgr.config.times import TIMES
+from eccmgr.counting import counted
 from eccmgr.errors import CommandError, ConfigError, EccmgrError
 from eccmgr.redis.address import Mode
 from eccmgr.redis.connect import Link
@@ -102,7 +103,7 @@ class DuravipService:
         if self.carrying.footing.refusal:
             return f"DuraVIP: nothing is carried: {self.carrying.footing.refusal}"
         why = f" ({ready.why})" if ready.why else ""
-        vips = "1 VIP" if len(self._vips) == 1 else f"{len(self._vips)} VIPs"
+        vips = counted(len(self._vips), "VIP")
         unable = "".join(f"; {each}" for each in impediments(self.placing.unable, len(self._vips)))
         return f"DuraVIP: {vips}, fence {ready.fence}, plumber {ready.plumber}{why}{unable}"
 

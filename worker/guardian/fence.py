@@ -8,12 +8,11 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from eccmgr.cluster.timing import TOKEN_S
 from worker.guardian.netlink import NETFILTER, Events, Request
 from worker.guardian.nft import GROUP_MASK, Elements, Rules
 
 TABLE = "eccmgr_duravip"
-TOKEN_S = 0.02
-"""How long a guardian may take between reading its clock and the kernel's taking what follows from it."""
 
 _TOKEN = struct.pack("=I", 1)
 _PROTOCOLS = tuple(struct.pack("!H", each) for each in (0x0806, 0x0800, 0x86DD))  # ARP, IPv4, IPv6

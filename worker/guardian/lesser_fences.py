@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterable
 
-from worker.guardian.fence import TOKEN_S, Refused
+from eccmgr.cluster.timing import TOKEN_S
+from worker.guardian.fence import Refused
 
 
 class LifetimeFence:

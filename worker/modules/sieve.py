@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Annotated
 
+from eccmgr.counting import counted
 from eccmgr.modules import Answer, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
 from worker.modules.sieve_cache import Cache, Script
 from worker.modules.sieve_scripts import parse, read_within, scripts_in
@@ -60,7 +61,7 @@ class Sieve(Module):
     async def flush(self) -> str:
         """`flushed 3 entries from the script cache`."""
         number = self._cache.flush()
-        return f"flushed {number} {'entry' if number == 1 else 'entries'} from the script cache"
+        return f"flushed {counted(number, 'entry', 'entries')} from the script cache"
 
     @command("test", "parse a script that is typed on the line", idempotent=True)
     async def test(self, phase: Annotated[str, Takes(choices=_phases)], script: Rest) -> str:
@@ -92,4 +93,4 @@ def _check_phase(phase: str) -> None:
 def _verdict(script: Script) -> str:
     if script.fault:
         raise CommandError(script.fault)
-    return f"ok: {script.commands} {'command' if script.commands == 1 else 'commands'}"
+    return f"ok: {counted(script.commands, 'command')}"

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from eccmgr.cluster.timing import TOKEN_S
 from worker.guardian import guard
 from worker.guardian.wire import Message
-
-TOKEN_S = 0.02
 
 
 @dataclass

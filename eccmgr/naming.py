@@ -1,0 +1,11 @@
+"""What may be the name of a cluster, a node or a subcluster."""
+
+import re
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+ALLOWED = "1-63 of A-Z a-z 0-9 . _ - are allowed, a letter or digit first"
+
+
+def is_plain_name(text: str) -> bool:
+    """Whether `text` may be a name."""
+    return _NAME.fullmatch(text) is not None
