@@ -132,13 +132,15 @@ class Outcome:
     """For how long Redis did not answer; None where it did."""
     others: float
     """The longest silence of the addresses that the victim did not carry."""
+    kernels: float = 0.0
+    """The longest time for which no host's kernel answered for some address: no process of ours has a part in that."""
     unnoticed: bool = False
     """Whether no client was to notice anything."""
 
     @property
     def kept(self) -> bool:
         """Whether nothing was noticed where nothing was to be; but the prober itself may have paused."""
-        return not self.unnoticed or max(self.outage, self.others) <= _BLINK_MS + self.pause
+        return not self.unnoticed or self.kernels <= _BLINK_MS + self.pause
 
     @property
     def lawful(self) -> bool:
@@ -218,6 +220,7 @@ def judged(
         pause=longest_gap(part.rounds, began, end).ms,
         away=None if times.back is None else (times.back - began) / MS,
         others=silence([vip for vip in vips if vip not in own], began, healed),
+        kernels=silence(list(vips), began, healed, answered=True),
     )
 
 

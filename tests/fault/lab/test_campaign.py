@@ -44,7 +44,8 @@ def test_redis_refuses_in_every_way_for_less_than_a_holder_can_bridge_and_for_lo
 
 
 def test_what_nobody_was_to_notice_and_was_noticed_is_broken() -> None:
-    campaign = Campaign("x", [SEEN, replace(SEEN, unnoticed=True), replace(SEEN, outage=90.0, unnoticed=True)])
+    seen = replace(SEEN, kernels=1500.0)
+    campaign = Campaign("x", [seen, replace(seen, unnoticed=True), replace(seen, kernels=90.0, unnoticed=True)])
     assert campaign.broken() == [campaign.outcomes[1]]
 
 
