@@ -54,7 +54,7 @@ def ecnode(
     ] = None,
 ) -> None:
     """Run a node in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
-    from worker.node import PROGRAM, Node
+    from worker.node import Node
 
     flags = {
         "name": name,
@@ -67,7 +67,7 @@ def ecnode(
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
     }
-    program = Program(PROGRAM, NodeSettings, DEFAULT_FILE, Node, Node.check, _lead)
+    program = Program(Node.program, NodeSettings, DEFAULT_FILE, Node, Node.check, _lead)
     raise typer.Exit(program.run(flags, check=check))
 
 

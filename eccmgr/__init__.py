@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from worker.embedded import Node
+    from eccmgr.node.embedded import Node
 
 __all__ = ["Node"]
 
@@ -14,7 +14,7 @@ __all__ = ["Node"]
 def __getattr__(name: str) -> object:
     """`Node` stands on all the rest, which nobody should wait for who imports another part."""
     if name == "Node":
-        from worker.embedded import Node
+        from eccmgr.node.embedded import Node
 
         return Node
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,6 +21,10 @@ class Status(enum.StrEnum):
     """Some nodes did not answer, or answered with an error."""
 
 
+NOT_CONCERNED = "not concerned"
+"""What a node answers to a command that reaches it and that it has no part in."""
+
+
 class Exit(enum.IntEnum):
     """The console's exit codes in batch mode."""
 

@@ -1,7 +1,4 @@
-"""Runs the commands that reach a node: each at most once, a bounded number at a time.
-
-Its answers are kept until Redis has them.
-"""
+"""Runs the commands that reach a node: each at most once, a bounded number at a time."""
 
 import asyncio
 import contextlib
@@ -30,7 +27,6 @@ from eccmgr.node.outbox import Outbox
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.wire import Argument
 
 log = structlog.get_logger()
 
@@ -83,7 +79,9 @@ class Claims:
 class Executor:
     """The running side of a node. `heard` takes what is published; `run` carries it out until cancelled."""
 
-    def __init__(self, link: Link, keys: Keys, options: ClusterOptions, session: Session, gate: Gate) -> None:
+    def __init__(
+        self, link: Link, keys: Keys, options: ClusterOptions, session: Session, gate: Gate, outbox: Outbox
+    ) -> None:
         self._link = link
         self._keys = keys
         self._options = options
@@ -95,7 +93,7 @@ class Executor:
         self._claims = Claims()
         self._last_life = Life("", 0)
         self._runs: dict[str, Run] = {}
-        self._unsent = Outbox(link, options, self._writing)
+        self._outbox = outbox
         self._busy = 0
         self.on_heard: Callable[[str, str, str], None] = lambda _channel, _entry, _before: None
         """Told of the place in the log of each message that is heard: its channel, its entry, the entry before it."""
@@ -140,7 +138,7 @@ class Executor:
             return
         log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
         text = f"too many commands are waiting (limit {limit})"
-        self._unsent.keep(self._response(message, self._life(), State.REFUSED, text))
+        self._outbox.keep(self._response(message, self._life(), State.REFUSED, text))
 
     def _answered_at_once(self, message: Message) -> bool:
         """Answer in this very step what changes nothing and whose answer is at hand; False: it wants its turn."""
@@ -151,7 +149,7 @@ class Executor:
         if (text := self._gate.answer_at_hand(message.text, self._caller(message))) is None:
             return False
         response = self._response(message, life, State.OK, text, claimed=False)
-        sent = self._link.send(*self._writing(response))
+        sent = self._outbox.send(response)
         if sent is None:
             return False
         self._busy += 1
@@ -161,7 +159,7 @@ class Executor:
     def _told_at_once(self, response: Response, verdict: "asyncio.Future[bytes]") -> None:
         self._busy -= 1
         if verdict.cancelled() or verdict.exception() is not None:
-            self._unsent.keep(response)
+            self._outbox.keep(response)
         elif verdict.result() != b"kept":
             log.warning("response not kept", id=response.id, verdict=verdict.result().decode())
         self._begin()
@@ -184,9 +182,8 @@ class Executor:
             run.withdraw()
 
     async def run(self) -> None:
-        """Run commands and deliver their answers until cancelled."""
+        """Run commands until cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
-            self._tasks.create_task(self._unsent.run(), name="outbox")
             while True:
                 # The bound of what may run may have changed meanwhile.
                 self._begin()
@@ -196,7 +193,7 @@ class Executor:
         """Begin nothing new; wait until what runs has ended and is answered, at most `timeout_s`."""
         self.closing = True
         deadline = time.monotonic() + timeout_s
-        while (self._busy or self._unsent) and time.monotonic() < deadline:
+        while (self._busy or self._outbox) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
 
     def _begin(self) -> None:
@@ -209,7 +206,7 @@ class Executor:
     async def _work(self, message: Message) -> None:
         try:
             if (response := await self._carry_out(message)) is not None:
-                await self.deliver(response)
+                await self._outbox.deliver(response)
         except EccmgrError as error:
             log.warning("command not run", id=message.id, reason=str(error))
         finally:
@@ -292,7 +289,7 @@ class Executor:
                 return -math.inf
             if answer[0] == b"aborted" and again:
                 # It may be claimed all the same, by a call whose answer was lost.
-                self._unsent.keep(self._response(message, life, State.ABORTED))
+                self._outbox.keep(self._response(message, life, State.ABORTED))
             return None
 
     async def _execute(self, message: Message, life: Life) -> Response:
@@ -347,27 +344,6 @@ class Executor:
     ) -> Response:
         flags, body = pack_body(text, self._options.max_response_bytes)
         return Response(message.id, life, state, to_ms(took_s), flags, body, claimed)
-
-    async def deliver(self, response: Response) -> None:
-        """Give Redis an answer, now or later."""
-        await self._unsent.deliver(response)
-
-    def _writing(self, response: Response) -> tuple[str, tuple[str, ...], tuple[Argument, ...]]:
-        """The script that writes an answer, with its keys and arguments."""
-        keys, options, life = self._keys, self._options, response.life
-        wanted = response.id
-        return (
-            "respond",
-            (
-                *(keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
-                *(keys.roster, keys.plan(wanted)),
-            ),
-            (
-                *(to_ms(options.max_step_s), life.private_name, self._node_key, life.joined_view),
-                *(response.state, response.took_ms, response.flags, response.body),
-                *(keys.view_prefix, to_ms(options.results_ttl_s), int(response.claimed)),
-            ),
-        )
 
 
 def _state_of(answer: Answer) -> State:

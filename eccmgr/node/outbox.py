@@ -9,17 +9,17 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import STANDS_IN, State
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
 from eccmgr.node.messages import Response
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
 from eccmgr.redis.wire import Argument
 
 log = structlog.get_logger()
@@ -37,9 +37,6 @@ _LONG = 1 << 20
 """No server ends a connection for one argument that is not longer."""
 _LOSSES = 5
 """With so many connections lost by it, an answer is taken to be longer than Redis takes one."""
-
-Writing = Callable[[Response], tuple[str, Sequence[str], Sequence[Argument]]]
-"""The script that writes an answer, with its keys and arguments."""
 
 
 @dataclass
@@ -74,12 +71,13 @@ class _Room:
 
 
 class Outbox:
-    """The answers of one node that Redis has not taken yet; at most 1,000, and 16 of the longest."""
+    """The answers of `node` that Redis has not taken yet; at most 1,000, and 16 of the longest."""
 
-    def __init__(self, link: Link, options: ClusterOptions, writing: Writing) -> None:
+    def __init__(self, link: Link, keys: Keys, options: ClusterOptions, node: str) -> None:
         self._link = link
+        self._keys = keys
         self._options = options
-        self._writing = writing
+        self._node_key = node.lower()
         self._owed: deque[_Owed] = deque()
         self._bytes = 0
         self._in_hand = 0
@@ -95,6 +93,10 @@ class Outbox:
             await self._give(response)
         except RedisUnreachable:
             self.keep(response)
+
+    def send(self, response: Response) -> "asyncio.Future[bytes] | None":
+        """Give Redis an answer in this very step; what it says of it. None where nothing can be sent now."""
+        return self._link.send(*self._writing(response))
 
     def keep(self, response: Response) -> None:
         """Give Redis an answer later; the oldest of too many are dropped."""
@@ -182,6 +184,23 @@ class Outbox:
         else:
             if verdict != "kept":
                 log.warning("response not kept", id=response.id, verdict=verdict)
+
+    def _writing(self, response: Response) -> tuple[str, tuple[str, ...], tuple[Argument, ...]]:
+        """The script that writes an answer, with its keys and arguments."""
+        keys, options, life = self._keys, self._options, response.life
+        wanted = response.id
+        return (
+            "respond",
+            (
+                *(keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
+                *(keys.roster, keys.plan(wanted)),
+            ),
+            (
+                *(to_ms(options.max_step_s), life.private_name, self._node_key, life.joined_view),
+                *(response.state, response.took_ms, response.flags, response.body),
+                *(keys.view_prefix, to_ms(options.results_ttl_s), int(response.claimed)),
+            ),
+        )
 
     async def _longest(self) -> int | None:
         """How long an argument may be; None where the server does not tell."""

@@ -17,7 +17,7 @@ from cli.daemons import Program
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.node.messages import Life, Message, Response
 from eccmgr.settings import NodeSettings
-from worker.node import PROGRAM, Node
+from worker.node import Node
 
 _began: contextvars.ContextVar[float] = contextvars.ContextVar("_began")
 
@@ -76,6 +76,6 @@ def main() -> None:
     marks = Marks(flags.pop("marks"), flags["name"])
     flags["listen"] = (flags["listen"],)
     program = Program(
-        PROGRAM, NodeSettings, "", lambda settings, store, files: marking(Node(settings, store, files), marks)
+        Node.program, NodeSettings, "", lambda settings, store, files: marking(Node(settings, store, files), marks)
     )
     sys.exit(program.run(flags))

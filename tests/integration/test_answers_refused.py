@@ -39,7 +39,7 @@ async def test_a_refusal_while_a_program_ends_loses_nothing(server: Server, flee
     with REFUSALS[code](server):
         fleet.gate.set()
         await wait_until(lambda: bool(node.link.refusals or node.link.fault) or code == "OOM", "it is refused")
-        await wait_until(lambda: bool(node.executor._unsent) or code == "OOM", "its answer is kept")
+        await wait_until(lambda: bool(node.outbox) or code == "OOM", "its answer is kept")
     await fleet.shows(f"retrieve {sent}", "east1: held")
     assert node.session.private_name == name
     assert fleet.ran == ["east1"]

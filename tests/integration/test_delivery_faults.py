@@ -118,7 +118,7 @@ class TestRedisAway:
         try:
             lonely.gate.set()
             await wait_until(lambda: node.link.fault is not None, "the node finds Redis silent")
-            assert len(node.executor._unsent) == 1
+            assert len(node.outbox) == 1
         finally:
             os.kill(server.pid, signal.SIGCONT)
         await lonely.shows(f"retrieve {sent}", "east1: held")
@@ -178,7 +178,7 @@ class TestRedisAway:
         await asyncio.to_thread(server.start)
         await wait_until(lambda: _answers(lonely, "gather pid", 1), "the node is back")
         lonely.gate.set()
-        await wait_until(lambda: not node.executor._busy and not node.executor._unsent, "the command ends")
+        await wait_until(lambda: not node.executor._busy and not node.outbox, "the command ends")
         assert lonely.ran == ["east1"]
         assert await lonely.ask("retrieve hold") == "Nothing to retrieve for 'hold'"
 

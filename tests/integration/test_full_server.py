@@ -91,7 +91,7 @@ async def test_an_answer_waits_for_memory_and_holds_up_no_other(server: Server, 
     await limit(server, "4mb")
     fleet.gate.set()
     await fleet.shows(f"retrieve {short}", "east1: held")
-    await wait_until(lambda: len(node.executor._unsent) == 1, "the long answer is refused")
+    await wait_until(lambda: len(node.outbox) == 1, "the long answer is refused")
     assert (await state_of(fleet, sent)).startswith("east1: (running")
 
     async def is_told() -> bool:
@@ -99,7 +99,7 @@ async def test_an_answer_waits_for_memory_and_holds_up_no_other(server: Server, 
 
     await wait_until(is_told, "a short one stands in for it")
     await asyncio.to_thread(server.call, "DEL", "other")
-    await wait_until(lambda: not node.executor._unsent, "it is taken")
+    await wait_until(lambda: not node.outbox, "it is taken")
     header, *lines = (await fleet.ask(f"retrieve {sent}")).splitlines()
     assert header.endswith("1 of 1 answered")
     assert sum(map(len, lines)) > _MEBIBYTE

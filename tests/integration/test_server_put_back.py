@@ -53,7 +53,7 @@ async def test_a_copy_that_comes_late_is_not_run_though_redis_forgot_the_claim(l
     await lonely.broadcast("hold")
     lonely.gate.set()
     await lonely.shows("retrieve hold", "east1: held")
-    await wait_until(lambda: not node.executor._busy and not node.executor._unsent, "all has ended")
+    await wait_until(lambda: not node.executor._busy and not node.outbox, "all has ended")
     assert lonely.ran == ["east1", "east1"]
 
 

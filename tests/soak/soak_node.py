@@ -10,7 +10,7 @@ from cli.daemons import Program
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.errors import CommandError
 from eccmgr.settings import NodeSettings
-from worker.node import PROGRAM, Node
+from worker.node import Node
 
 
 def soaking(node: Node) -> Node:
@@ -46,4 +46,4 @@ def main() -> None:
         parser.add_argument(f"--{flag}", required=True)
     flags: dict[str, Any] = vars(parser.parse_args())
     flags["listen"] = (flags["listen"],)
-    sys.exit(Program(PROGRAM, NodeSettings, "", lambda *made: soaking(Node(*made))).run(flags))
+    sys.exit(Program(Node.program, NodeSettings, "", lambda *made: soaking(Node(*made))).run(flags))

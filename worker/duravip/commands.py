@@ -4,67 +4,27 @@ import asyncio
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from eccmgr import words
 from eccmgr.cluster import names
-from eccmgr.commands.answer import Answer, Status
+from eccmgr.commands.answer import NOT_CONCERNED, Answer, Status
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.counting import counted
 from eccmgr.errors import CommandError, UsageError
 from worker.duravip import rendering
-from worker.duravip.model.deeds import Announced, Deed, Did
+from worker.duravip.model.deeds import Deed, Did
 from worker.duravip.model.placement import Placement, Situation, home_of, place
 from worker.duravip.model.states import Standing
-from worker.duravip.model.table import Table
+from worker.duravip.service import DuravipService
 
 MOVE_USAGE = "cluster duravip move VIP to NODE | NODE to NODE | VIP home"
 _PLAN_USAGE = "cluster duravip plan [without NODE]"
-_NOT_CONCERNED = "not concerned"
-
-
-class Duravip(Protocol):
-    """What the commands need of a node. Everything may raise EccmgrError, and ends within a time limit."""
-
-    @property
-    def node(self) -> str:
-        """This node's name."""
-
-    async def table(self) -> Table:
-        """What this node believes of each VIP, and what each participant last said."""
-
-    async def situation(self) -> Situation:
-        """The view from which placement works just now."""
-
-    async def move(self, addresses: Sequence[str], target: str) -> Sequence[Deed]:
-        """Take this node's part in moving VIPs to a node, where they stay; nothing if it is not concerned.
-
-        The VIPs can be moved there, as far as this node sees, and come with all that follows them.
-        """
-
-    async def home(self, addresses: Sequence[str]) -> Sequence[Deed]:
-        """Forget that VIPs were moved, and take this node's part in bringing them where they belong."""
-
-    async def drain(self, node: str) -> Sequence[Deed]:
-        """Keep VIPs off a node, and take this node's part in moving those that it has."""
-
-    async def undrain(self, node: str) -> Sequence[Deed]:
-        """Let a node have VIPs again."""
-
-    async def announce(self) -> Announced:
-        """Read the configuration of VIPs anew, publish it with a new view number, and wait until it has settled."""
-
-    async def metrics(self) -> str:
-        """What there is to count about this node's VIPs, in Prometheus' text format."""
-
-    def debug(self, on: bool) -> None:
-        """Log each event and each decision about VIPs, or do not."""
 
 
 class DuravipCommands:
     """The handlers of one node. What takes long with thousands of VIPs is done off the loop, which renews leases."""
 
-    def __init__(self, duravip: Duravip) -> None:
+    def __init__(self, duravip: DuravipService) -> None:
         self._duravip = duravip
 
     def commands(self) -> tuple[Command, ...]:
@@ -153,7 +113,7 @@ class DuravipCommands:
     async def _move_to(self, call: Call, what: str, target: str) -> Answer:
         situation = await self._duravip.situation()
         if _takes_no_part(situation):
-            return Answer(_NOT_CONCERNED)
+            return Answer(NOT_CONCERNED)
         vip, source = find_vip(what, situation.standings), _find_node(what, situation)
         if vip is not None and source is not None:
             raise CommandError(f"'{what}' is both a VIP and a node; give the VIP's address")
@@ -203,7 +163,7 @@ class DuravipCommands:
     async def _move_home(self, call: Call, word: str) -> Answer:
         situation = await self._duravip.situation()
         if _takes_no_part(situation):
-            return Answer(_NOT_CONCERNED)
+            return Answer(NOT_CONCERNED)
         vip = _vip(word, situation.standings)
         why_not = _why_fixed(situation, vip)
         home = await asyncio.to_thread(home_of, situation, vip) if not why_not else None
@@ -219,7 +179,7 @@ class DuravipCommands:
             announced = await self._duravip.announce()
         except CommandError:
             if _takes_no_part(await self._duravip.situation()):
-                return Answer(_NOT_CONCERNED)
+                return Answer(NOT_CONCERNED)
             raise
         agreed, nodes = announced.agreed, announced.nodes
         text = f"View {announced.view} announced; agreed by {len(agreed)} of {counted(len(nodes), 'node')}"
@@ -242,7 +202,7 @@ class DuravipCommands:
     async def _drain(self, call: Call) -> Answer:
         situation = await self._duravip.situation()
         if _takes_no_part(situation):
-            return Answer(_NOT_CONCERNED)
+            return Answer(NOT_CONCERNED)
         node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
         found = await asyncio.to_thread(place, replace(situation, drained=situation.drained | {node}))
         deeds = await self._duravip.drain(node)
@@ -258,7 +218,7 @@ class DuravipCommands:
     async def _undrain(self, call: Call) -> Answer:
         situation = await self._duravip.situation()
         if _takes_no_part(situation):
-            return Answer(_NOT_CONCERNED)
+            return Answer(NOT_CONCERNED)
         node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
         if node not in situation.drained:
             return Answer(f"{node} is not drained")
@@ -313,7 +273,7 @@ def _answer(deeds: Sequence[Deed], lead: str = "") -> Answer:
     lines = [lead] * bool(lead) + [str(deed) for deed in deeds]
     failed = [deed for deed in deeds if deed.did is Did.FAILED]
     status = Status.OK if not failed else Status.ERROR if len(failed) == len(deeds) else Status.PARTIAL
-    return Answer("\n".join(lines) or _NOT_CONCERNED, status, facts={"vips": [deed.facts() for deed in deeds]})
+    return Answer("\n".join(lines) or NOT_CONCERNED, status, facts={"vips": [deed.facts() for deed in deeds]})
 
 
 def find_vip(word: str, standings: Mapping[str, Standing]) -> str | None:

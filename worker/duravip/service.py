@@ -283,7 +283,10 @@ class DuravipService:
         return self.placing.situation()
 
     async def move(self, addresses: Sequence[str], target: str) -> Sequence[Deed]:
-        """Take this node's part in moving VIPs to a node, where they stay."""
+        """Take this node's part in moving VIPs to a node, where they stay; nothing if it is not concerned.
+
+        The VIPs can be moved there, as far as this node sees, and come with all that follows them.
+        """
         return await self._take_part(addresses, dict.fromkeys(addresses, target), MOVED)
 
     async def home(self, addresses: Sequence[str]) -> Sequence[Deed]:

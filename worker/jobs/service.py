@@ -9,7 +9,7 @@ import dataclasses
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -21,6 +21,7 @@ from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Call, Command, Handler
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.node.messages import Life, Message, Response
+from eccmgr.node.outbox import Outbox
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from worker.jobs.process import NotTaken, WorkerGone, WorkerProcess
@@ -54,10 +55,10 @@ class JobService:
         node: str,
         settings: Callable[[], Mapping[str, Any]],
         needed: Callable[[], bool],
-        deliver: Callable[[Response], Awaitable[None]],
+        outbox: Outbox,
     ) -> None:
         self._link, self._keys, self._options = link, keys, options
-        self._node, self._settings, self._needed, self._deliver = node, settings, needed, deliver
+        self._node, self._settings, self._needed, self._outbox = node, settings, needed, outbox
         self._key = keys.jobs(node)
         link.on_move.append(self.kick)
         self._records: dict[str, Record] = {}
@@ -274,7 +275,7 @@ class JobService:
         """Let the results of its command say how a job stands, where that is news."""
         if standing.stage.final:
             if record.command_id:
-                await self._deliver(self._ended(record, standing))
+                await self._outbox.deliver(self._ended(record, standing))
             log.info("job over", job=record.job, state=standing.stage.value)
             await self._forget(record)
             return
@@ -282,7 +283,7 @@ class JobService:
         old = time.monotonic() - since > self._options.results_ttl_s / 4
         if record.command_id and (old or percent != standing.percent):
             self._shown[record.job] = (standing.percent, time.monotonic())
-            await self._deliver(self._running(record, standing))
+            await self._outbox.deliver(self._running(record, standing))
 
     def _running(self, record: Record, standing: Standing) -> Response:
         body = running_body(record.job, standing.percent)

@@ -1,6 +1,10 @@
-"""A node inside another asyncio program: that program's functions are its commands."""
+"""A node inside another asyncio program: that program's functions are its commands.
+
+It carries no VIPs and starts no processes: what `ecnode` has beyond every node, this one answers as not concerned.
+"""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from types import TracebackType
@@ -9,16 +13,21 @@ from typing import Any, TypeVar
 import structlog
 
 from eccmgr.cluster.names import check_name
+from eccmgr.commands.answer import NOT_CONCERNED
+from eccmgr.commands.carried import ON_NODES
+from eccmgr.commands.table import Call, Command, Param
+from eccmgr.config.effective import ScopeView
 from eccmgr.config.options import overrides
 from eccmgr.config.store import Store
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.functions import as_command, command
+from eccmgr.node.daemon import NodeDaemon
 from eccmgr.redis.scripts import load_all
 from eccmgr.settings import NodeSettings, load
-from worker.node import Node as NodeDaemon
 
 F = TypeVar("F", bound=Callable[..., Any])
+_WORDS = Param("WORDS", optional=True, rest=True)
 
 
 class Node:
@@ -126,9 +135,33 @@ class Node:
 
 
 class _Daemon(NodeDaemon):
+    def __init__(self, settings: NodeSettings, store: Store) -> None:
+        super().__init__(settings, store)
+        self.table.add(*(_not_concerned(name) for name in ON_NODES if name not in self.table.commands))
+
     def default_endpoint(self) -> str:
         """The program has said where, or nowhere."""
         return ""
+
+    def remarks(self) -> list[str]:
+        """With what becomes of VIPs that the configuration asks for."""
+        unmet = ["DuraVIP: an embedded node carries no VIPs; its configuration asks for some"]
+        return [*super().remarks(), *(unmet if _asks_for_vips(self.view) else ())]
+
+
+def _not_concerned(name: str) -> Command:
+    """A command of `ecnode` for this node, which a broadcast reaches all the same: that is no failure."""
+
+    async def answer(_call: Call) -> str:
+        return NOT_CONCERNED
+
+    return Command(name, f"of ecnode alone; here: {NOT_CONCERNED}", answer, (_WORDS,), idempotent=True)
+
+
+def _asks_for_vips(view: ScopeView) -> bool:
+    listens = (listen for above in view.scopes("ESMTP_Listener") for listen in above.scopes("Listen"))
+    stanzas = itertools.chain(view.scopes("Binding"), listens)
+    return any(each.boolean("Enable_Duravip") or each.text("Duravip_Follow") is not None for each in stanzas)
 
 
 def _log_by_the_standard_library() -> None:

@@ -1,0 +1,119 @@
+"""What every node is, whatever program it lives in: a member that runs commands, each at most once, and answers them.
+
+`ecnode` adds floating addresses and jobs to it; a node that is embedded in another program adds nothing.
+"""
+
+import asyncio
+import contextlib
+import functools
+
+from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_membership
+from eccmgr.cluster.session import Session
+from eccmgr.cluster.vocabulary import Vocabulary
+from eccmgr.commands.caller import Caller
+from eccmgr.commands.carried import FIRST_WORDS
+from eccmgr.commands.completion import Known
+from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
+from eccmgr.commands.standing import Age
+from eccmgr.config.store import Store
+from eccmgr.daemon import Daemon
+from eccmgr.errors import EccmgrError
+from eccmgr.logs import LogFiles
+from eccmgr.node.belonging import Belonging, channels_of
+from eccmgr.node.commands import NodeCommands
+from eccmgr.node.executor import Executor
+from eccmgr.node.follower import Follower
+from eccmgr.node.outbox import Outbox
+from eccmgr.redis.connect import Link
+from eccmgr.redis.subscribe import Subscription
+from eccmgr.settings import NodeSettings
+from eccmgr.version import full_version
+
+_LISTEN_WAIT_S = 2.0
+_DRAIN_S = 10.0
+
+
+class NodeDaemon(Daemon):
+    """One node: it runs what the cluster asks of it, and answers on its own control listener."""
+
+    program = "ecnode"
+
+    def __init__(
+        self, settings: NodeSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
+    ) -> None:
+        super().__init__(settings, store, log_files, link)
+        cluster, subcluster = self.held.cluster, self.held.subcluster
+        age = Age()
+        groups = (self.held.control_group, f"{SUBCLUSTER_GROUP}{subcluster}", cluster)
+        identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
+        self.session = Session(self.link, self.keys, self.options, identity)
+        self.outbox = Outbox(self.link, self.keys, self.options, self.name)
+        self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate, self.outbox)
+        self.session.takes_over = settings.replace
+        self.session.on_superseded = self.executor.abandon
+        own = NodeCommands(
+            self.link, self.keys, self.session, age, self.held.control_group, self.table, self.abort, self.facts
+        )
+        self.table.add(*self.common_commands(self.known_names), *own.commands())
+        self.table.elsewhere = ASKED_OF_A_NODE.told
+        self.vocabulary = Vocabulary(self.link, self.keys, self.options, self.session, self._words_of_its_own)
+        self.table.on_change = self.session.on_joined = self.vocabulary.changed
+
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Listen for commands before joining: what is sent to a member must find it listening."""
+        channels = channels_of(self.keys, self.name, self.session.identity.subcluster)
+        subscription = Subscription(self.link, channels, self.executor.heard, lambda: self.options.heartbeat_s)
+        follower = Follower(
+            self.link,
+            self.keys,
+            self.options,
+            self.session,
+            channels,
+            self.executor.read_up,
+            subscription.restart,
+        )
+        self.executor.on_heard = follower.heard
+        self.session.listening = subscription.listening
+        self.session.channels, self.session.on_heads = channels, follower.heads
+        subscription.on_listening = follower.catch_up
+        if not self.held.states_subcluster:
+            belonging = Belonging(self.link, self.keys, self.options, self.session, subscription, follower)
+            self.session.before_join, self.session.on_bus = belonging.before_join, belonging.heard
+            self.executor.meant = belonging.meant
+            self.spawn(tasks, belonging.run(), "subcluster")
+        self.spawn(tasks, subscription.run(), "subscription")
+        self.spawn(tasks, follower.run(), "follower")
+        self.spawn(tasks, self.outbox.run(), "outbox")
+        self.spawn(tasks, self.executor.run(), "executor")
+        self.spawn(tasks, self.vocabulary.run(), "vocabulary")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LISTEN_WAIT_S):
+                await subscription.listening.wait()
+
+    async def finish(self) -> None:
+        """Let running commands end, and their answers reach Redis."""
+        await self.executor.drain(_DRAIN_S)
+
+    def abort(self, wanted: str, _user: str) -> bool:
+        """End a command on this node for a user; whether there is one."""
+        return self.executor.abort(wanted)
+
+    def facts(self) -> str:
+        """What `cluster info` says of this node beside its place in the cluster."""
+        return "\n".join(self.remarks())
+
+    async def known_names(self, caller: Caller) -> Known:
+        """The names that `caller` may write in a command; those of members only while Redis tells them."""
+        configuration = functools.partial(self.complete_config, caller)
+        try:
+            membership = await read_membership(self.link, self.keys)
+        except EccmgrError:
+            return Known(configuration=configuration)
+        nodes = membership.of(Role.NODE)
+        subclusters = {member.subcluster: None for member in nodes if member.subcluster}
+        names = tuple(member.node_name for member in nodes if member.node_name)
+        return Known(names, tuple(subclusters), configuration)
+
+    def _words_of_its_own(self) -> set[str]:
+        """What commands begin with that not every node has."""
+        return set(self.table.first_words()) - FIRST_WORDS
