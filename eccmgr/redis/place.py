@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakSet
 
-from redis.asyncio.connection import AbstractConnection, Connection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MovedError, ReadOnlyError
 
 from eccmgr.hostport import host_port
-from eccmgr.redis.client import TlsConnection
+from eccmgr.redis.library import LedConnection, TlsConnection
 
 _ASK_TIMEOUT_S = 1.0
 
@@ -114,7 +114,7 @@ class Place:
         await self._seeker.aclose()
 
 
-class _Seeking(Connection):
+class _Seeking(LedConnection):
     """A connection that asks for its address whenever it connects."""
 
     def __init__(self, place: Place, **options: Any) -> None:
@@ -122,14 +122,13 @@ class _Seeking(Connection):
         self.spot: Spot | None = None
         self._place = place
 
-    async def _connect(self) -> None:
+    async def lead(self) -> tuple[str, int]:
+        """Where the server is."""
         self.spot = await self._place.find(self)
-        self.host, self.port = self.spot.host, self.spot.port
-        await super()._connect()  # type: ignore[no-untyped-call]
+        return self.spot.host, self.spot.port
 
-    async def on_connect_check_health(self, check_health: bool = True) -> None:
-        """What follows on the connection's being made."""
-        await super().on_connect_check_health(check_health=check_health)
+    async def inspect(self) -> None:
+        """See that it is the right one."""
         await self._place.check(self)
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
-from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from eccmgr.hostport import read_bare
 from eccmgr.redis.address import RedisAddress
 from eccmgr.redis.client import make_client
+from eccmgr.redis.library import slot_of
 from eccmgr.redis.place import NotFound, Spot, ask_all
 
 _ASK_TIMEOUT_S = 1.0
@@ -32,7 +32,7 @@ class SlotOwner:
 
     def __init__(self, address: RedisAddress, tag: str) -> None:
         self._address = address
-        self._slot = key_slot(tag.encode())
+        self._slot = slot_of(tag)
         self._seeds = address.hosts
         self._masters: tuple[tuple[str, int], ...] = ()
         self._clients: dict[tuple[str, int], redis.asyncio.Redis] = {}

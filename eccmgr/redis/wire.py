@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import hiredis
-from redis._parsers.base import BaseParser
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from eccmgr.redis.library import drop, error_of, transport_of
 
 _NOTHING = object()
 
@@ -39,9 +40,7 @@ class Wire(asyncio.Protocol):
         self._timeout_s = timeout_s
         self.on_push = on_push
         self._loop = asyncio.get_running_loop()
-        self._parser = hiredis.Reader(
-            protocolError=InvalidResponse, replyError=BaseParser.parse_error, notEnoughData=_NOTHING
-        )
+        self._parser = hiredis.Reader(protocolError=InvalidResponse, replyError=error_of, notEnoughData=_NOTHING)
         self._unanswered: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._watch: asyncio.TimerHandle | None = None
         self._writable = asyncio.Event()
@@ -64,8 +63,7 @@ class Wire(asyncio.Protocol):
                     # The library does not expect what only somebody else than Redis would say.
                     raise _not_understood(error) from error
                 raise
-        assert connection._writer is not None, "it is connected"
-        transport = connection._writer.transport
+        transport = transport_of(connection)
         wire = cls(connection, transport, timeout_s, on_push)
         transport.set_protocol(wire)
         return wire
@@ -166,9 +164,8 @@ class Wire(asyncio.Protocol):
             self.fault = fault
             self.lost.set()
             self._writable.set()
-            # A peer that is gone would keep a farewell waiting for ever.
             self._transport.abort()
-            self._connection._close()  # type: ignore[no-untyped-call]
+            drop(self._connection)
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None

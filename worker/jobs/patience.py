@@ -18,6 +18,7 @@ from redis.connection import Connection, SSLConnection, parse_url
 from redis.exceptions import WatchError
 from redis.retry import Retry
 
+from eccmgr.redis.library import LedBlockingConnection, LedBlockingTlsConnection
 from eccmgr.redis.refusals import refusal_of
 
 log = structlog.get_logger()
@@ -60,24 +61,19 @@ class Whereabouts:
         return (host, int(port)) if host else None
 
 
-class _Following:
+class FollowingConnection(LedBlockingConnection):
     """A connection that asks where the server is whenever it connects."""
 
     def __init__(self, whereabouts: Whereabouts, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # type: ignore[no-untyped-call]
         self._whereabouts = whereabouts
 
-    def _connect(self) -> Any:
-        if (now := self._whereabouts.now) is not None:
-            self.host, self.port = now
-        return super()._connect()  # type: ignore[misc]
+    def lead(self) -> tuple[str, int] | None:
+        """Where the agent says that it is."""
+        return self._whereabouts.now
 
 
-class FollowingConnection(_Following, Connection):
-    """A connection that asks where the server is whenever it connects."""
-
-
-class FollowingTlsConnection(_Following, SSLConnection):
+class FollowingTlsConnection(FollowingConnection, LedBlockingTlsConnection):
     """The same with TLS."""
 
 

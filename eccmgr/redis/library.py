@@ -1,0 +1,103 @@
+"""What we use of the Redis library that it does not promise: what it keeps to itself, and how it connects.
+
+A new release may change any of it. `tests/unit/test_redis_library.py` names each, and says which is missing.
+"""
+
+import asyncio
+from ssl import SSLError
+from typing import Any
+
+from redis._parsers.base import BaseParser
+from redis.asyncio.connection import AbstractConnection, Connection, RedisSSLContext, SSLConnection
+from redis.connection import Connection as BlockingConnection
+from redis.connection import SSLConnection as BlockingTlsConnection
+from redis.crc import key_slot
+from redis.maint_notifications import MaintNotificationsConfig
+
+from eccmgr.errors import SettingsError
+
+error_of = BaseParser.parse_error
+"""The library's exception for what a server answers instead of a result."""
+
+PLAIN_CONNECTION: dict[str, Any] = {
+    "driver_info": None,
+    "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+}
+"""Options of a connection; each would cost every new one a round trip, or a look at the disk, for nothing we use."""
+
+
+def slot_of(tag: str) -> int:
+    """The slot of a Redis Cluster in which all keys lie that begin with `tag`."""
+    return int(key_slot(tag.encode()))
+
+
+def transport_of(connection: AbstractConnection) -> asyncio.WriteTransport:
+    """What a connection that is up writes to."""
+    assert connection._writer is not None, "it is connected"
+    return connection._writer.transport
+
+
+def drop(connection: AbstractConnection) -> None:
+    """Close a connection without a farewell: a peer that is gone would keep one waiting for ever."""
+    connection._close()  # type: ignore[no-untyped-call]
+
+
+class TlsConnection(SSLConnection):
+    """Shares the certificates, read once, with the others of its pool."""
+
+    def __init__(self, shared: RedisSSLContext | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        if shared is not None:
+            self.ssl_context = shared
+
+    def read_certificates(self) -> RedisSSLContext:
+        """What others may share, its files read. Raises SettingsError."""
+        try:
+            self.ssl_context.get()
+        except (SSLError, ValueError):
+            raise SettingsError(
+                "The URL of Redis has an option for TLS of a wrong value: certificates and keys are files in PEM form "
+                "that belong together"
+            ) from None
+        except OSError as error:
+            raise SettingsError(
+                f"The URL of Redis names a certificate or key that cannot be read: {error.strerror}"
+            ) from None
+        return self.ssl_context
+
+
+class LedConnection(Connection):
+    """A connection that asks for its address whenever it connects, and is looked at once it is up."""
+
+    async def lead(self) -> tuple[str, int]:
+        """Host and port to connect to now."""
+        raise NotImplementedError
+
+    async def inspect(self) -> None:
+        """Refuse a server that is not the right one, by the library's ConnectionError."""
+
+    async def _connect(self) -> None:
+        self.host, self.port = await self.lead()
+        await super()._connect()  # type: ignore[no-untyped-call]
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        """What follows on the connection's being made."""
+        await super().on_connect_check_health(check_health=check_health)
+        await self.inspect()
+
+
+class LedBlockingConnection(BlockingConnection):
+    """The same for whoever does not use asyncio; without an address it connects as its options say."""
+
+    def lead(self) -> tuple[str, int] | None:
+        """Host and port to connect to now, where they are known."""
+        raise NotImplementedError
+
+    def _connect(self) -> Any:
+        if (led := self.lead()) is not None:
+            self.host, self.port = led
+        return super()._connect()  # type: ignore[no-untyped-call]
+
+
+class LedBlockingTlsConnection(LedBlockingConnection, BlockingTlsConnection):
+    """The same with TLS."""
