@@ -1,4 +1,4 @@
-"""Writes the reference pages of commands and options, out of the tables that the programs themselves use."""
+"""Writes the reference pages of commands and options, from the tables that the programs themselves use."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ from worker.node import Node
 
 _HEAD = """# Commands
 
-Written by `make reference`; change the command table instead. What each answers is also at hand in the console:
+Written by `make reference`; change the command table instead. The console has the same text:
 `help`, `help COMMAND`. Prefix any command with `json` or `xml` for a machine's form of the same answer.
 """
 
@@ -27,7 +27,7 @@ def pages() -> dict[str, str]:
 
 async def _commands() -> str:
     manager, node = Manager(ManagerSettings(), Store()), Node(NodeSettings(), Store())
-    # Those of the modules that are built in are there once these are at work.
+    # The commands of built-in modules exist once these modules run.
     await manager.modules.start(manager.store.view())
     of_manager = manager.table.listed()
     await manager.modules.stop()
@@ -37,7 +37,7 @@ async def _commands() -> str:
             "## On a manager\n",
             *_entries(of_manager),
             "## On a node\n",
-            "On the node's own console, and carried to any number of nodes by a broadcast or a gather.\n",
+            "These commands run on the node's own console; a broadcast or a gather carries them to any number of nodes.\n",
             *_entries(node.table.listed()),
         )
     )
