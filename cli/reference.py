@@ -37,7 +37,7 @@ async def _commands() -> str:
             "## On a manager\n",
             *_entries(of_manager),
             "## On a node\n",
-            "These commands run on the node's own console; a broadcast or a gather carries them to any number of nodes.\n",
+            "These run on the node's own console; a broadcast or a gather carries them to any number of nodes.\n",
             *_entries(node.table.listed()),
         )
     )

@@ -19,9 +19,9 @@ _PAGE_HEAD = """\
 
 <!-- Generated from eccmgr/config/known.py; change that, not this page. -->
 
-Names match without case. An option that is not *dynamic* takes effect after a restart, any other at once. If a scope does
-not set an option, the option has its value from the nearest scope around it that sets it, else its default. Scopes and
-options that are not listed here are kept and shown, for the programs that know them.
+Names match without case. An option that is not *dynamic* takes effect after a restart, any other at once. If a scope
+does not set an option, the option has its value from the nearest scope around it that sets it, else its default.
+Scopes and options that are not listed here are kept and shown, for the programs that know them.
 """
 
 
