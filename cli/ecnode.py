@@ -77,15 +77,20 @@ def _lead(view: ScopeView) -> int | None:
     from worker.duravip.vips import read_vips
     from worker.guardian.launch import CONTROL
     from worker.guardian.parent import Parent
+    from worker.isolation import isolated
 
     user = view.scope("Security").text("User")
     if CONTROL in os.environ or os.geteuid() != 0 or user in (None, "root") or not read_vips(view):
         return None
     program = duravip_options(view).plumber_program or ""
     # The node becomes that user itself, once it has read what only root may.
-    return Parent([sys.executable, *sys.orig_argv[1:]], "", program, log.warning).run()
+    return Parent(isolated("cli.ecnode", *sys.argv[1:]), "", program, log.warning).run()
 
 
 def main() -> None:
     """The program's entry point."""
     streams.run("ecnode", app)
+
+
+if __name__ == "__main__":
+    main()

@@ -159,6 +159,7 @@ class Daemon(abc.ABC):
         found = list(self._plan.remarks)
         if self.store.view().scope("as_logger").written:
             found.append("as_logger: the logs of nodes are not collected yet in this release")
+        found += self.modules.remarks(self.view)
         return [*found, *filter(None, (self._eviction.remark,)), *self._log_files.remarks()]
 
     def stop(self) -> None:

@@ -4,6 +4,8 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 
 import structlog
 
@@ -12,8 +14,14 @@ from eccmgr.config.schema import ScopeSpec
 from eccmgr.modules.api import Module
 
 GROUP = "eccmgr.modules"
+_BESIDE = Path(__file__).resolve().parents[2]
+"""Where the packages of this distribution lie."""
 
 log = structlog.get_logger()
+
+
+class Hidden(ImportError):
+    """Raised for a module of ours whose package another file hides, of the program that a node is embedded in."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,9 @@ class Catalogue:
         for entry in sorted(entry_points, key=lambda each: each.name):
             try:
                 kinds[entry.name.lower()] = _module(entry, kinds)
+            except Hidden as error:
+                log.info("module hidden", module=entry.name, reason=str(error))
+                faults[entry.name.lower()] = str(error)
             except Exception as error:  # code of others; whatever it does must not end the daemon
                 log.exception("module not found", module=entry.name, where=entry.value)
                 faults[entry.name.lower()] = f"{type(error).__name__}: {error}"
@@ -50,6 +61,7 @@ def installed() -> Catalogue:
 
 
 def _module(entry: metadata.EntryPoint, others: Mapping[str, type[Module]]) -> type[Module]:
+    _refuse_hidden(entry)
     kind = entry.load()
     if not (isinstance(kind, type) and issubclass(kind, Module)):
         raise TypeError(f"{entry.value} is no eccmgr.modules.Module")
@@ -60,3 +72,14 @@ def _module(entry: metadata.EntryPoint, others: Mapping[str, type[Module]]) -> t
     if SCHEMA.scope(kind.scope) is not None:
         raise ValueError("the configuration has a scope of this name already")
     return kind
+
+
+def _refuse_hidden(entry: metadata.EntryPoint) -> None:
+    """Raises Hidden rather than run a file that only happens to have the name of a package of ours."""
+    if entry.dist is None or entry.dist.name != "eccmgr":
+        return
+    package = entry.module.partition(".")[0]
+    spec = find_spec(package)
+    place = spec.origin if spec is not None else None
+    if place is None or Path(place).resolve().parent.parent != _BESIDE:
+        raise Hidden(f"{package} is {place or 'not found'} here, not the package of eccmgr")

@@ -114,6 +114,11 @@ class Modules:
         """Raises ConfigError where the modules that `view` asks for make no sense."""
         check(self.catalogue, self._program, view)
 
+    def remarks(self, view: ScopeView) -> list[str]:
+        """What `view` asks for and no module answers to, because its code cannot be loaded."""
+        faults = self.catalogue.faults
+        return [f"{scope}: its module cannot be loaded: {faults[scope]}" for scope in faults if view.scopes(scope)]
+
     async def start(self, view: ScopeView) -> None:
         """Load what `view` asks for. What fails is shown as such by `module list`."""
         change = Change(self)

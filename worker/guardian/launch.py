@@ -4,10 +4,10 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
+
+from worker.isolation import isolated
 
 CONTROL = "ECCMGR_GUARDIANS"
 """The environment variable by which the parent names the descriptor over which guardians are asked for."""
@@ -16,8 +16,6 @@ ANOTHER = b"another guardian"
 _ANSWER_S = 10.0
 REASON_BYTES = 1024
 """Of what the parent says where it has no guardian to give."""
-_ROOT = str(Path(__file__).resolve().parents[2])
-"""Nothing but the standard library and our own packages is imported, so nothing else needs to be found."""
 
 
 class NoGuardian(Exception):
@@ -108,11 +106,11 @@ class OwnGuardians:
 
 def start_guardian(end: socket.socket, program: str = "", options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """Start a guardian that serves whoever is at the other end of `end`. Raises OSError."""
-    command = [sys.executable, "-P", "-S", "-m", "worker.guardian", "--agent", str(end.fileno()), "--exec", program]
+    # It imports nothing but the standard library and our own packages, so nothing else needs to be found.
+    command = isolated("worker.guardian", "--agent", str(end.fileno()), "--exec", program, *options, others=False)
     return subprocess.Popen(  # noqa: S603 — ourselves
-        [*command, *options],
+        command,
         stdin=subprocess.DEVNULL,
         pass_fds=(end.fileno(),),
-        env={**os.environ, "PYTHONPATH": _ROOT},
         start_new_session=True,
     )

@@ -1,4 +1,4 @@
-"""The worker process of a node: `python -m worker.jobs`, started by the agent, told on its input what to work with."""
+"""The worker process of a node, started by the agent, told on its input what to work with."""
 
 import contextlib
 import json

@@ -5,13 +5,13 @@ import contextlib
 import itertools
 import json
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from eccmgr.errors import CommandError
+from worker.isolation import isolated
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class WorkerProcess:
         """
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "worker.jobs"),
+                *isolated("worker.jobs"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LONGEST_LINE,

@@ -16,6 +16,7 @@ import pytest
 
 from tests.waiting import wait_until_sync
 from worker.guardian import wire
+from worker.isolation import isolated
 
 _ROOT = Path(__file__).resolve().parents[3]
 _numbers = itertools.count()
@@ -39,13 +40,12 @@ class Guardian:
 
     def __init__(self, namespace: str, folder: Path, *options: str) -> None:
         self.socket, theirs = socket.socketpair()
-        command = [sys.executable, "-P", "-S", "-m", "worker.guardian", "--agent", str(theirs.fileno())]
+        command = isolated("worker.guardian", "--agent", str(theirs.fileno()), others=False)
         prefix = ["ip", "netns", "exec", namespace] if namespace else []
         with theirs:
             self.process = subprocess.Popen(
                 [*prefix, *command, "--lock", str(folder / "guardian.lock"), *options],
                 pass_fds=(theirs.fileno(),),
-                env={**os.environ, "PYTHONPATH": str(_ROOT)},
             )
         self.socket.settimeout(10.0)
         self._lines = wire.Lines()
