@@ -12,17 +12,17 @@ class Status(enum.StrEnum):
     """How a command ended."""
 
     OK = "ok"
-    """It did what was asked."""
+    """The command did what was asked."""
     ERROR = "error"
-    """It was refused or failed."""
+    """The command was refused or failed."""
     DENIED = "denied"
-    """Who asked is not known or not allowed to."""
+    """The caller is unknown, or may not run the command."""
     PARTIAL = "partial"
     """Some nodes did not answer, or answered with an error."""
 
 
 NOT_CONCERNED = "not concerned"
-"""What a node answers to a command that reaches it and that it has no part in."""
+"""A node's answer to a command that reaches the node but does not concern it."""
 
 
 class Exit(enum.IntEnum):
@@ -45,11 +45,11 @@ class Format(enum.StrEnum):
 
 
 FORMS = {form.value: form for form in (Format.JSON, Format.XML)}
-"""The forms that a command may ask for by a word before it."""
+"""The forms that a word before a command may ask for."""
 
 
 def split_form(line: str, form: Format = Format.TEXT) -> tuple[Format, str]:
-    """The form that the first word of `line` names, else `form`; and the command behind it."""
+    """Split `line` into the form that its first word names (`form` if it names none) and the command that follows."""
     first, *behind = line.split(maxsplit=1) or [""]
     named = FORMS.get(first.lower())
     if named is None:
@@ -67,11 +67,11 @@ _EXIT_OF = {
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer before it is given a form.
+    """An answer before it is rendered in a form.
 
-    `text` is what a person reads. `facts` are the further fields of the JSON form; where they hold
-    `nodes`, the XML form lists those. `is_xml` says that `text` is XML already. `tail`, where given, is what
-    remains to be shown to a client that has seen the responses as they came.
+    `text` is the text form, for a person. `facts` are the further fields of the JSON form; if they hold `nodes`, the
+    XML form lists the nodes. `is_xml`: `text` is XML already. `tail`, if given, is the rest of the text for a client
+    that has already been shown the responses as they arrived.
     """
 
     text: str
@@ -81,15 +81,15 @@ class Answer:
     is_xml: bool = False
     tail: str | None = None
     undone: bool = False
-    """Whether Redis was away before anything was done: to ask again does not do it twice."""
+    """Whether Redis was unreachable before anything was done, so that a retry cannot run the command twice."""
 
     @property
     def exit(self) -> Exit:
-        """The exit code that a console in batch mode ends with."""
+        """The exit code of a console in batch mode."""
         return Exit.USAGE if self.usage else _EXIT_OF[self.status]
 
     def render(self, form: Format, command: str) -> str:
-        """The answer to `command` in the form asked for."""
+        """Render the answer to `command` in `form`."""
         match form:
             case Format.TEXT:
                 return self.text
@@ -115,7 +115,7 @@ def _response(node: Mapping[str, Any]) -> str:
     return f"\n  <Response Node={name} State={state}>{xml_text(node['text'] or '')}</Response>"
 
 
-# XML 1.0 has no way to write these at all, not even escaped.
+# XML 1.0 cannot hold these characters, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # The standard library's own escapes live in a module that loads half of urllib.
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -123,7 +123,7 @@ _IN_ATTRIBUTE = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&
 
 
 def xml_text(text: str) -> str:
-    """`text` as XML character data; what XML cannot hold becomes U+FFFD."""
+    """`text` as XML character data; a character that XML cannot hold becomes U+FFFD."""
     return _NOT_XML.sub("\ufffd", text).translate(_IN_TEXT)
 
 

@@ -1,4 +1,4 @@
-"""Who gives a command, by which way, and how he wants to hear of it."""
+"""The caller of a command: the user, the way the command came, and the form of the answer."""
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,12 +11,12 @@ Event = Mapping[str, Any]
 
 
 class Origin(enum.StrEnum):
-    """The way by which a command came."""
+    """The way a command came."""
 
     CONSOLE = "console"
     """A connection to a control listener."""
     CARRIED = "carried"
-    """A broadcast or one of its kin, which this node heard."""
+    """A command that a manager sent to this node, by broadcast, gather or unicast."""
     SCHEDULE = "schedule"
     """A schedule that was due."""
     JOB = "job"
@@ -25,13 +25,13 @@ class Origin(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who gave a command, and how he wants to hear of it.
+    """The caller of a command, and how to answer it.
 
-    `origin` is the way by which it came, `listener` and `peer` are the two ends of his connection ("" where there is
-    none), and `roles` what he may be counted among. `session` is the same object for all that he says on one
-    connection; None for what a broadcast carries. `emit`, where the client asked for a stream, takes the events of a
-    CHUNK as they happen. `form` is what he wants the answer rendered as. `progress` takes how much of a long command is
-    done, in percent. `only_here` says of what a node was sent that no other was sent it.
+    `origin` is the way the command came, `listener` and `peer` are the two ends of the connection ("" without one), and
+    `roles` are the user's roles. `session` is the same object for all commands of one connection, and None for a
+    carried command. `emit`, if the client asked for a stream, sends an event in a CHUNK frame. `form` is the form of
+    the answer, `width` the columns of the terminal. `progress` takes the part of a long command that is done, in
+    percent. `only_here`: the command was sent to this node alone.
     """
 
     user: str

@@ -1,10 +1,10 @@
-"""Commands that another command carries to nodes: which there are, what may be sent, and which spellings are one."""
+"""The command that another command carries to nodes: its possible names, its text, and its other spellings."""
 
 from eccmgr import words
 from eccmgr.commands.answer import FORMS
 from eccmgr.errors import UsageError
 
-# Not those of a transaction, which needs a session of its own.
+# Without the commands of a transaction, which needs a console session.
 _CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "write", "help")
 ON_NODES = (
     "cluster abort",
@@ -36,24 +36,24 @@ ON_NODES = (
     "uptime",
     "version",
 )
-"""The commands that every node has: what a broadcast can carry.
+"""The commands that every node has, and so the ones that a broadcast can carry.
 
-They are named here, since a manager has no table of a node, which takes all of a node's parts to make; a test holds
-them against that table.
+A manager cannot build a node's table, which takes all of a node's parts; so the names are listed here, and a test
+compares them with that table.
 """
 
 FIRST_WORDS = frozenset((*(name.split()[0] for name in ON_NODES), *FORMS, "complete"))
-"""The words that the commands of every node begin with."""
+"""The first words of the commands that every node has."""
 
-# Whose commands have a name of a second word, beside all that are written SCOPE:INSTANCE.
+# Modules without an instance, whose commands have names of two words, as those of every SCOPE:INSTANCE have.
 _SINGLETONS = ("sched",)
 
 
 def carried(text: str) -> str:
-    """The command that `text`, as typed behind `broadcast` and its kin, sends to nodes.
+    """The command to send to nodes for `text`, which was typed behind `broadcast` or the like.
 
-    One quoted word is the command inside the quotes: no name of a command holds a blank. Raises UsageError where `text`
-    holds no command, or a quote that is never closed.
+    If `text` is one quoted word, the command is inside the quotes: no name of a command holds a blank. Raises
+    UsageError if `text` holds no command, or a quote that is never closed.
     """
     command = _within(text)
     if all(word.text.strip().lower() in ("", *FORMS) for word in words.split(command)):
@@ -75,11 +75,10 @@ def _empty() -> UsageError:
 
 
 def same_command(text: str) -> str:
-    """What `text` has in common with every other spelling of the same command.
+    """The one spelling that stands for every spelling of the command `text`.
 
-    White space and quotes between words make no difference, nor does the case of the command's name. Where no node's
-    table is at hand to tell the name of a module's command, its first word counts as the name, and the second one too
-    behind `SCOPE:INSTANCE`.
+    White space and quotes between words make no difference, nor does the case of the command's name. The name of a
+    module's command, which no table here knows, is its first word; after a `SCOPE:INSTANCE`, its first two.
     """
     try:
         typed = [word.text for word in words.split(_within(text))]

@@ -1,10 +1,10 @@
-"""Tables as text."""
+"""Renders a table as text."""
 
 from collections.abc import Sequence
 
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], widest: int = 1000) -> str:
-    """Columns two blanks apart, the last one as long as it is; none is made wider than `widest` for one long cell."""
+    """The table, its columns two blanks apart; a cell longer than `widest` does not widen its column."""
     table = [headings, *rows]
     widths = [min(max(len(row[column]) for row in table), widest) for column in range(len(headings) - 1)]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""What may follow a line typed so far: out of the table of commands and the names that the cluster knows."""
+"""The words that may follow the line typed so far, from the table of commands and the names in the cluster."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ _MAX = 1000
 
 @dataclass(frozen=True)
 class Known:
-    """The names that may stand in a command."""
+    """The names that a command may hold."""
 
     nodes: tuple[str, ...] = ()
     subclusters: tuple[str, ...] = ()
     configuration: Callable[[str, Sequence[str]], list[str]] = lambda _command, _words: []
-    """What may come next in a `config` command: given that command's own word, and the words behind it."""
+    """Gives the next words of a `config` command, from that command's own word and the words behind it."""
     vips: tuple[str, ...] = ()
-    """Addresses of VIPs and names of their bindings."""
+    """The addresses of the VIPs, and the names of their bindings."""
 
 
 def complete(table: Table, line: str, known: Known) -> list[str]:
-    """The words that may stand where `line` ends, in order; the last word may be typed in part."""
+    """The words that may complete `line`, sorted; the last word of `line` may be incomplete."""
     try:
         typed = [word.text for word in words.split(line)]
     except UsageError:
@@ -104,7 +104,7 @@ def _move(given: list[str], known: Known) -> Iterable[str]:
 def _gather(given: list[str], known: Known) -> Iterable[str]:
     while given and given[0].startswith("--"):
         if "=" not in given[0] and len(given) == 1:
-            return  # its value comes next, which is a number
+            return  # the option's value comes next, and it is a number
         given = given[1:] if "=" in given[0] else given[2:]
     if not given:
         yield from (

@@ -1,4 +1,4 @@
-"""The `config` commands over one store: the entries of the table, and what each of them answers."""
+"""The `config` commands over one store: their entries in the table, and their answers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _ABOUT = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One command: what was typed behind its name, its words, the whole line, and for whom."""
+    """One `config` command: the text behind its name, the words of that text, the whole line, and its caller."""
 
     operands: str
     words: tuple[str, ...]
@@ -80,14 +80,15 @@ def commands(
     session_of: Callable[[Caller], ConfigSession | None],
     may_reveal: Callable[[Caller], bool] = lambda _: False,
 ) -> tuple[Command, ...]:
-    """The entries of the table of commands.
+    """The `config` commands, for a daemon's table.
 
-    `session_of` gives what the configuration keeps of a console session, the same one for all commands of that
-    session, since it holds the transaction; None for a caller who has none. `may_reveal` tells whether a caller may see
-    secrets. A command runs in a thread, since it may read and write files or wait for the daemon to follow a change.
+    `session_of` gives the configuration's part of a caller's console session, which holds the transaction; it is the
+    same object for all commands of that session, and None for a caller without one. `may_reveal` tells whether a
+    caller may see secrets. A command runs in a thread, since it may read and write files or wait until the daemon has
+    followed a change.
     """
     answers = _Answers(store)
-    # One change at a time: those that wait must not hold the threads in which the daemon follows the first.
+    # One change at a time: a waiting change must not hold a thread that the daemon needs to follow the first.
     changing = asyncio.Lock()
 
     def command(name: str, brief: str, answer: Callable[[Asked], str], *operands: Param) -> Command:
@@ -130,20 +131,20 @@ def _asked(call: Call, usage: str, session: ConfigSession | None, reveal: bool) 
     try:
         given = tuple(word.text for word in words.split(operands))
     except UsageError:
-        # Not shown: it may hold a secret.
+        # The error does not repeat the text, which may hold a secret.
         raise UsageError(f"A quote is never closed. {usage}") from None
     lasts = session is not None
     return Asked(operands, given, call.text.strip(), usage, session or ConfigSession(), lasts, call.caller.user, reveal)
 
 
 class _Answers:
-    """What each command answers. Raises UsageError, CommandError or ConfigError."""
+    """The answers of the `config` commands. Each method raises UsageError, CommandError or ConfigError."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def here(self, asked: Asked) -> paths.Here:
-        """Where the path of a command begins, in the tree that its session sees."""
+        """The global scope of the tree that the command's session sees, where each path begins."""
         return paths.start(self.store.root(asked.session), self.store.schema)
 
     def get(self, asked: Asked) -> str:
@@ -162,7 +163,7 @@ class _Answers:
         return line
 
     def effective(self, asked: Asked, here: paths.Here, option: str) -> str | None:
-        """What holds for an option, as a line; None if nothing does."""
+        """The effective value of an option, as a line; None if it has none."""
         root = self.store.root(asked.session)
         found = evaluate(root, here.path, option, self.store.overrides, self.store.schema)
         if found is None:
@@ -208,7 +209,7 @@ class _Answers:
         return f"{printing.heading(path[-1])} has been unset."
 
     def scope_to_unset(self, asked: Asked, not_set: str) -> paths.Here:
-        """The one scope that is to be dropped."""
+        """The one scope to drop. Raises CommandError if the words name no scope, or several."""
         try:
             meant = paths.to_scopes(self.here(asked), asked.words)
         except CommandError:
@@ -221,7 +222,7 @@ class _Answers:
         return meant.found[0]
 
     def scopes(self, asked: Asked) -> paths.Scopes:
-        """The scopes that the operands mean, at least one."""
+        """The scopes that the operands name. Raises CommandError if there is none."""
         meant = paths.to_scopes(self.here(asked), asked.words)
         if not meant.found:
             raise CommandError(f"No scope '{' '.join(asked.words)}'.")
@@ -293,7 +294,7 @@ class _Answers:
         return f"Wrote the whole configuration to {path}"
 
     def written(self, asked: Asked, written: Written) -> str:
-        """What was written where, and what was not."""
+        """The answer of a writeback. Raises CommandError with it if a change was not saved, or saved in vain."""
         lines = [f"Wrote {counted(count, 'change')} to {path}" for path, count in written.files]
         for change, place in written.overridden:
             lines.append(f"Warning: {change.where} was written but is overridden at {place}")
@@ -308,7 +309,7 @@ class _Answers:
         return "\n".join(lines) or "Nothing to write back"
 
     def path(self, word: str) -> str:
-        """A path as typed; a relative one is beside the main file, as an include in it would be."""
+        """The path that `word` names; a relative one starts from the folder of the main file, as in an include."""
         if not word or control_character(word):
             raise CommandError("Not a path, expected text without control characters")
         return os.path.join(os.path.dirname(self.store.loaded.main or ""), word)  # noqa: PTH120

@@ -1,4 +1,4 @@
-"""From the line that a client sent to the answer it gets: the form asked for, and errors made into text."""
+"""Runs the line that a client sent and renders its answer; an error becomes an answer too."""
 
 from dataclasses import dataclass, replace
 
@@ -12,23 +12,23 @@ from eccmgr.errors import EccmgrError, NothingSent, UsageError, unwrapped
 
 log = structlog.get_logger()
 
-# All that is white space to the words of a command, and NUL, which clients written in C may send behind it.
+# All white space between words, and NUL, which a client written in C may send after the line.
 _BLANK = "\0" + "".join(filter(str.isspace, map(chr, range(0x3001))))
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer and the text it is sent as."""
+    """An answer, and the text that is sent for it."""
 
     answer: Answer
     body: str
 
 
 async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEXT) -> Reply:
-    """Run `line` through `gate` and give its answer the form that its prefix (`xml`, `json`) or `form` asks for.
+    """Run `line` through `gate`, and render its answer in the form of its prefix (`xml`, `json`), by default `form`.
 
-    Never raises but for cancellation: what a command cannot do is its answer, and a fault of a handler is
-    logged with its trace and answered in one line.
+    Raises nothing but cancellation: the answer of a refused command is the reason, and a fault of a handler is logged
+    with its trace and answered in one line.
     """
     line = line.strip(_BLANK)
     form, command = split_form(line, form)

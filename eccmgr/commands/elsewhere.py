@@ -1,4 +1,4 @@
-"""Commands that the other kind of daemon has: whoever types one at the wrong console is told where it runs."""
+"""Tells an operator who typed a command at the wrong kind of daemon where that command runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,16 +22,16 @@ ON_MANAGERS = (
     "subcluster retrieve",
     "unicast",
 )
-"""The commands that every manager has and no node."""
+"""The commands that every manager has and no node has."""
 
 _ITS_COMMAND = "the COMMAND alone"
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """The commands of the other kind of daemon, which is `there`, not `here`; `instead` says what to type here.
+    """The commands `names`, which run `there` and not `here`; `instead` maps a command to what to type here.
 
-    What `instead` does not name is answered with `otherwise`, in which `{}` is the command as it was typed.
+    For a command that `instead` does not name, `otherwise` says what to type; `{}` in it stands for the command.
     """
 
     there: str
@@ -41,7 +41,7 @@ class Elsewhere:
     otherwise: str = ""
 
     def told(self, typed: Sequence[str]) -> str:
-        """What to say of a command that begins with the words `typed`; empty where it is none of these."""
+        """The text for a command that begins with the words `typed`; empty if it is not one of these commands."""
         if not typed or (name := _named(self.names, [word.lower() for word in typed])) is None:
             return ""
         use = self.instead.get(name) or self.otherwise.format(name)
@@ -49,7 +49,7 @@ class Elsewhere:
 
 
 def _named(known: Iterable[str], typed: Sequence[str]) -> str | None:
-    """The longest of `known` that begins as `typed` does, else the first with the same first word."""
+    """The longest of `known` that `typed` begins with, else the first of `known` with the same first word."""
     family = [name for name in known if name.split()[0] == typed[0]]
     whole = [name for name in family if name.split() == list(typed[: len(name.split())])]
     return max(whole, key=len, default=family[0] if family else None)
@@ -69,7 +69,7 @@ ASKED_OF_A_NODE = Elsewhere(
         "unicast": _ITS_COMMAND,
     },
 )
-"""What a node says of a manager's commands."""
+"""A node's texts for a manager's commands."""
 
 ASKED_OF_A_MANAGER = Elsewhere(
     "a node",
@@ -77,4 +77,4 @@ ASKED_OF_A_MANAGER = Elsewhere(
     tuple(name for name in ON_NODES if not name.startswith("cluster ")),
     otherwise="broadcast {}",
 )
-"""What a manager says of a node's commands that it does not have."""
+"""A manager's texts for a node's commands."""

@@ -1,4 +1,4 @@
-"""Commands that go to nodes, and those that bring back what the nodes answered."""
+"""The commands that send a command to nodes, and those that show the nodes' answers."""
 
 import re
 
@@ -31,7 +31,7 @@ _RETRIEVED = (
 
 
 def _sending(handler: Handler) -> Handler:
-    """A handler that sends a command to nodes; what it raises says whether that was certainly not sent."""
+    """Wrap the handler of a command that sends to nodes: it raises NothingSent if certainly nothing was sent."""
 
     async def send(call: Call) -> Answer | str:
         try:
@@ -51,7 +51,7 @@ class Fleet:
         self._delivery = delivery
 
     def commands(self) -> tuple[Command, ...]:
-        """The table's entries."""
+        """The commands to nodes, for a manager's table."""
         return (
             Command(
                 "broadcast",
@@ -98,11 +98,11 @@ class Fleet:
                 carries=Carries.FOR_NODES,
                 about=(
                     "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"
-                    "east[1-3,7],west1. What looks like a target and is none is refused; -- begins the COMMAND,\n"
-                    "whatever it is. It ends when every expected node is accounted for, at the latest after\n"
-                    f"S seconds (default {GATHER_TIMEOUT_S:g}). With --batch no more than N nodes, or P% of them, are\n"
-                    "at it at once, in order of their names; once more than K of them failed, refused or were lost,\n"
-                    "the others are skipped."
+                    "east[1-3,7],west1. A word that looks like a target but names no node is refused; -- begins\n"
+                    "the COMMAND, whatever it is. The gather ends when every expected node is accounted for, at\n"
+                    f"the latest after S seconds (default {GATHER_TIMEOUT_S:g}). With --batch at most N nodes, or\n"
+                    "P% of them, run the command at once, in order of their names; once more than K of them failed,\n"
+                    "refused or were lost, the others are skipped."
                 ),
             ),
             Command("flush control cache", "clear the results buffer", self._flush, danger=True),
@@ -140,8 +140,8 @@ class Fleet:
                 self._abort,
                 (Param("#ID"),),
                 about=(
-                    "Nodes that have not begun will not; where it runs it is cancelled. The id may be given with or\n"
-                    "without #."
+                    "A node that has not begun the command will not begin it; a node that runs it cancels it. The id\n"
+                    "may be given with or without #."
                 ),
                 danger=True,
             ),
@@ -234,12 +234,12 @@ class Fleet:
         return Answer(f"{names.fold(called)}  ({counted(len(live), 'node')})", facts=facts)
 
     async def _history(self, call: Call) -> Answer:
-        wanted = call.args[0] if call.args else str(_HISTORY)
-        if not re.fullmatch("[0-9]{1,4}", wanted) or not 1 <= int(wanted) <= _HISTORY_MAX:
-            raise UsageError(f"history takes a number from 1 to {_HISTORY_MAX}, not '{wanted[:80]}'")
-        found = await self._delivery.history(int(wanted))
-        text = "\n".join(map(rendering.past_line, found)) or "No command has been sent to nodes lately"
-        return Answer(text, facts={"commands": [rendering.past_facts(past) for past in found]})
+        number = call.args[0] if call.args else str(_HISTORY)
+        if not re.fullmatch("[0-9]{1,4}", number) or not 1 <= int(number) <= _HISTORY_MAX:
+            raise UsageError(f"history takes a number from 1 to {_HISTORY_MAX}, not '{number[:80]}'")
+        commands = await self._delivery.history(int(number))
+        text = "\n".join(map(rendering.past_line, commands)) or "No command has been sent to nodes lately"
+        return Answer(text, facts={"commands": [rendering.past_facts(past) for past in commands]})
 
     async def _abort(self, call: Call) -> Answer:
         report = await self._delivery.abort(call.args[0], call.caller.user)

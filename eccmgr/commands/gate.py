@@ -1,7 +1,7 @@
-"""The one gate: every way from a line and a caller to what carries it out leads through here.
+"""The one gate, through which every line passes on its way to a handler.
 
-Console frames, requests, answers at hand, what a broadcast carries, schedules, jobs and modules' own calls all pass it;
-so does the command inside a command, before it is sent. Nothing else calls a handler or a `say`.
+Console frames, requests, immediate answers, carried commands, schedules, jobs and modules' own calls all pass the gate;
+so does a command inside a command, before it is sent. Nothing else calls a handler or a `say`.
 """
 
 import functools
@@ -17,13 +17,13 @@ from eccmgr.errors import CommandError
 
 @dataclass(frozen=True)
 class Admitted:
-    """A command that has passed the gate: found, its arguments read, its caller entitled to it."""
+    """A command that has passed the gate: it exists, its arguments are parsed, and its caller may run it."""
 
     command: Command
     call: Call
 
     async def run(self) -> Answer:
-        """Carry it out. Raises what its handler raises."""
+        """Run the command's handler, and raise what it raises."""
         answer = await self.command.handler(self.call)
         return Answer(answer) if isinstance(answer, str) else answer
 
@@ -34,23 +34,23 @@ class Gate:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.passed: Counter[Origin] = Counter()
-        """How many commands came by each way, those inside others included."""
+        """How many commands came by each origin, commands inside commands included."""
 
     def admit(self, line: str, caller: Caller) -> Admitted:
-        """The command of `line`, for `caller` to run. Raises CommandError where there is none, or it is not for him."""
+        """Admit the command of `line`. Raises CommandError if it is unknown, or if `caller` may not run it."""
         command, at = self.table.find(line)
         args = command.parse(line, at)
         self._authorize(caller, command, args)
         return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller)))
 
     async def run(self, line: str, caller: Caller) -> Answer:
-        """Carry out `line`. Raises EccmgrError with the answer to give where it cannot be."""
+        """Run `line` for `caller`. Raises EccmgrError, whose message is the answer, if the command cannot run."""
         return await self.admit(line, caller).run()
 
     def answer_at_hand(self, line: str, caller: Caller) -> str | None:
-        """The answer to `line` where it is at hand, and `line` is as monitoring writes it: the command's name, no more.
+        """The immediate answer to `line`, if `line` is the bare name of a command that has one, as monitoring sends it.
 
-        None where it takes a task to answer. Raises CommandError where the command is not for `caller`.
+        None if only a task can answer. Raises CommandError if `caller` may not run the command.
         """
         command = self.table.commands.get(line)
         if command is None or command.say is None:
@@ -68,10 +68,10 @@ class Gate:
             if inside.command.carries is not None:
                 carried(inside.call.args[-1])
         else:
-            # A node finds it in a table of its own.
+            # The node that gets the command looks it up in its own table.
             self._authorize(caller, None, (sent,))
         return sent
 
     def _authorize(self, caller: Caller, _command: Command | None, _args: tuple[str, ...]) -> None:
-        """Whether `caller` may run a command of this table, or (None) have nodes run one. Everybody may, so far."""
+        """Check that `caller` may run a command of this table, or (None) send one to nodes. So far every caller may."""
         self.passed[caller.origin] += 1

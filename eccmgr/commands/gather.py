@@ -1,4 +1,4 @@
-"""What a gather is asked for: its options, its target, and the command."""
+"""Parses what was typed behind `gather`: its options, its target, and the command."""
 
 import re
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ _END_OF_OPTIONS = "--"
 _BATCH = re.compile(r"([1-9][0-9]{0,8})(%?)\Z")
 _COUNT = re.compile(r"[0-9]{1,9}\Z")
 _NUMBER = re.compile(r"\d+(\.\d+)?\Z")
-# What people write who mean several nodes, or all but one, and what no name and no command holds.
+# Patterns and exclusions that people try for several nodes; no name and no command looks like them.
 _NO_TARGET = re.compile(r"[-!]|.*[*?]", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class GatherWish:
-    """What a gather was asked for."""
+    """A gather as it was typed: its time limit, target, command and pace."""
 
     timeout_s: float
     target: Target
@@ -33,10 +33,10 @@ class GatherWish:
 
     @classmethod
     def parse(cls, line: str, view: View, vocabulary: frozenset[str] = FIRST_WORDS) -> "GatherWish":
-        """Read `[OPTIONS] [TARGET] [--] COMMAND`.
+        """Parse `[OPTIONS] [TARGET] [--] COMMAND`.
 
         `view` tells which words name a node, `vocabulary` which words a command may begin with. Raises CommandError,
-        also where the first word looks like a target that was mistyped: it must not become a command for everybody.
+        also if the first word looks like a mistyped target: it must not become a command for every node.
         """
         values, at = _options(line)
         timeout_s = _seconds(values["--timeout"]) if "--timeout" in values else GATHER_TIMEOUT_S
@@ -47,9 +47,9 @@ class GatherWish:
 
 
 def in_doubt(line: str, view: View) -> bool:
-    """Whether it takes the words of live nodes' modules to tell a target from a command in `line`.
+    """Whether only the vocabulary of the live nodes' modules tells if `line` begins with a target or a command.
 
-    Raises CommandError where `line` makes no sense anyway.
+    Raises CommandError if `line` is wrong in either case.
     """
     _, at = _options(line)
     line = carried(words.rest(line, at))
@@ -60,7 +60,7 @@ def in_doubt(line: str, view: View) -> bool:
 
 
 def _options(line: str) -> tuple[dict[str, str], int]:
-    """The options that `line` begins with, and where the next word stands. Raises UsageError."""
+    """Parse the options that `line` begins with; return them and the offset of the next word. Raises UsageError."""
     values: dict[str, str] = {}
     at = 0
     while line[at:].startswith("--"):
@@ -83,7 +83,7 @@ def _options(line: str) -> tuple[dict[str, str], int]:
 
 
 def _target(line: str, view: View, vocabulary: frozenset[str]) -> tuple[Target, int]:
-    """The target that `line` begins with, everyone where a command does; and where the command begins."""
+    """The target that `line` begins with (every node if it begins with a command), and the offset of the command."""
     first, after = _word(line, 0)
     if first == _END_OF_OPTIONS:
         return EVERYONE, _behind(line, after)
@@ -104,20 +104,20 @@ def _target(line: str, view: View, vocabulary: frozenset[str]) -> tuple[Target, 
 
 
 def _word(line: str, at: int) -> tuple[str, int]:
-    """The word at `at` as it is meant, and where the next one begins; a word that holds blanks is a command."""
+    """The unquoted word at `at`, empty if it holds blanks (then it is a command), and the offset of the next word."""
     word = words.next_word(line, at)
     return (word.text if len(word.text.split()) == 1 else ""), words.skip_space(line, word.end)
 
 
 def _behind(line: str, at: int) -> int:
-    """`at` itself, where more of `line` follows. Raises UsageError."""
+    """Return `at`. Raises UsageError if `line` ends there."""
     if at == len(line):
         raise UsageError(f"Usage: {GATHER_USAGE}")
     return at
 
 
 def _is_member(word: str, view: View, vocabulary: frozenset[str]) -> bool:
-    """Whether `word` names a node. Raises CommandError where it may name several, and is no command either."""
+    """Whether `word` names one node. Raises CommandError if it fits several nodes and is no command either."""
     fitting = view.fitting(word)
     if len(fitting) > 1 and word.lower() not in vocabulary:
         view.node(word)
@@ -135,7 +135,7 @@ def _refuse_no_target(word: str, line: str) -> None:
 
 
 def _refuse_unknown_node(word: str, line: str, after: int, view: View, vocabulary: frozenset[str]) -> None:
-    """Raises CommandError where `word` is no command, and one follows: it is a node that does not exist."""
+    """Raises CommandError if `word` is no command but a command follows it: then it names an unknown node."""
     if not word or word.lower() in vocabulary or after == len(line):
         return
     second, _ = _word(line, after)
@@ -154,12 +154,12 @@ def _pace(batch: str | None, failures: str | None) -> Pace | None:
     if failures is not None and not _COUNT.match(failures):
         raise UsageError(f"--max-failures takes a number of nodes, not '{failures[:80]}'")
     if batch is None:
-        # Nobody is left to be spared.
+        # Without batches no node is left to be skipped.
         return None
-    found = _BATCH.match(batch)
-    if found is None or (found[2] and int(found[1]) > 100):
+    matched = _BATCH.match(batch)
+    if matched is None or (matched[2] and int(matched[1]) > 100):
         raise UsageError(f"--batch takes a number of nodes, or up to 100% of them; not '{batch[:80]}'")
-    return Pace(int(found[1]), bool(found[2]), int(failures) if failures is not None else None)
+    return Pace(int(matched[1]), bool(matched[2]), int(failures) if failures is not None else None)
 
 
 def _seconds(value: str) -> float:

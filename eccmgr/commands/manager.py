@@ -1,4 +1,4 @@
-"""The manager's own commands: who is in the cluster, and how this manager stands."""
+"""The manager's own commands: the members of the cluster, and the state of this manager."""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,7 +20,7 @@ from eccmgr.version import full_version
 CLUSTER_REFUSAL = "cluster commands run on a node, not on the cluster manager; use: broadcast cluster …"
 
 RemarksOn = Callable[[Membership | None], Awaitable[list[str]]]
-"""Further lines of `info`, given the members (None where they are not known)."""
+"""Gives further lines of `info`, from the members (None if they are unknown)."""
 
 
 class ManagerCommands:
@@ -45,7 +45,7 @@ class ManagerCommands:
         self._control_group = control_group
 
     def commands(self) -> tuple[Command, ...]:
-        """The table's entries."""
+        """The manager's commands, for its table."""
         return (
             Command("show cluster membership", "the members and their roles, in XML", self._membership),
             Command("info", "the cluster and this manager", self._info),
@@ -85,7 +85,7 @@ class ManagerCommands:
                 f"Members: {members}",
                 *([f"Absent: {absent_nodes(absent)}"] if absent else ()),
                 f"Redis: {redis}",
-                *(f"Redis refuses: {each}" for each in self._link.refusals),
+                *(f"Redis refuses: {refusal}" for refusal in self._link.refusals),
                 f"Manager: {private}, version {full_version()}, up {self._age}",
                 *await self._remarks(membership),
             )

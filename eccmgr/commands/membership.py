@@ -1,4 +1,4 @@
-"""How the list of members is shown: as XML, as text, in one line."""
+"""Renders the list of members: as XML, as text, in one line."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from eccmgr.counting import counted
 
 
 def as_xml(cluster: str, membership: Membership) -> str:
-    """What `show cluster membership` answers."""
+    """The answer of `show cluster membership`."""
     head = f'<ClusterMembership cluster={xml_attribute(cluster)} view="{membership.view}">'
     return "\n".join((head, *(_member_xml(member) for member in membership.members), "</ClusterMembership>"))
 
 
 def as_text(membership: Membership) -> str:
-    """What a node's `cluster membership` answers."""
+    """The answer of a node's `cluster membership`."""
     return "\n\n".join(
         "\n".join(
             (
@@ -47,7 +47,7 @@ def _member_xml(member: Member) -> str:
 
 
 def summary(members: Sequence[Member]) -> str:
-    """`6 nodes, 2 managers, 0 other, in 2 subclusters (east 4, west 2)`."""
+    """The number of members of each kind: `6 nodes, 2 managers, 0 other, in 2 subclusters (east 4, west 2)`."""
     sizes: dict[str, tuple[str, int]] = {}
     for member in members:
         if member.role is Role.NODE and member.subcluster:

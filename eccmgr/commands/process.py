@@ -1,4 +1,4 @@
-"""Commands about this process and its host, which managers and nodes answer for themselves."""
+"""Commands about a daemon's process and its host, which managers and nodes have alike."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ _MIB = 1024 * 1024
 
 
 def process_commands(age: Age) -> tuple[Command, ...]:
-    """`pid`, `uptime`, `sysinfo` and `memory`."""
+    """The commands `pid`, `uptime`, `sysinfo` and `memory`."""
     return (
         prompt("pid", "the process id", lambda: str(os.getpid())),
         prompt("uptime", "how long this process has been up", lambda: f"up {age}"),

@@ -1,4 +1,4 @@
-"""How a report is shown: the lines of `retrieve` and `gather`, and the fields of the JSON form."""
+"""Renders a report: the lines of `retrieve` and `gather`, and the fields of the JSON form."""
 
 import time
 from collections import Counter
@@ -16,10 +16,10 @@ from eccmgr.commands.answer import Answer, Format, Status
 from eccmgr.counting import counted
 
 _WRONG = (State.FAILED, State.REFUSED, State.LOST, State.ABSENT)
-"""What the header counts beside the answers."""
+"""The states that the header counts beside the answers."""
 
 Clock = Callable[[int], str]
-"""Shows a wall clock time in ms as HH:MM:SS."""
+"""Formats a wall clock time in ms as HH:MM:SS."""
 
 
 def local_time(wall_ms: int) -> str:
@@ -33,9 +33,10 @@ def iso_time(wall_ms: int) -> str:
 
 
 def answer(report: Report, form: Format, shown: frozenset[str] | None = None, clock: Clock = local_time) -> Answer:
-    """The answer that shows `report`, for who wants it in `form`.
+    """The answer that shows `report` in `form`.
 
-    With `shown`, the nodes whose lines a stream has brought already, it has a tail: the other lines, then the header.
+    `shown` are the nodes whose lines a stream has already brought; with it, the answer has a tail: the lines of the
+    other nodes, then the header.
     """
     first = header(report, clock)
     lines = {outcome.node: line(outcome) for outcome in report.outcomes}
@@ -45,14 +46,14 @@ def answer(report: Report, form: Format, shown: frozenset[str] | None = None, cl
     return Answer(
         "\n".join((first, *lines.values())),
         Status.OK if report.complete else Status.PARTIAL,
-        # Of thousands of nodes they are not made to be thrown away.
+        # The facts of thousands of nodes are costly, and the text form drops them.
         facts={} if form is Format.TEXT else facts(report),
         tail=tail,
     )
 
 
 def header(report: Report, clock: Clock = local_time) -> str:
-    """`# ID  COMMAND  HH:MM:SS  A of N answered, 3 failed, 30 absent`: what went wrong only where there is any."""
+    """`# ID  COMMAND  HH:MM:SS  A of N answered, 3 failed, 30 absent`; a state that no node is in is left out."""
     sent, wrong = report.sent, ""
     if not report.complete:
         count = Counter(outcome.state for outcome in report.outcomes)
@@ -62,12 +63,12 @@ def header(report: Report, clock: Clock = local_time) -> str:
 
 
 def line(outcome: Outcome) -> str:
-    """A node's line, or its lines where it answered several."""
+    """The line of a node; several lines if its answer has several."""
     return _under(outcome.node, outcome)
 
 
 def folded(outcomes: Iterable[Outcome]) -> list[str]:
-    """The lines of `outcomes`, identical ones once, under the folded set of the nodes that gave them."""
+    """The lines of `outcomes`; identical answers appear once, under the folded set of their nodes."""
     alike: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         alike.setdefault(_text(outcome), []).append(outcome)
@@ -109,7 +110,7 @@ def _said(outcome: Outcome) -> str:
 
 
 def facts(report: Report) -> dict[str, Any]:
-    """The fields that the JSON form has beside command, status and body."""
+    """The fields of the JSON form beside command, status and body."""
     return {
         "id": report.sent.id,
         "issued": iso_time(report.sent.issued_wall_ms),
@@ -121,7 +122,7 @@ def facts(report: Report) -> dict[str, Any]:
 
 
 def node_facts(outcome: Outcome) -> dict[str, Any]:
-    """One node in the JSON form, and in the event of a stream."""
+    """The fields of one node in the JSON form and in a stream's event."""
     known: dict[str, Any] = {
         "node": outcome.node,
         "state": outcome.state.value,
@@ -136,7 +137,7 @@ def node_facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def sent_event(published: Published) -> dict[str, Any]:
-    """The first event of a gather's stream: what was sent, and to whom."""
+    """The first event of a gather's stream: the command that was sent, and the nodes that it was sent to."""
     sent = published.sent
     return {
         "event": "progress",
@@ -151,7 +152,7 @@ def sent_event(published: Published) -> dict[str, Any]:
 
 
 def response_event(outcome: Outcome) -> dict[str, Any]:
-    """The event of a stream that brings one node's response."""
+    """A stream's event with one node's response."""
     return {"event": "response", "line": line(outcome), **node_facts(outcome)}
 
 
@@ -162,7 +163,7 @@ def past_line(past: PastCommand, clock: Clock = local_time) -> str:
 
 
 def past_facts(past: PastCommand) -> dict[str, Any]:
-    """A line of `history` in the JSON form."""
+    """The fields of one command of `history` in the JSON form."""
     return {
         "id": past.id,
         "issued": iso_time(past.issued_wall_ms),
@@ -175,7 +176,7 @@ def past_facts(past: PastCommand) -> dict[str, Any]:
 
 
 def sent_line(published: Published) -> str:
-    """What `broadcast` and its kin answer."""
+    """The answer of `broadcast`, `subcluster broadcast` and `unicast`."""
     sent, nodes, absent = published.sent, len(published.live), published.absent
     if sent.target.kind is TargetKind.NODE:
         return f"Sent {sent.id} to {sent.target.name}"

@@ -1,4 +1,4 @@
-"""Secrets in command lines: what may be shown, logged and kept of a command that sets one."""
+"""Masks the secrets in command lines, before a line is shown, logged or kept."""
 
 import re
 
@@ -11,18 +11,18 @@ from eccmgr.errors import EccmgrError
 
 _schemas = [SCHEMA]
 
-# Wherever it stands: `broadcast`, `gather --timeout 5 @east` and their kin carry it behind words of their own.
+# Anywhere in the line: `broadcast`, `gather --timeout 5 @east` and the like carry a command behind words of their own.
 _SET = re.compile(r"(?:\A|\s)config\s++set\s++", re.IGNORECASE)
 
 
 def learn(schema: ScopeSpec) -> None:
-    """Know the secrets of `schema` too: modules have options of their own."""
+    """Mask the secrets of `schema` too: a module has options of its own."""
     if schema not in _schemas:
         _schemas.append(schema)
 
 
 def without_secrets(line: str) -> str:
-    """`line`, with `********` for the value of a `config set` that holds a secret."""
+    """`line`, with `********` in place of the value of a `config set` that sets a secret."""
     match = _SET.search(line)
     if match is None:
         return line
@@ -34,15 +34,15 @@ def without_secrets(line: str) -> str:
 def _without_secrets(line: str, match: re.Match[str], schema: ScopeSpec) -> str:
     operands = line[match.end() :]
     try:
-        found = paths.to_assignment(paths.start(Scope(), schema), operands)
-        if found is None:
+        assignment = paths.to_assignment(paths.start(Scope(), schema), operands)
+        if assignment is None:
             return line
-        here, option, value_at, _ = found
+        scope, option, value_at, _ = assignment
         value = paths.value_of(operands[value_at:])
     except EccmgrError:
-        # What cannot be read cannot be told from a secret.
+        # A line that cannot be parsed may hold a secret anywhere.
         return line[: match.end()] + MASK
-    spec = here.spec.option(option) if here.spec else None
+    spec = scope.spec.option(option) if scope.spec else None
     if is_secret(option, spec) or masked(option, value, spec) != value:
         return line[: match.end() + value_at].rstrip() + f" {MASK}"
     return line

@@ -1,4 +1,4 @@
-"""Commands about the process itself that managers and nodes answer alike."""
+"""The commands that every daemon has: help, version, the forms, completion, log files, shutdown."""
 
 import asyncio
 import functools
@@ -27,9 +27,9 @@ def standing_commands(
     reopen: Callable[[], int],
     schema: ScopeSpec = SCHEMA,
 ) -> tuple[Command, ...]:
-    """What every listener answers as `program`, the words for a form among it.
+    """The commands that every daemon has, the words for a form among them, for the daemon called `program`.
 
-    `stop` begins a clean end; `reopen` opens the log files anew and says how many there are.
+    `stop` begins a clean shutdown; `reopen` opens the log files anew and returns their number.
     """
 
     async def completed(call: Call) -> Answer:
@@ -67,7 +67,7 @@ def standing_commands(
 
 
 def duration(seconds: float) -> str:
-    """`2 h 13 m`, the two largest units."""
+    """`seconds` in its two largest units, such as `2 h 13 m`."""
     left = int(seconds)
     units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
     parts: list[str] = []
@@ -79,7 +79,7 @@ def duration(seconds: float) -> str:
 
 
 class Age:
-    """How long this process has been up; made at its start."""
+    """The age of this process, counted from the moment at which the object is made."""
 
     def __init__(self) -> None:
         self.started = time.time()
@@ -87,7 +87,7 @@ class Age:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start, unmoved by steps of the wall clock."""
+        """Seconds since the start, whatever the wall clock does."""
         return time.monotonic() - self._since
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """The one table of commands: it feeds dispatch, `help`, usage errors and completion.
 
-A command is known by its words (`subcluster broadcast`), takes the arguments that its parameters name, and
-is carried out by an async handler. Names match without regard to case and are never abbreviated.
+A command has a name of one or more words (`subcluster broadcast`), parameters, and an async handler. Names match
+without regard to case and are never abbreviated.
 """
 
 import enum
@@ -18,17 +18,17 @@ from eccmgr.errors import CommandError, NotAvailable, UsageError
 
 @dataclass(frozen=True)
 class Call:
-    """One command to carry out: its arguments in the order of its parameters (an optional one may be missing)."""
+    """One command to run: its arguments in the order of its parameters (an optional one may be missing)."""
 
     args: tuple[str, ...]
     caller: Caller
     text: str
     carry: Callable[[str], str] = field(default=carried, compare=False)
-    """What a command that carries another one calls with it: the command as it is to be sent. Raises CommandError where
-    it may not be."""
+    """Checks the command that this command carries, and returns it as it is to be sent. Raises CommandError if the
+    caller may not send it."""
 
     def progress(self, percent: float) -> None:
-        """Tell how much of a long command is done, in percent."""
+        """Report the part of a long command that is done, in percent."""
         self.caller.progress(percent)
 
 
@@ -38,10 +38,10 @@ Saying = Callable[[], str]
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter: its name in the usage line and what may stand there (`kind`, for completion).
+    """A parameter: its name in the usage line, and the kind of its values (`kind`, for completion).
 
-    `rest` takes all that follows exactly as typed; only the last parameter may. `choices` says what to offer for
-    completion where `kind` does not.
+    A parameter with `rest`, which must be the last one, takes all the following text exactly as typed. `choices` gives
+    further words for completion.
     """
 
     name: str
@@ -59,24 +59,24 @@ COMMAND = Param("COMMAND", kind="node command", rest=True)
 
 
 class Carries(enum.Enum):
-    """Who carries out the command that another one carries."""
+    """Where a carried command runs."""
 
     FOR_NODES = "for nodes"
-    """The nodes that it is sent to."""
+    """On the nodes that it is sent to."""
     FOR_ITSELF = "for itself"
-    """This very process, later."""
+    """In this process, later."""
 
 
 @dataclass(frozen=True)
 class Command:
     """One entry of the table.
 
-    `brief` is its line in `help`, `about` what `help COMMAND` adds. `idempotent`: running it twice is harmless, so
-    a node may answer it without a claim. A command with a `refusal` is known and not carried out here: that is
-    what it answers, and `help` leaves it out. A `long` one becomes a job on a node, which is tried again up to
-    `retries` times where its process dies, and may take `timeout_s`. One with `danger` destroys or disturbs what is at
-    work: `help` warns of it, and it is never suggested. What `say` says is at hand: a node answers it in the step in
-    which it hears it. One that `carries` another command passes it through the gate too (`Call.carry`).
+    `brief` is its line in `help`, and `about` is what `help COMMAND` adds. `idempotent`: running the command twice is
+    harmless, so a node may answer it without a claim. A command with a `refusal` answers nothing else, and `help`
+    leaves it out. A `long` command becomes a job on a node: it may take `timeout_s`, and if its process dies it is
+    tried again up to `retries` times. A command with `danger` disturbs or destroys work in progress: `help` warns of
+    it, and it is never suggested. `say` gives an immediate answer, which needs no task. A command that `carries`
+    another one passes that one through the gate too (`Call.carry`).
     """
 
     name: str
@@ -99,7 +99,7 @@ class Command:
         return " ".join((self.name, *map(str, self.params)))
 
     def parse(self, line: str, at: int) -> tuple[str, ...]:
-        """The arguments in `line` from `at` on. Raises UsageError where they do not fit the parameters."""
+        """Parse the arguments in `line` from `at` on. Raises UsageError if they do not fit the parameters."""
         args: list[str] = []
         for param in self.params:
             remaining = words.rest(line, at)
@@ -118,7 +118,7 @@ class Command:
 
 
 def prompt(name: str, brief: str, say: Saying) -> Command:
-    """A command without parameters whose answer changes nothing and is at hand."""
+    """A command without parameters that changes nothing, and whose answer is immediate."""
 
     async def answer(_call: Call) -> str:
         return say()
@@ -127,7 +127,7 @@ def prompt(name: str, brief: str, say: Saying) -> Command:
 
 
 def refused(name: str, refusal: str = "") -> Command:
-    """A command that is known and not carried out here; by default because this release does not have it yet."""
+    """A command that is known but does not run here; by default because this release does not have it yet."""
     refusal = refusal or f"{name} is not available yet in this release"
 
     async def refuse(_call: Call) -> str:
@@ -142,18 +142,18 @@ class Table:
 
     commands: dict[str, Command] = field(default_factory=dict)
     fallback: Command | None = None
-    """Takes every line that is no command here, whole."""
+    """The command that takes, whole, every line that is no command of this table."""
     no_module: Callable[[str], CommandError | None] = lambda _first: None
-    """What to say of an unknown command's first word where that could be the name of a module."""
+    """Gives the error for an unknown command whose first word could name a module; None for any other word."""
     elsewhere: Callable[[Sequence[str]], str] = lambda _typed: ""
-    """What to say of a command that another kind of daemon has, given the first words of the line; empty of others."""
+    """Gives the text for a command of the other kind of daemon, from the line's first words; empty for any other."""
     on_change: Callable[[], None] = lambda: None
-    """Told when a command was entered or taken out."""
+    """Called after a command was added or removed."""
     _longest: int = 0
-    """Words in the longest name."""
+    """The number of words in the longest name."""
 
     def add(self, *commands: Command) -> None:
-        """Enter `commands`; a name that is taken is a fault of the program."""
+        """Add `commands`. Raises ValueError if a name is taken, which is a fault of the program."""
         for command in commands:
             key = command.name.lower()
             if key in self.commands:
@@ -163,34 +163,34 @@ class Table:
         self.on_change()
 
     def remove(self, *commands: Command) -> None:
-        """Take `commands` out again."""
+        """Remove `commands`."""
         for command in commands:
             del self.commands[command.name.lower()]
         self.on_change()
 
     def find(self, line: str) -> tuple[Command, int]:
-        """The command that `line` begins with, the longest name first, and where its arguments begin.
+        """Find the command that `line` begins with (the longest name wins), and the offset of its arguments.
 
-        Raises CommandError with a suggestion where there is none.
+        Raises CommandError, with a suggestion, if there is none.
         """
         try:
-            found = self._best(line)
+            best = self._best(line)
         except UsageError:
             if self.fallback is None:
                 raise
-            found = None
-        if found is None and (helped := self._help_of_family(line)) is not None:
+            best = None
+        if best is None and (helped := self._help_of_family(line)) is not None:
             return helped, len(line)
-        if self.fallback is not None and line.strip() and (found is None or found[0].refusal):
+        if self.fallback is not None and line.strip() and (best is None or best[0].refusal):
             return self.fallback, 0
-        if found is None:
+        if best is None:
             typed = [word.text for word in _first_words(line, self._longest)]
             dangers = {command.name: command.danger for command in self.listed()}
             raise unknown(typed, dangers, self.no_module, self.elsewhere)
-        return found
+        return best
 
     def _best(self, line: str) -> tuple[Command, int] | None:
-        # What monitoring asks all day is a name and nothing else.
+        # Monitoring sends nothing but the name, all day.
         if (whole := self.commands.get(line.lower())) is not None:
             return whole, len(line)
         best: tuple[Command, int] | None = None
@@ -202,7 +202,7 @@ class Table:
         return best
 
     def _help_of_family(self, line: str) -> Command | None:
-        """`sieve:sieve1 help`, which is `help sieve:sieve1`, where the words before it begin commands."""
+        """The command for `sieve:sieve1 help`, which means `help sieve:sieve1`, if commands begin with those words."""
         family, _, last = words.fold(line).lower().rpartition(" ")
         begins = (f"{family} ", f"{family}:")
         if last != "help" or not family or not any(each.name.lower().startswith(begins) for each in self.listed()):
@@ -210,16 +210,16 @@ class Table:
         return prompt(f"{family} help", "the commands that begin so", lambda: describe(self, family))
 
     def listed(self) -> list[Command]:
-        """The commands that work, by name."""
+        """The commands that run here, sorted by name."""
         return [self.commands[key] for key in sorted(self.commands) if not self.commands[key].refusal]
 
     def first_words(self) -> list[str]:
-        """The words that the commands that work begin with."""
+        """The first words of the commands that run here."""
         return sorted({command.name.split()[0] for command in self.listed()})
 
 
 def _first_words(line: str, number: int) -> Iterator[words.Word]:
-    """The first words of `line`, at most `number`. Raises UsageError where the very first one is broken."""
+    """The first `number` words of `line`. Raises UsageError if the very first one is broken."""
     at = 0
     for left in range(number, 0, -1):
         if (at := words.skip_space(line, at)) == len(line):
@@ -227,7 +227,7 @@ def _first_words(line: str, number: int) -> Iterator[words.Word]:
         try:
             word = words.next_word(line, at)
         except UsageError:
-            # Behind a command's name a lone quote may well stand in what it passes on.
+            # Behind a command's name a lone quote may belong to the text that the command passes on.
             if left == number:
                 raise
             return
@@ -236,11 +236,11 @@ def _first_words(line: str, number: int) -> Iterator[words.Word]:
 
 
 Topic = Callable[[list[str]], str]
-"""What is known of the words behind a topic's own; raises CommandError where that is nothing."""
+"""Gives the help for the words behind a topic's own; raises CommandError if there is none."""
 
 
 def help_command(table: Table, topics: Mapping[str, Topic] | None = None) -> Command:
-    """The `help` of `table`; a word in `topics` has more to say than its commands do (`help config cluster`)."""
+    """The `help` of `table`; `topics` maps a first word to the help on further words (`help config cluster`)."""
 
     async def show(call: Call) -> str:
         if not call.args:
@@ -261,7 +261,7 @@ def help_command(table: Table, topics: Mapping[str, Topic] | None = None) -> Com
 
 
 def overview(table: Table) -> str:
-    """Every command that works, a line each."""
+    """The commands that run here, one line each."""
     listed = table.listed()
     width = max(len(command.usage) for command in listed)
     width = min(width, 38)
@@ -272,16 +272,16 @@ def overview(table: Table) -> str:
 
 
 def describe(table: Table, name: str) -> str:
-    """Usage and description of one command, or of each of a family (`cluster`)."""
-    wanted = words.fold(name).lower()
-    family = (f"{wanted} ", f"{wanted}:")
-    found = [c for c in table.listed() if c.name.lower() == wanted or c.name.lower().startswith(family)]
-    if not found:
+    """Usage and description of one command, or of each command of a family (`cluster`)."""
+    folded = words.fold(name).lower()
+    family = (f"{folded} ", f"{folded}:")
+    described = [c for c in table.listed() if c.name.lower() == folded or c.name.lower().startswith(family)]
+    if not described:
         command, _ = table.find(name)
         if command.refusal:
             raise NotAvailable(command.refusal)
-        found = [command]
-    return "\n\n".join(_description(command) for command in found)
+        described = [command]
+    return "\n\n".join(_description(command) for command in described)
 
 
 def _description(command: Command) -> str:

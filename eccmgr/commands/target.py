@@ -1,4 +1,4 @@
-"""Which nodes a word means: `@all`, `@SUBCLUSTER`, a node's name, or a set such as `east[1-3,7],@west`."""
+"""Parses a target: `@all`, `@SUBCLUSTER`, a node's name, or a set of nodes such as `east[1-3,7],@west`."""
 
 from eccmgr.cluster import names, nodeset
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
@@ -6,12 +6,12 @@ from eccmgr.errors import CommandError, UsageError
 
 
 def looks_like_a_target(word: str) -> bool:
-    """Whether `word` is written as only a target is: `@…`, or a set of nodes."""
+    """Whether `word` can only be a target: `@…`, or a set of nodes."""
     return word.startswith("@") or "[" in word or "," in word
 
 
 def read_target(word: str, view: View) -> Target:
-    """The target that `word` is. Raises CommandError where it names what is not known."""
+    """Parse `word` as a target. Raises CommandError if it names an unknown node or subcluster."""
     parts = nodeset.parts(word)
     if len(parts) == 1 and ("[" not in word or word.startswith("@")):
         if word.lower() == str(EVERYONE):

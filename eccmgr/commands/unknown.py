@@ -1,4 +1,4 @@
-"""What is said of a line that is no command: what comes close to it, what its family has, where else it runs."""
+"""The error for a line that is not a command: with a similar command, those of its family, or where it does run."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from eccmgr.errors import CommandError, UsageError
 
 _LIST = "Type help for a list."
-# Of a word that is no command, an answer repeats so many characters.
+# An error repeats at most this many characters of an unknown word.
 _SHOWN_MAX = 80
-# A word that has less in common with what was typed misleads.
+# A less similar word would mislead.
 _LIKENESS = 0.7
 
 
@@ -18,10 +18,11 @@ def unknown(
     no_module: Callable[[str], CommandError | None],
     elsewhere: Callable[[Sequence[str]], str],
 ) -> CommandError:
-    """The error for a line that begins with the words `typed`, of which only the last may have been cut off.
+    """The error for a line that begins with the words `typed`; only the last of them may have been cut off.
 
-    `dangers` says of each command that works whether it is dangerous; such a one is never suggested. `no_module` knows
-    what to say of a word that could name a module, `elsewhere` of a command that another kind of daemon has.
+    `dangers` maps each working command to whether it is dangerous; a dangerous command is never suggested.
+    `no_module` gives the error for a word that could name a module, `elsewhere` the text for a command of the other
+    kind of daemon.
     """
     if not typed:
         return CommandError(f"No command was given. {_LIST}")
@@ -38,7 +39,7 @@ def unknown(
 
 
 def _in_family(typed: Sequence[str], depth: int, dangers: Mapping[str, bool]) -> CommandError:
-    """The first `depth` words begin commands; what follows them is none."""
+    """The error for `typed`, whose first `depth` words begin the names of commands, but whose next word fits none."""
     family = " ".join(typed[:depth]).lower()
     names = [name for name in dangers if name.lower().startswith(f"{family} ")]
     tails = sorted(name[len(family) + 1 :] for name in names)
@@ -51,7 +52,7 @@ def _in_family(typed: Sequence[str], depth: int, dangers: Mapping[str, bool]) ->
 
 
 def _depth(words: Sequence[str], names: Iterable[str]) -> int:
-    """How many of `words` begin the name of some command that has more."""
+    """How many of `words` begin the name of a longer command."""
     split = [name.lower().split() for name in names]
     depths = (sum(1 for _ in _alike(words, name)) for name in split if len(name) > 1)
     return max(depths, default=0)
@@ -65,9 +66,9 @@ def _alike(words: Sequence[str], name: Sequence[str]) -> Iterable[str]:
 
 
 def _close(typed: str, names: Iterable[str], at: int) -> str:
-    """The word that stands at `at` in some of `names` and comes closest to `typed`; empty where none is close."""
+    """The word at position `at` of the `names` that is most similar to `typed`; empty if no word is similar."""
     if len(typed) > _SHOWN_MAX:
-        return ""  # costly to compare, and like none
+        return ""  # costly to compare, and similar to no word
     found = sorted({name.split()[at] for name in names})
     return next(iter(difflib.get_close_matches(typed.lower(), found, 1, _LIKENESS)), "")
 
