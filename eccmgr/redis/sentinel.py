@@ -1,4 +1,8 @@
-"""The master that the sentinels name."""
+"""The master that the sentinels name.
+
+Own code: the library asks one sentinel after another and believes the first that knows a master, which may be one that
+has not heard of the latest failover; each that hangs costs it a time limit. Here all are asked at once.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any

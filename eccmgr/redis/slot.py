@@ -1,4 +1,8 @@
-"""The node of a Redis Cluster that owns the one slot in which all our keys lie."""
+"""The node of a Redis Cluster that owns the one slot in which all our keys lie.
+
+Own code: the library's client of a cluster makes every call itself, at the cost that `wire.py` states, and by default
+sends again what a connection lost; a script that may have run must never be. We need one connection, to one node.
+"""
 
 import random
 from collections.abc import Iterator

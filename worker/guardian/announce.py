@@ -10,13 +10,18 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 
 from worker.guardian.interfaces import Interface, Interfaces
+from worker.guardian.netlink import ARP, IPV4, IPV6
 from worker.guardian.wire import Address, Announcing
 
 PACKETS_A_SECOND = 2000
 """Switches learn slowly; thousands of addresses at once are spread."""
 
 _BURST = 200
-_ARP, _IPV6, _ICMPV6, _ADVERTISEMENT = 0x0806, 0x86DD, 58, 136
+_ETHERNET, _ARP_REQUEST = 1, 1
+_ICMPV6, _ADVERTISEMENT = 58, 136
+_OVERRIDE = 0x20000000  # a flag of an advertisement: put this in place of what was known
+_TARGET_MAC = struct.pack("!BB", 2, 1)  # an option of an advertisement, and its length in 8 bytes
+_HOP_LIMIT = 255  # what came from farther is not believed
 _BROADCAST = b"\xff" * 6
 _ALL_NODES = ipaddress.IPv6Address("ff02::1").packed
 _OUTGOING = 4
@@ -29,19 +34,20 @@ _AGAIN_S = 1.0
 def gratuitous_arp(mac: bytes, address: str, to: bytes = _BROADCAST) -> bytes:
     """The frame that says that `mac` has this IPv4 address."""
     packed = ipaddress.IPv4Address(address).packed
-    return to + mac + struct.pack("!HHHBBH", _ARP, 1, 0x0800, 6, 4, 1) + mac + packed + bytes(6) + packed
+    return (
+        to + mac + struct.pack("!HHHBBH", ARP, _ETHERNET, IPV4, 6, 4, _ARP_REQUEST) + mac + packed + bytes(6) + packed
+    )
 
 
 def advertisement(mac: bytes, address: str, to: tuple[bytes, bytes] | None = None) -> bytes:
     """The frame that says that `mac` has this IPv6 address, to all nodes or to one (hardware address and address)."""
     source = ipaddress.IPv6Address(address).packed
     hardware, target = to or (b"\x33\x33\x00\x00\x00\x01", _ALL_NODES)
-    override = 0x20000000
-    body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, override) + source + struct.pack("!BB", 2, 1) + mac
+    body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, _OVERRIDE) + source + _TARGET_MAC + mac
     checksum = _checksum(source + target + struct.pack("!II", len(body), _ICMPV6) + body)
     body = body[:2] + struct.pack("!H", checksum) + body[4:]
-    header = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255) + source + target
-    return hardware + mac + struct.pack("!H", _IPV6) + header + body
+    header = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, _HOP_LIMIT) + source + target
+    return hardware + mac + struct.pack("!H", IPV6) + header + body
 
 
 class Announcer:
@@ -133,7 +139,7 @@ class Rivals:
     """Hears who else on the links claims an address by ARP or neighbour advertisement."""
 
     def __init__(self) -> None:
-        self.sockets = [_listen(_ARP, ()), _listen(_IPV6, _ONLY_ADVERTISEMENTS)]
+        self.sockets = [_listen(ARP, ()), _listen(IPV6, _ONLY_ADVERTISEMENTS)]
 
     def close(self) -> None:
         """Close the sockets."""

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from eccmgr.cluster.timing import TOKEN_S
-from worker.guardian.netlink import NETFILTER, Events, Request
+from worker.guardian.netlink import ARP, IPV4, IPV6, NETFILTER, Events, Request
 from worker.guardian.nft import GROUP_MASK, Elements, Rules
 
 TABLE = "eccmgr_duravip"
 
 _TOKEN = struct.pack("=I", 1)
-_PROTOCOLS = tuple(struct.pack("!H", each) for each in (0x0806, 0x0800, 0x86DD))  # ARP, IPv4, IPv6
+_PROTOCOLS = tuple(struct.pack("!H", each) for each in (ARP, IPV4, IPV6))
 _SETS = """
 table netdev {table} {{
   set v4 {{ type ipv4_addr; {v4} }}

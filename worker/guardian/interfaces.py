@@ -1,5 +1,6 @@
 """The interfaces of this host and the addresses on them, by netlink."""
 
+import enum
 import socket
 import struct
 from collections.abc import Sequence
@@ -16,9 +17,62 @@ MARK = 60652
 _UP, _RUNNING, _LOOPBACK = 0x1, 0x40, 0x8
 _NO_DAD, _DAD_FAILED = 0x02, 0x08
 _FOREVER = 0xFFFFFFFF
-_USABLE = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
+_MAC_BYTES = 6
 
 _ADDRESS = struct.Struct("=BBBBi")
+
+
+class _LinkPart(enum.IntEnum):
+    """Attributes of an interface."""
+
+    MAC = 1
+    NAME = 3
+
+
+class _AddressPart(enum.IntEnum):
+    """Attributes of an address; LOCAL is the host's own end where ADDRESS is that of its peer."""
+
+    ADDRESS = 1
+    LOCAL = 2
+    LIFETIMES = 6
+    FLAGS = 8
+    METRIC = 9
+
+
+class _RoutePart(enum.IntEnum):
+    """Attributes of a route."""
+
+    INTERFACE = 4
+    GATEWAY = 5
+
+
+class _NeighbourPart(enum.IntEnum):
+    """Attributes of a neighbour."""
+
+    ADDRESS = 1
+    MAC = 2
+
+
+class NeighbourState(enum.IntFlag):
+    """What the kernel knows of a neighbour."""
+
+    INCOMPLETE = 0x01
+    REACHABLE = 0x02
+    STALE = 0x04
+    DELAY = 0x08
+    PROBE = 0x10
+    FAILED = 0x20
+    NO_ARP = 0x40
+    PERMANENT = 0x80
+
+
+_USABLE = int(
+    NeighbourState.REACHABLE
+    | NeighbourState.STALE
+    | NeighbourState.DELAY
+    | NeighbourState.PROBE
+    | NeighbourState.PERMANENT
+)
 
 
 @dataclass(frozen=True)
@@ -69,10 +123,10 @@ class Interfaces:
         for reply in self._netlink.dump(_GET_LINK, bytes(16)):
             _, _, _, index, flags, _ = struct.unpack_from("=BBHiII", reply.body)
             parts = attributes(reply.body, 16)
-            name = parts.get(3, b"").rstrip(b"\0").decode()
+            name = parts.get(_LinkPart.NAME, b"").rstrip(b"\0").decode()
             up = bool(flags & _UP and flags & _RUNNING)
-            mac = parts.get(1, b"")
-            found.append(Interface(index, name, up, bool(flags & _LOOPBACK), mac if len(mac) == 6 else b""))
+            mac = parts.get(_LinkPart.MAC, b"")
+            found.append(Interface(index, name, up, bool(flags & _LOOPBACK), mac if len(mac) == _MAC_BYTES else b""))
         return found
 
     def addresses(self) -> list[Present]:
@@ -82,7 +136,7 @@ class Interfaces:
     def neighbours(self, index: int) -> list[tuple[str, bytes]]:
         """Address and hardware address of those that an interface has lately talked to."""
         found = (each for each in self.neighbour_table() if each.index == index and each.state & _USABLE)
-        return [(each.address, each.mac) for each in found if len(each.mac) == 6]
+        return [(each.address, each.mac) for each in found if len(each.mac) == _MAC_BYTES]
 
     def neighbour_table(self) -> list[Neighbour]:
         """What the kernel knows of the hosts around, for ARP (v4) and neighbour discovery (v6)."""
@@ -90,8 +144,9 @@ class Interfaces:
         for reply in self._netlink.dump(_GET_NEIGHBOUR, bytes(12)):
             family, index, state = struct.unpack_from("=BxxxiH", reply.body)
             parts = attributes(reply.body, 12)
-            if 1 in parts:
-                found.append(Neighbour(socket.inet_ntop(family, parts[1]), parts.get(2, b""), index, state))
+            if (packed := parts.get(_NeighbourPart.ADDRESS)) is not None:
+                mac = parts.get(_NeighbourPart.MAC, b"")
+                found.append(Neighbour(socket.inet_ntop(family, packed), mac, index, state))
         return found
 
     def gateways(self, index: int) -> list[str]:
@@ -100,15 +155,17 @@ class Interfaces:
         for reply in self._netlink.dump(_GET_ROUTE, bytes(12)):
             family, length = reply.body[0], reply.body[1]
             parts = attributes(reply.body, 12)
-            if length == 0 and 5 in parts and parts.get(4) == struct.pack("=i", index):
-                found.append(socket.inet_ntop(family, parts[5]))
+            gateway = parts.get(_RoutePart.GATEWAY)
+            if length == 0 and gateway is not None and parts.get(_RoutePart.INTERFACE) == struct.pack("=i", index):
+                found.append(socket.inet_ntop(family, gateway))
         return found
 
     def add(self, wanted: Sequence[tuple[str, int, int]], *, valid_s: int = 0, renew: bool = False) -> list[int]:
         """Put address, prefix length and index each; 0 or the error number of each. `valid_s` 0 means for good."""
         flags = CREATE | (REPLACE if renew else EXCL)
         life = valid_s or _FOREVER
-        more = attribute(6, struct.pack("=IIII", life, life, 0, 0)) + attribute(9, struct.pack("=I", MARK))
+        lifetimes = attribute(_AddressPart.LIFETIMES, struct.pack("=IIII", life, life, 0, 0))
+        more = lifetimes + attribute(_AddressPart.METRIC, struct.pack("=I", MARK))
         return self._netlink.carry_out([_request(NEW_ADDRESS, flags, *each, more) for each in wanted])
 
     def delete(self, unwanted: Sequence[tuple[str, int, int]]) -> list[int]:
@@ -120,10 +177,11 @@ def parse_address(reply: Reply) -> Present:
     """The address that a dump or an event tells of."""
     family, prefix, flags, _, index = _ADDRESS.unpack_from(reply.body)
     parts = attributes(reply.body, 8)
-    if 8 in parts:
-        flags = struct.unpack("=I", parts[8])[0]
-    address = socket.inet_ntop(family, parts[2] if 2 in parts else parts[1])
-    ours = 9 in parts and struct.unpack("=I", parts[9])[0] == MARK
+    if (more := parts.get(_AddressPart.FLAGS)) is not None:
+        flags = struct.unpack("=I", more)[0]
+    local = parts.get(_AddressPart.LOCAL)
+    address = socket.inet_ntop(family, parts[_AddressPart.ADDRESS] if local is None else local)
+    ours = parts.get(_AddressPart.METRIC) == struct.pack("=I", MARK)
     return Present(address, prefix, index, ours, bool(flags & _DAD_FAILED))
 
 
@@ -131,5 +189,5 @@ def _request(kind: int, flags: int, address: str, prefix: int, index: int, more:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     packed = socket.inet_pton(family, address)
     body = _ADDRESS.pack(family, prefix, _NO_DAD if family == socket.AF_INET6 else 0, 0, index)
-    body += attribute(2, packed) + attribute(1, packed)
+    body += attribute(_AddressPart.LOCAL, packed) + attribute(_AddressPart.ADDRESS, packed)
     return Request(kind, flags, body + more)

@@ -13,9 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 ROUTE, NETFILTER = 0, 12  # protocols
+IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD  # types of a frame
 REQUEST, ACK, DUMP, REPLACE, EXCL, CREATE = 0x1, 0x4, 0x300, 0x100, 0x200, 0x400  # flags
 NESTED = 0x8000
+_KIND_MASK = 0x3FFF  # without NESTED, and without the bit for the order of bytes
 _ERROR, _DONE = 2, 3
+_BATCH_BEGINS, _BATCH_ENDS = 0x10, 0x11
 _HEADER = struct.Struct("=IHHII")
 _BATCH_BYTES = 32 * 1024
 _ANSWER_S = 2.0
@@ -71,11 +74,11 @@ class Netlink:
     def transaction(self, requests: Sequence[Request], subsystem: int) -> list[int]:
         """Send them as one nfnetlink batch, which takes effect whole or not at all; 0 or the error number of each."""
         edge = struct.pack("!BBH", 0, 0, subsystem)
-        data = bytearray(self._packed(Request(0x10, 0, edge)))
+        data = bytearray(self._packed(Request(_BATCH_BEGINS, 0, edge)))
         first = self._sequence + 1
         for request in requests:
             data += self._packed(request, ACK)
-        data += self._packed(Request(0x11, 0, edge))
+        data += self._packed(Request(_BATCH_ENDS, 0, edge))
         self.socket.send(data)
         return self._acknowledged(range(first, first + len(requests)))
 
@@ -155,7 +158,7 @@ def attributes(body: bytes, offset: int = 0) -> dict[int, bytes]:
         length, kind = struct.unpack_from("=HH", body, offset)
         if length < 4:
             break
-        found[kind & 0x3FFF] = body[offset + 4 : offset + length]
+        found[kind & _KIND_MASK] = body[offset + 4 : offset + length]
         offset += (length + 3) & ~3
     return found
 

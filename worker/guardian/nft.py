@@ -4,6 +4,7 @@ What is done with each heartbeat goes by netlink alone; its cost does not grow w
 """
 
 import ctypes
+import enum
 import os
 import struct
 from collections.abc import Sequence
@@ -17,7 +18,33 @@ _NEW_ELEMENTS, _DELETE_ELEMENTS = 12, 14
 _NEW_GENERATION = 15
 _ELEMENTS_A_MESSAGE = 500
 GROUP_MASK = 1 << (7 - 1)  # NFNLGRP_NFTABLES
-_TABLE_NAME = 1  # the first attribute of every message that is about something within a table
+
+
+class _SetMessage(enum.IntEnum):
+    """Attributes of a message that changes elements of a set; TABLE of every message about something in a table."""
+
+    TABLE = 1
+    SET = 2
+    ELEMENTS = 3
+
+
+class _ElementList(enum.IntEnum):
+    """Attributes of a list."""
+
+    ELEMENT = 1
+
+
+class _SetElement(enum.IntEnum):
+    """Attributes of an element of a set; TIMEOUT in ms."""
+
+    KEY = 1
+    TIMEOUT = 4
+
+
+class _SetKey(enum.IntEnum):
+    """Attributes of a key."""
+
+    VALUE = 1
 
 
 class Rules:
@@ -62,7 +89,7 @@ class Elements:
 
     def add(self, name: str, keys: Sequence[bytes], timeout_s: float = 0.0) -> list[Request]:
         """Put keys into a set, for at most `timeout_s` (whole milliseconds, rounded down), or for good where 0."""
-        life = attribute(4, struct.pack("!Q", max(1, int(timeout_s * 1000)))) if timeout_s else b""
+        life = attribute(_SetElement.TIMEOUT, struct.pack("!Q", max(1, int(timeout_s * 1000)))) if timeout_s else b""
         return [
             self._request(_NEW_ELEMENTS, CREATE, name, keys[start : start + _ELEMENTS_A_MESSAGE], life)
             for start in range(0, len(keys), _ELEMENTS_A_MESSAGE)
@@ -81,11 +108,17 @@ class Elements:
         kind = event.kind & 0xFF
         if event.kind >> 8 != _SUBSYSTEM or kind == _NEW_GENERATION or event.port in (0, self._netlink.port):
             return False
-        return attributes(event.body, 4).get(_TABLE_NAME) == self._table
+        return attributes(event.body, 4).get(_SetMessage.TABLE) == self._table
 
     def _request(self, kind: int, flags: int, name: str, keys: Sequence[bytes], life: bytes) -> Request:
-        body = struct.pack("!BBH", _NETDEV, 0, 0) + attribute(1, self._table) + attribute(2, name.encode() + b"\0")
-        elements = b"".join(attribute(1 | NESTED, attribute(1 | NESTED, attribute(1, key)) + life) for key in keys)
+        body = struct.pack("!BBH", _NETDEV, 0, 0) + attribute(_SetMessage.TABLE, self._table)
+        body += attribute(_SetMessage.SET, name.encode() + b"\0")
         if keys:
-            body += attribute(3 | NESTED, elements)
+            body += attribute(_SetMessage.ELEMENTS | NESTED, b"".join(_element(key, life) for key in keys))
         return Request((_SUBSYSTEM << 8) | kind, flags, body)
+
+
+def _element(key: bytes, life: bytes) -> bytes:
+    """An element of a list of elements; `life` is its time-out, as an attribute, or nothing."""
+    packed = attribute(_SetElement.KEY | NESTED, attribute(_SetKey.VALUE, key))
+    return attribute(_ElementList.ELEMENT | NESTED, packed + life)
