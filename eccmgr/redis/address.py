@@ -1,4 +1,4 @@
-"""Where Redis is: its URL read, and shown again without its password."""
+"""Where Redis is: reads its URL, and shows it without the password."""
 
 import enum
 import re
@@ -14,13 +14,13 @@ _FORMS = (
 )
 _PORT = 6379
 _SENTINEL_PORT = 26379
-# Not `urlsplit`: releases of Python differ in what they take between the hosts of a list.
+# `urlsplit` would not do: releases of Python differ in what they allow between the hosts of a list.
 _URL = re.compile(
     r"(?P<scheme>[a-z+]+)://(?:(?P<login>[^/?#]*)@)?(?P<hosts>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?",
     re.IGNORECASE,
 )
 _ELSEWHERE = ("host", "port", "path")
-"""What the library takes as options too, and stands before the `?`."""
+"""Options of the library that the URL names before the `?`."""
 
 
 class Mode(enum.StrEnum):
@@ -49,17 +49,18 @@ class RedisAddress:
     hosts: tuple[tuple[str, int], ...] = ()
     service: str = ""
     plain_url: str = field(default="", repr=False)
-    """What the client library takes: the address of one server, with the user, password and options for each."""
+    """The URL for the client library: one server's address, with the user, password and options that hold for each
+    server."""
     sentinel_urls: tuple[str, ...] = field(default=(), repr=False)
-    """The same for each of the sentinels, with their own user and password, where the URL has them."""
+    """Such a URL for each sentinel, with the sentinels' own user and password if the URL has them."""
 
     @classmethod
     def parse(cls, url: str) -> "RedisAddress":
-        """Read a URL of any of the forms that there are. Raises SettingsError."""
+        """Read a URL of any of the allowed forms. Raises SettingsError."""
         try:
             return cls._parse(url)
         except ValueError as error:
-            # What is wrong may be a piece of the password: it is not repeated.
+            # The fault may be a piece of the password, so it is not repeated.
             raise SettingsError(
                 f"The URL of Redis makes no sense: {error} (special characters in a password must be percent-encoded)"
             ) from None
@@ -121,18 +122,18 @@ class RedisAddress:
 
 
 _LISTS = {Mode.SENTINEL.value: _SENTINEL_PORT, Mode.CLUSTER.value: _PORT}
-"""The modes that have a list of hosts, and the port of one that has none."""
+"""The modes that have a list of hosts, and the default port of a host."""
 
 
 def _login(text: str | None) -> str:
-    """User and password as the client library takes them, whatever was not encoded."""
+    """User and password as the client library takes them, percent-encoded or not."""
     if text is None:
         return ""
     return ":".join(quote(unquote(part), safe="") for part in text.split(":", 1)) + "@"
 
 
 def _read(text: str, default_port: int) -> tuple[str, int]:
-    # The '%' before a zone may be encoded, as RFC 6874 asks for.
+    # The '%' before a zone may be encoded, as RFC 6874 demands.
     return read_host_port(text.replace("%25", "%"), default_port)
 
 
@@ -141,7 +142,7 @@ def _netloc(host: str, port: int) -> str:
 
 
 def _database(path: str, options: dict[str, str]) -> int:
-    """The database that the path or the option `db` names, which is taken out of `options`."""
+    """The database that the path or the option `db` names; removes `db` from `options`."""
     named = [text for text in (path, options.pop("db", "")) if text]
     if not all(text.isascii() and text.isdecimal() for text in named):
         raise SettingsError("The URL of Redis names a database that is no number")

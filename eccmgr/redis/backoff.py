@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Waits that get longer, drawn at random so that not all come back at once; none is longer than `longest_s`."""
+    """Waits that grow, up to `longest_s`. They are drawn at random, so that not all processes come back at once."""
 
     def __init__(self, longest_s: Callable[[], float], first_s: float = 0.1) -> None:
         self._longest_s = longest_s
@@ -13,7 +13,7 @@ class Backoff:
         self._next_s = first_s
 
     def reset(self) -> None:
-        """It went well."""
+        """Begin with short waits again, after a success."""
         self._next_s = self._first_s
 
     def next_s(self) -> float:

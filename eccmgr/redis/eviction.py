@@ -1,4 +1,5 @@
-"""What Redis does when its memory is full: where it evicts keys, all that we keep there may vanish without a word."""
+"""Watches Redis's eviction policy: a server that evicts keys when its memory is full may drop our data without a
+word."""
 
 import asyncio
 
@@ -15,24 +16,24 @@ _LOST = "commands, schedules and addresses may vanish"
 
 
 class EvictionWatch:
-    """Looks at the server that is called now, again and again; says what it finds in the log, and in `remark`."""
+    """Asks the present server for its policy again and again, and reports it in the log and in `remark`."""
 
     def __init__(self, link: Link) -> None:
         self.policy: str | None = None
-        """Its maxmemory-policy; "" where it does not tell, None where it was not asked yet."""
+        """The server's maxmemory-policy; "" if it does not report one, None before it was asked."""
         self._link = link
         self._moved = asyncio.Event()
         link.on_move.append(self._moved.set)
 
     @property
     def remark(self) -> str:
-        """What an operator is to know; "" where nothing is evicted, as far as is known."""
+        """The warning for an operator; "" if nothing is known to be evicted."""
         if self.policy in (None, "", NOEVICTION):
             return ""
         return f"Redis evicts keys (maxmemory-policy {self.policy}): {_LOST}; set {NOEVICTION}"
 
     async def watch(self) -> None:
-        """Keep looking until cancelled."""
+        """Watch until cancelled."""
         while True:
             self._moved.clear()
             try:
@@ -40,7 +41,7 @@ class EvictionWatch:
                 pause_s = _EACH_S
             except RedisUnreachable:
                 pause_s = _AGAIN_S if self.policy is None else _EACH_S
-            # A server that answers again may have been started with another configuration.
+            # A server that answers again may have started with another configuration.
             waits = (asyncio.ensure_future(self._moved.wait()), asyncio.ensure_future(self._link.pause(pause_s)))
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -62,7 +63,7 @@ class EvictionWatch:
 
 
 async def policy_of(link: Link) -> str:
-    """The maxmemory-policy of the server that is called now; "" where it does not tell. Raises RedisUnreachable."""
+    """The maxmemory-policy of the present server; "" if it does not report one. Raises RedisUnreachable."""
     try:
         answer = await link.call("CONFIG", "GET", "maxmemory-policy")
         pairs = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
@@ -80,7 +81,7 @@ async def policy_of(link: Link) -> str:
 
 
 def _pass_over(error: EccmgrError) -> None:
-    """Raises `error` where it may pass; else whoever asked does without."""
+    """Raise `error` if it may pass later; if not, the caller does without the answer."""
     may_pass = error.soon or error.whole if isinstance(error, RedisRefuses) else isinstance(error, RedisUnreachable)
     if may_pass:
         raise error

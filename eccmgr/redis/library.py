@@ -1,6 +1,6 @@
-"""What we use of the Redis library that it does not promise: what it keeps to itself, and how it connects.
+"""Our uses of the Redis library that it does not promise to keep: private parts, and the way it connects.
 
-A new release may change any of it. `tests/unit/test_redis_library.py` names each, and says which is missing.
+A new release may change any of them. `tests/unit/test_redis_library.py` names each, and says which one is missing.
 """
 
 import asyncio
@@ -17,33 +17,34 @@ from redis.maint_notifications import MaintNotificationsConfig
 from eccmgr.errors import SettingsError
 
 error_of = BaseParser.parse_error
-"""The library's exception for what a server answers instead of a result."""
+"""Makes the library's exception from a server's error reply."""
 
 PLAIN_CONNECTION: dict[str, Any] = {
     "driver_info": None,
     "maint_notifications_config": MaintNotificationsConfig(enabled=False),
 }
-"""Options of a connection; each would cost every new one a round trip, or a look at the disk, for nothing we use."""
+"""Options of a connection. Each switches off something that we do not use and that costs every new connection a round
+trip, or a look at the disk."""
 
 
 def slot_of(tag: str) -> int:
-    """The slot of a Redis Cluster in which all keys lie that begin with `tag`."""
+    """The slot of a Redis Cluster in which all keys with `tag` lie."""
     return int(key_slot(tag.encode()))
 
 
 def transport_of(connection: AbstractConnection) -> asyncio.WriteTransport:
-    """What a connection that is up writes to."""
+    """The transport of a connected connection."""
     assert connection._writer is not None, "it is connected"
     return connection._writer.transport
 
 
 def drop(connection: AbstractConnection) -> None:
-    """Close a connection without a farewell: a peer that is gone would keep one waiting for ever."""
+    """Close a connection without a farewell, for which a peer that is gone would keep us waiting for ever."""
     connection._close()  # type: ignore[no-untyped-call]
 
 
 class TlsConnection(SSLConnection):
-    """Shares the certificates, read once, with the others of its pool."""
+    """A TLS connection that shares its certificates, read once, with the others of its pool."""
 
     def __init__(self, shared: RedisSSLContext | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -51,7 +52,7 @@ class TlsConnection(SSLConnection):
             self.ssl_context = shared
 
     def read_certificates(self) -> RedisSSLContext:
-        """What others may share, its files read. Raises SettingsError."""
+        """Read the files of the certificates, for other connections to share. Raises SettingsError."""
         try:
             self.ssl_context.get()
         except (SSLError, ValueError):
@@ -67,30 +68,30 @@ class TlsConnection(SSLConnection):
 
 
 class LedConnection(Connection):
-    """A connection that asks for its address whenever it connects, and is looked at once it is up."""
+    """A connection that asks for its address whenever it connects, and is inspected once it is connected."""
 
     async def lead(self) -> tuple[str, int]:
-        """Host and port to connect to now."""
+        """The host and port to connect to now."""
         raise NotImplementedError
 
     async def inspect(self) -> None:
-        """Refuse a server that is not the right one, by the library's ConnectionError."""
+        """Refuse a wrong server by raising the library's ConnectionError."""
 
     async def _connect(self) -> None:
         self.host, self.port = await self.lead()
         await super()._connect()  # type: ignore[no-untyped-call]
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
-        """What follows on the connection's being made."""
+        """Run the library's steps after connecting, then `inspect`."""
         await super().on_connect_check_health(check_health=check_health)
         await self.inspect()
 
 
 class LedBlockingConnection(BlockingConnection):
-    """The same for whoever does not use asyncio; without an address it connects as its options say."""
+    """Such a connection without asyncio; if `lead` gives no address, it connects as its options say."""
 
     def lead(self) -> tuple[str, int] | None:
-        """Host and port to connect to now, where they are known."""
+        """The host and port to connect to now, if they are known."""
         raise NotImplementedError
 
     def _connect(self) -> Any:
@@ -100,4 +101,4 @@ class LedBlockingConnection(BlockingConnection):
 
 
 class LedBlockingTlsConnection(LedBlockingConnection, BlockingTlsConnection):
-    """The same with TLS."""
+    """Such a blocking connection with TLS."""

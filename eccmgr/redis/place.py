@@ -1,4 +1,4 @@
-"""Where our one server is while that may change: sought at every new connection, and left when it has moved."""
+"""Finds our one server where it may change: it is sought at every new connection, and left when it has moved."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,22 +17,22 @@ _ASK_TIMEOUT_S = 1.0
 
 
 NOT_HERE = (ReadOnlyError, MovedError)
-"""What a server says that is not the one any more."""
+"""The replies of a server that is not the master, or the owner of our slot, any more."""
 
 
 class NotFound(RedisConnectionError):
-    """Raised when nobody can say where the server is."""
+    """Raised when nobody can name the server."""
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A server, and which reign it has there by the count of those who appoint it."""
+    """A server's address, and the number of its reign as counted by those who appoint it."""
 
     host: str
     port: int
     epoch: int
     copies: int = field(default=1, compare=False)
-    """How many copies there are, itself among them, by those who appoint it."""
+    """The number of the data's copies, with this one, as those who appoint the server know it."""
 
     def __str__(self) -> str:
         return host_port(self.host, self.port)
@@ -42,20 +42,21 @@ class Seeker(Protocol):
     """Knows whom to ask for the server."""
 
     async def seek(self) -> Spot:
-        """Where it is now. Raises NotFound."""
+        """The server's present address. Raises NotFound."""
 
     async def check(self, connection: AbstractConnection) -> None:
-        """Make sure that a fresh connection reached the right one. Raises the library's ConnectionError."""
+        """Make sure that a fresh connection reached the right server. Raises the library's ConnectionError."""
 
     async def aclose(self) -> None:
         """Close every connection."""
 
 
 class Place:
-    """The server's present spot, and all our connections there.
+    """The server's present spot, and all our connections to it.
 
-    When it is found elsewhere the connections to the old spot are closed, also those that wait for a message: they
-    might wait for ever. `moves` counts that, and `on_move` is called before anything is asked of the new one.
+    When the server is found elsewhere, the connections to the old spot are closed, even those that wait for a message:
+    they might wait for ever. `moves` counts these moves, and `on_move` is called before anything is asked of the new
+    server.
     """
 
     def __init__(self, seeker: Seeker) -> None:
@@ -66,26 +67,26 @@ class Place:
         self._connections: WeakSet[_Seeking] = WeakSet()
 
     def hold(self, pool: ConnectionPool) -> None:
-        """Have every connection of `pool` go there."""
+        """Lead every connection of `pool` to the server."""
         tls = issubclass(pool.connection_class, TlsConnection)
         pool.connection_class = SeekingTlsConnection if tls else SeekingConnection
         pool.connection_kwargs["place"] = self
 
     async def find(self, connection: "_Seeking") -> Spot:
-        """Where `connection` is to go."""
+        """The spot to which `connection` should connect."""
         spot = await self._seek(connection)
         self._connections.add(connection)
         return spot
 
     async def look(self) -> None:
-        """Ask anew where the server is, whatever the connections say. Raises NotFound."""
+        """Ask anew for the server, whatever the connections say. Raises NotFound."""
         await self._seek(None)
 
     async def _seek(self, seeking: "_Seeking | None") -> Spot:
         before = self.spot
         spot = await self._seeker.seek()
         if self.spot is not None and self.spot != before and self.spot.epoch > spot.epoch:
-            # Somebody else has heard of a later one while we asked.
+            # Somebody else heard of a later reign while we asked.
             return self.spot
         if self.spot is None or self.spot == spot:
             self.spot = spot
@@ -99,18 +100,18 @@ class Place:
         return spot
 
     async def check(self, connection: "_Seeking") -> None:
-        """Make sure that `connection` reached the right one. Raises the library's ConnectionError."""
+        """Make sure that `connection` reached the right server. Raises the library's ConnectionError."""
         await self._seeker.check(connection)
         if connection.spot != self.spot:
             raise RedisConnectionError("it has moved meanwhile")
 
     async def leave(self) -> None:
-        """Close the connections: the server said that it is not the one any more."""
+        """Close the connections, because the server said that it is no longer the right one."""
         for connection in list(self._connections):
             await connection.disconnect(nowait=True)
 
     async def aclose(self) -> None:
-        """Close what asks for the spot."""
+        """Close the connections that ask for the spot."""
         await self._seeker.aclose()
 
 
@@ -123,25 +124,26 @@ class _Seeking(LedConnection):
         self._place = place
 
     async def lead(self) -> tuple[str, int]:
-        """Where the server is."""
+        """Host and port of the server now."""
         self.spot = await self._place.find(self)
         return self.spot.host, self.spot.port
 
     async def inspect(self) -> None:
-        """See that it is the right one."""
+        """Make sure that it is the right server."""
         await self._place.check(self)
 
 
 class SeekingConnection(_Seeking):
-    """A connection that asks for its address whenever it connects."""
+    """A plain connection that asks for its address whenever it connects."""
 
 
 class SeekingTlsConnection(_Seeking, TlsConnection):
-    """The same with TLS."""
+    """Such a connection with TLS."""
 
 
 async def ask_all(questions: "list[Awaitable[Any]]") -> list[Any]:
-    """The answers to `questions`, put to several servers at once: results and exceptions, in order; none waits long."""
+    """The answers to `questions`, put to several servers at once: results and exceptions, in order; none is waited for
+    long."""
 
     async def one(question: Awaitable[Any]) -> Any:
         async with asyncio.timeout(_ASK_TIMEOUT_S):

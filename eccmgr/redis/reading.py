@@ -1,6 +1,7 @@
-"""What stands in Redis, read strictly: whoever reaches the server may have written anything there.
+"""Strict reading of what stands in Redis, where anybody who reaches the server may have written anything.
 
-Each kind of record has one parser, made of these; it raises Unreadable. What cannot be read is dropped, and said once.
+Each kind of record has one parser, made of these functions; it raises Unreadable. A record that cannot be read is
+dropped, and the log says so once.
 """
 
 import contextlib
@@ -18,13 +19,13 @@ from eccmgr.errors import Unreadable
 log = structlog.get_logger()
 
 _LONGEST_NUMBER = 15
-"""Digits: no number that we write has more, and a float holds each of them."""
+"""The most digits of a number: we write none with more, and a float holds each of these exactly."""
 _REMEMBERED = 1000
 _SHOWN = 100
 
 
 def whole(answered: bytes | str | int) -> int:
-    """A whole number as the scripts write it. Raises ValueError."""
+    """Read a whole number as the scripts write it. Raises ValueError."""
     raw = str(answered) if isinstance(answered, int) else answered
     if not (raw.isascii() and raw.isdigit() and len(raw) <= _LONGEST_NUMBER):
         raise ValueError(f"{raw[:_SHOWN]!r} is no number")
@@ -32,7 +33,8 @@ def whole(answered: bytes | str | int) -> int:
 
 
 def number(value: object, least: float, most: float) -> float:
-    """A number out of a JSON text, in its bounds: JSON as Python reads it knows NaN and Infinity. Raises ValueError."""
+    """Read a number from a JSON value within its bounds. Python's JSON also knows NaN and Infinity. Raises
+    ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{str(value)[:_SHOWN]!r} is no number")
     if not least <= value <= most or not math.isfinite(value):
@@ -41,21 +43,21 @@ def number(value: object, least: float, most: float) -> float:
 
 
 def integer(value: object, most: int = 10**_LONGEST_NUMBER) -> int:
-    """A whole number out of a JSON text. Raises ValueError."""
+    """Read a whole number from a JSON value. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise ValueError(f"a whole number up to {most} is wanted")
     return value
 
 
 def text(value: object) -> str:
-    """A text out of a JSON text, which may have lines. Raises ValueError."""
+    """Read a text from a JSON value; it may have several lines. Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError("a text is wanted")
     return value
 
 
 def line(value: object) -> str:
-    """A text of one line: a name with a line break would forge lines in an answer. Raises ValueError."""
+    """Read a text of one line: a name with a line break would forge lines in an answer. Raises ValueError."""
     found = text(value)
     if not found.isprintable():
         raise ValueError(f"{found[:_SHOWN]!r} is no text of one line")
@@ -63,12 +65,12 @@ def line(value: object) -> str:
 
 
 def line_or_none(value: object) -> str | None:
-    """The same, or nothing. Raises ValueError."""
+    """Read a text of one line, or None. Raises ValueError."""
     return None if value is None else line(value)
 
 
 def address(value: object) -> str:
-    """An IP address as `ipaddress` writes it. Raises ValueError."""
+    """Read an IP address as `ipaddress` writes it. Raises ValueError."""
     found = text(value)
     if str(ipaddress.ip_address(found)) != found:
         raise ValueError(f"{found[:_SHOWN]!r} is not written as addresses are")
@@ -76,7 +78,7 @@ def address(value: object) -> str:
 
 
 def decoded(raw: bytes | str) -> Any:
-    """What a JSON text holds. Raises ValueError."""
+    """The value of a JSON text. Raises ValueError."""
     try:
         return json.loads(raw)
     except RecursionError:
@@ -93,7 +95,7 @@ def fields(raw: bytes | str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def parsing(what: str) -> Iterator[None]:
-    """Raises Unreadable, which names `what`, where what is read meanwhile is none."""
+    """Raises Unreadable, which names `what`, if the code inside finds a value that cannot be read."""
     try:
         yield
     except (ValueError, TypeError, KeyError) as error:
@@ -101,14 +103,14 @@ def parsing(what: str) -> Iterator[None]:
 
 
 class Dropped:
-    """Says of each thing that was dropped once, and again when something else stands in its place."""
+    """Logs each dropped thing once, and again if something else takes its place."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._said: OrderedDict[bytes | str, tuple[object, str]] = OrderedDict()
 
     def say(self, where: bytes | str, raw: object, reason: str) -> None:
-        """`raw`, which stands at `where`, was dropped for a reason."""
+        """Log that `raw`, which stands at `where`, was dropped for `reason`."""
         said = (hash(raw) if isinstance(raw, bytes | str) else raw, reason)
         if self._said.get(where) == said:
             return

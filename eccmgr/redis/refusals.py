@@ -1,7 +1,7 @@
-"""What an error reply of Redis means: whether it passes by itself or an operator must act, and what would help.
+"""Classes the error replies of Redis: does a refusal pass by itself, or must an operator act, and how.
 
-Whoever asks Redis for something learns of a refusal from here, by way of `RedisRefuses`. An error reply that is not
-listed is a fault of ours, such as one in a script.
+A caller of Redis gets a refusal as `RedisRefuses`, made from these classes. An error reply that is not listed is a
+fault of ours, such as one in a script.
 """
 
 import re
@@ -14,10 +14,10 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 log = structlog.get_logger()
 
 _DISPENSABLE = ("CONFIG", "INFO")
-"""Commands that we can do without: not to be allowed them is no fault."""
+"""Commands that we can do without, so a missing right to them is no fault."""
 _SAY_AGAIN_S = 60.0
 _FORGET_S = 15.0
-"""What was refused so long ago, and not asked for since, may pass by now."""
+"""Seconds after which a refusal is forgotten if nobody asks again: the call may pass by now."""
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,19 @@ class Refusal:
     """One kind of error reply."""
 
     code: str
-    """Its first word, or one of ours where that says nothing."""
+    """The reply's first word, or a word of ours if that says nothing."""
     why: str
-    """What is wrong, in the words of an operator; "" where the reply's own text says it best."""
+    """The fault in the words of an operator; "" if the reply's own text says it best."""
     remedy: str
     soon: bool = True
-    """Whether it passes by itself; else an operator must act."""
+    """Whether the refusal passes by itself; if not, an operator must act."""
     whole: bool = False
-    """Whether the server refuses every call, not this one alone."""
+    """Whether the server refuses every call, not only this one."""
     partly: bool = False
-    """Whether a script may have done a part of its work before it was refused."""
+    """Whether a script may have done a part of its work before the refusal."""
 
     def told(self, where: str) -> str:
-        """What is wrong with the server at `where`, and what would help."""
+        """The fault of the server at `where`, and its remedy."""
         return f"{self.why} ({where}); {self.remedy}"
 
 
@@ -89,19 +89,19 @@ _WORDED = {
     "cluster support disabled": "MODE",
     "DB index is out of range": "DB",
 }
-"""Which kind a reply is that begins with nothing but ERR, by what stands in it."""
+"""The kinds of replies that begin with a bare ERR, each by a part of its text."""
 _IN_SCRIPT = re.compile(r" script: (?:[0-9a-f]+, )?on @user_script:\d+.*$", re.DOTALL)
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
-    """What kind of refusal `error` is; None where it is a fault of ours, or no reply of Redis at all."""
+    """The kind of refusal that `error` is; None for a fault of ours, or for an error that is no reply of Redis."""
     if not isinstance(error, RedisError):
         return None
     text = str(error)
     kind = _KINDS.get(error.status_code or text.partition(" ")[0])
     if kind is None:
         kind = next((_KINDS[code] for words, code in _WORDED.items() if words in text), None)
-        # What fails at its first write has done nothing; this may fail later.
+        # A script that fails at its first write has done nothing; this error may come later.
         kind = kind and replace(kind, partly=kind.partly or _IN_SCRIPT.search(text) is not None)
     if kind is None and isinstance(error, AuthenticationError):
         kind = _KINDS["WRONGPASS"]
@@ -109,14 +109,15 @@ def refusal_of(error: BaseException) -> Refusal | None:
 
 
 def refusal_at_connecting(error: BaseException) -> Refusal | None:
-    """As `refusal_of`, of a reply by which a server does not let us in: that is never a fault of a script."""
+    """The kind of refusal when a server does not let us in. Unlike in `refusal_of`, it is never the fault of a
+    script."""
     if (kind := refusal_of(error)) is not None or not isinstance(error, ResponseError):
         return kind and replace(kind, whole=True)
     return Refusal("ERR", str(error).rstrip(". "), "see our URL of Redis", soon=False, whole=True)
 
 
 class RefusedCalls:
-    """What a server refuses just now, by what was asked of it; each reason is said once in the log until it is over."""
+    """The calls that a server refuses now, with their reasons. Each reason is logged once until it is over."""
 
     def __init__(self) -> None:
         self._refused: dict[str, tuple[str, float]] = {}
@@ -124,12 +125,12 @@ class RefusedCalls:
 
     @property
     def lately(self) -> tuple[str, ...]:
-        """Why calls were refused lately that have not passed since, and what would help."""
+        """The reasons and remedies of recent refusals whose calls have not passed since."""
         since = time.monotonic() - _FORGET_S
         return tuple(dict.fromkeys(reason for reason, at in self._refused.values() if at > since))
 
     def note(self, what: str, kind: Refusal, where: str) -> None:
-        """`what` was refused by the server at `where`."""
+        """Record that the server at `where` refused `what`."""
         if what in _DISPENSABLE and kind.code == "NOPERM":
             return
         reason, now = kind.told(where), time.monotonic()
@@ -142,7 +143,7 @@ class RefusedCalls:
             say("redis refuses", code=kind.code, reason=f"{kind.why} ({where})", remedy=kind.remedy, what=what)
 
     def taken(self, what: str) -> None:
-        """`what` was not refused."""
+        """Record that `what` was not refused."""
         if self._refused and self._refused.pop(what, ("", 0.0))[0] and not self.lately:
             self._refused.clear()
             log.info("redis refuses nothing more")

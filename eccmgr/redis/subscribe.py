@@ -1,4 +1,4 @@
-"""A subscription that comes back: it reconnects for ever, with jittered back-off, and says when it listens again."""
+"""A subscription that comes back: it reconnects for ever, with jittered back-off, and reports when it listens again."""
 
 import asyncio
 import contextlib
@@ -22,9 +22,9 @@ _ASK_EVERY_S = 5.0
 class Subscription:
     """Listens on `channels` and hands each message to `handler`, one after another, in order.
 
-    Whoever reaches Redis may publish anything: a message that the handler cannot read (ValueError) is dropped.
-    `listening` is set while Redis has confirmed every channel; `on_listening` is called each time that it has, since
-    what was published before was not heard.
+    Anybody who reaches Redis may publish anything: a message that the handler cannot read (ValueError) is dropped.
+    `listening` is set while Redis has confirmed every channel. `on_listening` is called each time that Redis has
+    confirmed them, because earlier messages were not heard.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Subscription:
         self._wire: Wire | None = None
 
     def listen_on(self, channels: Sequence[str]) -> None:
-        """Listen on these channels instead; `listening` is clear until Redis has confirmed them."""
+        """Listen on these channels instead. `listening` is clear until Redis has confirmed them."""
         if self._channels != tuple(channels):
             self._channels = tuple(channels)
             self._over()
 
     def restart(self) -> None:
-        """Subscribe anew on another connection: this one seems to be deaf."""
+        """Subscribe anew on another connection, because this one seems to be deaf."""
         if self.listening.is_set():
             log.warning("not listening", reason="the subscription is deaf")
             self._over()
@@ -103,9 +103,9 @@ class Subscription:
 
 
 async def _while_up(wire: Wire) -> None:
-    """Wait until `wire` is lost, and raise why; a server that is gone without a word is asked now and then.
+    """Wait until `wire` is lost, and raise the reason. A PING now and then finds a server that is gone without a word.
 
-    One that refuses to say so is there, and publishes to us.
+    A server that refuses the PING is still there, and publishes to us.
     """
     while True:
         try:
