@@ -1,12 +1,12 @@
-"""Why a listener carries out no command of a caller; on the wire the text is all that tells which it is."""
+"""Why a listener runs no command of a caller; on the wire only the text tells the reasons apart."""
 
 import enum
 
 
 class Barred(enum.StrEnum):
-    """What is answered to every command."""
+    """The answer to every command of a barred caller."""
 
     UNKNOWN_CALLER = "Authentication required"
-    """The caller has not said who he is."""
+    """The caller has not authenticated."""
     NO_ROLES = "Not Authorized for this command"
-    """Nobody has a role that allows it."""
+    """No role of the caller allows the command."""

@@ -1,7 +1,7 @@
-"""One client's connection to the control listener.
+"""One client's connection to a control listener.
 
-Its commands run one after another in a task of its own, so a slow command delays the answers behind it on that
-connection and on no other.
+The commands of a connection run one after another in a task of its own, so a slow command delays the later answers of
+its connection and of no other.
 """
 
 import asyncio
@@ -26,23 +26,23 @@ from eccmgr.errors import FrameError
 
 log = structlog.get_logger()
 
-# A client may pipeline; with more than this waiting it is read no further until that is answered.
+# A client may pipeline; reading pauses while more than this waits to be answered.
 _READ_AHEAD_BYTES = 256 * 1024
-# Answers that are ready together leave together, up to this size.
+# Answers that are ready together are sent together, up to this size.
 _COALESCE_BYTES = 64 * 1024
-# After so many commands in a row the other connections have their turn.
+# The other connections have their turn after this many commands in a row.
 _TURN = 128
 # A client that broke the protocol has this long to read why.
 _LINGER_S = 2.0
-# A connection with an open transaction is not idle, but does not stay for ever.
+# An idle connection with an open transaction stays longer, but not for ever.
 _KEPT_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a listener allows: seconds of idleness (0 = for ever), bytes of a command, connections at once.
+    """The limits of a listener: seconds of idleness (0 = for ever), bytes of a command, connections at once.
 
-    `refusal`, where given, is what it answers to every command instead of carrying it out.
+    A listener with a `refusal` answers every command with it and runs none.
     """
 
     idle_timeout_s: float = 60.0
@@ -53,11 +53,11 @@ class Limits:
 
 @dataclass
 class Terms:
-    """What holds on one listener, for the connections that it has and those to come; may be replaced at any time."""
+    """The terms of one listener, shared by its present and future connections; `limits` may be replaced at any time."""
 
     limits: Limits
     listener: str = ""
-    """The endpoint, as it is shown."""
+    """The endpoint, as users see it."""
 
 
 class Connection(asyncio.Protocol):
@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
         connections: set["Connection"],
         keeps: Callable[["Connection"], bool] = lambda _connection: False,
     ) -> None:
-        """`keeps` tells whether something would be lost with a connection that is idle."""
+        """`keeps` tells whether closing an idle connection would lose something, such as an open transaction."""
         self._gate = gate
         self.terms = terms
         self._connections = connections
@@ -89,10 +89,10 @@ class Connection(asyncio.Protocol):
         self._last_active = self._loop.time()
         self._task: asyncio.Task[None] | None = None
 
-    # The protocol's side: what the event loop tells us.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, unless there are too many."""
+        """Accept the connection, unless there are too many."""
         self._transport = cast(asyncio.Transport, transport)
         limit = self.terms.limits.max_connections
         if len(self._connections) >= limit:
@@ -105,11 +105,11 @@ class Connection(asyncio.Protocol):
         self._check_idle()
 
     def data_received(self, data: bytes) -> None:
-        """Take the bytes and see that the commands in them are being answered."""
+        """Take the bytes, and start to answer the commands in them."""
         if self._ending:
             return
         if not self._decoder.pending:
-            # A frame has the idle time to arrive whole, counted from its first byte.
+            # A whole frame has to arrive within the idle time after its first byte.
             self._last_active = self._loop.time()
             if self.task is None and (answer := self._at_hand(data)) is not None:
                 self._transport.write(answer)
@@ -122,14 +122,14 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client has said all: answer what it asked, then close. A stream's waiting ends at once."""
+        """The client sends no more: answer its commands, then close. A stream ends at once."""
         self._ending = True
         if self.task is not None and self._streaming:
             self.task.cancel()
         return self.task is not None
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The connection is gone, and with it the waiting for answers."""
+        """The connection is gone: cancel the commands under way."""
         self._connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -138,22 +138,22 @@ class Connection(asyncio.Protocol):
             self.task.cancel()
 
     def pause_writing(self) -> None:
-        """The client reads too slowly: hold further answers."""
+        """The client reads too slowly: hold back further answers."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._writable.set()
 
-    # The server's side.
+    # Called by the server.
 
     @property
     def task(self) -> asyncio.Task[None] | None:
-        """What answers commands now, if anything does."""
+        """The task that answers commands now; None if no command is under way."""
         return None if self._task is None or self._task.done() else self._task
 
     def terms_changed(self) -> None:
-        """The listener has new limits: they hold from now on."""
+        """Apply the listener's new limits from now on."""
         self._decoder.limit = self.terms.limits.max_command_bytes
         if not self._ending:
             if self._timer is not None:
@@ -161,13 +161,13 @@ class Connection(asyncio.Protocol):
             self._check_idle()
 
     def finish(self) -> None:
-        """Take no more commands; close when those at hand are answered."""
+        """Take no more commands; close when those under way are answered."""
         self._ending = True
         if self.task is None:
             self._transport.close()
 
     def abort(self) -> asyncio.Task[None] | None:
-        """Close at once; the task to wait for, if one runs."""
+        """Close at once; return the cancelled task to wait for, if one ran."""
         if self.task is not None:
             self.task.cancel()
         self._transport.abort()
@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _at_hand(self, data: bytes) -> bytes | None:
-        """The answer to a client that asks one thing which is at hand, as monitoring does; None: it is to be found."""
+        """The answer to one command with an immediate answer, as monitoring sends; None if it takes a task."""
         payload = frames.only_frame(data)
         if payload is None or len(payload) > self._decoder.limit or self.terms.limits.refusal:
             return None
@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
     async def _answer_all(self) -> None:
         try:
             while await self._answer_frames():
-                # More may have come in while the client took its time to read.
+                # More frames may have arrived while the client was reading.
                 await self._drain()
         except FrameError as error:
             self._out += frames.encode_text(str(error))
@@ -206,14 +206,14 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     async def _answer_frames(self) -> int:
-        """Answer every frame that is there; how many those were."""
+        """Answer every frame that has arrived; return their number."""
         answered = 0
         while (frame := self._decoder.pull()) is not None:
             if self._out and not self._flushing:
-                # An answer waits for its neighbours, but not for one that takes its time.
+                # An answer waits for those that are ready in the same step, but not for a slow one.
                 self._flushing = True
                 self._loop.call_soon(self._flush)
-            # Not in one statement: `_out` may be sent, and be another, by the time the answer is there.
+            # Not in one statement: `_out` may be sent and replaced before the answer is ready.
             answer = await self._answer(frame)
             self._out += answer
             self._last_active = self._loop.time()
@@ -230,7 +230,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     async def _drain(self) -> None:
-        """Send what is there; a client that has taken nothing of it for the idle time is given up."""
+        """Send the answers that are ready; disconnect a client that reads none of them for the idle time."""
         self._flush()
         left = self._transport.get_write_buffer_size()
         while not self._writable.is_set():
@@ -245,7 +245,7 @@ class Connection(asyncio.Protocol):
                     return
 
     def _hang_up(self) -> None:
-        """Close after an error: a client that is still sending would lose our answer if we closed at once."""
+        """Close after an error, but not at once: a client that is still sending would lose the error message."""
         if self._ending:
             self._transport.close()
             return
@@ -289,7 +289,7 @@ class Connection(asyncio.Protocol):
             if len(self._out) >= _COALESCE_BYTES:
                 await self._drain()
             elif not self._flushing:
-                # Events that come in one step leave together.
+                # Events of one step are sent together.
                 self._flushing = True
                 self._loop.call_soon(self._flush)
 
@@ -313,8 +313,8 @@ class Connection(asyncio.Protocol):
         if quiet >= timeout:
             said = log.warning if keeps else log.debug
             said("connection closed", reason="idle", user=self._caller.user, transaction="lost" if keeps else "none")
-            # Not close(): that would wait for ever for a client that does not read the end of its last answer.
+            # Not close(), which would wait for ever for a client that does not read its last answer.
             self._transport.abort()
         else:
-            # What keeps it may end at any time.
+            # The transaction that keeps the connection may end at any time.
             self._timer = self._loop.call_later(min(timeout - quiet, often), self._check_idle)

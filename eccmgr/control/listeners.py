@@ -1,4 +1,4 @@
-"""From the listeners that a configuration wants to those that the server is told to open."""
+"""Turns the listeners of a configuration into those that the server opens."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from eccmgr.errors import ConfigError, SettingsError
 
 @dataclass(frozen=True)
 class Plan:
-    """How each endpoint is to be listened on, and what of that does not do yet, or do safely, what it seems to."""
+    """The listener of each endpoint, and remarks on listeners that are unsafe or have options not available yet."""
 
     listeners: Mapping[Endpoint, Listener]
     remarks: tuple[str, ...]
 
     @property
     def serves(self) -> bool:
-        """Whether there is a listener that answers anybody."""
+        """Whether at least one listener runs commands."""
         return any(not listener.limits.refusal for listener in self.listeners.values())
 
 
 def plan(configured: Sequence[Configured]) -> Plan:
-    """What the server is to be told. Raises ConfigError for a listener that makes no sense."""
+    """Plan the server's listeners. Raises ConfigError for a listener that cannot be opened."""
     endpoints = [_endpoint(each) for each in configured]
     pairs = list(zip(endpoints, configured, strict=True))
     remarks = [text for endpoint, each in pairs if (text := _remark(endpoint, each))]
@@ -39,7 +39,7 @@ def _remark(endpoint: Endpoint, configured: Configured) -> str:
     if refusal is not None:
         return f"Listener {endpoint} demands authorization, which is not available yet: it refuses all"
     if configured.insecure and endpoint.path is None:
-        return f"Listener {endpoint} is insecure: whoever reaches it may run every command"
+        return f"Listener {endpoint} is insecure: every caller that reaches it may run every command"
     return ""
 
 
@@ -70,7 +70,7 @@ def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
 
 
 def _refusal(endpoint: Endpoint, configured: Configured) -> Barred | None:
-    """What is answered to every command; a caller on a Unix socket has said who he is by connecting."""
+    """The answer to every command, or None if commands run; the kernel authenticates a caller on a Unix socket."""
     if configured.authenticate and endpoint.path is None:
         return Barred.UNKNOWN_CALLER
     return Barred.NO_ROLES if configured.authorize else None
