@@ -25,7 +25,6 @@ from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
-from eccmgr.modules.loaded import check as check_modules
 from eccmgr.redis.scripts import load_all
 from eccmgr.settings import DaemonSettings, load
 
@@ -41,8 +40,7 @@ _NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
 class Program(Generic[S]):
     """A daemon as a program: its name, its settings, the file it reads where none is named, and how it is made.
 
-    `fits` raises ConfigError where that kind of daemon cannot take a configuration; `lead`, where given, may run the
-    daemon as a child of this process instead, and then answers its exit code.
+    `lead`, where given, may run the daemon as a child of this process instead, and then answers its exit code.
     """
 
     def __init__(
@@ -51,14 +49,12 @@ class Program(Generic[S]):
         kind: type[S],
         default_file: str,
         make: Callable[[S, Store, LogFiles], Daemon],
-        fits: Callable[[ScopeView], None] = Daemon.check,
         lead: Callable[[ScopeView], int | None] = lambda _view: None,
     ) -> None:
         self._name = name
         self._kind = kind
         self._default_file = default_file
         self._make = make
-        self._fits = fits
         self._lead = lead
 
     def run(self, flags: dict[str, Any], *, check: bool = False) -> int:
@@ -70,8 +66,7 @@ class Program(Generic[S]):
             settings = load(self._kind, flags)
             store = self.open(settings, flags)
             if check:
-                self._fits(store.view())
-                check_modules(installed(), self._name, store.view())
+                self._make(settings, store, LogFiles()).check()
                 for warning in itertools.islice(unknown_in(store.live, store.schema), _WARNINGS_MAX):
                     typer.echo(f"Warning: {warning}", err=True)
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")

@@ -67,7 +67,7 @@ def ecnode(
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
     }
-    program = Program(Node.program, NodeSettings, DEFAULT_FILE, Node, Node.check, _lead)
+    program = Program(Node.program, NodeSettings, DEFAULT_FILE, Node, _lead)
     raise typer.Exit(program.run(flags, check=check))
 
 

@@ -5,6 +5,8 @@ Managers and nodes share it.
 
 import abc
 import asyncio
+import contextlib
+import functools
 import os
 import signal
 import socket
@@ -24,16 +26,16 @@ from eccmgr.commands.standing import KnownNames, standing_commands
 from eccmgr.commands.table import Command, Table
 from eccmgr.config import completion
 from eccmgr.config.effective import ScopeView
-from eccmgr.config.options import daemon_options, node_name
+from eccmgr.config.holding import Holding
+from eccmgr.config.options import DaemonOptions, node_name
+from eccmgr.config.parts import Part, Prepared, Spawn, prepare_all
 from eccmgr.config.store import Proposal, Store
-from eccmgr.config.times import check_times
 from eccmgr.config.transaction import ConfigSession
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.listeners import plan
+from eccmgr.control.listeners import Listeners
 from eccmgr.control.server import ControlServer
 from eccmgr.errors import (
     CommandError,
-    ConfigError,
     EccmgrError,
     NameInUse,
     RedisUnreachable,
@@ -43,9 +45,9 @@ from eccmgr.errors import (
 from eccmgr.hostport import host_port
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
+from eccmgr.modules.following import ModulesPart
 from eccmgr.modules.loaded import Modules
 from eccmgr.notify import notify
-from eccmgr.parts import Desired, Part, Prepared, Takeover, follow
 from eccmgr.redis.connect import Link
 from eccmgr.redis.eviction import EvictionWatch
 from eccmgr.redis.keys import Keys
@@ -53,7 +55,25 @@ from eccmgr.settings import DaemonSettings
 
 log = structlog.get_logger()
 
-_SIGN_OF_LIFE_RECHECK_S = 5.0
+
+class WayToRedis(Part):
+    """The link to Redis, and the watch over what the server there does when its memory is full."""
+
+    def __init__(self, link: Link) -> None:
+        self._link, self._eviction = link, EvictionWatch(link)
+
+    @property
+    def remark(self) -> str:
+        """What an operator is to know of the server; "" where there is nothing."""
+        return self._eviction.remark
+
+    async def start(self, spawn: Spawn) -> None:
+        """Watch the server."""
+        spawn(self._eviction.watch(), "eviction")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._link.close()
 
 
 class Daemon(abc.ABC):
@@ -68,54 +88,47 @@ class Daemon(abc.ABC):
     ) -> None:
         self.store = store
         learn(store.schema)
-        self.check(store.view())
-        self.name = node_name(store.view(), os.environ, socket.gethostname())
-        self._listen = settings.listen
-        self.held = daemon_options(store.view(), self.default_endpoint(), self._listen)
-        self._plan = plan(self.held.listeners)
-        self.options = self.held.timing
+        view = store.view()
+        self.name = node_name(view, os.environ, socket.gethostname())
+        self._holding = Holding(view, self.default_endpoint(), settings.listen)
+        self.options = self._holding.timing
         """The one object that all parts hold; see `ClusterOptions`."""
         self.keys = Keys(self.held.cluster)
         self.link = link or Link(settings.redis, tag=self.keys.tag)
-        self._eviction = EvictionWatch(self.link)
+        self._redis = WayToRedis(self.link)
         self.table = Table()
         self.gate = Gate(self.table)
         self.modules = Modules(installed(), self.program, self.name, self.gate, self.link, self.keys)
         self.server = ControlServer(self.gate)
         self.server.keeps = self._has_transaction
+        self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
         self._log_files = log_files or LogFiles()
-        self.view = store.view()
-        """The configuration that holds in all parts."""
+        following = ModulesPart(self.modules, view)
+        # They end in the reverse order: the log takes the last line, and answers under way may still need Redis.
+        self.parts: list[Part] = [self._log_files, self._redis, self._holding, self._listeners, following]
+        """What follows the configuration, in the order in which it is prepared, carried out and started."""
         self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
         self._stopping = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
         self._tasks: asyncio.TaskGroup | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def add_part(self, part: Part) -> None:
+        """Have one more part follow the configuration; before the modules, which alone may take long to prepare."""
+        self.parts.insert(-1, part)
+
+    @property
+    def view(self) -> ScopeView:
+        """The configuration that holds in all parts."""
+        return self._holding.view
+
+    @property
+    def held(self) -> DaemonOptions:
+        """What that says to the daemon itself."""
+        return self._holding.options
 
     @abc.abstractmethod
     def default_endpoint(self) -> str:
         """Where it listens if neither a flag nor a file says; '' for nowhere."""
-
-    @staticmethod
-    def check(view: ScopeView) -> None:
-        """Raises ConfigError where this kind of daemon cannot take a configuration."""
-        check_times(view)
-
-    def consider(self, proposal: Proposal) -> None:
-        """Raises ConfigError where this daemon cannot take a change; asked before any part prepares, off its loop."""
-        self.check(proposal.after)
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """What follows the configuration, in the order in which it carries a change out."""
-
-        async def listeners(desired: Desired) -> Prepared:
-            return await self.server.prepare(desired.listening.listeners)
-
-        async def log_files(desired: Desired) -> Prepared:
-            return await self._log_files.prepare(desired.held.log_files)
-
-        return self._prepare_options, listeners, log_files
 
     @abc.abstractmethod
     async def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -125,10 +138,123 @@ class Daemon(abc.ABC):
     async def finish(self) -> None:
         """Bring to an end what must end before the daemon leaves the cluster."""
 
+    # The life of a daemon, from the start to the end.
+
+    async def run(self) -> None:
+        """Run as a program until SIGTERM, SIGINT or `stop`; SIGHUP reloads. Raises EccmgrError if the start fails."""
+        loop = asyncio.get_running_loop()
+        for number, act in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
+            loop.add_signal_handler(number, act)
+        try:
+            await self.serve(lambda: notify("READY=1"))
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    async def serve(self, ready: Callable[[], object]) -> None:
+        """Run until `stop`; `ready` is called once the start is over. Raises EccmgrError where the start fails."""
+        try:
+            await self._serve(ready)
+        except BaseExceptionGroup as group:
+            # Not `except*`: what its block raises arrives in a group again on early releases of Python 3.11.
+            reason = unwrapped(group)
+            if reason is group:
+                raise
+            for other in single_errors(group):
+                if other is not reason:
+                    log.error("failed too", reason=str(other) or type(other).__name__)
+            raise reason from reason.__cause__
+
+    async def _serve(self, ready: Callable[[], object]) -> None:
+        refusal = CommandError(f"{self.program} is starting or ending: nothing was changed; try again in a moment")
+        async with contextlib.AsyncExitStack() as ending:
+            for part in self.parts:
+                ending.push_async_callback(part.close)
+            ending.push_async_callback(self.store.refuse, refusal)
+            await self.store.refuse(refusal)
+            await (await prepare_all(self.parts, self.view)).carry_out()
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for part in self.parts:
+                    await part.start(functools.partial(self.spawn, tasks))
+                self.store.on_change = self._prepare
+                for remark in self.remarks():
+                    log.warning("remark", text=remark)
+                await self._locate()
+                await self.start(tasks)
+                await self._join()
+                self.spawn(tasks, self.session.run(), "session")
+                log.info("ready", endpoints=",".join(map(str, self.server.endpoints)))
+                ready()
+                await self._stopping.wait()
+                log.info("stopping")
+                notify("STOPPING=1")
+                await self.finish()
+                for part in reversed(self.parts):
+                    await part.finish()
+                await self.session.leave()
+                self._tasks = None
+                for task in self._background:
+                    task.cancel()
+
+    async def _join(self) -> None:
+        """Become a member; without Redis later, by itself. Raises NameInUse."""
+        try:
+            await self.session.join()
+        except NameInUse:
+            raise
+        except EccmgrError as error:
+            away = isinstance(error, RedisUnreachable)
+            log.warning("redis unreachable" if away else "not a member", reason=str(error))
+
+    async def _locate(self) -> None:
+        """Tell the session the address that its record states: what is configured, else that of the way to Redis."""
+        port = next((endpoint.port for endpoint in self.server.endpoints if endpoint.path is None), 0)
+        if (host := self.held.nodeaddr) is None:
+            host = await asyncio.to_thread(host_address, self.link.address)
+        self.session.located_at(host_port(host, port))
+
+    def stop(self) -> None:
+        """Begin a clean end; the answer to whoever asked still leaves."""
+        self._stopping.set()
+
+    def spawn(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run `work` in the background for as long as the daemon lives."""
+        self._background = [task for task in self._background if not task.done()]
+        self._background.append(tasks.create_task(work, name=name))
+
+    # Changes of the configuration.
+
+    def check(self) -> None:
+        """Raises ConfigError where a part cannot take the configuration."""
+        for part in self.parts:
+            part.check(self.view)
+
+    def reload(self) -> None:
+        """Read the files of the configuration again, and open the log files anew."""
+        if self._tasks is not None:
+            self.spawn(self._tasks, self._reload(), "reload")
+
+    async def _reload(self) -> None:
+        """What SIGHUP asks for: the files are read again, and the log files opened anew."""
+        try:
+            await self.store.reload(ConfigSession(), "SIGHUP")
+            await asyncio.to_thread(self._log_files.reopen)
+        except EccmgrError as error:
+            log.error("configuration not changed", reason=str(error))
+        else:
+            log.info("configuration reloaded")
+
+    async def _prepare(self, proposal: Proposal) -> Prepared:
+        """Have all parts prepare for a change. Raises EccmgrError where one cannot."""
+        return await prepare_all(self.parts, proposal.after, proposal.changes)
+
+    # What commands need of it.
+
     @property
     def endpoints(self) -> list[Endpoint]:
         """Where it listens, as configured."""
-        return list(self._plan.listeners)
+        return list(self._listeners.plan.listeners)
 
     def common_commands(self, known: KnownNames) -> tuple[Command, ...]:
         """The commands that every daemon has."""
@@ -156,147 +282,8 @@ class Daemon(abc.ABC):
 
     def remarks(self) -> list[str]:
         """What an operator should know of how this daemon is configured."""
-        found = list(self._plan.remarks)
+        found = list(self._listeners.plan.remarks)
         if self.store.view().scope("as_logger").written:
             found.append("as_logger: the logs of nodes are not collected yet in this release")
         found += self.modules.remarks(self.view)
-        return [*found, *filter(None, (self._eviction.remark,)), *self._log_files.remarks()]
-
-    def stop(self) -> None:
-        """Begin a clean end; the answer to whoever asked still leaves."""
-        self._stopping.set()
-
-    async def run(self) -> None:
-        """Run as a program until SIGTERM, SIGINT or `stop`; SIGHUP reloads. Raises EccmgrError if the start fails."""
-        loop = asyncio.get_running_loop()
-        for number, act in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
-            loop.add_signal_handler(number, act)
-        try:
-            await self.serve(lambda: notify("READY=1"))
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                loop.remove_signal_handler(number)
-
-    async def serve(self, ready: Callable[[], object]) -> None:
-        """Run until `stop`; `ready` is called once the start is over. Raises EccmgrError where the start fails."""
-        try:
-            await self._serve(ready)
-        except BaseExceptionGroup as group:
-            # Not `except*`: what its block raises arrives in a group again on early releases of Python 3.11.
-            reason = unwrapped(group)
-            if reason is group:
-                raise
-            for other in single_errors(group):
-                if other is not reason:
-                    log.error("failed too", reason=str(other) or type(other).__name__)
-            raise reason from reason.__cause__
-        finally:
-            self.store.on_change = self._refuse
-            await self.modules.stop()
-            await self.server.close()
-            self.store.on_change = None
-            await self.link.close()
-            log.info("stopped")
-            await asyncio.to_thread(self._log_files.close)
-
-    def reload(self) -> None:
-        """Read the files of the configuration again, and open the log files anew."""
-        if self._tasks is not None:
-            self.spawn(self._tasks, self._reload(), "reload")
-
-    async def _serve(self, ready: Callable[[], object]) -> None:
-        loop = asyncio.get_running_loop()
-        self.store.on_change = self._refuse
-        await follow(self.parts, Desired(self.view, self.held, self._plan))
-        await self.modules.start(self.view)
-        self.store.on_change = lambda proposal: self._follow_from_thread(loop, proposal)
-        for remark in self.remarks():
-            log.warning("remark", text=remark)
-        await self._locate()
-        async with asyncio.TaskGroup() as tasks:
-            await self.start(tasks)
-            self.spawn(tasks, self._eviction.watch(), "eviction")
-            try:
-                await self.session.join()
-            except NameInUse:
-                raise
-            except EccmgrError as error:
-                # It comes by itself once Redis does.
-                away = isinstance(error, RedisUnreachable)
-                log.warning("redis unreachable" if away else "not a member", reason=str(error))
-            self.spawn(tasks, self.session.run(), "session")
-            self.spawn(tasks, self._show_life(), "signs of life")
-            self._tasks = tasks
-            log.info("ready", endpoints=",".join(map(str, self.server.endpoints)))
-            ready()
-            await self._stopping.wait()
-            log.info("stopping")
-            notify("STOPPING=1")
-            await self.finish()
-            await self.session.leave()
-            self._tasks = None
-            for task in self._background:
-                task.cancel()
-
-    def spawn(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run `work` in the background for as long as the daemon lives."""
-        self._background = [task for task in self._background if not task.done()]
-        self._background.append(tasks.create_task(work, name=name))
-
-    async def _locate(self) -> None:
-        """Tell the session the address that its record states: what is configured, else that of the way to Redis."""
-        port = next((endpoint.port for endpoint in self.server.endpoints if endpoint.path is None), 0)
-        if (host := self.held.nodeaddr) is None:
-            host = await asyncio.to_thread(host_address, self.link.address)
-        self.session.located_at(host_port(host, port))
-
-    async def _prepare_options(self, desired: Desired) -> Prepared:
-        def take() -> None:
-            self.options.become(desired.held.timing)
-            self.view, self.held, self._plan = desired.view, desired.held, desired.listening
-
-        return Takeover(take)
-
-    async def _prepare_modules(self, desired: Desired) -> Prepared:
-        return await self.modules.prepare(desired.view)
-
-    def _follow_from_thread(self, loop: asyncio.AbstractEventLoop, proposal: Proposal) -> None:
-        self.consider(proposal)
-        self.modules.check(proposal.after)
-        held = daemon_options(proposal.after, self.default_endpoint(), self._listen)
-        desired = Desired(proposal.after, held, plan(held.listeners), proposal.changes)
-        self._stay_reachable(proposal, desired)
-        # Modules come last: they alone may take long to prepare.
-        followed = follow((*self.parts, self._prepare_modules), desired)
-        asyncio.run_coroutine_threadsafe(followed, loop).result()
-        log.info("configuration changed", changes=len(proposal.changes), user=proposal.user)
-
-    def _stay_reachable(self, proposal: Proposal, desired: Desired) -> None:
-        """Raises ConfigError where no listener is left that answers, or only one that nobody has named."""
-
-        def is_named(view: ScopeView) -> bool:
-            return bool(self._listen or view.scope("Control_Listener").scopes("Listen"))
-
-        unnamed = is_named(proposal.before) and not is_named(proposal.after)
-        if self._plan.serves and (unnamed or not desired.listening.serves):
-            raise ConfigError("The last listener that answers cannot be removed: set another one before, or with it")
-
-    def _refuse(self, _proposal: Proposal) -> None:
-        raise CommandError(f"{self.program} is starting or ending: nothing was changed; try again in a moment")
-
-    async def _reload(self) -> None:
-        """What SIGHUP asks for: the files are read again, and the log files opened anew."""
-        try:
-            await asyncio.to_thread(self.store.reload, ConfigSession(), "SIGHUP")
-            await asyncio.to_thread(self._log_files.reopen)
-        except EccmgrError as error:
-            log.error("configuration not changed", reason=str(error))
-        else:
-            log.info("configuration reloaded")
-
-    async def _show_life(self) -> None:
-        while True:
-            interval_s = max((files.heartbeat_s for files in self.held.log_files), default=0.0)
-            await asyncio.sleep(interval_s or _SIGN_OF_LIFE_RECHECK_S)
-            if interval_s:
-                log.info("alive")
+        return [*found, *filter(None, (self._redis.remark,)), *self._log_files.remarks()]

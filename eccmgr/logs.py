@@ -10,51 +10,75 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import structlog
 
+from eccmgr.channels import Channel
+from eccmgr.config.changes import Change
+from eccmgr.config.effective import ScopeView
 from eccmgr.config.options import LogFiles as Wanted
+from eccmgr.config.options import log_files
+from eccmgr.config.parts import Part, Spawn, opened_in_thread
 from eccmgr.errors import ConfigError
 from eccmgr.streams import Sink
 
+log = structlog.get_logger()
+
 _FILE_MODE = 0o640
-_KINDS = ("mainlog", "paniclog", "acctlog", "rejectlog")
+_SIGN_OF_LIFE_RECHECK_S = 5.0
 _render = structlog.processors.LogfmtRenderer(key_order=["time", "level", "program", "event"])
 
 
-class LogFiles:
-    """The files of `ec_logger`: `mainlog` takes every event, `paniclog` errors, `rejectlog` what was refused."""
+class LogFiles(Part):
+    """The files of `ec_logger`: each takes the events of its channels."""
 
     def __init__(self, program: str = "", standard_error: Sink | None = None) -> None:
         self._program = program
         self._standard_error = standard_error
         self._files: dict[str, Sink] = {}
-        self._kinds: dict[str, frozenset[str]] = {}
+        self._channels: dict[str, frozenset[Channel]] = {}
+        self._heartbeat_s = 0.0
         self._lock = threading.Lock()
 
-    async def prepare(self, wanted: Sequence[Wanted]) -> "NewLogFiles":
-        """Open what is wanted, making missing folders; what is returned lets it hold, or undoes it.
+    async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> "NewLogFiles":
+        """Open what is new, making missing folders.
 
         Raises ConfigError with the place in the configuration where a file cannot be opened.
         """
-        return await asyncio.to_thread(self._open_all, wanted)
+        opening = functools.partial(self._open_all, log_files(view))
+        return await opened_in_thread(opening, NewLogFiles.take_back)
+
+    async def start(self, spawn: Spawn) -> None:
+        """Give signs of life as often as the configuration asks for."""
+        spawn(self._show_life(), "signs of life")
+
+    async def close(self) -> None:
+        """Write the last line of the daemon, and close every file."""
+        log.info("stopped")
+        await asyncio.to_thread(self._close)
+
+    async def _show_life(self) -> None:
+        while True:
+            interval_s = self._heartbeat_s
+            await asyncio.sleep(interval_s or _SIGN_OF_LIFE_RECHECK_S)
+            if interval_s:
+                log.info("alive", channel=Channel.HEARTBEAT)
 
     def _open_all(self, wanted: Sequence[Wanted]) -> "NewLogFiles":
-        kinds: dict[str, set[str]] = {}
+        channels: dict[str, set[Channel]] = {}
         places: dict[str, str | None] = {}
         for logger in wanted:
-            for kind in _KINDS:
-                path = getattr(logger, kind)
-                if path is not None:
-                    kinds.setdefault(path, set()).add(kind)
-                    places.setdefault(path, logger.place)
-        change = NewLogFiles(self, {path: frozenset(each) for path, each in kinds.items()})
+            for path, channel in _channels(logger):
+                channels.setdefault(path, set()).add(channel)
+                places.setdefault(path, logger.place)
+        heartbeat_s = max((logger.heartbeat_s for logger in wanted), default=0.0)
+        change = NewLogFiles(self, {path: frozenset(each) for path, each in channels.items()}, heartbeat_s)
         try:
-            for path in kinds:
+            for path in channels:
                 if path not in self._files:
                     change.fresh[path] = self._open(path, places[path], change.made)
         except ConfigError:
@@ -62,18 +86,18 @@ class LogFiles:
             raise
         return change
 
-    def become(self, kinds: dict[str, frozenset[str]], fresh: dict[str, Sink]) -> None:
+    def become(self, channels: dict[str, frozenset[Channel]], heartbeat_s: float, fresh: dict[str, Sink]) -> None:
         """Write to just these files, of which those in `fresh` were opened for it."""
         with self._lock:
-            _close(file for path, file in self._files.items() if path not in kinds)
-            self._files = {path: fresh.get(path) or self._files[path] for path in kinds}
-            self._kinds = kinds
+            _close(file for path, file in self._files.items() if path not in channels)
+            self._files = {path: fresh.get(path) or self._files[path] for path in channels}
+            self._channels, self._heartbeat_s = channels, heartbeat_s
 
     def reopen(self) -> int:
         """Open every file anew; how many there are. Raises ConfigError, and then the old ones are kept."""
         fresh: dict[str, Sink] = {}
         try:
-            for path in self._kinds:
+            for path in self._channels:
                 fresh[path] = self._open(path, None, [])
         except ConfigError:
             _close(fresh.values())
@@ -83,11 +107,10 @@ class LogFiles:
         _close(old.values())
         return len(fresh)
 
-    def close(self) -> None:
-        """Close every file."""
+    def _close(self) -> None:
         with self._lock:
             _close(self._files.values())
-            self._files, self._kinds = {}, {}
+            self._files, self._channels = {}, {}
 
     def remarks(self) -> list[str]:
         """What was dropped since the start, a line for each sink that dropped any."""
@@ -100,15 +123,11 @@ class LogFiles:
 
     def __call__(self, logger: Any, method: str, event: structlog.typing.EventDict) -> str:
         """The last processor: the event's line, which is also written to the files that want it."""
-        wanted = {"mainlog"}
-        if event.get("level") in ("error", "critical"):
-            wanted.add("paniclog")
-        if str(event.get("event", "")).endswith("refused"):
-            wanted.add("rejectlog")
+        concerned = _concerned(event)
         line = _render(logger, method, event)
         with self._lock:
             for path, file in self._files.items():
-                if self._kinds[path] & wanted:
+                if self._channels[path] & concerned:
                     file.write(line + "\n")
         return line
 
@@ -134,14 +153,14 @@ class LogFiles:
 class NewLogFiles:
     """Log files that were opened: to be carried out, or undone, neither of which fails."""
 
-    def __init__(self, files: LogFiles, kinds: dict[str, frozenset[str]]) -> None:
-        self._files, self._kinds = files, kinds
+    def __init__(self, files: LogFiles, channels: dict[str, frozenset[Channel]], heartbeat_s: float) -> None:
+        self._files, self._channels, self._heartbeat_s = files, channels, heartbeat_s
         self.fresh: dict[str, Sink] = {}
         self.made: list[Path] = []
 
     async def carry_out(self) -> None:
         """Write to the new files, and close those that nobody wants any more."""
-        await asyncio.to_thread(self._files.become, self._kinds, self.fresh)
+        await asyncio.to_thread(self._files.become, self._channels, self._heartbeat_s, self.fresh)
 
     async def undo(self) -> None:
         """Close what was opened, and remove the files and folders that were made for it."""
@@ -156,6 +175,27 @@ class NewLogFiles:
                     each.rmdir()
                 elif not each.stat().st_size:
                     each.unlink()
+
+
+def _channels(logger: Wanted) -> Iterator[tuple[str, Channel]]:
+    """The files that an `ec_logger` names, each with a channel that it takes."""
+    named = {
+        Channel.MAIN: logger.mainlog,
+        Channel.PANIC: logger.paniclog,
+        Channel.REJECT: logger.rejectlog,
+        Channel.ACCOUNT: logger.acctlog,
+        Channel.HEARTBEAT: logger.mainlog if logger.heartbeat_s else None,
+    }
+    yield from ((path, channel) for channel, path in named.items() if path is not None)
+
+
+def _concerned(event: structlog.typing.EventDict) -> set[Channel]:
+    """The channels of an event: the main one and the one that it names; an error goes to the panic log too."""
+    named = event.pop("channel", Channel.MAIN)
+    if named is Channel.HEARTBEAT:
+        return {named}
+    panics = {Channel.PANIC} if event.get("level") in ("error", "critical") else set()
+    return {Channel.MAIN, named} | panics
 
 
 def configure(program: str, verbose: int) -> LogFiles:

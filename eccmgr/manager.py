@@ -58,7 +58,7 @@ class Manager(Daemon):
         self.named = NamedNodes(self.link, self.keys, self.options, called)
         self.bus_files = BusFiles(store, self.named, self.name)
         self.session.on_bus, self.session.on_joined = self.bus_files.heard, self.bus_files.changed
-        self.store.on_reload = self._reloaded
+        self.add_part(self.bus_files)
         self.journal = Journal(self.delivery.view)
         self._listening = asyncio.Event()
         facts = ManagerCommands(
@@ -81,10 +81,8 @@ class Manager(Daemon):
         """Follow what is told to this manager: changes of the membership, and notices for its gathers."""
         subscription = Subscription(self.link, (self.keys.events, self._notices), self._heard)
         subscription.on_listening = self._listens
-        self._loop = asyncio.get_running_loop()
         self.spawn(tasks, subscription.run(), "subscription")
         self.spawn(tasks, self._look_after_membership(), "journal")
-        self.spawn(tasks, self.bus_files.run(), "bus files")
 
     async def finish(self) -> None:
         """A manager leaves nothing half done: what it sent is in Redis."""
@@ -111,11 +109,6 @@ class Manager(Daemon):
                 log.debug("membership not read", reason=str(error))
                 self._listening.set()
                 await asyncio.sleep(_LOOK_AGAIN_S)
-
-    def _reloaded(self) -> None:
-        """The files were read again, in whatever thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.bus_files.changed)
 
     async def _remarks_on(self, membership: Membership | None) -> list[str]:
         """What `info` says beside the facts; `membership` is None where it is not known."""

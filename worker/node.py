@@ -3,26 +3,21 @@
 import asyncio
 import math
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
-from eccmgr.config.effective import ScopeView
 from eccmgr.config.printing import show_recurse
-from eccmgr.config.store import Proposal, Store
-from eccmgr.daemon import Daemon
+from eccmgr.config.store import Store
 from eccmgr.logs import LogFiles
 from eccmgr.node.daemon import NodeDaemon
-from eccmgr.parts import Desired, Part, Prepared, Takeover
 from eccmgr.redis.connect import Link
 from eccmgr.settings import NodeSettings
 from worker.arp import arp_command
 from worker.duravip.commands import DuravipCommands
 from worker.duravip.options import duravip_options
 from worker.duravip.service import DuravipService
-from worker.duravip.vips import read_vips
 from worker.guardian.launch import find_guardians
 from worker.jobs.commands import JobCommands
 from worker.jobs.service import JobService
@@ -43,6 +38,7 @@ class Node(NodeDaemon):
         guardians = find_guardians(duravip_options(self.view).plumber_program or "")
         copies = settings.redis_copies
         self.duravip = DuravipService(self.link, self.keys, self.options, self.session, guardians, self.view, copies)
+        self.add_part(self.duravip)
         self.table.add(arp_command(), *JobCommands(self.jobs).commands(), *DuravipCommands(self.duravip).commands())
 
     def default_endpoint(self) -> str:
@@ -50,52 +46,15 @@ class Node(NodeDaemon):
         folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
         return f"{folder}/{self.name}" if folder else f"/tmp/ecnode-{self.name}"  # noqa: S108
 
-    @staticmethod
-    def check(view: ScopeView) -> None:
-        """Raises ConfigError where the VIPs of a configuration, or their options, do not fit together."""
-        Daemon.check(view)
-        duravip_options(view)
-        read_vips(view)
-
-    def consider(self, proposal: Proposal) -> None:
-        """As `check`, but for VIPs, of which there may be thousands: the part that has them reads them."""
-        Daemon.check(proposal.after)
-        duravip_options(proposal.after)
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """With VIPs."""
-
-        async def vips(desired: Desired) -> Prepared:
-            take = await self.duravip.prepare(desired.view, desired.changes)
-
-            def carry() -> None:
-                take()
-                self._carry()
-
-            return Takeover(carry)
-
-        return (*super().parts, vips)
-
     async def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Follow the jobs, and begin to carry VIPs: the session that joins is to carry them."""
+        """Follow the jobs."""
         self.spawn(tasks, self.jobs.run(), "jobs")
-        self._tasks = tasks
-        self._carry()
         await super().start(tasks)
 
     async def finish(self) -> None:
-        """As every node; then let jobs end, and VIPs go."""
+        """As every node; then let jobs end."""
         await super().finish()
         await self.jobs.finish()
-        await self.duravip.finish()
-
-    async def serve(self, ready: Callable[[], object]) -> None:
-        """Run until `stop`, and let the guardian go. Raises EccmgrError where the start fails."""
-        try:
-            await super().serve(ready)
-        finally:
-            await self.duravip.close()
 
     def facts(self) -> str:
         """With what there is to say of VIPs."""
@@ -123,8 +82,3 @@ class Node(NodeDaemon):
             "max_bytes": self.options.max_response_bytes,
             "results_ttl_s": math.ceil(self.options.results_ttl_s),
         }
-
-    def _carry(self) -> None:
-        """Begin to carry VIPs, where the configuration has any for the first time."""
-        if self._tasks is not None and self.duravip.begins():
-            self.spawn(self._tasks, self.duravip.run(), "duravip")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os.path
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eccmgr import words
@@ -43,7 +42,6 @@ _SCRATCH = Param("from scratch", "config path", optional=True, rest=True)
 _FILE = Param("PATH", "path", optional=True)
 _FORCE = Param("--force", "config path", optional=True)
 _DANGEROUS = frozenset({"reload", "rollback", "unset"})
-_READING = frozenset({"get", "eval", "show", "showrecurse", "locate", "replay", "help"})
 
 _ABOUT = {
     "eval": "Looks in the scope named, then in those around it, then for the default.",
@@ -84,42 +82,41 @@ def commands(
 
     `session_of` gives the configuration's part of a caller's console session, which holds the transaction; it is the
     same object for all commands of that session, and None for a caller without one. `may_reveal` tells whether a
-    caller may see secrets. A command runs in a thread, since it may read and write files or wait until the daemon has
-    followed a change.
+    caller may see secrets. A command that only reads the configuration does so in a thread, since the configuration
+    may be large.
     """
     answers = _Answers(store)
-    # One change at a time: a waiting change must not hold a thread that the daemon needs to follow the first.
-    changing = asyncio.Lock()
 
-    def command(name: str, brief: str, answer: Callable[[Asked], str], *operands: Param) -> Command:
+    def reading(name: str, brief: str, answer: Callable[[Asked], str], *operands: Param) -> Command:
+        async def in_thread(asked: Asked) -> str:
+            return await asyncio.to_thread(answer, asked)
+
+        return replace(command(name, brief, in_thread, *operands), idempotent=True)
+
+    def command(name: str, brief: str, answer: Callable[[Asked], Awaitable[str]], *operands: Param) -> Command:
         usage = " ".join(("Usage: config", name, *map(str, operands)))
-        reads = name in _READING
 
         async def handle(call: Call) -> str:
-            asked = _asked(call, usage, session_of(call.caller), may_reveal(call.caller))
-            async with contextlib.nullcontext() if reads else changing:
-                return await asyncio.to_thread(answer, asked)
+            return await answer(_asked(call, usage, session_of(call.caller), may_reveal(call.caller)))
 
-        return Command(
-            f"config {name}", brief, handle, operands, _ABOUT.get(name, ""), reads, danger=name in _DANGEROUS
-        )
+        return Command(f"config {name}", brief, handle, operands, _ABOUT.get(name, ""), danger=name in _DANGEROUS)
 
     return (
-        command("get", "an option that is set in this very scope", answers.get, _OPTION),
-        command("eval", "what holds: as set here, else around it, else by default", answers.eval, _OPTION),
+        reading("get", "an option that is set in this very scope", answers.get, _OPTION),
+        reading("eval", "what holds: as set here, else around it, else by default", answers.eval, _OPTION),
         command("set", "sets an option, live only, until writeback", answers.set, _SETTING),
         command("unset", "unsets an option, or drops a scope and all in it", answers.unset, _TO_UNSET),
-        command("show", "the options of a scope, and the scopes in it in brief", answers.show, _SCOPE),
-        command("showrecurse", "a scope and all in it, as a file would have it", answers.show_recurse, _SCOPE),
-        command("locate", "where scopes of a kind stand whose names fit", answers.locate, *_TO_LOCATE),
+        reading("show", "the options of a scope, and the scopes in it in brief", answers.show, _SCOPE),
+        reading("showrecurse", "a scope and all in it, as a file would have it", answers.show_recurse, _SCOPE),
+        reading("locate", "where scopes of a kind stand whose names fit", answers.locate, *_TO_LOCATE),
         command("begin", "opens a transaction of this session alone", answers.begin, _SCRATCH),
-        command("replay", "the commands of the open transaction, as typed", answers.replay),
+        reading("replay", "the commands of the open transaction, as typed", answers.replay),
         command("commit", "makes the open transaction live, all or nothing", answers.commit),
         command("rollback", "drops the open transaction", answers.rollback),
         command("reload", "reads the files again; unsaved changes are dropped", answers.reload, _FILE),
         command("writeback", "writes changes to the files they belong to", answers.write_back, _FILE, _FORCE),
         command("write", "the same as writeback", answers.write_back, _FILE, _FORCE),
-        command("help", "what is known of a scope or an option", answers.help, _KNOWN),
+        reading("help", "what is known of a scope or an option", answers.help, _KNOWN),
     )
 
 
@@ -171,7 +168,13 @@ class _Answers:
         line = printing.option_line(found.name, found.value, found.spec, reveal=asked.reveal)
         return f"{line}  # {found.origin}" if found.origin else line
 
-    def set(self, asked: Asked) -> str:
+    async def set(self, asked: Asked) -> str:
+        change, typed, answer = await asyncio.to_thread(self.setting, asked)
+        await self.store.change(asked.session, asked.user, change, typed)
+        return answer
+
+    def setting(self, asked: Asked) -> tuple[Change, Typed, str]:
+        """What a `set` changes, how it is shown among others, and what it answers once it holds."""
         found = paths.to_assignment(self.here(asked), asked.operands)
         if found is None:
             raise UsageError(asked.usage)
@@ -184,29 +187,32 @@ class _Answers:
         spec = here.spec.option(option) if here.spec else None
         secret = is_secret(option, spec) or masked(option, value, spec) != value
         shown = f"{asked.line[: -len(typed_value)].rstrip()} {MASK}" if secret else asked.line
-        change = Change(Action.SET, here.path, option, value)
-        self.store.change(asked.session, asked.user, change, Typed(asked.line, shown))
         lines = [printing.option_line(option, value, spec, reveal=asked.reveal)]
         override = self.store.overrides.get(here.path, option)
         if override:
             lines.append(f"# {option} from {override.source} still holds")
         if spec and not spec.dynamic:
             lines.append(f"# {option} takes effect after a restart")
-        return "\n".join(lines)
+        return Change(Action.SET, here.path, option, value), Typed(asked.line, shown), "\n".join(lines)
 
-    def unset(self, asked: Asked) -> str:
+    async def unset(self, asked: Asked) -> str:
         if not any(asked.words):
             raise CommandError("The global scope cannot be unset")
+        here, option, change = await asyncio.to_thread(self.unsetting, asked)
+        await self.store.change(asked.session, asked.user, change, Typed(asked.line, asked.line))
+        if change.action is Action.DROP:
+            return f"{printing.heading(change.path[-1])} has been unset."
+        line = self.effective(asked, here, option)
+        answer = f'"{option}" has been unset. '
+        return answer + (f"Effective value is now:\n        {line}" if line else "It has no effective value now.")
+
+    def unsetting(self, asked: Asked) -> tuple[paths.Here, str, Change]:
+        """Where the path of an `unset` leads: its scope, its option, and what is changed there."""
         here, option = paths.to_option(self.here(asked), asked.words)
-        typed = Typed(asked.line, asked.line)
         if here.scope is not None and here.scope.option(option) is not None:
-            self.store.change(asked.session, asked.user, Change(Action.UNSET, here.path, option), typed)
-            line = self.effective(asked, here, option)
-            answer = f'"{option}" has been unset. '
-            return answer + (f"Effective value is now:\n        {line}" if line else "It has no effective value now.")
+            return here, option, Change(Action.UNSET, here.path, option)
         path = self.scope_to_unset(asked, _not_set(here, option)).path
-        self.store.change(asked.session, asked.user, Change(Action.DROP, path), typed)
-        return f"{printing.heading(path[-1])} has been unset."
+        return here, option, Change(Action.DROP, path)
 
     def scope_to_unset(self, asked: Asked, not_set: str) -> paths.Here:
         """The one scope to drop. Raises CommandError if the words name no scope, or several."""
@@ -255,7 +261,7 @@ class _Answers:
             raise CommandError(f"No scope '{kind}'{fitting}.")
         return "\n".join(found)
 
-    def begin(self, asked: Asked) -> str:
+    async def begin(self, asked: Asked) -> str:
         scratch = [word.lower() for word in asked.words]
         if scratch not in ([], ["from", "scratch"]):
             raise UsageError(asked.usage)
@@ -269,28 +275,28 @@ class _Answers:
             raise CommandError("No transaction is open")
         return "\n".join(typed.text if asked.reveal else typed.masked for typed in asked.session.transaction.typed)
 
-    def commit(self, asked: Asked) -> str:
-        return f"Committed {counted(self.store.commit(asked.session, asked.user), 'change')}"
+    async def commit(self, asked: Asked) -> str:
+        return f"Committed {counted(await self.store.commit(asked.session, asked.user), 'change')}"
 
-    def rollback(self, asked: Asked) -> str:
+    async def rollback(self, asked: Asked) -> str:
         return f"Rolled back {counted(self.store.rollback(asked.session), 'command')}"
 
-    def reload(self, asked: Asked) -> str:
+    async def reload(self, asked: Asked) -> str:
         path = self.path(asked.words[0]) if asked.words else None
-        dropped = self.store.reload(asked.session, asked.user, path)
+        dropped = await self.store.reload(asked.session, asked.user, path)
         return "Reconfigured" + (f"; {counted(dropped, 'unsaved change')} dropped" if dropped else "")
 
-    def write_back(self, asked: Asked) -> str:
+    async def write_back(self, asked: Asked) -> str:
         operands = [word for word in asked.words if word != "--force"]
         force = len(operands) < len(asked.words)
         if len(operands) > 1:
             raise UsageError(asked.usage)
         if not operands:
-            return self.written(asked, self.store.write_back(force=force))
+            return self.written(asked, await self.store.write_back(force=force))
         path = self.path(operands[0])
-        if self.store.is_loaded(path):
-            return self.written(asked, self.store.write_back(path=path, force=force))
-        self.store.export(path, force=force)
+        if await asyncio.to_thread(self.store.is_loaded, path):
+            return self.written(asked, await self.store.write_back(path=path, force=force))
+        await self.store.export(path, force=force)
         return f"Wrote the whole configuration to {path}"
 
     def written(self, asked: Asked, written: Written) -> str:

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from eccmgr.config.busfile import expected_nodes
+from eccmgr.config.parts import Part, Prepared, Spawn, Takeover
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from eccmgr.cluster.named import NamedNodes
+    from eccmgr.config.changes import Change
+    from eccmgr.config.effective import ScopeView
     from eccmgr.config.store import Store
 
 log = structlog.get_logger()
@@ -22,7 +27,7 @@ _RETRY_S = 1.0
 _CONFIRM_S = 3600.0
 
 
-class BusFiles:
+class BusFiles(Part):
     """Publishes what the bus files beside a manager's main file say; `manager` is its name."""
 
     def __init__(self, store: Store, named: NamedNodes, manager: str) -> None:
@@ -33,6 +38,19 @@ class BusFiles:
         self._manager = manager
         self._changed = asyncio.Event()
         self._published = False
+
+    async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
+        """They are read with the files of the configuration, and at no other change of it."""
+
+        def take() -> None:
+            if self._store.loaded.root is view.root:
+                self.changed()
+
+        return Takeover(take)
+
+    async def start(self, spawn: Spawn) -> None:
+        """Publish them."""
+        spawn(self.run(), "bus files")
 
     def changed(self) -> None:
         """They may say something else, or Redis may have forgotten it: publish them soon."""

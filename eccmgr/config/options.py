@@ -202,11 +202,16 @@ def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str]
         listeners=listeners(view, default_endpoint, listen),
         user=security.text("User"),
         group=security.text("Group"),
-        log_files=tuple(_log_files(logger) for logger in view.scopes("ec_logger")),
+        log_files=log_files(view),
         authentication=control.pairs("AuthScramParameters"),
         authorization=control.pairs("AuthorizationParameters"),
         roles={role.name: role.items("allow") for role in view.scope("Authorization").scopes("Role")},
     )
+
+
+def log_files(view: ScopeView) -> tuple[LogFiles, ...]:
+    """The log files that each `ec_logger` names."""
+    return tuple(_log_files(logger) for logger in view.scopes("ec_logger"))
 
 
 def _log_files(logger: ScopeView) -> LogFiles:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
+
+import structlog
 
 from eccmgr.config import writeback
 from eccmgr.config.changes import Change, apply_all, difference
@@ -20,7 +22,12 @@ from eccmgr.errors import CommandError, ConfigError, EccmgrError
 
 if TYPE_CHECKING:
     from eccmgr.config.files import Files
+    from eccmgr.config.parts import Prepared
     from eccmgr.config.schema import ScopeSpec
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
 
 MAX_TYPED = 10_000
 """Commands in one transaction."""
@@ -36,17 +43,18 @@ class Proposal:
     user: str
 
 
-OnChange = Callable[[Proposal], None]
-"""Makes a daemon follow a proposal, all or nothing: raises an EccmgrError, having changed nothing, if it cannot."""
+OnChange = Callable[[Proposal], Coroutine[Any, Any, "Prepared"]]
+"""Makes a daemon ready for a proposal: raises an EccmgrError, having changed nothing, if the daemon cannot take it."""
 
 
 class Store:
-    """The live configuration.
+    """The live configuration of one event loop.
 
-    `live` is a tree that never changes; a commit puts another in its place. Methods may be called from any thread and
-    block while files are read or `on_change` works, so a daemon calls those that change something off its loop.
+    `live` is a tree that never changes; a change puts another one in its place. All changes take one lock: under it a
+    change is proposed (`on_change`), accepted and carried out, and the next one begins. Once a change has begun, it
+    comes to its end even if its caller is cancelled. Files are read and compared in threads.
 
-    `on_change` is asked before every commit, set, unset and reload that makes a difference, one at a time; what it
+    `on_change` is asked before every commit, set and unset that makes a difference, and before every reload. What it
     raises fails the change. It may be set when the daemon is up; opening the store does not call it.
     """
 
@@ -64,15 +72,15 @@ class Store:
         self.search_path = tuple(search_path)
         self.overrides = overrides or Overrides()
         self.on_change = on_change
-        self.on_reload: Callable[[], None] = lambda: None
-        """Called after each reload that was good, whether the files had changed or not."""
         self.schema = schema
         self.loaded = Loaded(main)
         self.live = self.loaded.root
         self._version = 0
         self._log: list[Commit] = []
         self._open: WeakSet[Transaction] = WeakSet()
-        self._lock = threading.RLock()
+        self._lock = asyncio.Lock()
+        self._under_way: asyncio.Task[Any] | None = None
+        self._preparing: asyncio.Task[Prepared] | None = None
 
     @classmethod
     def open(
@@ -94,11 +102,25 @@ class Store:
         return store
 
     def load(self) -> None:
-        """Reads the files for the first time; raises FaultyConfigError."""
-        with self._lock:
-            loaded = load(self.loaded.main, self.files, self.search_path, self.schema)
-            loaded.check()
-            self.loaded, self.live = loaded, loaded.root
+        """Reads the files for the first time, blocking; raises FaultyConfigError."""
+        loaded = self._read(self.loaded.main)
+        loaded.check()
+        self.loaded, self.live = loaded, loaded.root
+
+    async def refuse(self, refusal: EccmgrError) -> None:
+        """Refuses every change with `refusal` from now on, until `on_change` is set anew.
+
+        One that is still being prepared is given up and refused too; one that is being carried out comes to its end.
+        """
+
+        async def refuse(_proposal: Proposal) -> Prepared:
+            raise refusal
+
+        self.on_change = refuse
+        if self._preparing is not None:
+            self._preparing.cancel()
+        async with self._lock:
+            pass  # Now nothing is under way any more.
 
     def view(self) -> ScopeView:
         """The global scope of the live tree as Python values; stays as it is when the configuration changes."""
@@ -115,33 +137,41 @@ class Store:
         """Opens a transaction, on an empty tree if from `scratch`."""
         if session.transaction:
             raise CommandError("A transaction is open already; commit or rollback it first")
-        with self._lock:
-            session.transaction = Transaction(self._version, Scope() if scratch else self.live, scratch)
-            self._open.add(session.transaction)
+        session.transaction = Transaction(self._version, Scope() if scratch else self.live, scratch)
+        self._open.add(session.transaction)
 
-    def change(self, session: ConfigSession, user: str, change: Change, typed: Typed) -> None:
+    async def change(self, session: ConfigSession, user: str, change: Change, typed: Typed) -> None:
         """Makes a change, in the session's transaction or at once."""
         if session.transaction:
             if len(session.transaction.typed) >= MAX_TYPED:
                 raise CommandError(f"A transaction holds at most {MAX_TYPED} commands")
             session.transaction.take(change, typed, user)
             return
-        with self._lock:
-            self._propose(apply_all(self.live, [change], user), user)
 
-    def commit(self, session: ConfigSession, user: str) -> int:
+        async def make() -> None:
+            await self._propose(apply_all(self.live, [change], user), user)
+
+        await self._alone(make)
+
+    async def commit(self, session: ConfigSession, user: str) -> int:
         """Makes the session's transaction live and returns how much it changed. A failed one stays open."""
-        with self._lock:
-            transaction = _transaction_of(session)
-            lost = conflicts(transaction, self._log)
+        transaction = _transaction_of(session)
+
+        async def make() -> int:
+            lost = await asyncio.to_thread(conflicts, transaction, tuple(self._log))
             if lost:
                 lines = [f"  {change.where} was changed by {who}" for change, who in lost]
                 raise CommandError("\n".join(["Conflict: another transaction was committed first", *lines]))
-            # Made again on the tree that is live now, which others may have changed elsewhere, or written to its files.
-            new = transaction.root if transaction.scratch else apply_all(self.live, transaction.changes, user)
-            changed = self._propose(new, user)
+            new = transaction.root
+            if not transaction.scratch:
+                # Made again on the tree that is live now, which others may have changed elsewhere, or written to its
+                # files.
+                new = await asyncio.to_thread(apply_all, self.live, tuple(transaction.changes), user)
+            changed = await self._propose(new, user)
             self._close(session)
             return changed
+
+        return await self._alone(make)
 
     def rollback(self, session: ConfigSession) -> int:
         """Drops the session's transaction and returns how many commands it held."""
@@ -149,58 +179,98 @@ class Store:
         self._close(session)
         return dropped
 
-    def reload(self, session: ConfigSession, user: str, path: str | None = None) -> int:
+    async def reload(self, session: ConfigSession, user: str, path: str | None = None) -> int:
         """Reads the files again (`path` becomes the main file) and returns how many unsaved changes were dropped.
 
         On any fault nothing changes: raises a ConfigError that begins with `Reconfigure failed`.
         """
         if session.transaction:
             raise CommandError("A transaction is open; commit or rollback it before a reload")
-        with self._lock:
-            loaded = load(path or self.loaded.main, self.files, self.search_path, self.schema)
+
+        async def make() -> int:
+            loaded = await asyncio.to_thread(self._read, path or self.loaded.main)
             loaded.check("Reconfigure failed")
-            dropped = len(self.unsaved())
+            dropped = len(await asyncio.to_thread(self.unsaved))
             try:
-                self._propose(loaded.root, user)
+                await self._propose(loaded.root, user, loaded)
             except EccmgrError as error:
                 raise ConfigError(f"Reconfigure failed\n{error}") from error
-            self.loaded = loaded
-            self.on_reload()
             return dropped
+
+        return await self._alone(make)
 
     def unsaved(self) -> list[Change]:
         """What is live but stands in no file."""
         return difference(self.loaded.root, self.live)
 
-    def write_back(self, *, path: str | None = None, force: bool = False) -> writeback.Written:
+    async def write_back(self, *, path: str | None = None, force: bool = False) -> writeback.Written:
         """Writes unsaved changes to the files they belong to; `path` bounds it to one of them."""
-        with self._lock:
+
+        def write() -> tuple[writeback.Written, Loaded, Scope]:
             plan = writeback.plan(self.loaded, self.live, self.files, self.search_path, self.schema, path)
             written = writeback.carry_out(plan, self.files, self.schema, force=force)
-            if plan.loaded is not None:
-                left = difference(plan.loaded.root, self.live)
-                self.loaded, self.live = plan.loaded, apply_all(plan.loaded.root, left)
+            if plan.loaded is None:
+                return written, self.loaded, self.live
+            left = difference(plan.loaded.root, self.live)
+            return written, plan.loaded, apply_all(plan.loaded.root, left)
+
+        async def make() -> writeback.Written:
+            written, self.loaded, self.live = await asyncio.to_thread(write)
             return written
+
+        return await self._alone(make)
 
     def is_loaded(self, path: str) -> bool:
         """Whether a file is part of the configuration."""
         return self.files.identity(path) in self.loaded.documents
 
-    def export(self, path: str, *, force: bool = False) -> None:
+    async def export(self, path: str, *, force: bool = False) -> None:
         """Writes the whole live configuration to one file that is no part of it."""
-        with self._lock:
-            writeback.export(self.live, path, self.files, self.schema, force=force)
 
-    def _propose(self, new: Scope, user: str) -> int:
-        changes = tuple(difference(self.live, new))
-        if changes and self.on_change:
-            self.on_change(Proposal(self._view_of(self.live), self._view_of(new), changes, user))
-        self.live = new
+        async def make() -> None:
+            await asyncio.to_thread(writeback.export, self.live, path, self.files, self.schema, force=force)
+
+        await self._alone(make)
+
+    def _read(self, main: str | None) -> Loaded:
+        return load(main, self.files, self.search_path, self.schema)
+
+    async def _alone(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Runs `make` under the lock, to its end once it has begun, even if the caller is cancelled."""
+        await self._lock.acquire()
+        task = self._under_way = asyncio.create_task(make(), name="change of the configuration")
+        task.add_done_callback(lambda _: self._lock.release())
+        return await asyncio.shield(task)
+
+    async def _propose(self, new: Scope, user: str, loaded: Loaded | None = None) -> int:
+        """Has the daemon prepare for `new`, accepts it, and has it carried out; `loaded` is where a reload read it."""
+        changes = tuple(await asyncio.to_thread(difference, self.live, new))
+        prepared = None
+        if self.on_change and (changes or loaded):
+            proposal = Proposal(self._view_of(self.live), self._view_of(new), changes, user)
+            prepared = await self._prepare(self.on_change(proposal))
+        self.live, self.loaded = new, loaded or self.loaded
         if changes:
             self._version += 1
             self._log.append(Commit(self._version, user, changes))
         self._forget()
+        if prepared is not None:
+            await prepared.carry_out()
+            if changes:
+                log.info("configuration changed", changes=len(changes), user=user)
         return len(changes)
+
+    async def _prepare(self, preparing: Coroutine[Any, Any, Prepared]) -> Prepared:
+        """Waits for what `refuse` may give up."""
+        self._preparing = asyncio.create_task(preparing, name="preparing a change of the configuration")
+        try:
+            return await self._preparing
+        except asyncio.CancelledError:
+            if self._under_way is not None and self._under_way.cancelling():
+                raise
+            raise CommandError("This process is ending: nothing was changed") from None
+        finally:
+            self._preparing = None
 
     def _close(self, session: ConfigSession) -> None:
         if session.transaction:

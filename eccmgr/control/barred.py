@@ -1,12 +1,12 @@
-"""Why a listener runs no command of a caller; on the wire only the text tells the reasons apart."""
+"""Why a listener carries out no command of a caller; on the wire the text is all that tells which it is."""
 
 import enum
 
 
 class Barred(enum.StrEnum):
-    """The answer to every command of a barred caller."""
+    """What is answered to every command."""
 
     UNKNOWN_CALLER = "Authentication required"
-    """The caller has not authenticated."""
+    """The caller has not said who he is."""
     NO_ROLES = "Not Authorized for this command"
-    """No role of the caller allows the command."""
+    """Nobody has a role that allows it."""

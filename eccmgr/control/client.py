@@ -1,6 +1,6 @@
-"""The client of the control protocol, for consoles: one connection, one request at a time, blocking.
+"""The asking side of the control protocol, for consoles: one connection, one request at a time, blocking.
 
-Imports neither asyncio nor anything slow: a console in batch mode lives for milliseconds.
+Kept free of asyncio and of all that is slow to import: a console in batch mode lives for milliseconds.
 """
 
 import json
@@ -23,7 +23,7 @@ OnEvent = Callable[[Mapping[str, Any]], None]
 
 
 class Result(NamedTuple):
-    """The result of a command: its status, the exit code of a console in batch mode, and the answer."""
+    """How a command ended: its status, the exit code for a console in batch mode, and the answer."""
 
     status: Status
     exit: int
@@ -31,15 +31,14 @@ class Result(NamedTuple):
 
 
 class Client:
-    """A client whose connection opens with the first command, and opens again if the listener has closed it."""
+    """A connection that is made when it is needed, and made anew where the listener has closed it since."""
 
     def __init__(
         self, endpoint: Endpoint, server_user: str | None = trust.SERVER_USER, *, script: bool = False
     ) -> None:
-        """A client of the listener at `endpoint`.
+        """Where everybody may write, a Unix socket is to be served by root, us, or `server_user`; None: by anybody.
 
-        A Unix socket in a folder where every user may write must be served by root, this user, or `server_user`
-        (None: any user). `script`: the next command does not depend on the answers to those before it.
+        `script`: commands are given without regard to the answers to those before them.
         """
         self.endpoint, self.server_user = endpoint, server_user
         self._socket: socket.socket | None = None
@@ -57,12 +56,12 @@ class Client:
         *,
         whole: bool = False,
     ) -> Result:
-        """Send `command` and wait for its result, at the latest until `deadline` (of time.monotonic).
+        """Send `command` and wait for its end, at the latest until `deadline` (of time.monotonic).
 
-        `on_event`, if given, asks for a stream and takes each event as it arrives; the body of the result is then the
-        part that no event has shown, or all of it if `whole`. Raises NoConnection; NoAnswer if the command was sent but
-        no answer arrived; and TransactionLost if the command was not sent because its transaction was lost with an
-        earlier connection.
+        `on_event`, where given, asks for a stream and takes each event as it comes; the body is then what is left to
+        show, or all there is where it is to be `whole`. Raises NoConnection, NoAnswer where the command was sent and
+        its answer did not come, and TransactionLost where it was not sent, since the transaction that it was meant for
+        went with an earlier connection.
         """
         try:
             command.encode()
@@ -91,13 +90,13 @@ class Client:
             raise
         except TimeoutError:
             self.close()
-            raise NoAnswer("No answer in time; a command that was sent goes on") from None
+            raise NoAnswer("No answer in time; where a command was sent it goes on") from None
         except (OSError, FrameError, ValueError, LookupError) as error:
             self.close()
             reason = getattr(error, "strerror", None) or error
             raise NoAnswer(f"The connection to {self.endpoint} broke before the answer: {reason}") from error
         except BaseException:
-            # Interrupted: the answer that may still arrive on this connection must not answer a later command.
+            # Interrupted: what is still to come on this connection is the answer to no later command.
             self.close()
             raise
 
@@ -149,7 +148,7 @@ class Client:
                     on_event(fields)
 
     def _refused(self, text: str) -> Result:
-        """The result of a request that the listener refused with plain text."""
+        """The listener did not take the request itself."""
         if text == Barred.UNKNOWN_CALLER:
             return Result(Status.DENIED, Exit.DENIED, text)
         return Result(Status.ERROR, Exit.FAILED, text)
@@ -166,7 +165,7 @@ def _is_closed(connection: socket.socket) -> bool:
 
 
 def _left(deadline: float) -> float:
-    """Seconds until `deadline`. Raises TimeoutError if it has passed."""
+    """Seconds until `deadline`. Raises TimeoutError where it has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError

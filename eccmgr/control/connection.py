@@ -1,7 +1,7 @@
-"""One client's connection to a control listener.
+"""One client's connection to the control listener.
 
-The commands of a connection run one after another in a task of its own, so a slow command delays the later answers of
-its connection and of no other.
+Its commands run one after another in a task of its own, so a slow command delays the answers behind it on that
+connection and on no other.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import cast
 
 import structlog
 
+from eccmgr.channels import Channel
 from eccmgr.commands.answer import Answer, Format, Status
 from eccmgr.commands.caller import Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
@@ -26,23 +27,23 @@ from eccmgr.errors import FrameError
 
 log = structlog.get_logger()
 
-# A client may pipeline; reading pauses while more than this waits to be answered.
+# A client may pipeline; with more than this waiting it is read no further until that is answered.
 _READ_AHEAD_BYTES = 256 * 1024
-# Answers that are ready together are sent together, up to this size.
+# Answers that are ready together leave together, up to this size.
 _COALESCE_BYTES = 64 * 1024
-# The other connections have their turn after this many commands in a row.
+# After so many commands in a row the other connections have their turn.
 _TURN = 128
 # A client that broke the protocol has this long to read why.
 _LINGER_S = 2.0
-# An idle connection with an open transaction stays longer, but not for ever.
+# A connection with an open transaction is not idle, but does not stay for ever.
 _KEPT_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a listener: seconds of idleness (0 = for ever), bytes of a command, connections at once.
+    """What a listener allows: seconds of idleness (0 = for ever), bytes of a command, connections at once.
 
-    A listener with a `refusal` answers every command with it and runs none.
+    `refusal`, where given, is what it answers to every command instead of carrying it out.
     """
 
     idle_timeout_s: float = 60.0
@@ -53,11 +54,11 @@ class Limits:
 
 @dataclass
 class Terms:
-    """The terms of one listener, shared by its present and future connections; `limits` may be replaced at any time."""
+    """What holds on one listener, for the connections that it has and those to come; may be replaced at any time."""
 
     limits: Limits
     listener: str = ""
-    """The endpoint, as users see it."""
+    """The endpoint, as it is shown."""
 
 
 class Connection(asyncio.Protocol):
@@ -70,7 +71,7 @@ class Connection(asyncio.Protocol):
         connections: set["Connection"],
         keeps: Callable[["Connection"], bool] = lambda _connection: False,
     ) -> None:
-        """`keeps` tells whether closing an idle connection would lose something, such as an open transaction."""
+        """`keeps` tells whether something would be lost with a connection that is idle."""
         self._gate = gate
         self.terms = terms
         self._connections = connections
@@ -89,14 +90,14 @@ class Connection(asyncio.Protocol):
         self._last_active = self._loop.time()
         self._task: asyncio.Task[None] | None = None
 
-    # Called by the event loop.
+    # The protocol's side: what the event loop tells us.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept the connection, unless there are too many."""
+        """Take the connection, unless there are too many."""
         self._transport = cast(asyncio.Transport, transport)
         limit = self.terms.limits.max_connections
         if len(self._connections) >= limit:
-            log.warning("connection refused", reason="too many", limit=limit)
+            log.warning("connection refused", channel=Channel.REJECT, reason="too many", limit=limit)
             self._transport.abort()
             return
         self._connections.add(self)
@@ -105,11 +106,11 @@ class Connection(asyncio.Protocol):
         self._check_idle()
 
     def data_received(self, data: bytes) -> None:
-        """Take the bytes, and start to answer the commands in them."""
+        """Take the bytes and see that the commands in them are being answered."""
         if self._ending:
             return
         if not self._decoder.pending:
-            # A whole frame has to arrive within the idle time after its first byte.
+            # A frame has the idle time to arrive whole, counted from its first byte.
             self._last_active = self._loop.time()
             if self.task is None and (answer := self._at_hand(data)) is not None:
                 self._transport.write(answer)
@@ -122,14 +123,14 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client sends no more: answer its commands, then close. A stream ends at once."""
+        """The client has said all: answer what it asked, then close. A stream's waiting ends at once."""
         self._ending = True
         if self.task is not None and self._streaming:
             self.task.cancel()
         return self.task is not None
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The connection is gone: cancel the commands under way."""
+        """The connection is gone, and with it the waiting for answers."""
         self._connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -138,22 +139,22 @@ class Connection(asyncio.Protocol):
             self.task.cancel()
 
     def pause_writing(self) -> None:
-        """The client reads too slowly: hold back further answers."""
+        """The client reads too slowly: hold further answers."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._writable.set()
 
-    # Called by the server.
+    # The server's side.
 
     @property
     def task(self) -> asyncio.Task[None] | None:
-        """The task that answers commands now; None if no command is under way."""
+        """What answers commands now, if anything does."""
         return None if self._task is None or self._task.done() else self._task
 
     def terms_changed(self) -> None:
-        """Apply the listener's new limits from now on."""
+        """The listener has new limits: they hold from now on."""
         self._decoder.limit = self.terms.limits.max_command_bytes
         if not self._ending:
             if self._timer is not None:
@@ -161,13 +162,13 @@ class Connection(asyncio.Protocol):
             self._check_idle()
 
     def finish(self) -> None:
-        """Take no more commands; close when those under way are answered."""
+        """Take no more commands; close when those at hand are answered."""
         self._ending = True
         if self.task is None:
             self._transport.close()
 
     def abort(self) -> asyncio.Task[None] | None:
-        """Close at once; return the cancelled task to wait for, if one ran."""
+        """Close at once; the task to wait for, if one runs."""
         if self.task is not None:
             self.task.cancel()
         self._transport.abort()
@@ -181,7 +182,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _at_hand(self, data: bytes) -> bytes | None:
-        """The answer to one command with an immediate answer, as monitoring sends; None if it takes a task."""
+        """The answer to a client that asks one thing which is at hand, as monitoring does; None: it is to be found."""
         payload = frames.only_frame(data)
         if payload is None or len(payload) > self._decoder.limit or self.terms.limits.refusal:
             return None
@@ -193,7 +194,7 @@ class Connection(asyncio.Protocol):
     async def _answer_all(self) -> None:
         try:
             while await self._answer_frames():
-                # More frames may have arrived while the client was reading.
+                # More may have come in while the client took its time to read.
                 await self._drain()
         except FrameError as error:
             self._out += frames.encode_text(str(error))
@@ -206,14 +207,14 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     async def _answer_frames(self) -> int:
-        """Answer every frame that has arrived; return their number."""
+        """Answer every frame that is there; how many those were."""
         answered = 0
         while (frame := self._decoder.pull()) is not None:
             if self._out and not self._flushing:
-                # An answer waits for those that are ready in the same step, but not for a slow one.
+                # An answer waits for its neighbours, but not for one that takes its time.
                 self._flushing = True
                 self._loop.call_soon(self._flush)
-            # Not in one statement: `_out` may be sent and replaced before the answer is ready.
+            # Not in one statement: `_out` may be sent, and be another, by the time the answer is there.
             answer = await self._answer(frame)
             self._out += answer
             self._last_active = self._loop.time()
@@ -230,7 +231,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     async def _drain(self) -> None:
-        """Send the answers that are ready; disconnect a client that reads none of them for the idle time."""
+        """Send what is there; a client that has taken nothing of it for the idle time is given up."""
         self._flush()
         left = self._transport.get_write_buffer_size()
         while not self._writable.is_set():
@@ -245,7 +246,7 @@ class Connection(asyncio.Protocol):
                     return
 
     def _hang_up(self) -> None:
-        """Close after an error, but not at once: a client that is still sending would lose the error message."""
+        """Close after an error: a client that is still sending would lose our answer if we closed at once."""
         if self._ending:
             self._transport.close()
             return
@@ -289,7 +290,7 @@ class Connection(asyncio.Protocol):
             if len(self._out) >= _COALESCE_BYTES:
                 await self._drain()
             elif not self._flushing:
-                # Events of one step are sent together.
+                # Events that come in one step leave together.
                 self._flushing = True
                 self._loop.call_soon(self._flush)
 
@@ -313,8 +314,8 @@ class Connection(asyncio.Protocol):
         if quiet >= timeout:
             said = log.warning if keeps else log.debug
             said("connection closed", reason="idle", user=self._caller.user, transaction="lost" if keeps else "none")
-            # Not close(), which would wait for ever for a client that does not read its last answer.
+            # Not close(): that would wait for ever for a client that does not read the end of its last answer.
             self._transport.abort()
         else:
-            # The transaction that keeps the connection may end at any time.
+            # What keeps it may end at any time.
             self._timer = self._loop.call_later(min(timeout - quiet, often), self._check_idle)

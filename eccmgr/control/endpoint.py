@@ -1,4 +1,4 @@
-"""Endpoints of the control protocol: parses them, and binds them safely."""
+"""Endpoints of the control protocol: how one is written, and how one is listened on safely."""
 
 import contextlib
 import encodings.idna  # noqa: F401  (what a look-up of names loads late, when we may have given up being root)
@@ -34,7 +34,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> "Endpoint":
-        """Parse `/path`, `./path`, `../path`, `HOST:PORT` or `[V6]:PORT`. Raises SettingsError."""
+        """Read `/path`, `./path`, `../path`, `HOST:PORT` or `[V6]:PORT`. Raises SettingsError."""
         if text.startswith(("/", "./", "../")) and "\0" not in text:
             path = str(Path(text).absolute())
             if len(os.fsencode(path)) > _PATH_MAX:
@@ -43,7 +43,7 @@ class Endpoint:
         try:
             host, port = read_host_port(text, lowest=0)
         except ValueError as error:
-            raise SettingsError(f"Endpoint '{text}' is not /PATH, HOST:PORT or [V6]:PORT: {error}") from None
+            raise SettingsError(f"Endpoint '{text}' is none of /PATH, HOST:PORT, [V6]:PORT: {error}") from None
         return cls(host=host, port=port)
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Listening:
-    """A bound socket; for a Unix socket also its file, which is ours to remove."""
+    """A bound socket, and for a Unix socket the file that is ours to remove and where it is."""
 
     endpoint: Endpoint
     socket: socket.socket
@@ -60,22 +60,27 @@ class Listening:
     place: str = ""
 
     def unlink(self) -> None:
-        """Remove the socket's file, unless another file has taken its place."""
+        """Remove the socket's file if it is still the one that we made."""
         if self.endpoint.path is None:
             return
-        # A file that can no longer be removed looks stale to the next start, which replaces it.
+        # One that may not be removed any more looks stale to the next start, which replaces it.
         with contextlib.suppress(OSError):
             path = Path(self.place)
             if path.lstat().st_ino == self.inode:
                 path.unlink()
 
+    def close(self) -> None:
+        """Listen no longer, and leave no file."""
+        self.unlink()
+        self.socket.close()
+
 
 def bind(endpoint: Endpoint, mode: int = 0o660, *, beyond_loopback: bool = False) -> Listening:
-    """Bind `endpoint` and let connections queue; a Unix socket gets the permissions `mode`, and never wider ones.
+    """Bind `endpoint` and let connections queue; a Unix socket gets the permissions `mode`, and never had wider ones.
 
-    A stale socket file is replaced. A socket that a process listens on, a symlink and any other file are refused, and
-    so is a TCP address that is not loopback, unless `beyond_loopback`. A link that root left in /tmp names the place to
-    listen instead. Raises ListenError.
+    A stale socket file is replaced; one that somebody listens on, a symlink and any other file are refused, and a TCP
+    address that is not loopback unless `beyond_loopback`. A link that root left in /tmp says where to listen instead.
+    Raises ListenError.
     """
     try:
         if endpoint.path is None:
@@ -93,7 +98,7 @@ def _bind_tcp(endpoint: Endpoint, beyond_loopback: bool) -> Listening:
     except socket.gaierror as error:
         raise ListenError(f"Cannot listen on {endpoint}: {error.strerror}") from error
     except UnicodeError:
-        raise ListenError(f"Cannot listen on {endpoint}: not the name of a host") from None
+        raise ListenError(f"Cannot listen on {endpoint}: this is no host's name") from None
     if not (beyond_loopback or ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback):
         raise ListenError(
             f"Cannot listen on {endpoint}: without authentication only loopback addresses are allowed "
@@ -104,7 +109,7 @@ def _bind_tcp(endpoint: Endpoint, beyond_loopback: bool) -> Listening:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)
         sock.bind(address)
-        # Two sockets can be bound to one port as long as neither listens.
+        # Two may bind one port as long as neither listens.
         sock.listen(_BACKLOG)
     except OSError:
         sock.close()
@@ -121,7 +126,7 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
             # Linux makes the file with the mode of the unbound socket, less the umask; widened to `mode` after.
             os.fchmod(sock.fileno(), mode)
             sock.bind(path)
-            # A socket that is bound but does not listen would look stale to another start.
+            # Bound but not listening would look stale to another start.
             sock.listen(_BACKLOG)
             Path(path).chmod(mode)
             return Listening(endpoint, sock, os.lstat(path).st_ino, path)
@@ -132,9 +137,9 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
 
 @contextlib.contextmanager
 def _folder_locked(folder: Path) -> Iterator[None]:
-    """Hold a lock on `folder`, so that of two starts at once neither takes the other's fresh socket file for stale.
+    """Two starts at once must not both find a stale file and one remove the other's fresh one.
 
-    Any user may lock a shared folder, so a lock that is never released only delays us and does not stop us.
+    Anybody may lock a folder that all share, so whoever keeps it locked delays us and does not stop us.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -159,7 +164,7 @@ def _clear_stale(path: str) -> None:
         return
     if not stat.S_ISSOCK(found.st_mode):
         kind = "a symlink" if stat.S_ISLNK(found.st_mode) else "not a socket"
-        raise ListenError(f"Cannot listen on {path}: the path is {kind}; remove it first")
+        raise ListenError(f"Cannot listen on {path}: what is there is {kind}; remove it first")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
@@ -170,6 +175,6 @@ def _clear_stale(path: str) -> None:
         except FileNotFoundError:
             return
         except (TimeoutError, BlockingIOError):
-            # The queue of the socket is full, so a process listens on it.
+            # Its queue is full, so somebody owns it.
             raise ListenError(f"{path} is in use") from None
         raise ListenError(f"{path} is in use by pid {credentials(probe).pid}")

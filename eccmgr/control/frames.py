@@ -1,7 +1,7 @@
-"""Frames of the control protocol: encodes them, and decodes a stream of bytes.
+"""Frames of the control protocol: encoding, and a decoder that takes bytes as they come.
 
 A frame is a big-endian u16 type, a length (u16 for type 1, u32 for all others) and the payload.
-Imports nothing slow: the console in batch mode starts with it.
+Kept free of heavy imports: the console in batch mode starts with it.
 """
 
 import struct
@@ -39,16 +39,16 @@ class Frame(NamedTuple):
 
 
 def encode(kind: int, payload: bytes) -> bytes:
-    """Encode a frame: header and payload in one piece, for one write."""
+    """Header and payload in one piece, so that both leave in one write."""
     if kind == SHORT:
         return _SHORT_HEAD.pack(kind, len(payload)) + payload
     return _LONG_HEAD.pack(kind, len(payload)) + payload
 
 
 def encode_text(text: str) -> bytes:
-    """Encode a command or an answer in the smallest frame that holds it.
+    """A command or an answer in the smallest frame that holds it.
 
-    A character that UTF-8 cannot hold (a lone surrogate from a file name) becomes `?`.
+    What cannot be written as UTF-8 (a lone surrogate out of a file name) is replaced by `?`.
     """
     payload = text.encode("utf-8", "replace")
     if len(payload) > FRAME_MAX:
@@ -57,7 +57,7 @@ def encode_text(text: str) -> bytes:
 
 
 def only_frame(data: bytes) -> bytes | None:
-    """The payload of `data` if it is exactly one short frame; else None."""
+    """The payload of `data` where that is one short frame and nothing else."""
     if len(data) < _SHORT_HEAD.size:
         return None
     kind, length = _SHORT_HEAD.unpack_from(data)
@@ -67,8 +67,8 @@ def only_frame(data: bytes) -> bytes | None:
 class Decoder:
     """Cuts a stream of bytes into frames.
 
-    `limit` bounds the payload of a frame in bytes; it may be changed at any time. A frame over the limit, or of an
-    unknown type, raises FrameError as soon as its header has arrived, without waiting for its payload.
+    `limit` bounds the payload of a frame in bytes; it may be changed at any time. A frame over the
+    limit, or of an unknown type, raises FrameError as soon as its header is there, without waiting for its payload.
     """
 
     def __init__(self, limit: int = FRAME_MAX) -> None:
@@ -76,22 +76,22 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Add bytes, and yield each frame that is now complete."""
+        """Take more bytes; yield each frame that is now complete."""
         self.push(data)
         while (frame := self.pull()) is not None:
             yield frame
 
     @property
     def pending(self) -> int:
-        """The number of bytes that do not yet form a frame that was returned."""
+        """How many bytes are held that were not yet given out as frames."""
         return len(self._buffer)
 
     def push(self, data: bytes) -> None:
-        """Add bytes to the stream."""
+        """Take more bytes."""
         self._buffer += data
 
     def pull(self) -> Frame | None:
-        """Take out the next frame; None if it is not complete yet."""
+        """The next frame, or None where it is not complete."""
         buffer = self._buffer
         if len(buffer) < _TYPE.size:
             return None

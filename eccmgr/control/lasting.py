@@ -1,7 +1,7 @@
-"""Tracks, for a console, whether its session with a daemon has an open transaction of the configuration.
+"""What a console keeps in mind of its session with a daemon: whether a transaction of the configuration is open there.
 
-A session and its transaction end with their connection. The operator's next `config` command would then change the live
-configuration, so the console says what happened and does not send it. Pure.
+A session ends with its connection, and its transaction with it. Whoever goes on typing would then change what is live,
+so the console says what happened, and does not send the next `config` command. Pure.
 """
 
 from eccmgr import words
@@ -20,7 +20,7 @@ _UNKNOWN = (
 
 
 def config_command(line: str) -> str | None:
-    """The second word of a `config` command, in lower case; None for any other line."""
+    """The second word of a `config` command, in small letters; None for any other line."""
     found: list[str] = []
     at = 0
     while len(found) < 3 and (at := words.skip_space(line, at)) < len(line):
@@ -36,7 +36,7 @@ def config_command(line: str) -> str | None:
 
 
 class OpenTransaction:
-    """The transaction of one session. `script`: the next command is fixed before the answer to this one is read."""
+    """The transaction of one session. With `script`, nobody reads one answer before the next command is there."""
 
     def __init__(self, *, script: bool = False) -> None:
         self._script = script
@@ -46,11 +46,11 @@ class OpenTransaction:
         self._lost = ""
 
     def allow(self, command: str | None) -> None:
-        """Raises TransactionLost if a `config` command must not be sent, because its transaction is lost."""
+        """Raises TransactionLost where a `config` command is not to be sent, because the one before it went nowhere."""
         if command is None or not self._lost:
             return
         lost = self._lost
-        # In a script the rest of the lost transaction is refused too.
+        # In a script all that still belongs to the transaction goes the same way.
         if self._said and (command == "begin" or command not in _CHANGING):
             self._lost = "" if command == "begin" else lost
             return
@@ -60,17 +60,17 @@ class OpenTransaction:
         raise TransactionLost(lost)
 
     def send(self, command: str | None) -> None:
-        """Note that a command is about to be sent."""
+        """A command is about to be sent."""
         self._sent = command
 
     def answered(self, *, ok: bool) -> None:
-        """Note the answer to the command that was sent."""
+        """Its answer has come."""
         if ok and self._sent in ("begin", "commit", "rollback"):
             self._is_open = self._sent == "begin"
         self._sent = None
 
     def broken(self) -> None:
-        """Note that the connection is gone, perhaps with a command under way."""
+        """The connection is gone, perhaps with a command under way."""
         if (self._is_open and self._sent != "rollback") or self._sent == "begin":
             self._lost, self._said = _UNKNOWN if self._sent == "commit" else _LOST, False
         self._is_open, self._sent = False, None

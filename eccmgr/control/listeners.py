@@ -1,31 +1,92 @@
-"""Turns the listeners of a configuration into those that the server opens."""
+"""The control listeners of a daemon: from those that a configuration wants to those that the server is told to open."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from eccmgr.config.changes import Change
+from eccmgr.config.effective import ScopeView
 from eccmgr.config.options import Listener as Configured
+from eccmgr.config.options import listeners
+from eccmgr.config.parts import Part
 from eccmgr.control.barred import Barred
 from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.server import Listener
+from eccmgr.control.server import ControlServer, Listener, ServerChange
 from eccmgr.errors import ConfigError, SettingsError
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The listener of each endpoint, and remarks on listeners that are unsafe or have options not available yet."""
+    """How each endpoint is to be listened on, and what of that does not do yet, or do safely, what it seems to."""
 
     listeners: Mapping[Endpoint, Listener]
     remarks: tuple[str, ...]
 
     @property
     def serves(self) -> bool:
-        """Whether at least one listener runs commands."""
+        """Whether there is a listener that answers anybody."""
         return any(not listener.limits.refusal for listener in self.listeners.values())
 
 
+class Listeners(Part):
+    """The listeners of one daemon: `default` where nobody names any, those of `listen` instead of the files'."""
+
+    def __init__(self, server: ControlServer, view: ScopeView, default: str, listen: Sequence[str]) -> None:
+        """Raises ConfigError for a listener that makes no sense."""
+        self._server, self._default, self._listen = server, default, listen
+        self.plan = self._planned(view)
+        """What holds."""
+        self._named = self._are_named(view)
+        self._is_open = False
+
+    def check(self, view: ScopeView) -> None:
+        """Raises ConfigError for a listener that makes no sense."""
+        self._planned(view)
+
+    async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> "ListenersChange":
+        """Bind what is new. Raises ConfigError or ListenError where that cannot be, or no listener would answer."""
+        planned, named = self._planned(view), self._are_named(view)
+        unnamed = self._named and not named
+        if self._is_open and self.plan.serves and (unnamed or not planned.serves):
+            raise ConfigError("The last listener that answers cannot be removed: set another one before, or with it")
+        return ListenersChange(self, planned, named, await self._server.prepare(planned.listeners))
+
+    def become(self, planned: "Plan", named: bool) -> None:
+        """Hold what was carried out."""
+        self.plan, self._named, self._is_open = planned, named, True
+
+    async def close(self) -> None:
+        """Let answers under way leave, and end every connection."""
+        await self._server.close()
+
+    def _planned(self, view: ScopeView) -> "Plan":
+        return plan(listeners(view, self._default, self._listen))
+
+    def _are_named(self, view: ScopeView) -> bool:
+        return bool(self._listen or view.scope("Control_Listener").scopes("Listen"))
+
+
+@dataclass(frozen=True)
+class ListenersChange:
+    """Another plan, for which the server has made ready."""
+
+    listeners: Listeners
+    plan: "Plan"
+    named: bool
+    server: ServerChange
+
+    async def carry_out(self) -> None:
+        """Let the new plan hold."""
+        self.listeners.become(self.plan, self.named)
+        await self.server.carry_out()
+
+    async def undo(self) -> None:
+        """Close what was opened."""
+        await self.server.undo()
+
+
 def plan(configured: Sequence[Configured]) -> Plan:
-    """Plan the server's listeners. Raises ConfigError for a listener that cannot be opened."""
+    """What the server is to be told. Raises ConfigError for a listener that makes no sense."""
     endpoints = [_endpoint(each) for each in configured]
     pairs = list(zip(endpoints, configured, strict=True))
     remarks = [text for endpoint, each in pairs if (text := _remark(endpoint, each))]
@@ -39,7 +100,7 @@ def _remark(endpoint: Endpoint, configured: Configured) -> str:
     if refusal is not None:
         return f"Listener {endpoint} demands authorization, which is not available yet: it refuses all"
     if configured.insecure and endpoint.path is None:
-        return f"Listener {endpoint} is insecure: every caller that reaches it may run every command"
+        return f"Listener {endpoint} is insecure: whoever reaches it may run every command"
     return ""
 
 
@@ -70,7 +131,7 @@ def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
 
 
 def _refusal(endpoint: Endpoint, configured: Configured) -> Barred | None:
-    """The answer to every command, or None if commands run; the kernel authenticates a caller on a Unix socket."""
+    """What is answered to every command; a caller on a Unix socket has said who he is by connecting."""
     if configured.authenticate and endpoint.path is None:
         return Barred.UNKNOWN_CALLER
     return Barred.NO_ROLES if configured.authorize else None

@@ -1,4 +1,4 @@
-"""Finds the daemons of this host by the sockets on which they listen."""
+"""The daemons of this host, found by the sockets on which they listen: nothing has to be told where they are."""
 
 import contextlib
 import ipaddress
@@ -21,29 +21,29 @@ _CONNECT_S = 1.0
 
 
 class Nearby(NamedTuple):
-    """A daemon's program and the endpoint on which it listens."""
+    """A daemon and where it listens."""
 
     program: str
     endpoint: Endpoint
 
 
 def is_usual(path: str) -> bool:
-    """Whether `path` is a place where daemons listen by default."""
+    """Whether it is a place where daemons listen if nobody says otherwise."""
     return _USUAL.match(path) is not None
 
 
 def may_be_tried(path: str) -> bool:
-    """Whether connecting to `path` has no effect; under systemd a connection may start the socket's service."""
+    """Whether to connect to it does nothing; under systemd that may start the service that a socket belongs to."""
     return is_usual(path) or Path("/proc/1/comm").read_text() != "systemd\n"
 
 
 def nearby(wanted: Callable[[str], bool] = may_be_tried) -> list[Nearby]:
-    """The daemons that this process can see: first those at paths that `wanted` accepts, then this user's on TCP."""
+    """The daemons that are seen from here: those at `wanted` paths first, then those of this user on TCP."""
     return [*_on_unix(wanted), *_on_tcp()]
 
 
 def _on_unix(wanted: Callable[[str], bool]) -> Iterator[Nearby]:
-    """The listening Unix sockets behind which a program of ours answers."""
+    """Whoever answers at the paths of listening sockets and is a program of ours."""
     for path in sorted(set(_paths())):
         if wanted(path) and (program := _program_at(path)):
             yield Nearby(program, Endpoint(path=path))
@@ -65,7 +65,7 @@ def _program_at(path: str) -> str:
 
 
 def _on_tcp() -> Iterator[Nearby]:
-    """The listening TCP sockets of our programs, as far as this process may read their descriptors."""
+    """Each listening socket that is a descriptor of a program of ours, as far as this process may look."""
     listening = dict(_tcp_sockets())
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or not (program := _program(int(entry.name))):
@@ -75,7 +75,7 @@ def _on_tcp() -> Iterator[Nearby]:
 
 
 def _descriptors(folder: Path) -> Iterator[str]:
-    """The targets of a process's descriptors, except those that it closes meanwhile; none of another user's process."""
+    """What the descriptors of a process are, but for those that it closes meanwhile; of another user's process none."""
     with contextlib.suppress(OSError):
         for each in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
@@ -83,7 +83,7 @@ def _descriptors(folder: Path) -> Iterator[str]:
 
 
 def _tcp_sockets() -> Iterator[tuple[str, Endpoint]]:
-    """The descriptor's target and the endpoint of each listening TCP socket."""
+    """The name that a descriptor of it has, and where it listens."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(FileNotFoundError):
             for line in Path(table).read_text().splitlines()[1:]:
@@ -94,13 +94,13 @@ def _tcp_sockets() -> Iterator[tuple[str, Endpoint]]:
 
 
 def _address(text: str) -> str:
-    """The text of an address, which the kernel shows as words in this machine's byte order."""
+    """The kernel shows an address as words in the byte order of this machine."""
     words = [int(text[each : each + 8], 16) for each in range(0, len(text), 8)]
     return str(ipaddress.ip_address(struct.pack(f"={len(words)}I", *words)))
 
 
 def _program(pid: int) -> str:
-    """The name of the program of ours that the process `pid` runs; '' if it runs another program."""
+    """Which program of ours a process is, as this process sees it; '' where it is none."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:4]
         names = [Path(os.fsdecode(word)).name for word in words]

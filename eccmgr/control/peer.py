@@ -1,4 +1,4 @@
-"""Identifies the other end of a socket."""
+"""Who is at the other end of a socket."""
 
 import contextlib
 import functools
@@ -12,21 +12,21 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 class Credentials(NamedTuple):
-    """The process at the other end of a Unix socket, and its user, from the kernel."""
+    """The process at the other end of a Unix socket and its user, as the kernel knows them."""
 
     pid: int
     uid: int
 
 
 def credentials(connection: socket.socket) -> Credentials:
-    """The process and user at the other end of a Unix socket. Raises OSError for any other socket."""
+    """Who is at the other end of a Unix socket. Raises OSError where it is none."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, _ = _CREDENTIALS.unpack(raw)
     return Credentials(pid, uid)
 
 
 def user_and_place(connection: socket.socket) -> tuple[str, str]:
-    """The name of the user at the other end, and the place: `pid 4711` on this host, else the remote address."""
+    """The name of the user at the other end, and where he is: `pid 4711` on this host, else his address."""
     if connection.family == socket.AF_UNIX:
         found = credentials(connection)
         return _name_of(found.uid), f"pid {found.pid}"

@@ -10,12 +10,12 @@ from eccmgr.commands.dispatch import Reply
 from eccmgr.control import frames
 
 _WIDTH_MAX = 100_000
-# JSON can hold lone surrogates, which UTF-8, and so Redis, cannot.
+# JSON can write halves of characters, which UTF-8 and so Redis cannot.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BadRequest(ValueError):
-    """Raised when the payload of a REQUEST is malformed; `id` is the request's id, if it could be read."""
+    """Raised when a REQUEST is none; `id` is what it calls itself, as far as that can be told."""
 
     def __init__(self, reason: str, request_id: "int | str | None" = None) -> None:
         super().__init__(reason)
@@ -26,8 +26,8 @@ class BadRequest(ValueError):
 class Request:
     """The JSON of a REQUEST frame.
 
-    With `stream` the client gets each event as it happens; the text of the RESULT then leaves out the lines that the
-    events have shown, unless `whole`.
+    With `stream` the client is told what comes as it comes; the text at the end leaves that out unless it is to be
+    `whole`.
     """
 
     id: int | str | None
@@ -39,7 +39,7 @@ class Request:
 
     @classmethod
     def parse(cls, payload: bytes) -> "Request":
-        """Parse the payload of a REQUEST frame. Raises BadRequest."""
+        """Raises BadRequest with what is wrong."""
         try:
             fields = json.loads(payload)
         except (ValueError, RecursionError):
@@ -60,7 +60,7 @@ class Request:
 
 
 def result_frame(request_id: int | str | None, answered: Reply) -> bytes:
-    """The RESULT frame, which ends a REQUEST."""
+    """The end of a REQUEST."""
     exit_code = Exit.USAGE if answered.answer.usage else answered.answer.exit
     fields = {
         "id": request_id,
@@ -72,5 +72,5 @@ def result_frame(request_id: int | str | None, answered: Reply) -> bytes:
 
 
 def chunk_frame(request_id: int | str | None, event: Event) -> bytes:
-    """The CHUNK frame for an event of a REQUEST: partial output or progress."""
+    """Partial output or progress of a REQUEST."""
     return frames.encode(frames.CHUNK, json.dumps({"id": request_id, **event}).encode())

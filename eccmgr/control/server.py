@@ -1,8 +1,9 @@
-"""The control server: its listeners accept the connections of consoles, scripts and monitoring checks."""
+"""The control listener: where every console, script and check connects."""
 
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import os
 import resource
 from collections.abc import Callable, Mapping
@@ -10,18 +11,19 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from eccmgr.commands.gate import Gate
+from eccmgr.config.parts import opened_in_thread
 from eccmgr.control.connection import Connection, Limits, Terms
 from eccmgr.control.endpoint import Endpoint, Listening, bind
 
 log = structlog.get_logger()
 
-# Descriptors kept free of clients, for the connections to Redis, logs and the files that a command opens.
+# Descriptors that clients must leave to the connections to Redis, logs and whatever a command opens.
 _RESERVED_DESCRIPTORS = 128
 
 
 @dataclasses.dataclass(frozen=True)
 class Listener:
-    """The settings of one endpoint; `file_mode` is the mode of a Unix socket."""
+    """How one endpoint is to be listened on; `file_mode` is that of a Unix socket."""
 
     limits: Limits = dataclasses.field(default_factory=Limits)
     file_mode: int = 0o660
@@ -31,7 +33,7 @@ class Listener:
 
 @dataclasses.dataclass
 class _Open:
-    """An open endpoint."""
+    """An endpoint that is listened on."""
 
     listener: Listener
     listening: Listening
@@ -47,41 +49,40 @@ class ControlServer:
         self.connections: set[Connection] = set()
         self.opened: dict[Endpoint, _Open] = {}
         self.keeps: Callable[[Connection], bool] = lambda _connection: False
-        """Tells whether closing an idle connection would lose something, such as an open transaction."""
+        """Whether something would be lost with a connection that is idle."""
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        """The open endpoints; where port 0 was asked for, with the port that the system chose."""
+        """Where this server listens, with the port that the system chose where 0 was asked for."""
         return [each.listening.endpoint for each in self.opened.values()]
 
     async def follow(self, wanted: Mapping[Endpoint, Listener]) -> None:
-        """Listen on exactly these endpoints. Raises ListenError, with nothing changed, if that is impossible.
+        """Listen on just these endpoints. Raises ListenError where that cannot be, and then nothing is changed.
 
-        Connections stay: those of a closed endpoint go on, and those of an endpoint that stays get its new limits.
+        Connections stay: those of an endpoint that is closed go on, and new limits hold for those that are open.
         """
         await (await self.prepare(wanted)).carry_out()
 
-    async def prepare(self, wanted: Mapping[Endpoint, Listener]) -> "Change":
-        """The first step of `follow`: do all that can fail. The second step is the returned change."""
-        change = Change(self, wanted, {})
-        try:
+    async def prepare(self, wanted: Mapping[Endpoint, Listener]) -> "ServerChange":
+        """As `follow`, in two steps: all that can fail is done, and the rest waits in what is returned."""
+        change = ServerChange(self, wanted, {})
+        async with contextlib.AsyncExitStack() as undoing:
+            undoing.push_async_callback(change.undo)
             for endpoint, listener in wanted.items():
                 if endpoint not in self.opened:
-                    change.fresh[endpoint] = await asyncio.to_thread(
-                        bind, endpoint, listener.file_mode, beyond_loopback=listener.beyond_loopback
-                    )
-        except BaseException:
-            await change.undo()
-            raise
+                    mode, beyond_loopback = listener.file_mode, listener.beyond_loopback
+                    binding = functools.partial(bind, endpoint, mode, beyond_loopback=beyond_loopback)
+                    change.fresh[endpoint] = await opened_in_thread(binding, Listening.close)
+            undoing.pop_all()
         return change
 
     async def close(self, grace_s: float = 2.0) -> None:
-        """Close the endpoints, wait for answers under way (at most `grace_s`), then end every connection."""
+        """Close the endpoints, let answers under way leave (at most `grace_s`), end every connection."""
         await asyncio.gather(*map(_close, self.opened.values()))
         self.opened.clear()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
-        # On every turn anew: a connection that was being accepted when the endpoints closed appears late.
+        # Once more on every turn: a connection that was being taken when the endpoints closed comes in late.
         while self.connections and loop.time() < deadline:
             for connection in list(self.connections):
                 connection.finish()
@@ -90,11 +91,11 @@ class ControlServer:
         while self.connections:
             aborted = [connection.abort() for connection in self.connections]
             await asyncio.gather(*(task for task in aborted if task is not None), return_exceptions=True)
-            # The event loop reports a lost connection, and closes its descriptor, on its next turn.
+            # The event loop tells of a lost connection, and closes its descriptor, on its next turn.
             await asyncio.sleep(0)
 
     async def serve(self, listening: Listening, listener: Listener) -> _Open:
-        """Accept the connections of a bound endpoint."""
+        """Take the connections of an endpoint that is bound."""
         terms = Terms(_affordable(listener.limits), str(listening.endpoint))
         loop = asyncio.get_running_loop()
 
@@ -109,15 +110,15 @@ class ControlServer:
 
 
 @dataclasses.dataclass
-class Change:
-    """Endpoints that were bound and endpoints to close; `carry_out` and `undo` cannot fail."""
+class ServerChange:
+    """Endpoints to come and to go: to be carried out, or undone, neither of which fails."""
 
     server: ControlServer
     wanted: Mapping[Endpoint, Listener]
     fresh: dict[Endpoint, Listening]
 
     async def carry_out(self) -> None:
-        """Bring the new listeners into force. Only now are connections to new endpoints accepted."""
+        """Let the new listeners hold. Until now nobody who connected was answered."""
         before = self.server.opened
         fresh = {each: await self.server.serve(listening, self.wanted[each]) for each, listening in self.fresh.items()}
         self.server.opened = {each: fresh.get(each) or before[each] for each in self.wanted}
@@ -128,13 +129,12 @@ class Change:
                 await _close(opened)
 
     async def undo(self) -> None:
-        """Close the endpoints that `prepare` bound."""
+        """Close what was opened."""
         for listening in self.fresh.values():
-            await asyncio.to_thread(listening.unlink)
-            listening.socket.close()
+            await asyncio.to_thread(listening.close)
 
     async def _adjust(self, opened: _Open, listener: Listener) -> None:
-        """Apply new settings to an endpoint that stays."""
+        """Let new settings hold on an endpoint that stays."""
         before, opened.listener = opened.listener, listener
         path = opened.listening.endpoint.path
         if path is not None and listener.file_mode != before.file_mode:
@@ -155,7 +155,7 @@ async def _close(opened: _Open) -> None:
 
 
 def _affordable(limits: Limits) -> Limits:
-    """`limits`, with no more connections than the process has descriptors for."""
+    """`limits` with no more connections than there are descriptors for."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return limits

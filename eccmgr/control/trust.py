@@ -1,7 +1,7 @@
-"""Trust in a Unix socket whose path is in a folder where every user may write, such as /tmp.
+"""What a socket's path is worth in a folder where everybody may write, as in /tmp: who may be behind it.
 
-In such a folder root can leave a link to a place where only the daemons may write; no other user can remove the link,
-since the folder is sticky. A daemon told to listen at the link listens at that place, and a console follows the link.
+There root can leave a link, which nobody else can take away (the folder is sticky), to a place where only the daemons
+may write. Daemons listen at that place when they are told to listen at the link, and consoles are led there.
 """
 
 import os
@@ -14,15 +14,15 @@ from eccmgr.control.peer import credentials
 from eccmgr.errors import ListenError, NoConnection
 
 SERVER_USER = "eccmgr"
-"""The user that a console trusts besides root and its own user, unless EC_CONSOLE_SERVER_USER names another."""
+"""Whom a console believes besides root and its own user, where EC_CONSOLE_SERVER_USER does not say otherwise."""
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def place_to_listen(path: str) -> str:
-    """The path at which to bind a socket for `path`: the target of a link of root's, else `path` itself.
+    """Where to bind a socket for `path`: where a link of root's leads, else `path` itself.
 
-    Raises ListenError if the link leads to a folder in which users other than root and this one may write.
+    Raises ListenError where the link leads to a folder in which others than root and this user may write.
     """
     target = _link_of_root(path)
     if target is None:
@@ -38,9 +38,9 @@ def place_to_listen(path: str) -> str:
 
 
 def connect(connection: socket.socket, path: str, server_user: str | None = SERVER_USER) -> None:
-    """Connect to the socket at `path`. If other users may write in its folder, its server must be trusted.
+    """Connect to the socket at `path`. Where others may write beside it, its server must be known.
 
-    Trusted are root, this user and `server_user` (None: any user). Raises NoConnection for another server, and OSError.
+    That is root, this user, or `server_user`; None for anybody. Raises NoConnection where it is another, and OSError.
     """
     if server_user is None:
         connection.connect(path)
@@ -61,7 +61,7 @@ def connect(connection: socket.socket, path: str, server_user: str | None = SERV
 
 
 def _link_of_root(path: str) -> str | None:
-    """The target of `path` if root made that link in a sticky folder of root's; else None."""
+    """Where `path` leads if it is a link that root made in root's sticky folder; else None."""
     try:
         found, folder = os.lstat(path), Path(path).parent.stat()
     except OSError:

@@ -4,6 +4,7 @@ What a module does wrong is logged in full, said in one line to whoever asks, an
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -77,7 +78,7 @@ class Instance:
 
 
 @dataclass
-class Change:
+class ModulesChange:
     """New instances that are up, to take the place of old ones: see `Modules.prepare`."""
 
     modules: "Modules"
@@ -121,7 +122,7 @@ class Modules:
 
     async def start(self, view: ScopeView) -> None:
         """Load what `view` asks for. What fails is shown as such by `module list`."""
-        change = Change(self)
+        change = ModulesChange(self)
         for wanted in wanted_by(self.catalogue, self._program, view):
             instance = Instance(wanted)
             try:
@@ -131,20 +132,19 @@ class Modules:
             change.new[wanted.name.lower()] = instance
         await change.carry_out()
 
-    async def prepare(self, view: ScopeView) -> Change:
+    async def prepare(self, view: ScopeView) -> ModulesChange:
         """Start what `view` asks for and is not at work already. Raises ConfigError, having changed nothing."""
-        change = Change(self)
-        for wanted in wanted_by(self.catalogue, self._program, view):
-            old = self._loaded.get(wanted.name.lower())
-            if old is not None and not old.fault and _same(old.wanted, wanted):
-                change.new[wanted.name.lower()] = old
-                continue
-            instance = change.new[wanted.name.lower()] = Instance(wanted)
-            try:
+        change = ModulesChange(self)
+        async with contextlib.AsyncExitStack() as undoing:
+            undoing.push_async_callback(change.undo)
+            for wanted in wanted_by(self.catalogue, self._program, view):
+                old = self._loaded.get(wanted.name.lower())
+                if old is not None and not old.fault and _same(old.wanted, wanted):
+                    change.new[wanted.name.lower()] = old
+                    continue
+                instance = change.new[wanted.name.lower()] = Instance(wanted)
                 await self._bring_up(instance)
-            except BaseException:
-                await change.undo()
-                raise
+            undoing.pop_all()
         return change
 
     async def become(self, new: dict[str, Instance]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from eccmgr.channels import without_channel
 from eccmgr.cluster.names import check_name
 from eccmgr.commands.answer import NOT_CONCERNED
 from eccmgr.commands.carried import ON_NODES
@@ -167,6 +168,7 @@ def _asks_for_vips(view: ScopeView) -> bool:
 def _log_by_the_standard_library() -> None:
     structlog.configure(
         processors=[
+            without_channel,
             structlog.stdlib.add_log_level,
             structlog.processors.format_exc_info,
             structlog.processors.KeyValueRenderer(key_order=["event"]),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import math
 import time
 from collections import OrderedDict, deque
@@ -11,8 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from eccmgr.cluster.calls import answers
-from eccmgr.cluster.calls.answers import ClaimVerdict
+from eccmgr.channels import Channel
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import State, pack_body
 from eccmgr.cluster.session import Session
@@ -137,7 +137,8 @@ class Executor:
             self._waiting.append(message)
             self._begin()
             return
-        log.warning("command refused", id=message.id, reason="too many are waiting", limit=limit)
+        reason = "too many are waiting"
+        log.warning("command refused", channel=Channel.REJECT, id=message.id, reason=reason, limit=limit)
         text = f"too many commands are waiting (limit {limit})"
         self._outbox.keep(self._response(message, self._life(), State.REFUSED, text))
 
@@ -150,13 +151,19 @@ class Executor:
         if (text := self._gate.answer_at_hand(message.text, self._caller(message))) is None:
             return False
         response = self._response(message, life, State.OK, text, claimed=False)
-        if not self._outbox.send(response, self._answered_one):
+        sent = self._outbox.send(response)
+        if sent is None:
             return False
         self._busy += 1
+        sent.add_done_callback(functools.partial(self._told_at_once, response))
         return True
 
-    def _answered_one(self) -> None:
+    def _told_at_once(self, response: Response, verdict: "asyncio.Future[bytes]") -> None:
         self._busy -= 1
+        if verdict.cancelled() or verdict.exception() is not None:
+            self._outbox.keep(response)
+        elif verdict.result() != b"kept":
+            log.warning("response not kept", id=response.id, verdict=verdict.result().decode())
         self._begin()
 
     def abort(self, command_id: str) -> bool:
@@ -251,38 +258,38 @@ class Executor:
 
         While Redis does not answer it is asked again: a claim that came through must not stay without an answer.
         """
-        again = False
+        keys, again = self._keys, 0
         backoff = Backoff(lambda: self._options.heartbeat_s)
         while True:
             asked = time.monotonic()
             try:
                 answer = await self._link.run(
-                    answers.claim(
-                        self._keys,
-                        self._options,
-                        message.id,
-                        life.private_name,
-                        self._node_key,
-                        life.joined_view,
-                        again=again,
-                    )
+                    "claim",
+                    (
+                        keys.state,
+                        keys.sessions,
+                        keys.command(message.id),
+                        keys.responses(message.id),
+                        keys.plan(message.id),
+                    ),
+                    (to_ms(self._options.max_step_s), life.private_name, self._node_key, life.joined_view, again),
                 )
             except RedisUnreachable as error:
-                again = again or error.asked
+                again |= int(error.asked)
                 if self.closing:
                     return None
                 if asked > message.begin_by:
                     return message.begin_by
                 await asyncio.sleep(backoff.next_s())
                 continue
-            if answer.verdict is ClaimVerdict.CLAIMED:
+            if answer[0] == b"claimed":
                 # The lease clock may have stood still while we waited; ours has not.
-                return min(asked + answer.left_ms / 1000, message.begin_by)
-            log.info("command not run", id=message.id, verdict=answer.verdict.value)
-            if again and answer.verdict in (ClaimVerdict.ENDED, ClaimVerdict.EXPIRED):
+                return min(asked + int(answer[1]) / 1000, message.begin_by)
+            log.info("command not run", id=message.id, verdict=answer[0].decode())
+            if again and answer[0] in (b"ended", b"expired"):
                 # What an earlier call may have taken must not stay without an answer.
                 return -math.inf
-            if again and answer.verdict is ClaimVerdict.ABORTED:
+            if answer[0] == b"aborted" and again:
                 # It may be claimed all the same, by a call whose answer was lost.
                 self._outbox.keep(self._response(message, life, State.ABORTED))
             return None

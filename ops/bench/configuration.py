@@ -1,5 +1,6 @@
 """A configuration of 12,000 bindings: read and checked, reloaded; beside cutting the same bytes into words."""
 
+import asyncio
 import shlex
 import statistics
 import tempfile
@@ -23,7 +24,7 @@ def measure() -> dict[str, Any]:
         main.write_text("".join(map(_binding, range(_BINDINGS))))
         store = Store.open(str(main))
         read_s = _median(lambda: Store.open(str(main)))
-        reload_s = _median(lambda: store.reload(ConfigSession(), "bench"))
+        reload_s = _median(lambda: asyncio.run(store.reload(ConfigSession(), "bench")))
         floor_s = _median(lambda: shlex.split(main.read_text(), comments=True))
         size = main.stat().st_size
     return {

@@ -72,7 +72,7 @@ def test_no_bytes_crash_loading_and_a_reload_of_them_harms_nothing(good: bytes, 
     live = store.live
     memory.contents["/a"] = bad
     try:
-        store.reload(ConfigSession(), "u")
+        asyncio.run(store.reload(ConfigSession(), "u"))
     except FaultyConfigError as error:
         assert str(error).startswith("Reconfigure failed\n")  # noqa: PT017
         assert store.live is live

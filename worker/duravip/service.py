@@ -15,6 +15,7 @@ from eccmgr.cluster.session import Session
 from eccmgr.cluster.timing import Timing
 from eccmgr.config.changes import Change
 from eccmgr.config.effective import ScopeView
+from eccmgr.config.parts import NOTHING, Part, Prepared, Spawn, Takeover
 from eccmgr.config.times import TIMES
 from eccmgr.counting import counted
 from eccmgr.errors import CommandError, ConfigError, EccmgrError
@@ -25,7 +26,7 @@ from eccmgr.redis.scripts import script
 from eccmgr.redis.subscribe import Subscription
 from worker.duravip.agent import Carrying
 from worker.duravip.beliefs import beliefs_of, read_table, read_upto
-from worker.duravip.calls import ending_keys
+from worker.duravip.calls import membership_keys
 from worker.duravip.changes import Figures
 from worker.duravip.guardian import Pipe
 from worker.duravip.model.deeds import Announced, Deed, Did
@@ -56,7 +57,7 @@ _MANY = 500
 _COLLECTOR = (20_000, 20, 100)
 
 
-class DuravipService:
+class DuravipService(Part):
     """The agent, its guardian and placement on one node; fulfils what `worker.duravip.commands` asks for."""
 
     def __init__(
@@ -81,6 +82,7 @@ class DuravipService:
         self._said_beliefs: object = None
         self.carrying.ending = self._ending
         self._has_begun = False
+        self._spawn: Spawn | None = None
 
     @property
     def node(self) -> str:
@@ -107,20 +109,24 @@ class DuravipService:
         unable = "".join(f"; {each}" for each in impediments(self.placing.unable, len(self._vips)))
         return f"DuraVIP: {vips}, fence {ready.fence}, plumber {ready.plumber}{why}{unable}"
 
-    def begins(self) -> bool:
-        """Whether there are VIPs now, and were none before: then `run` is to be run.
+    async def start(self, spawn: Spawn) -> None:
+        """Carry VIPs from now on, as soon as the configuration has any."""
+        self._spawn = spawn
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin to carry VIPs, where there are any for the first time.
 
         Raises SettingsError where the cluster's times leave no room for them; they hold for as long as we run.
         """
-        if self._has_begun or not self._vips:
-            return False
+        if self._spawn is None or self._has_begun or not self._vips:
+            return
         self.carrying.take_times()
         self._has_begun = True
         self._session.carrier = self.carrying
-        return True
+        self._spawn(self._run(), "duravip")
 
-    async def run(self) -> None:
-        """Carry VIPs until cancelled."""
+    async def _run(self) -> None:
         if len(self._vips) > _MANY:
             # A collector that goes through a configuration of thousands of VIPs stops the heartbeats meanwhile.
             gc.collect()
@@ -201,14 +207,19 @@ class DuravipService:
             query.get("ssl_cert_reqs", "required") != "none",
         )
         sharded = self._link.address.mode is Mode.CLUSTER
-        return wire.Ending(server, script("vip_end", sharded=sharded).source, ending_keys(self._keys))
+        return wire.Ending(server, script("vip_end", sharded=sharded).source, membership_keys(self._keys))
 
     # The configuration.
 
-    async def prepare(self, view: ScopeView, changes: Sequence[Change]) -> Callable[[], None]:
-        """Read what a changed configuration says of VIPs; what is returned lets it hold. Raises ConfigError."""
+    def check(self, view: ScopeView) -> None:
+        """Raises ConfigError where the VIPs of a configuration, or their options, do not fit together."""
+        duravip_options(view)
+        read_vips(view)
+
+    async def prepare(self, view: ScopeView, changes: Sequence[Change]) -> Prepared:
+        """Read what a changed configuration says of VIPs. Raises ConfigError."""
         if not touches_vips(changes):
-            return lambda: None
+            return NOTHING
         self._check_times(view, changes)
         held = duravip_options(view)
         vips = await asyncio.to_thread(read_vips, view)
@@ -219,8 +230,9 @@ class DuravipService:
             self.placing.interfaces = {each.address: each.interface for each in vips.values()}
             self.carrying.configure(self._configure())
             self._restate()
+            self._begin()
 
-        return take
+        return Takeover(take)
 
     def _check_times(self, view: ScopeView, changes: Sequence[Change]) -> None:
         """How long this node holds, and so how long the others wait for it, is settled for as long as it runs."""

@@ -143,7 +143,8 @@ class TestResettle:
         life = cluster.join("east1", "default")
         cluster.join("other", "default")
         before = cluster.publish(target=Target(TargetKind.SUBCLUSTER, "default"))
-        assert cluster.resettle(life, "east") == cluster.view.number
+        verdict, view = cluster.resettle(life, "east")
+        assert (verdict, int(view)) == ("moved", cluster.view.number)
         assert cluster.renews(life)
         assert cluster.view.subclusters == {"default": 1, "east": 1}
         assert cluster.states(cluster.publish(target=EAST)) == {"east1": "pending"}
@@ -154,4 +155,4 @@ class TestResettle:
     def test_a_session_that_is_over_stays_where_it_was(self, cluster: Cluster) -> None:
         life = cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
-        assert cluster.resettle(life, "east") is None
+        assert cluster.resettle(life, "east") == ["ended"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import threading
 import weakref
 from collections import defaultdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from eccmgr.config.changes import Action, Change
 from eccmgr.config.faults import FaultyConfigError
 from eccmgr.config.known import SCHEMA
 from eccmgr.config.masking import masked_text
+from eccmgr.config.parts import NOTHING, Prepared
 from eccmgr.config.store import MAX_TYPED, Proposal, Store
 from eccmgr.config.transaction import ConfigSession, Typed
 from eccmgr.config.tree import Step
@@ -129,42 +129,45 @@ def test_comments_and_blank_lines_survive_a_save(console_on: Opened, tmp_path: P
     )
 
 
-def test_a_transaction_is_bounded() -> None:
+@pytest.mark.asyncio
+async def test_a_transaction_is_bounded() -> None:
     store = Store.open(None)
     session = ConfigSession()
     store.begin(session)
     change = Change(Action.SET, (), "x", Text("1"))
     for _ in range(MAX_TYPED):
-        store.change(session, "u", change, Typed("", ""))
+        await store.change(session, "u", change, Typed("", ""))
     with pytest.raises(CommandError, match="at most"):
-        store.change(session, "u", change, Typed("", ""))
+        await store.change(session, "u", change, Typed("", ""))
 
 
-def test_many_callers_at_once_lose_no_change() -> None:
+@pytest.mark.asyncio
+async def test_many_callers_at_once_lose_no_change() -> None:
     store = Store("/a", files=MemoryFiles({"/a": b""}))
     store.load()
-    store.on_change = lambda proposal: proposals.append(proposal.changes[0].option)
     proposals: list[str] = []
 
-    def work(number: int) -> None:
+    async def note(proposal: Proposal) -> Prepared:
+        proposals.append(proposal.changes[0].option)
+        return NOTHING
+
+    store.on_change = note
+
+    async def work(number: int) -> None:
         session = ConfigSession()
         for each in range(25):
             if each % 5 == 0:
                 store.begin(session)
             change = Change(Action.SET, (), f"o{number}_{each}", Text("1"))
-            store.change(session, f"u{number}", change, Typed("", ""))
+            await store.change(session, f"u{number}", change, Typed("", ""))
             if each % 5 == 0:
-                store.commit(session, f"u{number}")
+                await store.commit(session, f"u{number}")
             if each % 10 == 0:
-                store.write_back()
+                await store.write_back()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    await asyncio.gather(*map(work, range(4)))
     assert len(store.live.options) == len(proposals) == 100
-    store.write_back()
+    await store.write_back()
     assert store.unsaved() == []
     store.load()
     assert len(store.live.options) == 100
@@ -185,10 +188,9 @@ def test_what_follows_a_change_is_never_starved_by_those_who_wait_to_make_one() 
     table.add(*commands(store, lambda caller: sessions[caller.user]))
 
     async def run() -> list[Reply]:
-        loop = asyncio.get_running_loop()
-
-        def follow(_: Proposal) -> None:
-            asyncio.run_coroutine_threadsafe(asyncio.to_thread(int), loop).result()
+        async def follow(_: Proposal) -> Prepared:
+            await asyncio.to_thread(int)
+            return NOTHING
 
         store.on_change = follow
         lines = [f"config set o{each} = 1" for each in range(100)]
@@ -252,7 +254,7 @@ def test_thousands_of_changes_are_written_back() -> None:
     store.begin(console.session)
     for each in range(count):
         change = Change(Action.SET, (Step("b", str(each)),), "x", Text("2"))
-        store.change(console.session, "u", change, Typed("", ""))
+        asyncio.run(store.change(console.session, "u", change, Typed("", "")))
     assert console.ok("config commit") == f"Committed {count} changes"
     assert console.ok("config writeback") == f"Wrote {count} changes to /a"
     assert store.files.read("/a").decode() == text.replace("x = 1", "x = 2")

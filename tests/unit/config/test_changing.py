@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eccmgr.config.masking import MASK
+from eccmgr.config.parts import NOTHING, Prepared
 from eccmgr.config.store import Proposal, Store
 from eccmgr.config.values import format_value
 from eccmgr.errors import ListenError
@@ -277,7 +278,7 @@ def test_only_what_an_open_transaction_can_collide_with_is_remembered(manager: C
 
 
 def test_a_change_that_cannot_be_applied_fails_and_leaves_the_transaction_open(manager: Console) -> None:
-    def refuse(proposal: Proposal) -> None:
+    async def refuse(_proposal: Proposal) -> Prepared:
         raise ListenError("Cannot listen on 127.0.0.1:1: Permission denied")
 
     manager.ok("config begin")
@@ -293,7 +294,12 @@ def test_a_change_that_cannot_be_applied_fails_and_leaves_the_transaction_open(m
 
 def test_who_is_told_of_changes_sees_what_held_and_what_will(manager: Console) -> None:
     told: list[Proposal] = []
-    manager.store.on_change = told.append
+
+    async def tell(proposal: Proposal) -> Prepared:
+        told.append(proposal)
+        return NOTHING
+
+    manager.store.on_change = tell
     manager.ok("config set cluster max_running 3")
     manager.ok("config set cluster max_running 3")
     (proposal,) = told
@@ -333,7 +339,7 @@ def test_a_reload_with_a_fault_changes_nothing_and_shows_all_faults(console_on: 
 def test_a_reload_that_cannot_be_applied_changes_nothing(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1"})
 
-    def refuse(proposal: Proposal) -> None:
+    async def refuse(_proposal: Proposal) -> Prepared:
         raise ListenError("Cannot listen on /x: in use")
 
     console.store.on_change = refuse

@@ -1,5 +1,6 @@
 """What holds of every file that is written back: nothing is lost, and nothing else is touched."""
 
+import asyncio
 from itertools import takewhile
 
 from hypothesis import HealthCheck, example, given, settings
@@ -65,7 +66,7 @@ def test_whatever_is_set_and_written_back_is_read_again(text: str, changes: list
 def test_a_whole_other_configuration_written_back_is_read_again(one: str, other: str) -> None:
     console, memory = in_memory(one)
     console.store.live = load("/b", MemoryFiles({"/b": other.encode()})).root
-    console.store.write_back()
+    asyncio.run(console.store.write_back())
     again = load("/a", memory)
     assert again.faults == []
     left = {change.where for change in console.store.unsaved()}
@@ -78,7 +79,7 @@ def test_an_exported_tree_is_read_again(tree: Scope) -> None:
     memory = MemoryFiles({"/a": b""})
     store = Store("/a", files=memory, schema=schema)
     store.live = tree
-    store.export("/b")
+    asyncio.run(store.export("/b"))
     assert same(tree, load("/b", memory, schema=schema).root)
 
 
@@ -107,7 +108,7 @@ def test_a_replaced_value_leaves_every_other_byte_as_it_was(text: str, data: st.
     value = data.draw(values)
     assert setting.node is not None
     console.store.live = apply_all(console.store.live, [Change(Action.SET, path, setting.name, value)])
-    console.store.write_back()
+    asyncio.run(console.store.write_back())
     now = memory.contents["/a"].decode()
     assert now.startswith(text[: setting.node.value_start])
     assert now.endswith(text[setting.node.end :])
@@ -123,7 +124,7 @@ def test_a_new_option_is_put_in_at_one_place_and_nothing_else_changes(text: str,
     if scope is None or scope.option(change.option):
         return
     store.live = apply_all(store.live, [change])
-    assert store.write_back().files
+    assert asyncio.run(store.write_back()).files
     assert _kept(text, memory.contents["/a"].decode()) == len(text)
 
 
@@ -140,7 +141,7 @@ def test_what_is_taken_out_takes_nothing_else_with_it(text: str, data: st.DataOb
     node = scope.places[0].node
     assert node is not None
     console.store.live = apply_all(live, [change])
-    console.store.write_back()
+    asyncio.run(console.store.write_back())
     now = memory.contents["/a"].decode()
     assert [line.strip() for line in now.split()] == [*text[: node.start].split(), *text[node.end :].split()]
 
@@ -179,7 +180,7 @@ def test_over_many_files_what_is_not_read_again_was_warned_of(
     chosen = data.draw(st.lists(st.sampled_from(changes), max_size=4)) if changes else []
     store.live = apply_all(store.live, chosen)
     live = store.live
-    result = store.write_back()
+    result = asyncio.run(store.write_back())
     warned = {change.where for change in (*result.unsaved, *(change for change, _ in result.overridden))}
     again = load("/a", memory, schema=schema)
     assert again.faults == []

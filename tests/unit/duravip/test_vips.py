@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.config.store import Store
+from eccmgr.config.parts import NOTHING, Prepared
+from eccmgr.config.store import Proposal, Store
 from eccmgr.errors import ConfigError, Unreadable
 from tests.unit.config.console import SAMPLES, Console
 from worker.duravip.model.shares import Share, from_json, to_json
@@ -211,7 +212,12 @@ def test_shares_that_nobody_could_have_told_are_refused(text: str) -> None:
 def test_vips_are_read_again_where_a_change_may_concern_them(folder: Path, line: str, touches: bool) -> None:
     console = Console(store_of(folder, binding("old", "10.1.1.9")))
     seen: list[bool] = []
-    console.store.on_change = lambda proposal: seen.append(touches_vips(proposal.changes))
+
+    async def see(proposal: Proposal) -> Prepared:
+        seen.append(touches_vips(proposal.changes))
+        return NOTHING
+
+    console.store.on_change = see
     console.ok(line)
     assert seen == [touches]
 

@@ -1,0 +1,44 @@
+"""What a daemon acts on itself, as its configuration has it now: its times and bounds among it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eccmgr.config.options import daemon_options
+from eccmgr.config.parts import Part, Prepared, Takeover
+from eccmgr.config.times import check_times
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eccmgr.config.changes import Change
+    from eccmgr.config.effective import ScopeView
+
+
+class Holding(Part):
+    """The options of one daemon; `default` and `listen` are the endpoints that stand in for those of its files."""
+
+    def __init__(self, view: ScopeView, default: str, listen: Sequence[str]) -> None:
+        """Raises ConfigError where options do not fit each other."""
+        self._default, self._listen = default, listen
+        self.check(view)
+        self.view = view
+        """The configuration that holds in all parts."""
+        self.options = daemon_options(view, default, listen)
+        self.timing = self.options.timing
+        """The one object that all who need the cluster's times and bounds hold; see `ClusterOptions`."""
+
+    def check(self, view: ScopeView) -> None:
+        """Raises ConfigError where the times of the cluster do not fit each other."""
+        check_times(view)
+
+    async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
+        """Read the options of `view`. Raises ConfigError where they do not fit each other."""
+        self.check(view)
+        options = daemon_options(view, self._default, self._listen)
+
+        def take() -> None:
+            self.view, self.options = view, options
+            self.timing.become(options.timing)
+
+        return Takeover(take)

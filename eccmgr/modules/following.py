@@ -1,0 +1,37 @@
+"""The modules of a daemon as a part that follows its configuration."""
+
+import asyncio
+from collections.abc import Sequence
+
+from eccmgr.config.changes import Change
+from eccmgr.config.effective import ScopeView
+from eccmgr.config.parts import NOTHING, Part, Prepared, Spawn
+from eccmgr.modules.loaded import Modules
+
+
+class ModulesPart(Part):
+    """Loads modules at the start, where one that fails is only shown as such, and then lets them follow changes."""
+
+    def __init__(self, modules: Modules, view: ScopeView) -> None:
+        self._modules, self._view = modules, view
+        self._has_started = False
+
+    def check(self, view: ScopeView) -> None:
+        """Raises ConfigError where the modules that `view` asks for make no sense."""
+        self._modules.check(view)
+
+    async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
+        """Start what is new. Raises ConfigError where a module makes no sense, or does not start."""
+        if not self._has_started:
+            return NOTHING
+        await asyncio.to_thread(self.check, view)
+        return await self._modules.prepare(view)
+
+    async def start(self, _spawn: Spawn) -> None:
+        """Load all that the configuration asks for."""
+        await self._modules.start(self._view)
+        self._has_started = True
+
+    async def close(self) -> None:
+        """Stop all modules."""
+        await self._modules.stop()
