@@ -136,12 +136,7 @@ class Process:
         if hands.fence.touched():
             log("fence changed by another")
             self._carry_out(self._guard.touched())
-        if hands.events:
-            links, gone = hands.heard()
-            if links:
-                self._look(hands)
-            if gone is None or gone & self._guard.held.keys():
-                self._check_at = 0.0
+        self._hear_kernel(hands)
         if hands.rivals and hands.netlink:
             own = {each.mac for each in hands.netlink.links.values()}
             for address, who in hands.rivals.heard(own):
@@ -150,6 +145,14 @@ class Process:
                     self._carry_out(self._guard.rival(address, who, resumed=resumed))
         if resumed:
             self._carry_out(self._guard.resumed())
+
+    def _hear_kernel(self, hands: Hands) -> None:
+        if hands.events:
+            links, gone = hands.heard()
+            if links:
+                self._look(hands)
+            if gone is None or gone & self._guard.held.keys():
+                self._check_at = 0.0
 
     def _look(self, hands: Hands) -> None:
         links, fenced = hands.look()
@@ -190,6 +193,8 @@ class Process:
         elif isinstance(message, Plumb):
             self._carry_out(self._guard.plumb(message))
         elif isinstance(message, Unplumb):
+            # An operator may have made an address the host's own a moment ago: then it stays.
+            self._hear_kernel(self._hands)
             self._carry_out(self._guard.unplumb(message))
         else:
             raise WireError(f"{type(message).__name__} is not for the guardian")
