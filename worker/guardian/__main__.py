@@ -1,4 +1,5 @@
-"""The guardian: `python -m worker.guardian --agent FD [--exec PROGRAM] [--lock FILE]`; started by the parent alone."""
+"""Starts the guardian: `python -m worker.guardian --agent FD [--exec PROGRAM] [--lock FILE]`. Only the parent calls
+it."""
 
 import argparse
 import os
@@ -20,7 +21,7 @@ def main() -> int:
     parser.add_argument("--exec", default="", help="the program that the plumber `exec` runs")
     parser.add_argument("--lock", type=Path, help="where the host's lock is")
     options = parser.parse_args()
-    # Ctrl-C and a stop of the service reach the agent too, which then is gone in good order.
+    # Ctrl-C and a stop of the service reach the agent too. The guardian waits until the agent has ended in good order.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     stay_prompt()

@@ -1,4 +1,4 @@
-"""Ending a session in Redis without the agent: one exchange over a bare socket, with the standard library alone."""
+"""Ends a session in Redis without the agent: one exchange over a bare socket, with the standard library alone."""
 
 import contextlib
 import socket
@@ -11,7 +11,7 @@ _LONGEST_ANSWER = 1024 * 1024
 
 
 class EndingFailed(Exception):
-    """Raised when Redis could not be told: the session then ages out."""
+    """Raised when Redis could not be told; the session then ends with its lease."""
 
 
 def end_session(ending: Ending, arguments: Sequence[str], timeout_s: float = 1.0) -> None:
@@ -66,13 +66,13 @@ def _packed(command: Sequence[str]) -> bytes:
 
 
 class _Answers:
-    """Reads RESP2 answers one after the other; an error among them is raised as ValueError."""
+    """Reads RESP2 answers one after another; an error among them is raised as ValueError."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection, self._data = connection, bytearray()
 
     def read(self) -> None:
-        """Read one answer, whatever it holds."""
+        """Read one answer and drop its value."""
         line = self._line()
         kind, rest = line[:1], line[1:]
         if kind == b"-":

@@ -1,7 +1,7 @@
-"""What the guardian does at which event: pure; each method yields the steps to take and is sent what came of each.
+"""The guardian's steps for each event: pure. Each method yields the steps to take, and is sent the result of each.
 
-The order of the steps is the point: fence first, then the addresses, then the session; and before a fence that was
-closed or has lapsed is opened, nothing is plumbed. A stop or an end between any two steps leaves the host silent.
+The order of the steps is the point: first the fence, then the addresses, then the session. If a fence was closed or has
+lapsed, every address is unplumbed before it is opened. A stop or an end between any two steps leaves the host silent.
 """
 
 from collections.abc import Generator, Iterable
@@ -25,7 +25,7 @@ from worker.guardian.wire import (
 SESSION_OVER = "its session is over"
 TOO_LATE = "its time has passed"
 ASK_AGAIN = frozenset({SESSION_OVER, TOO_LATE})
-"""Reasons that say nothing of the address: it may be asked for again once a deadline stands."""
+"""Reasons that say nothing of the address: the agent may ask for it again once a deadline stands."""
 
 _CHANGED_AT_ONCE = 64
 _ENDED_KEPT = 1000
@@ -33,34 +33,35 @@ _ENDED_KEPT = 1000
 
 @dataclass(frozen=True)
 class ReadClock:
-    """What boot time is it? Answer: seconds."""
+    """Read the boot time. Result: seconds."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """The fence's first transaction. Answer: whether it was taken."""
+    """Make the first transaction of the fence. Result: whether the kernel took it."""
 
 
 @dataclass(frozen=True)
 class Open:
-    """The second: read the clock and open until then. Answer: whether it was taken."""
+    """Make the second transaction: read the clock and open the fence until the deadline. Result: whether the kernel
+    took it."""
 
     until: float
 
 
 @dataclass(frozen=True)
 class Close:
-    """Close the fence. Answer: whether it is closed."""
+    """Close the fence. Result: whether it is closed."""
 
 
 @dataclass(frozen=True)
 class Rebuild:
-    """Make the fence anew, closed. Answer: whether it is."""
+    """Build the fence anew, closed. Result: whether it stands."""
 
 
 @dataclass(frozen=True)
 class Add:
-    """Plumb and announce. Answer: for each '' or the reason why not, or None where it is still under way."""
+    """Plumb and announce. Result: for each address '' or the reason for its failure, or None while it is under way."""
 
     addresses: tuple[Address, ...]
     epochs: tuple[int, ...]
@@ -68,21 +69,22 @@ class Add:
 
 @dataclass(frozen=True)
 class Remove:
-    """Unplumb. Answer: the addresses that are still there, each with the reason."""
+    """Unplumb. Result: the addresses that are still there, each with the reason."""
 
     addresses: tuple[Address, ...]
 
 
 @dataclass(frozen=True)
 class Check:
-    """Compare the interfaces with what should be, and mend. Answer: what could not be mended, each with the reason."""
+    """Compare the interfaces with the carried addresses, and mend. Result: the addresses that could not be mended, with
+    reasons."""
 
     addresses: tuple[Address, ...]
 
 
 @dataclass(frozen=True)
 class Announce:
-    """Make known again who carries these."""
+    """Announce again that this host carries these addresses."""
 
     addresses: tuple[Address, ...]
 
@@ -97,7 +99,7 @@ class End:
 
 @dataclass(frozen=True)
 class Say:
-    """Tell the agent."""
+    """Send the agent a message."""
 
     message: Message
 
@@ -109,7 +111,7 @@ Asking = Generator[Step, Any, bool]
 
 @dataclass(frozen=True)
 class Wanted:
-    """An address that is to be plumbed, or is."""
+    """An address that is plumbed, or is to be plumbed."""
 
     epoch: int
     session: str
@@ -119,7 +121,7 @@ class Wanted:
 
 @dataclass
 class Leaving:
-    """What of an Unplumb is still to go, and what did not."""
+    """The part of an Unplumb that is still to do, and the part that failed."""
 
     tag: str
     names: list[str]
@@ -127,7 +129,7 @@ class Leaving:
 
 
 class Guard:
-    """The guardian's state. `deadline` is -1 where there is no session."""
+    """The guardian's state. `deadline` is -1 without a session."""
 
     def __init__(self) -> None:
         self.vips: dict[str, Address] = {}
@@ -149,11 +151,12 @@ class Guard:
 
     @property
     def has_under_way(self) -> bool:
-        """Whether something is being plumbed that takes time."""
+        """Whether a plumbing that takes time is under way."""
         return bool(self._under_way)
 
     def configure(self, vips: Iterable[Address]) -> Steps:
-        """These may be carried from now on; what is carried and is not among them as it was is given up."""
+        """From now on this node may carry these addresses; a carried address that is not among them, or has changed, is
+        given up."""
         fresh = {each.address: each for each in vips}
         gone = [name for name in self.held if fresh.get(name) != self.vips[name]]
         if gone:
@@ -164,7 +167,7 @@ class Guard:
         self._released = {name: epoch for name, epoch in self._released.items() if name in fresh}
 
     def extend(self, message: Deadline) -> Steps:
-        """The session stands until then: extend the fence, or open it after a sweep."""
+        """The session stands until the message's time: extend the fence, or open it after unplumbing everything."""
         now = yield ReadClock()
         if now >= message.at or message.session in self._ended:
             return
@@ -185,13 +188,14 @@ class Guard:
         yield Say(Kept(message.session, message.at))
 
     def plumb(self, message: Plumb) -> Steps:
-        """Take note of what is to be plumbed; `work` does it, so that no deadline waits behind thousands."""
+        """Take note of the addresses to plumb. `work` plumbs them, so that no deadline waits behind thousands of
+        them."""
         now = yield ReadClock()
         for grant in message.grants:
             self.waiting[grant.address] = Wanted(grant.epoch, message.session, message.at, now)
 
     def work(self) -> Steps:
-        """Unplumb some of what is to go; when all of that is gone, plumb some of what waits."""
+        """Unplumb some of the addresses that are to go. Once all of these are gone, plumb some of those that wait."""
         if self._leaving:
             yield from self._leave()
             return
@@ -216,15 +220,15 @@ class Guard:
                 yield from self._settle(name, wanted, answer, is_there=name in before)
 
     def finished(self, address: str, epoch: int, reason: str) -> Steps:
-        """What was under way has come to an end: `reason` is why it failed, or empty."""
+        """A plumbing under way has ended: `reason` says why it failed, or is empty."""
         wanted = self._under_way.get(address)
         if wanted is not None and wanted.epoch == epoch:
             del self._under_way[address]
-            # What failed may have done its work all the same, or may yet.
+            # A failed plumbing may have done its work all the same, or may do it yet.
             yield from self._settle(address, wanted, reason, is_there=True)
 
     def unplumb(self, message: Unplumb) -> Steps:
-        """Give up whatever is carried of these; none of them is plumbed again up to the epoch named."""
+        """Give up these addresses. None of them is plumbed again with its epoch or a lower one."""
         for grant in message.grants:
             if grant.address in self.vips:
                 self._released[grant.address] = max(self._released.get(grant.address, 0), grant.epoch)
@@ -234,13 +238,13 @@ class Guard:
             yield from self._leave()
 
     def timer(self) -> Steps:
-        """The deadline may have come."""
+        """The deadline may have passed."""
         now = yield ReadClock()
         if self.session and now >= self.deadline:
             yield from self.go_down("the deadline has passed")
 
     def touched(self) -> Steps:
-        """Someone else has changed the fence, or a new interface cannot be fenced."""
+        """Somebody else has changed the fence, or a new interface cannot be fenced."""
         again = self._wanted(None)
         if not self.session:
             yield Rebuild()
@@ -250,7 +254,8 @@ class Guard:
             yield from self.go_down("the fence was changed by another, and the kernel refuses a new one")
 
     def rival(self, address: str, who: str, *, resumed: bool) -> Steps:
-        """Another host announces an address of ours: whoever was away gives way, else the neighbours are told again."""
+        """Another host announces an address of ours. A guardian that was away gives the address up; any other announces
+        it again."""
         if address in self.held and address in self.vips:
             if resumed:
                 yield from self._give_up([address], f"another host announces it: {who}")
@@ -258,7 +263,7 @@ class Guard:
                 yield Announce((self.vips[address],))
 
     def check(self) -> Steps:
-        """Mend what is not as it should be; give up what cannot be mended."""
+        """Mend addresses that are not as they should be; give up those that cannot be mended."""
         now = yield ReadClock()
         if not self.session or now >= self.fence_until:
             return
@@ -274,11 +279,11 @@ class Guard:
             yield Announce(tuple(self.vips[name] for name in self.held if self.vips[name].interface == interface))
 
     def resumed(self) -> Steps:
-        """This process was stopped for a while: the neighbours may have forgotten us, or been told otherwise."""
+        """This process was stopped for a while: the neighbours may have forgotten us, or have heard another host."""
         yield Announce(tuple(self.vips[name] for name in self.held))
 
     def go_down(self, reason: str) -> Steps:
-        """Fence, addresses, session, in this order."""
+        """Close the fence, remove the addresses, end the session, in this order."""
         silent = yield from self._silence()
         session, arguments = self.session, self._arguments
         self.session, self.deadline, self._arguments, self.waiting = "", -1.0, (), {}
@@ -292,7 +297,7 @@ class Guard:
         yield Say(Down(session, reason if silent else f"{reason}; what is left of it ages out"))
 
     def _silence(self) -> Asking:
-        """Close the fence and remove the addresses; whether they are gone."""
+        """Close the fence and remove the addresses; answers whether they are gone."""
         self.fence_until = -1.0
         if not (yield Close()):
             yield Rebuild()
@@ -300,13 +305,13 @@ class Guard:
         return not failures
 
     def _has_lapsed(self, now: float) -> bool:
-        """Whether the fence has closed since it was opened, or is about to."""
+        """Whether the fence has closed since it was opened, or is about to close."""
         return now >= self.fence_until or now >= self.deadline
 
     def _open(self) -> Asking:
-        """Twice: a guardian that was held up between the two transactions has its token refused.
+        """Open the fence in two transactions: if the guardian was held up between them, the kernel refuses its token.
 
-        Once the token stands no stop can last, so that only then it is known whether the fence has lapsed meanwhile.
+        A stop cannot last long once the token stands. So only then is it known whether the fence has lapsed meanwhile.
         """
         for _ in range(2):
             if not (yield Arm()):
@@ -327,7 +332,7 @@ class Guard:
         return (yield from self._open())
 
     def _wanted(self, message: Deadline | None) -> dict[str, Wanted]:
-        """What is carried, to be plumbed again once all is well."""
+        """The addresses that are carried now, to be plumbed again once all is well."""
         at = message.at if message else self.deadline
         leaving = {name for each in self._leaving for name in each.names}
         return {name: replace(each, at=at) for name, each in self.held.items() if name not in leaving}
@@ -352,7 +357,8 @@ class Guard:
         return ""
 
     def _settle(self, name: str, wanted: Wanted, reason: str, *, is_there: bool) -> Steps:
-        """What came of plumbing it; where that failed and it may be there, it is unplumbed first."""
+        """Record the result of plumbing an address. If it failed and the address may be there, the address is unplumbed
+        first."""
         if reason:
             if is_there and (yield from self._remove([name])):
                 return

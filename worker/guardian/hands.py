@@ -1,4 +1,4 @@
-"""Carries out what the guard decides: fence, plumber, announcements, the end of a session."""
+"""Carries out the guard's steps: fence, plumber, announcements, the end of a session."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ _ENDING_STACK_BYTES = 512 * 1024
 
 
 def check_plumber(plumber: str, program: str) -> None:
-    """Raises OSError where this process cannot do what the plumber is for."""
+    """Raises OSError if this process cannot do the work of `plumber`."""
     if plumber == "netlink":
         check_rights()
     elif plumber == "exec":
@@ -29,10 +29,10 @@ def check_plumber(plumber: str, program: str) -> None:
 
 
 class Hands:
-    """What changes the host. `say` takes messages for the agent, `log` an event with its fields."""
+    """Changes the host. `say` takes messages for the agent, `log` an event with its fields."""
 
     def __init__(self, wanted: Configure, program: str, say: Callable[[Message], None], log: Log) -> None:
-        """The fence is closed at once. Raises OSError where the plumber cannot work here."""
+        """Closes the fence at once. Raises OSError if the plumber cannot work here."""
         self._say, self._log = say, log
         self.ending: Ending | None = None
         self._endings: list[threading.Thread] = []
@@ -46,7 +46,7 @@ class Hands:
         self.events = Events(ROUTE, EVENT_GROUPS) if self.netlink else None
 
     def close(self) -> None:
-        """Wait for sessions that are being ended, then let go of everything; the fence stays in the kernel."""
+        """Wait until sessions have been ended, then release everything; the fence stays in the kernel."""
         for each in self._endings:
             each.join()
         for part in (self.plumber, self.announcer, self.rivals, self.events):
@@ -55,22 +55,23 @@ class Hands:
         self.fence.release()
 
     def sweep(self) -> Failures:
-        """Remove what an earlier guardian left; the fence is closed over it already."""
+        """Remove the addresses that an earlier guardian left, behind the closed fence."""
         return self.plumber.sweep(self._vips)
 
     def reconfigure(self, vips: tuple[Address, ...]) -> None:
-        """Other addresses are behind the fence too from now on. Raises Refused."""
+        """Put other addresses behind the fence. Raises Refused."""
         self._vips = vips
         self.fence.cover(each.address for each in vips)
 
     def look(self) -> tuple[dict[str, Interface], bool]:
-        """The interfaces as they are now, and whether the fence stands on all of them."""
+        """The present interfaces, and whether the fence stands on all of them."""
         assert self.netlink is not None
         self.netlink.look()
         return self.netlink.links, self._tried(self.fence.hook, self._places())
 
     def heard(self) -> tuple[bool, set[str] | None]:
-        """What netlink told: whether links changed, and which of our addresses went or are not well; None: any may."""
+        """The news from netlink: whether links changed, and which of our addresses are gone or not well (None: any may
+        be)."""
         assert self.events is not None
         assert self.netlink is not None
         events = self.events.read()
@@ -80,7 +81,7 @@ class Hands:
         return any(event.kind in (NEW_LINK, DELETE_LINK) for event in events), mine - {""}
 
     def carry_out(self, steps: guard.Steps) -> None:
-        """Take the steps one after the other, each with what came of the one before."""
+        """Take the steps one after another, and give each the result of the one before."""
         answer: Any = None
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What serves where nftables is not to be had, or nothing in the kernel is to be changed."""
+"""The fences for hosts without nftables, and for demonstrations that change nothing in the kernel."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -8,16 +8,16 @@ from worker.guardian.fence import Refused
 
 
 class LifetimeFence:
-    """Where there is no nftables: each address has a lifetime, in whole seconds, and the kernel takes it away.
+    """The fence without nftables: each address has a lifetime in whole seconds, after which the kernel removes it.
 
-    Its cost grows with the addresses. The kernel may be late: it looks for ended lifetimes about once a second.
+    The cost grows with the addresses. The kernel may be late: it looks for ended lifetimes about once a second.
     """
 
     name = "valid_lft"
     late_s = 2.25  # a second from rounding up what is left, and the most that was measured beyond
 
     def __init__(self, renew: Callable[[int], None], clock: Callable[[], float]) -> None:
-        """`renew` gives all that is plumbed, and what will be, a lifetime in seconds; it raises OSError."""
+        """`renew` gives all plumbed addresses, and those plumbed later, a lifetime in seconds; it raises OSError."""
         self._renew, self._clock = renew, clock
         self._armed = -1.0
 
@@ -31,11 +31,12 @@ class LifetimeFence:
         """Nothing to hook."""
 
     def arm(self) -> None:
-        """The token is but a time here: the kernel cannot refuse what comes late."""
+        """Note the time as the token: here the kernel cannot refuse a late renewal."""
         self._armed = self._clock()
 
     def open(self, left_s: float) -> None:
-        """A renewal of what has expired makes it anew: so the clock is read again afterwards."""
+        """Renew the lifetimes. Renewing an expired address would make it anew, so the clock is read again
+        afterwards."""
         if self._clock() > self._armed + TOKEN_S:
             raise Refused("too late")
         try:
@@ -46,10 +47,10 @@ class LifetimeFence:
             raise Refused("too late")
 
     def close(self) -> None:
-        """The addresses are removed, and that is all."""
+        """Nothing to close: removing the addresses suffices."""
 
     def touched(self) -> bool:
-        """What was removed is mended by the plumber."""
+        """Nothing to watch: the plumber mends removed addresses."""
         return False
 
     def descriptor(self) -> int | None:
@@ -61,7 +62,7 @@ class LifetimeFence:
 
 
 class NoFence(LifetimeFence):
-    """Nothing in the kernel: a host whose processes are stopped goes on answering."""
+    """No fence in the kernel: a host whose processes are stopped goes on answering."""
 
     name = "none"
     late_s = math.inf

@@ -1,6 +1,6 @@
-"""The privileged parent: starts the guardian with its rights and the agent without, and either again when it ends.
+"""The privileged parent: starts the guardian with its rights and the agent without, and restarts each when it ends.
 
-A spare guardian always waits, with its imports done, so that the place of one that was killed is taken at once.
+A spare guardian always waits, with its imports done, so it takes the place of a killed guardian at once.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ _AGENT_ENDS_S = 30.0
 class _Guardian:
     process: subprocess.Popen[bytes]
     agents_end: socket.socket | None
-    """None once it was given to the agent."""
+    """None after it was given to the agent."""
 
 
 class Pause:
-    """How long to wait before starting again: doubles with each short life, and begins anew after a long one."""
+    """Seconds to wait before a restart. They double with each short life, and begin anew after a long one."""
 
     def __init__(self) -> None:
         self._next_s = _FIRST_PAUSE_S
@@ -46,10 +46,10 @@ class Pause:
 
 
 class Parent:
-    """Runs until the agent ends with status 0 or 2 (it does not want to run so), or until told to stop."""
+    """Runs until the agent ends with status 0 or 2 (it does not want to run so), or until a signal tells it to stop."""
 
     def __init__(self, agent: Sequence[str], user: str, program: str, log: Log) -> None:
-        """`user` is whom the agent runs as, where this process is root. Raises OSError for a user that is unknown."""
+        """If this process is root, the agent runs as `user`. Raises OSError for an unknown user."""
         self._command, self._program, self._log = agent, program, log
         self._account = _account(user)
         self._control, self._agents_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -64,7 +64,7 @@ class Parent:
         self._stop = 0
 
     def run(self) -> int:
-        """The exit status of the agent."""
+        """Run; answers the exit status of the agent."""
         previous = {each: signal.signal(each, self._told) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         previous[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         previous_wake = signal.set_wakeup_fd(self._wake_end.fileno(), warn_on_full_buffer=False)
@@ -128,7 +128,7 @@ class Parent:
             self._have_spare(now)
 
     def _have_spare(self, now: float) -> str:
-        """Start a spare guardian; why that cannot be, else ""."""
+        """Start a spare guardian; answers why that is not possible, or ""."""
         try:
             self._spare, self._spare_since = self._start_guardian(), now
         except OSError as error:
@@ -139,9 +139,9 @@ class Parent:
         return ""
 
     def _give_another(self) -> None:
-        """The old one is no more when the new one is given."""
+        """Give the agent another guardian; the old one is dead before the new one is given."""
         if self._present is not None:
-            # An agent that is new itself lets its predecessor's guardian end the session, if it can.
+            # If the agent is new too, its predecessor's guardian may still end the session, if it can.
             _end(self._present, _GUARDIAN_ENDS_S if self._present.process.poll() is None and self._is_new() else 0.0)
         self._present = None
         if self._spare is not None and self._spare.process.poll() is not None:
@@ -222,7 +222,7 @@ def _close(guardian: _Guardian) -> None:
 
 
 def _account(user: str) -> tuple[int, int, list[int]] | tuple[None, None, None]:
-    """Whom to become: user, group and further groups; nothing where this process may not become anybody."""
+    """User, group and further groups of the agent; Nones if this process may not change its user."""
     if os.geteuid() != 0 or not user:
         return None, None, None
     try:

@@ -1,4 +1,4 @@
-"""What puts addresses on interfaces, and the kind that only remembers them."""
+"""The protocol of a plumber, which puts addresses on interfaces, and the plumber that only remembers them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,35 +6,38 @@ from typing import Protocol
 from worker.guardian.wire import Address
 
 Failures = tuple[tuple[str, str], ...]
-"""Address and reason each."""
+"""Each address with a reason."""
 
 
 class Plumber(Protocol):
-    """What the guardian asks of a plumber. No method raises for what befell one address: it is answered."""
+    """What the guardian asks of a plumber. A method answers the failures of single addresses, and does not raise
+    them."""
 
     name: str
 
     def sweep(self, configured: Sequence[Address]) -> Failures:
-        """Remove what an earlier guardian left."""
+        """Remove the addresses that an earlier guardian left."""
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:
-        """For each '' or why not; None where it is under way and `finished` will tell."""
+        """Plumb; for each address '' or the reason for its failure, or None if it is under way and `finished` will
+        report it."""
 
     def finished(self) -> list[tuple[str, int, str]]:
-        """Address, epoch and '' or why not, of what was under way and has ended since the last time."""
+        """The plumbings under way that have ended since the last call: address, epoch, and '' or the reason for the
+        failure."""
 
     def unplumb(self, addresses: Sequence[Address]) -> Failures:
-        """Remove these; what is still there afterwards."""
+        """Remove these addresses; answers those that are still there."""
 
     def check(self, addresses: Sequence[Address]) -> Failures:
-        """Mend what should be there and is not, and remove what should not; what could not be mended."""
+        """Add missing addresses and remove surplus ones; answers those that could not be mended."""
 
     def close(self) -> None:
-        """Let go of what it holds open."""
+        """Release its resources."""
 
 
 class MemoryPlumber:
-    """Remembers and changes nothing: for demonstrations on one machine."""
+    """Remembers addresses and changes nothing: for demonstrations on one machine."""
 
     name = "memory"
 
@@ -42,11 +45,11 @@ class MemoryPlumber:
         self.plumbed: dict[str, int] = {}
 
     def sweep(self, configured: Sequence[Address]) -> Failures:  # noqa: ARG002
-        """Nothing is left of an earlier one."""
+        """Nothing can be left by an earlier guardian."""
         return ()
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:
-        """Always well."""
+        """Always succeeds."""
         self.plumbed.update(zip((each.address for each in addresses), epochs, strict=True))
         return [""] * len(addresses)
 
@@ -55,7 +58,7 @@ class MemoryPlumber:
         return []
 
     def unplumb(self, addresses: Sequence[Address]) -> Failures:
-        """Always well."""
+        """Always succeeds."""
         for each in addresses:
             self.plumbed.pop(each.address, None)
         return ()

@@ -17,7 +17,7 @@ _SAID_KEPT = 200
 
 
 def check_program(program: str) -> None:
-    """Raises OSError where `program` cannot be run at all."""
+    """Raises OSError if `program` cannot be run at all."""
     if not program:
         raise OSError("the plumber is exec, and no plumber_program is named")
     if shutil.which(program) is None:
@@ -25,7 +25,8 @@ def check_program(program: str) -> None:
 
 
 class ExecPlumber:
-    """An exit status of 0 says that it is so; else the last line on standard error is the reason.
+    """Runs the program. Exit status 0 means success; else the last line on standard error is the reason for the
+    failure.
 
     Plumbing goes on while the guardian keeps its deadlines; unplumbing is waited for. A run that takes too long is
     killed.
@@ -41,18 +42,18 @@ class ExecPlumber:
         self._failed: list[tuple[str, int, str]] = []
 
     def sweep(self, configured: Sequence[Address]) -> Failures:
-        """Every configured address that the program says is here."""
+        """Unplumb every configured address that the program finds on this host."""
         here = self._run_all("check", configured, _UNPLUMB_S)
         return self.unplumb([each for each in configured if not here[each.address]])
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:
-        """Begin; `finished` tells how each ended."""
+        """Begin to plumb; `finished` reports how each plumbing ended."""
         self._queue += zip(addresses, epochs, strict=True)
         self._start_some()
         return [None] * len(addresses)
 
     def finished(self) -> list[tuple[str, int, str]]:
-        """What has ended, or was killed because it took too long."""
+        """The runs that have ended, or were killed because they took too long."""
         ended, self._failed = self._failed, []
         for address, (run, epoch, until) in list(self._runs.items()):
             if run.poll() is None and time.monotonic() < until:
@@ -63,7 +64,7 @@ class ExecPlumber:
         return ended
 
     def unplumb(self, addresses: Sequence[Address]) -> Failures:
-        """What is under way for one of these is killed first."""
+        """Unplumb; first kill a plumbing of these addresses that is under way."""
         names = {each.address for each in addresses}
         self._queue = [each for each in self._queue if each[0].address not in names]
         for name in names & self._runs.keys():
@@ -74,11 +75,11 @@ class ExecPlumber:
         return tuple((name, reason) for name, reason in answers.items() if reason)
 
     def check(self, addresses: Sequence[Address]) -> Failures:  # noqa: ARG002
-        """Nothing: asking a cloud every few seconds would cost more than it finds."""
+        """Nothing: to ask a cloud every few seconds would cost more than it finds."""
         return ()
 
     def close(self) -> None:
-        """Kill what is under way."""
+        """Kill all runs under way."""
         for run, _, _ in self._runs.values():
             run.kill()
             _outcome(run)
@@ -122,7 +123,7 @@ class ExecPlumber:
 
 
 def _outcome(run: subprocess.Popen[bytes]) -> str:
-    """'' or why not; ends what has not ended by itself."""
+    """'' or the reason for the failure; kills a run that has not ended by itself."""
     late = run.poll() is None
     if late:
         run.kill()
@@ -135,7 +136,7 @@ def _outcome(run: subprocess.Popen[bytes]) -> str:
 def _last_line(run: subprocess.Popen[bytes]) -> str:
     assert run.stderr is not None
     with run.stderr as stream:
-        # A child of the program may hold the pipe open: only what is there already is read.
+        # A child of the program may hold the pipe open, so only the present output is read.
         data = _readable_now(stream.fileno())
     run.wait()
     lines = data.decode(errors="replace").strip().splitlines()

@@ -1,4 +1,4 @@
-"""Addresses of this host's interfaces, by netlink; never one that was there before us."""
+"""Plumbs addresses on this host's interfaces by netlink; never touches an address that was there before us."""
 
 import contextlib
 import errno
@@ -16,10 +16,11 @@ _OWN = "it is the host's own address"
 
 
 def check_rights() -> None:
-    """Raises OSError where the kernel lets this process change no addresses, or send no packets that announce them."""
+    """Raises OSError if the kernel does not let this process change addresses, or send the packets that announce
+    them."""
     interfaces = Interfaces()
     try:
-        # No interface has the number 0: who may change addresses is told so, and nothing is changed.
+        # No interface has the number 0. A process with the right gets that answer, and nothing is changed.
         (number,) = interfaces.delete([("192.0.2.1", 32, 0)])
     finally:
         interfaces.close()
@@ -32,7 +33,7 @@ def check_rights() -> None:
 
 
 class NetlinkPlumber:
-    """`valid_s` is a lifetime for what is plumbed from now on, in whole seconds; 0 where a better fence stands."""
+    """`valid_s` is the lifetime of addresses plumbed from now on, in whole seconds; 0 if a better fence stands."""
 
     name = "netlink"
 
@@ -49,14 +50,14 @@ class NetlinkPlumber:
         self.interfaces.close()
 
     def look(self) -> list[Present]:
-        """See afresh which interfaces and which addresses there are."""
+        """Read the present interfaces and addresses anew."""
         self.links = {each.name: each for each in self.interfaces.links()}
         present = self.interfaces.addresses()
         self._own = {each.address for each in present if not each.ours}
         return present
 
     def heard(self, event: Reply) -> str:
-        """Take note of an address that came or went; which of ours has gone or is not well, or ''."""
+        """Take note of an address that came or went; answers the address of ours that is gone or not well, or ''."""
         if event.kind not in (NEW_ADDRESS, DELETE_ADDRESS):
             return ""
         present = parse_address(event)
@@ -66,11 +67,11 @@ class NetlinkPlumber:
         return ""
 
     def sweep(self, configured: Sequence[Address]) -> Failures:  # noqa: ARG002
-        """All that bears our mark, also what is not in the configuration any more."""
+        """Remove every address with our mark, even if the configuration no longer names it."""
         return self._delete([(each.address, each.prefix, each.index) for each in self.look() if each.ours])
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:  # noqa: ARG002
-        """IPv6 without duplicate address detection: the epoch has settled whose it is."""
+        """Plumb. IPv6 goes without duplicate address detection: the epoch has decided who carries the address."""
         reasons: dict[str, str | None] = {each.address: self._objection(each) for each in addresses}
         wanted = [each for each in addresses if not reasons[each.address]]
         for name in {each.interface for each in wanted} - self._prepared:
@@ -91,7 +92,8 @@ class NetlinkPlumber:
         return []
 
     def unplumb(self, addresses: Sequence[Address]) -> Failures:
-        """An address that is gone, or whose interface is, is well unplumbed; one that is the host's own now stays."""
+        """Unplumb. An address that is gone, or whose interface is gone, counts as unplumbed; the host's own address
+        stays."""
         places = [self._place(each) for each in addresses if each.interface in self.links]
         if any(place[0] in self._own for place in places):
             ours = {(each.address, each.prefix, each.index) for each in self.look() if each.ours}
@@ -99,12 +101,14 @@ class NetlinkPlumber:
         return self._delete(places)
 
     def renew(self, addresses: Sequence[Address]) -> None:
-        """Begin the lifetime of these anew; one that cannot be renewed ends, and `check` finds it."""
+        """Begin the lifetimes of these addresses anew. An address that cannot be renewed expires, and `check` finds
+        it."""
         places = [self._place(each) for each in addresses if each.interface in self.links]
         self.interfaces.add(places, valid_s=self.valid_s, renew=True)
 
     def check(self, addresses: Sequence[Address]) -> Failures:
-        """Also mends an IPv6 address that the kernel took for a duplicate, and one on the wrong interface."""
+        """Mend the addresses, also an IPv6 address that the kernel took for a duplicate, and one on the wrong
+        interface."""
         ours = {(each.address, each.index): each for each in self.look() if each.ours}
         wanted = {
             (each.address, self.links[each.interface].index) for each in addresses if each.interface in self.links
@@ -140,7 +144,7 @@ class NetlinkPlumber:
         )
 
     def _prepare(self, name: str) -> None:
-        """Without this the kernel takes all other addresses of a subnet away with the first of them."""
+        """Set the interface so that removing the first address of a subnet does not remove the others."""
         self._prepared.add(name)
         with contextlib.suppress(OSError), open(f"/proc/sys/net/ipv4/conf/{name}/promote_secondaries", "w") as file:
             file.write("1")

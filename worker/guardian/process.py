@@ -1,4 +1,4 @@
-"""The guardian's loop: what the agent says, what the kernel says, and the time."""
+"""The guardian's loop over messages of the agent, events of the kernel, and time."""
 
 import contextlib
 import selectors
@@ -42,19 +42,19 @@ _standard_error = Sink(2, lambda lines, reason: _line("warning", "log lines drop
 
 
 def log(event: str, level: str = "info", **fields: object) -> None:
-    """One line on standard error, where that can be written."""
+    """Write one line to standard error, if that is possible."""
     _standard_error.write(_line(level, event, **fields) + "\n")
 
 
 class AgentGone(Exception):
-    """Raised when nobody is at the other end any more."""
+    """Raised when the agent has closed its end."""
 
 
 class Process:
-    """One guardian, at one agent's service until that is gone."""
+    """One guardian, which serves one agent until that agent is gone."""
 
     def __init__(self, agent: socket.socket, program: str, lock: Path | None = None) -> None:
-        """`program` is what the plumber `exec` runs; `lock` where the host's lock is, if not where it always is."""
+        """`program` is the program of the plumber `exec`; `lock` the path of the host's lock, if not the usual one."""
         self._agent, self._program, self._lock = agent, program, lock
         agent.setblocking(False)
         self._selector = selectors.DefaultSelector()
@@ -64,14 +64,14 @@ class Process:
         self._hands: Hands | None = None
         self._alone: Alone | None = None
         self._links: dict[str, tuple[bool, bool]] = {}
-        """Of each interface that we told of: whether it is up, and whether it is there."""
+        """For each interface that the agent was told of: whether it is up, and whether it exists."""
         self._absence = Absence()
         self._check_s, self._check_at = 5.0, 0.0
 
     def run(self) -> None:
         """Serve until the agent is gone; then close the fence, unplumb, end the session, and return.
 
-        Raises OSError and NotAlone where it cannot serve: then `end_unfit` is to be called.
+        Raises OSError and NotAlone if it cannot serve: then call `end_unfit`.
         """
         reason = "the agent is gone"
         try:
@@ -92,7 +92,7 @@ class Process:
                 self._alone.close()
 
     def end_unfit(self, reason: str) -> None:
-        """Tell the agent why this guardian cannot serve, after all that it was told before."""
+        """Tell the agent why this guardian cannot serve, after all earlier messages."""
         self._say(Unfit(reason))
         with contextlib.suppress(AgentGone):
             self._write()
@@ -132,7 +132,8 @@ class Process:
         return min(longest, max(0.0, until - now))
 
     def _listen(self, hands: Hands, resumed: bool) -> None:
-        """Hear the kernel and the links. After a stop a rival is believed, and the rest announced again."""
+        """Hear the kernel and the links. After a stop a rival's announcement is believed, and our other addresses are
+        announced again."""
         if hands.fence.touched():
             log("fence changed by another")
             self._carry_out(self._guard.touched())
@@ -202,7 +203,7 @@ class Process:
     def _configure(self, message: Configure) -> None:
         first = self._hands is None
         if self._hands is None:
-            # First: a guardian that cannot serve must not end one that does.
+            # This comes first: a guardian that cannot serve must not end one that does.
             check_plumber(message.plumber, self._program)
             if message.plumber != "memory":
                 self._alone = Alone(self._lock or lock_path())
@@ -243,7 +244,7 @@ class Process:
         self._backlog += encode(message)
 
     def _write(self) -> None:
-        """As much as the agent takes: a guardian waits for nobody."""
+        """Write as much as the agent takes: a guardian waits for nobody."""
         if not self._backlog:
             return
         try:

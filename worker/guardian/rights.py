@@ -1,4 +1,4 @@
-"""What a guardian may do, and that it is the only one of its host."""
+"""The rights of a guardian, and the lock that makes it the only guardian of its host."""
 
 import contextlib
 import ctypes
@@ -24,17 +24,18 @@ class NotAlone(Exception):
 
 
 def stay_prompt() -> None:
-    """Stay in memory and go first, as far as this process may."""
+    """Lock this process in memory and give it priority, as far as it may."""
     with contextlib.suppress(OSError, ValueError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     with contextlib.suppress(OSError, ValueError):
-        # Without the limit, what is allocated once the rights are gone could not be locked, and would fail.
+        # Without the limit, memory that is allocated after the rights are gone could not be locked, so allocating would
+        # fail.
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         _libc.mlockall(_LOCK_NOW_AND_LATER)
 
 
 def drop_rights() -> None:
-    """Keep CAP_NET_ADMIN and CAP_NET_RAW of what there is, and never gain any again. Raises OSError."""
+    """Keep CAP_NET_ADMIN and CAP_NET_RAW, if this process has them, and never gain any right again. Raises OSError."""
     with contextlib.suppress(OSError):
         last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
         for each in range(last + 1):
@@ -50,13 +51,14 @@ def drop_rights() -> None:
 
 
 def lock_path() -> Path:
-    """One lock a network namespace; root's in a folder of its own, as others write where daemons listen."""
+    """The path of the lock: one a network namespace. Root's is in a folder of its own, since others write where daemons
+    listen."""
     folder = Path("/run/eccmgr-guardian") if os.geteuid() == 0 else Path.home() / ".eccmgr"
     return folder / f"guardian-{Path('/proc/self/ns/net').stat().st_ino}.lock"
 
 
 def _own_folder(folder: Path) -> None:
-    """Make it where it is missing. Raises OSError where another user could put another lock in its place."""
+    """Make the folder if it is missing. Raises OSError if another user could put another lock in its place."""
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
@@ -64,10 +66,10 @@ def _own_folder(folder: Path) -> None:
 
 
 class Alone:
-    """Holds the lock; whoever held it before is killed, and its end awaited."""
+    """Holds the lock. Kills the previous holder, and waits for its end."""
 
     def __init__(self, path: Path, timeout_s: float = 5.0) -> None:
-        """Raises NotAlone, also where the lock cannot be opened."""
+        """Raises NotAlone, also if the lock cannot be opened."""
         try:
             _own_folder(path.parent)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -90,7 +92,7 @@ class Alone:
         os.close(self._file)
 
     def _holder(self) -> int:
-        """The process that holds the lock, as the kernel knows it; 0 where none does."""
+        """The process that holds the lock, as the kernel knows it; 0 if there is none."""
         layout = "hhqqi4x"
         asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = struct.unpack(layout, fcntl.fcntl(self._file, fcntl.F_GETLK, asked))

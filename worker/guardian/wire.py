@@ -1,4 +1,4 @@
-"""What agent and guardian say to each other: one JSON object a line, over a socketpair. Standard library only.
+"""The messages between agent and guardian: one JSON object a line, over a socketpair. Standard library only.
 
 All times are CLOCK_BOOTTIME in seconds. The guardian takes messages in the order in which they were written.
 
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST_LINE = 16 * 1024 * 1024
-"""Bytes; 10,000 addresses take about one tenth of it. A longer line ends the connection."""
+"""Bytes of the longest line; 10,000 addresses take about one tenth of it. A longer line ends the connection."""
 
 
 def boot_time() -> float:
-    """Seconds since the host was started, suspension included: no step of a wall clock moves it."""
+    """Seconds since the host started, suspension included: no step of a wall clock moves it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class WireError(ValueError):
-    """Raised when a line is no message."""
+    """Raised when a line is not a message."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """A floating address as the configuration has it."""
+    """A floating address as the configuration describes it."""
 
     address: str
     prefix: int
@@ -44,7 +44,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Server:
-    """One Redis server as a bare socket reaches it: by `path`, or by `host` and `port`, over TLS where `tls`."""
+    """The address of one Redis server for a bare socket: `path`, or `host` and `port`, over TLS if `tls`."""
 
     host: str = ""
     port: int = 0
@@ -62,38 +62,39 @@ class Server:
 
 @dataclass(frozen=True)
 class Announcing:
-    """How an address is made known after it was plumbed: `count` times within `over_s`, then every `refresh_s`."""
+    """How an address is announced after it was plumbed: `count` times within `over_s`, then every `refresh_s`."""
 
     count: int = 5
     over_s: float = 2.0
     refresh_s: float = 60.0
     all_hosts: bool = True
-    """False: only to the gateways and to those in the neighbour table."""
+    """False: announce only to the gateways and to the hosts in the neighbour table."""
 
 
 @dataclass(frozen=True)
 class Configure:
-    """First, and at each reload: the addresses that this node may ever carry. The first is answered with Ready.
+    """The addresses that this node may ever carry: the first message, and one at each reload. The first is answered
+    with Ready.
 
-    Plumber and fence are what the first has named.
+    Plumber and fence count only in the first.
     """
 
     vips: tuple[Address, ...]
     plumber: str = "netlink"
-    """`netlink`, `memory` or `exec PROGRAM`."""
+    """`netlink`, `memory` or `exec`; the guardian gets the program of `exec` with its start (`--exec PROGRAM`)."""
     fence: str = ""
-    """`nftables`, `valid_lft` or `none`; empty: the best that can be had."""
+    """`nftables`, `valid_lft` or `none`; empty: the best that works."""
     announcing: Announcing = Announcing()
     if_check_s: float = 5.0
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How the guardian ends a session by itself; again whenever the master moves."""
+    """How the guardian ends a session by itself; sent again whenever the master moves."""
 
     server: Server
     script: str
-    """The text of the script, as EVAL takes it."""
+    """The text of the script for EVAL."""
     keys: tuple[str, ...]
 
 
@@ -109,7 +110,7 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Plumb:
-    """Carry these addresses, not later than `at`. Each is answered with Plumbed or NotPlumbed."""
+    """Carry these addresses, if it is not later than `at`. Each is answered with Plumbed or NotPlumbed."""
 
     grants: tuple[Grant, ...]
     session: str
@@ -118,7 +119,7 @@ class Plumb:
 
 @dataclass(frozen=True)
 class Unplumb:
-    """Give up whatever is carried of these; none is plumbed again up to its epoch. Answered with Unplumbed."""
+    """Give up these addresses; none is plumbed again with its epoch or a lower one. Answered with Unplumbed."""
 
     grants: tuple[Grant, ...]
     tag: str
@@ -126,18 +127,17 @@ class Unplumb:
 
 @dataclass(frozen=True)
 class Ready:
-    """The fence is closed and none of the configured addresses is plumbed."""
+    """The guardian serves: the fence is closed, and none of the configured addresses is plumbed."""
 
     fence: str
     """`nftables`, `valid_lft` or `none`."""
     plumber: str
     """`netlink`, `memory` or `exec`."""
     late_s: float
-    """How long after the deadline the kernel may fall silent where every process is stopped, beyond what T covers.
-
-    Infinite where there is no fence."""
+    """How long after the deadline the kernel may stay open if every process is stopped, beyond the share that T covers.
+    Infinite without a fence."""
     why: str = ""
-    """Why no better fence is in force; empty where it is the best."""
+    """Why no better fence is in force; empty if it is the best."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Plumbed:
-    """The address is carried, and was announced; it took `ms` from when the guardian read that it should."""
+    """The address is carried and was announced, `ms` after the guardian read the request."""
 
     address: str
     epoch: int
@@ -159,7 +159,7 @@ class Plumbed:
 
 @dataclass(frozen=True)
 class NotPlumbed:
-    """The address is not carried, or no longer: it should be released."""
+    """The address is not carried, or no longer: the agent should release it."""
 
     address: str
     epoch: int
@@ -168,7 +168,7 @@ class NotPlumbed:
 
 @dataclass(frozen=True)
 class Unplumbed:
-    """What Unplumb named is gone, but for `failures`: address and reason each."""
+    """The addresses of an Unplumb are gone, except `failures`: each an address with its reason."""
 
     tag: str
     failures: tuple[tuple[str, str], ...] = ()
@@ -176,7 +176,7 @@ class Unplumbed:
 
 @dataclass(frozen=True)
 class Down:
-    """The fence is closed, nothing is plumbed, the session is over: it takes a new one to carry anything again."""
+    """The fence is closed, nothing is plumbed, the session is over. Only a new session can carry anything again."""
 
     session: str
     reason: str
@@ -184,12 +184,12 @@ class Down:
 
 @dataclass(frozen=True)
 class LinkState:
-    """An interface that carries configured addresses is up or down; said at the first Configure and at each change."""
+    """An interface with configured addresses is up or down; sent after the first Configure and at each change."""
 
     interface: str
     up: bool
     there: bool = True
-    """Whether there is such an interface at all."""
+    """Whether the interface exists."""
 
 
 @dataclass(frozen=True)
@@ -267,13 +267,13 @@ def _part(name: str, key: str, value: Any) -> Any:
 
 
 class Lines:
-    """Cuts a stream into messages; what is incomplete waits for the next piece."""
+    """Cuts a stream into messages; an incomplete one waits for the next piece."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are whole now. Raises WireError, also for a line without end."""
+        """The messages that are complete now. Raises WireError, also for a line without end."""
         start = len(self._rest)
         self._rest += data
         end = self._rest.rfind(b"\n", start)
