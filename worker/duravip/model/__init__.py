@@ -1,1 +1,2 @@
-"""DuraVIP as nodes agree on it: each floating address is carried by exactly one live node. Neither I/O nor clock."""
+"""How nodes agree on DuraVIP: each floating address is carried by exactly one live node. Without I/O and without a
+clock."""

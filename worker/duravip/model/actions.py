@@ -1,6 +1,7 @@
-"""What one node's agent asks of Redis and of its guardian. It is carried out in the order in which it was decided.
+"""The actions of one node's agent: its requests to Redis and to its guardian, carried out in the order of the
+decisions.
 
-What goes to the guardian goes down its pipe before any call to Redis that comes after it.
+A message to the guardian goes down its pipe before any later call to Redis.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from worker.duravip.model.records import Era
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call to Redis by `session`, by a caller that has seen `era`; its answer belongs to that session alone."""
+    """A call to Redis by `session`, whose agent has seen `era`; the answer belongs to that session alone."""
 
     session: str
     era: Era
@@ -18,7 +19,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Beat(Call):
-    """A heartbeat, begun at `sent`: renews the session, or where it `joins` begins it in this era."""
+    """A heartbeat that began at `sent`. It renews the session, or begins it in this era if it `joins`."""
 
     sent: float
     joins: bool
@@ -26,19 +27,19 @@ class Beat(Call):
 
 @dataclass(frozen=True, slots=True)
 class State(Call):
-    """Tells a server that lost its memory what this node holds, and with which epoch; part of a join."""
+    """States the VIPs that this node holds, with their epochs, to a server that lost its memory; part of a join."""
 
     holdings: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Open(Call):
-    """The era has been watched for long enough: whoever holds anything has said so."""
+    """Opens an era that was watched for so long that every holder of a VIP has stated it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakeOver(Call):
-    """Ends a session that has not renewed since its `counter` was first seen."""
+    """Takes over a session that has not renewed since its `counter` was first seen."""
 
     watched: str
     counter: int
@@ -46,7 +47,7 @@ class TakeOver(Call):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A VIP that is asked for: above epoch `seen`, and even if it is reserved for another where `force`."""
+    """A VIP to ask for, with an epoch above `seen`; with `force` even if it is reserved for another node."""
 
     address: str
     seen: int
@@ -63,7 +64,7 @@ class Acquire(Call):
 
 @dataclass(frozen=True, slots=True)
 class Gift:
-    """A VIP that is given up; `to` is the node that it is for, "" for whoever placement names."""
+    """A VIP to give up; `to` is the node that it is for, "" for the node that placement chooses."""
 
     address: str
     epoch: int
@@ -73,26 +74,26 @@ class Gift:
 
 @dataclass(frozen=True, slots=True)
 class Release(Call):
-    """Gives VIPs up; each has been unplumbed."""
+    """Releases VIPs; each has been unplumbed."""
 
     gifts: tuple[Gift, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Read(Call):
-    """Reads the records that changed after change number `since`."""
+    """Reads the records that changed after the change number `since`."""
 
     since: int
 
 
 @dataclass(frozen=True, slots=True)
 class End(Call):
-    """Ends a session of ours under which nothing is plumbed any more."""
+    """Ends a session of ours after all of its VIPs were unplumbed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """To the guardian: `session` may hold what it holds until `at`."""
+    """To the guardian: `session` may hold its VIPs until `at`."""
 
     session: str
     at: float
@@ -110,7 +111,7 @@ class Plumb:
 
 @dataclass(frozen=True, slots=True)
 class Unplumb:
-    """To the guardian: unplumb these addresses, and never plumb them again with the epoch given or a lower one."""
+    """To the guardian: unplumb these addresses, and never plumb them again with their epochs or lower ones."""
 
     tag: int
     addresses: tuple[tuple[str, int], ...]
@@ -118,7 +119,7 @@ class Unplumb:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceGuardian:
-    """It confirms nothing any more: kill it and start another."""
+    """Kill the guardian, which confirms nothing any more, and start another."""
 
 
 Action = Call | Extend | Plumb | Unplumb | ReplaceGuardian

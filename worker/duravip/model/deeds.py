@@ -1,4 +1,4 @@
-"""What nodes did with VIPs when they were asked to, as commands answer it."""
+"""What nodes did with VIPs on a command, as the command answers it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,16 +9,16 @@ class Did(StrEnum):
     """What a node did with a VIP."""
 
     RELEASED = "released"
-    """Gave it up, unplumbed."""
+    """It unplumbed the VIP and gave it up."""
     PLUMBED = "plumbed"
-    """Got it, and carries it."""
+    """It got the VIP and carries it."""
     FAILED = "failed"
-    """Could not do its part: `reason`."""
+    """It could not do its part; `reason` says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """This node's part in a move: `took_s` seconds to have the VIP plumbed on `interface`."""
+    """This node's part in a move. `took_s` is the seconds until the VIP was plumbed on `interface`."""
 
     address: str
     did: Did
@@ -51,7 +51,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A configuration of VIPs that was published: the number of its view, and which `nodes` have `agreed` on it."""
+    """A published configuration of VIPs: the number of its view, and the `nodes` that have `agreed` on it."""
 
     view: int
     agreed: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Levelling the load of nodes by few moves, where each item may go to some of the nodes only."""
+"""Levels the load of nodes by few moves, if each item may go only to some of the nodes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 Candidates = tuple[str, ...]
 _Shelves = dict[str, dict[Candidates, list[int]]]
-"""The items on each node, by the nodes that they may be on."""
+"""The items on each node, grouped by the nodes that they may be on."""
 
 
 def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict[int, str]:
-    """Where items should go for the loads to be level: the new node of each that moves, by its place in `items`.
+    """The moves that level the loads: the new node of each item that moves, by the item's index in `items`.
 
-    No more of them than need be where all items may be on all nodes, and else few. They are in the order in which they
-    should move: after some of them, the others are still the way to go.
+    If all items may be on all nodes, there are no more moves than needed; else there are few. The moves are in the
+    order in which they should happen: after some of them, the rest is still the way to go.
 
-    An item is the node it is on and all nodes it may be on. `load` counts all that is on each node, these items and
-    others that stay; it is brought up to date. Afterwards no item, and no chain of items each of which takes the
-    next one's place, could go from a node to one with a load that is lower by two or more.
+    An item is the node that it is on, and all nodes that it may be on. `load` is the number of items on each node,
+    these items and others that stay; it is updated. Afterwards no item could go from a node to another whose load is
+    lower by two or more, nor could a chain of items, each of which takes the place of the next.
     """
     before = dict(load)
     shelves: _Shelves = {node: {} for node in load}
@@ -39,7 +39,7 @@ def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict
 
 
 def _next_way(shelves: _Shelves, load: dict[str, int], longest: int) -> list[str] | None:
-    """A way of at most `longest` steps from the heaviest node that has one; None where no node has."""
+    """A way of at most `longest` steps from the heaviest node that has one; None if no node has one."""
     floor = min(load.values())
     for source in sorted(load, key=lambda node: (-load[node], node)):
         if load[source] - floor < 2:
@@ -51,7 +51,7 @@ def _next_way(shelves: _Shelves, load: dict[str, int], longest: int) -> list[str
 
 
 def _way_down(source: str, shelves: _Shelves, load: dict[str, int], longest: int) -> list[str] | None:
-    """The way from a node to the lightest that it can unload to; None where that would level nothing."""
+    """The way from a node to the lightest node to which it can unload; None if that would level nothing."""
     came_from: dict[str, str] = {source: source}
     edge = [source]
     lowest, best, floor = load[source] - 1, None, min(load.values())
@@ -80,7 +80,7 @@ def _way_down(source: str, shelves: _Shelves, load: dict[str, int], longest: int
 
 
 def _shift(path: list[str], shelves: _Shelves, at_node: dict[int, str]) -> None:
-    """Moves one item along each step of a path, the last step first."""
+    """Move one item along each step of a path, the last step first."""
     for node, following in zip(path[-2::-1], path[:0:-1], strict=True):
         candidates = min(each for each, there in shelves[node].items() if there and following in each)
         item = shelves[node][candidates].pop()
@@ -89,7 +89,8 @@ def _shift(path: list[str], shelves: _Shelves, at_node: dict[int, str]) -> None:
 
 
 def _in_order(moves: dict[int, str], items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict[int, str]:
-    """The same moves, those to the lightest node of the time first: of a chain, whoever makes room goes ahead."""
+    """The same moves, in an order in which each goes to the node that is lightest then. In a chain, the item that makes
+    room goes first."""
     left: dict[str, deque[int]] = {}
     for at, node in moves.items():
         left.setdefault(node, deque()).append(at)

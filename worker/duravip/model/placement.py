@@ -1,7 +1,8 @@
-"""Who should carry which VIP: the same answer on every node that sees the same view.
+"""Decides which node should carry each VIP: every node with the same view gets the same result.
 
-A VIP and those that follow it are one *unit*, placed as one. In this order: where an operator moved it; its preferred
-node; where it is; the node with the fewest units. The load of a node is its number of units.
+A VIP and its followers are one *unit*, and are placed together. A unit goes to the first of these: the node to which an
+operator moved it; its preferred node; the node that carries it; the node with the fewest units. The load of a node is
+its number of units.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from worker.duravip.model.states import Standing, in_order
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A view, as placement needs it. Nodes go by the names under which they live.
+    """A view, in the form that placement needs. Nodes have the names under which they live.
 
-    `nodes` are the live ones. `standings` say who takes part in each VIP, `owners` who carries it (an owner that is not
-    alive is none). `pins` hold VIPs that an operator moved at the node they were moved to: while that node has the VIP,
-    or while nobody has it. `unable` are the VIPs that a node cannot carry now, each with the reason: no guardian serves
-    it, an interface is down, a plumbing failed.
+    `nodes` are the live nodes. `standings` has the participants of each VIP, `owners` the node that carries it (an
+    owner that is not alive does not count). `pins` holds the VIPs that an operator moved, each with its target: while
+    the target has the VIP, or nobody has it. `unable` holds the VIPs that a node cannot carry now, each with the
+    reason: no guardian serves the node, an interface is down, a plumbing failed.
     """
 
     nodes: frozenset[str]
@@ -35,29 +36,29 @@ class Situation:
     unable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def without(self, node: str) -> Situation:
-        """The same after the death of a node."""
+        """The situation after the death of a node."""
         return replace(self, nodes=self.nodes - {node})
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A VIP that should change hands; `source` is None where nobody carries it."""
+    """A VIP that should change its node; `source` is None if nobody carries it."""
 
     address: str
     source: str | None
     target: str
     reason: str
     unit: str
-    """The VIP that it is placed with; itself, or what it follows."""
+    """The VIP with which it is placed: itself, or the VIP that it follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What should happen.
+    """The moves that should happen.
 
-    `takeovers` (nobody carries the VIP) and `departures` (its owner is drained or unable, or it is parted from what it
-    follows) happen at once; `balancing` waits for a mature view, and goes in batches. `stranded` are VIPs that
-    none but a drained or unable node could carry, with the reason; one that is carried stays where it is.
+    `takeovers` (nobody carries the VIP) and `departures` (its owner is drained or unable, or it is parted from the VIP
+    that it follows) happen at once. `balancing` waits for a mature view, and goes in batches. `stranded` holds the VIPs
+    that only a drained or unable node could carry, with the reason; such a VIP stays where it is carried.
     """
 
     takeovers: tuple[Move, ...] = ()
@@ -67,13 +68,14 @@ class Placement:
 
     @property
     def moves(self) -> tuple[Move, ...]:
-        """All of them, in the order in which they happen."""
+        """All moves, in the order in which they happen."""
         return (*self.takeovers, *self.departures, *self.balancing)
 
 
 @dataclass(slots=True)
 class _Unit:
-    """A VIP and those that follow it; `owner` is that of the VIP, else (it is not `led`) of most of its followers."""
+    """A VIP and its followers. `owner` is the owner of the VIP; if the VIP has none (not `led`), the owner of most
+    followers."""
 
     leader: str
     members: tuple[str, ...]
@@ -81,14 +83,14 @@ class _Unit:
     owner: str | None
     led: bool
     whole: bool = True
-    """Whether each candidate can carry all of it."""
+    """Whether each candidate can carry the whole unit."""
     anchor: str | None = None
     why: str = ""
     target: str | None = None
 
 
 def next_batch(moves: Sequence[Move], size: int) -> tuple[Move, ...]:
-    """The first moves, at most `size` of them, but a unit is never parted: it may go alone though it is larger."""
+    """The first moves, at most `size` of them. A unit is never parted: it may go alone even if it is larger."""
     batch: list[Move] = []
     for _, unit in groupby(moves, key=lambda move: move.unit):
         together = list(unit)
@@ -99,7 +101,7 @@ def next_batch(moves: Sequence[Move], size: int) -> tuple[Move, ...]:
 
 
 def place(situation: Situation) -> Placement:
-    """What should happen in a situation; nothing where all is well placed. Never depends on the order of its input."""
+    """The placement for a situation; empty if all VIPs are well placed. It never depends on the order of its input."""
     units = _units(situation)
     usable = {node for candidates in {unit.candidates for unit in units} for node in candidates}
     load = dict.fromkeys(sorted(usable, key=natural), 0)
@@ -121,7 +123,7 @@ def place(situation: Situation) -> Placement:
 
 
 def home_of(situation: Situation, address: str) -> str | None:
-    """Where a VIP belongs once nothing pins it: its node in the plan; None where nobody can carry it."""
+    """The node on which the plan has a VIP once nothing pins it; None if nobody can carry it."""
     standing = situation.standings[address]
     leader = standing.follows or address
     pins = {pinned: node for pinned, node in situation.pins.items() if pinned != leader}
@@ -130,7 +132,7 @@ def home_of(situation: Situation, address: str) -> str | None:
 
 
 def preferred_node(standing: Standing, nodes: Iterable[str]) -> str | None:
-    """Which of `nodes` the preference of a VIP means; None where it means none of them."""
+    """The node among `nodes` that the preference of a VIP names; None if it names none of them."""
     if standing.preference is None:
         return None
     try:
@@ -179,7 +181,7 @@ def _units(situation: Situation) -> list[_Unit]:
 
 
 def _able(situation: Situation) -> dict[str, tuple[str, ...]]:
-    """Who can carry each VIP; most VIPs have the same nodes, which are then the same tuple."""
+    """The nodes that can carry each VIP. Most VIPs have the same nodes, and share one tuple."""
     usable = situation.nodes - situation.drained
     seen: dict[tuple[str, ...], tuple[str, ...]] = {}
     found = {}
@@ -196,7 +198,8 @@ def _able(situation: Situation) -> dict[str, tuple[str, ...]]:
 
 
 def _join(unit: _Unit, able: Mapping[str, tuple[str, ...]], situation: Situation) -> None:
-    """What makes one unit of several VIPs: nodes that can carry all of them, or else the most, and where most are."""
+    """Make several VIPs one unit: its candidates are the nodes that can carry all of them, else the most of them, and
+    its owner is the node that has the most."""
     carries = {node: sum(node in able[member] for member in unit.members) for node in unit.candidates}
     most = max(carries.values(), default=0)
     unit.whole = most == len(unit.members)
@@ -212,7 +215,7 @@ def _lightest(unit: _Unit, load: Mapping[str, int]) -> str:
 
 
 def _weight(address: str, node: str) -> bytes:
-    """Rendezvous hashing: each address has an order of nodes of its own, which no other node's coming changes."""
+    """Rendezvous hashing: each address has its own order of nodes, which a new node does not change for the others."""
     return hashlib.blake2b(f"{address} {node}".encode(), digest_size=8).digest()
 
 
@@ -228,7 +231,7 @@ def _outcome(situation: Situation, units: Iterable[_Unit], levelled: Sequence[_U
             stranded.update(dict.fromkeys(unit.members, _why_stranded(situation, unit)))
             continue
         patient = unit.led and unit.owner in unit.candidates and unit.owner != unit.target
-        # Who is elsewhere comes first to where the others wait for their turn, so that they go together.
+        # A VIP on another node comes first, to where the others wait for their turn, so that they move together.
         now = unit.owner if patient and unit.owner is not None else unit.target
         for member in unit.members:
             source = _owner(situation, member)

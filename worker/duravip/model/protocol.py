@@ -1,12 +1,13 @@
-"""What one node's agent does about its session and its VIPs: pure; events in, actions out.
+"""The decisions of one node's agent about its session and its VIPs: pure; events in, actions out.
 
-The law is that no two nodes carry a VIP at one time. It rests on these rules, each of which a model tests:
+The law is that no two nodes carry a VIP at the same time. It rests on these rules, each of which a model tests:
 
-- A node holds until a deadline, counted from before its last answered renewal was sent. Nobody trusts a clock of Redis:
-  others watch the renewal counter for longer than that, on their own clock, and name the counter when they take over.
-- In an era that is closed nothing is granted, and only a join that states all holdings moves the deadline.
-- A node plumbs only on the answer to its own call, with an epoch above the last that it gave up.
-- A VIP is released only after the guardian has confirmed that it is unplumbed, and again until its record shows it.
+- A node holds its VIPs until a deadline, counted from just before it sent its last answered renewal. Nobody trusts a
+  clock of Redis: others watch the renewal counter for longer than that, on their own clocks, and name the counter when
+  they take over.
+- In a closed era nothing is granted, and only a join that states all holdings moves the deadline.
+- A node plumbs only on the answer to its own call, with an epoch above the last one that it gave up.
+- A VIP is released only after the guardian has confirmed that it is unplumbed, and again until its record shows that.
 - An answer that a majority of Redis's copies does not have moves no deadline and grants nothing.
 
 Times are CLOCK_BOOTTIME in seconds.
@@ -40,49 +41,49 @@ from worker.duravip.model.watching import Watches
 
 T = TypeVar("T")
 BATCH = 250
-"""VIPs in one call, so that none holds Redis up for long."""
+"""The most VIPs in one call, so that no call holds Redis up for long."""
 TOO_OLD = "not renewed in time"
-"""Why a VIP is dropped when its deadline has passed."""
+"""The reason for dropping a VIP when its deadline has passed."""
 _WISHES = 2500
-"""VIPs that are asked for at once: the rest waits for the next heartbeat, which must not wait for them."""
+"""The most VIPs to ask for at once. The others wait for the next heartbeat, which must not wait for them."""
 
 
 @dataclass(slots=True)
 class Vip:
-    """What the agent knows of one VIP; epochs, 0 for none."""
+    """The agent's knowledge of one VIP. The integers are epochs, 0 for none."""
 
     record: Record = field(default_factory=Record)
     held: int = 0
-    """Granted to our session, and not given up."""
+    """The epoch that our session was granted and has not given up."""
     plumbed: int = 0
-    """The guardian said so."""
+    """The epoch with which the guardian plumbed it."""
     asked_at: float = float("-inf")
-    """When the guardian was last asked to plumb it, or Redis for it or to take it back."""
+    """The time at which the guardian was last asked to plumb it, or Redis to grant it or to take it back."""
     released: int = 0
-    """The highest that we gave up: it is never plumbed again."""
+    """The highest epoch that we gave up: it is never plumbed again."""
     unplumbed: int = 0
-    """The highest that we gave up and the guardian has unplumbed."""
+    """The highest epoch that we gave up and the guardian has unplumbed."""
     top: int = 0
-    """The highest that we have seen."""
+    """The highest epoch that we have seen."""
     unplumbs: int = 0
-    """How often the guardian was asked to unplumb it, and has not confirmed yet."""
+    """How often the guardian was asked to unplumb it, without a confirmation so far."""
     moving: bool = False
-    """Given up, and the guardian has not confirmed yet."""
+    """Whether we gave it up, without a confirmation of the guardian so far."""
     to: str = ""
     reason: str = ""
     waited_since: float = 0.0
-    """Since when we see it wait for the target of a move."""
+    """The time since which we have seen it wait for the target of a move."""
 
 
 class Agent:
-    """One node's side of the protocol. `fresh` makes a private name that nobody ever had."""
+    """One node's side of the protocol. `fresh` makes a private name that was never used before."""
 
     def __init__(self, node: str, timing: Timing, fresh: Callable[[], str]) -> None:
         self.node = node.lower()
         self.timing = timing
         self.session = fresh()
         self.before = ""
-        """Our session before this one, until it has been ended or forgotten."""
+        """Our previous session, until it is ended or forgotten."""
         self.joined = False
         self.era = Era()
         self.opened = False
@@ -92,29 +93,31 @@ class Agent:
         """The change number up to which `vips` shows the records of this era."""
         self.on_given_up: Callable[[str, int, str, str], None] = lambda _address, _epoch, _to, _reason: None
         self.on_lost: Callable[[str, int, str], None] = lambda _address, _epoch, _reason: None
-        """What we hold no more, for whoever counts and logs it."""
+        """Called with each VIP that we no longer hold, so that the caller counts and logs it."""
         self._fresh = fresh
         self.latest = 0
-        """The number of the latest change, as the last heartbeat told it."""
+        """The number of the latest change, from the last heartbeat's answer."""
         self._wanted: Mapping[str, str] = {}
         self._unsettled: dict[str, None] = {}
-        """What is not as it should be, in the order in which that began: a schedule played again is the same."""
+        """The VIPs that are not as they should be, in the order in which that began, so that a replayed schedule runs
+        the same."""
         self._watches = Watches()
         self._unconfirmed_since: float | None = None
         self._tag = 0
         self._unplumbing: dict[int, tuple[tuple[str, int], ...]] = {}
         self._dropping: set[int] = set()
-        """The tags after whose confirmation nothing is plumbed under `before` any more."""
+        """The tags of unplumbings: once all are confirmed, nothing is plumbed under `before` any more."""
         self._joining: _Joining | None = None
 
     # The session.
 
     def reckon(self, others_hold_s: float, extra_late_s: float) -> None:
-        """Others hold for so long, and the weakest fence closes so much later than is usual: watches wait for that."""
+        """Have watches wait longer: others hold their VIPs for `others_hold_s`, and the weakest fence closes
+        `extra_late_s` later than usual."""
         self.timing = replace(self.timing, others_hold_s=others_hold_s, extra_late_s=extra_late_s)
 
     def left(self) -> None:
-        """We are no member any more: whoever joins again states what is held."""
+        """We are no longer a member: when we join again, we state the VIPs that we hold."""
         self.joined = False
 
     def beat(self, now: float) -> list[Action]:
@@ -145,11 +148,11 @@ class Agent:
         return self._state(now, asked, answer)
 
     def _state(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
-        """We have joined: state what we hold, if there is anything and it is not too late."""
+        """We have joined: state the VIPs that we hold, if there are any and it is not too late."""
         held = self._holding() if now < self.deadline else []
         actions = self._drop(self._holding(), TOO_OLD) if not held else []
         if answer.opened:
-            # Too late to state anything: whoever watched the era has done so for longer than our deadline.
+            # It is too late to state anything: whoever watched the era has done so for longer than our deadline.
             return [
                 *actions,
                 *self._drop(held, "the era opened before it was stated"),
@@ -164,7 +167,7 @@ class Agent:
         return [*actions, batches[0]]
 
     def stated(self, now: float, asked: State, answer: Stated) -> list[Action]:
-        """Redis answered what we stated; with the last answer the join is complete."""
+        """Redis answered a statement of ours; the last answer completes the join."""
         joining = self._joining
         if joining is None or asked is not joining.left[0] or not self._concerns(asked, answer):
             return []
@@ -181,16 +184,16 @@ class Agent:
         return [*actions, *self._renewed(now, joining.sent, joining.answer, joining.acked)]
 
     def _concerns(self, asked: Call, answer: Answer) -> bool:
-        """Whether an answer is for the session that we have, from no earlier era than we know; notes a later one."""
+        """Whether an answer is for our present session, and from no earlier era than we know. Notes a later era."""
         if asked.session != self.session or answer.era.number < self.era.number:
             return False
         if answer.era.number > self.era.number:
-            # Until we have joined in it, all that we know of it is that we have not.
+            # Until we have joined in the new era, we know only that we have not.
             self._enter(Era(answer.era.number, self.era.memory))
         return True
 
     def _enter(self, era: Era) -> None:
-        """What is known of the records belongs to one era."""
+        """Enter an era. Forget the records, because our knowledge of them belongs to one era."""
         if era == self.era:
             return
         self.era, self.opened, self.read_upto, self.latest = era, False, 0, 0
@@ -212,7 +215,8 @@ class Agent:
         return actions + self.settle(now)
 
     def _renamed(self, why: str = "our session was ended") -> list[Action]:
-        """Our session is over: nothing may be held under its name. It is ended once all is unplumbed."""
+        """Our session is over: take a new private name, and drop all VIPs. The old session is ended once all of them
+        are unplumbed."""
         if self.joined or not self.before:
             self.before = self.session
         self.session, self.joined, self._joining = self._fresh(), False, None
@@ -227,7 +231,7 @@ class Agent:
         return [End(ended, self.era)]
 
     def _watch(self, now: float, answer: Beaten) -> list[Action]:
-        """Act on what has aged."""
+        """Act on watches that have aged."""
         actions: list[Action] = []
         for aged in self._watches.aged(now, self.era, answer, self.timing):
             if aged.late is None:
@@ -239,11 +243,11 @@ class Agent:
     # Records.
 
     def noticed(self) -> list[Action]:
-        """Some record has changed."""
+        """Some record has changed: read it."""
         return [Read(self.session, self.era, self.read_upto)] if self.joined else []
 
     def changed(self, now: float, asked: Read, page: Page) -> list[Action]:
-        """Redis answered with what changed."""
+        """Redis answered with changed records."""
         if not self._speaks_of_now(asked, page) or asked.since != self.read_upto:
             return []
         lost = []
@@ -269,7 +273,7 @@ class Agent:
     # VIPs.
 
     def reset(self) -> list[Action]:
-        """Go on under a new private name."""
+        """Continue under a new private name."""
         return self._renamed("our session goes on under another name")
 
     def place(self, now: float, wanted: Mapping[str, str]) -> list[Action]:
@@ -281,7 +285,8 @@ class Agent:
         return self.settle(now)
 
     def give_up(self, addresses: Iterable[str], to: str, reason: str) -> list[Action]:
-        """Release what we hold of `addresses`; `to` is the node that they are for, "" for whoever placement names."""
+        """Release the VIPs among `addresses` that we hold. `to` is the node that they are for, "" for the node that
+        placement chooses."""
         given = []
         for address in addresses:
             vip = self.vips.get(address)
@@ -293,13 +298,13 @@ class Agent:
         return self._unplumb(given)
 
     def restate(self, addresses: Iterable[str], reason: str) -> list[Action]:
-        """Have the records of what we hold give another reason: an operator's pin is one."""
+        """Give the records of VIPs that we hold another reason, such as an operator's pin."""
         held = [address for address in addresses if address in self.vips and self.vips[address].held]
         wishes = [Wish(address, self.vips[address].top, reason) for address in held]
         return [Acquire(self.session, self.era, tuple(some)) for some in _batches(wishes)]
 
     def granted(self, now: float, asked: Acquire, answer: Granted) -> list[Action]:
-        """Redis answered what we asked for."""
+        """Redis answered our request for VIPs."""
         if not self._speaks_of_now(asked, answer):
             return []
         for wish, epoch in zip(asked.wishes, answer.epochs, strict=True):
@@ -311,9 +316,9 @@ class Agent:
         return self.settle(now, [wish.address for wish in asked.wishes])
 
     def settle(self, now: float, among: Iterable[str] | None = None) -> list[Action]:
-        """What is to be done next about the VIPs that are not as they should be.
+        """The next actions for the VIPs that are not as they should be.
 
-        With each heartbeat all are looked at; in between those `among` which something happened.
+        A heartbeat looks at all of them; between heartbeats only VIPs `among` which something happened are looked at.
         """
         if not self.joined:
             return []
@@ -348,7 +353,7 @@ class Agent:
         return not vip.moving and not self._is_ours(vip) and address not in self._wanted
 
     def owns(self, address: str) -> bool:
-        """Whether we hold a VIP, or are not rid of it yet."""
+        """Whether we hold a VIP, or have not yet got rid of it."""
         vip = self.vips[address]
         return bool(vip.held) or vip.moving or self._is_ours(vip)
 
@@ -372,7 +377,7 @@ class Agent:
         return [address for address, vip in self.vips.items() if vip.held]
 
     def _drop(self, addresses: Iterable[str], why: str) -> list[Action]:
-        """Have them unplumbed now. They are not given up: what our session owns we may ask for again."""
+        """Have VIPs unplumbed now without giving them up: our session still owns them, and may ask for them again."""
         dropped = []
         for address in addresses:
             vip = self.vips[address]
@@ -401,7 +406,8 @@ class Agent:
     def plumbed(self, address: str, epoch: int) -> None:
         """The guardian has plumbed a VIP."""
         vip = self.vips.get(address)
-        # What is said before an unplumbing is confirmed was true before it, perhaps of the same epoch.
+        # A report from before the confirmation of an unplumbing describes the time before it, perhaps of the same
+        # epoch.
         if vip is not None and vip.held == epoch and not vip.unplumbs:
             vip.plumbed = epoch
 
@@ -413,14 +419,15 @@ class Agent:
             self._unsettled[address] = None
 
     def not_plumbed(self, failed: Iterable[tuple[str, int]], reason: str, to: str = "") -> list[Action]:
-        """The guardian cannot plumb VIPs under these epochs: they are for other nodes, or back `to` who gave them."""
+        """The guardian cannot plumb VIPs with these epochs. They are for other nodes, or go back `to` the node that
+        gave them."""
         held = [address for address, epoch in failed if address in self.vips and self.vips[address].held == epoch]
-        # Placement has yet to hear of it; meanwhile it would be asked for again and again.
+        # Placement does not know this yet; meanwhile we would ask for the VIP again and again.
         self._wanted = {address: why for address, why in self._wanted.items() if address not in held}
         return self.give_up(held, to, reason)
 
     def unplumbed(self, now: float, tag: int, failed: Iterable[str] = ()) -> list[Action]:
-        """The guardian has unplumbed what we asked it to, but for the `failed` ones, which it is asked for again."""
+        """The guardian has unplumbed VIPs as we asked, except the `failed` ones, for which it is asked again."""
         again, still = [], set(failed)
         self._dropping.discard(tag)
         asked = self._unplumbing.pop(tag, ())
@@ -430,7 +437,7 @@ class Agent:
             if address in still:
                 again.append((address, epoch))
             elif epoch == vip.released:
-                # The release does not wait, however short a while ago the VIP was asked for.
+                # The release does not wait, even if we asked for the VIP only a short while ago.
                 vip.moving, vip.unplumbed, vip.asked_at = False, max(vip.unplumbed, epoch), float("-inf")
                 self._unsettled[address] = None
         actions = self._unplumb(again)
@@ -447,19 +454,21 @@ class Agent:
         return actions
 
     def respawned(self, served: bool) -> list[Action]:
-        """A new guardian serves: it has unplumbed everything, whatever its predecessors were asked and did not confirm.
+        """A new guardian serves. It has unplumbed everything, whatever its predecessors had to do and did not confirm.
 
-        It needs a session that no other ever `served`.
+        It needs a session that no guardian ever `served`.
         """
         return self._all_silent("its guardian is gone", ends=served)
 
     def unguarded(self, why: str) -> list[Action]:
-        """No guardian serves, and the fence of the last one has closed: others are to carry what we cannot."""
+        """No guardian serves, and the fence of the last one has closed: give up our session, so that others carry our
+        VIPs."""
         self._wanted = {}
         return self._all_silent(why, ends=True)
 
     def _all_silent(self, why: str, *, ends: bool) -> list[Action]:
-        """Nothing of ours answers any more, whatever guardians were asked; where it `ends`, our session is over."""
+        """None of our addresses answers any more, whatever guardians were asked to do. If it `ends`, our session is
+        over."""
         self._unconfirmed_since = None
         self._unplumbing.clear()
         self._dropping.clear()
@@ -476,7 +485,7 @@ class Agent:
 
 @dataclass(slots=True)
 class _Joining:
-    """A join whose holdings are being stated."""
+    """A join whose held VIPs are being stated."""
 
     sent: float
     answer: Beaten

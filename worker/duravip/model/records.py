@@ -1,4 +1,4 @@
-"""What Redis keeps of VIPs, and what the scripts answer, as frozen values."""
+"""The records of VIPs in Redis, and the answers of the scripts, as frozen values."""
 
 import enum
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from eccmgr.redis.reading import line, whole
 
 
 class Verdict(enum.StrEnum):
-    """What became of a call that a session made."""
+    """How a session's call ended."""
 
     OK = "ok"
     """It counted."""
     ENDED = "ended"
-    """This private name is over for ever."""
+    """The private name has ended for ever."""
     REJOIN = "rejoin"
-    """The session has not joined in this era, or the caller speaks of another one."""
+    """The session has not joined in this era, or the call belongs to another era."""
 
 
 @dataclass(frozen=True, slots=True)
 class Era:
-    """One life of the server's memory; two that share a number are told apart by that memory."""
+    """One life of the server's memory. If two eras have the same number, their memory tells them apart."""
 
     number: int = 0
     memory: str = ""
@@ -30,8 +30,8 @@ class Era:
 class Record:
     """A VIP as Redis keeps it.
 
-    `owner` is a private name, "" for none; `to` is the node, in small letters, that a free VIP is reserved for;
-    `reason` says why the last change was made. A record of another era than the present one counts as free.
+    `owner` is a private name, "" for none. `to` is the node, in small letters, for which a free VIP is reserved.
+    `reason` is that of the last change. A record of another era than the present one counts as free.
     """
 
     owner: str = ""
@@ -42,7 +42,7 @@ class Record:
 
     @classmethod
     def parse(cls, text: str) -> "Record":
-        """Read a record as the scripts write it; nothing stands for one that was never written, or lost.
+        """Read a record as the scripts write it; "" is a record that was never written, or was lost.
 
         Raises Unreadable.
         """
@@ -55,7 +55,7 @@ class Record:
             raise Unreadable(f"What Redis keeps of a VIP cannot be read: {error}") from error
 
     def dump(self) -> str:
-        """As the scripts write it."""
+        """The record as the scripts write it."""
         return f"{self.owner}\t{self.epoch}\t{self.era}\t{self.to}\t{self.reason}"
 
 
@@ -69,9 +69,10 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What every call of a session is answered.
+    """The answer to any call of a session.
 
-    `acked` says whether a majority of Redis's copies has it; what follows the verdict is empty unless that is OK.
+    `acked` says whether a majority of Redis's copies has the call. The fields after the verdict are empty unless it is
+    OK.
     """
 
     verdict: Verdict
@@ -90,24 +91,24 @@ class Beaten(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Stated(Answer):
-    """Which of the stated VIPs, in their order, the session keeps."""
+    """The answer to a statement: for each stated VIP, in order, whether the session keeps it."""
 
     kept: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Granted(Answer):
-    """The epoch of each VIP that was asked for, in their order; 0 where it was refused."""
+    """The epoch of each VIP that was asked for, in order; 0 if it was refused."""
 
     epochs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Answer):
-    """What changed, up to change number `upto`; `more` where another page follows.
+    """The changes up to the change number `upto`; `more` if another page follows.
 
-    `records` are VIPs by address, `said` what is kept of nodes: @NODE its VIPs, ~NODE those that it cannot carry now,
-    !NODE that it is drained.
+    `records` are VIPs by address. `said` has the statements on nodes: @NODE its VIPs, ~NODE the VIPs that it cannot
+    carry now, !NODE that it is drained.
     """
 
     upto: int = 0

@@ -1,4 +1,4 @@
-"""What a node's configuration says of each VIP, as far as nodes have to agree on it; how it is told to the others."""
+"""The part of a node's configuration of VIPs on which nodes have to agree, and its form for the other nodes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
 
 MAX_VIPS = 32_768
-"""VIPs in one configuration."""
+"""The most VIPs in one configuration."""
 
 
 class Share(NamedTuple):
-    """A node's part in a VIP: the node may carry it, and says this of it.
+    """A node's part in a VIP: the node may carry the VIP, and states this of it.
 
-    `names` are those of its bindings, in order. `follows` is the address of the VIP that it moves with. `services` is a
-    digest of all that listens on the address.
+    `names` are those of its bindings, in order. `follows` is the address of the VIP with which it moves. `services` is
+    a digest of all listeners on the address.
     """
 
     names: tuple[str, ...] = ()
@@ -28,17 +28,17 @@ class Share(NamedTuple):
 
 
 Shares = Mapping[str, Share]
-"""All that one node takes part in, by address (as `ipaddress` writes it)."""
+"""All VIPs in which one node takes part, by address (as `ipaddress` writes it)."""
 
 
 def to_json(shares: Shares) -> str:
-    """`shares` as one line, the same for the same shares in any order."""
+    """`shares` as one line, which does not depend on their order."""
     rows = [[address, *share] for address, share in sorted(shares.items())]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
 def from_json(text: str | bytes) -> dict[str, Share]:
-    """What `to_json` wrote. Raises Unreadable where another release or another program wrote it."""
+    """Read a line of `to_json`. Raises Unreadable if another release or another program wrote it."""
     try:
         return {
             reading.address(address): Share(
@@ -54,5 +54,5 @@ def from_json(text: str | bytes) -> dict[str, Share]:
 
 
 def digest(text: str) -> str:
-    """16 hexadecimal digits that stand for a text: equal digests, equal texts."""
+    """16 hexadecimal digits for a text: equal digests mean equal texts."""
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""How nodes agree on each VIP: worked out afresh from what each of them states, so that nothing outlives its cause."""
+"""How nodes agree on each VIP, worked out anew from their present statements, so that no state outlives its cause."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from eccmgr.cluster.names import fold, natural, same_node
 from worker.duravip.model.shares import MAX_VIPS, Share, Shares
 
 _RANGES = 5
-"""Of the nodes that say one thing, so many ranges are named."""
+"""The most node ranges that are named for one statement."""
 
 
 class Ownership(StrEnum):
     """Whether a VIP is carried."""
 
     OWNED = "owned"
-    """By a node that has plumbed it."""
+    """A node has plumbed it."""
     UNOWNED = "unowned"
-    """By nobody."""
+    """Nobody carries it."""
     MOVING = "moving"
     """Its owner gives it up for another node."""
 
 
 class Agreement(StrEnum):
-    """How nodes agree on a VIP; where several hold, the last of these."""
+    """How nodes agree on a VIP; if several of these hold, the last one counts."""
 
     SAFE = "safe"
-    """In all."""
+    """On everything."""
     UNSAFE = "UNSAFE"
-    """Not on the services of its address; it is managed all the same."""
+    """Not on the services of its address; the VIP is managed all the same."""
     CONFLICT = "CONFLICT"
-    """Not on its preference, or on what it follows: neither counts, and it is placed as any other."""
+    """Not on its preference, or on the VIP that it follows: neither counts, and the VIP is placed like any other."""
     BROKEN = "BROKEN"
-    """Not on its name or address: it is not managed until that is mended."""
+    """Not on its name or address: the VIP is not managed until that is mended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What nodes state of one VIP, taken together.
+    """The nodes' statements about one VIP, taken together.
 
-    `nodes` take part in it. `preference` and `follows` (an address) are None where there is none, or where nodes do not
-    agree. `reason` says what is wrong; it is empty where they agree in all.
+    `nodes` take part in it. `preference` and `follows` (an address) are None if there is none, or if nodes disagree on
+    it. `reason` says on what nodes disagree; it is empty if they agree on everything.
     """
 
     agreement: Agreement
@@ -68,12 +68,12 @@ def in_order(address: str) -> tuple[int, bytes]:
 
 
 _Parts = Sequence[tuple[tuple[str, ...], Share]]
-"""What is stated of one VIP: groups of nodes, and what all of each say."""
+"""The statements about one VIP: groups of nodes, each with what all of its nodes state."""
 
 
 def assess(stated: Mapping[str, Shares]) -> dict[str, Standing]:
-    """How each VIP stands, by and in order of address, given what each live node states of those it takes part in."""
-    # Most nodes state the same of all VIPs, so that comparing them whole leaves little to be compared one by one.
+    """The standing of each VIP, by address and in its order. `stated` has the shares of each live node."""
+    # Most nodes state the same of all VIPs. Comparing whole statements leaves few to compare one by one.
     alike: list[tuple[Shares, list[str]]] = []
     for node in sorted(stated, key=natural):
         nodes = next((nodes for shares, nodes in alike if shares == stated[node]), None)
@@ -123,7 +123,7 @@ def _sorted(names: set[str]) -> tuple[str, ...]:
 
 
 def _said(parts: _Parts, what: Callable[[Share], str]) -> str:
-    """Who says what: `east1 (east[1-3]), none (west1)`."""
+    """Each value with its nodes: `east1 (east[1-3]), none (west1)`."""
     by_answer: dict[str, list[str]] = {}
     for nodes, share in parts:
         by_answer.setdefault(what(share) or "none", []).extend(nodes)
@@ -131,7 +131,7 @@ def _said(parts: _Parts, what: Callable[[Share], str]) -> str:
 
 
 def _groups(parts: _Parts) -> str:
-    """The nodes that have the same services, group by group: `east[1-3] / west1`."""
+    """The nodes grouped by equal services: `east[1-3] / west1`."""
     alike: dict[tuple[object, ...], list[str]] = {}
     for nodes, share in parts:
         alike.setdefault((share.services, share.names), []).extend(nodes)

@@ -1,4 +1,4 @@
-"""What a node believes of each VIP, and what each participant last said that it believes."""
+"""A node's beliefs about each VIP, and each participant's latest statement of its beliefs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from eccmgr.redis import reading
 from worker.duravip.model.states import Agreement, Ownership, in_order
 
 _MAX_BYTES = 32 * 1024 * 1024
-"""Of what a participant said, unpacked."""
+"""The most bytes of a participant's statement, unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """What a node believes of one VIP; `owner` is a node's name, None for nobody."""
+    """A node's belief about one VIP; `owner` is a node's name, None for nobody."""
 
     names: tuple[str, ...]
     ownership: Ownership
@@ -32,7 +32,8 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A node that takes part, the private names of its control connection and of its session, and what it said last."""
+    """A node that takes part: the private names of its control connection and of its session, and its latest
+    statement."""
 
     node: str
     control_name: str
@@ -44,9 +45,9 @@ class Participant:
 class Row:
     """A VIP as this node believes it to be.
 
-    `epoch` is that of the latest grant, 0 before the first. `nodes` take part in it, `preferred` is that of them which
-    its preference means. `target` is where it is moving to. The stable times are seconds since the view of it, and
-    what nodes state of it, last changed. `reason` says what is wrong with an `agreement`. `unable` are the nodes that
+    `epoch` is that of the latest grant, 0 before the first one. `nodes` take part in the VIP; `preferred` is the one
+    that its preference names. `target` is the node to which it is moving. The stable times are seconds since its view,
+    and the nodes' statements about it, last changed. `reason` explains an `agreement`. `unable` has the nodes that
     cannot carry it now, each with the reason.
     """
 
@@ -74,7 +75,7 @@ class Table:
 
 
 def pack(beliefs: Mapping[str, Belief]) -> bytes:
-    """What a participant says, compressed; the same bytes for the same beliefs."""
+    """A participant's statement, compressed; equal beliefs give equal bytes."""
     rows = [
         [address, belief.names, belief.ownership, belief.agreement, belief.owner]
         for address, belief in sorted(beliefs.items(), key=lambda item: in_order(item[0]))
@@ -83,7 +84,7 @@ def pack(beliefs: Mapping[str, Belief]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, Belief]:
-    """What `pack` made. Raises Unreadable where another release or another program wrote it."""
+    """Read the bytes of `pack`. Raises Unreadable if another release or another program wrote them."""
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(data, _MAX_BYTES)

@@ -1,10 +1,10 @@
-"""What an agent decided, in words for whoever follows it in the log."""
+"""An agent's actions in words, for readers of the log."""
 
 from collections.abc import Iterable
 
 from worker.duravip.model import actions as act
 
-# Of a thousand VIPs that change hands at once a line names the first.
+# When a thousand VIPs change their node at once, a line names only the first ones.
 _NAMED = 10
 
 

@@ -1,6 +1,7 @@
-"""What a node watches until it has aged: sessions that look late, and an era that is closed.
+"""Watches sessions that look late, and a closed era, until they have aged.
 
-Nobody else's clock is trusted: what is watched has been the same, as answers told, for so long on the node's own clock.
+No other clock is trusted: a watched thing has aged if answers have shown it unchanged for long enough on the node's own
+clock.
 """
 
 from collections.abc import Iterator
@@ -12,24 +13,24 @@ from worker.duravip.model.records import Beaten, Era, Late
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A session with its counter, or where there is none the era itself; both as of one era."""
+    """A session with its counter in an era, or, without a session, the era itself."""
 
     era: Era
     late: Late | None = None
 
 
 class Watches:
-    """What is watched, each since when. Times are CLOCK_BOOTTIME in seconds."""
+    """The watched things, each with the time since which it is watched. Times are CLOCK_BOOTTIME in seconds."""
 
     def __init__(self) -> None:
         self._since: dict[Watched, float] = {}
         self._answered_at = float("-inf")
 
     def aged(self, now: float, era: Era, answer: Beaten, timing: Timing) -> Iterator[Watched]:
-        """What has aged, now that a heartbeat was answered in `era`.
+        """The things that have aged, now that a heartbeat was answered in `era`.
 
-        A counter that has moved, or another era, is watched anew; so is all after a gap between answers, in which
-        nobody could renew. An era is watched from an answer that a majority has.
+        A counter that has moved, or another era, is watched anew. So is everything after a gap between answers, in
+        which nobody could renew. An era is watched from an answer that a majority of the copies has.
         """
         before = self._since if now - self._answered_at <= timing.longest_gap_s else {}
         self._answered_at = now
