@@ -138,7 +138,8 @@ class LogFiles(Part):
             for folder in [each for each in reversed(file.parents) if not each.exists()]:
                 folder.mkdir()
                 made.append(folder)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            # A pipe that nobody reads is refused, where opening it would else wait for a reader.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
             try:
                 descriptor = os.open(path, flags | os.O_EXCL, _FILE_MODE)
                 made.append(file)

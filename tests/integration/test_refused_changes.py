@@ -3,10 +3,17 @@
 import asyncio
 import contextlib
 import functools
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from eccmgr.config import parts
+from eccmgr.config.changes import Change
+from eccmgr.config.effective import ScopeView
+from eccmgr.config.parts import Prepared
+from eccmgr.errors import ConfigError
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import manager, node, running
@@ -22,6 +29,7 @@ REFUSED = {
     "a listener": ("set Control_Listener Listen {folder}/none/socket Timeout = 7", "Cannot listen on"),
     "a port in use": ("set Control_Listener Listen 127.0.0.1:{port} Timeout = 7", "Address already in use"),
     "a log file": ("set ec_logger worse paniclog = {folder}/main/panic", "cannot open the log file"),
+    "a pipe that nobody reads": ("set ec_logger worse mainlog = {folder}/pipe", "cannot open the log file"),
     "the times": ("set cluster session_lease 0.1", "session_lease is 0.1 s, expected at least 1.86 s"),
     "the step": ("set cluster max_step 0.5", "max_step is 0.5 s, expected at least 0.6 s"),
     "a listener that is not to be had": ("set Control_Listener Listen 127.0.0.1:0 TLS_Key = k", "TLS"),
@@ -30,6 +38,15 @@ REFUSED = {
     "a module that makes no sense": ('set exec tools commands = [ x = "/nonexistent" ]', "no program '/nonexistent'"),
     "a module's start": ("set sieve bad cache_size = 77", "it does not start today"),
 }
+GOOD = (
+    "set Control_Listener Listen {folder}/second Timeout = 33",
+    "set ec_logger extra mainlog = {folder}/logs/of/extra",
+    "set Binding added Enable_Duravip = true",
+    "set Binding added Bind_Address = 10.1.1.9",
+    "set cluster results_ttl 500",
+    "set sieve more cache_size = 5",
+)
+"""Changes that concern every part, and that each of them can follow."""
 OF_NODES = {
     "a VIP": ("set Binding worse Bind_Address = 10.9.9.9", "is outside of every Topology"),
     "the plumber": ("set cluster plumber magic", "plumber is 'magic'"),
@@ -39,7 +56,6 @@ OF_NODES = {
 @pytest.fixture
 def lazy_sieve(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module that does not start with one of its settings."""
-    from eccmgr.errors import ConfigError
     from worker.modules.sieve import Sieve
 
     async def start(self: Sieve) -> None:
@@ -67,6 +83,7 @@ async def test_a_refused_change_leaves_no_trace_anywhere(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, kind: str
 ) -> None:
     (folder / "main").write_text("")
+    os.mkfifo(folder / "pipe")
     make = functools.partial(node if kind == "node" else manager, name="east1", listen=())
     configuration = f'{CLUSTER}Control_Listener {{ Listen "{folder}/first" {{ }} }}\n'
     made = await asyncio.to_thread(make, redis_server.url, cluster_keys.cluster, folder, configuration=configuration)
@@ -78,15 +95,8 @@ async def test_a_refused_change_leaves_no_trace_anywhere(
         for command, said in {**REFUSED, **(OF_NODES if kind == "node" else {})}.values():
             faulty = command.format(folder=folder, port=taken.sockets[0].getsockname()[1])
             await client.ask("config begin")
-            for good in (
-                f"set Control_Listener Listen {folder}/second Timeout = 33",
-                f"set ec_logger extra mainlog = {folder}/logs/of/extra",
-                "set Binding added Enable_Duravip = true",
-                "set Binding added Bind_Address = 10.1.1.9",
-                "set cluster results_ttl 500",
-                "set sieve more cache_size = 5",
-            ):
-                assert "=" in await client.ask(f"config {good}")
+            for good in GOOD:
+                assert "=" in await client.ask(f"config {good.format(folder=folder)}")
             await client.ask("config set Binding worse Enable_Duravip = true" if "worse B" in faulty else "version")
             await client.ask(f"config {faulty}")
             refusal = await client.ask("config commit")
@@ -94,6 +104,79 @@ async def test_a_refused_change_leaves_no_trace_anywhere(
             assert await client.ask("config rollback") != "No transaction is open"
             assert await traces(client, folder, of_node=kind == "node") == before, faulty
             assert made.options.results_ttl_s != 500
+
+
+async def refuses(_view: ScopeView, _changes: Sequence[Change]) -> Prepared:
+    raise ConfigError("not today")
+
+
+async def fails(_view: ScopeView, _changes: Sequence[Change]) -> Prepared:
+    raise ZeroDivisionError("division by zero")
+
+
+async def hangs(_view: ScopeView, _changes: Sequence[Change]) -> Prepared:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody wakes it")
+
+
+@pytest.mark.parametrize("kind", ["manager", "node"])
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (refuses, "not today"),
+        (fails, "cannot follow: ZeroDivisionError: division by zero (see the log); nothing was changed"),
+        (hangs, "was not ready within 0.5 s; nothing was changed"),
+    ],
+)
+async def test_each_part_may_refuse_a_change(
+    redis_server: EmbeddedServer,
+    cluster_keys: Keys,
+    folder: Path,
+    kind: str,
+    prepare: Callable[[ScopeView, Sequence[Change]], Awaitable[Prepared]],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make = functools.partial(node if kind == "node" else manager, name="east1", listen=())
+    configuration = f'{CLUSTER}Control_Listener {{ Listen "{folder}/first" {{ }} }}\n'
+    made = await asyncio.to_thread(make, redis_server.url, cluster_keys.cluster, folder, configuration=configuration)
+    async with running(made), await Client.open(str(made.endpoints[0])) as client:
+        if kind == "node":
+            await wait_until(lambda: owns(client, "10.1.1.1"), "the node carries its VIP")
+        before = await traces(client, folder, of_node=kind == "node")
+        await client.ask("config begin")
+        for good in GOOD:
+            assert "=" in await client.ask(f"config {good.format(folder=folder)}")
+        for part in made.parts:
+            with monkeypatch.context() as patch:
+                patch.setattr(part, "prepare", prepare)
+                patch.setattr(parts, "PREPARE_TIMEOUT_S", 0.5 if prepare is hangs else parts.PREPARE_TIMEOUT_S)
+                assert said in await client.ask("config commit")
+            # What a transaction sees is what it would make; what holds is asked by somebody else.
+            async with await Client.open(str(made.endpoints[0])) as other:
+                assert await traces(other, folder, of_node=kind == "node") == before, part
+            assert made.options.results_ttl_s != 500
+        assert "Committed" in await client.ask("config commit")
+        assert made.options.results_ttl_s == 500
+        assert (folder / "second").exists()
+
+
+async def test_a_reload_that_a_part_fails_ends_nobody(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def fails_at_last(_view: ScopeView, _changes: Sequence[Change]) -> Prepared:
+        asked.set()
+        raise ZeroDivisionError
+
+    made = await asyncio.to_thread(manager, redis_server.url, cluster_keys.cluster, folder)
+    async with running(made), await Client.open(str(made.endpoints[0])) as client:
+        monkeypatch.setattr(made.parts[-1], "prepare", fails_at_last)
+        made.reload()
+        await asked.wait()
+        assert "ZeroDivisionError" in await client.ask("config reload")
+        assert await client.ask("config set cluster max_running 3")
 
 
 async def owns(client: Client, address: str) -> bool:
@@ -104,7 +187,6 @@ async def owns(client: Client, address: str) -> bool:
 async def test_nobody_is_answered_on_a_listener_that_is_refused(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from eccmgr.errors import ConfigError
     from worker.modules.sieve import Sieve
 
     reached = asyncio.Event()

@@ -2,7 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from eccmgr.channels import Channel
+from eccmgr.config.effective import Overrides, ScopeView
+from eccmgr.config.known import SCHEMA
+from eccmgr.config.load import load_text
+from eccmgr.logs import LogFiles
 from tests.daemons import ROOT
 
 _PROGRAM = """
@@ -25,3 +33,30 @@ def test_what_a_library_logs_is_an_event_like_any_other() -> None:
     assert stopped.endswith('level=warning program=ecnode event="job a b stopped" library=rq.worker')
     assert 'level=error program=ecnode event="task failed"' in failed
     assert "ZeroDivisionError" in failed
+
+
+@pytest.mark.asyncio
+async def test_events_reach_the_files_of_their_channels(folder: Path) -> None:
+    text = f"""
+        ec_logger "quiet" {{ mainlog = "{folder}/quiet" rejectlog = "{folder}/reject" paniclog = "{folder}/panic" }}
+        ec_logger "lively" {{ mainlog = "{folder}/lively" heartbeat = 5 }}
+    """
+    files = LogFiles("eccmgr")
+    await (await files.prepare(ScopeView(load_text(text).root, (), Overrides(), SCHEMA), ())).carry_out()
+    files(None, "", {"level": "info", "event": "alive", "channel": Channel.HEARTBEAT})
+    files(None, "", {"level": "warning", "event": "connection refused", "channel": Channel.REJECT})
+    files(None, "", {"level": "info", "event": "an offer was refused"})
+    files(None, "", {"level": "error", "event": "broken"})
+    await files.close()
+    written = {path.name: [*map(_event, path.read_text().splitlines())] for path in folder.iterdir()}
+    assert written == {
+        "quiet": ["connection refused", "an offer was refused", "broken"],
+        "lively": ["alive", "connection refused", "an offer was refused", "broken"],
+        "reject": ["connection refused"],
+        "panic": ["broken"],
+    }
+
+
+def _event(line: str) -> str:
+    assert "channel" not in line
+    return line.partition("event=")[2].strip('"')
