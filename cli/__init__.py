@@ -1,1 +1,1 @@
-"""The programs that people start: their command lines, the console, the demonstration."""
+"""The programs: their command lines, the console, the demonstration."""

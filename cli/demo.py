@@ -1,7 +1,7 @@
-"""The demonstration: a server of our own, a manager, five nodes in two subclusters, and a tour of the main job.
+"""The demonstration: a server of our own, a manager, five nodes in two subclusters, and a tour of the main commands.
 
-On a terminal it says what to try and opens the console; without one it plays the tour and checks each answer.
-Nothing is left behind, also when it is interrupted.
+On a terminal it suggests commands and opens the console; without a terminal it plays the tour and checks each answer.
+It leaves nothing behind, even when it is interrupted.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _LINES_SHOWN = 24
 
 
 class Interrupted(BaseException):
-    """Raised where a signal asks the demonstration to end."""
+    """Raised when a signal asks the demonstration to end."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Started:
     log: Path
 
     def wait_ready(self) -> None:
-        """Wait until it says so. Raises EccmgrError with the end of its log where it does not."""
+        """Wait until it says that it is ready. Raises EccmgrError with the end of its log if it does not."""
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while "event=ready" not in self.log.read_text():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -81,7 +81,7 @@ class Demonstration:
                 started.process.wait()
 
     def kill(self, name: str) -> int:
-        """Kill a node without a word of warning; its process id."""
+        """Kill a node without a warning; answers its process id."""
         process = self.nodes[name].process
         process.kill()
         process.wait()
@@ -94,7 +94,7 @@ class Demonstration:
 
     def console(self) -> int:
         """Open the console on this terminal; its exit code."""
-        # Ctrl-C belongs to the console while it is open; to ignore it here would be inherited there.
+        # While the console is open, Ctrl-C is for the console. If we ignored it here, the console would inherit that.
         before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
         try:
             return subprocess.run([_program("ec_console"), str(self.endpoint)], check=False).returncode  # noqa: S603
@@ -121,7 +121,7 @@ class Demonstration:
 
 @contextlib.contextmanager
 def demonstration() -> Iterator[Demonstration]:
-    """A running demonstration, taken down whatever happens."""
+    """A running demonstration, which is taken down whatever happens."""
     before = psutil.Process().children(recursive=True)
     folder = Path(tempfile.mkdtemp(prefix="eccmgr-demo-"))
     try:
@@ -138,7 +138,8 @@ def demonstration() -> Iterator[Demonstration]:
 
 
 def _end_strays(before: list[psutil.Process]) -> None:
-    """End what was not there `before`: a signal may come between the start of a process and our taking note of it."""
+    """End the processes that were not there `before`: a signal may come after a process has started, but before we know
+    of it."""
     strays = [child for child in psutil.Process().children(recursive=True) if child not in before]
     for stray in strays:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -150,7 +151,7 @@ Check = Callable[[str], bool]
 
 
 class Tour:
-    """Plays commands, shows them as the console would, and remembers whether each answer was right."""
+    """Plays commands, shows them as the console would, and notes whether each answer was right."""
 
     def __init__(self, running: Demonstration) -> None:
         self._running = running
@@ -190,7 +191,8 @@ class Tour:
             self.wrong.append(command)
 
     def _await(self, command: str, wanted: str) -> None:
-        """Answers take a moment to come; an operator would type the command again."""
+        """Give `command` until its answer has `wanted`: answers take a moment to come, and an operator would type it
+        again."""
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while wanted not in self._running.ask(command).stdout and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -210,7 +212,7 @@ A manager and five nodes are running: east1 east2 east3 in subcluster east, west
 
 
 def main() -> int:
-    """Run the demonstration; the exit code: 0 where every answer was right."""
+    """Run the demonstration; answers the exit code: 0 if every answer was right."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _interrupt)
     try:
@@ -231,7 +233,7 @@ def main() -> int:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    # Once is enough: a second signal must not break the clean-up.
+    # Once is enough: a second signal must not interrupt the clean-up.
     for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
     raise Interrupted(number)

@@ -45,7 +45,7 @@ def _run(words: list[str]) -> int:
             from cli.console.interactive import Interactive
 
             return Interactive(client, asked).run()
-        # Whoever ends a call is told what it leaves behind.
+        # A user who ends a wait is told how the command goes on.
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         batch = Batch(client, asked)
         return batch.run(asked.command) if asked.command is not None else batch.run_lines(sys.stdin.buffer)

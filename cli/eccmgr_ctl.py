@@ -1,7 +1,7 @@
 """The command line of `eccmgr_ctl`: the manager in the background, for hosts without a service manager.
 
-The pid file is locked for as long as the manager lives (it inherits the lock), so a stale one, or a process id
-that has gone to another program, misleads nobody.
+The manager inherits the lock of the pid file, and so holds it as long as it lives. A stale pid file, or a process id
+that another program has taken over, misleads nobody.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ _NOT_RUNNING = 3
 
 
 class Action(enum.StrEnum):
-    """What to do with the manager."""
+    """An action on the manager."""
 
     START = "start"
     STOP = "stop"
@@ -43,7 +43,7 @@ class Action(enum.StrEnum):
 
 
 class Failed(Exception):
-    """Raised where what was asked cannot be done; the message says why."""
+    """Raised if the action is not possible; the message says why."""
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -78,7 +78,7 @@ class Service:
         self._flags = flags
 
     def obey(self, action: Action) -> int:
-        """The exit code. Raises Failed."""
+        """Carry out the action; answers the exit code. Raises Failed."""
         if action in (Action.STOP, Action.RESTART):
             self._stop()
         if action in (Action.START, Action.RESTART):
@@ -90,7 +90,7 @@ class Service:
         return 0 if pid else _NOT_RUNNING
 
     def _running(self) -> int | None:
-        """Its process id; None where it does not run."""
+        """The manager's process id; None if it does not run."""
         try:
             with self._pid_file.open("rb") as file:
                 if _lock(file):
@@ -103,7 +103,7 @@ class Service:
         self._pid_file.parent.mkdir(parents=True, exist_ok=True)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            # Not "w": until it is locked the file may belong to a manager that runs.
+            # Not "w": until it is locked, the file may belong to a running manager.
             file = stack.enter_context(self._pid_file.open("a+b"))
             if not _lock(file):
                 typer.echo(f"eccmgr is running already (pid {self._running()})")
@@ -127,7 +127,7 @@ class Service:
                 file.write(f"{process.pid}\n".encode())
                 file.flush()
             except OSError:
-                # Nobody could find it again.
+                # Otherwise nobody could find this manager again.
                 process.kill()
                 process.wait()
                 raise
@@ -165,7 +165,7 @@ class Service:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Whether the lock of `file` was free; it is ours now until it is closed."""
+    """Whether the lock of `file` was free; if so, it is ours until the file is closed."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -174,7 +174,7 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def _folder(kind: str) -> Path:
-    """Where root, or else this user, keeps what is running (`run`) and what has happened (`log`)."""
+    """The folder of root, or else of this user, for running things (`run`) or for logs (`log`)."""
     if os.geteuid() == 0:
         return Path("/run/eccmgr") if kind == "run" else Path("/var/log/eccmgr")
     return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "eccmgr"

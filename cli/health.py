@@ -1,4 +1,4 @@
-"""Whether the daemons of this host, or of this container, answer: for the health check of a container."""
+"""The health check of a container: whether the daemons of this host or container answer."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ _TIMEOUT_S = 5.0
 
 
 def is_healthy(find: Callable[[], Sequence[Nearby]] = nearby, timeout_s: float = _TIMEOUT_S) -> bool:
-    """Print a line for each daemon that is found; whether there is one, and each answers within `timeout_s`."""
+    """Print a line for each daemon; answers whether there is one, and each answers within `timeout_s`."""
     problems = [(daemon, _problem(daemon, timeout_s)) for daemon in find()]
     for daemon, problem in problems:
         typer.echo(f"{daemon.program} at {daemon.endpoint}: {problem or 'answers'}")
@@ -23,8 +23,8 @@ def is_healthy(find: Callable[[], Sequence[Nearby]] = nearby, timeout_s: float =
 
 
 def _problem(daemon: Nearby, timeout_s: float) -> str:
-    """Why it does not answer; '' where it does."""
-    # Whoever serves it, it is only asked for its version.
+    """The reason why it does not answer; '' if it does."""
+    # It is only asked for its version, so any user may serve it.
     client = Client(daemon.endpoint, server_user=None)
     try:
         client.ask("version", time.monotonic() + timeout_s)

@@ -1,4 +1,4 @@
-"""`cluster arp show`: the hosts that this host's kernel knows around it."""
+"""`cluster arp show`: the neighbours that this host's kernel knows."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ _HEADINGS = ("ADDRESS", "HARDWARE ADDRESS", "INTERFACE", "STATE")
 
 
 def arp_command() -> Command:
-    """The table's entry."""
+    """The entry in the table of commands."""
     return Command(
         "cluster arp show",
         "the neighbours that this host knows: their addresses, hardware addresses and states",
@@ -31,7 +31,7 @@ async def _show(_call: Call) -> Answer:
 
 
 def _rows() -> list[tuple[str, str, str, str]]:
-    """A row for each neighbour, in order of address. Raises CommandError where the kernel does not tell."""
+    """A row for each neighbour, in order of address. Raises CommandError if the kernel gives no answer."""
     try:
         with contextlib.closing(Interfaces()) as interfaces:
             names = {link.index: link.name for link in interfaces.links()}

@@ -1,1 +1,1 @@
-"""The console: its arguments, its two ways to run (batch and interactive), and how it shows answers."""
+"""The console: its arguments, its two modes (batch and interactive), and the display of answers."""

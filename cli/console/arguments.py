@@ -1,7 +1,7 @@
 """The console's command line: `ec_console [OPTIONS] [ENDPOINT] [OPTIONS] [COMMAND …]`.
 
-Read by hand: options end at the first word of the command, which needs a parser of its own kind anyway, and a
-library for command lines would cost a batch call more time than all the rest of it.
+It is parsed by hand. The options end at the first word of the command, which no common parser does, and a library for
+command lines would take longer than everything else in a batch call.
 """
 
 import re
@@ -42,11 +42,11 @@ _TIMEOUT_MAX_S = 7 * 86400.0
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the console was asked for; `command` is None where none was given."""
+    """The arguments of the console; `command` is None if there is none."""
 
     endpoint: Endpoint
     named: bool = True
-    """Whether somebody said which endpoint."""
+    """Whether the user named the endpoint."""
     command: str | None = None
     fold: bool = False
     json: bool = False
@@ -58,7 +58,7 @@ class Arguments:
 
 
 def parse(words: Sequence[str], environment: Mapping[str, str]) -> Arguments:
-    """Raises UsageError with one line that says what was wrong."""
+    """Parse the command line. Raises UsageError with one line that says what was wrong."""
     left = list(words)
     user = environment.get("EC_CONSOLE_SERVER_USER") or SERVER_USER
     made = _options(left, Arguments(Endpoint(), color="NO_COLOR" not in environment, server_user=user))

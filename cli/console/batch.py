@@ -1,4 +1,4 @@
-"""Batch mode: one command, or the lines of standard input; answers, problems, and an exit code."""
+"""Batch mode: runs one command, or the lines of standard input; prints answers and problems, and gives an exit code."""
 
 import codecs
 import errno
@@ -13,21 +13,21 @@ from eccmgr.control.client import Client
 from eccmgr.errors import NoAnswer, NoConnection, TransactionLost
 
 LEAVE = ("quit", "exit")
-"""Words that end the console and are never sent."""
+"""Words that end the console; they are never sent."""
 
 
 class Batch:
-    """Runs commands without a word of its own on standard output."""
+    """Runs commands, and prints nothing but their answers to standard output."""
 
     def __init__(self, client: Client, asked: Arguments) -> None:
         self._display = Display(client, asked)
         self._deadline = deadline_after(asked.timeout_s)
         for stream in (sys.stdout, sys.stderr):
-            # An answer may hold what the locale's encoding cannot write.
+            # An answer may hold characters that the locale's encoding cannot write.
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
 
     def run(self, command: str) -> int:
-        """Run `command`; its exit code."""
+        """Run `command`; answers its exit code."""
         try:
             result, text = self._display.ask(command, self._deadline)
         except NoConnection as error:
@@ -46,7 +46,7 @@ class Batch:
         return result.exit
 
     def run_lines(self, lines: BinaryIO) -> int:
-        """Run each line, going on after a failure; the first exit code that is not 0."""
+        """Run each line, also after a failure; answers the first exit code that is not 0."""
         first = 0
         for number in itertools.count():
             try:
@@ -60,7 +60,7 @@ class Batch:
             if not number and b"\0" in raw and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 self._complain("Standard input is UTF-16; commands are read as UTF-8")
                 return Exit.USAGE
-            # An editor may have left a byte order mark in front of the first one.
+            # An editor may have put a byte order mark before the first line.
             command = raw.removeprefix(b"" if number else codecs.BOM_UTF8).decode("utf-8", "surrogateescape").strip()
             if command.lower() in LEAVE:
                 break

@@ -1,4 +1,4 @@
-"""How answers are shown: streams, folding, colours on a terminal, and nothing that could steer the terminal."""
+"""The display of answers: streams, folding, colours on a terminal, and nothing that could control the terminal."""
 
 import json
 import re
@@ -22,7 +22,7 @@ _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 
 class Display:
-    """Asks on a client and shows what comes: answers on standard output, problems on standard error."""
+    """Asks on a client and shows the result: answers on standard output, problems on standard error."""
 
     def __init__(self, client: Client, asked: Arguments) -> None:
         self._client = client
@@ -30,9 +30,9 @@ class Display:
         self._command, self._heard, self._showing = "", Heard(), False
 
     def ask(self, command: str, deadline: float) -> tuple[Result, str]:
-        """Run `command`; its result and the text to show for it (what a stream has shown already left out).
+        """Run `command`; answers its result and the text to show, without the part that a stream has shown already.
 
-        Raises NoConnection, which names the daemons of this host where nobody said which is meant, and NoAnswer.
+        Raises NoConnection, which names the daemons of this host if the user named none, and NoAnswer.
         """
         try:
             return self._ask(command, deadline)
@@ -45,16 +45,16 @@ class Display:
         self._command, self._heard = command, Heard()
         named, folding = _form_named(command), self._folds(command)
         form = Format.JSON if self._asked.json or folding else Format.TEXT
-        # On a terminal responses are shown as they come; a script gets them in order of name.
+        # A terminal shows responses as they come; a script gets them in order of name.
         self._showing = sys.stdout.isatty() and form is Format.TEXT and named is None
         width = shutil.get_terminal_size().columns if self._showing else 80
         result = self._client.ask(command, deadline, form, self._take, width, whole=not self._showing)
         return result, _folded(result.body) if folding else result.body
 
     def leave_off(self, *, answers: bool) -> bool:
-        """Say how the command at hand, of which no more is heard, goes on; False where none has been sent.
+        """The console stops waiting: say how the present command goes on. Answers False if no command has been sent.
 
-        With `answers` those that have come are shown first, and what is left is shown as pending.
+        With `answers` the responses so far are shown first, and the others are shown as pending.
         """
         if not self._heard.id:
             return False
@@ -65,7 +65,7 @@ class Display:
 
     @property
     def knows_the_way(self) -> bool:
-        """Whether the command at hand is known to have been sent: then `leave_off` says how it goes on."""
+        """Whether the present command is known to have been sent: then `leave_off` says how it goes on."""
         return bool(self._heard.id)
 
     @property
@@ -87,13 +87,13 @@ class Display:
         return self._asked.fold and not self._asked.json and _form_named(command) is None
 
     def show(self, result: Result, text: str) -> None:
-        """Print an answer, or what was wrong."""
+        """Print an answer, or a problem."""
         problem = result.status in (Status.ERROR, Status.DENIED) and not self._asked.json
         if text:
             self.write(text, sys.stderr if problem else sys.stdout, problem=problem)
 
     def write(self, text: str, stream: TextIO, *, problem: bool = False) -> None:
-        """Print `text` and a newline; on a terminal with colours and without control characters."""
+        """Print `text` and a newline; to a terminal with colours and without control characters."""
         if stream.isatty():
             text = _CONTROLS.sub(lambda found: _visible(found.group()), text)
             if self._asked.color:
@@ -108,7 +108,7 @@ class Display:
 
 
 def deadline_after(seconds: float) -> float:
-    """The moment `seconds` from now, as `Display.ask` takes it."""
+    """The time `seconds` from now, as `Display.ask` takes it."""
     return time.monotonic() + seconds
 
 
@@ -124,7 +124,7 @@ def _form_named(command: str) -> Format | None:
 
 
 def _folded(body: str) -> str:
-    """The JSON answer `body` as text; responses of nodes once each, under the nodes that gave them."""
+    """The JSON answer `body` as text. Equal responses are shown once, under all nodes that gave them."""
     from eccmgr.commands.rendering import folded
 
     fields = json.loads(body)

@@ -1,4 +1,4 @@
-"""What a console has heard of a command that nodes carry out, before its end: it can go away and tell how to go on."""
+"""The events that the console has heard of a running command, from which it says how to go on if it stops waiting."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Heard:
-    """The events of one command: the first tells its id and whom it was sent to, the others what came back."""
+    """The events of one command. The first has its id and its target, the others bring responses."""
 
     def __init__(self) -> None:
         self._first: Mapping[str, Any] = {}
@@ -19,7 +19,7 @@ class Heard:
         self._began = 0.0
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Note an event of the stream."""
+        """Take an event of the stream."""
         if event.get("event") == "progress" and not self._first:
             self._first, self._began = event, time.monotonic()
         elif event.get("event") == "response":
@@ -27,17 +27,17 @@ class Heard:
 
     @property
     def id(self) -> str:
-        """The command's id; empty where none has been sent as far as we know."""
+        """The command's id; empty if no command is known to have been sent."""
         return str(self._first.get("command_id", ""))
 
     @property
     def way_on(self) -> str:
-        """What to tell whoever stops waiting."""
+        """The line for a user who stops waiting."""
         return f"{self.id} goes on: retrieve {self.id}, abort {self.id}"
 
     def answer(self, form: Format, *, shown: bool) -> Answer:
         """The report as far as it is known here; with `shown` its tail leaves out the lines that have been shown."""
-        # Not before it is needed: a call that ends well has no use for them.
+        # Imported only here: a call that ends well does not need them.
         from datetime import datetime
 
         from eccmgr.cluster.names import natural
@@ -59,7 +59,7 @@ class Heard:
 
 
 def outcome_of(node: Mapping[str, Any]) -> "Outcome":
-    """What became of a command on one node, read back from the JSON form."""
+    """The outcome of a command on one node, read back from the JSON form."""
     from datetime import datetime
 
     from eccmgr.cluster.results import Outcome, State

@@ -34,7 +34,7 @@ quit                                     leave the console (so does Ctrl-D); Ctr
 
 
 class Interactive:
-    """A console on a terminal. `input` and `output` are the terminal's, or a test's."""
+    """A console on a terminal; a test gives it an `input` and `output` of its own."""
 
     def __init__(
         self, client: Client, asked: Arguments, terminal_input: Input | None = None, output: Output | None = None
@@ -55,7 +55,7 @@ class Interactive:
         )
 
     def run(self) -> int:
-        """Greet, then answer commands until `quit` or the end of input; the exit code."""
+        """Greet, then answer commands until `quit` or the end of input; answers the exit code."""
         try:
             self._display.show(*self._display.ask("version", deadline_after(self._asked.timeout_s)))
         except EccmgrError as error:
@@ -69,7 +69,7 @@ class Interactive:
         return Exit.OK
 
     def _read(self) -> str | None:
-        """The next line that says something; None at the end."""
+        """The next line that is not blank; None at the end."""
         while True:
             try:
                 line = self._prompt.prompt().strip()
@@ -131,7 +131,7 @@ class Interactive:
 
 
 class ServerCompleter(Completer):
-    """Asks the listener what may follow, on a connection of its own so that no wait is in its way."""
+    """Asks the listener for the words that may follow, on a connection of its own, so that no wait delays it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -141,7 +141,7 @@ class ServerCompleter(Completer):
         document: Document,
         complete_event: CompleteEvent,  # noqa: ARG002
     ) -> Iterable[Completion]:
-        """The words that may stand at the cursor; none where the listener does not say."""
+        """The words that may stand at the cursor; none if the listener does not answer."""
         line = document.text_before_cursor
         try:
             answer = self._client.ask(f"complete {quote(line)}", deadline_after(_COMPLETION_WAIT_S))
@@ -157,20 +157,20 @@ class ServerCompleter(Completer):
 
 
 def history_path() -> Path:
-    """Where what was typed is kept: `console_history` in the user's state folder."""
+    """The file of the typed lines: `console_history` in the user's state folder."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
     return Path(base) / "eccmgr" / "console_history"
 
 
 def open_history(path: Path) -> History:
-    """The history kept at `path`, cut to its latest part where it has grown; in memory where it cannot be kept."""
+    """The history in `path`, cut to its latest part if it has grown; in memory if the file cannot be used."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Commands may hold what is nobody else's business.
+        # Commands may hold private things.
         path.touch(mode=0o600)
         if path.stat().st_size > _HISTORY_MAX_BYTES:
             kept = path.read_bytes()[-_HISTORY_MAX_BYTES // 2 :]
-            # An entry is a `# time` line and `+text` lines behind it, after an empty line.
+            # An entry is an empty line, a `# time` line, and lines that begin with `+`.
             path.write_bytes(kept[kept.find(b"\n#") :])
     except (OSError, RuntimeError):
         return InMemoryHistory()

@@ -1,1 +1,1 @@
-"""The cluster over Redis: who is in it, how a command reaches its nodes, what each of them answered."""
+"""The cluster over Redis: its members, the delivery of commands, and the nodes' answers."""

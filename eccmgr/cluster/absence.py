@@ -1,4 +1,4 @@
-"""How long nodes have been absent, as people read it."""
+"""Words for how long nodes have been absent."""
 
 import math
 import time
@@ -9,7 +9,7 @@ from eccmgr.cluster.view import Seat
 
 
 def absence(since_ms: int | None, now_s: float | None = None) -> str:
-    """`since 09:07`, with the date where that was another day than that of `now_s` (Unix time; None: now).
+    """`since 09:07`, with the date if that was on another day than `now_s` (Unix time; None: now).
 
     `never seen` for a node that never came.
     """
@@ -25,7 +25,8 @@ def absent_for(since_ms: int | None, now_s: float | None = None) -> str:
 
 
 def absent_nodes(absent: Iterable[Seat], now_s: float | None = None) -> str:
-    """`east[33,36] since 09:07, west9 never seen`: the longest absent first, and of many the first ranges."""
+    """`east[33,36] since 09:07, west9 never seen`: the longest absent nodes first; if there are many, only the first
+    ranges."""
     alike: dict[str, list[str]] = {}
     for seat in sorted(absent, key=lambda seat: math.inf if seat.since_ms is None else seat.since_ms):
         alike.setdefault(absence(seat.since_ms, now_s), []).append(seat.name)

@@ -1,4 +1,4 @@
-"""What the log says of the membership: each join, return, leave and loss is a line in it, said once, with why."""
+"""Logs the membership: each join, return, leave and loss is one line in the log, with the reason."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -17,9 +17,9 @@ _MISSED = "it happened while this manager heard nothing of the cluster"
 
 
 class Journal:
-    """Writes down what is heard of the membership; what was not heard is found by comparing views.
+    """Logs the events that it hears; finds those that it did not hear by comparing views.
 
-    `view` answers the nodes of now.
+    `view` answers the present nodes.
     """
 
     def __init__(self, view: Callable[[], Awaitable[View]]) -> None:
@@ -28,7 +28,7 @@ class Journal:
         self._waiting: list[Mapping[str, Any]] | None = None
 
     def heard(self, raw: bytes) -> None:
-        """Take an event off the wire. Raises ValueError where it is broken."""
+        """Take an event as it was published. Raises ValueError if it is broken."""
         event = fields(raw)
         if not isinstance(event.get("members"), list):
             raise ValueError("it is no event of the membership")
@@ -38,7 +38,8 @@ class Journal:
             self._waiting.append(event)
 
     async def look(self) -> None:
-        """Find out what was not heard: this manager listens again, or for the first time. Raises EccmgrError."""
+        """Look for events that were not heard. Call it when this manager listens again, or for the first time. Raises
+        EccmgrError."""
         self._waiting = []
         try:
             view = await self._view()

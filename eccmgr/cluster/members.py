@@ -1,4 +1,4 @@
-"""Members: the record that each keeps in the cluster, and the list of them."""
+"""Members of the cluster: the record of each, and their list."""
 
 import enum
 import json
@@ -19,11 +19,11 @@ _LATEST_START_S = 1e11
 
 NULL = "(Null)"
 SUBCLUSTER_GROUP = "ec_sc_"
-"""Followed by a subcluster's name: the group of its nodes."""
+"""Before a subcluster's name: the group of its nodes."""
 
 
 class Role(enum.StrEnum):
-    """What kind of member it is."""
+    """The kind of a member."""
 
     NODE = "Node"
     MANAGER = "Manager"
@@ -31,7 +31,7 @@ class Role(enum.StrEnum):
 
     @property
     def tag(self) -> str:
-        """What its private name begins with."""
+        """The beginning of the member's private name."""
         return {Role.NODE: "ec0", Role.MANAGER: "mgr", Role.OTHER: "oth"}[self]
 
 
@@ -39,7 +39,8 @@ class Role(enum.StrEnum):
 class Member:
     """A member's record.
 
-    `started` is Unix time in seconds; `address` is HOST:PORT or [V6]:PORT, with port 0 where it has no TCP listener.
+    `started` is Unix time in seconds. `address` is HOST:PORT or [V6]:PORT, with port 0 if the member has no TCP
+    listener.
     """
 
     private_name: str
@@ -70,7 +71,7 @@ class Member:
             raise Unreadable(f"A member's record cannot be read: {error}") from error
 
     def dump(self) -> str:
-        """The record as it is kept."""
+        """The record as Redis keeps it."""
         return json.dumps(asdict(self))
 
     def facts(self) -> dict[str, Any]:
@@ -88,7 +89,8 @@ class Member:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who joins: its role, the name of its host (a node's own name), and what its record says of it."""
+    """A process that joins: its role, the name of its host (for a node, the node's name), and the fields of its
+    record."""
 
     role: Role
     name: str
@@ -99,7 +101,7 @@ class Identity:
     started: float = 0.0
 
     def member(self, private: str) -> Member:
-        """The record that goes with a session of this private name."""
+        """The record for a session with this private name."""
         is_node = self.role is Role.NODE
         return Member(
             private_name=private,
@@ -121,7 +123,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Membership:
-    """The members in one view, nodes first, each kind by name; `leader` is a private name, "" where there is none."""
+    """The members in one view: nodes first, each kind by name. `leader` is a private name, "" if nobody leads."""
 
     view: int
     leader: str
@@ -138,7 +140,7 @@ class Membership:
 
 
 async def read_membership(link: Link, keys: Keys) -> Membership:
-    """The members now. Raises RedisUnreachable."""
+    """The present members. Raises RedisUnreachable."""
     records, view, first = await link.pipeline(
         ("HVALS", keys.members), ("HGET", keys.state, "view"), ("ZRANGE", keys.seniority, 0, 0)
     )
@@ -166,7 +168,8 @@ def _readable(records: Iterable[bytes]) -> Iterator[Member]:
 
 
 def host_address(redis: RedisAddress) -> str:
-    """This host's address on its way to Redis; nothing is sent. Loopback over a Unix socket or with no way there."""
+    """This host's address on its way to Redis; nothing is sent. Over a Unix socket, or without a way there, it is
+    loopback."""
     if redis.path:
         return "127.0.0.1"
     try:

@@ -1,4 +1,4 @@
-"""Names of nodes, subclusters and members: what is allowed, how they sort, fold and match."""
+"""Names of nodes, subclusters and members: which are allowed, and how they sort, fold and match."""
 
 import re
 import secrets
@@ -15,7 +15,7 @@ RANGES_SHOWN = 20
 
 
 def check_name(name: str, what: str = "Node") -> str:
-    """`name` itself where it is one that a node or subcluster may have. Raises SettingsError."""
+    """`name` itself if a node or subcluster may have it. Raises SettingsError."""
     if not is_plain_name(name):
         raise SettingsError(f"{what} name '{name}': {ALLOWED}")
     return name
@@ -27,7 +27,7 @@ def private_name(role: str, pid: int, host: str, nonce: str | None = None) -> st
 
 
 def public_name(private: str) -> str:
-    """The host's (a node's) name in a private name."""
+    """The name of the host (for a node, the node's name) in a private name."""
     return private.rpartition("#")[2]
 
 
@@ -38,7 +38,8 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def fold(names: Iterable[str], limit: int | None = None) -> str:
-    """`east1 east2 west1` as `east[1-2],west1`; of more than `limit` ranges the first, and how many more."""
+    """`east1 east2 west1` as `east[1-2],west1`. If there are more than `limit` ranges: the first ones, and the number
+    of the rest."""
     listed = list(names)
     try:
         folded = str(NodeSet.fromlist(listed, resolver=RESOLVER_NOGROUP))
@@ -51,7 +52,8 @@ def fold(names: Iterable[str], limit: int | None = None) -> str:
 
 
 def resolve(name: str, names: Iterable[str], what: str = "node") -> str:
-    """The one of `names` that `name` means: whole and without case, else by its first label. Raises CommandError."""
+    """The name among `names` that `name` means: the whole name without case, else the first label. Raises
+    CommandError."""
     by_key = {each.lower(): each for each in names}
     key = name.lower()
     if key in by_key:
@@ -67,19 +69,19 @@ def resolve(name: str, names: Iterable[str], what: str = "node") -> str:
 
 
 def same_node(one: str, other: str) -> bool:
-    """Whether two names can mean one node: without case, a short name is its fully qualified one."""
+    """Whether two names can mean one node: without case, a short name equals its fully qualified name."""
     shorter, longer = sorted((one.lower(), other.lower()), key=len)
     return shorter == longer or ("." not in shorter and longer.startswith(f"{shorter}."))
 
 
 def known(names: Iterable[str]) -> str:
-    """The end of an answer to an unknown name: `; known: east[1-2],west1`, or that there is none."""
+    """The end of an answer to an unknown name: `; known: east[1-2],west1`, or that there are no names."""
     listed = list(names)
     return f"; known: {fold(listed, RANGES_SHOWN)}" if listed else "; none is known"
 
 
 def split_folded(folded: str) -> list[str]:
-    """What stands between the commas outside of brackets: `a[1-2,5],b` has two parts."""
+    """The parts between the commas outside of brackets: `a[1-2,5],b` has two parts."""
     parts, start, inside = [], 0, False
     for mark in _MARKS.finditer(folded):
         inside = mark[0] == "[" or (inside and mark[0] == ",")

@@ -1,8 +1,8 @@
-"""Node sets: `east[1-3,7],west1` and the names that it stands for.
+"""Node sets: `east[1-3,7],west1`, and the names in them.
 
-A set is read in two steps: what is typed is checked and counted first, so that no range is spelt out before it is
-known to be small enough. ClusterShell folds names (names.py) and does not unfold them: it joins digits beside a bracket
-to the range, and takes `n1[5-10]` for n15 to n110.
+A set is read in two steps. The typed text is checked and counted first, so that a range is spelt out only if it is
+small enough. ClusterShell folds names (names.py) but does not unfold them: it joins digits beside a bracket to the
+range, and takes `n1[5-10]` for n15 to n110.
 """
 
 import itertools
@@ -14,18 +14,18 @@ from eccmgr.cluster import names
 from eccmgr.errors import CommandError, UsageError
 
 MAX_NAMES = 10_000
-"""What one set may name; a range that holds more is refused, not spelt out."""
+"""The most names in one set; a range with more is refused, not spelt out."""
 
-# Of what is no set, an answer repeats so many characters.
+# The most characters of a faulty set that an answer repeats.
 _SHOWN_MAX = 80
-# Possessive: a text of a megabyte is read in one pass.
+# Possessive, so that a text of a megabyte is read in one pass.
 _RANGE = r"[0-9]{1,63}+(?>(?:-[0-9]{1,63}+(?>(?:/[0-9]{1,9}+)?))?)"
 _PART = re.compile(rf"(?>(?:[A-Za-z0-9._-]++|\[{_RANGE}(?>(?:,{_RANGE})*)\](?!\[))+)\Z")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
 
 
 def parts(text: str) -> list[str]:
-    """What stands between the commas outside of brackets. Raises UsageError where `text` is no set."""
+    """The parts of a set: split at the commas outside of brackets. Raises UsageError if `text` is not a set."""
     found = names.split_folded(text)
     if not found or ",".join(found) != text:
         raise _no_set(text)
@@ -33,7 +33,8 @@ def parts(text: str) -> list[str]:
 
 
 def spell_out(folded: Iterable[str]) -> list[str]:
-    """Every name that the parts `folded` stand for, each once. Raises UsageError where one is none, or too many are."""
+    """Every name in the parts `folded`, each once. Raises UsageError if a part is faulty, or if the names are too
+    many."""
     listed = list(folded)
     count = 0
     for part in listed:
@@ -49,7 +50,7 @@ def spell_out(folded: Iterable[str]) -> list[str]:
 
 @lru_cache(maxsize=16)
 def members(folded: str) -> frozenset[str]:
-    """The names in a set that `names.fold` has written, in small letters. Raises ValueError where it is none."""
+    """The names, in small letters, in a set that `names.fold` wrote. Raises ValueError if it is not a set."""
     if "[" not in folded:
         return frozenset(folded.lower().split(","))
     try:
@@ -59,9 +60,10 @@ def members(folded: str) -> frozenset[str]:
 
 
 def resolve(wanted: Iterable[str], known: Iterable[str]) -> list[str]:
-    """The ones of `known` that the names `wanted` mean: whole and without case, else by their first label.
+    """The names among `known` that `wanted` mean: as a whole and without case, else by their first label.
 
-    Raises CommandError with those that none has. The time it takes grows with the number of names, not its square.
+    Raises CommandError with the wanted names that fit none. The time grows with the number of names, not with its
+    square.
     """
     by_key = {name.lower(): name for name in known}
     by_label: dict[str, list[str]] = {}
@@ -80,7 +82,7 @@ def resolve(wanted: Iterable[str], known: Iterable[str]) -> list[str]:
             key = fitting[0]
         found[by_key[key]] = None
     if len(unknown) == 1:
-        # It says whether the name fits none or several.
+        # This raises, and says whether the name fits none or several.
         names.resolve(unknown[0], by_key.values())
     if unknown:
         raise CommandError(f"Unknown nodes '{names.fold(unknown, names.RANGES_SHOWN)}'{names.known(by_key.values())}")
@@ -96,7 +98,7 @@ def _ranges(part: str) -> list[str]:
 
 
 def _why_no_range(span: str) -> str:
-    """What is wrong with `3-1` and its kin; empty where nothing is."""
+    """The fault of a range such as `3-1`; empty if there is none."""
     first, dash, rest = span.partition("-")
     last, stepped, step = rest.partition("/")
     if not dash:
@@ -111,7 +113,7 @@ def _why_no_range(span: str) -> str:
 
 
 def _count(part: str) -> int:
-    """How many names `part` stands for."""
+    """The number of names in `part`."""
     count = 1
     for inside in _BRACKETS.findall(part):
         count *= sum(_length(each) for each in inside.split(","))
@@ -125,15 +127,15 @@ def _length(span: str) -> int:
 
 
 def _names_in(part: str) -> Iterator[str]:
-    """The names that `part` stands for: what is beside a bracket stays as it is."""
-    # Texts and the insides of brackets take turns.
+    """The names in `part`; the text beside a bracket stays as it is."""
+    # Texts alternate with the insides of brackets.
     pieces = _BRACKETS.split(part)
     choices = [_numbers(piece) if i % 2 else (piece,) for i, piece in enumerate(pieces)]
     return map("".join, itertools.product(*choices))
 
 
 def _numbers(inside: str) -> list[str]:
-    """The numbers in a bracket as they stand in names: as long as the first one where that begins with 0."""
+    """The numbers in a bracket as they stand in names: as long as the first one if that begins with 0."""
     numbers: list[str] = []
     for span in inside.split(","):
         first, _, rest = span.partition("-")

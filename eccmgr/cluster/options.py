@@ -1,39 +1,41 @@
-"""The cluster's times and bounds, as its members agree on them."""
+"""The cluster's times and bounds, on which its members agree."""
 
 from dataclasses import dataclass, fields
 
 
 @dataclass
 class ClusterOptions:
-    """Times in seconds unless the name says otherwise; the defaults are those of the configuration's schema.
+    """Times in seconds, unless the name says otherwise; the defaults are those of the configuration's schema.
 
-    A process has one, which all its parts hold and read anew each time: a change of the configuration reaches them all.
+    A process has one object, which all its parts share and read anew each time. So a change of the configuration
+    reaches them all.
     """
 
     session_lease_s: float = 2.5
     """A session ends this long after its last heartbeat, on the lease clock."""
     heartbeats_per_sec: float = 2.0
     heartbeats_borne_per_sec: float = 2000.0
-    """What all members together send at most: where they are too many, they send less often, under longer leases."""
+    """The most heartbeats that all members send together. If there are too many members, they send fewer, under longer
+    leases."""
     max_step_s: float = 0.6
-    """The most that the lease clock advances between two scripts."""
+    """The most by which the lease clock advances between two scripts."""
     absent_ttl_s: float = 30 * 86_400.0
-    """How long a node that was lost is still expected; 0: until it is back, or forgotten by command."""
+    """How long a lost node is still expected; 0: until it is back, or is forgotten by command."""
     results_ttl_s: float = 3600.0
     command_ttl_s: float = 60.0
-    """After this a command is not begun any more."""
+    """After this time no node begins the command."""
     command_timeout_s: float = 60.0
     """A command that runs longer is cancelled."""
     job_timeout_s: float = 3600.0
-    """A long command, which is a job, is ended after this."""
+    """A job (a long command) that runs longer is ended."""
     max_jobs: int = 100
-    """Jobs of one node that are not finished; over it a long command is refused."""
+    """The most unfinished jobs of a node; further long commands are refused."""
     max_running: int = 8
     max_waiting: int = 1000
-    """Commands that wait for a free slot on a node; over it they are refused."""
+    """The most commands that wait for a free slot on a node; further ones are refused."""
     max_response_bytes: int = 4 * 1024 * 1024
     log_cap: int = 10_000
-    """Commands kept at most, whatever their age."""
+    """The most commands that are kept, whatever their age."""
     audit_cap: int = 10_000
 
     @property
@@ -48,5 +50,5 @@ class ClusterOptions:
 
 
 def to_ms(seconds: float) -> int:
-    """Whole milliseconds, as the scripts count."""
+    """Whole milliseconds, the unit of the scripts."""
     return round(seconds * 1000)

@@ -1,8 +1,7 @@
-"""What became of a command on each node that it expects: pure derivation from what Redis keeps.
+"""The outcome of a command on each node that it expects: derived from what Redis keeps, without I/O.
 
-An entry is written when a node claims a command and when it answers. That a node is lost or missed a command is
-written nowhere: it follows from the entry, from the sessions that live, and from the lease clock, so it can never
-be out of date.
+A node's entry is written when the node claims the command and when it answers. Nothing is written when a node is lost
+or misses a command: that follows from the entry, the live sessions and the lease clock, so it can never be out of date.
 """
 
 import enum
@@ -24,15 +23,15 @@ _COMPRESS_OVER = 64 * 1024
 _COMPRESSED = "z"
 _UNPACKED_MAX = 1024 * 1024 * 1024
 JOB = "j"
-"""The flag of an entry that says how a job stands: it outlives the session that claimed the command."""
+"""The flag of an entry with the progress of a job: it outlives the session that claimed the command."""
 STANDS_IN = "w"
-"""The flag of an answer that stands in for one that Redis has no memory for yet."""
-# The year 3000: what is shown need reach no further.
+"""The flag of an answer that stands in for one for which Redis has no memory yet."""
+# The year 3000: no later time needs to be shown.
 _WALL_END_MS = 32_503_680_000_000
 
 
 class State(enum.StrEnum):
-    """What became of a command on one node."""
+    """The outcome of a command on one node."""
 
     PENDING = "pending"
     """No answer yet."""
@@ -43,13 +42,13 @@ class State(enum.StrEnum):
     FAILED = "failed"
     """The node answered with an error."""
     REFUSED = "refused"
-    """The node would not run it."""
+    """The node refused to run it."""
     LOST = "lost"
     """The node's session ended before it answered."""
     ABSENT = "absent"
-    """It was not there when the command was sent."""
+    """The node was absent when the command was sent."""
     MISSED = "missed"
-    """The command could not be delivered before it expired."""
+    """The command did not reach the node before it expired."""
     SKIPPED = "skipped"
     """It was never sent to this node."""
     ABORTED = "aborted"
@@ -57,12 +56,12 @@ class State(enum.StrEnum):
 
     @property
     def answered(self) -> bool:
-        """Whether the node itself has said how it went."""
+        """Whether the node itself has answered."""
         return self in _ANSWERED
 
     @property
     def final(self) -> bool:
-        """Whether there is nothing to wait for."""
+        """Whether the outcome can no longer change while somebody waits for it."""
         return self not in (State.PENDING, State.RUNNING)
 
 
@@ -71,7 +70,7 @@ _ANSWERED = (State.OK, State.FAILED, State.REFUSED)
 
 
 class Entry(NamedTuple):
-    """What Redis keeps of one node: its state, the session that wrote it, when (lease clock, ms), and its text."""
+    """A node's entry in Redis: its state, the session that wrote it, the time (lease clock, ms), and the text."""
 
     state: State
     private_name: str
@@ -79,13 +78,13 @@ class Entry(NamedTuple):
     took_ms: int = 0
     text: str = ""
     job: str = ""
-    """The job that the command has become; `text` is then how far it is."""
+    """The job that the command has become; `text` is then its progress."""
 
     @classmethod
     def parse(cls, raw: bytes) -> "Entry":
         """Read an entry as the scripts write it: five fields between tabs, a newline, the body.
 
-        Of one that cannot be read it is known that the node's answer is lost, and no more.
+        For an entry that cannot be read the answer is `UNREADABLE`: it is only known that the node's answer is lost.
         """
         try:
             head, _, body = raw.partition(b"\n")
@@ -102,18 +101,18 @@ class Entry(NamedTuple):
 
 
 UNREADABLE = Entry(State.FAILED, "", 0, text="what Redis keeps of its answer cannot be read")
-"""Stands for an entry of whatever session."""
+"""Takes the place of an entry that cannot be read, of whatever session."""
 
 
 def wall_ms(text: str) -> int:
-    """A moment on the wall clock, in ms, that can be shown as one. Raises ValueError."""
+    """A time on the wall clock, in ms, that can be shown. Raises ValueError."""
     if (moment := whole(text)) >= _WALL_END_MS:
         raise ValueError(f"{moment} is no moment")
     return moment
 
 
 def _unpacked(body: bytes) -> bytes:
-    """What `pack_body` compressed. Raises ValueError where it would fill the memory, zlib.error."""
+    """Decompress a body of `pack_body`. Raises ValueError if it would fill the memory, and zlib.error."""
     unpacker = zlib.decompressobj()
     found = unpacker.decompress(body, _UNPACKED_MAX)
     if not unpacker.eof:
@@ -122,7 +121,8 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def pack_body(text: str, limit: int) -> tuple[str, bytes]:
-    """The flags and body of a response: cut to `limit` bytes with a last line that says so, compressed where large."""
+    """The flags and body of a response: cut to `limit` bytes with a last line that says so, and compressed if it is
+    large."""
     body = text.encode("utf-8", "replace")
     if len(body) > limit:
         note = f"\n(cut: {len(body)} bytes, limit {limit})"
@@ -140,11 +140,11 @@ def running_body(job: str, progress: str) -> bytes:
 
 @dataclass(frozen=True)
 class Sent:
-    """A command that was sent: what it says (its secrets hidden), to whom, by whom and when.
+    """A command that was sent: its text (without its secrets), its target, its issuer and its times.
 
-    `issued_ms`, `expires_ms` and `waited_ms` (when the sender stopped waiting; None where it never waited) are on
-    the lease clock, as is `aborted_ms`, when it was withdrawn; `issued_wall_ms` is for showing. One that is `rolling`
-    goes out in batches: a node that it was not sent to by the end of its sender's waiting is skipped.
+    `issued_ms`, `expires_ms`, `waited_ms` (when the sender stopped waiting; None if it never waited) and `aborted_ms`
+    (when the command was withdrawn) are on the lease clock; `issued_wall_ms` is for showing. A `rolling` command goes
+    out in batches: a node that it had not reached by the end of its sender's waiting is skipped.
     """
 
     id: str
@@ -186,11 +186,11 @@ class Sent:
 
 
 class Outcome(NamedTuple):
-    """What became of the command on one node.
+    """The outcome of the command on one node.
 
-    `seconds` is the time from issue to answer, or how long it has been pending or running. `late_s` is how long
-    after the end of its sender's waiting the answer came; None for one in time. `since_ms` is since when an absent
-    one was absent, on the wall clock; None for one that never came.
+    `seconds` is the time from issue to answer, or for which it has been pending or running. `late_s` is how long after
+    the end of its sender's waiting the answer came; None if it came in time. `since_ms` is the wall clock since which
+    an absent node was absent; None for a node that never came.
     """
 
     node: str
@@ -200,29 +200,29 @@ class Outcome(NamedTuple):
     text: str = ""
     late_s: float | None = None
     job: str = ""
-    """The job that runs it; `text` is then how far that is."""
+    """The job that runs it; `text` is then its progress."""
     since_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """Every node that the command expects, in order of name, none left out."""
+    """The outcome on every node that the command expects, in order of name."""
 
     sent: Sent
     outcomes: tuple[Outcome, ...]
 
     @property
     def answered(self) -> int:
-        """How many nodes answered, well or not."""
+        """The number of nodes that answered, with success or not."""
         return sum(outcome.state.answered for outcome in self.outcomes)
 
     @property
     def complete(self) -> bool:
-        """Whether every node answered, and well."""
+        """Whether every node answered with success."""
         return all(outcome.state is State.OK for outcome in self.outcomes)
 
     def only(self, target: Target) -> "Report":
-        """The part of this report that is about `target`."""
+        """The part of this report for `target`."""
         return Report(self.sent, tuple(o for o in self.outcomes if target.holds(Seat("", o.node, o.subcluster))))
 
 
@@ -234,9 +234,9 @@ def report(
     clock_ms: int,
     plan: Mapping[str, int] = MappingProxyType({}),
 ) -> Report:
-    """Account for every node that `sent` expected in view `then`, given the view `now` and the lease clock.
+    """Account for every node that `sent` expected in view `then`, given the present view `now` and the lease clock.
 
-    `plan` says until when each node that a rolling command was sent to may begin it.
+    For a rolling command `plan` has the nodes that it was sent to, each with the time until which it may begin.
     """
     return Report(
         sent,
@@ -250,7 +250,7 @@ def report(
 
 
 def outcome_of_absent(sent: Sent, seat: Seat, clock_ms: int) -> Outcome:
-    """What became of `sent` on a node that was absent when it was sent, whatever it did since."""
+    """The outcome of `sent` on a node that was absent when it was sent, whatever the node did later."""
     waiting = _since(sent.issued_ms, clock_ms)
     return Outcome(seat.name, seat.subcluster, State.ABSENT, waiting, since_ms=seat.since_ms)
 
@@ -258,9 +258,9 @@ def outcome_of_absent(sent: Sent, seat: Seat, clock_ms: int) -> Outcome:
 def outcome(
     sent: Sent, seat: Seat, now: View, entry: Entry | None, clock_ms: int, told_ms: int | None = None
 ) -> Outcome:
-    """What became of `sent` on the node at `seat`, of which Redis keeps `entry`.
+    """The outcome of `sent` on the node at `seat`, given the node's `entry` in Redis.
 
-    `told_ms` is until when the node may begin it, for a rolling command that was sent to it.
+    For a rolling command that was sent to the node, `told_ms` is the time until which the node may begin it.
     """
     if entry is UNREADABLE:
         return Outcome(seat.name, seat.subcluster, entry.state, _since(sent.issued_ms, clock_ms), entry.text)
@@ -272,7 +272,7 @@ def outcome(
         return Outcome(seat.name, seat.subcluster, entry.state, seconds, entry.text, late)
     waiting = _since(sent.issued_ms, clock_ms)
     if entry is not None and entry.job and entry.private_name == seat.private_name and seat.key in now.live:
-        # It may be another life of the node by now: the job goes on.
+        # The entry may be of an earlier life of the node, but its job goes on.
         return Outcome(seat.name, seat.subcluster, State.RUNNING, waiting, entry.text, job=entry.job)
     if seat.private_name not in now.sessions:
         return Outcome(seat.name, seat.subcluster, State.LOST, waiting)
@@ -283,7 +283,8 @@ def outcome(
 
 
 def _silent(sent: Sent, clock_ms: int, expires_ms: int | None) -> State:
-    """The state of a living node that has not begun, and may until `expires_ms`; None: it was not sent to it."""
+    """The state of a live node that has not begun. It may begin until `expires_ms`; None: the command was not sent to
+    it."""
     ended_ms = clock_ms if sent.aborted_ms is None else min(clock_ms, sent.aborted_ms)
     if expires_ms is None and sent.waited_ms is not None:
         # A sender whose command is withdrawn may stop waiting in the same millisecond.

@@ -1,4 +1,4 @@
-"""The latest runs of one command, each for another target: which of them may have been sent to a certain node."""
+"""The latest runs of one text, one for each target, and which of them may have been sent to a certain node."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class LatestRun:
-    """A command that was sent: when (its place in the log), to whom, and its id."""
+    """A command that was sent: its id, its target, and its time as the entry in the log."""
 
     entry: tuple[int, int]
     target: Target
@@ -27,7 +27,7 @@ class LatestRuns:
 
     @classmethod
     def parse(cls, fields: Mapping[bytes, bytes]) -> "LatestRuns":
-        """Read the hash `Keys.latest_of`; what cannot be read is dropped."""
+        """Read the hash `Keys.latest_of`; drops runs that cannot be read."""
         found = []
         for run in fields.values():
             try:
@@ -37,10 +37,10 @@ class LatestRuns:
         return cls(tuple(sorted(found, key=lambda run: run.entry, reverse=True)))
 
     def that_may_concern(self, target: Target, view: View) -> Iterator[str]:
-        """The ids of those that may have been sent to a node of `target`, the newest first.
+        """The ids of the runs that may have been sent to a node of `target`, the newest first.
 
-        A node that `view` does not hold, or that may have changed its subcluster since, cannot be told from one that
-        is meant: only the report says who was.
+        This view cannot exclude a node that it does not hold, or that may have changed its subcluster since: only the
+        report says which nodes were meant.
         """
         live, absent = view.expected(target)
         meant = {seat.key for seat in (*live, *absent)}
@@ -72,5 +72,5 @@ def _run(text: str) -> LatestRun:
     kind, _, name = target.partition(":")
     at, _, count = entry.partition("-")
     run = LatestRun((int(at), int(count)), Target(TargetKind(kind), name), made)
-    _ = run.target.names  # a set that cannot be read is found out here
+    _ = run.target.names  # a set that cannot be read raises here
     return run

@@ -1,8 +1,8 @@
-"""How long a holder may go on, and how long the others wait before they believe that it has stopped.
+"""How long a holder may hold, and how long the others wait before they believe that it has stopped.
 
-Every span is counted on the clock of whoever waits, CLOCK_BOOTTIME, in seconds. Two clocks may differ in rate by
-`CLOCK_RATE_ERROR` each; a kernel timer may be `KERNEL_LATE_S` late, and a fence that was being set when its process was
-stopped lives at most for `TOKEN_S` more.
+Every span is counted on the clock of the process that waits, CLOCK_BOOTTIME, in seconds. Two clocks may differ in rate
+by `CLOCK_RATE_ERROR` each. A kernel timer may be `KERNEL_LATE_S` late. If a process is stopped while it sets a fence,
+that fence lives at most `TOKEN_S` longer.
 """
 
 import math
@@ -24,15 +24,16 @@ class Timing:
 
     heartbeat_s: float
     hold_s: float
-    """A holder goes on for so long after it began to send its last renewal that was answered."""
+    """A holder holds for this long after it began to send its last answered renewal."""
     others_hold_s: float = 0.0
-    """The longest for which any node of the cluster does: their times may differ while they are being changed."""
+    """The longest `hold_s` of any node of the cluster: nodes may differ while their times are being changed."""
     extra_late_s: float = 0.0
     """How much later than the kernel's timers the weakest fence of the cluster closes."""
 
     @classmethod
     def of(cls, heartbeat_s: float, session_lease_s: float, max_step_s: float) -> "Timing":
-        """The spans that fit the cluster's times. Raises SettingsError where no hold of two heartbeats does."""
+        """The spans for the cluster's times. Raises SettingsError if they leave no room for a hold of two
+        heartbeats."""
         room_s = (session_lease_s - max_step_s) / (1 + CLOCK_RATE_ERROR) - KERNEL_LATE_S - TOKEN_S
         hold_s = min(math.floor(room_s * (1 - CLOCK_RATE_ERROR) * 100) / 100, max(3 * heartbeat_s, _SHORTEST_HOLD_S))
         if hold_s < 2 * heartbeat_s:
@@ -44,7 +45,7 @@ class Timing:
 
     @property
     def fence_late_s(self) -> float:
-        """How long after the deadline that it was told a fence may stay open, whatever became of its guardian."""
+        """How long after its deadline a fence may stay open, whatever happened to its guardian."""
         return KERNEL_LATE_S + TOKEN_S
 
     @staticmethod
@@ -55,7 +56,7 @@ class Timing:
 
     @property
     def watch_s(self) -> float:
-        """A counter that has not moved for so long belongs to a session that holds nothing any more."""
+        """If a counter has not moved for this long, its session holds nothing any more."""
         longest_s = (
             max(self.hold_s, self.others_hold_s) / (1 - CLOCK_RATE_ERROR) + KERNEL_LATE_S + TOKEN_S + self.extra_late_s
         )
@@ -63,15 +64,15 @@ class Timing:
 
     @property
     def longest_gap_s(self) -> float:
-        """After a longer gap between answers Redis may have been away, and nobody could renew."""
+        """After a longer gap between answers Redis may have been away, so that nobody could renew."""
         return 2.5 * self.heartbeat_s
 
     @property
     def reserved_s(self) -> float:
-        """A VIP that waits for the target of a move waits for so long."""
+        """How long a VIP waits for the target of a move."""
         return 2 * self.heartbeat_s
 
     @property
     def guardian_silent_s(self) -> float:
-        """A guardian that has confirmed nothing for so long is replaced."""
+        """A guardian that has confirmed nothing for this long is replaced."""
         return 4 * self.heartbeat_s

@@ -1,4 +1,4 @@
-"""A view: the nodes that the cluster knows at one step of its membership, and what a target means in it."""
+"""A view: the nodes of the cluster at one step of its membership, and the nodes that a target means in it."""
 
 import bisect
 import enum
@@ -14,18 +14,17 @@ from eccmgr.redis.reading import Dropped, line, parsing
 
 _dropped = Dropped("roster line")
 _FIELDS = 5
-"""Of a roster's line; that of an absent node has one more."""
+"""Fields of a roster's line; the line of an absent node has one more."""
 _MOMENT = re.compile("[0-9]{1,14}")
-"""In ms, so that it can be shown."""
+"""A time in ms that can be shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node's place in a view: the session it sits there with, its name as first given, its subcluster.
+    """A node's place in a view: its session, its name as first given, its subcluster.
 
-    `before` is the session that the same process had until it was reset, "" where there was none. The place of an
-    `absent` node is empty: its session is the one that it had last, "" for one that never came, and `since_ms` is when
-    that ended, on the wall clock.
+    `before` is the session that the same process had until it was reset, "" if there was none. For an `absent` node the
+    session is its last one, "" for a node that never came, and `since_ms` is the wall clock at which that ended.
     """
 
     private_name: str
@@ -53,7 +52,7 @@ class Seat:
 
 
 class TargetKind(enum.StrEnum):
-    """Whom a command is for."""
+    """The kinds of a target."""
 
     ALL = "all"
     SUBCLUSTER = "subcluster"
@@ -63,7 +62,8 @@ class TargetKind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """Every node, the nodes of one subcluster, one node, or those of a set: its `name` is then the folded set."""
+    """A command's target: every node, the nodes of one subcluster, one node, or those of a set, whose `name` is the
+    folded set."""
 
     kind: TargetKind
     name: str = ""
@@ -79,11 +79,11 @@ class Target:
 
     @property
     def names(self) -> frozenset[str]:
-        """The names in a set, in small letters; of another target none."""
+        """The names in a set, in small letters; empty for other targets."""
         return nodeset.members(self.name) if self.kind is TargetKind.SET else frozenset()
 
     def channel(self, keys: Keys) -> str:
-        """The channel that reaches this target's nodes; what is for a set goes to each of its nodes alone."""
+        """The channel that reaches this target's nodes; a command for a set goes to each of its nodes alone."""
         match self.kind:
             case TargetKind.ALL | TargetKind.SET:
                 return keys.everyone
@@ -93,7 +93,7 @@ class Target:
                 return keys.node(self.name)
 
     def holds(self, seat: Seat) -> bool:
-        """Whether the node at `seat` is meant."""
+        """Whether this target means the node at `seat`."""
         match self.kind:
             case TargetKind.ALL:
                 return True
@@ -110,7 +110,7 @@ EVERYONE = Target(TargetKind.ALL)
 
 @dataclass(frozen=True)
 class View:
-    """The nodes alive in view `number`, and those expected that are absent, each by its name in small letters."""
+    """The live nodes of view `number`, and the absent nodes that are expected, each by its name in small letters."""
 
     number: int
     live: Mapping[str, Seat]
@@ -118,17 +118,17 @@ class View:
 
     @classmethod
     def read(cls, number: int, live: Mapping[bytes, bytes], absent: Mapping[bytes, bytes]) -> "View":
-        """Read a view as the scripts keep it: lines of the live nodes and of the absent ones, each by its node."""
+        """Read a view as the scripts keep it: the lines of the live and of the absent nodes, each by its node."""
         return cls(number, _seats(live), _seats(absent, absent=True))
 
     @cached_property
     def sessions(self) -> frozenset[str]:
-        """The sessions that live, and those that live on under another private name since a reset."""
+        """The live sessions, also under the private names that they had before a reset."""
         return frozenset(name for seat in self.live.values() for name in (seat.private_name, seat.before) if name)
 
     @cached_property
     def subclusters(self) -> Mapping[str, int]:
-        """Each subcluster with live nodes, as first spelt, and how many it has."""
+        """Each subcluster with live nodes, as first spelt, and the number of these nodes."""
         counts: dict[str, int] = {}
         spelt: dict[str, str] = {}
         for seat in self.live.values():
@@ -157,14 +157,15 @@ class View:
         return merged(*self.expected(target))
 
     def node(self, name: str) -> Seat:
-        """The node called `name`, whole and without case, else by its first label. Raises CommandError."""
+        """The node called `name`: the whole name without case, else the first label. Raises CommandError."""
         if len(fitting := self.fitting(name)) == 1:
             return fitting[0]
         key = names.resolve(name, (seat.name for seat in self)).lower()
         return self.live.get(key) or self.absent[key]
 
     def fitting(self, name: str) -> list[Seat]:
-        """The nodes that `name` may mean: the one of that name, else those that have it, or are, its first label."""
+        """The nodes that `name` may mean: the node of that name, else the nodes whose first label it is, or that are
+        its first label."""
         key = name.lower()
         if seat := self._seat(key):
             return [seat]
@@ -196,7 +197,7 @@ class View:
 def _seats(lines: Mapping[bytes, bytes], *, absent: bool = False) -> dict[str, Seat]:
     seats = {}
     for key, raw in lines.items():
-        # The field '' is no node: see `Keys.view_prefix`.
+        # The field '' is not a node: see `Keys.view_prefix`.
         if not key:
             continue
         try:
@@ -211,7 +212,7 @@ def _seats(lines: Mapping[bytes, bytes], *, absent: bool = False) -> dict[str, S
 
 
 def merged(live: Sequence[Seat], absent: Sequence[Seat]) -> Sequence[Seat]:
-    """Both in order of name, each being so; of thousands that live and few that are absent, at little cost."""
+    """Merge both lists, each in order of name. This costs little for thousands of live nodes and few absent ones."""
     if not absent:
         return live
     found = list(live)
@@ -229,7 +230,7 @@ def _one(seats: Mapping[str, Seat], key: str) -> list[Seat]:
 
 
 class Views:
-    """The last few views that this process has read, each by when its numbering began and its number.
+    """The last few views that this process has read, each by the time at which its numbering began, and by its number.
 
     A server that lost its memory numbers its views anew.
     """
@@ -241,22 +242,22 @@ class Views:
 
     @property
     def newest(self) -> str:
-        """The view read last, as the scripts take it: BORN:NUMBER, "" where there is none."""
+        """The view read last in the form of the scripts, BORN:NUMBER; "" if there is none."""
         if not self._views:
             return ""
         born, number = list(self._views)[-1]
         return f"{born.decode()}:{number}"
 
     def forget(self) -> None:
-        """Another server has taken over: it may give the last numbers again, to other views."""
+        """Forget all views: another server has taken over, and may give the last numbers again, to other views."""
         self._views.clear()
 
     def get(self, born: bytes, number: int) -> View | None:
-        """View `number` of the numbering that began at `born`, where it is at hand."""
+        """View `number` of the numbering that began at `born`; None if this process has not kept it."""
         return self._views.get((born, number))
 
     def keep(self, born: bytes, view: View) -> None:
-        """Have `view` at hand from now on, in place of the oldest."""
+        """Keep `view` in place of the oldest one."""
         self._views.pop((born, view.number), None)
         self._views[born, view.number] = view
         for old in list(self._views)[: -self._KEPT]:

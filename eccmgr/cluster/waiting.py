@@ -1,4 +1,4 @@
-"""What a gather waits for, and whom it sends to next: pure bookkeeping, fed with what each look at Redis brings."""
+"""The state of a waiting gather, and the nodes that it releases next: pure, fed with the news of each look at Redis."""
 
 import math
 from collections import deque
@@ -16,9 +16,10 @@ _FAILURES = (State.FAILED, State.REFUSED, State.LOST)
 
 @dataclass(frozen=True)
 class Pace:
-    """How a command is let out: to `batch` nodes at once, or to so many in a hundred of them where `percent`.
+    """The pace of a command in batches: `batch` nodes at once, or that share of them in `percent`.
 
-    Once more than `max_failures` nodes have failed, refused or were lost, it is sent to no others; None: no limit.
+    Once more than `max_failures` nodes have failed, refused or were lost, it is released to no further nodes; None: no
+    limit.
     """
 
     batch: int
@@ -26,13 +27,13 @@ class Pace:
     max_failures: int | None = None
 
     def width(self, nodes: int) -> int:
-        """How many of `nodes` may be at it at once; at least one."""
+        """How many of `nodes` may run it at once; at least one."""
         return max(1, math.ceil(nodes * self.batch / 100) if self.percent else self.batch)
 
 
 @dataclass(frozen=True)
 class Published:
-    """A command that has been sent, and the nodes that it expects: those alive, and those absent when it was sent."""
+    """A command that has been sent, and the nodes that it expects: the live ones, and those absent when it was sent."""
 
     sent: Sent
     live: Sequence[Seat]
@@ -40,15 +41,16 @@ class Published:
 
     @cached_property
     def listed(self) -> Sequence[Seat]:
-        """Both, in order of name."""
+        """All of these nodes, in order of name."""
         return merged(self.live, self.absent)
 
 
 @dataclass(frozen=True)
 class News:
-    """What a look at a command brought: the responses not seen before, and the silent nodes it is settled for.
+    """The news of one look at a command: the new responses, and the silent nodes whose outcome is settled.
 
-    Those of `missed` have let its time pass, or it was withdrawn from them, at `aborted_ms` on the lease clock.
+    The nodes in `missed` have let the command expire, or it was withdrawn from them, at `aborted_ms` on the lease
+    clock.
     """
 
     clock_ms: int
@@ -57,15 +59,15 @@ class News:
     missed: frozenset[str] = frozenset()
     aborted_ms: int | None = None
     more: bool = False
-    """Whether there are others that it did not bring."""
+    """Whether there are more responses to read."""
 
 
 class Waiting:
-    """The state of one gather. With a `pace` its nodes are told one after the other, in order of their names."""
+    """The state of one gather. With a `pace` the command is released to its nodes in order of their names."""
 
     def __init__(self, published: Published, pace: Pace | None = None) -> None:
         self.seen = 0
-        """How many responses have been read."""
+        """The number of responses that were read."""
         self._published = published
         self._open = {seat.key: seat for seat in published.live}
         self._entries: dict[str, Entry] = {}
@@ -79,19 +81,21 @@ class Waiting:
         self._failures = 0
         self._stopped = False
         self._abort_seen = False
-        # Until when who may begin, in order of time; what is past has been looked into.
+        # Nodes with the time until which they may begin, in order of time. Past ones have been checked.
         self._ends: deque[tuple[int, Sequence[str]]] = deque()
         if pace is None:
             self._ends.append((published.sent.expires_ms, list(self._open)))
 
     @property
     def over(self) -> bool:
-        """Whether every expected node is accounted for: none is open but those that it is not sent to any more."""
+        """Whether every expected node is accounted for: nodes are left open only if the command will not be sent to
+        them any more."""
         return not self._open or (self._stopped and len(self._open) == len(self._untold))
 
     @property
     def due_in_all(self) -> int:
-        """How many responses there are once all have answered that may: those read, and open nodes it was sent to."""
+        """The number of responses once every node that may answer has answered: the read ones, and one for each open
+        node that the command was sent to."""
         return self.seen + len(self._open) - len(self._untold)
 
     @property
@@ -101,28 +105,28 @@ class Waiting:
 
     @property
     def answered(self) -> bool:
-        """Whether every node that it was sent to has answered: then Redis knows no more than what was read here."""
+        """Whether every node that the command was sent to has answered: then Redis has no more than was read here."""
         return not self._open and self._all_answered
 
     def due(self) -> list[str]:
-        """The nodes that it is to be sent to now."""
+        """The nodes to which the command is to be released now."""
         if self._stopped:
             return []
         return list(islice(self._untold, max(0, self._width - len(self._open) + len(self._untold))))
 
     def told(self, nodes: Sequence[str], expires_ms: int) -> None:
-        """It was sent to `nodes`, which may begin it until `expires_ms` on the lease clock."""
+        """The command was released to `nodes`, which may begin it until `expires_ms` on the lease clock."""
         for node in nodes:
             self._untold.pop(node, None)
             self._told[node] = expires_ms
         self._ends.append((expires_ms, nodes))
 
     def stop(self) -> None:
-        """It is sent to no others."""
+        """Release the command to no further nodes."""
         self._stopped = True
 
     def unsure(self, news: News) -> bool:
-        """Whether some node may have missed the command since the last time, or it was withdrawn."""
+        """Whether a node may have missed the command since the last call, or the command was withdrawn."""
         unsure = news.aborted_ms is not None and not self._abort_seen
         self._abort_seen = self._abort_seen or unsure
         while self._ends and self._ends[0][0] <= news.clock_ms:
@@ -131,11 +135,11 @@ class Waiting:
         return unsure
 
     def settle(self, news: News) -> list[Outcome]:
-        """Take `news`; the outcomes that it settles."""
+        """Take `news`; answers the outcomes that it settles."""
         self.seen += len(news.entries)
         self._entries.update(news.entries)
         closed = {key for key in news.entries if key in self._open} | (news.missed & self._open.keys())
-        # Compared whole: a server that lost its memory may come to the same number again.
+        # The views are compared whole, because a server that lost its memory may give the same number again.
         if self._last is None or self._last.now is not news.now:
             closed |= {key for key, seat in self._open.items() if seat.private_name not in news.now.sessions}
         sent = self._sent(news)
@@ -152,11 +156,11 @@ class Waiting:
         return settled
 
     def report(self) -> Report:
-        """The account of every expected node, as far as was read here."""
+        """The report on every expected node, as far as it was read here."""
         assert self._last is not None, "nothing was read yet"
         published, last = self._published, self._last
         if self.answered:
-            # Nothing that came after an answer changes it.
+            # Later events do not change an answer.
             settled, clock_ms = self._settled, last.clock_ms
             return Report(
                 published.sent,

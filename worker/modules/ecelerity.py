@@ -1,4 +1,4 @@
-"""The bridge: what the node itself does not know goes to a program beside it that speaks the control protocol."""
+"""The bridge: commands that the node does not know go to a program beside it that speaks the control protocol."""
 
 import os
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from worker.modules.far_end import FarEnd, FarEndError
 
 
 class Ecelerity(Module):
-    """An existing mail node joins by it as it is."""
+    """Lets an existing mail node join the cluster as it is."""
 
     scope = "ecelerity"
     brief = "passes on what the node does not know to a program that speaks the control protocol"
@@ -40,19 +40,19 @@ class Ecelerity(Module):
 
     @classmethod
     def check(cls, settings: ScopeView) -> None:
-        """The endpoint must make sense; that nobody listens there yet is no fault."""
+        """Check that the endpoint makes sense. It is no fault if nobody listens there yet."""
         try:
             Endpoint.parse(settings.text("control") or "")
         except SettingsError as error:
             raise ConfigError(str(error)) from None
 
     def commands(self) -> Iterable[Command]:
-        """`ecelerity COMMAND`, for what both know."""
+        """`ecelerity COMMAND`, for commands that the node knows too."""
         brief = "what the program behind the bridge answers to COMMAND, also where this node knows it itself"
         yield Command(self.context.name, brief, self.unknown, (Param("COMMAND", rest=True),))
 
     async def unknown(self, call: Call) -> Answer:
-        """What the far end answers."""
+        """Give the command to the far end; answers its answer."""
         asks_for_xml = call.caller.form is Format.XML
         line = f"xml {call.args[0]}" if asks_for_xml else call.args[0]
         try:
@@ -62,5 +62,5 @@ class Ecelerity(Module):
         return Answer(text, is_xml=asks_for_xml)
 
     async def stop(self) -> None:
-        """Close what is kept open."""
+        """Close the kept connections."""
         self._far_end.close()

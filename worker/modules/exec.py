@@ -1,4 +1,4 @@
-"""Programs as commands: an allow-list, no shell."""
+"""Programs as commands, from an allow-list and without a shell."""
 
 import grp
 import os
@@ -22,7 +22,8 @@ _ARGUMENT_MAX = 1024
 
 @dataclass(frozen=True)
 class Entry:
-    """One command: the program and its own arguments, and the pattern of those that a caller may add, if any."""
+    """One command: the program with its own arguments, and the pattern for arguments of the caller, if these are
+    allowed."""
 
     name: str
     words: tuple[str, ...]
@@ -30,7 +31,7 @@ class Entry:
     long: bool
 
     def with_arguments(self, typed: str) -> tuple[str, ...]:
-        """The whole program line. Raises CommandError for arguments that are not allowed."""
+        """The program line with the typed arguments. Raises CommandError for arguments that are not allowed."""
         more = tuple(word.text for word in words.split(typed))
         if more and self.pattern is None:
             raise UsageError(f"{self.name} takes no arguments")
@@ -69,12 +70,12 @@ class Exec(Module):
 
     @classmethod
     def check(cls, settings: ScopeView) -> None:
-        """Every program must be there, and every name be one of a command."""
+        """Check that every program exists, and that every name can be a command."""
         _entries(settings)
         _identity(settings.text("user"))
 
     def commands(self) -> Iterable[Command]:
-        """One for each entry."""
+        """A command for each entry."""
         for entry in self._entries:
             params = (Param("ARGUMENTS", optional=True, rest=True),) if entry.pattern else ()
             yield Command(
@@ -133,12 +134,13 @@ def _entry(name: str, line: str, pattern: str | None, long: bool) -> Entry:
         compiled = Pattern.parse(pattern) if pattern is not None else None
     except PatternError as error:
         raise ConfigError(f"arguments of {name}: '{pattern}' is no regular expression: {error}") from None
-    # Not resolved: by what name a program is called may matter to it.
+    # The path is not resolved: the name by which a program is called may matter to it.
     return Entry(name, (os.path.abspath(program), *given[1:]), compiled, long)  # noqa: PTH100
 
 
 def _identity(user: str | None) -> Identity | None:
-    """As whom programs run. Raises ConfigError where that is nobody, or this process may not be him."""
+    """The user for the programs. Raises ConfigError if there is no such user, or this process may not become that
+    user."""
     if user is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Runs a program: without a shell, bounded in time and output, and ended with all that it has started."""
+"""Runs a program without a shell, within limits of time and output, and ends it with all that it has started."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ _CHUNK = 65536
 
 @dataclass(frozen=True)
 class Identity:
-    """As whom a program runs."""
+    """The user and groups of a program."""
 
     user: int
     group: int
@@ -26,7 +26,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Program:
-    """A program line, where and as whom it runs, and how many bytes of its output are kept."""
+    """A program line, its folder and user, and the number of bytes of its output that are kept."""
 
     line: tuple[str, ...]
     folder: str
@@ -36,7 +36,8 @@ class Program:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a program said, how many bytes more it said, and its exit code: negative for a signal, None: out of time."""
+    """The output of a program, the number of further bytes, and the exit code: negative for a signal, None if out of
+    time."""
 
     output: str
     dropped: int
@@ -44,7 +45,7 @@ class Ended:
 
 
 async def run(program: Program, limit_s: float | None) -> Ended:
-    """Run a program to its end, or end it after `limit_s`. Raises OSError where it cannot be run.
+    """Run a program to its end, or end it after `limit_s`. Raises OSError if it cannot be run.
 
     A child that it leaves behind, and that holds its output open, is not waited for.
     """
@@ -52,7 +53,7 @@ async def run(program: Program, limit_s: float | None) -> Ended:
     output = Output(program.output_limit)
     loop = asyncio.get_running_loop()
     with os.fdopen(reading, "rb", buffering=0) as pipe:
-        # Before the program is there: between its start and the wait for its end nothing may be cancelled.
+        # Made before the program starts: between its start and the wait for its end nothing may be cancelled.
         try:
             transport, _ = await loop.connect_read_pipe(lambda: output, pipe)
             try:
@@ -73,7 +74,7 @@ async def run(program: Program, limit_s: float | None) -> Ended:
 
 
 class Output(asyncio.Protocol):
-    """Keeps the first bytes of what comes, and counts the rest."""
+    """Keeps the first bytes of the output, and counts the rest."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -82,13 +83,13 @@ class Output(asyncio.Protocol):
         self.closed = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
-        """More of it."""
+        """Take a piece of the output."""
         room = self._limit - len(self.kept)
         self.kept += data[:room]
         self.dropped += max(0, len(data) - room)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """All of it."""
+        """The output has ended."""
         self.closed.set()
 
 
@@ -109,7 +110,8 @@ async def _start(program: Program, output: int) -> asyncio.subprocess.Process:
 
 @cache
 def _leash(identity: Identity | None) -> tuple[str, ...]:
-    """What ends a program when this process is killed, and runs it as another user; only that other user needs it."""
+    """The words before a program line that end the program when this process is killed, and run it as another user.
+    They are only necessary for another user."""
     setpriv = shutil.which("setpriv")
     if identity is None:
         return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
@@ -121,7 +123,7 @@ def _leash(identity: Identity | None) -> tuple[str, ...]:
 
 
 async def _end_of(process: asyncio.subprocess.Process, limit_s: float | None) -> int | None:
-    """Its exit code; None where it had to be ended, as when whoever waits is cancelled."""
+    """The exit code; None if the program had to be ended, also because the caller was cancelled."""
     try:
         async with asyncio.timeout(limit_s):
             return await process.wait()
@@ -133,7 +135,7 @@ async def _end_of(process: asyncio.subprocess.Process, limit_s: float | None) ->
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask it and all that it has started to end, then kill them."""
+    """Ask the program and all that it has started to end, then kill them."""
     for number, wait_s in ((signal.SIGTERM, _TERM_S), (signal.SIGKILL, None)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -1,4 +1,4 @@
-"""The asking side of the original control protocol: text frames alone, connections kept and made again."""
+"""A client of the original control protocol: text frames only, over connections that are kept and made again."""
 
 import asyncio
 import os
@@ -14,12 +14,12 @@ _CONNECT_TIMEOUT_S = 5.0
 
 
 class FarEndError(Exception):
-    """Raised when no answer comes; the message says whether the command may have been carried out."""
+    """Raised if no answer comes; the message says whether the command may have been carried out."""
 
 
 @dataclass
 class Connection:
-    """One connection, and since when it has been idle."""
+    """One connection, and the time since which it has been idle."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -27,14 +27,15 @@ class Connection:
 
     @property
     def usable(self) -> bool:
-        """Whether the other side has neither closed it nor spoken unasked."""
+        """Whether the other side has neither closed it nor sent anything unasked."""
         return not self.reader.at_eof() and not self.writer.is_closing()
 
 
 class FarEnd:
-    """A program at `endpoint`: as many commands at once as there are connections, each sent once and never again.
+    """A program at `endpoint`. It is given as many commands at once as there are connections, each once and never
+    again.
 
-    It is not the process `own_pid`, to which every command would come back.
+    It must not be the process `own_pid`, to which every command would come back.
     """
 
     def __init__(
@@ -46,14 +47,14 @@ class FarEnd:
         self._idle: list[Connection] = []
 
     async def ask(self, line: str) -> str:
-        """What it answers to a command. Raises FarEndError."""
+        """Send a command; answers the answer. Raises FarEndError."""
         try:
             async with asyncio.timeout(self._timeout_s), self._slots:
                 connection = await self._connected()
                 try:
                     text = await self._exchange(connection, line)
                 except BaseException:
-                    # What is still to come on it is the answer to no later command.
+                    # The rest of this answer may still come, so no later command may use this connection.
                     connection.writer.transport.abort()
                     raise
         except TimeoutError:
@@ -65,12 +66,12 @@ class FarEnd:
         return text
 
     def close(self) -> None:
-        """Keep no connection any more: those that are idle are closed now, those in use after their answer."""
+        """Keep no connection any more: idle ones are closed now, used ones after their answer."""
         self._keep_s = 0.0
         self._close_idle()
 
     def _close_idle(self) -> None:
-        """Close the connections that are no longer good, or have been idle for too long."""
+        """Close the connections that have failed, or have been idle for too long."""
         kept, self._idle = self._idle, []
         for connection in kept:
             if connection.usable and time.monotonic() - connection.idle_since < self._keep_s:
@@ -79,7 +80,7 @@ class FarEnd:
                 connection.writer.close()
 
     async def _connected(self) -> Connection:
-        """The connection that was used last, where it is still good; else a new one."""
+        """The connection that was used last, if it is still good; else a new one."""
         self._close_idle()
         return self._idle.pop() if self._idle else await self._connect()
 
@@ -92,7 +93,7 @@ class FarEnd:
                 else:
                     reader, writer = await asyncio.open_unix_connection(endpoint.path)
         except (OSError, TimeoutError) as error:
-            # The words of asyncio name the address once more; those of a name that is not found are good.
+            # asyncio's words repeat the address; its words for a name that is not found are good.
             number = error.errno or 0
             reason = os.strerror(number) if number > 0 else error.strerror or "no answer in time"
             raise FarEndError(f"cannot reach {endpoint}: {reason}") from None
@@ -123,6 +124,6 @@ class FarEnd:
 
 
 def _pid_of(writer: asyncio.StreamWriter) -> int | None:
-    """The process at the other end; None where the kernel cannot tell."""
+    """The process at the other end; None if the kernel cannot tell."""
     connection = writer.get_extra_info("socket")
     return credentials(connection).pid if connection.family == socket.AF_UNIX else None

@@ -1,4 +1,4 @@
-"""A cache of parsed Sieve scripts, and a check of scripts before they are put to use."""
+"""A cache of parsed Sieve scripts, and a check of scripts before they are used."""
 
 import asyncio
 import time
@@ -12,13 +12,13 @@ from worker.modules.sieve_cache import Cache, Script
 from worker.modules.sieve_scripts import parse, read_within, scripts_in
 
 PHASES = ("connect", "ehlo", "mailfrom", "rcptto", "data", "each_rcpt", "spool", "rewrite")
-"""Where in the life of a message a script may run."""
+"""The phases in the life of a message in which a script may run."""
 
 _SHOWN_MAX = 1000
 
 
 class Sieve(Module):
-    """The scripts of one folder, parsed when they are first asked for."""
+    """The scripts of one folder, parsed when they are first needed."""
 
     scope = "sieve"
     brief = "a cache of parsed Sieve scripts"
@@ -51,7 +51,7 @@ class Sieve(Module):
 
     @command("stats", "how the cache of scripts is used", idempotent=True)
     async def stats(self) -> Answer:
-        """`Entries: 3 of 1000` and the counts since the start."""
+        """`Entries: 3 of 1000`, and the counts since the start."""
         facts = self._cache.facts()
         lines = [f"Entries: {facts['entries']} of {facts['size']}"]
         lines += [f"{name.capitalize()}: {facts[name]}" for name in ("hits", "misses", "expired", "evicted", "flushed")]
@@ -65,7 +65,7 @@ class Sieve(Module):
 
     @command("test", "parse a script that is typed on the line", idempotent=True)
     async def test(self, phase: Annotated[str, Takes(choices=_phases)], script: Rest) -> str:
-        """`ok: 2 commands` or what is wrong, with its place."""
+        """`ok: 2 commands`, or the fault and its place."""
         _check_phase(phase)
         if len(script) > self._longest:
             raise CommandError(f"The script is longer than {self._longest} bytes (script_max_bytes)")
@@ -75,7 +75,7 @@ class Sieve(Module):
     async def testfile(
         self, phase: Annotated[str, Takes(choices=_phases)], file: Annotated[str, Takes(choices=_scripts)]
     ) -> str:
-        """As `test`; FILE stands in `script_dir`."""
+        """As `test`, for a FILE in `script_dir`."""
         _check_phase(phase)
         file = str(PurePath(file))
         if (script := self._cache.get(file)) is None:

@@ -1,4 +1,4 @@
-"""Parsed scripts by their file: the least recently used goes first, none outlives its time."""
+"""Parsed scripts by their file. The least recently used one goes first, and none is kept beyond its time."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What parsing a script gave: how many commands stand at its top, or what is wrong with it."""
+    """The result of parsing a script: the number of commands at its top, or its fault."""
 
     commands: int = 0
     fault: str = ""
 
 
 class Cache:
-    """At most `size` scripts, each for `life_s` seconds on the clock `now`; 0 is for ever."""
+    """At most `size` scripts, each for `life_s` seconds on the clock `now`; 0 means for ever."""
 
     def __init__(self, size: int, life_s: float, now: Callable[[], float]) -> None:
         self._size, self._life_s, self._now = size, life_s, now
@@ -22,7 +22,7 @@ class Cache:
         self._counts = dict.fromkeys(("hits", "misses", "expired", "evicted", "flushed"), 0)
 
     def get(self, file: str) -> Script | None:
-        """The script of `file`, where it is kept and its time is not over."""
+        """The script of `file`, if it is kept and has not expired."""
         found = self._kept.get(file)
         if found is None:
             self._counts["misses"] += 1
@@ -37,7 +37,7 @@ class Cache:
         return found[1]
 
     def put(self, file: str, script: Script) -> None:
-        """Keep a script from now on, in place of the longest unused one where there is no room."""
+        """Keep a script; if there is no room, in place of the least recently used one."""
         self._kept[file] = (self._now(), script)
         self._kept.move_to_end(file)
         while len(self._kept) > self._size:
@@ -45,14 +45,14 @@ class Cache:
             self._counts["evicted"] += 1
 
     def flush(self) -> int:
-        """Forget all; how many there were whose time was not over."""
+        """Forget all scripts; answers the number of those that had not expired."""
         number = self._live()
         self._kept.clear()
         self._counts["flushed"] += number
         return number
 
     def facts(self) -> dict[str, int]:
-        """How many are kept, of how many at most, and the counts since the start."""
+        """The number of scripts, the most that are kept, and the counts since the start."""
         return {"entries": self._live(), "size": self._size, **self._counts}
 
     def _live(self) -> int:

@@ -1,4 +1,4 @@
-"""Sieve scripts: read from their folder and nowhere else, and parsed by sievelib (RFC 5228)."""
+"""Sieve scripts: read from their folder only, and parsed by sievelib (RFC 5228)."""
 
 import os
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from worker.modules.sieve_cache import Script
 
 
 def parse(text: str) -> Script:
-    """Parse a script; what is wrong with it comes with its line. Blocks; may be called in any thread."""
-    # Most nodes never parse one.
+    """Parse a script; a fault is reported with its line. Blocks; may be called in any thread."""
+    # Imported only here: most nodes never parse a script.
     from sievelib.parser import Parser
 
     parser = Parser()
     try:
         if parser.parse(text):
             commands = len(parser.result)
-            # The parser takes a last command that is not finished for none at all.
+            # The parser drops a last command that is not finished.
             if parser.parse(f"{text}\nstop;") and len(parser.result) == commands + 1:
                 return Script(commands)
             return Script(fault="the last command is not finished: a ';' or '}' is missing")
@@ -28,7 +28,7 @@ def parse(text: str) -> Script:
 
 
 def read_within(folder: Path, file: str, longest: int) -> str:
-    """The text of a file in `folder`. Raises CommandError where it is none, is elsewhere, or is too long."""
+    """The text of a file in `folder`. Raises CommandError if it is not a file, is elsewhere, or is too long."""
     if "\0" in file:
         raise CommandError(f"'{file[:200]}' is no file: a file's name holds no NUL")
     try:
@@ -48,7 +48,7 @@ def read_within(folder: Path, file: str, longest: int) -> str:
 
 
 def scripts_in(folder: Path, most: int) -> list[str]:
-    """The names of the files in `folder`, in order, at most `most`; none where it cannot be read."""
+    """The names of the files in `folder`, in order, at most `most`; none if the folder cannot be read."""
     try:
         return sorted(islice(_files(folder), most))
     except OSError:
