@@ -1,1 +1,1 @@
-"""A node's floating addresses: their agent, placement, what the configuration says of them, and their commands."""
+"""A node's floating addresses: their configuration, agent, placement and commands."""

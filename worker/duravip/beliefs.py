@@ -1,4 +1,4 @@
-"""What this node believes of each VIP, and what the others said that they believe."""
+"""This node's beliefs about each VIP, and the latest statements of the other nodes' beliefs."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _NOTHING: Mapping[str, str] = {}
 
 
 def beliefs_of(placing: Placing, situation: Situation) -> dict[str, Belief]:
-    """What we believe of each VIP that is stated by anybody."""
+    """Our belief about each VIP that any node states."""
     agent = placing.carrying.agent
     found = {}
     for address, standing in situation.standings.items():
@@ -33,7 +33,7 @@ def beliefs_of(placing: Placing, situation: Situation) -> dict[str, Belief]:
 
 
 async def read_table(link: Link, keys: Keys, placing: Placing) -> Table:
-    """All VIPs as we believe them to be, and what each live participant said last. Raises RedisUnreachable."""
+    """All VIPs as we believe them to be, and each live participant's latest statement. Raises RedisUnreachable."""
     nodes = list(placing.roster)
     said = (await link.pipeline(("HMGET", keys.vip_beliefs, *nodes)))[0] if nodes else []
     situation = placing.situation()
@@ -84,7 +84,8 @@ def _participant(placing: Placing, node: str, text: bytes | None) -> Participant
 
 
 def parts_of(said: bytes) -> tuple[int, str, bytes]:
-    """The change up to which a node had read, its session, and what it believed then, packed. Raises Unreadable."""
+    """The parts of a node's statement: the change up to which it had read, its session, and its packed beliefs. Raises
+    Unreadable."""
     try:
         upto, private, packed = said.split(b" ", 2)
         return whole(upto), line(private.decode()), packed
@@ -93,7 +94,7 @@ def parts_of(said: bytes) -> tuple[int, str, bytes]:
 
 
 def read_upto(said: Mapping[bytes, bytes]) -> dict[str, int]:
-    """The change up to which each node had read when it last said what it believes."""
+    """For each node, the change up to which it had read when it last stated its beliefs."""
     found = {}
     for node, text in said.items():
         try:

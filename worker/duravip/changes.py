@@ -1,4 +1,4 @@
-"""What becomes of VIPs on one node: a line in the log for each change of an owner, and what the metrics count."""
+"""The changes of VIPs on one node: a line in the log for each change of an owner, and the counts for the metrics."""
 
 import enum
 from collections.abc import Iterable
@@ -14,36 +14,37 @@ log = structlog.get_logger()
 
 
 class Kind(enum.StrEnum):
-    """What happened to a VIP, as its node sees it."""
+    """The kind of a VIP's change, as its node sees it."""
 
     ACQUIRED = "acquired"
-    """It was free."""
+    """The VIP was free."""
     TAKEN_OVER = "taken over"
-    """The session of its owner was over."""
+    """The session of its owner had ended."""
     MOVED = "moved"
     """Its owner released it for us."""
     RELEASED = "released"
     """We gave it up."""
     LOST = "lost"
-    """We could not show any more that it is ours."""
+    """We could no longer show that the VIP is ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the metrics show; seconds, None for what was never measured."""
+    """The figures of the metrics; durations in seconds, None if nothing was measured."""
 
     owned: int
     changes: dict[Kind, int]
     outage_s: float | None
     lease_age_s: float | None
     fence: str
-    """The kind of the fence in force, "" where no guardian serves."""
+    """The kind of the fence in force, "" if no guardian serves."""
     is_open: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A VIP that we have decided to have: when, what it was then, since when it had no owner, and who gave it to us."""
+    """A VIP that we have decided to have: the time, its record then, since when it had no owner, and who gave it to
+    us."""
 
     at: float
     kind: Kind
@@ -66,15 +67,15 @@ class _Lateness:
 
 
 class Changes:
-    """The changes of the VIPs of `node`. Times are CLOCK_BOOTTIME in seconds; `fresh_s` is how long a session that
-    looked late counts as late without having been listed again."""
+    """The changes of the VIPs of `node`. Times are CLOCK_BOOTTIME in seconds. A session that looked late counts as late
+    for `fresh_s` after it was last listed."""
 
     def __init__(self, node: str, fresh_s: float) -> None:
         self.node, self.fresh_s = node, fresh_s
         self.counts = dict.fromkeys(Kind, 0)
         self.outage_s: float | None = None
-        """Of the last takeover: from when we first saw its owner's session late, or, where that was ended in time,
-        from our decision to have the VIP, until it was plumbed here."""
+        """The outage of the last takeover: from the time at which we first saw its owner's session late until the VIP
+        was plumbed here. If the session was ended before it was late: from our decision to have the VIP."""
         self._owned: dict[str, _Owned] = {}
         self._asked: dict[str, _Asked] = {}
         self._owners: dict[str, str] = {}
@@ -83,7 +84,7 @@ class Changes:
 
     @property
     def owned_now(self) -> int:
-        """The VIPs that are plumbed here."""
+        """The number of VIPs that are plumbed here."""
         return len(self._owned)
 
     def late(self, now: float, sessions: Iterable[Late]) -> None:
@@ -95,14 +96,14 @@ class Changes:
             self._late[each.session] = _Lateness(each.counter, since, now)
 
     def read(self, address: str, record: Record) -> None:
-        """A record has changed."""
+        """A record has changed: note its owner."""
         if record.owner:
             self._owners[address] = owner = public_name(record.owner)
             if owner.lower() != self.node.lower():
                 self._asked.pop(address, None)
 
     def asked(self, now: float, wish: Wish, record: Record) -> None:
-        """We ask for a VIP whose record was so; what counts is when we first did."""
+        """We ask for a VIP with this record; the first request counts."""
         if wish.address in self._asked:
             return
         kind, how, gone_since = self._how(now, wish.address, record)
@@ -111,7 +112,7 @@ class Changes:
         self._asked[wish.address] = _Asked(now, kind, reason, gone_since, giver)
 
     def giver(self, address: str) -> str:
-        """The node that released to us what we have asked for and not plumbed yet; "" where none did."""
+        """The node that released a VIP to us that we have asked for and not plumbed yet; "" if there is none."""
         asked = self._asked.get(address)
         return asked.giver if asked is not None else ""
 
@@ -129,11 +130,11 @@ class Changes:
         return Kind.ACQUIRED, f"free, released by {before}" if before else "free", now
 
     def refused(self, address: str) -> None:
-        """We were not granted it."""
+        """We were not granted the VIP."""
         self._asked.pop(address, None)
 
     def owned(self, now: float, address: str, epoch: int) -> None:
-        """It is plumbed here, and ours."""
+        """The VIP is plumbed here, and ours."""
         before = self._owned.get(address)
         if before is not None and before.epoch == epoch:
             return
@@ -145,7 +146,7 @@ class Changes:
         log.info("vip owned", vip=address, epoch=epoch, reason=asked.reason, ms=_ms(now - asked.at))
 
     def given_up(self, now: float, address: str, epoch: int, to: str, reason: str) -> None:
-        """We give it up for the node `to`, "" for whoever placement names."""
+        """We give the VIP up for the node `to`, "" for the node that placement chooses."""
         self._asked.pop(address, None)
         owned = self._owned.pop(address, None)
         if owned is None:
@@ -154,7 +155,7 @@ class Changes:
         log.info("vip given up", vip=address, epoch=epoch, reason=reason, to=to, held_s=round(now - owned.at, 3))
 
     def lost(self, now: float, address: str, epoch: int, reason: str) -> None:
-        """It is not ours any more, or we cannot know that it is."""
+        """The VIP is no longer ours, or we cannot know that it is."""
         self._asked.pop(address, None)
         owned = self._owned.pop(address, None)
         if owned is None:

@@ -1,4 +1,4 @@
-"""The commands about floating addresses, on a node: what is believed of them, moving them, planning."""
+"""A node's commands about floating addresses: show, move, drain, plan."""
 
 import asyncio
 import ipaddress
@@ -22,13 +22,13 @@ _PLAN_USAGE = "cluster duravip plan [without NODE]"
 
 
 class DuravipCommands:
-    """The handlers of one node. What takes long with thousands of VIPs is done off the loop, which renews leases."""
+    """The handlers of one node. Work that takes long with thousands of VIPs runs off the loop, which renews leases."""
 
     def __init__(self, duravip: DuravipService) -> None:
         self._duravip = duravip
 
     def commands(self) -> tuple[Command, ...]:
-        """The table's entries."""
+        """The entries in the table of commands."""
         node = Param("NODE", kind="node")
         return (
             Command(
@@ -135,9 +135,10 @@ class DuravipCommands:
         return await self._move_all(situation, source, node)
 
     def _refuse_untold(self, call: Call, situation: Situation, vip: str, target: str) -> None:
-        """A move is made by the VIP's owner, or by its new node where it has none: nothing comes of it without them.
+        """Refuse a move that was not sent to the nodes that make it: the VIP's owner, or its new node if it has none.
 
-        What is typed on a node's own console may be typed on the others' too, so that only what was sent is refused.
+        A move that is typed on a node's own console may be typed on the other nodes too, so only a move that was sent
+        is refused.
         """
         owner = situation.owners.get(vip)
         if not call.caller.only_here or owner == target or (owner or target) == self._duravip.node:
@@ -157,7 +158,7 @@ class DuravipCommands:
             else:
                 moving.extend(unit)
         deeds = await self._duravip.move(moving, target) if moving else ()
-        # All see what stays; one says so.
+        # All nodes see the VIPs that stay; one node reports them.
         return _answer((*deeds, *(stay if self._duravip.node == source else ())))
 
     async def _move_home(self, call: Call, word: str) -> Answer:
@@ -209,7 +210,7 @@ class DuravipCommands:
         return _answer((*deeds, *self._staying(situation, found, node)), f"{node} is drained")
 
     def _staying(self, situation: Situation, found: Placement, node: str) -> list[Deed]:
-        """What the drained node keeps, as no other can have it; only that node says so."""
+        """The VIPs that the drained node keeps because no other node can carry them; only that node reports them."""
         if self._duravip.node != node:
             return []
         kept = [each for each in found.stranded if situation.owners.get(each) == node]
@@ -252,7 +253,7 @@ moves with it."""
 
 
 def _takes_no_part(situation: Situation) -> bool:
-    """Whether this node knows of no VIPs: its configuration has none, and a broadcast reaches it all the same."""
+    """Whether this node knows of no VIPs: its configuration has none, but a broadcast reaches it all the same."""
     return not situation.nodes and not situation.standings
 
 
@@ -277,9 +278,9 @@ def _answer(deeds: Sequence[Deed], lead: str = "") -> Answer:
 
 
 def find_vip(word: str, standings: Mapping[str, Standing]) -> str | None:
-    """The address of the VIP that an address or a binding's name means; None where there is none.
+    """The address of the VIP that an address or a binding's name means; None if there is no such VIP.
 
-    A name is first taken as it is written, then without case. Raises CommandError where it means several.
+    A name is first taken as written, then without case. Raises CommandError if it means several.
     """
     try:
         address = str(ipaddress.ip_address(word))
@@ -304,14 +305,14 @@ def _vip(word: str, standings: Mapping[str, Standing]) -> str:
 
 
 def _find_node(word: str, situation: Situation) -> str | None:
-    """The live node that a word means; None where it means none. Raises CommandError where it means several."""
+    """The live node that a word means; None if it means no node. Raises CommandError if it means several."""
     if not any(names.same_node(word, node) for node in situation.nodes):
         return None
     return names.resolve(word, situation.nodes)
 
 
 def _units(standings: Mapping[str, Standing], leaders: Iterable[str]) -> dict[str, list[str]]:
-    """Each of some VIPs with all that follow it, itself first."""
+    """Each of these VIPs with its followers, the VIP first."""
     units = {leader: [leader] for leader in leaders}
     for address, standing in standings.items():
         if standing.follows in units:
@@ -329,7 +330,7 @@ def _why_fixed(situation: Situation, vip: str) -> str:
 
 
 def _why_not(situation: Situation, unit: Sequence[str], target: str) -> str:
-    """Why a VIP, with what follows it, cannot be moved to a node; empty if it can."""
+    """The reason why a VIP and its followers cannot be moved to a node; empty if they can."""
     if fixed := _why_fixed(situation, unit[0]):
         return fixed
     for member in unit:

@@ -1,4 +1,4 @@
-"""Whether VIPs may rest on the Redis that is called now, and whether it is still the one to call."""
+"""Watches whether VIPs may rest on the present Redis, and whether it is still the right one."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,24 +16,24 @@ _EACH_S, _AGAIN_S = 10.0, 0.2
 
 
 class Footing:
-    """Looks at the server again and again; `on_change` is called when `refusal` has changed."""
+    """Checks the server again and again; calls `on_change` when `refusal` has changed."""
 
     def __init__(self, link: Link) -> None:
         self.refusal = NOT_LOOKED
-        """Why nothing is carried; "" where nothing speaks against it."""
+        """The reason why nothing may be carried; "" if there is no such reason."""
         self.on_change: Callable[[], None] = lambda: None
         self._link = link
         self._doubted = asyncio.Event()
 
     def doubt(self) -> None:
-        """An answer came that no majority of Redis's copies has: another server may have taken over."""
+        """An answer came without a majority of Redis's copies: another server may have taken over."""
         self._doubted.set()
 
     async def watch(self) -> None:
-        """Keep looking until cancelled."""
+        """Watch until cancelled."""
         while True:
             self._doubted.clear()
-            # Also for the number of copies, which may have grown.
+            # This also learns the number of copies, which may have grown.
             await self._link.look_again()
             try:
                 self._take(await policy_of(self._link))

@@ -1,4 +1,4 @@
-"""The agent's end of the guardian's socket: lines in and out, in order, with a guardian that may be gone or stopped."""
+"""The agent's end of the guardian's socket: messages in and out, in order. The guardian may be gone or stopped."""
 
 import asyncio
 import contextlib
@@ -16,32 +16,32 @@ _READ_BYTES = 1 << 16
 
 
 class Pipe:
-    """The way to one guardian. What is written to one that is gone is lost: nothing is plumbed any more."""
+    """The way to one guardian. Messages to a guardian that is gone are lost, but it has then unplumbed everything."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
     @classmethod
     async def to_another(cls, guardians: Guardians) -> "Pipe":
-        """Kill the present guardian and get a fresh one. Raises NoGuardian."""
+        """Kill the present guardian and connect to a fresh one. Raises NoGuardian."""
         made: socket.socket = await asyncio.to_thread(guardians.another)
         reader, writer = await asyncio.open_connection(sock=made)
-        # Whatever a call to Redis relies on is in the pipe before it, not in a buffer of ours.
+        # No buffer of ours: what a call to Redis relies on is in the pipe before the call.
         writer.transport.set_write_buffer_limits(high=0)
         return cls(reader, writer)
 
     def write(self, *messages: Message) -> None:
-        """Send; what is written first is read first."""
+        """Send messages; the guardian reads them in this order."""
         if not self._writer.is_closing():
             self._writer.write(b"".join(encode(message) for message in messages))
 
     async def flushed(self) -> None:
-        """Wait until all that was written is in the pipe, or the guardian is gone."""
+        """Wait until everything written is in the pipe, or the guardian is gone."""
         with contextlib.suppress(OSError):
             await self._writer.drain()
 
     async def messages(self) -> AsyncIterator[Message]:
-        """What it says, until it is gone."""
+        """The guardian's messages, until it is gone."""
         lines = Lines()
         with contextlib.suppress(OSError):
             while data := await self._reader.read(_READ_BYTES):
@@ -54,11 +54,11 @@ class Pipe:
                     yield message
 
     async def close(self) -> None:
-        """Close our end: it closes the fence, unplumbs, and ends the session."""
+        """Close our end: the guardian then closes the fence, unplumbs, and ends the session."""
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
     def abort(self) -> None:
-        """Close our end at once, whatever has not been read yet."""
+        """Close our end at once, even if the guardian has not read everything."""
         self._writer.transport.abort()

@@ -1,4 +1,4 @@
-"""The options of the scope `cluster` that say how VIPs are placed, plumbed, fenced and announced."""
+"""The options of the scope `cluster` for placing, plumbing, fencing and announcing VIPs."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from eccmgr.errors import ConfigError
 
 
 class Plumber(StrEnum):
-    """Who adds addresses to interfaces and takes them away."""
+    """What adds addresses to interfaces and removes them."""
 
     AUTO = "auto"
-    """`netlink`; a node that may not use it carries nothing."""
+    """`netlink`; a node that may not use netlink carries nothing."""
     NETLINK = "netlink"
     """The guardian itself."""
     EXEC = "exec"
     """A program of the operator's (`plumber_program`)."""
     MEMORY = "memory"
-    """Nobody: for a demonstration on one machine."""
+    """Nothing changes: for a demonstration on one machine."""
 
 
 class FenceKind(StrEnum):
     """What silences the VIPs of a host whose processes are all dead or stopped."""
 
     AUTO = "auto"
-    """`nftables` where it is to be had, else `valid_lft`, else `none`."""
+    """`nftables` if it works, else `valid_lft` if that works, else `none`."""
     NFTABLES = "nftables"
     """A set element with a timeout, renewed with the session."""
     VALID_LFT = "valid_lft"
-    """The lifetime of each address, in whole seconds."""
+    """A lifetime for each address, in whole seconds."""
     NONE = "none"
     """Nothing."""
 
@@ -41,27 +41,27 @@ class DuravipOptions:
     """Times in seconds; the defaults are those of the configuration's schema."""
 
     view_mature_time_s: float = 5.0
-    """A view that has been still for so long is balanced."""
+    """How long a view must have been still before it is balanced."""
     view_balance_interval_s: float = 5.0
-    """Between two steps of balancing."""
+    """The time between two steps of balancing."""
     balance_set_size: int = 10
-    """VIPs that one step of balancing moves at most."""
+    """The most VIPs that one step of balancing moves."""
     if_check_interval_s: float = 1.0
-    """Between two looks at the interfaces."""
+    """The time between two checks of the interfaces."""
     arp_all_hosts: bool = True
     """Whether a move is announced to all hosts, or only to the gateway and known peers."""
     announce_count: int = 5
     """Announcements of a VIP that was just plumbed, spread evenly over `announce_time_s`."""
     announce_time_s: float = 2.0
     announce_refresh_s: float = 60.0
-    """Between announcements from then on; 0 is never."""
+    """The time between announcements from then on; 0 is never."""
     plumber: Plumber = Plumber.AUTO
     plumber_program: str | None = None
     fence: FenceKind = FenceKind.AUTO
 
 
 def duravip_options(view: ScopeView) -> DuravipOptions:
-    """What holds for VIPs. Raises ConfigError with the place of an option that does not fit."""
+    """The options for VIPs. Raises ConfigError with the place of an option that does not fit."""
     cluster = view.scope("cluster")
     options = DuravipOptions(
         view_mature_time_s=cluster.seconds("view_mature_time"),

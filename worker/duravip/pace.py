@@ -1,25 +1,25 @@
-"""How long what may be heavy rests after each turn, so that heartbeats come first."""
+"""Paces heavy work with rests after each turn, so that heartbeats come first."""
 
 import time
 from collections.abc import Callable
 
 
 class Pace:
-    """Of one loop: it rests `share` times as long as its turn worked, at least `least_s` seconds.
+    """The pace of one loop: it rests `share` times as long as its turn computed, at least `least_s` seconds.
 
-    Waiting is no work: where Redis took seconds to answer, what has happened meanwhile must not wait for longer.
+    Time spent waiting does not count: if Redis took seconds to answer, the next turn must not wait longer for that.
     """
 
     def __init__(self, least_s: float, share: float, worked: Callable[[], float] = time.process_time) -> None:
-        """`worked` tells the seconds that this process has computed for."""
+        """`worked` answers the seconds for which this process has computed."""
         self._least_s, self._share, self._worked = least_s, share, worked
         self._began = worked()
 
     def begin(self) -> None:
-        """A turn begins."""
+        """Begin a turn."""
         self._began = self._worked()
 
     @property
     def rest_s(self) -> float:
-        """How long to rest after the turn, in seconds."""
+        """The seconds to rest after the turn."""
         return max(self._least_s, self._share * (self._worked() - self._began))

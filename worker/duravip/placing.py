@@ -1,4 +1,4 @@
-"""Placement as one node sees it: from records, statements and the roster to what it takes and what it gives up."""
+"""Placement on one node: from records, statements and the roster it decides which VIPs the node takes and gives up."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -24,18 +24,18 @@ from worker.guardian.wire import boot_time
 log = structlog.get_logger()
 
 MOVED = "move"
-"""The reason of a record that an operator's move left: it pins the VIP."""
+"""The reason in a record that an operator's move left: it pins the VIP."""
 _PAUSE_S = 0.02
 _RECHECK_S = 0.5
 _BUSY_S = 2.0
-"""While what was decided is under way nothing new is, for so long."""
+"""While earlier decisions are under way, no new ones are made for this long."""
 _SHARE = 4
-"""How many times as long as placement worked it then rests: thousands of VIPs take long."""
+"""Placement rests this many times as long as it worked: thousands of VIPs take long."""
 _RETRY_FAILED_S = 10.0
 
 
 class Placing:
-    """Keeps a picture of the cluster, and has our node take and give up what placement says."""
+    """Keeps a picture of the cluster, and has our node take and give up VIPs as placement says."""
 
     def __init__(self, link: Link, carrying: Carrying, options: Callable[[], DuravipOptions]) -> None:
         self.carrying, self.said = carrying, Said()
@@ -43,7 +43,8 @@ class Placing:
         """The live participants, by name in small letters."""
         self.standings: Mapping[str, Standing] = {}
         self.roster_since = self.stated_since = boot_time()
-        """Since when the same nodes live; since when they state the same, and the same are drained."""
+        """The times since which the same nodes live, and since which they state the same and the same nodes are
+        drained."""
         self.changed = asyncio.Event()
         """Set and replaced each time that something may have changed."""
         self._link, self._options = link, options
@@ -55,17 +56,17 @@ class Placing:
         self._stated_for: object = None
         self._unable_said: tuple[dict[str, str], Era] | None = None
         self.unable: dict[str, str] = {}
-        """What we cannot carry, and why, as was last said."""
+        """The VIPs that we cannot carry, with reasons, as we last stated them."""
         self._balanced_at = self._placed_at = 0.0
         self._down: dict[str, str] = {}
-        """The interfaces that carry nothing now, and why."""
+        """The interfaces that carry nothing now, with reasons."""
         self._failed: dict[str, tuple[float, str]] = {}
-        """What could not be plumbed: when, and why."""
+        """The VIPs that could not be plumbed, with time and reason."""
         self.statement: Statement | None = None
         self.restate: Callable[[], None] = lambda: None
-        """Has `statement` say what holds now."""
+        """Called to bring `statement` up to date."""
         self.interfaces: Mapping[str, str] = {}
-        """Address → interface, of the VIPs in our configuration."""
+        """Address → interface, for the VIPs in our configuration."""
         carrying.on_change = carrying.footing.on_change = self.notice
         carrying.on_said, carrying.on_read_anew = self._hear, self._forget
         carrying.on_link = self._hear_link
@@ -83,7 +84,7 @@ class Placing:
             self.notice()
 
     def _forget(self) -> None:
-        """All is read anew: what was said to a server that has lost its memory counts no more."""
+        """Forget the picture and read it anew: statements to a server that has lost its memory do not count."""
         self.said.forget()
 
     @property
@@ -134,12 +135,12 @@ class Placing:
             return
         situation = self.situation()
         placement = await asyncio.to_thread(place, situation)
-        # What we stated rests on the guardian that we had then.
+        # Our statement rests on the guardian that we had then.
         if agent.joined and agent.opened and ready is not None and ready is self.carrying.ready:
             self._apply(placement)
 
     async def _look_around(self) -> None:
-        """Read the roster where the view has changed."""
+        """Read the roster if the view has changed."""
         view = (self.carrying.session.view, self.carrying.agent.era)
         if view != self._roster_view:
             (lines,) = await self._link.pipeline(("HGETALL", self.carrying.keys.roster))
@@ -147,7 +148,7 @@ class Placing:
             self._roster_view = view
 
     async def _state(self) -> None:
-        """Say what our configuration holds, and what of it we cannot carry, where that is not known yet."""
+        """State the VIPs in our configuration, and those that we cannot carry, unless Redis has this already."""
         carrying, era = self.carrying, self.carrying.agent.era
         if self.statement is not None and (self.statement, era) != self._stated_for:
             await carrying.say(f"@{carrying.agent.node}", await asyncio.to_thread(self.statement.dump))
@@ -161,7 +162,7 @@ class Placing:
             self._unable_said = (unable, era)
 
     def _unable(self) -> dict[str, str]:
-        """What we cannot carry, and why."""
+        """The VIPs that we cannot carry, with reasons."""
         if self.carrying.ready is None:
             return dict.fromkeys(self.interfaces, self.carrying.unguarded)
         if self.carrying.footing.refusal:
@@ -193,7 +194,7 @@ class Placing:
         stated = {seat.name: self.said.statements[key].shares for key, seat in self.roster.items()}
         drained, sessions = frozenset(self.said.drained), {key: seat.private_name for key, seat in self.roster.items()}
         if sessions != self._sessions:
-            # Also where a node is back before anybody has missed it: what it had has just been taken over.
+            # Also for a node that is back before anybody has missed it: its VIPs have just been taken over.
             self._sessions, self.roster_since = sessions, boot_time()
         if (stated, drained) == (self._assessed, self._drained):
             return
@@ -204,7 +205,7 @@ class Placing:
         self._assessed, self._drained = stated, drained
 
     def situation(self) -> Situation:
-        """The view from which placement works."""
+        """The view for placement."""
         agent, now = self.carrying.agent, boot_time()
         by_private = {seat.private_name: seat.name for seat in self._seats.values()}
         owners, pins = {}, {}
@@ -225,7 +226,7 @@ class Placing:
         )
 
     def _holder(self, vip: Vip, by_private: Mapping[str, str], now: float) -> str | None:
-        """The node that has a VIP; one that it waits for after a move has it already."""
+        """The node that has a VIP; if the VIP waits for a node after a move, that node."""
         agent, record = self.carrying.agent, vip.record
         if record.era != agent.era.number:
             return None
@@ -269,5 +270,5 @@ class Placing:
 
 
 def _is_grave(unable: Mapping[str, str]) -> bool:
-    """Whether it is more than what every start is like."""
+    """Whether this is more than what is usual at a start."""
     return bool(set(unable.values()) - {STARTING, NOT_LOOKED})

@@ -1,4 +1,4 @@
-"""How VIPs are shown: the list for people, the XML tables for checking scripts, the plan of placement."""
+"""Shows VIPs: the list for people, the XML tables for checking scripts, the plan of placement."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ADDRESSES_SHOWN = 3
 
 
 def title(address: str, names: Iterable[str]) -> str:
-    """`10.1.1.1/duravip-1`, or the address alone where no binding has it."""
+    """`10.1.1.1/duravip-1`, or only the address if no binding has it."""
     return "/".join(filter(None, (address, ",".join(names))))
 
 
 def as_text(table: Table) -> str:
-    """What `cluster duravip show` answers."""
+    """The answer of `cluster duravip show`."""
     lines = ["DuraVIP State:"]
     for row in table.rows:
         lines.extend(_row_lines(row, table.drained))
@@ -55,7 +55,7 @@ def _cannot(reason: str) -> str:
 
 
 def impediments(unable: Mapping[str, str], number: int) -> list[str]:
-    """What a node that takes part in `number` VIPs cannot carry and why: a line for each reason."""
+    """The VIPs that a node cannot carry, of `number` in which it takes part: a line for each reason."""
     by_reason: dict[str, list[str]] = {}
     for address, reason in unable.items():
         by_reason.setdefault(reason or "it does not say why", []).append(address)
@@ -99,8 +99,9 @@ def table_facts(table: Table) -> dict[str, Any]:
 
 
 def as_xml(table: Table) -> str:
-    """What `cluster duravip show tables` answers: each VIP under each of its names, in order of name and of address."""
-    # A VIP that only listeners have goes by its address, so that a script always finds a name.
+    """The answer of `cluster duravip show tables`: each VIP under each of its names, in order of name and of
+    address."""
+    # A VIP without a binding goes by its address, so that a script always finds a name.
     entries = [(name, row) for row in table.rows for name in row.belief.names or (row.address,)]
     of_address: dict[str, list[tuple[Participant, Belief]]] = {}
     for participant in table.participants:
@@ -154,7 +155,7 @@ def _belief_xml(name: str, address: str, belief: Belief) -> str:
 
 
 def plan_as_text(situation: Situation, placement: Placement) -> str:
-    """What `cluster duravip plan` answers."""
+    """The answer of `cluster duravip plan`."""
     sections = (
         ("At once", [_move_line(situation, move) for move in (*placement.takeovers, *placement.departures)]),
         ("When the view is mature, in batches", [_move_line(situation, move) for move in placement.balancing]),
@@ -172,7 +173,7 @@ def plan_as_text(situation: Situation, placement: Placement) -> str:
 
 
 def _impeded(situation: Situation) -> dict[str, list[str]]:
-    """The live nodes that cannot carry some of their VIPs, and why."""
+    """The live nodes that cannot carry some of their VIPs, with the reasons."""
     found = {}
     for node in sorted(situation.nodes & situation.unable.keys(), key=natural):
         number = sum(node in standing.nodes for standing in situation.standings.values())
@@ -194,7 +195,7 @@ def plan_facts(situation: Situation, placement: Placement) -> dict[str, Any]:
 
 
 def unmanaged(situation: Situation) -> dict[str, str]:
-    """The VIPs that are broken, and why."""
+    """The broken VIPs, with the reasons."""
     return {address: each.reason for address, each in situation.standings.items() if not each.managed}
 
 

@@ -1,4 +1,4 @@
-"""What a node says of its VIPs for all agents to read, and the picture that an agent makes of what all of them say."""
+"""A node's statement of its VIPs for all agents, and an agent's picture of all statements."""
 
 import base64
 import json
@@ -13,16 +13,16 @@ from worker.duravip.model import shares
 from worker.duravip.model.shares import Shares
 
 _MAX_BYTES = 32 * 1024 * 1024
-"""Of what a node says, unpacked."""
+"""The most bytes of a statement, unpacked."""
 _LONGEST_S = 3600.0
-"""No fence is later, and nobody holds longer: who believed more would never take over."""
+"""The longest lateness and hold that are believed: an agent that believed more would never take over."""
 
 
 @dataclass(frozen=True)
 class Statement:
     """A node's VIPs in its view number `view`.
 
-    `late_s` is how late its fence may close, beyond what is usual; `hold_s` for how long it holds after a renewal.
+    `late_s` is the unusual lateness of its fence; `hold_s` is how long it holds after a renewal.
     """
 
     view: int
@@ -31,13 +31,13 @@ class Statement:
     shares: Shares
 
     def dump(self) -> str:
-        """As Redis keeps it."""
+        """The statement as Redis keeps it."""
         text = json.dumps([self.view, self.late_s, self.hold_s, shares.to_json(self.shares)], separators=(",", ":"))
         return base64.b85encode(zlib.compress(text.encode(), 1)).decode()
 
     @classmethod
     def parse(cls, text: str) -> "Statement":
-        """Read what `dump` wrote. Raises Unreadable where another release or another program wrote it."""
+        """Read a statement of `dump`. Raises Unreadable if another release or another program wrote it."""
         try:
             unpacker = zlib.decompressobj()
             raw = unpacker.decompress(base64.b85decode(text), _MAX_BYTES)
@@ -55,7 +55,7 @@ class Statement:
 
 
 def dump_unable(unable: Mapping[str, str]) -> str:
-    """What a node cannot carry, as Redis keeps it: a line for each reason, the addresses before it."""
+    """The VIPs that a node cannot carry, as Redis keeps them: a line for each reason, with the addresses before it."""
     by_reason: dict[str, list[str]] = {}
     for address, reason in sorted(unable.items()):
         by_reason.setdefault(" ".join(reason.split()), []).append(address)
@@ -63,7 +63,7 @@ def dump_unable(unable: Mapping[str, str]) -> str:
 
 
 def parse_unable(text: str) -> dict[str, str]:
-    """Read what `dump_unable` wrote, or addresses alone."""
+    """Read a text of `dump_unable`, or addresses alone."""
     lines = (line.partition("\t") for line in text.split("\n"))
     return {
         address: "".join(filter(str.isprintable, reason))
@@ -74,17 +74,17 @@ def parse_unable(text: str) -> dict[str, str]:
 
 @dataclass
 class Said:
-    """What is said of nodes, by their names in small letters."""
+    """The statements of and about nodes, by their names in small letters."""
 
     statements: dict[str, Statement] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
-    """Statements that have come and are not read yet: one may hold thousands of VIPs."""
+    """Statements that have arrived and are not read yet: one may hold thousands of VIPs."""
     unable: dict[str, dict[str, str]] = field(default_factory=dict)
     """The addresses that a node cannot carry, each with the reason."""
     drained: set[str] = field(default_factory=set)
 
     def hear(self, name: str, text: str) -> None:
-        """Take in one entry."""
+        """Take one entry."""
         kind, node = name[0], name[1:]
         if kind == "!":
             (self.drained.add if text else self.drained.discard)(node)
@@ -97,18 +97,18 @@ class Said:
             self.statements.pop(node, None)
 
     def forget(self) -> None:
-        """Nothing is said of anybody, until it is heard again."""
+        """Forget all statements, until they are heard again."""
         for each in (self.statements, self.unread, self.unable, self.drained):
             each.clear()
 
     @property
     def longest_hold_s(self) -> float:
-        """The longest for which anybody holds after a renewal."""
+        """The longest time for which any node holds after a renewal."""
         return max((each.hold_s for each in self.statements.values()), default=0.0)
 
     @property
     def latest_s(self) -> float:
-        """How late the weakest fence may close; one that does not exist closes never, and is not reckoned with."""
+        """The lateness of the weakest fence; a node without a fence is left out, because its fence never closes."""
         return max((each.late_s for each in self.statements.values()), default=0.0)
 
 

@@ -1,4 +1,4 @@
-"""The VIPs of one node, read from its configuration: addresses, the interfaces that carry them, names, preferences."""
+"""Reads a node's VIPs from its configuration: addresses, interfaces, names, preferences."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _SCOPES = frozenset({"binding", "cluster", "esmtp_listener"})
 class Vip:
     """A floating address that this node may carry.
 
-    `prefix_length` is the one with which it is added to `interface`. `follows` is the address of the VIP that it moves
-    with (never one that itself follows), `services` what listens on it.
+    It is added to `interface` with `prefix_length`. `follows` is the address of the VIP with which it moves (never one
+    that itself follows), `services` its listeners.
     """
 
     address: str
@@ -39,13 +39,13 @@ class Vip:
 
     @property
     def share(self) -> Share:
-        """What of it nodes have to agree on."""
+        """The part of it on which nodes have to agree."""
         return Share(self.names, self.preference, self.follows, digest("\n".join(self.services)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Stanza:
-    """A `Binding` or a `Listen` with what it says of its address; `address` is None where it has none of its own."""
+    """A `Binding` or a `Listen` with its options on its address; `address` is None if it has no address of its own."""
 
     kind: str
     name: str
@@ -73,7 +73,7 @@ class _Topology:
 
 
 class _Faults:
-    """All that is wrong, a line each, led by its place."""
+    """All faults, a line each, beginning with the place."""
 
     def __init__(self) -> None:
         self._lines: dict[str, None] = {}
@@ -87,9 +87,9 @@ class _Faults:
 
 
 def read_vips(view: ScopeView) -> dict[str, Vip]:
-    """The VIPs that a configuration names, by and in order of address, whatever the order of its stanzas.
+    """The VIPs of a configuration, by address and in its order, whatever the order of the stanzas.
 
-    Raises ConfigError with all that is wrong, a line each that begins with its place and names the VIP.
+    Raises ConfigError with all faults, a line each that begins with its place and names the VIP.
     """
     faults = _Faults()
     stanzas = list(chain(_bindings(view, faults), _listeners(view, faults)))
@@ -112,7 +112,7 @@ def read_vips(view: ScopeView) -> dict[str, Vip]:
 
 
 def touches_vips(changes: Iterable[Change]) -> bool:
-    """Whether some changes may concern VIPs or their options; False only where they cannot."""
+    """Whether some changes may concern VIPs or their options; False only if they cannot."""
     return any(not change.path or change.path[0].kind.lower() in _SCOPES for change in changes)
 
 
@@ -170,7 +170,7 @@ def _topologies(view: ScopeView, faults: _Faults) -> list[_Topology]:
 
 
 def _leaders(floating: dict[IPAddress, list[_Stanza]], faults: _Faults) -> dict[IPAddress, IPAddress]:
-    """Of each address that follows, the one at the end of what it follows."""
+    """For each address that follows another: the address at the end of the chain."""
     named = {
         stanza.name: address
         for address, stanzas in floating.items()
@@ -200,7 +200,7 @@ def _leaders(floating: dict[IPAddress, list[_Stanza]], faults: _Faults) -> dict[
 def _target(
     stanza: _Stanza, named: dict[str, IPAddress], floating: Iterable[IPAddress], faults: _Faults
 ) -> IPAddress | None:
-    """The address that a stanza follows, by name or by address."""
+    """The address that a stanza follows, given by name or by address."""
     target = named.get(stanza.follows or "")
     if target is None:
         try:
@@ -253,7 +253,7 @@ def _vip(
 
 
 def _preference(address: IPAddress, stanzas: list[_Stanza], faults: _Faults) -> str | None:
-    """The preference of an address; of what does not float nothing counts."""
+    """The preference of an address; stanzas that do not float are left out."""
     found: str | None = None
     for stanza in stanzas:
         if not stanza.enabled or stanza.preference is None:
