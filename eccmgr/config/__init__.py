@@ -1,14 +1,14 @@
-"""The configuration: files and their grammar, the tree they make, what is known of it, and how it is changed.
+"""The configuration: its files and their grammar, the tree they make, its schema, and its changes.
 
-Nothing here opens a socket or runs a loop; files are reached through `files.Files`. A daemon needs four things:
-`store.Store` (the live configuration, and who is told when it changes), `options` (what holds, as Python values),
-`commands.commands` (the `config` commands for its table) and `completion.candidates` (their completion).
+All file access goes through `files.Files`, and only `expected` uses Redis. A daemon needs four things: `store.Store`
+(the live configuration, which has the daemon follow each change), `options` (the effective options as Python values),
+`completion.candidates` (the completion of the `config` commands), and those commands, in `eccmgr.commands.config`.
 
-- From bytes to items: `lexer`, `parse` (and `grammar.lark`, to be read), `document`, `values`, `faults`.
+- From bytes to items: `lexer`, `lines`, `parse` (and `grammar.lark`, for readers), `document`, `values`, `faults`.
 - From files to a tree: `files`, `load`, `tree`, `printing`.
-- What is known: `schema`, `option_types`, `known` (the table), `check`, `masking`, `reference`.
-- What holds: `effective`, `options`.
-- Changes: `changes`, `transaction`, `store`; and back to files: `writeback`, `edits`.
-- The console: `commands`, `paths`, `completion`.
-- Files of other programs: `busfile`, `groupfile`.
+- The schema: `schema`, `option_types`, `known` (the table), `check`, `unknown`, `times`, `masking`, `reference`.
+- Effective values: `effective`, `options`.
+- Changes: `changes`, `transaction`, `store`; and their way back to the files: `writeback`, `edits`.
+- Operands on the console: `paths`, `completion`.
+- Files of other programs: `busfile`, `expected` (publishes the nodes of the bus files), `groupfile`.
 """

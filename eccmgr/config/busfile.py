@@ -26,26 +26,26 @@ _ENDPOINT = re.compile(r".+:[0-9]{1,5}")
 
 
 class ExpectedNode(NamedTuple):
-    """A node that a bus file names: its name, its address, its subcluster and the manager shown with it, if told."""
+    """An expected node, from a bus file: its name and address, and its subcluster and manager if the file has them."""
 
     name: str
     address: str
     subcluster: str | None = None
     manager: str | None = None
     is_peer: bool = False
-    """Whether it stands among the peers of a manager rather than in a segment."""
+    """Whether the node is listed among the peers of a manager and not in a segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class BusMap:
-    """All nodes that the bus files of a cluster name, in the order of the files; one may stand in several segments."""
+    """The expected nodes of a cluster, in the order of its bus files; a node may be in several segments."""
 
     nodes: tuple[ExpectedNode, ...] = ()
 
     def given(self, manager: str = "") -> dict[str, list[str]]:
-        """The subclusters that each node is given, normally one or none, by its name as first written.
+        """Map each node, by its name as first written, to the subclusters that the files give it, normally one or none.
 
-        The `peers` of a manager hold managers too: one called `manager` that stands in no segment is no node.
+        The `peers` of a manager hold managers too: the one called `manager` is not a node, unless a segment lists it.
         """
         spelt: dict[str, str] = {}
         found: dict[str, list[str]] = {}
@@ -63,7 +63,7 @@ class BusMap:
 
 
 def read_mbus(path: str, data: bytes) -> BusMap:
-    """The nodes of a `mbus.conf`; raises FaultyConfigError. What is not of segments and subclusters is passed over."""
+    """Parse a `mbus.conf`, ignoring all but segments and subclusters. Raises FaultyConfigError."""
     reader = _Reader(path, data.decode("utf-8-sig", errors="replace"))
     reader.run()
     if reader.faults:
@@ -72,7 +72,7 @@ def read_mbus(path: str, data: bytes) -> BusMap:
 
 
 def read_msgc_server(path: str, data: bytes) -> BusMap:
-    """The members that `msgc_server { peers = [ … ] }` expects; raises FaultyConfigError."""
+    """Parse the members in `msgc_server { peers = [ … ] }`. Raises FaultyConfigError."""
     document, faults = parse_text(path, data.decode(errors="replace"))
     if faults:
         raise FaultyConfigError(faults)
@@ -85,9 +85,9 @@ def read_msgc_server(path: str, data: bytes) -> BusMap:
 
 
 def expected_nodes(main: str, files: Reading, folders: Sequence[str]) -> BusMap:
-    """What `mbus.conf` and `msgc_server.conf` say, beside the file `main` or else in `folders`; nothing without them.
+    """The expected nodes of `mbus.conf` and `msgc_server.conf`, which are looked for beside `main`, then in `folders`.
 
-    Raises FaultyConfigError.
+    Empty if neither file exists. Raises FaultyConfigError.
     """
     found = BusMap(())
     for name, read in (("mbus.conf", read_mbus), ("msgc_server.conf", read_msgc_server)):
@@ -133,7 +133,7 @@ class _Reader:
                 self.fault(token.start(), "'}' closes nothing", "a Spread_Segment")
 
     def next(self) -> re.Match[str] | None:
-        """The next token that is no comment; a comment that names a subcluster is noted."""
+        """The next token that is not a comment; a comment that names a subcluster is noted."""
         while self.at < len(self.tokens):
             token = self.tokens[self.at]
             self.at += 1
@@ -157,7 +157,7 @@ class _Reader:
         while (name := self.next()) is not None and name[0] != "}":
             address = self.next() if name[0] != "{" else None
             if name[0] == "{":
-                # Further interfaces of the node before it.
+                # The block lists further interfaces of the preceding node.
                 self.skip_block(name.start())
             elif not is_plain_name(name[0]) or address is None or address[0] in "{}":
                 self.fault(name.start(), f"'{name[0][:60]}' is not a node with its address", "NODE ADDRESS")

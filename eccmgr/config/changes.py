@@ -1,4 +1,4 @@
-"""Changes: what a command asks for, what tells one tree from another, and when two of them collide."""
+"""Changes of a configuration: applies them to a tree, finds those between two trees, and tells which collide."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 class Action(Enum):
-    """What a change does."""
+    """The effect of a change."""
 
     SET = "set"
     """An option gets a value."""
     UNSET = "unset"
-    """An option has none any more."""
+    """An option loses its value."""
     DROP = "drop"
-    """A scope is gone with all in it."""
+    """A scope is removed with its contents."""
     CREATE = "create"
-    """A scope stands, with nothing in it."""
+    """An empty scope is created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Change:
 
     @property
     def where(self) -> str:
-        """What is changed, in words for an operator: `Control_Listener::Timeout`, `Datasource:ecdb:`."""
+        """The changed option or scope, for an operator: `Control_Listener::Timeout`, `Datasource:ecdb:`."""
         return path_text(self.path) + self.option
 
 
 def apply(root: Scope, change: Change, by: str | None = None) -> Scope:
-    """The tree with a change made by a user."""
+    """Return `root` with `change`, which the user `by` made."""
     match change:
         case Change(Action.SET, path, option, value) if value is not None:
             return with_option(root, path, Setting(option, value, by=by))
@@ -65,14 +65,14 @@ def apply(root: Scope, change: Change, by: str | None = None) -> Scope:
 
 
 def apply_all(root: Scope, changes: Iterable[Change], by: str | None = None) -> Scope:
-    """The tree with changes made one after the other."""
+    """Return `root` with `changes`, made one after another by the user `by`."""
     for change in changes:
         root = apply(root, change, by)
     return root
 
 
 def difference(old: Scope, new: Scope) -> list[Change]:
-    """The changes that make `new` of `old`, each option and each dropped scope once."""
+    """The changes that turn `old` into `new`; each option and each dropped scope appears once."""
     return list(_differences(old, new, ()))
 
 
@@ -101,7 +101,7 @@ def _differences(old: Scope, new: Scope, path: Path) -> Iterator[Change]:
 
 
 def collide(one: Change, other: Change) -> bool:
-    """Whether two changes touch the same option, or one the scope of the other."""
+    """Whether two changes affect the same option, or one drops the scope of the other."""
     mine, theirs = keys_of(one.path), keys_of(other.path)
     if one.option and other.option:
         return mine == theirs and one.option.lower() == other.option.lower()

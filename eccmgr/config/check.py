@@ -1,4 +1,4 @@
-"""Whether a scope or an option fits what is known of it; what is unknown fits always."""
+"""Checks scopes and options against the schema; an unknown scope or option always passes."""
 
 from eccmgr.config.document import MAX_DEPTH
 from eccmgr.config.lexer import control_character, is_name
@@ -13,7 +13,7 @@ _SHOWN = 60
 
 
 def option_fault(spec: OptionSpec, value: Value) -> tuple[str, str] | None:
-    """What is wrong with a value (what was found, what was expected); None if it fits. Never shows a secret."""
+    """The fault of a value, as what was found and what was expected; None if the value fits. Never shows a secret."""
     try:
         convert(spec.type, value, spec.low, spec.high)
     except BadValueError as error:
@@ -22,7 +22,7 @@ def option_fault(spec: OptionSpec, value: Value) -> tuple[str, str] | None:
 
 
 def scope_fault(spec: ScopeSpec, name: str | None) -> tuple[str, str] | None:
-    """What is wrong with the name of a scope, or with its having one; None if it fits."""
+    """The fault of a scope's name, as what was found and what was expected; None if the name, or its absence, fits."""
     if name is None and spec.naming is Naming.ALWAYS:
         return f"{spec.name} without a name", f'{spec.name} "NAME" {{ … }}'
     if name is not None and spec.naming is Naming.NEVER:
@@ -49,7 +49,7 @@ def _found(spec: OptionSpec, value: Value) -> str:
 
 
 def check_setting(schema: ScopeSpec, path: Path, option: str, value: Value) -> None:
-    """Raises CommandError where an option set at run time could not stand in a file, or does not fit its type."""
+    """Raises CommandError if an option set at run time does not fit its type, or could not be written to a file."""
     scope: ScopeSpec | None = schema
     if len(path) > MAX_DEPTH:
         raise CommandError(f"A scope nested too deep, expected at most {MAX_DEPTH} scopes within each other")

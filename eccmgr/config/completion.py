@@ -1,4 +1,4 @@
-"""What can come next in a `config` command typed so far: subcommands, scopes, instances, options, values."""
+"""The next words of a `config` command typed so far: subcommands, scopes, instances, options, values."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SCOPES_ONLY = frozenset({"show", "showrecurse"})
 
 
 def candidates(command: str, words: Sequence[str], root: Scope, schema: ScopeSpec = SCHEMA) -> list[str]:
-    """The words that can stand for the last of `words` (empty if it is not begun), quoted where they need it.
+    """The completions of the last of `words` (which is empty if it is not begun), quoted if they need it.
 
-    `words` are those behind `config COMMAND`; `root` is the tree that the session sees. Names match without case.
+    `words` are the words behind `config COMMAND`; `root` is the tree that the session sees. Names match without case.
     """
     *done, partial = words or [""]
     command, lower = command.lower(), partial.lower()
@@ -74,7 +74,7 @@ def _of_path(command: str, done: list[str], here: paths.Here) -> list[str]:
 
 
 def _inside(command: str, here: paths.Here) -> list[str]:
-    """The options and scopes that can follow in a scope."""
+    """The options and scopes that can come next inside a scope."""
     options = [setting.name for setting in here.scope.options.values()] if here.scope else []
     scopes = [scope.kind for scope in here.scope.scopes.values()] if here.scope else []
     if here.spec and command not in _SETTINGS_ONLY:

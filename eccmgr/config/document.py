@@ -1,4 +1,4 @@
-"""One file as it was read: its text, byte for byte, and the items found in it by their offsets."""
+"""One configuration file: its exact text, and its items by their offsets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 MAX_DEPTH = 64
-"""Scopes within scopes, over all files; more is a fault, so that no file exhausts those who walk its tree."""
+"""The deepest nesting of scopes, over all files; a bound for the functions that walk the tree."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +30,7 @@ class OptionNode:
 
 @dataclass(slots=True, eq=False)
 class ScopeNode:
-    """`Scope "name" { … }`; `body` is the offset behind the `{`, `close` that of the `}`, `name` None if anonymous."""
+    """`Scope "name" { … }`; `body` is the offset after the `{`, `close` that of the `}`, `name` None if anonymous."""
 
     kind: str
     name: str | None
@@ -41,7 +41,7 @@ class ScopeNode:
 
     @property
     def end(self) -> int:
-        """The offset behind the closing bracket."""
+        """The offset after the closing bracket."""
         return self.close + 1
 
 
@@ -60,10 +60,10 @@ Node = OptionNode | ScopeNode | IncludeNode
 
 @dataclass(eq=False)
 class Document:
-    """A file: `path` as shown to people, `text` decoded without any translation, `items` in the order written.
+    """A file: `path` as users see it, `text` decoded without any translation, `items` in the order written.
 
-    `readonly` files are never written back to. `data` are the bytes that were read, None for a file that does not exist
-    yet.
+    A `readonly` file is never written back to. `data` are the bytes that were read, None for a file that does not
+    exist yet.
     """
 
     path: str
@@ -78,7 +78,7 @@ class Document:
 
     @property
     def newline(self) -> str:
-        """How this file ends its lines."""
+        """The line ending of this file."""
         first = BREAK.search(self.text)
         return first[0] if first else "\n"
 

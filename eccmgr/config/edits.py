@@ -1,4 +1,4 @@
-"""Edits of one file's text: a value replaced, an item taken out, something put into a block; the rest stays."""
+"""Edits one file's text: replaces a value, removes an item, adds to a block; all other text stays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eccmgr.config.values import Value
 
 _BLANKS = " \t\f\v"
-# What may stand behind an item on its line for a new item to go on the next line.
+# If only this follows an item on its line, a new item goes on the next line.
 _REST_OF_LINE = re.compile(
     r"[ \t\f\v]*+(?>(?:/\*(?>(?:(?!\*/)[^\r\n])*)\*/[ \t\f\v]*+)*)(?:#[^\r\n]*+)?(?:\r\n|\r|\n|\Z)"
 )
@@ -24,7 +24,7 @@ _REST_OF_LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """The text from `start` to `end` is replaced."""
+    """A replacement for the text from `start` to `end`."""
 
     start: int
     end: int
@@ -40,15 +40,15 @@ class DocumentEdits:
     _insertions: dict[int, tuple[ScopeNode | None, Scope]] = field(default_factory=dict)
 
     def replace_value(self, node: OptionNode, value: Value) -> None:
-        """Gives an option another value."""
+        """Give an option another value."""
         before, behind = self.document.text[node.value_start - 1], self.document.text[node.end : node.end + 1]
-        # Quotes and brackets may touch their neighbours; a bare word would run into them.
+        # Quotes and brackets may touch the text around them; a bare word would join it.
         lead = "" if before.isspace() or before == "=" else " "
         tail = "" if not behind or behind.isspace() else " "
         self.edits.append(Edit(node.value_start, node.end, lead + format_value(value) + tail))
 
     def remove(self, node: Node) -> None:
-        """Takes an item out, and its lines too where nothing else stands on them."""
+        """Remove an item, and its lines too if nothing else is on them."""
         text, start, end = self.document.text, node.start, node.end
         begin = line_start(text, start)
         behind = text[end : line_end(text, end)]
@@ -58,16 +58,16 @@ class DocumentEdits:
         elif before_blank:
             end += len(behind) - len(behind.lstrip(_BLANKS))
         elif not behind.strip(_BLANKS) or behind[0] in _BLANKS:
-            # Between two neighbours, or behind one, the white space before it goes too.
+            # On a line with other items the white space before the item goes too.
             start = begin + len(text[begin:start].rstrip(_BLANKS))
         self.edits.append(Edit(start, end, ""))
 
     def pending(self, block: ScopeNode | None) -> Scope:
-        """The scope of what is to be put at the end of a block (None: of the file), to be filled by the caller."""
+        """The scope whose contents go to the end of a block (None: of the file); the caller fills it."""
         return self._insertions.setdefault(id(block), (block, Scope()))[1]
 
     def put(self, block: ScopeNode | None, scope: Scope) -> None:
-        """Sets what is to be put at the end of a block."""
+        """Set the scope whose contents go to the end of a block."""
         self._insertions[id(block)] = (block, scope)
 
     def result(self) -> str:
@@ -75,7 +75,7 @@ class DocumentEdits:
         edits = [*self.edits, *(_insertion(self.document, *each) for each in self._insertions.values())]
         text, at = self.document.text, 0
         parts: list[str] = []
-        # Of two edits at one place what is put there comes before what is taken from there on.
+        # Of two edits at one place the insertion comes before the removal.
         for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
             parts += [text[at : edit.start], edit.text]
             at = max(at, edit.end)
@@ -118,7 +118,7 @@ def _one_line(scope: Scope) -> str:
 
 
 def _whole_lines(document: Document, scope: Scope, indent: str) -> str:
-    """A scope's contents in lines that end as this file's do; a newline within a value is the value's own."""
+    """A scope's contents, with the line ending of the file; a newline within a value stays as it is."""
     return "".join(line + document.newline for line in contents(scope, None, reveal=True, indent=indent))
 
 

@@ -1,6 +1,6 @@
-"""What holds: an option as set, or as an enclosing scope, the command line or the schema's default gives it.
+"""The effective value of an option: set in its scope, in one around it, on the command line, or by default.
 
-`evaluate` answers `config eval`; a `ScopeView` gives a daemon the same as Python values.
+`evaluate` answers `config eval`; a `ScopeView` gives a daemon the same values as Python values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Override(NamedTuple):
-    """An option that a flag or the environment sets, whatever files and consoles say.
+    """An option that a flag or the environment sets, and that files and consoles cannot change.
 
     `source` completes `# from …`: `the command line`, `the environment`.
     """
@@ -45,13 +45,13 @@ class Overrides:
         return self._all.get((keys_of(path), option.lower())) if self._all else None
 
     def scopes(self) -> Iterator[tuple[ScopeKey, ...]]:
-        """The scopes that have overrides."""
+        """The paths of the scopes that have overrides."""
         return (path for path, _ in self._all)
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """What holds for an option: its name as shown, its value, where that was found, and what is known of it.
+    """The effective value of an option: its name as shown, its value, its source, and its entry in the schema.
 
     `setting` is None for an override (`source` then names its origin) and for a default.
     """
@@ -65,17 +65,17 @@ class Effective:
 
     @property
     def origin(self) -> str | None:
-        """`from the command line` and the like; None where the files or a console have set it, or nobody."""
+        """The origin of an override, such as `from the command line`; None if the value has no such source."""
         return f"from {self.source}" if self.source else None
 
 
 def evaluate(
     root: Scope, path: Path, option: str, overrides: Overrides | None = None, schema: ScopeSpec = SCHEMA
 ) -> Effective | None:
-    """What holds for an option in the scope at `path`, which need not exist; None if nothing does.
+    """The effective value of an option in the scope at `path`, which need not exist; None if there is none.
 
-    First this scope, then those around it from the inside out, and at last the defaults in the same order. What an
-    enclosing scope sets under the same name with another meaning (it does not fit this scope's option) is passed over.
+    The scope itself comes first, then those around it from the inside out, and at last the defaults in the same order.
+    A value in an enclosing scope that does not fit this scope's option has another meaning there and is ignored.
     """
     scopes = _scopes_on(root, path)
     specs = _specs_on(schema, path)
@@ -119,10 +119,10 @@ def _specs_on(schema: ScopeSpec, path: Path) -> list[ScopeSpec | None]:
 
 @dataclass(frozen=True, slots=True)
 class ScopeView:
-    """A scope as a daemon reads it, whether it is written anywhere or not: known options as Python values.
+    """A scope as a daemon reads it, written or not: its known options as Python values.
 
-    An option that this scope does not set is looked up as `config eval` does. Asking for an option that the schema does
-    not know of this scope, or with the method of another type, is a mistake of the program and raises LookupError.
+    An option that this scope does not set is looked up as `config eval` does. An option that the schema does not have
+    in this scope, or the method of another type, is a mistake of the program and raises LookupError.
     """
 
     root: Scope
@@ -137,7 +137,7 @@ class ScopeView:
 
     @property
     def written(self) -> bool:
-        """Whether a file or a console has this scope."""
+        """Whether a file or a console has written this scope."""
         return self.root.find(self.path) is not None
 
     def scope(self, kind: str, name: str | None = None) -> ScopeView:
@@ -150,23 +150,23 @@ class ScopeView:
         return [self.scope(each.kind, each.name) for each in here.of_kind(kind)] if here else []
 
     def boolean(self, option: str) -> bool:
-        """A yes or no; no where nothing holds."""
+        """The value of a boolean option; False if it has none."""
         return bool(self._read(option, OptionType.BOOLEAN))
 
     def integer(self, option: str) -> int:
-        """A whole number, a number of bytes, or the bits of a mode; 0 where nothing holds."""
+        """The value as a whole number, a number of bytes, or the bits of a mode; 0 if the option has none."""
         return cast(int, self._read(option, OptionType.INTEGER, OptionType.BYTES, OptionType.MODE) or 0)
 
     def number(self, option: str) -> float:
-        """A number, or seconds; 0.0 where nothing holds."""
+        """The value as a number, or in seconds; 0.0 if the option has none."""
         return float(cast(float, self._read(option, OptionType.NUMBER, OptionType.SECONDS) or 0.0))
 
     def seconds(self, option: str) -> float:
-        """A duration in seconds; 0.0 where nothing holds."""
+        """The value in seconds; 0.0 if the option has none."""
         return float(cast(float, self._read(option, OptionType.SECONDS) or 0.0))
 
     def text(self, option: str) -> str | None:
-        """A text, path, name, address, network or endpoint; None where nothing holds."""
+        """The value as a text, path, name, address, network or endpoint; None if the option has none."""
         types = (
             OptionType.TEXT,
             OptionType.PATH,
@@ -178,15 +178,15 @@ class ScopeView:
         return cast("str | None", self._read(option, *types))
 
     def items(self, option: str) -> tuple[str, ...]:
-        """A list, of patterns or of texts; empty where nothing holds."""
+        """The value as a list of patterns or texts; empty if the option has none."""
         return cast("tuple[str, ...]", self._read(option, OptionType.LIST, OptionType.PATTERNS) or ())
 
     def pairs(self, option: str) -> dict[str, str]:
-        """A dictionary; empty where nothing holds."""
+        """The value as a dictionary; empty if the option has none."""
         return cast("dict[str, str]", self._read(option, OptionType.DICTIONARY) or {})
 
     def place(self, option: str | None = None) -> str | None:
-        """`FILE:LINE:COLUMN` of what holds for an option, or of this scope; None where that stands in no file."""
+        """`FILE:LINE:COLUMN` of an option's effective value, or of this scope; None if no file has it."""
         if option is None:
             here = self.root.find(self.path)
             first = here.places[0] if here and here.places else None
@@ -195,11 +195,11 @@ class ScopeView:
         return effective.setting.place if effective and effective.setting else None
 
     def effective(self, option: str) -> Effective | None:
-        """What holds for an option, with where it was found."""
+        """The effective value of an option, with its source."""
         return evaluate(self.root, self.path, option, self.overrides, self.schema)
 
     def states(self, option: str) -> bool:
-        """Whether a file, a console, a flag or the environment says what holds for an option."""
+        """Whether a file, a console, a flag or the environment sets the option, so that it is not a default."""
         effective = self.effective(option)
         return effective is not None and (effective.setting is not None or effective.source is not None)
 
@@ -214,6 +214,6 @@ class ScopeView:
         try:
             return convert(spec.type, effective.value, spec.low, spec.high)
         except ValueError as error:
-            # Values are checked where they are set; one of an enclosing scope that is of another type was not.
+            # Values are checked in the scope that sets them; one of an enclosing scope may be of another type.
             place = self.place(option) or spec.name
             raise ConfigError(f"{place}: {spec.name} does not fit, expected {error}") from error

@@ -1,4 +1,4 @@
-"""The bus files of a manager: read at its start and with each reload, and made known to the whole cluster."""
+"""Reads a manager's bus files at its start and at each reload, and publishes their expected nodes to the cluster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _RETRY_S = 1.0
-# So often others are told that there is a manager which has the file.
+# How often a manager publishes unchanged files again.
 _CONFIRM_S = 3600.0
 
 
@@ -32,7 +32,7 @@ class BusFiles(Part):
 
     def __init__(self, store: Store, named: NamedNodes, manager: str) -> None:
         self.fault = ""
-        """Why they cannot be read, "" where they can; what they said before holds on."""
+        """Why the bus files cannot be read, "" if they can; until then their earlier contents hold."""
         self._store = store
         self._named = named
         self._manager = manager
@@ -53,16 +53,16 @@ class BusFiles(Part):
         spawn(self.run(), "bus files")
 
     def changed(self) -> None:
-        """They may say something else, or Redis may have forgotten it: publish them soon."""
+        """Publish the files soon: they may have changed, or Redis may have lost them."""
         self._changed.set()
 
     def heard(self, number: bytes) -> None:
-        """A heartbeat brought the number of the latest change; where there is none Redis has forgotten them."""
+        """Take the number of the latest change from a heartbeat; if it is empty, Redis has lost the expected nodes."""
         if self._published and not number:
             self.changed()
 
     async def run(self) -> None:
-        """Read and publish them now, and whenever they may have changed, until cancelled."""
+        """Read and publish the files now, and whenever they may have changed, until cancelled."""
         said = ""
         while True:
             self._changed.clear()

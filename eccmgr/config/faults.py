@@ -1,4 +1,4 @@
-"""What is wrong with a file and where: one `Fault` a finding, all of them together in one `FaultyConfigError`."""
+"""The faults of configuration files: a `Fault` for each, and one `FaultyConfigError` for all of them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -6,11 +6,11 @@ from typing import NamedTuple
 from eccmgr.errors import ConfigError
 
 MAX_FAULTS = 100
-"""Faults reported of one file; a file with more is no configuration file, and reading on helps nobody."""
+"""The most faults reported for one file; a file with more is probably not a configuration file."""
 
 
 class Fault(NamedTuple):
-    """One finding: where it stands (lines and columns from 1), what was found, and what was expected instead."""
+    """One fault: its place (lines and columns from 1), what was found there, and what was expected."""
 
     file: str
     line: int
@@ -23,7 +23,7 @@ class Fault(NamedTuple):
 
 
 class FaultyConfigError(ConfigError):
-    """Raised when files cannot be taken; its text is every fault on a line of its own."""
+    """Raised when files have faults; its text has one line for each fault."""
 
     def __init__(self, faults: Iterable[Fault], heading: str | None = None) -> None:
         self.faults = tuple(faults)

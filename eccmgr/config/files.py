@@ -1,4 +1,4 @@
-"""How the configuration reaches files: what it asks of them, and the disk."""
+"""The configuration's access to files: its protocols, and their implementation on the disk."""
 
 import os
 import stat
@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Protocol
 
 MAX_FILE_BYTES = 64 << 20
-"""The largest file that is read."""
+"""The size in bytes of the largest file that is read."""
 
 NEW_FILE_MODE = 0o640
-"""The mode of a file that did not exist."""
+"""The mode of a new file."""
 
 
 class Reading(Protocol):
-    """What loading needs of files; every method may raise OSError."""
+    """The file access that loading needs; every method may raise OSError."""
 
     def identity(self, path: str) -> str:
-        """What two paths to the same file have in common; also the path that is written."""
+        """The same text for every path to one file; it is also the path that is written."""
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder at `path`."""
 
     def entries(self, path: str) -> list[str] | None:
-        """The names of the files in a folder, in no order; None where `path` is no folder."""
+        """The names of the files in a folder, in no order; None if `path` is not a folder."""
 
     def read(self, path: str) -> bytes:
         """All bytes of a file."""
@@ -53,7 +53,7 @@ class DiskFiles:
         return Path(path).exists()
 
     def entries(self, path: str) -> list[str] | None:
-        """The names of the files in a folder, in no order; None where `path` is no folder."""
+        """The names of the files in a folder, in no order; None if `path` is not a folder."""
         folder = Path(path)
         return [entry.name for entry in folder.iterdir() if not entry.is_dir()] if folder.is_dir() else None
 
@@ -171,7 +171,7 @@ class Snapshot:
         return self._exists[path]
 
     def entries(self, path: str) -> list[str] | None:
-        """The names of the files that were in a folder; None where `path` was no folder."""
+        """The names of the files that were in a folder; None if `path` was not a folder."""
         if path not in self._entries:
             self._entries[path] = self._files.entries(path)
         return self._entries[path]

@@ -20,14 +20,14 @@ class Groups:
     users: Mapping[str, tuple[str, ...]]
 
     def roles_of(self, user: str) -> list[str]:
-        """The roles of a user: his own name, then his groups."""
+        """The roles of a user: the user's own name, then the user's groups."""
         return list(dict.fromkeys([user, *(group for group, users in self.users.items() if user in users)]))
 
 
 def read_groups(path: str, data: bytes) -> Groups:
-    """The groups of a file of `group:user1,user2` or `group:x:user1,user2`; raises FaultyConfigError.
+    """Parse the lines `group:user1,user2` or `group:x:user1,user2` of a group file. Raises FaultyConfigError.
 
-    The last part names the users, so the four parts of a system's group file are taken too.
+    The last part of a line names the users, so a system's group file, with four parts, is accepted too.
     """
     users: dict[str, tuple[str, ...]] = {}
     faults: list[Fault] = []

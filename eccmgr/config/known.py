@@ -1,4 +1,4 @@
-"""The table of known scopes and options: the one place that says what a manager and a node understand.
+"""The table of known scopes and options: the schema of a manager's and a node's configuration.
 
 It feeds checking, `config eval`, spelling, `help config`, completion and the reference page.
 """
@@ -395,4 +395,4 @@ SCHEMA = ScopeSpec(
         SECURITY,
     ),
 )
-"""All that is known; the global scope."""
+"""The whole schema: the global scope."""

@@ -1,7 +1,7 @@
-"""From the text of a file to its tokens, by one regular expression; white space and comments are skipped.
+"""Splits the text of a file into tokens, by one regular expression; it skips white space and comments.
 
-Own code, for speed: a megabyte with 10,000 bindings is no rare file, and `lark` took 815 ms for a tenth of that, where
-this takes 15 ms. The same grammar in `lark` is what the tests hold it against.
+It is our own code for speed: files of a megabyte with 10,000 bindings are common, and for a tenth of that `lark` took
+815 ms where this takes 15 ms. The tests compare it with the same grammar in `lark`.
 """
 
 import re
@@ -11,13 +11,14 @@ from eccmgr.config.lines import line_end
 
 WORD, STRING, END = "word", "string", "end"
 Token = tuple[str, int, int]
-"""OptionType (WORD, STRING, END, or the bracket or sign itself), start and end offset."""
+"""The kind (WORD, STRING, END, or the bracket or `=` itself), the start offset and the end offset."""
 
 OnFault = Callable[[int, str, str], None]
 """Takes an offset, what was found there, and what was expected."""
 
-# Possessive and atomic throughout: nothing ever backtracks, so a hostile file costs no more than its length.
-# A group is repeated within an atomic one: before Python 3.11.5 a possessive quantifier behind a group takes too much.
+# Possessive and atomic throughout: it never backtracks, so even a hostile file takes time linear in its length.
+# Groups are repeated within an atomic group, since before Python 3.11.5 a possessive quantifier after a group matches
+# too much.
 _TOKEN = re.compile(
     r"""
     (?> (?: [ \t\r\n\f\v]++ | \#[^\r\n]*+ | /\*(?s:.*?)\*/ )* )
@@ -33,23 +34,23 @@ _UNQUOTED_RUN = re.compile(r"""[^ \t\r\n\f\v\#"={}\[\]()]+""")
 _NAME = re.compile(r"""[^\s\#/"'={}\[\]()]+""")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff\ufeff]")
 _BYTE_ORDER_MARK = "\ufeff"
-"""At the beginning of a text it is skipped, anywhere else it would be an unseen part of a name."""
+"""Skipped at the beginning of a text; anywhere else it would be an invisible part of a name."""
 RESERVED = frozenset({"include", "readonly_include"})
-"""Words that begin an include and so name neither option nor scope."""
+"""The words that begin an include, and so cannot name an option or a scope."""
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` can stand in a file as the name of an option or a scope."""
+    """Whether `text` can be the name of an option or a scope in a file."""
     return _NAME.fullmatch(text) is not None and text.lower() not in RESERVED and not control_character(text)
 
 
 def control_character(text: str) -> re.Match[str] | None:
-    """The first character of `text` that no configuration may hold (a file with one is no text file)."""
+    """Find the first character of `text` that no configuration may hold; a file with one is not a text file."""
     return _CONTROL.search(text)
 
 
 def tokens(text: str, fault: OnFault) -> list[Token]:
-    """The tokens of `text`, an END last. After a fault it goes on where the next token can be told."""
+    """The tokens of `text`, the last of them END. After a fault the lexer goes on at the next recognizable token."""
     found: list[Token] = []
     at, size = (1 if text.startswith(_BYTE_ORDER_MARK) else 0), len(text)
     control = _CONTROL.search(text, at)
@@ -78,7 +79,7 @@ def tokens(text: str, fault: OnFault) -> list[Token]:
 
 
 def _after_stray(text: str, start: int, found: list[Token], fault: OnFault) -> int:
-    """Reports a sign that begins no token, makes a token of what was meant, and returns where to go on."""
+    """Report a sign that begins no token, add the token that was probably meant, and return the offset to go on at."""
     sign = text[start]
     if sign == '"':
         fault(start, "a string that never ends", "a closing '\"'")

@@ -1,6 +1,6 @@
-r"""Where the lines of a text begin and end, whichever way it ends them: LF, CR LF, or CR alone.
+r"""Finds the beginnings and ends of lines, whatever line ending a text has: LF, CR LF, or CR alone.
 
-A CR by itself always ends a line, also beside LFs: else a comment would swallow what follows it without a word.
+A lone CR always ends a line, even in a text with LFs: otherwise a comment would silently swallow the next line.
 """
 
 import re
@@ -9,18 +9,18 @@ BREAK = re.compile(r"\r\n|\r|\n")
 
 
 def line_start(text: str, offset: int) -> int:
-    """The offset at which the line of `offset` begins."""
+    """The offset of the beginning of the line that holds `offset`."""
     return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
 
 
 def line_end(text: str, offset: int) -> int:
-    """The offset of the line break behind `offset`, or of the end of the text."""
+    """The offset of the line break after `offset`, or of the end of the text."""
     found = BREAK.search(text, offset)
     return found.start() if found else len(text)
 
 
 def next_line(text: str, offset: int) -> int:
-    """The offset at which the line behind that of `offset` begins, or of the end of the text."""
+    """The offset of the beginning of the line after that of `offset`, or of the end of the text."""
     found = BREAK.search(text, offset)
     return found.end() if found else len(text)
 

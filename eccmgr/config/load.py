@@ -1,4 +1,4 @@
-"""From a main file and all that it includes to one tree, with every fault of every file."""
+"""Loads a main file and its includes into one tree, and collects every fault of every file."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from eccmgr.config.schema import ScopeSpec
 
 MAX_INCLUDES = 10_000
-"""Files read in all: files that include each other twice would else double with each level."""
+"""The most files read in all: files that include each other twice would double their number with each level."""
 _NO_FILE = "configuration"
 MAX_INCLUDE_DEPTH = 32
-"""Files that include each other in a row."""
+"""The deepest nesting of includes."""
 
 
 @dataclass(eq=False)
 class Loaded:
-    """What a main file came to: the tree, the files in the order read, and what is wrong with them."""
+    """A loaded configuration: the tree, the files in the order read, and their faults."""
 
     main: str | None
     root: Scope = field(default_factory=Scope)
@@ -40,21 +40,21 @@ class Loaded:
     snapshot: Snapshot | None = None
 
     def check(self, heading: str | None = None) -> None:
-        """Raises FaultyConfigError, with every fault, if there are any."""
+        """Raises FaultyConfigError with every fault, if there are any."""
         if self.faults:
             raise FaultyConfigError(self.faults, heading)
 
 
 def search_path(variable: str | None) -> tuple[str, ...]:
-    """The folders that `EC_CONF_SEARCH_PATH` names, with a `:` between them."""
+    """The folders in `EC_CONF_SEARCH_PATH`, which are separated by `:`."""
     return tuple(folder for folder in (variable or "").split(":") if folder)
 
 
 def load(main: str | None, files: Reading, folders: Sequence[str] = (), schema: ScopeSpec = SCHEMA) -> Loaded:
-    """Reads `main` and what it includes; without a main file the tree is empty.
+    """Load `main` and its includes; without a main file the tree is empty.
 
-    `folders` are those in which a relative include is looked up after the folder of the file that includes
-    it. Raises nothing: see `Loaded.faults`.
+    A relative include is looked up in the folder of the including file, then in `folders`. Raises nothing: see
+    `Loaded.faults`.
     """
     snapshot = files if isinstance(files, Snapshot) else Snapshot(files)
     loader = _Loader(Loaded(main, snapshot=snapshot), snapshot, tuple(folders), schema)
@@ -65,12 +65,12 @@ def load(main: str | None, files: Reading, folders: Sequence[str] = (), schema: 
 
 
 def load_text(text: str, schema: ScopeSpec = SCHEMA) -> Loaded:
-    """The tree of a configuration that stands in no file."""
+    """Load a configuration from a text that is in no file."""
     return load(_NO_FILE, Snapshot(DiskFiles()).pretending({DiskFiles().identity(_NO_FILE): text.encode()}), (), schema)
 
 
 def with_local_changes(loaded: Loaded, setting: Setting | None) -> Loaded:
-    """What was loaded, with the file that `setting`, a `Local_Changes_File` not yet written anywhere, names."""
+    """`loaded` with the file that `setting` names, a `Local_Changes_File` that no file sets yet."""
     path = _beside(loaded.main, setting)
     if path is None or loaded.snapshot is None:
         return replace(loaded, local_changes=None)
@@ -89,7 +89,7 @@ def with_local_changes(loaded: Loaded, setting: Setting | None) -> Loaded:
 
 @dataclass(slots=True)
 class _Context:
-    """Where items are overlaid: the scope and what is known of it, its depth, and the files being read."""
+    """The place where items are added: the scope, its schema and depth, and the files being read."""
 
     scope: Scope
     spec: ScopeSpec | None
@@ -127,7 +127,7 @@ class _Loader:
         self.local_changes_file(path, context)
 
     def local_changes_file(self, main: str, context: _Context) -> None:
-        """Overlays `Local_Changes_File` last; one that does not exist yet is an empty one."""
+        """Overlay `Local_Changes_File` last; if it does not exist yet, it counts as empty."""
         setting = self.loaded.root.option("local_changes_file")
         path = _beside(main, setting)
         if setting is None or path is None:
@@ -156,7 +156,7 @@ class _Loader:
             self.loaded.documents[identity] = document
             self.loaded.faults.extend(faults)
         else:
-            # Nobody could say for which of its places a change to it is meant.
+            # A change could not be assigned to one of the places that include the file.
             document.readonly = True
         inner = _Context(context.scope, context.spec, context.depth, (*context.chain, identity), context.readonly)
         context.scope.places.append(Place(document, None))
@@ -202,7 +202,7 @@ class _Loader:
         self.overlay(document, node.items, context.inner(scope, spec))
 
     def kind_spelling(self, parent: Scope, kind: str) -> str:
-        """An unknown kind as it was first written among these siblings."""
+        """The spelling of an unknown kind, as it was first written in this scope."""
         return self.spellings.setdefault((id(parent), kind.lower()), kind)
 
     def include(self, document: Document, node: IncludeNode, context: _Context) -> None:
@@ -233,7 +233,7 @@ class _Loader:
             self.overlay_file(path, data, inner)
 
     def find(self, document: Document, node: IncludeNode) -> list[str] | None:
-        """The files that an include means: one, or those of a folder in order; None, and a fault, if there are none."""
+        """The files that an include names: one, or those of a folder in order; None, and a fault, if it names none."""
         for path in self.candidates(document.path, node.path):
             try:
                 names = self.files.entries(path)
@@ -250,7 +250,7 @@ class _Loader:
         return None
 
     def candidates(self, including: str, path: str) -> list[str]:
-        # An absolute path swallows the folder that it is joined to.
+        # join() drops the folder if the path is absolute.
         folders = [os.path.dirname(including), *self.search_path]  # noqa: PTH120
         return list(dict.fromkeys(os.path.join(folder, path) for folder in folders))
 
@@ -261,7 +261,7 @@ def _in_order(loaded: Loaded) -> list[Fault]:
 
 
 def _beside(main: str | None, setting: Setting | None) -> str | None:
-    """The path that a `Local_Changes_File` names, beside the main file if it is relative."""
+    """The path of a `Local_Changes_File`; a relative one starts from the folder of the main file."""
     if main is None or setting is None or not isinstance(setting.value, Text) or not setting.value.text:
         return None
     return os.path.join(os.path.dirname(main), setting.value.text)  # noqa: PTH120

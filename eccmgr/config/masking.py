@@ -1,4 +1,4 @@
-"""Secrets as they are shown: `********`, everywhere but to those who may see them; in values, and in texts of files."""
+"""Masks secrets as `********`, in values and in the texts of files, except for callers who may see them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PARAMETER = (
 )
 _IN_ANY_TEXT = re.compile(_PARAMETER + r"('[^']*'|[^;&\s]+)", re.IGNORECASE)
 _IN_SECRET_TEXT = re.compile(_PARAMETER + r"('[^']*'|[^;&]+)", re.IGNORECASE)
-# Possessive: a text of a megabyte that almost fits is read once, not once from each of its characters.
+# Possessive: a megabyte of text that almost matches is read once, not once from each of its characters.
 _URL_ANY = re.compile(r"(://[^:/@\s]*+:)([^/\s]++)")
 _URL_SECRET = re.compile(r"(://[^:/@\s]*+:)(\S++)")
 _ASSIGNMENT = re.compile(
@@ -35,17 +35,17 @@ _ASSIGNMENT = re.compile(
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether an option or key of this name holds nothing but a secret."""
+    """Whether the whole value of an option or key of this name is a secret."""
     return _SECRET_NAME.search(name) is not None
 
 
 def is_secret(name: str, spec: OptionSpec | None) -> bool:
-    """Whether an option holds a secret, wholly or in part."""
+    """Whether an option's value is a secret or contains one."""
     return (spec is not None and spec.secret) or is_secret_name(name)
 
 
 def masked(name: str, value: Value, spec: OptionSpec | None) -> Value:
-    """`value` with the secrets in it masked; as it is where there are none."""
+    """`value` with the secrets in it masked; unchanged if it holds none."""
     secret = spec is not None and spec.secret
     match value:
         case Text():
@@ -61,7 +61,7 @@ def masked(name: str, value: Value, spec: OptionSpec | None) -> Value:
 
 
 def mask_parameters(text: str, *, secret: bool = False) -> str:
-    """`text` with `password=…` and `://user:…@` masked; a `secret` text may hold white space in its passwords."""
+    """`text` with `password=…` and `://user:…@` masked; in a `secret` text a password may contain white space."""
     if "=" not in text and "://" not in text:
         return text
     parameter, url = (_IN_SECRET_TEXT, _URL_SECRET) if secret else (_IN_ANY_TEXT, _URL_ANY)
@@ -69,20 +69,20 @@ def mask_parameters(text: str, *, secret: bool = False) -> str:
 
 
 def _masked_login(found: re.Match[str]) -> str:
-    """`://user:PASSWORD@host`: the last `@` ends the password."""
+    """Mask the password of `://user:PASSWORD@host`, which the last `@` ends."""
     password, sign, host = found[2].rpartition("@")
     return f"{found[1]}{MASK}{sign}{host}" if password else found[0]
 
 
 def _masked_text(name: str, value: Text, secret: bool) -> Text:
-    # `returns_password = "true"` tells about a password without being one.
+    # The value of `returns_password = "true"` is not a password.
     if is_secret_name(name) and value.text and not is_boolean(value.text):
         return Text(MASK, value.quoted)
     return Text(mask_parameters(value.text, secret=secret), value.quoted)
 
 
 def masked_text(path: str, text: str, schema: ScopeSpec) -> str:
-    """`text` with secret values masked, in comments too; of a text that does not parse rather too much is hidden."""
+    """`text` with secret values masked, in comments too; in a text that does not parse, more than the secrets."""
     document, faults = parse_text(path, text)
     parts: list[str] = []
     at = 0
@@ -105,7 +105,7 @@ def _secrets(items: Sequence[Node], spec: ScopeSpec | None) -> Iterator[tuple[in
 
 
 def _masked_lines(text: str) -> str:
-    """What stands outside of known values, such as a setting that is commented out."""
+    """Mask text outside of parsed values, such as a setting that is commented out."""
     hidden = _ASSIGNMENT.sub(_masked_assignment, text)
     return "\n".join(mask_parameters(line) for line in hidden.split("\n"))
 

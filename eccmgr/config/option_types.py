@@ -1,4 +1,4 @@
-"""The types of options: what each accepts, and the Python value that a daemon gets."""
+"""The types of options: the values that each accepts, and their conversion to Python values."""
 
 import ipaddress
 import re
@@ -28,7 +28,7 @@ _OCTAL = re.compile(r"[0-7]{1,5}")
 
 
 class OptionType(Enum):
-    """The type of an option's value; the member's value says what it takes."""
+    """The type of an option's value; the member's value describes it for an operator."""
 
     BOOLEAN = "on|off, true|false, enabled|disabled, yes|no or 1|0"
     """A `bool`."""
@@ -66,11 +66,11 @@ PythonValue = bool | int | float | str | tuple[str, ...] | dict[str, str]
 
 
 class BadValueError(ValueError):
-    """Raised when a value does not fit its type; says what would."""
+    """Raised when a value does not fit its type; the message says which values would."""
 
 
 def convert(option_type: OptionType, value: Value, low: float | None = None, high: float | None = None) -> PythonValue:
-    """The Python value of `value`; raises BadValueError, with what was expected, where it is none or out of range."""
+    """The Python value of `value`. Raises BadValueError if it does not fit the type or is out of range."""
     if option_type in (OptionType.LIST, OptionType.PATTERNS):
         return _items(option_type, value)
     if option_type is OptionType.DICTIONARY:
@@ -86,7 +86,7 @@ def convert(option_type: OptionType, value: Value, low: float | None = None, hig
 
 
 def expectation(option_type: OptionType, low: float | None = None, high: float | None = None) -> str:
-    """What a value of this type and range has to be, in words."""
+    """The description of a value of this type and range."""
     bounds = f" from {low:g}" if low is not None else ""
     bounds += f" up to {high:.15g}" if high is not None else ""
     return option_type.value + bounds
@@ -121,7 +121,7 @@ def _boolean(text: str) -> bool | None:
 
 
 def is_boolean(text: str) -> bool:
-    """Whether `text` says yes or no."""
+    """Whether `text` is a boolean value."""
     return _boolean(text) is not None
 
 
@@ -182,7 +182,7 @@ def _network(text: str) -> str | None:
 def _endpoint(text: str) -> str | None:
     if "/" in text:
         return text
-    # A port alone is one on every address.
+    # A port alone means that port on every address.
     everywhere = text.startswith(":") and text.count(":") == 1
     try:
         read_host_port(f"*{text}" if everywhere else text, lowest=0)

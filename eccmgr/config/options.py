@@ -1,4 +1,4 @@
-"""What holds for a daemon, read from a configuration at once: frozen values that two configurations are compared by."""
+"""The options of a daemon as frozen values, read from a configuration at once and compared with those of another."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ COMMAND_LINE = "the command line"
 ENVIRONMENT = "the environment"
 _CLUSTER = (Step("cluster"),)
 _OPTION_OF_SETTING = {"cluster": "cluster_group", "subcluster": "subcluster", "name": "nodename"}
-"""The settings (flags and `ECCMGR_*` variables) that say the same as an option of the scope `cluster`."""
+"""Maps a setting (a flag or an `ECCMGR_*` variable) to the option of the scope `cluster` that it overrides."""
 
 
 def overrides(flags: Mapping[str, str | None], variables: Mapping[str, str | None]) -> Overrides:
-    """The options that settings set: a flag wins over the environment, and both over the files.
+    """The overrides by settings: a flag wins over the environment, and both win over the files.
 
-    Both are by the name of the setting (`cluster`, `subcluster`, `name`); what is None was not given.
+    Both arguments map the name of a setting (`cluster`, `subcluster`, `name`) to its value, None if it was not given.
     """
     found: dict[str, Override] = {}
     for given, source in ((variables, ENVIRONMENT), (flags, COMMAND_LINE)):
@@ -34,9 +34,9 @@ def overrides(flags: Mapping[str, str | None], variables: Mapping[str, str | Non
 
 
 def node_name(view: ScopeView, environment: Mapping[str, str], host: str) -> str:
-    """A node's name: `cluster.nodename` (or the flag over it), else `EC_NODE_NAME`, else the host's to its first dot.
+    """A node's name: `cluster.nodename` (or its flag), else `EC_NODE_NAME`, else the host's name up to its first dot.
 
-    Raises ConfigError where `EC_NODE_NAME` or the host's is no name that a node may have.
+    Raises ConfigError if `EC_NODE_NAME` or the host's name cannot be a node's name.
     """
     option = view.scope("cluster").text("nodename")
     if option is not None:
@@ -50,7 +50,7 @@ def node_name(view: ScopeView, environment: Mapping[str, str], host: str) -> str
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What holds for callers from a network (as written, `10.1.1.0/24`)."""
+    """The rules for callers from a network (as written, `10.1.1.0/24`)."""
 
     network: str
     always_allow: bool
@@ -59,7 +59,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """The files of a TLS listener: its certificate and key, and the authority whose clients are let in, if demanded."""
+    """The files of a TLS listener: its certificate and key, and the authority for client certificates, if demanded."""
 
     certificate: str
     key: str
@@ -68,9 +68,9 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One endpoint of the control protocol, and what holds on it; `timeout_s` 0 is never.
+    """One endpoint of the control protocol, and its options; a `timeout_s` of 0 means no time-out.
 
-    `place` (`FILE:LINE:COLUMN`, None for one that no file has) is for messages and makes no difference.
+    `place` (`FILE:LINE:COLUMN`, None if no file has the listener) is for messages only and not compared.
     """
 
     endpoint: str
@@ -87,11 +87,11 @@ class Listener:
 
 
 def listeners(view: ScopeView, default: str, instead: Sequence[str] = ()) -> tuple[Listener, ...]:
-    """The control listeners that are open, in the order written.
+    """The enabled control listeners, in the order written.
 
-    Endpoints given `instead` (`--listen`) replace those of the files, and `default` is the one where there are neither
-    ('' for none). What `Control_Listener` sets holds for them too. Raises ConfigError where the TLS files of one are
-    not complete.
+    Endpoints given `instead` (`--listen`) replace those of the files; without either, `default` is the only endpoint
+    ('' for none). The options of `Control_Listener` hold for all of them. Raises ConfigError if the TLS files of a
+    listener are incomplete.
     """
     above = view.scope("Control_Listener")
     if instead:
@@ -129,9 +129,9 @@ def _tls(view: ScopeView) -> Tls | None:
 
 
 def cluster_options(view: ScopeView) -> ClusterOptions:
-    """The times and bounds of the cluster."""
+    """The cluster's times and bounds."""
     cluster = view.scope("cluster")
-    # What is kept for less time than a command may take would be forgotten while it runs.
+    # The record of a command must outlast the command.
     longest_s = cluster.seconds("command_ttl") + cluster.seconds("command_timeout")
     return ClusterOptions(
         session_lease_s=cluster.seconds("session_lease"),
@@ -150,7 +150,7 @@ def cluster_options(view: ScopeView) -> ClusterOptions:
 
 @dataclass(frozen=True, slots=True)
 class LogFiles:
-    """The daemon's own log files (`ec_logger`), as one of that name sets them; None where there is no such file."""
+    """The daemon's own log files (the scope `ec_logger`); None for a file that is not configured."""
 
     name: str
     mainlog: str | None
@@ -163,11 +163,11 @@ class LogFiles:
 
 @dataclass(frozen=True, slots=True)
 class DaemonOptions:
-    """All that a daemon itself acts on. `nodename` and `nodeaddr` are None where the configuration does not say.
+    """The options that a daemon itself uses. `nodename` and `nodeaddr` are None if the configuration does not set them.
 
-    Where a node does not say its subcluster itself (`states_subcluster`), its bus file does.
+    A node that does not set its subcluster (`states_subcluster`) takes the one in the bus file.
 
-    `authentication` and `authorization` are where verifiers and groups are found, `roles` the patterns of each role.
+    `authentication` and `authorization` say where to find verifiers and groups; `roles` has the patterns of each role.
     """
 
     cluster: str
@@ -188,7 +188,7 @@ class DaemonOptions:
 
 
 def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str] = ()) -> DaemonOptions:
-    """What holds for a daemon; raises ConfigError with the place of an option that does not fit the others."""
+    """The options of a daemon. Raises ConfigError, with its place, for an option that does not fit the others."""
     cluster, security, control = view.scope("cluster"), view.scope("Security"), view.scope("Control_Listener")
     return DaemonOptions(
         cluster=cluster.text("cluster_group") or "",

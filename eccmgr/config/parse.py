@@ -1,6 +1,6 @@
-"""The recursive descent over tokens; `grammar.lark` says the same in a form to be read.
+"""Parses tokens into items by recursive descent; `grammar.lark` has the same grammar for readers.
 
-Scopes are kept on a stack of our own, so that no file, however deep, can exhaust Python's.
+Open scopes are kept on a list, so that even a deeply nested file cannot exhaust Python's stack.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _CLOSING = {"(": ")", "[": "]"}
 
 
 def parse_bytes(path: str, data: bytes) -> tuple[Document, list[Fault]]:
-    """A file's bytes as a document, and all that is wrong with it."""
+    """Parse the bytes of a file into a document and its faults."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -28,7 +28,7 @@ def parse_bytes(path: str, data: bytes) -> tuple[Document, list[Fault]]:
 
 
 def parse_text(path: str, text: str) -> tuple[Document, list[Fault]]:
-    """A text as a document, and all that is wrong with it; with faults the items are only what could be made out."""
+    """Parse a text into a document and its faults; if there are faults, some items may be missing."""
     parser = _Parser(Document(path, text))
     try:
         parser.prepare()
@@ -39,7 +39,7 @@ def parse_text(path: str, text: str) -> tuple[Document, list[Fault]]:
 
 
 def parse_value(text: str) -> Value | None:
-    """The value that `text` is, wholly and without comments; None if it is not exactly one."""
+    """Parse `text` as exactly one value without comments; None if it is anything else."""
     parser = _Parser(Document("", text), most_faults=1)
     try:
         parser.prepare()
@@ -57,12 +57,12 @@ def _has_comment(text: str, found: list[Token]) -> bool:
 
 
 class _TooManyFaultsError(Exception):
-    """Raised within the parser when reading on makes no sense."""
+    """Raised within the parser to stop after too many faults."""
 
 
 @dataclass(slots=True)
 class _Element:
-    """An element between brackets: a text, or a `=` where `text` is None."""
+    """An element between brackets: a text, or a `=` if `text` is None."""
 
     text: Text | None
     at: int
@@ -87,11 +87,11 @@ class _Parser:
             raise _TooManyFaultsError
 
     def fault(self, expected: str, what: str | None = None) -> None:
-        """Reports the token that stands here."""
+        """Report the current token."""
         self.fault_at(self.tokens[self.at][1], what or f"found {self.found()}", expected)
 
     def found(self) -> str:
-        """The token that stands here in words. Never its text: it may be a secret."""
+        """The description of the current token, without its text, which may be a secret."""
         kind = self.kind()
         return {WORD: "a word", STRING: "a quoted text", END: "the end of the file"}.get(kind, f"'{kind}'")
 
@@ -100,7 +100,7 @@ class _Parser:
         return self.tokens[index][0] if index < len(self.tokens) else END
 
     def file(self) -> None:
-        """items := { option | scope | include }, with the open scopes on a stack."""
+        """Parse items := { option | scope | include }, with the open scopes on a stack."""
         stack: list[ScopeNode] = []
         items = self.document.items
         while True:
@@ -132,7 +132,7 @@ class _Parser:
             self.fault_at(stack[-1].start, "a scope nested too deep", f"at most {MAX_DEPTH} scopes within each other")
 
     def stray(self, stack: list[ScopeNode]) -> None:
-        """Reports a token that begins no item, and skips what plainly belongs to it."""
+        """Report a token that begins no item, and skip the tokens that clearly belong to it."""
         kind, start, end = self.tokens[self.at]
         what = "'}' closes no scope" if kind == "}" else f"found {self.found()}"
         self.fault_at(start, what, "the name of an option or a scope")
@@ -141,13 +141,13 @@ class _Parser:
             return
         self.at += 1
         if kind == "{":
-            # Taken for a scope without a name, so that its closing bracket is not a second fault.
+            # Treated as a scope without a name, so that its closing bracket is not a second fault.
             stack.append(ScopeNode("", None, start, end))
         elif kind == "=" and self.kind() in (WORD, STRING) and self.kind(1) != "=":
             self.at += 1
 
     def item(self) -> Node | None:
-        """option := WORD ['='] value; scope := WORD [name] '{'; include := INCLUDE path. A scope is left open."""
+        """Parse option := WORD ['='] value; scope := WORD [name] '{'; include := INCLUDE path. A scope stays open."""
         _, start, end = self.tokens[self.at]
         name = self.text[start:end]
         if name.lower() in RESERVED:
@@ -167,7 +167,7 @@ class _Parser:
         return OptionNode(name, value, start, value_start, self.tokens[self.at - 1][2])
 
     def shown(self, name: str, start: int) -> str:
-        """A name in a message. Within a line it may be the rest of a secret that nobody quoted."""
+        """A name for a message. Within a line it is not shown: it may be the rest of an unquoted secret."""
         before = self.text[line_start(self.text, start) : start]
         return f"'{name}'" if len(name) <= 40 and not before.strip() else "this name"
 
@@ -192,7 +192,7 @@ class _Parser:
         return IncludeNode(self.plain().text, word.lower() != "include", start, end)
 
     def value(self) -> Value | None:
-        """value := WORD | STRING | list | dictionary; None, with the token left where it is, if here stands none."""
+        """Parse value := WORD | STRING | list | dictionary; None, without taking a token, if no value begins here."""
         kind = self.kind()
         if kind in (WORD, STRING):
             return self.plain()
@@ -236,7 +236,7 @@ class _Parser:
         return Dictionary(tuple(pairs))
 
     def elements(self, expected: str) -> list[_Element]:
-        """What stands between the bracket here and the one that closes it; commas only separate."""
+        """The elements between the current bracket and its closing one; commas only separate them."""
         opening, opened_at, _ = self.tokens[self.at]
         closing = _CLOSING[opening]
         found: list[_Element] = []
@@ -260,7 +260,7 @@ class _Parser:
         return found
 
     def next_option_begins(self, found: list[_Element]) -> bool:
-        """In a list, `word =` is the next option of a file whose bracket was forgotten."""
+        """Whether `word =` in a list begins the next option, because the closing bracket was forgotten."""
         return bool(found) and self.kind(-1) == WORD
 
     def unclosed(self, opening: str, opened_at: int, found: list[_Element]) -> None:
@@ -271,14 +271,14 @@ class _Parser:
             f"a '{_CLOSING[opening]}' that ends {_named(opening)}",
         )
         if opening == "(" and self.kind() == "=":
-            # The word before the '=' is the next option's name.
+            # The word before the '=' is the name of the next option.
             self.at -= 1
             found.pop()
         elif opening == "[":
             found.clear()
 
     def skip_brackets(self) -> None:
-        """Skips from an opening bracket to behind the one that closes it, or to a brace or the end."""
+        """Skip from an opening bracket past its closing one, or to a brace or the end."""
         depth = 0
         while True:
             kind = self.kind()

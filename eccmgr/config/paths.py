@@ -1,4 +1,4 @@
-"""How the operands of a `config` command name a scope or an option: left to right, against tree and schema."""
+"""Resolves the operands of a `config` command to scopes and options, from left to right, in tree and schema."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """Where the reading of a path has come to: the scope, if it is written, and what is known of it, if anything."""
+    """A point on a path: the scope, if it is written, and its schema, if it is known."""
 
     path: Path
     scope: Scope | None
     spec: ScopeSpec | None
 
     def has_option(self, word: str) -> bool:
-        """Whether an option of this name is set or known here."""
+        """Whether an option of this name is set in the scope or known in its schema."""
         return (self.scope is not None and self.scope.option(word) is not None) or (
             self.spec is not None and self.spec.option(word) is not None
         )
 
     def has_kind(self, word: str) -> bool:
-        """Whether scopes of this kind are written or known here."""
+        """Whether scopes of this kind are written in the scope or known in its schema."""
         return (self.scope is not None and bool(self.scope.of_kind(word))) or (
             self.spec is not None and self.spec.scope(word) is not None
         )
 
     def has_instance(self, kind: str, name: str | None) -> bool:
-        """Whether a scope of this kind and name is written here."""
+        """Whether the scope holds a scope of this kind and name."""
         return self.scope is not None and (kind.lower(), name) in self.scope.scopes
 
     def naming(self, kind: str) -> Naming | None:
-        """Whether scopes of this kind have names; None if nothing is known of it."""
+        """Whether scopes of this kind have names; None if the kind is unknown."""
         spec = self.spec.scope(kind) if self.spec else None
         return spec.naming if spec else None
 
     def option_name(self, word: str) -> str:
-        """An option in the spelling that is shown: the schema's, else as first written, else as typed."""
+        """The spelling of an option that is shown: the schema's, else as first written, else as typed."""
         spec = self.spec.option(word) if self.spec else None
         setting = self.scope.option(word) if self.scope else None
         return spec.name if spec else setting.name if setting else word
 
     def into(self, kind: str, name: str | None) -> Here:
-        """The scope of this kind and name within this one, written or not."""
+        """The point one scope further: of this kind and name, written or not."""
         spec = self.spec.scope(kind) if self.spec else None
         siblings = self.scope.of_kind(kind) if self.scope else []
         spelling = spec.name if spec else siblings[0].kind if siblings else kind
@@ -71,7 +71,7 @@ def start(root: Scope, schema: ScopeSpec = SCHEMA) -> Here:
 
 
 def to_option(here: Here, words: Sequence[str]) -> tuple[Here, str]:
-    """`[SCOPE [NAME]]… OPTION`: the scope, and the option in the spelling that is shown."""
+    """Resolve `[SCOPE [NAME]]… OPTION` to the scope, and the option in the spelling that is shown."""
     at = 0
     while at < len(words) - 1:
         here, at = one_scope(here, words, at, len(words) - 1)
@@ -79,14 +79,14 @@ def to_option(here: Here, words: Sequence[str]) -> tuple[Here, str]:
 
 
 class Scopes(NamedTuple):
-    """Scopes that a path means; `of_kind` where it ended in a kind, and so means all scopes of that kind."""
+    """The scopes that a path names; `of_kind` if the path ends in a kind and so names all scopes of that kind."""
 
     found: list[Here]
     of_kind: bool
 
 
 def to_scopes(here: Here, words: Sequence[str]) -> Scopes:
-    """`[SCOPE [NAME]]…`: the scope meant, or all of a kind that was given without a name; none if it is not written."""
+    """Resolve `[SCOPE [NAME]]…` to a scope, or to all of a kind that was given without a name; only written ones."""
     at = 0
     while at < len(words):
         kind, above = words[at], here
@@ -98,7 +98,7 @@ def to_scopes(here: Here, words: Sequence[str]) -> Scopes:
 
 
 def one_scope(here: Here, words: Sequence[str], at: int, end: int) -> tuple[Here, int]:
-    """Takes one scope, with its name if the next word (before `end`) is one."""
+    """Resolve one scope, with its name if the next word (before `end`) is one; return it and the next word's index."""
     kind = words[at]
     if not here.has_kind(kind):
         raise CommandError(f"No scope '{kind}' in scope '{path_text(here.path)}'.")
@@ -114,9 +114,7 @@ def one_scope(here: Here, words: Sequence[str], at: int, end: int) -> tuple[Here
 
 
 class Assignment(NamedTuple):
-    """What `config set` is about: the scope, the option as shown, where in the line its value begins, and whether a `=`
-    stands before that.
-    """
+    """The operands of `config set`: the scope, the option as shown, the offset of its value, whether `=` precedes it."""
 
     here: Here
     option: str
@@ -125,9 +123,9 @@ class Assignment(NamedTuple):
 
 
 def to_assignment(here: Here, line: str) -> Assignment | None:
-    """`[SCOPE [NAME]]… OPTION [=] VALUE`; None if there are too few words.
+    """Resolve `[SCOPE [NAME]]… OPTION [=] VALUE`; None if there are too few words.
 
-    A `=` on its own tells which word is the option, and then scopes that nothing knows may be named.
+    A separate `=` marks the word before it as the option; with it, unknown scopes may be named too.
     """
     words = command_words.split(line)
     sign = _sign(line, words)
@@ -146,19 +144,19 @@ def to_assignment(here: Here, line: str) -> Assignment | None:
 
 
 def _sign(line: str, words: Sequence[Word]) -> int | None:
-    """Where the `=` between option and value stands, if there is one before a list or dictionary begins."""
+    """The index of the `=` between option and value; None if a list or dictionary begins before any `=`."""
     for at, word in enumerate(words):
         typed = line[word.start : word.end]
         if typed == "=":
             return at or None
-        # `[::1]:2025` is a name; a dictionary in one word holds no `=` on its own.
+        # `[::1]:2025` is a name; a dictionary in one word holds no separate `=`.
         if typed[0] == "(" or (typed[0] == "[" and "]" not in typed):
             return None
     return None
 
 
 def _before_sign(line: str, word: Word) -> str:
-    """The option in a word of the form `OPTION=VALUE` or `OPTION=`; of another word all."""
+    """The option in a word of the form `OPTION=VALUE` or `OPTION=`; any other word is returned whole."""
     name, sign, _ = line[word.start : word.end].partition("=")
     return name if sign and is_name(name) else word.text
 
@@ -179,7 +177,7 @@ def _scope_before_setting(here: Here, line: str, words: Sequence[Word], at: int,
         return anonymous, at
     if here.has_instance(kind, word) or naming is Naming.ALWAYS:
         return here.into(kind, word), at + 1
-    # Behind a name an option and a value still have to follow; with too few words it is itself the option.
+    # A name is followed by an option and a value; with too few words the word is the option and not a name.
     too_few = len(words) - at < 3 and anonymous.scope is not None
     if naming is Naming.NEVER or anonymous.has_kind(word) or too_few:
         return anonymous, at
@@ -187,9 +185,9 @@ def _scope_before_setting(here: Here, line: str, words: Sequence[Word], at: int,
 
 
 def value_of(text: str) -> Value:
-    """The value that the end of a command is: as a file would have it, or else its words joined by a space.
+    """Parse the end of a command as a value, in the syntax of a file or as words, which are joined by a space.
 
-    So what `config show` prints can be typed again, and a path needs no quotes. Raises UsageError.
+    So the output of `config show` can be typed again, and a path needs no quotes. Raises UsageError.
     """
     text = text.strip()
     value = parse_value(text)

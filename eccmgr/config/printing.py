@@ -1,4 +1,4 @@
-"""Trees as text, for `config show`, `showrecurse`, `locate`. What is printed whole parses to the same tree."""
+"""Prints trees for `config show`, `showrecurse` and `locate`; a tree printed whole parses to the same tree."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def option_line(name: str, value: Value, spec: OptionSpec | None, *, reveal: boo
 
 
 def heading(step: Scope | Step) -> str:
-    """A scope as a file begins it: `Listen ":25"`, `Logs`."""
+    """The heading of a scope in a file: `Listen ":25"`, `Logs`."""
     return step.kind if step.name is None else f"{step.kind} {quote(step.name)}"
 
 
 def show(scope: Scope, spec: ScopeSpec | None, *, reveal: bool = False) -> str:
-    """The options of a scope, one a line, and the scopes in it without what they hold."""
+    """The options of a scope, one a line, and the scopes in it without their contents."""
     lines = list(_options(scope, spec, reveal))
     lines += [f"{heading(child)} {{ ... }}" for child in scope.scopes.values()]
     return "\n".join(lines)
 
 
 def show_recurse(scope: Scope, spec: ScopeSpec | None, *, reveal: bool = False, indent: str = "") -> str:
-    """All that a scope holds; re-readable."""
+    """The whole contents of a scope, in the syntax of a file."""
     return "\n".join(contents(scope, spec, reveal=reveal, indent=indent))
 
 
 def block(scope: Scope, spec: ScopeSpec | None, *, reveal: bool = False, indent: str = "") -> str:
-    """A scope whole, its heading and brackets with it; re-readable."""
+    """A whole scope with its heading and brackets, in the syntax of a file."""
     return "\n".join(_block(scope, spec, reveal, indent))
 
 
 def locate(root: Scope, kind: str, matches: Callable[[str], bool]) -> list[str]:
-    """For each scope of `kind` whose name matches, wherever it is: itself, and where it stands."""
+    """For each scope of `kind` whose name matches, anywhere in the tree: its heading and its path."""
     lower = kind.lower()
     return [
         f"{heading(scope)}\n{INDENT}is at {path_text(path)}"
@@ -56,7 +56,7 @@ def locate(root: Scope, kind: str, matches: Callable[[str], bool]) -> list[str]:
 
 
 def walk(root: Scope, path: Path = ()) -> Iterator[tuple[Path, Scope]]:
-    """Every scope below `root` with its path, in the order written."""
+    """Yield every scope below `root` with its path, in the order written."""
     for scope in root.scopes.values():
         here = (*path, scope.step())
         yield here, scope
@@ -69,7 +69,7 @@ def _options(scope: Scope, spec: ScopeSpec | None, reveal: bool) -> Iterator[str
 
 
 def contents(scope: Scope, spec: ScopeSpec | None, *, reveal: bool, indent: str) -> Iterator[str]:
-    """The lines of `show_recurse`; a value may hold newlines of its own."""
+    """The lines of `show_recurse`; a line may hold newlines within a value."""
     for line in _options(scope, spec, reveal):
         yield indent + line
     for child in scope.scopes.values():

@@ -1,4 +1,4 @@
-"""What is known of scopes and options, as text for the console and as a page of the documentation."""
+"""Renders the schema: help on scopes and options for the console, and the configuration reference."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Scopes and options that are not listed here are kept and shown, for the programs
 
 
 def help_text(words: Sequence[str] = (), schema: ScopeSpec = SCHEMA) -> str:
-    """What is known of a scope or an option, named by the kinds of scopes on the way to it; raises CommandError."""
+    """The help on a scope or an option, which the kinds of scopes on its path name. Raises CommandError."""
     scope = schema
     for at, word in enumerate(words):
         option, inner = scope.option(word), scope.scope(word)
@@ -39,7 +39,7 @@ def help_text(words: Sequence[str] = (), schema: ScopeSpec = SCHEMA) -> str:
 
 
 def reference_page(schema: ScopeSpec = SCHEMA) -> str:
-    """The page of the documentation (Markdown) with every scope and option."""
+    """The configuration reference in Markdown, with every scope and option."""
     return "\n".join([_PAGE_HEAD, *_sections(schema, ())])
 
 
@@ -62,7 +62,7 @@ def _scope_help(scope: ScopeSpec) -> Iterator[str]:
 
 
 def written(scope: ScopeSpec) -> str:
-    """How a file writes a scope of this kind."""
+    """The syntax of a scope of this kind in a file."""
     name = {Naming.NEVER: "", Naming.ALWAYS: ' "NAME"', Naming.EITHER: ' ["NAME"]'}[scope.naming]
     return f"{scope.name}{name} {{ … }}"
 

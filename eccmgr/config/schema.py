@@ -1,4 +1,4 @@
-"""The shape of what is known of scopes and options; `known.py` is the table itself."""
+"""The types of the schema; the schema itself is in `known.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Naming(Enum):
-    """Whether a scope is written with a name."""
+    """Whether scopes of a kind have names."""
 
     NEVER = "never"
     """`Security { … }`"""
@@ -27,11 +27,11 @@ class Naming(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OptionSpec:
-    """One option: how it is spelled, what it takes, what holds where it is not set, and one line of help.
+    """The schema of one option: its spelling, its type, its default, and one line of help.
 
     `low` and `high` bound a number, in the unit of its type. A `dynamic` option takes effect at once, any other after
-    a restart. The text of a `secret` one holds passwords. `default_of` gives a default that hangs on the scope's name,
-    which `default` then only describes.
+    a restart. The text of a `secret` option holds passwords. `default_of` gives a default that depends on the scope's
+    name; `default` then only describes it.
     """
 
     name: str
@@ -45,14 +45,14 @@ class OptionSpec:
     default_of: Callable[[str | None], str] | None = None
 
     def default_value(self, scope_name: str | None) -> Value | None:
-        """What holds in a scope of this name where nothing is set; None if nothing does."""
+        """The default in a scope of this name; None if the option has none."""
         default = self.default_of(scope_name) if self.default_of else self.default
         return None if default is None else Text(default)
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeSpec:
-    """One scope: its spelling, whether it has a name (and of what type), and what it may hold."""
+    """The schema of one scope: its spelling, whether it has a name (and of which type), its options and scopes."""
 
     name: str
     help: str
@@ -76,7 +76,7 @@ class ScopeSpec:
         return self._scopes.get(kind.lower())
 
     def find(self, kinds: Sequence[str]) -> ScopeSpec | None:
-        """The scope at the end of a path of kinds; None where the schema knows nothing of it."""
+        """The scope at the end of a path of kinds; None if the schema does not know it."""
         here: ScopeSpec | None = self
         for kind in kinds:
             if here is None:

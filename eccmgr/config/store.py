@@ -1,4 +1,4 @@
-"""The live configuration of a process: read from files, changed by sessions, reloaded, written back."""
+"""The live configuration of a process: sessions change it, reload reads its files again, writeback saves it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 MAX_TYPED = 10_000
-"""Commands in one transaction."""
+"""The most commands in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A new configuration that is about to take the place of the old one: both as they hold, and what is different."""
+    """A new configuration that is about to replace the old one: both of them, and the changes between them."""
 
     before: ScopeView
     after: ScopeView
@@ -92,9 +92,9 @@ class Store:
         on_change: OnChange | None = None,
         schema: ScopeSpec = SCHEMA,
     ) -> Store:
-        """The configuration of a file and all that it includes; without a file an empty one.
+        """Open the configuration of a file and its includes; without a file it is empty.
 
-        `search_path` are the folders of `EC_CONF_SEARCH_PATH` (see `load.search_path`). Raises FaultyConfigError with
+        `search_path` holds the folders of `EC_CONF_SEARCH_PATH` (see `load.search_path`). Raises FaultyConfigError with
         every fault.
         """
         store = cls(main, search_path=search_path, overrides=overrides, on_change=on_change, schema=schema)
@@ -123,18 +123,18 @@ class Store:
             pass  # Now nothing is under way any more.
 
     def view(self) -> ScopeView:
-        """The global scope of the live tree as Python values; stays as it is when the configuration changes."""
+        """The global scope of the live tree as Python values; a later change does not affect the view."""
         return self._view_of(self.live)
 
     def _view_of(self, root: Scope) -> ScopeView:
         return ScopeView(root, (), self.overrides, self.schema)
 
     def root(self, session: ConfigSession) -> Scope:
-        """The tree that a session sees: that of its transaction, else the live one."""
+        """The tree that a session sees: the tree of its transaction, else the live one."""
         return session.transaction.root if session.transaction else self.live
 
     def begin(self, session: ConfigSession, *, scratch: bool = False) -> None:
-        """Opens a transaction, on an empty tree if from `scratch`."""
+        """Open a transaction, on an empty tree if from `scratch`."""
         if session.transaction:
             raise CommandError("A transaction is open already; commit or rollback it first")
         session.transaction = Transaction(self._version, Scope() if scratch else self.live, scratch)
@@ -174,7 +174,7 @@ class Store:
         return await self._alone(make)
 
     def rollback(self, session: ConfigSession) -> int:
-        """Drops the session's transaction and returns how many commands it held."""
+        """Drop the session's transaction; return the number of its commands."""
         dropped = len(_transaction_of(session).typed)
         self._close(session)
         return dropped
@@ -200,7 +200,7 @@ class Store:
         return await self._alone(make)
 
     def unsaved(self) -> list[Change]:
-        """What is live but stands in no file."""
+        """The live changes that no file has yet."""
         return difference(self.loaded.root, self.live)
 
     async def write_back(self, *, path: str | None = None, force: bool = False) -> writeback.Written:
@@ -221,7 +221,7 @@ class Store:
         return await self._alone(make)
 
     def is_loaded(self, path: str) -> bool:
-        """Whether a file is part of the configuration."""
+        """Whether the file at `path` is part of the configuration."""
         return self.files.identity(path) in self.loaded.documents
 
     async def export(self, path: str, *, force: bool = False) -> None:
@@ -279,7 +279,7 @@ class Store:
         self._forget()
 
     def _forget(self) -> None:
-        """Drops the commits that no open transaction can collide with any more."""
+        """Drop the commits that no open transaction can collide with any more."""
         oldest = min((transaction.version for transaction in self._open), default=self._version)
         self._log = [commit for commit in self._log if commit.version > oldest]
 

@@ -1,18 +1,18 @@
-"""Whether the times of a cluster fit together, for members with VIPs and without: sessions that flap help nobody."""
+"""Checks that the times of a cluster fit together, so that sessions do not flap, with VIPs or without."""
 
 from eccmgr.cluster.timing import Timing
 from eccmgr.config.effective import ScopeView
 from eccmgr.errors import ConfigError, SettingsError
 
 _STEP_HEARTBEATS = 1.2
-"""The lease clock has to be able to advance by a heartbeat, and some lateness of it, in one step."""
+"""The least `max_step`, in heartbeats: one step of the lease clock spans a heartbeat and some lateness."""
 _ROUNDING_S = 1e-9
 TIMES = ("session_lease", "max_step", "heartbeats_per_sec")
-"""The options that are checked together."""
+"""The options that `check_times` compares."""
 
 
 def check_times(view: ScopeView) -> None:
-    """Raises ConfigError where lease, heartbeat and step leave a holder less than two heartbeats."""
+    """Raises ConfigError if lease, heartbeat and step leave a lease's holder less than two heartbeats."""
     cluster = view.scope("cluster")
     heartbeat_s = 1 / cluster.number("heartbeats_per_sec")
     lease_s, step_s = cluster.seconds("session_lease"), cluster.seconds("max_step")
@@ -33,7 +33,7 @@ def check_times(view: ScopeView) -> None:
 
 
 def _place(view: ScopeView) -> str:
-    """Where the first of the times that a file sets stands."""
+    """The place of the first of these times that a file sets."""
     cluster = view.scope("cluster")
     place = next((place for option in TIMES if (place := cluster.place(option))), None)
     return f"{place}: " if place else ""

@@ -1,4 +1,4 @@
-"""What one console session has open: its own tree, and the commands that made it."""
+"""The transaction of a console session: its own tree, and the commands that made it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A command of a transaction as typed, and in the form shown to those who may not see secrets."""
+    """A command of a transaction, as typed and with its secrets masked."""
 
     text: str
     masked: str
@@ -24,7 +24,7 @@ class Typed:
 
 @dataclass(eq=False)
 class Transaction:
-    """Changes that nobody else sees until they are committed. `version` is that of the live tree it began with."""
+    """Changes that only their session sees until the commit. `version` is the version of the live tree at its start."""
 
     version: int
     root: Scope
@@ -33,7 +33,7 @@ class Transaction:
     typed: list[Typed] = field(default_factory=list)
 
     def take(self, change: Change, typed: Typed, user: str) -> None:
-        """Adds a change."""
+        """Add a change."""
         self.root = apply(self.root, change, user)
         self.changes.append(change)
         self.typed.append(typed)
@@ -41,14 +41,14 @@ class Transaction:
 
 @dataclass(eq=False)
 class ConfigSession:
-    """The part of a console session that the configuration keeps; one for each session."""
+    """The configuration's part of one console session: its transaction, if one is open."""
 
     transaction: Transaction | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Changes that were committed, as version `version` of the live tree."""
+    """Committed changes, which made version `version` of the live tree."""
 
     version: int
     user: str
@@ -56,7 +56,7 @@ class Commit:
 
 
 def conflicts(transaction: Transaction, log: Iterable[Commit]) -> list[tuple[Change, str]]:
-    """What others committed since a transaction began that it touches too, with who did; each place once."""
+    """The changes, with their users, that were committed since `transaction` began and collide with it; each once."""
     found: dict[str, tuple[Change, str]] = {}
     for commit in log:
         if commit.version <= transaction.version:

@@ -1,7 +1,7 @@
-"""The tree of scopes and options that the files make, overlaid in the order they were read.
+"""The tree of scopes and options: the overlay of all files, in the order they were read.
 
-A finished tree is never changed: a change makes a new one that shares all that stayed as it was, so that a transaction
-is a reference and a reload cannot leak into what someone still reads.
+A finished tree never changes: a change makes a new tree that shares the unchanged parts. So a transaction is one
+reference, and a reload does not affect readers of the old tree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _COLON = re.compile(r"\\(?=[\\:]|\Z)|:")
 
 ScopeKey = tuple[str, str | None]
-"""A scope among its siblings: its kind in lower case, and its name (None if anonymous)."""
+"""The key of a scope among its siblings: its kind in lower case, and its name (None if anonymous)."""
 
 
 class Step(NamedTuple):
@@ -30,23 +30,23 @@ class Step(NamedTuple):
 
     @property
     def key(self) -> ScopeKey:
-        """What tells this scope from its siblings."""
+        """The key of this scope among its siblings."""
         return self.kind.lower(), self.name
 
 
 Path = tuple[Step, ...]
-"""From the global scope (the empty path) down to a scope."""
+"""The steps from the global scope (the empty path) down to a scope."""
 
 
 def keys_of(path: Path) -> tuple[ScopeKey, ...]:
-    """A path to compare by."""
+    """The keys of a path's steps, for comparison."""
     return tuple(step.key for step in path)
 
 
 def path_text(path: Path) -> str:
-    r"""A path as it is shown: `Control_Listener::Listen:/tmp/2025:`; a `:` inside a name is `\:`.
+    r"""The text of a path, such as `Control_Listener::Listen:/tmp/2025:`; a `:` inside a name becomes `\:`.
 
-    A backslash is doubled where it would else be read with what follows it, so that no two paths look alike.
+    A backslash is doubled before a character that it would escape, so that no two paths look alike.
     """
     return "".join(f"{step.kind}:{_COLON.sub(_escaped, step.name or '')}:" for step in path)
 
@@ -57,9 +57,9 @@ def _escaped(found: re.Match[str]) -> str:
 
 @dataclass(slots=True, eq=False)
 class Setting:
-    """An option as set: the name as shown, its value, and where it comes from.
+    """An option that is set: its name as shown, its value, and its origin.
 
-    From a file: `document` and `node`. From a console: `by`, the user who set it.
+    The origin is `document` and `node` for a file, and `by`, the user, for a console.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Setting:
 
     @property
     def place(self) -> str | None:
-        """`FILE:LINE:COLUMN`; None if it stands in no file."""
+        """`FILE:LINE:COLUMN` of the option; None if no file has it."""
         return self.document.place(self.node.start) if self.document and self.node else None
 
 
 class Place(NamedTuple):
-    """A block of a file that belongs to a scope; `node` is None where the whole file does."""
+    """A block of a file that belongs to a scope; `node` is None if the whole file belongs to it."""
 
     document: Document
     node: ScopeNode | None
@@ -83,7 +83,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """A scope: its options by lower-case name, the scopes in it by key, and the blocks of files it stands in."""
+    """A scope: its options by lower-case name, its inner scopes by key, and its blocks in files."""
 
     kind: str = ""
     name: str | None = None
@@ -92,7 +92,7 @@ class Scope:
     places: list[Place] = field(default_factory=list)
 
     def option(self, name: str) -> Setting | None:
-        """The option of this name, in any case, if it is set in this very scope."""
+        """The option of this name, in any case, if this very scope sets it; else None."""
         return self.options.get(name.lower())
 
     def of_kind(self, kind: str) -> list[Scope]:
@@ -101,7 +101,7 @@ class Scope:
         return [scope for (each, _), scope in self.scopes.items() if each == lower]
 
     def find(self, path: Path) -> Scope | None:
-        """The scope at the end of a path from here; None if there is none."""
+        """The scope at the end of a path from this one; None if there is none."""
         here: Scope | None = self
         for step in path:
             if here is None:
@@ -115,7 +115,7 @@ class Scope:
 
 
 def same(one: Scope, other: Scope) -> bool:
-    """Whether two trees say the same, whatever their quotes, order, spelling and places."""
+    """Whether two trees have the same values, whatever their quotes, order, spelling and places."""
     if one is other:
         return True
     if one.options.keys() != other.options.keys() or one.scopes.keys() != other.scopes.keys():
@@ -126,7 +126,7 @@ def same(one: Scope, other: Scope) -> bool:
 
 
 def with_option(root: Scope, path: Path, setting: Setting) -> Scope:
-    """A tree with one option set; scopes on the way are made where they are missing."""
+    """Return `root` with one option set; missing scopes on the path are created."""
     copy = Scope(root.kind, root.name, dict(root.options), root.scopes, root.places)
     if not path:
         copy.options[setting.name.lower()] = setting
@@ -135,7 +135,7 @@ def with_option(root: Scope, path: Path, setting: Setting) -> Scope:
 
 
 def with_scope(root: Scope, path: Path) -> Scope:
-    """A tree in which the scope at `path` stands, empty if it did not."""
+    """Return `root` with the scope at `path`, which is created empty if it is missing."""
     if not path:
         return root
     copy = Scope(root.kind, root.name, root.options, root.scopes, root.places)
@@ -143,7 +143,7 @@ def with_scope(root: Scope, path: Path) -> Scope:
 
 
 def without_option(root: Scope, path: Path, name: str) -> Scope:
-    """A tree with one option unset; the same tree if it was not set."""
+    """Return `root` with one option unset; `root` itself if the option was not set."""
     here = root.find(path)
     if here is None or name.lower() not in here.options:
         return root
@@ -152,7 +152,7 @@ def without_option(root: Scope, path: Path, name: str) -> Scope:
 
 
 def without_scope(root: Scope, path: Path) -> Scope:
-    """A tree without the scope at `path` and all in it; the same tree if there is none."""
+    """Return `root` without the scope at `path`; `root` itself if there is no such scope."""
     above, last = path[:-1], path[-1]
     here = root.find(above)
     if here is None or last.key not in here.scopes:

@@ -1,4 +1,4 @@
-"""Words that are no known scope or option: refused on a command line, with what was probably meant; told of a file."""
+"""Finds unknown scopes and options: refuses them on a command line, with a suggestion, and reports them in files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEPT = " It is kept, and does nothing here"
 
 
 def check_known(found: Assignment, line: str) -> None:
-    """Raises CommandError where `config set`, behind which stands `line`, names without a `=` what nothing knows."""
+    """Raises CommandError if `config set` with the operands `line` names, without a `=`, an unknown scope or option."""
     here, option = found.here, found.option
     if found.signed or here.has_option(option) or _known_within(here.spec, option):
         return
@@ -40,7 +40,7 @@ def check_known(found: Assignment, line: str) -> None:
 
 
 def unknown_in(scope: Scope, spec: ScopeSpec, path: Path = ()) -> Iterator[str]:
-    """A line for each option and scope of files that nothing knows; what is in an unknown scope is not looked at."""
+    """Yield a line for each unknown option and scope in files; the contents of an unknown scope are not checked."""
     for setting in scope.options.values():
         if not _known_within(spec, setting.name):
             close = _closest(setting.name, _options(None, spec))
@@ -57,7 +57,7 @@ def unknown_in(scope: Scope, spec: ScopeSpec, path: Path = ()) -> Iterator[str]:
 
 
 def _known_within(spec: ScopeSpec | None, option: str) -> bool:
-    """Whether an option means something in a scope: to it, or to a scope in it, which takes from here what it lacks."""
+    """Whether a scope, or a scope inside it that inherits from it, knows the option."""
     return spec is not None and (
         spec.option(option) is not None or any(_known_within(inner, option) for inner in spec.scopes)
     )
@@ -81,6 +81,6 @@ def _kinds(scope: Scope | None, spec: ScopeSpec | None) -> list[str]:
 
 def _closest(word: str, known: Iterable[str]) -> str | None:
     by_lower = {name.lower(): name for name in known}
-    # A word that long is like none, and costly to compare.
+    # A word this long is similar to no name, and costly to compare.
     close = difflib.get_close_matches(word.lower(), by_lower, n=1) if len(word) <= _SHOWN_MAX else []
     return by_lower[close[0]] if close else None

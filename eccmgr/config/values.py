@@ -1,4 +1,4 @@
-"""The values of options (text, list, dictionary) and how they are written."""
+"""The values of options (text, list, dictionary), and their syntax in files."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A plain value; `quoted` where the file had quotes around it, which are kept."""
+    """A plain value; `quoted` if the file has quotes around it, which are kept."""
 
     text: str
     quoted: bool = False
@@ -25,7 +25,7 @@ class ItemList:
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
-    """A dictionary: `[ key = value  key2 = "v" ]`, in the order written; of a key written twice the last one counts."""
+    """A dictionary: `[ key = value  key2 = "v" ]`, in the order written; of a repeated key the last value counts."""
 
     pairs: tuple[tuple[Text, Text], ...]
 
@@ -35,7 +35,7 @@ Content = str | tuple[str, ...] | tuple[tuple[str, str], ...]
 
 
 def content(value: Value) -> tuple[str, Content]:
-    """What a value says, whatever its quotes: values with the same content are the same setting."""
+    """The content of a value without its quotes: values with the same content are the same setting."""
     match value:
         case Text(text):
             return "text", text
@@ -46,27 +46,27 @@ def content(value: Value) -> tuple[str, Content]:
 
 
 def needs_quotes(text: str, *, separated: bool = False) -> bool:
-    """Whether `text` cannot stand bare; within lists and dictionaries (`separated`) a comma needs quotes too."""
+    """Whether `text` needs quotes; within lists and dictionaries (`separated`) a comma needs them too."""
     return not text or _NEEDS_QUOTES.search(text) is not None or (separated and "," in text)
 
 
 def quote(text: str) -> str:
-    """`text` within quotes. A backslash is doubled only where it would else be read as an escape."""
+    """`text` within quotes. A backslash is doubled only if it would otherwise begin an escape."""
     return '"' + _NEEDS_ESCAPE.sub(lambda found: "\\" + found[0], text) + '"'
 
 
 def unquote(inside: str) -> str:
-    r"""What stands for the characters between two quotes: only `\"` and `\\` are escapes."""
+    r"""The text that the characters between two quotes stand for: only `\"` and `\\` are escapes."""
     return _ESCAPED.sub(r"\1", inside) if "\\" in inside else inside
 
 
 def format_text(value: Text, *, separated: bool = False) -> str:
-    """A plain value as a file has it: with quotes where it had them or needs them."""
+    """A plain value in the syntax of a file: with quotes if it had them or needs them."""
     return quote(value.text) if value.quoted or needs_quotes(value.text, separated=separated) else value.text
 
 
 def format_value(value: Value) -> str:
-    """Any value as a file has it, on one line (unless a text holds a newline)."""
+    """Any value in the syntax of a file, on one line (unless a text holds a newline)."""
     match value:
         case Text():
             return format_text(value)
@@ -80,7 +80,7 @@ def format_value(value: Value) -> str:
 
 
 def in_style_of(value: Value, old: Value | None) -> Value:
-    """`value` quoted where the grammar needs it, or where the file quoted all of the old value that it replaces."""
+    """`value`, quoted if the grammar needs quotes, or if the old value that it replaces was quoted throughout."""
     quoted = old is not None and _all_quoted(old)
     match value:
         case Text(text):

@@ -1,4 +1,4 @@
-"""Writing changes back: which file each belongs to, what that file then says, and that it is still the file we read."""
+"""Writes changes back to files: finds the file of each, edits its text, and proves the result before writing."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _LOCAL_OPTIONS = frozenset({"local_changes_file", "local_changes_only"})
 
 @dataclass(eq=False)
 class Plan:
-    """What is to be written: each file with its new text and the number of changes in it, and what cannot be saved.
+    """A plan for a writeback: each file with its new text and its number of changes, and the changes that fit no file.
 
-    `loaded` is what the files come to once they are written; None if there is nothing to write.
+    `loaded` is the configuration that the written files will make; None if there is nothing to write.
     """
 
     texts: dict[str, tuple[Document, str, int]] = field(default_factory=dict)
@@ -48,8 +48,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: files with the number of changes in each; what could not be saved; what is saved in vain,
-    because a file that cannot be changed overrides it at the place named; what an operator can do about either.
+    """The result of a writeback: files with their number of changes, changes that could not be saved, changes saved in
+    vain, because a file that cannot be changed overrides them at the place given, and remedies for the operator.
     """
 
     files: tuple[tuple[str, int], ...] = ()
@@ -61,9 +61,9 @@ class Written:
 def plan(
     loaded: Loaded, live: Scope, files: Files, search_path: Sequence[str], schema: ScopeSpec, only: str | None = None
 ) -> Plan:
-    """Finds the file of each change, and proves that the files written so come to the live configuration.
+    """Find the file of each change, and prove that the written files will make the live configuration.
 
-    A change that a later, read-only file would override goes to `Local_Changes_File` where there is one.
+    A change that a later, read-only file would override goes to `Local_Changes_File`, if there is one.
     """
     changes = difference(loaded.root, live)
     if changes:
@@ -92,7 +92,7 @@ def plan(
 
 
 def carry_out(plan: Plan, files: Files, schema: ScopeSpec, *, force: bool = False) -> Written:
-    """Writes a plan's files, all or none; refuses, with what differs, if one is not as it was read, unless `force`."""
+    """Write a plan's files, all or none. Raises ConfigError with the difference if one has changed, unless `force`."""
     if not force:
         for identity, (document, _, _) in plan.texts.items():
             _check_unchanged(identity, document, files, schema)
@@ -105,7 +105,7 @@ def carry_out(plan: Plan, files: Files, schema: ScopeSpec, *, force: bool = Fals
 
 
 def export(live: Scope, path: str, files: Files, schema: ScopeSpec, *, force: bool = False) -> None:
-    """Writes a whole tree to a file of its own, readable by its owner alone, since it holds secrets."""
+    """Write a whole tree to a file of its own, which only its owner may read, since it holds secrets."""
     try:
         if files.exists(path) and not force:
             raise CommandError(f"{path} exists and is no part of this configuration; --force overwrites it")
@@ -116,7 +116,7 @@ def export(live: Scope, path: str, files: Files, schema: ScopeSpec, *, force: bo
 
 
 def as_text(changes: Sequence[Change], schema: ScopeSpec, *, reveal: bool = False) -> str:
-    """Changes as a file would have them; what no file can say (something unset) as a comment."""
+    """Changes in the syntax of a file; an unset option, which has no syntax, as a comment."""
     settable = [change for change in changes if change.action in (Action.SET, Action.CREATE)]
     tree = show_recurse(apply_all(Scope(), settable), schema, reveal=reveal)
     rest = [
@@ -145,7 +145,7 @@ def _check_unchanged(identity: str, document: Document, files: Files, schema: Sc
 
 
 class _Planner:
-    """Places changes, one after the other, into the edits of documents."""
+    """Turns changes, one after another, into edits of documents."""
 
     def __init__(
         self, loaded: Loaded, live: Scope, files: Files, only: str | None, redirected: frozenset[_Key]
@@ -165,7 +165,7 @@ class _Planner:
         self.local_only = _boolean(live, "local_changes_only")
 
     def place(self, change: Change) -> None:
-        """Makes the edits of a change, or notes that it cannot be saved."""
+        """Make the edits of a change, or note that it cannot be saved."""
         if change.action in (Action.SET, Action.CREATE):
             self._set(change)
         elif change.action is Action.UNSET:
@@ -176,7 +176,7 @@ class _Planner:
             self._remove(change, [(place.document, place.node) for place in places if place.node])
 
     def plan(self) -> Plan:
-        """What the edits come to."""
+        """The plan that the edits make."""
         texts = {
             identity: (edits.document, self._text(edits), len(changes))
             for identity, (edits, changes) in self.edits.items()
@@ -204,7 +204,7 @@ class _Planner:
         self._into(change, self._around(change) if own or (scope is None and not self.local) else self.local)
 
     def _around(self, change: Change) -> Document | None:
-        """For a scope that no file has yet: the first writable file in which the scope around it stands."""
+        """The document for a scope that no file has yet: the first writable file that has the scope around it."""
         for depth in range(len(change.path) - 1, -1, -1):
             around = self.loaded.root.find(change.path[:depth])
             for place in around.places if around else []:
@@ -213,7 +213,7 @@ class _Planner:
         return None
 
     def local_remedy(self) -> str:
-        """How there comes to be a file that takes what no other can."""
+        """What the operator can do to have a file for changes that belong to no other."""
         main = self.loaded.main
         if main is None:
             return "start the daemon with a file (-c FILE); config writeback PATH writes everything to a new one"
@@ -232,7 +232,7 @@ class _Planner:
             edits.replace_value(node, change.value)
 
     def _into(self, change: Change, document: Document | None) -> None:
-        """Puts an option or a scope at the end of the innermost block of its path that stands in a document."""
+        """Put an option or a scope at the end of the innermost block of its path in a document."""
         if document is None:
             self.unsaved.append(change)
             self.remedies.append(self.local_remedy())
@@ -266,7 +266,7 @@ class _Planner:
         raise ConfigError(f"{document.path} has no place for {heading(path[0]) if path else 'an option'}")
 
     def _remove(self, change: Change, nodes: Sequence[tuple[Document, OptionNode | ScopeNode]]) -> None:
-        """Takes every place of an option or scope out; none of them where one must stay, since that would then hold."""
+        """Remove every place of an option or scope; none if one of them must stay, since that one would then hold."""
         allowed = [not self.local_only or document is self.local for document, _ in nodes]
         if not nodes or not all(allowed) or not all(self._can_write(document) for document, _ in nodes):
             self.unsaved.append(change)
@@ -284,7 +284,7 @@ class _Planner:
                 edits.remove(node)
 
     def _option_nodes(self, change: Change) -> list[tuple[Document, OptionNode]]:
-        """Every place in which an option is set, in the order read."""
+        """Every place that sets an option, in the order read."""
         scope = self.loaded.root.find(change.path)
         lower = change.option.lower()
         found: list[tuple[Document, OptionNode]] = []
@@ -296,7 +296,7 @@ class _Planner:
         return found
 
     def _edits(self, document: Document, change: Change) -> DocumentEdits | None:
-        """The edits of a document, with the change counted; None if only another file is to be written."""
+        """The edits of a document, after counting the change; None if only another file may be written."""
         identity = self.identities[id(document)]
         if self.only is not None and identity != self.only:
             self.elsewhere.append(change)
@@ -326,7 +326,7 @@ def _key(change: Change) -> _Key:
 
 
 def _without(changes: Iterable[Change], others: Sequence[Change]) -> list[Change]:
-    """The changes that are of none of the options, and in none of the scopes, that others are about."""
+    """`changes` without those that affect an option or a scope of `others`."""
     options = {_key(other) for other in others if other.option}
     scopes = {keys_of(other.path) for other in others if not other.option}
     return [
@@ -338,7 +338,7 @@ def _without(changes: Iterable[Change], others: Sequence[Change]) -> list[Change
 
 
 def _place_of(root: Scope, change: Change) -> str:
-    """Where what overrides a change stands."""
+    """The place that overrides a change."""
     scope = root.find(change.path)
     setting = scope.option(change.option) if scope and change.option else None
     if setting and setting.place:
