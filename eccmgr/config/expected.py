@@ -28,7 +28,7 @@ _CONFIRM_S = 3600.0
 
 
 class BusFiles(Part):
-    """Publishes what the bus files beside a manager's main file say; `manager` is its name."""
+    """Publishes the expected nodes of the bus files beside a manager's main file; `manager` is its name."""
 
     def __init__(self, store: Store, named: NamedNodes, manager: str) -> None:
         self.fault = ""
@@ -40,7 +40,7 @@ class BusFiles(Part):
         self._published = False
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
-        """They are read with the files of the configuration, and at no other change of it."""
+        """Read the bus files again if the files of the configuration were read again; no other change affects them."""
 
         def take() -> None:
             if self._store.loaded.root is view.root:
@@ -49,7 +49,7 @@ class BusFiles(Part):
         return Takeover(take)
 
     async def start(self, spawn: Spawn) -> None:
-        """Publish them."""
+        """Begin to publish the expected nodes."""
         spawn(self.run(), "bus files")
 
     def changed(self) -> None:

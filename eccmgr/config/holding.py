@@ -1,4 +1,4 @@
-"""What a daemon acts on itself, as its configuration has it now: its times and bounds among it."""
+"""The part of a daemon that holds its own options, its times and bounds among them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Holding(Part):
     """The options of one daemon; `default` and `listen` are the endpoints that stand in for those of its files."""
 
     def __init__(self, view: ScopeView, default: str, listen: Sequence[str]) -> None:
-        """Raises ConfigError where options do not fit each other."""
+        """Raises ConfigError if options do not fit each other."""
         self._default, self._listen = default, listen
         self.check(view)
         self.view = view
-        """The configuration that holds in all parts."""
+        """The configuration that is in force in all parts."""
         self.options = daemon_options(view, default, listen)
         self.timing = self.options.timing
-        """The one object that all who need the cluster's times and bounds hold; see `ClusterOptions`."""
+        """The one object with the cluster's times and bounds that all parts share; see `ClusterOptions`."""
 
     def check(self, view: ScopeView) -> None:
-        """Raises ConfigError where the times of the cluster do not fit each other."""
+        """Raises ConfigError if the times of the cluster do not fit each other."""
         check_times(view)
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
-        """Read the options of `view`. Raises ConfigError where they do not fit each other."""
+        """Read the options of `view`. Raises ConfigError if they do not fit each other."""
         self.check(view)
         options = daemon_options(view, self._default, self._listen)
 

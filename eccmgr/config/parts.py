@@ -1,7 +1,7 @@
-"""The parts of a daemon, which follow its configuration: all of them, or none.
+"""The parts of a daemon, which follow its configuration all together or not at all.
 
-A part first prepares: it does all that can fail, and nothing of it holds yet. Once every part has prepared, each
-carries out what it prepared, which does not fail. Where one cannot prepare, those before it undo, and no trace is left.
+A part first prepares: it does all that can fail, without effect yet. Once every part has prepared, each carries out
+what it prepared, which cannot fail. If a part cannot prepare, the parts before it undo, and no trace is left.
 """
 
 from __future__ import annotations
@@ -26,99 +26,99 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 PREPARE_TIMEOUT_S = 30.0
-"""The longest that all parts together may take to prepare for a change."""
+"""The time in which all parts together must prepare for a change."""
 
 
 class Prepared(Protocol):
-    """What a part has made ready. Exactly one of the two is called, and neither fails."""
+    """A change that a part has prepared. Exactly one of the two methods is called, and neither can fail."""
 
     async def carry_out(self) -> None:
-        """Let it hold."""
+        """Bring the change into force."""
 
     async def undo(self) -> None:
-        """Take everything back."""
+        """Drop the change, with everything that was made for it."""
 
 
 class Spawn(Protocol):
-    """Runs something in the background until the daemon ends."""
+    """Starts background work, which runs until the daemon ends."""
 
     def __call__(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run `work` as a task that is called `name`."""
+        """Run `work` as a task named `name`."""
 
 
 class Part(Protocol):
     """A part of a daemon that follows its configuration.
 
-    A daemon has a list of parts. It lets each of them prepare, carry out and start in the order of the list, and finish
-    and close in the reverse order. What a part does not need it inherits from here, where it does nothing.
+    A daemon has a list of parts. They prepare, carry out and start in the order of the list, and finish and close in
+    the reverse order. The methods here do nothing; a part overrides those that it needs.
     """
 
     def check(self, _view: ScopeView, /) -> None:
-        """Raises ConfigError where this part cannot take a view. It changes nothing, and may be called in any thread.
+        """Raises ConfigError if this part cannot follow a view. It changes nothing, and may be called in any thread.
 
-        `--check` asks it; `prepare` asks it where it has not looked at the view otherwise.
+        `--check` calls it; so does the `prepare` of a part that does not check the view otherwise.
         """
         return
 
     async def prepare(self, _view: ScopeView, _changes: Sequence[Change], /) -> Prepared:
-        """Make ready what a view asks for, which differs by some changes from what holds.
+        """Prepare for a view, which differs by `_changes` from the one in force.
 
-        At the start of the daemon, before `start`, there are no changes: all is new. Nor are there where files were
-        read again and say the same. Raises EccmgrError, having changed nothing, where that cannot be.
+        At the start of the daemon, before `start`, there are no changes: all is new. A reload of files that say the
+        same has no changes either. Raises EccmgrError, having changed nothing, if this part cannot follow the view.
         """
         return NOTHING
 
     async def start(self, _spawn: Spawn, /) -> None:
-        """Begin to work, once what was prepared first has been carried out, and before the daemon joins the cluster."""
+        """Begin to work. Called after the first change is carried out, and before the daemon joins the cluster."""
         return
 
     async def finish(self) -> None:
-        """Bring to an end what must end before the daemon leaves the cluster."""
+        """End the work that must end before the daemon leaves the cluster."""
         return
 
     async def close(self) -> None:
-        """Let go of everything; also called where the start failed, at whatever point."""
+        """Release all resources; also called after a failed start, at whatever point it failed."""
         return
 
 
 class Takeover:
-    """Prepared values that `take` puts in the place of the old ones: nothing is to be undone."""
+    """A prepared change that only needs `take`, which replaces old values by new ones; there is nothing to undo."""
 
     def __init__(self, take: Callable[[], None]) -> None:
         self._take = take
 
     async def carry_out(self) -> None:
-        """Let the new values hold."""
+        """Replace the old values."""
         self._take()
 
     async def undo(self) -> None:
-        """The old values hold still."""
+        """Do nothing: the old values are still in force."""
 
 
 NOTHING = Takeover(lambda: None)
-"""What a part has prepared that a change does not concern."""
+"""The prepared change of a part that a change does not concern."""
 
 
 class AllPrepared:
-    """What all parts of a daemon have prepared, in their order."""
+    """The prepared changes of all parts of a daemon, in their order."""
 
     def __init__(self, prepared: Sequence[Prepared]) -> None:
         self._prepared = prepared
 
     async def carry_out(self) -> None:
-        """Let it hold in every part."""
+        """Bring the change into force in every part."""
         for each in self._prepared:
             await each.carry_out()
 
     async def undo(self) -> None:
-        """Take it back in every part, in the reverse order."""
+        """Undo the change in every part, in the reverse order."""
         async with contextlib.AsyncExitStack() as undoing:
             for each in self._prepared:
                 undoing.push_async_callback(each.undo)
 
 
 async def prepare_all(parts: Iterable[Part], view: ScopeView, changes: Sequence[Change] = ()) -> AllPrepared:
-    """Let every part prepare. Raises EccmgrError, having changed nothing, where one cannot or takes too long."""
+    """Have every part prepare. Raises EccmgrError, having changed nothing, if a part cannot or takes too long."""
     prepared: list[Prepared] = []
     part: Part | None = None
     async with contextlib.AsyncExitStack() as undoing:
@@ -133,7 +133,7 @@ async def prepare_all(parts: Iterable[Part], view: ScopeView, changes: Sequence[
             name = type(part).__name__
             if isinstance(error, TimeoutError) and limit.expired():
                 raise ConfigError(f"{name} was not ready within {PREPARE_TIMEOUT_S:g} s; nothing was changed") from None
-            # It is a fault of ours, which neither harms the other parts nor ends the daemon.
+            # A fault of the program: it must neither harm the other parts nor end the daemon.
             log.exception("change not prepared", part=name)
             raise ConfigError(
                 f"{name} cannot follow: {type(error).__name__}: {error} (see the log); nothing was changed"
@@ -143,7 +143,7 @@ async def prepare_all(parts: Iterable[Part], view: ScopeView, changes: Sequence[
 
 
 async def opened_in_thread(work: Callable[[], T], take_back: Callable[[T], None]) -> T:
-    """What `work` opens, in a thread; taken back as soon as it is open where the caller is cancelled meanwhile."""
+    """Run `work`, which opens something, in a thread; if the caller is cancelled meanwhile, `take_back` closes it."""
     opening = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(opening)

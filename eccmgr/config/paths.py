@@ -114,7 +114,7 @@ def one_scope(here: Here, words: Sequence[str], at: int, end: int) -> tuple[Here
 
 
 class Assignment(NamedTuple):
-    """The operands of `config set`: the scope, the option as shown, the offset of its value, whether `=` precedes it."""
+    """The operands of `config set`: the scope, the option as shown, its value's offset, and whether `=` precedes it."""
 
     here: Here
     option: str

@@ -50,12 +50,12 @@ OnChange = Callable[[Proposal], Coroutine[Any, Any, "Prepared"]]
 class Store:
     """The live configuration of one event loop.
 
-    `live` is a tree that never changes; a change puts another one in its place. All changes take one lock: under it a
-    change is proposed (`on_change`), accepted and carried out, and the next one begins. Once a change has begun, it
-    comes to its end even if its caller is cancelled. Files are read and compared in threads.
+    `live` is an immutable tree; a change replaces it. All changes take one lock, under which a change is proposed
+    (`on_change`), accepted and carried out before the next one begins. Once a change has begun, it runs to its end even
+    if its caller is cancelled. Threads read and compare files.
 
-    `on_change` is asked before every commit, set and unset that makes a difference, and before every reload. What it
-    raises fails the change. It may be set when the daemon is up; opening the store does not call it.
+    `on_change` is called before every commit, set and unset that makes a difference, and before every reload. If it
+    raises, the change fails. It may be set when the daemon is up; opening the store does not call it.
     """
 
     def __init__(
@@ -102,15 +102,16 @@ class Store:
         return store
 
     def load(self) -> None:
-        """Reads the files for the first time, blocking; raises FaultyConfigError."""
+        """Read the files for the first time; blocks. Raises FaultyConfigError."""
         loaded = self._read(self.loaded.main)
         loaded.check()
         self.loaded, self.live = loaded, loaded.root
 
     async def refuse(self, refusal: EccmgrError) -> None:
-        """Refuses every change with `refusal` from now on, until `on_change` is set anew.
+        """Refuse every change with `refusal` from now on, until `on_change` is set again.
 
-        One that is still being prepared is given up and refused too; one that is being carried out comes to its end.
+        A change that is still being prepared is cancelled and refused too; one that is being carried out runs to its
+        end.
         """
 
         async def refuse(_proposal: Proposal) -> Prepared:
@@ -120,7 +121,7 @@ class Store:
         if self._preparing is not None:
             self._preparing.cancel()
         async with self._lock:
-            pass  # Now nothing is under way any more.
+            pass  # No change is under way any more.
 
     def view(self) -> ScopeView:
         """The global scope of the live tree as Python values; a later change does not affect the view."""
@@ -141,7 +142,7 @@ class Store:
         self._open.add(session.transaction)
 
     async def change(self, session: ConfigSession, user: str, change: Change, typed: Typed) -> None:
-        """Makes a change, in the session's transaction or at once."""
+        """Make a change: in the session's transaction if it has one, else live."""
         if session.transaction:
             if len(session.transaction.typed) >= MAX_TYPED:
                 raise CommandError(f"A transaction holds at most {MAX_TYPED} commands")
@@ -154,7 +155,7 @@ class Store:
         await self._alone(make)
 
     async def commit(self, session: ConfigSession, user: str) -> int:
-        """Makes the session's transaction live and returns how much it changed. A failed one stays open."""
+        """Make the session's transaction live; return the number of changes. After a failure it stays open."""
         transaction = _transaction_of(session)
 
         async def make() -> int:
@@ -164,8 +165,7 @@ class Store:
                 raise CommandError("\n".join(["Conflict: another transaction was committed first", *lines]))
             new = transaction.root
             if not transaction.scratch:
-                # Made again on the tree that is live now, which others may have changed elsewhere, or written to its
-                # files.
+                # Applied to the present live tree: others may have changed or written back other parts of it.
                 new = await asyncio.to_thread(apply_all, self.live, tuple(transaction.changes), user)
             changed = await self._propose(new, user)
             self._close(session)
@@ -180,7 +180,7 @@ class Store:
         return dropped
 
     async def reload(self, session: ConfigSession, user: str, path: str | None = None) -> int:
-        """Reads the files again (`path` becomes the main file) and returns how many unsaved changes were dropped.
+        """Read the files again (`path` becomes the main file); return the number of unsaved changes that were dropped.
 
         On any fault nothing changes: raises a ConfigError that begins with `Reconfigure failed`.
         """
@@ -204,7 +204,7 @@ class Store:
         return difference(self.loaded.root, self.live)
 
     async def write_back(self, *, path: str | None = None, force: bool = False) -> writeback.Written:
-        """Writes unsaved changes to the files they belong to; `path` bounds it to one of them."""
+        """Write unsaved changes to the files they belong to; with `path`, to that file only."""
 
         def write() -> tuple[writeback.Written, Loaded, Scope]:
             plan = writeback.plan(self.loaded, self.live, self.files, self.search_path, self.schema, path)
@@ -225,7 +225,7 @@ class Store:
         return self.files.identity(path) in self.loaded.documents
 
     async def export(self, path: str, *, force: bool = False) -> None:
-        """Writes the whole live configuration to one file that is no part of it."""
+        """Write the whole live configuration to one file that is not part of it."""
 
         async def make() -> None:
             await asyncio.to_thread(writeback.export, self.live, path, self.files, self.schema, force=force)
@@ -236,14 +236,14 @@ class Store:
         return load(main, self.files, self.search_path, self.schema)
 
     async def _alone(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Runs `make` under the lock, to its end once it has begun, even if the caller is cancelled."""
+        """Run `make` under the lock; once it has begun it runs to its end, even if the caller is cancelled."""
         await self._lock.acquire()
         task = self._under_way = asyncio.create_task(make(), name="change of the configuration")
         task.add_done_callback(lambda _: self._lock.release())
         return await asyncio.shield(task)
 
     async def _propose(self, new: Scope, user: str, loaded: Loaded | None = None) -> int:
-        """Has the daemon prepare for `new`, accepts it, and has it carried out; `loaded` is where a reload read it."""
+        """Have the daemon prepare for `new`, accept it, and have it carried out; `loaded` is the source of a reload."""
         changes = tuple(await asyncio.to_thread(difference, self.live, new))
         prepared = None
         if self.on_change and (changes or loaded):
@@ -261,7 +261,7 @@ class Store:
         return len(changes)
 
     async def _prepare(self, preparing: Coroutine[Any, Any, Prepared]) -> Prepared:
-        """Waits for what `refuse` may give up."""
+        """Wait for the daemon to prepare; `refuse` may cancel this wait."""
         self._preparing = asyncio.create_task(preparing, name="preparing a change of the configuration")
         try:
             return await self._preparing
