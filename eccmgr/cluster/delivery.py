@@ -6,14 +6,16 @@ The sender's side; what a node does with a command is in `eccmgr.node.executor`.
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from eccmgr.cluster import results
+from eccmgr.cluster.calls import answers, commands
+from eccmgr.cluster.calls.commands import AbortVerdict, ReleaseVerdict
 from eccmgr.cluster.history import PastCommand, history
-from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.publishing import TOLD_OF, Publisher, digest, named_id, wall_clock_ms
-from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
-from eccmgr.cluster.roster import PAGE, Roster, pairs, read_hash
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.publishing import Publisher, digest, named_id, wall_clock_ms
+from eccmgr.cluster.results import Outcome, Report, Sent, State
+from eccmgr.cluster.roster import Roster, read_hash
 from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
@@ -21,7 +23,6 @@ from eccmgr.cluster.waiting import News, Pace, Published, Waiting
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import whole
 from eccmgr.words import fold
 
 # While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
@@ -34,9 +35,6 @@ _PATIENCE_S = 0.025
 # How long an abort waits for those who run the command to end it, and how often it looks.
 _ABORT_WAIT_S = 2.0
 _ABORT_LOOK_S = 0.05
-
-READ_AT_ONCE = 2 * TOLD_OF
-"""How many answers a gather reads in one look: while it is on its way others come than it was told of."""
 
 # No script holds the server for long.
 _RELEASED_AT_ONCE = 200
@@ -133,30 +131,17 @@ class Delivery:
         One round trip, and one more for each page of responses where there are more than one.
         """
         wanted = named_id(named)
-        keys = self._keys
         found = await self._link.run(
-            "results",
-            (keys.state, keys.latest, keys.roster, keys.absent),
-            (
-                self._step_ms,
-                wanted,
-                digest(named, self._normal),
-                keys.command_prefix,
-                keys.view_prefix,
-                self._results_ms,
-                self._roster.newest,
-                PAGE,
-            ),
+            answers.results(self._keys, self._options, wanted, digest(named, self._normal), self._roster.newest)
         )
-        if not found:
+        if found is None:
             return None
-        clock, fields, responses, number, born, plan = found
-        sent = Sent.parse(pairs(fields))
-        now = await self._roster.at(born, _number(number))
-        then = now if sent.view == now.number else await self._roster.at(born, sent.view)
-        entries = _entries(await self._whole(responses))
-        told = _plan(await self._whole(plan))
-        return results.report(sent, then, now, entries, int(clock), told)
+        sent = found.sent
+        now = await self._roster.at(found.view)
+        then = now if sent.view == now.number else await self._roster.at(found.view._replace(number=sent.view))
+        entries = answers.entries(await self._whole(found.responses))
+        told = answers.plan(await self._whole(found.plan))
+        return results.report(sent, then, now, entries, found.clock_ms, told)
 
     async def latest_for(self, target: Target, latest: Report, named: str) -> Report | None:
         """The part about `target` of the latest command of the text `named` that was sent to any node of it.
@@ -175,21 +160,19 @@ class Delivery:
                 return part
         return None
 
-    async def _whole(self, found: list[bytes] | bytes) -> dict[bytes, bytes]:
+    async def _whole(self, found: dict[bytes, bytes] | str) -> dict[bytes, bytes]:
         """The fields of a hash that a script answered, or read by pages where it gave the key alone."""
-        return await read_hash(self._link, found.decode()) if isinstance(found, bytes) else pairs(found)
+        return await read_hash(self._link, found) if isinstance(found, str) else found
 
     async def abort(self, named: str, issuer: str) -> Report | None:
         """Withdraw the command with the id `named`, and report once those who run it have said what became of it.
 
         None where there is no such command. What runs on a node that does not answer soon is reported as running.
         """
-        wanted, keys = named_id(named), self._keys
-        if not wanted:
+        if not (wanted := named_id(named)):
             return None
-        concerned = (keys.state, keys.command(wanted), keys.audit, keys.log, keys.heads)
-        args = (self._step_ms, keys.everyone, issuer, self._options.audit_cap)
-        if await self._link.run("abort", concerned, args) == b"gone":
+        verdict = await self._link.run(commands.abort(self._keys, self._options, wanted, issuer))
+        if verdict is AbortVerdict.GONE:
             return None
         deadline = asyncio.get_running_loop().time() + _ABORT_WAIT_S
         while True:
@@ -211,14 +194,10 @@ class Delivery:
 
     async def flush(self) -> int:
         """Clear the results buffer; how many commands were cleared."""
-        keys = (self._keys.state, self._keys.log, self._keys.latest)
-        cleared, begin, end = 0, "-", "+"
-        while begin:
-            number, next_begin, last = await self._link.run(
-                "flush", keys, (self._step_ms, self._keys.command_prefix, begin, end)
-            )
-            cleared += int(number)
-            begin, end = next_begin.decode(), last.decode()
+        cleared, after, last = 0, "-", "+"
+        while after:
+            number, after, last = await self._link.run(commands.flush(self._keys, self._options, after, last))
+            cleared += number
         return cleared
 
     def heard_notice(self, wanted: str) -> None:
@@ -292,30 +271,9 @@ class Delivery:
         """Send a rolling command to the nodes that are due."""
         if not (due := waiting.due()[:_RELEASED_AT_ONCE]):
             return
-        keys, options = self._keys, self._options
-        verdict, *expires = await self._link.run(
-            "release",
-            (
-                keys.state,
-                keys.command(sent.id),
-                keys.responses(sent.id),
-                keys.arrived(sent.id),
-                keys.plan(sent.id),
-                keys.log,
-                keys.heads,
-            ),
-            (
-                self._step_ms,
-                to_ms(options.command_ttl_s),
-                self._results_ms,
-                keys.view_prefix,
-                keys.node_prefix,
-                "\n".join(due),
-                sent.target.channel(keys),
-            ),
-        )
-        if verdict == b"released":
-            waiting.told(due, int(expires[0]))
+        released = await self._link.run(commands.release(self._keys, self._options, sent.id, sent.target, due))
+        if released.verdict is ReleaseVerdict.RELEASED:
+            waiting.told(due, released.expires_ms)
         else:
             waiting.stop()
 
@@ -326,50 +284,13 @@ class Delivery:
         return frozenset(found.node.lower() for found in outcomes if found.state in (State.MISSED, State.ABORTED))
 
     async def _collect(self, wanted: str, waiting: Waiting, *, last: bool) -> News:
-        keys = self._keys
-        clock, number, born, found, aborted, more = await self._link.run(
-            "collect",
-            (keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
-            (self._step_ms, waiting.seen, READ_AT_ONCE, waiting.due_in_all, TOLD_OF, "1" if last else "0"),
+        found = await self._link.run(
+            answers.collect(self._keys, self._options, wanted, waiting.seen, waiting.due_in_all, last=last)
         )
-        now = await self._roster.lately(born, _number(number), waiting.view)
-        aborted_ms = _number(aborted) if aborted else None
-        return News(int(clock), now, _entries(pairs(found)), aborted_ms=aborted_ms, more=bool(more))
-
-    @property
-    def _step_ms(self) -> int:
-        return to_ms(self._options.max_step_s)
-
-    @property
-    def _results_ms(self) -> int:
-        return to_ms(self._options.results_ttl_s)
+        now = await self._roster.lately(found.view, waiting.view)
+        return News(found.clock_ms, now, found.entries, aborted_ms=found.aborted_ms, more=found.more)
 
 
 def _patience_s(waiting: Waiting) -> float:
     """How long a gather that has just found responses, or has found none yet, waits for others before it looks."""
     return 0.0 if waiting.due() else _PATIENCE_S
-
-
-def _entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:
-    """The entries of nodes, as the scripts answer them; None for one that is gone."""
-    return {_name(node): Entry.parse(raw or b"") for node, raw in found.items()}
-
-
-def _plan(kept: Mapping[bytes, bytes]) -> dict[str, int]:
-    """Until when each node may begin a command; of a line that cannot be read that is not known."""
-    found = {}
-    for node, until in kept.items():
-        with contextlib.suppress(Unreadable):
-            found[_name(node)] = _number(until)
-    return found
-
-
-def _number(raw: bytes) -> int:
-    try:
-        return whole(raw)
-    except ValueError as error:
-        raise Unreadable(f"What Redis keeps of the cluster's state cannot be read: {error}") from error
-
-
-def _name(node: bytes) -> str:
-    return node.decode(errors="replace")

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.calls import commands
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.results import wall_ms
 from eccmgr.cluster.view import Target, TargetKind
 from eccmgr.errors import Unreadable
@@ -39,8 +40,7 @@ class PastCommand:
 
 async def history(link: Link, keys: Keys, options: ClusterOptions, count: int) -> list[PastCommand]:
     """The latest `count` commands, the newest last; one round trip. Raises RedisUnreachable."""
-    args = (to_ms(options.max_step_s), count, keys.command_prefix)
-    found = await link.run("history", (keys.state, keys.log), args)
+    found = await link.run(commands.history(keys, options, count))
     return list(_readable(reversed(found)))
 
 

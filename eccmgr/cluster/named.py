@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from eccmgr.cluster.calls import views
+from eccmgr.cluster.calls.views import PAGE, NamedChange
 from eccmgr.cluster.nodeset import MAX_NAMES
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.roster import PAGE, read_hash
+from eccmgr.cluster.roster import read_hash
 from eccmgr.errors import Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -131,24 +133,18 @@ class NamedNodes:
                 await self._expect(source, "", _changes(named, source, {}))
         self._last = (None, Named())
 
-    async def _expect(self, source: str, called: str, changes: list[str]) -> None:
-        keys = self._keys
-        for at in range(0, max(1, len(changes)), 3 * _AT_ONCE):
-            await self._link.run(
-                "expect",
-                (keys.state, keys.roster, keys.absent, keys.absent_since, keys.subclusters, keys.events),
-                (to_ms(self._options.max_step_s), source, called, *changes[at : at + 3 * _AT_ONCE]),
-            )
+    async def _expect(self, source: str, called: str, changes: Sequence[NamedChange]) -> None:
+        for at in range(0, max(1, len(changes)), _AT_ONCE):
+            some = changes[at : at + _AT_ONCE]
+            await self._link.run(views.expect(self._keys, self._options, source, called, some))
 
 
-def _changes(named: Named, source: str, wanted: Mapping[str, Sequence[str]]) -> list[str]:
-    """What is new where the file `source` names `wanted`: name, subclusters, whether it is named, of each node."""
-    found: list[str] = []
-    for name, given in wanted.items():
-        # All of them: a node may be missing among those that are absent.
-        found += (name, ",".join(given), "1")
+def _changes(named: Named, source: str, wanted: Mapping[str, Sequence[str]]) -> list[NamedChange]:
+    """What is new where the file `source` names `wanted`."""
+    # All of them: a node may be missing among those that are absent.
+    found = [NamedChange(name, given) for name, given in wanted.items()]
     still = {name.lower() for name in wanted}
     for key, node in named.nodes.items():
         if source in node.given and key not in still:
-            found += (node.name, "", "0")
+            found.append(NamedChange(node.name, named=False))
     return found

@@ -4,27 +4,26 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
 
 from eccmgr.cluster.absence import absent_for, absent_nodes
+from eccmgr.cluster.calls import commands
+from eccmgr.cluster.calls.commands import Order, PublishAnswer, PublishVerdict
+from eccmgr.cluster.calls.views import PAGE
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Sent
-from eccmgr.cluster.roster import PAGE, Roster
+from eccmgr.cluster.roster import Roster
 from eccmgr.cluster.view import Target, TargetKind, View
 from eccmgr.cluster.waiting import Published
 from eccmgr.errors import CommandError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.wire import Argument
 from eccmgr.words import fold
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ID_LENGTH = 12
 # A set of more nodes is planned before it is sent, and told on the channel of all.
 _PLANNED_AT_ONCE = 100
-
-TOLD_OF = 250
-"""Of so many answers who waits is told at once, and reads them while others come."""
 
 
 def wall_clock_ms() -> int:
@@ -93,42 +92,40 @@ class Publisher:
         Raises CommandError where no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
         text says so where it is not known whether the command was sent.
         """
-        keys, options = self._keys, self._options
-        asked: Sequence[str] = list(target.names)
-        hidden = shown if shown is not None and shown != text else ""
-        draft = keys.draft(secrets.token_hex(8))
-        drafted, answer, made = 0, [b"draft gone"], ""
-        while answer[0] in (b"id taken", b"draft gone"):
-            if len(target.names) > _PLANNED_AT_ONCE and answer[0] == b"draft gone":
-                asked, drafted = await self._draft(target, draft, rolling=rolling)
-            made = command_id(self._wall_ms(), secrets.randbits(10))
-            on_id(made)
-            answer = await self._try(
-                made,
-                draft,
-                (
-                    *(self._step_ms, made, digest(text, self._normal), text, issuer),
-                    *(target.channel(keys), target.kind.value, target.name),
-                    *(to_ms(options.command_ttl_s), to_ms(options.results_ttl_s), options.log_cap),
-                    *(self._notices if wait_s else "", to_ms(wait_s), keys.view_prefix, keys.command_prefix),
-                    *(options.audit_cap, hidden, "\n".join(asked), keys.node_prefix),
-                    *("1" if rolling else "0", drafted, TOLD_OF),
-                ),
-            )
-        verdict, number, clock, wall, born = answer
+        order = Order(
+            id="",
+            digest=digest(text, self._normal),
+            text=text,
+            target=target,
+            issuer=issuer,
+            draft=self._keys.draft(secrets.token_hex(8)),
+            wait_s=wait_s,
+            notices=self._notices,
+            shown=shown if shown is not None and shown != text else "",
+            names=target.names,
+            rolling=rolling,
+        )
+        answer = PublishAnswer(PublishVerdict.DRAFT_GONE)
+        while answer.verdict in (PublishVerdict.ID_TAKEN, PublishVerdict.DRAFT_GONE):
+            if len(target.names) > _PLANNED_AT_ONCE and answer.verdict is PublishVerdict.DRAFT_GONE:
+                names, drafted = await self._draft(target, order.draft, rolling=rolling)
+                order = replace(order, names=names, drafted=drafted)
+            order = replace(order, id=command_id(self._wall_ms(), secrets.randbits(10)))
+            on_id(order.id)
+            answer = await self._try(order)
         try:
-            view = await self._roster.at(born, int(number))
+            view = await self._roster.at(answer.view)
         except RedisUnreachable as error:
-            if verdict == b"nobody":
+            if answer.verdict is PublishVerdict.NOBODY:
                 raise
-            text = f"{error}; the command was sent, ask later: retrieve #{made}"
+            text = f"{error}; the command was sent, ask later: retrieve #{order.id}"
             raise RedisUnreachable(text, asked=True) from error
-        if verdict == b"nobody":
+        if answer.verdict is PublishVerdict.NOBODY:
             raise CommandError(f"{nobody(target, view)}; nothing was sent")
-        waited_ms = int(clock) + to_ms(wait_s) if wait_s else None
-        expires_ms = int(clock) + to_ms(options.command_ttl_s)
-        times = (int(clock), int(wall), expires_ms, waited_ms)
-        sent = Sent(made, shown or text, target, issuer, view.number, *times, rolling=rolling)
+        waited_ms = answer.clock_ms + to_ms(wait_s) if wait_s else None
+        expires_ms = answer.clock_ms + to_ms(self._options.command_ttl_s)
+        times = (answer.clock_ms, answer.wall_ms, expires_ms, waited_ms)
+        sent = Sent(order.id, shown or text, target, issuer, view.number, *times, rolling=rolling)
         return Published(sent, *view.expected(target))
 
     async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
@@ -142,30 +139,18 @@ class Publisher:
             raise CommandError(f"{nobody(target, view)}; nothing was sent")
         nodes = [seat.key for seat in (*live, *absent)]
         for at in range(0, 0 if rolling else len(nodes), PAGE):
-            args = (self._step_ms, to_ms(self._options.command_ttl_s), "\n".join(nodes[at : at + PAGE]))
-            await self._link.run("draft", (self._keys.state, draft), args)
+            await self._link.run(commands.draft(self._keys, self._options, draft, nodes[at : at + PAGE]))
         return [seat.key for seat in live[:: len(live) // _PLANNED_AT_ONCE + 1]], len(nodes)
 
-    async def _try(self, made: str, draft: str, args: Sequence[Argument]) -> list[Any]:
-        keys = self._keys
-        names = (
-            *(keys.state, keys.sessions, keys.members, keys.roster, keys.absent, keys.absent_since, keys.seniority),
-            *(keys.subclusters, keys.events, keys.log, keys.latest, keys.audit, keys.heads),
-            *(keys.command(made), keys.plan(made), draft),
-        )
+    async def _try(self, order: Order) -> PublishAnswer:
         try:
-            answer: list[Any] = await self._link.run("publish", names, args)
+            return await self._link.run(commands.publish(self._keys, self._options, order))
         except RedisUnreachable as error:
             if not error.asked:
                 raise
             # It may have come through, or yet come through, without our hearing of it.
-            text = f"{error}; the command may have been sent, ask later: retrieve #{made}"
+            text = f"{error}; the command may have been sent, ask later: retrieve #{order.id}"
             raise RedisUnreachable(text, asked=True) from error
-        return answer
-
-    @property
-    def _step_ms(self) -> int:
-        return to_ms(self._options.max_step_s)
 
 
 def nobody(target: Target, view: View) -> str:

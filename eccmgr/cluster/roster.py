@@ -3,15 +3,13 @@
 import asyncio
 import time
 
-from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.calls import views
+from eccmgr.cluster.calls.views import FIRST_PAGE, Forgetting, ViewNumber
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.view import Seat, View, Views
-from eccmgr.errors import CommandError, Unreadable
+from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import whole
-
-PAGE = 250
-"""About how many fields of a hash, or entries of a list, one call reads: no script holds the server for long."""
 
 # What is only read, and no command expects, is kept for so long.
 _READING_MS = 60_000
@@ -22,17 +20,12 @@ _REST = 10
 async def read_hash(link: Link, key: str) -> dict[bytes, bytes]:
     """All of a hash, however large. Raises RedisUnreachable."""
     found: dict[bytes, bytes] = {}
-    at = b"0"
+    after = FIRST_PAGE
     while True:
-        at, flat = await link.run("page", (key,), (at, PAGE))
-        found.update(pairs(flat))
-        if at == b"0":
+        after, fields = await link.run(views.page(key, after))
+        found.update(fields)
+        if after == FIRST_PAGE:
             return found
-
-
-def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
-    """Fields and values that the scripts answer in turn."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 class Roster:
@@ -61,39 +54,27 @@ class Roster:
 
     async def now(self) -> View:
         """The nodes that the cluster knows now. Raises RedisUnreachable."""
-        keys = (self._keys.state, self._keys.roster, self._keys.absent)
-        args = (to_ms(self._options.max_step_s), self._keys.view_prefix, _READING_MS, self.newest)
         changes = self._changes
-        number, born = await self._link.run("roster", keys, args)
-        try:
-            view = await self.at(born, whole(number))
-        except ValueError as error:
-            raise Unreadable(f"The number of the view cannot be read: {error}") from error
+        view = await self.at(await self._link.run(views.roster(self._keys, self._options, _READING_MS, self.newest)))
         if changes == self._changes:
             self._current = view
         return view
 
     async def forget(self, seat: Seat, issuer: str) -> None:
         """Expect the absent node at `seat` no more. Raises CommandError where it is to be expected still."""
-        keys = self._keys
-        verdict, *files = await self._link.run(
-            "forget",
-            (
-                *(keys.state, keys.roster, keys.absent, keys.absent_since, keys.subclusters, keys.events),
-                *(keys.vips, keys.vip_changes, keys.audit),
-            ),
-            (to_ms(self._options.max_step_s), seat.key, issuer, self._options.audit_cap),
-        )
-        if verdict == b"alive":
-            raise CommandError(f"Node '{seat.name}' is alive; only a node that is absent can be forgotten")
-        if verdict == b"named":
-            named = " and ".join(file.decode(errors="replace") for file in files)
-            raise CommandError(
-                f"Node '{seat.name}' is not forgotten: the bus file beside {named} names it; "
-                "take it out of that file, and reload"
-            )
-        if verdict == b"unknown":
-            raise CommandError(f"Node '{seat.name}' is expected no more")
+        answer = await self._link.run(views.forget(self._keys, self._options, seat.key, issuer))
+        match answer.verdict:
+            case Forgetting.FORGOTTEN:
+                pass
+            case Forgetting.ALIVE:
+                raise CommandError(f"Node '{seat.name}' is alive; only a node that is absent can be forgotten")
+            case Forgetting.NAMED:
+                raise CommandError(
+                    f"Node '{seat.name}' is not forgotten: the bus file beside {' and '.join(answer.files)} names it; "
+                    "take it out of that file, and reload"
+                )
+            case Forgetting.UNKNOWN:
+                raise CommandError(f"Node '{seat.name}' is expected no more")
 
     async def as_told(self) -> View:
         """As `now`, without asking where nothing has changed since, as far as this process was told (`changed`)."""
@@ -104,21 +85,23 @@ class Roster:
         self._current = None
         self._changes += 1
 
-    async def at(self, born: bytes, number: int) -> View:
-        """View `number` of the numbering that began at `born`, which is at hand or is kept.
+    async def at(self, wanted: ViewNumber) -> View:
+        """The view of that number, which this process has, or Redis keeps.
 
-        Raises CommandError where it is not, RedisUnreachable.
+        Raises CommandError where neither does, RedisUnreachable.
         """
+        number, born = wanted
         if (view := self._views.get(born, number)) is None:
             async with self._reading:
                 view = self._views.get(born, number) or await self._read(born, number)
         return view
 
-    async def lately(self, born: bytes, number: int, last: View | None) -> View:
-        """View `number`, which is the current one; while it is too early to read yet another, `last`.
+    async def lately(self, current: ViewNumber, last: View | None) -> View:
+        """The current view, of that number; while it is too early to read yet another, `last`.
 
         Raises RedisUnreachable.
         """
+        number, born = current
         view = self._views.get(born, number)
         if view is None and last is not None and self.wait_s:
             return last

@@ -10,14 +10,15 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import structlog
 
-from eccmgr.cluster.carrier import Carrier, Standing
+from eccmgr.cluster.calls import membership
+from eccmgr.cluster.calls.membership import Joined, LastBeat, NameTaken, Renewed, Swept
+from eccmgr.cluster.carrier import Carrier, SessionRefusal, Standing
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.names import private_name
-from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import EccmgrError, NameInUse, RedisRefuses, RedisUnreachable
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
@@ -67,18 +68,6 @@ class Session:
         self._link = link
         self._keys = keys
         self._options = options
-        self._membership_keys = (
-            keys.state,
-            keys.sessions,
-            keys.members,
-            keys.roster,
-            keys.absent,
-            keys.absent_since,
-            keys.seniority,
-            keys.subclusters,
-            keys.events,
-        )
-        self._vip_keys = (keys.vips, keys.vip_changes, keys.late)
         self._turn = asyncio.Lock()
         self._has_left = False
         self._leading = asyncio.Event()
@@ -92,20 +81,19 @@ class Session:
 
         Raises RedisUnreachable.
         """
-        own, moved = self._keys, self.identity.of(subcluster)
+        moved = self.identity.of(subcluster)
         async with self._turn:
             if not self.joined.is_set():
                 return None
             record = moved.member(self.private_name).dump()
-            answer = await self._link.run(
-                "resettle",
-                (own.state, own.sessions, own.members, own.roster, own.subclusters, own.events),
-                (to_ms(self._options.max_step_s), self.private_name, self.identity.name.lower(), subcluster, record),
+            view = await self._link.run(
+                membership.resettle(
+                    self._keys, self._options, self.private_name, self.identity.name, subcluster, record
+                )
             )
-            if answer[0] != b"moved":
-                return None
-            self.identity = moved
-            return int(answer[1])
+            if view is not None:
+                self.identity = moved
+            return view
 
     @property
     def leads(self) -> bool:
@@ -142,20 +130,19 @@ class Session:
                 taken = None if self.joined.is_set() or self._has_left else await self._try_join(instead_of=ours)
             if taken is None:
                 return
-            holder, left_ms = taken
-            if left_before is not None and left_ms > left_before:
+            if left_before is not None and taken.left_ms > left_before:
                 raise NameInUse(
-                    f"Node name '{self.identity.name}' is in use by {holder}, which is alive; "
+                    f"Node name '{self.identity.name}' is in use by {taken.holder}, which is alive; "
                     "stop it, choose another --name, or take over with --replace"
                 )
             if left_before is None:
                 log.info(
                     "waiting",
                     reason="an earlier session of this name is not over",
-                    holder=holder,
-                    left_ms=left_ms,
+                    holder=taken.holder,
+                    left_ms=taken.left_ms,
                 )
-            left_before = left_ms
+            left_before = taken.left_ms
             # More often than it renews, or a renewal might never show.
             await asyncio.sleep(min(_PROBE_HOLDER_S, self._options.heartbeat_s / 2))
 
@@ -181,7 +168,7 @@ class Session:
             if self.carrier is not None:
                 await self.carrier.reset()
             if (taken := await self._try_join(instead_of=self.private_name)) is not None:
-                raise NameInUse(f"Node name '{self.identity.name}' was taken by {taken[0]} meanwhile")
+                raise NameInUse(f"Node name '{self.identity.name}' was taken by {taken.holder} meanwhile")
 
     async def _leave(self) -> None:
         if not self.joined.is_set():
@@ -189,7 +176,7 @@ class Session:
         self.joined.clear()
         self._leading.clear()
         try:
-            await self._link.run("leave", self._membership_keys, (to_ms(self._options.max_step_s), self.private_name))
+            await self._link.run(membership.leave(self._keys, self._options, self.private_name))
             if self.carrier is not None:
                 await self.carrier.left()
         except EccmgrError as error:
@@ -197,51 +184,45 @@ class Session:
         else:
             log.info("left", private_name=self.private_name)
 
-    async def _try_join(self, instead_of: str = "") -> tuple[str, int] | None:
-        """One attempt: None where we are in, else who holds our name and for how many ms yet.
+    async def _try_join(self, instead_of: str = "") -> NameTaken | None:
+        """One attempt: None where we are in, else who holds our name.
 
         `instead_of` is the session of ours that ends with it.
         """
-        identity, options = self.identity, self._options
         standing = await self.carrier.begin(joins=True) if self.carrier is not None else None
         fresh = standing.private_name if standing else self.fresh_name()
-        name = identity.name if identity.role is Role.NODE else ""
-        answer, acked = await self._link.run_durably(
-            "join",
-            (*self._membership_keys, *self._vip_keys),
-            (
-                to_ms(options.max_step_s),
-                to_ms(options.session_lease_s),
-                fresh,
-                name,
-                identity.subcluster,
-                identity.member(fresh).dump(),
-                identity.role.value.lower(),
-                instead_of if instead_of != fresh else "",
-                int(self.takes_over),
-                *((1, standing.era) if standing else ("", 0)),
-                *(self._late_after_ms, self._keys.ended_prefix, *self._rates(standing)),
-            ),
-            standing.copies if standing else 1,
+        call = membership.join(
+            self._keys,
+            self._options,
+            self.identity,
+            fresh,
+            rate=self._rate(standing),
+            replaces=instead_of if instead_of != fresh else "",
+            takes_over=self.takes_over,
+            standing=standing,
         )
-        if answer[0] == b"taken":
-            return answer[1].decode(), int(answer[2])
-        if self.carrier is not None:
-            if answer[0] == b"ended":
+        answer, acked = await self._link.run_durably(call, standing.copies if standing else 1)
+        if isinstance(answer, NameTaken):
+            return answer
+        if isinstance(answer, SessionRefusal):
+            if self.carrier is not None:
                 await self.carrier.refused(answer, acked)
-                raise RedisUnreachable("our session was ended while we joined")
-            await self.carrier.joined(answer[4], acked)
+            raise RedisUnreachable("our session was ended while we joined")
+        if self.carrier is not None and answer.vips is not None:
+            await self.carrier.joined(answer.vips, acked)
+        self._is_in(answer, fresh)
+        return None
+
+    def _is_in(self, answer: Joined, fresh: str) -> None:
         self.takes_over = False
-        self.view, self._stretch = int(answer[1]), float(answer[5])
+        self.view, self._stretch = answer.view, answer.stretch
         # The first heartbeat asks who leads.
         self._seen_view = 0
         if self.private_name != fresh:
-            self.private_name, self.joined_view = fresh, self.view
-            self.last_entry = answer[3].decode(errors="replace")
+            self.private_name, self.joined_view, self.last_entry = fresh, answer.view, answer.last_entry
         self.joined.set()
         self.on_joined()
         log.info("joined", private_name=fresh, view=self.view)
-        return None
 
     async def _renew_forever(self) -> None:
         said, backoff = "", Backoff(self._longest_retry_s)
@@ -303,11 +284,6 @@ class Session:
         """A private name that nobody ever had."""
         return private_name(self.identity.role.tag, os.getpid(), self.identity.name)
 
-    @property
-    def _late_after_ms(self) -> int:
-        """A session that has not renewed for so long is watched."""
-        return to_ms(1.2 * self._options.heartbeat_s)
-
     async def _renew(self) -> None:
         async with self._turn:
             if not self.joined.is_set():
@@ -320,78 +296,58 @@ class Session:
                 return
             channels = self.channels
             answer, acked = await self._send_heartbeat(standing)
-            if answer[0] != b"renewed":
-                log.warning("session ended", private_name=self.private_name, verdict=answer[0].decode())
+            if isinstance(answer, SessionRefusal):
+                log.warning("session ended", private_name=self.private_name, verdict=answer.verdict)
                 self.joined.clear()
                 self._leading.clear()
                 if self.carrier is not None:
                     await self.carrier.refused(answer, acked)
                 return
-            self.view, self._stretch = int(answer[1]), float(answer[6])
+            self.view, self._stretch = answer.view, answer.stretch
             self._seen_view = self.view
-            if self.carrier is not None:
-                await self.carrier.renewed(answer[7], acked)
-            self.on_bus(answer[8])
-            heads = [head.decode(errors="replace") for head in answer[3]]
-            self.on_heads(dict(zip(channels, heads, strict=True)))
-            self.leader = answer[4].decode(errors="replace")
+            if self.carrier is not None and answer.vips is not None:
+                await self.carrier.renewed(answer.vips, acked)
+            self.on_bus(answer.bus)
+            self.on_heads(dict(zip(channels, answer.heads, strict=True)))
+            self.leader = answer.leader
             if self.leads:
                 self._leading.set()
             else:
                 self._leading.clear()
-        if int(answer[5]):
+        if answer.leader_is_over:
             try:
                 await self._sweep()
             except EccmgrError as error:
                 # Another one may; our heartbeat has been taken.
                 log.debug("sweep failed", reason=str(error))
 
-    async def _send_heartbeat(self, standing: Standing | None) -> tuple[Any, bool]:
-        own, options = self._keys, self._options
-        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster, *self._vip_keys)
-        args = (
-            *(to_ms(options.max_step_s), to_ms(options.session_lease_s), self.private_name),
-            *self._rates(standing),
-            *(self._seen_view, self.leader, f"{self._stretch}"),
-            *((1, standing.era, standing.memory) if standing else ("", 0, "")),
-            *(self._late_after_ms, own.ended_prefix, *self.channels),
+    async def _send_heartbeat(self, standing: Standing | None) -> tuple[Renewed | SessionRefusal, bool]:
+        call = membership.renew(
+            self._keys,
+            self._options,
+            self.private_name,
+            self.channels,
+            rate=self._rate(standing),
+            last=LastBeat(self._seen_view, self.leader, self._stretch),
+            standing=standing,
         )
-        return await self._link.run_durably("renew", keys, args, standing.copies if standing else 1)
+        return await self._link.run_durably(call, standing.copies if standing else 1)
 
-    def _rates(self, standing: Standing | None) -> tuple[str, str]:
-        """The heartbeats a second that we send, 0 where we keep to that however many others send, and all may send."""
-        steady = self.steady or standing is not None
-        return f"{0.0 if steady else self._options.heartbeats_per_sec}", f"{self._options.heartbeats_borne_per_sec}"
+    def _rate(self, standing: Standing | None) -> float:
+        """The heartbeats a second that we send, 0 where we keep to that however many others send."""
+        return 0.0 if self.steady or standing is not None else self._options.heartbeats_per_sec
 
     async def _sweep_while_leading(self) -> None:
         while True:
             await self._leading.wait()
             pause_s = self._options.heartbeat_s
             try:
-                left_ms = await self._sweep()
-                if left_ms >= 0:
+                left_ms = (await self._sweep()).lapses_in_ms
+                if left_ms is not None:
                     pause_s = max(0.01, min(pause_s, left_ms / 1000))
             except EccmgrError as error:
                 log.debug("sweep failed", reason=str(error))
             await asyncio.sleep(pause_s)
 
-    async def _sweep(self) -> int:
-        """One round of the leader; ms until the next session lapses, -1 where there is none."""
-        options = self._options
-        keys = (
-            *self._membership_keys,
-            self._keys.log,
-            self._keys.latest,
-            self._keys.audit,
-            self._keys.heads,
-            *self._vip_keys,
-        )
-        args = (
-            to_ms(options.max_step_s),
-            to_ms(options.absent_ttl_s),
-            to_ms(options.results_ttl_s),
-            options.log_cap,
-            self._keys.command_prefix,
-        )
-        answer = await self._link.run("sweep", keys, args)
-        return int(answer[2])
+    async def _sweep(self) -> Swept:
+        return await self._link.run(membership.sweep(self._keys, self._options))

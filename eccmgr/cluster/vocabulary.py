@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.calls import commands
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.errors import EccmgrError
 from eccmgr.redis.connect import Link
@@ -60,9 +61,7 @@ class Vocabulary:
     async def _say(self) -> None:
         words = sorted({word.lower()[:_LONGEST] for word in self._words()})[:_WORDS_OF_ONE]
         if words:
-            keys = (self._keys.state, self._keys.vocabulary)
-            bounds = (to_ms(self._options.max_step_s), to_ms(_COUNTS_FOR_S), _WORDS_MAX)
-            await self._link.run("vocabulary", keys, (*bounds, *words))
+            await self._link.run(commands.say_words(self._keys, self._options, words, _COUNTS_FOR_S, _WORDS_MAX))
 
 
 async def read_vocabulary(link: Link, keys: Keys) -> frozenset[str]:

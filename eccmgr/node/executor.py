@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import math
 import time
 from collections import OrderedDict, deque
@@ -13,6 +12,8 @@ from typing import Protocol
 import structlog
 
 from eccmgr.channels import Channel
+from eccmgr.cluster.calls import answers
+from eccmgr.cluster.calls.answers import ClaimVerdict
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import State, pack_body
 from eccmgr.cluster.session import Session
@@ -151,19 +152,13 @@ class Executor:
         if (text := self._gate.answer_at_hand(message.text, self._caller(message))) is None:
             return False
         response = self._response(message, life, State.OK, text, claimed=False)
-        sent = self._outbox.send(response)
-        if sent is None:
+        if not self._outbox.send(response, self._answered_one):
             return False
         self._busy += 1
-        sent.add_done_callback(functools.partial(self._told_at_once, response))
         return True
 
-    def _told_at_once(self, response: Response, verdict: "asyncio.Future[bytes]") -> None:
+    def _answered_one(self) -> None:
         self._busy -= 1
-        if verdict.cancelled() or verdict.exception() is not None:
-            self._outbox.keep(response)
-        elif verdict.result() != b"kept":
-            log.warning("response not kept", id=response.id, verdict=verdict.result().decode())
         self._begin()
 
     def abort(self, command_id: str) -> bool:
@@ -258,38 +253,38 @@ class Executor:
 
         While Redis does not answer it is asked again: a claim that came through must not stay without an answer.
         """
-        keys, again = self._keys, 0
+        again = False
         backoff = Backoff(lambda: self._options.heartbeat_s)
         while True:
             asked = time.monotonic()
             try:
                 answer = await self._link.run(
-                    "claim",
-                    (
-                        keys.state,
-                        keys.sessions,
-                        keys.command(message.id),
-                        keys.responses(message.id),
-                        keys.plan(message.id),
-                    ),
-                    (to_ms(self._options.max_step_s), life.private_name, self._node_key, life.joined_view, again),
+                    answers.claim(
+                        self._keys,
+                        self._options,
+                        message.id,
+                        life.private_name,
+                        self._node_key,
+                        life.joined_view,
+                        again=again,
+                    )
                 )
             except RedisUnreachable as error:
-                again |= int(error.asked)
+                again = again or error.asked
                 if self.closing:
                     return None
                 if asked > message.begin_by:
                     return message.begin_by
                 await asyncio.sleep(backoff.next_s())
                 continue
-            if answer[0] == b"claimed":
+            if answer.verdict is ClaimVerdict.CLAIMED:
                 # The lease clock may have stood still while we waited; ours has not.
-                return min(asked + int(answer[1]) / 1000, message.begin_by)
-            log.info("command not run", id=message.id, verdict=answer[0].decode())
-            if again and answer[0] in (b"ended", b"expired"):
+                return min(asked + answer.left_ms / 1000, message.begin_by)
+            log.info("command not run", id=message.id, verdict=answer.verdict.value)
+            if again and answer.verdict in (ClaimVerdict.ENDED, ClaimVerdict.EXPIRED):
                 # What an earlier call may have taken must not stay without an answer.
                 return -math.inf
-            if answer[0] == b"aborted" and again:
+            if again and answer.verdict is ClaimVerdict.ABORTED:
                 # It may be claimed all the same, by a call whose answer was lost.
                 self._outbox.keep(self._response(message, life, State.ABORTED))
             return None

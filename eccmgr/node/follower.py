@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.calls import commands
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.errors import EccmgrError, RedisRefuses
 from eccmgr.redis.backoff import Backoff
@@ -141,10 +142,8 @@ class Follower:
         after = self.here
         life, more, found = self._life, True, 0
         while more and life == self._session.private_name:
-            read, left, messages = await self._link.run(
-                "catchup",
-                (self._keys.state, self._keys.log),
-                (to_ms(self._options.max_step_s), after, _PAGE, self._keys.command_prefix, self._node, *self._channels),
+            after, more, messages = await self._link.run(
+                commands.catch_up(self._keys, self._options, after, _PAGE, self._node, self._channels)
             )
             for message in messages:
                 try:
@@ -152,7 +151,6 @@ class Follower:
                 except ValueError as error:
                     # As off the wire: whoever reaches Redis may have written anything.
                     log.warning("message dropped", reason=str(error))
-            after, more = read.decode(), bool(left)
             found += len(messages)
             for channel in self._channels:
                 if _order(after) > _order(self._position(channel)):

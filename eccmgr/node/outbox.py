@@ -7,21 +7,25 @@ never can be.
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from eccmgr.channels import Channel
-from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.calls import answers
+from eccmgr.cluster.calls.answers import RespondVerdict
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.results import STANDS_IN, State
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
 from eccmgr.node.messages import Response
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.wire import Argument
+from eccmgr.redis.scripts import ScriptCall
 
 log = structlog.get_logger()
 
@@ -95,9 +99,30 @@ class Outbox:
         except RedisUnreachable:
             self.keep(response)
 
-    def send(self, response: Response) -> "asyncio.Future[bytes] | None":
-        """Give Redis an answer in this very step; what it says of it. None where nothing can be sent now."""
-        return self._link.send(*self._writing(response))
+    def send(self, response: Response, on_reply: Callable[[], None]) -> bool:
+        """Give Redis an answer in this very step, and say when it has replied; False where nothing can be sent now.
+
+        An answer that it did not take is kept.
+        """
+        call = self._writing(response)
+        sent = self._link.send(call)
+        if sent is None:
+            return False
+        sent.add_done_callback(functools.partial(self._replied, response, call, on_reply))
+        return True
+
+    def _replied(
+        self,
+        response: Response,
+        call: ScriptCall[RespondVerdict],
+        on_reply: Callable[[], None],
+        reply: "asyncio.Future[bytes]",
+    ) -> None:
+        if reply.cancelled() or reply.exception() is not None:
+            self.keep(response)
+        else:
+            _say_if_not_kept(response, call.answer(reply.result()))
+        on_reply()
 
     def keep(self, response: Response) -> None:
         """Give Redis an answer later; the oldest of too many are dropped."""
@@ -177,30 +202,29 @@ class Outbox:
     async def _give(self, response: Response) -> None:
         """Raises RedisUnreachable where Redis did not take it."""
         try:
-            verdict = (await self._link.run(*self._writing(response))).decode()
+            verdict = await self._link.run(self._writing(response))
         except RedisUnreachable:
             raise
         except EccmgrError as error:
             log.error("response refused", channel=Channel.REJECT, id=response.id, reason=str(error))
         else:
-            if verdict != "kept":
-                log.warning("response not kept", id=response.id, verdict=verdict)
+            _say_if_not_kept(response, verdict)
 
-    def _writing(self, response: Response) -> tuple[str, tuple[str, ...], tuple[Argument, ...]]:
-        """The script that writes an answer, with its keys and arguments."""
-        keys, options, life = self._keys, self._options, response.life
-        wanted = response.id
-        return (
-            "respond",
-            (
-                *(keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
-                *(keys.roster, keys.plan(wanted)),
-            ),
-            (
-                *(to_ms(options.max_step_s), life.private_name, self._node_key, life.joined_view),
-                *(response.state, response.took_ms, response.flags, response.body),
-                *(keys.view_prefix, to_ms(options.results_ttl_s), int(response.claimed)),
-            ),
+    def _writing(self, response: Response) -> ScriptCall[RespondVerdict]:
+        """The call that writes an answer."""
+        life = response.life
+        return answers.respond(
+            self._keys,
+            self._options,
+            response.id,
+            life.private_name,
+            self._node_key,
+            life.joined_view,
+            state=response.state,
+            took_ms=response.took_ms,
+            flags=response.flags,
+            body=response.body,
+            claimed=response.claimed,
         )
 
     async def _longest(self) -> int | None:
@@ -222,6 +246,11 @@ class Outbox:
         except (KeyError, ValueError):
             return None
         return _Room(limit, used, empty) if limit else None
+
+
+def _say_if_not_kept(response: Response, verdict: RespondVerdict) -> None:
+    if verdict is not RespondVerdict.KEPT:
+        log.warning("response not kept", id=response.id, verdict=verdict.value)
 
 
 def _full(room: _Room | None) -> str:

@@ -20,10 +20,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
 from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_pool
-from eccmgr.redis.kinds import is_of_another_kind, keys_among, mended
+from eccmgr.redis.kinds import is_of_another_kind, keys_among, mend, mended
 from eccmgr.redis.place import NOT_HERE, NotFound, Place, Spot
 from eccmgr.redis.refusals import RefusedCalls, refusal_at_connecting, refusal_of
-from eccmgr.redis.scripts import script
+from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from eccmgr.redis.sentinel import Sentinels
 from eccmgr.redis.slot import SlotOwner
 from eccmgr.redis.wire import Argument, OnPush, Wire
@@ -69,34 +69,36 @@ class Link:
             self._place.on_move = self._moved
             self._place.hold(self._connections)
 
-    async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument], *, probe: bool = False) -> Any:
-        """Call the Lua script `name`.
+    async def run(self, call: ScriptCall[ReadAs], *, probe: bool = False) -> ReadAs:
+        """Call a Lua script; what it answers.
 
-        Raises RedisUnreachable, which RedisRefuses is one of; EccmgrError for what the script stumbled over.
+        Raises RedisUnreachable, which RedisRefuses is one of; Unreadable where the answer cannot be read; EccmgrError
+        for what the script stumbled over.
         """
+        name, keys, args, _ = call
         wanted = script(name, sharded=self._sharded)
-        return await self._ask(name, lambda wire: wanted(wire.call, keys, args), probe, words=keys)
+        return call.answer(await self._ask(name, lambda wire: wanted(wire.call, keys, args), probe, words=keys))
 
-    def send(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> "asyncio.Future[Any] | None":
-        """As `run`, on its way when this returns; None where it has to be `run`.
+    def send(self, call: ScriptCall[Any]) -> "asyncio.Future[Any] | None":
+        """Send what `run` would, before this returns; the reply, for `call.answer`. None where it has to be `run`.
 
         Its failure, which is the library's, says nothing to others: whoever runs it again finds out.
         """
+        name, keys, args, _ = call
         wire = self._wire
         if self.fault is not None or wire is None or wire.fault is not None or not wire.writable:
             return None
         return wire.send("EVALSHA", script(name, sharded=self._sharded).sha, len(keys), *keys, *args)
 
-    async def run_durably(
-        self, name: str, keys: Sequence[str], args: Sequence[Argument], copies: int, wait_s: float = 0.2
-    ) -> tuple[Any, bool]:
+    async def run_durably(self, call: ScriptCall[ReadAs], copies: int, wait_s: float = 0.2) -> tuple[ReadAs, bool]:
         """As `run` with `probe`; and whether a majority of Redis's `copies`, the master among them, has it then.
 
         With `copies` 0 there are as many as the sentinels know, one without them. They are waited for during
         `wait_s`, on a connection on which nothing else waits behind that.
         """
         if copies == 1 or not (copies or self.address.mode is Mode.SENTINEL):
-            return await self.run(name, keys, args, probe=True), True
+            return await self.run(call, probe=True), True
+        name, keys, args, _ = call
         wanted = script(name, sharded=self._sharded)
 
         async def ask(wire: Wire) -> tuple[Any, bool]:
@@ -111,8 +113,8 @@ class Link:
                 answer, have = await wire.call_together(("EVAL", wanted.source, *what), wait)
             return answer, int(have) >= others
 
-        answered: tuple[Any, bool] = await self._ask(name, ask, probe=True, waits=True, words=keys)
-        return answered
+        reply, acked = await self._ask(name, ask, probe=True, waits=True, words=keys)
+        return call.answer(reply), acked
 
     async def look_again(self) -> None:
         """Ask anew where the server is, though this one answers: it may have been replaced, and not know yet."""
@@ -240,7 +242,7 @@ class Link:
             answer = await ask(wire)
         except (RedisError, OSError) as error:
             if is_of_another_kind(error) and (kinds := keys_among(words)):
-                raise mended(kinds, await self.run("mend", list(kinds), list(kinds.values()))) from error
+                raise mended(kinds, await self.run(mend(kinds))) from error
             raise await self._failed(what, error, asked) from error
         self._refused.taken(what)
         self._answered(moves, probe)

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 
 from eccmgr.errors import EccmgrError, RedisRefuses
 from eccmgr.redis.keys import TAG_BEGINS
+from eccmgr.redis.scripts import ScriptCall
 from eccmgr.redis.wire import Argument
 
 log = structlog.get_logger()
@@ -38,14 +39,22 @@ def is_of_another_kind(error: BaseException) -> bool:
     return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
 
 
-def mended(kinds: Mapping[str, str], dropped: Sequence[bytes]) -> EccmgrError:
-    """What is said of a call to the keys `kinds`, of which the script mend has `dropped` some, each with its kind."""
+def mend(kinds: Mapping[str, str]) -> ScriptCall[tuple[tuple[str, str], ...]]:
+    """Drops those of the keys in `kinds` that hold another kind of value; each that was dropped, and what it held."""
+    return ScriptCall("mend", tuple(kinds), tuple(kinds.values()), _dropped_keys)
+
+
+def _dropped_keys(reply: Sequence[bytes]) -> tuple[tuple[str, str], ...]:
+    return tuple((key.decode(), was.decode()) for key, was in zip(reply[::2], reply[1::2], strict=True))
+
+
+def mended(kinds: Mapping[str, str], dropped: Sequence[tuple[str, str]]) -> EccmgrError:
+    """What is said of a call to the keys `kinds`, of which `mend` has `dropped` some."""
     if not dropped:
         return EccmgrError("Redis refused: a key holds another kind of value than we write")
     said = []
-    for raw, was in zip(dropped[::2], dropped[1::2], strict=True):
-        key = raw.decode()
-        said.append(f"{key} was a {was.decode()}, not a {kinds[key]}")
+    for key, was in dropped:
+        said.append(f"{key} was a {was}, not a {kinds[key]}")
         log.error("key dropped", key=key, reason=said[-1])
     text = f"Redis refused: {', '.join(said)}; it was dropped, try again"
     return RedisRefuses(text, code="WRONGTYPE", soon=True, asked=True)

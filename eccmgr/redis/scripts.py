@@ -1,19 +1,24 @@
-"""Loads the Lua scripts and calls them: one sha, loaded again where the server has forgotten it."""
+"""The Lua scripts: loaded, called by their sha (whole where the server has forgotten it), and their replies read."""
 
+import enum
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib import resources
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from redis.exceptions import NoScriptError
 
+from eccmgr.errors import Unreadable
 from eccmgr.redis.wire import Argument
 
-Call = Callable[..., Awaitable[Any]]
+SendWords = Callable[..., Awaitable[Any]]
 """Sends one command, given as its words, and answers what the server answers."""
+
+ReadAs = TypeVar("ReadAs", covariant=True)
+AnyVerdict = TypeVar("AnyVerdict", bound=enum.StrEnum)
 
 _FOLDER = resources.files("eccmgr.redis") / "lua"
 
@@ -26,12 +31,37 @@ class Script:
     source: str
     sha: str
 
-    async def __call__(self, call: Call, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+    async def __call__(self, call: SendWords, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run the script once by `call`; a script that the server does not know has not run, and is sent whole."""
         try:
             return await call("EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:
             return await call("EVAL", self.source, len(keys), *keys, *args)
+
+
+class ScriptCall(NamedTuple, Generic[ReadAs]):
+    """One call of a script: what is sent, and how the reply is read.
+
+    One function for each script makes it. Whoever sends it, on whatever connection, reads the reply by `answer`.
+    """
+
+    script: str
+    keys: tuple[str, ...]
+    args: tuple[Argument, ...]
+    read: Callable[[Any], ReadAs]
+
+    def answer(self, reply: Any) -> ReadAs:
+        """What `reply` says. Raises Unreadable where no script of ours answers so."""
+        try:
+            return self.read(reply)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            text = f"What Redis keeps of the cluster's state cannot be read: {error} ({self.script})"
+            raise Unreadable(text) from error
+
+
+def verdicts(kind: type[AnyVerdict]) -> Callable[[bytes], AnyVerdict]:
+    """Reads a verdict of `kind` as the scripts answer it. Raises KeyError."""
+    return {verdict.value.encode(): verdict for verdict in kind}.__getitem__
 
 
 def load_all() -> None:

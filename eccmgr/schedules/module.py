@@ -13,9 +13,10 @@ from eccmgr.config.effective import ScopeView
 from eccmgr.errors import ConfigError, RedisUnreachable, UsageError
 from eccmgr.modules import Answer, Call, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
 from eccmgr.schedules import times
+from eccmgr.schedules.calls import PAST_KEPT
 from eccmgr.schedules.runner import Clerk, Runner
 from eccmgr.schedules.schedule import Firing, Schedule
-from eccmgr.schedules.shelf import PAST_KEPT, Shelf
+from eccmgr.schedules.shelf import Shelf
 from eccmgr.schedules.times import Once, When, shown
 
 _TEXT_MAX = 65536

@@ -10,6 +10,7 @@ from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.caller import Caller, Origin
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.schedules.calls import TakeVerdict
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
 from eccmgr.schedules.times import Every
@@ -141,7 +142,7 @@ class Runner:
         if verdict == "kept":
             text = _short(schedule.text)
             self._log.warning("scheduled command not run", id=schedule.id, text=text, reason=instead.note)
-        return firing if verdict == "taken" else None
+        return firing if verdict is TakeVerdict.TAKEN else None
 
 
 def _short(text: str) -> str:

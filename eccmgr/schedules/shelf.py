@@ -9,15 +9,14 @@ from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, number, parsing
-from eccmgr.redis.wire import Argument
+from eccmgr.schedules import calls
+from eccmgr.schedules.calls import AddVerdict, KeepVerdict, MoveVerdict, ShelfKeys, TakeVerdict
 from eccmgr.schedules.schedule import Firing, Schedule
 
 log = structlog.get_logger()
 _dropped = Dropped("past run of a schedule")
 
 SCHEDULES_MAX = 10_000
-PAST_KEPT = 1000
-_PAST_TTL_MS = 30 * 24 * 3600 * 1000
 _AT_ONCE = 50
 _LATEST_MS = 10**15
 
@@ -27,8 +26,7 @@ class Shelf:
 
     def __init__(self, link: Link, keys: Keys, owner: str) -> None:
         self._link = link
-        self._schedules, self._due = keys.schedules(owner), keys.schedules_due(owner)
-        self._running, self._past = keys.schedules_running(owner), keys.schedules_past(owner)
+        self._at = ShelfKeys.of(keys, owner)
 
     async def now_ms(self) -> int:
         """The wall clock of Redis, which all share."""
@@ -37,11 +35,10 @@ class Shelf:
 
     async def add(self, schedule: Schedule, due_ms: int) -> bool:
         """Keep a schedule; False where its id is taken. Raises CommandError where there are too many."""
-        args = (schedule.id, schedule.dump(), due_ms, SCHEDULES_MAX)
-        verdict = await self._link.run("sched_add", (self._schedules, self._due), args)
-        if verdict == b"full":
+        verdict = await self._link.run(calls.add(self._at, schedule, due_ms, SCHEDULES_MAX))
+        if verdict is AddVerdict.FULL:
             raise CommandError(f"There are {SCHEDULES_MAX} schedules already, and no more may be")
-        return bool(verdict == b"added")
+        return verdict is AddVerdict.ADDED
 
     async def delete(self, schedule_id: str) -> bool:
         """Forget a schedule; whether there was one. A run of it goes on."""
@@ -49,60 +46,47 @@ class Shelf:
 
     async def move(self, schedule_id: str, seen_ms: int | None, due_ms: int | None) -> bool:
         """Let a schedule that was seen to be due at `seen_ms` (None: whenever) be due at another time (None: never)."""
-        return await self._move(schedule_id, "" if seen_ms is None else seen_ms, "" if due_ms is None else due_ms)
-
-    async def _move(self, *args: Argument) -> bool:
-        return bool(await self._link.run("sched_move", (self._schedules, self._due), args) == b"moved")
+        return await self._link.run(calls.move(self._at, schedule_id, seen_ms, due_ms)) is MoveVerdict.MOVED
 
     async def all(self) -> list[tuple[Schedule, int]]:
         """Every schedule with the moment when it is due, the next first."""
-        return await self._read(await self._link.call("ZRANGE", self._due, 0, -1, "WITHSCORES"))
+        return await self._read(await self._link.call("ZRANGE", self._at.due, 0, -1, "WITHSCORES"))
 
     async def due(self, now_ms: int) -> list[tuple[Schedule, int]]:
         """Some of those that are due."""
-        words = ("ZRANGEBYSCORE", self._due, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, _AT_ONCE)
+        words = ("ZRANGEBYSCORE", self._at.due, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, _AT_ONCE)
         return await self._read(await self._link.call(*words))
 
     async def take(
         self, schedule: Schedule, due_ms: int, following_ms: int | None, run: Firing | None, instead: Firing
-    ) -> str:
-        """Take a run: `taken`; `kept` where it is not run (`run` is None, or the last has not ended); `gone`."""
-        verdict: bytes = await self._link.run(
-            "sched_take",
-            (self._schedules, self._due, self._running, self._past),
-            (
-                *(schedule.id, due_ms, "" if following_ms is None else following_ms),
-                *("" if run is None else run.dump(), instead.dump(), PAST_KEPT, _PAST_TTL_MS),
-            ),
-        )
-        return verdict.decode()
+    ) -> TakeVerdict:
+        """Take a run; `instead` is kept where it is not run: `run` is None, or the last has not ended."""
+        return await self._link.run(calls.take(self._at, schedule, due_ms, following_ms, run, instead))
 
     async def keep(self, taken: Firing, longer: Firing) -> bool:
         """Let a run last longer; False where another has said how it ended."""
-        args = (taken.id, taken.dump(), longer.dump())
-        return bool(await self._link.run("sched_keep", (self._running,), args) == b"kept")
+        return await self._link.run(calls.keep(self._at, taken, longer)) is KeepVerdict.KEPT
 
     async def over(self, taken: Firing, ended: Firing) -> bool:
         """Keep how a run ended; False where another has said so already."""
-        args = (taken.id, taken.dump(), ended.dump(), PAST_KEPT, _PAST_TTL_MS)
-        return bool(await self._link.run("sched_over", (self._running, self._past), args) == b"kept")
+        return await self._link.run(calls.over(self._at, taken, ended)) is KeepVerdict.KEPT
 
     async def running(self) -> list[Firing]:
         """The runs that have not ended. One that cannot be read is lost: it would be in the way of the next."""
-        kept: dict[bytes, bytes] = await self._link.call("HGETALL", self._running)
+        kept: dict[bytes, bytes] = await self._link.call("HGETALL", self._at.running)
         found = []
         for name, raw in kept.items():
             try:
                 found.append(Firing.parse(raw))
             except Unreadable as error:
                 log.error("run of a schedule dropped", id=name[:80], reason=str(error))
-                await self._link.call("HDEL", self._running, name)
+                await self._link.call("HDEL", self._at.running, name)
         return found
 
     async def past(self, number: int) -> list[Firing]:
         """The latest runs that have ended, the latest last."""
         found = []
-        for raw in await self._link.call("LRANGE", self._past, 0, number - 1):
+        for raw in await self._link.call("LRANGE", self._at.past, 0, number - 1):
             try:
                 found.append(Firing.parse(raw))
             except Unreadable as error:
@@ -113,7 +97,7 @@ class Shelf:
         pairs = list(_pairs(found))
         if not pairs:
             return []
-        kept = await self._link.call("HMGET", self._schedules, *(name for name, _ in pairs))
+        kept = await self._link.call("HMGET", self._at.schedules, *(name for name, _ in pairs))
         read = []
         for (name, score), raw in zip(pairs, kept, strict=True):
             try:
@@ -121,7 +105,7 @@ class Shelf:
             except Unreadable as error:
                 # One that nobody can read is never run: it would be in the way for ever.
                 log.error("schedule dropped", id=name[:80], reason=str(error))
-                await self._move(name, "", "")
+                await self._link.run(calls.move(self._at, name, None, None))
         return read
 
 

@@ -5,15 +5,18 @@ Nobody listens here; what PUBLISH itself costs with 10,000 who do is in the floo
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
-from eccmgr.cluster.delivery import READ_AT_ONCE, Delivery
+from eccmgr.cluster.calls import answers, membership
+from eccmgr.cluster.calls.answers import READ_AT_ONCE
+from eccmgr.cluster.delivery import Delivery
+from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.publishing import TOLD_OF
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.scripts import names, script
+from eccmgr.redis.scripts import ScriptCall, names, script
 from ops.bench.fleet import Fleet, fleet
 from ops.bench.table import Row
 from ops.bench.thin import Connection, connect
@@ -21,8 +24,7 @@ from ops.bench.thin import Connection, connect
 NODES = 10_000
 _TARGET_MS = 5
 _SLOW_US = 500
-_LEASE_MS = 600_000
-_STEP_MS = 1000
+_LEASE_S = 600.0
 _SUBCLUSTER = "default"
 
 
@@ -61,37 +63,30 @@ async def _longest(running: Fleet) -> dict[str, float]:
 
 async def _play(connection: Connection, link: Link) -> None:
     """What happens to a cluster: all join, are asked and answer; some leave without a word."""
-    keys = Keys("bench")
-    delivery = Delivery(link, keys, ClusterOptions(), "notices")
-    membership = (
-        *(keys.state, keys.sessions, keys.members, keys.roster, keys.absent),
-        *(keys.absent_since, keys.seniority, keys.subclusters, keys.events),
-    )
+    keys, options = Keys("bench"), ClusterOptions(session_lease_s=_LEASE_S, absent_ttl_s=600, max_step_s=1)
+    delivery = Delivery(link, keys, options, "notices")
 
-    def run(name: str, names: tuple[str, ...], *args: str | int) -> Awaitable[Any]:
-        return connection.call("EVALSHA", script(name).sha, len(names), *names, _STEP_MS, *args)
+    def run(call: ScriptCall[Any]) -> Awaitable[Any]:
+        return connection.call("EVALSHA", script(call.script).sha, len(call.keys), *call.keys, *call.args)
 
     for number in range(NODES):
         name = f"node{number}"
-        lease_ms = 1 if number >= NODES * 9 // 10 else _LEASE_MS
-        joined = (lease_ms, f"#ec0-1-{number:08x}#{name}", name, _SUBCLUSTER, "{}" * 100, "node", "", 0)
-        await run(
-            "join", (*membership, keys.vips, keys.vip_changes, keys.late), *joined, "", 0, 0, keys.ended_prefix, 0, 1
-        )
+        times = replace(options, session_lease_s=0.001) if number >= NODES * 9 // 10 else options
+        identity = Identity(Role.NODE, name, _SUBCLUSTER, "5.0", "10.0.0.1:0", (keys.cluster,), 0.0)
+        await run(membership.join(keys, times, identity, f"#ec0-1-{number:08x}#{name}", rate=0))
     await delivery.view()
     spoken = await delivery.publish("pid", EVERYONE, "bench", 60.0)
-    answers = (keys.state, keys.command(spoken.sent.id), keys.responses(spoken.sent.id), keys.arrived(spoken.sent.id))
+    made = spoken.sent.id
+    said = {"state": "ok", "took_ms": 1, "flags": "", "body": b"an answer", "claimed": False}
     for seat in spoken.live:
-        said = (seat.private_name, seat.key, 0, "ok", 1, "", "an answer", keys.view_prefix, 3_600_000, 0)
-        await run("respond", (*answers, keys.roster, keys.plan(spoken.sent.id)), *said)
+        await run(answers.respond(keys, options, made, seat.private_name, seat.key, 0, **said))
     for seen in range(0, len(spoken.live), READ_AT_ONCE):
-        await run("collect", answers, seen, READ_AT_ONCE, len(spoken.live), TOLD_OF, "0")
+        await run(answers.collect(keys, options, made, seen, len(spoken.live), last=False))
     await delivery.retrieve(spoken.sent.id)
     await delivery.publish("pid", Target(TargetKind.SET, f"node[0-{NODES - 1}]"), "bench")
     await delivery.publish("pid", Target(TargetKind.SUBCLUSTER, _SUBCLUSTER), "bench")
     for _ in range(10):
-        tail = (keys.log, keys.latest, keys.audit, keys.heads)
-        await run("sweep", (*membership, *tail), 600_000, 3_600_000, 10_000, keys.command_prefix)
+        await run(membership.sweep(keys, options))
     await delivery.retrieve(spoken.sent.id)
     await delivery.history(1000)
     await delivery.flush()

@@ -17,11 +17,16 @@ from typing import Any
 
 import hiredis
 
+from eccmgr.cluster.calls import answers, commands, membership
+from eccmgr.cluster.calls.answers import ClaimVerdict
+from eccmgr.cluster.calls.membership import Joined, LastBeat, Renewed
+from eccmgr.cluster.carrier import SessionRefusal
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.names import private_name
-from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.results import State
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.scripts import script
+from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from ops.bench.fleet import Fleet
 from ops.bench.thin import Connection, Reply, allow_connections, connect
 
@@ -33,22 +38,12 @@ _CLUSTER = "ec_cluster"
 _SUBCLUSTER = "default"
 _BACKOFF_S = (0.05, 1.0)
 _RESOLUTION_S = 0.01
-_RESULTS_MS = to_ms(ClusterOptions().results_ttl_s)
 
 
 @functools.lru_cache(16)
 def _message(data: bytes) -> Any:
     """What is published, read once for all nodes of this process, as each would read it on a host of its own."""
     return json.loads(data)
-
-
-@functools.lru_cache(16)
-def _keys_of(keys: Keys, wanted: str) -> tuple[str, ...]:
-    """The keys that an answer to the command `wanted` takes."""
-    return (
-        *(keys.state, keys.command(wanted), keys.responses(wanted), keys.arrived(wanted)),
-        *(keys.roster, keys.plan(wanted)),
-    )
 
 
 class ThinNode:
@@ -61,14 +56,11 @@ class ThinNode:
         self._path = path
         self._keys = keys
         self._options = ClusterOptions()
-        self._step = to_ms(self._options.max_step_s)
         self._channels = (keys.everyone, keys.subcluster(_SUBCLUSTER), keys.node(name))
         self._on_joined, self._on_lost = on_joined, on_lost
         self._connection: Connection | None = None
         self._private = ""
-        self.stretch = 1.0
-        """How many times as long as configured its heartbeats are apart, as the last of them was told."""
-        self._before: tuple[bytes, bytes, bytes] = (b"0", b"", b"1")
+        self._last = LastBeat()
         self._view = 0
         self._entry = "0-0"
         self._reconnecting: asyncio.Task[None] | None = None
@@ -77,23 +69,29 @@ class ThinNode:
         """Connect, listen, and be a member: the old one where its session lives on, else anew."""
         connection = self._connection = await connect(self._path, self._heard, self._lost)
         connection.subscribe(*self._channels)
-        if self._private and (await self._call("renew", self._renewal[0], *self._renewal[1]))[0] != b"renewed":
+        if self._private and not isinstance(await self._call(self._heartbeat), Renewed):
             self._private = ""
         if not self._private:
             await self._join()
         await self._catch_up()
         self._on_joined()
 
+    @property
+    def stretch(self) -> float:
+        """How many times as long as configured its heartbeats are apart, as the last of them was told."""
+        return self._last.stretch
+
     def renew(self) -> None:
         """A heartbeat."""
         if self._connection is not None and self._private:
-            self._run("renew", *self._renewal, self._renewed)
+            self._run(self._heartbeat, self._renewed)
 
-    def _run(self, name: str, keys: tuple[str, ...], args: tuple[str | bytes | int, ...], reply: Reply) -> None:
+    def _run(self, call: ScriptCall[Any], reply: Reply) -> None:
         """Call a script; one that the server does not know has not run, and is sent whole."""
         if (connection := self._connection) is None:
             reply(hiredis.ReplyError("the connection was lost"))
             return
+        name, keys, args, _ = call
 
         def heard(answer: Any) -> None:
             if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
@@ -103,76 +101,44 @@ class ThinNode:
 
         connection.send(hiredis.pack_command(("EVALSHA", script(name).sha, len(keys), *keys, *args)), heard)
 
-    async def _call(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> Any:
+    async def _call(self, call: ScriptCall[ReadAs]) -> ReadAs:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._run(name, keys, args, done.set_result)
-        answer = await done
-        if isinstance(answer, hiredis.ReplyError):
-            raise answer
-        return answer
+        self._run(call, done.set_result)
+        reply = await done
+        if isinstance(reply, hiredis.ReplyError):
+            raise reply
+        return call.answer(reply)
 
     async def _join(self) -> None:
-        keys = self._keys
+        keys, options = self._keys, self._options
         fresh = private_name(Role.NODE.tag, os.getpid(), self.name)
-        record = Identity(Role.NODE, self.name, _SUBCLUSTER, "5.0", "10.0.0.1:0", (keys.cluster,), 0.0)
-        while True:
-            answer = await self._call(
-                "join",
-                (
-                    *(keys.state, keys.sessions, keys.members, keys.roster, keys.absent),
-                    *(keys.absent_since, keys.seniority, keys.subclusters, keys.events),
-                    *(keys.vips, keys.vip_changes, keys.late),
-                ),
-                *(self._step, to_ms(self._options.session_lease_s), fresh, self.name, _SUBCLUSTER),
-                *(record.member(fresh).dump(), Role.NODE.value.lower(), "", 0),
-                *("", 0, 0, keys.ended_prefix, *self._rates),
-            )
-            if answer[0] == b"joined":
-                break
+        identity = Identity(Role.NODE, self.name, _SUBCLUSTER, "5.0", "10.0.0.1:0", (keys.cluster,), 0.0)
+        call = membership.join(keys, options, identity, fresh, rate=options.heartbeats_per_sec)
+        while not isinstance(joined := await self._call(call), Joined):
             await asyncio.sleep(0.1)
-        self._private, self._view, self._entry = fresh, int(answer[1]), answer[3].decode()
-        self.stretch = float(answer[5])
-        self._before = (b"0", b"", b"1")
+        self._private, self._view, self._entry = fresh, joined.view, joined.last_entry
+        self._last = LastBeat(stretch=joined.stretch)
 
     @property
-    def _renewal(self) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
-        own, options = self._keys, self._options
-        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster, own.vips, own.vip_changes, own.late)
-        lease_ms = to_ms(options.session_lease_s)
-        return keys, (
-            self._step,
-            lease_ms,
-            self._private,
-            *self._rates,
-            *self._before,
-            *self._carries_none,
-            *self._channels,
-        )
+    def _heartbeat(self) -> ScriptCall[Renewed | SessionRefusal]:
+        rate = self._options.heartbeats_per_sec
+        return membership.renew(self._keys, self._options, self._private, self._channels, rate=rate, last=self._last)
 
-    @property
-    def _rates(self) -> tuple[str, str]:
-        return str(self._options.heartbeats_per_sec), str(self._options.heartbeats_borne_per_sec)
-
-    @property
-    def _carries_none(self) -> tuple[str | int, ...]:
-        return ("", 0, "", 0, self._keys.ended_prefix)
-
-    def _renewed(self, answer: Any) -> None:
-        if isinstance(answer, hiredis.ReplyError):
+    def _renewed(self, reply: Any) -> None:
+        if isinstance(reply, hiredis.ReplyError):
             return
-        if answer[0] != b"renewed":
-            # It lapsed, or Redis has lost its memory: begin anew.
-            self._private = ""
-            if self._connection is not None:
-                self._connection.transport.abort()
-        else:
-            self._before = (answer[1], answer[4], answer[6])
-            self.stretch = float(answer[6])
+        answer = self._heartbeat.answer(reply)
+        if isinstance(answer, Renewed):
+            self._last = LastBeat(answer.view, answer.leader, answer.stretch)
+            return
+        # It lapsed, or Redis has lost its memory: begin anew.
+        self._private = ""
+        if self._connection is not None:
+            self._connection.transport.abort()
 
     async def _catch_up(self) -> None:
-        keys = (self._keys.state, self._keys.log)
-        args = (self._step, self._entry, 200, self._keys.command_prefix, self.name, *self._channels)
-        for message in (await self._call("catchup", keys, *args))[2]:
+        read = commands.catch_up(self._keys, self._options, self._entry, 200, self.name, self._channels)
+        for message in (await self._call(read)).messages:
             self._heard(b"", message)
 
     def _heard(self, _channel: bytes, data: bytes) -> None:
@@ -181,38 +147,34 @@ class ThinNode:
             return
         self._entry = message["entry"]
         if message["text"] == UNCLAIMED and not message["planned"]:
-            self._respond(message["id"], 0)
+            self._respond(message["id"], claimed=False)
         else:
             self._claim(message["id"])
 
     def _claim(self, wanted: str) -> None:
-        state, command, responses, _, _, plan = _keys_of(self._keys, wanted)
+        call = answers.claim(self._keys, self._options, wanted, self._private, self.name, self._view)
 
-        def claimed(answer: Any) -> None:
-            if not isinstance(answer, hiredis.ReplyError) and answer[0] == b"claimed":
-                self._respond(wanted, 1)
+        def claimed(reply: Any) -> None:
+            if not isinstance(reply, hiredis.ReplyError) and call.answer(reply).verdict is ClaimVerdict.CLAIMED:
+                self._respond(wanted, claimed=True)
 
-        self._run(
-            "claim",
-            (state, self._keys.sessions, command, responses, plan),
-            (self._step, self._private, self.name, self._view, 0),
-            claimed,
-        )
+        self._run(call, claimed)
 
-    def _respond(self, wanted: str, claimed: int) -> None:
-        said = (
+    def _respond(self, wanted: str, *, claimed: bool) -> None:
+        call = answers.respond(
+            self._keys,
+            self._options,
+            wanted,
             self._private,
             self.name,
             self._view,
-            "ok",
-            0,
-            "",
-            self.name,
-            self._keys.view_prefix,
-            _RESULTS_MS,
-            claimed,
+            state=State.OK,
+            took_ms=0,
+            flags="",
+            body=self.name.encode(),
+            claimed=claimed,
         )
-        self._run("respond", _keys_of(self._keys, wanted), (self._step, *said), _ignore)
+        self._run(call, _ignore)
 
     def _lost(self) -> None:
         if self._reconnecting is None:

@@ -17,6 +17,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from eccmgr.cluster.calls.views import roster
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import script
@@ -333,15 +335,12 @@ class Stage:
     async def _sample(self) -> None:
         """Keep the lease clock going, and note it."""
         keys = self.keys
+        call = roster(keys, ClusterOptions(max_step_s=0.4), 3600_000)
 
         async def attempt() -> None:
             while True:
                 asked = time.monotonic()
-                await script("roster")(
-                    self._direct.execute_command,
-                    (keys.state, keys.roster, keys.absent),
-                    (400, keys.view_prefix, 3600_000, "0:"),
-                )
+                await script(call.script)(self._direct.execute_command, call.keys, call.args)
                 clock, born = await self._direct.hmget(keys.state, "clock", "born")
                 if clock and born:
                     self.ledger.clock.add(Sample(asked, time.monotonic(), born.decode(), int(clock)))

@@ -9,6 +9,8 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
+from eccmgr.cluster.calls.views import roster
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
@@ -108,15 +110,14 @@ async def test_a_trap_springs_before_or_after_the_server_has_done_what_it_was_as
     proxy: FaultProxy, cluster_keys: Keys, moment: Moment
 ) -> None:
     sprung: list[bool] = []
-    keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
-    arguments = (1000, cluster_keys.view_prefix, 60_000, "0:")
+    call = roster(cluster_keys, ClusterOptions(), 60_000)
     async with through(proxy) as link:
         # The server knows the script from now on.
-        await link.run("roster", keys, arguments)
+        await link.run(call)
         await link.call("DEL", cluster_keys.state)
         proxy.traps.append(Trap("roster", moment, lambda: sprung.append(True)))
         with pytest.raises(RedisUnreachable):
-            await link.run("roster", keys, arguments)
+            await link.run(call)
         assert sprung == [True]
         link.fault = None
         assert await link.call("EXISTS", cluster_keys.state) == (moment is Moment.AFTER)
@@ -124,12 +125,11 @@ async def test_a_trap_springs_before_or_after_the_server_has_done_what_it_was_as
 
 async def test_a_trap_may_spring_once_whoever_called_has_the_answer(proxy: FaultProxy, cluster_keys: Keys) -> None:
     sprung: list[bool] = []
-    keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
-    arguments = (1000, cluster_keys.view_prefix, 60_000, "0:")
+    call = roster(cluster_keys, ClusterOptions(), 60_000)
     async with through(proxy) as link:
-        await link.run("roster", keys, arguments)
+        await link.run(call)
         proxy.traps.append(Trap("roster", Moment.LATER, lambda: sprung.append(True)))
-        assert await link.run("roster", keys, arguments)
+        assert await link.run(call)
         await wait_until(lambda: sprung == [True] and not proxy.lines, "the connection is reset")
 
 
@@ -193,13 +193,12 @@ async def test_a_transaction_that_has_begun_is_not_cut_by_a_refusal(
 
 
 async def test_a_trap_may_have_all_refused_from_its_point_on(proxy: FaultProxy, cluster_keys: Keys) -> None:
-    keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
-    arguments = (1000, cluster_keys.view_prefix, 60_000, "0:")
+    call = roster(cluster_keys, ClusterOptions(), 60_000)
     async with through(proxy) as link:
-        await link.run("roster", keys, arguments)
+        await link.run(call)
         for moment, comes in ((Moment.BEFORE, False), (Moment.AFTER, True)):
             proxy.traps.append(Trap("roster", moment, lambda: proxy.refuse(Veto.LOADING), resets=False))
-            answered = await asyncio.gather(link.run("roster", keys, arguments), return_exceptions=True)
+            answered = await asyncio.gather(link.run(call), return_exceptions=True)
             assert isinstance(answered[0], EccmgrError) is not comes
             proxy.allow(Veto.LOADING)
             link.fault = None

@@ -114,7 +114,7 @@ class TestOptions:
     async def test_times_of_the_cluster_change_at_once(self, barca: Manager) -> None:
         assert await ask(path(barca), "config set cluster results_ttl 120") == "results_ttl = 120"
         assert barca.options.results_ttl_s == 120
-        assert barca.delivery._results_ms == 120_000
+        assert barca.delivery._options.results_ttl_s == 120
 
     async def test_a_node_takes_a_new_bound_of_running_commands(
         self, redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path

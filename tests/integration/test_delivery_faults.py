@@ -5,8 +5,7 @@ import dataclasses
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -14,7 +13,7 @@ from eccmgr.control import frames
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
-from eccmgr.redis.wire import Argument
+from eccmgr.redis.scripts import ReadAs, ScriptCall
 from tests.daemons import QUICK, Processes, ask_sync
 from tests.integration.fleet import Fleet, hearing
 from tests.waiting import wait_until, wait_until_sync
@@ -27,12 +26,12 @@ class LossyLink(Link):
     on_loss: Callable[[str], Awaitable[None]] | None = None
     """Called with the third key of the call."""
 
-    async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument], *, probe: bool = False) -> Any:
-        answer = await super().run(name, keys, args, probe=probe)
-        if name == self.script and self.losses:
+    async def run(self, call: ScriptCall[ReadAs], *, probe: bool = False) -> ReadAs:
+        answer = await super().run(call, probe=probe)
+        if call.script == self.script and self.losses:
             self.losses -= 1
             if self.on_loss is not None:
-                await self.on_loss(keys[2])
+                await self.on_loss(call.keys[2])
             raise RedisUnreachable("Redis is not reachable: the answer was lost", asked=True)
         return answer
 

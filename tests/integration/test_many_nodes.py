@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from eccmgr.cluster.calls.views import PAGE
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.roster import PAGE
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer

@@ -13,6 +13,8 @@ import pytest_asyncio
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
+from eccmgr.cluster.calls.views import roster
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -199,6 +201,6 @@ class TestRedisCluster:
         with pytest.raises(RedisUnreachable):
             await link.pipeline(("PING",))
         with pytest.raises(RedisUnreachable, match=r"no node of the cluster answers \(127\.0\.0\.1:\d+,127") as caught:
-            await link.run("roster", (keys.state, keys.roster, keys.absent), (0, "", 1, "0:"), probe=True)
+            await link.run(roster(keys, ClusterOptions(), 1), probe=True)
         assert SECRET not in str(caught.value)
         await link.close()

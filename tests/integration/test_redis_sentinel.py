@@ -11,13 +11,18 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from eccmgr.cluster.calls.membership import Joined, join
+from eccmgr.cluster.carrier import Standing
+from eccmgr.cluster.members import Identity, Role
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from tests.integration.fleet import Fleet
 from tests.servers import Server
 from tests.waiting import wait_until, wait_until_sync
-from worker.duravip.calls import membership_keys, request, vip_keys
+from worker.duravip.calls import acquire
+from worker.duravip.calls import say as say_of_node
 from worker.duravip.model.actions import Acquire, Wish
 from worker.duravip.model.records import Era
 
@@ -161,8 +166,7 @@ class TestFailover:
 
         async def say(copies: int = 0) -> bool:
             # Each changes something: the copies have what was written before.
-            call = link.run_durably("vip_say", vip_keys(keys), (0, "!east1", str(next(numbers))), copies)
-            return (await call)[1]
+            return (await link.run_durably(say_of_node(keys, Era(), "!east1", str(next(numbers))), copies))[1]
 
         first, second = (server for server in deployment.data if server is not deployment.master)
         try:
@@ -183,23 +187,25 @@ class TestFailover:
         session, others = "#ec0-1#east1", [server for server in deployment.data if server is not deployment.master]
         link = Link(deployment.url)
         try:
-            who = (0, 60_000, session, "", "default", "{}", "other", "", 0, 1, 0, 600, keys.ended_prefix, 0, 1)
-            at = (*membership_keys(keys)[:9], keys.vips, keys.vip_changes, keys.late)
-            joined, _ = await link.run_durably("join", at, who, 0)
+            options, who = ClusterOptions(session_lease_s=60), Identity(Role.OTHER, "")
+            joining = join(keys, options, who, session, rate=0, standing=Standing(session))
+            joined, _ = await link.run_durably(joining, 0)
+            assert isinstance(joined, Joined)
+            assert joined.vips is not None
             await link.pipeline(("HSET", keys.state, "open", "1"))
-            era = Era(int(joined[4][0]), joined[4][1].decode())
-            asked = request(Acquire(session, era, (Wish("10.0.0.1", 0, ""),)), keys, "east1", 0, 10)
+            era = Era(joined.vips.era, joined.vips.memory)
+            asked = acquire(Acquire(session, era, (Wish("10.0.0.1", 0, ""),)), keys, options, "east1")
             for server in others:
                 server.send(signal.SIGSTOP)
-            first = await link.run_durably(asked.script, asked.keys, asked.args, 0)
+            first = await link.run_durably(asked, 0)
             await link.close()
             link = Link(deployment.url)
-            again = await link.run_durably(asked.script, asked.keys, asked.args, 0)
+            again = await link.run_durably(asked, 0)
         finally:
             for server in others:
                 server.send(signal.SIGCONT)
             await link.close()
-        assert first[0][3] == again[0][3] == [b"1"]
+        assert first[0].epochs == again[0].epochs == (1,)
         assert (first[1], again[1]) == (False, False), "the master alone has it"
 
     async def test_who_looks_again_finds_the_new_master_though_the_old_one_still_answers(

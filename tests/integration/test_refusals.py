@@ -11,6 +11,8 @@ import pytest_asyncio
 import structlog
 from structlog.testing import LogCapture
 
+from eccmgr.cluster.calls.commands import draft
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import RedisRefuses, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -49,7 +51,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[MutableMapping[str, Any]]:
 
 async def write(link: Link) -> None:
     """A heartbeat's way, with a script that stores something new."""
-    await link.run("draft", (KEYS.state, KEYS.draft("x")), (250, 1000, "east1"), probe=True)
+    await link.run(draft(KEYS, ClusterOptions(command_ttl_s=1), KEYS.draft("x"), ["east1"]), probe=True)
 
 
 @pytest.mark.parametrize("code", REFUSALS)

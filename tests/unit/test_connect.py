@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from eccmgr.cluster.calls.views import roster
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
 from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.client import make_pool
@@ -128,7 +130,7 @@ async def nowhere(folder: Path) -> AsyncIterator[Link]:
 class TestAway:
     async def test_it_is_said_why_and_where(self, nowhere: Link, folder: Path) -> None:
         with pytest.raises(RedisUnreachable) as caught:
-            await nowhere.run("roster", ("a", "b", "c"), (0, "v", 1, ""))
+            await nowhere.run(roster(Keys("c"), ClusterOptions(), 1))
         assert str(caught.value) == f"Redis is not reachable: No such file or directory ({folder}/none.sock)"
 
     async def test_what_was_never_asked_of_it_is_told_from_what_it_may_have_done(
@@ -163,14 +165,14 @@ class TestAway:
     async def test_the_first_success_opens_the_way_again(self, folder: Path) -> None:
         server = EmbeddedServer(folder)
         link = Link(server.url)
-        keys, args = ("a", "b", "c"), (0, "v", 1000, "")
+        call = roster(Keys("c"), ClusterOptions(), 1000)
         try:
             with pytest.raises(RedisUnreachable):
                 await link.pipeline(("PING",))
             await asyncio.to_thread(server.start)
             with pytest.raises(RedisUnreachable):
-                await link.run("roster", keys, args)
-            await link.run("roster", keys, args, probe=True)
+                await link.run(call)
+            await link.run(call, probe=True)
             assert await link.pipeline(("PING",)) == [b"PONG"]
         finally:
             await link.close()
@@ -221,8 +223,7 @@ class TestThere:
             await link.call("ACL", "DELUSER", user)
 
     async def test_a_call_that_is_cancelled_at_any_moment_ends_its_task(self, link: Link, cluster_keys: Keys) -> None:
-        keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
-        for call in (lambda: link.run("roster", keys, (0, cluster_keys.view_prefix, 1, "")), link.describe):
+        for call in (lambda: link.run(roster(cluster_keys, ClusterOptions(), 1)), link.describe):
             await call()
             for steps in range(20):
                 task = asyncio.ensure_future(call())

@@ -11,6 +11,7 @@ from eccmgr.cluster.session import Session
 from eccmgr.errors import NameInUse, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import ScriptCall
 
 LEASE_MS = 2500
 
@@ -26,13 +27,13 @@ class Held(Link):
         """Time passes while the one who joins sleeps."""
         self.now_ms += to_ms(seconds)
 
-    async def run(self, name: str, *_: Any, **__: Any) -> Any:
+    async def run(self, call: ScriptCall[Any], **_: Any) -> Any:
         self.asked += 1
         assert self.asked < 1000, "it goes on asking"
         since_ms = self.now_ms % self.every_ms if self.every_ms else self.now_ms
         if since_ms < LEASE_MS:
-            return [b"taken", b"#ec0-1#east1", str(LEASE_MS - since_ms).encode()]
-        return [b"joined", b"7", b"0", b"0-0", [], b"1"]
+            return call.answer([b"taken", b"#ec0-1#east1", str(LEASE_MS - since_ms).encode()])
+        return call.answer([b"joined", b"7", b"0", b"0-0", [], b"1"])
 
 
 def joining(held: Held, monkeypatch: pytest.MonkeyPatch, heartbeats_per_sec: float = 2.0) -> Session:
@@ -74,7 +75,7 @@ class Away(Held):
         if len(self.pauses) == 100:
             raise asyncio.CancelledError
 
-    async def run(self, name: str, *_: Any, **__: Any) -> Any:
+    async def run(self, call: ScriptCall[Any], **_: Any) -> Any:
         raise RedisUnreachable("Redis is not reachable")
 
 
@@ -113,9 +114,9 @@ class Blinking(Link):
     async def sleep(self, seconds: float) -> None:
         self.slept_s += seconds
 
-    async def run(self, name: str, *_: Any, **__: Any) -> Any:
-        if name == "join":
-            return [b"joined", b"1", b"0", b"0-0", [], b"1"]
+    async def run(self, call: ScriptCall[Any], **_: Any) -> Any:
+        if call.script == "join":
+            return call.answer([b"joined", b"1", b"0", b"0-0", [], b"1"])
         self.before_s.append(self.slept_s)
         self.slept_s = 0.0
         if len(self.before_s) == 2:
@@ -123,7 +124,7 @@ class Blinking(Link):
         if len(self.before_s) == 3:
             self.enough.set()
             await asyncio.Event().wait()
-        return [b"renewed", b"1", b"", [], b"", b"0", b"1", [], b""]
+        return call.answer([b"renewed", b"1", b"0", [], b"", 0, b"1", [], b""])
 
 
 @pytest.mark.asyncio

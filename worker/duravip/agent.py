@@ -3,20 +3,19 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import structlog
 
-from eccmgr.cluster.carrier import Standing
-from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.carrier import SessionRefusal, Standing, VipNews
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.timing import Timing
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.wire import Argument
+from eccmgr.redis.scripts import ScriptCall
 from worker.duravip import calls
 from worker.duravip.changes import Changes, Figures
 from worker.duravip.footing import Footing
@@ -129,12 +128,12 @@ class Carrying:
             self.do(self.agent.unguarded(f"no guardian serves: {self.unguarded}"))
             self.on_change()
 
-    async def joined(self, vips: Sequence[Any], acked: bool) -> None:
+    async def joined(self, news: VipNews, acked: bool) -> None:
         """We have joined: state what we hold. Raises RedisUnreachable where it does not count after all."""
         assert self._beat is not None
         if not acked:
             self.footing.doubt()
-        pending = self.agent.beaten(boot_time(), self._beat, calls.beaten(vips, acked))
+        pending = self.agent.beaten(boot_time(), self._beat, calls.beaten(news, acked))
         while states := [each for each in pending if isinstance(each, act.State)]:
             self.do(each for each in pending if not isinstance(each, act.State))
             answer = await self._ask(states[0])
@@ -146,13 +145,13 @@ class Carrying:
             raise RedisUnreachable("Redis is not reachable: it has lost its memory while we joined")
         self._noticed()
 
-    async def renewed(self, vips: Sequence[Any], acked: bool) -> None:
+    async def renewed(self, news: VipNews, acked: bool) -> None:
         """A heartbeat was answered."""
         assert self._beat is not None
         self._tell_ending()
         if not acked:
             self.footing.doubt()
-        answer, self._renewed_at = calls.beaten(vips, acked), self._beat.sent
+        answer, self._renewed_at = calls.beaten(news, acked), self._beat.sent
         self.changes.late(boot_time(), answer.late)
         self.do(self.agent.beaten(boot_time(), self._beat, answer))
         self._noticed()
@@ -167,10 +166,10 @@ class Carrying:
         self._tell_ending()
         self.session.hurry()
 
-    async def refused(self, answer: Sequence[Any], acked: bool) -> None:
+    async def refused(self, refusal: SessionRefusal, acked: bool) -> None:
         """A heartbeat or a join did not count."""
         assert self._beat is not None
-        self.do(self.agent.beaten(boot_time(), self._beat, calls.refused(answer, acked)))
+        self.do(self.agent.beaten(boot_time(), self._beat, calls.refused(refusal, acked)))
 
     async def reset(self) -> None:
         """The session is to go on under another name."""
@@ -178,18 +177,13 @@ class Carrying:
 
     async def left(self) -> None:
         """The session has ended for good, and all is unplumbed."""
-        args = self._end_args(self.agent.session, self.agent.era, "leave")
-        await self._link.run("vip_end", calls.membership_keys(self.keys), args)
+        await self._link.run(self._end(self.agent.session, self.agent.era, "leave"))
 
     def _noticed(self) -> None:
         seen = (self.agent.session, self.agent.era, self.agent.opened, self.session.view)
         if seen != self._generation:
             self._generation = seen
             self.on_change()
-
-    @property
-    def _max_step_ms(self) -> int:
-        return to_ms(self._options.max_step_s)
 
     def figures(self) -> Figures:
         """What the metrics show just now."""
@@ -203,8 +197,8 @@ class Carrying:
             ready is not None and now < self.agent.deadline,
         )
 
-    def _end_args(self, session: str, era: Era, reason: str) -> tuple[Argument, ...]:
-        return calls.end_args(self.keys, self._max_step_ms, self._options.audit_cap, session, era.number, reason)
+    def _end(self, session: str, era: Era, reason: str) -> ScriptCall[Answer]:
+        return calls.end(self.keys, self._options, session, era.number, reason)
 
     @property
     def is_busy(self) -> bool:
@@ -249,7 +243,7 @@ class Carrying:
         match action:
             case act.Extend():
                 self._served = action.session
-                args = self._end_args(action.session, action.era, "lost")
+                args = self._end(action.session, action.era, "lost").args
                 self._pipe.write(wire.Deadline(action.session, action.at, tuple(map(str, args))))
             case act.Plumb():
                 self._pipe.write(wire.Plumb(_grants(action.addresses), action.session, action.at))
@@ -306,13 +300,13 @@ class Carrying:
                 self._hear_answer(call, answer)
 
     async def _ask(self, call: act.Call) -> Answer:
-        asked = calls.request(call, self.keys, self.node, self._max_step_ms, self._options.audit_cap)
-        if self.copies != 1 and isinstance(call, _DURABLE):
-            raw, acked = await self._link.run_durably(asked.script, asked.keys, asked.args, self.copies)
-            if not acked:
-                self.footing.doubt()
-            return calls.answer(call, raw, acked)
-        return calls.answer(call, await self._link.run(asked.script, asked.keys, asked.args), acked=True)
+        asked = calls.call_of(call, self.keys, self._options, self.node)
+        if self.copies == 1 or not isinstance(call, _DURABLE):
+            return await self._link.run(asked)
+        answer, acked = await self._link.run_durably(asked, self.copies)
+        if not acked:
+            self.footing.doubt()
+        return replace(answer, acked=acked)
 
     def _has_read(self, call: act.Call) -> None:
         if isinstance(call, act.Read):
@@ -354,8 +348,7 @@ class Carrying:
 
     async def say(self, name: str, text: str) -> int:
         """Have all agents know something of a node; the number of that change. Raises RedisUnreachable."""
-        answer = await self._link.run("vip_say", calls.vip_keys(self.keys), (self.agent.era.number, name, text))
-        return int(answer)
+        return await self._link.run(calls.say(self.keys, self.agent.era, name, text))
 
     # The guardian.
 

@@ -1,12 +1,15 @@
-"""The agent's calls as the scripts take them, and their answers as frozen values."""
+"""The calls of the scripts about VIPs, one typed function for each; and what a heartbeat is told, for the agent."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
+from eccmgr.cluster.calls.membership import carrier_keys, membership_keys
+from eccmgr.cluster.carrier import SessionRefusal, VipNews
+from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, address, line, parsing, whole
+from eccmgr.redis.reading import Dropped, address, line, whole
+from eccmgr.redis.scripts import ScriptCall
 from eccmgr.redis.wire import Argument
 from worker.duravip.model.actions import Acquire, Call, End, Open, Read, Release, State, TakeOver
 from worker.duravip.model.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
@@ -14,24 +17,13 @@ from worker.duravip.model.records import Answer, Beaten, Era, Granted, Late, Pag
 PAGE = 500
 """Entries in one answer, so that none holds Redis up for long."""
 
-
 _SAID = ("@", "~", "!")
-_OF_VIPS = "What Redis keeps of VIPs"
 _dropped = Dropped("record of VIPs")
-
-
-@dataclass(frozen=True)
-class Request:
-    """One call of a script."""
-
-    script: str
-    keys: tuple[str, ...]
-    args: tuple[Argument, ...]
 
 
 def vip_keys(keys: Keys) -> tuple[str, ...]:
     """The keys of the scripts about VIPs."""
-    return (keys.state, keys.vips, keys.vip_changes, keys.late, keys.vip_events)
+    return (keys.state, *carrier_keys(keys), keys.vip_events)
 
 
 def audited_keys(keys: Keys) -> tuple[str, ...]:
@@ -39,73 +31,115 @@ def audited_keys(keys: Keys) -> tuple[str, ...]:
     return (*vip_keys(keys), keys.audit)
 
 
-def membership_keys(keys: Keys) -> tuple[str, ...]:
-    """The keys of the scripts that end a session."""
-    return (
-        *(keys.state, keys.sessions, keys.members, keys.roster, keys.absent, keys.absent_since, keys.seniority),
-        *(keys.subclusters, keys.events, keys.vips, keys.vip_changes, keys.late, keys.vip_events),
-        keys.audit,
-    )
+def ending_keys(keys: Keys) -> tuple[str, ...]:
+    """The keys of the scripts that end a session that carries VIPs."""
+    return (*membership_keys(keys), *carrier_keys(keys), keys.vip_events, keys.audit)
 
 
-def end_args(
-    keys: Keys, max_step_ms: int, audit_cap: int, session: str, era: int, reason: str = "lost"
-) -> tuple[Argument, ...]:
-    """The arguments of the script that ends `session`."""
-    return (max_step_ms, keys.ended_prefix, session, era, reason, audit_cap)
+def call_of(asked: Call, keys: Keys, options: ClusterOptions, node: str) -> ScriptCall[Answer]:
+    """What the agent of `node` decided to ask, as a call of its script.
 
-
-def request(call: Call, keys: Keys, node: str, max_step_ms: int, audit_cap: int) -> Request:
-    """`call` as its script takes it; a heartbeat is not one of them, for it is the session's own."""
-    caller: tuple[Argument, ...] = (keys.ended_prefix, call.session, call.era.number, call.era.memory)
-    match call:
+    A heartbeat is not one of them, for it is the session's own.
+    """
+    match asked:
         case State():
-            return Request("vip_state", audited_keys(keys), (*caller, audit_cap, *_flat(call.holdings)))
+            return state(asked, keys, options)
         case Open():
-            return Request("vip_open", vip_keys(keys), caller)
+            return open_era(asked, keys)
         case Acquire():
-            wishes = [(w.address, w.seen, w.reason, int(w.force)) for w in call.wishes]
-            return Request("vip_acquire", audited_keys(keys), (*caller, node.lower(), audit_cap, *_flat(wishes)))
+            return acquire(asked, keys, options, node)
         case Release():
-            gifts = [(g.address, g.epoch, g.to, g.reason) for g in call.gifts]
-            return Request("vip_release", audited_keys(keys), (*caller, audit_cap, *_flat(gifts)))
+            return release(asked, keys, options)
         case Read():
-            return Request("vip_read", vip_keys(keys), (*caller, call.since, PAGE))
+            return read(asked, keys)
         case TakeOver():
-            args = (max_step_ms, *caller, call.watched, call.counter, audit_cap)
-            return Request("vip_takeover", membership_keys(keys), args)
+            return take_over(asked, keys, options)
         case End():
-            return Request(
-                "vip_end",
-                membership_keys(keys),
-                end_args(keys, max_step_ms, audit_cap, call.session, call.era.number),
-            )
+            return end(keys, options, asked.session, asked.era.number)
         case _:
-            raise TypeError(f"no script for {call!r}")
+            raise TypeError(f"no script for {asked!r}")
 
 
-def answer(call: Call, raw: Sequence[Any], acked: bool) -> Answer:
-    """What the script of `call` answered. Raises Unreadable."""
-    with parsing(_OF_VIPS):
-        return _answer(call, raw, acked)
+def state(asked: State, keys: Keys, options: ClusterOptions) -> ScriptCall[Stated]:
+    """Tell a server that lost its memory what the session holds."""
+    args = (*_caller(asked, keys), options.audit_cap, *_flat(asked.holdings))
+    return ScriptCall("vip_state", audited_keys(keys), args, _stated)
 
 
-def _answer(call: Call, raw: Sequence[Any], acked: bool) -> Answer:
-    verdict, era = Verdict(raw[0].decode()), Era(whole(raw[1]), raw[2].decode())
+def open_era(asked: Open, keys: Keys) -> ScriptCall[Answer]:
+    """Open the era that was watched."""
+    return ScriptCall("vip_open", vip_keys(keys), _caller(asked, keys), _answer)
+
+
+def acquire(asked: Acquire, keys: Keys, options: ClusterOptions, node: str) -> ScriptCall[Granted]:
+    """Ask for VIPs."""
+    wishes = [(w.address, w.seen, w.reason, int(w.force)) for w in asked.wishes]
+    args = (*_caller(asked, keys), node.lower(), options.audit_cap, *_flat(wishes))
+    return ScriptCall("vip_acquire", audited_keys(keys), args, _granted)
+
+
+def release(asked: Release, keys: Keys, options: ClusterOptions) -> ScriptCall[Answer]:
+    """Give VIPs up."""
+    gifts = [(g.address, g.epoch, g.to, g.reason) for g in asked.gifts]
+    args = (*_caller(asked, keys), options.audit_cap, *_flat(gifts))
+    return ScriptCall("vip_release", audited_keys(keys), args, _answer)
+
+
+def read(asked: Read, keys: Keys) -> ScriptCall[Page]:
+    """Read what changed, a page of it."""
+    return ScriptCall("vip_read", vip_keys(keys), (*_caller(asked, keys), asked.since, PAGE), _page)
+
+
+def take_over(asked: TakeOver, keys: Keys, options: ClusterOptions) -> ScriptCall[Answer]:
+    """End a session that has not renewed while it was watched."""
+    step_ms = to_ms(options.max_step_s)
+    args = (step_ms, *_caller(asked, keys), asked.watched, asked.counter, options.audit_cap)
+    return ScriptCall("vip_takeover", ending_keys(keys), args, _answer)
+
+
+def end(keys: Keys, options: ClusterOptions, session: str, era: int, reason: str = "lost") -> ScriptCall[Answer]:
+    """End a session for ever; its node is then `lost`, or has left (`leave`)."""
+    args = (to_ms(options.max_step_s), keys.ended_prefix, session, era, reason, options.audit_cap)
+    return ScriptCall("vip_end", ending_keys(keys), args, _answer)
+
+
+def say(keys: Keys, era: Era, name: str, text: str) -> ScriptCall[int]:
+    """Have all agents know something of a node (see `Page`); the number of that change."""
+    return ScriptCall("vip_say", vip_keys(keys), (era.number, name, text), whole)
+
+
+def _caller(asked: Call, keys: Keys) -> tuple[Argument, ...]:
+    return (keys.ended_prefix, asked.session, asked.era.number, asked.era.memory)
+
+
+def _flat(rows: Sequence[tuple[Argument, ...]]) -> tuple[Argument, ...]:
+    return tuple(word for row in rows for word in row)
+
+
+def _answer(reply: Sequence[Any]) -> Answer:
+    return Answer(*_verdict(reply))
+
+
+def _stated(reply: Sequence[Any]) -> Stated:
+    verdict, era = _verdict(reply)
+    return Stated(verdict, era, kept=tuple(bool(int(kept)) for kept in reply[3]) if verdict is Verdict.OK else ())
+
+
+def _granted(reply: Sequence[Any]) -> Granted:
+    verdict, era = _verdict(reply)
+    return Granted(verdict, era, epochs=tuple(map(int, reply[3])) if verdict is Verdict.OK else ())
+
+
+def _page(reply: Sequence[Any]) -> Page:
+    verdict, era = _verdict(reply)
     if verdict is not Verdict.OK:
-        return _EMPTY[type(call)](verdict, era, acked) if type(call) in _EMPTY else Answer(verdict, era, acked)
-    match call:
-        case State():
-            return Stated(verdict, era, acked, tuple(bool(int(each)) for each in raw[3]))
-        case Acquire():
-            return Granted(verdict, era, acked, tuple(int(each) for each in raw[3]))
-        case Read():
-            return Page(verdict, era, acked, whole(raw[3]), bool(int(raw[4])), *_entries(raw[5]))
-        case _:
-            return Answer(verdict, era, acked)
+        return Page(verdict, era)
+    records, said = _entries(reply[5])
+    return Page(verdict, era, upto=whole(reply[3]), more=bool(int(reply[4])), records=records, said=said)
 
 
-_EMPTY: dict[type[Call], Callable[..., Answer]] = {State: Stated, Acquire: Granted, Read: Page}
+def _verdict(reply: Sequence[Any]) -> tuple[Verdict, Era]:
+    return Verdict(reply[0].decode()), Era(whole(reply[1]), reply[2].decode())
 
 
 def _entries(flat: Sequence[bytes]) -> tuple[tuple[tuple[str, Record], ...], tuple[tuple[str, str], ...]]:
@@ -123,20 +157,12 @@ def _entries(flat: Sequence[bytes]) -> tuple[tuple[tuple[str, Record], ...], tup
     return tuple(records), tuple(said)
 
 
-def refused(raw: Sequence[Any], acked: bool) -> Beaten:
-    """A heartbeat or a join that did not count. Raises Unreadable."""
-    with parsing(_OF_VIPS):
-        return Beaten(Verdict(raw[0].decode()), Era(whole(raw[1]), raw[2].decode()), acked)
+def refused(refusal: SessionRefusal, acked: bool) -> Beaten:
+    """A heartbeat or a join that did not count."""
+    return Beaten(Verdict(refusal.verdict), Era(refusal.era, refusal.memory), acked)
 
 
-def beaten(raw: Sequence[Any], acked: bool) -> Beaten:
-    """What a heartbeat or a join that counted is told of VIPs. Raises Unreadable."""
-    with parsing(_OF_VIPS):
-        number, memory, opened, change, late = raw
-        found = tuple(Late(late[i].decode(errors="replace"), whole(late[i + 1])) for i in range(0, len(late), 2))
-        era = Era(whole(number), memory.decode())
-        return Beaten(Verdict.OK, era, acked, bool(int(opened)), whole(change), found)
-
-
-def _flat(rows: Sequence[tuple[Argument, ...]]) -> tuple[Argument, ...]:
-    return tuple(each for row in rows for each in row)
+def beaten(news: VipNews, acked: bool) -> Beaten:
+    """A heartbeat or a join that counted, and what it was told of VIPs."""
+    late = tuple(Late(session, counter) for session, counter in news.late)
+    return Beaten(Verdict.OK, Era(news.era, news.memory), acked, news.opened, news.change, late)

@@ -26,7 +26,7 @@ from eccmgr.redis.scripts import script
 from eccmgr.redis.subscribe import Subscription
 from worker.duravip.agent import Carrying
 from worker.duravip.beliefs import beliefs_of, read_table, read_upto
-from worker.duravip.calls import membership_keys
+from worker.duravip.calls import ending_keys
 from worker.duravip.changes import Figures
 from worker.duravip.guardian import Pipe
 from worker.duravip.model.deeds import Announced, Deed, Did
@@ -207,7 +207,7 @@ class DuravipService(Part):
             query.get("ssl_cert_reqs", "required") != "none",
         )
         sharded = self._link.address.mode is Mode.CLUSTER
-        return wire.Ending(server, script("vip_end", sharded=sharded).source, membership_keys(self._keys))
+        return wire.Ending(server, script("vip_end", sharded=sharded).source, ending_keys(self._keys))
 
     # The configuration.
 

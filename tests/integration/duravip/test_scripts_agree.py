@@ -11,16 +11,21 @@ import fakeredis
 import pytest
 import redis
 
+from eccmgr.cluster.calls.membership import LATE_AFTER_BEATS, Joined, NameTaken, Renewed, join, renew
+from eccmgr.cluster.carrier import SessionRefusal, Standing
+from eccmgr.cluster.members import Identity, Role
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.scripts import script
+from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from tests.model.server import Data, Scripts
 from worker.duravip import calls
 from worker.duravip.model.actions import Acquire, Beat, Call, End, Gift, Open, Read, Release, State, TakeOver, Wish
 from worker.duravip.model.records import Answer, Beaten, Era, Page, Verdict
 
 LATE_MS = 600
-LEASE_MS = 10**12
-AUDIT_CAP = 1000
+OPTIONS = ClusterOptions(
+    max_step_s=0, session_lease_s=10**9, heartbeats_per_sec=LATE_AFTER_BEATS * 1000 / LATE_MS, audit_cap=1000
+)
 VIPS = ("10.0.0.1", "10.0.0.2", "fd00::3")
 
 
@@ -31,24 +36,25 @@ class Real:
         self.client, self.keys = client, keys
         self.kept = (keys.state, keys.vips, keys.vip_changes, keys.late, keys.sessions, keys.members, keys.seniority)
 
-    def run(self, name: str, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
-        return self.client.eval(script(name).source, len(keys), *keys, *args)
+    def run(self, call: ScriptCall[ReadAs]) -> ReadAs:
+        return call.answer(self.client.eval(script(call.script).source, len(call.keys), *call.keys, *call.args))
 
     def call(self, asked: Call, node: str) -> Answer:
         if not isinstance(asked, Beat):
-            request = calls.request(asked, self.keys, node, 0, AUDIT_CAP)
-            return calls.answer(asked, self.run(request.script, request.keys, request.args), True)
-        keys, seen, prefix = self.keys, asked.era, self.keys.ended_prefix
-        mine = (keys.vips, keys.vip_changes, keys.late)
+            return self.run(calls.call_of(asked, self.keys, OPTIONS, node))
+        standing = Standing(asked.session, asked.era.number, asked.era.memory)
         if asked.joins:
-            at = (*calls.membership_keys(keys)[:9], *mine)
-            who = (asked.session, "", "default", "{}", "other", "", 0)
-            raw = self.run("join", at, (0, LEASE_MS, *who, 1, seen.number, LATE_MS, prefix, 0, 5000))
-            return calls.beaten(raw[4], True) if raw[0] == b"joined" else calls.refused(raw, True)
-        at = (keys.state, keys.sessions, keys.seniority, keys.heads, keys.roster, *mine)
-        alone, carries = (0, 5000, 0, "", "1"), (1, seen.number, seen.memory, LATE_MS, prefix)
-        raw = self.run("renew", at, (0, LEASE_MS, asked.session, *alone, *carries))
-        return calls.beaten(raw[7], True) if raw[0] == b"renewed" else calls.refused(raw, True)
+            who = Identity(Role.OTHER, "", "default")
+            return self.beaten(join(self.keys, OPTIONS, who, asked.session, rate=0, standing=standing))
+        return self.beaten(renew(self.keys, OPTIONS, asked.session, rate=0, standing=standing))
+
+    def beaten(self, call: ScriptCall[Joined | NameTaken | Renewed | SessionRefusal]) -> Answer:
+        answer = self.run(call)
+        if isinstance(answer, SessionRefusal):
+            return calls.refused(answer, acked=True)
+        assert not isinstance(answer, NameTaken)
+        assert answer.vips is not None
+        return calls.beaten(answer.vips, acked=True)
 
     def copy(self) -> dict[str, Any]:
         return {key: self.client.dump(key) for key in self.kept}
@@ -263,7 +269,7 @@ def test_what_a_node_says_is_read_by_all_and_said_once(request: pytest.FixtureRe
         joined = real.call(Beat("#ec0-1#h0", Era(), 0.0, joins=True), "h0")
         try:
             numbers = [
-                int(real.run("vip_say", calls.vip_keys(keys), (joined.era.number, *said)))
+                real.run(calls.say(keys, joined.era, *said))
                 for said in (("@h0", "one"), ("@h0", "one"), ("!h1", "1"), ("@h0", "two"))
             ]
             page = real.call(Read("#ec0-1#h0", joined.era, 0), "h0")

@@ -7,17 +7,24 @@ clock that the scripts have on record.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis
 
+from eccmgr.cluster.calls import answers, commands, membership, views
+from eccmgr.cluster.calls.answers import ClaimAnswer
+from eccmgr.cluster.calls.commands import Order
+from eccmgr.cluster.calls.membership import LastBeat
+from eccmgr.cluster.calls.views import FIRST_PAGE, NamedChange
 from eccmgr.cluster.history import PastCommand
+from eccmgr.cluster.members import Identity, Role
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.publishing import digest
-from eccmgr.cluster.results import Entry, Report, Sent, report
+from eccmgr.cluster.results import Entry, Report, report
 from eccmgr.cluster.view import EVERYONE, Target, View
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.scripts import script
+from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 
 MINUTE_MS = 60_000
 
@@ -51,14 +58,29 @@ class Cluster:
     _ids: int = 0
     _events: list[dict[str, Any]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        keys = self.keys
-        self._members = (keys.state, keys.sessions, keys.members, keys.roster, keys.absent)
-        self._members += (keys.absent_since, keys.seniority, keys.subclusters, keys.events)
+    def raw(self, call: ScriptCall[Any]) -> Any:
+        """The bare answer to a call, which can be read."""
+        reply = self.redis.eval(script(call.script).source, len(call.keys), *call.keys, *call.args)
+        call.answer(reply)
+        return reply
 
-    def call(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> Any:
-        """The bare answer of a script."""
-        return self.redis.eval(script(name).source, len(keys), *keys, self.max_step_ms, *args)
+    def run(self, call: ScriptCall[ReadAs]) -> ReadAs:
+        """The answer to a call."""
+        reply = self.redis.eval(script(call.script).source, len(call.keys), *call.keys, *call.args)
+        return call.answer(reply)
+
+    @property
+    def options(self) -> ClusterOptions:
+        """The times and bounds as they are now."""
+        return ClusterOptions(
+            session_lease_s=self.lease_ms / 1000,
+            max_step_s=self.max_step_ms / 1000,
+            absent_ttl_s=self.absent_ttl_ms / 1000,
+            command_ttl_s=self.command_ttl_ms / 1000,
+            results_ttl_s=self.results_ttl_ms / 1000,
+            log_cap=self.log_cap,
+            audit_cap=self.audit_cap,
+        )
 
     # Time.
 
@@ -91,12 +113,10 @@ class Cluster:
         """The answer to one attempt to join; the private name is the next fresh one."""
         self._lives += 1
         private = f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}"
-        record = json.dumps({"private_name": private})
-        answer: list[bytes] = self.call(
-            "join",
-            (*self._members, self.keys.vips, self.keys.vip_changes, self.keys.late),
-            *(self.lease_ms, private, name if rank == "node" else "", subcluster, record, rank, replaces),
-            *(int(takes_over), "", 0, 0, self.keys.ended_prefix, str(rate), str(borne)),
+        identity = Identity(Role(rank.capitalize()), name, subcluster)
+        options = replace(self.options, heartbeats_borne_per_sec=borne)
+        answer: list[bytes] = self.raw(
+            membership.join(self.keys, options, identity, private, rate=rate, replaces=replaces, takes_over=takes_over)
         )
         return [*answer[:4], *answer[5:]]
 
@@ -112,17 +132,15 @@ class Cluster:
         *channels: str,
         rate: float = 2,
         borne: float = 5000,
-        before: tuple[int, str, str] = (0, "", "1"),
+        before: LastBeat = LastBeat(),  # noqa: B008
     ) -> list[Any]:
         """A heartbeat, one of `rate` a second, that asks for the latest entries of `channels`.
 
-        `before` is what the last one was answered: view, leader, stretch.
+        `before` is what the last one was answered.
         """
-        own = self.keys
-        keys = (own.state, own.sessions, own.seniority, own.heads, own.roster, own.vips, own.vip_changes, own.late)
-        carries_none = ("", 0, "", 0, own.ended_prefix)
-        answer = self.call("renew", keys, *self._lease(life), rate, borne, *before, *carries_none, *channels)[:7]
-        return [_text(part) for part in answer]
+        options = replace(self.options, heartbeats_borne_per_sec=borne)
+        call = membership.renew(self.keys, options, life.private, channels, rate=rate, last=before)
+        return [_text(part) for part in self.raw(call)[:7]]
 
     def renews(self, life: Life) -> bool:
         """Whether a heartbeat finds the session alive."""
@@ -130,51 +148,40 @@ class Cluster:
 
     def leave(self, life: Life) -> str:
         """A clean end."""
-        return str(self.call("leave", self._members, life.private).decode())
+        return self.run(membership.leave(self.keys, self.options, life.private)).value
 
     def sweep(self) -> tuple[int, int, int]:
         """The leader's round: view, clock, ms until the next session lapses."""
-        keys = (*self._members, self.keys.log, self.keys.latest, self.keys.audit, self.keys.heads)
-        keys += (self.keys.vips, self.keys.vip_changes, self.keys.late)
-        args = (self.absent_ttl_ms, self.results_ttl_ms, self.log_cap, self.keys.command_prefix)
-        view, clock, left = self.call("sweep", keys, *args)
-        return int(view), int(clock), int(left)
+        swept = self.run(membership.sweep(self.keys, self.options))
+        return swept.view, swept.clock_ms, -1 if swept.lapses_in_ms is None else swept.lapses_in_ms
 
     def expect(self, named: dict[str, str | None], source: str = "a", called: str = "the file") -> None:
         """The bus file `source` names these nodes, with their subclusters; None where it does not any more."""
-        own = self.keys
-        keys = (own.state, own.roster, own.absent, own.absent_since, own.subclusters, own.events)
-        flat = [each for name, given in named.items() for each in (name, given or "", int(given is not None))]
-        assert self.call("expect", keys, source, called, *flat) == b"taken"
+        changes = [
+            NamedChange(name, (given,) if given else (), named=given is not None) for name, given in named.items()
+        ]
+        self.run(views.expect(self.keys, self.options, source, called, changes))
 
     def forget(self, node: str) -> list[str]:
         """Expect an absent node no more; the answer."""
-        own = self.keys
-        keys = (own.state, own.roster, own.absent, own.absent_since, own.subclusters, own.events)
-        keys += (own.vips, own.vip_changes, own.audit)
-        return [part.decode() for part in self.call("forget", keys, node, "root", self.audit_cap)]
+        forgotten = self.run(views.forget(self.keys, self.options, node, "root"))
+        return [forgotten.verdict.value, *forgotten.files]
 
-    def resettle(self, life: Life, subcluster: str) -> list[str]:
-        """A node follows its bus file to another subcluster; the answer."""
-        own = self.keys
-        keys = (own.state, own.sessions, own.members, own.roster, own.subclusters, own.events)
-        return [
-            part.decode() for part in self.call("resettle", keys, life.private, life.name.lower(), subcluster, "{}")
-        ]
+    def resettle(self, life: Life, subcluster: str) -> int | None:
+        """A node follows its bus file to another subcluster; the view, None where its session is over."""
+        return self.run(membership.resettle(self.keys, self.options, life.private, life.name, subcluster, "{}"))
 
     def catch_up(
         self, after: str, *channels: str, limit: int = 100, node: str = "east1"
-    ) -> tuple[str, int, list[dict[str, Any]]]:
-        """Where the reading ended, 1 where there may be more, and the messages."""
-        keys = (self.keys.state, self.keys.log)
-        read, more, messages = self.call("catchup", keys, after, limit, self.keys.command_prefix, node, *channels)
-        return read.decode(), more, [json.loads(message) for message in messages]
+    ) -> tuple[str, bool, list[dict[str, Any]]]:
+        """Where the reading ended, whether there may be more, and the messages."""
+        read, more, messages = self.run(commands.catch_up(self.keys, self.options, after, limit, node, channels))
+        return read, more, [json.loads(message) for message in messages]
 
     def roster(self, known: str = "") -> str:
         """The view of now, as BORN:NUMBER; it is kept where it is not the one that is `known`."""
-        args = (self.keys.view_prefix, self.results_ttl_ms, known)
-        number, born = self.call("roster", (self.keys.state, self.keys.roster, self.keys.absent), *args)
-        return f"{born.decode()}:{number.decode()}"
+        number, born = self.run(views.roster(self.keys, self.options, self.results_ttl_ms, known))
+        return f"{born.decode()}:{number}"
 
     @property
     def view(self) -> View:
@@ -190,11 +197,11 @@ class Cluster:
     def read(self, key: str) -> dict[bytes, bytes]:
         """All of a hash, by pages of about three."""
         found: dict[bytes, bytes] = {}
-        at = b"0"
+        after = FIRST_PAGE
         while True:
-            at, flat = self.redis.eval(script("page").source, 1, key, at, 3)  # type: ignore[misc]
-            found.update(zip(flat[::2], flat[1::2], strict=True))
-            if at in (b"0", 0):
+            after, fields = self.run(views.page(key, after, fields=3))
+            found.update(fields)
+            if after == FIRST_PAGE:
                 return found
 
     # Commands.
@@ -214,27 +221,22 @@ class Cluster:
         if not made:
             self._ids += 1
             made = f"{self._ids:012}"
-        keys = self.keys
-        answer: list[bytes] = self.call(
-            "publish",
-            (
-                *(*self._members, keys.log, keys.latest, keys.audit, keys.heads, keys.command(made), keys.plan(made)),
-                keys.draft("1"),
-            ),
-            *(made, digest(text), text, "root", target.channel(keys), target.kind.value, target.name),
-            *(self.command_ttl_ms, self.results_ttl_ms, self.log_cap, "asked" if wait_ms else "", wait_ms),
-            *(
-                keys.view_prefix,
-                keys.command_prefix,
-                self.audit_cap,
-                shown,
-                "\n".join(target.names) if names is None else names,
-                keys.node_prefix,
-                int(rolling),
-                drafted,
-                self.told_of,
-            ),
+        order = Order(
+            made,
+            digest(text),
+            text,
+            target,
+            "root",
+            self.keys.draft("1"),
+            wait_s=wait_ms / 1000,
+            notices="asked",
+            shown=shown,
+            names=target.names if names is None else names.split("\n"),
+            rolling=rolling,
+            drafted=drafted,
+            told_of=self.told_of,
         )
+        answer: list[bytes] = self.raw(commands.publish(self.keys, self.options, order))
         return answer
 
     def publish(self, text: str = "pid", target: Target = EVERYONE, wait_ms: int = 0, rolling: bool = False) -> str:
@@ -244,82 +246,64 @@ class Cluster:
 
     def draft(self, *nodes: str) -> None:
         """Plan a command for a large set, before it is sent."""
-        keys = (self.keys.state, self.keys.draft("1"))
-        self.call("draft", keys, self.command_ttl_ms, "\n".join(nodes))
+        self.run(commands.draft(self.keys, self.options, self.keys.draft("1"), nodes))
 
     def release(self, sent: str, *nodes: str) -> str:
         """Send a rolling command to `nodes`; the verdict."""
-        keys = self.keys
-        answer = self.call(
-            "release",
-            (
-                *(keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.plan(sent)),
-                *(keys.log, keys.heads),
-            ),
-            *(self.command_ttl_ms, self.results_ttl_ms, keys.view_prefix, keys.node_prefix, "\n".join(nodes)),
-            keys.everyone,
-        )
-        return str(answer[0].decode())
+        return self.run(commands.release(self.keys, self.options, sent, EVERYONE, nodes)).verdict.value
+
+    def try_claim(self, life: Life, sent: str, again: bool = False) -> ClaimAnswer:
+        """The answer to a node's claim."""
+        node = life.name.lower()
+        return self.run(answers.claim(self.keys, self.options, sent, life.private, node, life.view, again=again))
 
     def claim(self, life: Life, sent: str, again: bool = False) -> str:
         """The verdict on a node's claim."""
-        answer = self.call("claim", self.claim_keys(sent), life.private, life.name.lower(), life.view, int(again))
-        return str(answer[0].decode())
+        return self.try_claim(life, sent, again).verdict.value
 
     def abort(self, sent: str) -> str:
         """Withdraw a command; the verdict."""
-        own = self.keys
-        keys = (own.state, own.command(sent), own.audit, own.log, own.heads)
-        return str(self.call("abort", keys, self.keys.everyone, "root", self.audit_cap).decode())
-
-    def claim_keys(self, sent: str) -> tuple[str, ...]:
-        """The keys that a claim takes."""
-        keys = self.keys
-        return (keys.state, keys.sessions, keys.command(sent), keys.responses(sent), keys.plan(sent))
+        return self.run(commands.abort(self.keys, self.options, sent, "root")).value
 
     def respond(self, life: Life, sent: str, body: str | bytes = "", state: str = "ok", flags: str = "") -> str:
         """The verdict on a node's answer."""
-        keys = self.keys
-        answer: bytes = self.call(
-            "respond",
-            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent), keys.roster, keys.plan(sent)),
-            *(life.private, life.name.lower(), life.view, state, 7, flags, body, keys.view_prefix, self.results_ttl_ms),
-            int(self.says_claimed),
+        call = answers.respond(
+            self.keys,
+            self.options,
+            sent,
+            life.private,
+            life.name.lower(),
+            life.view,
+            state=state,
+            took_ms=7,
+            flags=flags,
+            body=body.encode() if isinstance(body, str) else body,
+            claimed=self.says_claimed,
         )
-        return answer.decode()
+        return self.run(call).value
 
     def collect(
         self, sent: str, seen: int = 0, last: bool = False, limit: int = 100, in_all: int = 99
     ) -> dict[str, Entry]:
         """What a gather that has `seen` so many responses, and waits for `in_all`, has not seen yet."""
-        keys = self.keys
-        _, _, _, found, _, _ = self.call(
-            "collect",
-            (keys.state, keys.command(sent), keys.responses(sent), keys.arrived(sent)),
-            *(seen, limit, in_all, self.told_of, "1" if last else "0"),
+        call = answers.collect(
+            self.keys, self.options, sent, seen, in_all, last=last, limit=limit, told_of=self.told_of
         )
-        return {node.decode(): Entry.parse(raw) for node, raw in zip(found[::2], found[1::2], strict=True)}
+        return self.run(call).entries
 
     def results(self, named: str, limit: int = 100) -> Report | None:
         """The report on the command of that id or text; more entries than `limit` are read by pages."""
-        keys, wanted = self.keys, named if named.isdigit() else ""
-        found = self.call(
-            "results",
-            (keys.state, keys.latest, keys.roster, keys.absent),
-            *(wanted, digest(named), keys.command_prefix, keys.view_prefix, self.results_ttl_ms, "", limit),
-        )
-        if not found:
+        wanted = named if named.isdigit() else ""
+        found = self.run(answers.results(self.keys, self.options, wanted, digest(named), limit=limit))
+        if found is None:
             return None
-        clock, fields, responses, number, _, plan = found
-        sent = Sent.parse(dict(zip(fields[::2], fields[1::2], strict=True)))
-        entries = {node.decode(): Entry.parse(raw) for node, raw in self._whole(responses).items()}
-        told = {node.decode(): int(until) for node, until in self._whole(plan).items()}
-        return report(sent, self.kept_view(sent.view), self.kept_view(int(number)), entries, int(clock), told)
+        entries = answers.entries(self._whole(found.responses))
+        told = answers.plan(self._whole(found.plan))
+        then, now = self.kept_view(found.sent.view), self.kept_view(found.view.number)
+        return report(found.sent, then, now, entries, found.clock_ms, told)
 
-    def _whole(self, found: list[bytes] | bytes) -> dict[bytes, bytes]:
-        if isinstance(found, bytes):
-            return self.read(found.decode())
-        return dict(zip(found[::2], found[1::2], strict=True))
+    def _whole(self, found: dict[bytes, bytes] | str) -> dict[bytes, bytes]:
+        return self.read(found) if isinstance(found, str) else found
 
     def states(self, named: str) -> dict[str, str]:
         """Each expected node and what became of the command there; {} where there is nothing to retrieve."""
@@ -328,17 +312,20 @@ class Cluster:
 
     def flush(self) -> int:
         """Clear the results buffer; how many commands were cleared."""
-        begin, end, cleared = "-", "+", 0
-        while begin:
-            keys = (self.keys.state, self.keys.log, self.keys.latest)
-            number, again, last = self.call("flush", keys, self.keys.command_prefix, begin, end)
-            begin, end, cleared = again.decode(), last.decode(), cleared + number
+        after, last, cleared = "-", "+", 0
+        while after:
+            number, after, last = self.run(commands.flush(self.keys, self.options, after, last))
+            cleared += number
         return cleared
 
     def history(self, count: int = 20) -> list[PastCommand]:
         """The latest commands, the newest last."""
-        found = self.call("history", (self.keys.state, self.keys.log), count, self.keys.command_prefix)
+        found = self.run(commands.history(self.keys, self.options, count))
         return [PastCommand.parse(fields) for fields in reversed(found)]
+
+    def say_words(self, *words: str) -> int:
+        """Keep which words the commands of a node begin with; how many count."""
+        return self.run(commands.say_words(self.keys, self.options, words, counts_for_s=1.0, most=10))
 
     # What is heard.
 
@@ -365,9 +352,6 @@ class Cluster:
     def immortal(self) -> list[str]:
         """The keys of this cluster that would never end."""
         return [key.decode() for key in self.redis.scan_iter(f"{self.keys.tag}*") if self.redis.ttl(key) == -1]
-
-    def _lease(self, life: Life) -> tuple[int, str]:
-        return self.lease_ms, life.private
 
 
 def _text(part: Any) -> Any:

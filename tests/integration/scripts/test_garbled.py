@@ -5,6 +5,7 @@ import time
 import pytest
 
 from eccmgr.cluster.view import Target, TargetKind
+from eccmgr.redis.kinds import mend
 from tests.integration.scripts.cluster import Cluster
 
 EAST = Target(TargetKind.SUBCLUSTER, "east")
@@ -132,6 +133,6 @@ def test_keys_of_another_kind_are_mended_and_others_left(cluster: Cluster) -> No
     keys = cluster.keys
     cluster.redis.delete(keys.members)
     cluster.redis.set(keys.members, "x", ex=100)
-    found = cluster.call("mend", (keys.members, keys.roster, keys.log), "hash", "hash", "stream")
-    assert found == [keys.members.encode(), b"string"]
+    found = cluster.run(mend({keys.members: "hash", keys.roster: "hash", keys.log: "stream"}))
+    assert found == ((keys.members, "string"),)
     assert cluster.redis.exists(keys.members, keys.roster) == 1

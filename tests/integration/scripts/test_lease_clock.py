@@ -30,9 +30,7 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "expect": lambda cluster: cluster.expect({"west9": "west"}),
     "forget": lambda cluster: cluster.forget("west9"),
     "resettle": lambda cluster: cluster.resettle(NOBODY, "west"),
-    "vocabulary": lambda cluster: cluster.call(
-        "vocabulary", (cluster.keys.state, cluster.keys.vocabulary), 1000, 10, "pid"
-    ),
+    "vocabulary": lambda cluster: cluster.say_words("pid"),
 }
 
 

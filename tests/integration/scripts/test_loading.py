@@ -2,6 +2,8 @@
 
 import pytest
 
+from eccmgr.cluster.calls.views import roster
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import script
@@ -9,11 +11,10 @@ from eccmgr.redis.scripts import script
 
 @pytest.mark.asyncio
 async def test_a_script_that_the_server_has_forgotten_is_sent_again(link: Link, cluster_keys: Keys) -> None:
-    keys = (cluster_keys.state, cluster_keys.roster, cluster_keys.absent)
-    args = (0, cluster_keys.view_prefix, 60_000, "")
-    first = await link.run("roster", keys, args)
+    call = roster(cluster_keys, ClusterOptions(), 60_000)
+    first = await link.run(call)
     await link.call("SCRIPT", "FLUSH")
-    assert await link.run("roster", keys, args) == first
+    assert await link.run(call) == first
 
 
 def test_a_script_is_read_once() -> None:

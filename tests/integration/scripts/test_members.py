@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from eccmgr.cluster.calls.membership import LastBeat
 from eccmgr.cluster.view import Target, TargetKind
 from tests.integration.scripts.cluster import Cluster, Life
 
@@ -155,8 +156,8 @@ class TestRenew:
     def test_what_the_last_heartbeat_was_answered_holds_as_long_as_the_view(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(10)]
         _, view, _, _, leader, _, stretch = cluster.renew(lives[9], rate=2, borne=5)
-        before = (int(view), leader, stretch)
-        assert cluster.renew(lives[9], rate=2, borne=5, before=before)[4:] == [lives[0].private, 0, "4.000"]
+        before = LastBeat(int(view), leader, float(stretch))
+        assert cluster.renew(lives[9], rate=2, borne=5, before=before)[4:] == [lives[0].private, 0, "4.0"]
         cluster.leave(lives[0])
         assert cluster.renew(lives[9], rate=2, borne=5, before=before)[4:] == [lives[1].private, 0, "3.600"]
 

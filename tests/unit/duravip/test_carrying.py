@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import pytest
 
+from eccmgr.cluster.carrier import VipNews
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.redis.connect import Link
@@ -11,7 +12,7 @@ from eccmgr.redis.keys import Keys
 from worker.duravip.agent import Carrying
 from worker.guardian import wire
 
-STANDING = (7, b"run|replid", 1, 0, ())
+NEWS = VipNews(7, "run|replid", opened=True, change=0, late=())
 pytestmark = pytest.mark.asyncio
 
 
@@ -63,5 +64,5 @@ async def test_a_heartbeat_without_a_majority_lets_it_doubt_whom_it_calls(acked:
     doubts: list[bool] = []
     carrying.footing.doubt = lambda: doubts.append(True)  # type: ignore[method-assign]
     await carrying.begin(joins=True)
-    await carrying.renewed(STANDING, acked)
+    await carrying.renewed(NEWS, acked)
     assert doubts == ([] if acked else [True])

@@ -1,0 +1,213 @@
+"""The calls about what nodes answer: a node claims a command and responds, its sender reads what has come."""
+
+import contextlib
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from eccmgr.cluster.calls.commands import TOLD_OF
+from eccmgr.cluster.calls.views import PAGE, ViewNumber, pairs
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.results import Entry, Sent
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import whole
+from eccmgr.redis.scripts import ScriptCall, verdicts
+
+READ_AT_ONCE = 2 * TOLD_OF
+"""How many answers one look reads: while it is on its way others come than its sender was told of."""
+
+
+class ClaimVerdict(enum.StrEnum):
+    """Whether a node may run a command."""
+
+    CLAIMED = "claimed"
+    ENDED = "ended"
+    """Its session is over."""
+    GONE = "gone"
+    """Nobody keeps the command any more."""
+    NOT_ADDRESSED = "not addressed"
+    """It was sent before this session joined, or not to this node."""
+    ABORTED = "aborted"
+    EXPIRED = "expired"
+    TAKEN = "taken"
+    """It was claimed or answered already."""
+
+
+class ClaimAnswer(NamedTuple):
+    """Whether a node may run a command, and for how long yet it may begin."""
+
+    verdict: ClaimVerdict
+    left_ms: int = 0
+
+
+class RespondVerdict(enum.StrEnum):
+    """What became of a node's answer."""
+
+    KEPT = "kept"
+    GONE = "gone"
+    """Nobody keeps the command any more."""
+    SUPERSEDED = "superseded"
+    """Another life of the node holds its entry, or it never was this one's."""
+    ABORTED = "aborted"
+    """Nobody had claimed it when it was withdrawn."""
+    EXPIRED = "expired"
+    """Nobody had claimed it when its time was over."""
+
+
+class Collected(NamedTuple):
+    """What a gather had not seen yet.
+
+    `aborted_ms` is when the command was withdrawn, on the lease clock; `more` says that there are other responses.
+    """
+
+    clock_ms: int
+    view: ViewNumber
+    entries: dict[str, Entry]
+    aborted_ms: int | None
+    more: bool
+
+
+class Found(NamedTuple):
+    """What is known of one command. Where responses or plan are too many, the name of the key that holds them."""
+
+    clock_ms: int
+    sent: Sent
+    responses: dict[bytes, bytes] | str
+    view: ViewNumber
+    plan: dict[bytes, bytes] | str
+
+
+def claim(
+    keys: Keys,
+    options: ClusterOptions,
+    command_id: str,
+    private_name: str,
+    node: str,
+    joined_view: int,
+    *,
+    again: bool = False,
+) -> ScriptCall[ClaimAnswer]:
+    """Take a command for `node` (in small letters) and the session that joined in `joined_view`.
+
+    `again` says that an earlier call may have come through, its answer lost.
+    """
+    return ScriptCall(
+        "claim",
+        (keys.state, keys.sessions, keys.command(command_id), keys.responses(command_id), keys.plan(command_id)),
+        (to_ms(options.max_step_s), private_name, node, joined_view, int(again)),
+        _claimed,
+    )
+
+
+_claim_verdict = verdicts(ClaimVerdict)
+
+
+def _claimed(reply: Sequence[bytes]) -> ClaimAnswer:
+    if reply[0] == b"claimed":
+        return ClaimAnswer(ClaimVerdict.CLAIMED, int(reply[1]))
+    return ClaimAnswer(_claim_verdict(reply[0]))
+
+
+def respond(
+    keys: Keys,
+    options: ClusterOptions,
+    command_id: str,
+    private_name: str,
+    node: str,
+    joined_view: int,
+    *,
+    state: str,
+    took_ms: int,
+    flags: str,
+    body: bytes,
+    claimed: bool,
+) -> ScriptCall[RespondVerdict]:
+    """Keep the answer of `node` (in small letters) to a command; for its session see `claim`."""
+    return ScriptCall(
+        "respond",
+        (
+            *(keys.state, keys.command(command_id), keys.responses(command_id), keys.arrived(command_id)),
+            *(keys.roster, keys.plan(command_id)),
+        ),
+        (
+            *(to_ms(options.max_step_s), private_name, node, joined_view, state, took_ms, flags, body),
+            *(keys.view_prefix, to_ms(options.results_ttl_s), int(claimed)),
+        ),
+        _respond_verdict,
+    )
+
+
+_respond_verdict = verdicts(RespondVerdict)
+
+
+def collect(
+    keys: Keys,
+    options: ClusterOptions,
+    command_id: str,
+    seen: int,
+    in_all: int,
+    *,
+    last: bool,
+    limit: int = READ_AT_ONCE,
+    told_of: int = TOLD_OF,
+) -> ScriptCall[Collected]:
+    """At most `limit` responses after the `seen` first, of `in_all` once all have answered that may.
+
+    After the `last` call its sender waits no longer; else it is told of the next `told_of` ones.
+    """
+    return ScriptCall(
+        "collect",
+        (keys.state, keys.command(command_id), keys.responses(command_id), keys.arrived(command_id)),
+        (to_ms(options.max_step_s), seen, limit, in_all, told_of, "1" if last else "0"),
+        _collected,
+    )
+
+
+def _collected(reply: Sequence[Any]) -> Collected:
+    clock, number, born, found, aborted, more = reply
+    aborted_ms = whole(aborted) if aborted else None
+    return Collected(int(clock), ViewNumber(whole(number), born), entries(pairs(found)), aborted_ms, bool(int(more)))
+
+
+def results(
+    keys: Keys, options: ClusterOptions, command_id: str, digest: str, known_view: str = "", limit: int = PAGE
+) -> ScriptCall[Found | None]:
+    """What is known of the command with that id ("" for none), else of the latest with the text of that digest.
+
+    The view of now is kept where it is not `known_view` (BORN:NUMBER). None where there is no such command.
+    """
+    return ScriptCall(
+        "results",
+        (keys.state, keys.latest, keys.roster, keys.absent),
+        (
+            *(to_ms(options.max_step_s), command_id, digest, keys.command_prefix, keys.view_prefix),
+            *(to_ms(options.results_ttl_s), known_view, limit),
+        ),
+        _found,
+    )
+
+
+def _found(reply: Sequence[Any]) -> Found | None:
+    if not reply:
+        return None
+    clock, fields, responses, number, born, plan = reply
+    view = ViewNumber(whole(number), born)
+    return Found(whole(clock), Sent.parse(pairs(fields)), _fields_or_key(responses), view, _fields_or_key(plan))
+
+
+def _fields_or_key(found: Sequence[bytes] | bytes) -> dict[bytes, bytes] | str:
+    return found.decode() if isinstance(found, bytes) else pairs(found)
+
+
+def entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:
+    """The entries of nodes, as the scripts answer them; None stands for one that is gone."""
+    return {node.decode(errors="replace"): Entry.parse(raw or b"") for node, raw in found.items()}
+
+
+def plan(kept: Mapping[bytes, bytes]) -> dict[str, int]:
+    """Until when each node may begin a command; of a line that cannot be read that is not known."""
+    found = {}
+    for node, until in kept.items():
+        with contextlib.suppress(ValueError):
+            found[node.decode(errors="replace")] = whole(until)
+    return found

@@ -1,0 +1,235 @@
+"""The calls by which a process becomes a member, stays one, and ceases to be one."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from eccmgr.cluster.carrier import SessionRefusal, Standing, VipNews
+from eccmgr.cluster.members import Identity, Role
+from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import whole
+from eccmgr.redis.scripts import ScriptCall, verdicts
+from eccmgr.redis.wire import Argument
+
+LATE_AFTER_BEATS = 1.2
+"""So many times the time between two heartbeats after its last one, a session that carries VIPs is watched."""
+
+
+class LastBeat(NamedTuple):
+    """What a session's last heartbeat was answered, which the next one brings back; the default before the first."""
+
+    view: int = 0
+    leader: str = ""
+    stretch: float = 1.0
+
+
+@dataclass(frozen=True)
+class Joined:
+    """We are in: since which view, after which entry of the log, and how many times as long leases are.
+
+    `vips` is None for a session that carries none.
+    """
+
+    view: int
+    clock_ms: int
+    last_entry: str
+    stretch: float
+    vips: VipNews | None
+
+
+@dataclass(frozen=True)
+class NameTaken:
+    """Another live session has the name: its private name, and what is left of it."""
+
+    holder: str
+    left_ms: int
+
+
+class Renewed(NamedTuple):
+    """A heartbeat that counted.
+
+    `heads` are the latest entries of the channels asked for, in their order; `leader` is a private name, "" where
+    there is none, and `leader_is_over` says that its session has lapsed. `bus` is the number of the latest change of
+    what bus files say, b"" where none has one; `vips` is None for a session that carries none.
+    """
+
+    view: int
+    clock_ms: int
+    heads: tuple[str, ...]
+    leader: str
+    leader_is_over: bool
+    stretch: float
+    vips: VipNews | None
+    bus: bytes
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The view and the lease clock after the leader's round, and when the next session lapses; None: there is none."""
+
+    view: int
+    clock_ms: int
+    lapses_in_ms: int | None
+
+
+class Leaving(enum.StrEnum):
+    """What became of a session that wanted to leave."""
+
+    LEFT = "left"
+    ENDED = "ended"
+    """It had ended already."""
+
+
+def membership_keys(keys: Keys) -> tuple[str, ...]:
+    """The keys of every script that may end a session."""
+    return (
+        *(keys.state, keys.sessions, keys.members, keys.roster, keys.absent, keys.absent_since, keys.seniority),
+        *(keys.subclusters, keys.events),
+    )
+
+
+def carrier_keys(keys: Keys) -> tuple[str, ...]:
+    """The keys in which VIPs rest on sessions."""
+    return keys.vips, keys.vip_changes, keys.late
+
+
+def join(
+    keys: Keys,
+    options: ClusterOptions,
+    identity: Identity,
+    private_name: str,
+    *,
+    rate: float,
+    replaces: str = "",
+    takes_over: bool = False,
+    standing: Standing | None = None,
+) -> ScriptCall[Joined | NameTaken | SessionRefusal]:
+    """Become a member as `identity` under a fresh private name.
+
+    `rate` is how many heartbeats a second it sends, 0 where it keeps to that however many others send. It `replaces`
+    a session of the caller's own, and `takes_over` the name from a live holder. VIPs rest on it with a `standing`.
+    """
+    carries: tuple[Argument, ...] = (1, standing.era) if standing else ("", 0)
+    args = (
+        *(to_ms(options.max_step_s), to_ms(options.session_lease_s), private_name),
+        *(identity.name if identity.role is Role.NODE else "", identity.subcluster),
+        *(identity.member(private_name).dump(), identity.role.value.lower(), replaces, int(takes_over)),
+        *(*carries, _late_after_ms(options), keys.ended_prefix, f"{rate}", f"{options.heartbeats_borne_per_sec}"),
+    )
+    return ScriptCall("join", (*membership_keys(keys), *carrier_keys(keys)), args, _joined)
+
+
+def _joined(reply: Sequence[Any]) -> Joined | NameTaken | SessionRefusal:
+    if reply[0] == b"joined":
+        _, view, clock, last, vips, stretch = reply
+        return Joined(whole(view), whole(clock), last.decode(errors="replace"), float(stretch), _vip_news(vips))
+    if reply[0] == b"taken":
+        _, holder, left = reply
+        return NameTaken(holder.decode(errors="replace"), whole(left))
+    return _refusal(reply)
+
+
+def renew(
+    keys: Keys,
+    options: ClusterOptions,
+    private_name: str,
+    channels: tuple[str, ...] = (),
+    *,
+    rate: float,
+    last: LastBeat = LastBeat(),  # noqa: B008 - it is immutable
+    standing: Standing | None = None,
+) -> ScriptCall[Renewed | SessionRefusal]:
+    """A heartbeat, which asks for the latest entries of `channels`; for the rest see `join`."""
+    carries: tuple[Argument, ...] = (1, standing.era, standing.memory) if standing else ("", 0, "")
+    args = (
+        *(to_ms(options.max_step_s), to_ms(options.session_lease_s), private_name),
+        *(f"{rate}", f"{options.heartbeats_borne_per_sec}", last.view, last.leader, f"{last.stretch}"),
+        *(*carries, _late_after_ms(options), keys.ended_prefix, *channels),
+    )
+    names = (keys.state, keys.sessions, keys.seniority, keys.heads, keys.roster, *carrier_keys(keys))
+    return ScriptCall("renew", names, args, _renewed)
+
+
+def _renewed(reply: Sequence[Any]) -> Renewed | SessionRefusal:
+    if reply[0] != b"renewed":
+        return _refusal(reply)
+    _, view, clock, heads, leader, over, stretch, vips, bus = reply
+    return Renewed(
+        whole(view),
+        int(clock),
+        tuple(head.decode(errors="replace") for head in heads),
+        leader.decode(errors="replace"),
+        bool(int(over)),
+        float(stretch),
+        _vip_news(vips),
+        bus,
+    )
+
+
+def _late_after_ms(options: ClusterOptions) -> int:
+    return to_ms(LATE_AFTER_BEATS * options.heartbeat_s)
+
+
+def _vip_news(found: Sequence[Any]) -> VipNews | None:
+    if not found:
+        return None
+    era, memory, opened, change, late = found
+    sessions = tuple(name.decode(errors="replace") for name in late[::2])
+    counters = map(whole, late[1::2])
+    is_open = bool(int(opened))
+    return VipNews(whole(era), memory.decode(), is_open, whole(change), tuple(zip(sessions, counters, strict=True)))
+
+
+def _refusal(reply: Sequence[Any]) -> SessionRefusal:
+    verdict, *era = reply
+    if not era:
+        return SessionRefusal(verdict.decode())
+    number, memory = era
+    return SessionRefusal(verdict.decode(), whole(number), memory.decode())
+
+
+def leave(keys: Keys, options: ClusterOptions, private_name: str) -> ScriptCall[Leaving]:
+    """End a session cleanly: nobody expects the member any more."""
+    return ScriptCall("leave", membership_keys(keys), (to_ms(options.max_step_s), private_name), _left)
+
+
+_left = verdicts(Leaving)
+
+
+def resettle(
+    keys: Keys, options: ClusterOptions, private_name: str, node: str, subcluster: str, record: str
+) -> ScriptCall[int | None]:
+    """Move a node to another subcluster within its session; the view from which on it is there.
+
+    `record` is the member's record from then on. None where the session is over.
+    """
+    return ScriptCall(
+        "resettle",
+        (keys.state, keys.sessions, keys.members, keys.roster, keys.subclusters, keys.events),
+        (to_ms(options.max_step_s), private_name, node.lower(), subcluster, record),
+        _resettled,
+    )
+
+
+def _resettled(reply: Sequence[bytes]) -> int | None:
+    return whole(reply[1]) if reply[0] == b"moved" else None
+
+
+def sweep(keys: Keys, options: ClusterOptions) -> ScriptCall[Swept]:
+    """The leader's round: end sessions that have lapsed, forget what is too old."""
+    return ScriptCall(
+        "sweep",
+        (*membership_keys(keys), keys.log, keys.latest, keys.audit, keys.heads, *carrier_keys(keys)),
+        (
+            *(to_ms(options.max_step_s), to_ms(options.absent_ttl_s), to_ms(options.results_ttl_s)),
+            *(options.log_cap, keys.command_prefix),
+        ),
+        _swept,
+    )
+
+
+def _swept(reply: Sequence[bytes]) -> Swept:
+    view, clock, left = reply
+    return Swept(whole(view), whole(clock), None if left == b"-1" else whole(left))
