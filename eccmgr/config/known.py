@@ -3,18 +3,13 @@
 It feeds checking, `config eval`, spelling, `help config`, completion and the reference page.
 """
 
-import ipaddress
-
+from eccmgr.config.known_cluster import CLUSTER
 from eccmgr.config.option_types import OptionType
 from eccmgr.config.schema import Naming, OptionSpec, ScopeSpec
 
-
-def _cidrmask(network: str | None) -> str:
-    try:
-        return str(ipaddress.ip_network(network or "", strict=False).max_prefixlen)
-    except ValueError:
-        return "32"
-
+_NO_ROLES = "callers are not told apart by roles yet in this release"
+_NO_COLLECTING = "the logs of nodes are not collected yet in this release"
+_OF_MAIL = "it is the mail server's"
 
 _DURAVIP_PREFERENCE = OptionSpec(
     "Duravip_Preference", OptionType.NAME, None, "the node that carries the address while it lives"
@@ -61,8 +56,20 @@ CONTROL_LISTENER = ScopeSpec(
     "where consoles connect; its options hold for every Listen in it that does not set them",
     options=(
         *_LISTENER_OPTIONS,
-        OptionSpec("AuthScramParameters", OptionType.DICTIONARY, None, "where the SCRAM verifiers are found"),
-        OptionSpec("AuthorizationParameters", OptionType.DICTIONARY, None, "where the groups of users are found"),
+        OptionSpec(
+            "AuthScramParameters",
+            OptionType.DICTIONARY,
+            None,
+            "where the SCRAM verifiers are found",
+            without_effect="callers cannot authenticate yet in this release",
+        ),
+        OptionSpec(
+            "AuthorizationParameters",
+            OptionType.DICTIONARY,
+            None,
+            "where the groups of users are found",
+            without_effect=_NO_ROLES,
+        ),
     ),
     scopes=(
         ScopeSpec(
@@ -91,6 +98,7 @@ AUTHORIZATION = ScopeSpec(
                     OptionType.PATTERNS,
                     None,
                     "regular expressions searched in a command; one that fits allows it",
+                    without_effect=_NO_ROLES,
                 ),
             ),
         ),
@@ -113,7 +121,13 @@ EC_LOGGER = ScopeSpec(
     options=(
         OptionSpec("mainlog", OptionType.PATH, None, "what happens"),
         OptionSpec("paniclog", OptionType.PATH, None, "what should never happen"),
-        OptionSpec("acctlog", OptionType.PATH, None, "who authenticated and who ran what"),
+        OptionSpec(
+            "acctlog",
+            OptionType.PATH,
+            None,
+            "who authenticated and who ran what",
+            without_effect="the file is made, and nothing is written to it yet in this release",
+        ),
         OptionSpec("rejectlog", OptionType.PATH, None, "who was turned away"),
         OptionSpec(
             "heartbeat", OptionType.SECONDS, "0", "seconds between signs of life in the main log; 0 is none", 0, 1e9
@@ -123,10 +137,14 @@ EC_LOGGER = ScopeSpec(
 
 _LOG_FILES = (
     OptionSpec(
-        "logfile", OptionType.PATH, None, "the path of a collected log; %Y %m %d and %{l} %{s} %{n} are filled in"
+        "logfile",
+        OptionType.PATH,
+        None,
+        "the path of a collected log; %Y %m %d and %{l} %{s} %{n} are filled in",
+        without_effect=_NO_COLLECTING,
     ),
-    OptionSpec("file_mode", OptionType.MODE, "0640", "the mode of new log files"),
-    OptionSpec("dir_mode", OptionType.MODE, "0755", "the mode of new log folders"),
+    OptionSpec("file_mode", OptionType.MODE, "0640", "the mode of new log files", without_effect=_NO_COLLECTING),
+    OptionSpec("dir_mode", OptionType.MODE, "0755", "the mode of new log folders", without_effect=_NO_COLLECTING),
 )
 
 LOGS = ScopeSpec(
@@ -134,196 +152,29 @@ LOGS = ScopeSpec(
     "where the logs of nodes are collected",
     options=(
         *_LOG_FILES,
-        OptionSpec("max_idle", OptionType.SECONDS, "300", "seconds after which an unused log file is closed", 0, 1e9),
-        OptionSpec("max_open", OptionType.INTEGER, "50", "log files open at once", 1, 100000),
-        OptionSpec("control_cache", OptionType.TEXT, None, "where the position in each log is kept"),
+        OptionSpec(
+            "max_idle",
+            OptionType.SECONDS,
+            "300",
+            "seconds after which an unused log file is closed",
+            0,
+            1e9,
+            without_effect=_NO_COLLECTING,
+        ),
+        OptionSpec(
+            "max_open", OptionType.INTEGER, "50", "log files open at once", 1, 100000, without_effect=_NO_COLLECTING
+        ),
+        OptionSpec(
+            "control_cache",
+            OptionType.TEXT,
+            None,
+            "where the position in each log is kept",
+            without_effect=_NO_COLLECTING,
+        ),
     ),
     scopes=tuple(
         ScopeSpec(kind, f"what differs for the logs of a {kind.lower()}", Naming.EITHER, None, _LOG_FILES)
         for kind in ("Manager", "Node", "Subscriber")
-    ),
-)
-
-CLUSTER = ScopeSpec(
-    "cluster",
-    "the cluster, this process's place in it, and its time limits",
-    options=(
-        OptionSpec("cluster_group", OptionType.NAME, "ec_cluster", "the name of the cluster", dynamic=False),
-        OptionSpec(
-            "control_group", OptionType.NAME, "ec_console", "the group in which nodes take commands", dynamic=False
-        ),
-        OptionSpec(
-            "nodename", OptionType.NAME, None, "this node's name; else EC_NODE_NAME, else the host's", dynamic=False
-        ),
-        OptionSpec(
-            "nodeaddr",
-            OptionType.ADDRESS,
-            None,
-            "the address shown to others; else that of the connection to Redis",
-            dynamic=False,
-        ),
-        OptionSpec(
-            "subcluster",
-            OptionType.NAME,
-            "default",
-            "the subcluster of this node; else the one that a bus file gives it",
-            dynamic=False,
-        ),
-        OptionSpec("heartbeats_per_sec", OptionType.NUMBER, "2", "signs of life a second", 0.1, 100),
-        OptionSpec("heartbeat_start_delay", OptionType.SECONDS, "0", "seconds before the first heartbeat", 0, 3600),
-        OptionSpec(
-            "session_lease",
-            OptionType.SECONDS,
-            "2.5",
-            "seconds without a heartbeat after which a session ends",
-            0.1,
-            3600,
-        ),
-        OptionSpec(
-            "max_step", OptionType.SECONDS, "0.6", "the most that the lease clock advances in one step", 0.01, 3600
-        ),
-        OptionSpec(
-            "absent_ttl",
-            OptionType.SECONDS,
-            "2592000",
-            "seconds for which a node that was lost is still expected (default 30 days); 0: until it is forgotten",
-            0,
-            1e9,
-        ),
-        OptionSpec(
-            "results_ttl",
-            OptionType.SECONDS,
-            "3600",
-            "seconds for which answers are kept; never less than command_ttl and command_timeout together",
-            1,
-            1e9,
-        ),
-        OptionSpec(
-            "command_ttl", OptionType.SECONDS, "60", "seconds after which a command is no longer begun", 0.1, 1e9
-        ),
-        OptionSpec(
-            "command_timeout",
-            OptionType.SECONDS,
-            "60",
-            "seconds after which a running command is cancelled",
-            0.1,
-            1e9,
-        ),
-        OptionSpec(
-            "job_timeout",
-            OptionType.SECONDS,
-            "3600",
-            "seconds after which a long command, which is a job, is ended",
-            0.1,
-            1e9,
-        ),
-        OptionSpec(
-            "max_jobs",
-            OptionType.INTEGER,
-            "100",
-            "jobs of a node that are not finished; over it a long command is refused",
-            1,
-            10000,
-        ),
-        OptionSpec("max_running", OptionType.INTEGER, "8", "commands that a node runs at once", 1, 10000),
-        OptionSpec(
-            "max_response_bytes",
-            OptionType.BYTES,
-            "4194304",
-            "the longest answer; a longer one is cut",
-            1024,
-            1 << 30,
-        ),
-        OptionSpec(
-            "trusted_managers",
-            OptionType.LIST,
-            None,
-            "the keys whose commands a node runs; with any, only signed ones",
-        ),
-        OptionSpec("if_check_interval", OptionType.SECONDS, "1", "seconds between looks at the interfaces", 0.1, 3600),
-        OptionSpec(
-            "if_down_limit",
-            OptionType.INTEGER,
-            "3",
-            "taken for files of old; without effect: what a down interface carries is given up at once",
-            1,
-            1000,
-        ),
-        OptionSpec(
-            "view_mature_time", OptionType.SECONDS, "5", "seconds of quiet before addresses are balanced", 0, 86400
-        ),
-        OptionSpec("view_balance_interval", OptionType.SECONDS, "5", "seconds between steps of balancing", 0, 86400),
-        OptionSpec(
-            "duravip_balance_set_size",
-            OptionType.INTEGER,
-            "10",
-            "addresses moved in one step of balancing",
-            1,
-            100000,
-        ),
-        OptionSpec(
-            "arp_all_hosts",
-            OptionType.BOOLEAN,
-            "true",
-            "whether a move is announced to all, or only to known peers",
-        ),
-        OptionSpec(
-            "announce_count", OptionType.INTEGER, "5", "announcements of an address that was just plumbed", 1, 100
-        ),
-        OptionSpec(
-            "announce_time", OptionType.SECONDS, "2", "seconds over which these announcements are spread", 0, 60
-        ),
-        OptionSpec(
-            "announce_refresh",
-            OptionType.SECONDS,
-            "60",
-            "seconds between announcements from then on; 0 is never",
-            0,
-            86400,
-        ),
-        OptionSpec(
-            "plumber",
-            OptionType.NAME,
-            "auto",
-            "who changes addresses: netlink, exec (plumber_program), memory (nobody: for a demonstration); "
-            "auto is netlink, and a node that may not use it carries nothing",
-            dynamic=False,
-        ),
-        OptionSpec(
-            "plumber_program",
-            OptionType.PATH,
-            None,
-            "the program of plumber exec, run as PROGRAM plumb (or unplumb, check) ADDRESS INTERFACE EPOCH",
-            dynamic=False,
-        ),
-        OptionSpec(
-            "fence",
-            OptionType.NAME,
-            "auto",
-            "what silences the addresses of a host whose processes are stopped: nftables, valid_lft or none; "
-            "auto is the first of them that is to be had",
-            dynamic=False,
-        ),
-    ),
-    scopes=(
-        ScopeSpec(
-            "Topology",
-            "the interface of the floating addresses of a network",
-            Naming.ALWAYS,
-            OptionType.NETWORK,
-            (
-                OptionSpec("interface", OptionType.TEXT, None, "the interface that carries them"),
-                OptionSpec(
-                    "cidrmask",
-                    OptionType.INTEGER,
-                    "32 or 128",
-                    "the prefix length with which they are added",
-                    0,
-                    128,
-                    default_of=_cidrmask,
-                ),
-            ),
-        ),
     ),
 )
 
@@ -363,8 +214,23 @@ DATASOURCE = ScopeSpec(
     "a data base and how it is reached",
     Naming.EITHER,
     options=(
-        OptionSpec("uri", OptionType.LIST, None, "where it is; passwords are shown as ********", secret=True),
-        OptionSpec("cache_life", OptionType.SECONDS, None, "seconds for which an answer of it is kept", 0, 1e9),
+        OptionSpec(
+            "uri",
+            OptionType.LIST,
+            None,
+            "where it is; passwords are shown as ********",
+            secret=True,
+            without_effect=_OF_MAIL,
+        ),
+        OptionSpec(
+            "cache_life",
+            OptionType.SECONDS,
+            None,
+            "seconds for which an answer of it is kept",
+            0,
+            1e9,
+            without_effect=_OF_MAIL,
+        ),
     ),
 )
 
@@ -374,9 +240,21 @@ SCHEMA = ScopeSpec(
     "",
     "options outside of every scope",
     options=(
-        OptionSpec("Blackhole", OptionType.BOOLEAN, "0", "whether mail is taken and thrown away"),
-        OptionSpec("Suspend_Delivery", OptionType.BOOLEAN, "false", "whether no mail is sent on"),
-        OptionSpec("Message_Expiration", OptionType.SECONDS, "86400", "seconds after which mail is given up", 0, 1e9),
+        OptionSpec(
+            "Blackhole", OptionType.BOOLEAN, "0", "whether mail is taken and thrown away", without_effect=_OF_MAIL
+        ),
+        OptionSpec(
+            "Suspend_Delivery", OptionType.BOOLEAN, "false", "whether no mail is sent on", without_effect=_OF_MAIL
+        ),
+        OptionSpec(
+            "Message_Expiration",
+            OptionType.SECONDS,
+            "86400",
+            "seconds after which mail is given up",
+            0,
+            1e9,
+            without_effect=_OF_MAIL,
+        ),
         OptionSpec(
             "Local_Changes_File", OptionType.PATH, None, "the file for changes that belong to no other; loaded last"
         ),

@@ -21,6 +21,7 @@ _PAGE_HEAD = """\
 
 Names match without case. An option that is not *dynamic* takes effect after a restart, any other at once. If a scope
 does not set an option, the option has its value from the nearest scope around it that sets it, else its default.
+An option *without effect* is taken, checked and kept, and nothing acts on it; it is there for files that have it.
 Scopes and options that are not listed here are kept and shown, for the programs that know them.
 """
 
@@ -48,6 +49,8 @@ def _option_help(option: OptionSpec) -> Iterator[str]:
     yield f"  takes {expectation(option.type, option.low, option.high)}"
     yield f"  default: {'none' if option.default is None else option.default}"
     yield "  dynamic: takes effect at once" if option.dynamic else "  not dynamic: takes effect after a restart"
+    if option.without_effect:
+        yield f"  without effect: {option.without_effect}"
     if option.secret:
         yield "  holds secrets"
 
@@ -83,4 +86,5 @@ def _sections(scope: ScopeSpec, path: tuple[ScopeSpec, ...]) -> Iterator[str]:
 def _row(option: OptionSpec) -> str:
     default = "" if option.default is None else f"`{option.default}`"
     takes = expectation(option.type, option.low, option.high).replace("|", "\\|")
-    return f"| `{option.name}` | {takes} | {default} | {'yes' if option.dynamic else 'no'} | {option.help} |"
+    effect = f"; **without effect**: {option.without_effect}" if option.without_effect else ""
+    return f"| `{option.name}` | {takes} | {default} | {'yes' if option.dynamic else 'no'} | {option.help}{effect} |"

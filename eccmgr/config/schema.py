@@ -31,7 +31,8 @@ class OptionSpec:
 
     `low` and `high` bound a number, in the unit of its type. A `dynamic` option takes effect at once, any other after
     a restart. The text of a `secret` option holds passwords. `default_of` gives a default that depends on the scope's
-    name; `default` then only describes it.
+    name; `default` then only describes it. Where `without_effect` gives a reason, nothing acts on the
+    option.
     """
 
     name: str
@@ -43,6 +44,7 @@ class OptionSpec:
     dynamic: bool = True
     secret: bool = False
     default_of: Callable[[str | None], str] | None = None
+    without_effect: str = ""
 
     def default_value(self, scope_name: str | None) -> Value | None:
         """The default in a scope of this name; None if the option has none."""

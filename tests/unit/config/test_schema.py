@@ -7,9 +7,10 @@ import pytest
 from eccmgr.commands.table import describe, overview
 from eccmgr.config.known import SCHEMA
 from eccmgr.config.option_types import BadValueError, OptionType, PythonValue, convert
-from eccmgr.config.reference import reference_page
+from eccmgr.config.reference import help_text, reference_page
 from eccmgr.config.schema import OptionSpec, ScopeSpec
 from eccmgr.config.values import Dictionary, ItemList, Text
+from tests.daemons import ROOT
 from tests.unit.config.console import Console
 
 
@@ -177,3 +178,11 @@ def test_config_help_tells_what_is_known(manager: Console) -> None:
 
 def test_an_unknown_subcommand_lists_those_there_are(manager: Console) -> None:
     assert manager.refused("config frobnicate").startswith("Unknown command: 'config frobnicate'. config has: begin,")
+
+
+def test_each_option_is_read_or_marked() -> None:
+    sources = [path for part in ("eccmgr", "worker", "cli") for path in (ROOT / part).rglob("*.py")]
+    text = "\n".join(path.read_text() for path in sources if not path.name.startswith("known")).lower()
+    unread = {option.name for option in OPTIONS.values() if f'"{option.name.lower()}"' not in text}
+    assert unread <= {option.name for option in OPTIONS.values() if option.without_effect}
+    assert "without effect: a member joins" in help_text(("cluster", "heartbeat_start_delay"))
