@@ -1,1 +1,1 @@
-"""The control protocol: frames, the listener that answers them, and a client that asks."""
+"""The control protocol: its frames, the listeners that answer, and the client that asks."""

@@ -1,12 +1,12 @@
-"""Why a listener carries out no command of a caller; on the wire the text is all that tells which it is."""
+"""The reasons why a listener runs no command of a caller. On the wire only the text tells them apart."""
 
 import enum
 
 
 class Barred(enum.StrEnum):
-    """What is answered to every command."""
+    """The answer to every command."""
 
     UNKNOWN_CALLER = "Authentication required"
-    """The caller has not said who he is."""
+    """The caller has not authenticated."""
     NO_ROLES = "Not Authorized for this command"
-    """Nobody has a role that allows it."""
+    """Nobody has a role that allows the command."""

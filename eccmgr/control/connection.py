@@ -1,7 +1,7 @@
 """One client's connection to the control listener.
 
-Its commands run one after another in a task of its own, so a slow command delays the answers behind it on that
-connection and on no other.
+Its commands run one after another in a task of its own. So a slow command delays the later answers on this connection,
+and no others.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from eccmgr.errors import FrameError
 
 log = structlog.get_logger()
 
-# A client may pipeline; with more than this waiting it is read no further until that is answered.
+# A client may pipeline. If more than this is waiting, no more is read until that is answered.
 _READ_AHEAD_BYTES = 256 * 1024
-# Answers that are ready together leave together, up to this size.
+# Answers that are ready at the same time are sent together, up to this size.
 _COALESCE_BYTES = 64 * 1024
-# After so many commands in a row the other connections have their turn.
+# After this many commands in a row the other connections have their turn.
 _TURN = 128
-# A client that broke the protocol has this long to read why.
+# A client that broke the protocol has this long to read the answer that says so.
 _LINGER_S = 2.0
 # A connection with an open transaction is not idle, but does not stay for ever.
 _KEPT_S = 3600.0
@@ -41,9 +41,9 @@ _KEPT_S = 3600.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What a listener allows: seconds of idleness (0 = for ever), bytes of a command, connections at once.
+    """The limits of a listener: seconds of idleness (0 = for ever), bytes of a command, connections at once.
 
-    `refusal`, where given, is what it answers to every command instead of carrying it out.
+    If there is a `refusal`, it is the answer to every command, and no command runs.
     """
 
     idle_timeout_s: float = 60.0
@@ -54,11 +54,11 @@ class Limits:
 
 @dataclass
 class Terms:
-    """What holds on one listener, for the connections that it has and those to come; may be replaced at any time."""
+    """The terms of one listener, for its present and future connections; they may be replaced at any time."""
 
     limits: Limits
     listener: str = ""
-    """The endpoint, as it is shown."""
+    """The endpoint in the form that is shown."""
 
 
 class Connection(asyncio.Protocol):
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         connections: set["Connection"],
         keeps: Callable[["Connection"], bool] = lambda _connection: False,
     ) -> None:
-        """`keeps` tells whether something would be lost with a connection that is idle."""
+        """`keeps` answers whether an idle connection should stay, because something would be lost with it."""
         self._gate = gate
         self.terms = terms
         self._connections = connections
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self._last_active = self._loop.time()
         self._task: asyncio.Task[None] | None = None
 
-    # The protocol's side: what the event loop tells us.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless there are too many."""
@@ -106,11 +106,11 @@ class Connection(asyncio.Protocol):
         self._check_idle()
 
     def data_received(self, data: bytes) -> None:
-        """Take the bytes and see that the commands in them are being answered."""
+        """Take the bytes, and make sure that the commands in them are answered."""
         if self._ending:
             return
         if not self._decoder.pending:
-            # A frame has the idle time to arrive whole, counted from its first byte.
+            # A frame may take the idle time to arrive whole, counted from its first byte.
             self._last_active = self._loop.time()
             if self.task is None and (answer := self._at_hand(data)) is not None:
                 self._transport.write(answer)
@@ -123,14 +123,14 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client has said all: answer what it asked, then close. A stream's waiting ends at once."""
+        """The client will send no more: answer its commands, then close. The waiting of a stream ends at once."""
         self._ending = True
         if self.task is not None and self._streaming:
             self.task.cancel()
         return self.task is not None
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The connection is gone, and with it the waiting for answers."""
+        """The connection is lost, and the waiting for answers ends."""
         self._connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -139,22 +139,22 @@ class Connection(asyncio.Protocol):
             self.task.cancel()
 
     def pause_writing(self) -> None:
-        """The client reads too slowly: hold further answers."""
+        """The client reads too slowly: send no further answers for now."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._writable.set()
 
-    # The server's side.
+    # Called by the server.
 
     @property
     def task(self) -> asyncio.Task[None] | None:
-        """What answers commands now, if anything does."""
+        """The task that answers commands now; None if there is none."""
         return None if self._task is None or self._task.done() else self._task
 
     def terms_changed(self) -> None:
-        """The listener has new limits: they hold from now on."""
+        """The listener has new limits, which hold from now on."""
         self._decoder.limit = self.terms.limits.max_command_bytes
         if not self._ending:
             if self._timer is not None:
@@ -162,13 +162,13 @@ class Connection(asyncio.Protocol):
             self._check_idle()
 
     def finish(self) -> None:
-        """Take no more commands; close when those at hand are answered."""
+        """Take no more commands, and close after the present ones are answered."""
         self._ending = True
         if self.task is None:
             self._transport.close()
 
     def abort(self) -> asyncio.Task[None] | None:
-        """Close at once; the task to wait for, if one runs."""
+        """Close at once; answers the task to wait for, if one runs."""
         if self.task is not None:
             self.task.cancel()
         self._transport.abort()
@@ -182,7 +182,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _at_hand(self, data: bytes) -> bytes | None:
-        """The answer to a client that asks one thing which is at hand, as monitoring does; None: it is to be found."""
+        """The answer if a client sends a single command that needs no I/O, as monitoring does; None if the answer takes
+        a task."""
         payload = frames.only_frame(data)
         if payload is None or len(payload) > self._decoder.limit or self.terms.limits.refusal:
             return None
@@ -194,7 +195,7 @@ class Connection(asyncio.Protocol):
     async def _answer_all(self) -> None:
         try:
             while await self._answer_frames():
-                # More may have come in while the client took its time to read.
+                # More may have arrived while the client took its time to read.
                 await self._drain()
         except FrameError as error:
             self._out += frames.encode_text(str(error))
@@ -207,14 +208,14 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     async def _answer_frames(self) -> int:
-        """Answer every frame that is there; how many those were."""
+        """Answer every frame that has arrived; answers their number."""
         answered = 0
         while (frame := self._decoder.pull()) is not None:
             if self._out and not self._flushing:
-                # An answer waits for its neighbours, but not for one that takes its time.
+                # An answer waits for those beside it, but not for a slow one.
                 self._flushing = True
                 self._loop.call_soon(self._flush)
-            # Not in one statement: `_out` may be sent, and be another, by the time the answer is there.
+            # This takes two statements: `_out` may be sent and replaced before the answer is there.
             answer = await self._answer(frame)
             self._out += answer
             self._last_active = self._loop.time()
@@ -231,7 +232,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     async def _drain(self) -> None:
-        """Send what is there; a client that has taken nothing of it for the idle time is given up."""
+        """Send the output so far. A client that has taken none of it for the idle time is dropped."""
         self._flush()
         left = self._transport.get_write_buffer_size()
         while not self._writable.is_set():
@@ -246,7 +247,7 @@ class Connection(asyncio.Protocol):
                     return
 
     def _hang_up(self) -> None:
-        """Close after an error: a client that is still sending would lose our answer if we closed at once."""
+        """Close after an error, but not at once: a client that is still sending would then lose our answer."""
         if self._ending:
             self._transport.close()
             return
@@ -290,7 +291,7 @@ class Connection(asyncio.Protocol):
             if len(self._out) >= _COALESCE_BYTES:
                 await self._drain()
             elif not self._flushing:
-                # Events that come in one step leave together.
+                # Events of one step are sent together.
                 self._flushing = True
                 self._loop.call_soon(self._flush)
 
@@ -314,8 +315,8 @@ class Connection(asyncio.Protocol):
         if quiet >= timeout:
             said = log.warning if keeps else log.debug
             said("connection closed", reason="idle", user=self._caller.user, transaction="lost" if keeps else "none")
-            # Not close(): that would wait for ever for a client that does not read the end of its last answer.
+            # Not close(), which would wait for ever for a client that does not read the end of its last answer.
             self._transport.abort()
         else:
-            # What keeps it may end at any time.
+            # The reason to keep it may end at any time.
             self._timer = self._loop.call_later(min(timeout - quiet, often), self._check_idle)

@@ -1,4 +1,4 @@
-"""Endpoints of the control protocol: how one is written, and how one is listened on safely."""
+"""Endpoints of the control protocol: their text form, and how to listen on them safely."""
 
 import contextlib
 import encodings.idna  # noqa: F401  (what a look-up of names loads late, when we may have given up being root)
@@ -18,7 +18,7 @@ from eccmgr.errors import ListenError, SettingsError
 from eccmgr.hostport import host_port, read_host_port
 
 DEFAULT_ENDPOINT = "/tmp/2025"  # noqa: S108  (the protocol's well-known path)
-# Linux's sun_path, with its closing NUL.
+# Linux's sun_path, without its closing NUL.
 _PATH_MAX = 107
 _BACKLOG = 1024
 _LOCK_WAIT_S = 2.0
@@ -52,7 +52,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Listening:
-    """A bound socket, and for a Unix socket the file that is ours to remove and where it is."""
+    """A bound socket; for a Unix socket also its file, which is ours to remove."""
 
     endpoint: Endpoint
     socket: socket.socket
@@ -63,24 +63,24 @@ class Listening:
         """Remove the socket's file if it is still the one that we made."""
         if self.endpoint.path is None:
             return
-        # One that may not be removed any more looks stale to the next start, which replaces it.
+        # A file that we may no longer remove looks stale to the next start, which replaces it.
         with contextlib.suppress(OSError):
             path = Path(self.place)
             if path.lstat().st_ino == self.inode:
                 path.unlink()
 
     def close(self) -> None:
-        """Listen no longer, and leave no file."""
+        """Stop listening, and leave no file."""
         self.unlink()
         self.socket.close()
 
 
 def bind(endpoint: Endpoint, mode: int = 0o660, *, beyond_loopback: bool = False) -> Listening:
-    """Bind `endpoint` and let connections queue; a Unix socket gets the permissions `mode`, and never had wider ones.
+    """Bind `endpoint`, so that connections queue. A Unix socket gets the permissions `mode`, and never had wider ones.
 
-    A stale socket file is replaced; one that somebody listens on, a symlink and any other file are refused, and a TCP
-    address that is not loopback unless `beyond_loopback`. A link that root left in /tmp says where to listen instead.
-    Raises ListenError.
+    A stale socket file is replaced. Refused are a socket on which somebody listens, a symlink, any other file, and,
+    without `beyond_loopback`, a TCP address that is not loopback. A link of root's in /tmp is followed: the socket is
+    bound where it leads. Raises ListenError.
     """
     try:
         if endpoint.path is None:
@@ -109,7 +109,7 @@ def _bind_tcp(endpoint: Endpoint, beyond_loopback: bool) -> Listening:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)
         sock.bind(address)
-        # Two may bind one port as long as neither listens.
+        # Two processes may bind one port as long as neither listens.
         sock.listen(_BACKLOG)
     except OSError:
         sock.close()
@@ -123,10 +123,11 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            # Linux makes the file with the mode of the unbound socket, less the umask; widened to `mode` after.
+            # Linux makes the file with the mode of the unbound socket, less the umask; we widen it to `mode`
+            # afterwards.
             os.fchmod(sock.fileno(), mode)
             sock.bind(path)
-            # Bound but not listening would look stale to another start.
+            # A socket that is bound but does not listen would look stale to another start.
             sock.listen(_BACKLOG)
             Path(path).chmod(mode)
             return Listening(endpoint, sock, os.lstat(path).st_ino, path)
@@ -137,9 +138,9 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
 
 @contextlib.contextmanager
 def _folder_locked(folder: Path) -> Iterator[None]:
-    """Two starts at once must not both find a stale file and one remove the other's fresh one.
+    """Lock a folder, so that of two starts at once neither removes the fresh socket file of the other as a stale one.
 
-    Anybody may lock a folder that all share, so whoever keeps it locked delays us and does not stop us.
+    Anybody may lock a folder that all share, so a folder that stays locked delays us but does not stop us.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -39,7 +39,7 @@ class Frame(NamedTuple):
 
 
 def encode(kind: int, payload: bytes) -> bytes:
-    """Header and payload in one piece, so that both leave in one write."""
+    """Header and payload in one piece, so that one write sends both."""
     if kind == SHORT:
         return _SHORT_HEAD.pack(kind, len(payload)) + payload
     return _LONG_HEAD.pack(kind, len(payload)) + payload
@@ -48,7 +48,7 @@ def encode(kind: int, payload: bytes) -> bytes:
 def encode_text(text: str) -> bytes:
     """A command or an answer in the smallest frame that holds it.
 
-    What cannot be written as UTF-8 (a lone surrogate out of a file name) is replaced by `?`.
+    Characters that UTF-8 cannot hold (a lone surrogate from a file name) are replaced by `?`.
     """
     payload = text.encode("utf-8", "replace")
     if len(payload) > FRAME_MAX:
@@ -57,7 +57,7 @@ def encode_text(text: str) -> bytes:
 
 
 def only_frame(data: bytes) -> bytes | None:
-    """The payload of `data` where that is one short frame and nothing else."""
+    """The payload of `data` if that is exactly one short frame."""
     if len(data) < _SHORT_HEAD.size:
         return None
     kind, length = _SHORT_HEAD.unpack_from(data)
@@ -83,7 +83,7 @@ class Decoder:
 
     @property
     def pending(self) -> int:
-        """How many bytes are held that were not yet given out as frames."""
+        """The number of bytes that were not yet given out as frames."""
         return len(self._buffer)
 
     def push(self, data: bytes) -> None:
@@ -91,7 +91,7 @@ class Decoder:
         self._buffer += data
 
     def pull(self) -> Frame | None:
-        """The next frame, or None where it is not complete."""
+        """The next frame; None if it is not complete."""
         buffer = self._buffer
         if len(buffer) < _TYPE.size:
             return None

@@ -1,7 +1,7 @@
-"""What a console keeps in mind of its session with a daemon: whether a transaction of the configuration is open there.
+"""The console's knowledge of its session with a daemon: whether a transaction of the configuration is open there.
 
-A session ends with its connection, and its transaction with it. Whoever goes on typing would then change what is live,
-so the console says what happened, and does not send the next `config` command. Pure.
+A session ends with its connection, and its transaction with it. A user who goes on typing would then change the live
+configuration. So the console says what happened, and does not send the next `config` command. Pure.
 """
 
 from eccmgr import words
@@ -36,7 +36,7 @@ def config_command(line: str) -> str | None:
 
 
 class OpenTransaction:
-    """The transaction of one session. With `script`, nobody reads one answer before the next command is there."""
+    """The transaction of one session. In a `script` nobody reads an answer before the next command is sent."""
 
     def __init__(self, *, script: bool = False) -> None:
         self._script = script
@@ -46,11 +46,12 @@ class OpenTransaction:
         self._lost = ""
 
     def allow(self, command: str | None) -> None:
-        """Raises TransactionLost where a `config` command is not to be sent, because the one before it went nowhere."""
+        """Raises TransactionLost if a `config` command must not be sent, because the transaction that it was meant for
+        is lost."""
         if command is None or not self._lost:
             return
         lost = self._lost
-        # In a script all that still belongs to the transaction goes the same way.
+        # In a script all later commands of the transaction are refused too.
         if self._said and (command == "begin" or command not in _CHANGING):
             self._lost = "" if command == "begin" else lost
             return
@@ -64,13 +65,13 @@ class OpenTransaction:
         self._sent = command
 
     def answered(self, *, ok: bool) -> None:
-        """Its answer has come."""
+        """The answer to the command has come."""
         if ok and self._sent in ("begin", "commit", "rollback"):
             self._is_open = self._sent == "begin"
         self._sent = None
 
     def broken(self) -> None:
-        """The connection is gone, perhaps with a command under way."""
+        """The connection is lost, perhaps with a command under way."""
         if (self._is_open and self._sent != "rollback") or self._sent == "begin":
             self._lost, self._said = _UNKNOWN if self._sent == "commit" else _LOST, False
         self._is_open, self._sent = False, None

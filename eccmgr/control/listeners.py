@@ -1,4 +1,4 @@
-"""The control listeners of a daemon: from those that a configuration wants to those that the server is told to open."""
+"""A daemon's control listeners: turns those of the configuration into those that the server opens."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,25 +17,26 @@ from eccmgr.errors import ConfigError, SettingsError
 
 @dataclass(frozen=True)
 class Plan:
-    """How each endpoint is to be listened on, and what of that does not do yet, or do safely, what it seems to."""
+    """How to listen on each endpoint, and the options that have no effect yet, or are less safe than they seem."""
 
     listeners: Mapping[Endpoint, Listener]
     remarks: tuple[str, ...]
 
     @property
     def serves(self) -> bool:
-        """Whether there is a listener that answers anybody."""
+        """Whether any listener answers anybody."""
         return any(not listener.limits.refusal for listener in self.listeners.values())
 
 
 class Listeners(Part):
-    """The listeners of one daemon: `default` where nobody names any, those of `listen` instead of the files'."""
+    """The listeners of one daemon. `default` is the one if nobody names any; those in `listen` replace those of the
+    files."""
 
     def __init__(self, server: ControlServer, view: ScopeView, default: str, listen: Sequence[str]) -> None:
         """Raises ConfigError for a listener that makes no sense."""
         self._server, self._default, self._listen = server, default, listen
         self.plan = self._planned(view)
-        """What holds."""
+        """The plan in force."""
         self._named = self._are_named(view)
         self._is_open = False
 
@@ -44,7 +45,7 @@ class Listeners(Part):
         self._planned(view)
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> "ListenersChange":
-        """Bind what is new. Raises ConfigError or ListenError where that cannot be, or no listener would answer."""
+        """Bind new endpoints. Raises ConfigError or ListenError if that fails, or if no listener would answer."""
         planned, named = self._planned(view), self._are_named(view)
         unnamed = self._named and not named
         if self._is_open and self.plan.serves and (unnamed or not planned.serves):
@@ -52,7 +53,7 @@ class Listeners(Part):
         return ListenersChange(self, planned, named, await self._server.prepare(planned.listeners))
 
     def become(self, planned: "Plan", named: bool) -> None:
-        """Hold what was carried out."""
+        """Record the plan that was carried out."""
         self.plan, self._named, self._is_open = planned, named, True
 
     async def close(self) -> None:
@@ -68,7 +69,7 @@ class Listeners(Part):
 
 @dataclass(frozen=True)
 class ListenersChange:
-    """Another plan, for which the server has made ready."""
+    """Another plan, for which the server has prepared."""
 
     listeners: Listeners
     plan: "Plan"
@@ -76,17 +77,17 @@ class ListenersChange:
     server: ServerChange
 
     async def carry_out(self) -> None:
-        """Let the new plan hold."""
+        """Put the new plan in force."""
         self.listeners.become(self.plan, self.named)
         await self.server.carry_out()
 
     async def undo(self) -> None:
-        """Close what was opened."""
+        """Close the new endpoints."""
         await self.server.undo()
 
 
 def plan(configured: Sequence[Configured]) -> Plan:
-    """What the server is to be told. Raises ConfigError for a listener that makes no sense."""
+    """The plan for the server. Raises ConfigError for a listener that makes no sense."""
     endpoints = [_endpoint(each) for each in configured]
     pairs = list(zip(endpoints, configured, strict=True))
     remarks = [text for endpoint, each in pairs if (text := _remark(endpoint, each))]
@@ -131,7 +132,7 @@ def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
 
 
 def _refusal(endpoint: Endpoint, configured: Configured) -> Barred | None:
-    """What is answered to every command; a caller on a Unix socket has said who he is by connecting."""
+    """The answer to every command, if the listener refuses all. A caller on a Unix socket is known by connecting."""
     if configured.authenticate and endpoint.path is None:
         return Barred.UNKNOWN_CALLER
     return Barred.NO_ROLES if configured.authorize else None

@@ -1,4 +1,4 @@
-"""The daemons of this host, found by the sockets on which they listen: nothing has to be told where they are."""
+"""Finds the daemons of this host by the sockets on which they listen, so that nobody has to name them."""
 
 import contextlib
 import ipaddress
@@ -28,22 +28,22 @@ class Nearby(NamedTuple):
 
 
 def is_usual(path: str) -> bool:
-    """Whether it is a place where daemons listen if nobody says otherwise."""
+    """Whether daemons listen at this path by default."""
     return _USUAL.match(path) is not None
 
 
 def may_be_tried(path: str) -> bool:
-    """Whether to connect to it does nothing; under systemd that may start the service that a socket belongs to."""
+    """Whether connecting does nothing else: under systemd it may start the service of the socket."""
     return is_usual(path) or Path("/proc/1/comm").read_text() != "systemd\n"
 
 
 def nearby(wanted: Callable[[str], bool] = may_be_tried) -> list[Nearby]:
-    """The daemons that are seen from here: those at `wanted` paths first, then those of this user on TCP."""
+    """The daemons that this process can see: those at `wanted` paths first, then those of this user on TCP."""
     return [*_on_unix(wanted), *_on_tcp()]
 
 
 def _on_unix(wanted: Callable[[str], bool]) -> Iterator[Nearby]:
-    """Whoever answers at the paths of listening sockets and is a program of ours."""
+    """The programs of ours that answer at the paths of listening sockets."""
     for path in sorted(set(_paths())):
         if wanted(path) and (program := _program_at(path)):
             yield Nearby(program, Endpoint(path=path))
@@ -65,7 +65,7 @@ def _program_at(path: str) -> str:
 
 
 def _on_tcp() -> Iterator[Nearby]:
-    """Each listening socket that is a descriptor of a program of ours, as far as this process may look."""
+    """The listening sockets among the descriptors of our programs, as far as this process may look."""
     listening = dict(_tcp_sockets())
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or not (program := _program(int(entry.name))):
@@ -75,7 +75,8 @@ def _on_tcp() -> Iterator[Nearby]:
 
 
 def _descriptors(folder: Path) -> Iterator[str]:
-    """What the descriptors of a process are, but for those that it closes meanwhile; of another user's process none."""
+    """The targets of a process's descriptors, except those that it closes meanwhile; none for another user's
+    process."""
     with contextlib.suppress(OSError):
         for each in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
@@ -83,7 +84,7 @@ def _descriptors(folder: Path) -> Iterator[str]:
 
 
 def _tcp_sockets() -> Iterator[tuple[str, Endpoint]]:
-    """The name that a descriptor of it has, and where it listens."""
+    """For each TCP socket the name that a descriptor of it has, and its endpoint."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(FileNotFoundError):
             for line in Path(table).read_text().splitlines()[1:]:
@@ -94,13 +95,13 @@ def _tcp_sockets() -> Iterator[tuple[str, Endpoint]]:
 
 
 def _address(text: str) -> str:
-    """The kernel shows an address as words in the byte order of this machine."""
+    """Read an address as the kernel shows it: in words in the byte order of this machine."""
     words = [int(text[each : each + 8], 16) for each in range(0, len(text), 8)]
     return str(ipaddress.ip_address(struct.pack(f"={len(words)}I", *words)))
 
 
 def _program(pid: int) -> str:
-    """Which program of ours a process is, as this process sees it; '' where it is none."""
+    """The name of our program that a process runs, as this process sees it; '' if it runs another one."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:4]
         names = [Path(os.fsdecode(word)).name for word in words]

@@ -1,4 +1,4 @@
-"""Who is at the other end of a socket."""
+"""The process and user at the other end of a socket."""
 
 import contextlib
 import functools
@@ -19,14 +19,14 @@ class Credentials(NamedTuple):
 
 
 def credentials(connection: socket.socket) -> Credentials:
-    """Who is at the other end of a Unix socket. Raises OSError where it is none."""
+    """The process and user at the other end of a Unix socket. Raises OSError for another socket."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, _ = _CREDENTIALS.unpack(raw)
     return Credentials(pid, uid)
 
 
 def user_and_place(connection: socket.socket) -> tuple[str, str]:
-    """The name of the user at the other end, and where he is: `pid 4711` on this host, else his address."""
+    """The name of the user at the other end, and the place: `pid 4711` on this host, else the address."""
     if connection.family == socket.AF_UNIX:
         found = credentials(connection)
         return _name_of(found.uid), f"pid {found.pid}"

@@ -1,4 +1,4 @@
-"""The control listener: where every console, script and check connects."""
+"""The control listener, to which every console, script and check connects."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,13 @@ from eccmgr.control.endpoint import Endpoint, Listening, bind
 
 log = structlog.get_logger()
 
-# Descriptors that clients must leave to the connections to Redis, logs and whatever a command opens.
+# Descriptors that are kept free of clients, for connections to Redis, logs, and the files that commands open.
 _RESERVED_DESCRIPTORS = 128
 
 
 @dataclasses.dataclass(frozen=True)
 class Listener:
-    """How one endpoint is to be listened on; `file_mode` is that of a Unix socket."""
+    """How to listen on one endpoint; `file_mode` is that of a Unix socket."""
 
     limits: Limits = dataclasses.field(default_factory=Limits)
     file_mode: int = 0o660
@@ -33,7 +33,7 @@ class Listener:
 
 @dataclasses.dataclass
 class _Open:
-    """An endpoint that is listened on."""
+    """An endpoint on which the server listens."""
 
     listener: Listener
     listening: Listening
@@ -42,29 +42,29 @@ class _Open:
 
 
 class ControlServer:
-    """Listens on any number of endpoints and answers the commands that pass one gate."""
+    """Listens on any number of endpoints, and answers the commands that pass one gate."""
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self.connections: set[Connection] = set()
         self.opened: dict[Endpoint, _Open] = {}
         self.keeps: Callable[[Connection], bool] = lambda _connection: False
-        """Whether something would be lost with a connection that is idle."""
+        """Whether an idle connection should stay, because something would be lost with it."""
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        """Where this server listens, with the port that the system chose where 0 was asked for."""
+        """The endpoints of this server, with the system's choice of a port instead of port 0."""
         return [each.listening.endpoint for each in self.opened.values()]
 
     async def follow(self, wanted: Mapping[Endpoint, Listener]) -> None:
-        """Listen on just these endpoints. Raises ListenError where that cannot be, and then nothing is changed.
+        """Listen on exactly these endpoints. Raises ListenError if that is not possible; then nothing changes.
 
-        Connections stay: those of an endpoint that is closed go on, and new limits hold for those that are open.
+        Connections stay: those of a closed endpoint go on, and those of an open one get the new limits.
         """
         await (await self.prepare(wanted)).carry_out()
 
     async def prepare(self, wanted: Mapping[Endpoint, Listener]) -> "ServerChange":
-        """As `follow`, in two steps: all that can fail is done, and the rest waits in what is returned."""
+        """The same in two steps: this does everything that can fail, and the result carries out the rest."""
         change = ServerChange(self, wanted, {})
         async with contextlib.AsyncExitStack() as undoing:
             undoing.push_async_callback(change.undo)
@@ -77,12 +77,12 @@ class ControlServer:
         return change
 
     async def close(self, grace_s: float = 2.0) -> None:
-        """Close the endpoints, let answers under way leave (at most `grace_s`), end every connection."""
+        """Close the endpoints, let the answers under way leave (for at most `grace_s`), and end every connection."""
         await asyncio.gather(*map(_close, self.opened.values()))
         self.opened.clear()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
-        # Once more on every turn: a connection that was being taken when the endpoints closed comes in late.
+        # Again on every turn: a connection that was being accepted when the endpoints closed arrives late.
         while self.connections and loop.time() < deadline:
             for connection in list(self.connections):
                 connection.finish()
@@ -91,11 +91,11 @@ class ControlServer:
         while self.connections:
             aborted = [connection.abort() for connection in self.connections]
             await asyncio.gather(*(task for task in aborted if task is not None), return_exceptions=True)
-            # The event loop tells of a lost connection, and closes its descriptor, on its next turn.
+            # The event loop reports a lost connection, and closes its descriptor, on its next turn.
             await asyncio.sleep(0)
 
     async def serve(self, listening: Listening, listener: Listener) -> _Open:
-        """Take the connections of an endpoint that is bound."""
+        """Accept the connections of a bound endpoint."""
         terms = Terms(_affordable(listener.limits), str(listening.endpoint))
         loop = asyncio.get_running_loop()
 
@@ -111,14 +111,14 @@ class ControlServer:
 
 @dataclasses.dataclass
 class ServerChange:
-    """Endpoints to come and to go: to be carried out, or undone, neither of which fails."""
+    """New and removed endpoints: to be carried out or undone, neither of which fails."""
 
     server: ControlServer
     wanted: Mapping[Endpoint, Listener]
     fresh: dict[Endpoint, Listening]
 
     async def carry_out(self) -> None:
-        """Let the new listeners hold. Until now nobody who connected was answered."""
+        """Put the new listeners in force. Until now no new connection was answered."""
         before = self.server.opened
         fresh = {each: await self.server.serve(listening, self.wanted[each]) for each, listening in self.fresh.items()}
         self.server.opened = {each: fresh.get(each) or before[each] for each in self.wanted}
@@ -129,12 +129,12 @@ class ServerChange:
                 await _close(opened)
 
     async def undo(self) -> None:
-        """Close what was opened."""
+        """Close the new endpoints."""
         for listening in self.fresh.values():
             await asyncio.to_thread(listening.close)
 
     async def _adjust(self, opened: _Open, listener: Listener) -> None:
-        """Let new settings hold on an endpoint that stays."""
+        """Put new settings in force on an endpoint that stays."""
         before, opened.listener = opened.listener, listener
         path = opened.listening.endpoint.path
         if path is not None and listener.file_mode != before.file_mode:
@@ -155,7 +155,7 @@ async def _close(opened: _Open) -> None:
 
 
 def _affordable(limits: Limits) -> Limits:
-    """`limits` with no more connections than there are descriptors for."""
+    """`limits` with no more connections than there are descriptors."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return limits

@@ -1,7 +1,7 @@
-"""What a socket's path is worth in a folder where everybody may write, as in /tmp: who may be behind it.
+"""Trust in a socket's path in a folder where everybody may write, such as /tmp: who may serve behind it.
 
-There root can leave a link, which nobody else can take away (the folder is sticky), to a place where only the daemons
-may write. Daemons listen at that place when they are told to listen at the link, and consoles are led there.
+Root can leave a link there to a folder where only the daemons may write. Nobody else can remove the link, because /tmp
+is sticky. A daemon that is told to listen at the link listens at its destination, and consoles are led there.
 """
 
 import os
@@ -14,15 +14,15 @@ from eccmgr.control.peer import credentials
 from eccmgr.errors import ListenError, NoConnection
 
 SERVER_USER = "eccmgr"
-"""Whom a console believes besides root and its own user, where EC_CONSOLE_SERVER_USER does not say otherwise."""
+"""The user whom a console trusts besides root and its own user, unless EC_CONSOLE_SERVER_USER names another."""
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def place_to_listen(path: str) -> str:
-    """Where to bind a socket for `path`: where a link of root's leads, else `path` itself.
+    """The path at which to bind a socket for `path`: the destination of a link of root's, else `path` itself.
 
-    Raises ListenError where the link leads to a folder in which others than root and this user may write.
+    Raises ListenError if the link leads to a folder in which others than root and this user may write.
     """
     target = _link_of_root(path)
     if target is None:
@@ -38,9 +38,10 @@ def place_to_listen(path: str) -> str:
 
 
 def connect(connection: socket.socket, path: str, server_user: str | None = SERVER_USER) -> None:
-    """Connect to the socket at `path`. Where others may write beside it, its server must be known.
+    """Connect to the socket at `path`. If others may write beside it, its server must be trusted.
 
-    That is root, this user, or `server_user`; None for anybody. Raises NoConnection where it is another, and OSError.
+    Trusted are root, this user and `server_user`; with None, anybody. Raises NoConnection for another server, and
+    OSError.
     """
     if server_user is None:
         connection.connect(path)
@@ -61,7 +62,7 @@ def connect(connection: socket.socket, path: str, server_user: str | None = SERV
 
 
 def _link_of_root(path: str) -> str | None:
-    """Where `path` leads if it is a link that root made in root's sticky folder; else None."""
+    """The destination of `path`, if it is a link that root made in root's sticky folder; else None."""
     try:
         found, folder = os.lstat(path), Path(path).parent.stat()
     except OSError:
