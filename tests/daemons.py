@@ -161,6 +161,7 @@ class Processes:
         if redirected:
             arguments = ("sh", "-c", f'exec "$@" {redirected}', "sh", *arguments)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("ECCMGR_", "EC_", "COV_"))}
+        environment["XDG_STATE_HOME"] = str(self.folder)
         with log.open("wb") as output:
             popen = subprocess.Popen(
                 arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment

@@ -188,10 +188,6 @@ class Keys:
         """List: runs that have ended, the latest first."""
         return f"{self.schedules(owner)}:past"
 
-    def jobs(self, node: str) -> str:
-        """Hash: job of a node → what its agent needs to follow it to its end."""
-        return f"{self.tag}:jobs:{node.lower()}"
-
     @cached_property
     def rq_prefix(self) -> str:
         """What RQ's own names begin with: the environment's RQ_KEY_PREFIX for its tools."""

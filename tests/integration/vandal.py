@@ -95,7 +95,7 @@ class Vandal:
             *(keys.state, keys.members, keys.sessions, keys.seniority, keys.roster, keys.subclusters, keys.absent),
             *(keys.absent_since, keys.vips, keys.vip_changes, keys.vip_beliefs, keys.late, keys.log, keys.heads),
             *(keys.latest, keys.audit, keys.schedules(""), keys.schedules_due(""), keys.schedules_running("")),
-            *(keys.schedules_past(""), keys.jobs("a1")),
+            *(keys.schedules_past(""),),
         }
         # What RQ keeps is its own.
         return sorted(key for key in found if ":rq:" not in key)

@@ -49,3 +49,8 @@ class Trial(Module):
     @command("limit", "never ends", long=True, timeout_s=0.5)
     async def limit(self) -> None:
         await asyncio.sleep(3600)
+
+
+def touch_here(*_args: object) -> None:
+    """What nobody calls: a job in Redis names it as a callback."""
+    (Path(os.environ["XDG_STATE_HOME"]) / "touched").touch()

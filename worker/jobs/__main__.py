@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from eccmgr import streams
@@ -21,7 +22,6 @@ if not _settings:
 os.environ["RQ_KEY_PREFIX"] = _settings["prefix"]
 
 import redis  # noqa: E402
-from rq import Queue  # noqa: E402
 from rq.serializers import JSONSerializer  # noqa: E402
 
 from eccmgr import logs  # noqa: E402
@@ -30,9 +30,11 @@ from eccmgr.config.load import load_text  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
 from eccmgr.redis.refusals import refusal_of  # noqa: E402
 from worker.jobs import horse  # noqa: E402
+from worker.jobs.journal import Journal  # noqa: E402
 from worker.jobs.patience import JobRedis, Whereabouts, is_away  # noqa: E402
-from worker.jobs.requests import UNREADABLE, Requests  # noqa: E402
+from worker.jobs.requests import Requests  # noqa: E402
 from worker.jobs.rq_worker import NodeWorker, patiently  # noqa: E402
+from worker.jobs.trusted import UNREADABLE, Home, NodeJob, NodeQueue  # noqa: E402
 
 
 def main() -> None:
@@ -42,6 +44,8 @@ def main() -> None:
     os.dup2(2, 1)
     streams.forgive_output()
     logs.configure("ecnode job", 0)
+    journal = Journal(Path(_settings["journal"]))
+    NodeJob.home = Home(_settings["queue"], _settings["results_ttl_s"], journal, horse.perform)
     whereabouts = Whereabouts()
     requests = Requests(_queue(whereabouts, patient=False), _settings["results_ttl_s"], whereabouts)
     dead = set(_settings["dead"])
@@ -60,9 +64,9 @@ def main() -> None:
         worker.end_some_day()
 
 
-def _queue(whereabouts: Whereabouts, *, patient: bool) -> Queue:
+def _queue(whereabouts: Whereabouts, *, patient: bool) -> NodeQueue:
     client = JobRedis.of(_settings["url"], whereabouts, patient=patient)
-    return Queue(_settings["queue"], connection=client, serializer=JSONSerializer)
+    return NodeQueue(_settings["queue"], connection=client, serializer=JSONSerializer)
 
 
 def _stable() -> horse.Stable:

@@ -42,7 +42,7 @@ _stable: list[Stable] = []
 
 
 def put_into(stable: Stable) -> None:
-    """Have every work-horse find `stable`: RQ calls `perform` by its name alone."""
+    """Have every work-horse find `stable`."""
     _stable[:] = [stable]
 
 

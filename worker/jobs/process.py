@@ -64,7 +64,11 @@ class WorkerProcess:
         except OSError as error:
             raise WorkerGone(f"The job worker cannot be started: {error.strerror}") from error
         assert process.stdin is not None
-        process.stdin.write(json.dumps({**settings, "name": name, "dead": list(dead), "works": works}).encode() + b"\n")
+        with contextlib.suppress(OSError, RuntimeError):
+            # One that has ended already is noticed when it is asked.
+            process.stdin.write(
+                json.dumps({**settings, "name": name, "dead": list(dead), "works": works}).encode() + b"\n"
+            )
         log.info("job worker started", pid=process.pid)
         return cls(process, name)
 
@@ -87,13 +91,16 @@ class WorkerProcess:
             number = next(self._numbers)
             try:
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    if writer.is_closing():
+                        raise BrokenPipeError("it has ended")
                     writer.write(json.dumps({"number": number, "do": what, "with": arguments}).encode() + b"\n")
                     await writer.drain()
                     # An earlier answer may have come too late for whoever waited.
                     while (answer := json.loads(await reader.readline() or b"null")) is not None:
                         if answer["number"] == number:
                             break
-            except (TimeoutError, OSError, ValueError) as error:
+            except (TimeoutError, OSError, ValueError, RuntimeError) as error:
+                # The event loop raises RuntimeError where the pipe was closed by a worker that has ended.
                 raise WorkerGone(f"The job worker does not answer: {error or 'time is over'}") from error
         if answer is None:
             raise WorkerGone("The job worker has ended")

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from eccmgr.node.messages import Life
-from eccmgr.redis.reading import fields, integer, line, line_or_none, parsing, text
+from eccmgr.redis.reading import fields, integer, line, line_or_none, number, parsing, text
 
+LONGEST_S = 1e9
+_RETRIES_MAX = 1000
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 
 
@@ -31,6 +33,9 @@ class Record:
     text: str
     issuer: str
     life: Life
+    timeout_s: float
+    retries: int = 0
+    """How often it may be begun again."""
     ended_by: str | None = None
     """The user who ended this job; '' where its command was withdrawn."""
 
@@ -41,7 +46,7 @@ class Record:
     @classmethod
     def parse(cls, raw: bytes) -> "Record":
         """Read one back. Raises Unreadable."""
-        with parsing("What Redis keeps of a job"):
+        with parsing("What the journal keeps of a job"):
             kept = fields(raw)
             life = kept["life"]
             if not _ID.match(line(kept["job"])):
@@ -52,6 +57,8 @@ class Record:
                 text=text(kept["text"]),
                 issuer=line(kept["issuer"]),
                 life=Life(line(life["private_name"]), integer(life["joined_view"])),
+                timeout_s=number(kept["timeout_s"], 0, LONGEST_S),
+                retries=integer(kept["retries"], _RETRIES_MAX),
                 ended_by=line_or_none(kept["ended_by"]),
             )
 

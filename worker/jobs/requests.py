@@ -2,40 +2,26 @@
 
 import contextlib
 import time
-import zlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rq import Queue
 from rq.command import send_stop_job_command
-from rq.exceptions import (
-    DeserializationError,
-    DuplicateJobError,
-    InvalidJobOperation,
-    NoSuchJobError,
-    TimeoutFormatError,
-)
+from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus, Retry
-from rq.registry import CanceledJobRegistry, StartedJobRegistry
+from rq.registry import CanceledJobRegistry
 from rq.results import Result
 
-from eccmgr.redis.reading import number, text
+from eccmgr.redis.reading import line, number, text
 from worker.jobs.patience import Whereabouts
-from worker.jobs.records import Stage
+from worker.jobs.records import LONGEST_S, Stage
 from worker.jobs.rq_worker import ENDED, KEPT_S
+from worker.jobs.trusted import LONG_COMMAND, UNREADABLE, NodeJob, NodeQueue, StartedJobs
 
 _BACKSTOP_S = 30
 _LISTED_MAX = 200
 _SHOWN_MAX = 200
 _DEATHS = ("AbandonedJobError", "Work-horse terminated unexpectedly")
-
-UNREADABLE = (
-    *(ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError),
-    *(NoSuchJobError, InvalidJobOperation, DeserializationError, TimeoutFormatError, zlib.error),
-)
-"""What RQ raises where what Redis keeps is not what RQ wrote: it does not check."""
-LONGEST_S = 1e9
 
 _OVER = (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
 
@@ -49,7 +35,7 @@ _STAGES = {
 class Requests:
     """Answers them on the queue of one node; what has become of a job is kept for `results_ttl_s`."""
 
-    def __init__(self, queue: Queue, results_ttl_s: int, whereabouts: Whereabouts) -> None:
+    def __init__(self, queue: NodeQueue, results_ttl_s: int, whereabouts: Whereabouts) -> None:
         self._queue = queue
         self._results_ttl_s = results_ttl_s
         self._whereabouts = whereabouts
@@ -59,14 +45,11 @@ class Requests:
         self._whereabouts.move(url)
         self._queue.connection.connection_pool.disconnect(inuse_connections=False)
 
-    def enqueue(
-        self, *, job: str, text: str, shown: str, issuer: str, command_id: str, timeout_s: float, retries: int
-    ) -> None:
-        """Put a command in the queue, where it is not there already."""
+    def enqueue(self, *, job: str, shown: str, command_id: str, timeout_s: float, retries: int) -> None:
+        """Put a job in the queue, where it is not there already; what it runs is in the journal."""
         try:
             self._queue.enqueue_call(
-                "worker.jobs.horse.perform",
-                (text, issuer, timeout_s),
+                LONG_COMMAND,
                 # The command's own limit comes first; this one ends what does not heed it.
                 timeout=int(timeout_s) + _BACKSTOP_S,
                 ttl=KEPT_S,
@@ -74,7 +57,7 @@ class Requests:
                 failure_ttl=self._results_ttl_s,
                 description=shown,
                 job_id=job,
-                meta={"issuer": issuer, "command": command_id},
+                meta={"command": command_id},
                 retry=Retry(max=retries) if retries else None,
                 unique=True,
             )
@@ -86,7 +69,7 @@ class Requests:
         queue = self._queue
         # In the order in which a job goes, so that one that is on its way is seen somewhere.
         waits = job in queue.get_job_ids() or job in queue.intermediate_queue.get_job_ids()
-        found = Job.fetch(job, queue.connection, queue.serializer)
+        found = NodeJob.fetch(job, queue.connection, queue.serializer)
         if not waits and found.get_status() in (JobStatus.CREATED, JobStatus.QUEUED):
             queue.push_job_id(job)
 
@@ -97,7 +80,7 @@ class Requests:
     def listed(self) -> list[dict[str, Any]]:
         """Those that run, then those that wait, the next first, then those that have ended, the latest first."""
         ended = [name for registry in ENDED for name in registry(queue=self._queue).get_job_ids(cleanup=False)]
-        started = StartedJobRegistry(queue=self._queue).get_job_ids(cleanup=False)
+        started = StartedJobs(self._queue).get_job_ids(cleanup=False)
         names = dict.fromkeys((*started, *self._queue.get_job_ids(0, _LISTED_MAX), *ended))
         found = self._known(names)
         found.sort(key=_place)
@@ -106,7 +89,7 @@ class Requests:
     def stop(self, *, job: str, by: str) -> None:
         """End a job that waits or runs; one that does neither is left as it is."""
         with contextlib.suppress(NoSuchJobError, InvalidJobOperation):
-            found = Job.fetch(job, self._queue.connection, self._queue.serializer)
+            found = NodeJob.fetch(job, self._queue.connection, self._queue.serializer)
             status = found.get_status()
             if status in _OVER:
                 return
@@ -126,12 +109,9 @@ class Requests:
 
     def abandon(self, dead: set[str]) -> None:
         """What these workers were running when they died is tried again where it may be, else it is lost."""
-        registry = StartedJobRegistry(queue=self._queue)
+        registry = StartedJobs(self._queue)
         for job_id, execution in registry.get_job_and_execution_ids(cleanup=False):
-            try:
-                (job,) = Job.fetch_many([job_id], self._queue.connection, self._queue.serializer)
-            except UNREADABLE:
-                continue
+            (job,) = NodeJob.fetch_many([job_id], self._queue.connection, self._queue.serializer)
             if job is not None and job.worker_name in dead:
                 self._queue.connection.zadd(registry.key, {f"{job_id}:{execution}": 0})
         registry.cleanup()
@@ -140,23 +120,24 @@ class Requests:
         return [said for said in self._all(list(names)) if "command" in said]
 
     def _all(self, names: list[str]) -> list[dict[str, Any]]:
-        """How each job stands; where one cannot be read, RQ is asked for each alone."""
-        try:
-            found = Job.fetch_many(names, self._queue.connection, self._queue.serializer)
-            return [self._standing(name, job) for name, job in zip(names, found, strict=True)]
-        except UNREADABLE as error:
-            if len(names) > 1:
-                return [said for name in names for said in self._all([name])]
-            reason = f"what RQ keeps of it cannot be read: {error}"
-            return [{"job": name, "stage": Stage.LOST, "output": reason[:_SHOWN_MAX]} for name in names]
+        """How each job stands."""
+        found = NodeJob.fetch_many(names, self._queue.connection, self._queue.serializer)
+        return [self._readable(name, job) for name, job in zip(names, found, strict=True)]
 
-    def _standing(self, name: str, job: Job | None) -> dict[str, Any]:
+    def _readable(self, name: str, job: Any) -> dict[str, Any]:
+        try:
+            return self._standing(name, job)
+        except UNREADABLE as error:
+            reason = f"what RQ keeps of it cannot be read: {error}"
+            return {"job": name, "stage": Stage.LOST, "output": reason[:_SHOWN_MAX]}
+
+    def _standing(self, name: str, job: Any) -> dict[str, Any]:
         if job is None:
             return {"job": name, "stage": Stage.LOST, "output": "nothing is known of it any more"}
         status = job.get_status(refresh=False)
         said = {
             "job": name,
-            "command": job.description or "",
+            "command": line(job.description or ""),
             "progress": _percent(job.meta.get("progress")),
             "age_s": _since(job.enqueued_at),
             "took_s": _since(job.started_at) if status is JobStatus.STARTED else 0.0,

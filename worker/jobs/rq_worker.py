@@ -11,12 +11,18 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
+import structlog
 from rq import Queue, Worker, worker_registration
 from rq.executions import Execution
 from rq.job import Job
 from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
+from rq.utils import now
 
+from worker.jobs.journal import NotOurs
 from worker.jobs.patience import RETRY_S, JobRedis, Whereabouts, is_away
+from worker.jobs.trusted import NodeJob, NodeQueue, StartedJobs
+
+log = structlog.get_logger()
 
 ALIVE_S = 15
 """A worker, and its running job, that has given no sign of life for so long is dead."""
@@ -53,9 +59,11 @@ class NodeWorker(Worker):
     max_connection_wait_time = 4.0
     connection: JobRedis
 
-    def __init__(self, queue: Queue, name: str) -> None:
+    def __init__(self, queue: NodeQueue, name: str) -> None:
         super().__init__(
             [queue],
+            job_class=NodeJob,
+            queue_class=NodeQueue,
             name=name,
             connection=queue.connection,
             serializer=queue.serializer,
@@ -63,6 +71,7 @@ class NodeWorker(Worker):
             job_monitoring_interval=_MONITORING_S,
             maintenance_interval=ALIVE_S,
         )
+        self._queue = queue
         self._limit_s: float | None = None
         """The time limit of the job that runs."""
         self._beat_at = 0.0
@@ -114,10 +123,23 @@ class NodeWorker(Worker):
     def run_maintenance_tasks(self) -> None:
         """It is looked after again later."""
         try:
-            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+            self.clean_registries()
         except redis.RedisError as error:
             if not is_away(error):
                 raise
+
+    def clean_registries(self) -> None:
+        """As the library does, for what there is of ours: a job from elsewhere is looked at by no class of RQ's own."""
+        queue = self._queue
+        self.last_cleaned_at = now()  # type: ignore[assignment]
+        if not queue.acquire_maintenance_lock():
+            return
+        FinishedJobRegistry(queue=queue, job_class=NodeJob).cleanup()
+        StartedJobs(queue).cleanup()
+        FailedJobRegistry(queue=queue, job_class=NodeJob).cleanup()
+        worker_registration.clean_worker_registry(queue)
+        queue.intermediate_queue.cleanup(self, queue)
+        queue.release_maintenance_lock()  # type: ignore[no-untyped-call]
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
         """A refusal is as good as no answer."""
@@ -146,13 +168,20 @@ class NodeWorker(Worker):
 
     def end_some_day(self) -> None:
         """Give an end to all that RQ keeps of this queue without one."""
-        (queue,) = self.queues
+        queue = self._queue
         registries = (registry(queue=queue).key for registry in (StartedJobRegistry, *ENDED))
         workers = (self.redis_workers_keys, worker_registration.WORKERS_BY_QUEUE_KEY % queue.name)
         with self.connection.pipeline(transaction=False) as pipeline:
             for key in (queue.redis_queues_keys, queue.key, *workers, *registries):
                 pipeline.expire(key, KEPT_S)
             pipeline.execute()
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """What somebody else put in the queue is no fault of the program."""
+        if isinstance(exc_info[1], NotOurs):
+            log.warning("job refused", job=job.id, reason=str(exc_info[1]))
+            return
+        super().handle_exception(job, *exc_info)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
         """The same for its job."""

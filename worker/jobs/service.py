@@ -19,11 +19,12 @@ from eccmgr.cluster.results import JOB, State, pack_body, running_body
 from eccmgr.commands.answer import Answer, split_form
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Call, Command, Handler
-from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
+from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
 from eccmgr.node.messages import Life, Message, Response
 from eccmgr.node.outbox import Outbox
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from worker.jobs.journal import Journal
 from worker.jobs.process import NotTaken, WorkerGone, WorkerProcess
 from worker.jobs.records import Record, Stage, Standing, job_id
 
@@ -32,7 +33,6 @@ _IDLE_LOOK_S = 2.0
 DRAIN_S = 10.0
 _END_S = 2.0
 _STOP_AGAIN_S = 6.0
-_RECORDS_KEPT_S = 7 * 24 * 3600
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_S = 60.0
 
@@ -59,7 +59,7 @@ class JobService:
     ) -> None:
         self._link, self._keys, self._options = link, keys, options
         self._node, self._settings, self._needed, self._outbox = node, settings, needed, outbox
-        self._key = keys.jobs(node)
+        self._journal = Journal.of(keys.cluster, node, str(link.address))
         link.on_move.append(self.kick)
         self._records: dict[str, Record] = {}
         self._shown: dict[str, tuple[str, float]] = {}
@@ -95,8 +95,8 @@ class JobService:
 
         async def hand_over(call: Call) -> Answer:
             job = secrets.token_hex(6)
-            record = Record(job, "", call.text, call.caller.user, Life("", 0))
-            await self._hand_over(record, command)
+            record = self._record(job, "", call.text, call.caller.user, Life("", 0), command)
+            await self._hand_over(record)
             return Answer(f"Job {job} is queued; cluster jobs {job} shows how it stands", facts={"job": job})
 
         handler: Handler = hand_over
@@ -105,21 +105,25 @@ class JobService:
     async def submit(self, message: Message, life: Life, command: Command) -> Response:
         """Make a job of a command that this node has claimed; the response until it has ended."""
         job = job_id(self._keys.cluster, self._node, message.id)
-        record = Record(job, message.id, message.text, message.issuer, life)
+        record = self._record(job, message.id, message.text, message.issuer, life, command)
         try:
-            await self._hand_over_by(message.begin_by, record, command)
+            await self._hand_over_by(message.begin_by, record)
         except EccmgrError as error:
             flags, body = pack_body(str(error), self._options.max_response_bytes)
             return Response(message.id, life, State.REFUSED, 0, flags, body)
         return self._running(record, Standing(job, Stage.QUEUED))
 
-    async def _hand_over_by(self, begin_by: float, record: Record, command: Command) -> None:
+    def _record(self, job: str, command_id: str, text: str, issuer: str, life: Life, command: Command) -> Record:
+        timeout_s = command.timeout_s if command.timeout_s is not None else self._options.job_timeout_s
+        return Record(job, command_id, text, issuer, life, timeout_s, command.retries)
+
+    async def _hand_over_by(self, begin_by: float, record: Record) -> None:
         """Hand a command over, for as long as it may begin: to do so twice makes one job. Raises EccmgrError."""
         said = ""
         while True:
             is_last = self._closing or time.monotonic() + LOOK_S > begin_by
             try:
-                await self._hand_over(record, command, is_last=is_last)
+                await self._hand_over(record, is_last=is_last)
             except (RedisUnreachable, NotTaken, WorkerGone) as error:
                 if is_last:
                     raise
@@ -176,6 +180,7 @@ class JobService:
         self._closing = True
         async with self._at_work:
             await self._finish()
+        self._journal.close()
 
     async def _finish(self) -> None:
         workers = [*self._letting_go, *([self._worker] if self._worker is not None else [])]
@@ -186,45 +191,44 @@ class JobService:
             return
         # Another one, that does not work, says what became of their jobs.
         try:
-            self._worker = await WorkerProcess.start(self._settings(), f"{self._node}-end", self._dead, works=False)
+            self._worker = await WorkerProcess.start(
+                self._told(self._settings()), f"{self._node}-end", self._dead, works=False
+            )
             await self._follow()
         except EccmgrError as error:
             log.warning("jobs not looked at", reason=str(error))
         if self._worker is not None:
             await self._worker.end(_END_S)
 
-    async def _hand_over(self, record: Record, command: Command, *, is_last: bool = True) -> None:
+    async def _hand_over(self, record: Record, *, is_last: bool = True) -> None:
         """Raises EccmgrError where it cannot become a job, or, unless this `is_last`, where it may have become one."""
         if len(self._records) + self._handed_over >= self._options.max_jobs:
             raise CommandError(f"too many jobs are queued (limit {self._options.max_jobs})")
         self._handed_over += 1
         try:
             process = await self._process()
-            await self._keep(record)
-            await self._enqueue(process, record, command, is_last)
+            self._journal.keep(record)
+            await self._enqueue(process, record, is_last)
         finally:
             self._handed_over -= 1
         self._records[record.job] = record
         self._look.set()
 
-    async def _enqueue(self, process: WorkerProcess, record: Record, command: Command, is_last: bool) -> None:
-        timeout_s = command.timeout_s if command.timeout_s is not None else self._options.job_timeout_s
+    async def _enqueue(self, process: WorkerProcess, record: Record, is_last: bool) -> None:
         shown = without_secrets(split_form(record.text)[1])[:200]
         try:
             await process.ask(
                 "enqueue",
                 job=record.job,
-                text=record.text,
                 shown=shown,
-                issuer=record.issuer,
                 command_id=record.command_id,
-                timeout_s=timeout_s,
-                retries=command.retries,
+                timeout_s=record.timeout_s,
+                retries=record.retries,
             )
         except CommandError as error:
             unsure = isinstance(error, WorkerGone) or (isinstance(error, NotTaken) and not error.surely)
             if not unsure:
-                await self._forget(record)
+                self._forget(record)
             if not (unsure and is_last):
                 raise
             # It may have been put in the queue: whoever follows the record will see.
@@ -268,7 +272,7 @@ class JobService:
         if now < self._stopping.get(record.job, -math.inf) + _STOP_AGAIN_S:
             return
         self._stopping[record.job] = now
-        await self._keep(record)
+        self._journal.keep(record)
         await process.ask("stop", job=record.job, by=record.ended_by)
 
     async def _write(self, record: Record, standing: Standing) -> None:
@@ -277,7 +281,7 @@ class JobService:
             if record.command_id:
                 await self._outbox.deliver(self._ended(record, standing))
             log.info("job over", job=record.job, state=standing.stage.value)
-            await self._forget(record)
+            self._forget(record)
             return
         percent, since = self._shown.get(record.job, ("", 0.0))
         old = time.monotonic() - since > self._options.results_ttl_s / 4
@@ -311,23 +315,22 @@ class JobService:
             wait = _BACKOFF_S[min(self._failures, len(_BACKOFF_S)) - 1] if self._failures else 0.0
             if now < self._started + wait:
                 raise WorkerGone("The job worker has ended; another is started soon")
+            self._journal.make()
             settings = self._settings()
             name = f"{self._node}-{secrets.token_hex(6)}"
-            self._worker = await WorkerProcess.start(settings, name, self._dead)
+            self._worker = await WorkerProcess.start(self._told(settings), name, self._dead)
             self._worked_with, self._started, self._dead = settings, now, []
             return self._worker
 
+    def _told(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {**settings, "journal": str(self._journal.folder)}
+
     async def _remember(self) -> None:
         """What an earlier life of this node left unfinished."""
-        kept: dict[bytes, bytes] = await self._link.call("HGETALL", self._key)
-        for raw in kept.values():
-            try:
-                record = Record.parse(raw)
-            except Unreadable as error:
-                log.warning("job dropped", reason=str(error))
-                continue
+        for record in self._journal.records():
             if record.ended_by is None and await self._withdrawn(record):
-                record = dataclasses.replace(record, ended_by="")
+                withdrawn = dataclasses.replace(record, ended_by="")
+                self._records.setdefault(record.job, withdrawn)
             self._records.setdefault(record.job, record)
 
     async def _withdrawn(self, record: Record) -> bool:
@@ -335,12 +338,8 @@ class JobService:
         command = self._keys.command(record.command_id)
         return bool(record.command_id) and await self._link.call("HEXISTS", command, "aborted") == 1
 
-    async def _keep(self, record: Record) -> None:
-        await self._link.call("HSET", self._key, record.job, record.dump())
-        await self._link.call("EXPIRE", self._key, _RECORDS_KEPT_S)
-
-    async def _forget(self, record: Record) -> None:
-        await self._link.call("HDEL", self._key, record.job)
+    def _forget(self, record: Record) -> None:
+        self._journal.forget(record.job)
         self._records.pop(record.job, None)
         self._shown.pop(record.job, None)
         self._stopping.pop(record.job, None)

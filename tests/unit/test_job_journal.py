@@ -1,0 +1,91 @@
+"""The journal of a node's jobs: what is in it may run, as often as it may."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from eccmgr.node.messages import Life
+from worker.jobs.journal import Journal, NotOurs
+from worker.jobs.records import Record
+
+JOB = Record("eb31c8d67f59", "01M836WWPSB2", "exec:nap nap", "tom", Life("#ec0-1-a#n", 3), 60.0)
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    return Journal.of("lab", "east1", "127.0.0.1:6379")
+
+
+def test_a_job_runs_once(journal: Journal) -> None:
+    journal.keep(JOB)
+    assert journal.begin(JOB.job) == JOB
+    with pytest.raises(NotOurs, match="has run already"):
+        journal.begin(JOB.job)
+
+
+def test_a_job_that_may_be_tried_again_is(journal: Journal) -> None:
+    again = Record(JOB.job, "", "x", "tom", JOB.life, 60.0, retries=1)
+    journal.keep(again)
+    journal.begin(JOB.job)
+    journal.begin(JOB.job)
+    with pytest.raises(NotOurs):
+        journal.begin(JOB.job)
+
+
+def test_a_job_that_is_over_is_not_tried_again(journal: Journal) -> None:
+    journal.keep(Record(JOB.job, "", "x", "tom", JOB.life, 60.0, retries=5))
+    journal.begin(JOB.job)
+    journal.over(JOB.job)
+    with pytest.raises(NotOurs):
+        journal.begin(JOB.job)
+
+
+@pytest.mark.parametrize("name", ["another", "", "..", "../../etc/passwd", "a/b", "é", "x" * 300, f"{JOB.job}.runs"])
+def test_a_job_that_is_not_in_it_does_not_run(journal: Journal, name: str) -> None:
+    journal.keep(JOB)
+    with pytest.raises(NotOurs):
+        journal.begin(name)
+
+
+def test_a_job_that_was_ended_does_not_begin(journal: Journal) -> None:
+    journal.keep(Record(JOB.job, "", "x", "tom", JOB.life, 60.0, ended_by="tom"))
+    with pytest.raises(NotOurs, match="ended"):
+        journal.begin(JOB.job)
+
+
+def test_a_later_life_finds_what_is_not_finished(journal: Journal) -> None:
+    journal.keep(JOB)
+    journal.begin(JOB.job)
+    later = Journal.of("lab", "EAST1", "127.0.0.1:6379")
+    assert later.records() == [JOB]
+    later.forget(JOB.job)
+    assert later.records() == []
+    assert list(journal.folder.iterdir()) == []
+
+
+def test_nodes_of_other_clusters_and_servers_have_journals_of_their_own(journal: Journal) -> None:
+    places = {
+        Journal.of(*each).folder for each in (("lab", "east1", "h:1"), ("lab", "east1", "h:2"), ("b", "east1", "h:1"))
+    }
+    assert len({*places, journal.folder}) == 4
+
+
+def test_a_folder_that_others_may_write_is_not_used(journal: Journal) -> None:
+    journal.folder.mkdir(parents=True)
+    journal.folder.chmod(0o777)
+    elsewhere, before = journal, journal.folder
+    elsewhere.keep(JOB)
+    assert elsewhere.folder != before
+    assert list(before.iterdir()) == []
+    assert elsewhere.folder.stat().st_mode & 0o777 == 0o700
+    elsewhere.close()
+    assert not elsewhere.folder.exists()
+
+
+def test_what_is_garbled_is_dropped_alone(journal: Journal) -> None:
+    journal.keep(JOB)
+    (journal.folder / "aaaa").write_bytes(b"[" * 100_000)
+    os.symlink("/etc/passwd", journal.folder / "bbbb")
+    assert journal.records() == [JOB]

@@ -1,0 +1,170 @@
+"""The journal of a node's jobs: what a job runs, and for whom, stands in this folder and nowhere in Redis.
+
+A job has two files that its user alone may read: what the agent knows of it, and how often it was begun.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pwd
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from eccmgr.errors import CommandError, Unreadable
+from worker.jobs.records import Record
+
+log = structlog.get_logger()
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+_BEGUN, _OVER = b".", b"!"
+_MARKS_MAX = 10_000
+_LONGEST = 64 * 1024 * 1024
+
+
+class NotOurs(CommandError):
+    """Raised where a job that stands in Redis is none that this node's agent wants run."""
+
+
+class Journal:
+    """The journal in `folder`, which its agent writes and its job workers read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._is_temporary = False
+
+    @classmethod
+    def of(cls, cluster: str, node: str, server: str) -> "Journal":
+        """The journal of a node, where the host keeps what outlives a process; nothing is made yet."""
+        name = hashlib.sha256(f"{cluster}/{node.lower()}/{server}".encode()).hexdigest()[:16]
+        return cls(next(_places()) / "jobs" / name)
+
+    def make(self) -> None:
+        """Make the folder; where that cannot be, a temporary one, which a later life of this node does not find."""
+        if self._is_temporary or _is_private(self.folder):
+            return
+        reason = "others may write there"
+        try:
+            self.folder.mkdir(0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        if _is_private(self.folder):
+            return
+        log.warning("jobs that wait are lost when this node ends", folder=str(self.folder), reason=reason)
+        self.folder, self._is_temporary = Path(tempfile.mkdtemp(prefix="ecnode-jobs-")), True
+
+    def close(self) -> None:
+        """Remove the folder where it is a temporary one."""
+        if self._is_temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def keep(self, record: Record) -> None:
+        """Write down a job, or what has changed of it. Raises CommandError."""
+        self.make()
+        unfinished = self.folder / f".{record.job}"
+        try:
+            with _opened(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
+                _write(file, record.dump().encode())
+            unfinished.replace(self._path(record.job))
+        except OSError as error:
+            raise CommandError(f"The journal of jobs cannot be written: {error.strerror}: {self.folder}") from error
+
+    def forget(self, job: str) -> None:
+        """The job is finished: it may not run again."""
+        for path in (self._path(job), self._marks(job)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def records(self) -> list[Record]:
+        """The jobs that are not finished."""
+        found = []
+        with contextlib.suppress(OSError):
+            for path in sorted(self.folder.iterdir()):
+                if not _ID.match(path.name):
+                    continue
+                try:
+                    found.append(self._read(path.name))
+                except (NotOurs, Unreadable) as error:
+                    log.warning("job dropped", job=path.name, reason=str(error))
+        return found
+
+    def begin(self, job: str) -> Record:
+        """Begin a job: what it runs. Raises NotOurs where it is not to be run, or has been as often as it may."""
+        try:
+            record = self._read(job)
+        except Unreadable as error:
+            raise NotOurs(str(error)) from error
+        if record.ended_by is not None:
+            raise NotOurs("it was ended before it began")
+        with _opened(self._marks(job), os.O_RDWR | os.O_CREAT | os.O_APPEND) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            marks = os.read(file, _MARKS_MAX)
+            if _OVER in marks or len(marks) > record.retries:
+                raise NotOurs("it has run already")
+            _write(file, _BEGUN)
+        return record
+
+    def over(self, job: str) -> None:
+        """The job has run to its end."""
+        with _opened(self._marks(job), os.O_WRONLY | os.O_CREAT | os.O_APPEND) as file:
+            _write(file, _OVER)
+
+    def _read(self, job: str) -> Record:
+        """Raises NotOurs, Unreadable."""
+        if not _ID.match(job):
+            raise NotOurs("it has not the id of a job")
+        try:
+            with _opened(self._path(job), os.O_RDONLY) as file, os.fdopen(os.dup(file), "rb") as text:
+                record = Record.parse(text.read(_LONGEST))
+        except OSError as error:
+            raise NotOurs("it was not queued by this node") from error
+        if record.job != job:
+            raise NotOurs("it was not queued by this node")
+        return record
+
+    def _path(self, job: str) -> Path:
+        return self.folder / job
+
+    def _marks(self, job: str) -> Path:
+        return self.folder / f"{job}.runs"
+
+
+def _places() -> Iterator[Path]:
+    """Where a service manager says, or the user's folder for such things."""
+    if given := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        yield Path(given)
+    if given := os.environ.get("XDG_STATE_HOME", ""):
+        yield Path(given) / "eccmgr"
+    # HOME may still be that of the user who started us.
+    with contextlib.suppress(KeyError):
+        yield Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".local/state/eccmgr"
+    yield Path("/nonexistent")
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    return mine and os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

@@ -1,0 +1,171 @@
+"""Jobs as this node takes them from Redis: of what stands there nothing decides what is run.
+
+RQ runs any function that a job names, as the node's user, and any callback; whoever reaches Redis may write a job.
+A job that comes from there is an id, and the journal says what that is. One that asks for more is refused.
+"""
+
+import base64
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from redis import Redis
+from rq import Queue
+from rq.exceptions import DeserializationError, InvalidJobOperation, NoSuchJobError, TimeoutFormatError
+from rq.job import Job
+from rq.registry import StartedJobRegistry
+from rq.results import Result
+from rq.serializers import JSONSerializer
+
+from eccmgr.redis.reading import number
+from worker.jobs.journal import Journal, NotOurs
+from worker.jobs.records import LONGEST_S
+
+LONG_COMMAND = "eccmgr long command"
+"""What a job of ours names as its function: RQ's tools show it, and nobody imports it."""
+UNREADABLE = (
+    *(ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError),
+    *(NoSuchJobError, InvalidJobOperation, DeserializationError, TimeoutFormatError, zlib.error),
+)
+"""What RQ raises where what Redis keeps is not what RQ wrote: it does not check."""
+
+_DATA = zlib.compress(JSONSerializer.dumps((LONG_COMMAND, None, (), {})))  # type: ignore[no-untyped-call]
+_DATA_MAX = 1024
+_RESULT_MAX = 64 * 1024 * 1024
+_READ = (
+    *(b"created_at", b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat", b"worker_name", b"status"),
+    *(b"description", b"meta", b"timeout", b"ttl", b"number_of_retries", b"retries_left"),
+)
+_FOREIGN = {
+    **dict.fromkeys((b"success_callback_name", b"failure_callback_name", b"stopped_callback_name"), "a callback"),
+    **dict.fromkeys((b"dependency_id", b"dependency_ids"), "a dependency"),
+    **dict.fromkeys((b"repeats_left", b"repeat_intervals"), "a repetition"),
+    b"webhooks": "a webhook",
+    b"group_id": "a group",
+    b"rate_limit_key": "a rate limit",
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where this process's jobs belong: the queue's name, how long their results are kept, what they run, and how."""
+
+    queue: str
+    results_ttl_s: int
+    journal: Journal
+    run: Callable[[str, str, float], dict[str, object]]
+
+
+class NodeJob(Job):
+    """A job whose text comes from the journal."""
+
+    home: ClassVar[Home]
+    """The one of this process."""
+    refused = ""
+    """Why it is not to be run, whatever the journal says."""
+
+    def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
+        """Take what a job of ours may say of itself. Raises NoSuchJobError where that cannot be read."""
+        if b"data" not in raw_data:
+            raise NoSuchJobError(f"No such job: {self.id}")
+        kept = {name: raw_data[name] for name in _READ if name in raw_data}
+        try:
+            self.refused = _foreign(raw_data, self.home.queue)
+            super().restore({**kept, b"data": _DATA})
+            if self.timeout is not None:
+                number(self.timeout, 1, LONGEST_S)
+        except UNREADABLE as error:
+            raise NoSuchJobError(f"What Redis keeps of the job {self.id} cannot be read: {error}") from error
+        self.origin = self.home.queue
+        self.result_ttl = self.failure_ttl = self.home.results_ttl_s
+        self.meta = self.meta if isinstance(self.meta, dict) else {}
+
+    @classmethod
+    def fetch(cls, id: str, connection: "Redis | None" = None, serializer: Any = None) -> "NodeJob":  # noqa: A002
+        """As the library does; what has no id that RQ takes is no job. Raises NoSuchJobError."""
+        try:
+            job = cls(id, connection=connection, serializer=serializer)
+        except UNREADABLE as error:
+            raise NoSuchJobError(f"No job has the id {id[:80]!r}") from error
+        job.refresh()  # type: ignore[no-untyped-call]
+        return job
+
+    @classmethod
+    def fetch_many(cls, job_ids: Iterable[str], connection: "Redis", serializer: Any = None) -> "list[Job | None]":
+        """As the library does; None for one that cannot be read."""
+        names = list(job_ids)
+        with connection.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.hgetall(cls.key_for(name))
+            answers = pipeline.execute()
+        found: list[Job | None] = []
+        for name, raw in zip(names, answers, strict=True):
+            try:
+                job = cls(name, connection=connection, serializer=serializer)
+                job.restore(raw)
+                found.append(job)
+            except UNREADABLE:
+                found.append(None)
+        return found
+
+    def latest_result(self, timeout: int = 0) -> Result | None:  # noqa: ARG002
+        """As the library does, within bounds."""
+        found: Any = self.connection.xrevrange(Result.get_key(self.id), count=1)  # type: ignore[no-untyped-call]
+        if not found:
+            return None
+        (name, fields), names = found[0], (b"type", b"return_value", b"exc_string")
+        kept = {field: fields[field] for field in names if field in fields}
+        unpacker = zlib.decompressobj()
+        unpacker.decompress(base64.b64decode(kept.get(b"exc_string", b"")), _RESULT_MAX)
+        if unpacker.unconsumed_tail or len(kept.get(b"return_value", b"")) > _RESULT_MAX:
+            raise ValueError("the result is too large")
+        return Result.restore(self.id, name.decode(), kept, self.connection, self.serializer)
+
+    def _execute(self) -> dict[str, object]:
+        """Run what the journal says. Raises NotOurs."""
+        try:
+            if self.refused:
+                raise NotOurs(self.refused)
+            record = self.home.journal.begin(self.id)
+        except NotOurs:
+            self.retries_left = None
+            raise
+        said = self.home.run(record.text, record.issuer, record.timeout_s)
+        self.home.journal.over(self.id)
+        return said
+
+
+class NodeQueue(Queue):
+    """A queue of such jobs, none of which waits for another."""
+
+    job_class = NodeJob
+
+    def enqueue_dependents(self, *_args: Any, **_named: Any) -> dict[str, list[str]]:
+        """There are none."""
+        return {}
+
+    def move_dependents_to_ready(self, *_args: Any, **_named: Any) -> dict[str, list[str]]:
+        """There are none."""
+        return {}
+
+
+class StartedJobs(StartedJobRegistry):
+    """Those that run: what is done with one that was abandoned is done by our own classes."""
+
+    def __init__(self, queue: NodeQueue) -> None:
+        super().__init__(queue=queue, job_class=NodeJob)
+
+    def get_queue(self) -> NodeQueue:
+        """As the library does."""
+        return NodeQueue(self.name, connection=self.connection, serializer=self.serializer)
+
+
+def _foreign(raw: Mapping[bytes, bytes], queue: str) -> str:
+    """What a job has that none of ours has; "" for one of ours."""
+    data = raw[b"data"]
+    if len(data) > _DATA_MAX or zlib.decompressobj().decompress(data, _DATA_MAX) != zlib.decompress(_DATA):
+        return "it asks for another function than ours"
+    if raw.get(b"origin") != queue.encode():
+        return "it is of another queue"
+    return next((f"it has {what}, which no job of ours has" for name, what in _FOREIGN.items() if raw.get(name)), "")
