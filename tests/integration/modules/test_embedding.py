@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +22,23 @@ from tests.waiting import wait_until_sync
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-def test_the_example_of_the_documentation_answers(processes: Processes, folder: Path) -> None:
+@pytest.fixture
+def shop_folder(folder: Path) -> Path:
+    """The example, among files of its own that have names of our packages and must never be run."""
+    own = folder / "shop"
+    own.mkdir()
+    shutil.copy(ROOT / "docs" / "examples" / "shop.py", own)
+    for name in ("worker.py", "cli.py"):
+        (own / name).write_text(f'raise SystemExit("{name} was run")\n')
+    return own
+
+
+def test_the_example_of_the_documentation_answers(processes: Processes, shop_folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ECCMGR_CLUSTER": processes.cluster}
-    command = [sys.executable, ROOT / "docs" / "examples" / "shop.py", "shop1", processes.url]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as shop:
+    command = [sys.executable, "shop.py", "shop1", processes.url]
+    with subprocess.Popen(
+        command, env=environment, cwd=shop_folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as shop:
         try:
             manager = processes.manager()
             wait_until_sync(lambda: "1 node," in ask_sync(manager.endpoint, "info"), "the shop has joined")
@@ -38,6 +52,7 @@ def test_the_example_of_the_documentation_answers(processes: Processes, folder: 
             assert gather("ship").splitlines()[:2] == ["shop1:", "  shipped milk"]
             assert gather("queue size") == "shop1: 0"
             assert "Usage: order WARE [PIECES]" in gather("help order")
+            assert gather("cluster duravip show") == "shop1: not concerned"
         finally:
             shop.send_signal(signal.SIGINT)
             shop.wait(30)
@@ -91,6 +106,26 @@ def test_what_makes_no_sense_is_refused_at_once() -> None:
         eccmgr.Node("shop1", redis="nonsense://")
     with pytest.raises(ValueError, match="two commands are named pid"):
         eccmgr.Node("shop1").command("pid", "")(lambda: "")
+
+
+@pytest.mark.parametrize("own", ["worker.py", "worker/__init__.py"])
+def test_a_program_may_have_modules_named_as_ours(folder: Path, own: str) -> None:
+    (folder / "cli.py").touch()
+    file = folder / own
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('raise SystemExit("it was run")\n')
+    (folder / "shop.conf").write_text('exec "x" { commands = [ say = "/bin/echo" ] }\n')
+    code = "import eccmgr; node = eccmgr.Node('shop1', config='shop.conf'); print(*node._daemon.remarks())"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout == f"exec: its module cannot be loaded: worker is {file} here, not the package of eccmgr\n"
+
+
+def test_an_embedded_node_says_that_it_carries_no_vips(folder: Path) -> None:
+    main = folder / "shop.conf"
+    main.write_text('Binding "b" {\n  Bind_Address = "10.1.1.1"\n  Enable_Duravip = true\n}\n')
+    node = eccmgr.Node("shop1", config=str(main))
+    assert node._daemon.remarks() == ["DuraVIP: an embedded node carries no VIPs; its configuration asks for some"]
 
 
 def test_importing_the_package_alone_costs_nothing() -> None:
