@@ -3,7 +3,7 @@
 import enum
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from eccmgr.errors import SettingsError
 from eccmgr.hostport import host_port, read_host_port
@@ -32,6 +32,21 @@ class Mode(enum.StrEnum):
     """A master with replicas; the sentinels know which one it is."""
     CLUSTER = "cluster"
     """Several masters, of which one owns the slot of our keys."""
+
+
+@dataclass(frozen=True)
+class ServerAccess:
+    """What it takes beside its address to reach one server, for a program without the client library."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    db: int = 0
+    tls: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    check_hostname: bool = True
+    verify: bool = True
 
 
 @dataclass(frozen=True)
@@ -113,6 +128,24 @@ class RedisAddress:
         login, at, _ = server.rpartition("@")
         url = f"{scheme}://{login}{at}{_netloc(host, port)}{slash}{behind}"
         return RedisAddress(url, host, port, plain_url=url)
+
+    @property
+    def access(self) -> ServerAccess:
+        """What `plain_url` says beside the address of the server."""
+        parts = urlsplit(self.plain_url)
+        options = dict(parse_qsl(parts.query))
+        database = options.get("db", "0") if self.path else parts.path.strip("/") or options.get("db", "0")
+        return ServerAccess(
+            unquote(parts.username or options.get("username", "")),
+            unquote(parts.password or options.get("password", "")),
+            int(database),
+            parts.scheme == "rediss",
+            options.get("ssl_ca_certs", ""),
+            options.get("ssl_certfile", ""),
+            options.get("ssl_keyfile", ""),
+            options.get("ssl_check_hostname", "true").lower() != "false",
+            options.get("ssl_cert_reqs", "required") != "none",
+        )
 
     def __str__(self) -> str:
         if self.path:

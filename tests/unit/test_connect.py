@@ -12,7 +12,7 @@ import pytest_asyncio
 from eccmgr.cluster.calls.views import roster
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import EccmgrError, RedisUnreachable, SettingsError
-from eccmgr.redis.address import Mode, RedisAddress
+from eccmgr.redis.address import Mode, RedisAddress, ServerAccess
 from eccmgr.redis.client import make_pool
 from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
@@ -237,3 +237,19 @@ class TestThere:
         with pytest.raises(EccmgrError, match=r"^Redis refused: "):
             await link.pipeline(("NONSENSE",))
         assert link.fault is None
+
+
+@pytest.mark.parametrize(
+    ("url", "access"),
+    [
+        ("redis://:p%40ss@r1/3", ServerAccess(password="p@ss", db=3)),
+        ("unix://me:pw@/run/redis?db=2", ServerAccess("me", "pw", 2)),
+        (
+            "rediss://r1?ssl_ca_certs=/ca&ssl_check_hostname=false&ssl_cert_reqs=none",
+            ServerAccess(tls=True, ca_file="/ca", check_hostname=False, verify=False),
+        ),
+        ("redis+cluster://me:pw@r1,r2", ServerAccess("me", "pw")),
+    ],
+)
+def test_an_address_says_how_its_server_is_reached(url: str, access: ServerAccess) -> None:
+    assert RedisAddress.parse(url).access == access

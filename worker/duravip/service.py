@@ -5,8 +5,7 @@ import contextlib
 import gc
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from urllib.parse import parse_qsl, unquote, urlsplit
+from dataclasses import asdict, replace
 
 import structlog
 
@@ -190,22 +189,7 @@ class DuravipService(Part):
 
     def _ending(self) -> wire.Ending:
         address = self._link.server
-        parts = urlsplit(address.plain_url)
-        query = dict(parse_qsl(parts.query))
-        server = wire.Server(
-            address.host,
-            address.port,
-            address.path,
-            unquote(parts.username or query.get("username", "")),
-            unquote(parts.password or query.get("password", "")),
-            int(query.get("db", "0") if address.path else parts.path.strip("/") or query.get("db", "0")),
-            parts.scheme == "rediss",
-            query.get("ssl_ca_certs", ""),
-            query.get("ssl_certfile", ""),
-            query.get("ssl_keyfile", ""),
-            query.get("ssl_check_hostname", "true").lower() != "false",
-            query.get("ssl_cert_reqs", "required") != "none",
-        )
+        server = wire.Server(address.host, address.port, address.path, **asdict(address.access))
         sharded = self._link.address.mode is Mode.CLUSTER
         return wire.Ending(server, script("vip_end", sharded=sharded).source, ending_keys(self._keys))
 
