@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-import structlog
-
 from eccmgr.cluster.view import Seat, Target, TargetKind, View
 from eccmgr.errors import Unreadable
 from eccmgr.redis.reading import line, whole
-
-log = structlog.get_logger()
 
 _COMPRESS_OVER = 64 * 1024
 _COMPRESSED = "z"
@@ -82,10 +78,7 @@ class Entry(NamedTuple):
 
     @classmethod
     def parse(cls, raw: bytes) -> "Entry":
-        """Read an entry as the scripts write it: five fields between tabs, a newline, the body.
-
-        For an entry that cannot be read the answer is `UNREADABLE`: it is only known that the node's answer is lost.
-        """
+        """Read an entry as the scripts write it: five fields between tabs, a newline, the body. Raises Unreadable."""
         try:
             head, _, body = raw.partition(b"\n")
             state, private, at_ms, took_ms, flags = head.decode().split("\t")
@@ -96,12 +89,11 @@ class Entry(NamedTuple):
                 job, _, text = text.partition("\t")
             return cls(_STATES[state], private, whole(at_ms), whole(took_ms), text, job)
         except (ValueError, KeyError, zlib.error) as error:
-            log.warning("answer dropped", reason=f"what Redis keeps of it cannot be read: {error}")
-            return UNREADABLE
+            raise Unreadable(f"What Redis keeps of an answer cannot be read: {error}") from error
 
 
 UNREADABLE = Entry(State.FAILED, "", 0, text="what Redis keeps of its answer cannot be read")
-"""Takes the place of an entry that cannot be read, of whatever session."""
+"""Takes the place of an entry that cannot be read, of whatever session: it is only known that the answer is lost."""
 
 
 def wall_ms(text: str) -> int:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from eccmgr.cluster.view import Target, TargetKind, View
+from eccmgr.errors import Unreadable
+from eccmgr.redis.reading import Dropped, parsing
 
-log = structlog.get_logger()
+_dropped = Dropped("run of a command")
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,17 @@ class LatestRun:
     entry: tuple[int, int]
     target: Target
     id: str
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "LatestRun":
+        """Read a run as the scripts keep it: its entry in the log, its id, its target. Raises Unreadable."""
+        with parsing("The latest run of a command"):
+            entry, made, target = raw.decode().split(" ")
+            kind, _, name = target.partition(":")
+            at, _, count = entry.partition("-")
+            run = cls((int(at), int(count)), Target(TargetKind(kind), name), made)
+            _ = run.target.names  # a set that cannot be read is found out here
+            return run
 
 
 @dataclass(frozen=True)
@@ -31,9 +42,9 @@ class LatestRuns:
         found = []
         for run in fields.values():
             try:
-                found.append(_run(run.decode()))
-            except ValueError as error:
-                log.warning("run dropped", run=run[:200], reason=f"it cannot be read: {error}")
+                found.append(LatestRun.parse(run))
+            except Unreadable as error:
+                _dropped.say(run, run, str(error))
         return cls(tuple(sorted(found, key=lambda run: run.entry, reverse=True)))
 
     def that_may_concern(self, target: Target, view: View) -> Iterator[str]:
@@ -65,12 +76,3 @@ def _concerns(nodes: frozenset[str], meant: set[str], known: set[str]) -> bool:
 
 def _alike(one: Target, other: Target) -> bool:
     return one.name.lower() == other.name.lower()
-
-
-def _run(text: str) -> LatestRun:
-    entry, made, target = text.split(" ")
-    kind, _, name = target.partition(":")
-    at, _, count = entry.partition("-")
-    run = LatestRun((int(at), int(count)), Target(TargetKind(kind), name), made)
-    _ = run.target.names  # a set that cannot be read raises here
-    return run

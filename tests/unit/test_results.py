@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eccmgr.cluster.calls.answers import entries
 from eccmgr.cluster.results import Entry, Sent, State, outcome, pack_body, report
 from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind, View
 from eccmgr.cluster.waiting import News, Published, Waiting
@@ -155,7 +156,7 @@ class TestBody:
 
     @pytest.mark.parametrize("raw", [b"", b"x", b"ok\t#ec0-1#east1\t3000\t5\tz\nno zlib", b"\xff\t\t\t\t\n"])
     def test_one_that_cannot_be_read_is_reported_as_a_failure_of_its_node(self, raw: bytes) -> None:
-        (outcome, *_) = report(sent(), ALIVE, ALIVE, {"east1": Entry.parse(raw)}, 2000).outcomes
+        (outcome, *_) = report(sent(), ALIVE, ALIVE, entries({b"east1": raw}), 2000).outcomes
         assert (outcome.state, outcome.text) == (State.FAILED, "what Redis keeps of its answer cannot be read")
 
 

@@ -1,6 +1,5 @@
 """The calls about what nodes answer: a node claims a command and responds, its sender reads what has come."""
 
-import contextlib
 import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,10 +7,14 @@ from typing import Any, NamedTuple
 from eccmgr.cluster.calls.commands import TOLD_OF
 from eccmgr.cluster.calls.views import PAGE, ViewNumber, pairs
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.results import Entry, Sent
+from eccmgr.cluster.results import UNREADABLE, Entry, Sent
+from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import whole
+from eccmgr.redis.reading import Dropped, whole
 from eccmgr.redis.scripts import ScriptCall, verdicts
+
+_dropped_answers = Dropped("answer")
+_dropped_lines = Dropped("line of a plan")
 
 READ_AT_ONCE = 2 * TOLD_OF
 """How many answers one look reads: while it is on its way others come than its sender was told of."""
@@ -200,14 +203,24 @@ def _fields_or_key(found: Sequence[bytes] | bytes) -> dict[bytes, bytes] | str:
 
 
 def entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:
-    """The entries of nodes, as the scripts answer them; None stands for one that is gone."""
-    return {node.decode(errors="replace"): Entry.parse(raw or b"") for node, raw in found.items()}
+    """The entries of nodes as a script answers them, UNREADABLE where one is; None stands for one that is gone."""
+    return {node.decode(errors="replace"): _entry(node, raw or b"") for node, raw in found.items()}
+
+
+def _entry(node: bytes, raw: bytes) -> Entry:
+    try:
+        return Entry.parse(raw)
+    except Unreadable as error:
+        _dropped_answers.say(node, raw, str(error))
+        return UNREADABLE
 
 
 def plan(kept: Mapping[bytes, bytes]) -> dict[str, int]:
-    """Until when each node may begin a command; of a line that cannot be read that is not known."""
+    """Until when each node may begin a command; drops lines that cannot be read."""
     found = {}
     for node, until in kept.items():
-        with contextlib.suppress(ValueError):
+        try:
             found[node.decode(errors="replace")] = whole(until)
+        except ValueError as error:
+            _dropped_lines.say(node, until, str(error))
     return found

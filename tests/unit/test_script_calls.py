@@ -1,0 +1,64 @@
+"""The typed functions by which scripts are called: one for each, and a reply that no script gives ends nobody."""
+
+import contextlib
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eccmgr.cluster.calls import answers, commands, membership, views
+from eccmgr.cluster.calls.commands import Order
+from eccmgr.cluster.members import Identity, Role
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.view import EVERYONE
+from eccmgr.errors import Unreadable
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.scripts import ScriptCall, names
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS, OPTIONS = Keys("c"), ClusterOptions()
+CALLS: tuple[ScriptCall[Any], ...] = (
+    membership.join(KEYS, OPTIONS, Identity(Role.NODE, "east1"), "#ec0-1#east1", rate=2),
+    membership.renew(KEYS, OPTIONS, "#ec0-1#east1", rate=2),
+    membership.leave(KEYS, OPTIONS, "#ec0-1#east1"),
+    membership.resettle(KEYS, OPTIONS, "#ec0-1#east1", "east1", "west", "{}"),
+    membership.sweep(KEYS, OPTIONS),
+    views.page(KEYS.roster),
+    views.roster(KEYS, OPTIONS, 1000),
+    views.expect(KEYS, OPTIONS, "a", "the file", ()),
+    views.forget(KEYS, OPTIONS, "east1", "root"),
+    commands.draft(KEYS, OPTIONS, KEYS.draft("1"), ("east1",)),
+    commands.publish(KEYS, OPTIONS, Order("ID", "digest", "pid", EVERYONE, "root", KEYS.draft("1"))),
+    commands.release(KEYS, OPTIONS, "ID", EVERYONE, ("east1",)),
+    commands.abort(KEYS, OPTIONS, "ID", "root"),
+    commands.flush(KEYS, OPTIONS),
+    commands.catch_up(KEYS, OPTIONS, "0-0", 10, "east1", ()),
+    commands.say_words(KEYS, OPTIONS, ("pid",), 1, 10),
+    answers.claim(KEYS, OPTIONS, "ID", "#ec0-1#east1", "east1", 1),
+    answers.respond(
+        *(KEYS, OPTIONS, "ID", "#ec0-1#east1", "east1", 1), state="ok", took_ms=0, flags="", body=b"", claimed=True
+    ),
+    answers.collect(KEYS, OPTIONS, "ID", 0, 1, last=False),
+    answers.results(KEYS, OPTIONS, "ID", "digest"),
+)
+WORDS = st.sampled_from((b"joined", b"renewed", b"taken", b"sent", b"claimed", b"", b"\xff", b"-1", None, 7))
+
+
+def test_each_script_is_called_through_one_function() -> None:
+    sources = [path.read_text() for package in ("eccmgr", "worker") for path in (ROOT / package).rglob("*.py")]
+    called = Counter(name for source in sources for name in re.findall(r'ScriptCall\(\s*"(\w+)"', source))
+    assert called == Counter(names())
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.script)
+def test_a_strange_reply_is_unreadable_and_nothing_else(call: ScriptCall[Any]) -> None:
+    @given(reply=WORDS | st.lists(WORDS | st.lists(WORDS, max_size=3), max_size=9))
+    def example(reply: Any) -> None:
+        with contextlib.suppress(Unreadable):
+            call.answer(reply)
+
+    example()
