@@ -166,36 +166,44 @@ class Daemon(abc.ABC):
             raise reason from reason.__cause__
 
     async def _serve(self, ready: Callable[[], object]) -> None:
-        refusal = CommandError(f"{self.program} is starting or ending: nothing was changed; try again in a moment")
         async with contextlib.AsyncExitStack() as ending:
             for part in self.parts:
                 ending.push_async_callback(part.close)
-            ending.push_async_callback(self.store.refuse, refusal)
-            await self.store.refuse(refusal)
+            ending.push_async_callback(self._refuse_changes)
+            await self._refuse_changes()
             await (await prepare_all(self.parts, self.view)).carry_out()
             async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                for part in self.parts:
-                    await part.start(functools.partial(self.spawn, tasks))
-                self.store.on_change = self._prepare
-                for remark in self.remarks():
-                    log.warning("remark", text=remark)
-                await self._locate()
-                await self.start(tasks)
-                await self._join()
-                self.spawn(tasks, self.session.run(), "session")
+                await self._start(tasks)
                 log.info("ready", endpoints=",".join(map(str, self.server.endpoints)))
                 ready()
                 await self._stopping.wait()
                 log.info("stopping")
                 notify("STOPPING=1")
-                await self.finish()
-                for part in reversed(self.parts):
-                    await part.finish()
-                await self.session.leave()
-                self._tasks = None
-                for task in self._background:
-                    task.cancel()
+                await self._end()
+
+    async def _start(self, tasks: asyncio.TaskGroup) -> None:
+        """Start every part, follow changes of the configuration from then on, and join the cluster."""
+        self._tasks = tasks
+        for part in self.parts:
+            await part.start(functools.partial(self.spawn, tasks))
+        self.store.on_change = self._prepare
+        for remark in self.remarks():
+            log.warning("remark", text=remark)
+        await self._locate()
+        await self.start(tasks)
+        await self._join()
+        self.spawn(tasks, self.session.run(), "session")
+
+    async def _end(self) -> None:
+        """Follow no more changes, bring every part to its end, and leave the cluster."""
+        await self._refuse_changes()
+        await self.finish()
+        for part in reversed(self.parts):
+            await part.finish()
+        await self.session.leave()
+        self._tasks = None
+        for task in self._background:
+            task.cancel()
 
     async def _join(self) -> None:
         """Become a member; without Redis later, by itself. Raises NameInUse."""
@@ -244,6 +252,10 @@ class Daemon(abc.ABC):
             log.error("configuration not changed", reason=str(error))
         else:
             log.info("configuration reloaded")
+
+    async def _refuse_changes(self) -> None:
+        reason = f"{self.program} is starting or ending: nothing was changed; try again in a moment"
+        await self.store.refuse(CommandError(reason))
 
     async def _prepare(self, proposal: Proposal) -> Prepared:
         """Have all parts prepare for a change. Raises EccmgrError where one cannot."""

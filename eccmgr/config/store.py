@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+_END_TIMEOUT_S = 10.0
 
 MAX_TYPED = 10_000
 """The most commands in one transaction."""
@@ -110,8 +113,8 @@ class Store:
     async def refuse(self, refusal: EccmgrError) -> None:
         """Refuse every change with `refusal` from now on, until `on_change` is set again.
 
-        A change that is still being prepared is cancelled and refused too; one that is being carried out runs to its
-        end.
+        A change that is still being prepared is cancelled and refused too. One that is being carried out runs to its
+        end, for which this waits for 10 s: a thread may hang on a file.
         """
 
         async def refuse(_proposal: Proposal) -> Prepared:
@@ -120,8 +123,9 @@ class Store:
         self.on_change = refuse
         if self._preparing is not None:
             self._preparing.cancel()
-        async with self._lock:
-            pass  # No change is under way any more.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_END_TIMEOUT_S), self._lock:
+                pass  # No change is under way any more.
 
     def view(self) -> ScopeView:
         """The global scope of the live tree as Python values; a later change does not affect the view."""
