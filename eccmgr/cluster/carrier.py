@@ -1,4 +1,4 @@
-"""What rests on a session beside its membership: VIPs, and whoever carries them."""
+"""The carrier of a session: it has VIPs that rest on the session."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,9 +6,9 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Standing:
-    """What a session that carries VIPs tells Redis with each heartbeat; a majority of `copies` must have the answer.
+    """What a session that carries VIPs sends with each heartbeat; a majority of `copies` must have the answer.
 
-    With `copies` 0, of as many as the sentinels know.
+    `copies` 0 means as many as the sentinels know.
     """
 
     private_name: str
@@ -19,10 +19,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class VipNews:
-    """What a session that carries VIPs is told of them when it joins, and with each heartbeat.
+    """The news about VIPs that a session which carries them gets when it joins, and with each heartbeat.
 
-    The era with its memory, and whether it is open; the number of the latest change of any record; each session that
-    looks late on the lease clock, with its renewal counter.
+    They are the era with its memory, and whether it is open; the number of the latest change of any record; each
+    session that looks late on the lease clock, with its renewal counter.
     """
 
     era: int
@@ -34,7 +34,7 @@ class VipNews:
 
 @dataclass(frozen=True)
 class SessionRefusal:
-    """A heartbeat or a join that did not count: `ended` or `rejoin`, in which era for a session that carries VIPs."""
+    """A heartbeat or a join that did not count: `ended` or `rejoin`, with the era for a session that carries VIPs."""
 
     verdict: str
     era: int = 0
@@ -42,13 +42,13 @@ class SessionRefusal:
 
 
 class Carrier(Protocol):
-    """What carries VIPs by a session. It chooses the session's private name; nothing else may renew under it."""
+    """Carries VIPs by a session. It chooses the session's private name, and nothing else may renew under that name."""
 
     async def begin(self, *, joins: bool) -> Standing:
-        """A heartbeat, or what `joins`, is about to be sent."""
+        """A heartbeat, or a join, is about to be sent."""
 
     async def joined(self, news: VipNews, acked: bool) -> None:
-        """We have joined. Raises RedisUnreachable where it does not count after all."""
+        """We have joined. Raises RedisUnreachable if the join does not count after all."""
 
     async def renewed(self, news: VipNews, acked: bool) -> None:
         """A heartbeat was answered."""
@@ -57,7 +57,7 @@ class Carrier(Protocol):
         """A heartbeat or a join did not count."""
 
     async def reset(self) -> None:
-        """The session is to go on under another name: choose it."""
+        """Choose another private name, under which the session is to go on."""
 
     async def left(self) -> None:
         """The session has ended for good."""

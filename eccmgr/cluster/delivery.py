@@ -1,6 +1,6 @@
-"""Commands and their answers on the way back: gather, retrieve, abort, flush.
+"""Commands and their answers: gather, retrieve, abort, flush.
 
-The sender's side; what a node does with a command is in `eccmgr.node.executor`.
+This is the sender's side; `eccmgr.node.executor` is the node's side.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.words import fold
 
-# While nothing is heard, a gather looks for itself this often: it depends on no notice to arrive.
+# How often a gather looks by itself while it hears nothing, so that it depends on no notice.
 _LOOK_AGAIN_S = 0.5
 
-# Many answers cost less read together. So long a gather waits for a number of them, or for all that are due, before it
-# looks how many have come; where none has come, it is told of the next.
+# Reading many answers together costs less. A gather waits this long for a number of answers, or for all that are due,
+# before it looks. If none has come then, it is notified of the next one.
 _PATIENCE_S = 0.025
 
-# How long an abort waits for those who run the command to end it, and how often it looks.
+# How long an abort waits until the nodes that run the command have ended it, and how often it looks.
 _ABORT_WAIT_S = 2.0
 _ABORT_LOOK_S = 0.05
 
-# No script holds the server for long.
+# The most nodes in one release, so that no script holds the server for long.
 _RELEASED_AT_ONCE = 200
 
-# Whoever has gone is not waited for longer than this to note it.
+# The longest wait until Redis has noted that a sender stopped waiting.
 _FAREWELL_S = 1.0
 
 OnSent = Callable[[Published], Awaitable[None]]
@@ -47,7 +47,7 @@ OnOutcome = Callable[[Outcome], Awaitable[None]]
 
 
 class Delivery:
-    """Sends commands for one manager, which hears on the channel `notices` of responses to what it gathers."""
+    """Sends commands for one manager, which hears notices of responses on the channel `notices`."""
 
     def __init__(
         self,
@@ -62,27 +62,27 @@ class Delivery:
         self._keys = keys
         self._options = options
         self._normal = normal
-        """What every spelling of one command has in common."""
+        """Gives the one spelling that all spellings of a command share."""
         self._roster = Roster(link, keys, options)
         self._publisher = Publisher(link, keys, options, self._roster, notices, wall_ms, normal)
         self._waiting: dict[str, asyncio.Event] = {}
 
     async def view(self) -> View:
-        """The nodes that the cluster knows now."""
+        """The present nodes of the cluster."""
         return await self._roster.now()
 
     async def view_as_told(self) -> View:
-        """The nodes that this manager knows of; it may miss who has joined a moment ago."""
+        """The nodes that this manager knows; a node that joined a moment ago may be missing."""
         return await self._roster.as_told()
 
     async def vocabulary(self) -> frozenset[str]:
-        """The words that commands of live nodes begin with, beside those that every node has."""
+        """The first words of the commands of live nodes, beyond the commands that every node has."""
         return await read_vocabulary(self._link, self._keys)
 
     async def publish(
         self, text: str, target: Target, issuer: str, wait_s: float = 0.0, shown: str | None = None
     ) -> Published:
-        """Send a command, and wait for no answer: see `Publisher.publish`."""
+        """Send a command without waiting for answers: see `Publisher.publish`."""
         return await self._publisher.publish(text, target, issuer, wait_s, shown)
 
     async def gather(
@@ -98,14 +98,14 @@ class Delivery:
     ) -> Report:
         """Send `text`, wait until every expected node is accounted for or `timeout_s` is over, and report.
 
-        `on_sent` is told of the command once it is sent, before any response. `on_outcome` is told of each response as
-        it comes, and of each node that is found lost. With a `pace` it goes out in batches.
+        `on_sent` is called with the command once it is sent, before any response. `on_outcome` is called with each
+        response as it comes, and with each node that is found lost. With a `pace` the command goes out in batches.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         heard, ids = asyncio.Event(), set[str]()
 
         def listen(made: str) -> None:
-            # An id that another gather has is taken, and another will be tried.
+            # An id that another gather uses is refused, and another one is tried.
             if self._waiting.setdefault(made, heard) is heard:
                 ids.add(made)
 
@@ -126,9 +126,10 @@ class Delivery:
                 del self._waiting[made]
 
     async def retrieve(self, named: str) -> Report | None:
-        """The report on the latest command of the text `named`, or on the one of that id; None where there is none.
+        """The report on the latest command with the text `named`, or on the command with that id; None if there is no
+        such command.
 
-        One round trip, and one more for each page of responses where there are more than one.
+        One round trip, and one more for each page if the responses fill several.
         """
         wanted = named_id(named)
         found = await self._link.run(
@@ -144,10 +145,10 @@ class Delivery:
         return results.report(sent, then, now, entries, found.clock_ms, told)
 
     async def latest_for(self, target: Target, latest: Report, named: str) -> Report | None:
-        """The part about `target` of the latest command of the text `named` that was sent to any node of it.
+        """The part for `target` of the latest command with the text `named` that was sent to any node of `target`.
 
-        `latest` is what `retrieve` found by that text, or by that id: then no other command is looked for. None where
-        no node of `target` was sent such a command.
+        `latest` is the report that `retrieve` found for `named`. If `named` is an id, no other command is looked for.
+        None if no node of `target` was sent such a command.
         """
         if (part := latest.only(target)).outcomes:
             return part
@@ -161,13 +162,14 @@ class Delivery:
         return None
 
     async def _whole(self, found: dict[bytes, bytes] | str) -> dict[bytes, bytes]:
-        """The fields of a hash that a script answered, or read by pages where it gave the key alone."""
+        """The fields of a hash as a script answered them; if it answered only the key, the hash is read page by
+        page."""
         return await read_hash(self._link, found) if isinstance(found, str) else found
 
     async def abort(self, named: str, issuer: str) -> Report | None:
-        """Withdraw the command with the id `named`, and report once those who run it have said what became of it.
+        """Withdraw the command with the id `named`, and report once the nodes that run it have answered.
 
-        None where there is no such command. What runs on a node that does not answer soon is reported as running.
+        None if there is no such command. A node that does not answer soon is reported as running.
         """
         if not (wanted := named_id(named)):
             return None
@@ -183,7 +185,8 @@ class Delivery:
             await asyncio.sleep(_ABORT_LOOK_S)
 
     async def forget(self, name: str, issuer: str) -> Seat:
-        """Expect an absent node no more; where it was. Raises CommandError where it is alive, named or unknown."""
+        """Forget an absent node; answers where it was. Raises CommandError if it is alive, named by a bus file, or
+        unknown."""
         seat = (await self._roster.now()).node(name)
         await self._roster.forget(seat, issuer)
         return seat
@@ -193,7 +196,7 @@ class Delivery:
         return await history(self._link, self._keys, self._options, count)
 
     async def flush(self) -> int:
-        """Clear the results buffer; how many commands were cleared."""
+        """Clear the results buffer; answers the number of cleared commands."""
         cleared, after, last = 0, "-", "+"
         while after:
             number, after, last = await self._link.run(commands.flush(self._keys, self._options, after, last))
@@ -206,7 +209,7 @@ class Delivery:
             event.set()
 
     def heard_event(self) -> None:
-        """The membership has changed, or may have: every gather looks again who is still there."""
+        """The membership has changed, or may have: every gather looks again for nodes that are gone."""
         self._roster.changed()
         for event in self._waiting.values():
             event.set()
@@ -220,7 +223,7 @@ class Delivery:
         while not waiting.over and not over:
             await self._listen(heard, min(wait_s, deadline - loop.time()))
             over = loop.time() >= deadline
-            # Before the look: what is heard during it wants another.
+            # Cleared before the look: a notice during the look calls for another one.
             heard.clear()
             try:
                 news = await self._look(sent, waiting, last=over)
@@ -236,23 +239,24 @@ class Delivery:
         if waiting.answered:
             return waiting.report()
         try:
-            # Some node is silent or lost: what it says after this moment is late.
+            # Some node is silent or lost: its answer is late from this moment on.
             if not over:
                 await self._collect(sent.id, waiting, last=True)
             report = await self.retrieve(sent.id)
         except (RedisUnreachable, Unreadable):
             report = None
-        # Flushed meanwhile, or Redis went away or lost its memory: what was read here is what there is.
+        # The command was flushed meanwhile, or Redis went away or lost its memory: report what was read so far.
         return report or waiting.report()
 
     async def _stop_waiting(self, sent: Sent, waiting: Waiting) -> None:
-        """Note that who sent it has gone: what was not sent by now never will be, and what is answered is late."""
+        """Note in Redis that the sender has stopped waiting: the command is released to no further nodes, and later
+        answers are late."""
         with contextlib.suppress(EccmgrError, TimeoutError):
             async with asyncio.timeout(_FAREWELL_S):
                 await self._collect(sent.id, waiting, last=True)
 
     async def _listen(self, heard: asyncio.Event, longest_s: float) -> None:
-        """Wait for something to be heard, at most until it is time to look all the same."""
+        """Wait for a notice, at most until it is time to look anyway."""
         longest_s = min(longest_s, self._roster.wait_s or longest_s)
         if longest_s <= 0:
             return
@@ -261,14 +265,14 @@ class Delivery:
                 await heard.wait()
 
     async def _look(self, sent: Sent, waiting: Waiting, *, last: bool) -> News:
-        """Send a rolling command to those whose turn it is, and see what has come."""
+        """Release a rolling command to the nodes whose turn it is, and read the new responses."""
         if not last:
             await self._release(sent, waiting)
         news = await self._collect(sent.id, waiting, last=last)
         return dataclasses.replace(news, missed=await self._silent(sent)) if waiting.unsure(news) else news
 
     async def _release(self, sent: Sent, waiting: Waiting) -> None:
-        """Send a rolling command to the nodes that are due."""
+        """Release a rolling command to the nodes that are due."""
         if not (due := waiting.due()[:_RELEASED_AT_ONCE]):
             return
         released = await self._link.run(commands.release(self._keys, self._options, sent.id, sent.target, due))
@@ -278,7 +282,7 @@ class Delivery:
             waiting.stop()
 
     async def _silent(self, sent: Sent) -> frozenset[str]:
-        """The nodes that never began, and will not."""
+        """The nodes that have not begun the command, and will not."""
         report = await self.retrieve(sent.id)
         outcomes = report.outcomes if report is not None else ()
         return frozenset(found.node.lower() for found in outcomes if found.state in (State.MISSED, State.ABORTED))
@@ -292,5 +296,5 @@ class Delivery:
 
 
 def _patience_s(waiting: Waiting) -> float:
-    """How long a gather that has just found responses, or has found none yet, waits for others before it looks."""
+    """How long a gather that has just found responses, or none yet, waits for further ones before it looks."""
     return 0.0 if waiting.due() else _PATIENCE_S

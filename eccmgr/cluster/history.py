@@ -1,4 +1,4 @@
-"""The latest commands that were sent to nodes, and how many of those expected have answered."""
+"""The latest commands that were sent to nodes, and how many of their expected nodes have answered."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ _dropped = Dropped("command of the history")
 
 @dataclass(frozen=True)
 class PastCommand:
-    """A command that was sent: by whom, when (wall clock, for showing), to whom, and how far it has got."""
+    """A command that was sent: its issuer, its time (wall clock, for showing), its target, and the number of its
+    answers."""
 
     id: str
     text: str
@@ -29,7 +30,7 @@ class PastCommand:
 
     @classmethod
     def parse(cls, fields: Sequence[bytes]) -> "PastCommand":
-        """Read what the script answers. Raises Unreadable."""
+        """Read a command from the script's answer. Raises Unreadable."""
         try:
             made, text, kind, name, issuer, wall, answered, expected = (f.decode(errors="replace") for f in fields)
             target = Target(TargetKind(kind), line(name))

@@ -1,6 +1,6 @@
-"""The nodes that bus files name, as Redis keeps them for all: who is expected, and the subcluster that each is given.
+"""The nodes that bus files name, as Redis keeps them: the expected nodes, and the subcluster of each.
 
-A manager that has a bus file publishes what it says; every other one, and the nodes, read it here.
+A manager that has a bus file publishes it; every other manager, and the nodes, read it here.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _dropped = Dropped("line of a bus file")
 
 DEFAULT_SUBCLUSTER = "default"
 _SOURCES_MAX = 16
-# Lines of a bus file that one call takes.
+# Lines of a bus file in one call.
 _AT_ONCE = PAGE
 
 
@@ -38,7 +38,7 @@ class NamedNode:
 
     @classmethod
     def parse(cls, raw: bytes) -> "NamedNode":
-        """Read what the scripts keep of it. Raises Unreadable."""
+        """Read the scripts' record of a node. Raises Unreadable."""
         with parsing("What bus files say of a node"):
             name, *said = map(line, raw.decode().split("\t"))
             pairs = (each.partition("=") for each in said)
@@ -46,20 +46,20 @@ class NamedNode:
 
     @property
     def subclusters(self) -> tuple[str, ...]:
-        """All that it is given, that which holds first."""
+        """All subclusters that files give the node; the first one holds."""
         return tuple(dict.fromkeys(each for given in self.given.values() for each in given))
 
 
 @dataclass(frozen=True)
 class Named:
-    """All that bus files say: each node by its name in small letters, and when each file was last read (in ms)."""
+    """What all bus files say: each node by its name in small letters, and when each file was last read (in ms)."""
 
     nodes: Mapping[str, NamedNode] = field(default_factory=dict)
     read_ms: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, lines: Mapping[bytes, bytes]) -> "Named":
-        """Read what the scripts keep of subclusters; the numbers of their nodes are passed over."""
+        """Read the scripts' hash of subclusters, without the numbers of their nodes."""
         nodes, read_ms = {}, {}
         for key, raw in lines.items():
             try:
@@ -73,7 +73,7 @@ class Named:
         return cls(nodes, read_ms)
 
     def conflicts(self, claimed: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """Nodes that claim another subcluster than they are given: node, claimed, given."""
+        """The nodes that claim another subcluster than files give them: node, claimed, given."""
         found = []
         for node, subcluster in claimed.items():
             given = named.subclusters if (named := self.nodes.get(node.lower())) else ()
@@ -82,7 +82,7 @@ class Named:
         return found
 
     def stale(self, absent_ttl_s: float) -> list[str]:
-        """The files that nobody has read for so long (0: ever so long), and the oldest of too many."""
+        """The files that nobody has read for this long (0: no limit), and the oldest files if there are too many."""
         by_age = sorted(self.read_ms, key=self.read_ms.__getitem__)
         newest_ms = max(self.read_ms.values(), default=0)
         old = [s for s in by_age if absent_ttl_s and newest_ms - self.read_ms[s] > to_ms(absent_ttl_s)]
@@ -90,7 +90,7 @@ class Named:
 
 
 async def subcluster_given(link: Link, keys: Keys, node: str) -> str | None:
-    """The subcluster that `node` has where it states none; None where no bus file is known. Raises RedisUnreachable."""
+    """The subcluster of `node` if it states none; None if no bus file is known. Raises RedisUnreachable."""
     number, said = await link.pipeline(("HGET", keys.state, "bus"), ("HGET", keys.subclusters, f"={node.lower()}"))
     if number is None:
         return None
@@ -103,7 +103,7 @@ async def subcluster_given(link: Link, keys: Keys, node: str) -> str | None:
 
 
 class NamedNodes:
-    """What bus files say, for one manager; `called` names its own bus file to people, "" where it has none."""
+    """What bus files say, for one manager. `called` is the name of its own bus file for people, "" if it has none."""
 
     def __init__(self, link: Link, keys: Keys, options: ClusterOptions, called: str) -> None:
         self._link = link
@@ -114,14 +114,14 @@ class NamedNodes:
         self._last: tuple[object, Named] = (None, Named())
 
     async def now(self) -> Named:
-        """What they say. Raises RedisUnreachable."""
+        """What all bus files say now. Raises RedisUnreachable."""
         read: object = await self._link.pipeline(("HMGET", self._keys.state, "born", "bus"))
         if read != self._last[0]:
             self._last = read, Named.parse(await read_hash(self._link, self._keys.subclusters))
         return self._last[1]
 
     async def publish(self, nodes: Mapping[str, Sequence[str]]) -> None:
-        """Let all know that our bus file names `nodes`, with the subclusters of each. Raises RedisUnreachable."""
+        """Publish that our bus file names `nodes`, with the subclusters of each. Raises RedisUnreachable."""
         if len(nodes) > MAX_NAMES:
             log.error("bus file cut", nodes=len(nodes), limit=MAX_NAMES)
         wanted = dict(list(nodes.items())[:MAX_NAMES])
@@ -140,8 +140,8 @@ class NamedNodes:
 
 
 def _changes(named: Named, source: str, wanted: Mapping[str, Sequence[str]]) -> list[NamedChange]:
-    """What is new where the file `source` names `wanted`."""
-    # All of them: a node may be missing among those that are absent.
+    """The changes if the file `source` now names `wanted`."""
+    # All of them, because a node may be missing among the absent ones.
     found = [NamedChange(name, given) for name, given in wanted.items()]
     still = {name.lower() for name in wanted}
     for key, node in named.nodes.items():

@@ -1,4 +1,5 @@
-"""Commands on their way to nodes: given an id, written down with whom they expect, and told, in one step."""
+"""Sends commands to nodes: each gets an id, is written down with the nodes that it expects, and is published, in one
+step."""
 
 import hashlib
 import secrets
@@ -22,7 +23,8 @@ from eccmgr.words import fold
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ID_LENGTH = 12
-# A set of more nodes is planned before it is sent, and told on the channel of all.
+# The plan of a larger set is drafted before the command is sent, and the command is published on the channel of all
+# nodes.
 _PLANNED_AT_ONCE = 100
 
 
@@ -32,7 +34,7 @@ def wall_clock_ms() -> int:
 
 
 def command_id(wall_ms: int, chance: int) -> str:
-    """12 characters of Crockford's base 32: ten of the time in ms, so that ids sort, and two of `chance`."""
+    """An id: 12 characters of Crockford's base 32. Ten hold the time in ms, so that ids sort, and two hold `chance`."""
     number = (wall_ms << 10) | (chance & 0x3FF)
     digits = []
     for _ in range(_ID_LENGTH):
@@ -42,18 +44,18 @@ def command_id(wall_ms: int, chance: int) -> str:
 
 
 def named_id(named: str) -> str:
-    """The id that `named` is, with or without #, in its own spelling; "" where it cannot be one."""
+    """The id in `named`, with or without #, in its own spelling; "" if it cannot be an id."""
     wanted = named.removeprefix("#").upper()
     return wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
 
 
 def digest(text: str, normal: Callable[[str], str] = fold) -> str:
-    """Under what a command's text is remembered: those that are alike once they are `normal` are one command."""
+    """The digest under which a command's text is kept: texts that `normal` makes equal are one command."""
     return hashlib.sha1(normal(text).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
 class Publisher:
-    """Sends commands for one manager; it hears on the channel `notices` of responses to what it waits for."""
+    """Sends commands for one manager, which hears notices of responses on the channel `notices`."""
 
     def __init__(
         self,
@@ -84,13 +86,13 @@ class Publisher:
         rolling: bool = False,
         on_id: Callable[[str], None] = lambda _id: None,
     ) -> Published:
-        """Send `text` to `target`; with `wait_s` its sender waits so long and is told of responses.
+        """Send `text` to `target`. With `wait_s` the sender waits for that long, and is notified of responses.
 
-        `shown` is what may be shown and kept of it, where that is not all. A `rolling` one is told to no node yet.
-        `on_id` is told of its id before any node can be.
+        `shown` is the part of the text that may be shown and kept, if that is not all. A `rolling` command is not told
+        to any node yet. `on_id` is called with the id before any node can hear it.
 
-        Raises CommandError where no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
-        text says so where it is not known whether the command was sent.
+        Raises CommandError if no node of the target is alive; then nothing was sent. Raises RedisUnreachable; if the
+        command may have been sent, its text says so.
         """
         order = Order(
             id="",
@@ -129,9 +131,10 @@ class Publisher:
         return Published(sent, *view.expected(target))
 
     async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
-        """Plan a large set in several steps, before the one that sends it: some of its live nodes, and its size.
+        """Draft the plan of a large set in several steps before the command is sent; answers some of its live nodes,
+        and its size.
 
-        One that is `rolling` is planned as it is released.
+        The plan of a `rolling` command is made as it is released.
         """
         view = await self._roster.now()
         live, absent = view.expected(target)
@@ -148,13 +151,13 @@ class Publisher:
         except RedisUnreachable as error:
             if not error.asked:
                 raise
-            # It may have come through, or yet come through, without our hearing of it.
+            # The call may have come through, or may still do so, without an answer.
             text = f"{error}; the command may have been sent, ask later: retrieve #{order.id}"
             raise RedisUnreachable(text, asked=True) from error
 
 
 def nobody(target: Target, view: View) -> str:
-    """What is said of a target without a live node."""
+    """The answer for a target without a live node."""
     if target.kind is TargetKind.NODE:
         seat = view.node(target.name)
         return f"Node '{seat.name}' is {absent_for(seat.since_ms)}"

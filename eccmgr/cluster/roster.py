@@ -1,4 +1,4 @@
-"""Views as Redis keeps them: read once by a process, a part at a time, and not more often than it is worth."""
+"""Views as Redis keeps them: a process reads each once, page by page, and skips some if they change quickly."""
 
 import asyncio
 import time
@@ -11,14 +11,14 @@ from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
-# What is only read, and no command expects, is kept for so long.
+# How long a view is kept that is only read and that no command expects.
 _READING_MS = 60_000
-# Who follows a membership that changes all the time spends no more than one part in so many of his time on it.
+# While the membership changes all the time, a reader spends at most one part in this many of its time on it.
 _REST = 10
 
 
 async def read_hash(link: Link, key: str) -> dict[bytes, bytes]:
-    """All of a hash, however large. Raises RedisUnreachable."""
+    """All fields of a hash, however large. Raises RedisUnreachable."""
     found: dict[bytes, bytes] = {}
     after = FIRST_PAGE
     while True:
@@ -44,16 +44,16 @@ class Roster:
 
     @property
     def newest(self) -> str:
-        """The view read last, as the scripts take it."""
+        """The view read last, in the form of the scripts."""
         return self._views.newest
 
     @property
     def wait_s(self) -> float:
-        """For how long yet `lately` reads no view."""
+        """How long `lately` will still read no view."""
         return max(0.0, self._rested - time.monotonic())
 
     async def now(self) -> View:
-        """The nodes that the cluster knows now. Raises RedisUnreachable."""
+        """The present nodes of the cluster. Raises RedisUnreachable."""
         changes = self._changes
         view = await self.at(await self._link.run(views.roster(self._keys, self._options, _READING_MS, self.newest)))
         if changes == self._changes:
@@ -61,7 +61,7 @@ class Roster:
         return view
 
     async def forget(self, seat: Seat, issuer: str) -> None:
-        """Expect the absent node at `seat` no more. Raises CommandError where it is to be expected still."""
+        """Forget the absent node at `seat`. Raises CommandError if the node stays expected."""
         answer = await self._link.run(views.forget(self._keys, self._options, seat.key, issuer))
         match answer.verdict:
             case Forgetting.FORGOTTEN:
@@ -77,7 +77,7 @@ class Roster:
                 raise CommandError(f"Node '{seat.name}' is expected no more")
 
     async def as_told(self) -> View:
-        """As `now`, without asking where nothing has changed since, as far as this process was told (`changed`)."""
+        """As `now`, but without asking Redis if this process has heard of no change (`changed`)."""
         return self._current or await self.now()
 
     def changed(self) -> None:
@@ -86,9 +86,9 @@ class Roster:
         self._changes += 1
 
     async def at(self, wanted: ViewNumber) -> View:
-        """The view of that number, which this process has, or Redis keeps.
+        """The view with that number, from this process or from Redis.
 
-        Raises CommandError where neither does, RedisUnreachable.
+        Raises CommandError if neither has it, and RedisUnreachable.
         """
         number, born = wanted
         if (view := self._views.get(born, number)) is None:
@@ -97,7 +97,7 @@ class Roster:
         return view
 
     async def lately(self, current: ViewNumber, last: View | None) -> View:
-        """The current view, of that number; while it is too early to read yet another, `last`.
+        """The current view, which has that number; `last` if it is too early to read another one.
 
         Raises RedisUnreachable.
         """

@@ -1,6 +1,6 @@
-"""A process's session in the cluster: it joins, renews by heartbeats, joins again when it lapsed, and leaves.
+"""A process's session in the cluster: it joins, renews by heartbeats, joins again after a lapse, and leaves.
 
-Whoever leads (the oldest manager, else the oldest node) also sweeps: ends the sessions of those who fell silent.
+The leader (the oldest manager, else the oldest node) also sweeps: it ends the sessions of members that fell silent.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _PROBE_HOLDER_S = 0.1
 
 
 class Session:
-    """One member's session, under a fresh private name each time it joins."""
+    """One member's session, under a fresh private name after each join."""
 
     def __init__(self, link: Link, keys: Keys, options: ClusterOptions, identity: Identity) -> None:
         self.identity = identity
@@ -46,22 +46,23 @@ class Session:
         self.on_joined: Callable[[], None] = lambda: None
         """Called each time that a session of ours begins."""
         self.before_join: Callable[[], Awaitable[None]] | None = None
-        """Where given, it sees to what this member is to join as. Raises EccmgrError where it cannot."""
+        """If set, called before each join to settle the subcluster and the record. Raises EccmgrError if that fails."""
         self.on_bus: Callable[[bytes], None] = lambda _number: None
-        """Told with each heartbeat of the number of the latest change of what bus files say, b"" where none has one."""
+        """Called at each heartbeat with the number of the latest change of what bus files say; b"" if there is no bus
+        file."""
         self.takes_over = False
-        """Whether our first join ends the session of a live holder of our name; later ones never do."""
+        """Whether our first join ends the session of a live holder of our name; later joins never do."""
         self.listening: asyncio.Event | None = None
-        """Where given, we join only while it is set: what is sent to a member must find it listening."""
+        """If set, we join only while this event is set: a command sent to a member must find it listening."""
         self.channels: tuple[str, ...] = ()
-        """What we listen on; each heartbeat asks for the latest entry of each in the log …"""
+        """The channels on which we listen; each heartbeat asks for the latest entry of each in the log."""
         self.on_heads: Callable[[dict[str, str]], None] = lambda _heads: None
-        """… and this is told of them: whoever has not heard of one by then may be deaf."""
+        """Called with these entries: a member that has not heard of one by then may be deaf."""
         self.steady = identity.role is Role.MANAGER
-        """Whether it keeps to the lease of the configuration however many members there are: for who holds what
-        others wait for."""
+        """Whether the configured lease is kept however many members there are: for members that hold something for
+        which others wait."""
         self.carrier: Carrier | None = None
-        """Where given, VIPs rest on this session."""
+        """If set, VIPs rest on this session."""
         self._hurried = asyncio.Event()
         self._stretch = 1.0
         self._seen_view = 0
@@ -73,11 +74,11 @@ class Session:
         self._leading = asyncio.Event()
 
     def located_at(self, address: str) -> None:
-        """The address that the record of the next join states."""
+        """Set the address that the record of the next join states."""
         self.identity = replace(self.identity, address=address)
 
     async def move_to(self, subcluster: str) -> int | None:
-        """Go on in another subcluster; the view from which on we are there, None where the session is over.
+        """Move to another subcluster; answers the view from which we are in it, None if the session is over.
 
         Raises RedisUnreachable.
         """
@@ -102,25 +103,24 @@ class Session:
 
     @property
     def heartbeat_s(self) -> float:
-        """The time between two heartbeats; the more members there are beyond some thousands, the longer."""
+        """The time between two heartbeats; it grows if there are more than some thousands of members."""
         return self._options.heartbeat_s * self._stretch
 
     @property
     def lease_s(self) -> float:
-        """How long after its last heartbeat the session ends, in the same proportion."""
+        """The time from the last heartbeat to the end of the session; it grows in the same proportion."""
         return self._options.session_lease_s * self._stretch
 
     async def join(self) -> None:
         """Become a member under a new private name.
 
-        A holder of our name that has stopped renewing is waited for until its session lapses; where we are a member
-        already, or have left, nothing is done. Raises NameInUse where it renews, RedisUnreachable where Redis does
-        not answer.
+        If a holder of our name has stopped renewing, this waits until that session lapses. If we are a member already,
+        or have left, nothing is done. Raises NameInUse if the holder renews, and RedisUnreachable.
         """
         left_before: int | None = None
         while True:
             if self.before_join is not None and not self.joined.is_set():
-                # Nobody else finds out that Redis is back.
+                # Only this probe finds out that Redis is back.
                 await self._link.reach()
                 await self.before_join()
             if self.listening is not None and not self.listening.is_set():
@@ -143,26 +143,27 @@ class Session:
                     left_ms=taken.left_ms,
                 )
             left_before = taken.left_ms
-            # More often than it renews, or a renewal might never show.
+            # This looks more often than the holder renews, or a renewal might never show.
             await asyncio.sleep(min(_PROBE_HOLDER_S, self._options.heartbeat_s / 2))
 
     async def run(self) -> None:
-        """Keep the session alive until cancelled; where our name is taken meanwhile, say so and keep trying."""
+        """Keep the session alive until cancelled. If our name is taken meanwhile, log that and keep trying."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._renew_forever(), name="heartbeats")
             tasks.create_task(self._sweep_while_leading(), name="sweeper")
 
     async def leave(self) -> None:
-        """End the session cleanly, for good; where Redis is away it lapses by itself."""
+        """End the session cleanly, for good. If Redis is away, the session lapses by itself."""
         # A heartbeat that is due meanwhile must not join again.
         self._has_left = True
         async with self._turn:
             await self._leave()
 
     async def reset(self) -> None:
-        """Leave and join again under a new private name, in one step: what runs under the old one is not lost.
+        """Leave and join again under a new private name, in one step: commands that run under the old name are not
+        lost.
 
-        Raises NameInUse where our session had ended and another has the name now, RedisUnreachable.
+        Raises NameInUse if our session had ended and another process has the name now, and RedisUnreachable.
         """
         async with self._turn:
             if self.carrier is not None:
@@ -185,9 +186,9 @@ class Session:
             log.info("left", private_name=self.private_name)
 
     async def _try_join(self, instead_of: str = "") -> NameTaken | None:
-        """One attempt: None where we are in, else who holds our name.
+        """One attempt to join: None if we are a member now, else the holder of our name.
 
-        `instead_of` is the session of ours that ends with it.
+        `instead_of` is the session of ours that ends with this join.
         """
         standing = await self.carrier.begin(joins=True) if self.carrier is not None else None
         fresh = standing.private_name if standing else self.fresh_name()
@@ -216,7 +217,7 @@ class Session:
     def _is_in(self, answer: Joined, fresh: str) -> None:
         self.takes_over = False
         self.view, self._stretch = answer.view, answer.stretch
-        # The first heartbeat asks who leads.
+        # The first heartbeat asks for the leader.
         self._seen_view = 0
         if self.private_name != fresh:
             self.private_name, self.joined_view, self.last_entry = fresh, answer.view, answer.last_entry
@@ -237,7 +238,7 @@ class Session:
                 said = ""
                 backoff.reset()
             except EccmgrError as error:
-                # What Redis refuses the link has said.
+                # The link has logged what Redis refuses.
                 if str(error) != said and not isinstance(error, RedisRefuses):
                     away = isinstance(error, RedisUnreachable)
                     log.warning("redis unreachable" if away else "not a member", reason=str(error))
@@ -251,22 +252,23 @@ class Session:
                     continue
             due = max(due + self.heartbeat_s, time.monotonic())
             if not was_member:
-                # Those who join together are not to renew together.
+                # Members that join together must not renew together.
                 due = time.monotonic() + self.heartbeat_s * random.random()  # noqa: S311
             if self.joined.is_set():
                 due = await self._pause_until(due)
 
     def _longest_retry_s(self) -> float:
-        """After how long Redis is asked again at the latest, in s.
+        """The longest time until Redis is asked again, in seconds.
 
-        Once it answers one of us the lease clock goes on for all. Who carries VIPs has but a deadline's time: at the
-        next heartbeat it may be over.
+        Once Redis answers one of us, the lease clock goes on for all. A session that carries VIPs has only until its
+        deadline, which may be over by the next heartbeat.
         """
         beat_s = self._options.heartbeat_s / 10 if self.carrier is not None else self.heartbeat_s
         return min(_RETRY_MAX_S, beat_s)
 
     async def _pause_until(self, due: float) -> float:
-        """Wait, but not if there is a hurry; when the heartbeat is that follows."""
+        """Wait until the next heartbeat is due, or until somebody asks for it sooner; return when the one after it is
+        due."""
         if self.carrier is None:
             await asyncio.sleep(due - time.monotonic())
             return due
@@ -277,11 +279,11 @@ class Session:
         return min(due, time.monotonic())
 
     def hurry(self) -> None:
-        """Send the next heartbeat now: something has changed that its answer tells."""
+        """Send the next heartbeat now, because its answer will bring a change."""
         self._hurried.set()
 
     def fresh_name(self) -> str:
-        """A private name that nobody ever had."""
+        """A private name that was never used before."""
         return private_name(self.identity.role.tag, os.getpid(), self.identity.name)
 
     async def _renew(self) -> None:
@@ -290,7 +292,7 @@ class Session:
                 return
             standing = await self.carrier.begin(joins=False) if self.carrier is not None else None
             if standing is not None and standing.private_name != self.private_name:
-                # What we carried by is over; as a member we go on.
+                # The carrier's session is over, but we go on as a member.
                 if await self._try_join(instead_of=self.private_name) is not None:
                     self.joined.clear()
                 return
@@ -318,7 +320,7 @@ class Session:
             try:
                 await self._sweep()
             except EccmgrError as error:
-                # Another one may; our heartbeat has been taken.
+                # Another heartbeat may come through; this one was taken.
                 log.debug("sweep failed", reason=str(error))
 
     async def _send_heartbeat(self, standing: Standing | None) -> tuple[Renewed | SessionRefusal, bool]:
@@ -334,7 +336,7 @@ class Session:
         return await self._link.run_durably(call, standing.copies if standing else 1)
 
     def _rate(self, standing: Standing | None) -> float:
-        """The heartbeats a second that we send, 0 where we keep to that however many others send."""
+        """The heartbeats a second that we send; 0 if our rate is steady, however many others send."""
         return 0.0 if self.steady or standing is not None else self._options.heartbeats_per_sec
 
     async def _sweep_while_leading(self) -> None:

@@ -1,6 +1,7 @@
-"""The words that commands of live nodes begin with, beside those that every node has: said by nodes, asked by managers.
+"""The first words of the commands of live nodes, beyond those that every node has: nodes state them, managers read
+them.
 
-A manager does not know the modules of its nodes. It asks here whether a word is a command or a mistyped target.
+A manager does not know the modules of its nodes. It looks here to tell a command from a mistyped target.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ _LONGEST = 128
 
 
 class Vocabulary:
-    """What one node says of its own words, for as long as it runs."""
+    """States one node's own words, for as long as it runs."""
 
     def __init__(
         self, link: Link, keys: Keys, options: ClusterOptions, session: Session, words: Callable[[], Iterable[str]]
@@ -40,11 +41,11 @@ class Vocabulary:
         self._changed = asyncio.Event()
 
     def changed(self) -> None:
-        """The words are others now, or the cluster may not have heard them: say them soon."""
+        """The words have changed, or the cluster may not have heard them: state them soon."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Say the words now, after each change, and now and then, until cancelled."""
+        """State the words now, after each change, and now and then, until cancelled."""
         while True:
             await self._session.joined.wait()
             pause_s = _SAY_EVERY_S
@@ -65,6 +66,6 @@ class Vocabulary:
 
 
 async def read_vocabulary(link: Link, keys: Keys) -> frozenset[str]:
-    """The words that live nodes have said, in small letters. Raises RedisUnreachable."""
+    """The words that live nodes have stated, in small letters. Raises RedisUnreachable."""
     found: list[bytes] = await link.call("ZRANGE", keys.vocabulary, 0, _WORDS_MAX)
     return frozenset(word.decode(errors="replace") for word in found)

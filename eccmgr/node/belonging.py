@@ -1,6 +1,6 @@
-"""Where a node belongs that states no subcluster: to the one that its bus file gives it, also when that changes.
+"""Moves a node that states no subcluster to the one that its bus file gives it, also when that changes.
 
-It moves within its session: it listens for both, tells Redis, and lets go of the one that it was in.
+The node moves within its session: it listens for both subclusters, tells Redis, and leaves the earlier one.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ _LISTEN_WAIT_S = 2.0
 
 @dataclass(frozen=True)
 class Move:
-    """A move that others may not have heard of: out of which channel, in which view, until when it matters."""
+    """A move that senders may not have heard of: the earlier channel, the view of the move, and the time until which it
+    matters."""
 
     channel: str
     view: int
@@ -35,7 +36,7 @@ class Move:
 
 
 class Belonging:
-    """Follows what bus files say of one node. `run` does it until cancelled; `before_join` sees to it at the start."""
+    """Follows what bus files say of one node. `run` does so until cancelled; `before_join` does so at the start."""
 
     def __init__(
         self,
@@ -57,11 +58,11 @@ class Belonging:
         self._turn = asyncio.Lock()
         self._move: Move | None = None
         self._moving_after: str | None = None
-        """The last entry of the log that was heard before a move that is under way."""
+        """The last entry of the log that was heard before the present move began."""
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """What the node listens on."""
+        """The channels on which the node listens."""
         return channels_of(self._keys, self._session.identity.name, self._session.identity.subcluster)
 
     def heard(self, number: bytes) -> None:
@@ -71,9 +72,10 @@ class Belonging:
             self._changed.set()
 
     def meant(self, channel: str, view: int) -> bool:
-        """Whether what is sent on `channel` to the nodes of `view` is for this node: it was there in that view.
+        """Whether a command on `channel` to the nodes of `view` is for this node: whether it was in the subcluster in
+        that view.
 
-        While it is moving that is not known of a subcluster's: it is read in the log afterwards.
+        During a move this is not known for a subcluster's channel: its commands are read in the log afterwards.
         """
         everyone, subcluster, node = self.channels
         if channel in (everyone, node):
@@ -86,7 +88,7 @@ class Belonging:
         return channel == subcluster and (move is None or view >= move.view or time.monotonic() > move.until)
 
     async def before_join(self) -> None:
-        """Have the node join where it belongs. Raises EccmgrError where Redis does not say."""
+        """Have the node join the right subcluster. Raises EccmgrError if Redis does not say which one."""
         async with self._turn:
             given = await subcluster_given(self._link, self._keys, self._session.identity.name)
             if given is not None:
@@ -116,7 +118,7 @@ class Belonging:
             is_moving = self._moving_after is not None
             if given is None or (given.lower() == here.lower() and not is_moving) or not session.joined.is_set():
                 return
-            # What is sent to either must find us listening.
+            # Commands for either subcluster must find us listening.
             await self._listen_on((*before, self._keys.subcluster(given)))
             self._moving_after = self._moving_after or self._follower.here
             view = await session.move_to(given)
@@ -126,7 +128,7 @@ class Belonging:
                 self._move = Move(left, view, time.monotonic() + 2 * self._options.command_ttl_s)
                 session.channels = channels
                 log.info("moved", subcluster=given, before=here, reason="its bus file says so", view=view)
-            # What was sent to where it was before is for it still.
+            # Commands that were sent to the earlier subcluster are still for this node.
             self._follower.follow((*channels, left) if left not in channels else channels, after)
             await self._listen_on(channels)
 
@@ -138,5 +140,5 @@ class Belonging:
 
 
 def channels_of(keys: Keys, node: str, subcluster: str) -> tuple[str, str, str]:
-    """What a node listens on: the channels of all, of its subcluster, and its own."""
+    """The channels of a node: those of all nodes, of its subcluster, and of the node itself."""
     return keys.everyone, keys.subcluster(subcluster), keys.node(node)

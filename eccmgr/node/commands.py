@@ -1,4 +1,4 @@
-"""The commands that every node has, for its own console and for what a broadcast carries."""
+"""The commands that every node has, for its own console and for broadcasts."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class NodeCommands:
         self._duravip = duravip
 
     def commands(self) -> tuple[Command, ...]:
-        """The table's entries."""
+        """The entries in the table of commands."""
         return (
             *process_commands(self._age),
             Command("cluster membership", "the members and their roles", self._membership, idempotent=True),
@@ -81,7 +81,7 @@ class NodeCommands:
         )
 
     def _nodeaddr(self) -> str:
-        # Before the start is over it is not known.
+        # This is not known before the start is over.
         address = self._session.identity.address
         return read_host_port(address, lowest=0)[0] if address else ""
 
@@ -95,6 +95,6 @@ class NodeCommands:
         return f"Aborted {wanted}"
 
     async def _reset(self, _call: Call) -> str:
-        # The answer to this very command still goes out under the old private name: it was asked of that life.
+        # The answer to this command still goes out under the old private name, under which it was asked.
         await asyncio.shield(self._session.reset())
         return f"Cluster connection reset: {self._session.private_name}"

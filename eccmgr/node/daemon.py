@@ -1,6 +1,6 @@
-"""What every node is, whatever program it lives in: a member that runs commands, each at most once, and answers them.
+"""What every node is, in whatever program: a member that runs commands, each at most once, and answers them.
 
-`ecnode` adds floating addresses and jobs to it; a node that is embedded in another program adds nothing.
+`ecnode` adds floating addresses and jobs; a node that is embedded in another program adds nothing.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _DRAIN_S = 10.0
 
 
 class NodeDaemon(Daemon):
-    """One node: it runs what the cluster asks of it, and answers on its own control listener."""
+    """One node: it runs the commands that the cluster sends it, and answers on its own control listener."""
 
     program = "ecnode"
 
@@ -60,7 +60,7 @@ class NodeDaemon(Daemon):
         self.table.on_change = self.session.on_joined = self.vocabulary.changed
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Listen for commands before joining: what is sent to a member must find it listening."""
+        """Listen for commands before joining, because a command sent to a member must find it listening."""
         channels = channels_of(self.keys, self.name, self.session.identity.subcluster)
         subscription = Subscription(self.link, channels, self.executor.heard, lambda: self.options.heartbeat_s)
         follower = Follower(
@@ -95,15 +95,15 @@ class NodeDaemon(Daemon):
         await self.executor.drain(_DRAIN_S)
 
     def abort(self, wanted: str, _user: str) -> bool:
-        """End a command on this node for a user; whether there is one."""
+        """End a command on this node for a user; answers whether there was one."""
         return self.executor.abort(wanted)
 
     def facts(self) -> str:
-        """What `cluster info` says of this node beside its place in the cluster."""
+        """The lines of `cluster info` about this node, beside its place in the cluster."""
         return "\n".join(self.remarks())
 
     async def known_names(self, caller: Caller) -> Known:
-        """The names that `caller` may write in a command; those of members only while Redis tells them."""
+        """The names that `caller` may write in a command; the names of members only while Redis answers."""
         configuration = functools.partial(self.complete_config, caller)
         try:
             membership = await read_membership(self.link, self.keys)
@@ -115,5 +115,5 @@ class NodeDaemon(Daemon):
         return Known(names, tuple(subclusters), configuration)
 
     def _words_of_its_own(self) -> set[str]:
-        """What commands begin with that not every node has."""
+        """The first words of this node's commands that not every node has."""
         return set(self.table.first_words()) - FIRST_WORDS

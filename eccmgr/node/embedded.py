@@ -1,6 +1,7 @@
-"""A node inside another asyncio program: that program's functions are its commands.
+"""A node inside another asyncio program, whose functions are its commands.
 
-It carries no VIPs and starts no processes: what `ecnode` has beyond every node, this one answers as not concerned.
+It carries no VIPs and starts no processes: to the commands that only `ecnode` has, it answers that they do not concern
+it.
 """
 
 import asyncio
@@ -34,9 +35,9 @@ _WORDS = Param("WORDS", optional=True, rest=True)
 class Node:
     """A node of the cluster for as long as `run` runs, or between `start` and `stop`, or in `async with`.
 
-    It leaves the program alone: no signal is handled, nothing is logged but by the logger `eccmgr` (unless structlog
-    is configured), and there is a control listener only where `listen` or the file `config` names one. While Redis is
-    away it waits, and joins when it comes.
+    It leaves the program alone: it handles no signal, logs only to the logger `eccmgr` (unless structlog is
+    configured), and has a control listener only if `listen` or the file `config` names one. While Redis is away it
+    waits, and joins once Redis answers.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class Node:
         config: str | None = None,
         replace: bool = False,
     ) -> None:
-        """What is not given is as the environment says (`ECCMGR_REDIS` and its kin), or as for `ecnode`.
+        """Arguments that are left out come from the environment (`ECCMGR_REDIS` and so on), or from the defaults of
+        `ecnode`.
 
-        `replace` takes over a name that is in use. Raises SettingsError and ConfigError where this makes no sense.
+        `replace` takes over a name that is in use. Raises SettingsError and ConfigError for values that make no sense.
         """
         given = {
             "name": name,
@@ -88,7 +90,7 @@ class Node:
     ) -> Callable[[F], F]:
         """Make a function a command of this node, as `eccmgr.modules.command` does for methods.
 
-        Raises ValueError where the node has such a command, TypeError where a parameter cannot be a word.
+        Raises ValueError if the node has such a command, TypeError if a parameter cannot be a word.
         """
         declare = command(name, brief, about=about, idempotent=idempotent, serial=serial, danger=danger)
 
@@ -99,7 +101,7 @@ class Node:
         return add
 
     async def start(self) -> None:
-        """Join the cluster. Raises EccmgrError where that cannot be: NameInUse, ListenError and their kin."""
+        """Join the cluster. Raises an EccmgrError, such as NameInUse or ListenError, if that is not possible."""
         await asyncio.to_thread(load_all)
         ready = asyncio.Event()
         task = asyncio.create_task(self._daemon.serve(ready.set), name=f"node {self._daemon.name}")
@@ -113,14 +115,14 @@ class Node:
         self._task = task
 
     async def stop(self) -> None:
-        """Let running commands end, leave the cluster, and let go of everything."""
+        """Let running commands end, leave the cluster, and release everything."""
         if self._task is not None:
             self._daemon.stop()
             await asyncio.shield(self._task)
             self._task = None
 
     async def run(self) -> None:
-        """Be a node until cancelled, or until somebody says `shutdown`."""
+        """Be a node until cancelled, or until somebody sends `shutdown`."""
         async with self:
             assert self._task is not None
             await asyncio.shield(self._task)
@@ -141,17 +143,17 @@ class _Daemon(NodeDaemon):
         self.table.add(*(_not_concerned(name) for name in ON_NODES if name not in self.table.commands))
 
     def default_endpoint(self) -> str:
-        """The program has said where, or nowhere."""
+        """The endpoint that the program named, if any."""
         return ""
 
     def remarks(self) -> list[str]:
-        """With what becomes of VIPs that the configuration asks for."""
+        """The remarks of every node, and one if the configuration asks for VIPs, which this node does not carry."""
         unmet = ["DuraVIP: an embedded node carries no VIPs; its configuration asks for some"]
         return [*super().remarks(), *(unmet if _asks_for_vips(self.view) else ())]
 
 
 def _not_concerned(name: str) -> Command:
-    """A command of `ecnode` for this node, which a broadcast reaches all the same: that is no failure."""
+    """A command of `ecnode` for this node. A broadcast reaches this node too, so the answer is no failure."""
 
     async def answer(_call: Call) -> str:
         return NOT_CONCERNED

@@ -38,25 +38,25 @@ _LOOK_AGAIN_S = 1.0
 
 
 class Jobs(Protocol):
-    """What makes jobs of long commands."""
+    """Makes jobs of long commands."""
 
     async def submit(self, message: Message, life: Life, command: Command) -> Response:
-        """Make a job of a command that this node has claimed; the response until it has ended."""
+        """Make a job of a command that this node has claimed; answers the response until the job has ended."""
 
     def withdraw(self, wanted: str, by: str) -> bool:
-        """End the job of a command; whether there is one."""
+        """End the job of a command; answers whether there was one."""
 
 
 @dataclass
 class Run:
-    """A command that this node has taken in and not finished: how far it is, and what cancels it."""
+    """A command that this node has taken and not finished: its progress, and a way to cancel it."""
 
     withdrawn: bool = False
     claimed: bool = False
     scope: asyncio.Timeout | None = None
 
     def withdraw(self) -> None:
-        """End it where it runs; where it has not begun, it will not."""
+        """Cancel it if it runs; if it has not begun, it never will."""
         self.withdrawn = True
         if self.scope is not None and not self.scope.expired():
             self.scope.reschedule(asyncio.get_running_loop().time())
@@ -64,12 +64,14 @@ class Run:
 
 @dataclass
 class Claims:
-    """The ids that this node has taken, until they expire: Redis may forget a claim, a node does not run twice."""
+    """The ids that this node has taken, until they expire: Redis may forget a claim, but a node runs no command
+    twice."""
 
     _until: OrderedDict[str, float] = field(default_factory=OrderedDict)
 
     def take(self, command_id: str, now: float, keep_s: float) -> bool:
-        """Whether `command_id` is new; it is remembered for `keep_s`, or until very many others have come."""
+        """Take `command_id`; answers whether it was new. It is remembered for `keep_s`, or until very many others have
+        come."""
         while self._until and (len(self._until) >= _REMEMBERED_MAX or next(iter(self._until.values())) <= now):
             self._until.popitem(last=False)
         if command_id in self._until:
@@ -79,7 +81,7 @@ class Claims:
 
 
 class Executor:
-    """The running side of a node. `heard` takes what is published; `run` carries it out until cancelled."""
+    """The running side of a node. `heard` takes messages as they are published; `run` runs commands until cancelled."""
 
     def __init__(
         self, link: Link, keys: Keys, options: ClusterOptions, session: Session, gate: Gate, outbox: Outbox
@@ -98,15 +100,15 @@ class Executor:
         self._outbox = outbox
         self._busy = 0
         self.on_heard: Callable[[str, str, str], None] = lambda _channel, _entry, _before: None
-        """Told of the place in the log of each message that is heard: its channel, its entry, the entry before it."""
+        """Called with the place in the log of each heard message: its channel, its entry, the entry before it."""
         self.meant: Callable[[str, int], bool] = lambda _channel, _view: True
-        """Whether what is sent on a channel to the nodes of a view is for this node."""
+        """Whether a command on a channel to the nodes of a view is for this node."""
         self.jobs: Jobs | None = None
-        """What long commands are handed over to; they run like others where there is nothing."""
+        """Takes the long commands; without it they run like others."""
         self.closing = False
 
     def heard(self, _channel: str, raw: bytes) -> None:
-        """Take a message off the wire. Raises ValueError where it is broken."""
+        """Take a message as it was published. Raises ValueError if it is broken."""
         if raw.startswith(_ABORT):
             withdrawal = Withdrawal.parse(raw)
             self.on_heard(withdrawal.channel, withdrawal.entry, withdrawal.before)
@@ -117,7 +119,7 @@ class Executor:
         self._take(message)
 
     def read_up(self, raw: bytes) -> None:
-        """Take a message out of the log, which may have been heard before. Raises ValueError where it is broken."""
+        """Take a message from the log, which may have been heard before. Raises ValueError if it is broken."""
         if raw.startswith(_ABORT):
             self.abort(Withdrawal.parse(raw).id)
         else:
@@ -126,7 +128,8 @@ class Executor:
     def _take(self, message: Message) -> None:
         if not self.meant(message.channel, message.view):
             return
-        # A server that was put back may offer a command for as long as it keeps one, whatever became of it since.
+        # A server that was put back may offer a command for as long as it keeps commands, whatever happened to it
+        # since.
         keep_s = max(self._options.results_ttl_s, 2 * message.ttl_ms / 1000)
         if self.closing or not self._claims.take(message.id, time.monotonic(), keep_s):
             return
@@ -144,7 +147,8 @@ class Executor:
         self._outbox.keep(self._response(message, self._life(), State.REFUSED, text))
 
     def _answered_at_once(self, message: Message) -> bool:
-        """Answer in this very step what changes nothing and whose answer is at hand; False: it wants its turn."""
+        """Answer at once, without a task, if the command changes nothing and needs no I/O; False if it has to wait its
+        turn."""
         if message.planned or self._busy >= self._options.max_running or not self._session.joined.is_set():
             return False
         if (life := self._life()).joined_view > message.view:
@@ -162,7 +166,7 @@ class Executor:
         self._begin()
 
     def abort(self, command_id: str) -> bool:
-        """Withdraw a command on this node; whether it was waiting or running here."""
+        """Withdraw a command on this node; answers whether it was waiting or running here."""
         if self.jobs is not None and self.jobs.withdraw(command_id, ""):
             return True
         if (run := self._runs.get(command_id)) is None:
@@ -172,7 +176,7 @@ class Executor:
         return True
 
     def abandon(self) -> None:
-        """End all that runs here and begin nothing that waits: another process answers to this node's name now."""
+        """Cancel all running commands and begin no waiting ones: another process answers to this node's name now."""
         for command_id, run in self._runs.items():
             if not run.withdrawn:
                 log.warning("command ended", id=command_id, reason="another process has taken over this node's name")
@@ -182,19 +186,19 @@ class Executor:
         """Run commands until cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
             while True:
-                # The bound of what may run may have changed meanwhile.
+                # The number of commands that may run may have changed meanwhile.
                 self._begin()
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def drain(self, timeout_s: float) -> None:
-        """Begin nothing new; wait until what runs has ended and is answered, at most `timeout_s`."""
+        """Begin nothing new; wait until running commands have ended and are answered, at most `timeout_s`."""
         self.closing = True
         deadline = time.monotonic() + timeout_s
         while (self._busy or self._outbox) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
 
     def _begin(self) -> None:
-        """Let what waits run, as far as there is room."""
+        """Begin waiting commands, as far as there is room."""
         while self._waiting and self._tasks is not None and not self.closing and self._busy < self._options.max_running:
             message = self._waiting.popleft()
             self._busy += 1
@@ -212,7 +216,7 @@ class Executor:
             self._begin()
 
     async def _carry_out(self, message: Message) -> Response | None:
-        """Run a command if it is ours to run; the answer that is owed."""
+        """Run a command if this node may run it; answers the response that is owed."""
         if not await self._joined_by(message.begin_by):
             log.warning("command not run", id=message.id, reason="no session in all its time")
             return None
@@ -226,16 +230,16 @@ class Executor:
             run.claimed, begin_by = True, claimed
         if run.withdrawn:
             return self._response(message, life, State.ABORTED)
-        # The process may have been stopped since; a claim says nothing about now.
+        # The process may have been stopped since; a claim says nothing about the present.
         if time.monotonic() > begin_by:
             return self._response(message, life, State.MISSED)
         if run.claimed:
-            # What changes nothing is asked all day, and stands in the audit of the cluster as all do.
+            # Commands that change nothing come all day, and the audit of the cluster has them like all others.
             log.info("command", id=message.id, text=without_secrets(message.text)[:200], user=message.issuer)
         return await self._execute(message, life)
 
     async def _joined_by(self, deadline: float) -> bool:
-        """Whether we have a session before `deadline`: a message may outrun the answer to our own join."""
+        """Whether we have a session before `deadline`: a message may arrive before the answer to our own join."""
         joined = self._session.joined
         if not joined.is_set():
             with contextlib.suppress(TimeoutError):
@@ -249,9 +253,9 @@ class Executor:
         return self._last_life
 
     async def _claim(self, message: Message, life: Life) -> float | None:
-        """When the command must have begun, or None where it is not ours to run.
+        """The time by which the command must have begun; None if this node may not run it.
 
-        While Redis does not answer it is asked again: a claim that came through must not stay without an answer.
+        While Redis does not answer, it is asked again: a claim that came through must not stay without an answer.
         """
         again = False
         backoff = Backoff(lambda: self._options.heartbeat_s)
@@ -278,14 +282,14 @@ class Executor:
                 await asyncio.sleep(backoff.next_s())
                 continue
             if answer.verdict is ClaimVerdict.CLAIMED:
-                # The lease clock may have stood still while we waited; ours has not.
+                # The lease clock may have stood still while we waited; our clock has not.
                 return min(asked + answer.left_ms / 1000, message.begin_by)
             log.info("command not run", id=message.id, verdict=answer.verdict.value)
             if again and answer.verdict in (ClaimVerdict.ENDED, ClaimVerdict.EXPIRED):
-                # What an earlier call may have taken must not stay without an answer.
+                # An earlier call may have claimed the command, which must not stay without an answer.
                 return -math.inf
             if again and answer.verdict is ClaimVerdict.ABORTED:
-                # It may be claimed all the same, by a call whose answer was lost.
+                # A call whose answer was lost may have claimed it all the same.
                 self._outbox.keep(self._response(message, life, State.ABORTED))
             return None
 
@@ -317,7 +321,8 @@ class Executor:
         return Caller(message.issuer, Origin.CARRIED, only_here=is_own_channel and not message.planned)
 
     def _admitted_as_long(self, message: Message) -> Command | None:
-        """The command that is to become a job; None of any other, and of one that is refused: `reply` says why."""
+        """The command that is to become a job; None for any other command, and for a refused one, to which `reply` says
+        why."""
         command = self._find(message.text)
         if command is None or not command.long:
             return None

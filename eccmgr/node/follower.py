@@ -1,8 +1,8 @@
-"""Where a node stands in the log of commands: it tells that something was not heard, and reads that up.
+"""Follows the log of commands: finds that an entry was not heard, and reads it in the log.
 
-Pub/sub forgets: what is published while a node reconnects, or to a connection that has gone deaf, never comes. Each
-message says which entry of the log came before it on its channel, and each heartbeat brings the latest entry of every
-channel; an entry that was not heard by then is read from the log, with all that came after it.
+Pub/sub forgets: a message that is published while a node reconnects, or to a connection that has gone deaf, never
+arrives. Each message names the entry before it on its channel, and each heartbeat brings the latest entry of every
+channel. If an entry was not heard by then, it is read from the log, with all later ones.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from eccmgr.redis.keys import Keys
 log = structlog.get_logger()
 
 _PAGE = 200
-# A heartbeat's answer may overtake a message that is on its way to us on the other connection.
+# A heartbeat's answer may overtake a message that is on its way on the other connection.
 _GRACE_S = 0.2
 
 _LAST = 2**64 - 1
 _DIGITS = 20
-"""Of that number."""
+"""Digits of that number."""
 _NOWHERE = "0-0"
 
 Hear = Callable[[bytes], None]
 
 
 class Follower:
-    """Follows `channels` in the log; what is read up is handed to `hear` as if it had been heard."""
+    """Follows `channels` in the log; passes the messages that it reads to `hear`, as if they had been heard."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Follower:
         self._node = session.identity.name.lower()
         self._life = ""
         self._heard: dict[str, str] = {}
-        # The latest entries as heartbeats brought them, that the log was read for.
+        # The latest entries, from heartbeats, for which the log was read.
         self._sought: dict[str, str] = {}
         self._behind = asyncio.Event()
 
@@ -65,14 +65,14 @@ class Follower:
         return min((self._position(channel) for channel in self._channels), key=_order)
 
     def follow(self, channels: tuple[str, ...], after: str = "") -> None:
-        """Follow these channels from now on; what came `after` an entry of the log is read again."""
+        """Follow these channels from now on; entries `after` that entry of the log are read again."""
         here = after or self.here
         self._channels = channels
         self._heard |= {channel: min(here, self._heard.get(channel, here), key=_order) for channel in channels}
         self.catch_up()
 
     def heard(self, channel: str, entry: str, before: str) -> None:
-        """A message came; `before` is the entry that came before it on its channel."""
+        """A message came; `before` is the entry before it on its channel."""
         here = self._position(channel)
         if before == here:
             self._heard[channel] = entry
@@ -82,7 +82,7 @@ class Follower:
             self._heard[channel] = entry
 
     def heads(self, heads: Mapping[str, str]) -> None:
-        """The latest entries, as a heartbeat brought them; one that cannot be read tells nothing."""
+        """The latest entries, from a heartbeat; an entry that cannot be read is ignored."""
         readable = {channel: head for channel, head in heads.items() if is_entry(head)}
         for channel in heads.keys() - readable.keys():
             if self._sought.get(channel) != heads[channel]:
@@ -92,11 +92,11 @@ class Follower:
             asyncio.get_running_loop().call_later(_GRACE_S, self._look_again, readable)
 
     def catch_up(self) -> None:
-        """Read the log soon: something may not have been heard."""
+        """Read the log soon, because something may not have been heard."""
         self._behind.set()
 
     async def run(self) -> None:
-        """Catch up whenever that is asked for, until cancelled."""
+        """Catch up whenever asked to, until cancelled."""
         said = ""
         backoff = Backoff(lambda: self._options.heartbeat_s)
         while True:
@@ -108,7 +108,7 @@ class Follower:
                 said = ""
                 backoff.reset()
             except EccmgrError as error:
-                # What Redis refuses the link has said.
+                # The link has logged what Redis refuses.
                 if str(error) != said and not isinstance(error, RedisRefuses):
                     log.warning("not caught up", reason=str(error))
                 said = str(error)
@@ -119,13 +119,14 @@ class Follower:
         """The latest entry that was heard on `channel` in this life; a new life begins where it joined."""
         if self._life != self._session.private_name:
             self._life = self._session.private_name
-            # Where that cannot be read, with the whole log: what was sent before we joined is not for us.
+            # If that cannot be read, with the whole log: commands from before our join are not for us.
             joined = self._session.last_entry if is_entry(self._session.last_entry) else _NOWHERE
             self._heard = dict.fromkeys(self._channels, joined)
         return self._heard.get(channel, _NOWHERE)
 
     def _missing(self, heads: Mapping[str, str]) -> list[str]:
-        """The channels of which something was not heard, nor the log read for it: it may not be there any more."""
+        """The channels with an entry that was not heard and for which the log was not read: it may have been
+        trimmed."""
         return [
             channel
             for channel, head in heads.items()
@@ -149,7 +150,7 @@ class Follower:
                 try:
                     self._hear(message)
                 except ValueError as error:
-                    # As off the wire: whoever reaches Redis may have written anything.
+                    # As with published messages, anybody who reaches Redis may have written anything.
                     log.warning("message dropped", reason=str(error))
             found += len(messages)
             for channel in self._channels:
@@ -160,22 +161,22 @@ class Follower:
 
 
 def is_entry(text: str) -> bool:
-    """Whether `text` is the id of an entry of a log."""
+    """Whether `text` is the id of a log's entry."""
     milliseconds, _, number = text.partition("-")
     if not (milliseconds.isdigit() and number.isdigit() and text.isascii()):
         return False
-    # In so few characters no number can be too great.
+    # A number of this length cannot be too large.
     return len(text) <= _DIGITS or (len(text) <= 2 * _DIGITS + 1 and max(_order(text)) <= _LAST)
 
 
 def check_entries(*texts: str) -> None:
-    """Raises ValueError where one of `texts` is no id of an entry of a log."""
+    """Raises ValueError if one of `texts` is not the id of a log's entry."""
     for text in texts:
         if not is_entry(text):
             raise ValueError(f"{text[:100]!r} is no entry of a log")
 
 
 def _order(entry: str) -> tuple[int, int]:
-    """The ids of a stream in their order: milliseconds, and a number within one."""
+    """A sort key for the ids of a stream: the milliseconds, and the number within one."""
     milliseconds, _, number = entry.partition("-")
     return int(milliseconds), int(number or 0)

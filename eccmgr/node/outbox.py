@@ -1,8 +1,8 @@
 """The answers that a node owes: each is given to Redis at once, or kept and offered again until Redis takes it.
 
-Redis may be away, refuse all, or refuse one answer alone, which holds up none of the others. For one that Redis has no
-memory for a short failed one stands in, which a full server takes: until there is memory, or for ever where there
-never can be.
+Redis may be away, refuse everything, or refuse a single answer, which holds up none of the others. If Redis has no
+memory for an answer, a short failed answer stands in for it, which even a full server takes: until there is memory, or
+for ever if there can never be enough.
 """
 
 import asyncio
@@ -31,52 +31,52 @@ log = structlog.get_logger()
 
 _MOST = 1000
 _SHORT = 512
-"""Of so many bytes a full server takes an answer (respond.lua)."""
+"""The most bytes of an answer that a full server takes (respond.lua)."""
 _PATIENCE_S = 5.0
-"""For so long nothing stands in for an answer that there is no memory for."""
+"""How long an answer waits for memory before another stands in for it."""
 _BLIND_S = 5.0
-"""So often one is offered though there seems to be no room for it: what Redis counts is not known to the byte."""
+"""How often an answer is offered though there seems to be no room: what Redis counts is not known to the byte."""
 _ALONE = ("OOM", "PROTOCOL")
-"""What Redis refuses one answer for, and not the next."""
+"""Refusals of one answer that do not concern the next."""
 _LONG = 1 << 20
-"""No server ends a connection for one argument that is not longer."""
+"""The longest argument for which no server ends a connection."""
 _LOSSES = 5
-"""With so many connections lost by it, an answer is taken to be longer than Redis takes one."""
+"""After this many lost connections an answer is taken to be longer than Redis allows."""
 
 
 @dataclass
 class _Owed:
-    """An answer that Redis has not taken: since when, and since when its memory has been too full for it."""
+    """An answer that Redis has not taken: since when, and since when there has been no memory for it."""
 
     response: Response
     since: float
     full_since: float | None = None
     offered_at: float = 0.0
     stands_in: bool = False
-    """Whether a short one stands in for it."""
+    """Whether a short answer stands in for it."""
     losses: int = 0
-    """How often Redis was lost while it was given."""
+    """How often the connection was lost while it was given."""
 
 
 @dataclass(frozen=True)
 class _Room:
-    """The memory of the server, in bytes: how much there may be, is used, and was used by the empty server."""
+    """The memory of the server, in bytes: its limit, its use, and its use when empty."""
 
     limit: int
     used: int
     empty: int
 
     def never_holds(self, size: int) -> bool:
-        """Whether `size` bytes more than nothing are too many."""
+        """Whether even an empty server has no room for `size` bytes."""
         return self.empty + size > self.limit
 
     def holds(self, size: int) -> bool:
-        """Whether there may be room for `size` bytes now: the server has them twice while it reads them."""
+        """Whether there may be room for `size` bytes now: the server holds them twice while it reads them."""
         return self.used + 2 * size <= self.limit
 
 
 class Outbox:
-    """The answers of `node` that Redis has not taken yet; at most 1,000, and 16 of the longest."""
+    """The answers of `node` that Redis has not taken yet: at most 1,000, and at most the size of 16 of the longest."""
 
     def __init__(self, link: Link, keys: Keys, options: ClusterOptions, node: str) -> None:
         self._link = link
@@ -89,7 +89,7 @@ class Outbox:
         self._wanted = asyncio.Event()
 
     def __len__(self) -> int:
-        """How many are owed, those that are just being given among them."""
+        """The number of answers that are owed, with those that are just being given."""
         return len(self._owed) + self._in_hand
 
     async def deliver(self, response: Response) -> None:
@@ -100,9 +100,9 @@ class Outbox:
             self.keep(response)
 
     def send(self, response: Response, on_reply: Callable[[], None]) -> bool:
-        """Give Redis an answer in this very step, and say when it has replied; False where nothing can be sent now.
+        """Send an answer at once, and call `on_reply` when Redis has replied; False if nothing can be sent now.
 
-        An answer that it did not take is kept.
+        An answer that Redis did not take is kept.
         """
         call = self._writing(response)
         sent = self._link.send(call)
@@ -125,12 +125,12 @@ class Outbox:
         on_reply()
 
     def keep(self, response: Response) -> None:
-        """Give Redis an answer later; the oldest of too many are dropped."""
+        """Give Redis an answer later; if too many are owed, the oldest are dropped."""
         self._put(_Owed(response, time.monotonic()))
         self._wanted.set()
 
     async def run(self) -> None:
-        """Offer what is owed, again and again, until cancelled."""
+        """Offer the owed answers, again and again, until cancelled."""
         backoff = Backoff(lambda: self._options.heartbeat_s)
         while True:
             await self._wanted.wait()
@@ -142,7 +142,7 @@ class Outbox:
                 self._wanted.clear()
 
     async def _offer_all(self) -> bool:
-        """Offer each once, but none further where Redis takes nothing at all; whether any was taken."""
+        """Offer each answer once, but stop if Redis takes nothing at all; answers whether any was taken."""
         taken = False
         for _ in range(len(self._owed)):
             owed = self._owed.popleft()
@@ -173,7 +173,7 @@ class Outbox:
         log.error("response dropped", id=owed.response.id, reason=reason)
 
     async def _offer(self, owed: _Owed) -> None:
-        """Give one that was not taken before. Raises RedisUnreachable where it still is not."""
+        """Give an answer that was not taken before. Raises RedisUnreachable if it is still not taken."""
         size, now = len(owed.response.body), time.monotonic()
         if owed.full_since is not None and size > _SHORT:
             room = await self._room()
@@ -200,7 +200,7 @@ class Outbox:
             raise
 
     async def _give(self, response: Response) -> None:
-        """Raises RedisUnreachable where Redis did not take it."""
+        """Give an answer. Raises RedisUnreachable if Redis did not take it."""
         try:
             verdict = await self._link.run(self._writing(response))
         except RedisUnreachable:
@@ -228,7 +228,7 @@ class Outbox:
         )
 
     async def _longest(self) -> int | None:
-        """How long an argument may be; None where the server does not tell."""
+        """The longest argument that the server takes; None if the server does not say."""
         try:
             pairs = await self._link.call("CONFIG", "GET", "proto-max-bulk-len")
             return int(next(iter(pairs.values())))
@@ -236,7 +236,7 @@ class Outbox:
             return None
 
     async def _room(self) -> _Room | None:
-        """None where the server does not tell, or has no limit."""
+        """The server's memory; None if the server does not say, or has no limit."""
         found: dict[str, str] = {}
         with contextlib.suppress(RedisRefuses):
             text: bytes = await self._link.call("INFO", "memory")
@@ -259,7 +259,7 @@ def _full(room: _Room | None) -> str:
 
 
 def _short(response: Response, why: str, flags: str = "") -> Response:
-    """What takes the place of an answer that Redis does not take."""
+    """The short answer that takes the place of one that Redis does not take."""
     size = _size(len(response.body))
     log.error("response too long for redis", id=response.id, size=size, reason=why)
     not_kept = "is not kept yet" if flags else "cannot be kept"

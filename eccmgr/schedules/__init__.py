@@ -1,1 +1,1 @@
-"""Commands that run by themselves: once at a time, or again and again."""
+"""Commands that run by themselves, once or again and again."""

@@ -12,28 +12,28 @@ _PAST_TTL_MS = 30 * 24 * 3600 * 1000
 
 
 class AddVerdict(enum.StrEnum):
-    """What became of a schedule that was to be kept."""
+    """The result of adding a schedule."""
 
     ADDED = "added"
     TAKEN = "taken"
-    """Its id is."""
+    """Its id is taken."""
     FULL = "full"
-    """There are too many already."""
+    """There are too many schedules."""
 
 
 class TakeVerdict(enum.StrEnum):
-    """What became of a schedule that is due."""
+    """The result of taking a schedule that is due."""
 
     TAKEN = "taken"
     """The caller runs it."""
     KEPT = "kept"
-    """It is not run, and that is kept."""
+    """It does not run, and that was recorded."""
     GONE = "gone"
-    """Another has taken it, or it was deleted."""
+    """Another manager has taken it, or it was deleted."""
 
 
 class MoveVerdict(enum.StrEnum):
-    """Whether a schedule was moved."""
+    """The result of moving a schedule."""
 
     MOVED = "moved"
     GONE = "gone"
@@ -41,16 +41,16 @@ class MoveVerdict(enum.StrEnum):
 
 
 class KeepVerdict(enum.StrEnum):
-    """Whether Redis keeps what was said of a run."""
+    """Whether Redis has recorded a change of a run."""
 
     KEPT = "kept"
     GONE = "gone"
-    """Another has said how it ended."""
+    """Another manager has recorded its end."""
 
 
 @dataclass(frozen=True)
 class ShelfKeys:
-    """Where the schedules of one owner stand."""
+    """The keys of one owner's schedules."""
 
     schedules: str
     due: str
@@ -65,13 +65,13 @@ class ShelfKeys:
 
 
 def add(at: ShelfKeys, schedule: Schedule, due_ms: int, most: int) -> ScriptCall[AddVerdict]:
-    """Keep a schedule that is due at `due_ms`, where there are fewer than `most`."""
+    """Add a schedule that is due at `due_ms`, if there are fewer than `most`."""
     args = (schedule.id, schedule.dump(), due_ms, most)
     return ScriptCall("sched_add", (at.schedules, at.due), args, _add_verdict)
 
 
 def move(at: ShelfKeys, schedule_id: str | bytes, seen_ms: int | None, due_ms: int | None) -> ScriptCall[MoveVerdict]:
-    """Let a schedule that was seen to be due at `seen_ms` (None: whenever) be due at another time (None: never)."""
+    """Make a schedule due at another time (None: never), if it is still due at `seen_ms` (None: at any time)."""
     args = (schedule_id, "" if seen_ms is None else seen_ms, "" if due_ms is None else due_ms)
     return ScriptCall("sched_move", (at.schedules, at.due), args, _move_verdict)
 
@@ -81,7 +81,7 @@ def take(
 ) -> ScriptCall[TakeVerdict]:
     """Take the run of a schedule that is due at `due_ms`, and next at `following_ms` (None: never).
 
-    `instead` is kept where `run` is None, or the run before has not ended.
+    `instead` is recorded if `run` is None, or if the previous run has not ended.
     """
     return ScriptCall(
         "sched_take",
@@ -95,12 +95,12 @@ def take(
 
 
 def keep(at: ShelfKeys, taken: Firing, longer: Firing) -> ScriptCall[KeepVerdict]:
-    """Let a run last longer."""
+    """Extend a run."""
     return ScriptCall("sched_keep", (at.running,), (taken.id, taken.dump(), longer.dump()), _keep_verdict)
 
 
 def over(at: ShelfKeys, taken: Firing, ended: Firing) -> ScriptCall[KeepVerdict]:
-    """Keep how a run ended."""
+    """Record the end of a run."""
     args = (taken.id, taken.dump(), ended.dump(), PAST_KEPT, _PAST_TTL_MS)
     return ScriptCall("sched_over", (at.running, at.past), args, _keep_verdict)
 

@@ -58,7 +58,7 @@ class Sched(Module):
 
     @classmethod
     def check(cls, settings: ScopeView) -> None:
-        """There must be such a time zone."""
+        """Check that the time zone exists."""
         try:
             times.check_zone(settings.text("timezone") or "UTC")
         except UsageError as error:
@@ -76,7 +76,7 @@ class Sched(Module):
 
     @command("at", "run COMMAND once, at a Unix time or an ISO 8601 time", carries=Carries.FOR_ITSELF)
     async def run_at(self, call: Call, timestamp: str, command: Rest) -> Answer:
-        """The same."""
+        """`Job 3fa9c1 runs at 2027-01-01T00:00:00Z`."""
         moment_ms = times.moment(timestamp)
         times.check_within_reach(timestamp, moment_ms, await self._shelf.now_ms())
         return await self._add(call, command, Once(), moment_ms)
@@ -89,7 +89,7 @@ class Sched(Module):
         carries=Carries.FOR_ITSELF,
     )
     async def run_every(self, call: Call, seconds: str, command: Rest) -> Answer:
-        """The same, with the first time."""
+        """`Job 3fa9c1 runs at 2026-11-23T04:00:00Z`, the time of the first run."""
         when = times.recurrence(seconds, self._zone)
         now_ms = await self._shelf.now_ms()
         if (due_ms := when.after(now_ms, now_ms)) is None:
@@ -124,7 +124,7 @@ class Sched(Module):
 
     @command("history", "the latest runs, and what became of each", idempotent=True)
     async def history(self, number: int = 20) -> Answer:
-        """The latest last."""
+        """The latest runs, the latest one last."""
         if not 1 <= number <= PAST_KEPT:
             raise UsageError(f"sched history takes a number from 1 up to {PAST_KEPT}")
         found = [*await self._shelf.past(number), *await self._shelf.running()][-number:]

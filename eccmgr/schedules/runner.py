@@ -1,4 +1,4 @@
-"""Runs what is due: each time by one of those that look, whoever lives."""
+"""Runs schedules that are due: each due time is taken by one of the runners that look."""
 
 import asyncio
 import dataclasses
@@ -24,7 +24,7 @@ Run = Callable[[str, Caller], Awaitable[Answer]]
 
 
 class Runner:
-    """One of those that look after the schedules of a shelf. It keeps nothing that matters, so any may die."""
+    """Takes and runs the schedules of a shelf. It holds no state that matters, so any runner may die."""
 
     def __init__(
         self, shelf: Shelf, run: Run, by: str, grace_s: float, timeout_s: float, log: FilteringBoundLogger
@@ -33,7 +33,7 @@ class Runner:
         self._grace_s, self._grace_ms, self._timeout_s = grace_s, round(grace_s * 1000), timeout_s
 
     async def take_due(self, now_ms: int, most: int = RUNNING_MAX) -> list[Firing]:
-        """Take what is due at `now_ms`: the runs that are now ours to carry out."""
+        """Take the schedules that are due at `now_ms`; answers the runs that this process now has to carry out."""
         taken: list[Firing] = []
         for schedule, due_ms in await self._shelf.due(now_ms):
             if len(taken) >= most:
@@ -41,7 +41,7 @@ class Runner:
             try:
                 firing = await self._take(schedule, due_ms, now_ms)
             except RedisUnreachable as error:
-                # What was taken before is ours to carry out.
+                # The runs that were taken before still have to be carried out.
                 self._log.debug("schedule not taken", id=schedule.id, reason=str(error))
                 break
             if firing is not None:
@@ -49,7 +49,7 @@ class Runner:
         return taken
 
     async def carry_out(self, firing: Firing) -> None:
-        """Run it as the user who scheduled it, and keep how it ended."""
+        """Run it as the user who scheduled it, and record how it ended."""
         self._log.info("scheduled command", id=firing.id, text=_short(firing.text), user=firing.user)
         begun, deadline = await self._begin(firing), asyncio.get_running_loop().time() + self._grace_s
         if begun is None:
@@ -70,9 +70,9 @@ class Runner:
                 await asyncio.sleep(AGAIN_S)
 
     async def _begin(self, firing: Firing) -> tuple[Firing, Fate, str] | None:
-        """Run it; where nothing was done since Redis was away, again until it is too late.
+        """Run it; if Redis was away and nothing was done, try again until it is too late.
 
-        None where another has said meanwhile how it ended.
+        None if another manager has recorded its end meanwhile.
         """
         loop = asyncio.get_running_loop()
         begin_by = loop.time() + (firing.due_ms + self._grace_ms - self._taken_ms(firing)) / 1000
@@ -93,9 +93,9 @@ class Runner:
                 return firing, Fate.MISSED, answer.text
 
     async def _keep(self, firing: Firing, until: float) -> Firing | None:
-        """Have a run that could not begin kept for longer, once Redis takes that or it is too late.
+        """Extend a run that could not begin, once Redis takes that or it is too late.
 
-        None where another has said meanwhile how it ended.
+        None if another manager has recorded its end meanwhile.
         """
         while True:
             await asyncio.sleep(AGAIN_S)
@@ -108,7 +108,7 @@ class Runner:
                     return firing
 
     async def give_up_lost(self, now_ms: int) -> None:
-        """Say of runs whose end nobody has told in time that they are lost."""
+        """Report runs as lost whose end was not recorded in time."""
         for firing in await self._shelf.running():
             if now_ms < firing.until_ms:
                 continue
@@ -117,13 +117,13 @@ class Runner:
                 self._log.error("scheduled command lost", id=firing.id, text=_short(firing.text), by=firing.by)
 
     async def keep_rhythm(self, now_ms: int) -> None:
-        """After the clock was stepped back: what runs again and again is not to wait longer than its own time."""
+        """After the clock was stepped back: make recurring commands due no later than one interval from now."""
         for schedule, due_ms in await self._shelf.all():
             if isinstance(schedule.when, Every) and due_ms > now_ms + schedule.when.ms:
                 await self._shelf.move(schedule.id, due_ms, now_ms + schedule.when.ms)
 
     def _until_ms(self, now_ms: int) -> int:
-        """When a run that is taken now is given up for lost."""
+        """The time at which a run that is taken now is given up for lost."""
         return now_ms + round((self._timeout_s + _LOST_AFTER_S) * 1000)
 
     def _taken_ms(self, firing: Firing) -> int:
@@ -150,7 +150,7 @@ def _short(text: str) -> str:
 
 
 class Clerk:
-    """Lets a runner look once a second, or at once when told, until cancelled."""
+    """Has a runner look once a second, or at once when asked, until cancelled."""
 
     LOOK_S = 1.0
     _STEP_MS = 2000
@@ -188,7 +188,7 @@ class Clerk:
         try:
             await self._runner.carry_out(firing)
         except EccmgrError as error:
-            # Another one will find that nobody has said how it ended.
+            # Another manager will find that the end of this run was not recorded.
             self._log.warning("end of a scheduled command not kept", id=firing.id, reason=str(error))
         finally:
             self._running -= 1

@@ -1,4 +1,4 @@
-"""Schedules in Redis: kept, taken by one when due, and what became of each run."""
+"""Schedules in Redis: each is taken by one manager when it is due, and the end of each run is recorded."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,57 +22,57 @@ _LATEST_MS = 10**15
 
 
 class Shelf:
-    """The schedules of one owner: the managers together (''), or one node. All may raise RedisUnreachable."""
+    """The schedules of one owner: the managers together (''), or one node. All methods may raise RedisUnreachable."""
 
     def __init__(self, link: Link, keys: Keys, owner: str) -> None:
         self._link = link
         self._at = ShelfKeys.of(keys, owner)
 
     async def now_ms(self) -> int:
-        """The wall clock of Redis, which all share."""
+        """The wall clock of Redis, which all managers share."""
         seconds, micros = await self._link.call("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def add(self, schedule: Schedule, due_ms: int) -> bool:
-        """Keep a schedule; False where its id is taken. Raises CommandError where there are too many."""
+        """Add a schedule; False if its id is taken. Raises CommandError if there are too many."""
         verdict = await self._link.run(calls.add(self._at, schedule, due_ms, SCHEDULES_MAX))
         if verdict is AddVerdict.FULL:
             raise CommandError(f"There are {SCHEDULES_MAX} schedules already, and no more may be")
         return verdict is AddVerdict.ADDED
 
     async def delete(self, schedule_id: str) -> bool:
-        """Forget a schedule; whether there was one. A run of it goes on."""
+        """Delete a schedule; answers whether there was one. A run of it goes on."""
         return await self.move(schedule_id, None, None)
 
     async def move(self, schedule_id: str, seen_ms: int | None, due_ms: int | None) -> bool:
-        """Let a schedule that was seen to be due at `seen_ms` (None: whenever) be due at another time (None: never)."""
+        """Make a schedule due at another time (None: never), if it is still due at `seen_ms` (None: at any time)."""
         return await self._link.run(calls.move(self._at, schedule_id, seen_ms, due_ms)) is MoveVerdict.MOVED
 
     async def all(self) -> list[tuple[Schedule, int]]:
-        """Every schedule with the moment when it is due, the next first."""
+        """Every schedule with its due time, the next one first."""
         return await self._read(await self._link.call("ZRANGE", self._at.due, 0, -1, "WITHSCORES"))
 
     async def due(self, now_ms: int) -> list[tuple[Schedule, int]]:
-        """Some of those that are due."""
+        """Some of the schedules that are due."""
         words = ("ZRANGEBYSCORE", self._at.due, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, _AT_ONCE)
         return await self._read(await self._link.call(*words))
 
     async def take(
         self, schedule: Schedule, due_ms: int, following_ms: int | None, run: Firing | None, instead: Firing
     ) -> TakeVerdict:
-        """Take a run; `instead` is kept where it is not run: `run` is None, or the last has not ended."""
+        """Take a run. `instead` is recorded if it does not run: if `run` is None, or the previous run has not ended."""
         return await self._link.run(calls.take(self._at, schedule, due_ms, following_ms, run, instead))
 
     async def keep(self, taken: Firing, longer: Firing) -> bool:
-        """Let a run last longer; False where another has said how it ended."""
+        """Extend a run; False if another manager has recorded its end."""
         return await self._link.run(calls.keep(self._at, taken, longer)) is KeepVerdict.KEPT
 
     async def over(self, taken: Firing, ended: Firing) -> bool:
-        """Keep how a run ended; False where another has said so already."""
+        """Record the end of a run; False if another manager has done so."""
         return await self._link.run(calls.over(self._at, taken, ended)) is KeepVerdict.KEPT
 
     async def running(self) -> list[Firing]:
-        """The runs that have not ended. One that cannot be read is lost: it would be in the way of the next."""
+        """The runs that have not ended. A run that cannot be read is lost, or it would block the next one."""
         kept: dict[bytes, bytes] = await self._link.call("HGETALL", self._at.running)
         found = []
         for name, raw in kept.items():
@@ -84,7 +84,7 @@ class Shelf:
         return found
 
     async def past(self, number: int) -> list[Firing]:
-        """The latest runs that have ended, the latest last."""
+        """The latest runs that have ended, the latest one last."""
         found = []
         for raw in await self._link.call("LRANGE", self._at.past, 0, number - 1):
             try:
@@ -103,14 +103,14 @@ class Shelf:
             try:
                 read.append(_due(name, score, raw))
             except Unreadable as error:
-                # One that nobody can read is never run: it would be in the way for ever.
+                # A schedule that cannot be read never runs, and would block the others for ever.
                 log.error("schedule dropped", id=name[:80], reason=str(error))
                 await self._link.run(calls.move(self._at, name, None, None))
         return read
 
 
 def _due(name: bytes, score: float, raw: bytes | None) -> tuple[Schedule, int]:
-    """A schedule and the moment when it is due. Raises Unreadable."""
+    """A schedule and its due time. Raises Unreadable."""
     if raw is None:
         raise Unreadable("There is no such schedule")
     schedule = Schedule.parse(raw)
