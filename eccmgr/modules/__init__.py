@@ -1,7 +1,7 @@
-"""What a module is made of: import from here to write one.
+"""The names that a module is written with.
 
-A module is a class with options and commands. It is found by an entry point of the group `eccmgr.modules`, whose name
-is its scope, and loaded for each such scope that a configuration has.
+A module is a class with options and commands. An entry point of the group `eccmgr.modules` announces it under the name
+of its scope, and a daemon loads one instance for each scope of that name in its configuration.
 """
 
 from eccmgr.commands.answer import Answer, Status

@@ -1,4 +1,4 @@
-"""The class that every module derives from, and what it is given."""
+"""The base class of every module, and the context of its instances."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
 API = 1
-"""The version of what a module may rely on; it changes where a module would have to."""
+"""The version of the interface for modules; it changes if modules must change."""
 
 ENABLE = OptionSpec("Enable", OptionType.BOOLEAN, "true", "whether the module is loaded")
 
 
 @dataclass(frozen=True)
 class Context:
-    """What one instance of a module is given.
+    """The context of one instance of a module.
 
-    `name` is what its commands begin with (`sieve:sieve1`, `sched`), `settings` its scope of the configuration.
-    `program` is `eccmgr` or `ecnode`, `member` the name of the manager or
-    node. `run` carries out a command line of this very process, as its console would, and never raises.
+    The commands of the instance begin with `name` (`sieve:sieve1`, `sched`); `settings` is its scope of the
+    configuration. `program` is `eccmgr` or `ecnode`, `member` the name of the manager or node. `run` runs a command
+    line in this process, as its console would, and never raises.
     """
 
     name: str
@@ -44,22 +44,22 @@ class Context:
 class Module:
     """One instance of a module; its methods with `@command` are its commands.
 
-    Where the configuration of an instance changes, another is made with the new settings and started, and takes the
-    place of the old one, which is stopped then.
+    If the configuration of an instance changes, a new instance with the new settings is made and started; it replaces
+    the old one, which is then stopped.
     """
 
     scope: ClassVar[str]
-    """The scope of the configuration that it is loaded by."""
+    """The name of the module's scope in the configuration."""
     brief: ClassVar[str]
-    """One line on what it does."""
+    """One line on what the module does."""
     singleton: ClassVar[bool] = False
-    """Whether there is but one: its commands then begin with the scope alone."""
+    """Whether there is only one instance, whose commands begin with the scope alone."""
     built_in: ClassVar[tuple[str, ...]] = ()
-    """The programs that load it without any scope; only a singleton can be."""
+    """The programs that load the module without a scope in the configuration; only for a singleton."""
     options: ClassVar[tuple[OptionSpec, ...]] = ()
-    """What its scope may hold. `context.settings` gives each as a Python value."""
+    """The options of its scope. `context.settings` gives each as a Python value."""
     unknown: Callable[[Call], Awaitable[Answer]] | None = None
-    """Carries out what nothing else on this node knows, where a module has that as a method."""
+    """Runs commands that this node does not know, if a module defines this as a method."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -67,23 +67,23 @@ class Module:
 
     @classmethod
     def check(cls, settings: ScopeView) -> None:
-        """Raises ConfigError where a configuration of it makes no sense; touches nothing."""
+        """Raises ConfigError if the module cannot take these settings; changes nothing."""
 
     def commands(self) -> Iterable[Command]:
-        """Its commands: its methods with `@command`, unless it makes others."""
+        """The commands of the instance: by default its methods with `@command`."""
         return commands_of(self, self.context.name)
 
     async def start(self) -> None:
-        """Get ready: it has a few seconds. What it raises fails the change of the configuration."""
+        """Prepare within a few seconds. If it raises, the change of the configuration fails."""
 
     async def run(self) -> None:
-        """Work in the background; cancelled at the end."""
+        """Work in the background, until cancelled."""
 
     async def stop(self) -> None:
-        """Let go of what `start` took: it has a few seconds."""
+        """Release what `start` took, within a few seconds."""
 
     @classmethod
     def spec(cls) -> ScopeSpec:
-        """Its scope, as the configuration's schema takes it."""
+        """The module's scope, for the configuration's schema."""
         naming = Naming.EITHER if cls.singleton else Naming.ALWAYS
         return ScopeSpec(cls.scope, cls.brief, naming, OptionType.NAME, (ENABLE, *cls.options))

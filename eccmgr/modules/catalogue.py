@@ -1,4 +1,4 @@
-"""The kinds of modules that are installed, by their entry points."""
+"""Finds the installed kinds of modules by their entry points."""
 
 import functools
 from collections.abc import Iterable, Mapping
@@ -15,25 +15,25 @@ from eccmgr.modules.api import Module
 
 GROUP = "eccmgr.modules"
 _BESIDE = Path(__file__).resolve().parents[2]
-"""Where the packages of this distribution lie."""
+"""The folder of this distribution's packages."""
 
 log = structlog.get_logger()
 
 
 class Hidden(ImportError):
-    """Raised for a module of ours whose package another file hides, of the program that a node is embedded in."""
+    """Raised for a module of ours whose package is hidden by a file of the program that embeds the node."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Each kind of module by its scope in small letters; `faults` says of a scope why its module cannot be loaded."""
+    """The kinds of modules by their scopes in lower case; `faults` says why a scope's module cannot be loaded."""
 
     kinds: Mapping[str, type[Module]]
     faults: Mapping[str, str]
 
     @classmethod
     def of(cls, entry_points: Iterable[metadata.EntryPoint]) -> "Catalogue":
-        """The kinds that `entry_points` name. One that cannot be imported harms no other: see `faults`."""
+        """The kinds that `entry_points` name. One that cannot be imported affects no other: see `faults`."""
         kinds: dict[str, type[Module]] = {}
         faults: dict[str, str] = {}
         for entry in sorted(entry_points, key=lambda each: each.name):
@@ -49,14 +49,14 @@ class Catalogue:
 
     @functools.cached_property
     def schema(self) -> ScopeSpec:
-        """All that is known of the configuration, the scopes of modules among it."""
+        """The schema of the configuration, with the scopes of the modules."""
         scopes = (*SCHEMA.scopes, *(kind.spec() for kind in self.kinds.values()))
         return replace(SCHEMA, scopes=tuple(sorted(scopes, key=lambda scope: scope.name.lower())))
 
 
 @functools.cache
 def installed() -> Catalogue:
-    """What the installed distributions offer."""
+    """The kinds of modules of the installed distributions."""
     return Catalogue.of(metadata.entry_points(group=GROUP))
 
 
@@ -75,7 +75,7 @@ def _module(entry: metadata.EntryPoint, others: Mapping[str, type[Module]]) -> t
 
 
 def _refuse_hidden(entry: metadata.EntryPoint) -> None:
-    """Raises Hidden rather than run a file that only happens to have the name of a package of ours."""
+    """Raises Hidden if a file that only has the name of a package of ours would be imported instead."""
     if entry.dist is None or entry.dist.name != "eccmgr":
         return
     package = entry.module.partition(".")[0]

@@ -1,4 +1,4 @@
-"""From a Python function to a command: its parameters become words, what it returns or yields the answer."""
+"""Makes commands of Python functions: parameters become words, the returned or yielded value the answer."""
 
 import asyncio
 import contextlib
@@ -28,10 +28,10 @@ _BOOLEANS = {"on": True, "true": True, "yes": True, "1": True, "off": False, "fa
 
 @dataclass(frozen=True)
 class Takes:
-    """What a parameter takes, in `Annotated[str, Takes(…)]`.
+    """The values of a parameter, in `Annotated[str, Takes(…)]`.
 
-    `rest`: all that follows, exactly as typed; only the last parameter may. `choices`: what the Tab key offers, or a
-    function of the module (of nothing, outside of one) that says so.
+    `rest`: the parameter, which must be the last, takes all following text exactly as typed. `choices`: the words that
+    the Tab key offers, or a function that returns them: a method of the module or, outside of one, without arguments.
     """
 
     rest: bool = False
@@ -39,12 +39,12 @@ class Takes:
 
 
 Rest = Annotated[str, Takes(rest=True)]
-"""All that follows, exactly as typed."""
+"""All following text, exactly as typed."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What `@command` says of a function."""
+    """The command that `@command` declares for a function."""
 
     name: str
     brief: str
@@ -73,14 +73,14 @@ def command(
 ) -> Callable[[F], F]:
     """Make a function or method a command.
 
-    Its parameters are words in their order: `str`, `int`, `float`, `bool` or `Annotated` of them; one with a default
-    may be missing, one that is a `Call` gets the call itself. It is plain (then it runs in a thread, which goes on
-    where its caller stops waiting) or `async`, and returns a text, an `Answer` or nothing, or yields lines, which a
-    waiting console sees as they come.
+    Its parameters take words in order: `str`, `int`, `float`, `bool` or `Annotated` of them. A parameter with a default
+    is optional; a `Call` gets the call itself. A plain function runs in a thread, which goes on if its caller stops
+    waiting; it may also be `async`. It returns a text, an `Answer` or None, or yields lines, which a waiting console
+    shows as they arrive.
 
-    `idempotent`: running it twice is harmless. `serial`: one at a time. `long`: it becomes a job with its own process,
-    `retries` more where that dies, `timeout_s` seconds at most. `danger`: help warns of it, and the log does.
-    `carries`: who carries out the command that it is given, which it then takes through `Call.carry`.
+    `idempotent`: running it twice is harmless. `serial`: one call runs at a time. `long`: it becomes a job in a process
+    of its own, for at most `timeout_s` seconds, with `retries` more attempts if the process dies. `danger`: help and
+    log warn of it. `carries`: where the command that it carries runs; it passes that command through `Call.carry`.
     """
     declared = Declared(name, brief, about, idempotent, serial, long, danger, retries, timeout_s, carries)
 
@@ -92,18 +92,18 @@ def command(
 
 
 def commands_of(module: object, prefix: str) -> Iterator[Command]:
-    """The commands that the methods of `module` are, in their order; their names begin with `prefix`."""
+    """The commands of the methods of `module`, in their order, with names that begin with `prefix`."""
     for name in dict.fromkeys(name for kind in reversed(type(module).__mro__) for name in vars(kind)):
         if getattr(inspect.getattr_static(module, name), _DECLARED, None) is not None:
             yield as_command(getattr(module, name), prefix, module)
 
 
 def as_command(function: Callable[..., Any], prefix: str = "", owner: object | None = None) -> Command:
-    """The command that a function with `@command` is. Raises TypeError where its parameters cannot be words."""
+    """The command of a function with `@command`. Raises TypeError if a parameter cannot be a word."""
     declared: Declared = getattr(function, _DECLARED)
     slots = _slots(function, owner)
     name = f"{prefix} {declared.name}".strip()
-    # A plain function goes on where its caller stops waiting: the next one then waits for its thread.
+    # A plain function goes on if its caller stops waiting; the next call then waits for its thread.
     threads = ThreadPoolExecutor(1, name) if declared.serial else None
     run = _runner(function, threads)
     lock = asyncio.Lock() if declared.serial else contextlib.nullcontext()
@@ -133,7 +133,7 @@ def as_command(function: Callable[..., Any], prefix: str = "", owner: object | N
 
 @dataclass(frozen=True)
 class _Slot:
-    """One parameter of a function: its type, and the word that it is; no word for the call itself."""
+    """One parameter of a function: its type, and its parameter of the command (None for the call itself)."""
 
     name: str
     kind: type
@@ -227,7 +227,7 @@ async def _in_threads(threads: Executor | None, parts: Iterator[Any]) -> AsyncGe
 
 
 async def _stream(call: Call, parts: AsyncGenerator[Any, None]) -> Answer:
-    """Collect lines, and pass each on to a console that waits for them."""
+    """Collect the lines, and pass each on to a console that asked for a stream."""
     emit, lines, size = call.caller.emit, [], 0
     async with contextlib.aclosing(parts):
         async for part in parts:

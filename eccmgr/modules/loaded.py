@@ -1,6 +1,6 @@
-"""The modules of a daemon: loaded by the scopes of its configuration, entered into its table, followed through changes.
+"""The modules of a daemon: loads them for the scopes of its configuration, and follows its changes.
 
-What a module does wrong is logged in full, said in one line to whoever asks, and harms nothing else.
+A module's fault is logged in full, answered in one line, and affects nothing else.
 """
 
 import asyncio
@@ -33,27 +33,27 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Wanted:
-    """An instance that a configuration asks for."""
+    """An instance of a module that a configuration asks for."""
 
     kind: type[Module]
     settings: ScopeView
 
     @property
     def written(self) -> Scope | None:
-        """Its scope as it is written; None where that is nowhere."""
+        """Its scope, if it is written; else None."""
         return self.settings.root.find(self.settings.path)
 
     @property
     def name(self) -> str:
-        """What its commands begin with."""
-        # A singleton's begin with its scope alone, whatever its scope is named.
+        """The word that its commands begin with."""
+        # The commands of a singleton begin with its scope alone, whatever the name of its scope.
         instance = "" if self.kind.singleton else self.settings.name
         return f"{self.kind.scope}:{instance}" if instance else self.kind.scope
 
 
 @dataclass
 class Instance:
-    """A module as it is loaded; one with a `fault` is not at work."""
+    """A loaded instance of a module; one with a `fault` does not work."""
 
     wanted: Wanted
     module: Module | None = None
@@ -79,22 +79,22 @@ class Instance:
 
 @dataclass
 class ModulesChange:
-    """New instances that are up, to take the place of old ones: see `Modules.prepare`."""
+    """New instances that have started and will replace old ones: see `Modules.prepare`."""
 
     modules: "Modules"
     new: dict[str, Instance] = field(default_factory=dict)
 
     async def carry_out(self) -> None:
-        """Let the new ones hold, and stop those that they replace."""
+        """Bring the new instances into force, and stop those that they replace."""
         await self.modules.become(self.new)
 
     async def undo(self) -> None:
-        """Stop what was started for it."""
+        """Stop the new instances."""
         await self.modules.drop(self.new)
 
 
 class Modules:
-    """What is loaded, each instance by its name in small letters."""
+    """The loaded instances, by their names in lower case."""
 
     def __init__(self, catalogue: Catalogue, program: str, member: str, gate: Gate, link: Link, keys: Keys) -> None:
         self.catalogue = catalogue
@@ -106,22 +106,22 @@ class Modules:
         self._keys = keys
         self._loaded: dict[str, Instance] = {}
         self.adapted: Callable[[Command], Command] = lambda command: command
-        """What each command of a module is entered as."""
+        """Makes the command that enters the table of a module's command."""
         self.on_change: Callable[[], None] = lambda: None
-        """Told when other modules are at work."""
+        """Called after the loaded modules have changed."""
         self._table.no_module = self._no_module
 
     def check(self, view: ScopeView) -> None:
-        """Raises ConfigError where the modules that `view` asks for make no sense."""
+        """Raises ConfigError if the modules that `view` asks for cannot be loaded."""
         check(self.catalogue, self._program, view)
 
     def remarks(self, view: ScopeView) -> list[str]:
-        """What `view` asks for and no module answers to, because its code cannot be loaded."""
+        """A line for each scope in `view` whose module cannot be loaded."""
         faults = self.catalogue.faults
         return [f"{scope}: its module cannot be loaded: {faults[scope]}" for scope in faults if view.scopes(scope)]
 
     async def start(self, view: ScopeView) -> None:
-        """Load what `view` asks for. What fails is shown as such by `module list`."""
+        """Load the modules that `view` asks for. `module list` shows those that failed."""
         change = ModulesChange(self)
         for wanted in wanted_by(self.catalogue, self._program, view):
             instance = Instance(wanted)
@@ -133,7 +133,7 @@ class Modules:
         await change.carry_out()
 
     async def prepare(self, view: ScopeView) -> ModulesChange:
-        """Start what `view` asks for and is not at work already. Raises ConfigError, having changed nothing."""
+        """Start the new or changed modules of `view`. Raises ConfigError, having changed nothing, if one fails."""
         change = ModulesChange(self)
         async with contextlib.AsyncExitStack() as undoing:
             undoing.push_async_callback(change.undo)
@@ -148,7 +148,7 @@ class Modules:
         return change
 
     async def become(self, new: dict[str, Instance]) -> None:
-        """Enter `new` in the table in place of what was loaded, which is stopped where it is not among it."""
+        """Enter the commands of `new` in the table in place of the loaded ones, and stop the instances not in `new`."""
         old, self._loaded = self._loaded, new
         for instance in old.values():
             self._table.remove(*instance.commands)
@@ -163,19 +163,19 @@ class Modules:
 
     @property
     def long(self) -> bool:
-        """Whether any module has a long command."""
+        """Whether a loaded module has a long command."""
         return any(command.long for instance in self._loaded.values() for command in instance.commands)
 
     async def drop(self, new: Mapping[str, Instance]) -> None:
-        """Stop what is in `new` and not at work."""
+        """Stop the instances of `new` that are not in force."""
         await self._stop(new, self._loaded)
 
     async def stop(self) -> None:
-        """Stop everything."""
+        """Stop every module."""
         await self.become({})
 
     def command(self) -> Command:
-        """`module list`."""
+        """The command `module list`."""
 
         async def listed(_call: Call) -> Answer:
             facts = [self._loaded[name].facts() for name in sorted(self._loaded)]
@@ -185,7 +185,7 @@ class Modules:
         return Command("module list", "the modules that are loaded", listed, idempotent=True)
 
     async def _bring_up(self, instance: Instance) -> None:
-        """Make the module and start it. Raises ConfigError where that fails."""
+        """Make the module and start it. Raises ConfigError if that fails."""
         wanted = instance.wanted
         if not wanted.settings.boolean(ENABLE.name):
             return
@@ -220,7 +220,7 @@ class Modules:
             instance.unknown = Command(wanted.name, wanted.kind.brief, module.unknown, (rest,))
 
     def _commands(self, module: Module, name: str) -> tuple[Command, ...]:
-        """What `module` adds to the table. Raises ConfigError where a name is taken."""
+        """The commands of `module`. Raises ConfigError if a name is taken."""
         commands = tuple(map(self.adapted, module.commands()))
         old = self._loaded.get(name.lower())
         own = {command.name.lower() for command in old.commands} if old is not None else set()
@@ -263,13 +263,13 @@ class Modules:
         if not colon and scope not in self.catalogue.kinds:
             return None
         loaded = ", ".join(each.wanted.name for each in self._loaded.values() if each.module is not None)
-        # A manager has hardly any module; what is typed there is mostly meant for nodes.
+        # A manager has few modules; most commands of modules that are typed there are meant for nodes.
         on_nodes = f"; on nodes: broadcast {first[:80]} …" if self._program == "eccmgr" else ""
         return CommandError(f"No module '{first[:80]}'; loaded: {loaded or 'none'}{on_nodes}")
 
 
 def wanted_by(catalogue: Catalogue, program: str, view: ScopeView) -> Iterator[Wanted]:
-    """The instances that a configuration asks for, in the order of their kinds. Raises ConfigError."""
+    """The instances that a configuration asks for, in the order of the kinds. Raises ConfigError."""
     view = replace(view, schema=catalogue.schema)
     for kind in catalogue.kinds.values():
         scopes = view.scopes(kind.scope)
@@ -282,7 +282,7 @@ def wanted_by(catalogue: Catalogue, program: str, view: ScopeView) -> Iterator[W
 
 
 def check(catalogue: Catalogue, program: str, view: ScopeView) -> None:
-    """Raises ConfigError where the modules that `view` asks for make no sense."""
+    """Raises ConfigError if the modules that `view` asks for cannot be loaded."""
     for wanted in wanted_by(catalogue, program, view):
         if not wanted.settings.boolean(ENABLE.name):
             continue
@@ -293,7 +293,7 @@ def check(catalogue: Catalogue, program: str, view: ScopeView) -> None:
 
 
 def _same(old: Wanted, new: Wanted) -> bool:
-    """Whether nothing has changed that the module can see."""
+    """Whether the module would see no difference between `old` and `new`."""
     return old.kind is new.kind and _values(old.settings) == _values(new.settings)
 
 
