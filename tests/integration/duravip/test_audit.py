@@ -9,7 +9,7 @@ import redis
 
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
-from tests.integration.duravip.test_scripts_agree import AUDIT_CAP, Real
+from tests.integration.duravip.test_scripts_agree import OPTIONS, Real
 from worker.duravip.model.actions import Acquire, Beat, End, Gift, Open, Release, State, TakeOver, Wish
 from worker.duravip.model.records import Beaten, Era, Granted, Verdict
 
@@ -103,4 +103,4 @@ def test_what_changes_no_owner_is_not_audited(audited: Audited) -> None:
 def test_the_audit_does_not_outgrow_its_cap(audited: Audited) -> None:
     for batch in range(8):
         audited.grant(EAST, *(f"10.0.{batch}.{i}" for i in range(250)))
-    assert AUDIT_CAP <= len(audited.entries()) < AUDIT_CAP + 300
+    assert OPTIONS.audit_cap <= len(audited.entries()) < OPTIONS.audit_cap + 300
