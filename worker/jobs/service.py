@@ -327,7 +327,7 @@ class JobService:
 
     async def _remember(self) -> None:
         """What an earlier life of this node left unfinished."""
-        for record in self._journal.records():
+        for record in await asyncio.to_thread(self._journal.records):
             if record.ended_by is None and await self._withdrawn(record):
                 withdrawn = dataclasses.replace(record, ended_by="")
                 self._records.setdefault(record.job, withdrawn)
