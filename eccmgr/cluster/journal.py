@@ -1,19 +1,36 @@
 """Logs the membership: each join, return, leave and loss is one line in the log, with the reason."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
+import msgspec
 import structlog
 
 from eccmgr.cluster.absence import absence
 from eccmgr.cluster.names import natural, public_name
 from eccmgr.cluster.view import Seat, View
-from eccmgr.redis.reading import fields
+from eccmgr.redis.reading import Count, check_lines, decoded
 
 log = structlog.get_logger()
 
 _BUFFERED_MAX = 10_000
 _MISSED = "it happened while this manager heard nothing of the cluster"
+
+
+class MembershipEvent(msgspec.Struct, frozen=True):
+    """What happened to members, named by their private names, or to absent nodes, by their own.
+
+    `since`, `to` and `by` belong to some kinds of event.
+    """
+
+    event: str
+    view: Count
+    members: tuple[str, ...]
+    since: str | None = None
+    to: str | None = None
+    by: str | None = None
+
+
+_event = msgspec.json.Decoder(MembershipEvent)
 
 
 class Journal:
@@ -25,13 +42,12 @@ class Journal:
     def __init__(self, view: Callable[[], Awaitable[View]]) -> None:
         self._view = view
         self._known: dict[str, Seat] | None = None
-        self._waiting: list[Mapping[str, Any]] | None = None
+        self._waiting: list[MembershipEvent] | None = None
 
     def heard(self, raw: bytes) -> None:
         """Take an event as it was published. Raises ValueError if it is broken."""
-        event = fields(raw)
-        if not isinstance(event.get("members"), list):
-            raise ValueError("it is no event of the membership")
+        event = decoded(_event, raw)
+        check_lines(*event.members, event.to, event.by)
         if self._waiting is None:
             self._write(event)
         elif len(self._waiting) < _BUFFERED_MAX:
@@ -45,7 +61,7 @@ class Journal:
             view = await self._view()
             self._compare(view)
             for event in self._waiting:
-                if _number(event) > view.number:
+                if event.view > view.number:
                     self._write(event)
         finally:
             self._waiting = None
@@ -63,16 +79,16 @@ class Journal:
             if key not in before or before[key].private_name not in (seat.private_name, seat.before):
                 log.info("node joined", node=seat.name, session=seat.private_name, reason=_MISSED)
 
-    def _write(self, event: Mapping[str, Any]) -> None:
-        what = event.get("event")
-        for member in filter(lambda each: isinstance(each, str), event["members"]):
+    def _write(self, event: MembershipEvent) -> None:
+        what = event.event
+        for member in event.members:
             name = public_name(member)
             kind = "manager" if member.startswith("#mgr-") else "member" if member.startswith("#oth-") else "node"
             said = {kind: name, "session": member} if member.startswith("#") else {kind: name}
             if kind == "node" and self._known is not None:
                 self._note(what, name, member)
             match what:
-                case "join" if since := _moment(event.get("since")):
+                case "join" if since := _moment(event.since):
                     log.info(f"{kind} returned", **said, absent=absence(since))
                 case "join":
                     log.info(f"{kind} joined", **said)
@@ -83,12 +99,12 @@ class Journal:
                 case "lost":
                     log.warning(f"{kind} lost", **said, reason="no heartbeat came within its lease")
                 case "moved":
-                    log.info(f"{kind} moved", **said, subcluster=str(event.get("to")), reason="its bus file says so")
+                    log.info(f"{kind} moved", **said, subcluster=event.to, reason="its bus file says so")
                 case "forgotten":
-                    by = event.get("by")
-                    log.info(f"{kind} forgotten", **said, reason=f"{by} said so" if by else "absent_ttl is over")
+                    why = f"{event.by} said so" if event.by else "absent_ttl is over"
+                    log.info(f"{kind} forgotten", **said, reason=why)
 
-    def _note(self, what: object, name: str, private: str) -> None:
+    def _note(self, what: str, name: str, private: str) -> None:
         assert self._known is not None
         if what == "join":
             self._known[name.lower()] = Seat(private, name, "")
@@ -96,10 +112,5 @@ class Journal:
             self._known.pop(name.lower(), None)
 
 
-def _moment(since: object) -> int | None:
-    return int(since) if isinstance(since, str) and since.isascii() and since.isdigit() and len(since) < 15 else None
-
-
-def _number(event: Mapping[str, Any]) -> int:
-    view = event.get("view")
-    return view if isinstance(view, int) else 0
+def _moment(since: str | None) -> int | None:
+    return int(since) if since is not None and since.isascii() and since.isdigit() and len(since) < 15 else None

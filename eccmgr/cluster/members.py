@@ -1,11 +1,12 @@
 """Members of the cluster: the record of each, and their list."""
 
 import enum
-import json
 import socket
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import msgspec
 
 from eccmgr.cluster.names import natural, public_name
 from eccmgr.errors import Unreadable
@@ -50,29 +51,20 @@ class Member:
     version: str
     address: str
     groups: tuple[str, ...]
-    started: float
+    started: Annotated[float, msgspec.Meta(ge=0, le=_LATEST_START_S)]
 
     @classmethod
     def parse(cls, raw: bytes | str) -> "Member":
         """Read a record as `dump` writes it. Raises Unreadable."""
-        try:
-            kept = reading.fields(raw)
-            return cls(
-                private_name=reading.line(kept["private_name"]),
-                role=Role(kept["role"]),
-                node_name=reading.line_or_none(kept["node_name"]),
-                subcluster=reading.line_or_none(kept["subcluster"]),
-                version=reading.line(kept["version"]),
-                address=reading.line(kept["address"]),
-                groups=tuple(map(reading.line, kept["groups"])),
-                started=reading.number(kept["started"], 0, _LATEST_START_S),
-            )
-        except (ValueError, TypeError, KeyError) as error:
-            raise Unreadable(f"A member's record cannot be read: {error}") from error
+        with reading.parsing("A member's record"):
+            found = reading.decoded(_member, raw)
+            reading.check_lines(found.private_name, found.node_name, found.subcluster, found.version, found.address)
+            reading.check_lines(*found.groups)
+            return found
 
     def dump(self) -> str:
         """The record as Redis keeps it."""
-        return json.dumps(asdict(self))
+        return msgspec.json.encode(self).decode()
 
     def facts(self) -> dict[str, Any]:
         """The fields of the JSON form."""
@@ -85,6 +77,9 @@ class Member:
             "address": self.address,
             "groups": list(self.groups),
         }
+
+
+_member = msgspec.json.Decoder(Member)
 
 
 @dataclass(frozen=True)

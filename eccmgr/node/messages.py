@@ -72,7 +72,7 @@ class Life:
     """The session that a command is run under; the node may have joined anew before the command has ended."""
 
     private_name: str
-    joined_view: int
+    joined_view: _Number
 
 
 class Response(NamedTuple):

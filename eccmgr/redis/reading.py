@@ -1,25 +1,30 @@
 """Strict reading of what stands in Redis, where anybody who reaches the server may have written anything.
 
 Each kind of record has one parser, made of these functions; it raises Unreadable. A record that cannot be read is
-dropped, and the log says so once.
+dropped, and the log says so once. A JSON record is decoded by the type that its fields have.
 """
 
 import contextlib
 import ipaddress
-import json
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, TypeVar
 
+import msgspec
 import structlog
 
 from eccmgr.errors import Unreadable
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 _LONGEST_NUMBER = 15
 """The most digits of a number: we write none with more, and a float holds each of these exactly."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**_LONGEST_NUMBER)]
+"""The type of a whole number in a JSON record."""
+LONGEST = 8 * 1024 * 1024
+"""The most bytes of a JSON record: a command has 1 MiB at most, and JSON takes up to six bytes for one of them."""
 _REMEMBERED = 1000
 _SHOWN = 100
 
@@ -33,8 +38,7 @@ def whole(answered: bytes | str | int) -> int:
 
 
 def number(value: object, least: float, most: float) -> float:
-    """Read a number from a JSON value within its bounds. Python's JSON also knows NaN and Infinity. Raises
-    ValueError."""
+    """Read a number within its bounds, which NaN and Infinity never are. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{str(value)[:_SHOWN]!r} is no number")
     if not least <= value <= most or not math.isfinite(value):
@@ -42,15 +46,8 @@ def number(value: object, least: float, most: float) -> float:
     return value
 
 
-def integer(value: object, most: int = 10**_LONGEST_NUMBER) -> int:
-    """Read a whole number from a JSON value. Raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise ValueError(f"a whole number up to {most} is wanted")
-    return value
-
-
 def text(value: object) -> str:
-    """Read a text from a JSON value; it may have several lines. Raises ValueError."""
+    """Read a text; it may have several lines. Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError("a text is wanted")
     return value
@@ -64,9 +61,11 @@ def line(value: object) -> str:
     return found
 
 
-def line_or_none(value: object) -> str | None:
-    """Read a text of one line, or None. Raises ValueError."""
-    return None if value is None else line(value)
+def check_lines(*values: str | None) -> None:
+    """Check that each of `values` that is not None is a text of one line. Raises ValueError."""
+    for value in values:
+        if value is not None:
+            line(value)
 
 
 def address(value: object) -> str:
@@ -77,20 +76,14 @@ def address(value: object) -> str:
     return found
 
 
-def decoded(raw: bytes | str) -> Any:
-    """The value of a JSON text. Raises ValueError."""
+def decoded(kind: msgspec.json.Decoder[T], raw: bytes | str, most: int = LONGEST) -> T:
+    """Read a JSON record of at most `most` bytes, strictly as the type that `kind` decodes. Raises ValueError."""
+    if len(raw) > most:
+        raise ValueError(f"it is longer than {most} bytes")
     try:
-        return json.loads(raw)
+        return kind.decode(raw)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-def fields(raw: bytes | str) -> dict[str, Any]:
-    """The fields of a JSON object. Raises ValueError."""
-    found = decoded(raw)
-    if not isinstance(found, dict):
-        raise ValueError("an object is wanted")
-    return found
 
 
 @contextlib.contextmanager

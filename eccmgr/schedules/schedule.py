@@ -1,10 +1,11 @@
 """A command that runs by itself, and what became of it each time."""
 
 import enum
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
-from eccmgr.redis.reading import fields, integer, line, parsing, text
+import msgspec
+
+from eccmgr.redis.reading import Count, check_lines, decoded, parsing
 from eccmgr.schedules.times import When, when
 
 
@@ -19,14 +20,30 @@ class Schedule:
 
     def dump(self) -> str:
         """As it is kept."""
-        return json.dumps({"id": self.id, "text": self.text, "user": self.user, **self.when.dump()})
+        kept = {"id": self.id, "text": self.text, "user": self.user, **self.when.dump()}
+        return msgspec.json.encode(kept).decode()
 
     @classmethod
     def parse(cls, raw: bytes) -> "Schedule":
         """Read one back. Raises Unreadable."""
         with parsing("What Redis keeps of a schedule"):
-            kept = fields(raw)
-            return cls(line(kept["id"]), text(kept["text"]), line(kept["user"]), when(kept))
+            kept = decoded(_schedule, raw)
+            check_lines(kept.id, kept.user)
+            return cls(kept.id, kept.text, kept.user, when(msgspec.structs.asdict(kept)))
+
+
+class KeptSchedule(msgspec.Struct, frozen=True):
+    """A schedule as it is kept: how often it recurs stands beside the rest."""
+
+    id: str
+    text: str
+    user: str
+    every: float | None = None
+    cron: str | None = None
+    zone: str | None = None
+
+
+_schedule = msgspec.json.Decoder(KeptSchedule)
 
 
 class Fate(enum.StrEnum):
@@ -50,28 +67,23 @@ class Firing:
     id: str
     text: str
     user: str
-    due_ms: int
+    due_ms: Count
     by: str
-    until_ms: int
+    until_ms: Count
     fate: Fate = Fate.RUNNING
     note: str = ""
 
     def dump(self) -> str:
         """As it is kept."""
-        return json.dumps(asdict(self))
+        return msgspec.json.encode(self).decode()
 
     @classmethod
     def parse(cls, raw: bytes) -> "Firing":
         """Read one back. Raises Unreadable."""
         with parsing("What Redis keeps of a run"):
-            kept = fields(raw)
-            return cls(
-                id=line(kept["id"]),
-                text=text(kept["text"]),
-                user=line(kept["user"]),
-                due_ms=integer(kept["due_ms"]),
-                by=line(kept["by"]),
-                until_ms=integer(kept["until_ms"]),
-                fate=Fate(kept["fate"]),
-                note=text(kept["note"]).partition("\n")[0],
-            )
+            found = decoded(_firing, raw)
+            check_lines(found.id, found.user, found.by)
+            return replace(found, note=found.note.partition("\n")[0])
+
+
+_firing = msgspec.json.Decoder(Firing)

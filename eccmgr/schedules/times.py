@@ -4,6 +4,7 @@ Moments are ms on the wall clock of Redis, which all managers share.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -110,11 +111,11 @@ class Cron:
 When = Once | Every | Cron
 
 
-def when(kept: dict[str, Any]) -> When:
-    """Read one back. Raises KeyError or ValueError."""
-    if "every" in kept:
-        return Every(number(kept["every"], _SHORTEST_S, _LONGEST_S))
-    return _cron(line(kept["cron"]), line(kept["zone"])) if "cron" in kept else Once()
+def when(kept: Mapping[str, Any]) -> When:
+    """Read one back. Raises ValueError."""
+    if (every := kept.get("every")) is not None:
+        return Every(number(every, _SHORTEST_S, _LONGEST_S))
+    return Once() if (cron := kept.get("cron")) is None else _cron(line(cron), line(kept.get("zone")))
 
 
 @lru_cache(maxsize=1000)

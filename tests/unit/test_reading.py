@@ -1,17 +1,22 @@
 """What stands in Redis is read strictly: whatever is not what we write is Unreadable, and nothing else is raised."""
 
 import contextlib
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.cluster.members import Member
+from eccmgr.cluster.members import Identity, Member, Role
 from eccmgr.cluster.results import Entry, Sent
 from eccmgr.cluster.view import Seat
 from eccmgr.errors import Unreadable
+from eccmgr.node.messages import Life
+from eccmgr.redis.reading import LONGEST
 from eccmgr.schedules.schedule import Firing, Schedule
+from eccmgr.schedules.times import Every
 from worker.duravip.beliefs import parts_of
 from worker.duravip.model.records import Record
 from worker.duravip.model.table import unpack
@@ -52,3 +57,31 @@ def test_what_nobody_wrote_is_unreadable_and_nothing_else(parse: Callable[[bytes
 def test_a_name_with_a_line_break_forges_no_line() -> None:
     with pytest.raises(Unreadable):
         Seat.parse(b"#ec0-1-a#b\tb\nwest1: ok\teast\t1\t")
+
+
+RECORDS = [
+    Identity(Role.NODE, "east1", "east", "1.0", "h:1", ("g",), 1.5).member("#ec0-1-a#east1"),
+    Schedule("a", "uptime", "root", Every(2.5)),
+    Firing("a", "uptime", "root", 1, "#mgr-1-a#pono", 2),
+    JobRecord("a1", "b", "uptime", "root", Life("#ec0-1-a#east1", 3), "root"),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_record_is_read_back_as_it_was(record: Any) -> None:
+    assert type(record).parse(record.dump().encode()) == record
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+@pytest.mark.parametrize("wrong", [True, {}, [[]], -1, 1e300], ids=str)
+def test_a_field_of_another_type_is_unreadable(record: Any, wrong: object) -> None:
+    kept = json.loads(record.dump())
+    for name in kept:
+        with pytest.raises(Unreadable):
+            type(record).parse(json.dumps({**kept, name: wrong}).encode())
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_record_that_is_too_long_is_unreadable(record: Any) -> None:
+    with pytest.raises(Unreadable, match="longer than"):
+        type(record).parse(record.dump().encode() + b" " * LONGEST)

@@ -1,10 +1,12 @@
 """A node's statement of its VIPs for all agents, and an agent's picture of all statements."""
 
 import base64
-import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
 
 from eccmgr.cluster.view import Seat
 from eccmgr.errors import Unreadable
@@ -16,6 +18,8 @@ _MAX_BYTES = 32 * 1024 * 1024
 """The most bytes of a statement, unpacked."""
 _LONGEST_S = 3600.0
 """The longest lateness and hold that are believed: an agent that believed more would never take over."""
+_Span = Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
+_decoder = msgspec.json.Decoder(tuple[reading.Count, _Span, _Span, str])
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Statement:
 
     def dump(self) -> str:
         """The statement as Redis keeps it."""
-        text = json.dumps([self.view, self.late_s, self.hold_s, shares.to_json(self.shares)], separators=(",", ":"))
-        return base64.b85encode(zlib.compress(text.encode(), 1)).decode()
+        kept = msgspec.json.encode((self.view, self.late_s, self.hold_s, shares.to_json(self.shares)))
+        return base64.b85encode(zlib.compress(kept, 1)).decode()
 
     @classmethod
     def parse(cls, text: str) -> "Statement":
@@ -43,13 +47,8 @@ class Statement:
             raw = unpacker.decompress(base64.b85decode(text), _MAX_BYTES)
             if not unpacker.eof:
                 raise ValueError("it is cut, or too long")
-            view, late_s, hold_s, said = reading.decoded(raw)
-            return cls(
-                reading.integer(view),
-                reading.number(late_s, 0, _LONGEST_S),
-                reading.number(hold_s, 0, _LONGEST_S),
-                shares.from_json(reading.text(said)),
-            )
+            view, late_s, hold_s, said = reading.decoded(_decoder, raw, _MAX_BYTES)
+            return cls(view, late_s, hold_s, shares.from_json(said))
         except (ValueError, TypeError, zlib.error) as error:
             raise Unreadable(f"What a node says of its VIPs cannot be read: {error}") from None
 

@@ -2,18 +2,18 @@
 
 import enum
 import hashlib
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
 
 from eccmgr.node.messages import Life
-from eccmgr.redis.reading import fields, integer, line, line_or_none, number, parsing, text
+from eccmgr.redis.reading import check_lines, decoded, parsing
 
 LONGEST_S = 1e9
 _RETRIES_MAX = 1000
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+_ID = r"\A[A-Za-z0-9-]{1,64}\Z"
 
 
 def job_id(cluster: str, node: str, command_id: str) -> str:
@@ -28,39 +28,31 @@ class Record:
     A command that was typed on the node itself has no id.
     """
 
-    job: str
+    job: Annotated[str, msgspec.Meta(pattern=_ID)]
     command_id: str
     text: str
     issuer: str
     life: Life
-    timeout_s: float
-    retries: int = 0
+    timeout_s: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_S)]
+    retries: Annotated[int, msgspec.Meta(ge=0, le=_RETRIES_MAX)] = 0
     """How often it may be begun again."""
     ended_by: str | None = None
     """The user who ended this job; '' where its command was withdrawn."""
 
     def dump(self) -> str:
         """As it is kept."""
-        return json.dumps(asdict(self))
+        return msgspec.json.encode(self).decode()
 
     @classmethod
     def parse(cls, raw: bytes) -> "Record":
         """Read one back. Raises Unreadable."""
         with parsing("What the journal keeps of a job"):
-            kept = fields(raw)
-            life = kept["life"]
-            if not _ID.match(line(kept["job"])):
-                raise ValueError("its id is none")
-            return cls(
-                job=kept["job"],
-                command_id=line(kept["command_id"]),
-                text=text(kept["text"]),
-                issuer=line(kept["issuer"]),
-                life=Life(line(life["private_name"]), integer(life["joined_view"])),
-                timeout_s=number(kept["timeout_s"], 0, LONGEST_S),
-                retries=integer(kept["retries"], _RETRIES_MAX),
-                ended_by=line_or_none(kept["ended_by"]),
-            )
+            found = decoded(_record, raw)
+            check_lines(found.command_id, found.issuer, found.life.private_name, found.ended_by)
+            return found
+
+
+_record = msgspec.json.Decoder(Record)
 
 
 class Stage(enum.StrEnum):
@@ -96,8 +88,9 @@ class Standing:
 
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> "Standing":
-        """Read what the worker process says."""
-        return cls(**{**said, "stage": Stage(said["stage"])})
+        """Read what the worker process says. Raises Unreadable."""
+        with parsing("What the job worker says of a job"):
+            return msgspec.convert(said, cls)
 
     @property
     def percent(self) -> str:

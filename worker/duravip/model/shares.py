@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+import msgspec
 
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
@@ -27,6 +28,9 @@ class Share(NamedTuple):
     services: str = ""
 
 
+_Row = tuple[str, tuple[str, ...], str | None, str | None, str]
+_decoder = msgspec.json.Decoder(list[_Row])
+_LONGEST = 32 * 1024 * 1024
 Shares = Mapping[str, Share]
 """All VIPs in which one node takes part, by address (as `ipaddress` writes it)."""
 
@@ -34,7 +38,7 @@ Shares = Mapping[str, Share]
 def to_json(shares: Shares) -> str:
     """`shares` as one line, which does not depend on their order."""
     rows = [[address, *share] for address, share in sorted(shares.items())]
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode(rows).decode()
 
 
 def from_json(text: str | bytes) -> dict[str, Share]:
@@ -42,15 +46,22 @@ def from_json(text: str | bytes) -> dict[str, Share]:
     try:
         return {
             reading.address(address): Share(
-                tuple(map(reading.line, names)),
-                reading.line_or_none(preference),
+                names,
+                preference,
                 None if follows is None else reading.address(follows),
-                reading.line(services),
+                services,
             )
-            for address, names, preference, follows, services in reading.decoded(text)
+            for address, names, preference, follows, services in _rows(text)
         }
     except (ValueError, TypeError) as error:
         raise Unreadable(f"What a node states of its VIPs cannot be read: {error}") from None
+
+
+def _rows(text: str | bytes) -> Iterator[_Row]:
+    for row in reading.decoded(_decoder, text, _LONGEST):
+        _, names, preference, _, services = row
+        reading.check_lines(*names, preference, services)
+        yield row
 
 
 def digest(text: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
@@ -13,6 +14,7 @@ from worker.duravip.model.states import Agreement, Ownership, in_order
 
 _MAX_BYTES = 32 * 1024 * 1024
 """The most bytes of a participant's statement, unpacked."""
+_decoder = msgspec.json.Decoder(list[tuple[str, tuple[str, ...], Ownership, Agreement, str | None]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def pack(beliefs: Mapping[str, Belief]) -> bytes:
         [address, belief.names, belief.ownership, belief.agreement, belief.owner]
         for address, belief in sorted(beliefs.items(), key=lambda item: in_order(item[0]))
     ]
-    return zlib.compress(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+    return zlib.compress(msgspec.json.encode(rows), 1)
 
 
 def unpack(data: bytes) -> dict[str, Belief]:
@@ -90,14 +92,10 @@ def unpack(data: bytes) -> dict[str, Belief]:
         text = unpacker.decompress(data, _MAX_BYTES)
         if not unpacker.eof:
             raise ValueError("it is cut, or too long")
-        return {
-            reading.address(address): Belief(
-                tuple(map(reading.line, names)),
-                Ownership(ownership),
-                Agreement(agreement),
-                reading.line_or_none(owner),
-            )
-            for address, names, ownership, agreement, owner in reading.decoded(text)
-        }
+        found = {}
+        for address, names, ownership, agreement, owner in reading.decoded(_decoder, text, _MAX_BYTES):
+            reading.check_lines(*names, owner)
+            found[reading.address(address)] = Belief(names, ownership, agreement, owner)
+        return found
     except (ValueError, TypeError, zlib.error) as error:
         raise Unreadable(f"What a node says of its VIPs cannot be read: {error}") from None
