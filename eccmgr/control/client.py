@@ -1,6 +1,7 @@
 """The asking side of the control protocol, for consoles: one connection, one request at a time, blocking.
 
-Kept free of asyncio and of all that is slow to import: a console in batch mode lives for milliseconds.
+Kept free of asyncio and of all that is slow to import: a console in batch mode lives for milliseconds. So is JSON read
+by the standard library, whose import takes a third of the time of msgspec's.
 """
 
 import json

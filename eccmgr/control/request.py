@@ -1,4 +1,8 @@
-"""A command with options: the JSON of a REQUEST frame, and of the CHUNK and RESULT frames that answer it."""
+"""A command with options: the JSON of a REQUEST frame, and of the CHUNK and RESULT frames that answer it.
+
+By the standard library: the answer to a faulty request says in our words which field is wrong, and bears its id; and an
+answer may hold a text that is no valid Unicode, which JSON can write and msgspec does not.
+"""
 
 import json
 import re

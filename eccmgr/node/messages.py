@@ -1,14 +1,13 @@
 """What a node hears of commands, and what it says: a message, a withdrawal, a response."""
 
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from eccmgr.cluster.results import State
 from eccmgr.node.follower import check_entries
-
-_Number = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+from eccmgr.redis.reading import Count, decoded
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -20,8 +19,8 @@ class Message(msgspec.Struct, frozen=True):
     id: str
     text: str
     issuer: str
-    view: _Number
-    ttl_ms: _Number = msgspec.field(name="ttl")
+    view: Count
+    ttl_ms: Count = msgspec.field(name="ttl")
     channel: str
     entry: str
     before: str
@@ -60,8 +59,8 @@ _withdrawal = msgspec.json.Decoder(Withdrawal)
 
 def _read(decoder: msgspec.json.Decoder[_Heard], raw: bytes) -> _Heard:
     try:
-        heard = decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+        heard = decoded(decoder, raw)
+    except ValueError as error:
         raise ValueError(f"it cannot be read: {error}") from error
     check_entries(heard.entry, heard.before)
     return heard
@@ -72,7 +71,7 @@ class Life:
     """The session that a command is run under; the node may have joined anew before the command has ended."""
 
     private_name: str
-    joined_view: _Number
+    joined_view: Count
 
 
 class Response(NamedTuple):

@@ -63,7 +63,7 @@ RECORDS = [
     Identity(Role.NODE, "east1", "east", "1.0", "h:1", ("g",), 1.5).member("#ec0-1-a#east1"),
     Schedule("a", "uptime", "root", Every(2.5)),
     Firing("a", "uptime", "root", 1, "#mgr-1-a#pono", 2),
-    JobRecord("a1", "b", "uptime", "root", Life("#ec0-1-a#east1", 3), "root"),
+    JobRecord("a1", "b", "uptime", "root", Life("#ec0-1-a#east1", 3), 9.5, 1, "root"),
 ]
 
 

@@ -1,4 +1,7 @@
-"""The messages between agent and guardian: one JSON object a line, over a socketpair. Standard library only.
+"""The messages between agent and guardian: one JSON object a line, over a socketpair.
+
+The standard library alone reads them: a guardian starts with `-S`, where no package is found, and is to start soon.
+Importing `json` takes a third of the time of `msgspec`.
 
 All times are CLOCK_BOOTTIME in seconds. The guardian takes messages in the order in which they were written.
 

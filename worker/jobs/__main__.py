@@ -1,25 +1,26 @@
 """The worker process of a node, started by the agent, told on its input what to work with."""
 
 import contextlib
-import json
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from eccmgr import streams
+from worker.jobs.exchange import Question, Told, line_of, read_question, read_work
 from worker.jobs.lines import Lines
 
 streams.open_streams()
 _asked: Iterator[bytes] = iter(Lines(0))
 # What RQ reads when it is imported.
-_settings: dict[str, Any] = json.loads(next(_asked, b"{}"))
-if not _settings:
+try:
+    _work = read_work(next(_asked, b""))
+except ValueError:
     sys.exit("worker.jobs: started by ecnode, not by hand")
-os.environ["RQ_KEY_PREFIX"] = _settings["prefix"]
+os.environ["RQ_KEY_PREFIX"] = _work.prefix
 
 import redis  # noqa: E402
 from rq.serializers import JSONSerializer  # noqa: E402
@@ -44,12 +45,12 @@ def main() -> None:
     os.dup2(2, 1)
     streams.forgive_output()
     logs.configure("ecnode job", 0)
-    journal = Journal(Path(_settings["journal"]))
-    NodeJob.home = Home(_settings["queue"], _settings["results_ttl_s"], journal, horse.perform)
+    journal = Journal(Path(_work.journal))
+    NodeJob.home = Home(_work.queue, _work.results_ttl_s, journal, horse.perform)
     whereabouts = Whereabouts()
-    requests = Requests(_queue(whereabouts, patient=False), _settings["results_ttl_s"], whereabouts)
-    dead = set(_settings["dead"])
-    if not _settings["works"]:
+    requests = Requests(_queue(whereabouts, patient=False), _work.results_ttl_s, whereabouts)
+    dead = set(_work.dead)
+    if not _work.works:
         with contextlib.suppress(redis.RedisError):
             requests.abandon(dead)
         _serve(requests, answers)
@@ -58,53 +59,54 @@ def main() -> None:
     # Two connections: the worker forks while the other thread may be using its own.
     threading.Thread(target=_serve_and_end, args=(requests, answers, whereabouts), daemon=True).start()
     patiently(lambda: requests.abandon(dead), whereabouts)
-    worker = NodeWorker(_queue(whereabouts, patient=True), _settings["name"])
+    worker = NodeWorker(_queue(whereabouts, patient=True), _work.name)
     worker.work(logging_level="WARNING")
     with contextlib.suppress(redis.RedisError), worker.connection.hurried():
         worker.end_some_day()
 
 
 def _queue(whereabouts: Whereabouts, *, patient: bool) -> NodeQueue:
-    client = JobRedis.of(_settings["url"], whereabouts, patient=patient)
-    return NodeQueue(_settings["queue"], connection=client, serializer=JSONSerializer)
+    client = JobRedis.of(_work.url, whereabouts, patient=patient)
+    return NodeQueue(_work.queue, connection=client, serializer=JSONSerializer)
 
 
 def _stable() -> horse.Stable:
     catalogue = installed()
-    loaded = load_text(_settings["configuration"], catalogue.schema)
+    loaded = load_text(_work.configuration, catalogue.schema)
     return horse.Stable(
         catalogue,
         ScopeView(loaded.root, (), None, catalogue.schema),
-        _settings["node"],
-        _settings["cluster"],
-        _settings["link"],
-        _settings["max_bytes"],
+        _work.node,
+        _work.cluster,
+        _work.link,
+        _work.max_bytes,
     )
 
 
 def _serve(requests: Requests, answers: BinaryIO) -> None:
     """Answer what the agent asks, a line each, until its end."""
     for line in _asked:
-        asked = json.loads(line)
+        asked = read_question(line)
         try:
-            said = {"answer": getattr(requests, asked["do"])(**asked["with"])}
+            said = line_of(Told(asked.number, getattr(requests, asked.do)(**asked.arguments)))
         except redis.RedisError as error:
-            said = _failure(error)
+            said = line_of(_failure(asked, error))
         except UNREADABLE as error:
-            said = {"error": f"What RQ keeps in Redis cannot be read: {error}"}
+            said = line_of(Told(asked.number, error=f"What RQ keeps in Redis cannot be read: {error}"))
         try:
-            answers.write(json.dumps({"number": asked["number"], **said}).encode() + b"\n")
+            answers.write(said)
         except OSError:
             return
 
 
-def _failure(error: redis.RedisError) -> dict[str, str]:
+def _failure(asked: Question, error: redis.RedisError) -> Told:
     kind = refusal_of(error)
     if kind is not None:
-        return {"error": f"Redis refuses the job worker: {kind.why}; {kind.remedy}", "undone": "surely"}
+        refused = f"Redis refuses the job worker: {kind.why}; {kind.remedy}"
+        return Told(asked.number, error=refused, undone="surely")
     if is_away(error):
-        return {"error": f"Redis does not answer the job worker: {error}", "undone": "perhaps"}
-    return {"error": f"Redis refused the job worker: {error}"}
+        return Told(asked.number, error=f"Redis does not answer the job worker: {error}", undone="perhaps")
+    return Told(asked.number, error=f"Redis refused the job worker: {error}")
 
 
 def _serve_and_end(requests: Requests, answers: BinaryIO, whereabouts: Whereabouts) -> None:

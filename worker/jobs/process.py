@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import json
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import structlog
 
 from eccmgr.errors import CommandError
 from worker.isolation import isolated
+from worker.jobs.exchange import Question, line_of, read_told
 
 log = structlog.get_logger()
 
@@ -66,9 +66,7 @@ class WorkerProcess:
         assert process.stdin is not None
         with contextlib.suppress(OSError, RuntimeError):
             # One that has ended already is noticed when it is asked.
-            process.stdin.write(
-                json.dumps({**settings, "name": name, "dead": list(dead), "works": works}).encode() + b"\n"
-            )
+            process.stdin.write(line_of({**settings, "name": name, "dead": dead, "works": works}))
         log.info("job worker started", pid=process.pid)
         return cls(process, name)
 
@@ -93,22 +91,22 @@ class WorkerProcess:
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
                     if writer.is_closing():
                         raise BrokenPipeError("it has ended")
-                    writer.write(json.dumps({"number": number, "do": what, "with": arguments}).encode() + b"\n")
+                    writer.write(line_of(Question(number, what, arguments)))
                     await writer.drain()
-                    # An earlier answer may have come too late for whoever waited.
-                    while (answer := json.loads(await reader.readline() or b"null")) is not None:
-                        if answer["number"] == number:
+                    while line := await reader.readline():
+                        # An earlier answer may have come too late for whoever waited.
+                        if (told := read_told(line)).number == number:
                             break
             except (TimeoutError, OSError, ValueError, RuntimeError) as error:
                 # The event loop raises RuntimeError where the pipe was closed by a worker that has ended.
                 raise WorkerGone(f"The job worker does not answer: {error or 'time is over'}") from error
-        if answer is None:
+        if not line:
             raise WorkerGone("The job worker has ended")
-        if "undone" in answer:
-            raise NotTaken(answer["error"], surely=answer["undone"] == "surely")
-        if "error" in answer:
-            raise CommandError(answer["error"])
-        return answer["answer"]
+        if told.error is None:
+            return told.answer
+        if told.undone is not None:
+            raise NotTaken(told.error, surely=told.undone == "surely")
+        raise CommandError(told.error)
 
     def let_go(self) -> None:
         """Let it end as soon as it has nothing to do. One that has ended already is no fault."""

@@ -13,6 +13,7 @@ from rq.registry import CanceledJobRegistry
 from rq.results import Result
 
 from eccmgr.redis.reading import line, number, text
+from worker.jobs.exchange import line_of
 from worker.jobs.patience import Whereabouts
 from worker.jobs.records import LONGEST_S, Stage
 from worker.jobs.rq_worker import ENDED, KEPT_S
@@ -126,10 +127,13 @@ class Requests:
 
     def _readable(self, name: str, job: Any) -> dict[str, Any]:
         try:
-            return self._standing(name, job)
+            said = self._standing(name, job)
+            # RQ may read a text that is no valid Unicode: such a job must not hide the others from the agent.
+            line_of(said)
         except UNREADABLE as error:
-            reason = f"what RQ keeps of it cannot be read: {error}"
-            return {"job": name, "stage": Stage.LOST, "output": reason[:_SHOWN_MAX]}
+            reason = f"what RQ keeps of it cannot be read: {error}"[:_SHOWN_MAX]
+            return {"job": name, "stage": Stage.LOST, "output": reason.encode(errors="backslashreplace").decode()}
+        return said
 
     def _standing(self, name: str, job: Any) -> dict[str, Any]:
         if job is None:
