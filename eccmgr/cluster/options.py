@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, fields
 
+RESPONSE_BYTES_MAX = 64 * 1024 * 1024
+"""The size of the largest response that a node may be configured to give; nothing longer is decompressed."""
+
 
 @dataclass
 class ClusterOptions:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from eccmgr.cluster.options import RESPONSE_BYTES_MAX
 from eccmgr.cluster.view import Seat, Target, TargetKind, View
 from eccmgr.errors import Unreadable
 from eccmgr.redis.reading import line, whole
 
 _COMPRESS_OVER = 64 * 1024
 _COMPRESSED = "z"
-_UNPACKED_MAX = 1024 * 1024 * 1024
 JOB = "j"
 """The flag of an entry with the progress of a job: it outlives the session that claimed the command."""
 STANDS_IN = "w"
@@ -106,7 +106,7 @@ def wall_ms(text: str) -> int:
 def _unpacked(body: bytes) -> bytes:
     """Decompress a body of `pack_body`. Raises ValueError if it would fill the memory, and zlib.error."""
     unpacker = zlib.decompressobj()
-    found = unpacker.decompress(body, _UNPACKED_MAX)
+    found = unpacker.decompress(body, RESPONSE_BYTES_MAX)
     if not unpacker.eof:
         raise ValueError("it is cut, or too long")
     return found

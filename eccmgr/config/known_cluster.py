@@ -2,6 +2,7 @@
 
 import ipaddress
 
+from eccmgr.cluster.options import RESPONSE_BYTES_MAX
 from eccmgr.config.option_types import OptionType
 from eccmgr.config.schema import Naming, OptionSpec, ScopeSpec
 
@@ -109,7 +110,7 @@ CLUSTER = ScopeSpec(
             "4194304",
             "the longest answer; a longer one is cut",
             1024,
-            1 << 30,
+            RESPONSE_BYTES_MAX,
         ),
         OptionSpec(
             "trusted_managers",

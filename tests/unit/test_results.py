@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eccmgr.cluster.calls.answers import entries
+from eccmgr.cluster.options import RESPONSE_BYTES_MAX
 from eccmgr.cluster.results import Entry, Sent, State, outcome, pack_body, report
 from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind, View
 from eccmgr.cluster.waiting import News, Published, Waiting
+from eccmgr.errors import Unreadable
 
 ISSUED, EXPIRES = 1000, 61_000
 EAST1, EAST2, WEST1 = (
@@ -153,6 +155,14 @@ class TestBody:
         assert Entry.parse(raw) == Entry(
             State(state), "#ec0-1#east1", 3000, 5, text.encode("utf-8", "replace").decode()
         )
+
+    def test_a_body_that_would_fill_the_memory_is_not_unpacked(self) -> None:
+        packer = zlib.compressobj(9)
+        bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(RESPONSE_BYTES_MAX >> 20)) + packer.compress(
+            b"x"
+        )
+        with pytest.raises(Unreadable, match="too long"):
+            Entry.parse(b"ok\t#ec0-1#east1\t3000\t5\tz\n" + bomb + packer.flush())
 
     @pytest.mark.parametrize("raw", [b"", b"x", b"ok\t#ec0-1#east1\t3000\t5\tz\nno zlib", b"\xff\t\t\t\t\n"])
     def test_one_that_cannot_be_read_is_reported_as_a_failure_of_its_node(self, raw: bytes) -> None:
