@@ -332,6 +332,7 @@ class Session:
             rate=self._rate(standing),
             last=LastBeat(self._seen_view, self.leader, self._stretch),
             standing=standing,
+            record=self.identity.member(self.private_name).dump(),
         )
         return await self._link.run_durably(call, standing.copies if standing else 1)
 

@@ -88,7 +88,9 @@ class Site:
         made = re.match(r"Job (\w+) runs at", ask_sync(self.manager.endpoint, "sched in 9000 broadcast pid"))
         kept = made is not None and made[1] in ask_sync(self.manager.endpoint, "sched list")
         sent = ask_sync(self.manager.endpoint, "broadcast uptime").startswith("Broadcast")
-        return answered and owned and kept and sent and not self._complaints()
+        members = ask_sync(self.manager.endpoint, "show cluster membership")
+        listed = all(re.search(rf"\b{name}\b", members) for name in ("a1", "a2", "m1"))
+        return answered and owned and kept and sent and listed and not self._complaints()
 
     def _complaints(self) -> dict[str, str]:
         bad = re.compile("Internal error|refused|cannot be read|not reachable|no guardian|does not answer")

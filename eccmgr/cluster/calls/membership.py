@@ -140,15 +140,20 @@ def renew(
     rate: float,
     last: LastBeat = LastBeat(),  # noqa: B008 - it is immutable
     standing: Standing | None = None,
+    record: str = "",
 ) -> ScriptCall[Renewed | SessionRefusal]:
-    """A heartbeat, which asks for the latest entries of `channels`; for the rest see `join`."""
+    """A heartbeat; asks for the latest entries of `channels`, and writes `record` again if Redis has lost it.
+
+    For the rest see `join`.
+    """
     carries: tuple[Argument, ...] = (1, standing.era, standing.memory) if standing else ("", 0, "")
     args = (
         *(to_ms(options.max_step_s), to_ms(options.session_lease_s), private_name),
         *(f"{rate}", f"{options.heartbeats_borne_per_sec}", last.view, last.leader, f"{last.stretch}"),
-        *(*carries, _late_after_ms(options), keys.ended_prefix, *channels),
+        *(*carries, _late_after_ms(options), keys.ended_prefix, record, *channels),
     )
     names = (keys.state, keys.sessions, keys.seniority, keys.heads, keys.roster, *carrier_keys(keys))
+    names = (*names, keys.members, keys.subclusters)
     return ScriptCall("renew", names, args, _renewed)
 
 

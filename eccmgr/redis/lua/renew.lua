@@ -1,13 +1,13 @@
 -- A heartbeat: renews a live session.
 --
 -- NEEDS  when_full clock members eras
--- KEYS  state sessions seniority heads roster vips changes late
+-- KEYS  state sessions seniority heads roster vips changes late members subclusters
 -- ARGV  max_step  lease  private_name
 --       heartbeats a second that the session sends (0: a steady rate, which is never stretched)
 --       heartbeats a second that the server is to bear
 --       view, leader and stretch in the answer to the last heartbeat (0, '' and 1 for the first one)
 --       1 if the session carries VIPs  era seen  memory seen  ms after which the session looks late
---       ended_prefix  then channel …
+--       ended_prefix  the member's record (JSON; '' if it does not matter)  then channel …
 -- Answer  {'renewed', view, clock, {latest log id of each channel, '0-0' for none}, private name of the leader
 --          ('' for none), 1 if the leader's session has lapsed, stretch of the lease and of the heartbeat interval,
 --          VIPs, number of the latest change of what bus files say ('' if nobody has read one)}
@@ -21,8 +21,9 @@
 
 local state, sessions, seniority, heads, roster = unpack(KEYS)
 local max_step, lease, private, rate, most, known, leader, stretch, carries, seen, memory, late_after,
-  ended_prefix = unpack(ARGV)
-local at = { state = state, seniority = seniority, roster = roster, vips = KEYS[6], changes = KEYS[7], late = KEYS[8] }
+  ended_prefix, record = unpack(ARGV)
+local at = { state = state, seniority = seniority, roster = roster, vips = KEYS[6], changes = KEYS[7], late = KEYS[8],
+  subclusters = KEYS[10] }
 local clock, wall = advance(state, max_step)
 local era = carries == '1' and enter_era(at, seen)
 local verdict = era and verdict_on(at, era, private, memory, ended_prefix) or 'ok'
@@ -33,6 +34,10 @@ local expiry = tonumber(redis.call('ZSCORE', sessions, private) or '')
 if is_over(expiry, clock) or not has_place(at, private, wall) then
   return era and { 'ended', ms(era.number), era.memory } or { 'ended' }
 end
+-- Whoever reaches Redis may have dropped or overwritten what the member wrote when it joined.
+local node = private:match('^#ec0%-[^#]*#(.*)$')
+local name = node and node:lower() or private
+local is_lost = record ~= '' and redis.call('HGET', KEYS[9], name) ~= record
 local numbers = redis.call('HMGET', state, 'view', 'bus')
 local view = numbers[1] or '0'
 -- The leader and the number of sessions change only with the view.
@@ -41,6 +46,10 @@ if view ~= known then
   stretch = stretch_of(sessions, rate, most)
 end
 redis.call('ZADD', sessions, ms(clock + lease * stretch), private)
+if is_lost then
+  redis.call('HSET', KEYS[9], name, record)
+  end_some_day({ KEYS[9] })
+end
 local leads_until = leader ~= '' and redis.call('ZSCORE', sessions, leader)
 if leader ~= '' and not leads_until then
   redis.call('ZREM', seniority, leader)
@@ -49,8 +58,8 @@ if leader ~= '' and not leads_until then
 end
 local over = leader ~= '' and is_over(tonumber(leads_until or ''), clock)
 local latest = {}
-if #ARGV > 13 then
-  latest = redis.call('HMGET', heads, unpack(ARGV, 14))
+if #ARGV > 14 then
+  latest = redis.call('HMGET', heads, unpack(ARGV, 15))
   for i = 1, #latest do
     latest[i] = latest[i] or '0-0'
   end

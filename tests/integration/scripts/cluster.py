@@ -167,6 +167,12 @@ class Cluster:
         forgotten = self.run(views.forget(self.keys, self.options, node, "root"))
         return [forgotten.verdict.value, *forgotten.files]
 
+    def renew_with_record(self, life: Life) -> bytes:
+        """A heartbeat that brings the record that the node wrote when it joined; that record."""
+        record = Identity(Role.NODE, life.name, "default").member(life.private).dump()
+        self.run(membership.renew(self.keys, self.options, life.private, rate=2, record=record))
+        return record.encode()
+
     def resettle(self, life: Life, subcluster: str) -> int | None:
         """A node follows its bus file to another subcluster; the view, None where its session is over."""
         return self.run(membership.resettle(self.keys, self.options, life.private, life.name, subcluster, "{}"))

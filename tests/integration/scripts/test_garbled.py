@@ -136,3 +136,30 @@ def test_keys_of_another_kind_are_mended_and_others_left(cluster: Cluster) -> No
     found = cluster.run(mend({keys.members: "hash", keys.roster: "hash", keys.log: "stream"}))
     assert found == ((keys.members, "string"),)
     assert cluster.redis.exists(keys.members, keys.roster) == 1
+
+
+@pytest.mark.parametrize("garbage", ["", "x", None])
+def test_a_heartbeat_writes_a_lost_record_again(cluster: Cluster, garbage: str | None) -> None:
+    life, key = cluster.join("East1"), cluster.keys.members
+    if garbage is None:
+        cluster.redis.delete(key)
+    else:
+        cluster.redis.hset(key, "east1", garbage)
+    record = cluster.renew_with_record(life)
+    assert cluster.redis.hget(key, "east1") == record
+    assert cluster.redis.ttl(key) > 0
+
+
+def test_a_record_without_a_session_is_not_written(cluster: Cluster) -> None:
+    life = cluster.join("east1")
+    cluster.leave(life)
+    cluster.renew_with_record(life)
+    assert not cluster.redis.hexists(cluster.keys.members, "east1")
+
+
+def test_the_nodes_of_a_subcluster_are_counted_anew(cluster: Cluster) -> None:
+    lives = [cluster.join(name, "east") for name in ("east1", "east2")]
+    cluster.redis.delete(cluster.keys.subclusters)
+    for life in lives:
+        assert cluster.renews(life)
+    assert cluster.redis.hget(cluster.keys.subclusters, "east") == b"2"

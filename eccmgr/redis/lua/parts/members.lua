@@ -30,6 +30,19 @@ local function seat(line)
   return { private = private or '', subcluster = subcluster or '', joined = whole(joined) }
 end
 
+-- Counts the nodes of a subcluster, keeps the number, and answers it. `field` is the subcluster's name in small letters
+-- for its live nodes, or `-` and that name for its absent nodes.
+local function recount_subcluster(at, field)
+  local size, name = 0, field:gsub('^%-', '')
+  for _, line in ipairs(redis.call('HVALS', name == field and at.roster or at.absent)) do
+    if seat(line).subcluster:lower() == name then
+      size = size + 1
+    end
+  end
+  redis.call('HSET', at.subclusters, field, size)
+  return size
+end
+
 -- Whether others find a session where they look for it. A node has to be in the roster, or nobody would expect it; a
 -- node or manager has to be in the ranking, or it would never lead.
 -- If the numbering of views went back behind a node's join, new commands would not be for this node. This function then
@@ -44,21 +57,12 @@ local function has_place(at, private, wall)
       local born = math.max(wall, redis.call('HGET', at.state, 'born') + 1)
       redis.call('HSET', at.state, 'born', ms(born), 'view', ms(line.joined))
     end
-  end
-  return not (node or private:find('^#mgr%-')) or redis.call('ZSCORE', at.seniority, private) ~= false
-end
-
--- Counts the nodes of a subcluster, keeps the number, and answers it. `field` is the subcluster's name in small letters
--- for its live nodes, or `-` and that name for its absent nodes.
-local function recount_subcluster(at, field)
-  local size, name = 0, field:gsub('^%-', '')
-  for _, line in ipairs(redis.call('HVALS', name == field and at.roster or at.absent)) do
-    if seat(line).subcluster:lower() == name then
-      size = size + 1
+    if redis.call('HEXISTS', at.subclusters, line.subcluster:lower()) == 0 then
+      recount_subcluster(at, line.subcluster:lower())
+      end_some_day({ at.subclusters })
     end
   end
-  redis.call('HSET', at.subclusters, field, size)
-  return size
+  return not (node or private:find('^#mgr%-')) or redis.call('ZSCORE', at.seniority, private) ~= false
 end
 
 -- The number of a subcluster's nodes; counted anew if the kept number cannot be read.
