@@ -76,6 +76,11 @@ def move(at: ShelfKeys, schedule_id: str | bytes, seen_ms: int | None, due_ms: i
     return ScriptCall("sched_move", (at.schedules, at.due), args, _move_verdict)
 
 
+def restore(at: ShelfKeys, schedule_id: str, due_ms: int) -> ScriptCall[MoveVerdict]:
+    """Let a schedule that was seen to be due at no time be due at one."""
+    return ScriptCall("sched_move", (at.schedules, at.due), (schedule_id, "-", due_ms), _move_verdict)
+
+
 def take(
     at: ShelfKeys, schedule: Schedule, due_ms: int, following_ms: int | None, run: Firing | None, instead: Firing
 ) -> ScriptCall[TakeVerdict]:

@@ -72,14 +72,15 @@ class Sched(Module):
     async def run_in(self, call: Call, seconds: str, command: Rest) -> Answer:
         """`Job 3fa9c1 runs at 2026-11-23T04:00:00Z`."""
         wait_s = times.seconds(seconds)
-        return await self._add(call, command, Once(), await self._shelf.now_ms() + round(wait_s * 1000))
+        due_ms = await self._shelf.now_ms() + round(wait_s * 1000)
+        return await self._add(call, command, Once(due_ms), due_ms)
 
     @command("at", "run COMMAND once, at a Unix time or an ISO 8601 time", carries=Carries.FOR_ITSELF)
     async def run_at(self, call: Call, timestamp: str, command: Rest) -> Answer:
         """`Job 3fa9c1 runs at 2027-01-01T00:00:00Z`."""
         moment_ms = times.moment(timestamp)
         times.check_within_reach(timestamp, moment_ms, await self._shelf.now_ms())
-        return await self._add(call, command, Once(), moment_ms)
+        return await self._add(call, command, Once(moment_ms), moment_ms)
 
     @command(
         "every",
@@ -99,7 +100,8 @@ class Sched(Module):
     @command("list", "the schedules, and when each is due", idempotent=True)
     async def show(self) -> Answer:
         """`JOB ID  NEXT RUN TIME  REC  COMMAND  LOCAL TIME  RECURS  BY`."""
-        found = await self._shelf.all()
+        timed = await self._shelf.all()
+        found = [*timed, *((each, times.UNKNOWN_MS) for each in await self._shelf.timeless())]
         self._listed = [each.id for each, _ in found]
         rows = [
             (

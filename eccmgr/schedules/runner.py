@@ -13,7 +13,7 @@ from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.schedules.calls import TakeVerdict
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
-from eccmgr.schedules.times import Every
+from eccmgr.schedules.times import UNKNOWN_MS, Every, Once
 
 RUNNING_MAX = 16
 AGAIN_S = 1.0
@@ -122,6 +122,19 @@ class Runner:
             if isinstance(schedule.when, Every) and due_ms > now_ms + schedule.when.ms:
                 await self._shelf.move(schedule.id, due_ms, now_ms + schedule.when.ms)
 
+    async def restore_times(self, now_ms: int) -> None:
+        """Whatever stands in Redis, each schedule is due at some time: one that recurs at the next one from now.
+
+        A command that was to run once, nobody knows when, is reported as missed.
+        """
+        # What this reads and cannot use is dropped.
+        await self._shelf.all()
+        for schedule in await self._shelf.timeless():
+            when = schedule.when
+            due_ms = when.at_ms if isinstance(when, Once) else when.after(now_ms, now_ms)
+            if await self._shelf.restore(schedule.id, UNKNOWN_MS if due_ms is None else due_ms):
+                self._log.warning("schedule is due again", id=schedule.id, reason="Redis had lost the time")
+
     def _until_ms(self, now_ms: int) -> int:
         """The time at which a run that is taken now is given up for lost."""
         return now_ms + round((self._timeout_s + _LOST_AFTER_S) * 1000)
@@ -133,7 +146,10 @@ class Runner:
         firing = Firing(schedule.id, schedule.text, schedule.user, due_ms, self._by, self._until_ms(now_ms))
         late_s = (now_ms - due_ms) / 1000
         missed = now_ms - due_ms >= self._grace_ms
-        if missed:
+        if due_ms == UNKNOWN_MS:
+            note = "nobody knows any more when it was due"
+            instead = dataclasses.replace(firing, fate=Fate.MISSED, note=note)
+        elif missed:
             instead = dataclasses.replace(firing, fate=Fate.MISSED, note=f"{late_s:.0f} s late")
         else:
             instead = dataclasses.replace(firing, fate=Fate.SKIPPED, note="the run before had not ended")
@@ -172,6 +188,8 @@ class Clerk:
                     before, offset = offset, now_ms - loop.time() * 1000
                     if before is None or offset < before - self._STEP_MS:
                         await self._runner.keep_rhythm(now_ms)
+                    if before is None or await self._shelf.lacks_times():
+                        await self._runner.restore_times(now_ms)
                     await self._runner.give_up_lost(now_ms)
                     for firing in await self._runner.take_due(now_ms, RUNNING_MAX - self._running):
                         self._running += 1

@@ -41,6 +41,7 @@ class KeptSchedule(msgspec.Struct, frozen=True):
     every: float | None = None
     cron: str | None = None
     zone: str | None = None
+    at: Count | None = None
 
 
 _schedule = msgspec.json.Decoder(KeptSchedule)

@@ -8,7 +8,7 @@ import structlog
 from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, number, parsing
+from eccmgr.redis.reading import Dropped
 from eccmgr.schedules import calls
 from eccmgr.schedules.calls import AddVerdict, KeepVerdict, MoveVerdict, ShelfKeys, TakeVerdict
 from eccmgr.schedules.schedule import Firing, Schedule
@@ -51,6 +51,29 @@ class Shelf:
     async def all(self) -> list[tuple[Schedule, int]]:
         """Every schedule with its due time, the next one first."""
         return await self._read(await self._link.call("ZRANGE", self._at.due, 0, -1, "WITHSCORES"))
+
+    async def timeless(self) -> list[Schedule]:
+        """The schedules whose time somebody has dropped. Those that cannot be read are deleted."""
+        kept: dict[bytes, bytes] = await self._link.call("HGETALL", self._at.schedules)
+        due = set(await self._link.call("ZRANGE", self._at.due, 0, -1))
+        found = []
+        for name, raw in kept.items():
+            if name in due:
+                continue
+            try:
+                found.append(_schedule(name, raw))
+            except Unreadable as error:
+                await self._drop(name, error)
+        return found
+
+    async def lacks_times(self) -> bool:
+        """Whether there are not as many times as schedules."""
+        schedules, times = await self._link.pipeline(("HLEN", self._at.schedules), ("ZCARD", self._at.due))
+        return bool(schedules != times)
+
+    async def restore(self, schedule_id: str, due_ms: int) -> bool:
+        """Let a schedule that is due at no time be due at one; False where another has done so, or it was deleted."""
+        return await self._link.run(calls.restore(self._at, schedule_id, due_ms)) is MoveVerdict.MOVED
 
     async def due(self, now_ms: int) -> list[tuple[Schedule, int]]:
         """Some of the schedules that are due."""
@@ -101,25 +124,31 @@ class Shelf:
         read = []
         for (name, score), raw in zip(pairs, kept, strict=True):
             try:
-                read.append(_due(name, score, raw))
+                schedule = _schedule(name, raw)
             except Unreadable as error:
-                # A schedule that cannot be read never runs, and would block the others for ever.
-                log.error("schedule dropped", id=name[:80], reason=str(error))
-                await self._link.run(calls.move(self._at, name, None, None))
+                await self._drop(name, error)
+                continue
+            if 0 <= score <= _LATEST_MS and score.is_integer():
+                read.append((schedule, int(score)))
+            else:
+                log.error("time of a schedule dropped", id=schedule.id, time=score)
+                await self._link.call("ZREM", self._at.due, name)
         return read
 
+    async def _drop(self, name: bytes, error: Unreadable) -> None:
+        """Delete a schedule that cannot be read: it never runs, and would block the others for ever."""
+        log.error("schedule dropped", id=name[:80], reason=str(error))
+        await self._link.run(calls.move(self._at, name, None, None))
 
-def _due(name: bytes, score: float, raw: bytes | None) -> tuple[Schedule, int]:
-    """A schedule and its due time. Raises Unreadable."""
+
+def _schedule(name: bytes, raw: bytes | None) -> Schedule:
+    """The schedule that is kept under a name. Raises Unreadable."""
     if raw is None:
         raise Unreadable("There is no such schedule")
     schedule = Schedule.parse(raw)
     if schedule.id.encode() != name:
         raise Unreadable("What Redis keeps of a schedule cannot be read: it has the id of another")
-    with parsing("The time of a schedule"):
-        if not number(score, 0, _LATEST_MS).is_integer():
-            raise ValueError("it is no whole number of ms")
-        return schedule, int(score)
+    return schedule
 
 
 def _pairs(found: Sequence[Any]) -> list[tuple[bytes, float]]:

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from eccmgr.errors import CommandError, UsageError
 from eccmgr.redis.reading import line, number
 
+UNKNOWN_MS = 0
+"""Stands for a moment that nobody knows any more."""
 _LONGEST_S = 10 * 366 * 86400
 _SHORTEST_S = 1.0
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,3})?\Z")
@@ -29,8 +31,9 @@ _CRON = (
 
 @dataclass(frozen=True)
 class Once:
-    """At one moment."""
+    """At one moment, in ms; None if nobody wrote it down."""
 
+    at_ms: int | None = None
     recurs = False
     words = "once"
 
@@ -40,7 +43,7 @@ class Once:
 
     def dump(self) -> dict[str, Any]:
         """As it is kept."""
-        return {}
+        return {} if self.at_ms is None else {"at": self.at_ms}
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,9 @@ def when(kept: Mapping[str, Any]) -> When:
     """Read one back. Raises ValueError."""
     if (every := kept.get("every")) is not None:
         return Every(number(every, _SHORTEST_S, _LONGEST_S))
-    return Once() if (cron := kept.get("cron")) is None else _cron(line(cron), line(kept.get("zone")))
+    if (cron := kept.get("cron")) is not None:
+        return _cron(line(cron), line(kept.get("zone")))
+    return Once(kept.get("at"))
 
 
 @lru_cache(maxsize=1000)
@@ -190,6 +195,8 @@ def check_zone(zone: str) -> None:
 
 def shown_here(moment_ms: int) -> str:
     """`2026-11-23T05:00:00+01:00`, on the clock of this machine."""
+    if moment_ms == UNKNOWN_MS:
+        return "unknown"
     try:
         return datetime.fromtimestamp(moment_ms / 1000).astimezone().isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):
@@ -198,6 +205,8 @@ def shown_here(moment_ms: int) -> str:
 
 def shown(moment_ms: int) -> str:
     """`2026-11-23T04:00:00Z`."""
+    if moment_ms == UNKNOWN_MS:
+        return "unknown"
     try:
         return datetime.fromtimestamp(moment_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):

@@ -171,6 +171,54 @@ async def test_what_cannot_be_read_is_in_nobodys_way(world: World, link: Link, c
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("loss", ["key", "entry", "garbage", "stranger"])
+async def test_schedules_whose_times_are_lost_are_due_again(
+    world: World, link: Link, cluster_keys: Keys, loss: str
+) -> None:
+    await world.add("often", Every(60), START)
+    await world.add("daily", Cron("0 3 * * *"), START)
+    await world.add("once", Once(START + 90_000), START + 90_000)
+    due = cluster_keys.schedules_due("")
+    words: tuple[str | float, ...] = ("DEL", due) if loss == "key" else ("ZREM", due, "often", "daily", "once")
+    if loss == "garbage":
+        words = ("ZADD", due, "inf", "often", -7, "daily", 1.5, "once")
+    await link.call(*words)
+    if loss == "stranger":
+        await link.call("ZADD", due, START, "x", START, "y", START, "z")
+    await world.shelf.all()
+    assert {each.id for each in await world.shelf.timeless()} == {"often", "daily", "once"}
+    assert await world.shelf.lacks_times()
+    for _ in range(2):
+        await world.runner().restore_times(START)
+    found = {each.id: due_ms for each, due_ms in await world.shelf.all()}
+    assert found.keys() == {"often", "daily", "once"}
+    assert found["often"] == START + 60_000
+    assert found["once"] == START + 90_000
+    assert found["daily"] > START
+    assert not await world.shelf.lacks_times()
+
+
+@pytest.mark.asyncio
+async def test_a_command_due_nobody_knows_when_is_missed(world: World, link: Link, cluster_keys: Keys) -> None:
+    await world.add("once", Once(), START)
+    await link.call("DEL", cluster_keys.schedules_due(""))
+    await world.runner().restore_times(START)
+    assert await world.runner().take_due(START) == []
+    (missed,) = await world.shelf.past(10)
+    assert (missed.id, missed.fate, missed.note) == ("once", Fate.MISSED, "nobody knows any more when it was due")
+    assert await world.shelf.timeless() == []
+
+
+@pytest.mark.asyncio
+async def test_a_schedule_without_a_time_can_be_deleted(world: World, link: Link, cluster_keys: Keys) -> None:
+    await world.add("often", Every(60), START)
+    await link.call("DEL", cluster_keys.schedules_due(""))
+    assert await world.shelf.delete("often")
+    assert not await world.shelf.delete("often")
+    assert await world.shelf.timeless() == []
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(8))
 async def test_through_hours_of_deaths_every_run_is_accounted_for(world: World, seed: int) -> None:
     """Three managers, of which any dies before it takes, after it took, and after it ran; the clock is stepped too."""
