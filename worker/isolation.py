@@ -1,6 +1,7 @@
-"""Child processes that run a module of ours, isolated from the folder and the environment that they are started in.
+"""Runs a module of ours in a child process that is isolated from its working folder and its environment.
 
-A child may have more rights than whoever can write into the working folder: no file there takes a module's place.
+A child may have more rights than a user who can write into the working folder. So no file there may take the place of a
+module.
 """
 
 import contextlib
@@ -9,9 +10,9 @@ import sys
 from pathlib import Path
 
 _BESIDE = str(Path(__file__).resolve().parents[1])
-"""Where our packages lie."""
+"""The folder of our packages."""
 
-# The standard library comes first, then our packages; only then what else this process would find.
+# The search path: first the standard library, then our packages, then the packages that only this process finds.
 _START = """\
 import sys
 places, with_site, module = sys.argv[1:4]
@@ -28,7 +29,7 @@ run_module(module, run_name="__main__", alter_sys=True)
 def isolated(module: str, *arguments: str, others: bool = True) -> list[str]:
     """The command that runs `module` of one of our packages as a program, in Python's isolated mode.
 
-    It finds the standard library and our packages, and the packages of `others` that this process finds.
+    The program finds the standard library, our packages, and with `others` the packages that this process finds.
     """
     places = [_BESIDE, *(_places_of_others() if others else ())]
     bytecode = ["-B"] if sys.dont_write_bytecode else []
@@ -37,7 +38,7 @@ def isolated(module: str, *arguments: str, others: bool = True) -> list[str]:
 
 
 def _places_of_others() -> list[str]:
-    """This process's search path without the working folder, which comes last where PYTHONPATH names it in full."""
+    """This process's search path without the working folder, which comes last if PYTHONPATH names it in full."""
     found = [place for place in sys.path if Path(place).is_absolute()]
     named = [place for place in os.environ.get("PYTHONPATH", "").split(":") if Path(place).is_absolute()]
     elsewhere = [place for place in found if not _is_working_folder(place)]
@@ -45,7 +46,7 @@ def _places_of_others() -> list[str]:
 
 
 def _is_working_folder(place: str) -> bool:
-    # Either may have been deleted.
+    # Either folder may have been deleted.
     with contextlib.suppress(OSError):
         return Path(place).samefile(os.curdir)
     return False

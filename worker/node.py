@@ -1,4 +1,4 @@
-"""`ecnode`: a node with floating addresses and jobs. Nothing else knows all its parts."""
+"""`ecnode`: a node with floating addresses and jobs. Only this module knows all its parts."""
 
 import asyncio
 import math
@@ -24,7 +24,7 @@ from worker.jobs.service import JobService
 
 
 class Node(NodeDaemon):
-    """A node of a host: what every node is, and the host's VIPs and long commands beside it."""
+    """A node of a host: what every node is, with the host's VIPs and long commands."""
 
     def __init__(
         self, settings: NodeSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
@@ -42,7 +42,8 @@ class Node(NodeDaemon):
         self.table.add(arp_command(), *JobCommands(self.jobs).commands(), *DuravipCommands(self.duravip).commands())
 
     def default_endpoint(self) -> str:
-        """A path that tells the nodes of one host apart; in the folder that a service manager made for it, if any."""
+        """A path that tells the nodes of one host apart; in the folder that a service manager made for the node, if
+        there is one."""
         folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
         return f"{folder}/{self.name}" if folder else f"/tmp/ecnode-{self.name}"  # noqa: S108
 
@@ -52,24 +53,24 @@ class Node(NodeDaemon):
         await super().start(tasks)
 
     async def finish(self) -> None:
-        """As every node; then let jobs end."""
+        """End as every node does, then let jobs end."""
         await super().finish()
         await self.jobs.finish()
 
     def facts(self) -> str:
-        """With what there is to say of VIPs."""
+        """The lines of every node, and those about VIPs."""
         return "\n".join(filter(None, (self.duravip.info(), super().facts())))
 
     def abort(self, wanted: str, user: str) -> bool:
-        """End a command, or a job, on this node; whether there is one."""
+        """End a command or a job on this node; answers whether there was one."""
         return self.jobs.withdraw(wanted, user) or super().abort(wanted, user)
 
     async def known_names(self, caller: Caller) -> Known:
-        """With the names of VIPs."""
+        """The names of every node, and those of VIPs."""
         return replace(await super().known_names(caller), vips=self.duravip.names)
 
     def _job_settings(self) -> dict[str, Any]:
-        """What a job worker works with."""
+        """The settings of a job worker."""
         view = self.view
         return {
             "url": self.link.server.plain_url,

@@ -267,7 +267,7 @@ class Session:
         return min(_RETRY_MAX_S, beat_s)
 
     async def _pause_until(self, due: float) -> float:
-        """Wait until `due`, or until a heartbeat is asked for sooner; answers the time from which the next one counts."""
+        """Wait until `due`, or until a heartbeat is asked for; answers the time from which the next one counts."""
         if self.carrier is None:
             await asyncio.sleep(due - time.monotonic())
             return due

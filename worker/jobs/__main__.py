@@ -1,4 +1,4 @@
-"""The worker process of a node, started by the agent, told on its input what to work with."""
+"""The worker process of a node. The agent starts it, and sends its settings as the first line of input."""
 
 import contextlib
 import os
@@ -39,8 +39,8 @@ from worker.jobs.trusted import UNREADABLE, Home, NodeJob, NodeQueue  # noqa: E4
 
 
 def main() -> None:
-    """Work until the input ends, and the job at hand with it."""
-    # What a module prints belongs into the log, not between the answers.
+    """Work until the input ends; the running job ends then too."""
+    # The output of a module belongs into the log, not between the answers.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     streams.forgive_output()
@@ -84,7 +84,7 @@ def _stable() -> horse.Stable:
 
 
 def _serve(requests: Requests, answers: BinaryIO) -> None:
-    """Answer what the agent asks, a line each, until its end."""
+    """Answer the agent's requests, a line each, until the input ends."""
     for line in _asked:
         asked = read_question(line)
         try:
@@ -110,7 +110,7 @@ def _failure(asked: Question, error: redis.RedisError) -> Told:
 
 
 def _serve_and_end(requests: Requests, answers: BinaryIO, whereabouts: Whereabouts) -> None:
-    """The same; then let the worker end after its job."""
+    """Answer requests until the input ends; then let the worker end after its job."""
     _serve(requests, answers)
     whereabouts.desert()
     os.kill(os.getpid(), signal.SIGTERM)

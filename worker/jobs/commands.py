@@ -14,14 +14,14 @@ _HEADINGS = ("ID", "STATE", "AGE", "PROGRESS", "COMMAND")
 
 
 class Jobs(Protocol):
-    """What the commands need."""
+    """The jobs, as the commands need them."""
 
     @property
     def ids(self) -> list[str]:
-        """The jobs that are not finished."""
+        """The ids of unfinished jobs."""
 
     async def standings(self) -> list[Standing]:
-        """Every job that is known."""
+        """Every known job."""
 
 
 class JobCommands:
@@ -31,7 +31,7 @@ class JobCommands:
         self._jobs = jobs
 
     def commands(self) -> tuple[Command, ...]:
-        """The table's entries."""
+        """The entries in the table of commands."""
         job = Param("ID", optional=True, choices=lambda: self._jobs.ids)
         brief = "the jobs of this node; or what one has come to"
         return (Command("cluster jobs", brief, self._show, (job,), idempotent=True),)

@@ -1,4 +1,4 @@
-"""What runs in the work-horse: one command, with the modules of the node made anew for it."""
+"""Runs in the work-horse: one command, with the modules of the node made anew for it."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ _TELL_S = 0.5
 
 @dataclass(frozen=True)
 class Stable:
-    """What each work-horse inherits from the worker that it is forked from."""
+    """The things that each work-horse inherits from the worker from which it is forked."""
 
     catalogue: Catalogue
     view: ScopeView
@@ -47,18 +47,18 @@ def put_into(stable: Stable) -> None:
 
 
 class Progress:
-    """Tells how much of the job is done, twice a second at most."""
+    """Reports the progress of a job, at most twice a second."""
 
     def __init__(self) -> None:
         self._latest: float | None = None
         self._told: float | None = None
 
     def take(self, percent: float) -> None:
-        """From now on it is `percent`."""
+        """Set the progress to `percent`."""
         self._latest = min(100.0, max(0.0, percent))
 
     async def tell(self) -> None:
-        """Until cancelled."""
+        """Report until cancelled."""
         job = get_current_job()
         assert job is not None
         while True:
@@ -70,11 +70,11 @@ class Progress:
 
 
 def perform(text: str, issuer: str, timeout_s: float) -> dict[str, object]:
-    """Run a command; its state and body. Never raises for what the command does."""
+    """Run a command; answers its state and body. Raises nothing for the command's own faults."""
     try:
         return asyncio.run(_perform(text, issuer, timeout_s))
     except asyncio.CancelledError:
-        # The worker, which asked for this end, is to say why; what RQ says of an exception is that the job failed.
+        # The worker asked for this end and says why; RQ would report any exception as a failed job.
         os.kill(os.getpid(), signal.SIGKILL)
         raise
 

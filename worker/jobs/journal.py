@@ -1,6 +1,6 @@
-"""The journal of a node's jobs: what a job runs, and for whom, stands in this folder and nowhere in Redis.
+"""The journal of a node's jobs: only this folder, and nothing in Redis, says what a job runs, and for whom.
 
-A job has two files that its user alone may read: what the agent knows of it, and how often it was begun.
+A job has two files that only its user may read: the agent's record of it, and how often it was begun.
 """
 
 import contextlib
@@ -29,11 +29,11 @@ _LONGEST = 64 * 1024 * 1024
 
 
 class NotOurs(CommandError):
-    """Raised where a job that stands in Redis is none that this node's agent wants run."""
+    """Raised for a job in Redis that this node's agent does not want to run."""
 
 
 class Journal:
-    """The journal in `folder`, which its agent writes and its job workers read."""
+    """The journal in `folder`; the agent writes it, and its job workers read it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,12 +41,13 @@ class Journal:
 
     @classmethod
     def of(cls, cluster: str, node: str, server: str) -> "Journal":
-        """The journal of a node, where the host keeps what outlives a process; nothing is made yet."""
+        """The journal of a node, in the host's folder for things that outlive a process. Makes nothing yet."""
         name = hashlib.sha256(f"{cluster}/{node.lower()}/{server}".encode()).hexdigest()[:16]
         return cls(next(_places()) / "jobs" / name)
 
     def make(self) -> None:
-        """Make the folder; where that cannot be, a temporary one, which a later life of this node does not find."""
+        """Make the folder. If that is not possible, make a temporary one, which a later life of this node does not
+        find."""
         if self._is_temporary or _is_private(self.folder):
             return
         reason = "others may write there"
@@ -60,12 +61,12 @@ class Journal:
         self.folder, self._is_temporary = Path(tempfile.mkdtemp(prefix="ecnode-jobs-")), True
 
     def close(self) -> None:
-        """Remove the folder where it is a temporary one."""
+        """Remove the folder if it is a temporary one."""
         if self._is_temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def keep(self, record: Record) -> None:
-        """Write down a job, or what has changed of it. Raises CommandError."""
+        """Write down a job, or a change of it. Raises CommandError."""
         self.make()
         unfinished = self.folder / f".{record.job}"
         try:
@@ -82,7 +83,7 @@ class Journal:
                 path.unlink()
 
     def records(self) -> list[Record]:
-        """The jobs that are not finished."""
+        """The unfinished jobs."""
         found = []
         with contextlib.suppress(OSError):
             for path in sorted(self.folder.iterdir()):
@@ -95,7 +96,7 @@ class Journal:
         return found
 
     def begin(self, job: str) -> Record:
-        """Begin a job: what it runs. Raises NotOurs where it is not to be run, or has been as often as it may."""
+        """Begin a job; answers what it runs. Raises NotOurs if it must not run, or has run as often as it may."""
         try:
             record = self._read(job)
         except Unreadable as error:
@@ -116,7 +117,7 @@ class Journal:
             _write(file, _OVER)
 
     def _read(self, job: str) -> Record:
-        """Raises NotOurs, Unreadable."""
+        """Read a job. Raises NotOurs and Unreadable."""
         if not _ID.match(job):
             raise NotOurs("it has not the id of a job")
         try:
@@ -136,7 +137,7 @@ class Journal:
 
 
 def _places() -> Iterator[Path]:
-    """Where a service manager says, or the user's folder for such things."""
+    """The folder that a service manager names, or else the user's folder for such things."""
     if given := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         yield Path(given)
     if given := os.environ.get("XDG_STATE_HOME", ""):

@@ -1,6 +1,6 @@
-"""The lines of a descriptor, read without a buffer of Python's.
+"""Reads the lines of a descriptor without a buffer of Python's.
 
-A thread that waits in a buffered reader holds its lock; an interpreter that ends meanwhile aborts.
+A thread that waits in a buffered reader holds its lock, and an interpreter that ends meanwhile aborts.
 """
 
 import os
@@ -10,7 +10,7 @@ _READ_BYTES = 1 << 16
 
 
 class Lines:
-    """The lines that come by a descriptor, one after another, until its end."""
+    """The lines from a descriptor, one after another, until its end."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -1,7 +1,7 @@
-"""RQ's connection: it goes where the server is now, and asks again what Redis refuses until it is taken.
+"""RQ's connection: it follows the server, and repeats what Redis refuses until Redis takes it.
 
-What was refused was not done, so that to ask again is safe; of a call without an answer that is not known, and whoever
-made it decides.
+A refused call was not done, so it is safe to repeat it. Whether a call without an answer was done is unknown, so the
+caller decides.
 """
 
 import contextlib
@@ -26,20 +26,20 @@ log = structlog.get_logger()
 T = TypeVar("T")
 PATIENCE_S = 24 * 3600.0
 _DESERTED_S = 600.0
-"""The same once nobody waits for the worker process any more."""
+"""This time instead, once nobody waits for the worker process any more."""
 RETRY_S = 0.5
 _CONNECT_S = 5.0
 _SHARED_BYTES = 1024
 
 
 class Whereabouts:
-    """Host and port of the server as the agent told them last; processes that are forked off read them too."""
+    """Host and port of the server, as the agent named them last; forked processes read them too."""
 
     def __init__(self) -> None:
         self._shared = mmap.mmap(-1, _SHARED_BYTES)
 
     def move(self, url: str) -> None:
-        """From now on it is the one of `url`."""
+        """The server is now the one of `url`."""
         options = parse_url(url)  # type: ignore[no-untyped-call]
         if "host" in options:
             told = f"{options['host']} {options.get('port', 6379)}".encode()
@@ -51,42 +51,42 @@ class Whereabouts:
 
     @property
     def longest_s(self) -> float:
-        """How long to wait for Redis."""
+        """The longest wait for Redis, in seconds."""
         return _DESERTED_S if self._shared[-1:] == b"\1" else PATIENCE_S
 
     @property
     def now(self) -> tuple[str, int] | None:
-        """None where nothing was told."""
+        """Host and port; None if the agent has named none."""
         host, _, port = self._shared[:].partition(b"\0")[0].decode().partition(" ")
         return (host, int(port)) if host else None
 
 
 class FollowingConnection(LedBlockingConnection):
-    """A connection that asks where the server is whenever it connects."""
+    """A connection that asks for the server's address whenever it connects."""
 
     def __init__(self, whereabouts: Whereabouts, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self._whereabouts = whereabouts
 
     def lead(self) -> tuple[str, int] | None:
-        """Where the agent says that it is."""
+        """The address that the agent names."""
         return self._whereabouts.now
 
 
 class FollowingTlsConnection(FollowingConnection, LedBlockingTlsConnection):
-    """The same with TLS."""
+    """Such a connection with TLS."""
 
 
 class JobRedis(redis.Redis):
-    """A client for RQ; while `patient` it waits for as long as Redis refuses."""
+    """A client for RQ; if `patient`, it waits for as long as Redis refuses."""
 
     patient = True
     whereabouts: Whereabouts
 
     @classmethod
     def of(cls, url: str, whereabouts: Whereabouts, *, patient: bool) -> "JobRedis":
-        """A client for the server at `url`, or where it has gone since."""
-        # Whoever is not patient is asked by somebody who waits.
+        """A client for the server at `url`, or at the address to which it has moved."""
+        # A client that is not patient serves a caller that waits.
         limits = {} if patient else {"socket_timeout": _CONNECT_S, "retry": Retry(NoBackoff(), 0)}
         made = cls.from_url(url, socket_connect_timeout=_CONNECT_S, health_check_interval=15, **limits)
         assert isinstance(made, cls)
@@ -99,19 +99,19 @@ class JobRedis(redis.Redis):
         return made
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        """As the library does, until Redis takes it."""
+        """Run a command as the library does, until Redis takes it."""
         return self.until_taken(lambda: self._execute(*args, **options))
 
     def _execute(self, *args: Any, **options: Any) -> Any:
         return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "JobPipeline":
-        """As the library does."""
+        """Make a pipeline as the library does."""
         return JobPipeline(self, transaction, shard_hint)
 
     @contextlib.contextmanager
     def hurried(self) -> Iterator[None]:
-        """Meanwhile nothing is asked again."""
+        """Inside this block nothing is repeated."""
         before, self.patient = self.patient, False
         try:
             yield
@@ -131,20 +131,21 @@ class JobRedis(redis.Redis):
                 if kind.code != said:
                     said = kind.code
                     log.warning("redis refuses", code=kind.code, reason=kind.why, remedy=kind.remedy)
-                # Another server may have taken over: the next try connects anew.
+                # Another server may have taken over, so the next try connects anew.
                 self.connection_pool.disconnect(inuse_connections=False)
                 time.sleep(RETRY_S)
 
 
 class JobPipeline(Pipeline):
-    """A pipeline of such a client. What is refused in a transaction is refused whole."""
+    """A pipeline of such a client. If anything in a transaction is refused, all of it is."""
 
     def __init__(self, client: JobRedis, transaction: bool, shard_hint: str | None) -> None:
         super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
         self._client = client
 
     def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
-        """As the library does; whoever watches begins anew after a refusal, on another connection."""
+        """Run a command as the library does. After a refusal, a caller that watches keys begins anew, on another
+        connection."""
         try:
             return super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except redis.ResponseError as error:
@@ -153,7 +154,8 @@ class JobPipeline(Pipeline):
             raise
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """As the library does, until Redis takes it; one that watches is to be made anew by whoever made it."""
+        """Execute as the library does, until Redis takes it. A pipeline that watches keys has to be made anew by its
+        maker."""
         stack, watches = list(self.command_stack), self.watching
 
         def attempt() -> list[Any]:
@@ -171,5 +173,5 @@ class JobPipeline(Pipeline):
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether Redis does not answer, or does not do what was asked for a reason of its own."""
+    """Whether Redis does not answer, or refuses for a reason of its own."""
     return isinstance(error, redis.ConnectionError | redis.TimeoutError) or refusal_of(error) is not None

@@ -1,4 +1,4 @@
-"""The worker process as the agent sees it: started, asked one thing at a time, ended."""
+"""The agent's side of the worker process: starts it, asks one thing at a time, and ends it."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ class WorkerGone(CommandError):
 
 
 class NotTaken(CommandError):
-    """Raised where Redis did not do what the worker process asked of it; `surely`, or it may have done so."""
+    """Raised if Redis did not do what the worker process asked; if not `surely`, Redis may have done it."""
 
     def __init__(self, text: str, *, surely: bool) -> None:
         super().__init__(text)
@@ -33,9 +33,9 @@ class NotTaken(CommandError):
 
 
 class WorkerProcess:
-    """One worker process. Its first line of input is what it works with; then it is asked, and answers in order.
+    """One worker process. Its first line of input has its settings; then it takes requests, and answers them in order.
 
-    The end of its input means that nobody needs it any more: it ends its job first.
+    The end of its input means that nobody needs it any more: it first ends its job.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
@@ -48,10 +48,10 @@ class WorkerProcess:
     async def start(
         cls, settings: Mapping[str, Any], name: str, dead: Sequence[str] = (), *, works: bool = True
     ) -> "WorkerProcess":
-        """Start one that works with `settings`, which hold the password of Redis: they go by its input.
+        """Start a worker process with `settings`, which hold the password of Redis and so go by its input.
 
-        The workers that are `dead` have left their jobs to whoever comes next. One that does not work only answers.
-        Raises WorkerGone where it cannot be started.
+        The workers that are `dead` have left their jobs to the next one. A process that does not work only answers
+        requests. Raises WorkerGone if it cannot be started.
         """
         try:
             process = await asyncio.create_subprocess_exec(
@@ -72,16 +72,17 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     @property
     def ended(self) -> bool:
-        """Whether it has."""
+        """Whether the process has ended."""
         return self._process.returncode is not None
 
     async def ask(self, what: str, **arguments: Any) -> Any:
-        """Have it do `what`. Raises WorkerGone where no answer comes, CommandError with what it says is wrong."""
+        """Make the request `what`. Raises WorkerGone if no answer comes, CommandError with the fault that the process
+        names."""
         reader, writer = self._process.stdout, self._process.stdin
         assert reader is not None
         assert writer is not None
@@ -98,7 +99,7 @@ class WorkerProcess:
                         if (told := read_told(line)).number == number:
                             break
             except (TimeoutError, OSError, ValueError, RuntimeError) as error:
-                # The event loop raises RuntimeError where the pipe was closed by a worker that has ended.
+                # The event loop raises RuntimeError if a worker that has ended has closed the pipe.
                 raise WorkerGone(f"The job worker does not answer: {error or 'time is over'}") from error
         if not line:
             raise WorkerGone("The job worker has ended")
@@ -109,12 +110,13 @@ class WorkerProcess:
         raise CommandError(told.error)
 
     def let_go(self) -> None:
-        """Let it end as soon as it has nothing to do. One that has ended already is no fault."""
+        """Let it end as soon as it has nothing to do. It is no fault if it has ended already."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 
     async def end(self, wait_s: float) -> bool:
-        """Wait until it has ended by itself, at most `wait_s`; end it, and its job, then. Whether that was needed."""
+        """Wait at most `wait_s` until it has ended by itself, then end it and its job; answers whether that was
+        needed."""
         self.let_go()
         if await self._ends_within(wait_s):
             return False

@@ -1,4 +1,4 @@
-"""What the agent keeps of a job, and what the worker process says of it."""
+"""The agent's record of a job, and the worker process's report on it."""
 
 import enum
 import hashlib
@@ -17,13 +17,13 @@ _ID = r"\A[A-Za-z0-9-]{1,64}\Z"
 
 
 def job_id(cluster: str, node: str, command_id: str) -> str:
-    """The id of the job that a command becomes on a node: to hand it over again makes no second one."""
+    """The id of the job that a command becomes on a node; handing the command over again makes no second job."""
     return hashlib.sha256(f"{cluster}/{node}/{command_id}".encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class Record:
-    """A job that is not finished: of which command, claimed in which life of the node, and who has ended it if so.
+    """An unfinished job: its command, the life of the node that claimed it, and the user who ended it, if any.
 
     A command that was typed on the node itself has no id.
     """
@@ -37,7 +37,7 @@ class Record:
     retries: Annotated[int, msgspec.Meta(ge=0, le=_RETRIES_MAX)] = 0
     """How often it may be begun again."""
     ended_by: str | None = None
-    """The user who ended this job; '' where its command was withdrawn."""
+    """The user who ended this job; '' if its command was withdrawn."""
 
     def dump(self) -> str:
         """As it is kept."""
@@ -45,7 +45,7 @@ class Record:
 
     @classmethod
     def parse(cls, raw: bytes) -> "Record":
-        """Read one back. Raises Unreadable."""
+        """Read a record. Raises Unreadable."""
         with parsing("What the journal keeps of a job"):
             found = decoded(_record, raw)
             check_lines(found.command_id, found.issuer, found.life.private_name, found.ended_by)
@@ -56,33 +56,33 @@ _record = msgspec.json.Decoder(Record)
 
 
 class Stage(enum.StrEnum):
-    """How far a job is."""
+    """The stage of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
     OK = "ok"
     FAILED = "failed"
     ABORTED = "aborted"
-    """It was ended by somebody."""
+    """A user ended it."""
     LOST = "lost"
-    """Its process died, or nothing is known of it any more."""
+    """Its process died, or the job is unknown."""
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether the job has ended."""
         return self not in (Stage.QUEUED, Stage.RUNNING)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a job stands: its progress in percent where it has told any, its output where it has ended."""
+    """The state of a job: its progress in percent if it has reported any, its output if it has ended."""
 
     job: str
     stage: Stage
     progress: float | None = None
     output: str = ""
     command: str = ""
-    """The command, its secrets hidden."""
+    """The command, without its secrets."""
     age_s: float = 0.0
     took_s: float = 0.0
 
@@ -94,7 +94,7 @@ class Standing:
 
     @property
     def percent(self) -> str:
-        """`40 %`; `queued`; empty where it has told nothing."""
+        """`40 %`; `queued`; empty if it has reported nothing."""
         if self.stage is Stage.QUEUED:
             return "queued"
         return "" if self.progress is None else f"{self.progress:.0f} %"

@@ -1,4 +1,4 @@
-"""What the agent asks of the worker process: jobs put in the queue, looked at, ended."""
+"""The agent's requests to the worker process: to queue jobs, look at them, and end them."""
 
 import contextlib
 import time
@@ -34,7 +34,7 @@ _STAGES = {
 
 
 class Requests:
-    """Answers them on the queue of one node; what has become of a job is kept for `results_ttl_s`."""
+    """Answers requests about the queue of one node; outcomes are kept for `results_ttl_s`."""
 
     def __init__(self, queue: NodeQueue, results_ttl_s: int, whereabouts: Whereabouts) -> None:
         self._queue = queue
@@ -47,11 +47,11 @@ class Requests:
         self._queue.connection.connection_pool.disconnect(inuse_connections=False)
 
     def enqueue(self, *, job: str, shown: str, command_id: str, timeout_s: float, retries: int) -> None:
-        """Put a job in the queue, where it is not there already; what it runs is in the journal."""
+        """Queue a job, unless it is queued already; the journal says what it runs."""
         try:
             self._queue.enqueue_call(
                 LONG_COMMAND,
-                # The command's own limit comes first; this one ends what does not heed it.
+                # The command's own limit comes first; this one ends a job that ignores it.
                 timeout=int(timeout_s) + _BACKSTOP_S,
                 ttl=KEPT_S,
                 result_ttl=self._results_ttl_s,
@@ -66,20 +66,20 @@ class Requests:
             self._queue_again(job)
 
     def _queue_again(self, job: str) -> None:
-        """Where it was refused half-way, RQ knows a job that is in no queue."""
+        """If Redis refused half-way, RQ knows a job that is in no queue: queue it again."""
         queue = self._queue
-        # In the order in which a job goes, so that one that is on its way is seen somewhere.
+        # In the order in which a job moves, so that a job on its way is seen somewhere.
         waits = job in queue.get_job_ids() or job in queue.intermediate_queue.get_job_ids()
         found = NodeJob.fetch(job, queue.connection, queue.serializer)
         if not waits and found.get_status() in (JobStatus.CREATED, JobStatus.QUEUED):
             queue.push_job_id(job)
 
     def look(self, *, jobs: list[str]) -> list[dict[str, Any]]:
-        """How each of `jobs` stands."""
+        """The state of each of `jobs`."""
         return self._all(jobs)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Those that run, then those that wait, the next first, then those that have ended, the latest first."""
+        """The running jobs, then the waiting ones, the next first, then the ended ones, the latest first."""
         ended = [name for registry in ENDED for name in registry(queue=self._queue).get_job_ids(cleanup=False)]
         started = StartedJobs(self._queue).get_job_ids(cleanup=False)
         names = dict.fromkeys((*started, *self._queue.get_job_ids(0, _LISTED_MAX), *ended))
@@ -88,7 +88,7 @@ class Requests:
         return found[:_LISTED_MAX]
 
     def stop(self, *, job: str, by: str) -> None:
-        """End a job that waits or runs; one that does neither is left as it is."""
+        """End a waiting or running job; any other job stays as it is."""
         with contextlib.suppress(NoSuchJobError, InvalidJobOperation):
             found = NodeJob.fetch(job, self._queue.connection, self._queue.serializer)
             status = found.get_status()
@@ -103,13 +103,14 @@ class Requests:
                 self._keep_canceled_no_longer_than_others(found)
 
     def _keep_canceled_no_longer_than_others(self, job: Job) -> None:
-        """RQ itself keeps them for ever."""
+        """RQ itself would keep them for ever."""
         connection, registry = self._queue.connection, CanceledJobRegistry(queue=self._queue)
         connection.expire(job.key, self._results_ttl_s)
         connection.zremrangebyscore(registry.key, "-inf", time.time() - self._results_ttl_s)
 
     def abandon(self, dead: set[str]) -> None:
-        """What these workers were running when they died is tried again where it may be, else it is lost."""
+        """Try the jobs again that these workers were running when they died; those that may not be tried again are
+        lost."""
         registry = StartedJobs(self._queue)
         for job_id, execution in registry.get_job_and_execution_ids(cleanup=False):
             (job,) = NodeJob.fetch_many([job_id], self._queue.connection, self._queue.serializer)
@@ -121,7 +122,7 @@ class Requests:
         return [said for said in self._all(list(names)) if "command" in said]
 
     def _all(self, names: list[str]) -> list[dict[str, Any]]:
-        """How each job stands."""
+        """The state of each job."""
         found = NodeJob.fetch_many(names, self._queue.connection, self._queue.serializer)
         return [self._readable(name, job) for name, job in zip(names, found, strict=True)]
 

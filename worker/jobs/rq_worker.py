@@ -25,10 +25,10 @@ from worker.jobs.trusted import NodeJob, NodeQueue, StartedJobs
 log = structlog.get_logger()
 
 ALIVE_S = 15
-"""A worker, and its running job, that has given no sign of life for so long is dead."""
+"""Seconds without a sign of life after which a worker and its running job count as dead."""
 
 KEPT_S = 7 * 24 * 3600
-"""What RQ keeps of a node that does not come back is not kept for ever."""
+"""Seconds for which RQ keeps the data of a node that does not come back."""
 
 ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 """Where RQ keeps jobs that have ended."""
@@ -40,7 +40,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def patiently(what: Callable[[], object], whereabouts: Whereabouts) -> None:
-    """Do `what`, which doing twice does not harm, again and again while Redis is away; for a day at most."""
+    """Do `what` again and again while Redis is away, for at most a day; doing it twice must do no harm."""
     began = time.monotonic()
     while True:
         try:
@@ -75,19 +75,19 @@ class NodeWorker(Worker):
         self._limit_s: float | None = None
         """The time limit of the job that runs."""
         self._beat_at = 0.0
-        # RQ asks for it when it has just taken a job: that is no moment to wait.
+        # RQ asks for it just after it has taken a job, which is no time to wait.
         self._patiently(self.get_redis_server_version)
 
     def _patiently(self, what: Callable[[], object]) -> None:
         patiently(what, self.connection.whereabouts)
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """A job whose result waits for Redis is not ended for that: its time limit stands still meanwhile."""
+        """Watch the work-horse. While a job waits for Redis to take its result, its time limit stands still."""
         self._limit_s, self._beat_at = job.timeout, time.monotonic()
         super().monitor_work_horse(job, queue, execution)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
-        """That Redis does not hear of it ends no job."""
+        """Report the job's signs of life. A job is not ended because Redis does not hear of them."""
         before, self._beat_at = self._beat_at, time.monotonic()
         try:
             with self.connection.hurried():
@@ -98,7 +98,7 @@ class NodeWorker(Worker):
             job.timeout = (job.timeout or 0) + math.ceil(time.monotonic() - before)
 
     def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **named: Any) -> None:
-        """What was taken out of the queue, and never begun, goes back there: its answer was lost on the way."""
+        """Put a job back that was taken from the queue but never begun (the answer was lost); else record its failure."""
         if named.get("exc_string") == _STUCK:
             queue.push_job_id(job.id, at_front=True)
             return
@@ -107,21 +107,21 @@ class NodeWorker(Worker):
         self._patiently(lambda: super(NodeWorker, self).handle_job_failure(job, queue, *args, **named))
 
     def prepare_execution(self, job: Job) -> Execution:
-        """Doing it twice leaves an execution more, which ends by itself."""
+        """Record the execution. Doing this twice leaves one execution too many, which expires."""
         made: list[Execution] = []
         self._patiently(lambda: made.append(super(NodeWorker, self).prepare_execution(job)))
         return made[0]
 
     def prepare_job_execution(self, *args: Any, **named: Any) -> None:
-        """A job is begun once Redis knows of it."""
+        """Record that the job begins; it begins only once Redis has taken that."""
         self._patiently(lambda: super(NodeWorker, self).prepare_job_execution(*args, **named))
 
     def check_for_suspension(self, burst: bool) -> None:
-        """The same for what it looks at between jobs."""
+        """Look for a suspension between jobs, and try again while Redis is away."""
         self._patiently(lambda: super(NodeWorker, self).check_for_suspension(burst))
 
     def run_maintenance_tasks(self) -> None:
-        """It is looked after again later."""
+        """Maintain the registries; if Redis is away, the next round does it."""
         try:
             self.clean_registries()
         except redis.RedisError as error:
@@ -129,7 +129,7 @@ class NodeWorker(Worker):
                 raise
 
     def clean_registries(self) -> None:
-        """As the library does, for what there is of ours: a job from elsewhere is looked at by no class of RQ's own."""
+        """Clean up as the library does, but with our classes, so that RQ's own never read a job from elsewhere."""
         queue = self._queue
         self.last_cleaned_at = now()  # type: ignore[assignment]
         if not queue.acquire_maintenance_lock():
@@ -142,24 +142,24 @@ class NodeWorker(Worker):
         queue.release_maintenance_lock()  # type: ignore[no-untyped-call]
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
-        """A refusal is as good as no answer."""
+        """Treat a refusal like no answer."""
         known = exc if isinstance(exc, redis.ConnectionError) or not is_away(exc) else redis.ConnectionError(str(exc))
         super()._pubsub_exception_handler(known, pubsub, pubsub_thread)
 
     def handle_execution_ended(self, *args: Any) -> None:
-        """What a job has come to is kept until Redis has it."""
+        """Record the end of a job, and try again until Redis has taken it."""
         self._patiently(lambda: super(NodeWorker, self).handle_execution_ended(*args))
 
     def handle_job_success(self, *args: Any, **named: Any) -> None:
-        """The same."""
+        """Record the result of a job, and try again until Redis has taken it."""
         self._patiently(lambda: super(NodeWorker, self).handle_job_success(*args, **named))
 
     def set_state(self, *args: Any, **named: Any) -> None:
-        """The same for whether it is at work."""
+        """Record the worker's state, and try again until Redis has taken it."""
         self._patiently(lambda: super(NodeWorker, self).set_state(*args, **named))
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ARG002
-        """RQ adds a minute to each time limit."""
+        """Give a sign of life. RQ adds a minute to each time limit; this does not."""
         if pipeline is not None:
             super().heartbeat(ALIVE_S, pipeline)
             return
@@ -167,7 +167,7 @@ class NodeWorker(Worker):
         self._patiently(self.end_some_day)
 
     def end_some_day(self) -> None:
-        """Give an end to all that RQ keeps of this queue without one."""
+        """Give a lifetime to all keys that RQ keeps for this queue without one."""
         queue = self._queue
         registries = (registry(queue=queue).key for registry in (StartedJobRegistry, *ENDED))
         workers = (self.redis_workers_keys, worker_registration.WORKERS_BY_QUEUE_KEY % queue.name)
@@ -177,19 +177,19 @@ class NodeWorker(Worker):
             pipeline.execute()
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """What somebody else put in the queue is no fault of the program."""
+        """Log a refused job in one line: a job that somebody else put into the queue is no fault of the program."""
         if isinstance(exc_info[1], NotOurs):
             log.warning("job refused", job=job.id, reason=str(exc_info[1]))
             return
         super().handle_exception(job, *exc_info)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
-        """The same for its job."""
+        """The lifetime of a job's sign of life, without RQ's extra minute."""
         return ALIVE_S
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
         """Let the job end in order first, with all that it has started."""
-        # Asked for once: it becomes 0 when RQ has seen the end, and a signal to 0 would be one to this very process.
+        # Read only once: it becomes 0 when RQ has seen the end, and a signal to 0 would reach this very process.
         horse = self.horse_pid
         if not horse:
             return
@@ -203,7 +203,7 @@ class NodeWorker(Worker):
                 os.close(ending)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
-        """Else a job whose worker was killed would go on, while it is begun again elsewhere."""
+        """Have the work-horse die with its worker: otherwise its job would go on while it is begun again elsewhere."""
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self.pid:
             os._exit(1)

@@ -1,6 +1,7 @@
-"""The agent's side of jobs: hands long commands over, follows each to its end, and writes what becomes of it.
+"""The agent's side of jobs: hands long commands over, follows each to its end, and writes its outcome.
 
-Nobody else writes it: that a worker process, this process or Redis dies changes who knows, not what is known.
+Nobody else writes it. So the death of a worker process, of this process or of Redis changes who knows the outcome, but
+not the outcome.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ _STATE_OF = {Stage.OK: State.OK, Stage.FAILED: State.FAILED, Stage.LOST: State.L
 class JobService:
     """The jobs of one node.
 
-    `settings` are what a worker process works with, as they are now; `needed` says whether a module has long commands.
+    `settings` are the present settings for a worker process; `needed` answers whether a module has long commands.
     """
 
     def __init__(
@@ -63,33 +64,33 @@ class JobService:
         link.on_move.append(self.kick)
         self._records: dict[str, Record] = {}
         self._shown: dict[str, tuple[str, float]] = {}
-        """What was last written of each running job, and when."""
+        """What was last written about each running job, and when."""
         self._stopping: dict[str, float] = {}
-        """When each job that somebody ended was told so."""
+        """The time at which each job that somebody ended was told to end."""
         self._worker: WorkerProcess | None = None
         self._worked_with: Mapping[str, Any] = {}
         self._dead: list[str] = []
-        """Workers that died, of which the next one is told."""
+        """Workers that died, for the next one to know."""
         self._letting_go: list[WorkerProcess] = []
         self._starting = asyncio.Lock()
         self._failures, self._started = 0, 0.0
         self._handed_over = 0
-        """Commands that are just being made jobs."""
+        """The number of commands that are being made jobs just now."""
         self._look = asyncio.Event()
         self._at_work = asyncio.Lock()
         self._closing = False
 
     @property
     def ids(self) -> list[str]:
-        """The jobs that are not finished."""
+        """The ids of unfinished jobs."""
         return list(self._records)
 
     def kick(self) -> None:
-        """The modules have changed: look whether a worker process is needed, and with what."""
+        """The modules have changed: check whether a worker process is needed, and with which settings."""
         self._look.set()
 
     def adapted(self, command: Command) -> Command:
-        """A command as a console of this node finds it: a long one becomes a job, and says so at once."""
+        """A command for a console of this node: a long command becomes a job, and answers that at once."""
         if not command.long:
             return command
 
@@ -103,7 +104,7 @@ class JobService:
         return dataclasses.replace(command, handler=handler)
 
     async def submit(self, message: Message, life: Life, command: Command) -> Response:
-        """Make a job of a command that this node has claimed; the response until it has ended."""
+        """Make a job of a command that this node has claimed; answers the response until the job has ended."""
         job = job_id(self._keys.cluster, self._node, message.id)
         record = self._record(job, message.id, message.text, message.issuer, life, command)
         try:
@@ -118,7 +119,7 @@ class JobService:
         return Record(job, command_id, text, issuer, life, timeout_s, command.retries)
 
     async def _hand_over_by(self, begin_by: float, record: Record) -> None:
-        """Hand a command over, for as long as it may begin: to do so twice makes one job. Raises EccmgrError."""
+        """Hand a command over, for as long as it may begin; doing so twice makes one job. Raises EccmgrError."""
         said = ""
         while True:
             is_last = self._closing or time.monotonic() + LOOK_S > begin_by
@@ -135,7 +136,8 @@ class JobService:
                 return
 
     def withdraw(self, wanted: str, by: str) -> bool:
-        """End the job of this id, or of the command of this id; whether there is one. `by` is '' for a withdrawal."""
+        """End the job with this id, or of the command with this id; answers whether there was one. `by` is '' for a
+        withdrawal."""
         found = [each for each in self._records.values() if wanted.lower() == each.job or wanted == each.command_id]
         for record in found:
             self._records[record.job] = dataclasses.replace(record, ended_by=by)
@@ -145,7 +147,7 @@ class JobService:
         return bool(found)
 
     async def standings(self) -> list[Standing]:
-        """Every job that is known: those that run, those that wait, and those that have ended lately."""
+        """Every known job: the running, the waiting, and those that have ended lately."""
         if self._worker is None and not self._needed():
             return []
         return [Standing.parse(each) for each in await (await self._process()).ask("listed")]
@@ -171,12 +173,12 @@ class JobService:
                     log.warning("jobs not looked at", reason=said)
             busy = bool(self._records) or not known
             with contextlib.suppress(TimeoutError):
-                # An idle worker process is to be told where Redis is, too.
+                # An idle worker process must be told about the server's address too.
                 async with asyncio.timeout(LOOK_S if busy else _IDLE_LOOK_S):
                     await self._look.wait()
 
     async def finish(self) -> None:
-        """End the worker process. A job that has not ended soon is lost, or tried again later where it may be."""
+        """End the worker process. A job that does not end soon is lost, or tried again later if it may be."""
         self._closing = True
         async with self._at_work:
             await self._finish()
@@ -189,7 +191,7 @@ class JobService:
         self._letting_go = []
         if not self._records:
             return
-        # Another one, that does not work, says what became of their jobs.
+        # Another process, which runs no jobs, reports their outcomes.
         try:
             self._worker = await WorkerProcess.start(
                 self._told(self._settings()), f"{self._node}-end", self._dead, works=False
@@ -201,7 +203,8 @@ class JobService:
             await self._worker.end(_END_S)
 
     async def _hand_over(self, record: Record, *, is_last: bool = True) -> None:
-        """Raises EccmgrError where it cannot become a job, or, unless this `is_last`, where it may have become one."""
+        """Raises EccmgrError if the command cannot become a job, and, unless this `is_last`, also if it may have become
+        one."""
         if len(self._records) + self._handed_over >= self._options.max_jobs:
             raise CommandError(f"too many jobs are queued (limit {self._options.max_jobs})")
         self._handed_over += 1
@@ -231,19 +234,19 @@ class JobService:
                 self._forget(record)
             if not (unsure and is_last):
                 raise
-            # It may have been put in the queue: whoever follows the record will see.
+            # It may have been queued: the next turn will see that by the record.
             log.warning("job not known to be queued", job=record.job, reason=str(error))
         log.info("job queued", job=record.job, id=record.command_id, text=shown, user=record.issuer)
 
     async def _turn(self) -> None:
-        """One look at the worker process and at every job that is not finished."""
+        """Look once at the worker process and at every unfinished job."""
         for worker in self._letting_go[:]:
             if worker.ended:
                 self._letting_go.remove(worker)
         settings = self._settings()
         if self._worker is not None and not self._worker.ended and settings != self._worked_with:
             if {**self._worked_with, "url": settings["url"]} == settings:
-                # Another server has taken over: what runs goes on, and its result goes there.
+                # Another server has taken over: a running job goes on, and its result goes there.
                 await self._worker.ask("follow", url=settings["url"])
                 self._worked_with = settings
             else:
@@ -267,7 +270,7 @@ class JobService:
                 await self._write(known, standing)
 
     async def _stop(self, process: WorkerProcess, record: Record) -> None:
-        """Have a job ended, which may take some seconds; what has been lost on the way is said again after them."""
+        """Ask the worker process to end a job. That may take some seconds, after which a lost request is repeated."""
         now = time.monotonic()
         if now < self._stopping.get(record.job, -math.inf) + _STOP_AGAIN_S:
             return
@@ -276,7 +279,7 @@ class JobService:
         await process.ask("stop", job=record.job, by=record.ended_by)
 
     async def _write(self, record: Record, standing: Standing) -> None:
-        """Let the results of its command say how a job stands, where that is news."""
+        """Write a job's state into the results of its command, if it is new."""
         if standing.stage.final:
             if record.command_id:
                 await self._outbox.deliver(self._ended(record, standing))
@@ -302,7 +305,7 @@ class JobService:
         return Response(record.command_id, record.life, state, to_ms(standing.took_s), flags, body)
 
     async def _process(self) -> WorkerProcess:
-        """The worker process, started where there is none. Raises WorkerGone where it may not be started yet."""
+        """The worker process; started if there is none. Raises WorkerGone if it may not be started yet."""
         async with self._starting:
             if self._worker is not None and not self._worker.ended:
                 return self._worker
@@ -334,7 +337,7 @@ class JobService:
             self._records.setdefault(record.job, record)
 
     async def _withdrawn(self, record: Record) -> bool:
-        """Whether the command of a job was withdrawn, as it may have been while nobody was there to hear of it."""
+        """Whether the command of a job was withdrawn, perhaps while nobody heard of it."""
         command = self._keys.command(record.command_id)
         return bool(record.command_id) and await self._link.call("HEXISTS", command, "aborted") == 1
 

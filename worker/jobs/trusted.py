@@ -1,7 +1,7 @@
-"""Jobs as this node takes them from Redis: of what stands there nothing decides what is run.
+"""Jobs as this node takes them from Redis: nothing that stands there decides what runs.
 
-RQ runs any function that a job names, as the node's user, and any callback; whoever reaches Redis may write a job.
-A job that comes from there is an id, and the journal says what that is. One that asks for more is refused.
+RQ runs any function that a job names, and any callback, as the node's user, and anybody who reaches Redis may write a
+job. So a job from Redis is only an id, and the journal says what it runs. A job that asks for more is refused.
 """
 
 import base64
@@ -23,12 +23,12 @@ from worker.jobs.journal import Journal, NotOurs
 from worker.jobs.records import LONGEST_S
 
 LONG_COMMAND = "eccmgr long command"
-"""What a job of ours names as its function: RQ's tools show it, and nobody imports it."""
+"""The function that our jobs name: RQ's tools show it, and nobody imports it."""
 UNREADABLE = (
     *(ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError),
     *(NoSuchJobError, InvalidJobOperation, DeserializationError, TimeoutFormatError, zlib.error),
 )
-"""What RQ raises where what Redis keeps is not what RQ wrote: it does not check."""
+"""The errors that RQ raises if Redis holds something that RQ did not write: RQ does not check."""
 
 _DATA = zlib.compress(JSONSerializer.dumps((LONG_COMMAND, None, (), {})))  # type: ignore[no-untyped-call]
 _DATA_MAX = 1024
@@ -49,7 +49,7 @@ _FOREIGN = {
 
 @dataclass(frozen=True)
 class Home:
-    """Where this process's jobs belong: the queue's name, how long their results are kept, what they run, and how."""
+    """The place of this process's jobs: the queue's name, the lifetime of results, and how jobs are run."""
 
     queue: str
     results_ttl_s: int
@@ -61,12 +61,12 @@ class NodeJob(Job):
     """A job whose text comes from the journal."""
 
     home: ClassVar[Home]
-    """The one of this process."""
+    """The place of this process's jobs."""
     refused = ""
-    """Why it is not to be run, whatever the journal says."""
+    """The reason not to run it, whatever the journal says."""
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
-        """Take what a job of ours may say of itself. Raises NoSuchJobError where that cannot be read."""
+        """Read the fields that a job of ours may have. Raises NoSuchJobError if they cannot be read."""
         if b"data" not in raw_data:
             raise NoSuchJobError(f"No such job: {self.id}")
         kept = {name: raw_data[name] for name in _READ if name in raw_data}
@@ -83,7 +83,7 @@ class NodeJob(Job):
 
     @classmethod
     def fetch(cls, id: str, connection: "Redis | None" = None, serializer: Any = None) -> "NodeJob":  # noqa: A002
-        """As the library does; what has no id that RQ takes is no job. Raises NoSuchJobError."""
+        """Fetch a job as the library does. Raises NoSuchJobError, also for an id that RQ does not take."""
         try:
             job = cls(id, connection=connection, serializer=serializer)
         except UNREADABLE as error:
@@ -93,7 +93,7 @@ class NodeJob(Job):
 
     @classmethod
     def fetch_many(cls, job_ids: Iterable[str], connection: "Redis", serializer: Any = None) -> "list[Job | None]":
-        """As the library does; None for one that cannot be read."""
+        """Fetch jobs as the library does; None for a job that cannot be read."""
         names = list(job_ids)
         with connection.pipeline(transaction=False) as pipeline:
             for name in names:
@@ -110,7 +110,7 @@ class NodeJob(Job):
         return found
 
     def latest_result(self, timeout: int = 0) -> Result | None:  # noqa: ARG002
-        """As the library does, within bounds."""
+        """Read the latest result as the library does, within bounds."""
         found: Any = self.connection.xrevrange(Result.get_key(self.id), count=1)  # type: ignore[no-untyped-call]
         if not found:
             return None
@@ -137,32 +137,32 @@ class NodeJob(Job):
 
 
 class NodeQueue(Queue):
-    """A queue of such jobs, none of which waits for another."""
+    """A queue of such jobs, none of which depends on another."""
 
     job_class = NodeJob
 
     def enqueue_dependents(self, *_args: Any, **_named: Any) -> dict[str, list[str]]:
-        """There are none."""
+        """No job depends on another."""
         return {}
 
     def move_dependents_to_ready(self, *_args: Any, **_named: Any) -> dict[str, list[str]]:
-        """There are none."""
+        """No job depends on another."""
         return {}
 
 
 class StartedJobs(StartedJobRegistry):
-    """Those that run: what is done with one that was abandoned is done by our own classes."""
+    """The running jobs; our own classes handle abandoned ones."""
 
     def __init__(self, queue: NodeQueue) -> None:
         super().__init__(queue=queue, job_class=NodeJob)
 
     def get_queue(self) -> NodeQueue:
-        """As the library does."""
+        """The queue of these jobs, as one of our class."""
         return NodeQueue(self.name, connection=self.connection, serializer=self.serializer)
 
 
 def _foreign(raw: Mapping[bytes, bytes], queue: str) -> str:
-    """What a job has that none of ours has; "" for one of ours."""
+    """The field of a job that no job of ours has; "" for a job of ours."""
     data = raw[b"data"]
     if len(data) > _DATA_MAX or zlib.decompressobj().decompress(data, _DATA_MAX) != zlib.decompress(_DATA):
         return "it asks for another function than ours"
