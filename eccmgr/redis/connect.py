@@ -1,7 +1,7 @@
-"""The one way to Redis: its address, its time limits, whether it answers.
+"""The one way to Redis: its address, its time limits, and whether it answers.
 
-One connection for all calls, with a time limit and no retries (a script that may have run is never sent again), and
-one for each subscription.
+One connection serves all calls, with a time limit and without retries (a script that may have run is never sent again).
+Each subscription has a connection of its own.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 def make_place(address: RedisAddress, tag: str) -> Place | None:
-    """Where the server is, if that may change."""
+    """Finds the server where it may change; None for one server at a fixed address."""
     match address.mode:
         case Mode.STANDALONE:
             return None
@@ -45,9 +45,9 @@ def make_place(address: RedisAddress, tag: str) -> Place | None:
 class Link:
     """A process's connection to Redis.
 
-    While Redis does not answer, or refuses everything, every call fails at once with RedisUnreachable; only `probe`
-    really tries, and the first success opens the way again. A refusal of one call is that call's alone. Each is said
-    once in the log, until what was refused has passed. In a Redis Cluster `tag` says which slot our keys lie in.
+    While Redis does not answer, or refuses everything, every call fails at once with RedisUnreachable. Only a `probe`
+    really tries, and its first success lets calls through again. A refusal of a single call fails only that call. Each
+    fault is logged once until it has passed. In a Redis Cluster `tag` names the slot of our keys.
     """
 
     def __init__(self, url: str, *, tag: str = "") -> None:
@@ -55,13 +55,13 @@ class Link:
         self._connections = make_pool(self.address, COMMAND_TIMEOUT_S)
         self._wire: Wire | None = None
         self._waiting: Wire | None = None
-        """For calls that wait on the server, and would hold up all others."""
+        """The connection for calls that wait on the server, and would hold up all others."""
         self._opening = asyncio.Lock()
         self._sharded = self.address.mode is Mode.CLUSTER
         self.fault: str | None = None
         """Why Redis does not answer; None while it does."""
         self.on_move: list[Callable[[], None]] = []
-        """Called when another server has taken over, which may not know the last of what we knew."""
+        """Called when another server has taken over, which may lack our latest writes."""
         self._recovered = asyncio.Event()
         self._refused = RefusedCalls()
         self._place = make_place(self.address, tag)
@@ -70,19 +70,20 @@ class Link:
             self._place.hold(self._connections)
 
     async def run(self, call: ScriptCall[ReadAs], *, probe: bool = False) -> ReadAs:
-        """Call a Lua script; what it answers.
+        """Call a Lua script; answers its reply.
 
-        Raises RedisUnreachable, which RedisRefuses is one of; Unreadable where the answer cannot be read; EccmgrError
-        for what the script stumbled over.
+        Raises RedisUnreachable and its kind RedisRefuses, Unreadable for a reply that cannot be read, and EccmgrError
+        for a fault in the script.
         """
         name, keys, args, _ = call
         wanted = script(name, sharded=self._sharded)
         return call.answer(await self._ask(name, lambda wire: wanted(wire.call, keys, args), probe, words=keys))
 
     def send(self, call: ScriptCall[Any]) -> "asyncio.Future[Any] | None":
-        """Send what `run` would, before this returns; the reply, for `call.answer`. None where it has to be `run`.
+        """Send what `run` would send, before this returns; read the reply by `call.answer`. None if only `run` can send
+        it.
 
-        Its failure, which is the library's, says nothing to others: whoever runs it again finds out.
+        A failure is an exception of the library, and is not noted here: call `run` then, which notes it.
         """
         name, keys, args, _ = call
         wire = self._wire
@@ -91,10 +92,10 @@ class Link:
         return wire.send("EVALSHA", script(name, sharded=self._sharded).sha, len(keys), *keys, *args)
 
     async def run_durably(self, call: ScriptCall[ReadAs], copies: int, wait_s: float = 0.2) -> tuple[ReadAs, bool]:
-        """As `run` with `probe`; and whether a majority of Redis's `copies`, the master among them, has it then.
+        """As `run` with `probe`; also answers whether a majority of Redis's `copies`, with the master, has the call.
 
-        With `copies` 0 there are as many as the sentinels know, one without them. They are waited for during
-        `wait_s`, on a connection on which nothing else waits behind that.
+        `copies` 0 means as many as the sentinels know; without sentinels, one. This waits for the copies for `wait_s`,
+        on a connection on which nothing else waits.
         """
         if copies == 1 or not (copies or self.address.mode is Mode.SENTINEL):
             return await self.run(call, probe=True), True
@@ -102,7 +103,7 @@ class Link:
         wanted = script(name, sharded=self._sharded)
 
         async def ask(wire: Wire) -> tuple[Any, bool]:
-            # The connection that we have now was made by asking them.
+            # The present connection was made by asking the sentinels, so their number is fresh.
             others = (copies or self._copies) // 2
             if not others:
                 return await wanted(wire.call, keys, args), True
@@ -117,13 +118,13 @@ class Link:
         return call.answer(reply), acked
 
     async def look_again(self) -> None:
-        """Ask anew where the server is, though this one answers: it may have been replaced, and not know yet."""
+        """Ask anew for the server, though this one answers: it may have been replaced without knowing it yet."""
         if self._place is not None:
             with contextlib.suppress(RedisError, OSError):
                 await self._place.look()
 
     async def reach(self) -> None:
-        """See whether Redis answers again, where it did not. Raises RedisUnreachable."""
+        """If Redis did not answer, find out whether it answers again. Raises RedisUnreachable."""
         if self.fault is not None:
             try:
                 await self._ask("PING", lambda wire: wire.call("PING"), probe=True)
@@ -133,11 +134,11 @@ class Link:
                 self._open_the_way()
 
     async def call(self, *words: Argument) -> Any:
-        """One plain command. Raises as `run` does."""
+        """The answer to one plain command. Raises as `run` does."""
         return await self._ask(str(words[0]), lambda wire: wire.call(*words), words=words)
 
     async def pipeline(self, *commands: Sequence[Argument]) -> list[Any]:
-        """Run plain commands together, in one transaction where Redis has memory for one. Raises as `run` does."""
+        """Run plain commands together, in one transaction if Redis has memory for one. Raises as `run` does."""
         words = [word for command in commands for word in command]
         answers: list[Any] = await self._ask(str(commands[0][0]), lambda wire: _together(wire, commands), words=words)
         return answers
@@ -163,7 +164,7 @@ class Link:
         return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
 
     async def subscribe(self, channels: Sequence[str], on_push: OnPush) -> Wire:
-        """A connection of its own that hears `channels`; Redis has confirmed each when this returns.
+        """Make a connection that subscribes to `channels`; Redis has confirmed each when this returns.
 
         Raises what the library raises, and OSError.
         """
@@ -180,7 +181,7 @@ class Link:
         try:
             wire.tell("SSUBSCRIBE" if self._sharded else "SUBSCRIBE", *channels)
             try:
-                # A refusal would be its answer; but a server may refuse a PING and hear us all the same.
+                # A refusal comes as the answer to this PING; but a server may refuse a PING and still send us messages.
                 await wire.call("PING")
             except RedisError:
                 if left or wire.fault is not None:
@@ -193,25 +194,25 @@ class Link:
         return wire
 
     async def pause(self, longest_s: float) -> None:
-        """Wait `longest_s`, or until Redis answers again after it did not."""
+        """Wait `longest_s`, or until Redis answers again after an outage."""
         recovered = self._recovered
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(longest_s):
                 await recovered.wait()
 
     async def close(self) -> None:
-        """Close every connection but those of subscriptions, which belong to who made them."""
+        """Close every connection except those of subscriptions, which belong to their makers."""
         for wire in filter(None, (self._wire, self._waiting)):
             wire.close()
         if self._place is not None:
             await self._place.aclose()
 
     def reason(self, error: BaseException) -> str:
-        """What `error` says about Redis in a few words."""
+        """The meaning of `error` for Redis, in a few words."""
         return _reason(error, self.address, self._where)
 
     def refused(self, what: str, error: BaseException) -> bool:
-        """Whether `error` is a refusal of `what`, which is no script; that is said in the log, where it is news."""
+        """Whether `error` is a refusal of `what`, which is not a script. Logs a new refusal."""
         if (kind := refusal_at_connecting(error)) is None:
             return False
         self._refused.note(what, kind, self._where)
@@ -219,7 +220,7 @@ class Link:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        """What Redis has refused lately, and not taken since; and what would help."""
+        """The recent refusals of Redis that have not passed, with their remedies."""
         return self._refused.lately
 
     async def _ask(
@@ -249,7 +250,7 @@ class Link:
         return answer
 
     async def _connected(self, waits: bool) -> Wire:
-        """The connection for calls, or for those that wait, made anew where it was lost."""
+        """The connection for calls, or the one for calls that wait; made anew if it was lost."""
         async with self._opening:
             wire = self._waiting if waits else self._wire
             if wire is None or wire.fault is not None:
@@ -266,7 +267,7 @@ class Link:
 
     @property
     def server(self) -> RedisAddress:
-        """The one server that is called now: under Sentinel the master, in a Redis Cluster the owner of our slot."""
+        """The present server: under Sentinel the master, in a Redis Cluster the owner of our slot."""
         spot = self._place.spot if self._place is not None else None
         return self.address if spot is None else self.address.node(spot.host, spot.port)
 
@@ -291,7 +292,7 @@ class Link:
 
     def _answered(self, moves: int, probe: bool) -> None:
         if self._moves != moves and not probe:
-            # What was asked rested on what the server before this one had said.
+            # The call rested on answers of the previous server.
             raise self._unreachable(asked=True)
         self._open_the_way()
 
@@ -315,7 +316,7 @@ class Link:
         if kind.whole:
             self.fault = kind.told(self._where)
         elif self._place is None:
-            # It answers: what it does not refuse may pass.
+            # Redis answers, so calls that it does not refuse may pass.
             self._open_the_way()
         begun = "Redis is not reachable" if kind.whole else "Redis refused"
         text = f"{begun}: {kind.told(self._where)}"
@@ -327,13 +328,13 @@ class Link:
 
 
 async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-    """The answers to plain commands in one transaction; the first refusal is raised."""
+    """The answers to plain commands in one transaction; raises the first refusal."""
     if len(commands) == 1:
         return [await wire.call(*commands[0])]
     try:
         found: list[Any] = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
     except OutOfMemoryError:
-        # It queues nothing then, not even what only reads.
+        # Then Redis queues nothing, not even commands that only read.
         return await wire.call_together(*commands)
     for answer in found:
         if isinstance(answer, BaseException):
@@ -342,13 +343,13 @@ async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[
 
 
 def _fields(text: bytes | str) -> dict[str, str]:
-    """What an answer to INFO says."""
+    """The fields of an answer to INFO."""
     lines = (text.decode() if isinstance(text, bytes) else text).splitlines()
     return {name: value for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
-    """What went wrong in a few words; the library's own text may name the URL."""
+    """The fault in a few words; the library's own text may name the URL."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, NotFound):
@@ -358,7 +359,7 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
         if isinstance(cause, SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
         if isinstance(cause, OSError) and cause.strerror:
-            # asyncio repeats the address instead of what happened.
+            # asyncio's text repeats the address instead of the fault.
             said = cause.strerror.startswith("Connect call failed") and cause.errno
             return f"{os.strerror(said) if said else cause.strerror} ({where})"
         if isinstance(cause, (TimeoutError, asyncio.TimeoutError, RedisTimeoutError)):

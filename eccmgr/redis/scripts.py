@@ -1,4 +1,5 @@
-"""The Lua scripts: loaded, called by their sha (whole where the server has forgotten it), and their replies read."""
+"""The Lua scripts: loads them, calls them by their sha (whole if the server does not have it), and reads their
+replies."""
 
 import enum
 import re
@@ -15,7 +16,7 @@ from eccmgr.errors import Unreadable
 from eccmgr.redis.wire import Argument
 
 SendWords = Callable[..., Awaitable[Any]]
-"""Sends one command, given as its words, and answers what the server answers."""
+"""Sends one command, given as its words; answers the server's answer."""
 
 ReadAs = TypeVar("ReadAs", covariant=True)
 AnyVerdict = TypeVar("AnyVerdict", bound=enum.StrEnum)
@@ -32,7 +33,7 @@ class Script:
     sha: str
 
     async def __call__(self, call: SendWords, keys: Sequence[str], args: Sequence[Argument]) -> Any:
-        """Run the script once by `call`; a script that the server does not know has not run, and is sent whole."""
+        """Run the script once by `call`. A script that the server does not know has not run, and is sent whole."""
         try:
             return await call("EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:
@@ -40,9 +41,9 @@ class Script:
 
 
 class ScriptCall(NamedTuple, Generic[ReadAs]):
-    """One call of a script: what is sent, and how the reply is read.
+    """One call of a script: the words to send, and how to read the reply.
 
-    One function for each script makes it. Whoever sends it, on whatever connection, reads the reply by `answer`.
+    One function for each script makes it. The sender, on whatever connection, reads the reply by `answer`.
     """
 
     script: str
@@ -51,7 +52,7 @@ class ScriptCall(NamedTuple, Generic[ReadAs]):
     read: Callable[[Any], ReadAs]
 
     def answer(self, reply: Any) -> ReadAs:
-        """What `reply` says. Raises Unreadable where no script of ours answers so."""
+        """The value of `reply`. Raises Unreadable if no script of ours replies like this."""
         try:
             return self.read(reply)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
@@ -60,7 +61,7 @@ class ScriptCall(NamedTuple, Generic[ReadAs]):
 
 
 def verdicts(kind: type[AnyVerdict]) -> Callable[[bytes], AnyVerdict]:
-    """Reads a verdict of `kind` as the scripts answer it. Raises KeyError."""
+    """A reader for verdicts of `kind` in the form of the scripts; it raises KeyError."""
     return {verdict.value.encode(): verdict for verdict in kind}.__getitem__
 
 
@@ -72,13 +73,13 @@ def load_all() -> None:
 
 
 def names() -> list[str]:
-    """Every script that there is."""
+    """The names of all scripts."""
     return sorted(file.name.removesuffix(".lua") for file in _FOLDER.iterdir() if file.name.endswith(".lua"))
 
 
 @cache
 def script(name: str, *, sharded: bool = False) -> Script:
-    """The script in `lua/NAME.lua`; where `sharded`, it sends messages as a Redis Cluster wants them."""
+    """The script in `lua/NAME.lua`; if `sharded`, it sends messages in the way of a Redis Cluster."""
     own = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
     needed = re.search(r"^-- NEEDS +(.*)$", own, re.MULTILINE)
     parts = [] if needed is None or needed[1] == "nothing" else needed[1].split()

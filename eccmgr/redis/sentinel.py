@@ -1,7 +1,7 @@
-"""The master that the sentinels name.
+"""Finds the master that the sentinels name.
 
-Own code: the library asks one sentinel after another and believes the first that knows a master, which may be one that
-has not heard of the latest failover; each that hangs costs it a time limit. Here all are asked at once.
+Own code: the library asks one sentinel after another and trusts the first that knows a master. This one may not have
+heard of the latest failover, and each sentinel that hangs costs a time limit. Here all are asked at once.
 """
 
 from dataclasses import dataclass, replace
@@ -28,22 +28,22 @@ class Master:
 
 
 class Sentinels:
-    """Asks every sentinel, and believes the one that knows of the latest failover."""
+    """Asks every sentinel, and trusts the one that knows of the latest failover."""
 
     def __init__(self, address: RedisAddress) -> None:
         self._service = address.service
         self._sentinels = [make_client(each, _ASK_TIMEOUT_S) for each in address.sentinels()]
 
     async def seek(self) -> Spot:
-        """Where the master is."""
+        """The present master."""
         answers = await ask_all([self._ask(sentinel) for sentinel in self._sentinels])
         masters = [answer for answer in answers if isinstance(answer, Master)]
         if masters:
             newest = max(masters, key=lambda master: (master.spot.epoch, not master.down))
             if newest.down:
-                # One that hangs would take a connection, and keep us waiting.
+                # A sentinel that hangs would take a connection, and keep us waiting.
                 raise NotFound("the sentinels say that the master is down")
-            # One that was started anew does not know all replicas yet.
+            # A sentinel that has just started does not know all replicas yet.
             return replace(newest.spot, copies=max(master.spot.copies for master in masters))
         refusals = [answer for answer in answers if isinstance(answer, ResponseError)]
         if not refusals:
@@ -53,7 +53,7 @@ class Sentinels:
         raise NotFound(f"the sentinels refused: {refusals[0]}")
 
     async def check(self, connection: AbstractConnection) -> None:
-        """A sentinel may name a master that has been demoted, or a replica that is being promoted."""
+        """Make sure of the role: a sentinel may name a master that was demoted, or a replica that is being promoted."""
         await connection.send_command("ROLE")
         try:
             role = (await connection.read_response())[0]
@@ -72,7 +72,7 @@ class Sentinels:
         if not isinstance(fields, dict):
             fields = dict(zip(fields[::2], fields[1::2], strict=True))
         read = {_text(name): _text(value) for name, value in fields.items()}
-        # While it makes the replicas follow a new master, its MASTER is still the old one, with the new epoch.
+        # While a sentinel makes the replicas follow a new master, its MASTER is still the old one, with the new epoch.
         now = await sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)  # type: ignore[no-untyped-call]
         where = (read["ip"], int(read["port"])) if now is None else (_text(now[0]), int(now[1]))
         is_down = not {"s_down", "o_down"}.isdisjoint(read["flags"].split(","))

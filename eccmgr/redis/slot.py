@@ -1,7 +1,8 @@
-"""The node of a Redis Cluster that owns the one slot in which all our keys lie.
+"""Finds the node of a Redis Cluster that owns the one slot of our keys.
 
-Own code: the library's client of a cluster makes every call itself, at the cost that `wire.py` states, and by default
-sends again what a connection lost; a script that may have run must never be. We need one connection, to one node.
+Own code: the library's client of a cluster makes every call itself, at the cost that `wire.py` states. By default it
+also repeats calls whose connection was lost, and a script that may have run must never be repeated. We need one
+connection to one node.
 """
 
 import random
@@ -24,7 +25,7 @@ _ASKED = 5
 
 @dataclass(frozen=True)
 class Shard:
-    """A master as some node of the cluster describes it."""
+    """A master as one node of the cluster describes it."""
 
     spot: Spot
     failed: bool
@@ -32,7 +33,7 @@ class Shard:
 
 
 class SlotOwner:
-    """Asks some nodes, and believes the one that knows of the latest change."""
+    """Asks some nodes, and trusts the one that knows of the latest change."""
 
     def __init__(self, address: RedisAddress, tag: str) -> None:
         self._address = address
@@ -44,7 +45,7 @@ class SlotOwner:
             self._client(*seed)
 
     async def seek(self) -> Spot:
-        """Where the slot's owner is."""
+        """The present owner of the slot."""
         others = list({*self._masters, *self._seeds})
         random.shuffle(others)
         answers = await ask_all([self._ask(*node) for node in others[:_ASKED]])
@@ -63,7 +64,7 @@ class SlotOwner:
         return newest.spot
 
     async def check(self, connection: AbstractConnection) -> None:
-        """Nothing: a node that does not own the slot says so to every command."""
+        """Nothing to check: a node that does not own the slot says so to every command."""
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -92,13 +93,13 @@ def read_masters(table: str, asked: str, slot: int) -> Iterator[Shard]:
         marks = flags.split(",")
         if "master" in marks and "noaddr" not in marks:
             host, port = read_bare(address.partition(",")[0].partition("@")[0])
-            # A node that nobody has met yet does not know its own address.
+            # A node that has met no other node yet does not know its own address.
             spot = Spot(host or asked, port, int(epoch))
             yield Shard(spot, "fail" in marks, any(_holds(span, slot) for span in slots))
 
 
 def _holds(span: str, slot: int) -> bool:
-    """Whether `span` (5, 5-9, or [5->-…] for one that is being moved) holds `slot`."""
+    """Whether `span` (5, 5-9, or [5->-…] for a slot that is being moved) holds `slot`."""
     if span.startswith("["):
         return False
     first, _, last = span.partition("-")

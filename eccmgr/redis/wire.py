@@ -1,8 +1,8 @@
-"""One connection to Redis that many calls share: each is sent at once, and the answers come in their order.
+"""One connection to Redis that many calls share: each call is sent at once, and the answers come in order.
 
-The library makes the connection (addresses, TLS, users, who is the master). What then passes over it is written and
-read here, since what the library does around a call takes many times what the call itself takes: a PING over a Unix
-socket costs this process 12 µs here, and 50 µs by the library.
+The library makes the connection (addresses, TLS, users, the master). After that, commands are written and answers are
+read here, because what the library does around a call takes many times as long as the call: a PING over a Unix socket
+costs this process 12 µs here, and 50 µs in the library.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ OnPush = Callable[[list[Any]], None]
 
 
 class Wire(asyncio.Protocol):
-    """A connection that is up; once it is lost it stays so.
+    """An open connection; once it is lost it stays lost.
 
-    `on_push` is told of each message of a subscription as it comes, on the event loop. A call whose answer does not
-    come within `timeout_s` ends the connection: the answers to all later ones would wait behind it.
+    `on_push` is called with each message of a subscription, on the event loop. A call without an answer for `timeout_s`
+    ends the connection, because all later answers would wait behind it.
     """
 
     def __init__(
         self, connection: AbstractConnection, transport: asyncio.WriteTransport, timeout_s: float, on_push: OnPush
     ) -> None:
-        # Whoever seeks the server closes the connections to the one before by the library's own object.
+        # Kept alive: `Place` closes the connections to the previous server by these objects of the library.
         self._connection = connection
         self._transport = transport
         self._timeout_s = timeout_s
@@ -47,21 +47,21 @@ class Wire(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self.fault: RedisError | None = None
-        """Why it is lost; None while it is up."""
+        """The reason why it is lost; None while it is open."""
         self.lost = asyncio.Event()
 
     @classmethod
     async def open(
         cls, connection: AbstractConnection, timeout_s: float, on_push: OnPush = lambda _message: None
     ) -> "Wire":
-        """Connect `connection`, which nobody has used yet. Raises what the library raises, and OSError."""
+        """Connect `connection`, which was not used before. Raises what the library raises, and OSError."""
         with _cancellable():
             try:
                 await connection.connect()  # type: ignore[no-untyped-call]
             except BaseException as error:
                 await connection.disconnect(nowait=True)
                 if isinstance(error, (TypeError, ValueError, LookupError, AttributeError, InvalidResponse)):
-                    # The library does not expect what only somebody else than Redis would say.
+                    # The library does not expect answers that no Redis would give.
                     raise _not_understood(error) from error
                 raise
         transport = transport_of(connection)
@@ -81,7 +81,7 @@ class Wire(asyncio.Protocol):
         return await self.send(*words)
 
     async def call_together(self, *commands: Sequence[Argument]) -> list[Any]:
-        """The answers to commands that are sent one right behind the other. Raises the first refusal."""
+        """The answers to commands that are sent directly one after another. Raises the first refusal."""
         if not self._writable.is_set():
             await self._writable.wait()
         calls = [self.send(*words) for words in commands]
@@ -92,7 +92,7 @@ class Wire(asyncio.Protocol):
         return answers
 
     def send(self, *words: Argument) -> "asyncio.Future[Any]":
-        """As `call`; the command is on its way when this returns, so that another can be sent right behind it."""
+        """As `call`, but the command is sent when this returns, so that another one can follow directly."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         if self.fault is not None:
             answer.set_exception(_again(self.fault))
@@ -104,11 +104,11 @@ class Wire(asyncio.Protocol):
         return answer
 
     def tell(self, *words: Argument) -> None:
-        """Send a command that is answered by pushed messages alone, such as SUBSCRIBE."""
+        """Send a command that is answered only by pushed messages, such as SUBSCRIBE."""
         self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]
 
     def close(self, reason: str = "Connection closed") -> None:
-        """End the connection; what is unanswered fails."""
+        """End the connection; unanswered calls fail."""
         self._end(RedisConnectionError(reason))
 
     def data_received(self, data: bytes) -> None:
@@ -118,7 +118,7 @@ class Wire(asyncio.Protocol):
         while True:
             try:
                 reply = parser.gets()
-            # A key of a map that cannot be one is a TypeError of the parser, a faulty MOVED a ValueError.
+            # The parser raises TypeError for a map's key that is not hashable, and ValueError for a faulty MOVED.
             except (InvalidResponse, TypeError, ValueError) as error:
                 return self._end(_not_understood(error))
             if reply is _NOTHING:
@@ -183,7 +183,7 @@ def _not_understood(error: Exception | None) -> RedisError:
 
 
 def _again(fault: RedisError) -> RedisError:
-    """`fault` for one more call to raise: each raising adds to what an exception holds."""
+    """A copy of `fault` for one more call to raise, because each raising adds to an exception."""
     made = type(fault)(*fault.args)
     made.__cause__ = fault.__cause__
     return made
@@ -191,7 +191,8 @@ def _again(fault: RedisError) -> RedisError:
 
 @contextlib.contextmanager
 def _cancellable() -> Iterator[None]:
-    """The library connects by asyncio.wait_for, which before Python 3.12 swallows a cancellation at its end."""
+    """Let a cancellation through: the library connects by asyncio.wait_for, which before Python 3.12 may swallow
+    one."""
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     try:

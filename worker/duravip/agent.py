@@ -1,4 +1,5 @@
-"""The shell around the pure agent: carries out what it decides, by Redis and the guardian, and tells it what came."""
+"""The shell around the pure agent: carries out its decisions by Redis and the guardian, and passes their answers to
+it."""
 
 import asyncio
 import math
@@ -48,7 +49,7 @@ class Carried:
 class Carrying:
     """A session's carrier: the agent of one node with its guardian.
 
-    `copies` is how many copies Redis keeps, 0 for as many as the sentinels know.
+    `copies` is the number of Redis's copies, 0 for as many as the sentinels know.
     """
 
     def __init__(
@@ -59,54 +60,54 @@ class Carrying:
         self.agent = Agent(node, Timing(options.heartbeat_s, 3 * options.heartbeat_s), session.fresh_name)
         self.copies = copies
         self.ending: Callable[[], wire.Ending] = lambda: wire.Ending(wire.Server(), "", ())
-        """How a guardian ends a session on the server that is called now."""
+        """How a guardian ends a session on the present server."""
         self._ends_at: object = None
         link.on_move.append(self._moved)
         self.footing = Footing(link)
         self.verbose = False
         """Whether each decision is logged."""
         self.ready: wire.Ready | None = None
-        """What guards us; None while nobody does."""
+        """The ready message of the present guardian; None if no guardian serves."""
         self.changes = Changes(node, 2.5 * options.heartbeat_s)
         self.agent.on_given_up = lambda *seen: self.changes.given_up(boot_time(), *seen)
         self.agent.on_lost = lambda *seen: self.changes.lost(boot_time(), *seen)
         self._renewed_at: float | None = None
-        """When the last renewal that was answered was sent."""
+        """When the last answered renewal was sent."""
         self.carried: dict[str, Carried] = {}
         self.failed: dict[str, str] = {}
-        """Addresses that could not be plumbed, and why; until somebody takes them out."""
+        """Addresses that could not be plumbed, with reasons, until somebody takes them out."""
         self.on_said: Callable[[str, str], None] = lambda _name, _text: None
         self.on_read_anew: Callable[[], None] = lambda: None
-        """What is said is read from its beginning."""
+        """Called when all changes will be read from the beginning again."""
         self.on_link: Callable[[str, bool, bool], None] = lambda _interface, _up, _there: None
         self.on_change: Callable[[], None] = lambda: None
-        """Something about VIPs, or about who is there, may have changed."""
+        """Called when VIPs, or the members, may have changed."""
         self._link, self._options = link, options
         self._pipe: Pipe | None = None
         """The way to a guardian that is ready."""
         self._served = ""
-        """The session that a guardian was last told of."""
+        """The session that a guardian last served."""
         self._unguarded_since, self._late_s = boot_time(), 0.0
-        """Since when, and how late the fence may close that the last guardian left behind."""
+        """The time since which no guardian serves, and how late the fence of the last guardian may close."""
         self.unguarded = STARTING
-        """Why no guardian serves, where none does."""
+        """The reason why no guardian serves, while none does."""
         self._calls: deque[act.Call] = deque()
         self._called = asyncio.Event()
         self._broken: dict[tuple[str, str], list[tuple[str, int]]] = {}
-        """What could not be plumbed, by the reason and by who gave it to us."""
+        """VIPs that could not be plumbed, by the reason and by the node that gave them to us."""
         self._is_reading = self._reads_again = False
         self._beat: act.Beat | None = None
         self._generation: object = None
 
     def take_times(self) -> None:
-        """Reckon with the cluster's times from now on. Raises SettingsError where VIPs cannot be held with them."""
+        """Use the cluster's present times. Raises SettingsError if VIPs cannot be held with them."""
         options = self._options
         self.agent.timing = Timing.of(options.heartbeat_s, options.session_lease_s, options.max_step_s)
 
-    # The session's side.
+    # The session.
 
     async def begin(self, *, joins: bool) -> Standing:
-        """A heartbeat, or what `joins`, is about to be sent."""
+        """A heartbeat, or a join, is about to be sent."""
         if joins:
             self.agent.left()
         self._give_up_unguarded()
@@ -119,7 +120,7 @@ class Carrying:
         return Standing(beat.session, beat.era.number, beat.era.memory, self.copies)
 
     def _give_up_unguarded(self) -> None:
-        """Others are to carry what we cannot, once nothing of ours answers any more."""
+        """Give our session up once none of our addresses answers any more, so that others carry the VIPs."""
         if self._pipe is not None or not self.agent.carries:
             return
         timing = self.agent.timing
@@ -129,7 +130,7 @@ class Carrying:
             self.on_change()
 
     async def joined(self, news: VipNews, acked: bool) -> None:
-        """We have joined: state what we hold. Raises RedisUnreachable where it does not count after all."""
+        """We have joined: state our VIPs. Raises RedisUnreachable if the join does not count after all."""
         assert self._beat is not None
         if not acked:
             self.footing.doubt()
@@ -186,7 +187,7 @@ class Carrying:
             self.on_change()
 
     def figures(self) -> Figures:
-        """What the metrics show just now."""
+        """The present figures for the metrics."""
         now, ready, changes = boot_time(), self.ready, self.changes
         return Figures(
             changes.owned_now,
@@ -202,13 +203,13 @@ class Carrying:
 
     @property
     def is_busy(self) -> bool:
-        """Whether there are calls that were not made yet."""
+        """Whether some calls were not made yet."""
         return bool(self._calls)
 
-    # What was decided.
+    # Decisions.
 
     def do(self, actions: Iterable[act.Action]) -> None:
-        """Carry out what the agent decided; what is for the guardian is in its pipe when this returns."""
+        """Carry out the agent's decisions; messages to the guardian are in its pipe when this returns."""
         for action in actions:
             if self.verbose:
                 log.info("vip decision", action=told(action, boot_time()))
@@ -251,7 +252,7 @@ class Carrying:
                 self._pipe.write(wire.Unplumb(_grants(action.addresses), str(action.tag)))
 
     async def _flush(self) -> None:
-        """A guardian that does not read is as good as gone: it goes down by itself at the deadline."""
+        """Wait for the pipe. A guardian that does not read counts as gone: it goes down by itself at the deadline."""
         if self._pipe is None:
             return
         try:
@@ -279,7 +280,7 @@ class Carrying:
     # Redis.
 
     async def call_forever(self) -> None:
-        """Make the calls that were decided on, one after another, until cancelled."""
+        """Make the decided calls, one after another, until cancelled."""
         while True:
             await self._called.wait()
             self._called.clear()
@@ -341,19 +342,20 @@ class Carrying:
             log.info("era opened", era=call.era.number)
 
     def heard(self, _channel: str, data: bytes) -> None:
-        """An event: somebody changed something."""
+        """An event: some node has changed something."""
         if data in (b"open", b"ended"):
             self.session.hurry()
         self.do(self.agent.noticed())
 
     async def say(self, name: str, text: str) -> int:
-        """Have all agents know something of a node; the number of that change. Raises RedisUnreachable."""
+        """Make a statement on a node known to all agents; answers the number of that change. Raises
+        RedisUnreachable."""
         return await self._link.run(calls.say(self.keys, self.agent.era, name, text))
 
     # The guardian.
 
     async def serve(self, pipe: Pipe, configure: wire.Configure) -> tuple[float, str]:
-        """Work with one guardian until it is gone; for how long it served, in seconds, and why no longer."""
+        """Work with one guardian until it is gone; answers for how many seconds it served, and why it ended."""
         self._ends_at, since, why = self._link.server, None, ""
         pipe.write(configure, self.ending())
         start = asyncio.get_running_loop().call_later(_START_S, pipe.abort)
@@ -377,9 +379,9 @@ class Carrying:
         return boot_time() - since, why or "the guardian is gone"
 
     def _begin_with(self, pipe: Pipe, ready: wire.Ready) -> None:
-        """A guardian serves: nothing is plumbed. No session is served by two."""
+        """A guardian serves, and nothing is plumbed. Two guardians never serve one session."""
         self._pipe, self.ready = pipe, ready
-        # A fence that does not exist closes never, and is not reckoned with.
+        # A node without a fence is left out, because its fence never closes.
         self._late_s = ready.late_s if math.isfinite(ready.late_s) else 0.0
         log.info("guardian ready", fence=ready.fence, plumber=ready.plumber, why=ready.why)
         self.do(self.agent.respawned(self._served == self.agent.session))
@@ -392,7 +394,7 @@ class Carrying:
             self._pipe.write(configure)
 
     def let_go(self) -> None:
-        """Close our end of the pipe: the guardian goes down."""
+        """Close our end of the pipe, so that the guardian goes down."""
         self._replace()
 
     def _hear(self, message: wire.Message) -> None:
@@ -437,7 +439,8 @@ class Carrying:
         self._broken.setdefault(cause, []).append((message.address, message.epoch))
 
     def _give_up_broken(self) -> None:
-        """Thousands may fail at once, with an interface: they are given up together."""
+        """Give the VIPs up that could not be plumbed. Thousands may fail at once with an interface, so they go
+        together."""
         broken, self._broken = self._broken, {}
         for (reason, giver), failed in broken.items():
             self.do(self.agent.not_plumbed(failed, reason, giver))

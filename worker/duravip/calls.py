@@ -1,4 +1,4 @@
-"""The calls of the scripts about VIPs, one typed function for each; and what a heartbeat is told, for the agent."""
+"""The calls of the scripts about VIPs, one typed function for each, and the news of a heartbeat in the agent's form."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from worker.duravip.model.actions import Acquire, Call, End, Open, Read, Release
 from worker.duravip.model.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
 
 PAGE = 500
-"""Entries in one answer, so that none holds Redis up for long."""
+"""The most entries in one answer, so that no call holds Redis up for long."""
 
 _SAID = ("@", "~", "!")
 _dropped = Dropped("record of VIPs")
@@ -37,9 +37,9 @@ def ending_keys(keys: Keys) -> tuple[str, ...]:
 
 
 def call_of(asked: Call, keys: Keys, options: ClusterOptions, node: str) -> ScriptCall[Answer]:
-    """What the agent of `node` decided to ask, as a call of its script.
+    """A decision of the agent of `node` as a call of its script.
 
-    A heartbeat is not one of them, for it is the session's own.
+    Heartbeats are not among these: the session sends them.
     """
     match asked:
         case State():
@@ -61,7 +61,7 @@ def call_of(asked: Call, keys: Keys, options: ClusterOptions, node: str) -> Scri
 
 
 def state(asked: State, keys: Keys, options: ClusterOptions) -> ScriptCall[Stated]:
-    """Tell a server that lost its memory what the session holds."""
+    """State the VIPs that the session holds, to a server that lost its memory."""
     args = (*_caller(asked, keys), options.audit_cap, *_flat(asked.holdings))
     return ScriptCall("vip_state", audited_keys(keys), args, _stated)
 
@@ -79,19 +79,19 @@ def acquire(asked: Acquire, keys: Keys, options: ClusterOptions, node: str) -> S
 
 
 def release(asked: Release, keys: Keys, options: ClusterOptions) -> ScriptCall[Answer]:
-    """Give VIPs up."""
+    """Release VIPs."""
     gifts = [(g.address, g.epoch, g.to, g.reason) for g in asked.gifts]
     args = (*_caller(asked, keys), options.audit_cap, *_flat(gifts))
     return ScriptCall("vip_release", audited_keys(keys), args, _answer)
 
 
 def read(asked: Read, keys: Keys) -> ScriptCall[Page]:
-    """Read what changed, a page of it."""
+    """Read a page of the changes."""
     return ScriptCall("vip_read", vip_keys(keys), (*_caller(asked, keys), asked.since, PAGE), _page)
 
 
 def take_over(asked: TakeOver, keys: Keys, options: ClusterOptions) -> ScriptCall[Answer]:
-    """End a session that has not renewed while it was watched."""
+    """Take over a session that has not renewed while it was watched."""
     step_ms = to_ms(options.max_step_s)
     args = (step_ms, *_caller(asked, keys), asked.watched, asked.counter, options.audit_cap)
     return ScriptCall("vip_takeover", ending_keys(keys), args, _answer)
@@ -104,7 +104,7 @@ def end(keys: Keys, options: ClusterOptions, session: str, era: int, reason: str
 
 
 def say(keys: Keys, era: Era, name: str, text: str) -> ScriptCall[int]:
-    """Have all agents know something of a node (see `Page`); the number of that change."""
+    """Make a statement on a node known to all agents (see `Page`); answers the number of that change."""
     return ScriptCall("vip_say", vip_keys(keys), (era.number, name, text), whole)
 
 
@@ -143,7 +143,7 @@ def _verdict(reply: Sequence[Any]) -> tuple[Verdict, Era]:
 
 
 def _entries(flat: Sequence[bytes]) -> tuple[tuple[tuple[str, Record], ...], tuple[tuple[str, str], ...]]:
-    """The VIPs by address, and what is said of nodes; what cannot be read is dropped."""
+    """The VIPs by address, and the statements on nodes; drops records that cannot be read."""
     records, said = [], []
     for raw_name, raw in zip(flat[::2], flat[1::2], strict=True):
         try:
@@ -163,6 +163,6 @@ def refused(refusal: SessionRefusal, acked: bool) -> Beaten:
 
 
 def beaten(news: VipNews, acked: bool) -> Beaten:
-    """A heartbeat or a join that counted, and what it was told of VIPs."""
+    """A heartbeat or a join that counted, with its news about VIPs."""
     late = tuple(Late(session, counter) for session, counter in news.late)
     return Beaten(Verdict.OK, Era(news.era, news.memory), acked, news.opened, news.change, late)

@@ -1,4 +1,4 @@
-"""Floating addresses on one node, wired together; and what the commands ask of them."""
+"""A node's floating addresses, wired together, and the answers for their commands."""
 
 import asyncio
 import contextlib
@@ -57,7 +57,7 @@ _COLLECTOR = (20_000, 20, 100)
 
 
 class DuravipService(Part):
-    """The agent, its guardian and placement on one node; fulfils what `worker.duravip.commands` asks for."""
+    """The agent, its guardian and placement on one node; the service behind `worker.duravip.commands`."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class DuravipService(Part):
         return (*standings, *dict.fromkeys(name for standing in standings.values() for name in standing.names))
 
     def info(self) -> str:
-        """The fence and the plumber that are in force, in a line; "" where there are no VIPs."""
+        """The fence and the plumber in force, in a line; "" without VIPs."""
         if not self._vips:
             return ""
         ready = self.carrying.ready
@@ -114,9 +114,10 @@ class DuravipService(Part):
         self._begin()
 
     def _begin(self) -> None:
-        """Begin to carry VIPs, where there are any for the first time.
+        """Begin to carry VIPs, if the configuration has some for the first time.
 
-        Raises SettingsError where the cluster's times leave no room for them; they hold for as long as we run.
+        Raises SettingsError if the cluster's times leave no room for them; these times hold for as long as the process
+        runs.
         """
         if self._spawn is None or self._has_begun or not self._vips:
             return
@@ -127,7 +128,7 @@ class DuravipService(Part):
 
     async def _run(self) -> None:
         if len(self._vips) > _MANY:
-            # A collector that goes through a configuration of thousands of VIPs stops the heartbeats meanwhile.
+            # A garbage collection over a configuration of thousands of VIPs would stop the heartbeats.
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_COLLECTOR)
@@ -143,7 +144,7 @@ class DuravipService(Part):
             tasks.create_task(self._tell_beliefs(), name="beliefs")
 
     async def finish(self) -> None:
-        """Give up all that we hold, in good order."""
+        """Give up all VIPs in good order."""
         agent = self.carrying.agent
         self.placing.interfaces = {}
         held = [address for address, vip in agent.vips.items() if vip.held]
@@ -151,14 +152,14 @@ class DuravipService(Part):
         await self._until(lambda: not any(agent.owns(address) for address in held), _LEAVE_WAIT_S)
 
     async def close(self) -> None:
-        """Let the guardian go: it unplumbs whatever is left."""
+        """Let the guardian go; it unplumbs what is left."""
         self.carrying.let_go()
         await asyncio.to_thread(self._guardians.close)
 
     # The guardian.
 
     async def _guard(self) -> None:
-        """Have a guardian, and another when it is gone; after each that served but shortly, a little later."""
+        """Have a guardian, and another when it is gone; after one that served only briefly, a little later."""
         pause, attempts, said = Pause(), 0, ("", -math.inf)
         while True:
             try:
@@ -196,12 +197,12 @@ class DuravipService(Part):
     # The configuration.
 
     def check(self, view: ScopeView) -> None:
-        """Raises ConfigError where the VIPs of a configuration, or their options, do not fit together."""
+        """Raises ConfigError if the VIPs of a configuration, or their options, do not fit together."""
         duravip_options(view)
         read_vips(view)
 
     async def prepare(self, view: ScopeView, changes: Sequence[Change]) -> Prepared:
-        """Read what a changed configuration says of VIPs. Raises ConfigError."""
+        """Read the VIPs of a changed configuration. Raises ConfigError."""
         if not touches_vips(changes):
             return NOTHING
         self._check_times(view, changes)
@@ -219,7 +220,7 @@ class DuravipService(Part):
         return Takeover(take)
 
     def _check_times(self, view: ScopeView, changes: Sequence[Change]) -> None:
-        """How long this node holds, and so how long the others wait for it, is settled for as long as it runs."""
+        """Refuse other times: this node's hold, and so the others' wait for it, is fixed for as long as it runs."""
         if not self._has_begun or not any(change.option.lower() in TIMES for change in changes):
             return
         timing, cluster = self.carrying.agent.timing, view.scope("cluster")
@@ -246,7 +247,7 @@ class DuravipService(Part):
     # What each node believes.
 
     async def _tell_beliefs(self) -> None:
-        """Say what we believe when that has changed, and not more often than each second."""
+        """State our beliefs when they have changed, at most once a second."""
         pace = Pace(_BELIEFS_EACH_S, _BELIEFS_SHARE)
         while True:
             pace.begin()
@@ -268,25 +269,25 @@ class DuravipService(Part):
             await self._link.pipeline(("HSET", key, agent.node, said), ("PEXPIRE", key, 24 * 3600 * 1000))
             self._said_beliefs = believed
 
-    # What the commands ask.
+    # For the commands.
 
     async def table(self) -> Table:
-        """What this node believes of each VIP, and what each participant last said."""
+        """This node's beliefs about each VIP, and each participant's latest statement."""
         return await read_table(self._link, self._keys, self.placing)
 
     async def situation(self) -> Situation:
-        """The view from which placement works just now."""
+        """The present view of placement."""
         return self.placing.situation()
 
     async def move(self, addresses: Sequence[str], target: str) -> Sequence[Deed]:
-        """Take this node's part in moving VIPs to a node, where they stay; nothing if it is not concerned.
+        """Take this node's part in moving VIPs to a node, where they stay; answers nothing if this node has no part.
 
-        The VIPs can be moved there, as far as this node sees, and come with all that follows them.
+        As far as this node sees, the VIPs can be moved there, and come with all their followers.
         """
         return await self._take_part(addresses, dict.fromkeys(addresses, target), MOVED)
 
     async def home(self, addresses: Sequence[str]) -> Sequence[Deed]:
-        """Forget that VIPs were moved, and take this node's part in bringing them where they belong."""
+        """Forget that VIPs were moved, and take this node's part in moving them home."""
         situation = self.placing.situation()
         homes = {address: await asyncio.to_thread(home_of, situation, address) for address in addresses}
         return await self._take_part(addresses, {a: home for a, home in homes.items() if home is not None}, HOME)
@@ -306,7 +307,7 @@ class DuravipService(Part):
         if coming:
             before = {a: self._released_upto(a) for a in coming}
             await self._until(
-                # What we could not plumb we have given up again.
+                # We have already given up the VIPs that we could not plumb.
                 lambda: all(self._has_come(a, reason) or self._released_upto(a) > before[a] for a in coming),
                 _MOVE_WAIT_S,
             )
@@ -370,14 +371,14 @@ class DuravipService(Part):
         return []
 
     async def announce(self) -> Announced:
-        """Publish the configuration of VIPs with a new view number, and wait until the cluster has settled on it."""
+        """Publish the configuration of VIPs with a new view number, and wait until the nodes agree on it."""
         before = self.placing.statement
         if before is None:
             raise CommandError("No view is announced: no guardian serves this node yet")
         self.placing.statement = replace(before, view=before.view + 1)
         view = await self.carrying.say(f"@{self.carrying.agent.node}", self.placing.statement.dump())
         agreed: tuple[str, ...] = ()
-        # Where some do not agree in time the answer says which.
+        # If some nodes do not agree in time, the answer names them.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_AGREE_WAIT_S):
                 while len(agreed) < len(self.placing.roster):
@@ -392,18 +393,18 @@ class DuravipService(Part):
         return tuple(seat.name for key, seat in self.placing.roster.items() if upto.get(key, -1) >= view)
 
     async def metrics(self) -> str:
-        """What there is to count about this node's VIPs, in Prometheus' text format."""
+        """The figures about this node's VIPs, in Prometheus' text format."""
         return await asyncio.to_thread(_exposition, self.carrying.figures())
 
     def debug(self, on: bool) -> None:
-        """Log each event and each decision about VIPs, or do not."""
+        """Log each event and each decision about VIPs, or stop doing so."""
         self.carrying.verbose = on
 
     def _is_us(self, node: str) -> bool:
         return node.lower() == self.carrying.agent.node
 
     async def _until(self, done: Callable[[], bool], longest_s: float) -> None:
-        """Wait until it is so, or for `longest_s`."""
+        """Wait until `done`, for at most `longest_s`."""
         try:
             async with asyncio.timeout(longest_s):
                 while not done():
@@ -418,7 +419,7 @@ class DuravipService(Part):
 
 
 def _exposition(figures: Figures) -> str:
-    # Not before somebody asks: the library takes memory and time that most nodes never need.
+    # Imported only here: the library takes memory and time that most nodes never need.
     from worker.duravip.metrics import exposition
 
     return exposition(figures)

@@ -98,7 +98,7 @@ class NodeWorker(Worker):
             job.timeout = (job.timeout or 0) + math.ceil(time.monotonic() - before)
 
     def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **named: Any) -> None:
-        """Put a job back that was taken from the queue but never begun (the answer was lost); else record its failure."""
+        """Put back a job that was taken but never begun, because its answer was lost; record any other failure."""
         if named.get("exc_string") == _STUCK:
             queue.push_job_id(job.id, at_front=True)
             return

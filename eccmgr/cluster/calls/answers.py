@@ -1,4 +1,4 @@
-"""The calls about what nodes answer: a node claims a command and responds, its sender reads what has come."""
+"""The calls about answers: a node claims a command and responds, and the sender reads the responses."""
 
 import enum
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _dropped_answers = Dropped("answer")
 _dropped_lines = Dropped("line of a plan")
 
 READ_AT_ONCE = 2 * TOLD_OF
-"""How many answers one look reads: while it is on its way others come than its sender was told of."""
+"""The most answers in one look: further ones arrive after its sender was notified."""
 
 
 class ClaimVerdict(enum.StrEnum):
@@ -25,7 +25,7 @@ class ClaimVerdict(enum.StrEnum):
 
     CLAIMED = "claimed"
     ENDED = "ended"
-    """Its session is over."""
+    """Its session has ended."""
     GONE = "gone"
     """Nobody keeps the command any more."""
     NOT_ADDRESSED = "not addressed"
@@ -37,30 +37,30 @@ class ClaimVerdict(enum.StrEnum):
 
 
 class ClaimAnswer(NamedTuple):
-    """Whether a node may run a command, and for how long yet it may begin."""
+    """Whether a node may run a command, and for how much longer it may begin."""
 
     verdict: ClaimVerdict
     left_ms: int = 0
 
 
 class RespondVerdict(enum.StrEnum):
-    """What became of a node's answer."""
+    """The result of a node's answer."""
 
     KEPT = "kept"
     GONE = "gone"
     """Nobody keeps the command any more."""
     SUPERSEDED = "superseded"
-    """Another life of the node holds its entry, or it never was this one's."""
+    """Another life of the node holds the entry, or the command did not expect this session."""
     ABORTED = "aborted"
-    """Nobody had claimed it when it was withdrawn."""
+    """The command was withdrawn, and nobody had claimed it."""
     EXPIRED = "expired"
-    """Nobody had claimed it when its time was over."""
+    """The command expired, and nobody had claimed it."""
 
 
 class Collected(NamedTuple):
-    """What a gather had not seen yet.
+    """The responses that a gather had not seen.
 
-    `aborted_ms` is when the command was withdrawn, on the lease clock; `more` says that there are other responses.
+    `aborted_ms` is when the command was withdrawn, on the lease clock; `more` says that there are further responses.
     """
 
     clock_ms: int
@@ -71,7 +71,8 @@ class Collected(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is known of one command. Where responses or plan are too many, the name of the key that holds them."""
+    """A command and its responses. If the responses or the plan are too many, the name of their key stands in their
+    place."""
 
     clock_ms: int
     sent: Sent
@@ -90,9 +91,9 @@ def claim(
     *,
     again: bool = False,
 ) -> ScriptCall[ClaimAnswer]:
-    """Take a command for `node` (in small letters) and the session that joined in `joined_view`.
+    """Claim a command for `node` (in small letters) and the session that joined in `joined_view`.
 
-    `again` says that an earlier call may have come through, its answer lost.
+    `again` says that an earlier call may have reached Redis, and only its answer was lost.
     """
     return ScriptCall(
         "claim",
@@ -154,9 +155,10 @@ def collect(
     limit: int = READ_AT_ONCE,
     told_of: int = TOLD_OF,
 ) -> ScriptCall[Collected]:
-    """At most `limit` responses after the `seen` first, of `in_all` once all have answered that may.
+    """Read at most `limit` responses after the first `seen`; `in_all` is their number once every node that may answer
+    has answered.
 
-    After the `last` call its sender waits no longer; else it is told of the next `told_of` ones.
+    After the `last` call the sender waits no longer; after any other it is notified of the next `told_of` responses.
     """
     return ScriptCall(
         "collect",
@@ -175,9 +177,9 @@ def _collected(reply: Sequence[Any]) -> Collected:
 def results(
     keys: Keys, options: ClusterOptions, command_id: str, digest: str, known_view: str = "", limit: int = PAGE
 ) -> ScriptCall[Found | None]:
-    """What is known of the command with that id ("" for none), else of the latest with the text of that digest.
+    """Read the command with that id ("" for none), else the latest command whose text has that digest.
 
-    The view of now is kept where it is not `known_view` (BORN:NUMBER). None where there is no such command.
+    The current view is kept unless it is `known_view` (BORN:NUMBER). None if there is no such command.
     """
     return ScriptCall(
         "results",
@@ -203,7 +205,7 @@ def _fields_or_key(found: Sequence[bytes] | bytes) -> dict[bytes, bytes] | str:
 
 
 def entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:
-    """The entries of nodes as a script answers them, UNREADABLE where one is; None stands for one that is gone."""
+    """The entries of nodes from a script's answer; UNREADABLE for one that cannot be read, and for one that is gone."""
     return {node.decode(errors="replace"): _entry(node, raw or b"") for node, raw in found.items()}
 
 
@@ -216,7 +218,7 @@ def _entry(node: bytes, raw: bytes) -> Entry:
 
 
 def plan(kept: Mapping[bytes, bytes]) -> dict[str, int]:
-    """Until when each node may begin a command; drops lines that cannot be read."""
+    """The time until which each node may begin a command; drops lines that cannot be read."""
     found = {}
     for node, until in kept.items():
         try:

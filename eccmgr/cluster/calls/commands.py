@@ -1,4 +1,4 @@
-"""The calls of whoever sends commands, and of who reads in the log what was sent."""
+"""The calls of the sender of commands, and of nodes that read the log."""
 
 import enum
 from collections.abc import Iterable, Sequence
@@ -15,22 +15,22 @@ from eccmgr.redis.scripts import ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
 TOLD_OF = 250
-"""After so many answers a sender that waits is told, and it reads them while others come."""
+"""The waiting sender is notified after this many answers, and reads them while others arrive."""
 
 
 class PublishVerdict(enum.StrEnum):
-    """What became of a command that was to be sent."""
+    """The result of sending a command."""
 
     SENT = "sent"
     NOBODY = "nobody"
     """No node of the target is alive."""
     ID_TAKEN = "id taken"
     DRAFT_GONE = "draft gone"
-    """Its plan is to be drafted again."""
+    """Its plan has to be drafted again."""
 
 
 class ReleaseVerdict(enum.StrEnum):
-    """What became of the wish to let more nodes have a command."""
+    """The result of releasing a command to more nodes."""
 
     RELEASED = "released"
     OVER = "over"
@@ -40,7 +40,7 @@ class ReleaseVerdict(enum.StrEnum):
 
 
 class AbortVerdict(enum.StrEnum):
-    """What became of the wish to withdraw a command."""
+    """The result of withdrawing a command."""
 
     ABORTED = "aborted"
     GONE = "gone"
@@ -49,12 +49,12 @@ class AbortVerdict(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Order:
-    """A command that is to be sent: its text (and `shown`, the text without secrets, "" where it has none), to whom,
-    by whom, and under which `digest` it is remembered.
+    """A command to send: its text (and `shown`, the text without secrets, "" if it has none), its target, its issuer,
+    and the `digest` of its text.
 
-    With `wait_s` its sender waits so long, and is told on the channel `notices` after each `told_of` answers. A
-    `rolling` one is told to no node yet. `names` are the nodes of a set; of a set whose plan is in the key `draft` they
-    are some of its `drafted` ones.
+    With `wait_s` its sender waits for that long, and is notified on the channel `notices` after each `told_of` answers.
+    A `rolling` command is not told to any node yet. `names` are the nodes of a set; for a set whose plan is in the key
+    `draft`, they are some of its `drafted` nodes.
     """
 
     id: str
@@ -73,9 +73,9 @@ class Order:
 
 
 class PublishAnswer(NamedTuple):
-    """What became of an order: in which view, and when, on the lease clock and on the wall clock.
+    """The result of an order: its view, and its time on the lease clock and on the wall clock.
 
-    These are known where it was sent, or met nobody.
+    View and times are known if the command was sent, or if no node was alive.
     """
 
     verdict: PublishVerdict
@@ -86,14 +86,15 @@ class PublishAnswer(NamedTuple):
 
 @dataclass(frozen=True)
 class Released:
-    """What became of a release, and until when on the lease clock those nodes may begin."""
+    """The result of a release, and the time on the lease clock until which these nodes may begin."""
 
     verdict: ReleaseVerdict
     expires_ms: int = 0
 
 
 class Flushed(NamedTuple):
-    """How many commands were cleared, the entry of the log to go on after ("" where all is done) and to end with."""
+    """The number of cleared commands, the entry of the log to go on after ("" if all is done), and the entry to end
+    with."""
 
     cleared: int
     following: str
@@ -109,7 +110,7 @@ class CaughtUp(NamedTuple):
 
 
 def draft(keys: Keys, options: ClusterOptions, key: str, nodes: Iterable[str]) -> ScriptCall[None]:
-    """Plan a command for some `nodes` of a large set in the key `key`, before it is sent."""
+    """Draft the plan of a command for some `nodes` of a large set in the key `key`, before it is sent."""
     args = (to_ms(options.max_step_s), to_ms(options.command_ttl_s), "\n".join(nodes))
     return ScriptCall("draft", (keys.state, key), args, _drafted)
 
@@ -120,7 +121,7 @@ def _drafted(reply: bytes) -> None:
 
 
 def publish(keys: Keys, options: ClusterOptions, order: Order) -> ScriptCall[PublishAnswer]:
-    """Send a command: write down whom it expects, keep it, and tell it, in one step."""
+    """Send a command: note the nodes that it expects, keep it, and publish it, in one step."""
     target, made = order.target, order.id
     return ScriptCall(
         "publish",
@@ -154,7 +155,7 @@ def _published(reply: Sequence[bytes]) -> PublishAnswer:
 def release(
     keys: Keys, options: ClusterOptions, command_id: str, target: Target, nodes: Iterable[str]
 ) -> ScriptCall[Released]:
-    """Send a rolling command to `nodes`, in small letters."""
+    """Release a rolling command to `nodes`, in small letters."""
     return ScriptCall(
         "release",
         (
@@ -178,7 +179,7 @@ def _released(reply: Sequence[bytes]) -> Released:
 
 
 def abort(keys: Keys, options: ClusterOptions, command_id: str, issuer: str) -> ScriptCall[AbortVerdict]:
-    """Withdraw a command: nobody begins it from now on."""
+    """Withdraw a command: no node begins it from now on."""
     return ScriptCall(
         "abort",
         (keys.state, keys.command(command_id), keys.audit, keys.log, keys.heads),
@@ -191,7 +192,8 @@ _abort_verdict = verdicts(AbortVerdict)
 
 
 def flush(keys: Keys, options: ClusterOptions, after: str = "-", last: str = "+") -> ScriptCall[Flushed]:
-    """Clear some of what was sent: entries of the log `after` one ("-": the first too), to the `last` ("+": newest)."""
+    """Clear a page of sent commands: entries of the log `after` one ("-": from the first) up to `last` ("+": the
+    newest)."""
     args = (to_ms(options.max_step_s), keys.command_prefix, after, last)
     return ScriptCall("flush", (keys.state, keys.log, keys.latest), args, _flushed)
 
@@ -210,7 +212,8 @@ def history(keys: Keys, options: ClusterOptions, count: int) -> ScriptCall[tuple
 def catch_up(
     keys: Keys, options: ClusterOptions, after: str, limit: int, node: str, channels: Sequence[str]
 ) -> ScriptCall[CaughtUp]:
-    """What was sent on `channels` after an entry of the log, for a node (in small letters) that did not hear it."""
+    """Read the messages on `channels` after an entry of the log, for a node (in small letters) that did not hear
+    them."""
     args: tuple[Argument, ...] = (to_ms(options.max_step_s), after, limit, keys.command_prefix, node, *channels)
     return ScriptCall("catchup", (keys.state, keys.log), args, _caught_up)
 
@@ -223,6 +226,6 @@ def _caught_up(reply: Sequence[Any]) -> CaughtUp:
 def say_words(
     keys: Keys, options: ClusterOptions, words: Iterable[str], counts_for_s: float, most: int
 ) -> ScriptCall[int]:
-    """Keep the words that commands of a live node begin with; how many words of all nodes count then."""
+    """Keep the first words of a live node's commands; answers the number of kept words of all nodes."""
     args: tuple[Argument, ...] = (to_ms(options.max_step_s), to_ms(counts_for_s), most, *words)
     return ScriptCall("vocabulary", (keys.state, keys.vocabulary), args, int)

@@ -1,4 +1,4 @@
-"""The calls about who is expected: the view of now, what bus files name, whom to expect no more."""
+"""The calls about expected nodes: the current view, the nodes of bus files, and forgetting a node."""
 
 import enum
 from collections.abc import Sequence
@@ -11,27 +11,28 @@ from eccmgr.redis.reading import whole
 from eccmgr.redis.scripts import ScriptCall, verdicts
 
 PAGE = 250
-"""About how many fields of a hash, or entries of a list, one call reads: no script holds the server for long."""
+"""The approximate number of a hash's fields, or a list's entries, in one call, so that no script holds the server for
+long."""
 FIRST_PAGE = b"0"
-"""Where the reading of a hash begins; a page that says so again was the last."""
+"""Where the reading of a hash begins; a page with this cursor was the last one."""
 
 
 class HashPage(NamedTuple):
-    """Some fields of a hash, and where its reading goes on: FIRST_PAGE where all was read."""
+    """Some fields of a hash, and the next cursor: FIRST_PAGE if all was read."""
 
     following: bytes
     fields: dict[bytes, bytes]
 
 
 class ViewNumber(NamedTuple):
-    """A view, told from every other by its number and by when its numbering began."""
+    """A view: its number, and when its numbering began, tell it from every other."""
 
     number: int
     born: bytes
 
 
 class Forgetting(enum.StrEnum):
-    """What became of the wish to expect a node no more."""
+    """The result of forgetting a node."""
 
     FORGOTTEN = "forgotten"
     ALIVE = "alive"
@@ -43,7 +44,7 @@ class Forgetting(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What became of that wish; `files` are those that name the node, as people call them."""
+    """The result of forgetting a node; `files` are the people's names of the bus files that name it."""
 
     verdict: Forgetting
     files: tuple[str, ...]
@@ -51,7 +52,8 @@ class Forgotten:
 
 @dataclass(frozen=True)
 class NamedChange:
-    """What a bus file says anew of a node: the subclusters that it gives it, and whether it names it at all."""
+    """A bus file's new statement on a node: the subclusters that it gives the node, and whether it names the node at
+    all."""
 
     node: str
     subclusters: Sequence[str] = ()
@@ -59,7 +61,7 @@ class NamedChange:
 
 
 def page(key: str, after: bytes = FIRST_PAGE, fields: int = PAGE) -> ScriptCall[HashPage]:
-    """About so many `fields` of the hash `key`, from where another page ended."""
+    """Read about this many `fields` of the hash `key`, from where the last page ended."""
     return ScriptCall("page", (key,), (after, fields), _page)
 
 
@@ -70,12 +72,12 @@ def _page(reply: Sequence[Any]) -> HashPage:
 
 
 def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """Fields and values that a script answers in turn."""
+    """Fields and values from a script's answer, in which they alternate."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def roster(keys: Keys, options: ClusterOptions, keep_ms: int, known: str = "") -> ScriptCall[ViewNumber]:
-    """The number of the view of now, which is kept for `keep_ms` where it is not the one that is `known`.
+    """The number of the current view, which is kept for `keep_ms` unless it is the `known` one.
 
     `known` is BORN:NUMBER, "" for none.
     """
@@ -91,7 +93,8 @@ def _view_number(reply: Sequence[bytes]) -> ViewNumber:
 def expect(
     keys: Keys, options: ClusterOptions, source: str, called: str, changes: Sequence[NamedChange]
 ) -> ScriptCall[None]:
-    """The bus file `source`, which people call `called`, says `changes`; with `called` "" the file is forgotten."""
+    """Take the `changes` of the bus file `source`, whose name for people is `called`; with `called` "" forget the
+    file."""
     flat = [word for each in changes for word in (each.node, ",".join(each.subclusters), int(each.named))]
     return ScriptCall(
         "expect",
@@ -107,7 +110,7 @@ def _taken(reply: bytes) -> None:
 
 
 def forget(keys: Keys, options: ClusterOptions, node: str, issuer: str) -> ScriptCall[Forgotten]:
-    """Expect an absent node, named in small letters, no more."""
+    """Forget an absent node, named in small letters."""
     return ScriptCall(
         "forget",
         (
