@@ -1,28 +1,28 @@
-"""The channels of the log: which of the files of `ec_logger` an event is for."""
+"""The channels of the log, each for one file of `ec_logger`."""
 
 import enum
 from typing import Any
 
 
 class Channel(enum.StrEnum):
-    """What an event names by its field `channel`; every channel but the last goes to the main log as well.
+    """The channel that the field `channel` of an event names; all but the last go to the main log too.
 
-    Errors go to the panic log by their level.
+    Errors go to the panic log because of their level.
     """
 
     MAIN = "mainlog"
-    """What happens: every event that names no channel."""
+    """The main log: every event that names no channel."""
     PANIC = "paniclog"
-    """What should never happen."""
+    """The panic log: events that should never happen."""
     REJECT = "rejectlog"
-    """What was turned away."""
+    """The reject log: callers and requests that were refused."""
     ACCOUNT = "acctlog"
-    """Who authenticated, and who ran what."""
+    """The accounting log: authentications, and the commands of each user."""
     HEARTBEAT = "heartbeat"
     """Signs of life, for the main log of an `ec_logger` that asks for them."""
 
 
 def without_channel(_logger: Any, _method: str, event: Any) -> Any:
-    """Drop the channel of an event, where there are no files: a processor of structlog."""
+    """Drop an event's channel, for a process without log files; a processor of structlog."""
     event.pop("channel", None)
     return event

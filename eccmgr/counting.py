@@ -1,6 +1,6 @@
-"""How a number of things is said."""
+"""Counts things in words."""
 
 
 def counted(number: int, one: str, several: str = "") -> str:
-    """`1 node`, `2 nodes`; `several` is the plural where it is not `one` with an s."""
+    """`1 node`, `2 nodes`; `several` is the plural if it is not `one` with an s."""
     return f"{number} {one if number == 1 else several or f'{one}s'}"

@@ -1,6 +1,6 @@
-"""The life of a daemon: start, say ready, run until told to stop, end cleanly; and follow its configuration meanwhile.
+"""The life of a daemon: it starts, reports ready, follows its configuration until it is stopped, and ends cleanly.
 
-Managers and nodes share it.
+Managers and nodes are daemons.
 """
 
 import abc
@@ -57,14 +57,14 @@ log = structlog.get_logger()
 
 
 class WayToRedis(Part):
-    """The link to Redis, and the watch over what the server there does when its memory is full."""
+    """The link to Redis, and the watch over the server's eviction policy for a full memory."""
 
     def __init__(self, link: Link) -> None:
         self._link, self._eviction = link, EvictionWatch(link)
 
     @property
     def remark(self) -> str:
-        """What an operator is to know of the server; "" where there is nothing."""
+        """The operator's warning about the server; "" if there is none."""
         return self._eviction.remark
 
     async def start(self, spawn: Spawn) -> None:
@@ -80,7 +80,7 @@ class Daemon(abc.ABC):
     """A member of the cluster with a control listener, a command table and a configuration."""
 
     program: ClassVar[str]
-    """The name that it runs by."""
+    """The name of the program."""
     session: Session
 
     def __init__(
@@ -92,7 +92,7 @@ class Daemon(abc.ABC):
         self.name = node_name(view, os.environ, socket.gethostname())
         self._holding = Holding(view, self.default_endpoint(), settings.listen)
         self.options = self._holding.timing
-        """The one object that all parts hold; see `ClusterOptions`."""
+        """The one object that all parts share; see `ClusterOptions`."""
         self.keys = Keys(self.held.cluster)
         self.link = link or Link(settings.redis, tag=self.keys.tag)
         self._redis = WayToRedis(self.link)
@@ -104,39 +104,39 @@ class Daemon(abc.ABC):
         self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
         self._log_files = log_files or LogFiles()
         following = ModulesPart(self.modules, view)
-        # They end in the reverse order: the log takes the last line, and answers under way may still need Redis.
+        # They end in the reverse order: the log ends last, and answers under way may still need Redis.
         self.parts: list[Part] = [self._log_files, self._redis, self._holding, self._listeners, following]
-        """What follows the configuration, in the order in which it is prepared, carried out and started."""
+        """The parts that follow the configuration, in the order in which they prepare, carry out and start."""
         self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
         self._stopping = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
         self._tasks: asyncio.TaskGroup | None = None
 
     def add_part(self, part: Part) -> None:
-        """Have one more part follow the configuration; before the modules, which alone may take long to prepare."""
+        """Add a part that follows the configuration, before the modules, which alone may take long to prepare."""
         self.parts.insert(-1, part)
 
     @property
     def view(self) -> ScopeView:
-        """The configuration that holds in all parts."""
+        """The configuration that is in force in all parts."""
         return self._holding.view
 
     @property
     def held(self) -> DaemonOptions:
-        """What that says to the daemon itself."""
+        """The daemon's own options in that configuration."""
         return self._holding.options
 
     @abc.abstractmethod
     def default_endpoint(self) -> str:
-        """Where it listens if neither a flag nor a file says; '' for nowhere."""
+        """The endpoint on which it listens if neither a flag nor a file names one; '' for none."""
 
     @abc.abstractmethod
     async def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin what must be there before the daemon joins the cluster."""
+        """Start the work that must run before the daemon joins the cluster."""
 
     @abc.abstractmethod
     async def finish(self) -> None:
-        """Bring to an end what must end before the daemon leaves the cluster."""
+        """End the work that must end before the daemon leaves the cluster."""
 
     # The life of a daemon, from the start to the end.
 
@@ -152,17 +152,17 @@ class Daemon(abc.ABC):
                 loop.remove_signal_handler(number)
 
     async def serve(self, ready: Callable[[], object]) -> None:
-        """Run until `stop`; `ready` is called once the start is over. Raises EccmgrError where the start fails."""
+        """Run until `stop`; call `ready` after the start. Raises EccmgrError if the start fails."""
         try:
             await self._serve(ready)
         except BaseExceptionGroup as group:
-            # Not `except*`: what its block raises arrives in a group again on early releases of Python 3.11.
+            # Not `except*`: early releases of Python 3.11 wrap the error that its block raises in a group again.
             reason = unwrapped(group)
             if reason is group:
                 raise
             for other in single_errors(group):
                 if other is not reason:
-                    log.error("failed too", reason=str(other) or type(other).__name__)
+                    log.error("another failure", reason=str(other) or type(other).__name__)
             raise reason from reason.__cause__
 
     async def _serve(self, ready: Callable[[], object]) -> None:
@@ -206,7 +206,7 @@ class Daemon(abc.ABC):
             task.cancel()
 
     async def _join(self) -> None:
-        """Become a member; without Redis later, by itself. Raises NameInUse."""
+        """Become a member; if Redis is away, as soon as it is back. Raises NameInUse."""
         try:
             await self.session.join()
         except NameInUse:
@@ -216,25 +216,25 @@ class Daemon(abc.ABC):
             log.warning("redis unreachable" if away else "not a member", reason=str(error))
 
     async def _locate(self) -> None:
-        """Tell the session the address that its record states: what is configured, else that of the way to Redis."""
+        """Tell the session the address for its record: the configured one, else that of the connection to Redis."""
         port = next((endpoint.port for endpoint in self.server.endpoints if endpoint.path is None), 0)
         if (host := self.held.nodeaddr) is None:
             host = await asyncio.to_thread(host_address, self.link.address)
         self.session.located_at(host_port(host, port))
 
     def stop(self) -> None:
-        """Begin a clean end; the answer to whoever asked still leaves."""
+        """Begin a clean end; the answer to the caller is still sent."""
         self._stopping.set()
 
     def spawn(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run `work` in the background for as long as the daemon lives."""
+        """Run `work` in the background until the daemon ends."""
         self._background = [task for task in self._background if not task.done()]
         self._background.append(tasks.create_task(work, name=name))
 
     # Changes of the configuration.
 
     def check(self) -> None:
-        """Raises ConfigError where a part cannot take the configuration."""
+        """Raises ConfigError if a part cannot follow the configuration."""
         for part in self.parts:
             part.check(self.view)
 
@@ -244,7 +244,7 @@ class Daemon(abc.ABC):
             self.spawn(self._tasks, self._reload(), "reload")
 
     async def _reload(self) -> None:
-        """What SIGHUP asks for: the files are read again, and the log files opened anew."""
+        """Read the configuration's files again and open the log files anew, for SIGHUP."""
         try:
             await self.store.reload(ConfigSession(), "SIGHUP")
             await asyncio.to_thread(self._log_files.reopen)
@@ -258,14 +258,14 @@ class Daemon(abc.ABC):
         await self.store.refuse(CommandError(reason))
 
     async def _prepare(self, proposal: Proposal) -> Prepared:
-        """Have all parts prepare for a change. Raises EccmgrError where one cannot."""
+        """Have all parts prepare for a change. Raises EccmgrError if one cannot."""
         return await prepare_all(self.parts, proposal.after, proposal.changes)
 
-    # What commands need of it.
+    # For the commands.
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        """Where it listens, as configured."""
+        """The endpoints on which it listens, as configured."""
         return list(self._listeners.plan.listeners)
 
     def common_commands(self, known: KnownNames) -> tuple[Command, ...]:
@@ -278,7 +278,7 @@ class Daemon(abc.ABC):
         )
 
     def config_session(self, caller: Caller) -> ConfigSession | None:
-        """What the configuration keeps of the console session of `caller`; None where he has none."""
+        """The configuration's part of the console session of `caller`; None for a caller without one."""
         if caller.session is None:
             return None
         return self._config_sessions.setdefault(caller.session, ConfigSession())
@@ -288,12 +288,12 @@ class Daemon(abc.ABC):
         return session is not None and session.transaction is not None
 
     def complete_config(self, caller: Caller, command: str, words: "tuple[str, ...]") -> list[str]:
-        """What may come next in a `config` command."""
+        """The next words of a `config` command."""
         root = self.store.root(self.config_session(caller) or ConfigSession())
         return completion.candidates(command, words, root, self.store.schema)
 
     def remarks(self) -> list[str]:
-        """What an operator should know of how this daemon is configured."""
+        """Remarks for the operator on the configuration of this daemon."""
         found = list(self._listeners.plan.remarks)
         if self.store.view().scope("as_logger").written:
             found.append("as_logger: the logs of nodes are not collected yet in this release")

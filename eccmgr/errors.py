@@ -1,20 +1,20 @@
-"""The error tree. Every message is fit for an operator; only the edges turn an error into text.
+"""The error tree. Every message is for an operator; only the edges turn an error into text.
 
 EccmgrError
-├─ CommandError            a command that cannot be carried out
+├─ CommandError            a command that cannot run
 │  ├─ UsageError           its words do not fit its usage
-│  └─ NotAvailable         it exists, but not in this release
-├─ ConfigError             a configuration that cannot be taken
-├─ SettingsError           a flag or an environment variable that makes no sense
-├─ FrameError              bytes on a control connection that are no frame
+│  └─ NotAvailable         it exists, but this release does not have it yet
+├─ ConfigError             a configuration that cannot be used
+├─ SettingsError           a flag or an environment variable with an invalid value
+├─ FrameError              bytes on a control connection that are not a frame
 ├─ ListenError             an endpoint that cannot be listened on
 ├─ NoConnection            a control listener that cannot be reached
-├─ NoAnswer                a control listener that went away, or kept silent, after a command was sent
-├─ TransactionLost         a console's transaction that went with its connection
+├─ NoAnswer                a control listener that went away, or did not answer, after a command was sent
+├─ TransactionLost         a console's transaction that was lost with its connection
 ├─ RedisUnreachable        Redis does not answer
-│  ├─ RedisRefuses         Redis answers that it does not do what was asked
+│  ├─ RedisRefuses         Redis refuses a call
 │  └─ NothingSent          a command for nodes was certainly not sent
-├─ Unreadable              what Redis keeps is not what we wrote
+├─ Unreadable              a record in Redis that we did not write
 └─ NameInUse               another live process is a member under this name
 """
 
@@ -22,11 +22,11 @@ from collections.abc import Iterator
 
 
 class EccmgrError(Exception):
-    """Anything that eccmgr itself has to say to an operator."""
+    """Any error that eccmgr reports to an operator."""
 
 
 class CommandError(EccmgrError):
-    """Raised when a command was understood but cannot be carried out; the message is its answer."""
+    """Raised when a command cannot run; the message is its answer."""
 
 
 class UsageError(CommandError):
@@ -34,19 +34,19 @@ class UsageError(CommandError):
 
 
 class NotAvailable(CommandError):
-    """Raised by a command that this release knows but does not carry out yet."""
+    """Raised by a command that this release knows but does not have yet."""
 
 
 class ConfigError(EccmgrError):
-    """Raised when a configuration cannot be read or taken; says where and what was expected."""
+    """Raised when a configuration cannot be read or used; says where, and what was expected."""
 
 
 class SettingsError(EccmgrError):
-    """Raised when a flag or an `ECCMGR_*` variable has a value that makes no sense."""
+    """Raised when a flag or an `ECCMGR_*` variable has an invalid value."""
 
 
 class FrameError(EccmgrError):
-    """Raised when bytes on a control connection are no frame; the message is sent before the close."""
+    """Raised when bytes on a control connection are not a frame; the message is sent before the close."""
 
 
 class ListenError(EccmgrError):
@@ -58,17 +58,17 @@ class NoConnection(EccmgrError):
 
 
 class NoAnswer(EccmgrError):
-    """Raised by a client when a command was sent and no answer came: the listener may have carried it out."""
+    """Raised by a client when a command was sent but no answer arrived: the listener may have run the command."""
 
 
 class TransactionLost(EccmgrError):
-    """Raised by a client in place of sending a `config` command, where the transaction it was meant for is gone."""
+    """Raised by a client that does not send a `config` command because the command's transaction is lost."""
 
 
 class RedisUnreachable(EccmgrError):
-    """Raised at once, without waiting, by all that needs Redis while Redis does not answer.
+    """Raised at once, without waiting, by every call to Redis while Redis does not answer.
 
-    With `asked` it may have done what was asked of it; else it did not hear of that.
+    With `asked`, Redis may have executed the call; without, the call was not sent.
     """
 
     def __init__(self, text: str, *, asked: bool = False) -> None:
@@ -77,10 +77,11 @@ class RedisUnreachable(EccmgrError):
 
 
 class RedisRefuses(RedisUnreachable):
-    """Raised where Redis answers that it does not do what was asked of it, for a reason that is not in what was asked.
+    """Raised when Redis refuses a call for a reason that is not in the call itself.
 
-    Whoever can live with a silent Redis lives with this one. `code` is the first word of the refusal (OOM, NOPERM …);
-    with `soon` it passes by itself, else an operator must act. With `whole` every call is refused, not this one alone.
+    A caller that copes with a silent Redis copes with this error too. `code` is the first word of the refusal (OOM,
+    NOPERM …). With `soon` the refusal passes by itself, else an operator must act. With `whole` Redis refuses every
+    call.
     """
 
     def __init__(self, text: str, *, code: str, soon: bool, whole: bool = False, asked: bool = False) -> None:
@@ -91,28 +92,28 @@ class RedisRefuses(RedisUnreachable):
 
 
 class NothingSent(RedisUnreachable):
-    """Raised where a command for nodes was certainly not sent: to send it again does not run it twice."""
+    """Raised when a command for nodes was certainly not sent, so that sending it again cannot run it twice."""
 
 
 class Unreadable(EccmgrError):
-    """Raised when a record that Redis keeps cannot be read: it is not what we wrote."""
+    """Raised when a record in Redis cannot be read, because it is not one that we wrote."""
 
 
 class NameInUse(EccmgrError):
-    """Raised when a live process already is a member under the name asked for."""
+    """Raised when another live process is a member under this name."""
 
 
 def unwrapped(error: BaseException) -> BaseException:
-    """The one error that a group of errors comes down to, such as tasks that run together end in; else `error` itself.
+    """The one error to report for a group of errors, such as that of a task group; `error` itself if it is not a group.
 
-    A wish to end comes before what failed on the way there, and what failed before the cancelling of the others. Of
-    several errors of ours the first is taken; several of which some are faults of the program stay together.
+    A request to end the program comes first, then failures, then cancellations. Of several errors of ours the first one
+    is reported; if some of several are faults of the program, they stay together.
     """
     found = list(single_errors(error))
     for each in found:
         if isinstance(each, KeyboardInterrupt | SystemExit):
             return each
-    # Here, for a console that runs one command has no use for it and would wait for it.
+    # Imported here: a console that runs one command does not need it, and would wait for it.
     import asyncio
 
     failed = [each for each in found if not isinstance(each, asyncio.CancelledError)] or found
@@ -122,7 +123,7 @@ def unwrapped(error: BaseException) -> BaseException:
 
 
 def single_errors(error: BaseException) -> Iterator[BaseException]:
-    """What a group of errors holds, and groups within it; else `error` alone."""
+    """Yield the errors in a group and the groups within it; for any other error, that error."""
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
             yield from single_errors(each)

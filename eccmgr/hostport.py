@@ -1,4 +1,4 @@
-"""Host and port as people write them: made and read here, and nowhere else."""
+"""Formats and parses host and port; no other file does."""
 
 import ipaddress
 import re
@@ -10,14 +10,14 @@ _PORT_MAX = 0xFFFF
 
 
 def host_port(host: str, port: int) -> str:
-    """`HOST:PORT`, or `[V6]:PORT` for an IPv6 address."""
+    """Format `HOST:PORT`, or `[V6]:PORT` for an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def read_host_port(text: str, default_port: int | None = None, *, lowest: int = 1) -> tuple[str, int]:
-    """Read `HOST:PORT` or `[V6]:PORT`; without its port only where there is a `default_port`.
+    """Parse `HOST:PORT` or `[V6]:PORT`; the port may be missing only if there is a `default_port`.
 
-    Raises ValueError, which says what is wrong and repeats nothing of `text`: it may be a piece of a password.
+    Raises ValueError, whose message repeats nothing of `text`, which may be a piece of a password.
     """
     found = _WRITTEN.fullmatch(text)
     if found is None:
@@ -28,26 +28,26 @@ def read_host_port(text: str, default_port: int | None = None, *, lowest: int = 
             host = v6
             ipaddress.IPv6Address(host)
         except ValueError:
-            raise ValueError("what stands in brackets is no IPv6 address") from None
+            raise ValueError("the text in brackets is not an IPv6 address") from None
     elif ":" in host:
         raise ValueError("it has more than one ':'; an IPv6 address is written [V6]:PORT")
     elif not host:
         raise ValueError("its host is missing")
     elif not (_NAME.fullmatch(host) and host.isprintable()):
-        raise ValueError("its host is no host's name and no address")
+        raise ValueError("its host is neither a host name nor an address")
     if port is None:
         if default_port is None:
             raise ValueError("its port is missing")
         return host, default_port
     if not (_PORT.fullmatch(port) and lowest <= int(port) <= _PORT_MAX):
-        raise ValueError(f"its port is no number from {lowest} to {_PORT_MAX}")
+        raise ValueError(f"its port is not a number from {lowest} to {_PORT_MAX}")
     return host, int(port)
 
 
 def read_bare(text: str) -> tuple[str, int]:
-    """Read `HOST:PORT` as Redis writes it: an IPv6 address without its brackets; the host may be missing.
+    """Parse `HOST:PORT` as Redis writes it: an IPv6 address has no brackets, and the host may be missing.
 
-    Raises ValueError where there is no port.
+    Raises ValueError if there is no port.
     """
     host, _, port = text.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)

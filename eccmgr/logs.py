@@ -1,7 +1,7 @@
-"""Logging: one structured line an event, on standard error and in the files that the configuration names.
+"""Logging: one structured line for each event, on standard error and in the configured files.
 
-A line that cannot be written is dropped and counted; nothing else comes of it. Each sink is tried with each line, and
-says what it had to drop as soon as it can be written again.
+A line that cannot be written is dropped and counted, without further effect. Each sink tries each line, and reports
+its dropped lines as soon as it can be written again.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _render = structlog.processors.LogfmtRenderer(key_order=["time", "level", "progr
 
 
 class LogFiles(Part):
-    """The files of `ec_logger`: each takes the events of its channels."""
+    """The files of `ec_logger`, each of which takes the events of its channels."""
 
     def __init__(self, program: str = "", standard_error: Sink | None = None) -> None:
         self._program = program
@@ -45,15 +45,15 @@ class LogFiles(Part):
         self._lock = threading.Lock()
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> "NewLogFiles":
-        """Open what is new, making missing folders.
+        """Open new files, and make missing folders.
 
-        Raises ConfigError with the place in the configuration where a file cannot be opened.
+        Raises ConfigError, with the place in the configuration, if a file cannot be opened.
         """
         opening = functools.partial(self._open_all, log_files(view))
         return await opened_in_thread(opening, NewLogFiles.take_back)
 
     async def start(self, spawn: Spawn) -> None:
-        """Give signs of life as often as the configuration asks for."""
+        """Log signs of life as often as the configuration asks for."""
         spawn(self._show_life(), "signs of life")
 
     async def close(self) -> None:
@@ -87,14 +87,14 @@ class LogFiles(Part):
         return change
 
     def become(self, channels: dict[str, frozenset[Channel]], heartbeat_s: float, fresh: dict[str, Sink]) -> None:
-        """Write to just these files, of which those in `fresh` were opened for it."""
+        """Write to exactly these files; those in `fresh` have just been opened."""
         with self._lock:
             _close(file for path, file in self._files.items() if path not in channels)
             self._files = {path: fresh.get(path) or self._files[path] for path in channels}
             self._channels, self._heartbeat_s = channels, heartbeat_s
 
     def reopen(self) -> int:
-        """Open every file anew; how many there are. Raises ConfigError, and then the old ones are kept."""
+        """Open every file anew; return their number. If one cannot be opened, keeps the old ones and raises ConfigError."""
         fresh: dict[str, Sink] = {}
         try:
             for path in self._channels:
@@ -113,7 +113,7 @@ class LogFiles(Part):
             self._files, self._channels = {}, {}
 
     def remarks(self) -> list[str]:
-        """What was dropped since the start, a line for each sink that dropped any."""
+        """A line for each sink that has dropped lines since the start."""
         named = {"standard error": self._standard_error, **self._files}
         return [
             f"Log: {sink.lost} lines were dropped at {name}: {sink.reason}"
@@ -122,7 +122,7 @@ class LogFiles(Part):
         ]
 
     def __call__(self, logger: Any, method: str, event: structlog.typing.EventDict) -> str:
-        """The last processor: the event's line, which is also written to the files that want it."""
+        """The last processor: return the event's line, and write it to the files of its channels."""
         concerned = _concerned(event)
         line = _render(logger, method, event)
         with self._lock:
@@ -132,13 +132,13 @@ class LogFiles(Part):
         return line
 
     def _open(self, path: str, place: str | None, made: list[Path]) -> Sink:
-        """Open a log file for appending; what had to be made for it is added to `made`. Raises ConfigError."""
+        """Open a log file for appending; add the files and folders that it made to `made`. Raises ConfigError."""
         file = Path(path)
         try:
             for folder in [each for each in reversed(file.parents) if not each.exists()]:
                 folder.mkdir()
                 made.append(folder)
-            # A pipe that nobody reads is refused, where opening it would else wait for a reader.
+            # Opening a pipe without a reader fails, where it would otherwise wait for one.
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
             try:
                 descriptor = os.open(path, flags | os.O_EXCL, _FILE_MODE)
@@ -152,7 +152,7 @@ class LogFiles(Part):
 
 
 class NewLogFiles:
-    """Log files that were opened: to be carried out, or undone, neither of which fails."""
+    """Log files that were opened for a change of the configuration; `carry_out` and `undo` cannot fail."""
 
     def __init__(self, files: LogFiles, channels: dict[str, frozenset[Channel]], heartbeat_s: float) -> None:
         self._files, self._channels, self._heartbeat_s = files, channels, heartbeat_s
@@ -160,15 +160,15 @@ class NewLogFiles:
         self.made: list[Path] = []
 
     async def carry_out(self) -> None:
-        """Write to the new files, and close those that nobody wants any more."""
+        """Write to the new files, and close those that are no longer configured."""
         await asyncio.to_thread(self._files.become, self._channels, self._heartbeat_s, self.fresh)
 
     async def undo(self) -> None:
-        """Close what was opened, and remove the files and folders that were made for it."""
+        """Close the new files, and remove the files and folders that were made for them."""
         await asyncio.to_thread(self.take_back)
 
     def take_back(self) -> None:
-        """The same, blocking."""
+        """`undo`, blocking."""
         _close(self.fresh.values())
         for each in reversed(self.made):
             with contextlib.suppress(OSError):
@@ -179,7 +179,7 @@ class NewLogFiles:
 
 
 def _channels(logger: Wanted) -> Iterator[tuple[str, Channel]]:
-    """The files that an `ec_logger` names, each with a channel that it takes."""
+    """Yield each file that an `ec_logger` names, with a channel that it takes."""
     named = {
         Channel.MAIN: logger.mainlog,
         Channel.PANIC: logger.paniclog,
@@ -191,7 +191,7 @@ def _channels(logger: Wanted) -> Iterator[tuple[str, Channel]]:
 
 
 def _concerned(event: structlog.typing.EventDict) -> set[Channel]:
-    """The channels of an event: the main one and the one that it names; an error goes to the panic log too."""
+    """The channels of an event: the main one, the one that it names, and for an error the panic log."""
     named = event.pop("channel", Channel.MAIN)
     if named is Channel.HEARTBEAT:
         return {named}
@@ -200,9 +200,9 @@ def _concerned(event: structlog.typing.EventDict) -> set[Channel]:
 
 
 def configure(program: str, verbose: int) -> LogFiles:
-    """Send every event to standard error as `TIME level program event key=value …`; `verbose` > 0 shows debug too.
+    """Log every event to standard error as `TIME level program event key=value …`, with `verbose` > 0 debug events too.
 
-    What is returned is to be told which files are wanted as well.
+    Returns the log files, which take further files from the configuration.
     """
     level = logging.DEBUG if verbose > 0 else logging.INFO
     standard_error = Sink(2, functools.partial(_told, program))
@@ -216,18 +216,18 @@ def configure(program: str, verbose: int) -> LogFiles:
             files,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # It is written to and flushed, no more.
+        # structlog only writes to it and flushes it.
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, standard_error)),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(program=program)
-    # The few libraries that log by the standard library say only what is wrong.
+    # The few libraries that use the standard library's logging log only warnings and errors.
     logging.basicConfig(level=logging.WARNING, handlers=[_FromLibraries()])
     return files
 
 
 class _FromLibraries(logging.Handler):
-    """Makes an event of what a library logs."""
+    """Turns a library's log record into an event."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(
@@ -236,7 +236,7 @@ class _FromLibraries(logging.Handler):
 
 
 def _told(program: str, lines: int, reason: str) -> str:
-    """The line that tells of lines that were dropped."""
+    """The line that reports dropped lines."""
     time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     event = {"time": time, "level": "warning", "program": program, "event": "log lines dropped"}
     return _render(None, "", {**event, "lines": lines, "reason": reason})

@@ -1,4 +1,4 @@
-"""A manager: wires its parts together and runs them. Nothing else knows all the parts."""
+"""A manager: builds its parts, connects them and runs them. Nothing else knows all the parts."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ _LOOK_AGAIN_S = 0.5
 
 
 class Manager(Daemon):
-    """One manager. It holds no state that matters: any number may run, and any may die."""
+    """One manager. All lasting state is in Redis: any number of managers may run, and any may die."""
 
     program = PROGRAM
 
@@ -74,18 +74,18 @@ class Manager(Daemon):
         self.table.elsewhere = ASKED_OF_A_MANAGER.told
 
     def default_endpoint(self) -> str:
-        """The protocol's well-known path."""
+        """The well-known path of the control protocol."""
         return DEFAULT_ENDPOINT
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Follow what is told to this manager: changes of the membership, and notices for its gathers."""
+        """Follow the messages to this manager: changes of the membership, and notices for its gathers."""
         subscription = Subscription(self.link, (self.keys.events, self._notices), self._heard)
         subscription.on_listening = self._listens
         self.spawn(tasks, subscription.run(), "subscription")
         self.spawn(tasks, self._look_after_membership(), "journal")
 
     async def finish(self) -> None:
-        """A manager leaves nothing half done: what it sent is in Redis."""
+        """Do nothing: a manager has no unfinished work, since the commands that it sent are in Redis."""
 
     def _heard(self, channel: str, data: bytes) -> None:
         if channel == self.keys.events:
@@ -99,7 +99,7 @@ class Manager(Daemon):
         self._listening.set()
 
     async def _look_after_membership(self) -> None:
-        """Write down what happened to the membership while this manager did not hear of it."""
+        """Log the changes of the membership that this manager missed while it was not connected."""
         while True:
             await self._listening.wait()
             self._listening.clear()
@@ -111,7 +111,7 @@ class Manager(Daemon):
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def _remarks_on(self, membership: Membership | None) -> list[str]:
-        """What `info` says beside the facts; `membership` is None where it is not known."""
+        """The remarks of `info`; `membership` is None if it is unknown."""
         found = self.remarks()
         if self.bus_files.fault:
             found.append(f"Bus files: {self.bus_files.fault}")

@@ -1,4 +1,4 @@
-"""What may be the name of a cluster, a node or a subcluster."""
+"""The rule for the names of clusters, nodes and subclusters."""
 
 import re
 
@@ -7,5 +7,5 @@ ALLOWED = "1-63 of A-Z a-z 0-9 . _ - are allowed, a letter or digit first"
 
 
 def is_plain_name(text: str) -> bool:
-    """Whether `text` may be a name."""
+    """Whether `text` is a valid name."""
     return _NAME.fullmatch(text) is not None

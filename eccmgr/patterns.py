@@ -1,4 +1,4 @@
-"""Regular expressions that operators and callers write: RE2's, so that every search takes linear time."""
+"""The regular expressions of operators and callers: RE2's, so that every search takes linear time."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +12,12 @@ _OPTIONS.log_errors = False
 
 
 class PatternError(ValueError):
-    """Raised when a text is no regular expression that RE2 takes; says what is wrong with it."""
+    """Raised when RE2 does not accept a regular expression; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A regular expression in RE2's syntax: that of Perl, without look-around and back-references."""
+    """A regular expression in RE2's syntax: Perl's without look-around and back-references."""
 
     text: str
     _compiled: Any = field(repr=False, compare=False)
@@ -33,16 +33,16 @@ class Pattern:
             raise PatternError(_said(error)) from None
 
     def is_in(self, text: str) -> bool:
-        """Whether it is found anywhere in `text`."""
+        """Whether the expression matches anywhere in `text`."""
         return self._compiled.search(_known(text)) is not None
 
     def is_all_of(self, text: str) -> bool:
-        """Whether it fits `text` from beginning to end."""
+        """Whether the expression matches all of `text`."""
         return self._compiled.fullmatch(_known(text)) is not None
 
 
 def _known(text: str) -> str:
-    """`text` as RE2 can take it: U+FFFD in place of what is no character, as in a file's name that is not UTF-8."""
+    """`text` with U+FFFD in place of lone surrogates (from a file name that is not UTF-8), which RE2 rejects."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -1,4 +1,4 @@
-"""How a process reaches Redis and where it listens: flags, else `ECCMGR_*` variables, else defaults."""
+"""The settings of a process, such as the URL of Redis: from flags, else `ECCMGR_*` variables, else defaults."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
@@ -12,7 +12,7 @@ DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 
 
 class DaemonSettings(BaseSettings):
-    """What managers and nodes have in common. `cluster`, `name` and `subcluster`, where given, win over the files."""
+    """The settings of managers and nodes. `cluster`, `name` and `subcluster`, if given, win over the files."""
 
     model_config = SettingsConfigDict(env_prefix="ECCMGR_", extra="ignore")
 
@@ -27,7 +27,7 @@ class DaemonSettings(BaseSettings):
     @field_validator("listen", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        """`ECCMGR_LISTEN` may hold several endpoints between commas or white space."""
+        """Split `ECCMGR_LISTEN`, which may hold several endpoints, at commas and white space."""
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
@@ -41,16 +41,18 @@ class NodeSettings(DaemonSettings):
     subcluster: str | None = None
     replace: bool = False
     redis_copies: Annotated[int, Field(ge=0, le=9)] = 0
-    """Redis's master and its replicas; VIPs rest on what a majority of them has. 0: as many as the sentinels know."""
+    """The number of copies of Redis, the master and its replicas. 0: as many as the sentinels know.
+
+    A write for VIPs counts once a majority of the copies has it."""
 
 
 S = TypeVar("S", bound=DaemonSettings)
 
 
 def load(kind: type[S], flags: Mapping[str, Any]) -> S:
-    """The settings of `kind`: each flag that was given (is not None) wins over the environment.
+    """Load the settings of `kind`; a flag that is not None wins over the environment.
 
-    Raises SettingsError with one line that names the flag or variable.
+    Raises SettingsError, whose one line names the flag or variable.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:

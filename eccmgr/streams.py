@@ -1,8 +1,8 @@
-"""The standard streams of a program, in whatever state it was given them: closed, full, or with no reader.
+"""The standard streams of a program, which may be closed, full, or without a reader.
 
-What a program was asked to print matters: where it cannot be written, the program says so in one line and fails. What
-it says on standard error only accompanies that: where it cannot be written, the program goes on. This module needs the
-standard library alone, since the guardian uses it too.
+Standard output is what the program was asked for: if it cannot be written, the program says so in one line and fails.
+Standard error only accompanies it: if that cannot be written, the program goes on. This module imports the standard
+library only, since the guardian uses it too.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ from typing import NoReturn, TextIO
 
 _FAILED = 1
 _NO_READER = 128 + signal.SIGPIPE
-"""What a shell shows of a program that SIGPIPE ended."""
-# A closed stream stays one: reading from the first, and writing to the second, fails. Nobody misses the third.
+"""The exit code of a program that SIGPIPE ended, as a shell shows it."""
+# A closed stream stays unusable: reading from the first, and writing to the second, fails. The third may vanish.
 _CLOSED = ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY))
 
 
 class OutputFailed(Exception):
-    """Raised when standard output cannot be written. No OSError, which libraries would catch on the way."""
+    """Raised when standard output cannot be written. It is not an OSError, which libraries would catch on the way."""
 
     def __init__(self, error: OSError) -> None:
         reason = "it is closed" if error.errno == errno.EBADF else error.strerror
@@ -33,10 +33,10 @@ class OutputFailed(Exception):
 
 
 def run(program: str, main: Callable[[], int]) -> NoReturn:
-    """Run the program named `program` and end the process with the exit code that `main` returns or exits with.
+    """Run `main` for the program named `program`, and end the process with the exit code of `main`.
 
-    Standard output that cannot be written is one line on standard error and exit code 1; where its reader has left,
-    there is no line, and the exit code is 141.
+    If standard output cannot be written, the program writes one line to standard error, and its exit code is 1. If the
+    reader of standard output has left, there is no line, and the exit code is 141.
     """
     open_streams()
     try:
@@ -46,7 +46,7 @@ def run(program: str, main: Callable[[], int]) -> NoReturn:
             code = ended.code
         sys.stdout.flush()
     except OutputFailed as failed:
-        # What is left in the buffers must not fail again at the interpreter's end.
+        # The rest of the buffers must not fail again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = _NO_READER
         if failed.errno != errno.EPIPE:
@@ -56,10 +56,10 @@ def run(program: str, main: Callable[[], int]) -> NoReturn:
 
 
 def open_streams() -> None:
-    """Make the three streams fit for use; the first thing that a program does.
+    """Make the three streams usable; a program calls this first.
 
-    A descriptor below 3 that is closed would become that of the next file or socket, which then takes what is meant
-    for the stream; event loops abort where that happens to them.
+    Otherwise the next file or socket would get a closed stream's descriptor, and with it the stream's data; event loops
+    abort if that happens to them.
     """
     fill_descriptors()
     if sys.stdin is None:
@@ -69,22 +69,22 @@ def open_streams() -> None:
 
 
 def fill_descriptors() -> None:
-    """Open those of the first three descriptors that are closed."""
+    """Open /dev/null for those of the first three descriptors that are closed."""
     for number, mode in _CLOSED:
         try:
             fcntl.fcntl(number, fcntl.F_GETFD)
         except OSError:
-            # The lowest that is free, so it is this one.
+            # open() returns the lowest free descriptor, which is this one.
             os.set_inheritable(os.open(os.devnull, mode), True)
 
 
 def forgive_output() -> None:
-    """From now on what cannot be written to standard output is dropped: in a daemon it is what a module prints."""
+    """From now on drop standard output that cannot be written: in a daemon it is what a module prints."""
     sys.stdout = _text(_Forgiving(1, "w", closefd=False), sys.stdout, line_buffering=True)
 
 
 def _text(raw: io.FileIO, before: TextIO | None, *, line_buffering: bool = False) -> TextIO:
-    """A text stream over `raw` that encodes as the one before it."""
+    """A text stream over `raw` with the encoding of the stream that it replaces."""
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=before.encoding if before is not None else None,
@@ -94,10 +94,10 @@ def _text(raw: io.FileIO, before: TextIO | None, *, line_buffering: bool = False
 
 
 class _Output(io.FileIO):
-    """A descriptor that cannot be written but with an `OutputFailed`."""
+    """A descriptor whose failed writes raise `OutputFailed`."""
 
     def write(self, data: "memoryview | bytes", /) -> int:  # type: ignore[override]
-        """Write some of `data`; how much. One that does not block, as another process may have left it, is awaited."""
+        """Write some of `data`; return how much. Waits for a non-blocking descriptor, as another process may leave it."""
         try:
             while (written := super().write(data)) is None:
                 select.select((), (self,), ())
@@ -107,10 +107,10 @@ class _Output(io.FileIO):
 
 
 class _Forgiving(io.FileIO):
-    """A descriptor that takes everything, and drops what cannot be written."""
+    """A descriptor that drops data that cannot be written."""
 
     def write(self, data: "memoryview | bytes", /) -> int:  # type: ignore[override]
-        """Write some of `data`; how much of it need not be given again."""
+        """Write some of `data`, or drop it; return how much of it is done with."""
         try:
             return super().write(data) or len(data)
         except OSError:
@@ -118,24 +118,24 @@ class _Forgiving(io.FileIO):
 
 
 class Sink:
-    """Takes whole lines for a descriptor and never raises; what cannot be written is counted, and told once it can.
+    """Writes whole lines to a descriptor and never raises; it counts the dropped lines, and reports them when it can.
 
-    `told(lines, reason)` makes the line, without its end, that tells it. Each line is tried: one system call. Not to be
-    used by two threads at once.
+    `told(lines, reason)` makes the line, without its newline, that reports them. Each line is tried with one system
+    call. Two threads must not use a sink at once.
     """
 
     def __init__(self, descriptor: int, told: Callable[[int, str], str]) -> None:
         self.descriptor = descriptor
         self.lost = 0
-        """Lines that were dropped since the start."""
+        """The number of lines dropped since the start."""
         self.reason = ""
-        """Why the latest of them was."""
+        """The reason for the latest of them."""
         self._told = told
         self._untold = 0
         self._torn = False
 
     def write(self, line: str) -> None:
-        """Write a line, which ends in a newline; or count it."""
+        """Write a line, which ends in a newline; count it if that fails."""
         try:
             if self._untold:
                 self._write(self._told(self._untold, self.reason) + "\n")
@@ -147,7 +147,7 @@ class Sink:
             self.reason = error.strerror or str(error)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: a sink has no buffer."""
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -155,7 +155,7 @@ class Sink:
             os.close(self.descriptor)
 
     def _write(self, line: str) -> None:
-        # Of a line that was torn off the rest is not worth having; what comes next begins a new one.
+        # The rest of a line that was cut off is not written later; the next line begins on a line of its own.
         left = memoryview((b"\n" if self._torn else b"") + line.encode(errors="backslashreplace"))
         while left:
             written = os.write(self.descriptor, left)

@@ -1,4 +1,4 @@
-"""Which eccmgr this is: the version, the revision it was built from, and the banner that shows both."""
+"""The version of eccmgr, the revision that it was built from, and the banner that shows both."""
 
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 @cache
 def revision() -> str:
-    """The short hash of the commit that runs: written at packaging, else read from the checkout, else `unknown`."""
+    """The short hash of the running commit: written at packaging, else read from the checkout, else `unknown`."""
     packaged = _PACKAGE / "_revision"
     if packaged.is_file():
         return packaged.read_text().strip()
@@ -18,7 +18,7 @@ def revision() -> str:
 
 
 def full_version() -> str:
-    """Version and revision as members state them: `0.1.0 r(ab12cd3)`."""
+    """The version and revision that a member's record states: `0.1.0 r(ab12cd3)`."""
     return f"{__version__} r({revision()})"
 
 

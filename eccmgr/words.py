@@ -1,6 +1,6 @@
-"""How a command line is read: words, quotes, escapes, and the text that is passed on as typed.
+"""Splits command lines into words, with quotes and escapes, or text to pass on as typed.
 
-Words are separated by white space; `"…"` and `'…'` keep white space; a backslash takes the next character as it is.
+White space separates words; `"…"` and `'…'` keep white space; a backslash keeps the next character as it is.
 """
 
 import re
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from eccmgr.errors import UsageError
 
-# Possessive throughout: a megabyte of any one kind of character is read in one pass, and nothing is tried twice.
+# Possessive throughout: a megabyte of any one kind of character is read in one pass, without a second try.
 _TOKEN = re.compile(
     r"""(?> (?: [^\s"'\\]++ | \\. | "(?>(?:[^"\\]++|\\.)*)" | '(?>(?:[^'\\]++|\\.)*)' | \\\Z )+ )""",
     re.VERBOSE | re.DOTALL,
@@ -22,7 +22,7 @@ _NEEDS_QUOTES = re.compile(r"""[\s"'\\]""")
 
 
 class Word(NamedTuple):
-    """A word as it is meant, and where it stands in the line."""
+    """A word without its quotes and escapes, and its place in the line."""
 
     text: str
     start: int
@@ -30,7 +30,7 @@ class Word(NamedTuple):
 
 
 def split(line: str) -> list[Word]:
-    """The words of `line`. Raises UsageError where a quote is never closed."""
+    """The words of `line`. Raises UsageError if a quote is never closed."""
     words, at = [], 0
     while (at := skip_space(line, at)) < len(line):
         word = next_word(line, at)
@@ -48,12 +48,12 @@ def next_word(line: str, at: int) -> Word:
 
 
 def rest(line: str, at: int) -> str:
-    """What stands in `line` from `at` on, as typed, without the white space around it."""
+    """The text of `line` from `at` on, as typed, without the white space around it."""
     return line[at:].strip()
 
 
 def fold(line: str) -> str:
-    """`line` with single spaces between its words, and each word quoted by one rule: how commands are compared."""
+    """`line` with single spaces between its words and each word quoted by one rule, for comparing commands."""
     try:
         return " ".join(quote(word.text) for word in split(line))
     except UsageError:
@@ -61,7 +61,7 @@ def fold(line: str) -> str:
 
 
 def join(arguments: list[str]) -> str:
-    """Make one command line of a shell's arguments: one goes as it is, of several each is quoted where it must be."""
+    """One command line of a shell's arguments: a single one stays as it is; several are quoted if they need quotes."""
     if len(arguments) == 1:
         return arguments[0]
     return " ".join(quote(argument) for argument in arguments)
@@ -75,7 +75,7 @@ def quote(argument: str) -> str:
 
 
 def skip_space(line: str, at: int) -> int:
-    """Where the first character after `at` stands that is not white space, or the end."""
+    """The offset of the first character from `at` on that is not white space, or of the end of `line`."""
     match = _SPACE.match(line, at)
     return match.end() if match is not None else at
 

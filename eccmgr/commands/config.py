@@ -254,7 +254,7 @@ class _Answers:
         try:
             fits = Pattern.parse(pattern[0]).is_in if pattern else _anything
         except PatternError as error:
-            raise CommandError(f"'{pattern[0][:80]}' is no regular expression: {error}") from None
+            raise CommandError(f"'{pattern[0][:80]}' is not a regular expression: {error}") from None
         found = printing.locate(self.store.root(asked.session), kind, fits)
         if not found:
             fitting = f" that fits '{pattern[0]}'" if pattern else ""

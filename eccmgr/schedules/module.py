@@ -1,4 +1,4 @@
-"""`sched`: commands that run later, or again and again."""
+"""The module `sched`: commands that run later, or repeatedly."""
 
 import secrets
 from collections.abc import Iterable
@@ -65,19 +65,19 @@ class Sched(Module):
             raise ConfigError(str(error)) from None
 
     async def run(self) -> None:
-        """Look after the schedules."""
+        """Run the schedules as they become due."""
         await self._clerk.run()
 
     @command("in", "run COMMAND once, SECONDS from now", carries=Carries.FOR_ITSELF)
     async def run_in(self, call: Call, seconds: str, command: Rest) -> Answer:
-        """`Job 3fa9c1 runs at 2026-11-23T04:00:00Z`."""
+        """Schedule a command some seconds from now, and answer `Job 3fa9c1 runs at 2026-11-23T04:00:00Z`."""
         wait_s = times.seconds(seconds)
         due_ms = await self._shelf.now_ms() + round(wait_s * 1000)
         return await self._add(call, command, Once(due_ms), due_ms)
 
     @command("at", "run COMMAND once, at a Unix time or an ISO 8601 time", carries=Carries.FOR_ITSELF)
     async def run_at(self, call: Call, timestamp: str, command: Rest) -> Answer:
-        """`Job 3fa9c1 runs at 2027-01-01T00:00:00Z`."""
+        """Schedule a command for a given time, and answer `Job 3fa9c1 runs at 2027-01-01T00:00:00Z`."""
         moment_ms = times.moment(timestamp)
         times.check_within_reach(timestamp, moment_ms, await self._shelf.now_ms())
         return await self._add(call, command, Once(moment_ms), moment_ms)
@@ -90,7 +90,7 @@ class Sched(Module):
         carries=Carries.FOR_ITSELF,
     )
     async def run_every(self, call: Call, seconds: str, command: Rest) -> Answer:
-        """`Job 3fa9c1 runs at 2026-11-23T04:00:00Z`, the time of the first run."""
+        """Schedule a command that recurs, and answer its first time: `Job 3fa9c1 runs at 2026-11-23T04:00:00Z`."""
         when = times.recurrence(seconds, self._zone)
         now_ms = await self._shelf.now_ms()
         if (due_ms := when.after(now_ms, now_ms)) is None:
@@ -126,7 +126,7 @@ class Sched(Module):
 
     @command("history", "the latest runs, and what became of each", idempotent=True)
     async def history(self, number: int = 20) -> Answer:
-        """The latest runs, the latest one last."""
+        """List the latest `number` runs, the newest last."""
         if not 1 <= number <= PAST_KEPT:
             raise UsageError(f"sched history takes a number from 1 up to {PAST_KEPT}")
         found = [*await self._shelf.past(number), *await self._shelf.running()][-number:]
@@ -161,7 +161,7 @@ class Sched(Module):
         self,
         id: Annotated[str, Takes(choices=_seen)],  # noqa: A002 (it is the name of the word)
     ) -> str:
-        """`Deleted 3fa9c1`."""
+        """Delete a schedule, and answer `Deleted 3fa9c1`."""
         if not await self._shelf.delete(id.lower()):
             raise CommandError(f"No schedule '{id[:80]}'")
         return f"Deleted {id.lower()}"

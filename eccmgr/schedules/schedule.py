@@ -1,4 +1,4 @@
-"""A command that runs by itself, and what became of it each time."""
+"""A scheduled command, and the states of its runs."""
 
 import enum
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from eccmgr.schedules.times import When, when
 
 @dataclass(frozen=True)
 class Schedule:
-    """What runs, when, and for whom."""
+    """A scheduled command: its text, its times, and its user."""
 
     id: str
     text: str
@@ -25,7 +25,7 @@ class Schedule:
 
     @classmethod
     def parse(cls, raw: bytes) -> "Schedule":
-        """Read one back. Raises Unreadable."""
+        """Parse what `dump` returned. Raises Unreadable."""
         with parsing("What Redis keeps of a schedule"):
             kept = decoded(_schedule, raw)
             check_lines(kept.id, kept.user)
@@ -48,22 +48,22 @@ _schedule = msgspec.json.Decoder(KeptSchedule)
 
 
 class Fate(enum.StrEnum):
-    """What became of one run."""
+    """The state of one run."""
 
     RUNNING = "running"
     OK = "ok"
     FAILED = "failed"
     MISSED = "missed"
-    """Nobody was there to run it until it was too late."""
+    """No runner could run it in time."""
     SKIPPED = "skipped"
-    """The run before had not ended."""
+    """The previous run had not ended."""
     LOST = "lost"
-    """Whoever began it never said how it ended."""
+    """Its runner never kept its end."""
 
 
 @dataclass(frozen=True)
 class Firing:
-    """One run of a schedule: when it was due, who runs it and until when he may, in ms; and what came of it."""
+    """One run of a schedule: when it was due, its runner and that runner's deadline (in ms), and its state."""
 
     id: str
     text: str
@@ -80,7 +80,7 @@ class Firing:
 
     @classmethod
     def parse(cls, raw: bytes) -> "Firing":
-        """Read one back. Raises Unreadable."""
+        """Parse what `dump` returned. Raises Unreadable."""
         with parsing("What Redis keeps of a run"):
             found = decoded(_firing, raw)
             check_lines(found.id, found.user, found.by)

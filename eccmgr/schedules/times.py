@@ -1,6 +1,6 @@
-"""When a schedule is due: once, after so many seconds again and again, or as a cron expression says. Pure.
+"""The times of a schedule: once, periodically, or by a cron expression. Pure.
 
-Moments are ms on the wall clock of Redis, which all managers share.
+Times are in ms on the wall clock of Redis, which all members share.
 """
 
 import re
@@ -20,7 +20,7 @@ _LONGEST_S = 10 * 366 * 86400
 _SHORTEST_S = 1.0
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,3})?\Z")
 _TEN_YEARS_MS = _LONGEST_S * 1000
-# Times that differ each time they are worked out: a list could not say when such a one runs.
+# Random fields, whose times differ at each evaluation, so that no list could show the next run.
 _RANDOM = re.compile(r"(?<![a-z])[hr](?![a-z])", re.IGNORECASE)
 _ZONE = re.compile(r"TZ=(\S+)\s+")
 _CRON = (
@@ -38,7 +38,7 @@ class Once:
     words = "once"
 
     def after(self, _due_ms: int, _now_ms: int) -> int | None:
-        """Never again."""
+        """None: there is no further run."""
         return None
 
     def dump(self) -> dict[str, Any]:
@@ -48,14 +48,14 @@ class Once:
 
 @dataclass(frozen=True)
 class Every:
-    """Again and again, `seconds` apart; runs that were missed are not made up for."""
+    """Runs every `seconds`; missed runs are not made up for."""
 
     seconds: float
     recurs = True
 
     @property
     def words(self) -> str:
-        """As it was asked for."""
+        """The words in which the caller gave it."""
         return f"{self.seconds:.3f}".rstrip("0").rstrip(".") + " s"
 
     @property
@@ -64,21 +64,21 @@ class Every:
         return round(self.seconds * 1000)
 
     def after(self, due_ms: int, now_ms: int) -> int | None:
-        """The run after the one at `due_ms`. Where the clock was stepped, the rhythm begins anew."""
+        """The time of the run after the one at `due_ms`. After a step of the clock the period begins anew."""
         following = due_ms + self.ms
         return following if now_ms < following <= now_ms + self.ms else now_ms + self.ms
 
     def dump(self) -> dict[str, Any]:
-        """As it is kept."""
+        """The form in which Redis keeps it."""
         return {"every": self.seconds}
 
 
 @dataclass(frozen=True)
 class Cron:
-    """As a cron expression of five fields says, on the clock of a time zone.
+    """Runs at the times of a cron expression of five fields, on the clock of a time zone.
 
-    A time of day that a change to summer time leaves out is run at its end; one that comes twice in autumn is run the
-    first time only, unless the hours of the expression begin with `*`.
+    A run at a time of day that a change to summer time skips is made right after the change. A time of day that comes
+    twice in autumn is run the first time only, unless the hours of the expression begin with `*`.
     """
 
     expression: str
@@ -87,12 +87,12 @@ class Cron:
 
     @property
     def words(self) -> str:
-        """As it was asked for."""
+        """The words in which the caller gave it."""
         return self.expression if self.zone == "UTC" else f"TZ={self.zone} {self.expression}"
 
     def after(self, _due_ms: int, now_ms: int) -> int | None:
-        """The next run after now; None where there is none in fifty years."""
-        # It is a tenth of a second to import, and most daemons never need it.
+        """The time of the next run after now; None if there is none in fifty years."""
+        # The import takes a tenth of a second, and most daemons never need it.
         from croniter import CroniterBadDateError, croniter
 
         start = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(self.zone))
@@ -107,7 +107,7 @@ class Cron:
         return round(found.timestamp() * 1000)
 
     def dump(self) -> dict[str, Any]:
-        """As it is kept."""
+        """The form in which Redis keeps it."""
         return {"cron": self.expression, "zone": self.zone}
 
 
@@ -125,39 +125,39 @@ def when(kept: Mapping[str, Any]) -> When:
 
 @lru_cache(maxsize=1000)
 def _cron(expression: str, zone: str) -> Cron:
-    """One that was kept. Raises ValueError where nothing could be due by it."""
+    """Parse a kept cron expression. Raises ValueError if it is never due."""
     try:
         check_zone(zone)
         found = recurrence(expression, zone)
     except UsageError as error:
         raise ValueError(str(error)) from None
     if not isinstance(found, Cron) or found.expression != expression:
-        raise ValueError(f"{expression[:80]!r} is no cron expression")
+        raise ValueError(f"{expression[:80]!r} is not a cron expression")
     return found
 
 
 def seconds(text: str) -> float:
-    """What `in` takes. Raises UsageError."""
+    """Parse the SECONDS of `sched in`. Raises UsageError."""
     if not _NUMBER.match(text) or float(text) > _LONGEST_S:
-        raise UsageError(f"'{text[:80]}' is no number of seconds up to {_LONGEST_S}")
+        raise UsageError(f"'{text[:80]}' is not a number of seconds up to {_LONGEST_S}")
     return float(text)
 
 
 def moment(text: str) -> int:
-    """What `at` takes, in ms: a Unix time, or ISO 8601, which is UTC where it names no zone. Raises UsageError."""
+    """Parse the time of `sched at`, in ms: a Unix time, or ISO 8601, in UTC by default. Raises UsageError."""
     if _NUMBER.match(text):
         return round(float(text) * 1000)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"'{text[:80]}' is no time; expected a Unix time, or ISO 8601 such as 2026-11-23T04:00:00Z"
+            f"'{text[:80]}' is not a time; expected a Unix time, or ISO 8601 such as 2026-11-23T04:00:00Z"
         ) from None
     return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def check_within_reach(text: str, moment_ms: int, now_ms: int) -> None:
-    """Raises CommandError where `moment_ms`, typed as `text`, is not within ten years from now."""
+    """Raises CommandError if `moment_ms`, typed as `text`, is past or more than ten years from now."""
     if moment_ms < now_ms:
         raise CommandError(f"{shown(moment_ms)} is in the past")
     if moment_ms <= now_ms + _TEN_YEARS_MS:
@@ -169,10 +169,10 @@ def check_within_reach(text: str, moment_ms: int, now_ms: int) -> None:
 
 
 def recurrence(text: str, zone: str) -> Every | Cron:
-    """What `every` takes: seconds, or a cron expression on the clock of `zone` or of its own TZ=. Raises UsageError."""
+    """Parse SECONDS of `sched every`, or a cron expression in `zone` or in its own TZ=. Raises UsageError."""
     if _NUMBER.match(text):
         if not _SHORTEST_S <= float(text) <= _LONGEST_S:
-            raise UsageError(f"'{text[:80]}' is no number of seconds from {_SHORTEST_S:g} up to {_LONGEST_S}")
+            raise UsageError(f"'{text[:80]}' is not a number of seconds from {_SHORTEST_S:g} up to {_LONGEST_S}")
         return Every(float(text))
     if named := _ZONE.match(text):
         zone, text = named[1], text[named.end() :]
@@ -186,7 +186,7 @@ def recurrence(text: str, zone: str) -> Every | Cron:
 
 
 def check_zone(zone: str) -> None:
-    """Raises UsageError where there is no such time zone."""
+    """Raises UsageError if the time zone does not exist."""
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -87,11 +87,11 @@ def test_the_users_of_the_data_and_of_the_sentinels_are_told_apart() -> None:
 
 def test_what_is_wrong_with_an_address_is_named() -> None:
     wrong = {
-        "redis://h1:0/0": "its port is no number from 1 to 65535",
-        "redis://h1:": "its port is no number from 1 to 65535",
+        "redis://h1:0/0": "its port is not a number from 1 to 65535",
+        "redis://h1:": "its port is not a number from 1 to 65535",
         "redis://::1:7": "it has more than one ':'; an IPv6 address is written [V6]:PORT",
         "redis+sentinel://h1,[::1/mail": "its brackets do not match; an IPv6 address is written [V6]:PORT",
-        "redis+cluster://h1,[h2]:7": "what stands in brackets is no IPv6 address",
+        "redis+cluster://h1,[h2]:7": "the text in brackets is not an IPv6 address",
         "unix://tmp/s": "a socket's path begins with a third slash: unix:///PATH",
     }
     for url, reason in wrong.items():

@@ -133,7 +133,7 @@ def _entry(name: str, line: str, pattern: str | None, long: bool) -> Entry:
     try:
         compiled = Pattern.parse(pattern) if pattern is not None else None
     except PatternError as error:
-        raise ConfigError(f"arguments of {name}: '{pattern}' is no regular expression: {error}") from None
+        raise ConfigError(f"arguments of {name}: '{pattern}' is not a regular expression: {error}") from None
     # The path is not resolved: the name by which a program is called may matter to it.
     return Entry(name, (os.path.abspath(program), *given[1:]), compiled, long)  # noqa: PTH100
 

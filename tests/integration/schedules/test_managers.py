@@ -63,7 +63,7 @@ def test_a_node_has_schedules_of_its_own(processes: Processes, folder: object) -
     ("command", "said"),
     [
         ("sched list", "JOB ID  NEXT RUN TIME  REC  COMMAND"),
-        ("sched in x pid", "'x' is no number of seconds up to 316224000"),
+        ("sched in x pid", "'x' is not a number of seconds up to 316224000"),
         ("sched in 5 nonsense", "Unknown command: 'nonsense'. Type help for a list."),
         ("sched in 5 unicast", "Usage: unicast NODE COMMAND"),
         (

@@ -125,7 +125,7 @@ def test_locate_says_where_each_scope_stands(manager: Console) -> None:
 @pytest.mark.parametrize("pattern", ["(?P<x>a)(?P=x)", "(?=a)", "a" * 5000, "a{100000}", "(", "[z-a]"])
 def test_a_pattern_that_is_none_is_refused(console_on: Opened, pattern: str) -> None:
     console = console_on({"a.conf": "foo a { }"})
-    assert "is no regular expression: " in console.refused(f"config locate foo '{pattern}'")
+    assert "is not a regular expression: " in console.refused(f"config locate foo '{pattern}'")
 
 
 @pytest.mark.parametrize(

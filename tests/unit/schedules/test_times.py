@@ -80,14 +80,14 @@ def test_times_are_read_in_every_form_that_is_promised() -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1e9", "nan", "99999999999999", "1 2"])
 def test_what_is_no_number_of_seconds_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no number of seconds"):
+    with pytest.raises(UsageError, match="is not a number of seconds"):
         seconds(text)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("0.5", "is no number of seconds from 1 up to"),
+        ("0.5", "is not a number of seconds from 1 up to"),
         ("* * * *", "neither seconds nor a cron expression"),
         ("* * * * * *", "neither seconds nor a cron expression"),
         ("61 * * * *", "neither seconds nor a cron expression"),
