@@ -97,7 +97,7 @@ class _Output(io.FileIO):
     """A descriptor whose failed writes raise `OutputFailed`."""
 
     def write(self, data: "memoryview | bytes", /) -> int:  # type: ignore[override]
-        """Write some of `data`; return how much. Waits for a non-blocking descriptor, as another process may leave it."""
+        """Write some of `data`; return how much. Waits if another process has left the descriptor non-blocking."""
         try:
             while (written := super().write(data)) is None:
                 select.select((), (self,), ())
