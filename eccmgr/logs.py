@@ -94,7 +94,7 @@ class LogFiles(Part):
             self._channels, self._heartbeat_s = channels, heartbeat_s
 
     def reopen(self) -> int:
-        """Open every file anew; return their number. Raises ConfigError, with the old files kept, if one cannot open."""
+        """Open every file anew; return their number. If one cannot open, keep the old ones and raise ConfigError."""
         fresh: dict[str, Sink] = {}
         try:
             for path in self._channels:

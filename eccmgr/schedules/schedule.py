@@ -19,7 +19,7 @@ class Schedule:
     when: When
 
     def dump(self) -> str:
-        """As it is kept."""
+        """The form in which Redis keeps it."""
         kept = {"id": self.id, "text": self.text, "user": self.user, **self.when.dump()}
         return msgspec.json.encode(kept).decode()
 
@@ -33,7 +33,7 @@ class Schedule:
 
 
 class KeptSchedule(msgspec.Struct, frozen=True):
-    """A schedule as it is kept: how often it recurs stands beside the rest."""
+    """A schedule as Redis keeps it: the fields of its times are beside the others."""
 
     id: str
     text: str
@@ -75,7 +75,7 @@ class Firing:
     note: str = ""
 
     def dump(self) -> str:
-        """As it is kept."""
+        """The form in which Redis keeps it."""
         return msgspec.json.encode(self).decode()
 
     @classmethod

@@ -115,7 +115,7 @@ When = Once | Every | Cron
 
 
 def when(kept: Mapping[str, Any]) -> When:
-    """Read one back. Raises ValueError."""
+    """Parse a dumped time. Raises ValueError."""
     if (every := kept.get("every")) is not None:
         return Every(number(every, _SHORTEST_S, _LONGEST_S))
     if (cron := kept.get("cron")) is not None:

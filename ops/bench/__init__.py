@@ -1,1 +1,1 @@
-"""Benchmarks: each figure is measured beside its floor in the same run, and none is asserted."""
+"""Benchmarks: each figure is measured beside its floor in the same run, and no figure is asserted."""

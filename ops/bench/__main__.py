@@ -16,7 +16,7 @@ BENCHMARKS = (
 
 
 def main() -> int:
-    """The exit code: 0, or 2 where a benchmark named on the command line does not exist."""
+    """Run the benchmarks; return the exit code: 0, or 2 if a benchmark named on the command line does not exist."""
     wanted = [name for name in sys.argv[1:] if name != "--json"] or BENCHMARKS
     unknown = [name for name in wanted if name not in BENCHMARKS]
     if unknown:

@@ -1,4 +1,4 @@
-"""A configuration of 12,000 bindings: read and checked, reloaded; beside cutting the same bytes into words."""
+"""The times to read and check, and to reload, a configuration of 12,000 bindings, beside splitting it into words."""
 
 import asyncio
 import shlex
@@ -18,7 +18,7 @@ _ROUNDS = 5
 
 
 def measure() -> dict[str, Any]:
-    """Medians in seconds."""
+    """The figures: medians in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         main = Path(folder) / "main.conf"
         main.write_text("".join(map(_binding, range(_BINDINGS))))
@@ -40,7 +40,7 @@ def measure() -> dict[str, Any]:
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     size, floor = f"{figures['bindings']:,} bindings", f"cutting it into words {figures['floor_s']} s"
     return [
         Row(f"{size} {what}", f"{figures[f'{name}_s']} s", floor, f"{figures[f'target_{target}_s']} s")

@@ -1,6 +1,6 @@
-"""`version` over one connection to a manager, against a plain asyncio server that echoes answers of the same size.
+"""The time of `version` on one connection to a manager, against a plain asyncio server with answers of the same size.
 
-As a program it is that server: `python -m ops.bench.console SOCKET BYTES`.
+As a program this module is that server: `python -m ops.bench.console SOCKET BYTES`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _COMMAND = _HEAD.pack(1, len(b"version")) + b"version"
 
 
 def measure() -> dict[str, Any]:
-    """Medians in µs a command, one after another and 100 deep, and their ratios; the target is at most 2."""
+    """The figures: medians in µs a command, one by one and 100 deep, and their ratios; the target is at most 2."""
     with fleet() as running:
         running.daemon("eccmgr", "manager")
         running.wait_ready()
@@ -52,7 +52,7 @@ def measure() -> dict[str, Any]:
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     target, deep = figures["target"], f"version, {figures['depth']} at once"
     return [
         ratio("version, one by one", figures["version_us"], figures["echo_us"], "µs", target, "an echo"),
@@ -61,7 +61,7 @@ def rows(figures: dict[str, Any]) -> list[Row]:
 
 
 class Asking:
-    """One connection, and `version` asked on it; both servers are asked by this same code."""
+    """A connection that asks for `version`; the same code asks both servers."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -74,11 +74,11 @@ class Asking:
         self._answer = _HEAD.size + self.body
 
     def one_by_one(self) -> float:
-        """The seconds that one command takes, each sent when the one before is answered."""
+        """The seconds of one command, if each is sent after the answer to the one before it."""
         return self._seconds(COMMANDS, 1)
 
     def pipelined(self) -> float:
-        """The seconds that one command takes where `DEPTH` are sent at once."""
+        """The seconds of one command, if `DEPTH` are sent at once."""
         return self._seconds(COMMANDS // DEPTH, DEPTH)
 
     def _seconds(self, times: int, depth: int) -> float:

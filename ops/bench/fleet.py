@@ -21,7 +21,7 @@ PROGRAMS = Path(sys.executable).parent
 
 @dataclass
 class Fleet:
-    """What runs for one benchmark."""
+    """The processes of one benchmark."""
 
     folder: Path
     server: EmbeddedServer
@@ -45,12 +45,12 @@ class Fleet:
         )
 
     def let_in(self, clients: int) -> None:
-        """Have the server serve so many clients, and some more."""
+        """Raise the server's limit of clients to a little more than `clients`."""
         with redis.Redis(unix_socket_path=str(self.server.socket)) as server:
             server.config_set("maxclients", clients + 1000)
 
     def wait_ready(self, word: bytes = b"event=ready") -> None:
-        """Wait until every process has said so."""
+        """Wait until the log of every process has `word`."""
         for number, process in enumerate(self.running):
             while word not in (self.folder / f"log-{number}").read_bytes():
                 if process.poll() is not None:
@@ -60,7 +60,7 @@ class Fleet:
 
 @contextlib.contextmanager
 def fleet() -> Iterator[Fleet]:
-    """A server with nothing else yet."""
+    """A fleet with its Redis server only."""
     folder = Path(tempfile.mkdtemp(prefix="ecc-bench-"))
     try:
         with EmbeddedServer(folder / "redis") as server:
@@ -77,7 +77,7 @@ def fleet() -> Iterator[Fleet]:
 
 
 class Client:
-    """A client of the control protocol as simple as it can be."""
+    """The simplest possible client of the control protocol."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -85,7 +85,7 @@ class Client:
         self._file = self._socket.makefile("rb")
 
     def ask(self, command: str) -> bytes:
-        """One command, one answer."""
+        """Send one command and return its answer."""
         payload = command.encode()
         self._socket.sendall(struct.pack("!HH", 1, len(payload)) + payload)
         (kind,) = struct.unpack("!H", self._file.read(2))

@@ -1,6 +1,6 @@
-"""The floor of a gather: PUBLISH, and one HSET by each node, counted by the publisher; bare asyncio and hiredis.
+"""The floor of a gather: one PUBLISH, and one HSET by each node, which the publisher counts; bare asyncio and hiredis.
 
-As a program it is some of the nodes, with a connection each: `python -m ops.bench.floor SOCKET FIRST COUNT`.
+As a program this module is some of the nodes, with a connection each: `python -m ops.bench.floor SOCKET FIRST COUNT`.
 """
 
 import asyncio
@@ -17,19 +17,19 @@ _PAUSE_S = 0.002
 
 
 class Node:
-    """Answers each message with one HSET."""
+    """A node that answers each message with one HSET."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self.connection: Connection
 
     def heard(self, _channel: bytes, data: bytes) -> None:
-        """A message came."""
+        """Answer a message."""
         self.connection.send(hiredis.pack_command(("HSET", data, self._name, "ok")), _ignore)
 
 
 async def nodes(path: str, first: int, count: int) -> None:
-    """Be `count` nodes for ever."""
+    """Run `count` nodes for ever."""
     allow_connections()
     for number in range(first, first + count):
         node = Node(f"node{number}")
@@ -50,7 +50,7 @@ async def rounds(path: str, count: int, number: int) -> list[float]:
         started = time.perf_counter()
         await connection.call("PUBLISH", CHANNEL, key)
         while await connection.call("HLEN", key) < count:
-            # Where there are many, asking all the time would cost more than it finds out sooner.
+            # With many nodes, constant polling would cost more time than it saves.
             if count > 100:
                 await asyncio.sleep(_PAUSE_S)
         await connection.call("HGETALL", key)

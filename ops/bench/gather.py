@@ -1,4 +1,4 @@
-"""Gathers over real node processes: 20 against the floor of the same round, and one where one of ten nodes is dead."""
+"""Gathers over real node processes: 20 nodes against the floor of the same round, and ten nodes of which one died."""
 
 import asyncio
 import statistics
@@ -19,7 +19,7 @@ _TEN = 10
 
 
 def measure() -> dict[str, float]:
-    """Medians in ms, for a command that nodes answer without a claim; of the deaths the worst, in s."""
+    """The figures: medians in ms for a command that needs no claim, and the worst time after a death in s."""
     return {
         "nodes": NODES,
         "rounds": ROUNDS,
@@ -31,7 +31,7 @@ def measure() -> dict[str, float]:
 
 
 def rows(figures: dict[str, float]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     return [
         ratio(f"gather, {NODES} processes", figures["gather_ms"], figures["floor_ms"], "ms", None),
         Row(
@@ -54,7 +54,7 @@ def _floor() -> float:
 
 
 def gathers() -> float:
-    """The median in ms of a gather over the processes."""
+    """The median time in ms of a gather over the processes."""
     with fleet() as running:
         running.daemon("eccmgr", "manager")
         for number in range(NODES):
@@ -73,7 +73,7 @@ def gathers() -> float:
 
 
 def _one_dead() -> float:
-    """The seconds of a gather over ten nodes, one of which was killed just before."""
+    """The time in s of a gather over ten nodes, one of which was killed just before."""
     with fleet() as running:
         running.daemon("eccmgr", "manager")
         nodes = [running.daemon("ecnode", f"node{number}") for number in range(_TEN)]

@@ -14,7 +14,7 @@ _MIB = 1024 * 1024
 
 
 def measure() -> dict[str, Any]:
-    """Megabytes (MiB); the target is under 60 for each daemon."""
+    """The figures in MiB; the target is under 60 for each daemon."""
     with fleet() as running:
         manager = running.daemon("eccmgr", "manager")
         node = running.daemon("ecnode", "node1")
@@ -29,7 +29,7 @@ def measure() -> dict[str, Any]:
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     beside, target = f"an empty event loop {figures['floor_mib']} MiB", f"{figures['target_mib']} MiB"
     return [
         Row(f"idle {each}, memory", f"{figures[f'{each}_mib']} MiB", beside, target) for each in ("manager", "node")

@@ -1,7 +1,7 @@
-"""The same round by NATS: one request to 20 subscriber processes, and 20 replies. Needs `nats-server` on PATH and the
-Python package nats-py; without them it says so.
+"""The same round with NATS: one request to 20 subscriber processes, and 20 replies.
 
-As a program it is one subscriber: `python -m ops.bench.peer URL NAME`.
+It needs `nats-server` on PATH and the Python package nats-py, and says so if one is missing. As a program this module
+is one subscriber: `python -m ops.bench.peer URL NAME`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _WARM = 10
 
 
 def measure() -> dict[str, Any]:
-    """Medians in ms of the peer and of our gather; `missing` where the peer is not installed."""
+    """The figures: medians in ms of the peer and of our gather; `missing` if the peer is not installed."""
     server = shutil.which("nats-server")
     if server is None or importlib.util.find_spec("nats") is None:
         return {"missing": "nats-server" if server is None else "nats-py (pip install nats-py)"}
@@ -31,7 +31,7 @@ def measure() -> dict[str, Any]:
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     name = f"gather, {gather.NODES} processes"
     if "missing" in figures:
         return [Row(name, "", f"NATS: {figures['missing']} is not installed", "1 x")]

@@ -1,4 +1,4 @@
-"""Placement of 10,240 VIPs on 4 and on 40 nodes: all at once, after a death, for a newcomer, and where all is well."""
+"""Placement of 10,240 VIPs on 4 and on 40 nodes: from nothing, after a death, for a new node, and without a change."""
 
 import random
 import statistics
@@ -16,12 +16,12 @@ _ROUNDS = 5
 
 
 def measure() -> dict[str, Any]:
-    """Medians in seconds of processor time, by number of nodes: all of it is computing."""
+    """The figures: medians in seconds of processor time, by number of nodes."""
     return {"vips": _VIPS, "target_s": 1, **{f"{nodes}_nodes": _figures(nodes) for nodes in (4, 40)}}
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     words = {
         "first_s": "all at once",
         "one_died_s": "one node died",

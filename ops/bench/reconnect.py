@@ -1,4 +1,4 @@
-"""A thousand simulated nodes at once whose server was stopped, and came back with its data or without."""
+"""The return of a thousand simulated nodes after their Redis server stopped and came back, with its data or without."""
 
 import contextlib
 import time
@@ -17,13 +17,13 @@ _TARGET_S = 3.0
 
 
 def measure() -> dict[str, Any]:
-    """Seconds from when the server answers again until every node is a member and listens, and until a gather over
-    all of them, asked from then on, has ended with all their answers."""
+    """The figures in seconds after the server answers again: until every node is a member and listens, and until a
+    gather that is repeated from then on has the answers of all of them."""
     return {"nodes": NODES, "empty": _round(keep=False), "kept": _round(keep=True)}
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     return [
         Row(
             f"{NODES} nodes back, Redis {'with its data' if name == 'kept' else 'empty'}",
@@ -58,7 +58,7 @@ def _round(*, keep: bool) -> dict[str, float]:
 
 
 def _last_ready(log: Path) -> float:
-    """When the nodes of a process said the second time that they are all members."""
+    """The time at which the nodes of a process reported the second time that all of them are members."""
     deadline = time.monotonic() + _LONGEST_S
     while time.monotonic() < deadline:
         found = [line for line in log.read_text().splitlines() if line.startswith("event=ready")]

@@ -1,6 +1,7 @@
-"""The same round by Salt: `test.ping` to 20 minions, by its client library and by its command. Needs Salt's programs on
-PATH, or the folder that holds them in the variable SALT (`pip install salt` in an environment of its own); without it
-says so.
+"""The same round with Salt: `test.ping` to 20 minions, by its client library and by its command.
+
+It needs Salt's programs on PATH, or their folder in the variable SALT (`pip install salt` in an environment of its
+own), and says so if they are missing.
 """
 
 import os
@@ -55,7 +56,7 @@ print(statistics.median(seconds))
 
 
 def measure() -> dict[str, Any]:
-    """Medians in ms of the peer's two ways and of our gather; `missing` where the peer is not installed."""
+    """The figures: medians in ms of the peer's two ways and of our gather; `missing` if the peer is not installed."""
     salt = shutil.which("salt", path=os.pathsep.join((os.environ.get("SALT", ""), os.environ.get("PATH", os.defpath))))
     if salt is None:
         return {"missing": "salt"}
@@ -66,7 +67,7 @@ def measure() -> dict[str, Any]:
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     name = f"gather, {gather.NODES} processes"
     if "missing" in figures:
         return [Row(name, "", "Salt is not installed", "1 x")]
@@ -78,7 +79,7 @@ def rows(figures: dict[str, Any]) -> list[Row]:
 
 
 def _start(running: Fleet, programs: Path) -> Path:
-    """A master and its minions, all of which answer; the folder of the master's configuration."""
+    """Start a master and its minions, and wait until all answer; return the folder of the master's configuration."""
     ports = {"publish": _free_port(), "ret": _free_port()}
     master = _configured(running, "master", _MASTER, ports)
     running.spawn(str(programs / "salt-master"), "-c", str(master), "-l", "error")

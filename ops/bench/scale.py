@@ -14,7 +14,7 @@ from ops.bench.swarm import UNCLAIMED, start_floor, start_swarm
 from ops.bench.table import Row, ratio
 
 SIZES = {100: 40, 1000: 20, 10_000: 6}
-"""How many nodes, and how many rounds."""
+"""The sizes: the number of nodes, and the number of rounds."""
 TARGETS = {"unclaimed": 1.5, "claimed": 2.5}
 _COMMANDS = {"unclaimed": UNCLAIMED, "claimed": "work"}
 _WARM = 2
@@ -22,10 +22,10 @@ _LOAD_S = 5.0
 
 
 def measure() -> dict[str, Any]:
-    """Medians in ms; the floor is measured before and after the gathers, and stands for both.
+    """The figures: medians in ms; the floor is measured before and after the gathers, and both are used.
 
-    Beside each, `…_cpu`: the processor time that all processes together spent on a round, which says more than the
-    wall clock where others use the machine too.
+    Beside each, `…_cpu` is the processor time of all processes together for a round, which says more than the wall
+    clock on a machine that others use too.
     """
     return {str(nodes): _size(nodes, number) for nodes, number in SIZES.items()}
 
@@ -77,13 +77,13 @@ def _gather(client: Client, command: str, nodes: int) -> float:
 
 
 def _cpu(running: Fleet) -> float:
-    """The processor time that all that runs, and this process, have spent."""
+    """The processor time that the fleet's processes and this one have used."""
     pids = (running.server.pid, os.getpid(), *(process.pid for process in running.running))
     return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
 
 def _load(pid: int) -> float:
-    """The part of a core that a process takes while nothing is asked."""
+    """The part of a core that a process uses while it gets no commands."""
     process = psutil.Process(pid)
     time.sleep(_LOAD_S)
     before = process.cpu_times()
@@ -93,7 +93,7 @@ def _load(pid: int) -> float:
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     found = []
     for nodes, each in figures.items():
         for name, target in TARGETS.items():

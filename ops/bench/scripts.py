@@ -1,6 +1,7 @@
-"""How long each script holds the server where there are 10,000 nodes: the longest call of each, by the slow log.
+"""The time for which each script blocks Redis in a cluster of 10,000 nodes: its longest call, from the slow log.
 
-Nobody listens here; what PUBLISH itself costs with 10,000 who do is in the floor, and in no script of ours to change.
+There are no subscribers here: the cost of PUBLISH with 10,000 subscribers is part of the floor, and no script of ours
+can change it.
 """
 
 import asyncio
@@ -29,13 +30,13 @@ _SUBCLUSTER = "default"
 
 
 def measure() -> dict[str, Any]:
-    """The longest call of each script in ms; those that never took half a millisecond are left out."""
+    """The longest call of each script in ms, without those that never took half a millisecond."""
     with fleet() as running:
         return {"nodes": NODES, "longest_ms": asyncio.run(_longest(running))}
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     worst = sorted(figures["longest_ms"].items(), key=lambda item: -item[1])
     return [
         Row(f"{name}.lua holds Redis, {figures['nodes']} nodes", f"{ms} ms", "", f"{_TARGET_MS} ms")
@@ -62,7 +63,7 @@ async def _longest(running: Fleet) -> dict[str, float]:
 
 
 async def _play(connection: Connection, link: Link) -> None:
-    """What happens to a cluster: all join, are asked and answer; some leave without a word."""
+    """Play the life of a cluster: all nodes join, get a command and answer it; some disappear without a leave."""
     keys, options = Keys("bench"), ClusterOptions(session_lease_s=_LEASE_S, absent_ttl_s=600, max_step_s=1)
     delivery = Delivery(link, keys, options, "notices")
 

@@ -1,4 +1,4 @@
-"""`ec_console ENDPOINT version` as a whole process, against `python -c pass`."""
+"""The time of `ec_console ENDPOINT version` as a whole process, against `python -c pass`."""
 
 import statistics
 import subprocess
@@ -13,7 +13,7 @@ ROUNDS = 20
 
 
 def measure() -> dict[str, Any]:
-    """Medians in ms and their ratio; the target is at most 8."""
+    """The figures: medians in ms and their ratio; the target is at most 8."""
     with fleet() as running:
         running.daemon("eccmgr", "manager")
         running.wait_ready()
@@ -30,7 +30,7 @@ def measure() -> dict[str, Any]:
 
 
 def rows(figures: dict[str, Any]) -> list[Row]:
-    """The table's."""
+    """The rows of the printed table."""
     ours, floor = figures["console_ms"], figures["floor_ms"]
     return [ratio("ec_console ENDPOINT version", ours, floor, "ms", figures["target"], "python -c pass")]
 

@@ -1,8 +1,10 @@
-"""Simulated nodes: many in one process with a connection each, which speak with Redis exactly as nodes do, by the same
-scripts: they join, renew, hear what is published, claim where a node would, and answer.
+"""Simulated nodes: many in one process, each with its own connection.
 
-As a program it is some of them: `python -m ops.bench.swarm SOCKET FIRST COUNT`. It says `event=ready` once all
-are members, and each time that they are again.
+They talk to Redis as nodes do, by the same scripts: they join, renew their leases, hear published commands, claim those
+that a node would claim, and answer.
+
+As a program this module is some of them: `python -m ops.bench.swarm SOCKET FIRST COUNT`. It prints `event=ready` when
+all are members, and each time that they all are members again.
 """
 
 import asyncio
@@ -31,7 +33,7 @@ from ops.bench.fleet import Fleet
 from ops.bench.thin import Connection, Reply, allow_connections, connect
 
 UNCLAIMED = "cluster nodename"
-"""The command that is answered without a claim, as nodes answer it; every other is claimed first."""
+"""The command that nodes answer without a claim; they claim every other command first."""
 
 PROCESSES = 2
 _CLUSTER = "ec_cluster"
@@ -42,12 +44,12 @@ _RESOLUTION_S = 0.01
 
 @functools.lru_cache(16)
 def _message(data: bytes) -> Any:
-    """What is published, read once for all nodes of this process, as each would read it on a host of its own."""
+    """Parse a published message, once for all nodes of this process."""
     return json.loads(data)
 
 
 class ThinNode:
-    """One node of the swarm; `on_joined` and `on_lost` say that it is, or is no more, a member."""
+    """One node of the swarm; it calls `on_joined` when it is a member, and `on_lost` when it no longer is one."""
 
     def __init__(
         self, path: str, keys: Keys, name: str, on_joined: Callable[[], None], on_lost: Callable[[], None]
@@ -66,7 +68,7 @@ class ThinNode:
         self._reconnecting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Connect, listen, and be a member: the old one where its session lives on, else anew."""
+        """Connect, subscribe, and go on with the old session, or join anew if that has ended."""
         connection = self._connection = await connect(self._path, self._heard, self._lost)
         connection.subscribe(*self._channels)
         if self._private and not isinstance(await self._call(self._heartbeat), Renewed):
@@ -78,16 +80,16 @@ class ThinNode:
 
     @property
     def stretch(self) -> float:
-        """How many times as long as configured its heartbeats are apart, as the last of them was told."""
+        """The factor by which its heartbeats are further apart than configured, from the reply to the last of them."""
         return self._last.stretch
 
     def renew(self) -> None:
-        """A heartbeat."""
+        """Send a heartbeat."""
         if self._connection is not None and self._private:
             self._run(self._heartbeat, self._renewed)
 
     def _run(self, call: ScriptCall[Any], reply: Reply) -> None:
-        """Call a script; one that the server does not know has not run, and is sent whole."""
+        """Call a script; if the server does not know it, it has not run, and its text is sent."""
         if (connection := self._connection) is None:
             reply(hiredis.ReplyError("the connection was lost"))
             return
@@ -131,7 +133,7 @@ class ThinNode:
         if isinstance(answer, Renewed):
             self._last = LastBeat(answer.view, answer.leader, answer.stretch)
             return
-        # It lapsed, or Redis has lost its memory: begin anew.
+        # The session has lapsed, or Redis has lost its data: join anew.
         self._private = ""
         if self._connection is not None:
             self._connection.transport.abort()
@@ -207,7 +209,7 @@ class Swarm:
         self._members = 0
 
     async def run(self) -> None:
-        """Join one after another, and stay."""
+        """Have the nodes join one after another, and keep them in the cluster."""
         allow_connections()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._renew_forever())
@@ -223,7 +225,7 @@ class Swarm:
         self._members -= 1
 
     async def _renew_forever(self) -> None:
-        """Each node at its time: they stand evenly over the time between two heartbeats of one."""
+        """Send the nodes' heartbeats, evenly spread over the time between two heartbeats of a node."""
         at, owed = 0, 0.0
         last = time.monotonic()
         while True:

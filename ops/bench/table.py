@@ -1,4 +1,4 @@
-"""How figures are printed: each beside its floor or its peer, and beside what it is to reach."""
+"""Prints figures, each beside its floor or its peer, and beside its target."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One figure, in words and numbers fit to read."""
+    """One figure, as texts."""
 
     figure: str
     measured: str
@@ -18,14 +18,14 @@ HEAD = Row("figure", "measured", "beside", "to reach")
 
 
 def ratio(figure: str, ours: float, floor: float, unit: str, target: float | None, name: str = "floor") -> Row:
-    """A figure that is to be at most `target` times another, which is called `name`."""
+    """The row of a figure that should be at most `target` times another one, called `name`."""
     beside = f"{name} {floor:g} {unit}"
     times = f"{ours:g} {unit}  ({ours / floor:.3g} x)"
     return Row(figure, times, beside, "" if target is None else f"{target:g} x")
 
 
 def render(rows: Iterable[Row]) -> str:
-    """The rows under each other, in columns."""
+    """The rows as a table in columns."""
     cells = [(row.figure, row.measured, row.beside, row.target) for row in (HEAD, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(

@@ -1,5 +1,5 @@
-"""Connections to Redis that cost a process little, so that it can hold thousands: one asyncio.Protocol each, hiredis
-cuts the replies. One that speaks RESP3 listens and calls on the same connection.
+"""Cheap connections to Redis, so that one process can hold thousands: each is one asyncio.Protocol, and hiredis parses
+the replies. A connection with RESP3 both subscribes and calls.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ Reply = Callable[[Any], None]
 
 
 class Connection(asyncio.Protocol):
-    """One connection. Each call names what is told of its reply, which is an error where the connection is lost.
+    """One connection. Each call has a callback for its reply, which is an error if the connection is lost.
 
-    `heard` is told of what is published.
+    `heard` is called with each published message.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
                 self._replies.popleft()(reply)
 
     def send(self, packed: bytes, reply: Reply) -> None:
-        """Send what `hiredis.pack_command` has written."""
+        """Send a command packed by `hiredis.pack_command`."""
         if self.transport.is_closing():
             reply(hiredis.ReplyError("the connection was lost"))
             return
@@ -57,11 +57,11 @@ class Connection(asyncio.Protocol):
         self.transport.write(packed)
 
     def subscribe(self, *channels: str) -> None:
-        """Listen on `channels`; that they are heard is confirmed out of turn, and not waited for."""
+        """Subscribe to `channels`, without waiting for the confirmation."""
         self.transport.write(hiredis.pack_command(("SUBSCRIBE", *channels)))
 
     async def call(self, *words: str | bytes | int) -> Any:
-        """The reply to one command; an error is raised."""
+        """Send one command and return its reply. Raises the error that Redis replies."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.send(hiredis.pack_command(words), done.set_result)
         reply = await done
@@ -73,10 +73,10 @@ class Connection(asyncio.Protocol):
 async def connect(
     path: str, heard: Callable[[bytes, bytes], None] | None = None, lost: Callable[[], None] | None = None
 ) -> Connection:
-    """A connection that speaks RESP3 to the Unix socket at `path`. Raises OSError."""
+    """Connect to the Unix socket at `path`, with RESP3. Raises OSError."""
     plug = socket.socket(socket.AF_UNIX)
     try:
-        # A Unix socket whose queue is full refuses one that does not block, at once.
+        # A non-blocking connect to a Unix socket with a full queue would fail at once.
         plug.settimeout(5.0)
         plug.connect(path)
         plug.setblocking(False)
@@ -89,6 +89,6 @@ async def connect(
 
 
 def allow_connections() -> None:
-    """Let this process have as many descriptors as it may."""
+    """Raise this process's limit of descriptors to the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
