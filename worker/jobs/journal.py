@@ -18,11 +18,11 @@ from pathlib import Path
 import structlog
 
 from eccmgr.errors import CommandError, Unreadable
-from worker.jobs.records import Record
+from worker.jobs.records import JOB_ID, Record
 
 log = structlog.get_logger()
 
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+_ID = re.compile(JOB_ID)
 _BEGUN, _OVER = b".", b"!"
 _MARKS_MAX = 10_000
 _LONGEST = 64 * 1024 * 1024

@@ -13,7 +13,8 @@ from eccmgr.redis.reading import check_lines, decoded, parsing
 
 LONGEST_S = 1e9
 _RETRIES_MAX = 1000
-_ID = r"\A[A-Za-z0-9-]{1,64}\Z"
+JOB_ID = r"\A[A-Za-z0-9-]{1,64}\Z"
+"""The pattern of the id of a job."""
 
 
 def job_id(cluster: str, node: str, command_id: str) -> str:
@@ -28,7 +29,7 @@ class Record:
     A command that was typed on the node itself has no id.
     """
 
-    job: Annotated[str, msgspec.Meta(pattern=_ID)]
+    job: Annotated[str, msgspec.Meta(pattern=JOB_ID)]
     command_id: str
     text: str
     issuer: str
