@@ -6,6 +6,7 @@ its dropped lines as soon as it can be written again.
 
 import asyncio
 import contextlib
+import errno
 import functools
 import logging
 import os
@@ -147,7 +148,8 @@ class LogFiles(Part):
                 descriptor = os.open(path, flags, _FILE_MODE)
         except OSError as error:
             where = f"{place}: " if place else ""
-            raise ConfigError(f"{where}cannot open the log file {path}: {error.strerror}") from None
+            reason = "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror
+            raise ConfigError(f"{where}cannot open the log file {path}: {reason}") from None
         return Sink(descriptor, functools.partial(_told, self._program))
 
 

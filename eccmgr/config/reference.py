@@ -48,9 +48,10 @@ def _option_help(option: OptionSpec) -> Iterator[str]:
     yield f"{option.name}: {option.help}"
     yield f"  takes {expectation(option.type, option.low, option.high)}"
     yield f"  default: {'none' if option.default is None else option.default}"
-    yield "  dynamic: takes effect at once" if option.dynamic else "  not dynamic: takes effect after a restart"
     if option.without_effect:
         yield f"  without effect: {option.without_effect}"
+    else:
+        yield "  dynamic: takes effect at once" if option.dynamic else "  not dynamic: takes effect after a restart"
     if option.secret:
         yield "  holds secrets"
 

@@ -29,7 +29,7 @@ REFUSED = {
     "a listener": ("set Control_Listener Listen {folder}/none/socket Timeout = 7", "Cannot listen on"),
     "a port in use": ("set Control_Listener Listen 127.0.0.1:{port} Timeout = 7", "Address already in use"),
     "a log file": ("set ec_logger worse paniclog = {folder}/main/panic", "cannot open the log file"),
-    "a pipe that nobody reads": ("set ec_logger worse mainlog = {folder}/pipe", "cannot open the log file"),
+    "a pipe that nobody reads": ("set ec_logger worse mainlog = {folder}/pipe", "nobody reads this pipe"),
     "the times": ("set cluster session_lease 0.1", "session_lease is 0.1 s, expected at least 1.86 s"),
     "the step": ("set cluster max_step 0.5", "max_step is 0.5 s, expected at least 0.6 s"),
     "a listener that is not to be had": ("set Control_Listener Listen 127.0.0.1:0 TLS_Key = k", "TLS"),
