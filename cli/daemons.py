@@ -1,4 +1,4 @@
-"""What the command lines of the two daemons share: settings, configuration, logging, the run, and the exit code."""
+"""The shared part of the two daemons' command lines: settings, configuration, logging, the run, and the exit code."""
 
 import asyncio
 import grp
@@ -34,13 +34,13 @@ log = structlog.get_logger()
 _DESCRIPTORS = 65_536
 _WARNINGS_MAX = 100
 _NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
-"""The settings that are names, and what of."""
+"""The settings that are names, each with the thing that it names."""
 
 
 class Program(Generic[S]):
-    """A daemon as a program: its name, its settings, the file it reads where none is named, and how it is made.
+    """A daemon as a program: its name, its settings, its default file, and a function that makes it.
 
-    `lead`, where given, may run the daemon as a child of this process instead, and then answers its exit code.
+    `lead`, if given, may run the daemon as a child of this process instead; it then answers the daemon's exit code.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Program(Generic[S]):
     def run(self, flags: dict[str, Any], *, check: bool = False) -> int:
         """Run in the foreground, or only `check` the files.
 
-        The exit code: 0 ended cleanly, 1 failed, 2 the settings make no sense.
+        The exit code is 0 after a clean end, 1 after a failure, 2 if the settings make no sense.
         """
         try:
             settings = load(self._kind, flags)
@@ -92,7 +92,7 @@ class Program(Generic[S]):
         return 0
 
     def open(self, settings: S, flags: Mapping[str, Any]) -> Store:
-        """The configuration: what flags name wins over the environment, and both over the files.
+        """The configuration: flags win over the environment, and both win over the files.
 
         Raises FaultyConfigError, and SettingsError for a flag that makes no sense.
         """
@@ -115,7 +115,7 @@ class Program(Generic[S]):
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop's event loop where that is installed: a node then takes a third less processor for a command."""
+    """Run on uvloop's event loop if that is installed: a node then takes a third less processor time for a command."""
     try:
         import uvloop
     except ImportError:
@@ -125,7 +125,7 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 
 
 def _raise_descriptor_limit() -> None:
-    """Room for many connections; the usual soft limit of 1,024 is meant for programs that use select()."""
+    """Allow many connections; the usual soft limit of 1,024 is meant for programs that use select()."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -133,7 +133,7 @@ def _raise_descriptor_limit() -> None:
 
 
 def _become(daemon: Daemon) -> None:
-    """Give up being root for the user and group that the configuration names. Raises ConfigError with their place."""
+    """Change from root to the user and group of the configuration. Raises ConfigError with their place."""
     security = daemon.store.view().scope("Security")
     user, group = daemon.held.user, daemon.held.group
     try:

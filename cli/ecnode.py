@@ -72,7 +72,7 @@ def ecnode(
 
 
 def _lead(view: ScopeView) -> int | None:
-    """Where the node gives up being root and has VIPs, a parent keeps the right to change addresses for a guardian."""
+    """If the node will stop being root and has VIPs, run it under a parent that keeps the right to change addresses."""
     from worker.duravip.options import duravip_options
     from worker.duravip.vips import read_vips
     from worker.guardian.launch import CONTROL
@@ -83,7 +83,7 @@ def _lead(view: ScopeView) -> int | None:
     if CONTROL in os.environ or os.geteuid() != 0 or user in (None, "root") or not read_vips(view):
         return None
     program = duravip_options(view).plumber_program or ""
-    # The node becomes that user itself, once it has read what only root may.
+    # The node changes its user itself, after it has read the files that only root may read.
     return Parent(isolated("cli.ecnode", *sys.argv[1:]), "", program, log.warning).run()
 
 

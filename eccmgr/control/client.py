@@ -1,7 +1,7 @@
-"""The asking side of the control protocol, for consoles: one connection, one request at a time, blocking.
+"""The client of the control protocol, for consoles: one connection, one request at a time, blocking.
 
-Kept free of asyncio and of all that is slow to import: a console in batch mode lives for milliseconds. So is JSON read
-by the standard library, whose import takes a third of the time of msgspec's.
+It imports neither asyncio nor anything else that is slow: a console in batch mode lives for milliseconds. So the
+standard library reads JSON, whose import takes a third of the time of msgspec's.
 """
 
 import json
@@ -24,7 +24,7 @@ OnEvent = Callable[[Mapping[str, Any]], None]
 
 
 class Result(NamedTuple):
-    """How a command ended: its status, the exit code for a console in batch mode, and the answer."""
+    """The end of a command: its status, the exit code for a console in batch mode, and the answer."""
 
     status: Status
     exit: int
@@ -32,14 +32,14 @@ class Result(NamedTuple):
 
 
 class Client:
-    """A connection that is made when it is needed, and made anew where the listener has closed it since."""
+    """A connection that is made when it is needed, and made anew if the listener has closed it."""
 
     def __init__(
         self, endpoint: Endpoint, server_user: str | None = trust.SERVER_USER, *, script: bool = False
     ) -> None:
-        """Where everybody may write, a Unix socket is to be served by root, us, or `server_user`; None: by anybody.
+        """If others may write beside a Unix socket, its server must be root, us, or `server_user`; None: anybody.
 
-        `script`: commands are given without regard to the answers to those before them.
+        `script`: commands are sent without reading the answers to earlier ones first.
         """
         self.endpoint, self.server_user = endpoint, server_user
         self._socket: socket.socket | None = None
@@ -59,10 +59,9 @@ class Client:
     ) -> Result:
         """Send `command` and wait for its end, at the latest until `deadline` (of time.monotonic).
 
-        `on_event`, where given, asks for a stream and takes each event as it comes; the body is then what is left to
-        show, or all there is where it is to be `whole`. Raises NoConnection, NoAnswer where the command was sent and
-        its answer did not come, and TransactionLost where it was not sent, since the transaction that it was meant for
-        went with an earlier connection.
+        With `on_event` a stream is asked for, and each event is passed to it as it comes. The body is then the rest to
+        show, or everything if it is to be `whole`. Raises NoConnection; NoAnswer if the command was sent and no answer
+        came; TransactionLost if the command was not sent, because its transaction was lost with an earlier connection.
         """
         try:
             command.encode()
@@ -97,7 +96,7 @@ class Client:
             reason = getattr(error, "strerror", None) or error
             raise NoAnswer(f"The connection to {self.endpoint} broke before the answer: {reason}") from error
         except BaseException:
-            # Interrupted: what is still to come on this connection is the answer to no later command.
+            # Interrupted: the rest of this answer may still come, so no later command may use this connection.
             self.close()
             raise
 
@@ -149,7 +148,7 @@ class Client:
                     on_event(fields)
 
     def _refused(self, text: str) -> Result:
-        """The listener did not take the request itself."""
+        """The listener refused the request itself."""
         if text == Barred.UNKNOWN_CALLER:
             return Result(Status.DENIED, Exit.DENIED, text)
         return Result(Status.ERROR, Exit.FAILED, text)
@@ -166,7 +165,7 @@ def _is_closed(connection: socket.socket) -> bool:
 
 
 def _left(deadline: float) -> float:
-    """Seconds until `deadline`. Raises TimeoutError where it has passed."""
+    """Seconds until `deadline`. Raises TimeoutError if it has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError

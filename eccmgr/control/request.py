@@ -1,7 +1,7 @@
 """A command with options: the JSON of a REQUEST frame, and of the CHUNK and RESULT frames that answer it.
 
-By the standard library: the answer to a faulty request says in our words which field is wrong, and bears its id; and an
-answer may hold a text that is no valid Unicode, which JSON can write and msgspec does not.
+The standard library reads and writes it. So the answer to a faulty request names the wrong field in our words, and has
+the request's id; and an answer may hold a text that is no valid Unicode, which msgspec does not write.
 """
 
 import json
@@ -14,12 +14,12 @@ from eccmgr.commands.dispatch import Reply
 from eccmgr.control import frames
 
 _WIDTH_MAX = 100_000
-# JSON can write halves of characters, which UTF-8 and so Redis cannot.
+# JSON can hold halves of characters, which UTF-8, and so Redis, cannot.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BadRequest(ValueError):
-    """Raised when a REQUEST is none; `id` is what it calls itself, as far as that can be told."""
+    """Raised for a faulty REQUEST; `id` is its id, if that can be read."""
 
     def __init__(self, reason: str, request_id: "int | str | None" = None) -> None:
         super().__init__(reason)
@@ -30,8 +30,8 @@ class BadRequest(ValueError):
 class Request:
     """The JSON of a REQUEST frame.
 
-    With `stream` the client is told what comes as it comes; the text at the end leaves that out unless it is to be
-    `whole`.
+    With `stream` the client gets events as they happen; the text at the end leaves out what they have shown, unless it
+    is to be `whole`.
     """
 
     id: int | str | None
@@ -43,7 +43,7 @@ class Request:
 
     @classmethod
     def parse(cls, payload: bytes) -> "Request":
-        """Raises BadRequest with what is wrong."""
+        """Read a REQUEST. Raises BadRequest with the fault."""
         try:
             fields = json.loads(payload)
         except (ValueError, RecursionError):
@@ -64,7 +64,7 @@ class Request:
 
 
 def result_frame(request_id: int | str | None, answered: Reply) -> bytes:
-    """The end of a REQUEST."""
+    """The RESULT frame that ends a REQUEST."""
     exit_code = Exit.USAGE if answered.answer.usage else answered.answer.exit
     fields = {
         "id": request_id,
@@ -76,5 +76,5 @@ def result_frame(request_id: int | str | None, answered: Reply) -> bytes:
 
 
 def chunk_frame(request_id: int | str | None, event: Event) -> bytes:
-    """Partial output or progress of a REQUEST."""
+    """A CHUNK frame with partial output or progress of a REQUEST."""
     return frames.encode(frames.CHUNK, json.dumps({"id": request_id, **event}).encode())

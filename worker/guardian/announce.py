@@ -1,4 +1,5 @@
-"""Telling the neighbours who carries an address: gratuitous ARP and unsolicited neighbour advertisements."""
+"""Announces to the neighbours which host carries an address: gratuitous ARP and unsolicited neighbour
+advertisements."""
 
 import contextlib
 import ctypes
@@ -14,7 +15,7 @@ from worker.guardian.netlink import ARP, IPV4, IPV6
 from worker.guardian.wire import Address, Announcing
 
 PACKETS_A_SECOND = 2000
-"""Switches learn slowly; thousands of addresses at once are spread."""
+"""Packets a second: switches learn slowly, so the announcements of thousands of addresses are spread."""
 
 _BURST = 200
 _ETHERNET, _ARP_REQUEST = 1, 1
@@ -32,7 +33,7 @@ _AGAIN_S = 1.0
 
 
 def gratuitous_arp(mac: bytes, address: str, to: bytes = _BROADCAST) -> bytes:
-    """The frame that says that `mac` has this IPv4 address."""
+    """The frame that announces `mac` for this IPv4 address."""
     packed = ipaddress.IPv4Address(address).packed
     return (
         to + mac + struct.pack("!HHHBBH", ARP, _ETHERNET, IPV4, 6, 4, _ARP_REQUEST) + mac + packed + bytes(6) + packed
@@ -40,7 +41,7 @@ def gratuitous_arp(mac: bytes, address: str, to: bytes = _BROADCAST) -> bytes:
 
 
 def advertisement(mac: bytes, address: str, to: tuple[bytes, bytes] | None = None) -> bytes:
-    """The frame that says that `mac` has this IPv6 address, to all nodes or to one (hardware address and address)."""
+    """The frame that announces `mac` for this IPv6 address, to all nodes or to one (hardware address and address)."""
     source = ipaddress.IPv6Address(address).packed
     hardware, target = to or (b"\x33\x33\x00\x00\x00\x01", _ALL_NODES)
     body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, _OVERRIDE) + source + _TARGET_MAC + mac
@@ -51,7 +52,7 @@ def advertisement(mac: bytes, address: str, to: tuple[bytes, bytes] | None = Non
 
 
 class Announcer:
-    """Sends what is due, never more than PACKETS_A_SECOND. `links` gives the interfaces by name as they are now."""
+    """Sends due announcements, at most PACKETS_A_SECOND. `links` answers the present interfaces by name."""
 
     def __init__(self, interfaces: Interfaces, links: Callable[[], dict[str, Interface]]) -> None:
         self.options = Announcing()
@@ -69,7 +70,8 @@ class Announcer:
         self._socket.close()
 
     def begin(self, addresses: Iterable[Address], now: float) -> None:
-        """Announce these now, again as often as is wished, then at each refresh, until they are forgotten."""
+        """Announce these addresses now, again as often as configured, then at each refresh, until they are
+        forgotten."""
         for each in addresses:
             _, _, begun = self._turns.get(each.address, (each, 0, -1e9))
             if now - begun < _AGAIN_S:
@@ -79,16 +81,16 @@ class Announcer:
             heapq.heappush(self._due, (now, turn, each.address, 1))
 
     def forget(self, names: Iterable[str]) -> None:
-        """Say nothing more of these."""
+        """Announce these addresses no more."""
         for name in names:
             self._turns.pop(name, None)
 
     def next_at(self) -> float:
-        """When something is due; infinity where nothing is."""
+        """The time of the next due announcement; infinity if there is none."""
         return max(self._due[0][0], self._refilled) if self._due else float("inf")
 
     def send(self, now: float) -> None:
-        """Send what is due, as far as the rate allows; the rest becomes due a little later."""
+        """Send due announcements, as far as the rate allows; the others become due a little later."""
         self._budget = min(_BURST, self._budget + (now - self._filled) * PACKETS_A_SECOND)
         self._filled = now
         while self._due and self._due[0][0] <= now:
@@ -121,7 +123,7 @@ class Announcer:
             ]
         self._budget -= len(frames)
         for frame in frames:
-            # A full queue or a link just gone: the next turn says it again.
+            # A full queue, or a link that has just gone: the next turn sends it again.
             with contextlib.suppress(OSError):
                 self._socket.sendto(frame, (each.interface, 0))
 
@@ -136,7 +138,7 @@ class Announcer:
 
 
 class Rivals:
-    """Hears who else on the links claims an address by ARP or neighbour advertisement."""
+    """Hears hosts on the links that claim an address by ARP or neighbour advertisement."""
 
     def __init__(self) -> None:
         self.sockets = [_listen(ARP, ()), _listen(IPV6, _ONLY_ADVERTISEMENTS)]
@@ -147,7 +149,7 @@ class Rivals:
             each.close()
 
     def heard(self, own: set[bytes]) -> list[tuple[str, str]]:
-        """Address and hardware address of those who claimed one, but for our `own` hardware addresses."""
+        """Address and hardware address of each claim, without those of our `own` hardware addresses."""
         found = []
         for each in self.sockets:
             for _ in range(1000):
@@ -162,7 +164,7 @@ class Rivals:
 
 
 def claim(frame: bytes) -> tuple[str, bytes] | None:
-    """The address that a frame's sender claims for itself, and its hardware address; None where it claims none."""
+    """The address that a frame's sender claims for itself, and its hardware address; None if it claims none."""
     if len(frame) >= 42 and frame[12:14] == b"\x08\x06" and frame[28:32] != bytes(4):
         return str(ipaddress.IPv4Address(frame[28:32])), frame[22:28]
     if len(frame) >= 78 and frame[12:14] == b"\x86\xdd" and frame[20] == _ICMPV6 and frame[54] == _ADVERTISEMENT:
@@ -182,7 +184,7 @@ _ONLY_ADVERTISEMENTS = (
 
 
 def _make_known(gateway: str) -> None:
-    """Have the kernel ask for its hardware address: it is told with the next turn."""
+    """Have the kernel ask for the hardware address of `gateway`, so that the next turn can announce to it."""
     family = socket.AF_INET6 if ":" in gateway else socket.AF_INET
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
         out.setblocking(False)

@@ -1,6 +1,6 @@
 """The fence: floating addresses answer only while it is open, and the kernel closes it by itself at the deadline.
 
-A host on which every process is stopped or killed falls silent all the same.
+So a host falls silent even if every process on it is stopped or dead.
 """
 
 import ipaddress
@@ -44,41 +44,41 @@ _HOOKS = """
 
 
 class Refused(OSError):
-    """Raised when the kernel did not take a change of the fence: it stands as it stood."""
+    """Raised if the kernel did not take a change of the fence, which then stands as before."""
 
 
 class Fence(Protocol):
-    """What the guardian asks of a fence. Every method raises Refused."""
+    """The guardian's view of a fence. Every method raises Refused."""
 
     name: str
     late_s: float
 
     def build(self, addresses: Iterable[str], interfaces: Iterable[tuple[int, str]]) -> None:
-        """Begin anew: closed, for these addresses, on these interfaces (index and name)."""
+        """Build the fence anew: closed, for these addresses, on these interfaces (index and name)."""
 
     def cover(self, addresses: Iterable[str]) -> None:
-        """Have these addresses behind the fence too, before they are plumbed."""
+        """Put these addresses behind the fence too, before they are plumbed."""
 
     def hook(self, interfaces: Iterable[tuple[int, str]]) -> None:
-        """Stand on these interfaces; on those where it does not stand yet, from now on."""
+        """Stand on these interfaces, old and new ones."""
 
     def arm(self) -> None:
-        """First transaction: a token that lives TOKEN_S."""
+        """Make the first transaction: a token that lives TOKEN_S."""
 
     def open(self, left_s: float) -> None:
-        """Second transaction: open for so long from now; refused where the token has expired."""
+        """Make the second transaction: open for `left_s` from now; refused if the token has expired."""
 
     def close(self) -> None:
         """Close at once."""
 
     def touched(self) -> bool:
-        """Whether another process has changed the fence since the last time."""
+        """Whether another process has changed the fence since the last call."""
 
     def descriptor(self) -> int | None:
-        """What becomes readable when `touched` should be asked."""
+        """The descriptor that becomes readable when `touched` should be asked."""
 
     def release(self) -> None:
-        """Close what this process holds open; the fence in the kernel stays."""
+        """Close the descriptors of this process; the fence in the kernel stays."""
 
 
 class NftablesFence:
@@ -88,7 +88,7 @@ class NftablesFence:
     late_s = 0.0
 
     def __init__(self) -> None:
-        """Raises OSError where nftables is not to be had."""
+        """Raises OSError if nftables is not available."""
         self._rules = Rules()
         self._elements = Elements(TABLE)
         self._events = Events(NETFILTER, GROUP_MASK)
@@ -96,7 +96,7 @@ class NftablesFence:
         self._covered: set[str] = set()
 
     def build(self, addresses: Iterable[str], interfaces: Iterable[tuple[int, str]]) -> None:
-        """One transaction: at no time does anything get through that the old table stopped."""
+        """Build the table in one transaction, so that it always blocks all that the old table blocked."""
         wanted, covered = dict(interfaces), set(addresses)
         sets = _SETS.format(
             table=TABLE,
@@ -121,7 +121,7 @@ class NftablesFence:
         self._covered.update(fresh)
 
     def hook(self, interfaces: Iterable[tuple[int, str]]) -> None:
-        """The kernel takes the chains of an interface away together with it."""
+        """Hook new interfaces. The kernel removes the chains of an interface together with it."""
         wanted = dict(interfaces)
         self._hooked &= wanted.keys()
         fresh = {index: name for index, name in wanted.items() if index not in self._hooked}
@@ -131,11 +131,11 @@ class NftablesFence:
             self._hooked |= fresh.keys()
 
     def arm(self) -> None:
-        """The old token goes with the same transaction, so that its life is always a full one."""
+        """Replace the old token in the same transaction, so that the new one always has a full life."""
         self._carry_out([self._elements.flush("token"), *self._elements.add("token", (_TOKEN,), TOKEN_S)])
 
     def open(self, left_s: float) -> None:
-        """Everything in one transaction: no packet is lost by a renewal."""
+        """Open in one transaction, so that a renewal loses no packet."""
         self._carry_out(
             [
                 self._elements.delete("token", _TOKEN),
@@ -145,11 +145,11 @@ class NftablesFence:
         )
 
     def close(self) -> None:
-        """Nothing gets through from here on."""
+        """Close: nothing gets through from here on."""
         self._carry_out([self._elements.flush("token"), self._elements.flush("open")])
 
     def touched(self) -> bool:
-        """What was lost of the events counts as touched."""
+        """Lost events count as a touch."""
         heard = self._events.read()
         return heard is None or any(self._elements.is_foreign(event) for event in heard)
 
@@ -158,7 +158,7 @@ class NftablesFence:
         return self._events.socket.fileno()
 
     def release(self) -> None:
-        """The table stays: it is what silences this host when no process is left."""
+        """Close the sockets. The table stays, because it silences this host when no process is left."""
         self._rules.close()
         self._elements.close()
         self._events.close()

@@ -12,7 +12,7 @@ NEW_LINK, DELETE_LINK, NEW_ADDRESS, DELETE_ADDRESS = 16, 17, 20, 21
 _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOUR = 18, 22, 26, 30
 EVENT_GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
 MARK = 60652
-"""The metric of every address that we plumb: what tells ours from the host's own, whoever plumbed it and when."""
+"""The metric of every address that a guardian plumbs: it tells these from the host's own addresses."""
 
 _UP, _RUNNING, _LOOPBACK = 0x1, 0x40, 0x8
 _NO_DAD, _DAD_FAILED = 0x02, 0x08
@@ -30,7 +30,7 @@ class _LinkPart(enum.IntEnum):
 
 
 class _AddressPart(enum.IntEnum):
-    """Attributes of an address; LOCAL is the host's own end where ADDRESS is that of its peer."""
+    """Attributes of an address. LOCAL is the host's own end; ADDRESS is then that of its peer."""
 
     ADDRESS = 1
     LOCAL = 2
@@ -54,7 +54,7 @@ class _NeighbourPart(enum.IntEnum):
 
 
 class NeighbourState(enum.IntFlag):
-    """What the kernel knows of a neighbour."""
+    """The kernel's states of a neighbour."""
 
     INCOMPLETE = 0x01
     REACHABLE = 0x02
@@ -77,7 +77,7 @@ _USABLE = int(
 
 @dataclass(frozen=True)
 class Interface:
-    """An interface; `up` where packets get through, `mac` empty where it has none of six bytes."""
+    """An interface; `up` if packets get through, `mac` empty if it has no address of six bytes."""
 
     index: int
     name: str
@@ -88,7 +88,7 @@ class Interface:
 
 @dataclass(frozen=True)
 class Present:
-    """An address that is on an interface; `ours` where a guardian put it there."""
+    """An address on an interface; `ours` if a guardian put it there."""
 
     address: str
     prefix: int
@@ -99,7 +99,7 @@ class Present:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A host around: its address, its hardware address where that is known, and the bits of the kernel's `state`."""
+    """A neighbour: its address, its hardware address if that is known, and the bits of the kernel's `state`."""
 
     address: str
     mac: bytes
@@ -108,7 +108,7 @@ class Neighbour:
 
 
 class Interfaces:
-    """What the kernel has, asked and changed. Raises OSError."""
+    """Reads and changes the kernel's interfaces and addresses. Raises OSError."""
 
     def __init__(self) -> None:
         self._netlink = Netlink(ROUTE)
@@ -134,12 +134,12 @@ class Interfaces:
         return [parse_address(reply) for reply in self._netlink.dump(_GET_ADDRESS, bytes(8))]
 
     def neighbours(self, index: int) -> list[tuple[str, bytes]]:
-        """Address and hardware address of those that an interface has lately talked to."""
+        """Address and hardware address of the hosts to which an interface has lately sent."""
         found = (each for each in self.neighbour_table() if each.index == index and each.state & _USABLE)
         return [(each.address, each.mac) for each in found if len(each.mac) == _MAC_BYTES]
 
     def neighbour_table(self) -> list[Neighbour]:
-        """What the kernel knows of the hosts around, for ARP (v4) and neighbour discovery (v6)."""
+        """The kernel's neighbours, for ARP (v4) and neighbour discovery (v6)."""
         found = []
         for reply in self._netlink.dump(_GET_NEIGHBOUR, bytes(12)):
             family, index, state = struct.unpack_from("=BxxxiH", reply.body)
@@ -150,7 +150,7 @@ class Interfaces:
         return found
 
     def gateways(self, index: int) -> list[str]:
-        """Those to whom default routes lead by an interface."""
+        """The hosts to which an interface's default routes lead."""
         found = []
         for reply in self._netlink.dump(_GET_ROUTE, bytes(12)):
             family, length = reply.body[0], reply.body[1]
@@ -161,7 +161,8 @@ class Interfaces:
         return found
 
     def add(self, wanted: Sequence[tuple[str, int, int]], *, valid_s: int = 0, renew: bool = False) -> list[int]:
-        """Put address, prefix length and index each; 0 or the error number of each. `valid_s` 0 means for good."""
+        """Add addresses, each with prefix length and index; answers 0 or the error number of each. `valid_s` 0 means
+        for good."""
         flags = CREATE | (REPLACE if renew else EXCL)
         life = valid_s or _FOREVER
         lifetimes = attribute(_AddressPart.LIFETIMES, struct.pack("=IIII", life, life, 0, 0))
@@ -169,12 +170,12 @@ class Interfaces:
         return self._netlink.carry_out([_request(NEW_ADDRESS, flags, *each, more) for each in wanted])
 
     def delete(self, unwanted: Sequence[tuple[str, int, int]]) -> list[int]:
-        """Take address, prefix length and index each away; 0 or the error number of each."""
+        """Remove addresses, each with prefix length and index; answers 0 or the error number of each."""
         return self._netlink.carry_out([_request(DELETE_ADDRESS, 0, *each, b"") for each in unwanted])
 
 
 def parse_address(reply: Reply) -> Present:
-    """The address that a dump or an event tells of."""
+    """The address in a dump or an event."""
     family, prefix, flags, _, index = _ADDRESS.unpack_from(reply.body)
     parts = attributes(reply.body, 8)
     if (more := parts.get(_AddressPart.FLAGS)) is not None:

@@ -1,4 +1,4 @@
-"""How an agent comes by a guardian: from the parent that started it, or, where there is none, by starting it itself."""
+"""How an agent gets a guardian: from the parent that started it, or, without a parent, by starting one itself."""
 
 import contextlib
 import os
@@ -10,20 +10,20 @@ from typing import Protocol
 from worker.isolation import isolated
 
 CONTROL = "ECCMGR_GUARDIANS"
-"""The environment variable by which the parent names the descriptor over which guardians are asked for."""
+"""The environment variable that names the descriptor over which the agent asks the parent for guardians."""
 
 ANOTHER = b"another guardian"
 _ANSWER_S = 10.0
 REASON_BYTES = 1024
-"""Of what the parent says where it has no guardian to give."""
+"""The most bytes of the parent's reason for having no guardian."""
 
 
 class NoGuardian(Exception):
-    """Raised when no guardian is to be had."""
+    """Raised if no guardian can be had."""
 
 
 class Guardians(Protocol):
-    """Where guardians come from."""
+    """The source of guardians."""
 
     def another(self) -> socket.socket:
         """Kill the present guardian, if there is one, and return the socket to a fresh one, not blocking.
@@ -32,11 +32,12 @@ class Guardians(Protocol):
         """
 
     def close(self) -> None:
-        """Let go: the guardian goes down by itself once the agent's end of its socket is closed."""
+        """Release it; the guardian goes down by itself once the agent's end of its socket is closed."""
 
 
 def find_guardians(program: str = "") -> Guardians:
-    """The parent's, if a parent started this process; else our own, with `program` for the plumber `exec`."""
+    """The parent as the source, if a parent started this process; else a source of our own, with `program` for
+    `exec`."""
     named = os.environ.get(CONTROL)
     return ParentGuardians(socket.socket(fileno=int(named))) if named else OwnGuardians(program)
 
@@ -50,7 +51,7 @@ class ParentGuardians:
         control.set_inheritable(False)
 
     def another(self) -> socket.socket:
-        """The parent sends the socket itself."""
+        """Ask the parent, which sends the socket itself."""
         try:
             self._control.send(ANOTHER)
             said, descriptors, _, _ = socket.recv_fds(self._control, REASON_BYTES, 1)
@@ -75,7 +76,7 @@ class OwnGuardians:
         self.present: subprocess.Popen[bytes] | None = None
 
     def another(self) -> socket.socket:
-        """Start one once the old one has ended."""
+        """Start a guardian, after the old one has ended."""
         try:
             self._end(0.0)
             ours, theirs = socket.socketpair()
@@ -91,7 +92,7 @@ class OwnGuardians:
         return ours
 
     def close(self) -> None:
-        """Wait for its end: close the agent's end of its socket first, so that it goes down by itself."""
+        """Wait for its end. Close the agent's end of its socket first, so that it goes down by itself."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._end(_ANSWER_S)
 
@@ -105,8 +106,8 @@ class OwnGuardians:
 
 
 def start_guardian(end: socket.socket, program: str = "", options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Start a guardian that serves whoever is at the other end of `end`. Raises OSError."""
-    # It imports nothing but the standard library and our own packages, so nothing else needs to be found.
+    """Start a guardian that serves the process at the other end of `end`. Raises OSError."""
+    # It imports only the standard library and our own packages, so it need not find anything else.
     command = isolated("worker.guardian", "--agent", str(end.fileno()), "--exec", program, *options, others=False)
     return subprocess.Popen(  # noqa: S603 — ourselves
         command,

@@ -1,7 +1,7 @@
-"""Netlink messages, as the guardian needs them: batches with an acknowledgement for each, dumps, events.
+"""The netlink messages that the guardian needs: batches with an acknowledgement for each message, dumps, events.
 
-Own code, for speed: 2,560 addresses are to be plumbed while the fence is renewed ten times a second. pyroute2 takes
-3 ms for each, and half a second for its import; this takes what the kernel takes.
+Own code, for speed: 2,560 addresses are plumbed while the fence is renewed ten times a second. pyroute2 takes 3 ms for
+each, and half a second for its import; this code takes no longer than the kernel.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """One message from the kernel; `port` is the socket whose request caused it, 0 the kernel itself."""
+    """One message from the kernel; `port` is the socket whose request caused it, 0 for the kernel itself."""
 
     kind: int
     port: int
@@ -61,7 +61,7 @@ class Netlink:
         self.socket.close()
 
     def carry_out(self, requests: Sequence[Request]) -> list[int]:
-        """Send them, each to be acknowledged; 0 or the error number of each."""
+        """Send messages, each to be acknowledged; answers 0 or the error number of each."""
         results: list[int] = []
         for batch in _batches(requests):
             data, first = bytearray(), self._sequence + 1
@@ -72,7 +72,8 @@ class Netlink:
         return results
 
     def transaction(self, requests: Sequence[Request], subsystem: int) -> list[int]:
-        """Send them as one nfnetlink batch, which takes effect whole or not at all; 0 or the error number of each."""
+        """Send messages as one nfnetlink batch, which takes effect all or nothing; answers 0 or the error number of
+        each."""
         edge = struct.pack("!BBH", 0, 0, subsystem)
         data = bytearray(self._packed(Request(_BATCH_BEGINS, 0, edge)))
         first = self._sequence + 1
@@ -101,7 +102,7 @@ class Netlink:
         results = dict(waiting)
         while waiting:
             for sequence, reply in _replies(self.socket.recv(1024 * 1024)):
-                # An error may also name the edge of a batch: then nothing of it was taken.
+                # An error may also be that of the whole batch; then the kernel took nothing of it.
                 number: int = -struct.unpack_from("=i", reply.body)[0] if reply.kind == _ERROR else 0
                 if sequence in waiting:
                     results[sequence] = number
@@ -119,7 +120,7 @@ class Netlink:
 
 
 class Events:
-    """A socket that hears of changes: `groups` is a mask, as RTMGRP_* has it."""
+    """A socket that hears changes: `groups` is a mask, as in RTMGRP_*."""
 
     def __init__(self, protocol: int, groups: int) -> None:
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
@@ -133,7 +134,7 @@ class Events:
         self.socket.close()
 
     def read(self) -> list[Reply] | None:
-        """What has been heard since the last time; None where some of it was lost."""
+        """The events since the last call; None if some were lost."""
         heard: list[Reply] = []
         with contextlib.suppress(BlockingIOError):
             try:

@@ -1,6 +1,6 @@
 """nftables without a process: rules by libnftables in its own language, elements of sets by netlink.
 
-What is done with each heartbeat goes by netlink alone; its cost does not grow with what is in the ruleset.
+The work of each heartbeat uses netlink alone, so its cost does not grow with the ruleset.
 """
 
 import ctypes
@@ -48,10 +48,10 @@ class _SetKey(enum.IntEnum):
 
 
 class Rules:
-    """libnftables: takes what `nft -f` takes, as one transaction."""
+    """libnftables: takes the language of `nft -f`, as one transaction."""
 
     def __init__(self) -> None:
-        """Raises OSError where the library is not to be had."""
+        """Raises OSError if the library is not available."""
         self._library = ctypes.CDLL(_LIBRARY)
         self._library.nft_ctx_new.restype = ctypes.c_void_p
         self._library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
@@ -60,7 +60,7 @@ class Rules:
         self._library.nft_ctx_buffer_output(self._context)
 
     def run(self, text: str) -> None:
-        """Carry out a text. Raises OSError with what nft says."""
+        """Run a text. Raises OSError with the message of nft."""
         if self._library.nft_run_cmd_from_buffer(self._context, text.encode()):
             said = self._library.nft_ctx_get_error_buffer(self._context) or b""
             raise OSError(said.decode(errors="replace").strip().split("\n")[0] or "nft refused it")
@@ -82,13 +82,13 @@ class Elements:
         self._netlink.close()
 
     def carry_out(self, changes: Sequence[Request]) -> None:
-        """All of them as one transaction. Raises OSError, and then none of them holds."""
+        """Send all of them as one transaction. Raises OSError; then none of them takes effect."""
         for number in self._netlink.transaction(changes, _SUBSYSTEM):
             if number:
                 raise OSError(number, os.strerror(number))
 
     def add(self, name: str, keys: Sequence[bytes], timeout_s: float = 0.0) -> list[Request]:
-        """Put keys into a set, for at most `timeout_s` (whole milliseconds, rounded down), or for good where 0."""
+        """Add keys to a set, for at most `timeout_s` (whole milliseconds, rounded down), or for good if that is 0."""
         life = attribute(_SetElement.TIMEOUT, struct.pack("!Q", max(1, int(timeout_s * 1000)))) if timeout_s else b""
         return [
             self._request(_NEW_ELEMENTS, CREATE, name, keys[start : start + _ELEMENTS_A_MESSAGE], life)
@@ -96,15 +96,15 @@ class Elements:
         ]
 
     def delete(self, name: str, key: bytes) -> Request:
-        """Take a key out of a set; refused where it is not in it, or has expired."""
+        """Remove a key from a set; refused if the key is not in it, or has expired."""
         return self._request(_DELETE_ELEMENTS, 0, name, (key,), b"")
 
     def flush(self, name: str) -> Request:
-        """Take all keys out of a set."""
+        """Remove all keys from a set."""
         return self._request(_DELETE_ELEMENTS, 0, name, (), b"")
 
     def is_foreign(self, event: Reply) -> bool:
-        """Whether an event says that something in our table was changed by another process."""
+        """Whether an event says that another process changed something in our table."""
         kind = event.kind & 0xFF
         if event.kind >> 8 != _SUBSYSTEM or kind == _NEW_GENERATION or event.port in (0, self._netlink.port):
             return False
@@ -119,6 +119,6 @@ class Elements:
 
 
 def _element(key: bytes, life: bytes) -> bytes:
-    """An element of a list of elements; `life` is its time-out, as an attribute, or nothing."""
+    """An element of a list of elements; `life` is its time-out as an attribute, or empty."""
     packed = attribute(_SetElement.KEY | NESTED, attribute(_SetKey.VALUE, key))
     return attribute(_ElementList.ELEMENT | NESTED, packed + life)

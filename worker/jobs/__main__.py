@@ -15,7 +15,7 @@ from worker.jobs.lines import Lines
 
 streams.open_streams()
 _asked: Iterator[bytes] = iter(Lines(0))
-# What RQ reads when it is imported.
+# RQ reads these when it is imported.
 try:
     _work = read_work(next(_asked, b""))
 except ValueError:

@@ -1,6 +1,6 @@
-"""What agent and worker process say to each other: one JSON object a line, decoded by its type.
+"""The messages between agent and worker process: one JSON object a line, decoded by its type.
 
-The worker process reads its first line before it imports anything that RQ needs to be told about.
+The worker process reads its first line before it imports anything that reads RQ's settings.
 """
 
 from typing import Any
@@ -9,10 +9,10 @@ import msgspec
 
 
 class Work(msgspec.Struct, frozen=True):
-    """The first line: what the worker process works with, under which `name`; without `works` it only answers.
+    """The first line: the settings and the `name` of the worker process; without `works` it only answers requests.
 
-    `url` is where Redis is now, `link` the address from which that was found, `dead` the workers that left jobs behind,
-    `journal` the folder of the jobs that the agent has queued.
+    `url` is the present address of Redis, `link` the address from which that was found, `dead` the workers that left
+    jobs behind, `journal` the folder of the jobs that the agent has queued.
     """
 
     url: str
@@ -31,7 +31,7 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What the worker process is to `do`, with which arguments; its answer bears the same number."""
+    """A request: what to `do`, and the arguments; its answer has the same number."""
 
     number: int
     do: str
@@ -39,7 +39,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to a question, or the error; `undone` says `surely` or `perhaps` where Redis did not do it."""
+    """The answer to a request, or the error. `undone` is `surely` or `perhaps` if Redis did not do it."""
 
     number: int
     answer: Any = None
@@ -48,7 +48,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def line_of(said: msgspec.Struct | dict[str, Any]) -> bytes:
-    """`said` as a line. Raises ValueError where it holds a text that is no valid Unicode."""
+    """`said` as a line. Raises ValueError if it holds a text that is no valid Unicode."""
     return msgspec.json.encode(said) + b"\n"
 
 

@@ -65,7 +65,7 @@ class WorkerProcess:
             raise WorkerGone(f"The job worker cannot be started: {error.strerror}") from error
         assert process.stdin is not None
         with contextlib.suppress(OSError, RuntimeError):
-            # One that has ended already is noticed when it is asked.
+            # A process that has ended already is noticed when it is asked.
             process.stdin.write(line_of({**settings, "name": name, "dead": dead, "works": works}))
         log.info("job worker started", pid=process.pid)
         return cls(process, name)
@@ -95,7 +95,7 @@ class WorkerProcess:
                     writer.write(line_of(Question(number, what, arguments)))
                     await writer.drain()
                     while line := await reader.readline():
-                        # An earlier answer may have come too late for whoever waited.
+                        # An earlier answer may have come after its caller stopped waiting.
                         if (told := read_told(line)).number == number:
                             break
             except (TimeoutError, OSError, ValueError, RuntimeError) as error:

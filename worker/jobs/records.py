@@ -41,7 +41,7 @@ class Record:
     """The user who ended this job; '' if its command was withdrawn."""
 
     def dump(self) -> str:
-        """As it is kept."""
+        """The record as it is kept."""
         return msgspec.json.encode(self).decode()
 
     @classmethod

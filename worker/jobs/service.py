@@ -329,7 +329,7 @@ class JobService:
         return {**settings, "journal": str(self._journal.folder)}
 
     async def _remember(self) -> None:
-        """What an earlier life of this node left unfinished."""
+        """Read the jobs that an earlier life of this node left unfinished."""
         for record in await asyncio.to_thread(self._journal.records):
             if record.ended_by is None and await self._withdrawn(record):
                 withdrawn = dataclasses.replace(record, ended_by="")

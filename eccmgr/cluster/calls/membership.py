@@ -1,4 +1,4 @@
-"""The calls by which a process becomes a member, stays one, and ceases to be one."""
+"""The calls by which a process becomes a member, stays one, and leaves."""
 
 import enum
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from eccmgr.redis.scripts import ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
 LATE_AFTER_BEATS = 1.2
-"""So many times the time between two heartbeats after its last one, a session that carries VIPs is watched."""
+"""How many heartbeat intervals after its last heartbeat a session that carries VIPs looks late."""
 
 
 class LastBeat(NamedTuple):
-    """What a session's last heartbeat was answered, which the next one brings back; the default before the first."""
+    """The answer to a session's last heartbeat, which the next one sends back; the default is for the first one."""
 
     view: int = 0
     leader: str = ""
@@ -27,7 +27,7 @@ class LastBeat(NamedTuple):
 
 @dataclass(frozen=True)
 class Joined:
-    """We are in: since which view, after which entry of the log, and how many times as long leases are.
+    """We are a member: since which view, after which entry of the log, and with which stretch of the lease.
 
     `vips` is None for a session that carries none.
     """
@@ -41,7 +41,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class NameTaken:
-    """Another live session has the name: its private name, and what is left of it."""
+    """Another live session has the name: its private name, and the time left of it."""
 
     holder: str
     left_ms: int
@@ -50,9 +50,9 @@ class NameTaken:
 class Renewed(NamedTuple):
     """A heartbeat that counted.
 
-    `heads` are the latest entries of the channels asked for, in their order; `leader` is a private name, "" where
-    there is none, and `leader_is_over` says that its session has lapsed. `bus` is the number of the latest change of
-    what bus files say, b"" where none has one; `vips` is None for a session that carries none.
+    `heads` are the latest entries of the requested channels, in order. `leader` is a private name, "" if nobody leads;
+    `leader_is_over` says that its session has lapsed. `bus` is the number of the latest change of what bus files say,
+    b"" if there is no bus file. `vips` is None for a session that carries none.
     """
 
     view: int
@@ -67,7 +67,8 @@ class Renewed(NamedTuple):
 
 @dataclass(frozen=True)
 class Swept:
-    """The view and the lease clock after the leader's round, and when the next session lapses; None: there is none."""
+    """The view and the lease clock after the sweep, and the time until the next session lapses; None if there is no
+    session."""
 
     view: int
     clock_ms: int
@@ -75,7 +76,7 @@ class Swept:
 
 
 class Leaving(enum.StrEnum):
-    """What became of a session that wanted to leave."""
+    """The result of leaving."""
 
     LEFT = "left"
     ENDED = "ended"
@@ -108,8 +109,9 @@ def join(
 ) -> ScriptCall[Joined | NameTaken | SessionRefusal]:
     """Become a member as `identity` under a fresh private name.
 
-    `rate` is how many heartbeats a second it sends, 0 where it keeps to that however many others send. It `replaces`
-    a session of the caller's own, and `takes_over` the name from a live holder. VIPs rest on it with a `standing`.
+    `rate` is the heartbeats a second that it sends, 0 if its rate is steady however many others send. It `replaces` a
+    session of the caller's own, and `takes_over` the name from a live holder. With a `standing` VIPs rest on the
+    session.
     """
     carries: tuple[Argument, ...] = (1, standing.era) if standing else ("", 0)
     args = (
@@ -196,7 +198,7 @@ def _refusal(reply: Sequence[Any]) -> SessionRefusal:
 
 
 def leave(keys: Keys, options: ClusterOptions, private_name: str) -> ScriptCall[Leaving]:
-    """End a session cleanly: nobody expects the member any more."""
+    """End a session cleanly: from now on nobody expects the member."""
     return ScriptCall("leave", membership_keys(keys), (to_ms(options.max_step_s), private_name), _left)
 
 
@@ -206,9 +208,9 @@ _left = verdicts(Leaving)
 def resettle(
     keys: Keys, options: ClusterOptions, private_name: str, node: str, subcluster: str, record: str
 ) -> ScriptCall[int | None]:
-    """Move a node to another subcluster within its session; the view from which on it is there.
+    """Move a node to another subcluster within its session; answers the view from which it is there.
 
-    `record` is the member's record from then on. None where the session is over.
+    `record` is the member's record from then on. None if the session has ended.
     """
     return ScriptCall(
         "resettle",
@@ -223,7 +225,7 @@ def _resettled(reply: Sequence[bytes]) -> int | None:
 
 
 def sweep(keys: Keys, options: ClusterOptions) -> ScriptCall[Swept]:
-    """The leader's round: end sessions that have lapsed, forget what is too old."""
+    """Sweep, as the leader: end lapsed sessions, forget old things."""
     return ScriptCall(
         "sweep",
         (*membership_keys(keys), keys.log, keys.latest, keys.audit, keys.heads, *carrier_keys(keys)),
