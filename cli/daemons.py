@@ -94,7 +94,7 @@ class Program(Generic[S]):
     def open(self, settings: S, flags: Mapping[str, Any]) -> Store:
         """The configuration: flags win over the environment, and both win over the files.
 
-        Raises FaultyConfigError, and SettingsError for a flag that makes no sense.
+        Raises FaultyConfigError, and SettingsError for a flag with an invalid value.
         """
         given = {name: value for name in _NAMED if (value := getattr(settings, name, None)) is not None}
         for name, value in given.items():

@@ -1,4 +1,4 @@
-"""Writes the reference pages of commands and options, from the tables that the programs themselves use."""
+"""Writes the reference pages of commands and options, from the tables that the programs use."""
 
 import asyncio
 import sys

@@ -94,7 +94,7 @@ class Interactive:
         except EccmgrError as error:
             self._complain(error)
         except KeyboardInterrupt:
-            goes_on = "" if self._display.knows_the_way else "; where a command was sent it goes on"
+            goes_on = "" if self._display.knows_the_way else "; a command that was sent goes on"
             self._display.write(f"Waiting no longer{goes_on}", sys.stderr)
             self._display.leave_off(answers=not self._display.is_showing)
         else:

@@ -174,7 +174,7 @@ class _Answers:
         return answer
 
     def setting(self, asked: Asked) -> tuple[Change, Typed, str]:
-        """What a `set` changes, how it is shown among others, and what it answers once it holds."""
+        """A `set` that was parsed: its change, the form in which it is shown to others, and its answer."""
         found = paths.to_assignment(self.here(asked), asked.operands)
         if found is None:
             raise UsageError(asked.usage)
@@ -207,7 +207,7 @@ class _Answers:
         return answer + (f"Effective value is now:\n        {line}" if line else "It has no effective value now.")
 
     def unsetting(self, asked: Asked) -> tuple[paths.Here, str, Change]:
-        """Where the path of an `unset` leads: its scope, its option, and what is changed there."""
+        """An `unset` that was parsed: its scope, its option, and its change."""
         here, option = paths.to_option(self.here(asked), asked.words)
         if here.scope is not None and here.scope.option(option) is not None:
             return here, option, Change(Action.UNSET, here.path, option)

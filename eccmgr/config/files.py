@@ -32,13 +32,13 @@ class Reading(Protocol):
 
 
 class Files(Reading, Protocol):
-    """What writing back needs too; every method may raise OSError."""
+    """The file access that writing back needs too; every method may raise OSError."""
 
     def writable(self, path: str) -> bool:
         """Whether a file, existing or not, could be replaced."""
 
     def replace(self, contents: Mapping[str, bytes], new_file_mode: int = NEW_FILE_MODE) -> None:
-        """Gives files new contents, each of them wholly or not at all, keeping mode and owner."""
+        """Replace the contents of files, each of them wholly or not at all, keeping mode and owner."""
 
 
 class DiskFiles:
@@ -77,10 +77,10 @@ class DiskFiles:
         return os.access(target.parent, os.W_OK) and (not target.exists() or os.access(target, os.W_OK))
 
     def replace(self, contents: Mapping[str, bytes], new_file_mode: int = NEW_FILE_MODE) -> None:
-        """Gives files new contents by temporary files that are renamed once all of them are safely on the disk.
+        """Replace the contents of files: write temporary files, and rename them once all are safely on the disk.
 
-        A crash leaves each file either old or new, and at worst a temporary file whose name begins with a dot, which
-        no include of a folder reads. Any failure before the first rename leaves everything as it was.
+        After a crash each file is either old or new. At worst a temporary file remains; its name begins with a dot, so
+        that no include of a folder reads it. A failure before the first rename changes nothing.
         """
         prepared: dict[str, str] = {}
         try:
@@ -136,9 +136,9 @@ def _sync_folder(folder: str) -> None:
 
 
 class Snapshot:
-    """Files as they were when they were first looked at: what is read twice is the same twice.
+    """Files as they were when they were first read: a second read returns the same.
 
-    Only for reading; a `Snapshot` can pretend new contents, to see what they would come to.
+    For reading only. A `Snapshot` can pretend new contents, to find the configuration that they would make.
     """
 
     def __init__(self, files: Reading) -> None:
@@ -149,7 +149,7 @@ class Snapshot:
         self._contents: dict[str, bytes] = {}
 
     def pretending(self, contents: Mapping[str, bytes]) -> "Snapshot":
-        """The same files, with some contents (by identity) changed or made."""
+        """A snapshot of the same files, in which those in `contents` (by identity) have these contents."""
         other = Snapshot(self._files)
         other._identities = dict(self._identities)
         other._entries = dict(self._entries)
@@ -159,7 +159,7 @@ class Snapshot:
         return other
 
     def identity(self, path: str) -> str:
-        """What two paths to the same file have in common."""
+        """The same text for every path to one file."""
         if path not in self._identities:
             self._identities[path] = self._files.identity(path)
         return self._identities[path]
@@ -177,7 +177,7 @@ class Snapshot:
         return self._entries[path]
 
     def read(self, path: str) -> bytes:
-        """All bytes of a file as it was."""
+        """All bytes of a file at the time of the snapshot."""
         identity = self.identity(path)
         if identity not in self._contents:
             self._contents[identity] = self._files.read(path)

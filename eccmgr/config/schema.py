@@ -31,8 +31,7 @@ class OptionSpec:
 
     `low` and `high` bound a number, in the unit of its type. A `dynamic` option takes effect at once, any other after
     a restart. The text of a `secret` option holds passwords. `default_of` gives a default that depends on the scope's
-    name; `default` then only describes it. Where `without_effect` gives a reason, nothing acts on the
-    option.
+    name; `default` then only describes it. If `without_effect` gives a reason, nothing acts on the option.
     """
 
     name: str

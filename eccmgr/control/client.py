@@ -57,7 +57,7 @@ class Client:
         *,
         whole: bool = False,
     ) -> Result:
-        """Send `command` and wait for its end, at the latest until `deadline` (of time.monotonic).
+        """Send `command` and wait for its result, at the latest until `deadline` (of time.monotonic).
 
         With `on_event` a stream is asked for, and each event is passed to it as it comes. The body is then the rest to
         show, or everything if it is to be `whole`. Raises NoConnection; NoAnswer if the command was sent and no answer
@@ -90,7 +90,7 @@ class Client:
             raise
         except TimeoutError:
             self.close()
-            raise NoAnswer("No answer in time; where a command was sent it goes on") from None
+            raise NoAnswer("No answer in time; a command that was sent goes on") from None
         except (OSError, FrameError, ValueError, LookupError) as error:
             self.close()
             reason = getattr(error, "strerror", None) or error

@@ -1,4 +1,4 @@
-"""One client's connection to the control listener.
+"""One client's connection to a control listener.
 
 Its commands run one after another in a task of its own. So a slow command delays the later answers on this connection,
 and no others.
@@ -35,7 +35,7 @@ _COALESCE_BYTES = 64 * 1024
 _TURN = 128
 # A client that broke the protocol has this long to read the answer that says so.
 _LINGER_S = 2.0
-# A connection with an open transaction is not idle, but does not stay for ever.
+# An idle connection with an open transaction stays longer, but not for ever.
 _KEPT_S = 3600.0
 
 
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
     # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, unless there are too many."""
+        """Accept the connection, unless there are too many."""
         self._transport = cast(asyncio.Transport, transport)
         limit = self.terms.limits.max_connections
         if len(self._connections) >= limit:
@@ -215,7 +215,7 @@ class Connection(asyncio.Protocol):
                 # An answer waits for those beside it, but not for a slow one.
                 self._flushing = True
                 self._loop.call_soon(self._flush)
-            # This takes two statements: `_out` may be sent and replaced before the answer is there.
+            # This takes two statements: `_out` may be sent and replaced before the answer is ready.
             answer = await self._answer(frame)
             self._out += answer
             self._last_active = self._loop.time()

@@ -34,7 +34,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> "Endpoint":
-        """Read `/path`, `./path`, `../path`, `HOST:PORT` or `[V6]:PORT`. Raises SettingsError."""
+        """Parse `/path`, `./path`, `../path`, `HOST:PORT` or `[V6]:PORT`. Raises SettingsError."""
         if text.startswith(("/", "./", "../")) and "\0" not in text:
             path = str(Path(text).absolute())
             if len(os.fsencode(path)) > _PATH_MAX:
@@ -43,7 +43,7 @@ class Endpoint:
         try:
             host, port = read_host_port(text, lowest=0)
         except ValueError as error:
-            raise SettingsError(f"Endpoint '{text}' is none of /PATH, HOST:PORT, [V6]:PORT: {error}") from None
+            raise SettingsError(f"Endpoint '{text}' is not /PATH, HOST:PORT or [V6]:PORT: {error}") from None
         return cls(host=host, port=port)
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ class Listening:
     place: str = ""
 
     def unlink(self) -> None:
-        """Remove the socket's file if it is still the one that we made."""
+        """Remove the socket's file, unless another file has taken its place."""
         if self.endpoint.path is None:
             return
         # A file that we may no longer remove looks stale to the next start, which replaces it.
@@ -98,7 +98,7 @@ def _bind_tcp(endpoint: Endpoint, beyond_loopback: bool) -> Listening:
     except socket.gaierror as error:
         raise ListenError(f"Cannot listen on {endpoint}: {error.strerror}") from error
     except UnicodeError:
-        raise ListenError(f"Cannot listen on {endpoint}: this is no host's name") from None
+        raise ListenError(f"Cannot listen on {endpoint}: not the name of a host") from None
     if not (beyond_loopback or ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback):
         raise ListenError(
             f"Cannot listen on {endpoint}: without authentication only loopback addresses are allowed "
@@ -165,7 +165,7 @@ def _clear_stale(path: str) -> None:
         return
     if not stat.S_ISSOCK(found.st_mode):
         kind = "a symlink" if stat.S_ISLNK(found.st_mode) else "not a socket"
-        raise ListenError(f"Cannot listen on {path}: what is there is {kind}; remove it first")
+        raise ListenError(f"Cannot listen on {path}: the path is {kind}; remove it first")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
@@ -176,6 +176,6 @@ def _clear_stale(path: str) -> None:
         except FileNotFoundError:
             return
         except (TimeoutError, BlockingIOError):
-            # Its queue is full, so somebody owns it.
+            # The queue of the socket is full, so a process listens on it.
             raise ListenError(f"{path} is in use") from None
         raise ListenError(f"{path} is in use by pid {credentials(probe).pid}")

@@ -1,7 +1,7 @@
-"""Frames of the control protocol: encoding, and a decoder that takes bytes as they come.
+"""Frames of the control protocol: encodes them, and decodes a stream of bytes.
 
 A frame is a big-endian u16 type, a length (u16 for type 1, u32 for all others) and the payload.
-Kept free of heavy imports: the console in batch mode starts with it.
+Imports nothing slow: the console in batch mode starts with it.
 """
 
 import struct
@@ -46,7 +46,7 @@ def encode(kind: int, payload: bytes) -> bytes:
 
 
 def encode_text(text: str) -> bytes:
-    """A command or an answer in the smallest frame that holds it.
+    """Encode a command or an answer in the smallest frame that holds it.
 
     Characters that UTF-8 cannot hold (a lone surrogate from a file name) are replaced by `?`.
     """
@@ -67,8 +67,8 @@ def only_frame(data: bytes) -> bytes | None:
 class Decoder:
     """Cuts a stream of bytes into frames.
 
-    `limit` bounds the payload of a frame in bytes; it may be changed at any time. A frame over the
-    limit, or of an unknown type, raises FrameError as soon as its header is there, without waiting for its payload.
+    `limit` bounds the payload of a frame in bytes; it may be changed at any time. A frame over the limit, or of an
+    unknown type, raises FrameError as soon as its header has arrived, without waiting for its payload.
     """
 
     def __init__(self, limit: int = FRAME_MAX) -> None:
@@ -76,7 +76,7 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Take more bytes; yield each frame that is now complete."""
+        """Add bytes, and yield each frame that is now complete."""
         self.push(data)
         while (frame := self.pull()) is not None:
             yield frame
@@ -87,7 +87,7 @@ class Decoder:
         return len(self._buffer)
 
     def push(self, data: bytes) -> None:
-        """Take more bytes."""
+        """Add bytes to the stream."""
         self._buffer += data
 
     def pull(self) -> Frame | None:

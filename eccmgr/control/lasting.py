@@ -20,7 +20,7 @@ _UNKNOWN = (
 
 
 def config_command(line: str) -> str | None:
-    """The second word of a `config` command, in small letters; None for any other line."""
+    """The second word of a `config` command, in lower case; None for any other line."""
     found: list[str] = []
     at = 0
     while len(found) < 3 and (at := words.skip_space(line, at)) < len(line):
@@ -61,7 +61,7 @@ class OpenTransaction:
         raise TransactionLost(lost)
 
     def send(self, command: str | None) -> None:
-        """A command is about to be sent."""
+        """Note that a command is about to be sent."""
         self._sent = command
 
     def answered(self, *, ok: bool) -> None:

@@ -24,7 +24,7 @@ class Plan:
 
     @property
     def serves(self) -> bool:
-        """Whether any listener answers anybody."""
+        """Whether at least one listener runs commands."""
         return any(not listener.limits.refusal for listener in self.listeners.values())
 
 
@@ -101,7 +101,7 @@ def _remark(endpoint: Endpoint, configured: Configured) -> str:
     if refusal is not None:
         return f"Listener {endpoint} demands authorization, which is not available yet: it refuses all"
     if configured.insecure and endpoint.path is None:
-        return f"Listener {endpoint} is insecure: whoever reaches it may run every command"
+        return f"Listener {endpoint} is insecure: every caller that reaches it may run every command"
     return ""
 
 

@@ -21,7 +21,7 @@ _CONNECT_S = 1.0
 
 
 class Nearby(NamedTuple):
-    """A daemon and where it listens."""
+    """A daemon's program and the endpoint on which it listens."""
 
     program: str
     endpoint: Endpoint

@@ -12,7 +12,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 class Credentials(NamedTuple):
-    """The process at the other end of a Unix socket and its user, as the kernel knows them."""
+    """The process at the other end of a Unix socket, and its user, from the kernel."""
 
     pid: int
     uid: int

@@ -47,7 +47,7 @@ class Request:
         try:
             fields = json.loads(payload)
         except (ValueError, RecursionError):
-            raise BadRequest("the payload is no JSON") from None
+            raise BadRequest("the payload is not JSON") from None
         if not isinstance(fields, dict):
             raise BadRequest("an object is expected")
         named = fields.get("id")

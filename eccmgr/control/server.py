@@ -64,7 +64,7 @@ class ControlServer:
         await (await self.prepare(wanted)).carry_out()
 
     async def prepare(self, wanted: Mapping[Endpoint, Listener]) -> "ServerChange":
-        """The same in two steps: this does everything that can fail, and the result carries out the rest."""
+        """The first step of `follow`, which does everything that can fail; the result carries out the second step."""
         change = ServerChange(self, wanted, {})
         async with contextlib.AsyncExitStack() as undoing:
             undoing.push_async_callback(change.undo)

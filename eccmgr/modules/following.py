@@ -10,18 +10,18 @@ from eccmgr.modules.loaded import Modules
 
 
 class ModulesPart(Part):
-    """Loads modules at the start, where one that fails is only shown as such, and then lets them follow changes."""
+    """Loads the modules at the start, when a failure of one is only reported, and has them follow later changes."""
 
     def __init__(self, modules: Modules, view: ScopeView) -> None:
         self._modules, self._view = modules, view
         self._has_started = False
 
     def check(self, view: ScopeView) -> None:
-        """Raises ConfigError where the modules that `view` asks for make no sense."""
+        """Raises ConfigError if the modules that `view` asks for cannot be loaded."""
         self._modules.check(view)
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
-        """Start what is new. Raises ConfigError where a module makes no sense, or does not start."""
+        """Start new and changed modules. Raises ConfigError if a module cannot be loaded, or does not start."""
         if not self._has_started:
             return NOTHING
         await asyncio.to_thread(self.check, view)

@@ -123,11 +123,11 @@ class Runner:
                 await self._shelf.move(schedule.id, due_ms, now_ms + schedule.when.ms)
 
     async def restore_times(self, now_ms: int) -> None:
-        """Whatever stands in Redis, each schedule is due at some time: one that recurs at the next one from now.
+        """Give each schedule in Redis a time at which it is due: a recurring one its next time from now on.
 
-        A command that was to run once, nobody knows when, is reported as missed.
+        A command that runs once, but whose time is lost, is reported as missed.
         """
-        # What this reads and cannot use is dropped.
+        # Reading drops the records that cannot be used.
         await self._shelf.all()
         for schedule in await self._shelf.timeless():
             when = schedule.when

@@ -228,7 +228,7 @@ class FakeListener:
         (b"HTTP/1.1 400 Bad Request\r\n", "broke before the answer: Unknown frame type 18516"),
         (frames.encode(frames.RESULT, b"no json"), "broke before the answer: "),
         (frames.encode(frames.RESULT, b"{}"), "broke before the answer: "),
-        (None, "No answer in time; where a command was sent it goes on"),
+        (None, "No answer in time; a command that was sent goes on"),
     ],
 )
 def test_an_answer_that_does_not_come_is_one_clear_line_and_exit_code_1(

@@ -53,7 +53,7 @@ def test_capital_v_prints_the_banner(program: str) -> None:
     [
         ("eccmgr", ["--redis", "http://x"], "The URL of Redis must be redis://HOST:PORT/DB"),
         ("eccmgr", ["--cluster", "a b"], "Cluster name 'a b': 1-63 of A-Z"),
-        ("eccmgr", ["--listen", "nowhere"], "Endpoint 'nowhere' is none of /PATH, HOST:PORT, [V6]:PORT"),
+        ("eccmgr", ["--listen", "nowhere"], "Endpoint 'nowhere' is not /PATH, HOST:PORT or [V6]:PORT"),
         ("ecnode", ["--name", "-x"], "Node name '-x': 1-63 of A-Z"),
         ("ecnode", ["--subcluster", "a/b"], "Subcluster name 'a/b': 1-63 of A-Z"),
     ],

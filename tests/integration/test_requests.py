@@ -66,11 +66,11 @@ async def test_plain_commands_and_requests_mix_in_order(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("payload", "named", "said"),
     [
-        (b"", None, "the payload is no JSON"),
-        (b"{", None, "the payload is no JSON"),
-        (b"\xff", None, "the payload is no JSON"),
-        (b"[" * 100_000, None, "the payload is no JSON"),
-        (b"9" * 10_000, None, "the payload is no JSON"),
+        (b"", None, "the payload is not JSON"),
+        (b"{", None, "the payload is not JSON"),
+        (b"\xff", None, "the payload is not JSON"),
+        (b"[" * 100_000, None, "the payload is not JSON"),
+        (b"9" * 10_000, None, "the payload is not JSON"),
         (b"[]", None, "an object is expected"),
         (b"null", None, "an object is expected"),
         (b'{"id": [7], "command": "version"}', None, "id is a number or a string"),

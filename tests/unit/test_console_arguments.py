@@ -81,7 +81,7 @@ def test_the_words_of_a_shell_arrive_as_they_were_meant(words: list[str]) -> Non
         (["--json=yes"], "--json takes no value"),
         (["tls://host:1", "pid"], "Endpoint 'tls://host:1': users, ssh:// and tls:// are not available yet"),
         (["admin@host:1", "pid"], "Endpoint 'admin@host:1': users, ssh://"),
-        (["host:99999"], "Endpoint 'host:99999' is none of"),
+        (["host:99999"], "Endpoint 'host:99999' is not /PATH"),
         (["/" + "x" * 200], "a socket's path has at most 107 bytes"),
     ],
 )

@@ -57,7 +57,7 @@ def test_a_relative_path_is_made_absolute() -> None:
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="is none of /PATH, HOST:PORT, "):
+    with pytest.raises(SettingsError, match="is not /PATH, HOST:PORT or "):
         Endpoint.parse(text)
 
 

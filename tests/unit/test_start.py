@@ -94,7 +94,7 @@ def test_a_host_whose_name_is_none_for_a_node_is_told_what_to_do(folder: Path, e
 
 
 def test_an_endpoint_that_makes_no_sense_is_told_before_anything_is_opened(folder: Path) -> None:
-    with pytest.raises(SettingsError, match="Endpoint 'nowhere' is none of"):
+    with pytest.raises(SettingsError, match="Endpoint 'nowhere' is not /PATH"):
         opened(folder / "none", listen=("nowhere",))
     assert not os.listdir(folder)
 
