@@ -59,6 +59,8 @@ log = structlog.get_logger()
 class WayToRedis(Part):
     """The link to Redis, and the watch over the server's eviction policy for a full memory."""
 
+    title = "connections to Redis"
+
     def __init__(self, link: Link) -> None:
         self._link, self._eviction = link, EvictionWatch(link)
 

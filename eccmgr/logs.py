@@ -37,6 +37,8 @@ _render = structlog.processors.LogfmtRenderer(key_order=["time", "level", "progr
 class LogFiles(Part):
     """The files of `ec_logger`, each of which takes the events of its channels."""
 
+    title = "log files"
+
     def __init__(self, program: str = "", standard_error: Sink | None = None) -> None:
         self._program = program
         self._standard_error = standard_error

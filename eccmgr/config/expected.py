@@ -30,6 +30,8 @@ _CONFIRM_S = 3600.0
 class BusFiles(Part):
     """Publishes the expected nodes of the bus files beside a manager's main file; `manager` is its name."""
 
+    title = "bus files"
+
     def __init__(self, store: Store, named: NamedNodes, manager: str) -> None:
         self.fault = ""
         """Why the bus files cannot be read, "" if they can; until then their earlier contents hold."""

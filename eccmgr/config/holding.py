@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Holding(Part):
     """The options of one daemon; `default` and `listen` are the endpoints that stand in for those of its files."""
 
+    title = "options"
+
     def __init__(self, view: ScopeView, default: str, listen: Sequence[str]) -> None:
         """Raises ConfigError if options do not fit each other."""
         self._default, self._listen = default, listen

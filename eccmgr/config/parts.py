@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import structlog
 
@@ -52,6 +52,9 @@ class Part(Protocol):
     A daemon has a list of parts. They prepare, carry out and start in the order of the list, and finish and close in
     the reverse order. The methods here do nothing; a part overrides those that it needs.
     """
+
+    title: ClassVar[str]
+    """Its name in messages to an operator, in the plural."""
 
     def check(self, _view: ScopeView, /) -> None:
         """Raises ConfigError if this part cannot follow a view. It changes nothing, and may be called in any thread.
@@ -130,14 +133,14 @@ async def prepare_all(parts: Iterable[Part], view: ScopeView, changes: Sequence[
         except EccmgrError:
             raise
         except Exception as error:
-            name = type(part).__name__
+            title = part.title if part is not None else "parts"
             if isinstance(error, TimeoutError) and limit.expired():
-                raise ConfigError(f"{name} was not ready within {PREPARE_TIMEOUT_S:g} s; nothing was changed") from None
-            # A fault of the program: it must neither harm the other parts nor end the daemon.
-            log.exception("change not prepared", part=name)
-            raise ConfigError(
-                f"{name} cannot follow: {type(error).__name__}: {error} (see the log); nothing was changed"
-            ) from error
+                reason = f"The {title} were not ready within {PREPARE_TIMEOUT_S:g} s"
+            else:
+                # A fault of the program: it must neither harm the other parts nor end the daemon.
+                log.exception("change not prepared", part=title)
+                reason = f"The {title} cannot follow: {type(error).__name__}: {error} (see the log)"
+            raise ConfigError(f"{reason}; nothing was changed") from error
         undoing.pop_all()
     return AllPrepared(prepared)
 

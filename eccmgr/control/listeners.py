@@ -32,6 +32,8 @@ class Listeners(Part):
     """The listeners of one daemon. `default` is the one if nobody names any; those in `listen` replace those of the
     files."""
 
+    title = "listeners"
+
     def __init__(self, server: ControlServer, view: ScopeView, default: str, listen: Sequence[str]) -> None:
         """Raises ConfigError for a listener that makes no sense."""
         self._server, self._default, self._listen = server, default, listen

@@ -12,6 +12,8 @@ from eccmgr.modules.loaded import Modules
 class ModulesPart(Part):
     """Loads the modules at the start, when a failure of one is only reported, and has them follow later changes."""
 
+    title = "modules"
+
     def __init__(self, modules: Modules, view: ScopeView) -> None:
         self._modules, self._view = modules, view
         self._has_started = False

@@ -125,7 +125,7 @@ async def hangs(_view: ScopeView, _changes: Sequence[Change]) -> Prepared:
     [
         (refuses, "not today"),
         (fails, "cannot follow: ZeroDivisionError: division by zero (see the log); nothing was changed"),
-        (hangs, "was not ready within 0.5 s; nothing was changed"),
+        (hangs, "were not ready within 0.5 s; nothing was changed"),
     ],
 )
 async def test_each_part_may_refuse_a_change(

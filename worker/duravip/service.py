@@ -59,6 +59,8 @@ _COLLECTOR = (20_000, 20, 100)
 class DuravipService(Part):
     """The agent, its guardian and placement on one node; the service behind `worker.duravip.commands`."""
 
+    title = "VIPs"
+
     def __init__(
         self,
         link: Link,
