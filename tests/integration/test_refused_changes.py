@@ -161,6 +161,25 @@ async def test_each_part_may_refuse_a_change(
         assert (folder / "second").exists()
 
 
+async def test_an_end_gives_up_a_change(
+    redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def hangs_long(view: ScopeView, changes: Sequence[Change]) -> Prepared:
+        asked.set()
+        return await hangs(view, changes)
+
+    made = await asyncio.to_thread(manager, redis_server.url, cluster_keys.cluster, folder)
+    async with running(made), await Client.open(str(made.endpoints[0])) as client:
+        monkeypatch.setattr(made.parts[-1], "prepare", hangs_long)
+        client.send("config set cluster max_running 3")
+        await asked.wait()
+        made.stop()
+        assert await client.answer() == "This process is ending: nothing was changed"
+    assert made.options.max_running == 8
+
+
 async def test_a_reload_that_a_part_fails_ends_nobody(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
