@@ -44,10 +44,10 @@ _FORCE = Param("--force", "config path", optional=True)
 _DANGEROUS = frozenset({"reload", "rollback", "unset"})
 
 _ABOUT = {
-    "eval": "Looks in the scope named, then in those around it, then for the default.",
-    "set": "A scope that is not there is made. Behind a = stands the value, quoted as in a file or as words. Without "
-    "a = only what is known, or set already, is set.",
-    "unset": "An option falls back to what encloses it, or to its default.",
+    "eval": "Looks in the named scope, then in those around it, then for the default.",
+    "set": "A missing scope is made. The value follows the =, quoted as in a file, or as words. Without a = only an "
+    "option that is known, or set already, can be set.",
+    "unset": "An option falls back to the value of an enclosing scope, or to its default.",
     "showrecurse": "Secrets are hidden; what is printed can be read as a file.",
     "locate": "REGEX is searched in the names of the scopes.",
     "begin": "From then on this session alone sees its changes, until it commits them or rolls them back. They are "
@@ -103,12 +103,14 @@ def commands(
 
     return (
         reading("get", "an option that is set in this very scope", answers.get, _OPTION),
-        reading("eval", "what holds: as set here, else around it, else by default", answers.eval, _OPTION),
+        reading(
+            "eval", "the effective value: set here, else in a scope around it, else the default", answers.eval, _OPTION
+        ),
         command("set", "sets an option, live only, until writeback", answers.set, _SETTING),
         command("unset", "unsets an option, or drops a scope and all in it", answers.unset, _TO_UNSET),
         reading("show", "the options of a scope, and the scopes in it in brief", answers.show, _SCOPE),
         reading("showrecurse", "a scope and all in it, as a file would have it", answers.show_recurse, _SCOPE),
-        reading("locate", "where scopes of a kind stand whose names fit", answers.locate, *_TO_LOCATE),
+        reading("locate", "the scopes of a kind whose names match, and their places", answers.locate, *_TO_LOCATE),
         command("begin", "opens a transaction of this session alone", answers.begin, _SCRATCH),
         reading("replay", "the commands of the open transaction, as typed", answers.replay),
         command("commit", "makes the open transaction live, all or nothing", answers.commit),

@@ -25,8 +25,8 @@ _HISTORY_MAX = 1000
 _NODE = Param("NODE", kind="node")
 _SUBCLUSTER = Param("NAME", kind="subcluster")
 _RETRIEVED = (
-    "COMMAND is the text that was sent, however it is quoted, or the id, with or without #. Of several runs of that\n"
-    "text it is the latest one"
+    "COMMAND is the text that was sent, however it is quoted, or the id, with or without #. A text that was sent\n"
+    "several times means the latest run"
 )
 
 
@@ -126,7 +126,7 @@ class Fleet:
             ),
             Command(
                 "forget",
-                "expect an absent node no more",
+                "forget an absent node: nobody expects it from then on",
                 self._forget,
                 (_NODE,),
                 about=(

@@ -25,8 +25,13 @@ _LISTENER_OPTIONS = (
     OptionSpec(
         "Timeout", OptionType.SECONDS, "60", "idle seconds after which a connection is closed; 0 is never", 0, 1e9
     ),
-    OptionSpec("Enable_Authentication", OptionType.BOOLEAN, "false", "whether a caller has to say who he is"),
-    OptionSpec("Enable_Authorization", OptionType.BOOLEAN, "false", "whether a caller's roles bound what he may run"),
+    OptionSpec("Enable_Authentication", OptionType.BOOLEAN, "false", "whether a caller has to authenticate"),
+    OptionSpec(
+        "Enable_Authorization",
+        OptionType.BOOLEAN,
+        "false",
+        "whether a caller's roles limit the commands that the caller may run",
+    ),
     OptionSpec(
         "Insecure",
         OptionType.BOOLEAN,
@@ -42,7 +47,7 @@ _LISTENER_OPTIONS = (
 
 _PEER = ScopeSpec(
     "Peer",
-    "what holds for callers from a network",
+    "the rules for callers from one network",
     Naming.ALWAYS,
     OptionType.NETWORK,
     (
@@ -85,7 +90,7 @@ CONTROL_LISTENER = ScopeSpec(
 
 AUTHORIZATION = ScopeSpec(
     "Authorization",
-    "who may run what",
+    "the commands that users may run",
     scopes=(
         ScopeSpec(
             "Role",
@@ -97,7 +102,7 @@ AUTHORIZATION = ScopeSpec(
                     "allow",
                     OptionType.PATTERNS,
                     None,
-                    "regular expressions searched in a command; one that fits allows it",
+                    "regular expressions; a command in which one is found is allowed",
                     without_effect=_NO_ROLES,
                 ),
             ),
@@ -107,7 +112,7 @@ AUTHORIZATION = ScopeSpec(
 
 SECURITY = ScopeSpec(
     "Security",
-    "as whom the daemon runs",
+    "the user and group of the daemon",
     options=(
         OptionSpec("User", OptionType.TEXT, None, "the user that the daemon becomes after its start", dynamic=False),
         OptionSpec("Group", OptionType.TEXT, None, "the group that the daemon becomes after its start", dynamic=False),
@@ -211,7 +216,7 @@ ESMTP_LISTENER = ScopeSpec(
 
 DATASOURCE = ScopeSpec(
     "Datasource",
-    "a data base and how it is reached",
+    "a database and how to reach it",
     Naming.EITHER,
     options=(
         OptionSpec(
@@ -256,7 +261,10 @@ SCHEMA = ScopeSpec(
             without_effect=_OF_MAIL,
         ),
         OptionSpec(
-            "Local_Changes_File", OptionType.PATH, None, "the file for changes that belong to no other; loaded last"
+            "Local_Changes_File",
+            OptionType.PATH,
+            None,
+            "the file for changes that belong to no other file; loaded last",
         ),
         OptionSpec("Local_Changes_Only", OptionType.BOOLEAN, "false", "whether every change is written to that file"),
     ),

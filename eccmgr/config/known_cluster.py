@@ -39,7 +39,7 @@ CLUSTER = ScopeSpec(
             "the subcluster of this node; else the one that a bus file gives it",
             dynamic=False,
         ),
-        OptionSpec("heartbeats_per_sec", OptionType.NUMBER, "2", "signs of life a second", 0.1, 100),
+        OptionSpec("heartbeats_per_sec", OptionType.NUMBER, "2", "heartbeats a second", 0.1, 100),
         OptionSpec(
             "heartbeat_start_delay",
             OptionType.SECONDS,
@@ -64,7 +64,7 @@ CLUSTER = ScopeSpec(
             "absent_ttl",
             OptionType.SECONDS,
             "2592000",
-            "seconds for which a node that was lost is still expected (default 30 days); 0: until it is forgotten",
+            "seconds for which a lost node is still expected (default 30 days); 0: until it is forgotten",
             0,
             1e9,
         ),
@@ -91,7 +91,7 @@ CLUSTER = ScopeSpec(
             "job_timeout",
             OptionType.SECONDS,
             "3600",
-            "seconds after which a long command, which is a job, is ended",
+            "seconds after which a job (a long command) is ended",
             0.1,
             1e9,
         ),
@@ -99,7 +99,7 @@ CLUSTER = ScopeSpec(
             "max_jobs",
             OptionType.INTEGER,
             "100",
-            "jobs of a node that are not finished; over it a long command is refused",
+            "the most unfinished jobs of a node; further long commands are refused",
             1,
             10000,
         ),
@@ -119,7 +119,7 @@ CLUSTER = ScopeSpec(
             "the keys whose commands a node runs; with any, only signed ones",
             without_effect="commands are not signed yet in this release: a node runs all that reach it",
         ),
-        OptionSpec("if_check_interval", OptionType.SECONDS, "1", "seconds between looks at the interfaces", 0.1, 3600),
+        OptionSpec("if_check_interval", OptionType.SECONDS, "1", "seconds between checks of the interfaces", 0.1, 3600),
         OptionSpec(
             "if_down_limit",
             OptionType.INTEGER,
@@ -165,7 +165,7 @@ CLUSTER = ScopeSpec(
             "plumber",
             OptionType.NAME,
             "auto",
-            "who changes addresses: netlink, exec (plumber_program), memory (nobody: for a demonstration); "
+            "what changes addresses: netlink, exec (plumber_program), memory (nothing: for a demonstration); "
             "auto is netlink, and a node that may not use it carries nothing",
             dynamic=False,
         ),
@@ -181,7 +181,7 @@ CLUSTER = ScopeSpec(
             OptionType.NAME,
             "auto",
             "what silences the addresses of a host whose processes are stopped: nftables, valid_lft or none; "
-            "auto is the first of them that is to be had",
+            "auto takes the first of these that works",
             dynamic=False,
         ),
     ),

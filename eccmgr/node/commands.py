@@ -50,7 +50,7 @@ class NodeCommands:
             Command("cluster help", "the cluster commands", self._help, idempotent=True),
             Command(
                 "cluster abort",
-                "end a command or job here, or let it not begin",
+                "end a command or job on this node, also before it begins",
                 self._abort,
                 (Param("ID"),),
                 danger=True,

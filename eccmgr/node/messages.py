@@ -1,4 +1,4 @@
-"""What a node hears of commands, and what it says: a message, a withdrawal, a response."""
+"""The messages of a node: the commands and withdrawals that it hears, and its responses."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -11,9 +11,9 @@ from eccmgr.redis.reading import Count, decoded
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A command as it is published: the view that expects it, and how many ms it may wait before it begins.
+    """A command as it is published: the view that expects it, and the ms for which it may wait before it begins.
 
-    Whoever asks all day waits for all nodes to have read it, so that it is read as fast as can be.
+    A gather waits until every node has read it, so it has to be read fast.
     """
 
     id: str
@@ -26,20 +26,20 @@ class Message(msgspec.Struct, frozen=True):
     before: str
     """Its place in the log, and the entry before it on its channel."""
     planned: bool = False
-    """Whether it may be meant for others: then it is never begun without a claim."""
+    """Whether it may be meant for other nodes only: then it never begins without a claim."""
     begin_by: float = 0.0
-    """On this process's monotonic clock, in seconds."""
+    """The time until which it may begin, on this process's monotonic clock, in seconds."""
 
     @classmethod
     def parse(cls, raw: bytes, now: float) -> "Message":
-        """A message that is heard at `now`. Raises ValueError where `raw` is none."""
+        """Read a message that was heard at `now`. Raises ValueError if `raw` is not a message."""
         message = _read(_message, raw)
         msgspec.structs.force_setattr(message, "begin_by", now + message.ttl_ms / 1000)
         return message
 
 
 class Withdrawal(msgspec.Struct, frozen=True):
-    """That a command is withdrawn, as it is published; its place in the log as a message's."""
+    """The withdrawal of a command as it is published, with its place in the log."""
 
     id: str = msgspec.field(name="abort")
     channel: str
@@ -48,7 +48,7 @@ class Withdrawal(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, raw: bytes) -> "Withdrawal":
-        """Read one. Raises ValueError where `raw` is none."""
+        """Read a withdrawal. Raises ValueError if `raw` is not a withdrawal."""
         return _read(_withdrawal, raw)
 
 
@@ -68,14 +68,14 @@ def _read(decoder: msgspec.json.Decoder[_Heard], raw: bytes) -> _Heard:
 
 @dataclass(frozen=True)
 class Life:
-    """The session that a command is run under; the node may have joined anew before the command has ended."""
+    """The session under which a command runs; the node may have joined anew before the command has ended."""
 
     private_name: str
     joined_view: Count
 
 
 class Response(NamedTuple):
-    """What a node answers, ready to be written."""
+    """A node's answer, ready to be written."""
 
     id: str
     life: Life
@@ -84,4 +84,4 @@ class Response(NamedTuple):
     flags: str
     body: bytes
     claimed: bool = True
-    """Whether its command was claimed; it makes no difference but that Redis has less to look up where it is right."""
+    """Whether its command was claimed. If this is right, Redis has less to look up; if it is wrong, nothing else changes."""

@@ -37,12 +37,12 @@ class Sched(Module):
             "sched_grace",
             OptionType.SECONDS,
             "300",
-            "seconds by which a command may be late; later than that it is missed",
+            "seconds by which a command may be late; after that it is missed",
             1,
             1e9,
         ),
         OptionSpec("run_timeout", OptionType.SECONDS, "120", "seconds that a scheduled command may take", 1, 86400),
-        OptionSpec("timezone", OptionType.TEXT, "UTC", "on whose clock cron expressions are read"),
+        OptionSpec("timezone", OptionType.TEXT, "UTC", "the time zone of cron expressions that name none"),
     )
 
     def __init__(self, context: Context) -> None:
@@ -84,7 +84,7 @@ class Sched(Module):
 
     @command(
         "every",
-        "run COMMAND again and again: each so many seconds, or as a cron expression says",
+        "run COMMAND again and again: every SECONDS, or by a cron expression",
         about='SECONDS may be a cron expression in quotes: sched every "30 2 * * 1-5" COMMAND.\n'
         'It is read in UTC, or in the zone that it names: "TZ=Europe/Berlin 30 2 * * 1-5".',
         carries=Carries.FOR_ITSELF,
@@ -124,7 +124,7 @@ class Sched(Module):
         ]
         return Answer(columns(_LISTED, rows, _WIDEST), facts={"schedules": facts})
 
-    @command("history", "the latest runs, and what became of each", idempotent=True)
+    @command("history", "the latest runs, and how each ended", idempotent=True)
     async def history(self, number: int = 20) -> Answer:
         """List the latest `number` runs, the newest last."""
         if not 1 <= number <= PAST_KEPT:

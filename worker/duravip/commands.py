@@ -33,7 +33,7 @@ class DuravipCommands:
         return (
             Command(
                 "cluster duravip show",
-                "the floating addresses and who carries them",
+                "the floating addresses and the nodes that carry them",
                 self._show,
                 about=_ABOUT_SHOW,
                 idempotent=True,
@@ -77,7 +77,7 @@ class DuravipCommands:
             ),
             Command(
                 "cluster duravip debug",
-                "log each decision about floating addresses, or do not",
+                "log each decision about floating addresses, or stop that",
                 self._debug,
                 (Param("on|off", kind="switch"),),
             ),
@@ -248,8 +248,8 @@ BROKEN: they disagree on its name or address; it is not managed until that is me
 
 _ABOUT_MOVE = """\
 Broadcast it, so that all nodes see it. VIP is an address or a binding's name; NODE a short or a fully qualified name.
-`to` may be left out. A moved VIP stays until it is moved again, its owner dies, or it is moved home. What follows it
-moves with it."""
+`to` may be left out. A moved VIP stays until it is moved again, its owner dies, or it is moved home. Its followers
+move with it."""
 
 
 def _takes_no_part(situation: Situation) -> bool:

@@ -33,7 +33,7 @@ class JobCommands:
     def commands(self) -> tuple[Command, ...]:
         """The entries in the table of commands."""
         job = Param("ID", optional=True, choices=lambda: self._jobs.ids)
-        brief = "the jobs of this node; or what one has come to"
+        brief = "the jobs of this node, or one job with its output"
         return (Command("cluster jobs", brief, self._show, (job,), idempotent=True),)
 
     async def _show(self, call: Call) -> Answer:

@@ -16,11 +16,13 @@ class Ecelerity(Module):
     """Lets an existing mail node join the cluster as it is."""
 
     scope = "ecelerity"
-    brief = "passes on what the node does not know to a program that speaks the control protocol"
+    brief = "passes commands that the node does not know to a program that speaks the control protocol"
     singleton = True
     options = (
         OptionSpec("control", OptionType.ENDPOINT, "/tmp/2025", "where that program listens"),  # noqa: S108
-        OptionSpec("connections", OptionType.INTEGER, "4", "commands that it is given at once; others wait", 1, 100),
+        OptionSpec(
+            "connections", OptionType.INTEGER, "4", "commands that it is given at once; further ones wait", 1, 100
+        ),
         OptionSpec("timeout", OptionType.SECONDS, "60", "seconds that it may take to answer", 0.1, 86400),
         OptionSpec("keep", OptionType.SECONDS, "30", "seconds for which an idle connection is kept", 0, 3600),
         OptionSpec("answer_limit", OptionType.BYTES, "1GiB", "the longest answer that is taken", 1024, 4 << 30),

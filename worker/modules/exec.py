@@ -53,10 +53,10 @@ class Exec(Module):
         OptionSpec("commands", OptionType.DICTIONARY, None, "each command and its program line"),
         OptionSpec("arguments", OptionType.DICTIONARY, None, "the regular expression that an added argument must fit"),
         OptionSpec("long", OptionType.LIST, None, "the commands that run as jobs"),
-        OptionSpec("user", OptionType.TEXT, None, "as whom they run, if not as the node"),
-        OptionSpec("directory", OptionType.PATH, "/", "where they run"),
+        OptionSpec("user", OptionType.TEXT, None, "the user that they run as; the node's if not set"),
+        OptionSpec("directory", OptionType.PATH, "/", "the folder in which they run"),
         OptionSpec("time_limit", OptionType.SECONDS, "30", "seconds; jobs have job_timeout", 0.1, 86400),
-        OptionSpec("output_limit", OptionType.BYTES, "1MiB", "what of the output is kept", 1, 64 << 20),
+        OptionSpec("output_limit", OptionType.BYTES, "1MiB", "how much of the output is kept", 1, 64 << 20),
     )
 
     def __init__(self, context: Context) -> None:

@@ -24,12 +24,19 @@ class Sieve(Module):
     brief = "a cache of parsed Sieve scripts"
     options = (
         OptionSpec("script_dir", OptionType.PATH, "/etc/sieve", "the folder of the scripts"),
-        OptionSpec("cache_size", OptionType.INTEGER, "1000", "scripts kept; the longest unused one goes first", 1, 1e6),
+        OptionSpec(
+            "cache_size",
+            OptionType.INTEGER,
+            "1000",
+            "the most scripts that are kept; the least recently used goes first",
+            1,
+            1e6,
+        ),
         OptionSpec(
             "cache_life",
             OptionType.SECONDS,
             "600",
-            "seconds for which a script is kept, whatever becomes of its file meanwhile; 0 is until it is flushed",
+            "seconds for which a script is kept, even if its file changes; 0 is until it is flushed",
             0,
             1e9,
         ),
