@@ -84,4 +84,4 @@ class Response(NamedTuple):
     flags: str
     body: bytes
     claimed: bool = True
-    """Whether its command was claimed. If this is right, Redis has less to look up; if it is wrong, nothing else changes."""
+    """Whether its command was claimed. A wrong value does no harm; a right one saves Redis a look-up."""

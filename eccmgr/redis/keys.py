@@ -1,7 +1,7 @@
 """Every key and channel name of a cluster; none is made anywhere else.
 
-All share the hash tag `{ecc:CLUSTER}`, so one cluster's keys lie in one slot of a Redis Cluster and many
-clusters spread over it.
+All have the hash tag `{ecc:CLUSTER}`. So the keys of one cluster lie in one slot of a Redis Cluster, and many clusters
+spread over it.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from eccmgr.errors import SettingsError
 from eccmgr.naming import ALLOWED, is_plain_name
 
 TAG_BEGINS = "{ecc:"
-"""What the tag of every cluster begins with."""
+"""The beginning of every cluster's tag."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The names that belong to `cluster`; each is made once, since they are used for every command."""
+    """The names that belong to `cluster`; each is made once, because every command uses them."""
 
     cluster: str
 
@@ -26,88 +26,90 @@ class Keys:
 
     @cached_property
     def tag(self) -> str:
-        """What every name begins with."""
+        """The beginning of every name."""
         return f"{TAG_BEGINS}{self.cluster}}}"
 
     # Keys.
 
     @cached_property
     def state(self) -> str:
-        """Hash: the lease clock (`clock`, `wall`), the number of the `view`, since when (`born`) and in which life of
-        the server (`run`) views are numbered, the `last` id in the log,
-        the number of the latest change of what `bus` files say,
-        the `era` with its memory (`mem`) and whether it is `open`, the number of the latest `change` of a VIP."""
+        """Hash, with these fields. The lease clock: `clock` and `wall`. Views: the number of the current `view`, when
+        their numbering began (`born`), and in which life of the server (`run`). The `last` id in the log. The number of
+        the latest change of what `bus` files say. VIPs: the `era`, its memory (`mem`), whether it is `open`, and the
+        number of the latest `change` of a VIP."""
         return f"{self.tag}:state"
 
     @cached_property
     def members(self) -> str:
-        """Hash: node name in small letters (a private name for what is no node) → its record as JSON."""
+        """Hash: node name in small letters (for other members the private name) → the member's record as JSON."""
         return f"{self.tag}:members"
 
     @cached_property
     def sessions(self) -> str:
-        """Sorted set: private name → end of its session on the lease clock, in ms."""
+        """Sorted set: private name → end of the session on the lease clock, in ms."""
         return f"{self.tag}:sessions"
 
     @cached_property
     def seniority(self) -> str:
-        """Sorted set: private name → rank; the first one leads. Managers come before nodes, older before younger."""
+        """Sorted set: private name → rank; the first one leads. Managers come before nodes, older members before
+        younger ones."""
         return f"{self.tag}:seniority"
 
     @cached_property
     def roster(self) -> str:
-        """Hash: live node, by its name in small letters → private name, node name, subcluster, view of its join,
-        private name that it had before a reset."""
+        """Hash: name of a live node in small letters → private name, node name, subcluster, view of the join, private
+        name before a reset."""
         return f"{self.tag}:roster"
 
     @cached_property
     def subclusters(self) -> str:
-        """Hash: subcluster in small letters → number of its live nodes; -subcluster → of its absent ones;
-        =node in small letters → its name and what bus files say of it, SOURCE=SUBCLUSTER,… of each; @SOURCE → what
-        people call that file."""
+        """Hash: subcluster in small letters → number of its live nodes; -subcluster → number of its absent nodes; =node
+        in small letters → its name, and SOURCE=SUBCLUSTER,… for each bus file that names it; @SOURCE → the bus file's
+        name for people."""
         return f"{self.tag}:subclusters"
 
     @cached_property
     def absent(self) -> str:
-        """Hash: node that is expected and not there, by its name in small letters → its line in the roster, and since
-        when it is absent, on the wall clock in ms: its session ended without a leave, or a bus file names it."""
+        """Hash: name of an absent node in small letters → its line in the roster, and the wall clock in ms since which
+        it is absent. A node is absent if its session ended without a leave, or if a bus file names it and it is not
+        there."""
         return f"{self.tag}:absent"
 
     @cached_property
     def absent_since(self) -> str:
-        """Sorted set: node that was lost, by its name in small letters → when, on the lease clock, in ms."""
+        """Sorted set: name of a lost node in small letters → when it was lost, on the lease clock in ms."""
         return f"{self.tag}:absent:since"
 
     @cached_property
     def vips(self) -> str:
-        """Hash: address → a VIP's record; private name → era and renewal counter of a session that carries VIPs;
-        @node → what it says of its VIPs; ~node → those that it cannot carry now; !node → that it is drained."""
+        """Hash: address → a VIP's record; private name → era and renewal counter of a session that carries VIPs; @node
+        → the node's statement of its VIPs; ~node → the VIPs that it cannot carry now; !node → that it is drained."""
         return f"{self.tag}:vips"
 
     @cached_property
     def vip_changes(self) -> str:
-        """Sorted set: what changed in `vips` → the number of its latest change."""
+        """Sorted set: field of `vips` → the number of its latest change."""
         return f"{self.tag}:vips:changes"
 
     @cached_property
     def vip_beliefs(self) -> str:
-        """Hash: node in small letters → what it last said that it believes of each VIP, compressed."""
+        """Hash: node in small letters → its latest statement of its beliefs about each VIP, compressed."""
         return f"{self.tag}:vips:beliefs"
 
     @cached_property
     def late(self) -> str:
-        """Sorted set: session that carries VIPs → from when on, on the lease clock, in ms, it looks late."""
+        """Sorted set: session that carries VIPs → the time on the lease clock, in ms, from which it looks late."""
         return f"{self.tag}:vips:late"
 
     @cached_property
     def ended_prefix(self) -> str:
-        """Followed by a private name: string, kept for a day after a session that carried VIPs was ended."""
+        """Followed by a private name: string, kept for a day after a session that carried VIPs has ended."""
         return f"{self.tag}:vips:ended:"
 
     @cached_property
     def log(self) -> str:
-        """Stream: the ids of commands in order, and which were released in batches or withdrawn; trimmed by age and
-        number."""
+        """Stream: the ids of commands in order, and those that were released in batches or withdrawn; trimmed by age
+        and number."""
         return f"{self.tag}:log"
 
     @cached_property
@@ -117,29 +119,29 @@ class Keys:
 
     @cached_property
     def latest(self) -> str:
-        """Hash: SHA-1 of a command's text, white space folded → the id of its latest run."""
+        """Hash: digest of a command's text → the id of its latest run."""
         return f"{self.tag}:latest"
 
     def latest_of(self, digest: str) -> str:
-        """Hash, of the text with this digest: channel → the latest run for the target that it reaches; set:ID → a run
+        """Hash for the text with this digest: channel → the latest run for the target with that channel; set:ID → a run
         for a set. A run is its entry in the log, its id, and KIND:NAME of its target."""
         return f"{self.latest}:{digest}"
 
     @cached_property
     def vocabulary(self) -> str:
-        """Sorted set: word that a command of some node begins with, in small letters → when a node last said it, on the
-        lease clock, in ms."""
+        """Sorted set: first word of a command of some node, in small letters → when a node last stated it, on the lease
+        clock in ms."""
         return f"{self.tag}:vocabulary"
 
     @cached_property
     def audit(self) -> str:
-        """Stream: who did what, trimmed by number."""
+        """Stream: what users and nodes did, trimmed by number."""
         return f"{self.tag}:audit"
 
     @cached_property
     def view_prefix(self) -> str:
-        """Followed by a view's number: hash, that view's roster, kept while a command expects it, with a field '' that
-        says when its numbering began; followed by `:absent` too: hash, the nodes that were absent."""
+        """Followed by a view's number: hash, the roster of that view, kept while a command expects it; its field ''
+        says when the numbering began. Followed by `:absent` too: hash, the nodes that were absent in that view."""
         return f"{self.tag}:view:"
 
     @cached_property
@@ -160,16 +162,16 @@ class Keys:
         return f"{self.command_prefix}{command_id}"
 
     def responses(self, command_id: str) -> str:
-        """Hash: node name in small letters → its state and response."""
+        """Hash: node name in small letters → its entry: state and response."""
         return f"{self.command_prefix}{command_id}:resp"
 
     def arrived(self, command_id: str) -> str:
-        """List: the nodes in the order of their responses, for a gather that waits."""
+        """List: the nodes in the order of their responses, for a waiting gather."""
         return f"{self.command_prefix}{command_id}:arrived"
 
     def plan(self, command_id: str) -> str:
-        """Hash: node name in small letters → until when, on the lease clock in ms, it may begin a command that is not
-        for all on its channel; whoever is not in it may not."""
+        """Hash: node name in small letters → the time on the lease clock, in ms, until which it may begin the command.
+        Other nodes may not begin a command that has a plan."""
         return f"{self.command_prefix}{command_id}:plan"
 
     def schedules(self, owner: str) -> str:
@@ -177,11 +179,11 @@ class Keys:
         return f"{self.tag}:sched:{owner.lower()}"
 
     def schedules_due(self, owner: str) -> str:
-        """Sorted set: id of a schedule → when it is due, in ms on the server's wall clock."""
+        """Sorted set: id of a schedule → its due time, in ms on the server's wall clock."""
         return f"{self.schedules(owner)}:due"
 
     def schedules_running(self, owner: str) -> str:
-        """Hash: id of a schedule → its run that has not ended."""
+        """Hash: id of a schedule → its running run."""
         return f"{self.schedules(owner)}:running"
 
     def schedules_past(self, owner: str) -> str:
@@ -190,7 +192,7 @@ class Keys:
 
     @cached_property
     def rq_prefix(self) -> str:
-        """What RQ's own names begin with: the environment's RQ_KEY_PREFIX for its tools."""
+        """The beginning of RQ's own names: RQ_KEY_PREFIX in the environment of RQ's tools."""
         return f"{self.tag}:rq"
 
     def draft(self, nonce: str) -> str:
@@ -219,14 +221,14 @@ class Keys:
 
     @cached_property
     def events(self) -> str:
-        """Joins, leaves, losses."""
+        """The changes of the membership: joins, leaves, losses."""
         return f"{self.tag}:events"
 
     @cached_property
     def vip_events(self) -> str:
-        """Tells the agents that something about VIPs has changed."""
+        """Tells the agents that VIPs have changed."""
         return f"{self.tag}:vips:events"
 
     def notices(self, process: str) -> str:
-        """Tells one manager process that responses wait for one of its gathers."""
+        """Tells one manager process that responses to one of its gathers have come."""
         return f"{self.tag}:notices:{process}"
