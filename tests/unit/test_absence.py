@@ -14,7 +14,7 @@ def gone(name: str, since_ms: int | None = None) -> Seat:
     return Seat("", name, "east", absent=True, since_ms=since_ms)
 
 
-def test_the_date_is_given_where_it_is_another_day() -> None:
+def test_date_is_shown_on_another_day() -> None:
     assert absence(NOW_MS - HOUR_MS, NOW) == "since 11:00"
     assert absence(NOW_MS - 13 * HOUR_MS, NOW) == "since 2026-11-27 23:00"
 

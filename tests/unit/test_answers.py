@@ -24,7 +24,7 @@ def test_text_is_the_text() -> None:
     assert Answer("a <b>\n").render(Format.TEXT, "any") == "a <b>\n"
 
 
-def test_json_is_one_object_with_the_command_its_status_and_the_text() -> None:
+def test_json_is_one_object_with_command_status_text() -> None:
     shown = Answer("Grüße\n", Status.PARTIAL, facts={"expected": 2}).render(Format.JSON, 'gather "x"')
     assert json.loads(shown) == {"command": 'gather "x"', "status": "partial", "body": "Grüße\n", "expected": 2}
     assert "\n" not in shown
@@ -47,7 +47,7 @@ def test_xml_of_nodes_has_a_response_for_each() -> None:
     assert [response.text for response in element] == ["a < b", None]
 
 
-def test_an_answer_that_is_xml_anyway_is_not_wrapped_but_in_json_it_is() -> None:
+def test_xml_answer_is_wrapped_in_json_only() -> None:
     answer = Answer("<A/>", is_xml=True, facts={"members": []})
     assert answer.render(Format.XML, "show") == "<A/>"
     assert json.loads(answer.render(Format.JSON, "show"))["body"] == "<A/>"
@@ -60,7 +60,7 @@ def test_an_error_keeps_the_shape() -> None:
 
 
 @given(xml_characters)
-def test_xml_gives_back_any_text_that_it_can_hold(text: str) -> None:
+def test_xml_returns_any_text_it_can_hold(text: str) -> None:
     element = ET.fromstring(f"<a b={xml_attribute(text)}>{xml_text(text)}</a>")
     assert (element.text or "") == text
     assert element.attrib["b"] == text

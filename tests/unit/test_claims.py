@@ -35,7 +35,7 @@ class TestClaims:
         assert claims.take("a", 61.0, 60.0)
 
     @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 30)), max_size=40))
-    def test_whatever_comes_again_within_its_time_is_not_taken_again(self, heard: list[tuple[str, float]]) -> None:
+    def test_repeats_within_their_time_are_ignored(self, heard: list[tuple[str, float]]) -> None:
         claims, now = Claims(), 0.0
         taken: dict[str, float] = {}
         for command_id, pause in heard:
@@ -62,13 +62,13 @@ class TestWithdrawal:
             b'{"abort":"x","channel":"all","entry":"99999999999999999999-0","before":"0-0"}',
         ],
     )
-    def test_one_that_is_broken_is_a_value_error_and_nothing_else(self, raw: bytes) -> None:
+    def test_broken_record_is_a_value_error_only(self, raw: bytes) -> None:
         with pytest.raises(ValueError, match=r"."):
             Withdrawal.parse(raw)
 
 
 class TestMessage:
-    def test_it_may_wait_for_its_time_from_when_it_is_heard(self) -> None:
+    def test_waiting_time_counts_from_hearing_the_command(self) -> None:
         message = Message.parse(json.dumps(FIELDS).encode(), 1000.0)
         assert (message.id, message.text, message.issuer, message.view) == ("01KB3ZC0WV9Y", "pid", "root", 3)
         assert message.begin_by == 1060.0
@@ -90,14 +90,14 @@ class TestMessage:
             json.dumps({**FIELDS, "ttl": 1e999}).encode(),
         ],
     )
-    def test_one_that_is_broken_is_a_value_error_and_nothing_else(self, raw: bytes) -> None:
+    def test_broken_record_is_a_value_error_only(self, raw: bytes) -> None:
         with pytest.raises(ValueError, match=r"."):
             Message.parse(raw, 0.0)
 
 
 class TestRun:
     @pytest.mark.asyncio
-    async def test_withdrawing_it_twice_ends_it_once_even_while_it_ends(self) -> None:
+    async def test_withdrawing_twice_ends_a_run_once(self) -> None:
         run = Run()
 
         async def carry_out() -> None:

@@ -68,7 +68,7 @@ def test_the_words_that_may_follow(table: Table, line: str, found: list[str]) ->
 
 
 @pytest.mark.parametrize("line", ["", " ", "\t"])
-def test_nothing_typed_offers_the_first_word_of_every_command(table: Table, line: str) -> None:
+def test_empty_line_offers_every_commands_first_word(table: Table, line: str) -> None:
     assert complete(table, line, KNOWN) == sorted({command.name.split()[0] for command in table.listed()})
 
 
@@ -93,7 +93,7 @@ def test_whatever_is_typed_is_no_fault(table: Table, end: str) -> None:
         assert isinstance(complete(table, begin + end, KNOWN), list)
 
 
-def test_what_is_offered_for_nodes_is_what_nodes_have(folder: Path) -> None:
+def test_commands_offered_for_nodes_exist_on_nodes(folder: Path) -> None:
     node = Node(NodeSettings(redis="redis://127.0.0.1:1/0", listen=(str(folder / "n"),)), Store())
     alone = {"complete", "json", "xml", *(f"config {word}" for word in ("begin", "replay", "commit", "rollback"))}
     assert sorted(ON_NODES) == sorted(command.name for command in node.table.listed() if command.name not in alone)

@@ -67,14 +67,14 @@ def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
         *("redis://h1?port=7", "redis://h1/0?password=hunter2#x", "redis://h 1", "redis:h1"),
     ],
 )
-def test_one_that_makes_no_sense_is_refused_without_repeating_it(url: str) -> None:
+def test_invalid_url_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Link(url)
     assert str(caught.value).startswith("The URL of Redis ")
     assert SECRET not in "".join(traceback.format_exception(caught.value)).replace(f'Link("{url}")', "")
 
 
-def test_the_users_of_the_data_and_of_the_sentinels_are_told_apart() -> None:
+def test_users_of_data_and_sentinels_are_separate() -> None:
     url = "rediss+sentinel://a:b%40@h1,[::1]:7/mail/2?sentinel_username=c&sentinel_password=d%2F&ssl_cert_reqs=none"
     address = RedisAddress.parse(url)
     assert address.plain_url == "rediss://a:b%40@h1:26379/2?ssl_cert_reqs=none"
@@ -133,9 +133,7 @@ class TestAway:
             await nowhere.run(roster(Keys("c"), ClusterOptions(), 1))
         assert str(caught.value) == f"Redis is not reachable: No such file or directory ({folder}/none.sock)"
 
-    async def test_what_was_never_asked_of_it_is_told_from_what_it_may_have_done(
-        self, nowhere: Link, folder: Path
-    ) -> None:
+    async def test_calls_never_sent_differ_from_uncertain_ones(self, nowhere: Link, folder: Path) -> None:
         for _ in range(2):
             with pytest.raises(RedisUnreachable) as caught:
                 await nowhere.call("PING")
@@ -147,7 +145,7 @@ class TestAway:
             assert caught.value.asked
             await link.close()
 
-    async def test_a_port_where_nobody_listens_is_said_in_plain_words(self) -> None:
+    async def test_unused_port_is_reported_in_plain_words(self) -> None:
         port = free_port()
         link = Link(f"redis://127.0.0.1:{port}")
         with pytest.raises(RedisUnreachable) as caught:
@@ -155,7 +153,7 @@ class TestAway:
         assert str(caught.value) == f"Redis is not reachable: Connection refused (127.0.0.1:{port})"
         await link.close()
 
-    async def test_until_a_probe_succeeds_every_call_fails_at_once(self, nowhere: Link) -> None:
+    async def test_calls_fail_at_once_until_a_probe_succeeds(self, nowhere: Link) -> None:
         for call in (nowhere.describe, lambda: nowhere.pipeline(("PING",))):
             with pytest.raises(RedisUnreachable):
                 await call()
@@ -206,7 +204,7 @@ class TestThere:
         ("allowed", "said"),
         [("+ping", r"^unknown version standalone /"), ("-ping", r"^Redis refused: .* 'ping' command")],
     )
-    async def test_a_server_that_forbids_a_look_at_itself_is_described_by_what_is_known(
+    async def test_server_that_forbids_info_is_described_anyway(
         self, link: Link, redis_server: EmbeddedServer, keys: Keys, allowed: str, said: str
     ) -> None:
         user = keys.tag[5:-1]
@@ -222,7 +220,7 @@ class TestThere:
             await limited.close()
             await link.call("ACL", "DELUSER", user)
 
-    async def test_a_call_that_is_cancelled_at_any_moment_ends_its_task(self, link: Link, cluster_keys: Keys) -> None:
+    async def test_cancelled_call_ends_its_task_at_any_moment(self, link: Link, cluster_keys: Keys) -> None:
         for call in (lambda: link.run(roster(cluster_keys, ClusterOptions(), 1)), link.describe):
             await call()
             for steps in range(20):
@@ -233,7 +231,7 @@ class TestThere:
                     with pytest.raises(asyncio.CancelledError):
                         await task
 
-    async def test_a_refusal_of_the_server_is_no_loss_of_it(self, link: Link) -> None:
+    async def test_refusal_by_the_server_is_not_its_loss(self, link: Link) -> None:
         with pytest.raises(EccmgrError, match=r"^Redis refused: "):
             await link.pipeline(("NONSENSE",))
         assert link.fault is None

@@ -13,7 +13,7 @@ def asked(*words: str, **environment: str) -> Arguments:
     return parse(words, environment)
 
 
-def test_without_anything_it_goes_to_the_well_known_endpoint() -> None:
+def test_default_endpoint_is_the_well_known_one() -> None:
     assert (str(asked().endpoint), asked().named) == ("/tmp/2025", False)
     assert asked().command is None
 
@@ -29,7 +29,7 @@ def test_the_environment_names_whom_to_believe_in_tmp() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["/tmp/x", "127.0.0.1:2025", "[::1]:2025", "manager.example.com:1"])
-def test_a_first_word_that_looks_like_an_endpoint_is_one(endpoint: str) -> None:
+def test_first_word_like_an_endpoint_is_an_endpoint(endpoint: str) -> None:
     assert (str(asked(endpoint, "pid").endpoint), asked(endpoint, "pid").command) == (endpoint, "pid")
 
 
@@ -49,7 +49,7 @@ def test_options_stand_before_and_after_the_endpoint() -> None:
     assert (made.fold, made.json, made.timeout_s, made.command) == (True, True, 5.0, "gather --timeout 7 pid")
 
 
-def test_options_end_at_the_first_word_of_the_command() -> None:
+def test_options_end_at_the_commands_first_word() -> None:
     assert asked("gather", "-b", "--json").command == "gather -b --json"
     assert asked("gather", "-b", "--json").json is False
 
@@ -59,13 +59,13 @@ def test_two_dashes_end_the_options() -> None:
     assert asked("/tmp/x", "--", "-b").command == "-b"
 
 
-def test_one_argument_goes_as_it_is_and_of_several_each_is_quoted_where_it_must_be() -> None:
+def test_one_argument_stays_and_several_are_quoted() -> None:
     assert asked('broadcast  echo "a  b"').command == 'broadcast  echo "a  b"'
     assert asked("broadcast", "echo", "a  b").command == 'broadcast echo "a  b"'
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=2, max_size=5))
-def test_the_words_of_a_shell_arrive_as_they_were_meant(words: list[str]) -> None:
+def test_words_of_a_shell_arrive_as_meant(words: list[str]) -> None:
     command = parse(("--", *words), {}).command
     assert command is not None
     assert [word.text for word in split(command)] == words

@@ -82,5 +82,5 @@ def test_identical_answers_are_shown_once_under_their_nodes() -> None:
     ]
 
 
-def test_an_answer_that_is_not_about_nodes_is_not_folded() -> None:
+def test_answer_without_nodes_is_not_folded() -> None:
     assert display._folded(json.dumps({"body": "a\nb"})) == "a\nb"

@@ -16,7 +16,7 @@ def test_the_history_is_kept_and_nobody_elses_business(folder: Path) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_history_that_has_grown_is_cut_to_its_latest_part(folder: Path) -> None:
+def test_grown_history_is_cut_to_its_latest_part(folder: Path) -> None:
     path = folder / "history"
     history = FileHistory(str(path))
     number = 0
@@ -29,6 +29,6 @@ def test_a_history_that_has_grown_is_cut_to_its_latest_part(folder: Path) -> Non
     assert len(kept) > 100
 
 
-def test_where_it_cannot_be_kept_the_console_goes_on_without(folder: Path) -> None:
+def test_console_works_without_a_history_file(folder: Path) -> None:
     (folder / "file").touch()
     assert isinstance(open_history(folder / "file" / "history"), InMemoryHistory)

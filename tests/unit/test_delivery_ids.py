@@ -12,7 +12,7 @@ ALPHABET = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
 
 @given(WALL_MS, CHANCE)
-def test_an_id_is_twelve_characters_that_are_not_mistaken_for_each_other(wall_ms: int, chance: int) -> None:
+def test_id_is_twelve_unmistakable_characters(wall_ms: int, chance: int) -> None:
     made = command_id(wall_ms, chance)
     assert len(made) == 12
     assert set(made) <= ALPHABET
@@ -43,10 +43,10 @@ def test_white_space_between_words_makes_no_difference(text: str) -> None:
         ("flush cache", "flushcache"),
     ],
 )
-def test_white_space_in_quotes_and_the_case_of_letters_do(one: str, other: str) -> None:
+def test_quoted_space_and_case_make_a_difference(one: str, other: str) -> None:
     assert digest(one) != digest(other)
 
 
 @given(st.text())
-def test_white_space_before_a_command_makes_no_difference_whatever_it_is(text: str) -> None:
+def test_white_space_before_a_command_is_ignored(text: str) -> None:
     assert digest(f" \t{text}") == digest(text)

@@ -85,7 +85,7 @@ async def body(line: str, form: Format = Format.TEXT) -> str:
         "\x1cecho a  b\x85",
     ],
 )
-async def test_white_space_and_nul_around_a_command_are_dropped(line: str) -> None:
+async def test_space_and_nul_around_a_command_are_dropped(line: str) -> None:
     assert await body(line) == "a  b"
 
 
@@ -105,7 +105,7 @@ async def test_a_newline_inside_is_refused(line: str) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("line", ["json", "json ", "JSON \t\n", " json\0"])
-async def test_a_bare_json_answers_its_usage_in_its_form(line: str) -> None:
+async def test_bare_json_answers_its_usage_as_json(line: str) -> None:
     assert json.loads(await body(line)) == {
         "command": line.strip(" \t\n\0"),
         "status": "error",
@@ -115,19 +115,19 @@ async def test_a_bare_json_answers_its_usage_in_its_form(line: str) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("line", ["xml", "xml ", "Xml  \n", "xml\0"])
-async def test_a_bare_xml_answers_its_usage_in_its_form(line: str) -> None:
+async def test_bare_xml_answers_its_usage_as_xml(line: str) -> None:
     element = ET.fromstring(await body(line))
     assert (element.attrib["Status"], element.text) == ("error", "Usage: xml COMMAND")
 
 
 @pytest.mark.asyncio
-async def test_a_form_is_asked_for_by_a_word_before_the_command() -> None:
+async def test_word_before_a_command_asks_for_a_form() -> None:
     assert json.loads(await body('json  echo "a  b"')) == {"command": 'echo "a  b"', "status": "ok", "body": '"a  b"'}
     assert ET.fromstring(await body("xml echo <a>")).text == "<a>"
 
 
 @pytest.mark.asyncio
-async def test_a_form_asked_for_in_the_line_wins_over_that_of_the_request() -> None:
+async def test_form_in_the_line_wins_over_the_request() -> None:
     assert json.loads(await body("json echo a", Format.XML))["body"] == "a"
     assert json.loads(await body("echo a", Format.JSON))["body"] == "a"
 
@@ -154,7 +154,7 @@ async def test_a_form_of_a_form_answers_the_usage(line: str) -> None:
         ("crashes", "Internal error: ZeroDivisionError (see the log)"),
     ],
 )
-async def test_an_error_is_an_answer_and_keeps_every_form(line: str, said: str) -> None:
+async def test_error_is_an_answer_in_every_form(line: str, said: str) -> None:
     assert await body(line) == said
     assert json.loads(await body(f"json {line}"))["body"] == said
     assert json.loads(await body(f"json {line}"))["status"] == "error"

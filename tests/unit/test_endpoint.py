@@ -61,13 +61,13 @@ def test_anything_else_is_refused(text: str) -> None:
         Endpoint.parse(text)
 
 
-def test_a_path_longer_than_a_socket_may_have_is_refused() -> None:
+def test_path_too_long_for_a_socket_is_refused() -> None:
     assert Endpoint.parse("/" + "x" * 106).path is not None
     with pytest.raises(SettingsError, match="at most 107 bytes"):
         Endpoint.parse("/" + "é" * 54)
 
 
-def test_a_socket_is_for_its_owner_and_group_whatever_the_umask(folder: Path) -> None:
+def test_socket_is_for_owner_and_group_despite_umask(folder: Path) -> None:
     path = folder / "s"
     for umask in (0o000, 0o077):
         before = os.umask(umask)
@@ -89,14 +89,14 @@ def test_a_stale_socket_is_replaced(folder: Path) -> None:
         client.connect(str(path))
 
 
-def test_a_live_socket_is_refused_and_its_owner_named(folder: Path) -> None:
+def test_live_socket_is_refused_with_its_owner(folder: Path) -> None:
     endpoint = Endpoint(path=str(folder / "s"))
     with bind(endpoint).socket, pytest.raises(ListenError, match=f"is in use by pid {os.getpid()}$"):
         bind(endpoint)
     assert (folder / "s").is_socket()
 
 
-def test_a_live_socket_with_a_full_queue_is_refused_too(folder: Path) -> None:
+def test_live_socket_with_full_queue_is_refused(folder: Path) -> None:
     path = str(folder / "s")
     with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
         busy.bind(path)
@@ -125,12 +125,12 @@ def test_a_folder_is_refused(folder: Path) -> None:
         bind(Endpoint(path=str(folder)))
 
 
-def test_a_folder_that_does_not_exist_is_a_clear_error(folder: Path) -> None:
+def test_missing_folder_is_a_clear_error(folder: Path) -> None:
     with pytest.raises(ListenError, match=r"^Cannot listen on .*/no/s: No such file or directory$"):
         bind(Endpoint(path=str(folder / "no" / "s")))
 
 
-def test_a_socket_that_is_not_ours_any_more_is_not_removed(folder: Path) -> None:
+def test_socket_of_another_is_not_removed(folder: Path) -> None:
     path = folder / "s"
     listening = bind(Endpoint(path=str(path)))
     path.unlink()
@@ -140,7 +140,7 @@ def test_a_socket_that_is_not_ours_any_more_is_not_removed(folder: Path) -> None
         assert path.is_socket()
 
 
-def test_removing_a_socket_that_is_gone_is_no_fault(folder: Path) -> None:
+def test_removing_a_missing_socket_is_no_fault(folder: Path) -> None:
     listening = bind(Endpoint(path=str(folder / "s")))
     with listening.socket:
         listening.unlink()
@@ -172,14 +172,12 @@ def test_beyond_loopback_nobody_listens_without_authentication(host: str) -> Non
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
-def test_a_host_that_is_none_is_a_clear_error(host: str) -> None:
+def test_invalid_host_is_a_clear_error(host: str) -> None:
     with pytest.raises(ListenError, match=f"^Cannot listen on {host}:1: "):
         bind(Endpoint(host=host, port=1))
 
 
-def test_somebody_who_keeps_the_folder_locked_does_not_stop_a_start(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_locked_folder_does_not_stop_a_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoints, "_LOCK_WAIT_S", 0.01)
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -33,6 +33,6 @@ def test_a_cancelled_group_is_cancelled() -> None:
     assert unwrapped(BaseExceptionGroup("", [cancelled])) is cancelled
 
 
-def test_faults_of_the_program_are_not_hidden_by_others() -> None:
+def test_program_faults_are_not_hidden_by_others() -> None:
     group = ExceptionGroup("", [FIRST, BUG])
     assert unwrapped(group) is group

@@ -19,7 +19,7 @@ def encoded(some: list[Frame]) -> bytes:
 
 
 @given(any_frames, st.data())
-def test_any_frames_cut_at_any_places_arrive_as_they_left(sent: list[Frame], data: st.DataObject) -> None:
+def test_frames_cut_anywhere_arrive_as_sent(sent: list[Frame], data: st.DataObject) -> None:
     stream = encoded(sent)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=10)))
     decoder, got = Decoder(), []
@@ -37,7 +37,7 @@ def test_frames_arrive_byte_by_byte_too(sent: list[Frame]) -> None:
 
 
 @given(st.binary(max_size=500))
-def test_random_bytes_are_frames_within_the_limit_or_a_clear_error(data: bytes) -> None:
+def test_random_bytes_are_frames_or_a_clear_error(data: bytes) -> None:
     decoder, fault = Decoder(limit=64), "none"
     decoder.push(data)
     try:
@@ -53,7 +53,7 @@ def test_random_bytes_are_frames_within_the_limit_or_a_clear_error(data: bytes) 
 @pytest.mark.parametrize(
     ("length", "kind", "head"), [(0, 1, 4), (65_535, frames.SHORT, 4), (65_536, frames.LONG, 6), (70_000, 2, 6)]
 )
-def test_a_text_takes_the_smallest_frame_that_holds_it(length: int, kind: int, head: int) -> None:
+def test_text_takes_the_smallest_frame_that_holds_it(length: int, kind: int, head: int) -> None:
     data = frames.encode_text("x" * length)
     assert len(data) == head + length
     assert list(Decoder().feed(data)) == [Frame(kind, b"x" * length)]
@@ -65,7 +65,7 @@ def test_it_is_bytes_that_count_not_characters() -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_a_frame_of_valid_utf_8(text: str) -> None:
+def test_any_text_is_a_valid_utf_8_frame(text: str) -> None:
     (frame,) = Decoder().feed(frames.encode_text(text))
     assert frame.payload.decode() == text
 
@@ -76,7 +76,7 @@ def test_half_a_character_becomes_a_question_mark() -> None:
 
 
 @pytest.mark.parametrize("behind", [b"", b"\x00", frames.encode(frames.SHORT, b"pid")])
-def test_a_short_frame_is_known_where_it_is_alone(behind: bytes) -> None:
+def test_lone_short_frame_is_recognized(behind: bytes) -> None:
     whole = frames.encode(frames.SHORT, b"version")
     assert frames.only_frame(whole + behind) == (None if behind else b"version")
     assert all(frames.only_frame(whole[:cut]) is None for cut in range(len(whole)))
@@ -93,7 +93,7 @@ def test_a_long_frame_may_hold_little() -> None:
 
 
 @pytest.mark.parametrize("header", ["0001 0065", "0002 00000065", "0011 ffffffff"])
-def test_what_is_too_long_is_refused_at_its_header(header: str) -> None:
+def test_frame_too_long_is_refused_at_its_header(header: str) -> None:
     length = int(header.split()[1], 16)
     with pytest.raises(FrameError, match=rf"Command too long \({length} bytes, limit 100\)"):
         list(Decoder(limit=100).feed(bytes.fromhex(header)))
@@ -104,12 +104,12 @@ def test_what_is_just_not_too_long_is_taken() -> None:
 
 
 @pytest.mark.parametrize("kind", [0, 3, 15, 20, 0x4745, 0xFFFF])
-def test_an_unknown_type_is_refused_before_its_length_is_there(kind: int) -> None:
+def test_unknown_type_is_refused_before_its_length_arrives(kind: int) -> None:
     with pytest.raises(FrameError, match=f"Unknown frame type {kind}$"):
         list(Decoder().feed(kind.to_bytes(2)))
 
 
-def test_frames_before_a_broken_one_are_given_out_first() -> None:
+def test_frames_before_a_broken_one_come_first() -> None:
     decoder = Decoder()
     decoder.push(frames.encode_text("pid") + b"\xff\xff")
     assert decoder.pull() == Frame(frames.SHORT, b"pid")
@@ -117,7 +117,7 @@ def test_frames_before_a_broken_one_are_given_out_first() -> None:
         decoder.pull()
 
 
-def test_bytes_are_taken_whether_or_not_their_frames_are_asked_for() -> None:
+def test_bytes_are_accepted_whether_frames_are_pulled() -> None:
     decoder = Decoder()
     decoder.push(frames.encode_text("pid"))
     assert decoder.pending == 7

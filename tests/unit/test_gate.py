@@ -21,7 +21,7 @@ def source() -> Iterator[tuple[Path, ast.Module]]:
             yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
 
 
-def test_nothing_but_the_gate_calls_a_handler_or_a_say() -> None:
+def test_only_the_gate_calls_handlers_and_says() -> None:
     found = {
         str(path)
         for path, tree in source()

@@ -60,7 +60,7 @@ def a_set(folded: str) -> Target:
         ("pid,@ALL uptime", a_set("east1,gone.example.com,pid"), "uptime"),
     ],
 )
-def test_the_first_word_is_a_target_or_begins_the_command(line: str, target: Target, text: str) -> None:
+def test_first_word_is_target_or_begins_the_command(line: str, target: Target, text: str) -> None:
     wish = GatherWish.parse(line, VIEW)
     assert (wish.target, wish.text, wish.timeout_s) == (target, text, 30.0)
 
@@ -104,7 +104,7 @@ def test_a_mistyped_target_becomes_no_command_for_everybody(line: str, said: str
         ('"east33 pid"', True),
     ],
 )
-def test_live_nodes_words_are_asked_for_only_where_it_matters(line: str, doubt: bool) -> None:
+def test_live_nodes_words_are_fetched_only_when_needed(line: str, doubt: bool) -> None:
     assert in_doubt(line, VIEW) == doubt
 
 
@@ -122,7 +122,7 @@ def test_options_come_first(line: str, timeout_s: float, text: str) -> None:
     assert (wish.timeout_s, wish.text) == (timeout_s, text)
 
 
-def test_an_option_and_a_target_may_both_be_given() -> None:
+def test_option_and_target_may_both_be_given() -> None:
     assert GatherWish.parse("--timeout 5 @east pid", VIEW) == GatherWish(5.0, EAST, "pid")
 
 
@@ -172,6 +172,6 @@ def test_a_batch_that_makes_no_sense_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["-1", "x", "", "5%", "9" * 400])
-def test_a_number_of_failures_that_makes_no_sense_is_refused(value: str) -> None:
+def test_invalid_number_of_failures_is_refused(value: str) -> None:
     with pytest.raises(UsageError, match=r"^--max-failures takes a number of nodes, not '"):
         GatherWish.parse(f"--max-failures={value} pid", VIEW)

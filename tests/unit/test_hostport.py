@@ -11,7 +11,7 @@ def test_what_is_made_is_read_again(host: str) -> None:
     assert read_bare(f"{host}:7") == read_bare(host_port(host, 7)) == (host, 7)
 
 
-def test_a_port_is_left_out_only_where_there_is_one_to_take() -> None:
+def test_port_may_be_missing_only_with_a_default() -> None:
     assert read_host_port("[::1]", 6379) == ("::1", 6379)
     with pytest.raises(ValueError, match="its port is missing"):
         read_host_port("[::1]")

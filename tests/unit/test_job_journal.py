@@ -34,7 +34,7 @@ def test_a_job_that_may_be_tried_again_is(journal: Journal) -> None:
         journal.begin(JOB.job)
 
 
-def test_a_job_that_is_over_is_not_tried_again(journal: Journal) -> None:
+def test_finished_job_is_not_tried_again(journal: Journal) -> None:
     journal.keep(Record(JOB.job, "", "x", "tom", JOB.life, 60.0, retries=5))
     journal.begin(JOB.job)
     journal.over(JOB.job)
@@ -43,7 +43,7 @@ def test_a_job_that_is_over_is_not_tried_again(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("name", ["another", "", "..", "../../etc/passwd", "a/b", "é", "x" * 300, f"{JOB.job}.runs"])
-def test_a_job_that_is_not_in_it_does_not_run(journal: Journal, name: str) -> None:
+def test_job_missing_from_the_journal_does_not_run(journal: Journal, name: str) -> None:
     journal.keep(JOB)
     with pytest.raises(NotOurs):
         journal.begin(name)
@@ -65,14 +65,14 @@ def test_a_later_life_finds_what_is_not_finished(journal: Journal) -> None:
     assert list(journal.folder.iterdir()) == []
 
 
-def test_nodes_of_other_clusters_and_servers_have_journals_of_their_own(journal: Journal) -> None:
+def test_other_clusters_and_servers_have_own_journals(journal: Journal) -> None:
     places = {
         Journal.of(*each).folder for each in (("lab", "east1", "h:1"), ("lab", "east1", "h:2"), ("b", "east1", "h:1"))
     }
     assert len({*places, journal.folder}) == 4
 
 
-def test_a_folder_that_others_may_write_is_not_used(journal: Journal) -> None:
+def test_folder_writable_by_others_is_not_used(journal: Journal) -> None:
     journal.folder.mkdir(parents=True)
     journal.folder.chmod(0o777)
     elsewhere, before = journal, journal.folder

@@ -37,7 +37,7 @@ def event(what: str, number: int, *members: str, **more: str) -> bytes:
     return json.dumps({"event": what, "view": number, "members": members, **more}).encode()
 
 
-async def test_what_was_not_heard_is_found_by_comparing_views(lines: list[tuple[str, str]]) -> None:
+async def test_unheard_changes_are_found_by_comparing_views(lines: list[tuple[str, str]]) -> None:
     views = iter([view(1, "a", "b", "c"), view(5, "a", "d", absent=("b",))])
 
     async def now() -> View:
@@ -63,7 +63,7 @@ async def test_what_comes_while_it_looks_is_said_once(lines: list[tuple[str, str
     assert lines == [("membership", ""), ("node joined", "c"), ("node lost", "c")]
 
 
-async def test_one_that_only_a_bus_file_named_has_not_returned(lines: list[tuple[str, str]]) -> None:
+async def test_node_only_in_bus_file_never_returned(lines: list[tuple[str, str]]) -> None:
     async def now() -> View:
         return view(1)
 

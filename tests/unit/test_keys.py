@@ -34,14 +34,14 @@ def test_no_two_names_are_the_same() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_names_of_nodes_and_subclusters_are_told_apart_without_case() -> None:
+def test_node_and_subcluster_names_are_separate_without_case() -> None:
     keys = Keys("c")
     assert keys.node("East1") == keys.node("EAST1")
     assert keys.subcluster("East") == keys.subcluster("EAST") != keys.node("East")
 
 
 @pytest.mark.parametrize("cluster", ["", "a b", "{x}", "a}b", "-a", "x" * 64, "a\n", "a:b"])
-def test_a_cluster_name_that_would_break_the_tag_is_refused(cluster: str) -> None:
+def test_cluster_name_that_breaks_the_tag_is_refused(cluster: str) -> None:
     with pytest.raises(SettingsError, match=r"^Cluster name '"):
         Keys(cluster)
 
@@ -52,7 +52,7 @@ def test_no_other_module_makes_a_name() -> None:
     assert makers == {"eccmgr/redis/keys.py"}
 
 
-def test_the_parts_of_a_command_are_named_in_lua_as_in_python() -> None:
+def test_lua_and_python_name_command_parts_alike() -> None:
     part = (ROOT / "eccmgr/redis/lua/parts/commands.lua").read_text()
     keys = Keys("c")
     for name in (keys.responses("ID"), keys.arrived("ID")):

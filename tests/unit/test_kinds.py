@@ -9,7 +9,7 @@ from eccmgr.redis.kinds import kind_of
 KINDS = {"Hash": "hash", "Sorted set": "zset", "Stream": "stream", "List": "list"}
 
 
-def test_the_kind_of_each_key_is_the_documented_one() -> None:
+def test_every_key_has_its_documented_kind() -> None:
     keys = Keys("c.1")
     for name, member in inspect.getmembers(Keys):
         if isinstance(member, cached_property):

@@ -18,7 +18,7 @@ from eccmgr.errors import TransactionLost
         ("", None),
     ],
 )
-def test_a_config_command_is_known_however_it_is_written(line: str, command: str | None) -> None:
+def test_config_command_is_recognized_in_every_spelling(line: str, command: str | None) -> None:
     assert config_command(line) == command
 
 
@@ -40,13 +40,13 @@ def is_refused(made: OpenTransaction, command: str | None) -> bool:
     return False
 
 
-def test_the_next_command_alone_is_refused_to_who_reads_the_answer() -> None:
+def test_interactive_console_refuses_the_next_command_only() -> None:
     made = session("begin", "set")
     made.broken()
     assert [is_refused(made, each) for each in (None, "set", "set", "commit")] == [False, True, False, False]
 
 
-def test_a_script_is_refused_all_that_belongs_to_what_is_lost() -> None:
+def test_script_is_refused_the_rest_of_a_transaction() -> None:
     made = session("begin", "set", script=True)
     made.broken()
     given = ("set", "get", "unset", "commit", "set", "begin", "set", "commit")
@@ -63,14 +63,14 @@ def test_nothing_is_lost_where_no_transaction_was_open(commands: tuple[str, ...]
     assert not is_refused(made, "set")
 
 
-def test_a_begin_whose_answer_never_came_is_lost_too() -> None:
+def test_begin_without_an_answer_is_lost_too() -> None:
     made = session()
     made.send("begin")
     made.broken()
     assert is_refused(made, "set")
 
 
-def test_a_commit_whose_answer_never_came_may_have_been() -> None:
+def test_commit_without_an_answer_may_have_happened() -> None:
     made = session("begin")
     made.send("commit")
     made.broken()

@@ -26,7 +26,7 @@ except ZeroDivisionError:
 """
 
 
-def test_what_a_library_logs_is_an_event_like_any_other() -> None:
+def test_library_log_records_are_ordinary_events() -> None:
     done = subprocess.run([sys.executable, "-c", _PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
     stopped, failed = done.stderr.splitlines()
     assert stopped.startswith("time=")

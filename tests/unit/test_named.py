@@ -15,7 +15,7 @@ LINES = {
 }
 
 
-def test_what_bus_files_say_is_read_and_what_cannot_be_is_left_out() -> None:
+def test_readable_bus_files_count_and_others_do_not() -> None:
     named = Named.parse(LINES)
     assert {key: node.subclusters for key, node in named.nodes.items()} == {
         "early": (),
@@ -25,7 +25,7 @@ def test_what_bus_files_say_is_read_and_what_cannot_be_is_left_out() -> None:
     assert named.read_ms == {"a": 1000, "b": 9000}
 
 
-def test_a_node_that_claims_another_subcluster_is_a_conflict() -> None:
+def test_node_claiming_another_subcluster_is_a_conflict() -> None:
     claimed = {"node1": "EAST", "node2": "north", "early": "north", "stranger": "north"}
     assert Named.parse(LINES).conflicts(claimed) == [("node2", "north", "West")]
 

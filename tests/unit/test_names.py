@@ -13,7 +13,7 @@ NUMBERED = st.builds("{}{}".format, st.sampled_from(["east", "west-", "n0"]), st
 
 
 @pytest.mark.parametrize("name", ["a", "9", "East1", "east1.example.com", "a_b-c.d", "x" * 63])
-def test_a_name_may_hold_letters_digits_and_three_signs(name: str) -> None:
+def test_name_may_hold_letters_digits_and_three_signs(name: str) -> None:
     assert names.check_name(name) == name
 
 
@@ -23,7 +23,7 @@ def test_any_other_name_is_refused_and_named(name: str) -> None:
         names.check_name(name, "Subcluster")
 
 
-def test_numbers_in_names_are_compared_as_numbers_and_letters_without_case() -> None:
+def test_names_compare_numbers_as_numbers_without_case() -> None:
     listed = ["west1", "east10", "East2", "east1", "east1b", "10", "9"]
     assert sorted(listed, key=names.natural) == ["9", "10", "east1", "east1b", "East2", "east10", "west1"]
 
@@ -80,7 +80,7 @@ class TestResolve:
         with pytest.raises(CommandError, match=r"^Unknown node"):
             names.resolve(name, ["east1"])
 
-    def test_an_unknown_node_is_told_the_known_ones_folded(self) -> None:
+    def test_unknown_node_is_answered_with_known_ones_folded(self) -> None:
         with pytest.raises(CommandError) as caught:
             names.resolve("nobody", ["west1", "east1", "east2"])
         assert str(caught.value) == "Unknown node 'nobody'; known: east[1-2],west1"
@@ -90,7 +90,7 @@ class TestResolve:
             names.resolve("east", [], "subcluster")
 
     @given(st.lists(NAME, min_size=1, max_size=8, unique_by=str.lower), st.data())
-    def test_every_node_is_found_by_its_own_name_however_spelt(self, listed: list[str], data: st.DataObject) -> None:
+    def test_every_node_is_found_by_any_spelling(self, listed: list[str], data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(listed))
         assert names.resolve(name.swapcase(), listed) == name
 

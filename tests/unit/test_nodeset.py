@@ -96,7 +96,7 @@ def test_a_range_that_is_none_says_why(text: str, why: str) -> None:
         "a70000[11-105],a[1-10000]",
     ],
 )
-def test_a_set_of_too_many_names_is_not_spelt_out(text: str) -> None:
+def test_set_of_too_many_names_is_not_expanded(text: str) -> None:
     with pytest.raises(UsageError, match=r"^A node set may name at most 10000 nodes$"):
         nodeset.spell_out(nodeset.parts(text))
 
@@ -136,18 +136,18 @@ def test_what_folding_writes_is_read_back(given_names: set[str]) -> None:
 @pytest.mark.parametrize(
     "text", ["[" * 2**20, "a[" + "1," * 2**19, "a" * 2**20 + "]", "[1]" * 2**18, "1-" * 2**19 + "["]
 )
-def test_a_megabyte_of_brackets_is_read_in_one_pass(text: str) -> None:
+def test_megabyte_of_brackets_takes_one_pass(text: str) -> None:
     # Were anything tried twice, this would not end before the test's time is up.
     with pytest.raises(UsageError):
         nodeset.spell_out(nodeset.parts(text))
 
 
 @given(st.sets(NAMES, min_size=1, max_size=30))
-def test_a_folded_set_has_the_names_that_it_was_folded_of(given_names: set[str]) -> None:
+def test_folded_set_keeps_its_names(given_names: set[str]) -> None:
     assert nodeset.members(names.fold(given_names)) == {name.lower() for name in given_names}
 
 
-def test_names_are_found_without_case_else_by_their_first_label_and_each_once() -> None:
+def test_names_match_without_case_else_by_first_label() -> None:
     known = ["East1", "west1.example.com", "west2"]
     assert nodeset.resolve(["EAST1", "west1", "west2.example.com", "east1"], known) == [
         "East1",

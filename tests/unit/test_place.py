@@ -50,7 +50,7 @@ async def test_a_move_is_told_once() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_is_late_and_old_does_not_lead_back() -> None:
+async def test_late_old_answer_does_not_lead_back() -> None:
     asked = Asked()
     place = Place(asked)
     await _find(place, asked, OLD)
@@ -59,7 +59,7 @@ async def test_an_answer_that_is_late_and_old_does_not_lead_back() -> None:
 
 
 @pytest.mark.asyncio
-async def test_those_who_appoint_it_may_begin_to_count_anew() -> None:
+async def test_sentinels_may_begin_to_count_anew() -> None:
     asked = Asked()
     place = Place(asked)
     await _find(place, asked, NEW)
@@ -67,7 +67,7 @@ async def test_those_who_appoint_it_may_begin_to_count_anew() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_was_made_while_the_server_moved_is_refused() -> None:
+async def test_connection_made_during_a_move_is_refused() -> None:
     asked = Asked()
     place = Place(asked)
     connection = SeekingConnection(place)
@@ -78,7 +78,7 @@ async def test_a_connection_that_was_made_while_the_server_moved_is_refused() ->
 
 
 @pytest.mark.asyncio
-async def test_whoever_looks_again_finds_a_move_that_no_connection_noticed() -> None:
+async def test_another_look_finds_an_unnoticed_move() -> None:
     asked, told = Asked(), []
     place = Place(asked)
     place.on_move = told.append

@@ -54,7 +54,7 @@ def test_what_nobody_wrote_is_unreadable_and_nothing_else(parse: Callable[[bytes
     example()
 
 
-def test_a_name_with_a_line_break_forges_no_line() -> None:
+def test_name_with_a_line_break_forges_no_line() -> None:
     with pytest.raises(Unreadable):
         Seat.parse(b"#ec0-1-a#b\tb\nwest1: ok\teast\t1\t")
 

@@ -7,5 +7,5 @@ from tests.daemons import ROOT
 
 
 @pytest.mark.parametrize("name", ["commands.md", "configuration.md"])
-def test_a_reference_page_is_in_step_with_the_program(name: str) -> None:
+def test_reference_page_matches_the_program(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == pages()[name], "run `make reference`"

@@ -52,7 +52,7 @@ OURS = [
 
 
 @pytest.mark.parametrize(("reply", "code", "soon"), [(*each, True) for each in SOON] + [(*each, False) for each in ACT])
-def test_a_refusal_says_whether_it_passes_and_what_helps(reply: str, code: str, soon: bool) -> None:
+def test_refusal_says_whether_it_passes_and_the_remedy(reply: str, code: str, soon: bool) -> None:
     kind = refusal_of(BaseParser.parse_error(reply))  # type: ignore[no-untyped-call]
     assert kind is not None
     assert (kind.code, kind.soon) == (code, soon)
@@ -66,7 +66,7 @@ def test_a_fault_of_a_script_is_no_refusal(reply: str) -> None:
     assert refusal_of(BaseParser.parse_error(reply)) is None  # type: ignore[no-untyped-call]
 
 
-def test_the_reason_of_a_script_is_told_without_its_place() -> None:
+def test_reason_of_a_script_comes_without_its_place() -> None:
     for reply, code in ACT[2:4]:
         kind = refusal_of(BaseParser.parse_error(reply))  # type: ignore[no-untyped-call]
         assert kind is not None
@@ -87,7 +87,7 @@ def test_whatever_a_server_says_at_connecting_refuses_all() -> None:
         assert kind.whole
 
 
-def test_a_script_refused_in_its_midst_may_have_done_a_part() -> None:
+def test_script_refused_midway_may_have_run_partly() -> None:
     for reply, partly in (("ERR The user executing the script can't publish" + _IN_SCRIPT, True), (SOON[12][0], False)):
         kind = refusal_of(BaseParser.parse_error(reply))  # type: ignore[no-untyped-call]
         assert kind is not None

@@ -57,7 +57,7 @@ def test_every_state_has_a_line() -> None:
     assert all(rendering.line(node(state, "text")).startswith("east1: ") for state in State)
 
 
-def test_the_header_names_the_command_and_counts_who_answered() -> None:
+def test_header_names_command_and_counts_answers() -> None:
     header = rendering.header(Report(SENT, (node(State.OK), node(State.PENDING))), clock)
     assert header == "# 01KB3ZC0WV9Y  sieve:sieve1 flush cache  12:33:20  1 of 2 answered"
 
@@ -68,19 +68,19 @@ def test_the_header_counts_what_went_wrong() -> None:
     assert header.endswith("4 of 7 answered, 2 failed, 1 refused, 1 lost, 1 absent")
 
 
-def test_the_answer_is_the_header_and_a_line_for_each_node_in_the_reports_order() -> None:
+def test_answer_is_header_and_nodes_in_report_order() -> None:
     report = Report(SENT, tuple(node(State.OK, name, name=name) for name in ("east2", "east10")))
     answer = rendering.answer(report, Format.TEXT, clock=clock)
     assert answer.text.splitlines() == [rendering.header(report, clock), "east2: east2", "east10: east10"]
     assert answer.status is Status.OK
 
 
-def test_a_node_that_did_not_answer_well_makes_it_partial() -> None:
+def test_failed_node_makes_the_answer_partial() -> None:
     for state in set(State) - {State.OK}:
         assert rendering.answer(Report(SENT, (node(state),)), Format.TEXT, clock=clock).status is Status.PARTIAL
 
 
-def test_who_saw_the_responses_come_is_shown_the_others_and_the_header_last() -> None:
+def test_stream_client_gets_other_lines_and_header() -> None:
     report = Report(SENT, (node(State.OK, "a"), node(State.LOST, name="east2")))
     answer = rendering.answer(report, Format.TEXT, frozenset({"east1"}), clock)
     assert answer.tail == f"east2: (lost)\n{rendering.header(report, clock)}"
@@ -114,16 +114,16 @@ EAST = [Seat(f"#ec0-1#east{number}", f"east{number}", "default") for number in r
         (1, EAST[::2], f"to 1 node; 50 absent: east[{','.join(map(str, range(1, 100, 2)))}]"),
     ],
 )
-def test_a_broadcast_is_answered_with_its_id_and_whom_it_reaches(nodes: int, absent: list[Seat], line: str) -> None:
+def test_broadcast_answers_its_id_and_its_nodes(nodes: int, absent: list[Seat], line: str) -> None:
     assert rendering.sent_line(Published(SENT, EAST[:nodes], absent)) == f"Broadcast 01KB3ZC0WV9Y {line}"
 
 
-def test_a_unicast_is_answered_with_its_id_and_its_node() -> None:
+def test_unicast_answers_its_id_and_its_node() -> None:
     sent = replace(SENT, target=Target(TargetKind.NODE, "east1"))
     assert rendering.sent_line(Published(sent, EAST[:1], [])) == "Sent 01KB3ZC0WV9Y to east1"
 
 
-def test_the_json_form_says_since_when_a_node_is_absent() -> None:
+def test_json_says_since_when_a_node_is_absent() -> None:
     lately = node(State.ABSENT)._replace(since_ms=SENT.issued_wall_ms)
     assert rendering.node_facts(lately)["since"].startswith("2023-11-1")
     assert rendering.node_facts(node(State.ABSENT))["since"] is None

@@ -45,9 +45,7 @@ class TestOutcome:
         ("aborted", "state"),
         [(None, State.SKIPPED), (2999, State.ABORTED), (3000, State.ABORTED), (3001, State.SKIPPED)],
     )
-    def test_a_node_that_no_batch_reached_is_skipped_unless_it_was_withdrawn_from_it(
-        self, aborted: int | None, state: State
-    ) -> None:
+    def test_unreached_node_is_skipped_unless_withdrawn(self, aborted: int | None, state: State) -> None:
         rolling = replace(sent(waited_ms=3000), rolling=True, aborted_ms=aborted)
         assert outcome(rolling, EAST1, ALIVE, None, 9000).state == state
 
@@ -69,13 +67,13 @@ class TestOutcome:
             (DEAD, None, EXPIRES, State.LOST, 60.0),
         ],
     )
-    def test_it_follows_from_the_entry_the_sessions_and_the_clock(
+    def test_state_follows_from_entry_sessions_and_clock(
         self, now: View, kept: Entry | None, clock: int, state: State, seconds: float
     ) -> None:
         found = outcome(sent(), EAST1, now, kept, clock)
         assert (found.state, found.seconds) == (state, seconds)
 
-    def test_the_entry_of_another_life_is_not_taken_for_this_ones(self) -> None:
+    def test_entry_of_another_life_is_not_this_ones(self) -> None:
         foreign = Entry(State.OK, "#ec0-9#east1", 2000)
         assert outcome(sent(), EAST1, ALIVE, foreign, 3000).state is State.PENDING
         assert outcome(sent(), EAST1, DEAD, foreign, 3000).state is State.LOST
@@ -92,7 +90,7 @@ class TestOutcome:
 
 
 class TestReport:
-    def test_every_expected_node_is_listed_in_order_of_name(self) -> None:
+    def test_every_expected_node_is_listed_by_name(self) -> None:
         east10 = Seat("#ec0-7#east10", "east10", "east")
         then = View(1, seats(east10, EAST2, WEST1), seats(replace(EAST1, absent=True)))
         found = report(sent(), then, then, {"east2": entry(EAST2)}, 3000)
@@ -105,7 +103,7 @@ class TestReport:
         assert found.answered == 1
         assert not found.complete
 
-    def test_entries_of_nodes_that_were_not_expected_are_left_out(self) -> None:
+    def test_entries_of_unexpected_nodes_are_left_out(self) -> None:
         found = report(sent(Target(TargetKind.NODE, "east2")), ALIVE, ALIVE, {"east1": entry(EAST1)}, 3000)
         assert [o.node for o in found.outcomes] == ["east2"]
 
@@ -116,7 +114,7 @@ class TestReport:
         failed = report(sent(), ALIVE, ALIVE, answers, 3000)
         assert (failed.complete, failed.answered) == (False, 3)
 
-    def test_a_part_of_it_is_about_a_subcluster_or_a_node(self) -> None:
+    def test_part_of_a_report_covers_subcluster_or_node(self) -> None:
         found = report(sent(), ALIVE, ALIVE, {}, 3000)
         assert [o.node for o in found.only(Target(TargetKind.SUBCLUSTER, "EAST")).outcomes] == ["east1", "east2"]
         assert [o.node for o in found.only(Target(TargetKind.NODE, "West1")).outcomes] == ["west1"]
@@ -132,7 +130,7 @@ class TestBody:
         assert zlib.decompress(body) == b"x" * 100_000
 
     @given(st.text(max_size=400), st.integers(60, 300))
-    def test_one_over_the_limit_is_cut_and_says_so(self, text: str, limit: int) -> None:
+    def test_answer_over_the_limit_is_cut_visibly(self, text: str, limit: int) -> None:
         flags, body = pack_body(text, limit)
         size = len(text.encode("utf-8", "replace"))
         assert len(body) <= limit
@@ -143,7 +141,7 @@ class TestBody:
         else:
             assert shown.endswith(f"\n(cut: {size} bytes, limit {limit})")
 
-    def test_where_it_is_cut_behind_a_line_no_empty_line_follows(self) -> None:
+    def test_cut_after_a_line_leaves_no_empty_line(self) -> None:
         _, body = pack_body("line\n" * 100, 92)
         assert body.decode().endswith("\nline\n(cut: 500 bytes, limit 92)")
 
@@ -156,7 +154,7 @@ class TestBody:
             State(state), "#ec0-1#east1", 3000, 5, text.encode("utf-8", "replace").decode()
         )
 
-    def test_a_body_that_would_fill_the_memory_is_not_unpacked(self) -> None:
+    def test_body_larger_than_memory_is_not_unpacked(self) -> None:
         packer = zlib.compressobj(9)
         bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(RESPONSE_BYTES_MAX >> 20)) + packer.compress(
             b"x"
@@ -165,7 +163,7 @@ class TestBody:
             Entry.parse(b"ok\t#ec0-1#east1\t3000\t5\tz\n" + bomb + packer.flush())
 
     @pytest.mark.parametrize("raw", [b"", b"x", b"ok\t#ec0-1#east1\t3000\t5\tz\nno zlib", b"\xff\t\t\t\t\n"])
-    def test_one_that_cannot_be_read_is_reported_as_a_failure_of_its_node(self, raw: bytes) -> None:
+    def test_unreadable_answer_is_its_nodes_failure(self, raw: bytes) -> None:
         (outcome, *_) = report(sent(), ALIVE, ALIVE, entries({b"east1": raw}), 2000).outcomes
         assert (outcome.state, outcome.text) == (State.FAILED, "what Redis keeps of its answer cannot be read")
 
@@ -189,13 +187,13 @@ class TestWaiting:
         assert waiting.over
         assert not waiting.answered
 
-    def test_a_death_is_noticed_where_a_server_without_memory_came_to_the_same_number(self) -> None:
+    def test_death_is_noticed_despite_equal_number_after_restart(self) -> None:
         waiting = Waiting(Published(sent(), [EAST1], []))
         waiting.settle(News(2000, ALIVE, {}))
         waiting.settle(News(2500, View(ALIVE.number, {}, {}), {}))
         assert waiting.over
 
-    def test_an_absent_node_is_not_waited_for_and_is_in_the_report(self) -> None:
+    def test_absent_node_is_reported_without_waiting(self) -> None:
         waiting = Waiting(Published(sent(), [EAST2], [replace(EAST1, absent=True, since_ms=7)]))
         waiting.settle(News(2000, DEAD, {"east2": entry(EAST2)}))
         assert waiting.over
@@ -203,9 +201,7 @@ class TestWaiting:
         assert [(o.state, o.since_ms) for o in waiting.report().outcomes] == [(State.ABSENT, 7), (State.OK, None)]
 
     @given(st.lists(st.tuples(ROUND, ROUND), min_size=1, max_size=8))
-    def test_whatever_the_order_of_news_every_expected_node_is_settled_once(
-        self, fates: list[tuple[int | None, int | None]]
-    ) -> None:
+    def test_any_order_of_news_settles_nodes_once(self, fates: list[tuple[int | None, int | None]]) -> None:
         nodes = {Seat(f"#ec0-{n}#n{n}", f"n{n}", "default"): fate for n, fate in enumerate(fates)}
         waiting = Waiting(Published(sent(), list(nodes), []))
         settled: dict[str, State] = {}

@@ -6,7 +6,7 @@ from eccmgr.redis.scripts import names, script
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_message_is_sent_by_the_command_that_the_deployment_has(name: str) -> None:
+def test_message_is_sent_by_the_deployments_command(name: str) -> None:
     plain, sharded = script(name), script(name, sharded=True)
     assert plain.source.replace("local PUBLISH = 'PUBLISH'", "local PUBLISH = 'SPUBLISH'", 1) == sharded.source
     assert plain.sha != sharded.sha

@@ -30,11 +30,11 @@ def test_the_value_of_a_secret_is_hidden(line: str, shown: str) -> None:
     "line",
     ["", "version", "config set Message_Expiration 5", "config set", "config set password", "config get x"],
 )
-def test_what_holds_no_secret_is_shown_as_it_is(line: str) -> None:
+def test_text_without_secrets_is_shown_unchanged(line: str) -> None:
     assert without_secrets(line) == line
 
 
-def test_secrets_of_modules_are_known_once_their_options_are() -> None:
+def test_secrets_of_modules_are_known_with_their_options() -> None:
     line = "broadcast config set acme one token abc"
     token = OptionSpec("token", OptionType.TEXT, None, "what opens the door", secret=True)
     learn(replace(SCHEMA, scopes=(*SCHEMA.scopes, ScopeSpec("acme", "", Naming.ALWAYS, None, (token,)))))

@@ -44,7 +44,7 @@ def joining(held: Held, monkeypatch: pytest.MonkeyPatch, heartbeats_per_sec: flo
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("heartbeats_per_sec", [0.5, 1.0, 2.0, 10.0, 100.0])
-async def test_a_holder_that_renews_is_found_out_however_often_it_does(
+async def test_renewing_holder_is_found_out_however_often(
     monkeypatch: pytest.MonkeyPatch, heartbeats_per_sec: float
 ) -> None:
     held = Held(round(1000 / heartbeats_per_sec))
@@ -53,7 +53,7 @@ async def test_a_holder_that_renews_is_found_out_however_often_it_does(
 
 
 @pytest.mark.asyncio
-async def test_a_holder_that_has_stopped_is_waited_for_until_its_lease_is_over(
+async def test_stopped_holder_is_awaited_until_its_lease_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     held = Held(None)
@@ -81,7 +81,7 @@ class Away(Held):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("heartbeats_per_sec", [0.2, 2.0, 10.0])
-async def test_while_redis_does_not_answer_it_is_asked_about_as_often_as_it_would_be(
+async def test_silent_redis_is_polled_at_the_usual_rate(
     monkeypatch: pytest.MonkeyPatch, heartbeats_per_sec: float
 ) -> None:
     away = Away()
@@ -128,7 +128,7 @@ class Blinking(Link):
 
 
 @pytest.mark.asyncio
-async def test_a_heartbeat_that_did_not_reach_redis_is_repeated_before_the_next_is_due(
+async def test_undelivered_heartbeat_is_repeated_before_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     blinking = Blinking()

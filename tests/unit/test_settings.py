@@ -14,7 +14,7 @@ def test_without_flags_and_variables_there_are_defaults() -> None:
     assert (settings.cluster, settings.name, settings.subcluster) == (None, None, None)
 
 
-def test_a_variable_wins_over_the_default_and_a_flag_over_the_variable(environment: pytest.MonkeyPatch) -> None:
+def test_variable_wins_over_default_and_flag_over_variable(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ECCMGR_CLUSTER", "from_variable")
     environment.setenv("ECCMGR_NAME", "variable")
     settings = load(ManagerSettings, {"name": "flag", "cluster": None})

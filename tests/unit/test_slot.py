@@ -22,7 +22,7 @@ def test_the_owner_of_a_slot_is_found(slot: int, owner: int | None) -> None:
     assert next((shard.spot.port for shard in read_masters(TABLE, "h", slot) if shard.owns), None) == owner
 
 
-def test_masters_are_read_with_their_addresses_epochs_and_faults() -> None:
+def test_masters_are_read_with_addresses_epochs_and_faults() -> None:
     assert list(read_masters(TABLE, "asked.example", 103)) == [
         Shard(Spot("127.0.0.1", 7000, 3), failed=False, owns=False),
         Shard(Spot("asked.example", 7001, 5), failed=False, owns=False),

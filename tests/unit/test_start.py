@@ -29,7 +29,7 @@ def evaluated(store: Store, option: str) -> tuple[str | None, str | None]:
     return store.view().scope("cluster").text(option), found.origin
 
 
-def test_a_flag_wins_over_a_variable_and_both_over_the_file(folder: Path, environment: pytest.MonkeyPatch) -> None:
+def test_flag_wins_over_variable_and_file(folder: Path, environment: pytest.MonkeyPatch) -> None:
     (folder / "main.conf").write_text(FILE)
     environment.setenv("ECCMGR_CLUSTER", "from_variable")
     environment.setenv("ECCMGR_SUBCLUSTER", "from_variable")
@@ -47,7 +47,7 @@ def test_the_managers_cluster_has_the_vendors_flag(flag: str, capsys: pytest.Cap
     assert "Cluster name 'not a name'" in capsys.readouterr().err
 
 
-def test_the_usual_file_is_read_where_it_exists_and_none_is_named(folder: Path) -> None:
+def test_usual_file_is_read_if_none_is_named(folder: Path) -> None:
     (folder / "usual.conf").write_text(FILE)
     (folder / "named.conf").write_text("")
     assert opened(folder / "usual.conf").loaded.main == str(folder / "usual.conf")
@@ -64,7 +64,7 @@ def test_the_usual_file_is_read_where_it_exists_and_none_is_named(folder: Path) 
         ({"EC_NODE_NAME": "from-variable", "ECCMGR_NAME": "flagged"}, FILE, "flagged"),
     ],
 )
-def test_a_nodes_name_is_that_of_the_flag_the_file_the_variable_or_the_host(
+def test_nodes_name_is_flag_file_variable_or_host(
     folder: Path, environment: pytest.MonkeyPatch, variables: dict[str, str], file: str, name: str
 ) -> None:
     environment.setattr("socket.gethostname", lambda: "pono.example.com")
@@ -87,21 +87,19 @@ def test_a_node_listens_where_its_service_manager_says(
     assert [str(each) for each in node.endpoints] == [endpoint]
 
 
-def test_a_host_whose_name_is_none_for_a_node_is_told_what_to_do(folder: Path, environment: pytest.MonkeyPatch) -> None:
+def test_invalid_host_name_is_answered_with_a_remedy(folder: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setattr("socket.gethostname", lambda: "-odd")
     with pytest.raises(Exception, match=r"The host's name '-odd' cannot be a node's name; set cluster \{ nodename"):
         Node(NodeSettings(), opened(folder / "none"))
 
 
-def test_an_endpoint_that_makes_no_sense_is_told_before_anything_is_opened(folder: Path) -> None:
+def test_invalid_endpoint_is_reported_before_opening_any(folder: Path) -> None:
     with pytest.raises(SettingsError, match="Endpoint 'nowhere' is not /PATH"):
         opened(folder / "none", listen=("nowhere",))
     assert not os.listdir(folder)
 
 
-def test_a_floating_address_that_cannot_be_fails_the_check_and_the_start(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_impossible_floating_address_fails_check_and_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "main.conf").write_text('Binding "out" { Enable_Duravip = on  Bind_Address = "10.9.9.9" }\n')
     program = Program("ecnode", NodeSettings, str(folder / "none"), Node)
     assert program.run({"config": str(folder / "main.conf")}, check=True) == 1

@@ -28,7 +28,7 @@ def put_on(descriptor: int, path: str | Path) -> None:
     os.close(fresh)
 
 
-def test_a_sink_says_what_it_dropped_once_there_is_space(full: int, folder: Path) -> None:
+def test_sink_reports_dropped_lines_once_there_is_space(full: int, folder: Path) -> None:
     sink = Sink(full, told)
     for line in ("one\n", "two\n"):
         sink.write(line)
@@ -41,7 +41,7 @@ def test_a_sink_says_what_it_dropped_once_there_is_space(full: int, folder: Path
     assert (sink.lost, sink.reason) == (3, "No space left on device")
 
 
-def test_what_tells_of_dropped_lines_is_not_dropped_itself(full: int, folder: Path) -> None:
+def test_report_of_dropped_lines_is_not_dropped(full: int, folder: Path) -> None:
     sink = Sink(full, told)
     for line in ("one\n", "two\n", "three\n"):
         sink.write(line)
@@ -50,7 +50,7 @@ def test_what_tells_of_dropped_lines_is_not_dropped_itself(full: int, folder: Pa
     assert (folder / "log").read_text().startswith("dropped 3: ")
 
 
-def test_a_line_that_was_torn_off_does_not_run_into_the_next() -> None:
+def test_torn_line_does_not_run_into_the_next() -> None:
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
     try:
@@ -69,7 +69,7 @@ def test_a_line_that_was_torn_off_does_not_run_into_the_next() -> None:
         os.close(theirs)
 
 
-def test_a_closed_descriptor_is_one_that_cannot_be_written(folder: Path) -> None:
+def test_closed_descriptor_cannot_be_written(folder: Path) -> None:
     descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT)
     os.close(descriptor)
     sink = Sink(descriptor, told)

@@ -54,7 +54,7 @@ async def run(table: Table, line: str) -> str:
         ("history 5", "5"),
     ],
 )
-async def test_a_command_is_found_by_its_words_and_gets_its_arguments(table: Table, line: str, args: str) -> None:
+async def test_command_is_found_and_gets_its_arguments(table: Table, line: str, args: str) -> None:
     assert await run(table, line) == args
 
 
@@ -113,7 +113,7 @@ async def test_a_dangerous_command_is_never_suggested(line: str) -> None:
     assert "Did you mean" not in str(raised.value)
 
 
-async def test_the_help_of_a_family_may_stand_behind_it(table: Table) -> None:
+async def test_help_may_follow_a_family(table: Table) -> None:
     assert await run(table, "subcluster Help") == await run(table, "help subcluster")
     with pytest.raises(CommandError, match="Unknown command: 'nothing'"):
         await run(table, "nothing help")
@@ -124,7 +124,7 @@ async def test_a_prefix_of_a_name_is_not_accepted(table: Table) -> None:
         await run(table, "vers")
 
 
-async def test_a_megabyte_that_is_no_command_is_not_repeated(table: Table) -> None:
+async def test_unknown_command_of_a_megabyte_is_not_repeated(table: Table) -> None:
     with pytest.raises(CommandError) as raised:
         await run(table, "v" * 1024 * 1024)
     assert str(raised.value) == f"Unknown command: '{'v' * 80}…'. Type help for a list."
@@ -138,18 +138,18 @@ async def test_a_handler_may_answer_text_or_more(table: Table) -> None:
     assert (await Gate(table).run("partly", CALLER)).tail == "rest"
 
 
-async def test_two_commands_of_one_name_are_a_fault_of_the_program(table: Table) -> None:
+async def test_two_commands_of_one_name_are_a_fault(table: Table) -> None:
     with pytest.raises(ValueError, match="two commands are named Info"):
         table.add(Command("Info", "", shown))
 
 
-async def test_help_lists_every_command_that_works_and_only_those(table: Table) -> None:
+async def test_help_lists_exactly_the_working_commands(table: Table) -> None:
     listed = [line.split("  ")[0] for line in (await run(table, "help")).splitlines()]
     assert listed == sorted(command.usage for command in table.commands.values() if not command.refusal)
     assert not [line for line in listed if line.startswith(("preview", "cluster"))]
 
 
-async def test_help_of_a_command_is_its_usage_and_description(table: Table) -> None:
+async def test_help_of_a_command_is_usage_and_description(table: Table) -> None:
     assert await run(table, "help SHOW  cluster membership") == "Usage: show cluster membership\n  members\n\nIn XML."
 
 

@@ -87,7 +87,7 @@ def test_a_daemon_listens_where_roots_link_leads(shared: Path, place: Path) -> N
 
 
 @as_root
-def test_a_link_of_another_user_is_not_listened_at(shared: Path, place: Path) -> None:
+def test_link_of_another_user_is_not_used(shared: Path, place: Path) -> None:
     os.chown(shared / "2025", STRANGER.pw_uid, -1, follow_symlinks=False)
     with pytest.raises(ListenError, match="is a symlink; remove it first"):
         bind(Endpoint(path=str(shared / "2025")))

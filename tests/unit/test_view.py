@@ -16,7 +16,7 @@ ABSENT = {b"east2": b"#ec0-4#east2\teast2\teast\t4\t"}
 VIEW = View.read(7, LIVE, ABSENT)
 
 
-def test_a_view_is_read_into_live_and_absent_seats() -> None:
+def test_view_is_read_into_live_and_absent_seats() -> None:
     assert list(VIEW.live) == ["east1", "east10", "west1"]
     assert VIEW.live["east1"] == Seat("#ec0-1#East1", "East1", "EAST")
     assert list(VIEW.absent) == ["east2"]
@@ -30,7 +30,7 @@ def test_a_session_that_was_reset_lives_on() -> None:
     assert VIEW.sessions == {"#ec0-1#East1", "#ec0-2#east10", "#ec0-3#west1", "#ec0-0#west1"}
 
 
-def test_subclusters_are_counted_without_case_over_live_nodes_alone() -> None:
+def test_subclusters_count_live_nodes_without_case() -> None:
     assert VIEW.subclusters == {"EAST": 2, "west": 1}
 
 
@@ -52,7 +52,7 @@ def test_a_target_means_these_nodes(target: Target, live: list[str], absent: lis
     assert [seat.name for seat in VIEW if target.holds(seat)] == [*live, *absent]
 
 
-def test_the_nodes_of_a_target_come_in_order_of_name_however_they_were_read() -> None:
+def test_nodes_of_a_target_come_by_name() -> None:
     seats = {name: Seat(f"#{name}", name, "default") for name in ("east10", "west1", "east2")}
     live, absent = View(1, seats, dict(seats)).expected(EVERYONE)
     for found in (live, absent):
@@ -73,18 +73,18 @@ def test_a_target_is_shown_and_reached(target: Target, shown: str, channel: str)
     assert target.channel(Keys("c")) == channel
 
 
-def test_a_node_is_found_alive_or_absent_by_either_name() -> None:
+def test_live_or_absent_node_has_either_name() -> None:
     assert VIEW.node("EAST2").name == "east2"
     assert VIEW.node("east1.example.com").name == "East1"
 
 
-def test_an_unknown_node_is_told_live_and_absent_ones() -> None:
+def test_unknown_node_is_answered_with_live_and_absent() -> None:
     with pytest.raises(CommandError) as caught:
         VIEW.node("nobody")
     assert str(caught.value) == "Unknown node 'nobody'; known: East1,east[2,10],west1"
 
 
-def test_a_subcluster_is_found_without_case_as_first_spelt() -> None:
+def test_subcluster_is_found_without_case() -> None:
     assert VIEW.subcluster("eAsT") == "EAST"
 
 
@@ -99,7 +99,7 @@ def test_names_are_listed_as_people_expect() -> None:
 
 
 class TestViews:
-    def test_a_view_is_known_by_its_numbering_and_its_number(self) -> None:
+    def test_numbering_and_number_identify_a_view(self) -> None:
         views = Views()
         assert views.newest == ""
         views.keep(b"1700", VIEW)

@@ -43,11 +43,11 @@ def tell(gather: Waiting, expires_ms: int = EXPIRES) -> list[str]:
         (Pace(100, percent=True), 7, 7),
     ],
 )
-def test_a_batch_is_a_number_or_a_share_of_the_nodes(pace: Pace, nodes: int, width: int) -> None:
+def test_batch_is_a_number_or_share_of_nodes(pace: Pace, nodes: int, width: int) -> None:
     assert pace.width(nodes) == width
 
 
-def test_a_node_that_is_settled_makes_room_for_the_next_in_order_of_name() -> None:
+def test_settled_node_makes_room_for_the_next_name() -> None:
     gather = waiting(Pace(2), nodes=12)
     assert tell(gather) == ["n1", "n2"]
     assert gather.due() == []
@@ -58,7 +58,7 @@ def test_a_node_that_is_settled_makes_room_for_the_next_in_order_of_name() -> No
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.REFUSED])
-def test_over_the_failures_allowed_the_others_are_not_told_and_those_at_it_are_waited_for(state: State) -> None:
+def test_too_many_failures_skip_others_but_await_running(state: State) -> None:
     gather = waiting(Pace(2, max_failures=1))
     tell(gather)
     gather.settle(answers(["n1"], state))
@@ -72,7 +72,7 @@ def test_over_the_failures_allowed_the_others_are_not_told_and_those_at_it_are_w
     assert [o.state.value for o in gather.report().outcomes] == [state.value, state.value, "ok", "skipped"]
 
 
-def test_a_node_that_dies_before_its_turn_is_lost_and_counts() -> None:
+def test_node_that_dies_before_its_turn_counts_lost() -> None:
     gather = waiting(Pace(1, max_failures=0))
     tell(gather)
     gather.settle(News(1500, ALIVE, {}))
@@ -104,7 +104,7 @@ def test_a_nodes_time_counts_from_its_own_turn() -> None:
     st.lists(st.booleans(), min_size=12, max_size=12),
     st.randoms(use_true_random=False),
 )
-def test_whatever_the_answers_nobody_is_told_twice_and_no_more_at_once_than_the_batch(
+def test_pacing_tells_each_node_once_within_the_batch(
     nodes: int, batch: int, limit: int | None, fails: list[bool], chance: object
 ) -> None:
     gather = waiting(Pace(batch, max_failures=limit), nodes)
@@ -132,9 +132,7 @@ def test_whatever_the_answers_nobody_is_told_twice_and_no_more_at_once_than_the_
     st.lists(st.sampled_from([State.OK, State.FAILED, State.REFUSED]), min_size=12, max_size=12),
     st.integers(1, 12),
 )
-def test_what_a_gather_reports_when_all_have_answered_is_what_a_retrieve_would(
-    order: list[int], states: list[State], at_once: int
-) -> None:
+def test_finished_gather_reports_what_retrieve_would(order: list[int], states: list[State], at_once: int) -> None:
     sent = Sent("01KB3ZC0WV9Y", "pid", EVERYONE, "root", 1, ISSUED, 0, EXPIRES, 90_000)
     gather = Waiting(Published(sent, *ALIVE.expected(EVERYONE)))
     entries: dict[str, Entry] = {}

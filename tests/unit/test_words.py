@@ -60,7 +60,7 @@ def test_any_line_is_words_or_refused(line: str) -> None:
 
 
 @given(arguments)
-def test_arguments_joined_to_a_line_are_the_same_words_again(given_arguments: list[str]) -> None:
+def test_joined_arguments_are_the_same_words_again(given_arguments: list[str]) -> None:
     assert texts(words.join(given_arguments)) == given_arguments
 
 
@@ -91,7 +91,7 @@ def test_folding_leaves_white_space_inside_quotes_alone() -> None:
     assert words.fold("  a   \"b   c\" 'd   e'  f\\  g ") == 'a "b   c" "d   e" "f " g'
 
 
-def test_folding_a_line_with_an_open_quote_still_folds() -> None:
+def test_line_with_an_open_quote_still_folds() -> None:
     assert words.fold("it's   fine") == "it's fine"
 
 
@@ -104,12 +104,12 @@ def test_the_rest_is_passed_on_as_typed(typed: str) -> None:
     ("kind", "number"),
     [("a", 1), ("\\", 1), ("\\a", 1), ('"', 1), ("'", 1), ("a\\ ", 1), ('"a', 1), ('"" ', 2**18), ("\u00a0", 0)],
 )
-def test_many_of_one_kind_are_read_in_one_pass(kind: str, number: int) -> None:
+def test_many_of_one_kind_take_one_pass(kind: str, number: int) -> None:
     # Were anything tried twice, this would not end before the test's time is up.
     assert len(words.split(kind * 2**18)) == number
 
 
-def test_an_open_quote_before_a_megabyte_is_found_in_one_pass() -> None:
+def test_open_quote_before_a_megabyte_takes_one_pass() -> None:
     with pytest.raises(UsageError) as raised:
         words.split("'" + "\\'" * 2**19)
     assert len(str(raised.value)) < 100

@@ -46,7 +46,7 @@ STRANGE = [
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_special_characters_in_scope_names_are_escaped_when_written_back(tmp_path: Path, name: str) -> None:
+def test_special_characters_in_scope_names_are_escaped(tmp_path: Path, name: str) -> None:
     console = Console(Store.open(str(write(tmp_path, {"a.conf": 'Local_Changes_File = "l.conf"'}))))
     typed = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     answer = console.ok(f"config set foo {typed} x = 1")
@@ -72,7 +72,7 @@ def test_special_characters_in_scope_names_are_escaped_when_written_back(tmp_pat
         b"x = []",
     ],
 )
-def test_a_file_without_a_last_newline_and_an_empty_stanza_are_taken(tmp_path: Path, data: bytes) -> None:
+def test_missing_last_newline_and_empty_stanza_are_accepted(tmp_path: Path, data: bytes) -> None:
     console = Console(Store.open(str(write(tmp_path, {"a.conf": data}))))
     console.ok("config showrecurse")
     console.ok("config set y = 2")
@@ -90,7 +90,7 @@ def test_a_binary_file_is_refused_with_its_place(tmp_path: Path, data: bytes) ->
         Store.open(str(path))
 
 
-def test_a_list_set_at_run_time_is_a_list_for_the_daemon_and_in_the_file(console_on: Opened, tmp_path: Path) -> None:
+def test_list_set_at_run_time_stays_a_list(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": 'Authorization { Role "a" { allow = ( ".*" ) } }\n'})
     assert (
         console.ok("config set Authorization Role a allow ( '^config' )".replace("'", '"')) == 'allow = ( "^config" )'
@@ -102,14 +102,14 @@ def test_a_list_set_at_run_time_is_a_list_for_the_daemon_and_in_the_file(console
     assert (tmp_path / "a.conf").read_text() == 'Authorization { Role "a" { allow = "x" } }\n'
 
 
-def test_unsetting_what_is_not_set_is_an_answer_also_in_a_transaction(manager: Console) -> None:
+def test_unsetting_an_unset_option_is_an_answer(manager: Console) -> None:
     manager.ok("config begin from scratch")
     manager.refused("config unset Datasource ecdb")
     manager.refused("config unset blackhole")
     assert manager.ok("config commit").startswith("Committed")
 
 
-def test_a_reload_lets_the_old_tree_and_its_files_go(console_on: Opened) -> None:
+def test_reload_frees_the_old_tree_and_files(console_on: Opened) -> None:
     console = console_on({"a.conf": "x = 1\ninclude b.conf", "b.conf": "foo { y = 2 }"})
     console.ok("config set z = 1")
     old = [weakref.ref(document) for document in console.store.loaded.documents.values()]
@@ -181,7 +181,7 @@ def test_a_strange_path_is_an_answer(manager: Console, path: str) -> None:
     assert manager.store.live is live
 
 
-def test_what_follows_a_change_is_never_starved_by_those_who_wait_to_make_one() -> None:
+def test_followers_of_changes_are_not_starved_by_changers() -> None:
     store = Store.open(None)
     sessions: dict[str, ConfigSession] = defaultdict(ConfigSession)
     table = Table()
@@ -218,7 +218,7 @@ def test_hiding_secrets_in_a_hostile_text_ends(text: str) -> None:
     assert masked_text("f", text, SCHEMA)
 
 
-def test_secrets_are_hidden_in_comments_and_in_what_does_not_parse() -> None:
+def test_secrets_in_comments_and_broken_text_are_hidden() -> None:
     for text in (
         '# Password = "s3cret"\nx = 1',
         "Password = s3cret }",
@@ -238,7 +238,7 @@ def test_secrets_are_hidden_in_comments_and_in_what_does_not_parse() -> None:
     ],
     ids=lambda text: text[:6],
 )
-def test_a_hostile_file_costs_no_more_than_its_length(text: str) -> None:
+def test_hostile_file_costs_linear_time(text: str) -> None:
     store = Store("/a", files=MemoryFiles({"/a": text.encode()}))
     with pytest.raises(FaultyConfigError) as caught:
         store.load()

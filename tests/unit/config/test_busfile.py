@@ -22,7 +22,7 @@ Spread_Segment 10.2.0.255:4803 { NODE1 10.2.0.1 }
 """
 
 
-def test_a_subcluster_holds_until_the_next_comment_that_names_one() -> None:
+def test_subcluster_holds_until_the_next_naming_comment() -> None:
     bus = read_mbus("f", MBUS)
     assert [(node.name, node.subcluster, node.manager) for node in bus.nodes] == [
         ("early", None, None),
@@ -83,12 +83,12 @@ def test_no_bytes_crash_a_reader(reader: object, data: bytes) -> None:
     assert set(faults) <= {"f"}
 
 
-def test_a_byte_order_mark_is_no_part_of_a_name() -> None:
+def test_byte_order_mark_is_not_part_of_names() -> None:
     assert read_mbus("f", b"\xef\xbb\xbf" + MBUS) == read_mbus("f", MBUS)
     assert read_groups("f", b"\xef\xbb\xbfadmin:a").roles_of("a") == ["a", "admin"]
 
 
-def test_groups_of_either_form_merge_and_faults_have_their_place() -> None:
+def test_groups_of_either_form_merge_with_placed_faults() -> None:
     groups = read_groups("f", b"\r\n# note\nadmin:a, b ,\n admin : x : c\nempty:\nold:x:12:d\n")
     assert groups.users["admin"] == ("a", "b", "c")
     assert groups.users["empty"] == ()

@@ -33,7 +33,7 @@ def test_set_answers_the_option_as_now_set(manager: Console, typed: str) -> None
     assert manager.ok("config get Suspend_Delivery") == answer
 
 
-def test_set_keeps_the_quotes_of_the_value_it_replaces(manager: Console) -> None:
+def test_set_keeps_the_replaced_values_quotes(manager: Console) -> None:
     assert manager.ok("config set Logs file_mode 0600") == 'file_mode = "0600"'
     assert manager.ok("config set Logs max_open 7") == "max_open = 7"
 
@@ -87,7 +87,7 @@ def test_the_value_of_set_is_all_that_follows(typed: str, answer: str | None) ->
         ("brand = new option [ a = b ]", "brand"),
     ],
 )
-def test_the_path_of_set_is_read_left_to_right_and_an_option_wins(manager: Console, typed: str, path: str) -> None:
+def test_path_of_set_is_read_with_options_first(manager: Console, typed: str, path: str) -> None:
     before = manager.store.live
     manager.ok(f"config set {typed}")
     (change,) = manager.store.unsaved()
@@ -95,7 +95,7 @@ def test_the_path_of_set_is_read_left_to_right_and_an_option_wins(manager: Conso
     assert manager.store.live is not before
 
 
-def test_set_of_a_wrong_value_changes_nothing_and_says_what_was_expected(manager: Console) -> None:
+def test_wrong_set_changes_nothing_and_says_the_expectation(manager: Console) -> None:
     assert manager.refused("config set cluster max_running many") == (
         "max_running is 'many', expected a whole number from 1 up to 10000"
     )
@@ -111,12 +111,12 @@ def test_set_of_a_non_dynamic_option_says_so(manager: Console) -> None:
 
 
 @pytest.mark.parametrize("typed", ["include = x", '"a b" = 1', '"" = 1', 'foo "x\x01y" z = 1', "x = a\x02b"])
-def test_set_of_what_no_file_can_hold_is_refused(manager: Console, typed: str) -> None:
+def test_set_of_an_unwritable_value_is_refused(manager: Console, typed: str) -> None:
     manager.refused(f"config set {typed}")
     assert manager.store.unsaved() == []
 
 
-def test_secrets_are_masked_in_the_answer_and_never_taken_masked(manager: Console) -> None:
+def test_secrets_are_masked_and_masks_are_refused(manager: Console) -> None:
     assert manager.ok('config set Datasource ecdb uri ( "mysql:host=h;password=abc" )') == (
         f'uri = ( "mysql:host=h;password={MASK}" )'
     )
@@ -147,7 +147,7 @@ def test_unset_drops_a_scope_and_all_in_it(manager: Console) -> None:
     manager.refused("config show auth_ds scheme ecauth")
 
 
-def test_unset_refuses_the_global_scope_and_a_kind_of_several(manager: Console) -> None:
+def test_unset_refuses_global_scope_and_ambiguous_kind(manager: Console) -> None:
     for line in ('config unset ""', 'config unset "" ""'):
         assert manager.refused(line) == "The global scope cannot be unset"
     assert manager.refused("config unset") == "Usage: config unset [SCOPE [NAME]]… OPTION | SCOPE [NAME]"
@@ -170,7 +170,7 @@ def _typed(word: str) -> str:
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def test_a_transaction_is_seen_by_its_session_alone_until_it_is_committed(manager: Console) -> None:
+def test_only_its_session_sees_an_uncommitted_transaction(manager: Console) -> None:
     other = Console(manager.store, "bob")
     assert manager.ok("config begin") == "Transaction begun"
     manager.ok("config set blackhole on")
@@ -192,7 +192,7 @@ def test_rollback_drops_a_transaction(manager: Console) -> None:
     assert manager.refused("config rollback") == "No transaction is open"
 
 
-def test_a_transaction_from_scratch_begins_empty_and_replaces_all(manager: Console) -> None:
+def test_transaction_from_scratch_replaces_everything(manager: Console) -> None:
     assert manager.ok("config BEGIN From Scratch") == "Transaction begun from scratch"
     assert manager.ok("config showrecurse") == ""
     manager.ok("config set blackhole on")
@@ -207,7 +207,7 @@ def test_a_transaction_from_scratch_collides_with_every_change(manager: Console)
     assert manager.ok("config rollback") == "Rolled back 0 commands"
 
 
-def test_replay_shows_the_commands_as_typed_but_no_secrets(manager: Console) -> None:
+def test_replay_shows_typed_commands_without_secrets(manager: Console) -> None:
     manager.ok("config begin")
     manager.ok("config  set BLACKHOLE   = on")
     manager.refused("config set blackhole maybe")
@@ -223,7 +223,7 @@ def test_replay_shows_the_commands_as_typed_but_no_secrets(manager: Console) -> 
     assert "abc" in revealing.ok("config replay")
 
 
-def test_the_second_of_two_concurrent_transactions_is_told_what_and_who(manager: Console) -> None:
+def test_second_concurrent_transaction_learns_what_and_who(manager: Console) -> None:
     other = Console(manager.store, "bob")
     for console in (manager, other):
         console.ok("config begin")
@@ -258,14 +258,14 @@ def test_transactions_that_touch_different_options_both_hold(manager: Console) -
         ("unset auth_ds", "unset auth_ds scheme ecauth"),
     ],
 )
-def test_a_dropped_scope_collides_with_what_changed_in_it(manager: Console, mine: str, theirs: str) -> None:
+def test_dropped_scope_collides_with_changes_in_it(manager: Console, mine: str, theirs: str) -> None:
     manager.ok("config begin")
     manager.ok(f"config {mine}")
     Console(manager.store, "bob").ok(f"config {theirs}")
     assert "was changed by bob" in manager.refused("config commit")
 
 
-def test_only_what_an_open_transaction_can_collide_with_is_remembered(manager: Console) -> None:
+def test_only_possible_collisions_are_remembered(manager: Console) -> None:
     for number in range(50):
         manager.ok(f"config set blackhole {number % 2}")
     assert manager.store._log == []
@@ -277,7 +277,7 @@ def test_only_what_an_open_transaction_can_collide_with_is_remembered(manager: C
     assert manager.store._log == []
 
 
-def test_a_change_that_cannot_be_applied_fails_and_leaves_the_transaction_open(manager: Console) -> None:
+def test_failed_change_leaves_the_transaction_open(manager: Console) -> None:
     async def refuse(_proposal: Proposal) -> Prepared:
         raise ListenError("Cannot listen on 127.0.0.1:1: Permission denied")
 
@@ -292,7 +292,7 @@ def test_a_change_that_cannot_be_applied_fails_and_leaves_the_transaction_open(m
     assert manager.ok("config commit") == "Committed 1 change"
 
 
-def test_who_is_told_of_changes_sees_what_held_and_what_will(manager: Console) -> None:
+def test_change_listener_sees_old_and_new_values(manager: Console) -> None:
     told: list[Proposal] = []
 
     async def tell(proposal: Proposal) -> Prepared:
@@ -309,7 +309,7 @@ def test_who_is_told_of_changes_sees_what_held_and_what_will(manager: Console) -
     assert proposal.user == "alice"
 
 
-def test_reload_reads_the_files_again_and_tells_what_it_dropped(console_on: Opened, tmp_path: Path) -> None:
+def test_reload_rereads_files_and_reports_dropped_changes(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1"})
     assert console.ok("config reload") == "Reconfigured"
     console.ok("config set y = 2")
@@ -321,7 +321,7 @@ def test_reload_reads_the_files_again_and_tells_what_it_dropped(console_on: Open
     assert console.ok("config reload") == "Reconfigured; 2 unsaved changes dropped"
 
 
-def test_a_reload_with_a_fault_changes_nothing_and_shows_all_faults(console_on: Opened, tmp_path: Path) -> None:
+def test_faulty_reload_changes_nothing_and_shows_all_faults(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1"})
     console.ok("config set y = 2")
     live = console.store.live
@@ -354,7 +354,7 @@ def test_a_reload_is_refused_inside_a_transaction(manager: Console) -> None:
     assert manager.refused("config begin") == "A transaction is open already; commit or rollback it first"
 
 
-def test_a_reload_of_another_path_makes_it_the_main_file(console_on: Opened, tmp_path: Path) -> None:
+def test_reload_of_another_path_makes_it_main(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1", "b.conf": "x = 2"})
     assert console.ok("config reload b.conf") == "Reconfigured"
     assert console.ok("config get x") == "x = 2"
@@ -362,7 +362,7 @@ def test_a_reload_of_another_path_makes_it_the_main_file(console_on: Opened, tmp
     assert console.ok("config reload") == "Reconfigured"
 
 
-def test_a_reload_by_another_collides_with_an_open_transaction(console_on: Opened, tmp_path: Path) -> None:
+def test_reload_collides_with_anothers_open_transaction(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1"})
     console.ok("config begin")
     console.ok("config set x = 5")

@@ -43,7 +43,7 @@ def test_what_can_come_next(manager: Console, typed: str, expected: list[str]) -
     assert bool(found) == bool(expected)
 
 
-def test_eval_offers_what_is_known_even_where_nothing_is_set(manager: Console) -> None:
+def test_eval_offers_known_options_without_values(manager: Console) -> None:
     assert "Duravip_Preference" in offered(manager, "eval Binding fresh ")
     assert "Binding" in offered(manager, "set ")
 

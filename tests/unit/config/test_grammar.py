@@ -30,11 +30,11 @@ def value_of(text: str) -> object:
 
 
 @pytest.mark.parametrize("text", ["a = b", "a=b", "a b", "a\n=\n\tb", "a /* = c */ = # d\n b", 'a="b"', 'a"b"'])
-def test_white_space_comments_and_the_sign_do_not_matter(text: str) -> None:
+def test_space_comments_and_sign_make_no_difference(text: str) -> None:
     assert plain_form(parsed(text).items) == [("option", "a", ("text", "b"))]
 
 
-def test_a_carriage_return_alone_ends_a_comment_and_a_line() -> None:
+def test_lone_carriage_return_ends_comments_and_lines() -> None:
     assert plain_form(parsed("# note\ra = b # note\r\r").items) == [("option", "a", ("text", "b"))]
     assert faults_of("# note\ra = 1\r  }") == ["f:3:3: '}' closes no scope, expected the name of an option or a scope"]
 
@@ -46,7 +46,7 @@ def test_comments_are_not_nested_and_may_hold_anything() -> None:
     ]
 
 
-def test_within_quotes_only_a_quote_and_a_backslash_are_escaped() -> None:
+def test_only_quote_and_backslash_are_escaped_in_quotes() -> None:
     assert value_of(r'a = "x\"y\\z\d\n # { } \w\\"') == Text('x"y\\z\\d\\n # { } \\w\\', quoted=True)
 
 
@@ -62,7 +62,7 @@ def test_lists_and_dictionaries_tolerate_commas() -> None:
     assert value_of("a = [ ]") == Dictionary(())
 
 
-def test_outside_of_brackets_a_comma_is_part_of_a_word() -> None:
+def test_comma_outside_brackets_belongs_to_the_word() -> None:
     assert value_of("a = x,y") == Text("x,y")
 
 
@@ -77,11 +77,11 @@ def test_an_empty_name_is_a_name() -> None:
     assert plain_form(parsed('a "" { }').items) == [("scope", "a", "", [])]
 
 
-def test_a_word_before_a_scope_is_an_options_value() -> None:
+def test_word_before_a_scope_is_an_options_value() -> None:
     assert plain_form(parsed("a b\nc { }").items) == [("option", "a", ("text", "b")), ("scope", "c", None, [])]
 
 
-def test_includes_stand_in_any_scope_and_their_words_match_without_case() -> None:
+def test_includes_work_in_any_scope_without_case() -> None:
     assert plain_form(parsed('a { Include "x" READONLY_INCLUDE y }').items) == [
         ("scope", "a", None, [("include", False, "x"), ("include", True, "y")])
     ]
@@ -101,7 +101,7 @@ def test_every_item_knows_its_line_and_column() -> None:
     assert document.place(inner.start) == "f:4:5"
 
 
-def test_a_byte_order_mark_and_a_missing_last_newline_are_taken() -> None:
+def test_byte_order_mark_and_missing_newline_are_accepted() -> None:
     assert plain_form(parsed("﻿a = 1").items) == [("option", "a", ("text", "1"))]
 
 
@@ -133,11 +133,11 @@ def test_a_text_without_items_is_an_empty_configuration(text: str) -> None:
         ("= 1", "f:1:1: found '=', expected the name of an option or a scope"),
     ],
 )
-def test_a_fault_says_where_it_is_what_was_found_and_what_was_expected(text: str, fault: str) -> None:
+def test_fault_says_its_place_finding_and_expectation(text: str, fault: str) -> None:
     assert fault in faults_of(text)
 
 
-def test_all_faults_of_a_file_are_reported_at_once_in_order() -> None:
+def test_all_faults_of_a_file_come_in_order() -> None:
     text = 'a = /x\nb { c = }\nd = [ e ]\nf = "ok"\n}\ng {\n'
     assert [(fault.line, fault.column) for fault in parse_text("f", text)[1]] == [
         (1, 5),
@@ -148,7 +148,7 @@ def test_all_faults_of_a_file_are_reported_at_once_in_order() -> None:
     ]
 
 
-def test_a_forgotten_bracket_does_not_swallow_the_options_behind_it() -> None:
+def test_forgotten_bracket_does_not_swallow_later_options() -> None:
     document, faults = parse_text("f", "a = ( x y\nb = 2\nc { d = 3 }")
     assert len(faults) == 1
     assert plain_form(document.items)[1:] == [
@@ -163,12 +163,12 @@ def test_faults_never_show_what_may_be_a_secret() -> None:
     )
 
 
-def test_bytes_that_are_no_text_are_one_fault_at_their_place() -> None:
+def test_bytes_outside_utf_8_are_one_fault() -> None:
     _, faults = parse_bytes("f", b"a = 1\n\xc3\xa9b \xff\xfe")
     assert [str(fault) for fault in faults] == ["f:2:4: byte 0xff (is this a binary file?), expected UTF-8 text"]
 
 
-def test_scopes_nested_without_end_are_a_fault_and_no_crash() -> None:
+def test_endlessly_nested_scopes_are_a_fault_only() -> None:
     assert any("at most 64" in fault for fault in faults_of("a {" * 100_000))
     assert len(faults_of("(" * 100_000)) <= 100
     assert len(faults_of("a = [" * 50_000)) <= 100

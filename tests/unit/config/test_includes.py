@@ -28,19 +28,19 @@ def faults(result: Loaded, folder: Path) -> list[str]:
     return [str(fault).replace(f"{folder}/", "") for fault in result.faults]
 
 
-def test_a_later_setting_overrides_an_earlier_one_across_files(tmp_path: Path) -> None:
+def test_later_setting_overrides_earlier_one_across_files(tmp_path: Path) -> None:
     result = loaded(tmp_path, {"a.conf": 'x = 1\ny = 1\ninclude "b.conf"\ny = 3', "b.conf": "X = 2\ny = 2"})
     assert (value(result, "x"), value(result, "y")) == ("2", "3")
 
 
-def test_the_same_scope_written_twice_merges_and_shows_as_first_written(tmp_path: Path) -> None:
+def test_scope_written_twice_merges_in_first_spelling(tmp_path: Path) -> None:
     result = loaded(tmp_path, {"a.conf": 'Foo "n" { a = 1 b = 1 }\nfoo "n" { B = 2 }\nFOO "N" { }'})
     first, other = result.root.scopes.values()
     assert (first.kind, first.name, other.kind, other.name) == ("Foo", "n", "Foo", "N")
     assert [(setting.name, setting.value) for setting in first.options.values()] == [("a", Text("1")), ("b", Text("2"))]
 
 
-def test_known_names_are_shown_as_the_schema_spells_them(tmp_path: Path) -> None:
+def test_known_names_are_shown_in_schema_spelling(tmp_path: Path) -> None:
     result = loaded(tmp_path, {"a.conf": "CONTROL_LISTENER { TIMEOUT = 5 }"})
     (scope,) = result.root.scopes.values()
     assert (scope.kind, scope.options["timeout"].name) == ("Control_Listener", "Timeout")
@@ -53,7 +53,7 @@ def test_an_include_within_a_scope_fills_that_scope(tmp_path: Path) -> None:
     assert list(foo.scopes) == [("bar", None)]
 
 
-def test_a_folder_is_read_in_order_of_names_without_hidden_files_and_folders(tmp_path: Path) -> None:
+def test_folder_is_read_by_name_without_hidden_files(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "a.conf": "include d",
         "d/20": "x = 20",
@@ -64,7 +64,7 @@ def test_a_folder_is_read_in_order_of_names_without_hidden_files_and_folders(tmp
     assert value(loaded(tmp_path, files), "x") == "20"
 
 
-def test_a_relative_include_is_looked_up_beside_its_file_then_along_the_search_path(tmp_path: Path) -> None:
+def test_relative_include_is_searched_beside_its_file_first(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "main/a.conf": 'include "sub/b.conf"\ninclude "far.conf"',
         "main/sub/b.conf": 'include "c.conf"',
@@ -79,7 +79,7 @@ def test_a_relative_include_is_looked_up_beside_its_file_then_along_the_search_p
     assert (value(result, "x"), value(result, "y")) == ("beside", "two")
 
 
-def test_a_missing_include_is_a_fault_at_its_place(tmp_path: Path) -> None:
+def test_missing_include_is_a_fault_with_its_place(tmp_path: Path) -> None:
     result = loaded(tmp_path, {"a.conf": 'x = 1\n  include "none"\ninclude "/no/where"'})
     assert faults(result, tmp_path) == [
         "a.conf:2:3: include 'none' is not there, expected a file or a folder beside this file",
@@ -87,7 +87,7 @@ def test_a_missing_include_is_a_fault_at_its_place(tmp_path: Path) -> None:
     ]
 
 
-def test_an_include_cycle_is_a_fault_that_names_it_also_through_a_link(tmp_path: Path) -> None:
+def test_include_cycle_is_a_named_fault_through_links(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a.conf")
     result = loaded(tmp_path, {"a.conf": "include b.conf", "b.conf": "x = 1\ninclude link"})
     assert faults(result, tmp_path) == [
@@ -116,12 +116,12 @@ def test_depth_counts_over_files(tmp_path: Path) -> None:
     assert found == [f"b.conf:1:97: a scope nested too deep, expected at most {MAX_DEPTH} scopes within each other"]
 
 
-def test_faults_of_all_files_come_in_the_order_read(tmp_path: Path) -> None:
+def test_faults_come_in_the_order_of_reading(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"a.conf": "include b.conf\nx = /", "b.conf": "}", "c.conf": "x"}
     assert [fault.split(":")[0] for fault in faults(loaded(tmp_path, files), tmp_path)] == ["a.conf", "b.conf"]
 
 
-def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+def test_unreadable_file_is_a_fault(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     result = loaded(tmp_path, {"a.conf": "include pipe"})
     assert faults(result, tmp_path) == [
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ['"a\\\\b"', '"' + "x" * 5000 + '"', '""', '"é"'])
-def test_a_strange_path_is_a_fault_and_no_crash(tmp_path: Path, path: str) -> None:
+def test_strange_path_is_a_fault_without_a_crash(tmp_path: Path, path: str) -> None:
     assert len(faults(loaded(tmp_path, {"a.conf": f"include {path}"}), tmp_path)) == 1
 
 
@@ -144,7 +144,7 @@ def test_without_a_main_file_the_configuration_is_empty() -> None:
     assert (result.faults, result.root.options, result.root.scopes) == ([], {}, {})
 
 
-def test_values_that_do_not_fit_their_option_are_faults_at_the_value(tmp_path: Path) -> None:
+def test_values_that_do_not_fit_are_placed_faults(tmp_path: Path) -> None:
     text = 'cluster { max_running = many }\nControl_Listener { Listen { } }\nSecurity "x" { }\nBlackhole = ( a )'
     assert faults(loaded(tmp_path, {"a.conf": text}), tmp_path) == [
         "a.conf:1:25: max_running is 'many', expected a whole number from 1 up to 10000",
@@ -154,7 +154,7 @@ def test_values_that_do_not_fit_their_option_are_faults_at_the_value(tmp_path: P
     ]
 
 
-def test_the_value_of_a_secret_is_never_in_a_fault(tmp_path: Path) -> None:
+def test_secrets_value_is_never_in_a_fault(tmp_path: Path) -> None:
     result = loaded(tmp_path, {"a.conf": "Datasource x { uri = [ password = s3cret ] }"})
     assert len(result.faults) == 1
     assert "s3cret" not in str(result.faults[0])

@@ -30,7 +30,7 @@ def test_cluster_options_follow_the_file(console_on: Opened) -> None:
     assert (options.session_lease_s, options.heartbeat_s, options.max_response_bytes) == (0.5, 0.1, 1 << 20)
 
 
-def test_answers_are_kept_for_as_long_as_a_command_may_take(console_on: Opened) -> None:
+def test_answers_are_kept_as_long_as_commands_last(console_on: Opened) -> None:
     console = console_on({"a.conf": "cluster { results_ttl = 2  command_ttl = 3  command_timeout = 4 }"})
     assert cluster_options(console.store.view()).results_ttl_s == 7
 
@@ -91,7 +91,7 @@ def test_listen_flags_replace_the_files_listeners(manager: Console) -> None:
     assert [(each.endpoint, each.authenticate) for each in found] == [("/tmp/x", True), ("127.0.0.1:2025", True)]
 
 
-def test_a_certificate_without_a_key_is_refused_with_its_place(console_on: Opened) -> None:
+def test_certificate_without_key_is_refused_with_its_place(console_on: Opened) -> None:
     console = console_on({"a.conf": 'Control_Listener { Listen "127.0.0.1:1" { TLS_Certificate = c } }'})
     with pytest.raises(ConfigError, match=r"a\.conf:1:20: a TLS listener, expected both TLS_Certificate and TLS_Key"):
         daemon_options(console.store.view(), "/default")
@@ -118,7 +118,7 @@ def test_options_change_only_where_what_holds_changes(manager: Console) -> None:
     assert daemon_options(manager.store.view(), "/default") != before
 
 
-def test_a_flag_wins_over_the_environment_and_both_over_the_file(node: Console) -> None:
+def test_flag_wins_over_environment_and_file(node: Console) -> None:
     path = node.store.loaded.main
     given = overrides({"cluster": "flag", "name": None}, {"cluster": "variable", "subcluster": "west"})
     console = Console(Store.open(path, overrides=given))
@@ -128,7 +128,7 @@ def test_a_flag_wins_over_the_environment_and_both_over_the_file(node: Console) 
     assert (options.cluster, options.subcluster, options.nodename) == ("flag", "west", None)
 
 
-def test_a_nodes_name_is_the_option_else_the_variable_else_the_host(console_on: Opened) -> None:
+def test_nodes_name_is_option_else_variable_else_host(console_on: Opened) -> None:
     nothing = Store.open(None).view()
     named = console_on({"a.conf": "cluster { nodename = opt }"}).store.view()
     flagged = Store.open(None, overrides=overrides({"name": "flag"}, {})).view()
@@ -140,13 +140,13 @@ def test_a_nodes_name_is_the_option_else_the_variable_else_the_host(console_on: 
         node_name(nothing, {"EC_NODE_NAME": "a b"}, "host")
 
 
-def test_an_override_from_a_flag_that_does_not_fit_is_an_error_of_its_reader() -> None:
+def test_override_that_does_not_fit_fails_its_reader() -> None:
     view = Store.open(None, overrides=overrides({"cluster": "a b"}, {})).view()
     with pytest.raises(ConfigError, match="cluster_group does not fit, expected a name"):
         daemon_options(view, "/default")
 
 
-def test_asking_for_what_the_schema_does_not_know_is_a_mistake_of_the_program(manager: Console) -> None:
+def test_asking_outside_the_schema_is_a_programs_mistake(manager: Console) -> None:
     view = manager.store.view()
     with pytest.raises(LookupError):
         view.text("nonsense")
@@ -154,7 +154,7 @@ def test_asking_for_what_the_schema_does_not_know_is_a_mistake_of_the_program(ma
         view.scope("cluster").text("max_running")
 
 
-def test_a_view_stays_as_it_was_when_the_configuration_changes(manager: Console) -> None:
+def test_view_stays_unchanged_after_a_configuration_change(manager: Console) -> None:
     view = manager.store.view()
     manager.ok("config set blackhole on")
     assert (view.boolean("Blackhole"), manager.store.view().boolean("Blackhole")) == (False, True)

@@ -29,7 +29,7 @@ def test_eval_falls_back_to_the_default(manager: Console) -> None:
     assert manager.ok("config eval Message_Expiration") == "Message_Expiration = 86400"
 
 
-def test_get_shows_the_schemas_spelling_and_the_files_quotes(manager: Console) -> None:
+def test_get_shows_schema_spelling_and_file_quotes(manager: Console) -> None:
     answer = manager.ok("config get control_listener enable_authentication")
     assert answer == 'Enable_Authentication = "true"'
 
@@ -47,7 +47,7 @@ def test_eval_of_what_nobody_sets_and_nothing_knows(manager: Console) -> None:
     assert manager.refused("config eval nonsense") == "Option 'nonsense' is not set in scope ''."
 
 
-def test_eval_passes_over_an_enclosing_option_of_another_meaning(console_on: Opened) -> None:
+def test_eval_ignores_an_enclosing_option_of_another_meaning(console_on: Opened) -> None:
     console = console_on({"a.conf": "Timeout = ( not seconds )"})
     assert console.ok("config eval Control_Listener Timeout") == "Timeout = 60"
 

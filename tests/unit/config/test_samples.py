@@ -17,12 +17,12 @@ def test_a_sample_parses_and_keeps_every_byte(name: str) -> None:
     assert document.items
 
 
-def test_the_managers_sample_is_overlaid_by_its_last_include(manager: Console) -> None:
+def test_managers_sample_is_overlaid_by_its_last_include(manager: Console) -> None:
     assert manager.ok("config get Datasource ecdb uri").startswith('uri = ( "pgsql:host=192.168.0.50;')
     assert manager.ok("config get Datasource ecdb cache_life") == "cache_life = 300"
 
 
-def test_the_managers_sample_keeps_what_only_other_programs_know(manager: Console) -> None:
+def test_managers_sample_keeps_other_programs_options(manager: Console) -> None:
     assert manager.ok("config get auth_ds scheme ecauth authenticate map") == 'map = [ user = "%{username}" ]'
     assert 'Scheme "ecauth" {' in manager.ok("config showrecurse")
 
@@ -33,7 +33,7 @@ def test_the_nodes_sample_holds_its_cluster_and_bindings(node: Console) -> None:
     assert node.ok("config eval binding duravip-2 duravip_preference") == 'Duravip_Preference = "east1"'
 
 
-def test_the_bus_file_names_each_node_with_its_subcluster() -> None:
+def test_bus_file_names_nodes_with_their_subclusters() -> None:
     bus = read_mbus("mbus.conf", (SAMPLES / "mbus.conf").read_bytes())
     assert [(node.name, node.address, node.subcluster) for node in bus.nodes] == [
         ("rh52bare", "10.79.24.130", "east"),
@@ -44,7 +44,7 @@ def test_the_bus_file_names_each_node_with_its_subcluster() -> None:
     assert {node.manager for node in bus.nodes} == {"rh52mgr.vmnet24.example.com"}
 
 
-def test_the_peers_of_the_message_server_are_expected_members() -> None:
+def test_peers_of_the_message_server_are_expected() -> None:
     bus = read_msgc_server("msgc_server.conf", (SAMPLES / "msgc_server.conf").read_bytes())
     assert [(node.name, node.address) for node in bus.nodes] == [
         ("node1", "192.168.0.10"),

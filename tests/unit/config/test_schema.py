@@ -132,7 +132,7 @@ def test_what_each_type_takes(kind: OptionType, text: str, value: PythonValue | 
         assert convert(kind, Text(text)) == value
 
 
-def test_a_single_value_is_a_list_of_one_and_patterns_must_compile() -> None:
+def test_single_value_is_list_and_patterns_compile() -> None:
     assert convert(OptionType.LIST, Text("a")) == ("a",)
     with pytest.raises(BadValueError, match="compile"):
         convert(OptionType.PATTERNS, ItemList((Text("ok"), Text("("))))
@@ -141,12 +141,12 @@ def test_a_single_value_is_a_list_of_one_and_patterns_must_compile() -> None:
     assert convert(OptionType.DICTIONARY, Dictionary(((Text("k"), Text("1")), (Text("k"), Text("2"))))) == {"k": "2"}
 
 
-def test_the_bounds_of_a_number_are_part_of_the_expectation() -> None:
+def test_bounds_of_a_number_are_in_the_expectation() -> None:
     with pytest.raises(BadValueError, match="a whole number from 1 up to 5"):
         convert(OptionType.INTEGER, Text("6"), 1, 5)
 
 
-def test_the_reference_page_has_every_option_once_and_sound_tables() -> None:
+def test_reference_page_has_every_option_exactly_once() -> None:
     page = reference_page()
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert len(rows) == len(OPTIONS)
@@ -154,7 +154,7 @@ def test_the_reference_page_has_every_option_once_and_sound_tables() -> None:
     assert "| `Message_Expiration` | a number of seconds" in page
 
 
-def test_help_of_the_commands_lists_every_one_with_its_usage(manager: Console) -> None:
+def test_help_lists_every_command_with_its_usage(manager: Console) -> None:
     assert "config set [SCOPE [NAME]]… OPTION [=] VALUE" in overview(manager.table)
     text = describe(manager.table, "config")
     names = "get|eval|set|unset|show|showrecurse|locate|begin|replay|commit|rollback|reload|writeback"

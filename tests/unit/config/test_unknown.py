@@ -60,17 +60,17 @@ def test_an_unknown_word_is_refused_with_a_suggestion(console: Console, line: st
 @pytest.mark.parametrize(
     "line", ["cluster sesion_lease = 5", "cluster sesion_lease=5", "Control_Listner Timeout = 30", "foreign a 2"]
 )
-def test_with_a_sign_or_where_it_is_set_already_it_is_taken(console: Console, line: str) -> None:
+def test_unknown_option_with_sign_or_value_is_accepted(console: Console, line: str) -> None:
     console.ok(f"config set {line}")
 
 
-def test_what_a_suggestion_proposes_is_taken_as_it_stands(console: Console) -> None:
+def test_suggested_command_works_as_shown(console: Console) -> None:
     refusal = console.refused("config set Control_Listner Timeout 30")
     console.ok(refusal.rpartition("all the same: ")[2])
     assert console.ok("config get Control_Listner Timeout") == "Timeout = 30"
 
 
-def test_a_file_may_hold_unknown_words_and_they_are_told_of() -> None:
+def test_unknown_words_in_a_file_are_reported() -> None:
     root = load_text("cluster { sesion_lease = 5 }\nControl_Listner { a = 1 }\nLogs { max_open = 5 }\n").root
     kept = "It is kept, and does nothing here"
     assert list(unknown_in(root, SCHEMA)) == [
@@ -79,7 +79,7 @@ def test_a_file_may_hold_unknown_words_and_they_are_told_of() -> None:
     ]
 
 
-def test_the_check_of_a_file_warns_and_finds_no_fault(
+def test_checked_file_warns_without_a_fault(
     console: Console, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from eccmgr.manager import Manager

@@ -30,18 +30,18 @@ def after(text: str, *lines: str) -> str:
     return memory.contents["/a"].decode()
 
 
-def test_a_value_is_replaced_where_it_stands_in_its_style() -> None:
+def test_value_is_replaced_in_place_and_style() -> None:
     text = '# head\nx = 1 # why\n\ny="2"\t/* z */\nl = (a\n  b) # list\n'
     assert after(text, "set x = 5", "set y = six", "set l = ( c )") == (
         '# head\nx = 5 # why\n\ny="six"\t/* z */\nl = ( c ) # list\n'
     )
 
 
-def test_a_set_option_is_replaced_at_its_last_place() -> None:
+def test_set_option_is_replaced_at_its_last_place() -> None:
     assert after("x = 1\nfoo { x = 2 }\nx = 3\n", "set x = 4") == "x = 1\nfoo { x = 2 }\nx = 4\n"
 
 
-def test_a_new_option_goes_to_the_end_of_its_block_indented_as_it_is() -> None:
+def test_new_option_goes_to_its_blocks_end_indented() -> None:
     assert after("foo {\n\tx = 1 # why\n\t# last\n}\nz = 1\n", "set foo y = 2") == (
         "foo {\n\tx = 1 # why\n\ty = 2\n\t# last\n}\nz = 1\n"
     )
@@ -68,7 +68,7 @@ def test_config_write_is_config_writeback() -> None:
     assert memory.contents["/a"] == b"x = 2\n"
 
 
-def test_an_unset_option_goes_from_every_place_with_its_line() -> None:
+def test_unset_removes_every_place_and_its_line() -> None:
     assert after("x = 1\n# note\nx = 2 # why\ny = 3 x = 4 z = 5\n", "unset x") == "# note\n# why\ny = 3 z = 5\n"
     assert after("foo { x = 1 }", "unset foo x") == "foo { }"
     assert after('foo { x="1"y="2"z="3" }', "unset foo y") == 'foo { x="1"z="3" }'
@@ -80,12 +80,12 @@ def test_a_dropped_scope_goes_from_every_place() -> None:
     )
 
 
-def test_a_file_that_is_left_empty_is_still_a_file() -> None:
+def test_file_left_empty_is_still_a_file() -> None:
     assert after("x = 1", "unset x") == ""
     assert after("foo { bar { x = 1 } }", "unset foo bar") == "foo { }"
 
 
-def test_a_new_scope_with_special_characters_is_written_so_that_it_parses() -> None:
+def test_new_scope_with_special_characters_parses_again() -> None:
     console, memory = in_memory({"/a": "Local_Changes_File = /l\n".replace("/l", '"/l"'), "/l": ""})
     console.ok("config set foo 'a\"b\\\\ {#' x = '( \\\\\" )'")
     console.ok("config writeback")
@@ -94,7 +94,7 @@ def test_a_new_scope_with_special_characters_is_written_so_that_it_parses() -> N
     assert console.ok("config locate foo") == 'foo "a\\"b\\ {#"\n  is at foo:a"b\\ {#:'
 
 
-def test_a_change_goes_to_the_file_where_the_option_was_last_set(console_on: Opened, tmp_path: Path) -> None:
+def test_change_goes_to_the_last_file_with_it(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1\ninclude b.conf", "b.conf": "x = 2\n"})
     console.ok("config set x = 3")
     assert console.ok("config writeback") == f"Wrote 1 change to {tmp_path}/b.conf"
@@ -102,7 +102,7 @@ def test_a_change_goes_to_the_file_where_the_option_was_last_set(console_on: Ope
     assert (tmp_path / "b.conf").read_text() == "x = 3\n"
 
 
-def test_else_to_the_first_writable_file_in_which_the_scope_stands(console_on: Opened, tmp_path: Path) -> None:
+def test_new_scope_goes_to_the_first_writable_file(console_on: Opened, tmp_path: Path) -> None:
     files = {
         "a.conf": "readonly_include b.conf\ninclude c.conf\ninclude d.conf",
         "b.conf": "foo { x = 1 }",
@@ -118,7 +118,7 @@ def test_else_to_the_first_writable_file_in_which_the_scope_stands(console_on: O
     assert console.ok("config get foo x") == "x = 3"
 
 
-def test_else_to_the_local_changes_file_which_is_made(console_on: Opened, tmp_path: Path) -> None:
+def test_last_resort_is_a_new_local_changes_file(console_on: Opened, tmp_path: Path) -> None:
     console = console_on(
         {"a.conf": 'Local_Changes_File = "local.conf"\nreadonly_include b.conf', "b.conf": "f { x = 1 }"}
     )
@@ -147,14 +147,14 @@ def test_a_new_scope_goes_to_the_main_file(line: str, text: str) -> None:
     assert after("x = 1\n", line) == text
 
 
-def test_a_new_scope_goes_into_the_block_around_it(console_on: Opened, tmp_path: Path) -> None:
+def test_new_scope_goes_into_its_surrounding_block(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "include b.conf\n", "b.conf": "cluster {\n  max_jobs = 5\n}\n"})
     console.ok("config set cluster Topology 10.1.1.0/24 interface = eth1")
     assert console.ok("config writeback") == f"Wrote 1 change to {tmp_path}/b.conf"
     assert '  Topology "10.1.1.0/24" {' in (tmp_path / "b.conf").read_text()
 
 
-def test_a_main_file_that_cannot_be_written_is_named_in_the_remedy() -> None:
+def test_unwritable_main_file_is_named_in_the_remedy() -> None:
     console, memory = in_memory({"/a": "x = 1\n"}, frozenset({"/a"}))
     console.ok("config set Logs max_open 7")
     assert console.refused("config writeback").endswith(
@@ -172,7 +172,7 @@ def test_else_it_is_shown_with_a_warning(console_on: Opened) -> None:
     assert console.ok("config reload") == "Reconfigured; 1 unsaved change dropped"
 
 
-def test_an_unset_that_a_read_only_file_would_undo_is_not_half_written(console_on: Opened, tmp_path: Path) -> None:
+def test_unset_undone_by_read_only_file_writes_nothing(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1\nreadonly_include b.conf", "b.conf": "x = 2"})
     console.ok("config unset x")
     remedy = f"Remedy: take x out at {tmp_path}/b.conf:1:1 by hand"
@@ -180,7 +180,7 @@ def test_an_unset_that_a_read_only_file_would_undo_is_not_half_written(console_o
     assert (tmp_path / "a.conf").read_text() == "x = 1\nreadonly_include b.conf"
 
 
-def test_a_change_that_a_read_only_file_overrides_is_warned_of(console_on: Opened, tmp_path: Path) -> None:
+def test_change_overridden_by_a_read_only_file_warns(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "foo { y = 1 }\nreadonly_include b.conf", "b.conf": "foo { x = 2 }"})
     console.ok("config set foo x = 3")
     place = f"{tmp_path}/b.conf:1:7"
@@ -195,9 +195,7 @@ def test_a_change_that_a_read_only_file_overrides_is_warned_of(console_on: Opene
     assert console.ok("config get foo x") == "x = 3"
 
 
-def test_a_change_that_a_read_only_file_would_override_goes_to_the_local_changes_file(
-    console_on: Opened, tmp_path: Path
-) -> None:
+def test_overridden_change_goes_to_the_local_changes_file(console_on: Opened, tmp_path: Path) -> None:
     text = 'Local_Changes_File = "l.conf"\nfoo { y = 1 }\nreadonly_include b.conf'
     console = console_on({"a.conf": text, "b.conf": "foo { x = 2 }"})
     console.ok("config set foo x = 3")
@@ -249,7 +247,7 @@ def test_mode_and_owner_and_links_are_kept(console_on: Opened, tmp_path: Path) -
     assert sorted(path.name for path in target.parent.iterdir()) == ["b.conf"]
 
 
-def test_a_file_changed_on_disk_is_refused_with_what_differs_unless_forced(console_on: Opened, tmp_path: Path) -> None:
+def test_changed_file_is_refused_with_differences_unless_forced(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "x = 1\ny = 1\n"})
     console.ok("config set x = 2")
     write(tmp_path, {"a.conf": "x = 1\ny = 7\n# Password = s3cret\n"})
@@ -270,7 +268,7 @@ def test_a_file_that_vanished_is_refused_too(console_on: Opened, tmp_path: Path)
     assert not (tmp_path / "a.conf").exists()
 
 
-def test_of_several_files_none_is_written_when_one_is_refused() -> None:
+def test_one_refused_file_prevents_writing_any() -> None:
     console, memory = in_memory({"/a": "x = 1\ninclude b", "/b": "y = 1"})
     console.ok("config set x = 2")
     console.ok("config set y = 2")
@@ -288,7 +286,7 @@ def test_a_failure_to_write_loses_nothing() -> None:
     assert console.ok("config writeback") == "Wrote 1 change to /a"
 
 
-def test_a_crash_before_the_rename_leaves_the_old_file(
+def test_crash_before_the_rename_keeps_the_old_file(
     console_on: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = console_on({"a.conf": "x = 1", "d/b.conf": "y = 1"})
@@ -321,7 +319,7 @@ def test_data_are_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch: pyt
     assert done == ["fsync", "fsync", "rename", "rename", "fsync"]
 
 
-def test_writeback_of_one_path_leaves_the_others_for_later() -> None:
+def test_writeback_of_one_path_leaves_the_others() -> None:
     console, memory = in_memory({"/a": "x = 1\ninclude b", "/b": "y = 1"})
     console.ok("config set x = 2")
     console.ok("config set y = 2")
@@ -330,7 +328,7 @@ def test_writeback_of_one_path_leaves_the_others_for_later() -> None:
     assert console.ok("config writeback") == "Wrote 1 change to /a"
 
 
-def test_writeback_to_a_new_path_saves_the_whole_configuration(console_on: Opened, tmp_path: Path) -> None:
+def test_writeback_to_a_new_path_saves_everything(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "Password = s3cret\ninclude b.conf", "b.conf": "x = 1"})
     console.ok("config set x = 2")
     assert console.ok("config writeback copy.conf") == f"Wrote the whole configuration to {tmp_path}/copy.conf"
@@ -341,7 +339,7 @@ def test_writeback_to_a_new_path_saves_the_whole_configuration(console_on: Opene
     console.refused("config writeback no/such/folder.conf")
 
 
-def test_without_a_main_file_all_is_shown_as_unsaved() -> None:
+def test_everything_is_unsaved_without_a_main_file() -> None:
     console = Console(Store.open(None))
     console.ok("config set blackhole on")
     said = f"{WARNING}\nBlackhole = on\nRemedy: start the daemon with a file (-c FILE)"
@@ -367,7 +365,7 @@ def test_without_a_main_file_all_is_shown_as_unsaved() -> None:
         ),
     ],
 )
-def test_a_sample_changed_and_changed_back_is_the_same_bytes(
+def test_sample_changed_and_changed_back_keeps_its_bytes(
     tmp_path: Path, name: str, there: list[str], back: list[str]
 ) -> None:
     for sample in SAMPLES.iterdir():

@@ -28,7 +28,7 @@ def in_memory(text: str) -> tuple[Console, MemoryFiles]:
 
 @given(well_formed)
 @example("a = 1\n")
-def test_a_file_written_back_without_a_change_is_the_same_bytes(text: str) -> None:
+def test_file_written_back_unchanged_keeps_its_bytes(text: str) -> None:
     console, memory = in_memory(text)
     live = console.store.live
     for name in [setting.name for setting in live.options.values()]:
@@ -49,7 +49,7 @@ _sets = st.builds(
 
 
 @given(well_formed, st.lists(_sets, max_size=4))
-def test_whatever_is_set_and_written_back_is_read_again(text: str, changes: list[Change]) -> None:
+def test_every_value_written_back_is_read_again(text: str, changes: list[Change]) -> None:
     schema = ScopeSpec("", "", options=SCHEMA.options)
     memory = MemoryFiles({"/a": f'Local_Changes_File = "/l"\n{text}'.encode()})
     store = Store("/a", files=memory, schema=schema)
@@ -63,7 +63,7 @@ def test_whatever_is_set_and_written_back_is_read_again(text: str, changes: list
 
 
 @given(well_formed, well_formed)
-def test_a_whole_other_configuration_written_back_is_read_again(one: str, other: str) -> None:
+def test_replaced_configuration_written_back_is_read_again(one: str, other: str) -> None:
     console, memory = in_memory(one)
     console.store.live = load("/b", MemoryFiles({"/b": other.encode()})).root
     asyncio.run(console.store.write_back())
@@ -95,7 +95,7 @@ def _kept(before: str, now: str) -> int:
 
 
 @given(well_formed, st.data())
-def test_a_replaced_value_leaves_every_other_byte_as_it_was(text: str, data: st.DataObject) -> None:
+def test_replaced_value_keeps_every_other_byte(text: str, data: st.DataObject) -> None:
     console, memory = in_memory(text)
     places = [
         (path, setting)
@@ -115,7 +115,7 @@ def test_a_replaced_value_leaves_every_other_byte_as_it_was(text: str, data: st.
 
 
 @given(well_formed, _sets)
-def test_a_new_option_is_put_in_at_one_place_and_nothing_else_changes(text: str, change: Change) -> None:
+def test_new_option_changes_one_place_only(text: str, change: Change) -> None:
     schema = ScopeSpec("", "", options=SCHEMA.options)
     memory = MemoryFiles({"/a": text.encode()})
     store = Store("/a", files=memory, schema=schema)
@@ -129,7 +129,7 @@ def test_a_new_option_is_put_in_at_one_place_and_nothing_else_changes(text: str,
 
 
 @given(well_formed, st.data())
-def test_what_is_taken_out_takes_nothing_else_with_it(text: str, data: st.DataObject) -> None:
+def test_removing_an_item_removes_nothing_else(text: str, data: st.DataObject) -> None:
     console, memory = in_memory(text)
     live = console.store.live
     drops = [Change(Action.DROP, path) for path, scope in walk(live) if len(scope.places) == 1]
@@ -166,7 +166,7 @@ _with_includes = st.lists(
     data=st.data(),
 )
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_over_many_files_what_is_not_read_again_was_warned_of(
+def test_warned_files_are_those_not_read_again(
     main: str, others: tuple[str, str, str], local: str, sets: list[Change], data: st.DataObject
 ) -> None:
     schema = ScopeSpec("", "", options=SCHEMA.options)

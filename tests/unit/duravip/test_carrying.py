@@ -47,7 +47,7 @@ def servers_told(outside: Outside) -> list[str]:
     return [each.server.host for each in outside.told if isinstance(each, wire.Ending)]
 
 
-async def test_its_guardian_is_told_at_once_which_server_ends_its_session_now() -> None:
+async def test_guardian_learns_at_once_which_server_decides() -> None:
     outside = Outside()
     carrying_of(outside)
     outside.server = "second"
@@ -58,7 +58,7 @@ async def test_its_guardian_is_told_at_once_which_server_ends_its_session_now() 
 
 
 @pytest.mark.parametrize("acked", [True, False])
-async def test_a_heartbeat_without_a_majority_lets_it_doubt_whom_it_calls(acked: bool) -> None:
+async def test_heartbeat_without_a_majority_raises_doubt(acked: bool) -> None:
     outside = Outside()
     carrying = carrying_of(outside)
     doubts: list[bool] = []

@@ -35,7 +35,7 @@ def have(seen: Changes, record: Record, reason: str = "its preferred node", at: 
     seen.owned(at + 0.25, VIP, 5)
 
 
-def test_a_vip_that_was_free_is_one_line_with_its_reason_epoch_and_duration(lines: list[Any]) -> None:
+def test_free_vip_logs_reason_epoch_and_duration(lines: list[Any]) -> None:
     seen = changes()
     have(seen, Record())
     reason = "free; its preferred node"
@@ -57,7 +57,7 @@ def test_asking_again_does_not_shorten_the_duration(lines: list[Any]) -> None:
     assert lines[0]["ms"] == 1250.0
 
 
-def test_after_a_refusal_the_duration_begins_with_the_next_asking(lines: list[Any]) -> None:
+def test_duration_after_a_refusal_begins_with_the_retry(lines: list[Any]) -> None:
     seen = changes()
     seen.asked(1.0, Wish(VIP, 0, "x"), Record())
     seen.refused(VIP)
@@ -65,7 +65,7 @@ def test_after_a_refusal_the_duration_begins_with_the_next_asking(lines: list[An
     assert lines[0]["ms"] == 250.0
 
 
-def test_a_vip_that_another_got_first_is_a_matter_of_its_own_the_next_time(lines: list[Any]) -> None:
+def test_vip_taken_by_another_is_decided_next_time(lines: list[Any]) -> None:
     seen = changes()
     seen.asked(1.0, Wish(VIP, 0, "x"), Record())
     seen.read(VIP, Record(WEST, 4, 7))
@@ -82,7 +82,7 @@ def test_a_move_says_from_which_node(lines: list[Any]) -> None:
     assert seen.counts[Kind.MOVED] == 1
 
 
-def test_who_gave_a_vip_is_known_until_it_is_plumbed() -> None:
+def test_giver_of_a_vip_is_known_until_plumbed() -> None:
     seen = changes()
     seen.read(VIP, Record(WEST, 4, 7))
     seen.asked(10.0, Wish(VIP, 4, "move"), Record("", 4, 7, "east1", "move"))
@@ -93,7 +93,7 @@ def test_who_gave_a_vip_is_known_until_it_is_plumbed() -> None:
     assert seen.giver(VIP) == ""
 
 
-def test_the_outage_of_a_takeover_begins_when_its_owner_was_first_seen_late(lines: list[Any]) -> None:
+def test_takeovers_outage_begins_with_its_owners_first_lateness(lines: list[Any]) -> None:
     seen = changes()
     for at in (8.0, 8.5, 9.0, 9.5):
         seen.late(at, [Late(WEST, 41)])
@@ -103,7 +103,7 @@ def test_the_outage_of_a_takeover_begins_when_its_owner_was_first_seen_late(line
     assert seen.outage_s == 2.25
 
 
-def test_lateness_before_a_renewal_is_no_part_of_an_outage() -> None:
+def test_lateness_before_a_renewal_is_no_outage() -> None:
     seen = changes()
     seen.late(8.0, [Late(WEST, 41)])
     seen.late(9.0, [Late(WEST, 42)])
@@ -111,20 +111,20 @@ def test_lateness_before_a_renewal_is_no_part_of_an_outage() -> None:
     assert seen.outage_s == 1.25
 
 
-def test_lateness_long_past_is_no_part_of_an_outage() -> None:
+def test_lateness_long_past_is_no_outage() -> None:
     seen = changes()
     seen.late(5.0, [Late(WEST, 41)])
     have(seen, Record(WEST, 4, 7))
     assert seen.outage_s == 0.25
 
 
-def test_what_our_own_session_before_had_is_regained_and_not_taken_over(lines: list[Any]) -> None:
+def test_our_previous_sessions_vips_are_regained(lines: list[Any]) -> None:
     seen = changes()
     have(seen, Record("#ec0-1-1f9ac2d4#east1", 4, 7), "")
     assert (lines[0]["reason"], seen.counts[Kind.TAKEN_OVER]) == ("regained", 0)
 
 
-def test_a_vip_given_up_says_to_whom_why_and_how_long_it_was_held(lines: list[Any]) -> None:
+def test_vip_given_up_says_target_reason_and_duration(lines: list[Any]) -> None:
     seen = changes()
     have(seen, Record())
     seen.given_up(13.25, VIP, 5, "west1", "move")
@@ -133,7 +133,7 @@ def test_a_vip_given_up_says_to_whom_why_and_how_long_it_was_held(lines: list[An
     assert (seen.counts[Kind.RELEASED], seen.owned_now) == (1, 0)
 
 
-def test_a_vip_that_is_lost_is_a_warning_and_counted_once(lines: list[Any]) -> None:
+def test_lost_vip_is_one_warning_and_one_count(lines: list[Any]) -> None:
     seen = changes()
     have(seen, Record())
     seen.lost(12.25, VIP, 5, "not renewed in time")
@@ -166,7 +166,7 @@ def test_the_metrics_can_be_read_by_prometheus() -> None:
     }
 
 
-def test_what_was_never_measured_is_left_out_of_the_metrics() -> None:
+def test_unmeasured_values_are_left_out_of_metrics() -> None:
     found = read(Figures(0, dict.fromkeys(Kind, 0), None, None, "", False))
     assert not [name for name in found if "seconds" in name]
     assert found["eccmgr_vip_fence_open no guardian"] == 0

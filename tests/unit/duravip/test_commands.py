@@ -29,7 +29,7 @@ def cluster() -> Cluster:
     return made
 
 
-def test_show_lists_owner_first_with_state_epoch_and_preference(cluster: Cluster) -> None:
+def test_show_lists_owner_state_epoch_and_preference(cluster: Cluster) -> None:
     shown = cluster.console("east1").ok("show")
     assert shown.startswith(
         "DuraVIP State:\n"
@@ -48,7 +48,7 @@ def test_show_lists_owner_first_with_state_epoch_and_preference(cluster: Cluster
         "    \teast1\n    \teast2\n    \twest1")  # fmt: skip
 
 
-def test_show_says_what_nodes_disagree_on_and_who_is_drained(cluster: Cluster) -> None:
+def test_show_reports_disagreements_and_drained_nodes(cluster: Cluster) -> None:
     cluster.stated = {**cluster.stated, "west1": {A: Share(("duravip-1",), "west1")}}
     cluster.drained = frozenset({"east1"})
     shown = cluster.console("east1").ok("show")
@@ -63,7 +63,7 @@ def test_show_in_json_has_the_same_as_fields(cluster: Cluster) -> None:
     assert (first["ownership"], first["agreement"], first["preferred"]) == ("owned", "safe", "east1")
 
 
-def test_tables_parse_under_a_root_of_a_scripts_own_and_hold_every_participants_view(cluster: Cluster) -> None:
+def test_tables_parse_with_every_participants_view(cluster: Cluster) -> None:
     text = cluster.console("east1").ok("show tables")
     root = ET.fromstring(f"<all>{text}</all>")
     for group in ("group_vips_by_name", "group_vips_by_ip"):
@@ -92,7 +92,7 @@ def test_tables_survive_names_that_xml_has_to_escape(cluster: Cluster) -> None:
     assert {name.text for name in root.iter("Name")} == {"<a&b>"}
 
 
-def test_a_move_is_answered_by_each_node_for_its_part(cluster: Cluster) -> None:
+def test_each_node_answers_its_part_of_a_move(cluster: Cluster) -> None:
     line = "move 10.1.1.1 to west1"
     assert cluster.console("east2").ok(line) == "10.1.1.1 released (epoch 4)"
     assert cluster.console("west1").ok(line) == "10.1.1.1 plumbed on eth1 (epoch 5), 38 ms"
@@ -103,7 +103,7 @@ def test_a_move_is_answered_by_each_node_for_its_part(cluster: Cluster) -> None:
 @pytest.mark.parametrize("line", [
     "move 10.1.1.1 to west1", "move duravip-1 to WEST1", "move DuraVIP-1 TO west1.example.com",
 ])  # fmt: skip
-def test_a_vip_goes_by_address_or_name_and_a_node_by_its_short_or_full_name(cluster: Cluster, line: str) -> None:
+def test_vip_and_node_are_found_by_every_name(cluster: Cluster, line: str) -> None:
     cluster.console("east2").ok(line)
     assert cluster.pins == {A: "west1"}
 
@@ -132,7 +132,7 @@ def test_to_may_be_left_out_of_a_move(cluster: Cluster) -> None:
         ("west1", "move east1 to west1", "east1 was not told to give up its VIPs; use: broadcast "),
     ],
 )
-def test_a_move_told_to_one_node_needs_the_owner(cluster: Cluster, node: str, line: str, said: str | None) -> None:
+def test_move_told_to_one_node_needs_the_owner(cluster: Cluster, node: str, line: str, said: str | None) -> None:
     console = cluster.console(node, alone=True)
     if said is None:
         console.ok(line)
@@ -163,12 +163,12 @@ def test_what_follows_moves_along(cluster: Cluster) -> None:
         ("move nothing home", "Unknown VIP 'nothing'; known: Mail-Out,duravip-[1,4],east2"),
     ],
 )
-def test_a_move_that_makes_no_sense_is_refused_with_the_reason(cluster: Cluster, line: str, said: str) -> None:
+def test_impossible_move_is_refused_with_the_reason(cluster: Cluster, line: str, said: str) -> None:
     assert cluster.console("east1").refused(line) == said
     assert not cluster.pins
 
 
-def test_a_node_that_cannot_carry_a_vip_does_not_get_it(cluster: Cluster) -> None:
+def test_node_that_cannot_carry_gets_no_vip(cluster: Cluster) -> None:
     cluster.stated = {**cluster.stated, "west1": {A: SHARES[A], B: SHARES[B]}}
     cluster.unable = {"east1": {A: "eth1 is down"}}
     cluster.drained = frozenset({"east2"})
@@ -180,7 +180,7 @@ def test_a_node_that_cannot_carry_a_vip_does_not_get_it(cluster: Cluster) -> Non
     assert console.refused("move 10.1.1.1 to east2") == "east2 is drained; see cluster duravip undrain"
 
 
-def test_who_cannot_carry_a_vip_is_told_with_the_reason_where_participants_are(cluster: Cluster) -> None:
+def test_participants_learn_why_a_node_cannot_carry(cluster: Cluster) -> None:
     why = "it may not change addresses"
     cluster.unable = {"east1": dict.fromkeys(SHARES, why), "east2": {A: "eth1 is down"}}
     planned = cluster.console("west1").ok("plan")
@@ -201,14 +201,14 @@ def test_a_broken_vip_does_not_move(cluster: Cluster) -> None:
     )
 
 
-def test_a_name_of_several_addresses_has_to_be_told_apart(cluster: Cluster) -> None:
+def test_name_with_several_addresses_must_be_distinguished(cluster: Cluster) -> None:
     cluster.stated = {"east1": {A: Share(("one",)), B: Share(("One",))}}
     assert cluster.console("east1").refused("move ONE to east1") == (
         "VIP 'ONE' fits several: 10.1.1.1, 10.1.1.2; give the address"
     )
 
 
-def test_all_of_a_node_moves_and_what_cannot_stays_with_the_reason(cluster: Cluster) -> None:
+def test_whole_node_moves_except_what_cannot(cluster: Cluster) -> None:
     cluster.owners = dict.fromkeys(SHARES, "west1")
     cluster.stated = {**cluster.stated, "east1": {each: SHARES[each] for each in (A, B, C)}}
     replied = cluster.console("west1").reply("cluster duravip move west1 to east1")
@@ -222,7 +222,7 @@ def test_all_of_a_node_moves_and_what_cannot_stays_with_the_reason(cluster: Clus
     assert cluster.console("east1").ok("move west1 to east1") == "not concerned"
 
 
-def test_home_ends_the_stay_and_brings_it_where_it_belongs(cluster: Cluster) -> None:
+def test_home_ends_the_stay_and_returns_the_vip(cluster: Cluster) -> None:
     cluster.console("east2").ok("move 10.1.1.1 to east2")
     assert not cluster.console("east2").reply("cluster duravip plan").body.count("10.1.1.1/")
     assert cluster.console("east2").ok("move 10.1.1.1 home") == "10.1.1.1 released (epoch 4)"
@@ -247,7 +247,7 @@ def test_announce_says_who_agreed(cluster: Cluster) -> None:
     assert replied.answer.status is Status.PARTIAL
 
 
-def test_the_plan_says_what_would_move_when_and_why_and_moves_nothing(cluster: Cluster) -> None:
+def test_plan_explains_moves_and_makes_none(cluster: Cluster) -> None:
     cluster.owners = before = {A: "east2", B: "west1", C: "west1"}
     assert cluster.console("west1").ok("plan").splitlines() == [
         "At once: 1 VIP",
@@ -258,7 +258,7 @@ def test_the_plan_says_what_would_move_when_and_why_and_moves_nothing(cluster: C
     assert cluster.owners == before
 
 
-def test_the_plan_without_a_node_is_what_its_death_would_bring(cluster: Cluster) -> None:
+def test_plan_without_a_node_foretells_its_death(cluster: Cluster) -> None:
     cluster.settle()
     assert cluster.console("east1").ok("plan") == "Nothing would move"
     shown = cluster.console("east1").ok("plan without EAST1.example.com")
@@ -267,7 +267,7 @@ def test_the_plan_without_a_node_is_what_its_death_would_bring(cluster: Cluster)
     assert cluster.console("east1").refused("plan without x").startswith("Unknown node 'x'")
 
 
-def test_the_plan_names_what_nobody_can_carry_and_what_is_broken(cluster: Cluster) -> None:
+def test_plan_names_uncarried_and_broken_vips(cluster: Cluster) -> None:
     cluster.stated = {
         "east1": {A: Share(("one",)), B: Share(("b",))},
         "east2": {A: Share(("two",))},
@@ -285,7 +285,7 @@ def test_the_plan_names_what_nobody_can_carry_and_what_is_broken(cluster: Cluste
     assert (found["moves"], set(found["stranded"]), set(found["unmanaged"])) == ([], {B}, {A})
 
 
-def test_a_drained_node_gives_all_up_until_it_is_undrained(cluster: Cluster) -> None:
+def test_drained_node_gives_up_all_until_undrained(cluster: Cluster) -> None:
     cluster.owners = {A: "east1"}
     lines = cluster.console("east1").ok("drain EAST1").splitlines()
     assert lines == ["east1 is drained", "10.1.1.1 released (epoch 4)"]
@@ -295,7 +295,7 @@ def test_a_drained_node_gives_all_up_until_it_is_undrained(cluster: Cluster) -> 
     assert cluster.console("west1").ok("undrain east1") == "east1 is not drained"
 
 
-def test_a_drained_node_keeps_what_no_other_can_carry_and_says_so(cluster: Cluster) -> None:
+def test_drained_node_keeps_vips_only_it_can_carry(cluster: Cluster) -> None:
     cluster.stated = {"east1": {A: Share(("one",))}, "east2": {}}
     cluster.owners = {A: "east1"}
     replied = cluster.console("east1").reply("cluster duravip drain east1")

@@ -53,7 +53,7 @@ async def watched(server: Server) -> Any:
         Server(FORBIDDEN, FORBIDDEN),
     ],
 )
-async def test_a_server_that_evicts_nothing_or_does_not_tell_is_good_enough(server: Server) -> None:
+async def test_server_without_eviction_or_answer_is_good_enough(server: Server) -> None:
     async with watched(server) as footing:
         assert footing.refusal, "nothing is carried before it was looked at"
         await wait_until(lambda: not footing.refusal, "it was looked at")
@@ -68,7 +68,7 @@ async def test_on_one_that_evicts_nothing_is_carried(server: Server) -> None:
         await wait_until(lambda: "maxmemory-policy is allkeys-lru" in footing.refusal, "it was looked at")
 
 
-async def test_what_was_found_stands_while_redis_is_away_and_is_known_soon_after() -> None:
+async def test_findings_hold_while_redis_is_away() -> None:
     server = Server(RedisUnreachable("Redis is not reachable"))
     async with watched(server) as footing:
         await wait_until(lambda: server.looks > 1, "it is tried again")
@@ -81,7 +81,7 @@ async def test_what_was_found_stands_while_redis_is_away_and_is_known_soon_after
         assert not footing.refusal
 
 
-async def test_an_answer_that_no_majority_has_lets_it_be_sought_at_once() -> None:
+async def test_answer_without_a_majority_is_sought_again_immediately() -> None:
     server = Server([b"maxmemory-policy", b"noeviction"])
     async with watched(server) as footing:
         await wait_until(lambda: not footing.refusal, "it was looked at")

@@ -50,7 +50,7 @@ def test_no_other_arrangement_is_more_level(found: Items, fixed: dict[str, int])
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(NODES), max_size=6), others)
-def test_items_that_may_be_anywhere_are_levelled_by_the_fewest_moves(on: list[str], fixed: dict[str, int]) -> None:
+def test_movable_items_are_levelled_by_fewest_moves(on: list[str], fixed: dict[str, int]) -> None:
     found = [(node, NODES) for node in on]
     load = {node: fixed[node] + on.count(node) for node in NODES}
     moves = level(found, load)

@@ -3,7 +3,7 @@
 from worker.duravip.pace import Pace
 
 
-def test_a_turn_that_worked_rests_in_proportion_and_one_that_waited_hardly() -> None:
+def test_working_turn_rests_longer_than_a_waiting_one() -> None:
     worked = [10.0]
     pace = Pace(0.02, 4, lambda: worked[0])
     pace.begin()

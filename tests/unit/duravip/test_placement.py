@@ -19,25 +19,25 @@ def loads(where: Situation) -> Counter[str]:
     return Counter({node: found[node] for node in where.nodes - where.drained})
 
 
-def test_a_vip_that_nobody_carries_goes_to_its_preferred_node_at_once() -> None:
+def test_uncarried_vip_goes_to_its_preferred_node_immediately() -> None:
     found = place(situation(alike("east1 east2", plain(1, "east2"))))
     assert [(move.address, move.source, move.target) for move in found.takeovers] == [(A, None, "east2")]
     assert found.takeovers[0].reason == "its preferred node"
 
 
-def test_a_preference_may_be_the_short_or_the_full_name() -> None:
+def test_preference_takes_short_or_full_name() -> None:
     short = place(situation(alike("a.example.com b.example.com", plain(1, "b"))))
     full = place(situation(alike("a b", plain(1, "B.example.com"))))
     assert (short.moves[0].target, full.moves[0].target) == ("b.example.com", "b")
 
 
-def test_without_its_preferred_node_it_goes_to_the_node_with_the_fewest() -> None:
+def test_vip_without_preferred_node_goes_to_the_emptiest() -> None:
     shares = {**plain(3), B: Share(("d2",), "west1")}
     found = place(situation(alike("east1 east2", shares), {A: "east1", C: "east1"}))
     assert [(move.address, move.target, move.reason) for move in found.takeovers] == [(B, "east2", "the fewest VIPs")]
 
 
-def test_the_vips_of_a_dead_node_are_spread_over_the_others_at_once() -> None:
+def test_dead_nodes_vips_are_spread_at_once() -> None:
     whole = situation(alike("a b c", plain(9)))
     whole = after(whole, place(whole).moves)
     found = place(whole.without("c"))
@@ -47,7 +47,7 @@ def test_the_vips_of_a_dead_node_are_spread_over_the_others_at_once() -> None:
     assert sorted(Counter(settled(whole, found).values()).values()) == [4, 5]
 
 
-def test_a_misplaced_vip_goes_home_and_the_well_placed_stay() -> None:
+def test_misplaced_vip_goes_home_while_others_stay() -> None:
     shares = {A: Share(("a",), "east1"), B: Share(("b",), "east2"), C: Share(("c",))}
     found = place(situation(alike("east1 east2", shares), {A: "east2", B: "east2", C: "east1"}))
     assert [(move.address, move.target, move.reason) for move in found.balancing] == [
@@ -56,32 +56,32 @@ def test_a_misplaced_vip_goes_home_and_the_well_placed_stay() -> None:
     assert not found.takeovers
 
 
-def test_a_newcomer_gets_its_part_by_the_fewest_moves() -> None:
+def test_newcomer_gets_its_share_by_fewest_moves() -> None:
     found = place(situation(alike("a b c", plain(9)), {address(n): "ab"[n % 2] for n in range(1, 10)}))
     assert len(found.balancing) == 3
     assert {move.target for move in found.balancing} == {"c"}
 
 
-def test_a_chain_of_vips_levels_nodes_that_share_none() -> None:
+def test_chain_of_vips_levels_nodes_that_share_none() -> None:
     stated = {"a": {A: Share(), B: Share()}, "b": {B: Share(), C: Share()}, "c": {C: Share()}}
     found = place(situation(stated, {A: "a", B: "a", C: "b"}))
     assert settled(situation(stated, {A: "a"}), found) == {A: "a", B: "b", C: "c"}
 
 
-def test_a_pinned_vip_stays_though_its_preferred_node_lives_and_is_not_levelled() -> None:
+def test_pinned_vip_stays_and_is_not_levelled() -> None:
     where = situation(alike("a b", plain(4, "a")), dict.fromkeys(plain(4), "b"), dict.fromkeys(plain(4), "b"))
     assert not place(where).moves
     assert home_of(where, A) == "a"
 
 
-def test_a_pin_ends_with_its_owner_and_holds_for_a_move_that_is_half_way() -> None:
+def test_pin_ends_with_its_owner_but_survives_moves() -> None:
     shares = alike("a b c", plain(1, "a"))
     assert place(situation(shares, {A: "c"}, {A: "b"})).moves[0].target == "a"
     assert place(situation(shares, {}, {A: "b"})).moves[0].target == "b"
     assert place(situation(shares, {}, {A: "dead"})).moves[0].target == "a"
 
 
-def test_a_drained_node_is_left_at_once_and_gets_nothing() -> None:
+def test_drained_node_is_emptied_and_gets_nothing() -> None:
     where = situation(alike("a b", plain(4, "a")), {A: "a"}, drained=frozenset({"a"}))
     found = place(where)
     assert [(move.address, move.target) for move in found.departures] == [(A, "b")]
@@ -89,12 +89,12 @@ def test_a_drained_node_is_left_at_once_and_gets_nothing() -> None:
     assert {move.target for move in found.moves} == {"b"}
 
 
-def test_the_only_node_of_a_vip_keeps_it_though_drained_and_the_reason_is_told() -> None:
+def test_only_possible_node_keeps_its_vip_though_drained() -> None:
     found = place(situation(alike("a", plain(1)), {A: "a"}, drained=frozenset({"a"})))
     assert (found.moves, found.stranded) == ((), {A: "a is drained"})
 
 
-def test_a_node_whose_interface_is_down_is_left_out_for_the_vips_of_that_interface() -> None:
+def test_node_with_interface_down_gets_no_vips() -> None:
     found = place(situation(alike("a b", plain(2)), {A: "a", B: "a"}, unable={"a": {A: "eth1 is down"}}))
     assert [(move.address, move.target, move.reason) for move in found.departures] == [
         (A, "b", "a cannot carry it now; the fewest VIPs")
@@ -117,12 +117,12 @@ def test_followers_go_with_their_leader_wherever_it_goes() -> None:
     assert [(move.address, move.target) for move in parted.takeovers] == [(C, "east1")]
 
 
-def test_a_leader_goes_where_all_that_follow_it_can_go() -> None:
+def test_leader_goes_where_all_its_followers_can_go() -> None:
     stated = {"east1": {A: Share(("a",), "east1")}, "east2": {A: Share(("a",), "east1"), B: Share((), None, A)}}
     assert {(move.address, move.target) for move in place(situation(stated)).moves} == {(A, "east2"), (B, "east2")}
 
 
-def test_a_follower_that_cannot_go_along_is_not_parted_from_its_leader() -> None:
+def test_follower_that_cannot_go_stays_with_its_leader() -> None:
     found = place(situation({"east1": {A: Share()}, "east2": {B: Share((), None, A)}}))
     assert [(move.address, move.target) for move in found.moves] == [(A, "east1")]
     assert found.stranded == {B: f"it follows {A}, and east1 takes no part in it"}
@@ -142,7 +142,7 @@ def test_a_preference_that_fits_several_nodes_is_none() -> None:
 
 @settings(deadline=None)
 @given(situations(), st.randoms(use_true_random=False))
-def test_every_node_computes_the_same_whatever_the_order_of_its_input(where: Situation, chance: random.Random) -> None:
+def test_every_node_computes_alike_for_any_input_order(where: Situation, chance: random.Random) -> None:
     def shuffled(mapping: dict[str, object]) -> dict[str, object]:
         items = list(mapping.items())
         chance.shuffle(items)
@@ -160,7 +160,7 @@ def test_every_node_computes_the_same_whatever_the_order_of_its_input(where: Sit
 
 @settings(deadline=None)
 @given(situations())
-def test_making_the_moves_ends_where_there_are_none_left(where: Situation) -> None:
+def test_repeated_moves_come_to_an_end(where: Situation) -> None:
     for _ in range(6):
         found = place(where)
         if not found.moves:
@@ -171,7 +171,7 @@ def test_making_the_moves_ends_where_there_are_none_left(where: Situation) -> No
 
 @settings(deadline=None)
 @given(situations(evenly=True), st.integers(1, 3))
-def test_batches_move_nothing_twice_and_no_more_than_all_at_once(where: Situation, size: int) -> None:
+def test_batches_move_nothing_twice_and_at_most_all(where: Situation, size: int) -> None:
     where = after(where, place(where).takeovers)
     where = after(where, place(where).departures)
     expected = {(move.address, move.target) for move in place(where).balancing}
@@ -195,7 +195,7 @@ def test_batches_come_to_an_end(where: Situation, size: int) -> None:
 
 @settings(deadline=None)
 @given(situations())
-def test_no_vip_goes_where_it_cannot_be_carried_and_followers_end_with_their_leader(where: Situation) -> None:
+def test_no_vip_goes_where_nothing_can_carry_it(where: Situation) -> None:
     for _ in range(6):
         where = after(where, place(where).moves)
     found = place(where)

@@ -55,7 +55,7 @@ async def test_it_is_said_once(saying: Saying, placing: Placing) -> None:
     assert saying.said == [("~east1", "")]
 
 
-async def test_a_call_that_failed_may_have_been_carried_out_and_is_taken_back(saying: Saying, placing: Placing) -> None:
+async def test_failed_call_that_may_have_run_is_undone(saying: Saying, placing: Placing) -> None:
     await placing._state()
     saying.away = True
     saying.on_link("eth0", False, True)
@@ -67,7 +67,7 @@ async def test_a_call_that_failed_may_have_been_carried_out_and_is_taken_back(sa
     assert saying.said[1:] == [("~east1", f"{VIP}\teth0 is down"), ("~east1", "")]
 
 
-async def test_what_comes_late_is_taken_back_when_it_is_heard(saying: Saying, placing: Placing) -> None:
+async def test_late_grant_is_taken_back_when_heard(saying: Saying, placing: Placing) -> None:
     await placing._state()
     saying.on_said("~east1", VIP)
     await placing._state()
@@ -81,7 +81,7 @@ async def test_what_others_say_of_themselves_is_theirs(saying: Saying, placing: 
     assert len(saying.said) == 1
 
 
-async def test_what_was_said_to_a_server_that_has_lost_it_counts_no_more(saying: Saying, placing: Placing) -> None:
+async def test_words_to_a_server_without_memory_are_void(saying: Saying, placing: Placing) -> None:
     saying.on_said("~east2", VIP)
     saying.on_said("!east2", "1")
     assert placing.said.unable["east2"] == {VIP: ""}
@@ -104,7 +104,7 @@ def _states(placing: Placing, node: str, *vips: str, hold_s: float = 1.5) -> Non
     placing.said.statements[node] = Statement(1, 0.0, hold_s, {vip: Share((f"for {vip}",)) for vip in vips})
 
 
-async def test_how_long_the_view_and_how_long_the_configuration_is_stable_is_told_apart() -> None:
+async def test_stability_of_view_and_configuration_are_separate() -> None:
     saw = Saw()
     placing = Placing(cast(Link, None), cast(Carrying, saw), lambda: cast(DuravipOptions, None))
     _states(placing, "east1", VIP)
@@ -124,7 +124,7 @@ async def test_how_long_the_view_and_how_long_the_configuration_is_stable_is_tol
     assert placing.roster_since > roster_since, "it was away"
 
 
-async def test_who_holds_for_longer_from_now_on_is_reckoned_with_though_its_vips_are_the_same() -> None:
+async def test_longer_holding_is_reckoned_without_vip_changes() -> None:
     saw = Saw()
     placing = Placing(cast(Link, None), cast(Carrying, saw), lambda: cast(DuravipOptions, None))
     for hold_s in (1.5, 3.0):

@@ -25,7 +25,7 @@ def granted(agent: Agent, *addresses: str) -> None:
         agent.granted(0.0, ask, Granted(Verdict.OK, ERA, True, (5,) * len(ask.wishes)))
 
 
-def test_thousands_are_asked_for_in_batches_and_not_again_before_the_next_heartbeat() -> None:
+def test_thousands_are_requested_in_batches_per_heartbeat() -> None:
     agent = joined()
     wanted = {f"10.0.{i // 250}.{i % 250}": "x" for i in range(1000)}
     asked = agent.place(0.0, wanted)
@@ -34,7 +34,7 @@ def test_thousands_are_asked_for_in_batches_and_not_again_before_the_next_heartb
     assert len(agent.settle(0.5)) == 4
 
 
-def test_what_is_granted_is_plumbed_until_its_deadline_only() -> None:
+def test_grant_is_plumbed_until_its_deadline_only() -> None:
     agent = joined()
     (ask,) = agent.place(0.0, {"10.0.0.1": "x"})
     assert isinstance(ask, Acquire)
@@ -47,7 +47,7 @@ def test_what_is_granted_is_plumbed_until_its_deadline_only() -> None:
     assert again.granted(1.5, ask, Granted(Verdict.OK, ERA, True, (5,))) == []
 
 
-def test_what_the_guardian_came_too_late_for_is_asked_for_again_though_it_was_plumbed() -> None:
+def test_vip_too_late_for_guardian_is_requested_again() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
     agent.plumbed("10.0.0.1", 5)
@@ -56,7 +56,7 @@ def test_what_the_guardian_came_too_late_for_is_asked_for_again_though_it_was_pl
     assert agent.settle(1.0) == [Plumb(agent.session, 1.5, (("10.0.0.1", 5),))]
 
 
-def test_who_has_no_guardian_goes_on_as_another_who_wants_nothing() -> None:
+def test_agent_without_guardian_goes_on_wanting_nothing() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
     agent.plumbed("10.0.0.1", 5)
@@ -73,7 +73,7 @@ def test_who_has_no_guardian_goes_on_as_another_who_wants_nothing() -> None:
     assert not [each for each in after if isinstance(each, Acquire | Plumb)]
 
 
-def test_what_is_stated_anew_is_asked_for_above_all_that_was_seen() -> None:
+def test_restated_vip_exceeds_every_epoch_seen() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
     (ask,) = agent.restate(["10.0.0.1"], "move")
@@ -81,7 +81,7 @@ def test_what_is_stated_anew_is_asked_for_above_all_that_was_seen() -> None:
     assert ask.wishes == (Wish("10.0.0.1", 5, "move"),)
 
 
-def test_what_cannot_be_plumbed_goes_back_to_who_gave_it_and_is_not_asked_for_until_placement_says_so() -> None:
+def test_unplumbable_vip_returns_until_placement_asks_again() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
     (unplumb,) = agent.not_plumbed([("10.0.0.1", 5)], "eth0 is down", "West1")
@@ -100,7 +100,7 @@ def _released(agent: Agent, unplumb: Unplumb) -> list[Release]:
     return [each for each in agent.unplumbed(0.2, unplumb.tag) if isinstance(each, Release)]
 
 
-def test_a_release_follows_the_unplumbing_and_names_the_target_of_the_move() -> None:
+def test_release_follows_unplumbing_and_names_its_target() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
     (unplumb,) = agent.give_up(["10.0.0.1"], "East2", "move")
@@ -115,7 +115,7 @@ def test_a_release_follows_the_unplumbing_and_names_the_target_of_the_move() -> 
     ]
 
 
-def test_what_is_given_up_right_after_it_was_plumbed_is_released_as_soon_as_it_is_unplumbed() -> None:
+def test_given_up_after_plumbing_is_released_after_unplumbing() -> None:
     agent = joined()
     (ask,) = agent.place(0.0, {"10.0.0.1": "x"})
     assert isinstance(ask, Acquire)
@@ -128,7 +128,7 @@ def test_what_is_given_up_right_after_it_was_plumbed_is_released_as_soon_as_it_i
     assert [type(each) for each in agent.unplumbed(0.03, unplumb.tag)] == [Release]
 
 
-def test_what_could_not_be_unplumbed_is_asked_for_again_and_not_released() -> None:
+def test_failed_unplumbing_is_retried_and_not_released() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
     (unplumb,) = agent.give_up(["10.0.0.1"], "", "drained")
@@ -138,7 +138,7 @@ def test_what_could_not_be_unplumbed_is_asked_for_again_and_not_released() -> No
     assert again.addresses == unplumb.addresses
 
 
-def test_a_heartbeat_of_thousands_that_are_well_does_nothing_but_extend() -> None:
+def test_healthy_heartbeat_of_thousands_only_extends() -> None:
     agent = joined()
     addresses = [f"10.0.{i // 250}.{i % 250}" for i in range(1000)]
     granted(agent, *addresses)
@@ -150,7 +150,7 @@ def test_a_heartbeat_of_thousands_that_are_well_does_nothing_but_extend() -> Non
     assert agent.beaten(0.5, beat, Beaten(Verdict.OK, ERA, True, True, 0)) == [Extend(agent.session, 2.0, ERA)]
 
 
-def test_what_is_given_up_and_what_is_lost_is_told_once_with_its_reason() -> None:
+def test_given_up_and_lost_are_reported_once() -> None:
     agent = joined()
     told: list[tuple[object, ...]] = []
     agent.on_given_up = lambda *seen: told.append(("given up", *seen))
@@ -163,7 +163,7 @@ def test_what_is_given_up_and_what_is_lost_is_told_once_with_its_reason() -> Non
     assert told == [("given up", "10.0.0.1", 5, "east2", "move"), ("lost", "10.0.0.2", 5, "not renewed in time")]
 
 
-def test_a_guardian_that_went_down_says_why_what_it_carried_is_lost() -> None:
+def test_guardian_going_down_says_why_addresses_are_lost() -> None:
     agent = joined()
     told: list[tuple[object, ...]] = []
     agent.on_lost = lambda *seen: told.append(seen)
@@ -172,7 +172,7 @@ def test_a_guardian_that_went_down_says_why_what_it_carried_is_lost() -> None:
     assert told == [("10.0.0.1", 5, "the table was touched")]
 
 
-def test_what_a_guardian_carried_that_is_gone_is_lost() -> None:
+def test_missing_addresses_of_a_guardian_are_lost() -> None:
     agent = joined()
     told: list[tuple[object, ...]] = []
     agent.on_lost = lambda *seen: told.append(seen)
@@ -181,7 +181,7 @@ def test_what_a_guardian_carried_that_is_gone_is_lost() -> None:
     assert told == [("10.0.0.1", 5, "its guardian is gone")]
 
 
-def test_what_a_guardian_did_not_confirm_before_it_was_replaced_is_done_when_the_next_one_serves() -> None:
+def test_unconfirmed_work_is_done_by_the_next_guardian() -> None:
     agent = joined()
     granted(agent, "10.0.0.1", "10.0.0.2")
     first = agent.session

@@ -14,12 +14,12 @@ def test_nodes_that_state_the_same_are_safe() -> None:
     assert standing.nodes == ("east1", "east2")
 
 
-def test_a_node_that_names_no_preference_disagrees_with_nobody() -> None:
+def test_node_without_preference_disagrees_with_no_other() -> None:
     standing = assess({"a": {A: SAME}, "b": {A: SAME._replace(preference=None)}})[A]
     assert (standing.agreement, standing.preference) == (Agreement.SAFE, "east1")
 
 
-def test_the_short_and_the_full_name_are_one_preference() -> None:
+def test_short_and_full_name_are_one_preference() -> None:
     standing = assess({"a": {A: SAME}, "b": {A: SAME._replace(preference="EAST1.example.com")}})[A]
     assert standing.agreement is Agreement.SAFE
 
@@ -30,7 +30,7 @@ def test_other_services_are_unsafe_and_managed() -> None:
     assert standing.reason == "its services differ: a,b / c"
 
 
-def test_a_node_that_binds_it_without_a_name_is_unsafe_not_broken() -> None:
+def test_node_binding_without_a_name_is_only_unsafe() -> None:
     standing = assess({"a": {A: SAME}, "b": {A: SAME._replace(names=())}})[A]
     assert (standing.agreement, standing.names) == (Agreement.UNSAFE, ("mail",))
 
@@ -54,7 +54,7 @@ def test_an_address_with_other_names_is_broken() -> None:
     assert standing.reason == "its names differ: mail (a), post (b)"
 
 
-def test_a_name_with_two_addresses_breaks_both_and_no_third() -> None:
+def test_name_with_two_addresses_breaks_only_those_two() -> None:
     third = Share(("other",))
     standings = assess({"a": {A: SAME, address(3): third}, "b": {B: SAME, address(3): third}})
     assert {each: standing.agreement for each, standing in standings.items()} == {
@@ -63,7 +63,7 @@ def test_a_name_with_two_addresses_breaks_both_and_no_third() -> None:
     assert standings[A].reason == f"mail has several addresses: {A}, {B}"
 
 
-def test_what_was_wrong_is_right_once_its_cause_is_gone() -> None:
+def test_fault_is_gone_with_its_cause() -> None:
     stated = {"a": {A: SAME}, "b": {A: SAME._replace(names=("post",), preference="b", services="t")}}
     assert assess(stated)[A].agreement is Agreement.BROKEN
     del stated["b"]

@@ -35,7 +35,7 @@ def test_beliefs_that_nobody_could_have_told_are_refused(data: bytes) -> None:
         unpack(data)
 
 
-def test_a_statement_that_would_fill_the_memory_is_not_unpacked() -> None:
+def test_statement_larger_than_memory_is_not_unpacked() -> None:
     bomb = zlib.compress(b" " * (64 * 1024 * 1024))
     with pytest.raises(Unreadable, match="too long"):
         unpack(bomb)

@@ -11,7 +11,7 @@ from eccmgr.errors import SettingsError
 @pytest.mark.parametrize(
     ("heartbeat", "lease", "step", "hold", "watch"), [(0.5, 2.5, 0.6, 1.5, 1.84), (0.1, 0.6, 0.12, 0.36, 0.48)]
 )
-def test_the_two_profiles_hold_and_watch_for_as_long_as_documented(
+def test_both_profiles_hold_and_watch_as_documented(
     heartbeat: float, lease: float, step: float, hold: float, watch: float
 ) -> None:
     timing = Timing.of(heartbeat, lease, step)
@@ -20,7 +20,7 @@ def test_the_two_profiles_hold_and_watch_for_as_long_as_documented(
 
 
 @given(st.floats(0.05, 2), st.floats(0.2, 20), st.floats(0.01, 5), st.floats(0, 5), st.floats(0, 2))
-def test_who_watches_waits_longer_than_anybody_holds_whatever_the_rates_of_their_clocks(
+def test_watcher_outwaits_holders_at_any_clock_rate(
     heartbeat: float, lease: float, step: float, others: float, late: float
 ) -> None:
     try:
@@ -34,6 +34,6 @@ def test_who_watches_waits_longer_than_anybody_holds_whatever_the_rates_of_their
     assert fastest_watcher_s > slowest_holder_s
 
 
-def test_times_that_leave_no_room_are_refused_with_the_reason() -> None:
+def test_times_without_room_are_refused_with_the_reason() -> None:
     with pytest.raises(SettingsError, match=r"^VIPs need a longer session_lease: of 1 s at a heartbeat each 0\.5 s"):
         Timing.of(0.5, 1.0, 0.6)

@@ -46,7 +46,7 @@ def listen(endpoint: str, more: str) -> str:
     return f'ESMTP_Listener {{ Listen "{endpoint}" {{ {more} }} }}\n'
 
 
-def test_the_sample_has_its_bindings_listeners_and_a_follower() -> None:
+def test_sample_has_its_bindings_listeners_and_follower() -> None:
     found = read_vips(Store.open(str(SAMPLES / "ecelerity-cluster.conf")).view())
     assert found == {
         "10.1.1.1": Vip("10.1.1.1", "eth1", 32, ("duravip-1",), services=('Listen "10.1.1.1:25"',)),
@@ -58,12 +58,12 @@ def test_the_sample_has_its_bindings_listeners_and_a_follower() -> None:
     }  # fmt: skip
 
 
-def test_the_narrowest_network_says_which_interface_carries_an_address(folder: Path) -> None:
+def test_narrowest_network_determines_an_addresss_interface(folder: Path) -> None:
     found = vips(folder, binding("a", "10.1.1.1") + binding("b", "10.1.2.1"))
     assert [(each.interface, each.prefix_length) for each in found.values()] == [("eth1", 24), ("eth0", 32)]
 
 
-def test_an_address_is_the_same_however_it_is_written(folder: Path) -> None:
+def test_address_is_equal_in_every_spelling(folder: Path) -> None:
     found = vips(folder, binding("six", "2001:DB8:0:0::6") + listen("[2001:db8::0006]:25", "Enable_Duravip = on"))
     assert found == {
         "2001:db8::6": Vip("2001:db8::6", "eth6", 128, ("six",), services=('Listen "[2001:db8::0006]:25"',))
@@ -85,14 +85,14 @@ def test_the_order_of_stanzas_makes_no_difference(folder: Path) -> None:
         assert (found, list(found)) == (expected, list(expected))
 
 
-def test_names_keep_their_case_and_one_address_may_have_several(folder: Path) -> None:
+def test_names_keep_case_and_addresses_may_be_shared(folder: Path) -> None:
     found = vips(
         folder, binding("Mail-Out", "10.1.1.1") + binding("mail-out", "10.1.1.1") + binding("x", "10.1.1.9", "")
     )
     assert [each.names for each in found.values()] == [("Mail-Out", "mail-out")]
 
 
-def test_who_follows_a_follower_moves_with_the_first_of_them(folder: Path) -> None:
+def test_follower_of_a_follower_moves_with_the_first(folder: Path) -> None:
     text = binding("c", "10.1.1.3", "Duravip_Follow = b") + binding("b", "10.1.1.2", "Duravip_Follow = 10.1.1.1")
     found = vips(folder, text + binding("a", "10.1.1.1"))
     assert [each.follows for each in found.values()] == [None, "10.1.1.1", "10.1.1.1"]
@@ -167,7 +167,7 @@ def test_a_long_row_of_followers_is_resolved_whole(folder: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_said_in_a_line_that_names_the_vip_and_its_place(folder: Path, text: str, said: str) -> None:
+def test_impossible_vip_is_named_with_its_place(folder: Path, text: str, said: str) -> None:
     lines = fault(folder, text).splitlines()
     assert said in {line.partition(": ")[2] for line in lines}
     assert all(line.startswith("/node.conf:") for line in lines)
@@ -178,7 +178,7 @@ def test_every_fault_is_said_at_once(folder: Path) -> None:
     assert len(lines) == 2
 
 
-def test_a_preference_by_the_short_and_by_the_full_name_is_one(folder: Path) -> None:
+def test_preferences_by_short_and_full_name_are_equal(folder: Path) -> None:
     text = binding("a", "10.1.1.1", "Enable_Duravip = on Duravip_Preference = east1") + listen(
         "10.1.1.1:25", "Enable_Duravip = on Duravip_Preference = east1.example.com"
     )
@@ -209,7 +209,7 @@ def test_shares_that_nobody_could_have_told_are_refused(text: str) -> None:
         ("config set Control_Listener Timeout 7", False),
     ],
 )
-def test_vips_are_read_again_where_a_change_may_concern_them(folder: Path, line: str, touches: bool) -> None:
+def test_vips_are_reread_if_a_change_may_matter(folder: Path, line: str, touches: bool) -> None:
     console = Console(store_of(folder, binding("old", "10.1.1.9")))
     seen: list[bool] = []
 

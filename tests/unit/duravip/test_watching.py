@@ -18,7 +18,7 @@ def aged(watches: Watches, *times: float, answer: Beaten, era: Era = ERA) -> lis
     return [list(watches.aged(at, era, answer, TIMING)) for at in times][-1]
 
 
-def test_a_counter_that_has_not_moved_for_long_enough_has_aged() -> None:
+def test_counter_that_stands_still_too_long_has_aged() -> None:
     watches = Watches()
     assert aged(watches, 0.0, 0.5, 1.0, 1.5, answer=beaten(LATE)) == []
     assert aged(watches, 2.0, answer=beaten(LATE)) == [Watched(ERA, LATE)]
@@ -30,7 +30,7 @@ def test_a_counter_that_has_moved_is_watched_anew() -> None:
     assert aged(watches, 2.0, 2.5, 3.0, 3.5, answer=beaten(Late(LATE.session, 42))) == []
 
 
-def test_after_a_gap_in_which_nobody_could_renew_all_is_watched_anew() -> None:
+def test_everything_is_watched_anew_after_a_renewal_gap() -> None:
     watches = Watches()
     aged(watches, 0.0, 0.5, 1.0, answer=beaten(LATE))
     assert aged(watches, 2.3, 2.8, 3.3, 3.8, answer=beaten(LATE)) == []
@@ -43,7 +43,7 @@ def test_a_watch_of_another_era_is_void() -> None:
     assert aged(watches, 2.0, 2.5, answer=beaten(LATE), era=other) == []
 
 
-def test_an_era_is_watched_from_what_a_majority_has() -> None:
+def test_era_is_watched_from_the_majority() -> None:
     watches = Watches()
     assert aged(watches, 0.0, 0.5, 1.0, 1.5, 2.0, answer=beaten(opened=False, acked=False)) == []
     aged(watches, 2.5, answer=beaten(opened=False))

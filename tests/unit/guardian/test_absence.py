@@ -22,20 +22,20 @@ class Time:
         return away
 
 
-def test_a_loop_that_waits_and_works_was_never_away() -> None:
+def test_waiting_and_working_loop_was_never_away() -> None:
     time = Time()
     assert not any(time.turn(wait_s=1.0, waited_s=waited_s, worked_s=5.0) for waited_s in (0.0, 0.5, 1.0, 1.1))
 
 
 @pytest.mark.parametrize("waited_s", [0.0, 0.5])
-def test_a_stop_amid_work_is_noticed_after_the_next_wait_and_once(waited_s: float) -> None:
+def test_stop_during_work_is_noticed_after_next_wait(waited_s: float) -> None:
     time = Time()
     assert not time.turn(wait_s=1.0, waited_s=0.2, stopped_s=2.0)
     assert time.turn(wait_s=1.0, waited_s=waited_s)
     assert not time.turn(wait_s=1.0, waited_s=waited_s)
 
 
-def test_a_stop_in_a_wait_is_noticed_as_it_ends_and_once() -> None:
+def test_stop_during_a_wait_is_noticed_once() -> None:
     time = Time()
     assert time.turn(wait_s=1.0, waited_s=3.0)
     assert not time.turn(wait_s=1.0, waited_s=1.0)

@@ -50,20 +50,20 @@ def bench() -> Bench:
     return made
 
 
-def test_going_down_closes_the_fence_then_unplumbs_then_ends_the_session(bench: Bench) -> None:
+def test_going_down_closes_unplumbs_then_ends_the_session(bench: Bench) -> None:
     assert bench.do(bench.guard.go_down("so")) == [wire.Down("s1", "so")]
     assert bench.kernel.kinds() == ["Close", "Remove", "End"]
     assert bench.kernel.ended == ["s1"]
 
 
 @pytest.mark.parametrize("upto", range(1, 3))
-def test_going_down_cut_off_anywhere_leaves_the_host_silent_and_the_session_alone(bench: Bench, upto: int) -> None:
+def test_interrupted_going_down_leaves_the_host_silent(bench: Bench, upto: int) -> None:
     assert not bench.kernel.carry_out(bench.guard.go_down("so"), upto)
     assert bench.kernel.answers() == set()
     assert bench.kernel.ended == []
 
 
-def test_a_session_whose_addresses_cannot_be_removed_is_left_to_age(bench: Bench) -> None:
+def test_session_with_unremovable_addresses_is_left_to_age(bench: Bench) -> None:
     bench.kernel.stuck.add(A)
     assert bench.do(bench.guard.go_down("so")) == [wire.Down("s1", "so; what is left of it ages out")]
     assert bench.kernel.ended == []
@@ -80,7 +80,7 @@ def test_an_earlier_deadline_never_shortens_the_fence(bench: Bench) -> None:
     assert bench.kernel.open_until == 1001.5
 
 
-def test_a_fence_that_has_lapsed_is_opened_after_a_sweep_and_the_same_session_plumbs_again(bench: Bench) -> None:
+def test_lapsed_fence_opens_after_sweep_in_same_session(bench: Bench) -> None:
     bench.kernel.now = 1001.6
     assert bench.extend(1003.0) == [wire.Kept("s1", 1003.0)]
     assert bench.kernel.kinds() == ["Close", "Remove", "Arm", "Open"]
@@ -101,20 +101,20 @@ def test_a_deadline_that_has_passed_does_nothing(bench: Bench) -> None:
     assert bench.kernel.kinds() == []
 
 
-def test_a_guardian_held_up_between_its_two_transactions_takes_a_new_token(bench: Bench) -> None:
+def test_guardian_delayed_between_transactions_takes_a_new_token(bench: Bench) -> None:
     bench.kernel.stops = {2: 0.05}  # before Open: the clock and Arm come first
     assert bench.extend(1002.0) == [wire.Kept("s1", 1002.0)]
     assert bench.kernel.kinds() == ["Arm", "Open", "Arm", "Open"]
 
 
-def test_a_guardian_stopped_past_the_deadline_between_its_transactions_opens_nothing(bench: Bench) -> None:
+def test_guardian_stopped_past_the_deadline_opens_nothing(bench: Bench) -> None:
     bench.kernel.stops = {2: 5.0}
     bench.extend(1002.0)
     assert bench.kernel.answers() == set()
     assert bench.kernel.plumbed == {}
 
 
-def test_a_fence_that_lapses_before_its_token_stands_opens_on_nothing_plumbed(bench: Bench) -> None:
+def test_fence_that_lapses_early_opens_on_nothing_plumbed(bench: Bench) -> None:
     bench.kernel.stops = {1: 2.0}  # after the clock was read, before Arm
     bench.extend(1003.5)
     assert bench.kernel.kinds() == ["Arm", "Remove", "Rebuild", "Arm", "Open"]
@@ -130,14 +130,14 @@ def test_a_refused_fence_is_made_anew_around_nothing(bench: Bench) -> None:
     assert said == [wire.Down("s1", "the kernel refuses the fence")]
 
 
-def test_a_touched_fence_is_made_anew_and_the_addresses_come_back(bench: Bench) -> None:
+def test_touched_fence_is_rebuilt_and_addresses_come_back(bench: Bench) -> None:
     bench.do(bench.guard.touched())
     assert bench.kernel.kinds() == ["Remove", "Rebuild", "Arm", "Open"]
     bench.do(bench.guard.work())
     assert bench.kernel.answers() == {A, B}
 
 
-def test_nothing_is_opened_over_an_address_that_cannot_be_removed(bench: Bench) -> None:
+def test_nothing_opens_over_an_unremovable_address(bench: Bench) -> None:
     bench.kernel.now, bench.kernel.stuck = 1001.6, {A}
     assert isinstance(bench.extend(1003.0)[0], wire.Down)
     assert bench.kernel.answers() == set()
@@ -172,7 +172,7 @@ def test_a_release_before_its_plumbing_wins(bench: Bench) -> None:
     assert A not in bench.kernel.plumbed
 
 
-def test_what_cannot_be_unplumbed_is_said_and_still_held(bench: Bench) -> None:
+def test_vip_that_cannot_be_unplumbed_stays_held(bench: Bench) -> None:
     bench.kernel.stuck.add(A)
     assert bench.unplumb(A, B) == [wire.Unplumbed("t", ((A, "busy"),))]
     assert set(bench.guard.held) == {A}
@@ -188,7 +188,7 @@ def test_plumbing_that_is_under_way_ends_later(bench: Bench) -> None:
     assert set(bench.guard.held) == {B}
 
 
-def test_plumbing_that_was_given_up_meanwhile_is_not_said_to_be_done(bench: Bench) -> None:
+def test_cancelled_plumbing_is_not_reported_as_done(bench: Bench) -> None:
     bench.unplumb(A, B)
     bench.kernel.cannot = {A: None}
     bench.plumb(A, epoch=2)
@@ -196,13 +196,13 @@ def test_plumbing_that_was_given_up_meanwhile_is_not_said_to_be_done(bench: Benc
     assert bench.do(bench.guard.finished(A, 2, "")) == []
 
 
-def test_what_is_plumbed_and_fails_when_it_is_asked_for_again_is_unplumbed(bench: Bench) -> None:
+def test_plumbed_vip_that_fails_again_is_unplumbed(bench: Bench) -> None:
     bench.kernel.cannot = {A: "eth1 is down"}
     assert bench.plumb(A) == [wire.NotPlumbed(A, 1, "eth1 is down")]
     assert set(bench.kernel.plumbed) == {B}
 
 
-def test_a_program_that_failed_may_have_done_its_work_which_is_undone(bench: Bench) -> None:
+def test_work_of_a_failed_program_is_undone(bench: Bench) -> None:
     bench.unplumb(A)
     bench.kernel.cannot = {A: None}
     bench.plumb(A, epoch=2)
@@ -213,7 +213,7 @@ def test_a_program_that_failed_may_have_done_its_work_which_is_undone(bench: Ben
     assert bench.kernel.kinds() == ["Remove"]
 
 
-def test_what_failed_and_cannot_be_undone_is_nobody_elses(bench: Bench) -> None:
+def test_failed_and_stuck_address_goes_to_no_other(bench: Bench) -> None:
     bench.kernel.cannot, bench.kernel.stuck = {A: "eth1 is down"}, {A}
     assert bench.plumb(A) == []
     assert bench.unplumb(A) == [wire.Unplumbed("t", ((A, "busy"),))]
@@ -225,7 +225,7 @@ def test_what_cannot_be_mended_is_given_up(bench: Bench) -> None:
     assert set(bench.guard.held) == {B}
 
 
-def test_a_rival_is_answered_but_believed_after_a_stop(bench: Bench) -> None:
+def test_rival_is_answered_but_believed_after_a_stop(bench: Bench) -> None:
     assert bench.do(bench.guard.rival(A, "02:00:00:00:00:01", resumed=False)) == []
     assert bench.kernel.kinds() == ["Announce"]
     said = bench.do(bench.guard.rival(A, "02:00:00:00:00:01", resumed=True))
@@ -233,7 +233,7 @@ def test_a_rival_is_answered_but_believed_after_a_stop(bench: Bench) -> None:
     assert set(bench.kernel.plumbed) == {B}
 
 
-def test_no_more_than_a_few_are_plumbed_at_once() -> None:
+def test_only_a_few_are_plumbed_at_once() -> None:
     bench = Bench()
     vips = tuple(wire.Address(f"10.2.{each // 250}.{each % 250 + 1}", 32, "eth1") for each in range(1000))
     bench.do(bench.guard.configure(vips))
@@ -245,7 +245,7 @@ def test_no_more_than_a_few_are_plumbed_at_once() -> None:
     assert len(bench.kernel.plumbed) == 1000
 
 
-def test_thousands_are_unplumbed_by_and_by_and_answered_when_all_are_gone() -> None:
+def test_thousands_are_unplumbed_gradually_and_answered_together() -> None:
     bench = Bench()
     vips = tuple(wire.Address(f"10.2.{each // 250}.{each % 250 + 1}", 32, "eth1") for each in range(1000))
     bench.do(bench.guard.configure(vips))
@@ -264,7 +264,7 @@ def test_thousands_are_unplumbed_by_and_by_and_answered_when_all_are_gone() -> N
     assert bench.do(bench.guard.work()) == [wire.Plumbed(vips[-1].address, 2, 0.0)]
 
 
-def test_what_is_to_go_does_not_come_back_after_a_sweep() -> None:
+def test_removal_is_not_undone_by_a_sweep() -> None:
     bench = Bench()
     vips = tuple(wire.Address(f"10.2.0.{each + 1}", 32, "eth1") for each in range(200))
     bench.do(bench.guard.configure(vips))
@@ -280,7 +280,7 @@ def test_what_is_to_go_does_not_come_back_after_a_sweep() -> None:
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_stopped_or_cut_off_at_random_nothing_answers_outside_its_session(seed: int) -> None:
+def test_random_stops_leave_no_answer_outside_the_session(seed: int) -> None:
     """The law as one host can break it: past every deadline that was given, or once a session was ended."""
     drawn = random.Random(seed)
     bench, latest, session = Bench(), 0.0, 0
@@ -318,13 +318,13 @@ def test_stopped_or_cut_off_at_random_nothing_answers_outside_its_session(seed: 
         assert set(kernel.plumbed) <= set(bench.guard.held) | kernel.stuck
 
 
-def test_a_session_that_was_ended_is_not_extended_again(bench: Bench) -> None:
+def test_ended_session_is_not_extended_again(bench: Bench) -> None:
     bench.do(bench.guard.go_down("so"))
     assert bench.extend(1002.0) == []
     assert bench.kernel.answers() == set()
 
 
-def test_a_touched_fence_is_not_made_anew_around_an_address_that_cannot_be_removed(bench: Bench) -> None:
+def test_touched_fence_is_not_rebuilt_around_stuck_address(bench: Bench) -> None:
     bench.kernel.stuck = {A}
     assert isinstance(bench.do(bench.guard.touched())[-1], wire.Down)
     assert bench.kernel.answers() == set()

@@ -7,7 +7,7 @@ import pytest
 from worker.guardian.rights import Alone, NotAlone
 
 
-def test_the_folder_of_a_lock_is_made_for_its_user_alone(folder: Path) -> None:
+def test_lock_folder_is_for_its_user_only(folder: Path) -> None:
     Alone(folder / "own" / "guardian.lock").close()
     assert (folder / "own").stat().st_mode & 0o077 == 0
 
@@ -20,7 +20,7 @@ def test_a_lock_where_others_may_write_is_refused(folder: Path, mode: int) -> No
     folder.chmod(0o700)
 
 
-def test_a_link_is_no_lock_and_no_folder_of_one(folder: Path) -> None:
+def test_link_is_neither_lock_nor_lock_folder(folder: Path) -> None:
     (folder / "guardian.lock").symlink_to(folder / "elsewhere")
     with pytest.raises(NotAlone, match="symbolic link"):
         Alone(folder / "guardian.lock")

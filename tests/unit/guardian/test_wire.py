@@ -25,7 +25,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
-def test_a_message_is_one_line_and_comes_back_equal(message: wire.Message) -> None:
+def test_message_is_one_line_and_comes_back_equal(message: wire.Message) -> None:
     line = wire.encode(message)
     assert line.count(b"\n") == 1
     assert wire.decode(line) == message

@@ -14,7 +14,7 @@ from worker.jobs.requests import Requests
 from worker.jobs.trusted import Home, NodeJob, NodeQueue
 
 
-def test_a_text_that_is_no_unicode_hides_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_outside_unicode_hides_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NodeJob, "home", Home("east1", 100, Journal(tmp_path), lambda *_: {}), raising=False)
     queue = NodeQueue("east1", connection=fakeredis.FakeRedis(), serializer=JSONSerializer)
     requests = Requests(queue, 100, Whereabouts())

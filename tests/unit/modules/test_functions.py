@@ -51,7 +51,7 @@ def test_what_has_a_default_may_be_missing() -> None:
         ("greet ann 1 on more", "Usage: greet NAME [TIMES] [LOUD]"),
     ],
 )
-def test_words_that_do_not_fit_are_answered_by_what_would(line: str, said: str) -> None:
+def test_wrong_words_are_answered_with_right_ones(line: str, said: str) -> None:
     with pytest.raises(UsageError, match=said.replace("[", r"\[")):
         answer(table_of(greet), line)
 
@@ -82,7 +82,7 @@ def test_a_function_may_ask_for_the_call_itself() -> None:
     assert answer(table_of(who_asks), "who").text == "by ann"
 
 
-def test_a_plain_function_does_not_hold_up_the_loop() -> None:
+def test_plain_function_does_not_block_the_loop() -> None:
     release = asyncio.Event()
 
     @command("block", "blocks a thread")
@@ -112,7 +112,7 @@ def count_plainly(to: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("line", ["count 3", "count plainly 3"])
-def test_lines_that_are_yielded_are_one_answer_and_reach_a_waiting_console_as_they_come(line: str) -> None:
+def test_yielded_lines_reach_the_console_as_they_come(line: str) -> None:
     events: list[Event] = []
 
     async def emit(event: Event) -> None:
@@ -125,7 +125,7 @@ def test_lines_that_are_yielded_are_one_answer_and_reach_a_waiting_console_as_th
     assert events == [{"line": "0"}, {"line": "1"}, {"line": "2"}]
 
 
-def test_an_answer_without_end_is_refused_and_its_source_closed() -> None:
+def test_endless_answer_is_refused_and_its_source_closed() -> None:
     closed = []
 
     @command("flood", "never ends")
@@ -158,7 +158,7 @@ def test_a_serial_command_runs_one_at_a_time() -> None:
     assert running == ["a begins", "a ends", "b begins", "b ends"]
 
 
-def test_a_serial_function_whose_caller_stopped_waiting_ends_before_the_next_one_begins() -> None:
+def test_abandoned_serial_function_ends_before_the_next_begins() -> None:
     began, go_on, running = threading.Event(), threading.Event(), list[str]()
 
     @command("once", "alone", serial=True)

@@ -116,14 +116,14 @@ async def loaded(text: str, program: str = "ecnode", *more: EntryPoint) -> Async
 
 
 @pytest.mark.asyncio
-async def test_each_scope_is_an_instance_with_commands_of_its_own() -> None:
+async def test_each_scope_is_an_instance_with_own_commands() -> None:
     async with loaded('counter "a" { first = 5 }\ncounter "b" { }') as made:
         assert await made.ask("counter:a next") == "6"
         assert await made.ask("COUNTER:B next") == "1"
 
 
 @pytest.mark.asyncio
-async def test_what_is_not_loaded_is_named_with_what_is() -> None:
+async def test_unloaded_module_is_named_with_loaded_ones() -> None:
     async with loaded('counter "a" { }') as made:
         with pytest.raises(CommandError, match=r"^No module 'counter:z'; loaded: counter:a$"):
             await made.ask("counter:z next")
@@ -155,7 +155,7 @@ async def test_the_list_says_what_each_is() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_help_of_a_module_is_that_of_its_commands() -> None:
+async def test_help_of_a_module_covers_its_commands() -> None:
     async with loaded('counter "a" { }\nonly { }') as made:
         assert (
             await made.ask("counter:a help")
@@ -165,7 +165,7 @@ async def test_the_help_of_a_module_is_that_of_its_commands() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_manager_says_how_to_reach_the_modules_of_nodes() -> None:
+async def test_manager_says_how_to_reach_nodes_modules() -> None:
     async with loaded("", "eccmgr") as made:
         made.table.fallback = None
         with pytest.raises(
@@ -175,7 +175,7 @@ async def test_a_manager_says_how_to_reach_the_modules_of_nodes() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_module_that_does_not_start_harms_no_other_and_says_why() -> None:
+async def test_failing_module_affects_no_other_and_says_why() -> None:
     async with loaded('counter "a" { first = 99 }\ncounter "b" { }') as made:
         assert await made.ask("counter:b next") == "1"
         with pytest.raises(CommandError, match=r"Module counter:a is not loaded: .*ValueError: 99 is broken"):
@@ -213,7 +213,7 @@ async def test_only_what_has_changed_is_made_anew() -> None:
         ('only { }\nonly "x" { }', "there can be but one only"),
     ],
 )
-async def test_a_change_that_a_module_cannot_take_changes_nothing(text: str, said: str) -> None:
+async def test_change_that_a_module_refuses_changes_nothing(text: str, said: str) -> None:
     async with loaded('counter "a" { }') as made:
         await made.ask("counter:a next")
         with pytest.raises(ConfigError, match=said):
@@ -224,7 +224,7 @@ async def test_a_change_that_a_module_cannot_take_changes_nothing(text: str, sai
 
 
 @pytest.mark.asyncio
-async def test_a_built_in_singleton_needs_no_scope_and_may_take_what_is_unknown() -> None:
+async def test_built_in_singleton_needs_no_scope() -> None:
     async with loaded("") as made:
         with pytest.raises(CommandError, match="Unknown command"):
             await made.ask("what is this")
@@ -246,7 +246,7 @@ async def test_a_command_of_the_daemon_is_never_replaced() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_background_work_of_a_module_ends_with_it() -> None:
+async def test_background_work_of_a_module_ends_with_it() -> None:
     worked: list[str] = []
 
     class Busy(Module):

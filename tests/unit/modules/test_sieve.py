@@ -33,7 +33,7 @@ def test_the_longest_unused_script_goes_first() -> None:
     }  # fmt: skip
 
 
-def test_a_script_is_kept_for_its_time_and_no_longer() -> None:
+def test_script_is_kept_for_its_time_only() -> None:
     clock = Clock()
     cache = Cache(10, 60, clock)
     cache.put("a", ONE)
@@ -57,9 +57,7 @@ def test_a_flush_counts_what_was_still_of_use() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.booleans(), st.floats(0, 100))), st.integers(1, 4))
-def test_it_never_holds_more_than_its_size_nor_gives_what_was_not_put(
-    steps: list[tuple[str, bool, float]], size: int
-) -> None:
+def test_cache_never_exceeds_its_size_or_invents_values(steps: list[tuple[str, bool, float]], size: int) -> None:
     clock = Clock()
     cache = Cache(size, 50, clock)
     put: dict[str, tuple[float, Script]] = {}
@@ -88,17 +86,17 @@ def test_a_script_that_holds_is_parsed() -> None:
         ("if true { keep;", "end of script reached"),
     ],
 )
-def test_what_is_wrong_with_a_script_is_said_with_its_line(script: str, said: str) -> None:
+def test_faults_of_a_script_come_with_their_line(script: str, said: str) -> None:
     assert said in parse(script).fault
 
 
-def test_a_require_of_one_script_does_not_hold_for_the_next() -> None:
+def test_require_of_one_script_ends_with_it() -> None:
     assert not parse('require ["fileinto"]; fileinto "a";').fault
     assert parse('fileinto "a";').fault
 
 
 @given(st.text(alphabet='{}[]();,"\\:#/*. \nabifkeprqutx01', max_size=60))
-def test_whatever_is_typed_is_a_script_or_a_fault(script: str) -> None:
+def test_any_text_is_a_script_or_a_fault(script: str) -> None:
     assert isinstance(parse(script), Script)
 
 
@@ -124,7 +122,7 @@ def test_files_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
         ("a\0b", "is no file: a file's name holds no NUL"),
     ],
 )
-def test_what_is_no_script_is_said_to_be_none(tmp_path: Path, file: str, said: str) -> None:
+def test_missing_script_is_reported_as_such(tmp_path: Path, file: str, said: str) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "long").write_bytes(b"x" * 101)
     with pytest.raises(CommandError, match=said):
