@@ -38,8 +38,8 @@ class Timing:
         hold_s = min(math.floor(room_s * (1 - CLOCK_RATE_ERROR) * 100) / 100, max(3 * heartbeat_s, _SHORTEST_HOLD_S))
         if hold_s < 2 * heartbeat_s:
             raise SettingsError(
-                f"VIPs need a longer session_lease: of {session_lease_s:g} s at a heartbeat each {heartbeat_s:g} s "
-                f"a node could hold them for {max(hold_s, 0):g} s only, less than two heartbeats"
+                f"VIPs need a longer session_lease: with {session_lease_s:g} s and a heartbeat each {heartbeat_s:g} s "
+                f"a node could hold them for only {max(hold_s, 0):g} s, less than two heartbeats"
             )
         return cls(heartbeat_s, hold_s)
 

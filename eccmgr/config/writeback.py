@@ -108,7 +108,7 @@ def export(live: Scope, path: str, files: Files, schema: ScopeSpec, *, force: bo
     """Write a whole tree to a file of its own, which only its owner may read, since it holds secrets."""
     try:
         if files.exists(path) and not force:
-            raise CommandError(f"{path} exists and is no part of this configuration; --force overwrites it")
+            raise CommandError(f"{path} exists and is not a part of this configuration; --force overwrites it")
         text = show_recurse(live, schema, reveal=True)
         files.replace({path: (text + "\n" if text else "").encode()}, EXPORT_MODE)
     except OSError as error:

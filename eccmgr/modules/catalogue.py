@@ -64,7 +64,7 @@ def _module(entry: metadata.EntryPoint, others: Mapping[str, type[Module]]) -> t
     _refuse_hidden(entry)
     kind = entry.load()
     if not (isinstance(kind, type) and issubclass(kind, Module)):
-        raise TypeError(f"{entry.value} is no eccmgr.modules.Module")
+        raise TypeError(f"{entry.value} is not an eccmgr.modules.Module")
     if kind.scope.lower() != entry.name.lower():
         raise ValueError(f"its entry point is {entry.name}, its scope is {kind.scope}")
     if entry.name.lower() in others:

@@ -218,7 +218,7 @@ class Executor:
     async def _carry_out(self, message: Message) -> Response | None:
         """Run a command if this node may run it; answers the response that is owed."""
         if not await self._joined_by(message.begin_by):
-            log.warning("command not run", id=message.id, reason="no session in all its time")
+            log.warning("command not run", id=message.id, reason="no session before it expired")
             return None
         life = self._life()
         if life.joined_view > message.view:

@@ -86,7 +86,11 @@ class Follower:
         readable = {channel: head for channel, head in heads.items() if is_entry(head)}
         for channel in heads.keys() - readable.keys():
             if self._sought.get(channel) != heads[channel]:
-                log.warning("latest entry dropped", channel=channel, reason=f"{heads[channel][:100]!r} is none")
+                log.warning(
+                    "latest entry dropped",
+                    channel=channel,
+                    reason=f"{heads[channel][:100]!r} is not the id of an entry",
+                )
                 self._sought[channel] = heads[channel]
         if self._missing(readable):
             asyncio.get_running_loop().call_later(_GRACE_S, self._look_again, readable)

@@ -178,7 +178,7 @@ def _database(path: str, options: dict[str, str]) -> int:
     """The database that the path or the option `db` names; removes `db` from `options`."""
     named = [text for text in (path, options.pop("db", "")) if text]
     if not all(text.isascii() and text.isdecimal() for text in named):
-        raise SettingsError("The URL of Redis names a database that is no number")
+        raise SettingsError("The URL of Redis names a database that is not a number")
     if len(set(map(int, named))) > 1:
         raise SettingsError("The URL of Redis names two databases")
     return int(named[0]) if named else 0

@@ -177,7 +177,7 @@ class Wire(asyncio.Protocol):
 
 
 def _not_understood(error: Exception | None) -> RedisError:
-    fault = RedisConnectionError("what it says is not understood; see that Redis answers at our URL of Redis")
+    fault = RedisConnectionError("its answer is not understood; check that Redis answers at the URL of Redis")
     fault.__cause__ = error
     return fault
 

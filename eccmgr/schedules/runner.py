@@ -147,7 +147,7 @@ class Runner:
         late_s = (now_ms - due_ms) / 1000
         missed = now_ms - due_ms >= self._grace_ms
         if due_ms == UNKNOWN_MS:
-            note = "nobody knows any more when it was due"
+            note = "Redis had lost its due time"
             instead = dataclasses.replace(firing, fate=Fate.MISSED, note=note)
         elif missed:
             instead = dataclasses.replace(firing, fate=Fate.MISSED, note=f"{late_s:.0f} s late")

@@ -111,6 +111,6 @@ async def test_a_server_that_talks_nonsense_is_left_with_a_clear_word(folder: Pa
 
     server = await asyncio.start_unix_server(nonsense, folder / "nonsense")
     async with server, connected(f"unix://{folder}/nonsense") as wire:
-        with pytest.raises(RedisConnectionError, match="what it says is not understood"):
+        with pytest.raises(RedisConnectionError, match="its answer is not understood"):
             await wire.call("ECHO", "x")
     await server.wait_closed()

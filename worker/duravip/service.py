@@ -230,8 +230,8 @@ class DuravipService(Part):
         wait_s = Timing(timing.heartbeat_s, timing.hold_s).watch_s
         if 2 * heartbeat_s > timing.hold_s or lease_s < wait_s + cluster.seconds("max_step"):
             raise ConfigError(
-                f"As long as this node runs it holds VIPs for {timing.hold_s:g} s, and others wait {wait_s:.2f} s for "
-                "it; these times of the cluster do not go with that. Write them into the file, and restart the node"
+                f"This node holds VIPs for {timing.hold_s:g} s for as long as it runs, and others wait {wait_s:.2f} s "
+                "for it; the new times do not fit that. Write them into the file, and restart the node"
             )
 
     def _restate(self) -> None:

@@ -170,7 +170,7 @@ class Hands:
 
     def _choose(self, wanted: str) -> Fence:
         if self.netlink is None:
-            self.why = "its addresses are none of this host's kernel"
+            self.why = "its addresses are not in this host's kernel"
             return NoFence()
         if wanted in ("", "nftables"):
             left = [each.address for each in self.netlink.look() if each.ours]

@@ -19,9 +19,9 @@ _SAID_KEPT = 200
 def check_program(program: str) -> None:
     """Raises OSError if `program` cannot be run at all."""
     if not program:
-        raise OSError("the plumber is exec, and no plumber_program is named")
+        raise OSError("the plumber is exec, but plumber_program is not set")
     if shutil.which(program) is None:
-        raise OSError(f"the plumber_program {program} is no program that can be run here")
+        raise OSError(f"the plumber_program {program} is not a program that can run here")
 
 
 class ExecPlumber:

@@ -119,7 +119,7 @@ class Journal:
     def _read(self, job: str) -> Record:
         """Read a job. Raises NotOurs and Unreadable."""
         if not _ID.match(job):
-            raise NotOurs("it has not the id of a job")
+            raise NotOurs("its id is not that of a job")
         try:
             with _opened(self._path(job), os.O_RDONLY) as file, os.fdopen(os.dup(file), "rb") as text:
                 record = Record.parse(text.read(_LONGEST))

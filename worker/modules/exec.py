@@ -116,7 +116,7 @@ def _entries(settings: ScopeView) -> tuple[Entry, ...]:
         raise ConfigError('no commands, expected commands = [ NAME = "PROGRAM ARGUMENT …" ]')
     for option, names in (("arguments", patterns), ("long", long)):
         if unknown := sorted(set(names) - set(commands)):
-            raise ConfigError(f"{option} names '{unknown[0]}', which is no command; there are {', '.join(commands)}")
+            raise ConfigError(f"{option} names '{unknown[0]}', which is not a command; there are {', '.join(commands)}")
     return tuple(_entry(name, line, patterns.get(name), name in long) for name, line in commands.items())
 
 

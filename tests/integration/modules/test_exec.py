@@ -156,7 +156,7 @@ async def test_a_program_runs_as_its_own_user(folder: Path) -> None:
         ('commands = [ go = "no-such-program" ]', "go: no program 'no-such-program' on this host"),
         ('commands = [ go = "" ]', "go: no program, expected"),
         ('commands = [ go = "echo \'x" ]', "go: .*quote"),
-        ('commands = [ go = "echo" ] long = ( gone )', "long names 'gone', which is no command; there are go"),
+        ('commands = [ go = "echo" ] long = ( gone )', "long names 'gone', which is not a command; there are go"),
         ('commands = [ go = "echo" ] arguments = [ go = "(" ]', r"arguments of go: '\(' is not a regular expression"),
         ('commands = [ go = "echo" ] user = "no-such-user"', "no user 'no-such-user' on this host"),
     ],

@@ -205,7 +205,7 @@ async def test_a_command_due_nobody_knows_when_is_missed(world: World, link: Lin
     await world.runner().restore_times(START)
     assert await world.runner().take_due(START) == []
     (missed,) = await world.shelf.past(10)
-    assert (missed.id, missed.fate, missed.note) == ("once", Fate.MISSED, "nobody knows any more when it was due")
+    assert (missed.id, missed.fate, missed.note) == ("once", Fate.MISSED, "Redis had lost its due time")
     assert await world.shelf.timeless() == []
 
 

@@ -18,11 +18,11 @@ HOLD = "10.1.1.1 (epoch 4), 10.1.1.2 (epoch 1)"
         (act.Beat("#a", ERA, 1.0, joins=False), "renew session #a"),
         (act.State("#a", ERA, HELD), f"tell Redis what is held here: {HOLD}"),
         (act.State("#a", ERA, ()), "tell Redis what is held here: nothing"),
-        (act.Open("#a", ERA), "open era 7: whoever holds anything has said so"),
+        (act.Open("#a", ERA), "open era 7: every holder has stated its VIPs"),
         (act.TakeOver("#a", ERA, "#b", 12), "end session #b, which has not renewed since counter 12"),
         (
             act.Acquire("#a", ERA, (act.Wish("10.1.1.1", 3, "preferred"), act.Wish("10.1.1.2", 0, "", force=True))),
-            "ask for 10.1.1.1 (above epoch 3: preferred), 10.1.1.2 (above epoch 0, whoever it is kept for)",
+            "ask for 10.1.1.1 (above epoch 3: preferred), 10.1.1.2 (above epoch 0, even if it is reserved)",
         ),
         (
             act.Release("#a", ERA, (act.Gift("10.1.1.1", 4, "west1", "moved"),)),

@@ -35,5 +35,5 @@ def test_watcher_outwaits_holders_at_any_clock_rate(
 
 
 def test_times_without_room_are_refused_with_the_reason() -> None:
-    with pytest.raises(SettingsError, match=r"^VIPs need a longer session_lease: of 1 s at a heartbeat each 0\.5 s"):
+    with pytest.raises(SettingsError, match=r"^VIPs need a longer session_lease: with 1 s and a heartbeat each 0\.5 s"):
         Timing.of(0.5, 1.0, 0.6)

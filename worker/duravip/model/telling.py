@@ -30,7 +30,7 @@ def _to_redis(call: act.Call) -> str:
         case act.State():
             return f"tell Redis what is held here: {_epochs(call.holdings)}"
         case act.Open():
-            return f"open era {call.era.number}: whoever holds anything has said so"
+            return f"open era {call.era.number}: every holder has stated its VIPs"
         case act.TakeOver():
             return f"end session {call.watched}, which has not renewed since counter {call.counter}"
         case act.Acquire():
@@ -50,7 +50,7 @@ def _epochs(addresses: Iterable[tuple[str, int]]) -> str:
 
 def _wished(wish: act.Wish) -> str:
     reason = f": {wish.reason}" if wish.reason else ""
-    return f"{wish.address} (above epoch {wish.seen}{', whoever it is kept for' if wish.force else ''}{reason})"
+    return f"{wish.address} (above epoch {wish.seen}{', even if it is reserved' if wish.force else ''}{reason})"
 
 
 def _given(gift: act.Gift) -> str:
