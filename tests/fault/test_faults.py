@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 
 @pytest.mark.parametrize("seed", ["1", pytest.param(None, id="random")])
-async def test_whatever_fails_nothing_runs_twice_or_late_and_no_report_lies(folder: Path, seed: str | None) -> None:
+async def test_faults_make_nothing_run_twice_or_late(folder: Path, seed: str | None) -> None:
     battle = Battle(folder, seed or secrets.token_hex(4), faults=20)
     await battle.run()
     assert battle.summary.startswith("20 faults, ")

@@ -68,25 +68,25 @@ def test_each_broken_promise_is_found(made: Ledger, found: str) -> None:
     assert found in made.violations()
 
 
-def test_a_command_that_was_refused_and_yet_heard_is_found() -> None:
+def test_refused_but_heard_command_is_found() -> None:
     made = ledger("heard east1 10.1")
     made.refused["t"] = "nothing was sent"
     assert made.violations() == ["t was heard, and its sender told: nothing was sent"]
 
 
-def test_a_run_after_its_abort_was_answered_is_found_where_the_node_was_not_said_to_run_it() -> None:
+def test_run_after_an_answered_abort_is_found() -> None:
     made = ledger("heard east1 10.1", "ran east1 11.0", "heard east2 10.1", "ran east2 11.0")
     made.aborts["t"] = Abort(10.5, {"east1": "aborted", "east2": "running"})
     assert made.violations() == ["t ran on east1 0.500 s after its abort was answered"]
 
 
-def test_what_a_server_that_was_put_back_says_of_an_abort_is_not_held_against_it() -> None:
+def test_rolled_back_servers_abort_is_no_violation() -> None:
     made = ledger(*KEPT, "done east1 10.5", reports=({"east1": "aborted", "east2": "ok"},))
     made.losses.append(10.6)
     assert made.violations() == []
 
 
-def test_a_command_is_forgotten_by_a_server_that_came_back_after_it_was_asked_for() -> None:
+def test_restarted_server_forgets_a_command_after_its_loss() -> None:
     made = ledger()
     made.losses.append(9.0)
     assert not made.forgotten("t")
@@ -94,7 +94,7 @@ def test_a_command_is_forgotten_by_a_server_that_came_back_after_it_was_asked_fo
     assert made.forgotten("t")
 
 
-def test_the_time_of_one_in_batches_is_not_counted_from_its_sending() -> None:
+def test_batched_commands_time_starts_after_its_sending() -> None:
     made = ledger("heard east1 13.0", "ran east1 13.1")
     made.rolling.add("t")
     for second in range(10, 14):
@@ -102,14 +102,14 @@ def test_the_time_of_one_in_batches_is_not_counted_from_its_sending() -> None:
     assert made.violations() == []
 
 
-def test_a_run_after_the_expiry_on_the_lease_clock_is_found_however_late_it_was_heard() -> None:
+def test_run_after_expiry_on_lease_clock_is_found() -> None:
     made = ledger("heard east1 13.0", "ran east1 13.1")
     for second in range(10, 14):
         made.clock.add(Sample(second, second + 0.01, "1", second * 1000))
     assert made.violations() == ["t ran on east1 3.000 s of the lease clock after it was sent"]
 
 
-def test_time_does_not_pass_on_the_lease_clock_while_the_server_is_away_or_when_it_lost_its_memory() -> None:
+def test_lease_clock_stands_still_while_redis_is_away() -> None:
     made = ledger("heard east1 13.0", "ran east1 13.1")
     made.clock.add(Sample(10, 10.01, "1", 10_000))
     made.clock.add(Sample(12, 12.01, "1", 10_400))
@@ -123,7 +123,7 @@ def test_a_seed_draws_the_same_round_each_time() -> None:
     assert len(draw("x", 3, 20).faults) == 20
 
 
-def test_a_thousand_faults_are_of_every_kind_and_strike_at_every_point() -> None:
+def test_thousand_faults_cover_every_kind_and_point() -> None:
     drawn = [fault for number in range(50) for fault in draw("x", number, 20).faults]
     assert {fault.kind for fault in drawn} == set(Kind)
     points = {(fault.kind, fault.script, fault.moment, fault.veto) for fault in drawn if fault.script}
@@ -131,13 +131,13 @@ def test_a_thousand_faults_are_of_every_kind_and_strike_at_every_point() -> None
     assert {fault.veto for fault in drawn if fault.kind is Kind.REFUSE} == set(Veto)
 
 
-def test_in_a_patient_round_nothing_happens_but_that_redis_refuses_for_less_than_a_lease() -> None:
+def test_patient_round_only_has_short_refusals() -> None:
     patient = [drawn for number in range(50) if (drawn := draw("x", number, 20)).patient]
     assert len(patient) == 6
     assert all(fault.veto is not None and fault.for_s < 0.5 for drawn in patient for fault in drawn.faults)
 
 
-def test_a_command_that_is_lost_though_nothing_lasted_for_a_lease_is_found() -> None:
+def test_lost_command_is_found_despite_short_outages() -> None:
     made = ledger(*KEPT, reports=({"east1": "ok", "east2": "lost"},))
     assert made.violations() == []
     made.patient.add("t")

@@ -65,7 +65,7 @@ async def test_what_is_delayed_comes(proxy: FaultProxy) -> None:
         assert await link.pipeline(("ECHO", "later")) == [b"later"]
 
 
-async def test_a_reset_is_noticed_and_the_next_call_goes_through(proxy: FaultProxy) -> None:
+async def test_reset_is_noticed_and_the_next_call_passes(proxy: FaultProxy) -> None:
     async with through(proxy) as link:
         await link.pipeline(("PING",))
         proxy.stall()
@@ -80,7 +80,7 @@ async def test_a_reset_is_noticed_and_the_next_call_goes_through(proxy: FaultPro
         assert await link.pipeline(("ECHO", "again")) == [b"again"]
 
 
-async def test_a_half_open_connection_says_nothing_until_it_is_healed(proxy: FaultProxy) -> None:
+async def test_half_open_connection_is_silent_until_healed(proxy: FaultProxy) -> None:
     async with through(proxy) as link:
         await link.pipeline(("PING",))
         proxy.half_open()
@@ -106,7 +106,7 @@ async def test_a_deaf_subscription_hears_nothing_while_calls_pass(proxy: FaultPr
 
 
 @pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.AFTER])
-async def test_a_trap_springs_before_or_after_the_server_has_done_what_it_was_asked(
+async def test_trap_springs_before_or_after_the_server_acts(
     proxy: FaultProxy, cluster_keys: Keys, moment: Moment
 ) -> None:
     sprung: list[bool] = []
@@ -123,7 +123,7 @@ async def test_a_trap_springs_before_or_after_the_server_has_done_what_it_was_as
         assert await link.call("EXISTS", cluster_keys.state) == (moment is Moment.AFTER)
 
 
-async def test_a_trap_may_spring_once_whoever_called_has_the_answer(proxy: FaultProxy, cluster_keys: Keys) -> None:
+async def test_trap_may_spring_after_its_caller_has_answers(proxy: FaultProxy, cluster_keys: Keys) -> None:
     sprung: list[bool] = []
     call = roster(cluster_keys, ClusterOptions(), 60_000)
     async with through(proxy) as link:
@@ -176,9 +176,7 @@ async def test_a_refusal_is_said_in_its_turn(
     await writer.wait_closed()
 
 
-async def test_a_transaction_that_has_begun_is_not_cut_by_a_refusal(
-    proxy: FaultProxy, redis_server: EmbeddedServer
-) -> None:
+async def test_begun_transaction_is_not_cut_by_refusals(proxy: FaultProxy, redis_server: EmbeddedServer) -> None:
     reader, writer = await dialled(proxy)
     async with asyncio.timeout(10):
         writer.write(b"MULTI\r\n")
@@ -192,7 +190,7 @@ async def test_a_transaction_that_has_begun_is_not_cut_by_a_refusal(
     await writer.wait_closed()
 
 
-async def test_a_trap_may_have_all_refused_from_its_point_on(proxy: FaultProxy, cluster_keys: Keys) -> None:
+async def test_trap_may_refuse_everything_from_its_point_on(proxy: FaultProxy, cluster_keys: Keys) -> None:
     call = roster(cluster_keys, ClusterOptions(), 60_000)
     async with through(proxy) as link:
         await link.run(call)

@@ -49,7 +49,7 @@ files = st.one_of(st.binary(max_size=200), soup.map(str.encode), mutated_samples
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(files)
-def test_no_bytes_crash_the_parser_and_all_are_kept(data: bytes) -> None:
+def test_no_bytes_crash_the_parser_or_get_lost(data: bytes) -> None:
     document, faults = parse_bytes("f", data)
     assert document.data == data
     if not faults:
@@ -62,7 +62,7 @@ def test_no_bytes_crash_the_parser_and_all_are_kept(data: bytes) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(files, files)
-def test_no_bytes_crash_loading_and_a_reload_of_them_harms_nothing(good: bytes, bad: bytes) -> None:
+def test_no_bytes_crash_loading_or_reloading(good: bytes, bad: bytes) -> None:
     memory = MemoryFiles({"/a": good, "/webui-common.conf": bad, "/ecdb.conf": bad, "/x": bad})
     store = Store("/a", files=memory)
     try:
@@ -80,7 +80,7 @@ def test_no_bytes_crash_loading_and_a_reload_of_them_harms_nothing(good: bytes, 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(files)
-def test_no_bytes_crash_hiding_secrets_or_the_other_readers(data: bytes) -> None:
+def test_no_bytes_crash_masking_or_other_readers(data: bytes) -> None:
     masked_text("f", data.decode(errors="replace"), SCHEMA)
     for reader in (read_mbus, read_msgc_server, read_groups):
         with_faults: list[str] = []
@@ -102,7 +102,7 @@ lines = st.lists(st.lists(words, max_size=7).map(" ".join), min_size=1, max_size
 
 @settings(max_examples=EXAMPLES // 2, deadline=None)
 @given(lines)
-def test_no_command_line_crashes_and_what_is_written_is_read_again(typed: list[str]) -> None:
+def test_no_command_line_crashes_and_writing_round_trips(typed: list[str]) -> None:
     memory = MemoryFiles({f"/{path.name}": path.read_bytes() for path in SAMPLES.iterdir()})
     store = Store("/eccluster.conf", files=memory)
     store.load()

@@ -14,7 +14,7 @@ ONE_AT_A_TIME = dataclasses.replace(QUICK, max_running=1)
 
 
 class TestAbort:
-    async def test_what_runs_is_ended_and_what_was_answered_stands(self, fleet: Fleet) -> None:
+    async def test_running_command_is_ended_and_answers_stand(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
         await fleet.node("east2", deaf=True)

@@ -49,7 +49,7 @@ def bus_file(manager: Manager, text: str) -> None:
 
 @pytest.mark.usefixtures("no_blocking")
 class TestLost:
-    async def test_info_names_who_is_absent_until_it_is_back(self, fleet: Fleet) -> None:
+    async def test_info_names_an_absent_node_until_its_return(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
         await lose(fleet, await fleet.node("east2"))
@@ -57,7 +57,7 @@ class TestLost:
         await fleet.node("east2")
         assert "Absent" not in await fleet.ask("info")
 
-    async def test_who_is_forgotten_is_in_no_report_any_more(self, fleet: Fleet) -> None:
+    async def test_forgotten_node_is_in_no_report(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
         await lose(fleet, await fleet.node("east2.example.com"))
@@ -67,7 +67,7 @@ class TestLost:
         assert await fleet.ask("forget east2") == "Unknown node 'east2'; known: east1"
         assert await fleet.lines("gather mark") == ["east1: marked"]
 
-    async def test_each_change_of_the_membership_is_a_line_in_the_log(self, fleet: Fleet) -> None:
+    async def test_each_membership_change_is_one_log_line(self, fleet: Fleet) -> None:
         capture = LogCapture()
         said = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.BoundLogger)
         original, journal.log = journal.log, said
@@ -86,7 +86,7 @@ class TestLost:
 
 
 class TestNamed:
-    async def test_what_one_managers_bus_file_names_is_expected_by_all(self, fleet: Fleet) -> None:
+    async def test_all_managers_expect_one_managers_bus_file(self, fleet: Fleet) -> None:
         first = await fleet.manager("m1", configuration=" ")
         await fleet.manager("m2")
         await fleet.node("east1", "east")
@@ -100,7 +100,7 @@ class TestNamed:
         assert refusal.startswith("Node 'east2' is not forgotten: the bus file beside /")
         assert refusal.endswith(" of manager m1 names it; take it out of that file, and reload")
 
-    async def test_who_is_named_no_more_is_expected_no_more(self, fleet: Fleet) -> None:
+    async def test_node_no_longer_named_is_not_expected(self, fleet: Fleet) -> None:
         manager = await fleet.manager("m1", configuration=" ")
         await fleet.node("east1", "east")
         bus_file(manager, BUS)
@@ -110,7 +110,7 @@ class TestNamed:
         bus_file(manager, "")
         await wait_until(lambda: _answers(fleet, "gather mark", 1), "nobody else is expected")
 
-    async def test_a_faulty_bus_file_is_said_and_the_earlier_one_holds(self, fleet: Fleet) -> None:
+    async def test_faulty_bus_file_is_reported_and_not_applied(self, fleet: Fleet) -> None:
         manager = await fleet.manager("m1", configuration=" ")
         await fleet.node("east1", "east")
         bus_file(manager, BUS)
@@ -119,7 +119,7 @@ class TestNamed:
         await says(fleet, r"Bus files: .*mbus\.conf:1:1: '}' closes nothing, expected a Spread_Segment")
         await says(fleet, "Absent: east2 never seen")
 
-    async def test_they_are_expected_again_where_redis_has_forgotten_them(self, fleet: Fleet) -> None:
+    async def test_nodes_are_expected_again_after_redis_forgets(self, fleet: Fleet) -> None:
         manager = await fleet.manager("m1", configuration=" ")
         await fleet.node("east1", "east")
         bus_file(manager, BUS)

@@ -40,7 +40,7 @@ async def fleet(own_server: EmbeddedServer, folder: Path) -> AsyncIterator[Fleet
         yield made
 
 
-async def test_every_way_to_send_a_command_reaches_its_nodes_once(fleet: Fleet) -> None:
+async def test_every_way_of_sending_reaches_nodes_once(fleet: Fleet) -> None:
     assert await fleet.lines("gather mark") == ["east1: marked", "east2: marked", "west1: marked"]
     assert await fleet.lines("gather @east mark") == ["east1: marked", "east2: marked"]
     assert await fleet.lines("gather east1,west1 mark") == ["east1: marked", "west1: marked"]
@@ -52,7 +52,7 @@ async def test_every_way_to_send_a_command_reaches_its_nodes_once(fleet: Fleet) 
     assert sorted(fleet.ran) == ["east1"] * 3 + ["east2"] * 2 + ["west1"] * 3
 
 
-async def test_answers_of_any_size_are_kept_and_what_was_sent_is_withdrawn_listed_and_flushed(fleet: Fleet) -> None:
+async def test_answers_of_any_size_are_kept_and_flushed(fleet: Fleet) -> None:
     assert await fleet.lines("gather west1 repeat 300000") == ["west1: " + "x" * 300_000]
     sent = await fleet.broadcast("hold")
     await wait_until(lambda: len(fleet.ran) == 3, "it runs")
@@ -67,9 +67,7 @@ async def test_answers_of_any_size_are_kept_and_what_was_sent_is_withdrawn_liste
     assert await fleet.ask("retrieve hold") == "Nothing to retrieve for 'hold'"
 
 
-async def test_a_server_that_is_killed_and_comes_back_empty_is_followed(
-    fleet: Fleet, own_server: EmbeddedServer
-) -> None:
+async def test_killed_server_that_returns_empty_is_followed(fleet: Fleet, own_server: EmbeddedServer) -> None:
     await asyncio.to_thread(own_server.stop, signal.SIGKILL)
     await asyncio.to_thread(own_server.start)
 

@@ -38,31 +38,31 @@ async def sent(listener: Listener, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [0, 3, 15, 18, 19, 20, 0x4745, 0xFFFF])
-async def test_an_unknown_type_is_named_and_the_connection_closed(listener: Listener, kind: int) -> None:
+async def test_unknown_type_is_named_before_closing(listener: Listener, kind: int) -> None:
     data = struct.pack("!HI", kind, 0) + frames.encode_text("echo never")
     assert await sent(listener, data) == frames.encode_text(f"Unknown frame type {kind}")
     assert listener.echoed == []
 
 
-async def test_an_unknown_type_is_named_behind_the_answers_before_it(listener: Listener) -> None:
+async def test_unknown_type_is_named_after_earlier_answers(listener: Listener) -> None:
     data = frames.encode_text("echo 1") + frames.encode_text("echo 2") + b"GET / HTTP/1.1\r\n\r\n"
     said = [frames.encode_text(text) for text in ("1", "2", "Unknown frame type 18245")]
     assert await sent(listener, data) == b"".join(said)
 
 
-async def test_a_command_of_just_the_limit_is_taken_and_one_more_is_not(listener: Listener) -> None:
+async def test_command_up_to_the_limit_is_accepted(listener: Listener) -> None:
     assert await ask(listener.path, "echo " + "x" * 995) == "x" * 995
     refusal = frames.encode_text("Command too long (1001 bytes, limit 1000)")
     assert await sent(listener, frames.encode_text("x" * 1001)) == refusal
 
 
 @pytest.mark.parametrize("kind", [frames.LONG, frames.AUTH, frames.REQUEST])
-async def test_a_giant_length_is_refused_without_waiting_for_what_it_promises(listener: Listener, kind: int) -> None:
+async def test_giant_length_is_refused_without_waiting(listener: Listener, kind: int) -> None:
     refusal = frames.encode_text("Command too long (4294967295 bytes, limit 1000)")
     assert await sent(listener, struct.pack("!HI", kind, 0xFFFFFFFF)) == refusal
 
 
-async def test_who_sends_too_long_a_command_in_one_go_still_reads_why(listener: Listener) -> None:
+async def test_sender_of_an_overlong_command_reads_why(listener: Listener) -> None:
     def talk() -> bytes:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(30)
@@ -89,7 +89,7 @@ async def test_who_never_stops_sending_is_ended(listener: Listener) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"\xff", b"echo \xc3", b"\xed\xa0\x80", b"\xc0\x80"])
-async def test_what_is_not_utf_8_is_answered_and_the_session_goes_on(listener: Listener, payload: bytes) -> None:
+async def test_invalid_utf_8_is_answered_and_session_continues(listener: Listener, payload: bytes) -> None:
     async with await Client.open(listener.path) as client:
         for kind in (frames.SHORT, frames.LONG):
             client.send_raw(frames.encode(kind, payload))
@@ -100,7 +100,7 @@ async def test_what_is_not_utf_8_is_answered_and_the_session_goes_on(listener: L
 @pytest.mark.parametrize(
     "whole", [frames.encode_text("echo a"), frames.encode(frames.REQUEST, b'{"command": "echo a"}')]
 )
-async def test_a_client_may_vanish_after_any_part_of_a_frame(listener: Listener, whole: bytes) -> None:
+async def test_client_may_vanish_within_any_frame(listener: Listener, whole: bytes) -> None:
     for length in range(len(whole)):
         async with await Client.open(listener.path) as client:
             client.send_raw(whole[:length])
@@ -207,7 +207,7 @@ LINES = [
 
 
 @pytest.mark.parametrize("form", ["", "json ", "xml "])
-async def test_no_line_is_a_fault_to_a_manager_or_a_node(
+async def test_no_line_is_an_internal_fault_anywhere(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, form: str
 ) -> None:
     url, cluster = redis_server.url, cluster_keys.cluster

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 
 class TestBatches:
-    async def test_every_node_of_the_target_runs_it_once_in_order(self, fleet: Fleet) -> None:
+    async def test_every_targeted_node_runs_it_once_in_order(self, fleet: Fleet) -> None:
         await fleet.manager()
         for name in ("east10", "east2", "east1", "west1"):
             await fleet.node(name, name[:4])
@@ -30,7 +30,7 @@ class TestBatches:
             ["east[1-2],west1", "3/3", "pid"],
         ]
 
-    async def test_no_more_nodes_are_at_it_at_once_than_the_batch(self, fleet: Fleet) -> None:
+    async def test_batch_bounds_the_nodes_running_at_once(self, fleet: Fleet) -> None:
         await fleet.manager()
         for number in range(1, 6):
             await fleet.node(f"east{number}")
@@ -42,7 +42,7 @@ class TestBatches:
         fleet.gate.set()
         assert (await gathering).splitlines()[1:] == [f"east{number}: held" for number in range(1, 6)]
 
-    async def test_once_too_many_have_failed_the_others_are_skipped(self, fleet: Fleet) -> None:
+    async def test_too_many_failures_skip_the_others(self, fleet: Fleet) -> None:
         await fleet.manager()
         for number in range(1, 6):
             await fleet.node(f"east{number}")
@@ -51,7 +51,7 @@ class TestBatches:
         assert await fleet.lines("gather --batch 1 --max-failures 1 fail") == lines
         assert await fleet.lines("retrieve fail") == lines
 
-    async def test_a_node_that_dies_at_it_is_lost_and_counts_as_a_failure(self, fleet: Fleet) -> None:
+    async def test_node_dying_in_its_batch_counts_as_failure(self, fleet: Fleet) -> None:
         await fleet.manager()
         dying = await fleet.node("east1")
         await fleet.node("east2")
@@ -61,7 +61,7 @@ class TestBatches:
         assert (await gathering).splitlines()[1:] == ["east1: (lost)", "east2: (skipped)"]
         assert fleet.ran == ["east1"]
 
-    async def test_a_silent_node_holds_up_its_place_only_for_its_time(self, fleet: Fleet) -> None:
+    async def test_silent_node_holds_its_place_only_briefly(self, fleet: Fleet) -> None:
         quick = dataclasses.replace(QUICK, command_ttl_s=0.5)
         await fleet.manager(options=quick)
         await fleet.node("east1", deaf=True, options=quick)
@@ -69,7 +69,7 @@ class TestBatches:
         lines = await fleet.lines("gather --timeout 3600 --batch 1 mark")
         assert lines == ["east1: (missed)", "east2: marked"]
 
-    async def test_one_whose_sender_has_gone_skips_those_that_were_not_told(self, fleet: Fleet) -> None:
+    async def test_command_without_its_sender_skips_untold_nodes(self, fleet: Fleet) -> None:
         manager = await fleet.manager()
         await fleet.node("east1")
         await fleet.node("east2")
@@ -88,7 +88,7 @@ class TestBatches:
         await wait_until(lambda: shown("east1: held"), "the first has answered")
         assert fleet.ran == ["east1"]
 
-    async def test_one_whose_time_is_over_skips_those_that_were_not_told(self, fleet: Fleet) -> None:
+    async def test_command_past_its_time_skips_untold_nodes(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1", deaf=True)
         await fleet.node("east2")

@@ -73,7 +73,7 @@ async def test_it_follows_a_change_in_the_same_session(fleet: Fleet) -> None:
     await is_in(fleet, n1="default")
 
 
-async def test_one_that_states_another_stays_there_and_is_a_conflict(fleet: Fleet) -> None:
+async def test_stated_other_subcluster_stays_as_a_conflict(fleet: Fleet) -> None:
     manager = await fleet.manager("m1", configuration=" ")
     await fleet.node("n1", "west")
     bus_file(manager, bus(n1="east"))
@@ -86,7 +86,7 @@ async def test_one_that_states_another_stays_there_and_is_a_conflict(fleet: Flee
     assert await fleet.lines("gather @west mark") == ["n1: marked"]
 
 
-async def test_what_is_sent_while_nodes_move_runs_once_where_it_was_expected(fleet: Fleet) -> None:
+async def test_commands_during_node_moves_run_once_where_expected(fleet: Fleet) -> None:
     manager = await fleet.manager("m1", configuration=" ")
     # A subcluster that nobody is in is unknown.
     stay = {"e1": "east", "w1": "west"}

@@ -48,9 +48,7 @@ class Deafness:
         monkeypatch.setattr(Link, "subscribe", deafened)
 
 
-async def test_a_command_that_is_sent_while_a_node_subscribes_anew_is_run(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_command_sent_during_resubscription_is_run(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = await fleet.manager()
     node = await fleet.node("east1")
     subscribe = Link.subscribe
@@ -70,7 +68,7 @@ async def test_a_command_that_is_sent_while_a_node_subscribes_anew_is_run(
     assert fleet.ran == ["east1"]
 
 
-async def test_a_deaf_subscription_is_noticed_and_what_it_missed_is_run_once(
+async def test_deaf_subscription_is_noticed_and_caught_up_once(
     fleet: Fleet, cluster_keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deafness = Deafness(monkeypatch, cluster_keys.everyone)
@@ -125,7 +123,7 @@ async def deaf_node(fleet: Fleet, name: str) -> HardOfHearing:
     return deafness
 
 
-async def test_a_node_that_was_deaf_as_its_batch_was_released_reads_it_up(fleet: Fleet) -> None:
+async def test_deaf_node_catches_up_on_its_batch(fleet: Fleet) -> None:
     await fleet.manager()
     await deaf_node(fleet, "east1")
     await fleet.node("east2")
@@ -133,7 +131,7 @@ async def test_a_node_that_was_deaf_as_its_batch_was_released_reads_it_up(fleet:
     assert fleet.ran == ["east1", "east2"]
 
 
-async def test_a_node_that_was_deaf_as_a_command_was_withdrawn_reads_that_up(fleet: Fleet) -> None:
+async def test_deaf_node_catches_up_on_a_withdrawal(fleet: Fleet) -> None:
     await fleet.manager()
     deafness = await deaf_node(fleet, "east1")
     deafness.lasts = False
@@ -144,7 +142,7 @@ async def test_a_node_that_was_deaf_as_a_command_was_withdrawn_reads_that_up(fle
     await fleet.shows(f"retrieve #{sent}", "east1: (aborted)")
 
 
-async def test_a_node_that_missed_one_message_notices_with_the_next(fleet: Fleet) -> None:
+async def test_node_notices_a_missed_message_at_the_next(fleet: Fleet) -> None:
     await fleet.manager()
     async with hard_of_hearing(fleet, "east1") as (_, lost):
         sent = [await fleet.broadcast("mark") for _ in range(2)]
@@ -154,7 +152,7 @@ async def test_a_node_that_missed_one_message_notices_with_the_next(fleet: Fleet
         assert len(lost) == 1
 
 
-async def test_what_was_asked_of_an_earlier_life_is_not_read_up(fleet: Fleet) -> None:
+async def test_earlier_lifes_command_is_not_caught_up(fleet: Fleet) -> None:
     await fleet.manager()
     async with hard_of_hearing(fleet, "east1") as (node, lost):
         await fleet.broadcast("mark")
@@ -164,7 +162,7 @@ async def test_what_was_asked_of_an_earlier_life_is_not_read_up(fleet: Fleet) ->
         assert fleet.ran == []
 
 
-async def test_what_cannot_be_read_in_the_log_is_dropped_and_the_node_goes_on(fleet: Fleet, cluster_keys: Keys) -> None:
+async def test_unreadable_log_entries_are_dropped_and_nodes_continue(fleet: Fleet, cluster_keys: Keys) -> None:
     manager = await fleet.manager()
     async with hard_of_hearing(fleet, "east1") as (_, lost):
         broken = await fleet.broadcast("mark")
@@ -176,7 +174,7 @@ async def test_what_cannot_be_read_in_the_log_is_dropped_and_the_node_goes_on(fl
         assert fleet.ran == ["east1", "east1"]
 
 
-async def test_a_latest_entry_that_is_not_in_the_log_is_looked_for_once(fleet: Fleet, cluster_keys: Keys) -> None:
+async def test_latest_entry_missing_in_log_is_sought_once(fleet: Fleet, cluster_keys: Keys) -> None:
     node = await fleet.node("east1")
     heartbeats, heads = [0], node.session.on_heads
 

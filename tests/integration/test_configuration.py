@@ -49,7 +49,7 @@ def path(made: Manager) -> str:
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("no_tasks_left")
 class TestListeners:
-    async def test_a_commit_opens_and_closes_endpoints_and_sessions_go_on(self, barca: Manager, folder: Path) -> None:
+    async def test_commit_changes_endpoints_while_sessions_go_on(self, barca: Manager, folder: Path) -> None:
         async with await Client.open(path(barca)) as client:
             assert await client.ask("config begin") == "Transaction begun"
             await client.ask(f"config set Control_Listener Listen {folder}/other Enable true")
@@ -60,9 +60,7 @@ class TestListeners:
             assert not (folder / "m-barca").exists()
             assert "eccmgr version:" in await client.ask("version")
 
-    async def test_an_endpoint_in_use_fails_the_commit_and_nothing_is_changed(
-        self, barca: Manager, folder: Path
-    ) -> None:
+    async def test_endpoint_in_use_fails_the_commit_without_changes(self, barca: Manager, folder: Path) -> None:
         with socket.socket(socket.AF_UNIX) as theirs:
             theirs.bind(str(folder / "theirs"))
             theirs.listen()
@@ -88,9 +86,7 @@ class TestListeners:
         assert await ask(path(barca), "config set Control_Listener File_Mode 0600") == "File_Mode = 0600"
         assert stat.S_IMODE(Path(path(barca)).stat().st_mode) == 0o600
 
-    async def test_a_tcp_listener_that_demands_authentication_refuses_all_and_info_says_so(
-        self, barca: Manager
-    ) -> None:
+    async def test_authenticating_tcp_listener_refuses_all_and_info_explains(self, barca: Manager) -> None:
         endpoint = f"127.0.0.1:{free_port()}"
         await ask(path(barca), f"config set Control_Listener Listen {endpoint} Enable_Authentication true")
         host, port = endpoint.split(":")
@@ -100,7 +96,7 @@ class TestListeners:
             assert (await client.fields(19))["status"] == "denied"
         assert f"Listener {endpoint} demands authentication" in await ask(path(barca), "info")
 
-    async def test_an_address_that_is_not_loopback_needs_an_explicit_word(self, barca: Manager) -> None:
+    async def test_address_beyond_loopback_needs_explicit_permission(self, barca: Manager) -> None:
         endpoint = f"0.0.0.0:{free_port()}"
         refused = await ask(path(barca), f"config set Control_Listener Listen {endpoint} Timeout 5")
         assert "without authentication only loopback addresses are allowed" in refused
@@ -116,7 +112,7 @@ class TestOptions:
         assert barca.options.results_ttl_s == 120
         assert barca.delivery._options.results_ttl_s == 120
 
-    async def test_a_node_takes_a_new_bound_of_running_commands(
+    async def test_node_takes_a_new_bound_of_running_commands(
         self, redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
     ) -> None:
         made = node(redis_server.url, cluster_keys.cluster, folder, "east1")
@@ -124,7 +120,7 @@ class TestOptions:
             await ask(folder / "n-east1", "config set cluster max_running 3")
             assert made.executor._options.max_running == 3
 
-    async def test_what_a_flag_sets_is_told_by_eval_and_wins(self, barca: Manager) -> None:
+    async def test_flag_wins_and_eval_says_so(self, barca: Manager) -> None:
         cluster = barca.keys.cluster
         shown = f"cluster_group = {cluster}  # from the command line"
         assert await ask(path(barca), "config eval cluster cluster_group") == shown
@@ -132,7 +128,7 @@ class TestOptions:
         assert "from the command line still holds" in answer
         assert await ask(path(barca), "config eval cluster cluster_group") == shown
 
-    async def test_a_transaction_belongs_to_its_session_alone_and_ends_with_it(self, barca: Manager) -> None:
+    async def test_transaction_belongs_to_and_ends_with_its_session(self, barca: Manager) -> None:
         async with await Client.open(path(barca)) as mine, await Client.open(path(barca)) as theirs:
             await mine.ask("config begin")
             await mine.ask("config set Suspend_Delivery true")
@@ -141,7 +137,7 @@ class TestOptions:
             assert await theirs.ask("config commit") == "No transaction is open"
         assert "is not set" in await ask(path(barca), "config get suspend_delivery")
 
-    async def test_the_first_of_two_transactions_wins_and_the_other_is_told(self, barca: Manager) -> None:
+    async def test_first_of_two_transactions_wins_openly(self, barca: Manager) -> None:
         async with await Client.open(path(barca)) as first, await Client.open(path(barca)) as second:
             for client, value in ((first, "true"), (second, "false")):
                 await client.ask("config begin")
@@ -168,7 +164,7 @@ class TestOptions:
         assert "Usage: config set" in await ask(path(barca), "help config set")
         assert "Usage: config writeback" in await ask(path(barca), "help config")
 
-    async def test_a_secret_that_is_sent_to_nodes_is_shown_and_kept_nowhere(
+    async def test_secret_sent_to_nodes_is_shown_nowhere(
         self, barca: Manager, redis_server: EmbeddedServer, folder: Path
     ) -> None:
         async with running(node(redis_server.url, barca.keys.cluster, folder, "east1")):
@@ -186,7 +182,7 @@ class TestOptions:
 
 @pytest.mark.asyncio
 class TestReload:
-    async def test_a_broken_reload_in_the_middle_of_traffic_harms_nothing(self, barca: Manager) -> None:
+    async def test_broken_reload_under_traffic_changes_nothing(self, barca: Manager) -> None:
         main = barca.store.loaded.main
         assert main is not None
         good = await asyncio.to_thread(Path(main).read_text)
@@ -210,7 +206,7 @@ class TestReload:
         assert await ask(path(barca), "config reload") == "Reconfigured; 1 unsaved change dropped"
         assert await ask(path(barca), "config get Control_Listener Timeout") == "Timeout = 50"
 
-    async def test_what_is_written_back_is_there_after_a_reload(self, barca: Manager) -> None:
+    async def test_written_back_change_survives_a_reload(self, barca: Manager) -> None:
         await ask(path(barca), "config set Control_Listener Timeout 45")
         assert (await ask(path(barca), "config writeback")).startswith("Wrote 1 change to ")
         assert await ask(path(barca), "config reload") == "Reconfigured"
@@ -228,7 +224,7 @@ class TestPrograms:
             check=False,
         )
 
-    def test_a_check_says_that_all_is_well_or_names_every_fault(self, folder: Path) -> None:
+    def test_check_confirms_or_names_every_fault(self, folder: Path) -> None:
         file = folder / "eccluster.conf"
         file.write_text("cluster { heartbeats_per_sec = 4 }\n")
         done = self.run("eccmgr", "--check", "-c", file)
@@ -238,7 +234,7 @@ class TestPrograms:
         assert [line.split(":")[1:3] for line in done.stderr.splitlines()] == [["1", "32"], ["2", "18"]]
         assert (done.stdout, done.returncode) == ("", 1)
 
-    def test_a_broken_file_at_start_ends_the_program_with_its_faults(self, folder: Path) -> None:
+    def test_broken_file_ends_the_start_with_its_faults(self, folder: Path) -> None:
         file = folder / "main.conf"
         file.write_text("cluster {\n")
         done = self.run("ecnode", "-c", file)
@@ -252,9 +248,7 @@ class TestPrograms:
             ('ec_logger "x" {\n  mainlog = "/proc/none/log"\n}\n', ":1:1: cannot open the log file /proc/none/log"),
         ],
     )
-    def test_what_the_host_does_not_have_fails_the_start_with_its_place(
-        self, folder: Path, text: str, said: str
-    ) -> None:
+    def test_missing_host_feature_fails_start_with_its_place(self, folder: Path, text: str, said: str) -> None:
         file = folder / "main.conf"
         file.write_text(text)
         done = self.run("eccmgr", "-c", file, "--listen", folder / "m")

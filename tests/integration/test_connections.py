@@ -20,13 +20,13 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 QUICKLY_IDLE = Limits(idle_timeout_s=0.1)
 
 
-async def test_a_hundred_commands_sent_at_once_are_answered_in_order(folder: Path) -> None:
+async def test_hundred_pipelined_commands_are_answered_in_order(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send(*(f"echo {number}" for number in range(100)))
         assert [await client.answer() for _ in range(100)] == [str(number) for number in range(100)]
 
 
-async def test_many_more_than_are_read_ahead_are_all_answered_in_order(folder: Path) -> None:
+async def test_read_ahead_excess_is_answered_in_order(folder: Path) -> None:
     number, text = 30_000, "x" * 50
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send(*(f"echo {each} {text}" for each in range(number)))
@@ -34,7 +34,7 @@ async def test_many_more_than_are_read_ahead_are_all_answered_in_order(folder: P
             assert await client.answer() == f"{each} {text}"
 
 
-async def test_what_is_read_ahead_of_a_slow_command_is_bounded(folder: Path) -> None:
+async def test_read_ahead_of_a_slow_command_is_bounded(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send("wait", *["echo " + "x" * 60_000] * 100)
         await wait_until(lambda: listener.waiting == 1, "the slow command runs")
@@ -47,7 +47,7 @@ async def test_what_is_read_ahead_of_a_slow_command_is_bounded(folder: Path) -> 
             assert len(await client.answer()) == 60_000
 
 
-async def test_a_slow_command_delays_what_is_behind_it_and_nothing_else(folder: Path) -> None:
+async def test_slow_command_delays_only_its_own_connection(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as slow:
         slow.send("echo before", "wait", "echo behind")
         assert await slow.answer() == "before"
@@ -57,7 +57,7 @@ async def test_a_slow_command_delays_what_is_behind_it_and_nothing_else(folder: 
         assert [await slow.answer(), await slow.answer()] == ["waited", "behind"]
 
 
-async def test_an_answer_does_not_wait_for_a_slow_command_sent_with_a_later_one(folder: Path) -> None:
+async def test_answer_does_not_wait_for_slow_later_commands(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send("wait", "echo between", "wait")
         await wait_until(lambda: listener.waiting == 1, "the first slow command runs")
@@ -67,7 +67,7 @@ async def test_an_answer_does_not_wait_for_a_slow_command_sent_with_a_later_one(
         assert await client.answer() == "between"
 
 
-async def test_a_client_that_sends_thousands_at_once_leaves_the_others_their_turn(folder: Path) -> None:
+async def test_client_sending_thousands_leaves_others_their_turn(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as greedy:
         async with await Client.open(listener.path) as other:
             await wait_until(lambda: listener.connections == 2, "both are connected")
@@ -79,7 +79,7 @@ async def test_a_client_that_sends_thousands_at_once_leaves_the_others_their_tur
             assert await greedy.answer() == "g"
 
 
-async def test_the_events_of_a_stream_come_behind_the_answers_before_it(folder: Path) -> None:
+async def test_stream_events_follow_the_earlier_answers(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send("echo before")
         client.request("wait", id=1, stream=True)
@@ -97,7 +97,7 @@ async def test_a_stream_may_end_in_the_whole_answer(folder: Path) -> None:
         assert (await client.fields(frames.RESULT))["body"] == "waited"
 
 
-async def test_a_client_that_has_said_all_still_gets_its_answers(folder: Path) -> None:
+async def test_client_that_ends_sending_still_gets_answers(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send("wait", "echo last")
         client.writer.write_eof()
@@ -107,7 +107,7 @@ async def test_a_client_that_has_said_all_still_gets_its_answers(folder: Path) -
         assert await client.rest() == b""
 
 
-async def test_a_client_of_a_stream_that_goes_away_cancels_the_waiting(folder: Path) -> None:
+async def test_vanished_stream_client_cancels_the_waiting(folder: Path) -> None:
     async with listening(folder) as listener:
         async with await Client.open(listener.path) as client:
             client.request("wait", stream=True)
@@ -116,7 +116,7 @@ async def test_a_client_of_a_stream_that_goes_away_cancels_the_waiting(folder: P
         await wait_until(lambda: listener.connections == 0, "the connection is over")
 
 
-async def test_a_client_that_resets_its_connection_cancels_the_waiting(folder: Path) -> None:
+async def test_reset_client_connection_cancels_the_waiting(folder: Path) -> None:
     async with listening(folder) as listener:
         await listen_too(listener.server, Endpoint(host="127.0.0.1", port=0))
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.server.endpoints[1].port)
@@ -167,7 +167,7 @@ async def test_without_an_idle_timeout_a_session_stays(folder: Path) -> None:
         assert connection._timer is None
 
 
-async def test_a_frame_has_the_idle_time_from_its_first_byte(folder: Path) -> None:
+async def test_frame_has_idle_time_from_its_first_byte(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         await client.ask("version")
         (connection,) = listener.server.connections
@@ -181,7 +181,7 @@ async def test_a_frame_has_the_idle_time_from_its_first_byte(folder: Path) -> No
         assert connection._last_active == begun
 
 
-async def test_a_client_that_reads_no_answers_is_given_up_and_holds_nothing(folder: Path) -> None:
+async def test_client_reading_no_answers_is_given_up_whole(folder: Path) -> None:
     async with listening(folder, QUICKLY_IDLE) as listener, await Client.open(listener.path) as deaf:
         deaf.writer.transport.pause_reading()  # type: ignore[attr-defined]
         deaf.send(*["big 1000000"] * 20)
@@ -189,7 +189,7 @@ async def test_a_client_that_reads_no_answers_is_given_up_and_holds_nothing(fold
         await wait_until(lambda: listener.connections == 0, "it is given up")
 
 
-async def test_a_command_sent_while_an_answer_waits_to_be_read_is_answered_too(folder: Path) -> None:
+async def test_command_sent_before_reading_answers_is_answered(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await wait_until(lambda: listener.connections == 1, "it is connected")
@@ -207,7 +207,7 @@ async def test_a_command_sent_while_an_answer_waits_to_be_read_is_answered_too(f
         assert await client.answer() == "late"
 
 
-async def test_a_client_that_leaves_the_end_of_an_answer_unread_is_given_up(folder: Path) -> None:
+async def test_client_leaving_an_answer_unread_is_given_up(folder: Path) -> None:
     async with listening(folder, QUICKLY_IDLE) as listener:
         with socket.socket(socket.AF_UNIX) as deaf:
             deaf.setblocking(False)
@@ -222,7 +222,7 @@ async def test_a_client_that_leaves_the_end_of_an_answer_unread_is_given_up(fold
             await wait_until(lambda: listener.connections == 0, "it is given up")
 
 
-async def test_a_stream_is_held_while_its_client_does_not_read(folder: Path) -> None:
+async def test_stream_is_held_while_its_client_reads_nothing(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         client.request("flood", stream=True)
@@ -245,7 +245,7 @@ async def test_an_answer_of_any_size_arrives_whole(folder: Path, size: int) -> N
         assert await client.answer() == "behind"
 
 
-async def test_a_client_that_reads_slowly_gets_its_megabytes_though_it_takes_longer_than_the_idle_time(
+async def test_slow_reader_gets_megabytes_beyond_the_idle_time(
     folder: Path,
 ) -> None:
     async with listening(folder, Limits(idle_timeout_s=0.2)) as listener:
@@ -263,7 +263,7 @@ async def test_a_client_that_reads_slowly_gets_its_megabytes_though_it_takes_lon
             assert loop.time() - started > 0.2, "this was not slow enough to tell"
 
 
-async def test_a_client_that_sends_one_byte_at_a_time_is_answered(folder: Path) -> None:
+async def test_client_sending_single_bytes_is_answered(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         for byte in frames.encode_text("echo slowly") + frames.encode(frames.LONG, b"echo again"):
             client.send_raw(bytes([byte]))
@@ -281,7 +281,7 @@ async def test_five_hundred_connections_at_once_are_all_answered(folder: Path) -
         await wait_until(lambda: listener.connections == 0, "all are gone")
 
 
-async def test_more_connections_than_allowed_are_closed_and_the_others_served(folder: Path) -> None:
+async def test_excess_connections_are_closed_and_others_served(folder: Path) -> None:
     async with listening(folder, Limits(max_connections=2)) as listener:
         async with await Client.open(listener.path) as first, await Client.open(listener.path) as second:
             assert [await first.ask("echo 1"), await second.ask("echo 2")] == ["1", "2"]
@@ -292,9 +292,7 @@ async def test_more_connections_than_allowed_are_closed_and_the_others_served(fo
         assert await ask(listener.path, "echo again") == "again"
 
 
-async def test_clients_cannot_take_the_descriptors_that_the_daemon_needs(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_clients_cannot_take_the_daemons_descriptors(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (200, 200))
     async with listening(folder) as listener:
         (opened,) = listener.server.opened.values()
@@ -323,14 +321,14 @@ async def test_a_closing_server_does_not_wait_for_ever(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["name", "NAME", " name "])
-async def test_what_is_at_hand_is_answered_alike_however_it_is_asked(folder: Path, command: str) -> None:
+async def test_immediate_answers_are_alike_however_requested(folder: Path, command: str) -> None:
     async with listening(folder) as listener:
         assert await ask(listener.path, command) == "listener"
         answer = json.loads(await ask(listener.path, f"json {command}"))
         assert answer == {"command": command.strip(), "status": "ok", "body": "listener"}
 
 
-async def test_what_is_at_hand_overtakes_nothing_that_was_asked_before(folder: Path) -> None:
+async def test_immediate_answers_overtake_no_earlier_command(folder: Path) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:
         client.send("wait")
         await wait_until(lambda: listener.waiting == 1, "the slow command runs")
@@ -340,7 +338,7 @@ async def test_what_is_at_hand_overtakes_nothing_that_was_asked_before(folder: P
         assert [await client.answer(), await client.answer()] == ["waited", "listener"]
 
 
-async def test_the_socket_is_for_owner_and_group_and_is_unlinked(folder: Path) -> None:
+async def test_socket_is_for_owner_and_group_then_unlinked(folder: Path) -> None:
     async with listening(folder) as listener:
         assert stat.S_IMODE(listener.path.stat().st_mode) == 0o660
     assert not listener.path.exists()

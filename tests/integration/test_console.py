@@ -54,13 +54,13 @@ def console(*arguments: str | Path, stdin: str = "", **environment: str) -> subp
     )
 
 
-def test_an_answer_goes_to_standard_output_and_the_exit_code_is_0(fleet: Path) -> None:
+def test_answer_goes_to_stdout_with_exit_code_0(fleet: Path) -> None:
     done = console(fleet, "version")
     assert done.stdout.splitlines()[1].startswith("# eccmgr version: ")
     assert (done.stderr, done.returncode) == ("", 0)
 
 
-def test_a_command_that_is_refused_goes_to_standard_error_with_exit_code_1(fleet: Path) -> None:
+def test_refused_command_writes_stderr_and_exits_with_1(fleet: Path) -> None:
     done = console(fleet, "retreive", "pid")
     said = "Unknown command: 'retreive'. Did you mean 'retrieve'? Type help for a list.\n"
     assert (done.stdout, done.stderr, done.returncode) == ("", said, 1)
@@ -73,20 +73,20 @@ def test_usage_is_exit_code_2(fleet: Path, arguments: list[str]) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_nodes_that_answer_with_an_error_are_exit_code_3(fleet: Path) -> None:
+def test_nodes_answering_with_errors_are_exit_code_3(fleet: Path) -> None:
     done = console(fleet, "gather", "@east", "frobnicate")
     assert done.returncode == 3
     assert "east1: failed: Unknown command: 'frobnicate'." in done.stdout
     assert done.stderr == ""
 
 
-def test_a_listener_that_is_not_there_is_exit_code_4(folder: Path) -> None:
+def test_missing_listener_is_exit_code_4(folder: Path) -> None:
     done = console(folder / "nobody", "version")
     said = f"ec_console: Cannot connect to {folder / 'nobody'}: No such file or directory\n"
     assert (done.stdout, done.stderr, done.returncode) == ("", said, 4)
 
 
-def test_a_gather_is_in_order_of_name_with_its_header_first(fleet: Path) -> None:
+def test_gather_lists_nodes_by_name_after_its_header(fleet: Path) -> None:
     done = console(fleet, "gather", "cluster", "nodename")
     header, *lines = done.stdout.splitlines()
     assert header.endswith("3 of 3 answered")
@@ -100,7 +100,7 @@ def test_identical_answers_are_folded(fleet: Path) -> None:
     assert console("--fold", fleet, "info").stdout.startswith("Cluster Group: ")
 
 
-def test_json_is_one_object_for_answers_and_for_errors(fleet: Path) -> None:
+def test_json_is_one_object_for_answers_and_errors(fleet: Path) -> None:
     done = console("--json", fleet, "gather @west cluster nodename")
     made = json.loads(done.stdout)
     assert (made["status"], made["expected"], made["answered"]) == ("ok", 1, 1)
@@ -110,7 +110,7 @@ def test_json_is_one_object_for_answers_and_for_errors(fleet: Path) -> None:
     assert (refused.stderr, refused.returncode) == ("", 1)
 
 
-def test_the_lines_of_standard_input_are_run_one_by_one_and_go_on_after_a_failure(fleet: Path) -> None:
+def test_lines_of_stdin_run_on_after_failures(fleet: Path) -> None:
     done = console(fleet, stdin="gather @west cluster nodename\n\nfoo\n  broadcast\nhelp version\n")
     assert "west1: west1" in done.stdout
     assert "Usage: version" in done.stdout
@@ -118,7 +118,7 @@ def test_the_lines_of_standard_input_are_run_one_by_one_and_go_on_after_a_failur
     assert done.returncode == 1
 
 
-def test_a_byte_order_mark_is_no_part_of_a_command(fleet: Path) -> None:
+def test_byte_order_mark_is_not_part_of_commands(fleet: Path) -> None:
     done = console(fleet, stdin="\ufeffgather @west cluster nodename\r\n")
     assert ("west1: west1" in done.stdout, done.stderr, done.returncode) == (True, "", 0)
 
@@ -128,7 +128,7 @@ def test_quit_ends_a_list_of_commands(fleet: Path) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 
 
-def test_a_last_line_without_a_newline_and_bytes_that_are_no_text_are_taken(fleet: Path) -> None:
+def test_unterminated_last_line_and_non_text_are_accepted(fleet: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cli.ec_console", str(fleet)],
         cwd=ROOT,
@@ -166,7 +166,7 @@ def test_who_reads_the_answers_may_stop_reading(fleet: Path) -> None:
     assert said == ""
 
 
-def test_a_locale_that_cannot_write_an_answer_does_not_break_it(fleet: Path) -> None:
+def test_answer_survives_a_locale_that_cannot_write_it(fleet: Path) -> None:
     done = console(fleet, "cluster", "info", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.stderr == "cluster commands run on a node, not on the cluster manager; use: broadcast cluster ?\n"
 
@@ -231,9 +231,7 @@ class FakeListener:
         (None, "No answer in time; a command that was sent goes on"),
     ],
 )
-def test_an_answer_that_does_not_come_is_one_clear_line_and_exit_code_1(
-    folder: Path, answer: bytes | None, said: str
-) -> None:
+def test_missing_answer_is_one_clear_line(folder: Path, answer: bytes | None, said: str) -> None:
     listener = FakeListener(folder / "fake", answer)
     done = console("--timeout", "0.5" if answer is None else "30", folder / "fake", "version")
     listener.end()
@@ -242,7 +240,7 @@ def test_an_answer_that_does_not_come_is_one_clear_line_and_exit_code_1(
     assert done.returncode == 1
 
 
-def test_a_listener_that_demands_authentication_is_exit_code_5(folder: Path) -> None:
+def test_listener_demanding_authentication_is_exit_code_5(folder: Path) -> None:
     listener = FakeListener(folder / "fake", frames.encode_text("Authentication required"))
     done = console(folder / "fake", "version")
     listener.end()
@@ -319,7 +317,7 @@ def test_a_gather_left_early_is_folded(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_gather_that_is_interrupted_says_how_it_goes_on(folder: Path, number: signal.Signals, code: int) -> None:
+def test_interrupted_gather_says_how_it_goes_on(folder: Path, number: signal.Signals, code: int) -> None:
     listener = FakeListener(folder / "fake", GATHERED, stays=True)
     script = (
         "import os, sys\n"

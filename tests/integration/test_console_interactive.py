@@ -159,7 +159,7 @@ def test_tab_completes_commands_nodes_and_subclusters(console: Opened, processes
     assert terminal.end() == 0
 
 
-def test_a_gather_shows_each_node_once_and_the_header_last(console: Opened, processes: Processes) -> None:
+def test_gather_shows_nodes_once_and_header_last(console: Opened, processes: Processes) -> None:
     for name in ("east1", "east2"):
         processes.node(name)
     terminal = console(processes.manager().endpoint)
@@ -183,7 +183,7 @@ def test_what_was_typed_is_there_the_next_time(console: Opened, processes: Proce
     second.wait_for("> help version")
 
 
-def test_a_manager_that_was_started_anew_is_found_again(console: Opened, processes: Processes) -> None:
+def test_restarted_manager_is_found_again(console: Opened, processes: Processes) -> None:
     manager = processes.manager()
     terminal = console(manager.endpoint)
     terminal.wait_prompt()
@@ -193,7 +193,7 @@ def test_a_manager_that_was_started_anew_is_found_again(console: Opened, process
     assert "Usage: version" in terminal.say("help version")
 
 
-def test_an_interrupt_ends_the_wait_and_not_the_console(console: Opened, processes: Processes) -> None:
+def test_interrupt_ends_the_wait_not_the_console(console: Opened, processes: Processes) -> None:
     processes.node("east1")
     paused = processes.node("east2")
     terminal = console(processes.manager().endpoint)
@@ -211,7 +211,7 @@ def test_an_interrupt_ends_the_wait_and_not_the_console(console: Opened, process
     assert "Usage: version" in terminal.say("help version")
 
 
-def test_long_answers_go_through_a_pager_where_that_is_wished(console: Opened, processes: Processes) -> None:
+def test_long_answers_use_a_pager_on_request(console: Opened, processes: Processes) -> None:
     terminal = console(processes.manager().endpoint, LINES="5")
     terminal.wait_prompt()
     assert terminal.say("\\pager head -n 1") == "Long answers go through head -n 1"

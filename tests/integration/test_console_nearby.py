@@ -19,7 +19,7 @@ with socket.socket(socket.AF_UNIX) as listening:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a /tmp of its own")
-def test_it_says_where_a_daemon_of_the_host_listens() -> None:
+def test_search_finds_where_the_hosts_daemons_listen() -> None:
     done = subprocess.run(
         ["unshare", "--mount", "bash", "-c", HOST, "bash", sys.executable, "-S", "-c", NODE, sys.executable],
         cwd=ROOT,

@@ -20,9 +20,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 
 class TestIds:
-    async def test_two_gathers_that_come_to_the_same_id_at_once_both_end(
-        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_two_gathers_with_one_id_both_end(self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
         manager = await fleet.manager()
         await fleet.node("east1")
         chances = itertools.chain((1, 1), itertools.count(2))
@@ -49,7 +47,7 @@ class TestTargets:
         await fleet.shows("retrieve mark", "east1: marked")
         assert fleet.ran == ["east1"]
 
-    async def test_a_unicast_goes_to_one_node_by_either_of_its_names(self, fleet: Fleet) -> None:
+    async def test_unicast_reaches_one_node_by_either_name(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
         await fleet.node("west1.example.com")
@@ -60,7 +58,7 @@ class TestTargets:
         await fleet.shows("retrieve mark", "west1.example.com: marked")
         assert fleet.ran == ["east1", "east1", "west1.example.com"]
 
-    async def test_a_set_goes_to_its_nodes_alone_whatever_the_command(self, fleet: Fleet) -> None:
+    async def test_set_reaches_only_its_nodes_whatever_the_command(self, fleet: Fleet) -> None:
         await fleet.manager()
         nodes = [await fleet.node(name, name[:4]) for name in ("East1", "east2", "east3", "west1")]
         begun: list[str] = []
@@ -109,7 +107,7 @@ class TestTargets:
 
 
 class TestRetrieve:
-    async def test_parts_of_the_results_are_those_of_a_subcluster_or_a_node(self, fleet: Fleet) -> None:
+    async def test_results_can_be_limited_to_subcluster_or_node(self, fleet: Fleet) -> None:
         await fleet.manager()
         for name in ("east1", "east2", "west1"):
             await fleet.node(name, name[:4])
@@ -123,7 +121,7 @@ class TestRetrieve:
         assert await fleet.ask("retrieve_node west1 pid") == f"'pid' was not sent to node 'west1'; {others}"
         assert (await fleet.ask("retrieve_node nobody pid")).startswith("Unknown node 'nobody'; known: ")
 
-    async def test_a_later_run_for_others_hides_no_earlier_one(self, fleet: Fleet) -> None:
+    async def test_later_run_for_others_hides_no_earlier_one(self, fleet: Fleet) -> None:
         await fleet.manager()
         for name in ("east1", "east2", "west1"):
             await fleet.node(name, name[:4])
@@ -156,7 +154,7 @@ class TestRetrieve:
         repeated = (await fleet.ask("gather repeat 3")).split()[1]
         assert (await fleet.ask('retrieve Repeat "3"')).split()[1] == repeated
 
-    async def test_a_command_is_named_by_its_text_or_by_its_id(self, fleet: Fleet) -> None:
+    async def test_text_or_id_names_a_command(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
         first = (await fleet.ask('gather repeat  "3"')).split()[1]
@@ -172,7 +170,7 @@ class TestRetrieve:
             assert (await fleet.ask(f"retrieve {named}")).split()[1] == found
         assert await fleet.ask('retrieve repeat " 3"') == "Nothing to retrieve for 'repeat \" 3\"'"
 
-    async def test_silent_nodes_are_always_listed_in_order_of_name(self, fleet: Fleet) -> None:
+    async def test_silent_nodes_are_listed_by_name(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east10", deaf=True)
         await fleet.node("east2")
@@ -202,7 +200,7 @@ class TestRetrieve:
         for answer, text in zip(answers, wanted.values(), strict=True):
             assert answer.splitlines()[1:] == [f"east1: {text}", f"east2: {text}"]
 
-    async def test_old_results_of_many_views_are_read_by_many_at_once(self, fleet: Fleet) -> None:
+    async def test_many_read_old_results_of_many_views(self, fleet: Fleet) -> None:
         await fleet.manager()
         node = await fleet.node("east1")
         sent = []
@@ -225,7 +223,7 @@ class TestFlush:
         await fleet.ask("gather mark")
         assert await fleet.ask("flush control cache") == "Flushed 1 command"
 
-    async def test_a_gather_under_way_still_accounts_for_every_node(self, fleet: Fleet) -> None:
+    async def test_running_gather_still_accounts_for_every_node(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
         silent = await fleet.node("east2", deaf=True)
@@ -252,9 +250,7 @@ class TestGather:
         report = await manager.delivery.gather("mark", EVERYONE, "root", 30, hear)
         assert sorted(heard, key=lambda o: o.node) == list(report.outcomes)
 
-    async def test_one_that_is_over_shows_who_runs_and_who_is_silent_and_the_late_answer_as_late(
-        self, fleet: Fleet
-    ) -> None:
+    async def test_finished_command_shows_late_answers_as_late(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
         await fleet.node("east2", deaf=True)
@@ -268,7 +264,7 @@ class TestGather:
 
         await wait_until(late, "the late answer is shown")
 
-    async def test_a_node_that_dies_meanwhile_is_lost_and_not_waited_for(self, fleet: Fleet) -> None:
+    async def test_node_that_dies_meanwhile_is_lost_without_waiting(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
         dying = await fleet.node("east2")
@@ -295,7 +291,7 @@ class TestGather:
         assert json.loads(await fleet.ask("json retrieve mark"))["nodes"][1]["state"] == "absent"
         assert '<Response Node="east2" State="absent">' in await fleet.ask("xml retrieve mark")
 
-    async def test_nodes_that_are_reset_by_it_have_answered_and_are_not_lost(self, fleet: Fleet) -> None:
+    async def test_reset_nodes_have_answered_and_are_not_lost(self, fleet: Fleet) -> None:
         await fleet.manager()
         nodes = [await fleet.node("east1"), await fleet.node("east2")]
         before = {node.session.private_name for node in nodes}
@@ -305,7 +301,7 @@ class TestGather:
         assert not before & set(fresh)
         assert await fleet.lines("gather mark") == ["east1: marked", "east2: marked"]
 
-    async def test_a_command_that_no_node_ran_in_its_time_is_missed_and_not_waited_for(self, fleet: Fleet) -> None:
+    async def test_command_not_run_in_time_is_missed(self, fleet: Fleet) -> None:
         quick = dataclasses.replace(QUICK, command_ttl_s=0.5)
         await fleet.manager(options=quick)
         await fleet.node("east1", deaf=True, options=quick)
@@ -320,7 +316,7 @@ class TestAnswers:
         (line,) = await fleet.lines("gather nonsense")
         assert line.startswith("east1: failed: Unknown command: 'nonsense'.")
 
-    async def test_large_answers_are_whole_and_over_the_limit_they_are_cut_and_say_so(self, fleet: Fleet) -> None:
+    async def test_large_answers_are_whole_or_visibly_cut(self, fleet: Fleet) -> None:
         manager = await fleet.manager()
         await fleet.node("east1", options=dataclasses.replace(QUICK, max_response_bytes=200_000))
         assert await fleet.lines("gather repeat 200000") == ["east1: " + "x" * 200_000]
@@ -333,12 +329,12 @@ class TestAnswers:
         assert lines[-1] == "  (cut: 200001 bytes, limit 200000)"
         assert len(lines[1].strip("x ")) == 0
 
-    async def test_a_command_that_runs_too_long_is_cancelled_and_says_so(self, fleet: Fleet) -> None:
+    async def test_overlong_command_is_cancelled_and_says_so(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1", options=dataclasses.replace(QUICK, command_timeout_s=0.2))
         assert await fleet.lines("gather hold") == ["east1: failed: timed out after 0.2 s"]
 
-    async def test_no_more_commands_run_at_once_than_the_bound(self, fleet: Fleet) -> None:
+    async def test_running_commands_stay_within_the_bound(self, fleet: Fleet) -> None:
         await fleet.manager()
         node = await fleet.node("east1", options=dataclasses.replace(QUICK, max_running=2))
         for _ in range(4):
@@ -350,7 +346,7 @@ class TestAnswers:
         await fleet.shows(f"retrieve {sent}", "east1: marked")
         assert len(fleet.ran) == 5
 
-    async def test_over_the_bound_of_those_that_wait_a_command_is_refused(self, fleet: Fleet) -> None:
+    async def test_command_over_the_waiting_bound_is_refused(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1", options=dataclasses.replace(QUICK, max_running=1, max_waiting=1))
         await fleet.broadcast("hold")
@@ -361,7 +357,7 @@ class TestAnswers:
         await fleet.shows(f"retrieve {waiting}", "east1: held")
 
     @pytest.mark.parametrize("command", ["mark", "version"])
-    async def test_a_command_that_waited_too_long_for_its_turn_is_not_run(self, fleet: Fleet, command: str) -> None:
+    async def test_command_that_waited_too_long_does_not_run(self, fleet: Fleet, command: str) -> None:
         quick = dataclasses.replace(QUICK, command_ttl_s=0.8, max_running=1)
         manager = await fleet.manager(options=quick)
         node = await fleet.node("east1", options=quick)

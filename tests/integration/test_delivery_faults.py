@@ -40,9 +40,7 @@ class LossyLink(Link):
 @pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")
 class TestBlips:
     @pytest.mark.parametrize("script", ["claim", "respond"])
-    async def test_a_lost_answer_of_redis_costs_neither_the_command_nor_its_result(
-        self, fleet: Fleet, script: str
-    ) -> None:
+    async def test_lost_answer_of_redis_loses_no_command(self, fleet: Fleet, script: str) -> None:
         await fleet.manager()
         link = LossyLink(fleet.url)
         link.script, link.losses = script, 2
@@ -51,9 +49,7 @@ class TestBlips:
         assert fleet.ran == ["east1"]
 
     @pytest.mark.parametrize("verb", ["broadcast", "gather"])
-    async def test_whoever_sent_a_command_is_told_where_it_is_not_known_whether_it_was_sent(
-        self, fleet: Fleet, verb: str
-    ) -> None:
+    async def test_caller_learns_when_sending_is_uncertain(self, fleet: Fleet, verb: str) -> None:
         link = LossyLink(fleet.url)
         link.script, link.losses = "publish", 1
         await fleet.manager(link=link)
@@ -63,9 +59,7 @@ class TestBlips:
         await fleet.shows(f"retrieve {sent}", "east1: marked")
 
     @pytest.mark.parametrize("meanwhile", ["joined anew", "expired"])
-    async def test_a_claim_that_came_through_without_the_node_knowing_is_answered_though_it_is_too_late(
-        self, fleet: Fleet, meanwhile: str
-    ) -> None:
+    async def test_claim_unknown_to_its_node_is_answered_late(self, fleet: Fleet, meanwhile: str) -> None:
         await fleet.manager()
         link = LossyLink(fleet.url)
         node = await fleet.node("east1", link=link)
@@ -106,7 +100,7 @@ class TestBlips:
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("nothing_left", "no_tasks_left")
 class TestRedisAway:
-    async def test_an_answer_that_could_not_be_written_is_delivered_when_redis_is_back(
+    async def test_unwritten_answer_is_delivered_when_redis_returns(
         self, server: EmbeddedServer, lonely: Fleet
     ) -> None:
         await lonely.manager()
@@ -123,9 +117,7 @@ class TestRedisAway:
         await lonely.shows(f"retrieve {sent}", "east1: held")
         assert lonely.ran == ["east1"]
 
-    async def test_killed_and_back_empty_everybody_joins_again_and_commands_run(
-        self, server: EmbeddedServer, lonely: Fleet
-    ) -> None:
+    async def test_killed_and_emptied_server_gets_all_members_back(self, server: EmbeddedServer, lonely: Fleet) -> None:
         await lonely.manager()
         nodes = [await lonely.node("east1"), await lonely.node("east2")]
         before = {node.session.private_name for node in nodes}
@@ -138,7 +130,7 @@ class TestRedisAway:
         assert not before & {node.session.private_name for node in nodes}
         assert await lonely.ask("retrieve pid") == "Nothing to retrieve for 'pid'"
 
-    async def test_a_gather_over_an_empty_restart_accounts_for_every_node_and_ends(
+    async def test_gather_over_empty_restart_accounts_for_every_node(
         self, server: EmbeddedServer, lonely: Fleet
     ) -> None:
         await lonely.manager()
@@ -153,9 +145,7 @@ class TestRedisAway:
         assert lines == ["east1: (lost)", "east2: (lost)"]
         lonely.gate.set()
 
-    async def test_a_gather_that_hears_of_responses_while_redis_is_away_leaves_the_manager_free(
-        self, lonely: Fleet
-    ) -> None:
+    async def test_gather_without_redis_leaves_the_manager_free(self, lonely: Fleet) -> None:
         manager = await lonely.manager()
         await lonely.node("east1")
         gathering = asyncio.create_task(lonely.ask("gather hold"))
@@ -166,7 +156,7 @@ class TestRedisAway:
         lonely.gate.set()
         assert "1 of 1 answered" in await gathering
 
-    async def test_a_command_under_way_over_an_empty_restart_is_not_run_again(
+    async def test_running_command_is_not_repeated_after_empty_restart(
         self, server: EmbeddedServer, lonely: Fleet
     ) -> None:
         await lonely.manager()
@@ -211,14 +201,14 @@ class TestSlowNode:
 
 @pytest.mark.usefixtures("nothing_left")
 class TestProcesses:
-    def test_a_node_that_is_killed_during_a_gather_is_lost_when_its_lease_is_over(self, processes: Processes) -> None:
+    def test_node_killed_during_gather_is_lost_with_lease(self, processes: Processes) -> None:
         manager, _, killed = processes.manager(), processes.node("east1"), processes.node("east2")
         killed.popen.send_signal(signal.SIGKILL)
         answer = ask_sync(manager.endpoint, "gather --timeout 3600 pid")
         assert "1 of 2 answered" in answer
         assert answer.endswith("east2: (lost)")
 
-    def test_what_a_manager_gathered_that_was_killed_another_tells_to_its_end(self, processes: Processes) -> None:
+    def test_another_manager_finishes_a_killed_ones_gather(self, processes: Processes) -> None:
         first, second = processes.manager("barca"), processes.manager("roma")
         processes.node("east1")
         silent = processes.node("east2")
@@ -235,7 +225,7 @@ class TestProcesses:
         wait_until_sync(lambda: "(roma is leader)" in ask_sync(second.endpoint, "info"), "another leads")
         assert "1 of 2 answered" in ask_sync(second.endpoint, "retrieve pid")
 
-    def test_a_paused_node_does_not_run_what_it_was_asked_once_it_wakes(self, processes: Processes) -> None:
+    def test_paused_node_does_not_run_old_commands_afterwards(self, processes: Processes) -> None:
         manager, node = processes.manager(), processes.node("east1")
         node.popen.send_signal(signal.SIGSTOP)
         try:

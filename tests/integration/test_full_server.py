@@ -82,7 +82,7 @@ async def test_members_stay_and_an_operator_can_free_memory(server: Server, flee
     assert [node.session.private_name for node in nodes] == names
 
 
-async def test_an_answer_waits_for_memory_and_holds_up_no_other(server: Server, fleet: Fleet) -> None:
+async def test_answer_waits_for_memory_without_delaying_others(server: Server, fleet: Fleet) -> None:
     await fleet.manager()
     node = await noisy(fleet, "east1")
     sent, short = await fleet.broadcast("noise"), await fleet.broadcast("hold")

@@ -110,7 +110,7 @@ async def goes_on(fleet: Fleet, what: str) -> None:
     assert len(json.loads(await fleet.ask("json gather --timeout 5 @west mark"))["nodes"]) == 1, what
 
 
-def test_whatever_is_garbled_in_redis_nothing_dies_and_later_commands_work(
+def test_garbled_redis_kills_nothing_and_commands_work(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
 ) -> None:
     with (

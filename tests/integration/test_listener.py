@@ -66,7 +66,7 @@ async def test_the_worked_example(daemons: tuple[Manager, Node]) -> None:
             assert re.search(rf"# {program} version: .*\n", payload.decode())
 
 
-async def test_a_classic_client_that_calls_recv_once_gets_the_whole_answer(daemons: tuple[Manager, Node]) -> None:
+async def test_classic_client_gets_the_answer_in_one_recv(daemons: tuple[Manager, Node]) -> None:
     def classic(command: str) -> bytes:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(30)
@@ -92,7 +92,7 @@ async def test_no_answer_of_a_newer_kind_comes_unasked(daemons: tuple[Manager, N
             assert kind in (frames.SHORT, frames.LONG), command
 
 
-async def test_a_hundred_commands_at_once_are_answered_in_order_once_each(daemons: tuple[Manager, Node]) -> None:
+async def test_hundred_commands_are_answered_in_order_once_each(daemons: tuple[Manager, Node]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         for _ in range(20):
             client.send("version", "gather pid", "info", "show cluster membership", "nonsense")
@@ -106,7 +106,7 @@ async def test_a_hundred_commands_at_once_are_answered_in_order_once_each(daemon
         assert await client.rest() == b""
 
 
-async def test_help_lists_every_command_that_works_and_each_has_help(daemons: tuple[Manager, Node]) -> None:
+async def test_help_lists_and_explains_every_working_command(daemons: tuple[Manager, Node]) -> None:
     for daemon in daemons:
         async with await Client.open(path(daemon)) as client:
             listed = (await client.ask("help")).splitlines()
@@ -136,7 +136,7 @@ async def test_completion_works_against_a_manager(daemons: tuple[Manager, Node])
         assert json.loads(await client.ask('json complete "gather @"'))["candidates"] == ["@all", "@east"]
 
 
-async def test_two_broadcasts_at_once_from_two_sessions_do_not_mix(daemons: tuple[Manager, Node]) -> None:
+async def test_simultaneous_broadcasts_of_two_sessions_stay_apart(daemons: tuple[Manager, Node]) -> None:
     async def round_trip(command: str) -> list[str]:
         async with await Client.open(path(daemons[0])) as client:
             ids = []
@@ -163,7 +163,7 @@ async def wait_for(client: Client, command: str, pattern: str) -> None:
     await wait_until(fits, f"{command} answers {pattern}")
 
 
-async def test_gathers_at_once_from_many_sessions_each_get_their_own_answer(daemons: tuple[Manager, Node]) -> None:
+async def test_simultaneous_gathers_get_their_own_answers(daemons: tuple[Manager, Node]) -> None:
     async def gather(number: int) -> str:
         return await ask(path(daemons[0]), f"gather help nothing{number}")
 
@@ -184,7 +184,7 @@ async def test_answers_of_megabytes_from_nodes_arrive_whole(daemons: tuple[Manag
     assert answer.count("<é>") == 400_000
 
 
-async def test_a_streaming_gather_shows_each_response_and_then_the_header(daemons: tuple[Manager, Node]) -> None:
+async def test_streaming_gather_shows_responses_then_the_header(daemons: tuple[Manager, Node]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         client.request("gather cluster nodename", id=1, stream=True)
         first = await client.fields(frames.CHUNK)
@@ -211,7 +211,7 @@ async def test_a_streaming_gather_shows_each_response_and_then_the_header(daemon
         assert re.fullmatch(r"# \w+  cluster nodename  [\d:]+  1 of 1 answered", result["body"])
 
 
-async def test_a_client_that_vanishes_from_a_gather_ends_the_waiting_and_not_the_command(
+async def test_vanished_gather_client_ends_waiting_not_the_command(
     daemons: tuple[Manager, Node],
 ) -> None:
     barca, release = daemons[0], add_slow(daemons[1])
@@ -239,14 +239,14 @@ async def test_a_gather_that_waits_delays_no_other_session(daemons: tuple[Manage
         assert "east1: done at last" in await waiting.answer()
 
 
-async def test_one_slow_node_is_accounted_for_and_does_not_hold_the_command(daemons: tuple[Manager, Node]) -> None:
+async def test_one_slow_node_does_not_hold_the_command(daemons: tuple[Manager, Node]) -> None:
     release = add_slow(daemons[1])
     answer = await ask(path(daemons[0]), "gather --timeout 0.2 slow")
     assert re.search(r"0 of 1 answered\neast1: \((pending|running), ", answer)
     release.set()
 
 
-async def test_every_form_of_a_fleet_command_is_well_formed(daemons: tuple[Manager, Node]) -> None:
+async def test_fleet_commands_are_well_formed_in_every_form(daemons: tuple[Manager, Node]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         fields = json.loads(await client.ask("json gather cluster nodename"))
         assert (fields["expected"], fields["answered"], fields["nodes"][0]["text"]) == (1, 1, "east1")
@@ -260,14 +260,14 @@ async def test_every_form_of_a_fleet_command_is_well_formed(daemons: tuple[Manag
             assert ET.fromstring(await client.ask(f"xml {command}")).attrib["Status"] == "error"
 
 
-async def test_a_missing_name_is_answered_with_those_that_are_known(daemons: tuple[Manager, Node]) -> None:
+async def test_missing_name_is_answered_with_known_ones(daemons: tuple[Manager, Node]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         assert await client.ask("unicast nobody pid") == "Unknown node 'nobody'; known: east1"
         assert await client.ask("subcluster broadcast none pid") == "Unknown subcluster 'none'; known: east"
         assert await client.ask("retrieve never  sent") == "Nothing to retrieve for 'never  sent'"
 
 
-async def test_commands_that_come_before_the_start_is_over_are_answered(
+async def test_commands_before_the_end_of_start_are_answered(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, cluster = redis_server.url, cluster_keys.cluster
@@ -286,7 +286,7 @@ async def test_commands_that_come_before_the_start_is_over_are_answered(
         await daemon.link.close()
 
 
-async def test_an_idle_session_is_closed_and_a_gather_that_waits_is_not(
+async def test_idle_session_closes_but_waiting_gather_stays(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
 ) -> None:
     url, cluster = redis_server.url, cluster_keys.cluster
@@ -305,7 +305,7 @@ async def test_an_idle_session_is_closed_and_a_gather_that_waits_is_not(
         assert not impatient.server.connections
 
 
-async def test_a_second_daemon_neither_starts_on_a_live_socket_nor_harms_it(
+async def test_second_daemon_neither_starts_nor_harms_the_first(
     daemons: tuple[Manager, Node], redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
 ) -> None:
     second = manager(redis_server.url, cluster_keys.cluster, folder)
@@ -314,7 +314,7 @@ async def test_a_second_daemon_neither_starts_on_a_live_socket_nor_harms_it(
     assert "eccmgr version:" in await ask(path(daemons[0]), "version")
 
 
-async def test_a_daemon_starts_over_a_stale_socket_and_leaves_none(
+async def test_daemon_replaces_a_stale_socket_and_leaves_none(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
@@ -325,7 +325,7 @@ async def test_a_daemon_starts_over_a_stale_socket_and_leaves_none(
     assert not (folder / "m-barca").exists()
 
 
-async def test_a_shutdown_is_answered_to_the_one_who_asked(
+async def test_shutdown_is_answered_to_its_caller(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
 ) -> None:
     barca = manager(redis_server.url, cluster_keys.cluster, folder)

@@ -51,7 +51,7 @@ def answer(console: "subprocess.Popen[str]") -> str:
     return console.stdout.readline()
 
 
-def test_a_connection_with_an_open_transaction_is_not_idle(manager: Process) -> None:
+def test_connection_with_open_transaction_is_not_idle(manager: Process) -> None:
     idle, busy = (ConsoleClient(Endpoint(path=str(manager.endpoint))) for _ in range(2))
     try:
         for client, command in ((busy, "config begin"), (idle, "version")):
@@ -87,9 +87,7 @@ def test_lines_meant_for_a_lost_transaction_do_nothing(
         assert "is not set" in ask_sync(again.endpoint, f"config get {option}")
 
 
-def test_the_next_command_says_that_the_transaction_is_lost(
-    manager: Process, processes: Processes, folder: Path
-) -> None:
+def test_next_command_reports_the_lost_transaction(manager: Process, processes: Processes, folder: Path) -> None:
     client = ConsoleClient(Endpoint(path=str(manager.endpoint)))
     try:
         client.ask("config begin", soon())

@@ -11,7 +11,7 @@ from tests.daemons import ask, manager, node, running
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
 
 
-async def test_a_broadcast_reaches_every_node_and_retrieve_shows_each_answer(
+async def test_broadcast_reaches_every_node_and_retrieve_shows_answers(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
 ) -> None:
     url, cluster = redis_server.url, cluster_keys.cluster

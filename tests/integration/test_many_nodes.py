@@ -39,7 +39,7 @@ def delivery(link: Link, cluster_keys: Keys) -> Delivery:
 
 @pytest.mark.asyncio
 class TestManyNodes:
-    async def test_all_of_a_large_set_may_begin_it_and_no_others(
+    async def test_large_set_may_begin_it_but_no_other(
         self, cluster: Cluster, lives: list[Life], delivery: Delivery
     ) -> None:
         published = await delivery.publish("pid", Target(TargetKind.SET, f"east[0-{NODES - 2}]"), "root")

@@ -67,7 +67,7 @@ class TestList:
 </ClusterMembership>"""
         )
 
-    async def test_it_parses_and_lists_nodes_in_order_of_name(self, fleet: Fleet) -> None:
+    async def test_listing_parses_and_orders_nodes_by_name(self, fleet: Fleet) -> None:
         await fleet.manager("barca")
         for name in ("east10", "east2", "West1"):
             await fleet.node(name)
@@ -99,7 +99,7 @@ class TestComingAndGoing:
         await second.session.leave()
         assert (await members(first)).view == 3
 
-    async def test_a_node_that_left_is_gone_from_the_list_and_from_the_targets(self, fleet: Fleet) -> None:
+    async def test_departed_node_leaves_list_and_targets(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
         leaving = await fleet.node("east2")
@@ -109,13 +109,13 @@ class TestComingAndGoing:
         assert "east2" not in await fleet.ask("show cluster membership")
         assert await fleet.lines("gather mark") == ["east1: marked"]
 
-    async def test_a_heartbeat_that_comes_in_the_middle_of_a_leave_does_not_join_again(self, fleet: Fleet) -> None:
+    async def test_heartbeat_during_leave_does_not_join_again(self, fleet: Fleet) -> None:
         witness, leaving = await fleet.node("east1"), await fleet.node("east2")
         await asyncio.gather(leaving.session.leave(), leaving.session.join())
         assert await names(witness) == ["east1"]
         assert not leaving.session.joined.is_set()
 
-    async def test_a_node_that_died_is_gone_from_the_list_at_the_end_of_its_lease(self, fleet: Fleet) -> None:
+    async def test_dead_node_leaves_the_list_with_its_lease(self, fleet: Fleet) -> None:
         witness = await fleet.node("east1")
         await die(await fleet.node("east2"))
         await wait_until(lambda: _are(witness, ["east1"]), "its session ends")
@@ -133,7 +133,7 @@ class TestComingAndGoing:
         assert await fleet.ask("unicast east2 mark") == "Unknown node 'east2'; known: east1"
         assert await fleet.lines("gather mark") == ["east1: marked"]
 
-    async def test_a_node_that_lapsed_joins_again_under_a_new_private_name(self, fleet: Fleet) -> None:
+    async def test_lapsed_node_rejoins_under_a_new_private_name(self, fleet: Fleet) -> None:
         await fleet.manager()
         node = await fleet.node("east1")
         before = node.session.private_name
@@ -151,14 +151,14 @@ async def _are(node: Node, expected: list[str]) -> bool:
 
 
 class TestNames:
-    async def test_a_second_node_of_a_live_ones_name_is_refused(self, fleet: Fleet) -> None:
+    async def test_second_node_with_a_live_name_is_refused(self, fleet: Fleet) -> None:
         first = await fleet.node("East1")
         second = Session(first.link, first.keys, QUICK, dataclasses.replace(first.session.identity, name="EAST1"))
         with pytest.raises(NameInUse, match=r"^Node name 'EAST1' is in use by #ec0-\S+#East1, which is alive; stop it"):
             await second.join()
         assert await names(first) == ["East1"]
 
-    async def test_a_node_that_replaces_a_live_one_has_its_name_and_ends_what_runs_there(self, fleet: Fleet) -> None:
+    async def test_replacing_node_takes_the_name_and_ends_runs(self, fleet: Fleet) -> None:
         await fleet.manager()
         old = await fleet.node("east1")
         sent = await fleet.broadcast("hold")
@@ -170,7 +170,7 @@ class TestNames:
         assert not old.session.joined.is_set()
         assert new.session.joined.is_set()
 
-    async def test_one_that_was_replaced_does_not_take_its_name_back_from_a_live_one(self, fleet: Fleet) -> None:
+    async def test_replaced_node_does_not_retake_its_name(self, fleet: Fleet) -> None:
         await fleet.manager()
         old = await fleet.node("east1", replace=True)
         ended: list[bool] = []
@@ -183,7 +183,7 @@ class TestNames:
         await die(new)
         await wait_until(old.session.joined.is_set, "the old one has the name again")
 
-    async def test_names_that_only_resemble_each_other_are_different_nodes(self, fleet: Fleet) -> None:
+    async def test_resembling_names_are_different_nodes(self, fleet: Fleet) -> None:
         alike = ["barca", "barca.example.com", "Barca-2", "xbarca", "barca10"]
         await fleet.manager("barca")
         nodes = [await fleet.node(name) for name in alike]
@@ -193,7 +193,7 @@ class TestNames:
         lines = await fleet.lines("gather cluster nodename")
         assert sorted(lines) == sorted(f"{name}: {name}" for name in alike)
 
-    async def test_the_end_of_a_node_does_not_touch_a_manager_of_its_name(self, fleet: Fleet) -> None:
+    async def test_nodes_end_spares_a_manager_of_its_name(self, fleet: Fleet) -> None:
         manager = await fleet.manager("pono")
         witness, node = await fleet.node("east1"), await fleet.node("pono")
         await node.session.leave()
@@ -202,7 +202,7 @@ class TestNames:
 
 
 class TestReset:
-    async def test_it_gives_a_new_private_name_and_says_which(self, fleet: Fleet) -> None:
+    async def test_reset_gives_and_states_a_new_private_name(self, fleet: Fleet) -> None:
         node = await fleet.node("pono")
         before = node.session.private_name
         answer = await ask_node(node, "cluster reset")
@@ -211,14 +211,14 @@ class TestReset:
         listed = await members(node)
         assert [member.private_name for member in listed.members] == [node.session.private_name]
 
-    async def test_a_heartbeat_that_comes_in_the_middle_does_not_join_a_second_time(self, fleet: Fleet) -> None:
+    async def test_late_heartbeat_during_join_joins_only_once(self, fleet: Fleet) -> None:
         node = await fleet.node("pono")
         node.session.joined.clear()
         joining, resetting = asyncio.create_task(node.session.join()), asyncio.create_task(node.session.reset())
         await asyncio.gather(joining, resetting)
         assert [m.private_name for m in (await members(node)).members] == [node.session.private_name]
 
-    async def test_a_command_under_way_is_answered_under_the_life_that_began_it(self, fleet: Fleet) -> None:
+    async def test_running_command_answers_under_its_own_life(self, fleet: Fleet) -> None:
         await fleet.manager()
         node = await fleet.node("pono")
         sent = await fleet.broadcast("hold")
@@ -228,7 +228,7 @@ class TestReset:
         fleet.gate.set()
         await fleet.shows(f"retrieve {sent}", "pono: held")
 
-    async def test_where_redis_is_away_the_member_stays_what_it_was(
+    async def test_member_stays_unchanged_while_redis_is_away(
         self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         node = await fleet.node("pono")
@@ -242,7 +242,7 @@ class TestReset:
 
 
 class TestLeader:
-    async def test_it_is_the_oldest_manager_else_the_oldest_node(self, fleet: Fleet) -> None:
+    async def test_leader_is_oldest_manager_else_oldest_node(self, fleet: Fleet) -> None:
         first, second = await fleet.node("east1"), await fleet.node("east2")
         assert (await members(second)).leader_line == "east1 is leader"
         barca = await fleet.manager("barca")
@@ -252,7 +252,7 @@ class TestLeader:
         await barca.session.leave()
         assert (await members(first)).leader_line == "milan is leader"
 
-    async def test_when_the_leader_dies_the_next_one_leads_and_ends_its_session(self, fleet: Fleet) -> None:
+    async def test_leaders_death_makes_the_next_lead(self, fleet: Fleet) -> None:
         leader, next_one, last = [await fleet.node(name) for name in ("east3", "east2", "east1")]
         await wait_until(lambda: leader.session.leads, "the oldest leads")
         await die(leader)
@@ -265,7 +265,7 @@ class TestLeader:
         assert (membership.leader_line, membership.members, membership.view) == ("no leader", (), 0)
 
 
-async def test_the_default_options_leave_room_for_more_than_one_lost_heartbeat() -> None:
+async def test_default_options_survive_more_than_one_lost_heartbeat() -> None:
     options = ClusterOptions()
     assert options.session_lease_s > 2 * options.heartbeat_s
     assert options.max_step_s >= 1.2 * options.heartbeat_s

@@ -31,7 +31,7 @@ def run(program: str, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
-def test_a_node_takes_over_a_name_only_when_told_to_and_the_old_one_says_so(processes: Processes) -> None:
+def test_node_takes_over_a_name_only_when_told(processes: Processes) -> None:
     old = processes.node("east1")
     refused = processes.start("ecnode", "EAST1", wait=False)
     assert refused.popen.wait(30) == 1
@@ -58,7 +58,7 @@ def test_capital_v_prints_the_banner(program: str) -> None:
         ("ecnode", ["--subcluster", "a/b"], "Subcluster name 'a/b': 1-63 of A-Z"),
     ],
 )
-def test_a_flag_that_makes_no_sense_is_one_clear_line(program: str, flags: list[str], said: str) -> None:
+def test_invalid_flag_is_one_clear_line(program: str, flags: list[str], said: str) -> None:
     done = run(program, *flags)
     assert done.returncode == 2
     assert done.stderr.startswith(f"{program}: {said}")
@@ -72,7 +72,7 @@ def test_a_variable_that_makes_no_sense_is_named(environment: pytest.MonkeyPatch
     assert done.stderr.count("\n") == 1
 
 
-def test_a_configuration_file_that_cannot_be_read_is_a_clear_error(folder: Path) -> None:
+def test_unreadable_configuration_file_is_a_clear_error(folder: Path) -> None:
     done = run("eccmgr", "-c", str(folder / "none.conf"))
     assert done.returncode == 1
     assert done.stderr == f"{folder / 'none.conf'}:1:1: cannot be read: No such file or directory, expected a file\n"
@@ -133,7 +133,7 @@ def test_the_log_is_one_structured_line_an_event(processes: Processes) -> None:
         assert re.match(r"time=\S+Z level=(debug|info|warning|error) program=ecnode event=", line), line
 
 
-def test_a_second_daemon_does_not_steal_the_first_ones_socket(processes: Processes) -> None:
+def test_second_daemon_does_not_steal_the_firsts_socket(processes: Processes) -> None:
     first = processes.manager("barca")
     second = processes.start("eccmgr", "barca", wait=False)
     assert second.popen.wait(30) == 1
@@ -141,7 +141,7 @@ def test_a_second_daemon_does_not_steal_the_first_ones_socket(processes: Process
     assert "eccmgr version:" in ask_sync(first.endpoint, "version")
 
 
-def test_a_second_node_of_a_live_ones_name_is_refused(processes: Processes) -> None:
+def test_second_node_with_a_live_name_is_refused(processes: Processes) -> None:
     processes.node("east1")
     other = processes.folder / "other"
     second = processes.start("ecnode", "EAST1", "--listen", str(other), wait=False)
@@ -150,7 +150,7 @@ def test_a_second_node_of_a_live_ones_name_is_refused(processes: Processes) -> N
     assert "which is alive" in second.log
 
 
-def test_a_node_that_was_killed_may_start_again_under_its_name(processes: Processes) -> None:
+def test_killed_node_may_restart_under_its_name(processes: Processes) -> None:
     manager = processes.manager()
     processes.node("east1").end(signal.SIGKILL)
     again = processes.start("ecnode", "east1", "--listen", str(processes.folder / "again"))
@@ -166,7 +166,7 @@ def test_shutdown_is_answered_and_then_the_daemon_ends(processes: Processes) -> 
     assert manager.popen.wait(30) == 0
 
 
-def test_with_redis_away_a_manager_starts_and_says_so_and_recovers_by_itself(folder: Path) -> None:
+def test_manager_starts_without_redis_and_recovers(folder: Path) -> None:
     server = EmbeddedServer(folder / "redis")
     processes = Processes(server.url, "lonely", folder)
     try:
@@ -206,7 +206,7 @@ class TestDemonstration:
         assert endpoint is not None
         assert not Path(endpoint[1]).exists()
 
-    def test_a_process_it_lost_sight_of_ends_with_it(self) -> None:
+    def test_unknown_child_ends_with_the_demonstration(self) -> None:
         with demonstration():
             stray = subprocess.Popen(["sleep", "600"])
         assert not psutil.pid_exists(stray.pid)

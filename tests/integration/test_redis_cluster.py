@@ -166,7 +166,7 @@ class TestRedisCluster:
         await fleet.shows(f"retrieve {sent}", "east1: marked", "east2: marked")
         assert not await asyncio.to_thread(first.call, "CLUSTER", "COUNTKEYSINSLOT", redis_cluster.slot)
 
-    async def test_while_the_slot_is_on_its_way_commands_are_refused_and_nobody_is_lost(
+    async def test_moving_slot_refuses_commands_without_losing_nodes(
         self, redis_cluster: RedisCluster, fleet: Fleet
     ) -> None:
         first = await asyncio.to_thread(lambda: redis_cluster.owner)
@@ -183,9 +183,7 @@ class TestRedisCluster:
             await wait_until(lambda: _both_answer(fleet), "commands flow again")
         assert await fleet.ask("show cluster membership") == members, "no session has ended"
 
-    async def test_a_replica_takes_over_from_the_owner_that_dies(
-        self, redis_cluster: RedisCluster, fleet: Fleet
-    ) -> None:
+    async def test_replica_takes_over_from_a_dead_owner(self, redis_cluster: RedisCluster, fleet: Fleet) -> None:
         first = await asyncio.to_thread(lambda: redis_cluster.owner)
         async with _traffic(fleet) as answers:
             await asyncio.to_thread(first.stop)

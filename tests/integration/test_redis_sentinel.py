@@ -107,7 +107,7 @@ async def _both_answer(fleet: Fleet) -> bool:
 @pytest.mark.usefixtures("no_tasks_left")
 class TestFailover:
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-    async def test_a_master_that_dies_or_hangs_in_the_middle_of_traffic(
+    async def test_traffic_survives_a_master_that_dies_or_hangs(
         self, deployment: Deployment, fleet: Fleet, number: signal.Signals
     ) -> None:
         first = await asyncio.to_thread(lambda: deployment.master)
@@ -142,7 +142,7 @@ class TestFailover:
         for answer in answers:
             assert answer.startswith(("# ", "Redis is not reachable: ", "No node is alive")), answer
 
-    async def test_sentinels_may_die_as_long_as_one_is_left(self, deployment: Deployment) -> None:
+    async def test_all_sentinels_but_one_may_die(self, deployment: Deployment) -> None:
         link = Link(deployment.url.replace("/ecc/", "/other/"))
         with pytest.raises(RedisUnreachable, match=r"the sentinels do not know this service \(other at "):
             await link.pipeline(("PING",))
@@ -159,9 +159,7 @@ class TestFailover:
         assert SECRET not in str(caught.value)
         await link.close()
 
-    async def test_what_counts_only_with_a_majority_waits_for_as_many_copies_as_the_sentinels_know(
-        self, deployment: Deployment, keys: Keys
-    ) -> None:
+    async def test_majority_waits_for_as_many_copies_as_known(self, deployment: Deployment, keys: Keys) -> None:
         link, numbers = Link(deployment.url), count(1)
 
         async def say(copies: int = 0) -> bool:
@@ -181,9 +179,7 @@ class TestFailover:
                 server.send(signal.SIGCONT)
             await link.close()
 
-    async def test_a_grant_that_is_asked_for_again_on_another_connection_waits_for_the_copies_as_the_first_did(
-        self, deployment: Deployment, keys: Keys
-    ) -> None:
+    async def test_repeated_grant_waits_for_copies_too(self, deployment: Deployment, keys: Keys) -> None:
         session, others = "#ec0-1#east1", [server for server in deployment.data if server is not deployment.master]
         link = Link(deployment.url)
         try:
@@ -208,9 +204,7 @@ class TestFailover:
         assert first[0].epochs == again[0].epochs == (1,)
         assert (first[1], again[1]) == (False, False), "the master alone has it"
 
-    async def test_who_looks_again_finds_the_new_master_though_the_old_one_still_answers(
-        self, deployment: Deployment
-    ) -> None:
+    async def test_another_look_finds_the_new_master_anyway(self, deployment: Deployment) -> None:
         link = Link(deployment.url)
         moves: list[str] = []
         link.on_move.append(lambda: moves.append(str(link.server)))

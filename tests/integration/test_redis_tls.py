@@ -144,13 +144,13 @@ class TestTls:
         assert SECRET not in str(caught.value)
         await link.close()
 
-    async def test_one_that_does_not_show_its_certificate_is_refused(self, tls_port: int, ours: Certificate) -> None:
+    async def test_client_without_a_certificate_is_refused(self, tls_port: int, ours: Certificate) -> None:
         link = Link(f"rediss://127.0.0.1:{tls_port}/0?ssl_ca_certs={ours.file}")
         with pytest.raises(RedisUnreachable):
             await link.pipeline(("PING",))
         await link.close()
 
-    async def test_files_that_are_not_there_or_no_certificates_are_refused_at_once(self, folder: Path) -> None:
+    async def test_missing_files_or_certificates_are_refused_at_once(self, folder: Path) -> None:
         with pytest.raises(SettingsError, match="cannot be read: No such file"):
             Link(f"rediss://u:{SECRET}@127.0.0.1/0?ssl_ca_certs={folder}/none.pem")
         (folder / "empty.pem").write_text("")
@@ -159,7 +159,7 @@ class TestTls:
 
 
 @pytest.mark.asyncio
-async def test_a_user_with_the_rights_that_are_documented_is_enough(folder: Path, keys: Keys) -> None:
+async def test_user_with_the_documented_rights_is_enough(folder: Path, keys: Keys) -> None:
     with EmbeddedServer(folder / "redis") as server:
         rights = f"~{keys.tag}:* &{keys.tag}:* +@all -@admin -@dangerous +info"
         admin = Link(server.url)

@@ -203,7 +203,7 @@ async def owns(client: Client, address: str) -> bool:
     return f"{address}/" in (shown := await client.ask("cluster duravip show")) and "(owned" in shown
 
 
-async def test_nobody_is_answered_on_a_listener_that_is_refused(
+async def test_refused_listener_answers_no_caller(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from worker.modules.sieve import Sieve

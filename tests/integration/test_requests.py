@@ -84,7 +84,7 @@ async def test_plain_commands_and_requests_mix_in_order(folder: Path) -> None:
         (b'{"id": 7, "command": "version", "width": "wide"}', 7, "width is a number of columns"),
     ],
 )
-async def test_what_is_no_request_is_answered_and_the_session_goes_on(
+async def test_malformed_request_is_answered_and_the_session_continues(
     folder: Path, payload: bytes, named: int | None, said: str
 ) -> None:
     async with listening(folder) as listener, await Client.open(listener.path) as client:

@@ -18,9 +18,7 @@ STANDING = dataclasses.replace(QUICK, max_step_s=0.001, command_ttl_s=0.5)
 """The lease clock all but stands still, as it does while Redis is away."""
 
 
-async def test_views_that_are_numbered_again_are_not_taken_for_those_of_before(
-    server: EmbeddedServer, lonely: Fleet
-) -> None:
+async def test_renumbered_views_are_not_taken_for_earlier_ones(server: EmbeddedServer, lonely: Fleet) -> None:
     options = dataclasses.replace(QUICK, session_lease_s=30.0)
     manager = await lonely.manager(options=options)
     stays = await lonely.node("east1", options=options)
@@ -37,7 +35,7 @@ async def test_views_that_are_numbered_again_are_not_taken_for_those_of_before(
     assert await lonely.lines("gather mark") == ["east1: marked", "east3: marked"]
 
 
-async def test_a_copy_that_comes_late_is_not_run_though_redis_forgot_the_claim(lonely: Fleet) -> None:
+async def test_late_copy_does_not_run_after_forgotten_claim(lonely: Fleet) -> None:
     manager = await lonely.manager(options=STANDING)
     node = await lonely.node("east1", options=STANDING)
     hear = node.executor.heard
@@ -57,7 +55,7 @@ async def test_a_copy_that_comes_late_is_not_run_though_redis_forgot_the_claim(l
     assert lonely.ran == ["east1", "east1"]
 
 
-async def test_a_command_that_waited_too_long_on_the_nodes_own_clock_is_not_begun(lonely: Fleet) -> None:
+async def test_command_expired_on_nodes_clock_does_not_begin(lonely: Fleet) -> None:
     options = dataclasses.replace(STANDING, max_running=1)
     await lonely.manager(options=options)
     await lonely.node("east1", options=options)

@@ -106,7 +106,7 @@ def test_what_fails_at_the_start_is_said(control: Control) -> None:
     assert control("status").returncode == 3
 
 
-def test_the_process_id_of_a_manager_that_was_killed_misleads_nobody(control: Control) -> None:
+def test_killed_managers_process_id_misleads_no_command(control: Control) -> None:
     pid = control.start()
     os.kill(pid, signal.SIGKILL)
     wait_until_sync(lambda: control("status").returncode == 3, "the lock is free")

@@ -35,7 +35,7 @@ def slow(server: EmbeddedServer, folder: Path) -> Iterator[Processes]:
     made.end()
 
 
-def test_a_node_that_was_cut_off_answers_what_it_did_not_hear_and_what_comes_later(
+def test_reconnected_node_answers_missed_and_later_commands(
     server: EmbeddedServer, slow: Processes, folder: Path
 ) -> None:
     (folder / "main.conf").write_text(LEASE)

@@ -51,7 +51,7 @@ def test_output_that_nobody_reads_is_no_error_message(program: str) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-", "<&- >&- 2>&-"])
-def test_an_error_that_cannot_be_written_is_still_an_exit_code(program: str, redirected: str) -> None:
+def test_unwritable_error_is_still_an_exit_code(program: str, redirected: str) -> None:
     done = shell(program, "--no-such-option", redirected)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 2)
 
@@ -67,7 +67,7 @@ def test_the_console_says_what_became_of_an_answer(processes: Processes) -> None
     assert (done.stderr, done.returncode) == ("ec_console: standard input cannot be read: it is closed\n", 1)
 
 
-def test_lines_are_run_no_further_than_answers_can_be_written(processes: Processes, folder: Path) -> None:
+def test_lines_run_only_while_answers_can_be_written(processes: Processes, folder: Path) -> None:
     manager = processes.manager()
     (folder / "lines").write_text("version\nconfig set Blackhole true\n")
     done = shell("ec_console", str(manager.endpoint), f"<{folder}/lines >/dev/full")
@@ -84,7 +84,7 @@ def test_a_daemon_serves_whatever_its_streams_are(processes: Processes, program:
 
 
 @pytest.mark.parametrize("program", ["eccmgr", "ecnode"])
-def test_a_daemon_tells_of_log_lines_that_it_dropped(processes: Processes, program: str, folder: Path) -> None:
+def test_daemon_reports_dropped_log_lines(processes: Processes, program: str, folder: Path) -> None:
     (folder / "log").symlink_to("/dev/full")
     (folder / "main.conf").write_text(f'ec_logger "x" {{ mainlog = "{folder}/log" }}\n')
     flags = ("-c", str(folder / "main.conf"))

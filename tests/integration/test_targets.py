@@ -52,7 +52,7 @@ class TestPreview:
 
 
 class TestGatherOfOne:
-    async def test_who_came_last_is_a_target_too_and_who_is_not_asked_for_costs_no_question(self, fleet: Fleet) -> None:
+    async def test_newest_node_is_a_target_without_extra_questions(self, fleet: Fleet) -> None:
         manager = await fleet.manager()
         asked = _count(manager.link, "roster")
         await fleet.node("east1")
@@ -66,7 +66,7 @@ class TestGatherOfOne:
 
 
 class TestMistypedTarget:
-    async def test_a_modules_command_behind_an_unknown_node_is_not_sent(self, fleet: Fleet) -> None:
+    async def test_modules_command_behind_unknown_node_is_not_sent(self, fleet: Fleet) -> None:
         manager = await fleet.manager()
         await fleet.node("east1.example.com")
         await wait_until(lambda: _said(manager, "mark"), "the node has said its words")
@@ -77,7 +77,7 @@ class TestMistypedTarget:
         assert await fleet.lines("gather east1 mark") == ["east1.example.com: marked"]
         assert (await fleet.lines("gather -- east33 mark"))[0].startswith("east1.example.com: failed: Unknown command")
 
-    async def test_words_of_a_command_that_is_added_later_are_known(self, fleet: Fleet) -> None:
+    async def test_words_of_later_commands_are_known(self, fleet: Fleet) -> None:
         manager = await fleet.manager()
         node = await fleet.node("east1")
         await wait_until(lambda: _said(manager, "mark"), "the node has said its words")
@@ -102,7 +102,7 @@ def _count(link: Link, name: str) -> list[int]:
 
 
 class TestLargeSet:
-    async def test_a_node_that_hears_of_it_and_is_not_meant_begins_nothing(self, fleet: Fleet) -> None:
+    async def test_node_outside_the_target_begins_nothing(self, fleet: Fleet) -> None:
         manager = await fleet.manager()
         await fleet.node("east1")
         other = await fleet.node("west1")
@@ -122,7 +122,7 @@ class TestLargeSet:
 
 
 class TestHistory:
-    async def test_it_shows_who_sent_what_to_whom_and_how_many_answered(self, fleet: Fleet) -> None:
+    async def test_history_shows_sender_target_and_number_of_answers(self, fleet: Fleet) -> None:
         await fleet.manager()
         for name in ("east1", "east2", "west1"):
             await fleet.node(name, name[:4], deaf=name == "west1")

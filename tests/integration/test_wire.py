@@ -46,7 +46,7 @@ async def test_calls_at_once_each_get_their_own_answer(wire: Wire) -> None:
     assert await asyncio.gather(*(wire.call("ECHO", word) for word in words)) == [word.encode() for word in words]
 
 
-async def test_a_call_that_is_given_up_costs_the_others_nothing(wire: Wire) -> None:
+async def test_abandoned_call_costs_the_others_nothing(wire: Wire) -> None:
     calls = [asyncio.ensure_future(wire.call("ECHO", str(number))) for number in range(20)]
     await asyncio.sleep(0)
     for call in calls[::3]:
@@ -71,9 +71,7 @@ async def test_messages_and_answers_are_told_apart(redis_server: EmbeddedServer)
     assert heard == [[b"subscribe", b"wired", 1], [b"message", b"wired", b"hello"]]
 
 
-async def test_an_answer_that_does_not_come_ends_the_connection_and_all_that_waits_behind_it(
-    redis_server: EmbeddedServer, folder: Path
-) -> None:
+async def test_missing_answer_ends_the_connection_and_its_queue(redis_server: EmbeddedServer, folder: Path) -> None:
     proxy = FaultProxy(redis_server.socket, folder / "proxy")
     async with proxy.running(), connected(proxy.url, timeout_s=0.1) as wire:
         await wire.call("PING")
@@ -85,7 +83,7 @@ async def test_an_answer_that_does_not_come_ends_the_connection_and_all_that_wai
         assert wire.lost.is_set()
 
 
-async def test_a_connection_that_is_cut_fails_what_is_unanswered(redis_server: EmbeddedServer, folder: Path) -> None:
+async def test_cut_connection_fails_its_unanswered_calls(redis_server: EmbeddedServer, folder: Path) -> None:
     proxy = FaultProxy(redis_server.socket, folder / "proxy")
     async with proxy.running(), connected(proxy.url) as wire:
         await wire.call("PING")
@@ -100,7 +98,7 @@ async def test_a_connection_that_is_cut_fails_what_is_unanswered(redis_server: E
             assert isinstance(answer, RedisConnectionError)
 
 
-async def test_a_server_that_talks_nonsense_is_left_with_a_clear_word(folder: Path) -> None:
+async def test_server_talking_nonsense_is_left_with_clear_error(folder: Path) -> None:
     async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             if line.strip() == b"HELLO":

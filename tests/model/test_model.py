@@ -48,9 +48,7 @@ def play(world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> str:
 
 @pytest.mark.timeout(3600 if LONG else 120)
 @pytest.mark.parametrize("profile", [SLOW, FAST], ids=["heartbeat 0.5 s", "heartbeat 0.1 s"])
-def test_whatever_fails_no_vip_is_carried_twice_and_none_is_left_alone(
-    profile: Profile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_faults_leave_each_vip_with_one_node(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(FIRST, FIRST + RUNS):
         verdict = play(World(seed, profile), monkeypatch, seed)
         assert not verdict, f"{verdict}: World({seed}, heartbeat {profile.heartbeat})"
@@ -58,7 +56,7 @@ def test_whatever_fails_no_vip_is_carried_twice_and_none_is_left_alone(
 
 @pytest.mark.timeout(3600 if LONG else 120)
 @pytest.mark.parametrize("more", ["stop", "kill a", "cut", "restart", "failover"])
-def test_where_no_guardian_can_start_its_vips_are_carried_by_others(more: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_carry_vips_without_a_startable_guardian(more: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(FIRST, FIRST + RUNS):
         verdict = play(World(seed, (SLOW, FAST)[seed % 2], kinds=("bar", more)), monkeypatch, seed)
         assert not verdict, f"{verdict}: World({seed}, kinds=('bar', '{more}'))"

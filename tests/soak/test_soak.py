@@ -11,7 +11,7 @@ from tests.soak.verdict import Sample, grown
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("nothing_left", "no_tasks_left")
-async def test_after_every_kind_of_command_each_key_has_a_lifetime(folder: Path) -> None:
+async def test_every_key_has_a_lifetime_after_each_command(folder: Path) -> None:
     soak = Soak(folder, commands=300, limit_s=60)
     await soak.run()
     assert soak.immortal == []
@@ -21,7 +21,7 @@ async def test_after_every_kind_of_command_each_key_has_a_lifetime(folder: Path)
 FLAT = [Sample(n, n, 100 << 20, 50 << 20, 10 << 20, 1000, 100) for n in range(40)]
 
 
-def test_what_stays_or_only_warms_up_has_not_grown() -> None:
+def test_constant_or_warming_use_has_not_grown() -> None:
     assert grown(FLAT) == []
     assert grown([*(replace(s, manager=1 << 20, keys=1) for s in FLAT[:10]), *FLAT[10:]]) == []
 

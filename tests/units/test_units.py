@@ -100,7 +100,7 @@ def test_a_console_does_not_believe_a_squatter(machine: Machine) -> None:
     machine.run("systemctl stop squatter")
 
 
-def test_a_console_without_manager_says_where_the_node_is(machine: Machine) -> None:
+def test_console_without_manager_says_where_the_node_is(machine: Machine) -> None:
     machine.run("systemctl stop eccmgr")
     done = machine.try_to_run("ec_console version", "neo")
     assert done.returncode == 4
@@ -123,7 +123,7 @@ def test_a_reload_reaches_daemons_without_and_with_rights(with_vip: Machine) -> 
         wait_until_sync(lambda said=said: "configuration reloaded" in with_vip.run(said), "it has read its files again")
 
 
-def test_a_long_command_runs_in_a_node_under_systemd(machine: Machine) -> None:
+def test_long_command_runs_in_a_node_under_systemd(machine: Machine) -> None:
     option = 'exec "units" { commands = [ wait = "/bin/sleep 0.1" ]  long = ( wait ) }'
     machine.run(f"cp -a {NODE_FILE} /root/kept; echo '{option}' >> {NODE_FILE}; systemctl restart ecnode")
     machine.run("ec_console broadcast exec:units wait")

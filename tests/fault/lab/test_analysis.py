@@ -28,12 +28,12 @@ def seen(rounds: int, **who: Iterable[int]) -> Records:
     )
 
 
-def test_a_host_is_known_to_hold_from_its_first_answer_to_the_last_request_it_answered() -> None:
+def test_host_holds_from_first_to_last_answered_request() -> None:
     (span,) = spans(seen(10, east1=range(2, 6)), VIP)
     assert (span.host, span.begin, span.end) == ("east1", 20 * MS + MS // 10, 50 * MS)
 
 
-def test_a_round_without_an_answer_ends_what_is_known() -> None:
+def test_round_without_an_answer_ends_known_holding() -> None:
     assert [(s.begin // MS, s.end // MS) for s in spans(seen(20, east1=[0, 1, 2, 4, 5, 6]), VIP)] == [(0, 20), (40, 60)]
 
 
@@ -41,7 +41,7 @@ def test_one_answer_alone_is_no_time() -> None:
     assert spans(seen(5, east1=[2]), VIP) == []
 
 
-def test_a_handover_from_one_round_to_the_next_is_no_overlap() -> None:
+def test_handover_between_rounds_is_no_overlap() -> None:
     records = seen(20, east1=range(10), east2=range(10, 20))
     assert overlap_ns(spans(records, VIP)) == 0
     assert answered_twice(records, VIP) == []
@@ -57,7 +57,7 @@ def test_three_at_once_are_not_counted_thrice() -> None:
     assert overlap_ns(spans(seen(20, a=range(20), b=range(20), c=range(20)), VIP)) == 190 * MS - MS // 10
 
 
-def test_a_single_round_answered_by_two_is_seen_though_it_leaves_no_overlap() -> None:
+def test_round_answered_by_two_is_seen_without_overlap() -> None:
     records = seen(20, east1=range(11), east2=range(10, 20))
     assert overlap_ns(spans(records, VIP)) == 0
     assert answered_twice(records, VIP) == [100 * MS]
@@ -74,7 +74,7 @@ def test_another_address_is_not_counted() -> None:
     assert answered_twice(records, VIP) == []
 
 
-def test_the_longest_silence_touches_the_time_that_is_asked_for() -> None:
+def test_longest_silence_touches_the_requested_time() -> None:
     heard = [0, 10, 20, 500, 510, 525, 530]
     assert longest_gap(heard, 505, 530) == Gap(510, 525)
     assert longest_gap(heard, 30, 530) == Gap(20, 500)
@@ -92,7 +92,7 @@ def test_who_held_in_which_order() -> None:
     assert holders(records, VIP, 150 * MS, 300 * MS) == ["east2"]
 
 
-def test_a_steady_holder_answers_every_round_alone_and_serves() -> None:
+def test_steady_holder_answers_alone_and_serves() -> None:
     assert steady_holder(seen(30, east1=range(30)), VIP, 0, 300 * MS) == "east1"
     assert steady_holder(seen(30, east1=range(0, 30, 2)), VIP, 0, 300 * MS) is None
     assert steady_holder(seen(30, east1=range(30), east2=range(29, 30)), VIP, 0, 300 * MS) is None

@@ -27,7 +27,7 @@ def test_a_seed_draws_the_same_faults_again(steps_clocks: bool, kinds: int) -> N
     assert len({type(fault) for fault in first}) == kinds
 
 
-def test_no_two_faults_of_a_table_have_one_name() -> None:
+def test_all_faults_of_a_table_have_different_names() -> None:
     for profile in (USUAL, FAST):
         names = [fault.name for fault in table_faults(profile)]
         assert len(names) == len(set(names))
@@ -35,7 +35,7 @@ def test_no_two_faults_of_a_table_have_one_name() -> None:
         assert not {fault.name for fault in refusals(profile)} & set(names)
 
 
-def test_redis_refuses_in_every_way_for_less_than_a_holder_can_bridge_and_for_longer() -> None:
+def test_redis_refuses_in_every_way_and_length() -> None:
     for profile in (USUAL, FAST):
         found = [fault for fault in refusals(profile) if isinstance(fault, Refused)]
         assert {(fault.veto, fault.for_s < fault.bearable_s) for fault in found} == {
@@ -43,20 +43,20 @@ def test_redis_refuses_in_every_way_for_less_than_a_holder_can_bridge_and_for_lo
         }
 
 
-def test_what_nobody_was_to_notice_and_was_noticed_is_broken() -> None:
+def test_noticed_fault_that_should_go_unnoticed_is_broken() -> None:
     seen = replace(SEEN, kernels=1500.0)
     campaign = Campaign("x", [seen, replace(seen, unnoticed=True), replace(seen, kernels=90.0, unnoticed=True)])
     assert campaign.broken() == [campaign.outcomes[1]]
 
 
-def test_a_row_has_the_least_the_median_and_the_most() -> None:
+def test_row_has_least_median_and_most() -> None:
     seen = [replace(SEEN, outage=outage) for outage in (2100.0, 1900.0, 2000.0)]
     assert rows(seen) == [
         ("link down", "3", "1.90 / 2.00 / 2.10", "1.99 / 1.99 / 1.99", "none", "–", "0.02 / 0.02 / 0.02")
     ]
 
 
-def test_two_holders_are_told_even_if_they_left_no_overlap() -> None:
+def test_two_holders_are_told_even_without_overlap() -> None:
     (row,) = rows([SEEN, replace(SEEN, twice=1), replace(SEEN, overlap=3000.0, twice=300)])
     assert row[4] == "2 of 3, 0.00 / 1.50 / 3.00"
 
@@ -72,6 +72,6 @@ def test_the_table_is_one_of_markdown() -> None:
     assert head.count("|") == rule.count("|") == line.count("|")
 
 
-def test_how_long_after_redis_was_back_has_a_column() -> None:
+def test_time_after_the_return_of_redis_has_column() -> None:
     (row,) = rows([replace(SEEN, recovery=recovery) for recovery in (100.0, 300.0)])
     assert row[5] == "0.10 / 0.20 / 0.30"

@@ -34,7 +34,7 @@ def scene(lab: Lab) -> Iterator[Scene]:
         yield Scene(lab, toy, watch, random.Random(1))
 
 
-def test_a_clean_move_is_lawful_and_its_gap_is_seen(scene: Scene) -> None:
+def test_clean_move_is_lawful_and_its_gap_seen(scene: Scene) -> None:
     outcome = play(scene, Move(observe_s=0.5))
     assert outcome.lawful
     assert outcome.ended
@@ -42,7 +42,7 @@ def test_a_clean_move_is_lawful_and_its_gap_is_seen(scene: Scene) -> None:
     assert outcome.taken is not None
 
 
-def test_two_holders_are_seen_for_as_long_as_both_answer(scene: Scene) -> None:
+def test_two_holders_are_seen_while_both_answer(scene: Scene) -> None:
     scene.system = Toy(scene.lab, NODES, careless_s=0.5)
     outcome = play(scene, Move(observe_s=0.2))
     assert not outcome.lawful
@@ -56,7 +56,7 @@ def test_without_a_fault_nothing_is_silent(scene: Scene) -> None:
     assert holders == dict.fromkeys(scene.system.vips, "east1")
 
 
-def test_what_a_host_holds_is_noted_as_it_changes(scene: Scene) -> None:
+def test_hosts_holdings_are_noted_as_they_change(scene: Scene) -> None:
     scene.watch.settle()
     vip = scene.system.vips[0]
     scene.system.move(vip, "east1", "east2")
@@ -67,7 +67,7 @@ def test_what_a_host_holds_is_noted_as_it_changes(scene: Scene) -> None:
     assert [line.split()[0::2] for line in noted["east2"].read_text().splitlines() if vip in line] == [["+", vip]]
 
 
-def test_a_pulled_cable_silences_all_that_the_host_carried(scene: Scene) -> None:
+def test_pulled_cable_silences_the_hosts_addresses(scene: Scene) -> None:
     outcome = play(scene, LinkDown(observe_s=1.0))
     assert outcome.lawful
     assert outcome.outage > 900
@@ -75,7 +75,7 @@ def test_a_pulled_cable_silences_all_that_the_host_carried(scene: Scene) -> None
     assert outcome.taken is None
 
 
-def test_in_a_silent_partition_clients_still_reach_the_owner_and_its_peers_do_not(scene: Scene) -> None:
+def test_silent_partition_separates_owner_from_peers_only(scene: Scene) -> None:
     class Looking(Partition):
         def strike(self, scene: Scene) -> None:
             super().strike(scene)
@@ -97,7 +97,7 @@ def _reaches(lab: Lab, name: str, other: str) -> bool:
     return "Received 1 response" in said
 
 
-def test_a_host_that_comes_back_is_another_under_the_same_addresses(lab: Lab) -> None:
+def test_returning_host_is_new_under_old_addresses(lab: Lab) -> None:
     before = lab.hosts["east1"]
     lab.remove("east1")
     again = lab.add("east1")
@@ -106,7 +106,7 @@ def test_a_host_that_comes_back_is_another_under_the_same_addresses(lab: Lab) ->
     assert _reaches(lab, "east2", "east1")
 
 
-def test_the_processes_of_a_host_are_told_from_all_others(lab: Lab, folder: Path) -> None:
+def test_processes_of_a_host_are_distinguished_from_others(lab: Lab, folder: Path) -> None:
     started = [lab.hosts[name].start("sleep", "30.5", log=folder / "log") for name in NODES]
     lab.hosts["east1"].start("tail", "-f", "/dev/null", log=folder / "log")
     wait_until_sync(lambda: len(lab.hosts["east1"].pids("tail -f")) == 1, "it runs")
@@ -147,12 +147,12 @@ def _spaces() -> Iterator[str]:
                 continue
 
 
-def test_what_a_host_says_when_a_command_fails_is_told(lab: Lab) -> None:
+def test_hosts_words_on_a_failed_command_are_told(lab: Lab) -> None:
     with pytest.raises(RuntimeError, match="east1: ip link set nothere up"):
         lab.hosts["east1"].run("ip", "link", "set", "nothere", "up")
 
 
-def test_a_host_ends_with_what_was_stopped_in_it(lab: Lab, folder: Path) -> None:
+def test_host_ends_with_its_stopped_processes(lab: Lab, folder: Path) -> None:
     host = Namespace("alone")
     started = host.start("tail", "-f", "/dev/null", log=folder / "log")
     wait_until_sync(lambda: bool(host.pids("tail -f")), "it runs")

@@ -42,7 +42,7 @@ def test_requests_of_others_are_neither() -> None:
     assert understood(bytes(60)) is None
 
 
-def test_a_solicitation_has_a_right_checksum_and_goes_to_the_group_of_its_target() -> None:
+def test_solicitation_has_right_checksum_and_target_group() -> None:
     frame = request("fd77::12:3456", mac_bytes(ASKER), 0)
     assert frame[:6].hex(":") == "33:33:ff:12:34:56"
     assert frame[38:54] == ipaddress.ip_address("ff02::1:ff12:3456").packed
@@ -51,7 +51,7 @@ def test_a_solicitation_has_a_right_checksum_and_goes_to_the_group_of_its_target
     assert checksum(pseudo + message) == 0
 
 
-def test_the_kernel_s_word_on_an_address_is_understood() -> None:
+def test_kernels_word_on_an_address_is_understood() -> None:
     def message(kind: int, address: str) -> bytes:
         packed = ipaddress.ip_address(address).packed
         attributes = struct.pack("HH", 4 + len(packed), 1) + packed + struct.pack("HHI", 8, 8, 0)

@@ -27,7 +27,7 @@ def lab(folder: Path) -> Iterator[Lab]:
         yield made
 
 
-def test_whatever_fails_no_address_is_with_two_hosts_and_in_the_end_each_is_with_one(lab: Lab) -> None:
+def test_faults_leave_each_address_with_one_host(lab: Lab) -> None:
     seed = secrets.token_hex(4)
     nodes = Nodes(lab, NODES, FAST, VIPS, LabRedis(lab))
     nodes.start()

@@ -54,7 +54,7 @@ def vip(change: str, node: str, epoch: int, reason: str, **more: str) -> dict[st
     return {**said, "reason": reason, **more}
 
 
-def test_a_move_is_a_release_with_its_target_and_a_grant(audited: Audited) -> None:
+def test_move_is_a_targeted_release_and_a_grant(audited: Audited) -> None:
     audited.grant(EAST, "10.0.0.1")
     audited.real.call(Release(EAST, audited.era, (Gift("10.0.0.1", 5, "west1", "move"),)), "")
     audited.grant(WEST, "10.0.0.1", reason="move")
@@ -65,7 +65,7 @@ def test_a_move_is_a_release_with_its_target_and_a_grant(audited: Audited) -> No
     ]
 
 
-def test_a_takeover_says_who_ended_whose_session_and_from_whom_a_vip_came(audited: Audited) -> None:
+def test_takeover_names_ender_session_and_previous_holder(audited: Audited) -> None:
     audited.grant(EAST, "10.0.0.1")
     audited.real.call(TakeOver(WEST, audited.era, EAST, 1), "")
     audited.grant(WEST, "10.0.0.1")
@@ -76,14 +76,14 @@ def test_a_takeover_says_who_ended_whose_session_and_from_whom_a_vip_came(audite
     ]
 
 
-def test_a_session_that_is_ended_twice_is_audited_once(audited: Audited) -> None:
+def test_session_ended_twice_is_audited_once(audited: Audited) -> None:
     for _ in range(2):
         audited.real.call(End(EAST, audited.era), "")
     (entry,) = audited.entries()
     assert (entry["change"], entry["node"], entry["reason"]) == ("ended", "east1", "lost")
 
 
-def test_what_is_stated_after_the_server_lost_its_memory_is_audited(audited: Audited) -> None:
+def test_statement_after_lost_memory_is_audited(audited: Audited) -> None:
     audited.real.client.delete(audited.real.keys.vips)
     audited.join(EAST)
     audited.real.call(State(EAST, audited.era, (("10.0.0.1", 9),)), "")

@@ -17,7 +17,7 @@ Binding "duravip-1" { Enable_Duravip = on  Bind_Address = "10.1.1.1" }
 """
 
 
-async def test_a_change_or_reload_with_a_vip_that_cannot_be_changes_nothing(
+async def test_change_or_reload_with_impossible_vip_changes_nothing(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
 ) -> None:
     made = await asyncio.to_thread(node, redis_server.url, cluster_keys.cluster, folder, "east1", configuration=GOOD)

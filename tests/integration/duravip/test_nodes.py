@@ -98,7 +98,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.mark.timeout(300)
-def test_vips_are_spread_and_carried_on_when_a_node_is_killed(cluster: Cluster) -> None:
+def test_vips_are_spread_and_survive_a_killed_node(cluster: Cluster) -> None:
     before = cluster.settle(2, 2, 2)
     cluster.nodes["a1"].end(signal.SIGKILL)
     after = cluster.settle(3, 3)
@@ -109,7 +109,7 @@ def test_vips_are_spread_and_carried_on_when_a_node_is_killed(cluster: Cluster) 
 
 
 @pytest.mark.timeout(300)
-def test_a_takeover_is_seen_in_the_log_the_metrics_and_the_audit(cluster: Cluster) -> None:
+def test_takeover_is_seen_in_log_metrics_and_audit(cluster: Cluster) -> None:
     before = cluster.settle(2, 2, 2)
     wait_until_sync(lambda: "eccmgr_vips_owned 2.0" in cluster.ask("a2", "metrics"), "two are plumbed")
     cluster.nodes["a1"].end(signal.SIGKILL)
@@ -131,7 +131,7 @@ def test_a_takeover_is_seen_in_the_log_the_metrics_and_the_audit(cluster: Cluste
 
 
 @pytest.mark.timeout(300)
-def test_a_vip_is_moved_where_an_operator_wants_it_and_stays_there(cluster: Cluster) -> None:
+def test_moved_vip_goes_where_wanted_and_stays(cluster: Cluster) -> None:
     before = cluster.settle(2, 2, 2)
     owner = before["1"]
     target = next(name for name in NODES if name != owner)
@@ -160,9 +160,7 @@ esac
 
 
 @pytest.mark.timeout(300)
-def test_a_move_to_a_node_that_cannot_plumb_fails_with_the_reason_and_the_vip_is_back_where_it_was(
-    cluster: Cluster, folder: Path
-) -> None:
+def test_failed_move_says_why_and_returns_the_vip(cluster: Cluster, folder: Path) -> None:
     broken, program, file = folder / "broken", folder / "program", folder / "exec.conf"
     program.write_text(_PROGRAM.format(broken=broken))
     program.chmod(0o755)
@@ -182,7 +180,7 @@ def test_a_move_to_a_node_that_cannot_plumb_fails_with_the_reason_and_the_vip_is
 
 
 @pytest.mark.timeout(300)
-def test_a_drained_node_has_none_until_it_is_undrained(cluster: Cluster) -> None:
+def test_drained_node_has_none_until_undrained(cluster: Cluster) -> None:
     cluster.settle(2, 2, 2)
     answer = cluster.ask("a2", "cluster duravip drain a2")
     assert answer.startswith("a2 is drained\n")
@@ -192,7 +190,7 @@ def test_a_drained_node_has_none_until_it_is_undrained(cluster: Cluster) -> None
 
 
 @pytest.mark.timeout(300)
-def test_a_server_that_was_restarted_without_data_finds_every_vip_where_it_was(cluster: Cluster) -> None:
+def test_empty_restarted_server_finds_every_vip_in_place(cluster: Cluster) -> None:
     before = cluster.settle(2, 2, 2)
     cluster.server.stop()
     cluster.server.start()
@@ -205,7 +203,7 @@ def test_a_server_that_was_restarted_without_data_finds_every_vip_where_it_was(c
 
 
 @pytest.mark.timeout(300)
-def test_a_node_that_is_stopped_loses_its_vips_and_gets_some_again(cluster: Cluster) -> None:
+def test_stopped_node_loses_its_vips_and_regains_some(cluster: Cluster) -> None:
     cluster.settle(2, 2, 2)
     stopped = cluster.nodes["a1"].popen
     stopped.send_signal(signal.SIGSTOP)
@@ -218,7 +216,7 @@ def test_a_node_that_is_stopped_loses_its_vips_and_gets_some_again(cluster: Clus
 
 
 @pytest.mark.timeout(300)
-def test_a_node_that_ends_in_good_order_leaves_nothing_unowned(cluster: Cluster) -> None:
+def test_node_that_ends_cleanly_leaves_nothing_unowned(cluster: Cluster) -> None:
     cluster.settle(2, 2, 2)
     assert cluster.nodes["a3"].end() == 0
     cluster.settle(3, 3)
@@ -226,7 +224,7 @@ def test_a_node_that_ends_in_good_order_leaves_nothing_unowned(cluster: Cluster)
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_node_that_gives_up_being_root_leaves_its_guardian_the_right_to_change_addresses() -> None:
+def test_unprivileged_node_leaves_address_changes_to_its_guardian() -> None:
     with tempfile.TemporaryDirectory(prefix="ecc-") as made, contextlib.ExitStack() as end:
         folder = Path(made)
         folder.chmod(0o777)
@@ -247,7 +245,7 @@ def test_a_node_that_gives_up_being_root_leaves_its_guardian_the_right_to_change
 
 
 @pytest.mark.timeout(300)
-def test_a_node_on_a_redis_that_evicts_keys_is_a_member_that_carries_nothing_and_says_why(folder: Path) -> None:
+def test_member_on_evicting_redis_carries_nothing_and_explains(folder: Path) -> None:
     with contextlib.ExitStack() as end:
         server = Server(folder / "redis", "maxmemory-policy allkeys-lru").start()
         end.callback(server.stop)

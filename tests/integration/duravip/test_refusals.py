@@ -95,7 +95,7 @@ def test_a_short_refusal_costs_no_vip(pair: tuple[Pair, Server], code: str) -> N
 
 
 @pytest.mark.timeout(300)
-def test_a_full_server_lets_a_vip_be_taken_over(pair: tuple[Pair, Server]) -> None:
+def test_full_server_allows_a_takeover(pair: tuple[Pair, Server]) -> None:
     made, server = pair
     owner, epoch = made.settled("a1", "a2")
     other = next(name for name in made.nodes if name != owner)

@@ -238,9 +238,7 @@ def test_every_answer_is_the_plain_server_s(
 
 
 @pytest.mark.parametrize("name", ["fakeredis", "server"])
-def test_a_call_of_an_earlier_era_that_comes_late_is_void(
-    request: pytest.FixtureRequest, name: str, keys: Keys
-) -> None:
+def test_late_call_of_an_earlier_era_is_void(request: pytest.FixtureRequest, name: str, keys: Keys) -> None:
     session = "#oth-1#h0"
     with backend(request, name) as client:
         real = Real(client, keys)
@@ -263,7 +261,7 @@ def test_a_call_of_an_earlier_era_that_comes_late_is_void(
 
 
 @pytest.mark.parametrize("name", ["fakeredis", "server"])
-def test_what_a_node_says_is_read_by_all_and_said_once(request: pytest.FixtureRequest, name: str, keys: Keys) -> None:
+def test_nodes_words_are_read_everywhere_and_said_once(request: pytest.FixtureRequest, name: str, keys: Keys) -> None:
     with backend(request, name) as client:
         real = Real(client, keys)
         joined = real.call(Beat("#ec0-1#h0", Era(), 0.0, joins=True), "h0")

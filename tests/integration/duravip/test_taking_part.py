@@ -68,7 +68,7 @@ def hosts(folder: Path) -> Iterator[Hosts]:
 
 
 @pytest.mark.parametrize("right", WITHOUT)
-def test_a_node_without_the_rights_carries_nothing_and_says_why(hosts: Hosts, right: str) -> None:
+def test_node_without_rights_carries_nothing_and_says_why(hosts: Hosts, right: str) -> None:
     if shutil.which("capsh") is None:
         pytest.skip("not installed: capsh")
     capsh = ("capsh", f"--drop={right.lower()}", "--", "-c", 'exec "$@"', "sh")
@@ -90,7 +90,7 @@ def test_a_node_without_the_rights_carries_nothing_and_says_why(hosts: Hosts, ri
     )
 
 
-def test_a_node_takes_part_once_its_interface_is_there(hosts: Hosts) -> None:
+def test_node_takes_part_once_its_interface_exists(hosts: Hosts) -> None:
     hosts.lab.hosts["east1"].run("ip", "link", "set", "eth0", "down")
     hosts.lab.hosts["east1"].run("ip", "link", "set", "eth0", "name", "eth7")
     hosts.lab.hosts["east1"].run("ip", "link", "set", "eth7", "up")
@@ -125,7 +125,7 @@ def _program_broken(hosts: Hosts, node: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("spoil", [_lock_in_the_way, _program_broken])
-def test_a_node_whose_guardian_cannot_start_again_gives_up(hosts: Hosts, spoil: object) -> None:
+def test_node_whose_guardian_cannot_restart_gives_up(hosts: Hosts, spoil: object) -> None:
     for node in NODES:
         hosts.nodes.begin(node)
         wait_until_sync(lambda node=node: hosts.listens(node), "it listens")

@@ -21,7 +21,7 @@ def ready(host: Host, *vips: wire.Address, if_check_s: float = 60.0) -> Guardian
 
 
 @pytest.mark.parametrize("prefix", [24, 32])
-def test_the_hosts_own_address_is_refused_and_never_touched(host: Host, prefix: int) -> None:
+def test_hosts_own_address_is_refused_and_untouched(host: Host, prefix: int) -> None:
     guardian = ready(host, *VIPS, wire.Address(OWN, prefix, "eth1"))
     at = wire.boot_time() + 60
     guardian.say(wire.Deadline("s1", at), wire.Plumb((wire.Grant(OWN, 1),), "s1", at))
@@ -32,7 +32,7 @@ def test_the_hosts_own_address_is_refused_and_never_touched(host: Host, prefix: 
     assert host.has(OWN)
 
 
-def test_an_address_added_by_hand_after_the_start_is_the_hosts_own(host: Host) -> None:
+def test_address_added_later_by_hand_is_the_hosts(host: Host) -> None:
     guardian = ready(host)
     host.ip("addr", "add", f"{V4}/24", "dev", "eth1")
     at = wire.boot_time() + 60
@@ -42,7 +42,7 @@ def test_an_address_added_by_hand_after_the_start_is_the_hosts_own(host: Host) -
     assert host.has(V4)
 
 
-def test_an_address_of_ours_that_an_operator_made_the_hosts_own_stays(host: Host) -> None:
+def test_address_made_the_hosts_by_operator_stays(host: Host) -> None:
     guardian = ready(host)
     guardian.hold(60, wire.Grant(V4, 1))
     host.ip("addr", "change", f"{V4}/32", "dev", "eth1", "metric", "7")
@@ -52,7 +52,7 @@ def test_an_address_of_ours_that_an_operator_made_the_hosts_own_stays(host: Host
     assert host.has(V4)
 
 
-def test_what_is_plumbed_on_an_interface_that_is_down_when_it_is_asked_for_again_is_unplumbed(host: Host) -> None:
+def test_address_on_a_down_interface_is_unplumbed(host: Host) -> None:
     guardian = ready(host)
     at = guardian.hold(60, wire.Grant(V4, 1))
     host.ip("link", "set", "eth1", "down")
@@ -62,7 +62,7 @@ def test_what_is_plumbed_on_an_interface_that_is_down_when_it_is_asked_for_again
     assert not host.has(V4)
 
 
-def test_what_a_killed_guardian_left_is_removed_by_the_next_also_where_the_configuration_changed(host: Host) -> None:
+def test_next_guardian_removes_a_killed_ones_leftovers(host: Host) -> None:
     first = ready(host)
     first.hold(60, wire.Grant(V4, 1), wire.Grant(V6, 1))
     first.signal(signal.SIGKILL)
@@ -73,7 +73,7 @@ def test_what_a_killed_guardian_left_is_removed_by_the_next_also_where_the_confi
     assert host.has(OWN)
 
 
-def test_a_new_guardian_kills_the_old_one_even_if_it_is_stopped(host: Host) -> None:
+def test_new_guardian_kills_even_a_stopped_old_one(host: Host) -> None:
     first = ready(host)
     first.hold(60, wire.Grant(V4, 1))
     first.signal(signal.SIGSTOP)
@@ -82,7 +82,7 @@ def test_a_new_guardian_kills_the_old_one_even_if_it_is_stopped(host: Host) -> N
     assert not host.has(V4)
 
 
-def test_an_epoch_that_was_released_is_not_plumbed_again(host: Host) -> None:
+def test_released_epoch_is_not_plumbed_again(host: Host) -> None:
     guardian = ready(host)
     at = guardian.hold(60, wire.Grant(V4, 5))
     guardian.say(wire.Unplumb((wire.Grant(V4, 5),), "x"))
@@ -94,7 +94,7 @@ def test_an_epoch_that_was_released_is_not_plumbed_again(host: Host) -> None:
     assert guardian.hear(wire.Plumbed).epoch == 6
 
 
-def test_an_address_on_no_interface_or_on_one_that_is_down_is_refused(host: Host) -> None:
+def test_address_without_working_interface_is_refused(host: Host) -> None:
     guardian = ready(host, wire.Address(V4, 32, "eth7"), wire.Address(V6, 128, "eth8"))
     host.ip("link", "add", "eth8", "type", "veth", "peer", "peer8")
     at = wire.boot_time() + 60
@@ -113,14 +113,14 @@ def test_a_link_that_goes_and_comes_is_told(host: Host) -> None:
 
 
 @pytest.mark.parametrize("address", [V4, V6])
-def test_an_address_removed_by_another_hand_is_put_back_at_once(host: Host, address: str) -> None:
+def test_address_removed_by_others_is_restored_at_once(host: Host, address: str) -> None:
     guardian = ready(host)
     guardian.hold(60, wire.Grant(V4, 1), wire.Grant(V6, 1))
     host.ip("addr", "del", f"{address}/{32 if address == V4 else 128}", "dev", "eth1")
     wait_until_sync(lambda: host.has(address), "it is put back")
 
 
-def test_removing_the_first_address_of_a_subnet_keeps_the_others(host: Host) -> None:
+def test_removing_a_subnets_first_address_keeps_the_others(host: Host) -> None:
     vips = tuple(wire.Address(f"10.7.7.{number}", 24, "eth1") for number in (1, 2, 3))
     guardian = ready(host, *vips)
     guardian.hold(60, *(wire.Grant(each.address, 1) for each in vips))
@@ -168,7 +168,7 @@ def test_without_nftables_each_address_has_a_lifetime(host: Host) -> None:
     wait_until_sync(lambda: not host.has(V4) and not host.has(V6), "the kernel takes them away")
 
 
-def test_an_interface_that_goes_takes_its_addresses_along_and_no_others(host: Host) -> None:
+def test_vanishing_interface_takes_only_its_own_addresses(host: Host) -> None:
     host.ip("link", "add", "eth8", "type", "veth", "peer", "peer8")
     host.ip("link", "set", "eth8", "up")
     host.ip("link", "set", "peer8", "up")

@@ -67,7 +67,7 @@ def ready(host: Host, announcing: wire.Announcing = OFTEN) -> Guardian:
 
 
 @pytest.mark.parametrize("address", [V4, V6])
-def test_an_address_is_announced_as_often_as_is_wished(host: Host, address: str) -> None:
+def test_address_is_announced_as_often_as_configured(host: Host, address: str) -> None:
     guardian = ready(host)
     with listening(host) as heard:
         guardian.hold(60, wire.Grant(address, 1))
@@ -107,7 +107,7 @@ def test_whoever_was_stopped_gives_way_to_a_rival(host: Host, address: str) -> N
     assert host.has(V4 if address == V6 else V6)
 
 
-def test_after_a_stop_and_when_the_link_is_back_it_is_announced_again(host: Host) -> None:
+def test_returning_link_or_process_is_announced_again(host: Host) -> None:
     guardian = ready(host, wire.Announcing(count=1, refresh_s=3600))
     with listening(host) as heard:
         guardian.hold(60, wire.Grant(V4, 1))
@@ -122,7 +122,7 @@ def test_after_a_stop_and_when_the_link_is_back_it_is_announced_again(host: Host
         assert next(heard)[0] == V4
 
 
-def test_only_those_that_are_known_are_told_where_so_wished(host: Host) -> None:
+def test_only_known_neighbours_are_told_on_request(host: Host) -> None:
     host.ip("neigh", "add", "10.1.1.100", "lladdr", "02:00:00:00:00:64", "dev", "eth1", "nud", "permanent")
     guardian = ready(host, wire.Announcing(count=1, refresh_s=3600, all_hosts=False))
     with listening(host) as heard:
@@ -130,7 +130,7 @@ def test_only_those_that_are_known_are_told_where_so_wished(host: Host) -> None:
         assert next(heard) == [V4, "020000000064"]
 
 
-def test_a_gateway_that_is_not_known_yet_is_asked_for_and_then_told(host: Host) -> None:
+def test_unknown_gateway_is_resolved_and_then_told(host: Host) -> None:
     host.ip("route", "add", "default", "via", "10.1.1.100", "dev", "eth1")
     guardian = ready(host, wire.Announcing(count=5, over_s=8.0, refresh_s=3600, all_hosts=False))
     mac = host.client_mac()
@@ -162,7 +162,7 @@ print(sent() - before)
 """
 
 
-def test_thousands_are_announced_at_a_bounded_rate_and_not_when_forgotten(host: Host) -> None:
+def test_thousands_are_announced_at_a_bounded_rate(host: Host) -> None:
     said = subprocess.run(
         ["ip", "netns", "exec", host.name, sys.executable, "-S", "-c", RATE],
         check=True,

@@ -41,7 +41,7 @@ def running(server: Server) -> Iterator[Server]:
         server.stop()
 
 
-def test_when_the_agent_is_gone_all_is_unplumbed_and_the_session_ended(
+def test_lost_agent_unplumbs_all_and_ends_the_session(
     host: Host, redis_server: EmbeddedServer, cluster_keys: Keys
 ) -> None:
     guardian = host.guardian()
@@ -56,7 +56,7 @@ def test_when_the_agent_is_gone_all_is_unplumbed_and_the_session_ended(
     assert guardian.process.returncode == 0
 
 
-def test_at_the_deadline_the_session_is_ended_and_the_guardian_serves_on(
+def test_deadline_ends_the_session_but_not_the_guardian(
     local: Guardian, redis_server: EmbeddedServer, cluster_keys: Keys
 ) -> None:
     key = f"{cluster_keys.tag}ended"
@@ -68,7 +68,7 @@ def test_at_the_deadline_the_session_is_ended_and_the_guardian_serves_on(
     local.hold(60, wire.Grant(V4, 2), session="s2")
 
 
-def test_a_redis_that_keeps_silent_holds_up_no_later_session(local: Guardian, folder: Path) -> None:
+def test_silent_redis_delays_no_later_session(local: Guardian, folder: Path) -> None:
     with running(Server(folder / "server")) as server:
         server.send(signal.SIGSTOP)
         local.say(wire.Ending(wire.Server("127.0.0.1", server.port), SCRIPT, ("k",)))
@@ -100,7 +100,7 @@ def test_what_redis_refuses_is_said(redis_server: EmbeddedServer) -> None:
         end_session(ending, ())
 
 
-def test_a_guardian_keeps_no_right_but_those_for_the_network(local: Guardian) -> None:
+def test_guardian_keeps_its_network_capabilities_only(local: Guardian) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root has rights to lose")
     status = dict(

@@ -30,7 +30,7 @@ def test_an_address_is_plumbed_and_answers(host: Host, guardian: Guardian) -> No
     assert host.answers(V6)
 
 
-def test_a_host_whose_processes_are_all_stopped_falls_silent_at_the_deadline(host: Host, guardian: Guardian) -> None:
+def test_stopped_host_falls_silent_at_the_deadline(host: Host, guardian: Guardian) -> None:
     guardian.hold(4, *BOTH)
     guardian.signal(signal.SIGSTOP)
     assert host.answers(V4)
@@ -41,24 +41,24 @@ def test_a_host_whose_processes_are_all_stopped_falls_silent_at_the_deadline(hos
     assert host.answers("10.1.1.200")
 
 
-def test_a_killed_guardian_leaves_a_host_that_falls_silent(host: Host, guardian: Guardian) -> None:
+def test_killed_guardian_leaves_a_host_falling_silent(host: Host, guardian: Guardian) -> None:
     guardian.hold(3, *BOTH)
     guardian.signal(signal.SIGKILL)
     wait_until_sync(lambda: not host.answers(V4) and not host.answers(V6), "the host is silent")
     assert host.has(V4)
 
 
-def test_an_address_that_someone_adds_by_hand_is_behind_the_fence(host: Host, guardian: Guardian) -> None:
+def test_address_added_by_hand_is_behind_the_fence(host: Host, guardian: Guardian) -> None:
     host.ip("addr", "add", f"{V4}/32", "dev", "eth1")
     assert not host.answers(V4)
 
 
-def test_the_fence_stands_on_an_interface_that_comes_later(host: Host, guardian: Guardian) -> None:
+def test_fence_covers_an_interface_that_appears_later(host: Host, guardian: Guardian) -> None:
     host.ip("link", "add", "late0", "type", "veth", "peer", "late1")
     wait_until_sync(lambda: "late0" in host.run("nft", "list", "table", "netdev", "eccmgr_duravip"), "it is hooked")
 
 
-def test_at_the_deadline_all_is_unplumbed_and_the_agent_told(host: Host, guardian: Guardian) -> None:
+def test_deadline_unplumbs_everything_and_tells_the_agent(host: Host, guardian: Guardian) -> None:
     guardian.hold(1, *BOTH)
     assert guardian.hear(wire.Down) == wire.Down("s1", "the deadline has passed")
     assert not host.has(V4)
@@ -75,7 +75,7 @@ def test_a_session_that_went_down_opens_nothing_again(host: Host, guardian: Guar
     assert host.answers(V4)
 
 
-def test_a_guardian_stopped_past_the_deadline_unplumbs_before_it_opens_again(host: Host, guardian: Guardian) -> None:
+def test_guardian_stopped_past_deadline_unplumbs_before_opening(host: Host, guardian: Guardian) -> None:
     guardian.hold(1, *BOTH)
     guardian.signal(signal.SIGSTOP)
     wait_until_sync(lambda: not host.answers(V4), "the host is silent")
@@ -86,7 +86,7 @@ def test_a_guardian_stopped_past_the_deadline_unplumbs_before_it_opens_again(hos
     assert not host.has(V6)
 
 
-def test_a_flushed_ruleset_is_noticed_and_the_fence_made_anew(host: Host, guardian: Guardian) -> None:
+def test_flushed_ruleset_is_noticed_and_the_fence_rebuilt(host: Host, guardian: Guardian) -> None:
     guardian.hold(60, *BOTH)
     host.run("nft", "flush", "ruleset")
     guardian.hear(wire.Plumbed)

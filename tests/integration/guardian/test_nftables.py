@@ -48,7 +48,7 @@ def test_the_fence_opens_only_while_its_token_lives(host: Host, text: str, expec
     assert said(host, text) == expected
 
 
-def test_a_refused_renewal_leaves_the_fence_as_it_stood(host: Host) -> None:
+def test_refused_renewal_leaves_the_fence_unchanged(host: Host) -> None:
     said(host, "fence.arm(); fence.open(60); fence.arm(); time.sleep(0.05); tried(fence.open, 5000)")
     assert "timeout 1m" in host.run("nft", "list", "set", "netdev", "eccmgr_duravip", "open")
 

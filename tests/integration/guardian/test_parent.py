@@ -70,13 +70,13 @@ def guardians(process: subprocess.Popen[str]) -> set[int]:
     return found
 
 
-def test_an_agent_has_a_guardian_and_a_spare_waits() -> None:
+def test_agent_has_a_guardian_and_a_spare() -> None:
     with parent([sys.executable, "-c", AGENT]) as process:
         ready(process)
         wait_until_sync(lambda: len(guardians(process)) == 2, "one serves, one is spare")
 
 
-def test_an_agent_that_asks_for_another_gets_it_and_the_old_one_is_no_more() -> None:
+def test_agent_asking_for_another_guardian_replaces_the_old() -> None:
     with parent([sys.executable, "-c", AGENT]) as process:
         agent = ready(process)
         before = guardians(process)
@@ -88,7 +88,7 @@ def test_an_agent_that_asks_for_another_gets_it_and_the_old_one_is_no_more() -> 
         assert guardians(process) != before
 
 
-def test_an_agent_that_was_killed_is_started_again_with_a_guardian_of_its_own() -> None:
+def test_killed_agent_restarts_with_its_own_guardian() -> None:
     with parent([sys.executable, "-c", AGENT]) as process:
         agent = ready(process)
         before = guardians(process)
@@ -117,7 +117,7 @@ for _ in range(2):
 """
 
 
-def test_a_guardian_that_cannot_be_started_ends_nobody_and_the_agent_is_told_why() -> None:
+def test_guardian_that_cannot_start_is_reported_to_agent() -> None:
     broken = PARENT.replace("sys.exit(", "sys.executable = '/no/such/python'\nsys.exit(")
     command = [sys.executable, "-c", broken, "", sys.executable, "-c", BARE_AGENT]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
@@ -126,12 +126,12 @@ def test_a_guardian_that_cannot_be_started_ends_nobody_and_the_agent_is_told_why
     assert "a guardian does not start; that is tried again" in done.stderr
 
 
-def test_an_agent_that_ends_in_good_order_ends_all() -> None:
+def test_agent_that_ends_cleanly_ends_everything() -> None:
     with parent(["true"]) as process:
         assert process.wait(20) == 0
 
 
-def test_the_agent_runs_as_the_user_that_is_named() -> None:
+def test_agent_runs_as_the_configured_user() -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may become another user")
     with parent(["id", "-u"], user="nobody") as process:
@@ -140,7 +140,7 @@ def test_the_agent_runs_as_the_user_that_is_named() -> None:
     assert process.returncode == 0
 
 
-def test_a_user_that_does_not_exist_is_an_error() -> None:
+def test_missing_user_is_an_error() -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may become another user")
     command = [sys.executable, "-c", PARENT, "no-such-user", "true"]
@@ -148,7 +148,7 @@ def test_a_user_that_does_not_exist_is_an_error() -> None:
     assert "there is no user no-such-user" in done.stderr
 
 
-def test_short_lives_are_followed_by_longer_and_longer_pauses_until_one_was_long() -> None:
+def test_short_lives_lengthen_pauses_until_a_long_one() -> None:
     pause = Pause()
     assert [pause.after(0.0) for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert [pause.after(60.0), pause.after(0.0)] == [0.1, 0.2]

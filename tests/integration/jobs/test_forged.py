@@ -75,7 +75,7 @@ def test_no_function_that_a_job_names_is_run(site: Site, client: "redis.Redis", 
     assert not mark.exists()
 
 
-def test_a_job_that_the_agent_did_not_queue_does_not_run(site: Site, client: "redis.Redis") -> None:
+def test_job_not_queued_by_the_agent_never_runs(site: Site, client: "redis.Redis") -> None:
     put(client, "evil")
     wait_until_sync(is_refused(site, "evil"), "it is refused")
     put(client, "..")
@@ -143,7 +143,7 @@ def test_a_job_that_is_queued_again_runs_once(site: Site, client: "redis.Redis")
     assert len(site.runs("a")) == 1
 
 
-def test_a_journal_is_for_the_eyes_of_its_user_alone(site: Site, folder: Path) -> None:
+def test_journal_is_readable_by_its_user_only(site: Site, folder: Path) -> None:
     site.send("trial hold a")
     site.begins("a")
     files = [path for path in (folder / "eccmgr" / "jobs").rglob("*") if path.is_file()]

@@ -100,7 +100,7 @@ def site(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         yield made
 
 
-def test_a_job_shows_its_progress_and_then_its_result(site: Site) -> None:
+def test_job_shows_its_progress_then_its_result(site: Site) -> None:
     site.send("trial hold a")
     site.shows("trial hold a", r"\(running, job [0-9a-f]{12}, 40 %\)")
     facts = json.loads(ask_sync(site.manager.endpoint, "json retrieve trial hold a"))
@@ -111,7 +111,7 @@ def test_a_job_shows_its_progress_and_then_its_result(site: Site) -> None:
     assert ask_sync(site.manager.endpoint, "history 1").split()[-4:] == ["1/1", "trial", "hold", "a"]
 
 
-def test_a_gather_waits_for_the_end_of_a_job(site: Site) -> None:
+def test_gather_waits_for_the_end_of_jobs(site: Site) -> None:
     site.let("a")
     assert "east1 held a" in ask_sync(site.manager.endpoint, "gather trial hold a")
 
@@ -130,7 +130,7 @@ def test_however_a_job_ends_the_results_say_so(site: Site, command: str, said: s
     site.shows(command, said)
 
 
-def test_jobs_run_one_after_the_other_and_hold_no_slot_of_other_commands(site: Site) -> None:
+def test_jobs_run_singly_without_taking_command_slots(site: Site) -> None:
     site.send("trial hold a")
     site.begins("a")
     site.send("trial hold b")
@@ -143,7 +143,7 @@ def test_jobs_run_one_after_the_other_and_hold_no_slot_of_other_commands(site: S
 
 
 @pytest.mark.parametrize("by", ["job", "command"])
-def test_a_job_that_runs_or_waits_is_ended_by_an_operator(site: Site, by: str) -> None:
+def test_operator_ends_running_or_waiting_jobs(site: Site, by: str) -> None:
     running = site.send("trial hold a")
     horse = site.begins("a")
     waiting = site.send("trial hold b")
@@ -167,7 +167,7 @@ def test_a_withdrawn_command_ends_its_jobs(site: Site) -> None:
     site.shows("trial hold a", r"\(aborted\)")
 
 
-def test_a_command_that_was_withdrawn_while_its_node_was_away_does_not_begin(site: Site) -> None:
+def test_command_withdrawn_during_absence_does_not_begin(site: Site) -> None:
     site.send("trial hold a")
     site.begins("a")
     command = site.send("trial hold b")
@@ -182,7 +182,7 @@ def test_a_command_that_was_withdrawn_while_its_node_was_away_does_not_begin(sit
     assert site.runs("b") == []
 
 
-def test_what_was_ended_while_it_waited_is_kept_no_longer_than_results_are(site: Site, cluster_keys: Keys) -> None:
+def test_run_ended_while_waiting_expires_with_results(site: Site, cluster_keys: Keys) -> None:
     site.node.end()
     site.start_node("cluster { results_ttl = 2  command_ttl = 1  command_timeout = 1 }")
     site.send("trial hold a")
@@ -200,7 +200,7 @@ def test_what_was_ended_while_it_waited_is_kept_no_longer_than_results_are(site:
 
 
 @pytest.mark.parametrize("how", ["abort", "stop"])
-def test_what_the_program_of_a_job_has_started_ends_with_it(site: Site, how: str) -> None:
+def test_programs_children_end_with_the_job(site: Site, how: str) -> None:
     program, children = site.folder / "program", site.folder / "children"
     program.write_text(f"#!/bin/sh\nsleep 1000 & echo $! > {children}\nsleep 1000\n")
     program.chmod(0o755)
@@ -217,7 +217,7 @@ def test_what_the_program_of_a_job_has_started_ends_with_it(site: Site, how: str
     wait_until_sync(lambda: not psutil.pid_exists(int(children.read_text())), "it has ended too")
 
 
-def test_the_list_of_jobs_begins_with_what_runs_and_what_comes_next(site: Site) -> None:
+def test_jobs_are_listed_running_first_then_next(site: Site) -> None:
     for name in "abcd":
         site.send(f"trial hold {name}")
     site.let("a")
@@ -227,7 +227,7 @@ def test_the_list_of_jobs_begins_with_what_runs_and_what_comes_next(site: Site) 
 
 
 @pytest.mark.parametrize(("command", "end"), [("hold", r"\(lost\)"), ("try", "east1 held a for .*")])
-def test_a_job_whose_worker_is_killed_is_lost_or_tried_again(site: Site, command: str, end: str) -> None:
+def test_killed_workers_job_is_lost_or_retried(site: Site, command: str, end: str) -> None:
     site.send(f"trial {command} a")
     horse = site.begins("a")
     (worker,) = workers(site.node)
@@ -240,7 +240,7 @@ def test_a_job_whose_worker_is_killed_is_lost_or_tried_again(site: Site, command
     assert len(site.runs("a")) == (2 if command == "try" else 1)
 
 
-def test_a_job_goes_on_while_its_agent_is_killed_and_started_again(site: Site) -> None:
+def test_job_survives_the_death_of_its_agent(site: Site) -> None:
     site.send("trial hold a")
     site.begins("a")
     site.send("trial hold b")
@@ -283,7 +283,7 @@ def test_a_job_goes_on_while_redis_is_away(
         assert len(site.runs("a")) == 1
 
 
-def test_a_clean_stop_waits_for_the_job_and_leaves_what_is_queued_for_later(site: Site) -> None:
+def test_clean_stop_awaits_the_job_and_keeps_queue(site: Site) -> None:
     site.send("trial hold a")
     site.begins("a")
     site.send("trial hold b")
@@ -299,7 +299,7 @@ def test_a_clean_stop_waits_for_the_job_and_leaves_what_is_queued_for_later(site
     site.shows("trial hold b", "east1 held b for .*")
 
 
-def test_a_job_that_outlasts_a_clean_stop_is_lost(site: Site) -> None:
+def test_job_outlasting_a_clean_stop_is_lost(site: Site) -> None:
     site.send("trial hold a")
     horse = site.begins("a")
     assert site.node.end() == 0, site.node.log
@@ -319,7 +319,7 @@ def test_over_the_bound_a_long_command_is_refused(site: Site) -> None:
     assert "too many jobs are queued (limit 2)" in site.ask("trial hold d")
 
 
-def test_modules_that_change_reach_the_next_job_and_not_the_running_one(site: Site) -> None:
+def test_changed_modules_reach_only_later_jobs(site: Site) -> None:
     site.send("trial hold a")
     site.begins("a")
     other = site.folder / "other"
@@ -343,7 +343,7 @@ def test_the_tools_of_rq_see_the_queue(site: Site, cluster_keys: Keys) -> None:
     assert re.search(r"worker east1-[0-9a-f]{12} \S+ \d+ \S+ busy east1", told) or "busy" in told
 
 
-def test_no_worker_process_is_there_where_no_command_is_long(processes: Processes) -> None:
+def test_no_worker_process_exists_without_long_commands(processes: Processes) -> None:
     node = processes.node("east1")
     assert ask_sync(node.endpoint, "cluster jobs") == "No jobs"
     assert workers(node) == []
@@ -361,7 +361,7 @@ def test_what_an_operator_types_is_answered(site: Site, command: str, said: str)
     assert said in site.ask(command)
 
 
-def test_what_a_node_was_told_on_its_own_console_is_a_job_too(site: Site) -> None:
+def test_command_on_nodes_own_console_becomes_a_job(site: Site) -> None:
     said = site.ask("trial hold a")
     job = said.split()[1]
     assert said == f"Job {job} is queued; cluster jobs {job} shows how it stands"

@@ -41,7 +41,7 @@ def refuses(server: Server) -> bool:
 
 
 @pytest.mark.parametrize("code", list(REFUSALS))
-def test_a_job_that_ends_while_redis_refuses_is_not_lost(site: Site, server: Server, code: str) -> None:
+def test_job_ending_while_redis_refuses_is_kept(site: Site, server: Server, code: str) -> None:
     begin, end = REFUSALS[code]
     site.send("trial hold a")
     (horse,) = [site.begins("a")]
@@ -64,7 +64,7 @@ def test_a_job_that_ends_while_redis_refuses_is_not_lost(site: Site, server: Ser
     assert "Fatal Python error" not in site.node.log, site.node.log
 
 
-def test_a_job_asked_for_while_redis_refuses_begins_later(site: Site, server: Server) -> None:
+def test_job_requested_during_refusals_begins_later(site: Site, server: Server) -> None:
     site.let("a")
     site.send("trial hold b")
     site.begins("b")
@@ -77,7 +77,7 @@ def test_a_job_asked_for_while_redis_refuses_begins_later(site: Site, server: Se
     site.shows("trial hold a", "east1 held a for .*")
 
 
-def test_a_worker_that_ends_while_a_thread_reads_says_nothing() -> None:
+def test_worker_ending_during_a_read_stays_silent() -> None:
     program = (
         "import threading, time\n"
         "from worker.jobs.lines import Lines\n"
@@ -93,7 +93,7 @@ def test_a_worker_that_ends_while_a_thread_reads_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("runs", [True, False])
-def test_a_job_is_not_lost_where_its_slot_moves(
+def test_job_survives_a_move_of_its_slot(
     redis_cluster: RedisCluster, keys: Keys, folder: Path, monkeypatch: pytest.MonkeyPatch, runs: bool
 ) -> None:
     with site_of(Processes(redis_cluster.url, keys.cluster, folder), folder, monkeypatch) as site:

@@ -39,9 +39,7 @@ async def test_answers_come_as_they_are_whatever_their_size(program: OldProgram,
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_was_closed_is_made_again_and_no_command_is_sent_twice(
-    program: OldProgram, folder: Path
-) -> None:
+async def test_reconnecting_sends_no_command_twice(program: OldProgram, folder: Path) -> None:
     asked = far_end(folder)
     await asked.ask("summary")
     program.hang_up()
@@ -55,7 +53,7 @@ async def test_a_connection_that_was_closed_is_made_again_and_no_command_is_sent
 
 
 @pytest.mark.asyncio
-async def test_an_idle_connection_is_closed_when_its_time_is_over(program: OldProgram, folder: Path) -> None:
+async def test_idle_connection_is_closed_in_time(program: OldProgram, folder: Path) -> None:
     asked = FarEnd(Endpoint(str(folder / "2025")), 4, 30.0, 0.05, 1 << 30, own_pid=0)
     await asked.ask("summary")
     await wait_until(lambda: not asked._idle, "it is closed")
@@ -63,7 +61,7 @@ async def test_an_idle_connection_is_closed_when_its_time_is_over(program: OldPr
 
 
 @pytest.mark.asyncio
-async def test_a_bridge_that_is_closed_amid_an_answer_keeps_no_connection(program: OldProgram, folder: Path) -> None:
+async def test_bridge_closed_during_an_answer_keeps_no_connection(program: OldProgram, folder: Path) -> None:
     asked = far_end(folder)
     answer = asyncio.create_task(asked.ask("big"))
     await wait_until(lambda: program.told == ["big"], "it has been asked")
@@ -98,9 +96,7 @@ async def test_a_program_that_is_not_there_is_named(folder: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_slow_command_delays_no_other_and_no_more_than_so_many_run_at_once(
-    program: OldProgram, folder: Path
-) -> None:
+async def test_slow_command_delays_no_other_within_the_bound(program: OldProgram, folder: Path) -> None:
     asked = far_end(folder, connections=2)
     slow = asyncio.create_task(asked.ask("sleep 1"))
     await wait_until(lambda: "sleep 1" in program.told, "the slow one is under way")
@@ -137,7 +133,7 @@ def test_an_existing_program_is_managed_through_its_node(
         assert ask_sync(manager.endpoint, "gather summary").endswith(summary)
 
 
-def test_a_node_is_not_made_the_far_end_of_itself(processes: Processes, folder: Path) -> None:
+def test_node_cannot_be_its_own_far_end(processes: Processes, folder: Path) -> None:
     main = folder / "bridge.conf"
     main.write_text(f'ecelerity {{ control = "{folder}/ecnode-east1" }}')
     node = processes.node("east1", "east", "-c", str(main))

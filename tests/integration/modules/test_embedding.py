@@ -66,7 +66,7 @@ def test_the_example_of_the_documentation_answers(processes: Processes, shop_fol
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("no_tasks_left")
-async def test_several_nodes_live_in_one_program_and_it_keeps_its_signals(
+async def test_several_nodes_share_a_program_keeping_its_signals(
     redis_server: EmbeddedServer, cluster_keys: Keys, fleet: Fleet, folder: Path
 ) -> None:
     await fleet.manager()
@@ -87,7 +87,7 @@ async def test_several_nodes_live_in_one_program_and_it_keeps_its_signals(
 
 
 @pytest.mark.asyncio
-async def test_a_node_that_is_told_to_shut_down_ends_its_run(
+async def test_node_told_to_shut_down_ends_its_run(
     redis_server: EmbeddedServer, cluster_keys: Keys, fleet: Fleet
 ) -> None:
     await fleet.manager()
@@ -121,7 +121,7 @@ def test_a_program_may_have_modules_named_as_ours(folder: Path, own: str) -> Non
     assert done.stdout == f"exec: its module cannot be loaded: worker is {file} here, not the package of eccmgr\n"
 
 
-def test_an_embedded_node_says_that_it_carries_no_vips(folder: Path) -> None:
+def test_embedded_node_says_it_carries_no_vips(folder: Path) -> None:
     main = folder / "shop.conf"
     main.write_text('Binding "b" {\n  Bind_Address = "10.1.1.1"\n  Enable_Duravip = true\n}\n')
     node = eccmgr.Node("shop1", config=str(main))

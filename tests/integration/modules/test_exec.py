@@ -71,7 +71,7 @@ def one(program: object, more: str = "") -> str:
         ("echo $SECRET", ("ok", "")),
     ],
 )  # fmt: skip
-async def test_what_a_program_says_and_how_it_ends_is_the_answer(
+async def test_programs_output_and_end_are_the_answer(
     folder: Path, text: str, said: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", "known to the node alone")
@@ -106,7 +106,7 @@ async def test_arguments_are_those_that_the_entry_allows(arguments: str, line: s
 
 
 @pytest.mark.asyncio
-async def test_a_program_that_takes_too_long_is_ended_with_its_children(folder: Path) -> None:
+async def test_overlong_program_is_ended_with_its_children(folder: Path) -> None:
     program = script(folder, f"trap '' TERM; sleep 3600 & echo $! > {folder}/child; echo begun; wait; sleep 3600")
     status, text = await answer(one(program, "time_limit = 0.5"), "exec:x go")
     assert (status, text) == ("error", "begun\nended: it took more than 0.5 s")
@@ -115,7 +115,7 @@ async def test_a_program_that_takes_too_long_is_ended_with_its_children(folder: 
 
 
 @pytest.mark.asyncio
-async def test_a_program_is_ended_when_nobody_waits_for_it_any_more(folder: Path) -> None:
+async def test_program_ends_when_all_waiting_ends(folder: Path) -> None:
     program = script(folder, f"echo $$ > {folder}/pid; exec sleep 3600")
     asked = asyncio.create_task(answer(one(program), "exec:x go"))
     await wait_until(lambda: (folder / "pid").exists() and (folder / "pid").read_text(), "it has begun")
@@ -126,14 +126,14 @@ async def test_a_program_is_ended_when_nobody_waits_for_it_any_more(folder: Path
 
 
 @pytest.mark.asyncio
-async def test_a_child_that_is_left_behind_holds_up_no_answer(folder: Path) -> None:
+async def test_child_left_behind_delays_no_answer(folder: Path) -> None:
     program = script(folder, f"setsid sleep 3600 & echo $! > {folder}/child; echo done")
     assert await answer(one(program), "exec:x go") == ("ok", "done")
     os.kill(int((folder / "child").read_text()), signal.SIGKILL)
 
 
 @pytest.mark.asyncio
-async def test_an_output_without_end_is_cut_and_costs_no_memory(folder: Path) -> None:
+async def test_endless_output_is_cut_and_costs_no_memory(folder: Path) -> None:
     program = script(folder, "head -c 50000000 /dev/zero | tr '\\0' x")
     status, text = await answer(one(program, "output_limit = 1000"), "exec:x go")
     assert (status, text) == ("ok", f"{'x' * 1000}\n(cut: 49999000 bytes more)")
@@ -161,12 +161,12 @@ async def test_a_program_runs_as_its_own_user(folder: Path) -> None:
         ('commands = [ go = "echo" ] user = "no-such-user"', "no user 'no-such-user' on this host"),
     ],
 )
-def test_a_configuration_that_makes_no_sense_is_refused_with_its_place(text: str, said: str) -> None:
+def test_invalid_configuration_is_refused_with_its_place(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         check(CATALOGUE, "ecnode", view(text))
 
 
-def test_programs_run_by_broadcast_and_long_ones_as_jobs(processes: Processes, folder: Path) -> None:
+def test_broadcast_programs_run_and_long_ones_become_jobs(processes: Processes, folder: Path) -> None:
     program = script(folder, "echo one; sleep 0.2; echo two; exit $1")
     main = folder / "exec.conf"
     commands = f'commands = [ quick = "/bin/echo hi" slow = "{program} 0" bad = "{program} 4" ]'
@@ -179,7 +179,7 @@ def test_programs_run_by_broadcast_and_long_ones_as_jobs(processes: Processes, f
     assert "exec:x slow" in ask_sync(node.endpoint, "cluster jobs")
 
 
-def test_a_program_does_not_outlive_a_node_that_is_killed(processes: Processes, folder: Path) -> None:
+def test_program_does_not_outlive_a_killed_node(processes: Processes, folder: Path) -> None:
     program = script(folder, f"echo $$ > {folder}/pid; exec sleep 3600")
     main = folder / "exec.conf"
     main.write_text(f'exec "x" {{ commands = [ go = "{program}" ] }}')

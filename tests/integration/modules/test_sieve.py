@@ -21,7 +21,7 @@ def configured(folder: Path, **options: object) -> str:
     return str(path)
 
 
-def test_a_broadcast_flush_reports_the_true_count_of_each_node(processes: Processes, folder: Path) -> None:
+def test_broadcast_flush_reports_each_nodes_true_count(processes: Processes, folder: Path) -> None:
     main = configured(folder)
     for number in range(3):
         (folder / "scripts" / f"s{number}").write_text(GOOD)
@@ -42,7 +42,7 @@ def test_a_broadcast_flush_reports_the_true_count_of_each_node(processes: Proces
     ]
 
 
-def test_a_file_that_changes_is_noticed_when_the_options_say_so(processes: Processes, folder: Path) -> None:
+def test_changed_file_is_noticed_if_options_say_so(processes: Processes, folder: Path) -> None:
     node = processes.node("east1", "east", "-c", configured(folder))
     script = folder / "scripts" / "s"
     script.write_text(GOOD)

@@ -54,7 +54,7 @@ def world(link: Link, cluster_keys: Keys) -> World:
 
 
 @pytest.mark.asyncio
-async def test_what_is_due_once_is_run_once_by_whoever_comes_first(world: World) -> None:
+async def test_due_schedule_is_run_once_by_the_first(world: World) -> None:
     await world.add("a", Once(), START)
     first, second = world.runner("one"), world.runner("two")
     assert await first.take_due(START - 1) == []
@@ -68,7 +68,7 @@ async def test_what_is_due_once_is_run_once_by_whoever_comes_first(world: World)
 
 
 @pytest.mark.asyncio
-async def test_what_two_have_seen_to_be_due_only_one_takes(world: World) -> None:
+async def test_schedule_seen_due_twice_is_taken_once(world: World) -> None:
     made = await world.add("a", Every(60), START)
     one, two = (Firing("a", made.text, "ann", START, by, START + 1) for by in ("one", "two"))
     assert await world.shelf.take(made, START, START + 60_000, one, one) == "taken"
@@ -76,7 +76,7 @@ async def test_what_two_have_seen_to_be_due_only_one_takes(world: World) -> None
 
 
 @pytest.mark.asyncio
-async def test_what_is_late_within_the_grace_is_run_once_and_beyond_it_is_missed(world: World) -> None:
+async def test_late_schedule_runs_once_within_its_grace(world: World) -> None:
     await world.add("late", Every(60), START)
     await world.add("missed", Once(), START - 1)
     now = START + round(GRACE_S * 1000) - 1
@@ -88,7 +88,7 @@ async def test_what_is_late_within_the_grace_is_run_once_and_beyond_it_is_missed
 
 
 @pytest.mark.asyncio
-async def test_a_run_whose_end_nobody_tells_is_reported_lost_once(world: World) -> None:
+async def test_run_without_a_reported_end_is_lost_once(world: World) -> None:
     await world.add("a", Once(), START)
     (taken,) = await world.runner("dead").take_due(START)
     await world.runner().give_up_lost(taken.until_ms - 1)
@@ -101,7 +101,7 @@ async def test_a_run_whose_end_nobody_tells_is_reported_lost_once(world: World) 
 
 
 @pytest.mark.asyncio
-async def test_a_run_that_lasts_is_not_begun_again_and_that_is_said(world: World) -> None:
+async def test_lasting_run_is_not_restarted_and_says_so(world: World) -> None:
     await world.add("a", Every(1), START)
     (taken,) = await world.runner().take_due(START)
     assert await world.runner().take_due(START + 1000) == []
@@ -111,7 +111,7 @@ async def test_a_run_that_lasts_is_not_begun_again_and_that_is_said(world: World
 
 
 @pytest.mark.asyncio
-async def test_a_clock_that_is_stepped_back_neither_runs_again_nor_stalls(world: World) -> None:
+async def test_clock_stepped_back_neither_repeats_nor_stalls_runs(world: World) -> None:
     await world.add("often", Every(60), START)
     await world.add("daily", Cron("0 3 * * *"), START)
     for taken in await world.runner().take_due(START):
@@ -138,9 +138,7 @@ async def test_a_command_that_fails_or_hangs_says_so(world: World) -> None:
 
 
 @pytest.mark.asyncio
-async def test_more_than_can_be_run_at_once_are_run_one_after_the_other(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_excess_commands_run_one_after_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Clerk, "LOOK_S", 3600.0)
     now_ms = await world.shelf.now_ms()
     for number in range(3 * RUNNING_MAX):
@@ -220,7 +218,7 @@ async def test_a_schedule_without_a_time_can_be_deleted(world: World, link: Link
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(8))
-async def test_through_hours_of_deaths_every_run_is_accounted_for(world: World, seed: int) -> None:
+async def test_every_run_is_accounted_for_through_deaths(world: World, seed: int) -> None:
     """Three managers, of which any dies before it takes, after it took, and after it ran; the clock is stepped too."""
     chance = random.Random(seed)
     now = START
@@ -260,7 +258,7 @@ async def test_through_hours_of_deaths_every_run_is_accounted_for(world: World, 
 
 
 @pytest.mark.asyncio
-async def test_what_was_taken_and_not_sent_is_sent_later_once(world: World) -> None:
+async def test_command_taken_but_unsent_is_sent_once_later(world: World) -> None:
     refusals = [Answer("Redis refused: its memory is full", Status.ERROR, undone=True)] * 2
     runner = Runner(world.shelf, _refused_first(world, refusals), "barca", GRACE_S, TIMEOUT_S, LOG)
     await world.add("a", Once(), START)
@@ -272,7 +270,7 @@ async def test_what_was_taken_and_not_sent_is_sent_later_once(world: World) -> N
 
 
 @pytest.mark.asyncio
-async def test_what_another_has_given_up_is_not_sent_any_more(world: World) -> None:
+async def test_run_given_up_elsewhere_is_not_begun(world: World) -> None:
     refusals = [Answer("Redis refused: its memory is full", Status.ERROR, undone=True)]
     runner = Runner(world.shelf, _refused_first(world, refusals), "barca", GRACE_S, TIMEOUT_S, LOG)
     await world.add("a", Once(), START)
@@ -284,7 +282,7 @@ async def test_what_another_has_given_up_is_not_sent_any_more(world: World) -> N
 
 
 @pytest.mark.asyncio
-async def test_what_is_refused_for_longer_than_its_grace_is_missed(world: World) -> None:
+async def test_schedule_refused_beyond_its_grace_is_missed(world: World) -> None:
     refusals = [Answer("Redis refused: its memory is full", Status.ERROR, undone=True)] * 9
     runner = Runner(world.shelf, _refused_first(world, refusals), "barca", 1.0, TIMEOUT_S, LOG)
     await world.add("a", Once(), START)

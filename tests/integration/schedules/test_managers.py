@@ -23,7 +23,7 @@ def sent(manager: Process) -> int:
     return len(ask_sync(manager.endpoint, "history 1000").splitlines())
 
 
-def test_of_several_managers_one_fires_and_another_goes_on_when_it_dies(processes: Processes) -> None:
+def test_one_manager_fires_and_another_takes_over(processes: Processes) -> None:
     managers = {name: processes.manager(name) for name in ("one", "two")}
     processes.node("east1")
     ask_sync(managers["one"].endpoint, "sched every 1 broadcast pid")
@@ -38,7 +38,7 @@ def test_of_several_managers_one_fires_and_another_goes_on_when_it_dies(processe
     assert sent(left) in (len(runs), len(runs) + 1)
 
 
-def test_a_schedule_survives_all_managers_and_runs_when_one_returns(processes: Processes) -> None:
+def test_schedule_survives_all_managers_and_runs_later(processes: Processes) -> None:
     manager = processes.manager("one")
     processes.node("east1")
     said = ask_sync(manager.endpoint, "sched in 2 broadcast pid")
@@ -89,7 +89,7 @@ def test_what_an_operator_types_is_answered(processes: Processes, command: str, 
     assert said in ask_sync(processes.manager().endpoint, command)
 
 
-def test_what_is_listed_names_the_next_run_and_hides_secrets(processes: Processes) -> None:
+def test_listing_names_next_run_and_hides_secrets(processes: Processes) -> None:
     manager = processes.manager()
     job = ask_sync(manager.endpoint, 'sched every "0 3 1 1 *" broadcast config set Datasource x uri "a;password=b"')
     listed = ask_sync(manager.endpoint, "sched list").splitlines()[1]

@@ -58,7 +58,7 @@ def refused(site: Site) -> bool:
 
 
 @pytest.mark.parametrize("kind", list(REFUSALS))
-def test_what_is_due_while_redis_refuses_runs_late_and_once(site: Site, kind: str) -> None:
+def test_due_schedule_runs_late_after_refusals_once(site: Site, kind: str) -> None:
     begin, end = REFUSALS[kind]
     assert site.ask("sched in 1 broadcast uptime").startswith("Job ")
     site.refuse(*begin)
@@ -72,7 +72,7 @@ def test_what_is_due_while_redis_refuses_runs_late_and_once(site: Site, kind: st
 
 
 @pytest.mark.parametrize("site", [3], indirect=True)
-def test_what_cannot_run_within_its_grace_is_reported_as_missed(site: Site) -> None:
+def test_run_impossible_within_its_grace_is_missed(site: Site) -> None:
     assert site.ask("sched in 1 broadcast uptime").startswith("Job ")
     site.refuse("CONFIG", "SET", "maxmemory", "1")
     first = int(site.server.call("TIME")[0])
@@ -82,7 +82,7 @@ def test_what_cannot_run_within_its_grace_is_reported_as_missed(site: Site) -> N
     assert "uptime" not in site.ask("history")
 
 
-def test_a_schedule_that_redis_refuses_is_plainly_not_stored(site: Site) -> None:
+def test_schedule_that_redis_refuses_is_reported_not_stored(site: Site) -> None:
     site.refuse("CONFIG", "SET", "maxmemory", "1")
     answer = site.ask("sched in 60 broadcast uptime")
     assert answer.startswith("Nothing was scheduled: Redis refused: its memory is full"), answer

@@ -6,7 +6,7 @@ from tests.integration.scripts.cluster import Cluster
 
 
 class TestAbort:
-    def test_who_has_not_begun_will_not_and_is_shown_as_aborted(self, cluster: Cluster) -> None:
+    def test_node_that_has_not_begun_is_aborted(self, cluster: Cluster) -> None:
         east, west = cluster.join("east1"), cluster.join("west1")
         sent = cluster.publish()
         cluster.claim(west, sent)
@@ -23,7 +23,7 @@ class TestAbort:
         assert cluster.abort(sent) == "aborted"
         assert cluster.states(sent) == {"east1": "failed"}
 
-    def test_a_node_that_runs_it_says_how_it_ended(self, cluster: Cluster) -> None:
+    def test_node_that_runs_it_says_its_end(self, cluster: Cluster) -> None:
         lives = [cluster.join("east1"), cluster.join("east2")]
         sent = cluster.publish()
         for life in lives:
@@ -34,7 +34,7 @@ class TestAbort:
         assert cluster.states(sent) == {"east1": "aborted", "east2": "ok"}
         assert [past.answered for past in cluster.history()] == [1]
 
-    def test_a_claim_whose_answer_was_lost_is_not_granted_again(self, cluster: Cluster) -> None:
+    def test_claim_with_a_lost_answer_is_not_repeated(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish()
         cluster.claim(east, sent)
@@ -54,7 +54,7 @@ class TestAbort:
         cluster.abort(sent)
         assert cluster.states(sent) == {"east1": "missed", "east2": "lost"}
 
-    def test_the_nodes_and_the_one_who_waits_are_told(self, cluster: Cluster) -> None:
+    def test_nodes_and_the_waiting_manager_are_told(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = cluster.publish(wait_ms=1000)
         (told,) = cluster.messages(cluster.keys.everyone, lambda: cluster.abort(sent))
@@ -62,7 +62,7 @@ class TestAbort:
         assert json.loads(told)["abort"] == sent
         assert cluster.messages("asked", lambda: cluster.abort(sent)) == [sent.encode()]
 
-    def test_a_command_in_batches_is_let_out_to_nobody_else(self, cluster: Cluster) -> None:
+    def test_command_in_batches_goes_to_released_nodes_only(self, cluster: Cluster) -> None:
         east, _ = cluster.join("east1"), cluster.join("west1")
         sent = cluster.publish(wait_ms=100_000, rolling=True)
         cluster.release(sent, "east1")
@@ -71,7 +71,7 @@ class TestAbort:
         assert cluster.claim(east, sent) == "aborted"
         assert cluster.states(sent) == {"east1": "aborted", "west1": "aborted"}
 
-    def test_what_is_not_kept_or_was_flushed_cannot_be_aborted(self, cluster: Cluster) -> None:
+    def test_unknown_or_flushed_command_cannot_be_aborted(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = cluster.publish()
         cluster.flush()

@@ -23,7 +23,7 @@ class TestRespond:
         assert found is not None
         assert [(o.node, o.state, o.text) for o in found.outcomes] == [("east1", "ok", "hello")]
 
-    def test_an_answer_may_hold_any_text_and_be_compressed(self, cluster: Cluster) -> None:
+    def test_answer_may_hold_any_text_and_be_compressed(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         for text in ("", "\n\t\n", "ok\t#x\t1\t2\t\nz", "größer\0", "x" * 100_000):
             sent = cluster.publish()
@@ -39,7 +39,7 @@ class TestRespond:
         assert cluster.respond(east, sent) == "kept"
         assert cluster.states(sent) == {"east1": "ok"}
 
-    def test_the_first_answer_stands_and_its_repetition_is_harmless(self, cluster: Cluster) -> None:
+    def test_first_answer_stands_and_repetition_is_harmless(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish(wait_ms=1000)
         cluster.respond(east, sent, "first")
@@ -48,7 +48,7 @@ class TestRespond:
         assert [entry.text for entry in found.values()] == ["first"]
         assert cluster.collect(sent, seen=1) == {}
 
-    def test_an_answer_takes_the_place_of_its_stand_in_uncounted(self, cluster: Cluster) -> None:
+    def test_answer_replaces_its_stand_in_uncounted(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish(wait_ms=1000)
         cluster.claim(east, sent)
@@ -57,14 +57,14 @@ class TestRespond:
         assert [entry.text for entry in cluster.collect(sent).values()] == ["whole"]
         assert [past.answered for past in cluster.history()] == [1]
 
-    def test_another_session_does_not_answer_what_one_has_claimed(self, cluster: Cluster) -> None:
+    def test_other_session_does_not_answer_claimed_command(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish()
         cluster.claim(east, sent)
         assert cluster.respond(FOREIGN, sent) == "superseded"
         assert cluster.states(sent) == {"east1": "running"}
 
-    def test_a_later_life_does_not_answer_for_the_earlier(self, cluster: Cluster) -> None:
+    def test_later_life_does_not_answer_for_the_earlier(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = cluster.publish()
         cluster.pass_time(cluster.lease_ms)
@@ -72,7 +72,7 @@ class TestRespond:
         assert cluster.respond(again, sent) == "superseded"
         assert cluster.states(sent) == {"east1": "lost"}
 
-    def test_an_earlier_life_that_wakes_does_not_answer_for_the_later(self, cluster: Cluster) -> None:
+    def test_earlier_life_does_not_answer_for_the_later(self, cluster: Cluster) -> None:
         old = cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
         new = cluster.join("east1")
@@ -81,7 +81,7 @@ class TestRespond:
         assert cluster.respond(new, sent, "done") == "kept"
         assert cluster.states(sent) == {"east1": "ok"}
 
-    def test_a_life_that_ended_may_still_deliver_an_answer_that_needed_no_claim(self, cluster: Cluster) -> None:
+    def test_ended_life_may_deliver_unclaimed_answers(self, cluster: Cluster) -> None:
         old = cluster.join("east1")
         sent = cluster.publish()
         cluster.pass_time(cluster.lease_ms)
@@ -89,14 +89,14 @@ class TestRespond:
         assert cluster.respond(old, sent) == "kept"
         assert cluster.states(sent) == {"east1": "ok"}
 
-    def test_a_claimed_command_may_be_answered_after_it_expired(self, cluster: Cluster) -> None:
+    def test_claimed_command_may_be_answered_after_expiry(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish()
         cluster.claim(east, sent)
         cluster.pass_time(cluster.command_ttl_ms)
         assert cluster.respond(east, sent) == "kept"
 
-    def test_one_that_was_not_claimed_is_not_answered_after_it_expired(self, cluster: Cluster) -> None:
+    def test_unclaimed_command_is_not_answered_after_expiry(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish()
         cluster.pass_time(cluster.command_ttl_ms)
@@ -106,7 +106,7 @@ class TestRespond:
         assert cluster.respond(cluster.join("east1"), "none") == "gone"
         assert not list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))
 
-    def test_a_session_that_ended_may_still_deliver_what_it_had_begun(self, cluster: Cluster) -> None:
+    def test_ended_session_may_deliver_work_it_had_begun(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish()
         cluster.claim(east, sent)
@@ -126,7 +126,7 @@ class TestRespond:
 
 
 class TestCollect:
-    def test_a_gather_sees_each_response_once_in_the_order_they_came(self, cluster: Cluster) -> None:
+    def test_gather_sees_each_response_once_in_order(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(4)]
         sent = cluster.publish(wait_ms=1000)
         for life in (lives[2], lives[0]):
@@ -135,7 +135,7 @@ class TestCollect:
         cluster.respond(lives[1], sent)
         assert list(cluster.collect(sent, seen=2)) == ["east1"]
 
-    def test_many_responses_are_read_a_part_at_a_time(self, cluster: Cluster) -> None:
+    def test_many_responses_are_read_in_parts(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(4)]
         sent = cluster.publish(wait_ms=1000)
         for life in lives:
@@ -143,20 +143,20 @@ class TestCollect:
         assert list(cluster.collect(sent, 0, limit=3)) == ["east0", "east1", "east2"]
         assert list(cluster.collect(sent, 3, limit=3)) == ["east3"]
 
-    def test_who_waits_is_told_once_when_all_have_answered(self, cluster: Cluster) -> None:
+    def test_waiting_manager_is_told_once_at_the_end(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(3)]
         sent = cluster.publish(wait_ms=1000)
         assert _told(cluster, sent, *lives[:2]) == 0
         assert _told(cluster, sent, lives[2]) == 1
 
-    def test_who_has_looked_is_told_when_those_have_answered_that_it_waits_for(self, cluster: Cluster) -> None:
+    def test_sender_that_looked_hears_of_awaited_answers(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(4)]
         sent = cluster.publish(wait_ms=1000)
         cluster.respond(lives[0], sent)
         cluster.collect(sent, in_all=3)
         assert [_told(cluster, sent, life) for life in lives[1:]] == [0, 1, 0]
 
-    def test_of_many_answers_who_waits_is_told_a_part_at_a_time(self, cluster: Cluster) -> None:
+    def test_waiting_manager_is_told_in_parts(self, cluster: Cluster) -> None:
         cluster.told_of = 2
         lives = [cluster.join(f"east{number}") for number in range(5)]
         sent = cluster.publish(wait_ms=1000)
@@ -164,7 +164,7 @@ class TestCollect:
         assert len(cluster.collect(sent, in_all=5)) == 3
         assert [_told(cluster, sent, life) for life in lives[3:]] == [0, 1]
 
-    def test_who_has_found_nothing_is_told_of_the_next(self, cluster: Cluster) -> None:
+    def test_sender_that_found_nothing_hears_of_the_next(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(3)]
         sent = cluster.publish(wait_ms=1000)
         cluster.collect(sent)
@@ -189,7 +189,7 @@ class TestCollect:
         assert found is not None
         assert found.outcomes[0].late_s == 0.5
 
-    def test_a_look_at_a_command_that_is_gone_leaves_no_trace(self, cluster: Cluster) -> None:
+    def test_looking_at_a_missing_command_leaves_no_trace(self, cluster: Cluster) -> None:
         assert cluster.collect("none", last=True) == {}
         assert not list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))
 
@@ -234,7 +234,7 @@ class TestResults:
         assert found is not None
         assert found.sent.text == "uptime"
 
-    def test_more_responses_than_one_call_reads_are_read_by_pages(self, cluster: Cluster) -> None:
+    def test_excess_responses_are_read_by_pages(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(30)]
         sent = cluster.publish()
         for life in lives:
@@ -264,7 +264,7 @@ class TestFlush:
         assert [cluster.results(each) for each in (*sent, "pid", "uptime")] == [None] * 4
         assert cluster.flush() == 0
 
-    def test_nodes_may_still_take_and_answer_what_was_flushed(self, cluster: Cluster) -> None:
+    def test_nodes_may_answer_flushed_commands(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish(wait_ms=1000)
         cluster.flush()
@@ -310,7 +310,7 @@ class TestFlush:
 
 
 class TestJobs:
-    def test_a_job_says_how_far_it_is_until_it_has_ended_and_only_the_end_is_an_answer(self, cluster: Cluster) -> None:
+    def test_job_reports_progress_and_only_its_end_answers(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish(wait_ms=1000)
         cluster.claim(east, sent)
@@ -327,9 +327,7 @@ class TestJobs:
         assert cluster.respond(east, sent, running_body("ab12", "50 %"), "running", JOB) == "kept"
         assert cluster.states(sent) == {"east1": "ok"}
 
-    def test_it_goes_on_in_the_next_life_of_its_node_and_is_lost_with_a_node_that_is_gone(
-        self, cluster: Cluster
-    ) -> None:
+    def test_job_continues_in_next_life_or_is_lost(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish()
         cluster.claim(east, sent)
@@ -342,7 +340,7 @@ class TestJobs:
         assert cluster.respond(east, sent, "done") == "kept"
         assert cluster.states(sent) == {"east1": "ok"}
 
-    def test_its_command_is_kept_while_it_is_heard_of_and_forgotten_after(self, cluster: Cluster) -> None:
+    def test_command_lives_as_long_as_its_job_reports(self, cluster: Cluster) -> None:
         cluster.lease_ms = 10 * cluster.results_ttl_ms
         east = cluster.join("east1")
         sent = cluster.publish()

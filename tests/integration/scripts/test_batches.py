@@ -28,7 +28,7 @@ class TestRelease:
         assert cluster.claim(west, sent) == "not addressed"
         assert cluster.states(sent) == {"east1": "running", "west1": "pending"}
 
-    def test_a_set_in_batches_is_told_to_nobody_else(self, cluster: Cluster) -> None:
+    def test_set_in_batches_is_told_to_no_other(self, cluster: Cluster) -> None:
         cluster.join("east1")
         east2 = cluster.join("east2")
         cluster.join("west1")
@@ -38,7 +38,7 @@ class TestRelease:
         assert cluster.claim(east2, sent) == "claimed"
         assert cluster.states(sent) == {"east1": "pending", "east2": "running"}
 
-    def test_a_nodes_time_counts_from_its_release_and_is_not_prolonged(self, cluster: Cluster) -> None:
+    def test_nodes_time_counts_from_release_without_extension(self, cluster: Cluster) -> None:
         cluster.lease_ms = 2 * WAIT_MS
         east, west = cluster.join("east1"), cluster.join("west1")
         sent = cluster.publish(wait_ms=WAIT_MS, rolling=True)
@@ -51,7 +51,7 @@ class TestRelease:
         assert cluster.claim(west, sent) == "claimed"
         assert cluster.states(sent) == {"east1": "missed", "west1": "running"}
 
-    def test_after_its_senders_wait_nobody_else_is_told_and_those_left_are_skipped(self, cluster: Cluster) -> None:
+    def test_after_the_senders_wait_the_rest_are_skipped(self, cluster: Cluster) -> None:
         cluster.lease_ms = 2 * WAIT_MS
         east, _ = cluster.join("east1"), cluster.join("west1")
         sent = cluster.publish(wait_ms=WAIT_MS, rolling=True)
@@ -64,7 +64,7 @@ class TestRelease:
         assert (heard, cluster.release(sent, "west1")) == ([], "over")
         assert cluster.states(sent) == {"east1": "ok", "west1": "skipped"}
 
-    def test_a_sender_that_looks_for_the_last_time_skips_those_left(self, cluster: Cluster) -> None:
+    def test_senders_last_look_skips_those_left(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.join("west1")
         sent = cluster.publish(wait_ms=WAIT_MS, rolling=True)
@@ -77,7 +77,7 @@ class TestRelease:
         cluster.join("east1")
         assert cluster.release("none", "east1") == "gone"
 
-    def test_a_release_keeps_the_command_for_its_whole_time_again(self, cluster: Cluster) -> None:
+    def test_release_renews_the_commands_lifetime(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = cluster.publish(target=EVERYONE, wait_ms=WAIT_MS, rolling=True)
         keys = (cluster.keys.command(sent), f"{cluster.keys.view_prefix}{cluster.view.number}")
@@ -86,7 +86,7 @@ class TestRelease:
         cluster.release(sent, "east1")
         assert min(cluster.redis.ttl(key) for key in (*keys, cluster.keys.plan(sent))) > 10  # type: ignore[type-var]
 
-    def test_what_was_flushed_meanwhile_stays_hidden_and_ends_soon(self, cluster: Cluster) -> None:
+    def test_command_flushed_meanwhile_stays_hidden(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = cluster.publish(wait_ms=WAIT_MS, rolling=True)
         cluster.flush()
@@ -94,7 +94,7 @@ class TestRelease:
         assert cluster.results(sent) is None
         assert cluster.redis.ttl(cluster.keys.plan(sent)) <= 2 * cluster.command_ttl_ms / 1000 + 1  # type: ignore[operator]
 
-    def test_one_that_is_still_let_out_is_not_forgotten_with_the_time_of_its_sending(self, cluster: Cluster) -> None:
+    def test_command_in_batches_outlives_its_sending_time(self, cluster: Cluster) -> None:
         cluster.lease_ms = 10 * cluster.results_ttl_ms
         east = cluster.join("east1")
         sent = cluster.publish(wait_ms=10 * cluster.results_ttl_ms, rolling=True)

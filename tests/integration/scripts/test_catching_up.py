@@ -8,7 +8,7 @@ from tests.integration.scripts.cluster import Cluster
 EAST = Target(TargetKind.SUBCLUSTER, "east")
 
 
-def test_what_was_sent_to_other_channels_is_not_told(cluster: Cluster) -> None:
+def test_messages_on_other_channels_are_not_told(cluster: Cluster) -> None:
     cluster.join("east1", "east")
     cluster.join("west1", "west")
     mine = cluster.publish("uptime")
@@ -17,7 +17,7 @@ def test_what_was_sent_to_other_channels_is_not_told(cluster: Cluster) -> None:
     assert (more, [message["id"] for message in messages]) == (0, [mine])
 
 
-def test_a_message_is_as_it_was_published_with_what_is_left_of_its_time(cluster: Cluster) -> None:
+def test_message_is_as_published_with_time_left(cluster: Cluster) -> None:
     east = cluster.join("east1")
     sent = cluster.publish("uptime")
     cluster.pass_time(1000)
@@ -36,7 +36,7 @@ def test_what_has_expired_is_not_told_again(cluster: Cluster) -> None:
     assert [message["id"] for message in messages] == [young]
 
 
-def test_a_long_log_is_read_in_pages_without_a_gap_or_a_copy(cluster: Cluster) -> None:
+def test_long_log_pages_have_no_gap_or_copy(cluster: Cluster) -> None:
     cluster.join("east1")
     sent = [cluster.publish(f"command {number}") for number in range(7)]
     after, more, found = "0-0", 1, []
@@ -58,7 +58,7 @@ def test_each_channel_has_its_own_chain_of_entries(cluster: Cluster) -> None:
     assert second["before"] == first["entry"]
 
 
-def test_what_was_released_in_batches_is_read_up_by_those_it_was_released_to(cluster: Cluster) -> None:
+def test_released_batches_are_caught_up_by_their_nodes(cluster: Cluster) -> None:
     cluster.join("east1")
     cluster.join("west1")
     sent = cluster.publish(wait_ms=100_000, rolling=True)
@@ -73,7 +73,7 @@ def test_what_was_released_in_batches_is_read_up_by_those_it_was_released_to(clu
     assert cluster.redis.xlen(cluster.keys.log) == 2, "one entry for its sending, one for all its releases"
 
 
-def test_that_a_command_was_withdrawn_is_read_up_after_the_command(cluster: Cluster) -> None:
+def test_withdrawal_is_caught_up_after_its_command(cluster: Cluster) -> None:
     cluster.join("east1")
     sent = cluster.publish()
     (told,) = map(json.loads, cluster.messages(cluster.keys.everyone, lambda: cluster.abort(sent)))
@@ -83,7 +83,7 @@ def test_that_a_command_was_withdrawn_is_read_up_after_the_command(cluster: Clus
     assert told["before"] == command["entry"]
 
 
-def test_a_command_that_is_withdrawn_again_and_again_fills_no_log(cluster: Cluster) -> None:
+def test_repeatedly_withdrawn_command_fills_no_log(cluster: Cluster) -> None:
     cluster.join("east1")
     sent = cluster.publish()
     for _ in range(5):

@@ -36,7 +36,7 @@ class TestExpect:
         assert cluster.states(cluster.publish()) == {"east1": "pending", "n1": "absent", "West9": "absent"}
         assert cluster.immortal() == []
 
-    def test_a_change_makes_a_view_and_the_same_again_none(self, cluster: Cluster) -> None:
+    def test_only_a_change_makes_a_new_view(self, cluster: Cluster) -> None:
         cluster.join("east1", "east")
         sent = cluster.publish()
         assert cluster.events(lambda: cluster.expect({"west9": "west"})) == [("named", ["west9"])]
@@ -46,7 +46,7 @@ class TestExpect:
         assert cluster.view.number == view
         assert cluster.redis.hget(cluster.keys.state, "bus") == number
 
-    def test_who_is_named_no_more_is_expected_no_more(self, cluster: Cluster) -> None:
+    def test_node_no_longer_named_is_not_expected(self, cluster: Cluster) -> None:
         cluster.expect({"west9": "west", "west8": "west"})
         cluster.expect({"west9": None})
         assert absent(cluster) == {"west8": "west"}
@@ -61,13 +61,13 @@ class TestExpect:
         cluster.expect({"west9": None}, "a")
         assert absent(cluster) == {}
 
-    def test_a_lost_node_stays_expected_when_its_name_is_taken_out(self, cluster: Cluster) -> None:
+    def test_lost_node_stays_expected_without_its_name(self, cluster: Cluster) -> None:
         cluster.expect({"east1": "east"})
         lose(cluster, "east1", subcluster="east")
         cluster.expect({"east1": None})
         assert absent(cluster) == {"east1": "east"}
 
-    def test_a_named_node_that_leaves_cleanly_is_absent_since_then(self, cluster: Cluster) -> None:
+    def test_named_node_is_absent_since_its_clean_leave(self, cluster: Cluster) -> None:
         cluster.expect({"east1": "east"})
         cluster.leave(cluster.join("east1", "east"))
         assert absent(cluster) == {"east1": "east"}
@@ -75,14 +75,14 @@ class TestExpect:
         cluster.expect({"east1": None})
         assert absent(cluster) == {}
 
-    def test_a_named_node_is_expected_beyond_the_time_of_the_lost(self, cluster: Cluster) -> None:
+    def test_named_node_is_expected_beyond_lost_ones(self, cluster: Cluster) -> None:
         cluster.expect({"east1": "east"})
         lose(cluster, "east1", "east2", subcluster="east")
         cluster.pass_time(cluster.absent_ttl_ms)
         assert cluster.events(cluster.sweep) == [("forgotten", ["east2"])]
         assert absent(cluster) == {"east1": "east"}
 
-    def test_a_reset_of_a_named_node_is_no_return(self, cluster: Cluster) -> None:
+    def test_reset_of_a_named_node_is_no_return(self, cluster: Cluster) -> None:
         cluster.expect({"east1": "east"})
         old = cluster.join("east1", "east")
         events = cluster.messages(cluster.keys.events, lambda: cluster.join("east1", "east", replaces=old.private))
@@ -123,7 +123,7 @@ class TestForget:
         entry = cluster.redis.xrange(cluster.keys.audit)[-2][1]
         assert (entry[b"what"], entry[b"node"], entry[b"issuer"]) == (b"forget", b"east1", b"root")
 
-    def test_one_that_is_alive_or_named_or_unknown_is_not(self, cluster: Cluster) -> None:
+    def test_live_named_or_unknown_node_is_not_forgotten(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.expect({"west9": "west"}, "a", "/etc/a.conf of manager m1")
         assert cluster.forget("east1") == ["alive"]
@@ -131,7 +131,7 @@ class TestForget:
         assert cluster.forget("nobody") == ["unknown"]
         assert absent(cluster) == {"west9": "west"}
 
-    def test_a_file_that_no_manager_has_read_for_a_day_holds_nobody(self, cluster: Cluster) -> None:
+    def test_file_unread_for_a_day_expects_no_node(self, cluster: Cluster) -> None:
         cluster.expect({"west9": "west"})
         cluster.redis.hset(cluster.keys.subclusters, "@a", "the file\t1")
         assert cluster.forget("west9") == ["forgotten"]
@@ -151,7 +151,7 @@ class TestResettle:
         assert cluster.states(before) == {"east1": "running", "other": "pending"}
         assert cluster.redis.hgetall(cluster.keys.subclusters) == {b"default": b"1", b"east": b"1"}
 
-    def test_a_session_that_is_over_stays_where_it_was(self, cluster: Cluster) -> None:
+    def test_ended_session_keeps_its_subcluster(self, cluster: Cluster) -> None:
         life = cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
         assert cluster.resettle(life, "east") is None

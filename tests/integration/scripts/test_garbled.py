@@ -13,7 +13,7 @@ EAST = Target(TargetKind.SUBCLUSTER, "east")
 
 @pytest.mark.parametrize("field", ["clock", "wall", "born", "view", "run", "last"])
 @pytest.mark.parametrize("garbage", ["", "nan", "-7", "x", "9" * 30])
-def test_the_cluster_goes_on_where_its_state_is_garbled(cluster: Cluster, field: str, garbage: str) -> None:
+def test_cluster_survives_garbled_state(cluster: Cluster, field: str, garbage: str) -> None:
     cluster.join("east1")
     cluster.publish()
     cluster.redis.hset(cluster.keys.state, field, garbage)
@@ -27,7 +27,7 @@ def test_the_cluster_goes_on_where_its_state_is_garbled(cluster: Cluster, field:
     assert cluster.flush() == 2
 
 
-def test_a_numbering_that_went_back_is_put_right_by_the_nodes(cluster: Cluster) -> None:
+def test_nodes_repair_a_numbering_that_went_back(cluster: Cluster) -> None:
     lives = [cluster.join(name) for name in ("east1", "east2")]
     cluster.redis.hset(cluster.keys.state, "view", 0)
     for life in lives:
@@ -36,14 +36,14 @@ def test_a_numbering_that_went_back_is_put_right_by_the_nodes(cluster: Cluster) 
 
 
 @pytest.mark.parametrize("fields", [{"id": "x"}, {"id": "x", "digest": "", "issued": "nan", "channel": ""}])
-def test_an_entry_that_cannot_be_read_is_forgotten_first(cluster: Cluster, fields: dict[str, str]) -> None:
+def test_unreadable_entry_is_forgotten_first(cluster: Cluster, fields: dict[str, str]) -> None:
     cluster.join("east1")
     cluster.redis.xadd(cluster.keys.log, fields)  # type: ignore[arg-type]
     sent = cluster.publish()
     assert [entry[1][b"id"] for entry in cluster.redis.xrange(cluster.keys.log)] == [sent.encode()]
 
 
-def test_a_subcluster_is_counted_anew_where_its_size_is_garbled(cluster: Cluster) -> None:
+def test_subcluster_with_garbled_size_is_recounted(cluster: Cluster) -> None:
     first = cluster.join("east1", "east")
     cluster.redis.hset(cluster.keys.subclusters, "east", "x")
     assert list(cluster.states(cluster.publish(target=EAST))) == ["east1"]
@@ -54,7 +54,7 @@ def test_a_subcluster_is_counted_anew_where_its_size_is_garbled(cluster: Cluster
     assert cluster.redis.hget(cluster.keys.subclusters, "east") == b"1"
 
 
-def test_a_node_whose_line_or_rank_is_gone_has_to_join_again(cluster: Cluster) -> None:
+def test_node_without_line_or_rank_must_rejoin(cluster: Cluster) -> None:
     life = cluster.join("east1", "east")
     cluster.redis.hset(cluster.keys.roster, "east1", "x")
     assert not cluster.renews(life)
@@ -71,7 +71,7 @@ def test_a_leader_that_nobody_is_loses_its_rank(cluster: Cluster) -> None:
     assert cluster.renew(life)[4] == life.private
 
 
-def test_a_roster_that_cannot_be_read_is_made_anew(cluster: Cluster) -> None:
+def test_unreadable_roster_is_rebuilt(cluster: Cluster) -> None:
     cluster.join("east1")
     number = cluster.view.number
     cluster.redis.set(f"{cluster.keys.view_prefix}{number}", "x", ex=100)
@@ -80,7 +80,7 @@ def test_a_roster_that_cannot_be_read_is_made_anew(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("field", ["view", "expires", "answered", "notices", "tell_at"])
 @pytest.mark.parametrize("garbage", ["", "x", "nan", "-7", "9" * 30])
-def test_a_garbled_command_stops_no_claim_and_no_answer(cluster: Cluster, field: str, garbage: str) -> None:
+def test_garbled_command_stops_no_claim_or_answer(cluster: Cluster, field: str, garbage: str) -> None:
     life = cluster.join("east1")
     sent = cluster.publish(wait_ms=1000)
     cluster.redis.hset(cluster.keys.command(sent), field, garbage)
@@ -91,7 +91,7 @@ def test_a_garbled_command_stops_no_claim_and_no_answer(cluster: Cluster, field:
     assert cluster.flush() == 1
 
 
-def test_an_answer_takes_the_place_of_a_garbled_claim(cluster: Cluster) -> None:
+def test_answer_replaces_a_garbled_claim(cluster: Cluster) -> None:
     life = cluster.join("east1")
     sent = cluster.publish()
     cluster.claim(life, sent)
@@ -121,14 +121,14 @@ def test_keys_of_commands_of_another_kind_are_dropped(cluster: Cluster) -> None:
     cluster.flush()
 
 
-def test_a_log_that_takes_no_more_entries_begins_anew(cluster: Cluster) -> None:
+def test_log_without_further_entries_begins_anew(cluster: Cluster) -> None:
     life = cluster.join("east1")
     for key in (cluster.keys.log, cluster.keys.audit):
         cluster.redis.xadd(key, {"id": "x"}, f"{2**64 - 1}-{2**64 - 1}")
     assert cluster.claim(life, cluster.publish()) == "claimed"
 
 
-def test_keys_of_another_kind_are_mended_and_others_left(cluster: Cluster) -> None:
+def test_wrong_typed_keys_are_mended_and_others_left(cluster: Cluster) -> None:
     cluster.join("east1")
     keys = cluster.keys
     cluster.redis.delete(keys.members)

@@ -7,13 +7,13 @@ from tests.integration.scripts.cluster import Cluster
 
 
 class TestHistory:
-    def test_the_latest_come_last_and_no_more_than_were_asked_for(self, cluster: Cluster) -> None:
+    def test_latest_come_last_and_only_as_many_requested(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = [cluster.publish(f"command {number}") for number in range(5)]
         assert [past.id for past in cluster.history(3)] == sent[-3:]
         assert [past.text for past in cluster.history(100)] == [f"command {number}" for number in range(5)]
 
-    def test_a_command_is_one_line_whatever_became_of_it(self, cluster: Cluster) -> None:
+    def test_command_is_always_one_line(self, cluster: Cluster) -> None:
         for name in ("east1", "east2"):
             cluster.join(name)
         first = cluster.publish("first", wait_ms=100_000, rolling=True)
@@ -38,9 +38,7 @@ class TestHistory:
             (Target(TargetKind.SET, "east1,east3,west1,nobody"), 3),
         ],
     )
-    def test_it_counts_the_live_and_the_lost_that_the_target_means(
-        self, cluster: Cluster, target: Target, expected: int
-    ) -> None:
+    def test_history_counts_live_and_lost_of_the_target(self, cluster: Cluster, target: Target, expected: int) -> None:
         cluster.join("east3", "East")
         cluster.pass_time(cluster.lease_ms)
         cluster.join("east1", "east")
@@ -51,7 +49,7 @@ class TestHistory:
         assert (past.answered, past.expected, past.target, past.issuer) == (0, expected, target, "root")
         assert len(cluster.states(sent)) == expected
 
-    def test_an_answer_counts_once_and_what_is_no_answer_does_not_count(self, cluster: Cluster) -> None:
+    def test_only_first_real_answers_count(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(1, 5)]
         sent = cluster.publish()
         cluster.claim(lives[0], sent)
@@ -61,7 +59,7 @@ class TestHistory:
         (past,) = cluster.history()
         assert (past.answered, past.expected) == (2, 4)
 
-    def test_what_was_flushed_is_left_out_and_a_secret_hidden(self, cluster: Cluster) -> None:
+    def test_flushed_is_left_out_and_secrets_hidden(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.publish("gone")
         cluster.flush()

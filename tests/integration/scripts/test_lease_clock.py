@@ -41,7 +41,7 @@ def test_every_script_is_held_against_its_contract() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_script_advances_the_clock_by_no_more_than_the_step_allowed(cluster: Cluster, name: str) -> None:
+def test_scripts_advance_the_clock_within_the_allowed_step(cluster: Cluster, name: str) -> None:
     cluster.roster()
     before = cluster.clock
     cluster.max_step_ms = 700
@@ -51,7 +51,7 @@ def test_every_script_advances_the_clock_by_no_more_than_the_step_allowed(cluste
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_no_script_takes_the_clock_back_when_the_wall_clock_is_stepped_back(cluster: Cluster, name: str) -> None:
+def test_no_script_turns_the_lease_clock_back(cluster: Cluster, name: str) -> None:
     cluster.roster()
     before = cluster.clock
     cluster.max_step_ms = 700
@@ -60,7 +60,7 @@ def test_no_script_takes_the_clock_back_when_the_wall_clock_is_stepped_back(clus
     assert cluster.clock == before
 
 
-def test_the_clock_goes_on_from_where_the_wall_clock_was_stepped_back_to(cluster: Cluster) -> None:
+def test_lease_clock_continues_after_wall_clock_steps_back(cluster: Cluster) -> None:
     cluster.roster()
     cluster.step_wall_clock(-HOUR_MS)
     cluster.roster()
@@ -71,7 +71,7 @@ def test_the_clock_goes_on_from_where_the_wall_clock_was_stepped_back_to(cluster
     assert cluster.clock == before + 700
 
 
-def test_the_clock_advances_by_the_time_that_has_passed(cluster: Cluster) -> None:
+def test_clock_advances_by_the_passed_time(cluster: Cluster) -> None:
     cluster.roster()
     before = cluster.clock
     cluster.max_step_ms = HOUR_MS
@@ -80,7 +80,7 @@ def test_the_clock_advances_by_the_time_that_has_passed(cluster: Cluster) -> Non
     assert before + 300 <= cluster.clock < before + HOUR_MS
 
 
-def test_a_pause_of_the_server_costs_a_renewed_session_no_more_than_one_step(cluster: Cluster) -> None:
+def test_servers_pause_costs_sessions_at_most_one_step(cluster: Cluster) -> None:
     east = cluster.join("east1")
     cluster.max_step_ms = 700
     cluster.step_wall_clock(HOUR_MS)
@@ -88,7 +88,7 @@ def test_a_pause_of_the_server_costs_a_renewed_session_no_more_than_one_step(clu
 
 
 @pytest.mark.parametrize("step_ms", [HOUR_MS, -HOUR_MS])
-def test_a_step_of_the_wall_clock_ends_no_session(cluster: Cluster, step_ms: int) -> None:
+def test_wall_clock_step_ends_no_session(cluster: Cluster, step_ms: int) -> None:
     cluster.join("east1")
     cluster.max_step_ms = 700
     cluster.step_wall_clock(step_ms)
@@ -96,7 +96,7 @@ def test_a_step_of_the_wall_clock_ends_no_session(cluster: Cluster, step_ms: int
     assert set(cluster.view.live) == {"east1"}
 
 
-def test_a_server_that_lost_its_memory_begins_anew_and_knows_nobody(cluster: Cluster) -> None:
+def test_server_without_memory_begins_with_no_members(cluster: Cluster) -> None:
     east = cluster.join("east1")
     sent = cluster.publish()
     cluster.redis.delete(*cluster.redis.scan_iter(f"{cluster.keys.tag}*"))
@@ -109,7 +109,7 @@ def test_a_server_that_lost_its_memory_begins_anew_and_knows_nobody(cluster: Clu
     assert cluster.join("east1").view == 1
 
 
-def test_a_server_that_lost_its_memory_is_not_believed_to_number_the_same_views(cluster: Cluster) -> None:
+def test_server_without_memory_numbers_views_apart(cluster: Cluster) -> None:
     cluster.join("east1")
     known = cluster.roster()
     cluster.redis.delete(*cluster.redis.scan_iter(f"{cluster.keys.tag}*"))
@@ -121,7 +121,7 @@ def test_a_server_that_lost_its_memory_is_not_believed_to_number_the_same_views(
     assert list(cluster.view.live) == ["west1"]
 
 
-def test_a_server_in_another_life_numbers_its_views_anew_with_the_next_one(cluster: Cluster) -> None:
+def test_servers_new_life_numbers_views_anew_next_time(cluster: Cluster) -> None:
     cluster.join("east1")
     known = cluster.roster()
     cluster.redis.hset(cluster.keys.state, "run", "another life")

@@ -10,7 +10,7 @@ from eccmgr.redis.scripts import script
 
 
 @pytest.mark.asyncio
-async def test_a_script_that_the_server_has_forgotten_is_sent_again(link: Link, cluster_keys: Keys) -> None:
+async def test_script_forgotten_by_the_server_is_sent_again(link: Link, cluster_keys: Keys) -> None:
     call = roster(cluster_keys, ClusterOptions(), 60_000)
     first = await link.run(call)
     await link.call("SCRIPT", "FLUSH")

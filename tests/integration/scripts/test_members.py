@@ -25,19 +25,19 @@ class TestJoin:
         assert int(clock) == cluster.clock
         assert last == cluster.redis.xrevrange(cluster.keys.log, count=1)[0][0]  # type: ignore[index]
 
-    def test_a_second_process_of_a_live_nodes_name_is_refused_without_case(self, cluster: Cluster) -> None:
+    def test_second_process_with_live_name_without_case_refused(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         cluster.pass_time(1000)
         assert cluster.try_join("EAST1") == [b"taken", east.private.encode(), b"1500"]
         assert cluster.renews(east)
 
     @pytest.mark.parametrize("other", ["east1.example.com", "east", "east10", "east-1"])
-    def test_a_name_that_only_resembles_a_live_nodes_is_not_refused(self, cluster: Cluster, other: str) -> None:
+    def test_name_resembling_a_live_nodes_is_accepted(self, cluster: Cluster, other: str) -> None:
         cluster.join("east1")
         cluster.join(other)
         assert set(cluster.view.live) == {"east1", other}
 
-    def test_a_name_is_free_once_its_session_has_lapsed(self, cluster: Cluster) -> None:
+    def test_name_is_free_once_its_session_lapsed(self, cluster: Cluster) -> None:
         old = cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
         new = cluster.join("east1")
@@ -45,13 +45,13 @@ class TestJoin:
         assert cluster.renews(new)
         assert cluster.view.sessions == {new.private}
 
-    def test_a_lapsed_session_is_told_as_lost_before_its_successor_joins(self, cluster: Cluster) -> None:
+    def test_lapsed_session_is_lost_before_its_successor_joins(self, cluster: Cluster) -> None:
         old = cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
         events = cluster.events(lambda: cluster.join("east1"))
         assert events == [("lost", [old.private]), ("join", ["#ec0-2#east1"])]
 
-    def test_a_node_that_is_back_is_absent_no_more(self, cluster: Cluster) -> None:
+    def test_returned_node_is_no_longer_absent(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
         cluster.sweep()
@@ -60,14 +60,12 @@ class TestJoin:
         assert not cluster.view.absent
         assert int(json.loads(joined)["since"]) > 0
 
-    def test_managers_may_share_a_name_with_each_other_and_with_a_node(self, cluster: Cluster) -> None:
+    def test_managers_may_share_names_with_anyone(self, cluster: Cluster) -> None:
         lives = [cluster.join("pono", rank="manager"), cluster.join("pono", rank="manager"), cluster.join("pono")]
         assert all(cluster.renews(life) for life in lives)
         assert set(cluster.view.live) == {"pono"}
 
-    def test_a_session_that_replaces_its_own_is_a_new_life_in_which_the_old_ones_work_goes_on(
-        self, cluster: Cluster
-    ) -> None:
+    def test_replacing_own_session_continues_its_work(self, cluster: Cluster) -> None:
         old = cluster.join("east1")
         begun, waiting = cluster.publish(), cluster.publish()
         assert cluster.claim(old, begun) == "claimed"
@@ -79,7 +77,7 @@ class TestJoin:
         assert cluster.states(begun) == {"east1": "ok"}
         assert cluster.claim(new, waiting) == "not addressed"
 
-    def test_a_lapsed_session_cannot_be_replaced_by_one_that_carries_it_on(self, cluster: Cluster) -> None:
+    def test_lapsed_session_cannot_be_carried_on(self, cluster: Cluster) -> None:
         old = cluster.join("east1")
         sent = cluster.publish()
         cluster.claim(old, sent)
@@ -93,7 +91,7 @@ class TestJoin:
         holder = cluster.join("east1")
         assert cluster.try_join("east1", replaces=old.private)[:2] == [b"taken", holder.private.encode()]
 
-    def test_a_name_that_is_taken_over_has_one_live_session_and_its_old_work_is_lost(self, cluster: Cluster) -> None:
+    def test_name_taken_over_has_one_live_session(self, cluster: Cluster) -> None:
         old = cluster.join("east1", "east")
         begun = cluster.publish()
         cluster.claim(old, begun)
@@ -108,7 +106,7 @@ class TestJoin:
         assert cluster.leave(old) == "ended"
         assert cluster.view.sessions == {"#ec0-2#EAST1"}
 
-    def test_taking_over_a_name_that_nobody_has_is_a_join(self, cluster: Cluster) -> None:
+    def test_taking_over_an_unused_name_is_joining(self, cluster: Cluster) -> None:
         other = cluster.join("east2")
         assert cluster.try_join("east1", takes_over=True)[0] == b"joined"
         assert cluster.renews(other)
@@ -136,7 +134,7 @@ class TestRenew:
         assert cluster.renew(east) == ["ended"]
         assert cluster.renew(east) == ["ended"]
 
-    def test_sessions_that_would_send_more_heartbeats_than_are_borne_have_longer_leases(self, cluster: Cluster) -> None:
+    def test_too_many_heartbeats_lengthen_the_leases(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(10)]
         assert cluster.renew(lives[0], rate=2, borne=20)[6] == "1.000"
         assert cluster.renew(lives[1], rate=2, borne=5)[6] == "4.000"
@@ -145,7 +143,7 @@ class TestRenew:
         cluster.pass_time(3 * cluster.lease_ms - 1)
         assert cluster.renews(lives[1])
 
-    def test_who_joins_where_there_are_many_has_a_longer_lease_from_the_start(self, cluster: Cluster) -> None:
+    def test_node_joining_a_crowd_gets_a_longer_lease(self, cluster: Cluster) -> None:
         for number in range(10):
             cluster.join(f"east{number}")
         late = cluster.try_join("late", rate=2, borne=5)
@@ -153,7 +151,7 @@ class TestRenew:
         cluster.pass_time(4 * cluster.lease_ms - 1)
         assert cluster.renews(Life("#ec0-11#late", "late", int(late[1])))
 
-    def test_what_the_last_heartbeat_was_answered_holds_as_long_as_the_view(self, cluster: Cluster) -> None:
+    def test_last_heartbeats_answer_holds_like_the_view(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(10)]
         _, view, _, _, leader, _, stretch = cluster.renew(lives[9], rate=2, borne=5)
         before = LastBeat(int(view), leader, float(stretch))
@@ -161,7 +159,7 @@ class TestRenew:
         cluster.leave(lives[0])
         assert cluster.renew(lives[9], rate=2, borne=5, before=before)[4:] == [lives[1].private, 0, "3.600"]
 
-    def test_a_session_may_keep_its_lease_however_many_there_are(self, cluster: Cluster) -> None:
+    def test_session_may_keep_its_lease_in_any_crowd(self, cluster: Cluster) -> None:
         lives = [cluster.join(f"east{number}") for number in range(10)]
         assert cluster.renew(lives[0], rate=0, borne=5)[6] == "1"
         cluster.pass_time(cluster.lease_ms)
@@ -172,7 +170,7 @@ class TestRenew:
         cluster.leave(east)
         assert not cluster.renews(east)
 
-    def test_it_tells_the_view_the_clock_and_the_last_command(self, cluster: Cluster) -> None:
+    def test_heartbeat_tells_view_clock_and_last_command(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         assert cluster.renew(east, "nobody")[:4] == ["renewed", "1", str(cluster.clock), ["0-0"]]
         cluster.publish()
@@ -189,7 +187,7 @@ class TestRenew:
         cluster.leave(second)
         assert self.leader(cluster, younger) == node.private
 
-    def test_a_dead_leader_is_pointed_out_to_whoever_renews(self, cluster: Cluster) -> None:
+    def test_renewing_members_learn_of_a_dead_leader(self, cluster: Cluster) -> None:
         leader = cluster.join("barca", rank="manager")
         cluster.pass_time(1000)
         east = cluster.join("east1")
@@ -223,7 +221,7 @@ class TestLeave:
         assert cluster.leave(east) == "ended"
         assert cluster.view.number == view
 
-    def test_the_leave_of_an_old_life_does_not_touch_the_new_one(self, cluster: Cluster) -> None:
+    def test_old_lifes_leave_spares_the_new_one(self, cluster: Cluster) -> None:
         old = cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
         new = cluster.join("east1")
@@ -231,7 +229,7 @@ class TestLeave:
         assert cluster.renews(new)
         assert set(cluster.view.live) == {"east1"}
 
-    def test_the_leave_of_a_manager_does_not_touch_a_node_of_its_name(self, cluster: Cluster) -> None:
+    def test_managers_leave_spares_a_node_of_its_name(self, cluster: Cluster) -> None:
         node, manager = cluster.join("pono"), cluster.join("pono", rank="manager")
         cluster.leave(manager)
         assert set(cluster.view.live) == {"pono"}
@@ -240,7 +238,7 @@ class TestLeave:
 
 
 class TestSweep:
-    def test_it_ends_those_who_fell_silent_and_no_others(self, cluster: Cluster) -> None:
+    def test_sweep_ends_only_silent_sessions(self, cluster: Cluster) -> None:
         silent, lively = cluster.join("east1"), cluster.join("east2")
         cluster.pass_time(cluster.lease_ms - 1)
         cluster.renew(lively)
@@ -256,7 +254,7 @@ class TestSweep:
         cluster.pass_time(cluster.lease_ms)
         assert cluster.sweep()[0] == last.view + 1
 
-    def test_a_round_with_nothing_to_do_leaves_the_view_alone(self, cluster: Cluster) -> None:
+    def test_round_without_work_leaves_the_view_alone(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         assert cluster.sweep() == (east.view, cluster.clock, cluster.lease_ms)
         assert cluster.events(cluster.sweep) == []
@@ -268,7 +266,7 @@ class TestSweep:
         cluster.join("east2")
         assert cluster.sweep()[2] == cluster.lease_ms - 1000
 
-    def test_an_absent_node_is_kept_for_its_time_and_then_forgotten(self, cluster: Cluster) -> None:
+    def test_absent_node_is_kept_for_its_time_only(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
         cluster.sweep()
@@ -281,7 +279,7 @@ class TestSweep:
         assert not cluster.view.absent
         assert cluster.view.number == view + 1
 
-    def test_without_a_time_an_absent_node_is_never_forgotten(self, cluster: Cluster) -> None:
+    def test_absent_node_without_a_time_is_never_forgotten(self, cluster: Cluster) -> None:
         cluster.absent_ttl_ms = 0
         cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
@@ -291,7 +289,7 @@ class TestSweep:
         assert set(cluster.view.absent) == {"east1"}
         assert cluster.immortal() == []
 
-    def test_of_very_many_absent_nodes_the_oldest_are_forgotten(self, cluster: Cluster) -> None:
+    def test_oldest_of_too_many_absent_nodes_are_forgotten(self, cluster: Cluster) -> None:
         cluster.roster()
         names = [f"east{number}" for number in range(10_003)]
         since = {name: cluster.clock + number for number, name in enumerate(names)}
@@ -317,7 +315,7 @@ class TestSweep:
         assert cluster.redis.xlen(cluster.keys.log) == 1
         assert not cluster.renews(east)
 
-    def test_it_forgets_commands_over_the_cap_the_oldest_first(self, cluster: Cluster) -> None:
+    def test_sweep_forgets_oldest_commands_over_the_cap(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = [cluster.publish(f"command {number}") for number in range(5)]
         cluster.log_cap = 2
@@ -325,7 +323,7 @@ class TestSweep:
         assert [cluster.results(each) is not None for each in sent] == [False, False, False, True, True]
         assert cluster.redis.hlen(cluster.keys.latest) == 2
 
-    def test_a_text_that_was_sent_again_is_not_forgotten_with_its_first_run(self, cluster: Cluster) -> None:
+    def test_repeated_text_outlives_its_first_run(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.publish("pid")
         again = cluster.publish("pid")
@@ -335,7 +333,7 @@ class TestSweep:
         assert found is not None
         assert found.sent.id == again
 
-    def test_it_renews_the_lifetime_of_the_clusters_own_keys(self, cluster: Cluster) -> None:
+    def test_sweep_renews_the_clusters_own_keys(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.join("west1")
         cluster.publish()
@@ -347,7 +345,7 @@ class TestSweep:
 
 
 class TestRoster:
-    def test_it_lists_the_live_and_the_absent_as_first_spelt(self, cluster: Cluster) -> None:
+    def test_roster_has_live_and_absent_in_first_spelling(self, cluster: Cluster) -> None:
         cluster.join("East1", "EAST")
         cluster.pass_time(cluster.lease_ms)
         west = cluster.join("west1", "West")
@@ -359,13 +357,13 @@ class TestRoster:
     def test_an_empty_cluster_has_an_empty_roster(self, cluster: Cluster) -> None:
         assert list(cluster.view) == []
 
-    def test_only_absent_nodes_are_not_taken_for_live_ones(self, cluster: Cluster) -> None:
+    def test_absent_nodes_are_not_taken_for_live(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
         cluster.sweep()
         assert (set(cluster.view.live), set(cluster.view.absent)) == (set(), {"east1"})
 
-    def test_a_view_is_kept_for_those_who_do_not_have_it(self, cluster: Cluster) -> None:
+    def test_view_is_kept_for_those_without_it(self, cluster: Cluster) -> None:
         cluster.join("east1")
         known = cluster.roster()
         key = cluster.keys.view(1)
@@ -376,7 +374,7 @@ class TestRoster:
         cluster.roster(f"1{known}")
         assert cluster.redis.exists(key)
 
-    def test_a_view_that_is_kept_does_not_change_with_the_members(self, cluster: Cluster) -> None:
+    def test_kept_view_does_not_change_with_members(self, cluster: Cluster) -> None:
         for number in range(10):
             cluster.join(f"east{number}")
         cluster.pass_time(cluster.lease_ms)

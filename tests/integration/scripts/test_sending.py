@@ -15,7 +15,7 @@ SET = Target(TargetKind.SET, "East1,west1")
 
 
 class TestPublish:
-    def test_what_may_not_be_shown_is_neither_shown_nor_kept_in_the_audit(self, cluster: Cluster) -> None:
+    def test_secrets_are_neither_shown_nor_kept_in_audit(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.try_publish("set secret hush", made="000000000001", shown="set secret ********")
         found = cluster.results("000000000001")
@@ -23,7 +23,7 @@ class TestPublish:
         assert found.sent.text == "set secret ********"
         assert [entry[1][b"text"] for entry in cluster.redis.xrange(cluster.keys.audit)] == [b"set secret ********"]
 
-    def test_it_expects_the_nodes_of_its_moment_whatever_comes_after(self, cluster: Cluster) -> None:
+    def test_command_expects_the_nodes_of_its_moment(self, cluster: Cluster) -> None:
         cluster.join("east1")
         leaving = cluster.join("east2")
         sent = cluster.publish()
@@ -31,7 +31,7 @@ class TestPublish:
         cluster.join("east3")
         assert cluster.states(sent) == {"east1": "pending", "east2": "lost"}
 
-    def test_a_node_lost_before_is_expected_and_absent_from_the_start(self, cluster: Cluster) -> None:
+    def test_node_lost_before_is_absent_from_the_start(self, cluster: Cluster) -> None:
         cluster.join("east2")
         cluster.pass_time(cluster.lease_ms)
         cluster.join("east1")
@@ -40,7 +40,7 @@ class TestPublish:
         cluster.join("east2")
         assert cluster.states(sent) == {"east1": "pending", "east2": "absent"}
 
-    def test_a_session_that_lapsed_unnoticed_does_not_count_as_alive(self, cluster: Cluster) -> None:
+    def test_session_that_lapsed_unnoticed_is_not_alive(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.pass_time(cluster.lease_ms)
         assert cluster.try_publish()[0] == b"nobody"
@@ -58,7 +58,7 @@ class TestPublish:
         assert [json.loads(message)["id"] for message in heard] == sent
         assert set(cluster.states(sent[0])) == expected
 
-    def test_what_is_for_a_set_is_told_to_each_of_its_nodes_and_to_nobody_else(self, cluster: Cluster) -> None:
+    def test_set_command_is_told_to_its_nodes_only(self, cluster: Cluster) -> None:
         for name in ("East1", "east2", "west1"):
             cluster.join(name)
         keys = cluster.keys
@@ -66,9 +66,7 @@ class TestPublish:
             assert len(cluster.messages(channel, lambda: cluster.publish(target=SET))) == heard
         assert set(cluster.states("pid")) == {"East1", "west1"}
 
-    def test_a_set_may_be_as_large_as_a_cluster_and_is_then_told_to_all_and_kept_from_the_others(
-        self, cluster: Cluster
-    ) -> None:
+    def test_cluster_sized_set_is_broadcast_but_stays_closed(self, cluster: Cluster) -> None:
         east, west = cluster.join("east1"), cluster.join("west1")
         large = Target(TargetKind.SET, "east[1-10000]")
         (message,) = cluster.messages(cluster.keys.everyone, lambda: cluster.publish(target=large))
@@ -83,7 +81,7 @@ class TestPublish:
         ("alive", "target"),
         [(None, EVERYONE), (("west1", "west"), EAST), (("east2", "East"), NODE), (("east2", "East"), SET)],
     )
-    def test_with_nobody_alive_in_the_target_nothing_is_done(
+    def test_nothing_is_done_for_a_dead_target(
         self, cluster: Cluster, alive: tuple[str, str] | None, target: Target
     ) -> None:
         cluster.join("barca", rank="manager")
@@ -97,7 +95,7 @@ class TestPublish:
         assert cluster.redis.exists(cluster.keys.log, cluster.keys.latest, cluster.keys.audit) == 0
         assert cluster.results("pid") is None
 
-    def test_the_message_carries_what_a_node_needs_and_its_place_in_the_log(self, cluster: Cluster) -> None:
+    def test_message_carries_needed_fields_and_log_place(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         heard = cluster.messages(cluster.keys.everyone, lambda: (cluster.publish("one"), cluster.publish("two")))
         first, second = map(json.loads, heard)
@@ -105,7 +103,7 @@ class TestPublish:
         assert (first["issuer"], first["view"], first["ttl"]) == ("root", east.view, cluster.command_ttl_ms)
         assert (first["before"], second["before"]) == ("0-0", first["entry"])
 
-    def test_an_id_that_is_taken_is_refused_and_the_first_command_untouched(self, cluster: Cluster) -> None:
+    def test_taken_id_is_refused_and_its_command_untouched(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = cluster.publish("one")
         heard = cluster.messages(cluster.keys.everyone, lambda: cluster.try_publish("two", made=sent))
@@ -115,7 +113,7 @@ class TestPublish:
         assert found is not None
         assert found.sent.text == "one"
 
-    def test_the_latest_run_of_a_text_is_the_one_that_is_remembered(self, cluster: Cluster) -> None:
+    def test_latest_run_of_a_text_is_remembered(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.publish("pid")
         latest = cluster.publish("  pid ")
@@ -123,7 +121,7 @@ class TestPublish:
         assert found is not None
         assert found.sent.id == latest
 
-    def test_a_text_has_a_latest_run_for_each_target(self, cluster: Cluster) -> None:
+    def test_text_has_a_latest_run_per_target(self, cluster: Cluster) -> None:
         cluster.join("east1", "East")
         cluster.join("west1", "west")
         targets = {
@@ -148,7 +146,7 @@ class TestPublish:
             cluster.publish("pid", Target(kind, "east1"))
         assert cluster.redis.hlen(cluster.keys.latest_of(digest("pid"))) <= cluster.log_cap + 2
 
-    def test_the_log_and_the_latest_texts_do_not_outgrow_their_cap_without_a_sweep(self, cluster: Cluster) -> None:
+    def test_log_and_latest_texts_keep_their_caps(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.log_cap = 10
         for number in range(40):
@@ -158,7 +156,7 @@ class TestPublish:
         assert len(list(cluster.redis.scan_iter(f"{cluster.keys.latest}:*"))) <= cluster.log_cap + 1
         assert len(list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))) <= cluster.log_cap + 1
 
-    def test_the_audit_says_who_sent_what_and_does_not_outgrow_its_cap(self, cluster: Cluster) -> None:
+    def test_audit_says_who_sent_what_within_its_cap(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.audit_cap = 10
         for number in range(300):
@@ -167,7 +165,7 @@ class TestPublish:
         ((_, last),) = cluster.redis.xrevrange(cluster.keys.audit, count=1)  # type: ignore[misc]
         assert (last[b"issuer"], last[b"text"]) == (b"root", b"command 299")
 
-    def test_a_kept_view_outlives_every_command_that_expects_it(self, cluster: Cluster) -> None:
+    def test_kept_view_outlives_every_command_expecting_it(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.publish()
         key = f"{cluster.keys.view_prefix}{cluster.view.number}"
@@ -195,7 +193,7 @@ class TestClaim:
         cluster.respond(east, sent)
         assert cluster.claim(east, sent, again=True) == "taken"
 
-    def test_a_claim_whose_answer_was_lost_may_be_made_again_by_the_same_session(self, cluster: Cluster) -> None:
+    def test_same_session_may_repeat_a_claim_unanswered(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish()
         cluster.claim(east, sent)
@@ -210,7 +208,7 @@ class TestClaim:
         assert cluster.claim(east, sent) == "expired"
         assert cluster.states(sent) == {"east1": "missed"}
 
-    def test_a_node_that_is_not_in_the_set_neither_claims_nor_answers(self, cluster: Cluster) -> None:
+    def test_node_outside_the_set_neither_claims_nor_answers(self, cluster: Cluster) -> None:
         cluster.join("east1")
         other = cluster.join("east2")
         sent = cluster.publish(target=SET)
@@ -218,7 +216,7 @@ class TestClaim:
         assert cluster.respond(other, sent) == "superseded"
         assert cluster.states(sent) == {"east1": "pending"}
 
-    def test_a_node_of_the_set_claims_and_answers_in_time_and_not_later(self, cluster: Cluster) -> None:
+    def test_node_of_the_set_answers_only_in_time(self, cluster: Cluster) -> None:
         east, west = cluster.join("east1"), cluster.join("west1")
         sent = cluster.publish(target=SET)
         assert (cluster.claim(east, sent), cluster.respond(east, sent)) == ("claimed", "kept")
@@ -227,7 +225,7 @@ class TestClaim:
         cluster.pass_time(cluster.command_ttl_ms)
         assert (cluster.claim(west, sent), cluster.respond(west, sent)) == ("expired", "expired")
 
-    def test_a_later_life_does_not_run_what_the_earlier_was_asked(self, cluster: Cluster) -> None:
+    def test_later_life_does_not_run_earlier_commands(self, cluster: Cluster) -> None:
         cluster.join("east1")
         sent = cluster.publish()
         cluster.pass_time(cluster.lease_ms)
@@ -245,7 +243,7 @@ class TestClaim:
     def test_a_command_that_nobody_keeps_is_not_claimed(self, cluster: Cluster) -> None:
         assert cluster.claim(cluster.join("east1"), "none") == "gone"
 
-    def test_a_claim_tells_how_long_the_command_may_still_wait(self, cluster: Cluster) -> None:
+    def test_claim_tells_how_long_the_command_may_wait(self, cluster: Cluster) -> None:
         east = cluster.join("east1")
         sent = cluster.publish()
         cluster.pass_time(1000)
@@ -255,7 +253,7 @@ class TestClaim:
 class TestDraft:
     SET = Target(TargetKind.SET, "east[1-2]")
 
-    def test_a_set_that_is_planned_beforehand_may_begin_it_and_no_others(self, cluster: Cluster) -> None:
+    def test_planned_set_may_begin_it_but_no_other(self, cluster: Cluster) -> None:
         east1, east2, west1 = cluster.join("east1"), cluster.join("east2"), cluster.join("west1")
         cluster.draft("east1")
         cluster.draft("east2")
@@ -282,7 +280,7 @@ class TestDraft:
         assert cluster.try_publish(target=self.SET, drafted=2, names="east1") == [b"draft gone"]
         assert cluster.history() == []
 
-    def test_a_set_that_died_since_it_was_planned_is_sent_nothing(self, cluster: Cluster) -> None:
+    def test_set_that_died_since_planning_is_sent_nothing(self, cluster: Cluster) -> None:
         cluster.join("east1")
         cluster.join("west1", rank="manager")
         cluster.draft("east1")
@@ -290,6 +288,6 @@ class TestDraft:
         assert cluster.try_publish(target=self.SET, drafted=1, names="east1")[0] == b"nobody"
         assert cluster.history() == []
 
-    def test_a_draft_that_is_never_sent_ends_by_itself(self, cluster: Cluster) -> None:
+    def test_unsent_draft_ends_by_itself(self, cluster: Cluster) -> None:
         cluster.draft("east1")
         assert 0 < int(cluster.redis.pttl(cluster.keys.draft("1"))) <= cluster.command_ttl_ms  # type: ignore[arg-type]
