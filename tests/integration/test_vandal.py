@@ -129,9 +129,6 @@ def test_whatever_stands_in_redis_ends_nobody(server: Server, folder: Path, seed
                     for line, answer in site.ask_all().items():
                         assert "Internal error" not in answer, f"{line}: {answer}\n{vandal.done}"
                     site.check()
-            # What RQ keeps is mended by nobody.
-            for key in client.scan_iter("{ecc:site}:rq:*"):
-                client.delete(key)
         wait_until_sync(lambda: site.has_workers() and site.is_well(), "all is well again", timeout_s=90)
         site.check()
     finally:

@@ -58,6 +58,12 @@ NAMES = (
     b"#mgr-1-a#zz",
     b"x" * 300,
 )
+_RQ_KINDS = {
+    "list": ("queue",),
+    "zset": ("wip", "finished", "failed", "canceled"),
+    "set": ("workers", "queues"),
+    "hash": ("job", "worker"),
+}
 SCORES = (0.0, -1.0, 1.5, 1e15, 1e300, float("inf"), float("-inf"))
 
 
@@ -97,15 +103,19 @@ class Vandal:
             *(keys.latest, keys.audit, keys.schedules(""), keys.schedules_due(""), keys.schedules_running("")),
             *(keys.schedules_past(""),),
         }
-        # What RQ keeps is its own.
-        return sorted(key for key in found if ":rq:" not in key)
+        rq = f"{keys.rq_prefix}:"
+        found |= {f"{rq}{name}:a1" for name in ("queue", "wip", "finished", "failed", "canceled", "workers")}
+        return sorted(found | {f"{rq}queue:a1:intermediate", f"{rq}workers", f"{rq}queues"})
 
     def _kind(self, key: str) -> str:
+        for kind, names in _RQ_KINDS.items():
+            if ":rq:" in key and key.split(":rq:")[1].split(":")[0] in names:
+                return kind
         return kind_of(key) or str(self._client.type(key).decode())
 
     def _another_kind(self, key: str, garbage: bytes) -> None:
         self._client.delete(key)
-        kinds = [kind for kind in ("string", "hash", "list", "zset") if kind != self._kind(key)]
+        kinds = [kind for kind in ("string", "hash", "list", "zset", "set") if kind != self._kind(key)]
         self._write(self._random.choice(kinds), key, b"zz", garbage)
         self._client.expire(key, 600)
 
@@ -116,6 +126,8 @@ class Vandal:
             client.hset(key, pick(sorted(client.hkeys(key))), garbage)
         elif kind == "zset":
             client.zadd(key, {pick(client.zrange(key, 0, -1)): pick(SCORES)})
+        elif kind == "set":
+            client.sadd(key, garbage)
         elif kind == "list":
             client.lset(key, self._random.randrange(client.llen(key)), garbage)
         elif kind == "string":
@@ -134,6 +146,8 @@ class Vandal:
             client.hset(key, name, garbage)
         elif kind == "zset":
             client.zadd(key, {name: pick(SCORES)})
+        elif kind == "set":
+            client.sadd(key, garbage)
         elif kind == "list":
             client.lpush(key, garbage)
         elif kind == "stream":

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from eccmgr import streams
 from worker.jobs.exchange import Question, Told, line_of, read_question, read_work
@@ -32,6 +32,7 @@ from eccmgr.modules.catalogue import installed  # noqa: E402
 from eccmgr.redis.refusals import refusal_of  # noqa: E402
 from worker.jobs import horse  # noqa: E402
 from worker.jobs.journal import Journal  # noqa: E402
+from worker.jobs.mending import Mended  # noqa: E402
 from worker.jobs.patience import JobRedis, Whereabouts, is_away  # noqa: E402
 from worker.jobs.requests import Requests  # noqa: E402
 from worker.jobs.rq_worker import NodeWorker, patiently  # noqa: E402
@@ -58,6 +59,7 @@ def main() -> None:
     horse.put_into(_stable())
     # Two connections: the worker forks while the other thread may be using its own.
     threading.Thread(target=_serve_and_end, args=(requests, answers, whereabouts), daemon=True).start()
+    patiently(requests.put_right, whereabouts)
     patiently(lambda: requests.abandon(dead), whereabouts)
     worker = NodeWorker(_queue(whereabouts, patient=True), _work.name)
     worker.work(logging_level="WARNING")
@@ -88,7 +90,7 @@ def _serve(requests: Requests, answers: BinaryIO) -> None:
     for line in _asked:
         asked = read_question(line)
         try:
-            said = line_of(Told(asked.number, getattr(requests, asked.do)(**asked.arguments)))
+            said = line_of(Told(asked.number, _answer(requests, asked)))
         except redis.RedisError as error:
             said = line_of(_failure(asked, error))
         except UNREADABLE as error:
@@ -97,6 +99,15 @@ def _serve(requests: Requests, answers: BinaryIO) -> None:
             answers.write(said)
         except OSError:
             return
+
+
+def _answer(requests: Requests, asked: Question) -> Any:
+    """Do what was asked; once more if what stood in the way has been put right."""
+    try:
+        return getattr(requests, asked.do)(**asked.arguments)
+    except (Mended, *UNREADABLE):
+        requests.put_right()
+        return getattr(requests, asked.do)(**asked.arguments)
 
 
 def _failure(asked: Question, error: redis.RedisError) -> Told:

@@ -20,6 +20,7 @@ from redis.retry import Retry
 
 from eccmgr.redis.library import LedBlockingConnection, LedBlockingTlsConnection
 from eccmgr.redis.refusals import refusal_of
+from worker.jobs.mending import mend
 
 log = structlog.get_logger()
 
@@ -103,7 +104,11 @@ class JobRedis(redis.Redis):
         return self.until_taken(lambda: self._execute(*args, **options))
 
     def _execute(self, *args: Any, **options: Any) -> Any:
-        return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        try:
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except redis.ResponseError as error:
+            mend(self, args, error)
+            raise
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "JobPipeline":
         """Make a pipeline as the library does."""
@@ -149,6 +154,7 @@ class JobPipeline(Pipeline):
         try:
             return super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except redis.ResponseError as error:
+            mend(self._client, args, error)
             if refusal_of(error) is not None and self.connection is not None:
                 self.connection.disconnect()  # type: ignore[no-untyped-call]
             raise
@@ -163,6 +169,7 @@ class JobPipeline(Pipeline):
             try:
                 return list(super(JobPipeline, self).execute(raise_on_error))
             except redis.ResponseError as error:
+                mend(self._client, (word for command in stack for word in command[0]), error)
                 if watches and self._client.patient and refusal_of(error) is not None:
                     self.connection_pool.disconnect(inuse_connections=False)
                     time.sleep(RETRY_S)

@@ -14,6 +14,7 @@ from rq.results import Result
 
 from eccmgr.redis.reading import line, number, text
 from worker.jobs.exchange import line_of
+from worker.jobs.mending import put_right
 from worker.jobs.patience import Whereabouts
 from worker.jobs.records import LONGEST_S, Stage
 from worker.jobs.rq_worker import ENDED, KEPT_S
@@ -73,6 +74,10 @@ class Requests:
         found = NodeJob.fetch(job, queue.connection, queue.serializer)
         if not waits and found.get_status() in (JobStatus.CREATED, JobStatus.QUEUED):
             queue.push_job_id(job)
+
+    def put_right(self) -> None:
+        """Drop what nobody can read from what RQ keeps of this queue."""
+        put_right(self._queue.connection, self._queue.name)
 
     def look(self, *, jobs: list[str]) -> list[dict[str, Any]]:
         """The state of each of `jobs`."""

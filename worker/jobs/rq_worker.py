@@ -19,8 +19,9 @@ from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegis
 from rq.utils import now
 
 from worker.jobs.journal import NotOurs
+from worker.jobs.mending import put_right
 from worker.jobs.patience import RETRY_S, JobRedis, Whereabouts, is_away
-from worker.jobs.trusted import NodeJob, NodeQueue, StartedJobs
+from worker.jobs.trusted import UNREADABLE, NodeJob, NodeQueue, StartedJobs
 
 log = structlog.get_logger()
 
@@ -123,10 +124,53 @@ class NodeWorker(Worker):
     def run_maintenance_tasks(self) -> None:
         """Maintain the registries; if Redis is away, the next round does it."""
         try:
+            put_right(self.connection, self._queue.name)
             self.clean_registries()
         except redis.RedisError as error:
             if not is_away(error):
                 raise
+        except UNREADABLE as error:
+            log.warning("jobs not looked after", reason=str(error))
+
+    def dequeue_job_and_maintain_ttl(self, *args: Any, **named: Any) -> Any:
+        """As the library does; what it cannot read is out of its way then."""
+        while True:
+            try:
+                return super().dequeue_job_and_maintain_ttl(*args, **named)
+            except UNREADABLE as error:
+                self._look_again(error)
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """The same."""
+        try:
+            super().execute_job(job, queue)
+        except UNREADABLE as error:
+            self._look_again(error)
+
+    def _look_again(self, error: Exception) -> None:
+        log.warning("job not read", reason=str(error))
+        time.sleep(RETRY_S)
+        self._patiently(lambda: put_right(self.connection, self._queue.name))
+
+    def register_birth(self) -> None:
+        """Doing it twice is a birth in the place of the first."""
+        self._patiently(self._register_birth)
+
+    def _register_birth(self) -> None:
+        self.connection.unlink(self.key)
+        super().register_birth()  # type: ignore[no-untyped-call]
+
+    def register_death(self) -> None:
+        """One that cannot be told shows by itself."""
+        with contextlib.suppress(redis.RedisError), self.connection.hurried():
+            super().register_death()  # type: ignore[no-untyped-call]
+
+    def handle_payload(self, message: Any) -> None:
+        """What is no command is none."""
+        try:
+            super().handle_payload(message)  # type: ignore[no-untyped-call]
+        except UNREADABLE as error:
+            log.warning("message to the job worker dropped", reason=str(error))
 
     def clean_registries(self) -> None:
         """Clean up as the library does, but with our classes, so that RQ's own never read a job from elsewhere."""

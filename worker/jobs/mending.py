@@ -1,0 +1,114 @@
+"""What RQ keeps in Redis, put right: RQ checks nothing that it reads there, and would stumble over it for ever.
+
+A key that holds another kind of value than RQ writes is dropped, and so is what no job of ours can be from the lists
+and sets of a queue.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+import structlog
+from rq.defaults import RQ_KEY_PREFIX
+
+log = structlog.get_logger()
+
+_KINDS = (
+    ("list", r"queue:[^:]+(:intermediate)?"),
+    ("zset", r"(wip|finished|failed|canceled|executions):.+"),
+    ("set", r"queues|workers(:[^:]+)?|worker:[^:]+:executions|:?job:[^:]+:(dependents|dependencies)"),
+    ("hash", r"worker:[^:]+|job:[^:]+|execution:.+"),
+    ("stream", r"results:.+"),
+    ("string", r"clean_registries:.+|queue:[^:]+:intermediate:first_seen:.+"),
+)
+_PATTERNS = tuple((kind, re.compile(rf"{re.escape(RQ_KEY_PREFIX)}:(?:{names})\Z")) for kind, names in _KINDS)
+_NO_NUMBER = re.compile("not an integer|not a valid float|not a float|overflow|NaN or Infinity")
+_JOB = re.compile(rb"[A-Za-z0-9-]{1,64}\Z")
+_EXECUTION = re.compile(rb"[A-Za-z0-9-]{1,64}:[A-Za-z0-9-]{1,64}\Z")
+_MOST = 10_000
+_LOCK_S = 60
+
+
+class Mended(redis.ConnectionError):
+    """Raised for a call that failed at a key that has been dropped since: as good as no answer, ask again."""
+
+
+def mend(client: Any, words: Iterable[object], error: redis.ResponseError) -> None:
+    """Drop those keys among the words of a call that made it fail. Raises Mended where there was one."""
+    if _NO_NUMBER.search(str(error)):
+        # Only the counts of a worker are added to.
+        kinds = {key: "" for key in _keys(words) if key.startswith(f"{RQ_KEY_PREFIX}:worker:")}
+    elif "WRONGTYPE" in str(error):
+        kinds = _keys(words)
+    else:
+        return
+    dropped = [key for key, kind in kinds.items() if drop_unless(client, key, kind)]
+    if dropped:
+        raise Mended("a key held what RQ does not write") from error
+
+
+def drop_unless(client: Any, key: str, kind: str) -> bool:
+    """Drop a key that is not of this kind; whether that was so."""
+    found = client.type(key).decode()
+    if found in ("none", kind):
+        return False
+    client.unlink(key)
+    log.error("key dropped", key=key, reason=f"it was a {found} that RQ did not write")
+    return True
+
+
+def put_right(client: Any, queue: str) -> None:
+    """Drop from what RQ keeps of a queue whatever is no job and no worker of ours, and give bounds to the rest."""
+    prefix = f"{RQ_KEY_PREFIX}:"
+    now, soon = time.time(), time.time() + _LOCK_S
+    waiting = (f"{prefix}queue:{queue}", f"{prefix}queue:{queue}:intermediate")
+    for key in waiting:
+        drop_unless(client, key, "list")
+        client.ltrim(key, 0, _MOST - 1)
+        for name in {name for name in client.lrange(key, 0, -1) if not _JOB.match(name)}:
+            client.lrem(key, 0, name)
+    for registry, pattern in (("wip", _EXECUTION), ("finished", _JOB), ("failed", _JOB), ("canceled", _JOB)):
+        key = f"{prefix}{registry}:{queue}"
+        drop_unless(client, key, "zset")
+        client.zremrangebyrank(key, 0, -_MOST - 1)
+        entries = client.zrange(key, 0, -1, withscores=True)
+        if strange := [name for name, _ in entries if not pattern.match(name)]:
+            client.zrem(key, *strange)
+        # None of ours is kept for ever, and RQ looks at none before 1970.
+        latest = soon if registry == "wip" else now + 366 * 86400
+        if early_or_late := {n: latest for n, s in entries if not 0 <= s <= latest and pattern.match(n)}:
+            client.zadd(key, early_or_late)
+    for key in (f"{prefix}workers", f"{prefix}workers:{queue}"):
+        drop_unless(client, key, "set")
+        known = f"{prefix}worker:".encode()
+        strange = [name for name in client.smembers(key) if not (name.startswith(known) and name.isascii())]
+        if strange:
+            client.srem(key, *strange)
+    lock = f"{prefix}clean_registries:{queue}"
+    if drop_unless(client, lock, "string") or client.ttl(lock) > _LOCK_S or client.ttl(lock) == -1:
+        client.expire(lock, _LOCK_S)
+    for name in client.lrange(waiting[1], 0, -1):
+        _check_moment(client, f"{waiting[1]}:first_seen:{name.decode()}", now)
+
+
+def _check_moment(client: Any, key: str, now: float) -> None:
+    """Drop when a job was first seen on its way if that is no moment in the past."""
+    if drop_unless(client, key, "string") or (raw := client.get(key)) is None:
+        return
+    try:
+        is_past = 0 < float(raw) <= now
+    except ValueError:
+        is_past = False
+    if not is_past:
+        client.delete(key)
+
+
+def _keys(words: Iterable[object]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        text = word.decode(errors="replace") if isinstance(word, bytes) else word
+        if isinstance(text, str):
+            found.update((text, kind) for kind, pattern in _PATTERNS if pattern.match(text))
+    return found
