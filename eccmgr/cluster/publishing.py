@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from eccmgr.cluster.absence import absent_for, absent_nodes
 from eccmgr.cluster.calls import commands
-from eccmgr.cluster.calls.commands import Order, PublishAnswer, PublishVerdict
+from eccmgr.cluster.calls.commands import CommandOrder, PublishAnswer, PublishVerdict
 from eccmgr.cluster.calls.views import PAGE
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Sent
@@ -94,7 +94,7 @@ class Publisher:
         Raises CommandError if no node of the target is alive; then nothing was sent. Raises RedisUnreachable; if the
         command may have been sent, its text says so.
         """
-        order = Order(
+        order = CommandOrder(
             id="",
             digest=digest(text, self._normal),
             text=text,
@@ -145,7 +145,7 @@ class Publisher:
             await self._link.run(commands.draft(self._keys, self._options, draft, nodes[at : at + PAGE]))
         return [seat.key for seat in live[:: len(live) // _PLANNED_AT_ONCE + 1]], len(nodes)
 
-    async def _try(self, order: Order) -> PublishAnswer:
+    async def _try(self, order: CommandOrder) -> PublishAnswer:
         try:
             return await self._link.run(commands.publish(self._keys, self._options, order))
         except RedisUnreachable as error:

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from eccmgr.cluster.calls import views
-from eccmgr.cluster.calls.views import FIRST_PAGE, Forgetting, ViewNumber
+from eccmgr.cluster.calls.views import FIRST_PAGE, ForgetVerdict, ViewNumber
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.view import Seat, View, Views
 from eccmgr.errors import CommandError
@@ -64,16 +64,16 @@ class Roster:
         """Forget the absent node at `seat`. Raises CommandError if the node stays expected."""
         answer = await self._link.run(views.forget(self._keys, self._options, seat.key, issuer))
         match answer.verdict:
-            case Forgetting.FORGOTTEN:
+            case ForgetVerdict.FORGOTTEN:
                 pass
-            case Forgetting.ALIVE:
+            case ForgetVerdict.ALIVE:
                 raise CommandError(f"Node '{seat.name}' is alive; only a node that is absent can be forgotten")
-            case Forgetting.NAMED:
+            case ForgetVerdict.NAMED:
                 raise CommandError(
                     f"Node '{seat.name}' is not forgotten: the bus file beside {' and '.join(answer.files)} names it; "
                     "take it out of that file, and reload"
                 )
-            case Forgetting.UNKNOWN:
+            case ForgetVerdict.UNKNOWN:
                 raise CommandError(f"Node '{seat.name}' is expected no more")
 
     async def as_told(self) -> View:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ScriptCall, verdicts
+from eccmgr.redis.wire import Argument
 from eccmgr.schedules.schedule import Firing, Schedule
 
 PAST_KEPT = 1000
@@ -72,13 +73,16 @@ def add(at: ShelfKeys, schedule: Schedule, due_ms: int, most: int) -> ScriptCall
 
 def move(at: ShelfKeys, schedule_id: str | bytes, seen_ms: int | None, due_ms: int | None) -> ScriptCall[MoveVerdict]:
     """Make a schedule due at another time (None: never), if it is still due at `seen_ms` (None: at any time)."""
-    args = (schedule_id, "" if seen_ms is None else seen_ms, "" if due_ms is None else due_ms)
-    return ScriptCall("sched_move", (at.schedules, at.due), args, _move_verdict)
+    return _move(at, schedule_id, "" if seen_ms is None else seen_ms, "" if due_ms is None else due_ms)
 
 
 def restore(at: ShelfKeys, schedule_id: str, due_ms: int) -> ScriptCall[MoveVerdict]:
     """Let a schedule that was seen to be due at no time be due at one."""
-    return ScriptCall("sched_move", (at.schedules, at.due), (schedule_id, "-", due_ms), _move_verdict)
+    return _move(at, schedule_id, "-", due_ms)
+
+
+def _move(at: ShelfKeys, *args: Argument) -> ScriptCall[MoveVerdict]:
+    return ScriptCall("sched_move", (at.schedules, at.due), args, _move_verdict)
 
 
 def take(

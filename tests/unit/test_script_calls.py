@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eccmgr.cluster.calls import answers, commands, membership, views
-from eccmgr.cluster.calls.commands import Order
+from eccmgr.cluster.calls.commands import CommandOrder
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.view import EVERYONE
@@ -32,7 +32,7 @@ CALLS: tuple[ScriptCall[Any], ...] = (
     views.expect(KEYS, OPTIONS, "a", "the file", ()),
     views.forget(KEYS, OPTIONS, "east1", "root"),
     commands.draft(KEYS, OPTIONS, KEYS.draft("1"), ("east1",)),
-    commands.publish(KEYS, OPTIONS, Order("ID", "digest", "pid", EVERYONE, "root", KEYS.draft("1"))),
+    commands.publish(KEYS, OPTIONS, CommandOrder("ID", "digest", "pid", EVERYONE, "root", KEYS.draft("1"))),
     commands.release(KEYS, OPTIONS, "ID", EVERYONE, ("east1",)),
     commands.abort(KEYS, OPTIONS, "ID", "root"),
     commands.flush(KEYS, OPTIONS),

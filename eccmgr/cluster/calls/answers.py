@@ -70,7 +70,7 @@ class Collected(NamedTuple):
     more: bool
 
 
-class Found(NamedTuple):
+class KnownCommand(NamedTuple):
     """A command and its responses. If the responses or the plan are too many, the name of their key stands in their
     place."""
 
@@ -176,7 +176,7 @@ def _collected(reply: Sequence[Any]) -> Collected:
 
 def results(
     keys: Keys, options: ClusterOptions, command_id: str, digest: str, known_view: str = "", limit: int = PAGE
-) -> ScriptCall[Found | None]:
+) -> ScriptCall[KnownCommand | None]:
     """Read the command with that id ("" for none), else the latest command whose text has that digest.
 
     The current view is kept unless it is `known_view` (BORN:NUMBER). None if there is no such command.
@@ -192,12 +192,12 @@ def results(
     )
 
 
-def _found(reply: Sequence[Any]) -> Found | None:
+def _found(reply: Sequence[Any]) -> KnownCommand | None:
     if not reply:
         return None
     clock, fields, responses, number, born, plan = reply
     view = ViewNumber(whole(number), born)
-    return Found(whole(clock), Sent.parse(pairs(fields)), _fields_or_key(responses), view, _fields_or_key(plan))
+    return KnownCommand(whole(clock), Sent.parse(pairs(fields)), _fields_or_key(responses), view, _fields_or_key(plan))
 
 
 def _fields_or_key(found: Sequence[bytes] | bytes) -> dict[bytes, bytes] | str:

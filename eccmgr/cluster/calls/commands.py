@@ -48,7 +48,7 @@ class AbortVerdict(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Order:
+class CommandOrder:
     """A command to send: its text (and `shown`, the text without secrets, "" if it has none), its target, its issuer,
     and the `digest` of its text.
 
@@ -120,7 +120,7 @@ def _drafted(reply: bytes) -> None:
         raise ValueError(f"{reply!r} is no verdict")
 
 
-def publish(keys: Keys, options: ClusterOptions, order: Order) -> ScriptCall[PublishAnswer]:
+def publish(keys: Keys, options: ClusterOptions, order: CommandOrder) -> ScriptCall[PublishAnswer]:
     """Send a command: note the nodes that it expects, keep it, and publish it, in one step."""
     target, made = order.target, order.id
     return ScriptCall(

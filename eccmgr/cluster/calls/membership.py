@@ -75,7 +75,7 @@ class Swept:
     lapses_in_ms: int | None
 
 
-class Leaving(enum.StrEnum):
+class LeaveVerdict(enum.StrEnum):
     """The result of leaving."""
 
     LEFT = "left"
@@ -197,12 +197,12 @@ def _refusal(reply: Sequence[Any]) -> SessionRefusal:
     return SessionRefusal(verdict.decode(), whole(number), memory.decode())
 
 
-def leave(keys: Keys, options: ClusterOptions, private_name: str) -> ScriptCall[Leaving]:
+def leave(keys: Keys, options: ClusterOptions, private_name: str) -> ScriptCall[LeaveVerdict]:
     """End a session cleanly: from now on nobody expects the member."""
     return ScriptCall("leave", membership_keys(keys), (to_ms(options.max_step_s), private_name), _left)
 
 
-_left = verdicts(Leaving)
+_left = verdicts(LeaveVerdict)
 
 
 def resettle(

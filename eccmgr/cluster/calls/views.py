@@ -31,7 +31,7 @@ class ViewNumber(NamedTuple):
     born: bytes
 
 
-class Forgetting(enum.StrEnum):
+class ForgetVerdict(enum.StrEnum):
     """The result of forgetting a node."""
 
     FORGOTTEN = "forgotten"
@@ -46,7 +46,7 @@ class Forgetting(enum.StrEnum):
 class Forgotten:
     """The result of forgetting a node; `files` are the people's names of the bus files that name it."""
 
-    verdict: Forgetting
+    verdict: ForgetVerdict
     files: tuple[str, ...]
 
 
@@ -122,7 +122,7 @@ def forget(keys: Keys, options: ClusterOptions, node: str, issuer: str) -> Scrip
     )
 
 
-_forgetting = verdicts(Forgetting)
+_forgetting = verdicts(ForgetVerdict)
 
 
 def _forgotten(reply: Sequence[bytes]) -> Forgotten:

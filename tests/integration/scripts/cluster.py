@@ -14,7 +14,7 @@ import redis
 
 from eccmgr.cluster.calls import answers, commands, membership, views
 from eccmgr.cluster.calls.answers import ClaimAnswer
-from eccmgr.cluster.calls.commands import Order
+from eccmgr.cluster.calls.commands import CommandOrder
 from eccmgr.cluster.calls.membership import LastBeat
 from eccmgr.cluster.calls.views import FIRST_PAGE, NamedChange
 from eccmgr.cluster.history import PastCommand
@@ -227,7 +227,7 @@ class Cluster:
         if not made:
             self._ids += 1
             made = f"{self._ids:012}"
-        order = Order(
+        order = CommandOrder(
             made,
             digest(text),
             text,
