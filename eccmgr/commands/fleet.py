@@ -29,8 +29,30 @@ _RETRIEVED = (
     "several times means the latest run"
 )
 
+_ABOUT_GATHER = (
+    "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"
+    "east[1-3,7],west1. A word that looks like a target but names no node is refused; -- begins\n"
+    "the COMMAND, whatever it is. The gather ends when every expected node is accounted for, at\n"
+    f"the latest after S seconds (default {GATHER_TIMEOUT_S:g}). With --batch at most N nodes, or\n"
+    "P% of them, run the command at once, in order of their names; once more than K of them failed,\n"
+    "refused or were lost, the others are skipped."
+)
+_ABOUT_HISTORY = (
+    "A line for each, the newest last: id, time, who sent it, its target, how many nodes have\n"
+    "answered of those expected, and the command. N is how many,\n"
+    f"{_HISTORY} if not given, at most {_HISTORY_MAX}."
+)
+_ABOUT_FORGET = (
+    "A node whose session ended without a leave is expected until it is back, leaves cleanly, is\n"
+    "forgotten, or absent_ttl is over. One that is alive, or that a bus file names, is not forgotten."
+)
+_ABOUT_ABORT = (
+    "A node that has not begun the command will not begin it; a node that runs it cancels it. The id\n"
+    "may be given with or without #."
+)
 
-def _sending(handler: Handler) -> Handler:
+
+def _sends(handler: Handler) -> Handler:
     """Wrap the handler of a command that sends to nodes: it raises NothingSent if certainly nothing was sent."""
 
     async def send(call: Call) -> Answer | str:
@@ -52,29 +74,36 @@ class Fleet:
 
     def commands(self) -> tuple[Command, ...]:
         """The commands to nodes, for a manager's table."""
+        return (*self._sending(), *self._retrieving(), *self._gathering(), *self._upkeep())
+
+    def _sending(self) -> tuple[Command, ...]:
         return (
             Command(
                 "broadcast",
                 "publish a command to every node",
-                _sending(self._broadcast),
+                _sends(self._broadcast),
                 (COMMAND,),
                 carries=Carries.FOR_NODES,
             ),
             Command(
                 "subcluster broadcast",
                 "publish a command to the nodes of one subcluster",
-                _sending(self._subcluster_broadcast),
+                _sends(self._subcluster_broadcast),
                 (_SUBCLUSTER, COMMAND),
                 carries=Carries.FOR_NODES,
             ),
             Command(
                 "unicast",
                 "publish a command to one node",
-                _sending(self._unicast),
+                _sends(self._unicast),
                 (_NODE, COMMAND),
                 carries=Carries.FOR_NODES,
                 about="NODE may be the node's short or its fully qualified name.",
             ),
+        )
+
+    def _retrieving(self) -> tuple[Command, ...]:
+        return (
             Command("retrieve", "what every node answered", self._retrieve, (COMMAND,), about=f"{_RETRIEVED}."),
             Command(
                 "subcluster retrieve",
@@ -90,21 +119,22 @@ class Fleet:
                 (_NODE, COMMAND),
                 about=f"{_RETRIEVED} that was sent to the node.",
             ),
+        )
+
+    def _gathering(self) -> tuple[Command, ...]:
+        return (
             Command(
                 "gather",
                 "publish a command, wait, and show what every node answered",
-                _sending(self._gather),
+                _sends(self._gather),
                 (Param(GATHER_USAGE.removeprefix("gather "), kind="gather", rest=True),),
                 carries=Carries.FOR_NODES,
-                about=(
-                    "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"
-                    "east[1-3,7],west1. A word that looks like a target but names no node is refused; -- begins\n"
-                    "the COMMAND, whatever it is. The gather ends when every expected node is accounted for, at\n"
-                    f"the latest after S seconds (default {GATHER_TIMEOUT_S:g}). With --batch at most N nodes, or\n"
-                    "P% of them, run the command at once, in order of their names; once more than K of them failed,\n"
-                    "refused or were lost, the others are skipped."
-                ),
+                about=_ABOUT_GATHER,
             ),
+        )
+
+    def _upkeep(self) -> tuple[Command, ...]:
+        return (
             Command("flush control cache", "clear the results buffer", self._flush, danger=True),
             Command(
                 "preview",
@@ -118,31 +148,21 @@ class Fleet:
                 "the latest commands sent to nodes",
                 self._history,
                 (Param("N", optional=True),),
-                about=(
-                    "A line for each, the newest last: id, time, who sent it, its target, how many nodes have\n"
-                    "answered of those expected, and the command. N is how many,\n"
-                    f"{_HISTORY} if not given, at most {_HISTORY_MAX}."
-                ),
+                about=_ABOUT_HISTORY,
             ),
             Command(
                 "forget",
                 "forget an absent node: nobody expects it from then on",
                 self._forget,
                 (_NODE,),
-                about=(
-                    "A node whose session ended without a leave is expected until it is back, leaves cleanly, is\n"
-                    "forgotten, or absent_ttl is over. One that is alive, or that a bus file names, is not forgotten."
-                ),
+                about=_ABOUT_FORGET,
             ),
             Command(
                 "abort",
                 "withdraw a command; shows what became of it on each node",
                 self._abort,
                 (Param("#ID"),),
-                about=(
-                    "A node that has not begun the command will not begin it; a node that runs it cancels it. The id\n"
-                    "may be given with or without #."
-                ),
+                about=_ABOUT_ABORT,
                 danger=True,
             ),
         )

@@ -19,6 +19,7 @@ from worker.duravip.service import DuravipService
 
 MOVE_USAGE = "cluster duravip move VIP to NODE | NODE to NODE | VIP home"
 _PLAN_USAGE = "cluster duravip plan [without NODE]"
+_NODE = Param("NODE", kind="node")
 
 
 class DuravipCommands:
@@ -29,7 +30,9 @@ class DuravipCommands:
 
     def commands(self) -> tuple[Command, ...]:
         """The entries in the table of commands."""
-        node = Param("NODE", kind="node")
+        return (*self._showing(), *self._placing(), *self._watching())
+
+    def _showing(self) -> tuple[Command, ...]:
         return (
             Command(
                 "cluster duravip show",
@@ -44,6 +47,10 @@ class DuravipCommands:
                 self._tables,
                 idempotent=True,
             ),
+        )
+
+    def _placing(self) -> tuple[Command, ...]:
+        return (
             Command(
                 "cluster duravip move",
                 "move a floating address to a node, all from a node to another, or one home",
@@ -68,13 +75,17 @@ class DuravipCommands:
                 "cluster duravip drain",
                 "move all floating addresses off a node, and keep them off",
                 self._drain,
-                (node,),
+                (_NODE,),
                 about="Broadcast it, so that each node takes its part at once. undrain lets the node have them again.",
                 danger=True,
             ),
             Command(
-                "cluster duravip undrain", "let a drained node have floating addresses again", self._undrain, (node,)
+                "cluster duravip undrain", "let a drained node have floating addresses again", self._undrain, (_NODE,)
             ),
+        )
+
+    def _watching(self) -> tuple[Command, ...]:
+        return (
             Command(
                 "cluster duravip debug",
                 "log each decision about floating addresses, or stop that",
