@@ -10,7 +10,7 @@ import pytest
 
 from tests.model.bugs import BUGS, Bug
 from tests.model.world import FAST, SLOW, Found, Profile, World
-from worker.duravip.model import protocol
+from worker.duravip.model import batches
 
 LONG = bool(os.environ.get("MODEL"))
 RUNS = int(os.environ.get("RUNS", "1500" if LONG else "60"))
@@ -38,7 +38,7 @@ QUICK = frozenset(
 
 def play(world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> str:
     """The verdict on one run: "" where all went well. What goes to Redis in several calls is torn apart too."""
-    monkeypatch.setattr(protocol, "BATCH", (1, 250)[seed % 2])
+    monkeypatch.setattr(batches, "BATCH", (1, 250)[seed % 2])
     try:
         world.run()
     except Found as found:

@@ -28,7 +28,7 @@ from worker.duravip.model.actions import (
     State,
     Unplumb,
 )
-from worker.duravip.model.protocol import Agent
+from worker.duravip.model.agent import Agent
 from worker.duravip.model.records import Answer, Era
 from worker.guardian import guard as guarding
 from worker.guardian import wire

@@ -8,13 +8,13 @@ import structlog
 from eccmgr.cluster.view import Seat, View
 from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.redis.connect import Link
-from worker.duravip.agent import STARTING, Carrying
+from worker.duravip.carrying import STARTING, Carrying
 from worker.duravip.footing import NOT_LOOKED
 from worker.duravip.model.placement import Move, Placement, Situation, next_batch, place
-from worker.duravip.model.protocol import Vip
 from worker.duravip.model.records import Era
 from worker.duravip.model.shares import Shares
 from worker.duravip.model.states import Standing, assess
+from worker.duravip.model.vip_state import Vip
 from worker.duravip.options import DuravipOptions
 from worker.duravip.pace import Pace
 from worker.duravip.rendering import impediments

@@ -23,17 +23,17 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import script
 from eccmgr.redis.subscribe import Subscription
-from worker.duravip.agent import Carrying
 from worker.duravip.beliefs import beliefs_of, read_table, read_upto
 from worker.duravip.calls import ending_keys
+from worker.duravip.carrying import Carrying
 from worker.duravip.changes import Figures
-from worker.duravip.guardian import Pipe
 from worker.duravip.model.deeds import Announced, Deed, Did
 from worker.duravip.model.placement import Situation, home_of
 from worker.duravip.model.shares import Shares
 from worker.duravip.model.table import Table, pack
 from worker.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
 from worker.duravip.pace import Pace
+from worker.duravip.pipe import Pipe
 from worker.duravip.placing import MOVED, Placing
 from worker.duravip.rendering import impediments
 from worker.duravip.statements import Statement

@@ -9,7 +9,7 @@ from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from worker.duravip.agent import Carrying
+from worker.duravip.carrying import Carrying
 from worker.guardian import wire
 
 NEWS = VipNews(7, "run|replid", opened=True, change=0, late=())

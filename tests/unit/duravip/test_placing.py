@@ -9,7 +9,7 @@ import pytest
 from eccmgr.cluster.view import Seat
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
-from worker.duravip.agent import Carrying
+from worker.duravip.carrying import Carrying
 from worker.duravip.model.records import Era
 from worker.duravip.model.shares import Share
 from worker.duravip.options import DuravipOptions

@@ -4,7 +4,8 @@ from itertools import count
 
 from eccmgr.cluster.timing import Timing
 from worker.duravip.model.actions import Acquire, Beat, End, Extend, Plumb, Read, Release, Unplumb, Wish
-from worker.duravip.model.protocol import BATCH, Agent
+from worker.duravip.model.agent import Agent
+from worker.duravip.model.batches import BATCH
 from worker.duravip.model.records import Beaten, Era, Granted, Page, Record, Verdict
 
 ERA = Era(7, "run|replid")

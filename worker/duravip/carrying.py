@@ -20,11 +20,11 @@ from eccmgr.redis.scripts import ScriptCall
 from worker.duravip import calls
 from worker.duravip.changes import Changes, Figures
 from worker.duravip.footing import Footing
-from worker.duravip.guardian import Pipe
 from worker.duravip.model import actions as act
-from worker.duravip.model.protocol import Agent
+from worker.duravip.model.agent import Agent
 from worker.duravip.model.records import Answer, Era, Granted, Page, Stated, Verdict
 from worker.duravip.model.telling import told
+from worker.duravip.pipe import Pipe
 from worker.guardian import wire
 from worker.guardian.guard import ASK_AGAIN
 from worker.guardian.wire import boot_time

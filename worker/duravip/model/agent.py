@@ -13,9 +13,8 @@ The law is that no two nodes carry a VIP at the same time. It rests on these rul
 Times are CLOCK_BOOTTIME in seconds.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from eccmgr.cluster.timing import Timing
 from worker.duravip.model.actions import (
@@ -36,43 +35,16 @@ from worker.duravip.model.actions import (
     Unplumb,
     Wish,
 )
+from worker.duravip.model.batches import batches
+from worker.duravip.model.joining import Joining
 from worker.duravip.model.records import Answer, Beaten, Era, Granted, Page, Record, Stated, Verdict
+from worker.duravip.model.vip_state import Vip
 from worker.duravip.model.watching import Watches
 
-T = TypeVar("T")
-BATCH = 250
-"""The most VIPs in one call, so that no call holds Redis up for long."""
 TOO_OLD = "not renewed in time"
 """The reason for dropping a VIP when its deadline has passed."""
 _WISHES = 2500
 """The most VIPs to ask for at once. The others wait for the next heartbeat, which must not wait for them."""
-
-
-@dataclass(slots=True)
-class Vip:
-    """The agent's knowledge of one VIP. The integers are epochs, 0 for none."""
-
-    record: Record = field(default_factory=Record)
-    held: int = 0
-    """The epoch that our session was granted and has not given up."""
-    plumbed: int = 0
-    """The epoch with which the guardian plumbed it."""
-    asked_at: float = float("-inf")
-    """The time at which the guardian was last asked to plumb it, or Redis to grant it or to take it back."""
-    released: int = 0
-    """The highest epoch that we gave up: it is never plumbed again."""
-    unplumbed: int = 0
-    """The highest epoch that we gave up and the guardian has unplumbed."""
-    top: int = 0
-    """The highest epoch that we have seen."""
-    unplumbs: int = 0
-    """How often the guardian was asked to unplumb it, without a confirmation so far."""
-    moving: bool = False
-    """Whether we gave it up, without a confirmation of the guardian so far."""
-    to: str = ""
-    reason: str = ""
-    waited_since: float = 0.0
-    """The time since which we have seen it wait for the target of a move."""
 
 
 class Agent:
@@ -107,7 +79,7 @@ class Agent:
         self._unplumbing: dict[int, tuple[tuple[str, int], ...]] = {}
         self._dropping: set[int] = set()
         """The tags of unplumbings: once all are confirmed, nothing is plumbed under `before` any more."""
-        self._joining: _Joining | None = None
+        self._joining: Joining | None = None
 
     # The session.
 
@@ -158,13 +130,13 @@ class Agent:
                 *self._drop(held, "the era opened before it was stated"),
                 *self._renewed(now, asked.sent, answer),
             ]
-        batches = [
-            State(self.session, self.era, tuple((a, self.vips[a].held) for a in some)) for some in _batches(held)
+        statements = [
+            State(self.session, self.era, tuple((a, self.vips[a].held) for a in some)) for some in batches(held)
         ]
-        if not batches:
+        if not statements:
             return [*actions, *self._renewed(now, asked.sent, answer)]
-        self._joining = _Joining(asked.sent, answer, batches)
-        return [*actions, batches[0]]
+        self._joining = Joining(asked.sent, answer, statements)
+        return [*actions, statements[0]]
 
     def stated(self, now: float, asked: State, answer: Stated) -> list[Action]:
         """Redis answered a statement of ours; the last answer completes the join."""
@@ -301,7 +273,7 @@ class Agent:
         """Give the records of VIPs that we hold another reason, such as an operator's pin."""
         held = [address for address in addresses if address in self.vips and self.vips[address].held]
         wishes = [Wish(address, self.vips[address].top, reason) for address in held]
-        return [Acquire(self.session, self.era, tuple(some)) for some in _batches(wishes)]
+        return [Acquire(self.session, self.era, tuple(some)) for some in batches(wishes)]
 
     def granted(self, now: float, asked: Acquire, answer: Granted) -> list[Action]:
         """Redis answered our request for VIPs."""
@@ -342,9 +314,9 @@ class Agent:
         for address in (*(each[0] for each in plumb), *(gift.address for gift in gifts), *(w.address for w in wishes)):
             self.vips[address].asked_at = now
         return [
-            *(Plumb(self.session, self.deadline, tuple(some)) for some in _batches(plumb)),
-            *(Release(self.session, self.era, tuple(some)) for some in _batches(gifts)),
-            *(Acquire(self.session, self.era, tuple(some)) for some in _batches(wishes)),
+            *(Plumb(self.session, self.deadline, tuple(some)) for some in batches(plumb)),
+            *(Release(self.session, self.era, tuple(some)) for some in batches(gifts)),
+            *(Acquire(self.session, self.era, tuple(some)) for some in batches(wishes)),
         ]
 
     def _is_settled(self, address: str, vip: Vip) -> bool:
@@ -389,7 +361,7 @@ class Agent:
 
     def _unplumb(self, addresses: Iterable[tuple[str, int]]) -> list[Action]:
         actions: list[Action] = []
-        for some in _batches(list(addresses)):
+        for some in batches(list(addresses)):
             self._tag += 1
             for address, _ in some:
                 self.vips[address].unplumbs += 1
@@ -481,18 +453,3 @@ class Agent:
                 vip.held = 0
         self._unsettled |= dict.fromkeys(self.vips)
         return self._renamed() if ends else []
-
-
-@dataclass(slots=True)
-class _Joining:
-    """A join whose held VIPs are being stated."""
-
-    sent: float
-    answer: Beaten
-    left: list[State]
-    acked: bool = True
-
-
-def _batches(items: list[T]) -> Iterator[list[T]]:
-    for at in range(0, len(items), BATCH):
-        yield items[at : at + BATCH]

@@ -1,0 +1,14 @@
+"""Many VIPs in several calls."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+BATCH = 250
+"""The most VIPs in one call, so that no call holds Redis up for long."""
+
+
+def batches(items: list[T]) -> Iterator[list[T]]:
+    """The items in order, at most BATCH at a time."""
+    for at in range(0, len(items), BATCH):
+        yield items[at : at + BATCH]
