@@ -19,5 +19,5 @@ def test_port_may_be_missing_only_with_a_default() -> None:
 
 def test_port_0_is_for_listeners() -> None:
     assert read_host_port("h1:0", lowest=0) == ("h1", 0)
-    with pytest.raises(ValueError, match="no number from 1 to 65535"):
+    with pytest.raises(ValueError, match="not a number from 1 to 65535"):
         read_host_port("h1:0", 6379)

@@ -3,16 +3,20 @@
 import pytest
 
 from eccmgr.cluster.timing import Timing
-from eccmgr.config.effective import ScopeView
 from eccmgr.config.load import load_text
+from eccmgr.config.store import Store
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError
 from eccmgr.manager import Manager
+from eccmgr.settings import ManagerSettings, NodeSettings
 from worker.node import Node
 
 
-def view(text: str) -> ScopeView:
-    return ScopeView(load_text(f"cluster {{ {text} }}").root)
+def made(kind: type[Daemon], text: str) -> Daemon:
+    """A daemon with this scope `cluster`, which has checked its configuration, as `--check` has it do."""
+    store = Store()
+    store.live = load_text(f"cluster {{ {text} }}").root
+    return Manager(ManagerSettings(), store) if kind is Manager else Node(NodeSettings(), store)
 
 
 @pytest.mark.parametrize("kind", [Manager, Node])
@@ -27,13 +31,13 @@ def view(text: str) -> ScopeView:
 )
 def test_times_that_do_not_fit_together_are_refused(kind: type[Daemon], text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=rf"^configuration:1:\d+: {said}"):
-        kind.check(view(text))
+        made(kind, text).check()
 
 
 @pytest.mark.parametrize("kind", [Manager, Node])
 @pytest.mark.parametrize("text", ["", "heartbeats_per_sec = 10  session_lease = 600ms  max_step = 120ms"])
 def test_the_profiles_that_are_documented_fit(kind: type[Daemon], text: str) -> None:
-    kind.check(view(text))
+    made(kind, text).check()
 
 
 @pytest.mark.parametrize(("heartbeat_s", "max_step_s"), [(0.5, 0.6), (0.1, 0.12), (10.0, 12.0), (0.01, 0.012)])
