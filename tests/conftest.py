@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a real server a worker, a cluster name a test, and checks that nothing is left."""
+"""Fixtures for all tests: a real server for each worker, a cluster for each test, and checks for leftovers."""
 
 import asyncio
 import contextlib
@@ -24,12 +24,12 @@ from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import load_all
 from eccmgr.version import full_version
 
-# What is read from disk once is read before any event loop runs, as the programs do.
+# Files that are read only once are read before any event loop runs, as in the programs.
 full_version()
 load_all()
 installed()
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-# No test fails because the machine is busy.
+# A busy machine must fail no test.
 hypothesis.settings.register_profile("timeless", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("timeless")
 
@@ -66,11 +66,11 @@ def keys() -> Keys:
 
 @pytest.fixture
 def cluster_keys(redis_server: EmbeddedServer, keys: Keys) -> Iterator[Keys]:
-    """As `keys`, on the real server; afterwards no key without a lifetime may be left."""
+    """`keys`, on the real server; afterwards no key without a lifetime may be left."""
     yield keys
     with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
         left = list(client.scan_iter(match=keys.tag.replace("[", "\\[") + "*", count=1000))
-        # RQ's own get an end with each sign of life of its worker; schedules stay until they have run.
+        # RQ's keys get a lifetime with each sign of life of its worker; schedules stay until they have run.
         meant = (b"}:rq:", b"}:sched:")
         immortal = [key.decode() for key in left if client.ttl(key) == -1 and not any(each in key for each in meant)]
         if left:
@@ -88,7 +88,7 @@ async def link(redis_server: EmbeddedServer) -> AsyncIterator[Link]:
 
 @pytest.fixture
 def nothing_left(redis_server: EmbeddedServer) -> Iterator[None]:
-    """Afterwards no child process and no descriptor may be left beyond those that were there."""
+    """Fails a test that leaves child processes or descriptors behind."""
     me = psutil.Process()
     before = {child.pid for child in me.children(recursive=True)}
     descriptors = _descriptors()
@@ -100,7 +100,7 @@ def nothing_left(redis_server: EmbeddedServer) -> Iterator[None]:
 
 
 def _descriptors() -> set[tuple[str, str]]:
-    """The open sockets and files of this process; those of the event loop, which lives longer than a test, left out."""
+    """The open sockets and files of this process, without those of the event loop, which outlives a test."""
     found = set()
     for entry in os.scandir("/proc/self/fd"):
         with contextlib.suppress(OSError):
@@ -110,7 +110,7 @@ def _descriptors() -> set[tuple[str, str]]:
 
 @pytest_asyncio.fixture
 async def no_tasks_left() -> AsyncIterator[None]:
-    """Afterwards no task may be left beside those that were there."""
+    """Fails a test that leaves tasks behind."""
     before = asyncio.all_tasks()
     yield
     await asyncio.sleep(0)
@@ -120,7 +120,7 @@ async def no_tasks_left() -> AsyncIterator[None]:
 
 @pytest.fixture
 def no_blocking() -> Iterator[BlockBuster]:
-    """A blocking call of ours inside the event loop fails the test."""
+    """Fails a test in which our code blocks the event loop."""
     with blockbuster_ctx(["eccmgr", "worker"]) as guard:
         yield guard
 

@@ -28,14 +28,14 @@ from worker.node import Node
 D = TypeVar("D", bound=Daemon)
 ROOT = Path(__file__).resolve().parent.parent
 OWN_USER = pwd.getpwuid(os.geteuid()).pw_name
-"""What a daemon calls whoever runs the tests."""
+"""The name that a daemon has for the user who runs the tests."""
 QUICK = ClusterOptions(session_lease_s=0.6, heartbeats_per_sec=10.0, max_step_s=0.25)
-"""A profile in which deaths are noticed sooner than by default."""
+"""Options with which deaths are noticed sooner than by default."""
 
 
 @contextlib.asynccontextmanager
 async def running(daemon: Daemon) -> AsyncIterator[Daemon]:
-    """Run `daemon` in this event loop until the block ends; it is in the cluster when the block begins."""
+    """Run `daemon` in this event loop until the block ends; it is a member when the block begins."""
     task = asyncio.create_task(daemon.run())
     try:
         await wait_until(lambda: task.done() or daemon.session.joined.is_set(), "the daemon joins")
@@ -80,7 +80,7 @@ def _made(
 
 
 async def ask(path: str | Path, *commands: str) -> list[str]:
-    """What the listener at `path` answers to `commands`, on one connection, as clients of the protocol ask."""
+    """The answers of the listener at `path` to `commands`, sent on one connection."""
     reader, writer = await asyncio.open_unix_connection(str(path))
     try:
         answers = []
@@ -103,7 +103,7 @@ async def read_answer(reader: asyncio.StreamReader) -> str:
 
 
 def ask_sync(path: str | Path, command: str, timeout_s: float = 60.0) -> str:
-    """The same for one command outside of an event loop."""
+    """The answer of the listener at `path` to one command, outside of an event loop."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout_s)
         client.connect(str(path))
@@ -125,16 +125,16 @@ class Process:
 
     @property
     def log(self) -> str:
-        """What it has logged so far."""
+        """Its log so far."""
         return self.log_file.read_text()
 
     def wait_ready(self) -> None:
-        """Wait until it says so."""
+        """Wait until it reports that it is ready."""
         wait_until_sync(lambda: "event=ready" in self.log or self.popen.poll() is not None, "the process is ready")
         assert self.popen.poll() is None, self.log
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Signal it, and wait for its end."""
+        """Send it a signal, and wait for its end."""
         if self.popen.poll() is None:
             self.popen.send_signal(number)
         return self.popen.wait(30)
@@ -142,7 +142,7 @@ class Process:
 
 @dataclass
 class Processes:
-    """The processes of one test; all are ended with it."""
+    """The processes of one test, which end with it."""
 
     url: str
     cluster: str
@@ -150,7 +150,7 @@ class Processes:
     started: list[Process] = field(default_factory=list)
 
     def start(self, program: str, name: str, *flags: str, wait: bool = True, redirected: str = "") -> Process:
-        """Start `program` (eccmgr, ecnode) under `name`; `redirected` is what a shell does to its streams."""
+        """Start `program` (eccmgr, ecnode) as `name`; `redirected` is a shell's redirection of its streams."""
         endpoint = self.folder / f"{program}-{name}"
         log = self.folder / f"{program}-{name}-{len(self.started)}.log"
         arguments: Sequence[str] = (
@@ -181,7 +181,7 @@ class Processes:
         return self.start("ecnode", name, "--subcluster", subcluster, *flags)
 
     def end(self) -> None:
-        """End all that still runs."""
+        """End all processes that still run."""
         for process in self.started:
             if process.popen.poll() is None:
                 process.popen.kill()

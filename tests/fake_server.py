@@ -1,4 +1,4 @@
-"""fakeredis as these tests need it: its COPY shares the value with what was copied, where a server makes another."""
+"""fakeredis with a COPY that makes a new value, as a server does; its own shares the value with the original."""
 
 import copy
 from functools import wraps

@@ -1,4 +1,4 @@
-"""A listener with a few commands of its own and nothing behind them, and a client that sees every frame."""
+"""A listener with a few commands of its own and no daemon, and a client that sees every frame."""
 
 import asyncio
 import contextlib
@@ -26,11 +26,11 @@ class Listener:
         self.path = path
         self.release = asyncio.Event()
         self.waiting = 0
-        """How many `wait` are under way."""
+        """The number of `wait` commands under way."""
         self.echoed: list[str] = []
-        """What `echo` was given, in the order it was carried out."""
+        """The arguments of the `echo` commands, in the order of their execution."""
         self.emitted = 0
-        """How many events `flood` has got rid of."""
+        """The number of events that `flood` has sent."""
         table = Table()
         table.add(
             help_command(table),
@@ -47,7 +47,7 @@ class Listener:
 
     @property
     def connections(self) -> int:
-        """How many connections the server knows of."""
+        """The number of the server's connections."""
         return len(self.server.connections)
 
     async def _version(self, _call: Call) -> str:
@@ -92,13 +92,13 @@ async def listening(folder: Path, limits: Limits | None = None) -> AsyncIterator
 
 
 async def listen_too(server: ControlServer, endpoint: Endpoint) -> None:
-    """Listen on one endpoint more."""
+    """Listen on one more endpoint."""
     there = {each: opened.listener for each, opened in server.opened.items()}
     await server.follow({**there, endpoint: Settings()})
 
 
 class Client:
-    """One connection, frame by frame."""
+    """A client with one connection, which reads frame by frame."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -117,7 +117,7 @@ class Client:
             await self.writer.wait_closed()
 
     def send(self, *commands: str) -> None:
-        """Send commands without waiting."""
+        """Send commands without waiting for answers."""
         self.writer.write(b"".join(frames.encode_text(command) for command in commands))
 
     def send_raw(self, data: bytes) -> None:
@@ -154,11 +154,11 @@ class Client:
         return await self.answer()
 
     async def rest(self) -> bytes:
-        """All that comes until the other side closes."""
+        """All bytes until the other side closes."""
         return await self.reader.read(-1)
 
 
 async def ask(path: str | Path, command: str) -> str:
-    """One command on a connection of its own."""
+    """Send one command on a connection of its own, and return the answer."""
     async with await Client.open(path) as client:
         return await client.ask(command)

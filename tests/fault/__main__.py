@@ -14,7 +14,7 @@ from tests.fault.battle import Battle, BrokenPromise
 
 
 def main() -> int:
-    """0 where every promise was kept; else 1, and the logs are left."""
+    """Return 0 if every promise was kept; else 1, and keep the logs."""
     seed = os.environ.get("SEED") or secrets.token_hex(4)
     faults = int(os.environ.get("FAULTS") or 1000)
     load_all()

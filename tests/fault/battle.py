@@ -1,4 +1,4 @@
-"""A run: rounds of commands and faults, and what was promised checked after each."""
+"""A run: rounds of commands and faults, with the promises checked after each."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ _NO_ANSWER = (OSError, asyncio.IncompleteReadError, TimeoutError)
 
 
 class BrokenPromise(AssertionError):
-    """Raised when an invariant did not hold; its text says which, and how to play the run again."""
+    """Raised when an invariant does not hold; its text names the invariant, and says how to repeat the run."""
 
 
 class Battle:
-    """One run with `seed`, of so many faults, in `folder`."""
+    """One run with `seed` and a number of faults, in `folder`."""
 
     def __init__(self, folder: Path, seed: str, faults: int, a_round: int = _FAULTS_A_ROUND) -> None:
         self._stage = Stage(folder)
@@ -35,7 +35,7 @@ class Battle:
         self.commands = self.reports = self.aborts = 0
 
     async def run(self, say: bool = False) -> None:
-        """Play it. Raises BrokenPromise."""
+        """Play the run. Raises BrokenPromise."""
         async with self._stage.running():
             await self._recovered()
             for number, first in enumerate(range(0, self._faults, self._a_round)):
@@ -49,13 +49,13 @@ class Battle:
 
     @property
     def summary(self) -> str:
-        """What was done so far."""
+        """The log of the run so far."""
         faults = sum(self._stage.done.values()) + sum(self._stage.in_vain.values())
         return f"{faults} faults, {self.commands} commands, {self.aborts} aborted, {self.reports} reports"
 
     @property
     def by_kind(self) -> str:
-        """The faults so far, a line for each kind."""
+        """The faults so far, one line for each kind."""
         done, in_vain = self._stage.done, self._stage.in_vain
         lines = [f"{number:5} {kind}" for kind, number in sorted(done.items())]
         return "\n".join((*lines, f"{sum(in_vain.values()):5} waited for a call that nobody made"))
@@ -94,7 +94,7 @@ class Battle:
             await asyncio.sleep(_REST_S)
 
     async def _console(self, orders: list[Order], began: float) -> None:
-        """Give the orders one after another, each at its time."""
+        """Give the orders in turn, each at its time."""
         while orders:
             order = orders.pop(0)
             await asyncio.sleep(max(0.0, began + order.at_s - time.monotonic()))
@@ -114,7 +114,7 @@ class Battle:
                 self._take(order.token, answer)
 
     async def _given(self, order: Order) -> dict[str, Any]:
-        """What is answered to `order`, by its manager or, where that does not run, by another; {} for no answer."""
+        """The answer to `order` from its manager, or from another if that does not run; {} without an answer."""
         for manager in sorted(MANAGERS, key=lambda each: each != order.manager):
             try:
                 return dict(json.loads(await self._stage.ask(manager, order.line, 4.0)))
@@ -135,7 +135,7 @@ class Battle:
                 self._take(order.token, answer)
 
     async def _settled(self, tokens: list[str]) -> bool:
-        """Whether each command is accounted for by both managers; takes note of their reports."""
+        """Whether both managers account for each command; notes their reports."""
         for token in list(tokens):
             sent = self._stage.ledger.sent[token]
             for manager in MANAGERS:
@@ -145,7 +145,7 @@ class Battle:
                     assert forgotten, f"{token} ({sent.id}) has no report: {answer['body']}"
                     continue
                 self._take(token, answer)
-                # A server that was put back knows nothing of the answers that it had taken since.
+                # A server that was rolled back has lost the answers that it had taken since.
                 if not forgotten and any(node["state"] in ("pending", "running") for node in answer["nodes"]):
                     return False
             tokens.remove(token)

@@ -1,16 +1,16 @@
-"""Cuts what passes between a client and Redis into commands and replies, as the protocol has them. Pure."""
+"""Cuts the bytes between a client and Redis into commands and replies. Pure."""
 
 _SIZED, _COUNTED = b"$=!", b"*~>%|"
 
 
 class Cutter:
-    """One direction of a connection; what is incomplete waits for the next piece."""
+    """One direction of a connection; an incomplete part waits for the next piece."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The commands, or replies, that are whole now."""
+        """The commands, or replies, that are now complete."""
         self._rest += data
         found, at = [], 0
         while (end := _end(self._rest, at)) >= 0:
@@ -26,12 +26,12 @@ def word(frame: bytes) -> bytes:
 
 
 def is_push(frame: bytes) -> bool:
-    """Whether what the server says answers no command."""
+    """Whether a message of the server answers no command."""
     return frame.startswith(b">")
 
 
 def _end(data: bytes, at: int) -> int:
-    """Where what begins at `at` ends, -1 where that has not come yet."""
+    """The end of the item that begins at `at`; -1 if it has not arrived yet."""
     line = data.find(b"\r\n", at)
     if line < 0:
         return -1

@@ -1,4 +1,4 @@
-"""What Redis says instead of doing what it is asked: brought about for real, or said by the proxy in its place."""
+"""The refusals of Redis: caused on the real server, or sent by the proxy in its place."""
 
 import contextlib
 import enum
@@ -40,7 +40,7 @@ SAID = {
     Veto.DENIED: b"-DENIED Redis is running in protected mode because protected mode is enabled.\r\n",
     Veto.PROTOCOL: b"-ERR Protocol error: expected '$', got ' '\r\n",
 }
-"""What is said in the server's place; the others the server can be made to say itself."""
+"""The refusals that the proxy sends; the server itself can be made to give the others."""
 REAL = tuple(each for each in Veto if each not in SAID)
 ENDS_CONNECTIONS = frozenset({Veto.DENIED, Veto.PROTOCOL})
 """After these Redis closes the connection."""
@@ -53,7 +53,7 @@ _NOWHERE = ("127.0.0.1", "1")
 
 
 def said_to(veto: Veto, command: bytes) -> bytes:
-    """What is said to a command, given by its first word; nothing where the server would carry it out all the same."""
+    """The refusal of a command, by its first word; empty if the server would execute it anyway."""
     if veto in (Veto.NOAUTH, *ENDS_CONNECTIONS):
         return SAID[veto]
     passes = _ALWAYS | _WITHOUT_KEYS if veto in _OF_A_CLUSTER else _ALWAYS
@@ -61,30 +61,30 @@ def said_to(veto: Veto, command: bytes) -> bytes:
 
 
 class Vetoing:
-    """Makes a real server refuse for a while; what is said of several at a time holds until each has ended."""
+    """Makes a real server refuse for a while; several refusals may overlap, and each lasts until its own end."""
 
     def __init__(self, connect: Callable[[float | None], redis.Redis], folder: Path) -> None:
-        """`connect` makes a client whose calls wait so many seconds; the server keeps its data in `folder`."""
+        """`connect` makes a client with a time-out in seconds; the server keeps its data in `folder`."""
         self._connect, self._folder = connect, folder
         self._active: Counter[Veto] = Counter()
         self._turn = threading.Lock()
         self._script: threading.Thread | None = None
 
     def begin(self, veto: Veto) -> None:
-        """Have the server refuse so from now on, as soon as it can be told."""
+        """Make the server refuse from now on, as soon as it can be reached."""
         with self._turn:
             self._active[veto] += 1
             with contextlib.suppress(TimeoutError):
                 self._apply(_BEGIN_WAIT_S)
 
     def end(self, veto: Veto) -> None:
-        """Have it serve again. Raises TimeoutError where it cannot be told."""
+        """Make it serve again. Raises TimeoutError if it cannot be reached."""
         with self._turn:
             self._active[veto] -= 1
             self._apply(_END_WAIT_S)
 
     def _apply(self, wait_s: float) -> None:
-        """Tell the server until it has taken it: it may be stopped, killed or busy just now."""
+        """Repeat the call until the server accepts it: it may be stopped, killed or busy."""
         until = time.monotonic() + wait_s
         while True:
             try:
@@ -122,7 +122,7 @@ class Vetoing:
             client.eval(_LONG_SCRIPT, 0)
 
     def _fail_to_save(self, client: redis.Redis) -> None:
-        """Once that has failed, the server refuses writes while it is to save at all."""
+        """Have a save fail; the server then refuses writes as long as it is configured to save."""
         if client.info("persistence")["rdb_last_bgsave_status"] == "err":
             return
         in_the_way = self._folder / "dump.rdb"
@@ -138,7 +138,7 @@ class Vetoing:
 
 
 def settings(active: set[Veto]) -> Sequence[tuple[str, ...]]:
-    """The commands after which a server refuses what is `active`, and nothing else."""
+    """The commands after which a server gives exactly the `active` refusals."""
     return (
         ("CONFIG", "SET", "lua-time-limit", "1" if Veto.BUSY in active else "5000"),
         ("CONFIG", "SET", "maxmemory", "1" if Veto.OOM in active else "0"),

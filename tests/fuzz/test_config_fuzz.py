@@ -1,4 +1,4 @@
-"""Random bytes and random command lines against the configuration: nothing crashes, hangs, or is left half done."""
+"""Random bytes and command lines against the configuration: nothing crashes, hangs, or stays half done."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Whatever bytes come, in whatever pieces: the listener lives, and answers everybody else."""
+"""Random bytes in random pieces: the listener survives, and answers all other clients."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from eccmgr.settings import ManagerSettings
 from tests.listeners import Client, ask
 from tests.waiting import wait_until
 
-# Nobody listens there: what needs Redis is answered at once with an error.
+# No server listens there: a command that needs Redis is answered at once with an error.
 NO_REDIS = "redis://127.0.0.1:1/0"
 
 lines = st.sampled_from(

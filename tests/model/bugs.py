@@ -1,4 +1,4 @@
-"""Rules that are switched off one at a time: the search must find what each of them prevents."""
+"""The rules, switched off one at a time: the search must find the failure that each of them prevents."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from worker.guardian.wire import Deadline, Unplumb
 
 
 class NoMargin(Timing):
-    """Who watches waits for no longer than who holds."""
+    """A watcher waits no longer than a holder holds."""
 
     @property
     def watch_s(self) -> float:
@@ -21,7 +21,7 @@ class NoMargin(Timing):
 
 
 class NoPatience(Timing):
-    """Who has no guardian gives its session up while the fence is still open."""
+    """An agent without a guardian gives up its session while the fence is still open."""
 
     @property
     def fence_late_s(self) -> float:
@@ -29,7 +29,7 @@ class NoPatience(Timing):
 
 
 class NoEndOfReservation(Timing):
-    """A VIP waits for the target of a move for ever."""
+    """A VIP waits for ever for the target of a move."""
 
     @property
     def reserved_s(self) -> float:
@@ -37,21 +37,21 @@ class NoEndOfReservation(Timing):
 
 
 class StampedAfter(Agent):
-    """The deadline is counted from the answer."""
+    """The deadline counts from the answer."""
 
     def beaten(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
         return super().beaten(now, replace(asked, sent=now), answer)
 
 
 class RenewsUnacked(Agent):
-    """A renewal counts though no majority has it."""
+    """A renewal counts without a majority."""
 
     def beaten(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
         return super().beaten(now, asked, replace(answer, acked=True))
 
 
 class WatchesUnacked(Agent):
-    """The watch of an era begins at an answer that no majority has."""
+    """The watch of an era begins at an answer without a majority."""
 
     def _watch(self, now: float, answer: Beaten) -> list[Action]:
         return super()._watch(now, replace(answer, acked=True))
@@ -69,7 +69,7 @@ class ReleasesAtOnce(Agent):
 
 
 class BelievesRecords(Agent):
-    """It plumbs what the record says is its own, given up or not."""
+    """An agent plumbs every address of its record, even those it gave up."""
 
     def changed(self, now: float, asked: Read, page: Page) -> list[Action]:
         actions = super().changed(now, asked, page)
@@ -80,7 +80,7 @@ class BelievesRecords(Agent):
 
 
 class DropsSilently(Agent):
-    """What it does not hold any more it leaves plumbed."""
+    """An agent leaves addresses plumbed that it no longer holds."""
 
     def _drop(self, addresses: Iterable[str], why: str) -> list[Action]:
         super()._drop(addresses, why)
@@ -88,7 +88,7 @@ class DropsSilently(Agent):
 
 
 class OpensOver(Guard):
-    """It opens a fence that has lapsed over whatever is plumbed."""
+    """A guard opens a lapsed fence over plumbed addresses."""
 
     def extend(self, message: Deadline) -> Steps:
         self.session, self._arguments = message.session, message.arguments
@@ -99,7 +99,7 @@ class OpensOver(Guard):
 
 
 class PlumbsWhatWasReleased(Guard):
-    """It does not know what was given up."""
+    """An agent forgets which addresses it gave up."""
 
     def unplumb(self, message: Unplumb) -> Steps:
         yield from super().unplumb(message)
@@ -120,7 +120,7 @@ class KeepsItsName(Agent):
 
 
 class TrustsItsGuardian(Agent):
-    """A guardian that confirms nothing is kept."""
+    """An agent keeps a guardian that confirms nothing."""
 
     def beat(self, now: float) -> list[Action]:
         self._unconfirmed_since = None
@@ -141,7 +141,7 @@ class MovesEarly(Agent):
 
 @dataclass(frozen=True)
 class Bug:
-    """What is switched off, what that breaks, the faults that bring it out, and the seed to begin the hunt at."""
+    """A rule that is off, the failure that follows, the faults that expose it, and the seed to begin the hunt with."""
 
     breaks: str
     off: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What the scripts do, in plain Python: one server's data, and the answer of each call.
+"""The scripts in plain Python: one server's data, and the answer to each call.
 
 `off` names rules that are switched off, to show that the search finds what they prevent.
 """
@@ -17,7 +17,7 @@ LATE = 16
 
 @dataclass
 class Data:
-    """All that Redis keeps of VIPs."""
+    """All data of VIPs in Redis."""
 
     state: dict[str, Any] = field(default_factory=dict)
     vips: dict[str, Record] | None = None
@@ -28,7 +28,7 @@ class Data:
     ended: set[str] = field(default_factory=set)
 
     def copy(self) -> "Data":
-        """The same in objects of their own."""
+        """A deep copy of the data."""
         return Data(
             dict(self.state),
             *(None if each is None else dict(each) for each in (self.vips, self.lives, self.changes)),
@@ -52,10 +52,10 @@ class Scripts:
         self.data = Data()
         self.wall, self.memory, self.max_step, self.late_after, self.off = wall, memory, max_step, late_after, off
         self.floor = floor
-        """No new era has a lower number: the server's time."""
+        """The server's time, which no new era's number is below."""
 
     def call(self, asked: Call, node: str, fresh: bool = False) -> Answer | None:
-        """What the server answers; None where it refuses, which no script of ours does."""
+        """The server's answer; None if it refuses, which no script of ours does."""
         data, state = self.data, self.data.state
         if not self._begin_era(asked.era, fresh):
             return None

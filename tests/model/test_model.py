@@ -1,4 +1,4 @@
-"""The search: no faults drawn at random break the law or leave a VIP alone; of a rule that is taken away it finds out.
+"""The search: random faults neither break the law nor leave a VIP alone, and each missing rule is found.
 
 `make model` searches for longer, and for what takes longer to find; SEED=… begins elsewhere.
 """
@@ -33,11 +33,11 @@ QUICK = frozenset(
         "but not before the fence has closed",
     }
 )
-"""Those whose absence is found within seconds."""
+"""The rules whose absence is found within seconds."""
 
 
 def play(world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> str:
-    """The verdict on one run: "" where all went well. What goes to Redis in several calls is torn apart too."""
+    """The verdict on one run, "" if all went well. Faults may also fall between the calls of one change."""
     monkeypatch.setattr(batches, "BATCH", (1, 250)[seed % 2])
     try:
         world.run()

@@ -1,4 +1,4 @@
-"""`make soak`: command after command, and whether anything grows. COMMANDS and LIMIT_S come from the environment."""
+"""`make soak`: sends commands and checks that nothing grows. COMMANDS and LIMIT_S come from the environment."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ _LIMIT_S = 600.0
 
 
 def main() -> int:
-    """0 where nothing grew; else 1, and the logs are left."""
+    """Return 0 if nothing grew; else 1, and keep the logs."""
     commands = int(os.environ.get("COMMANDS") or 100_000)
     limit_s = float(os.environ.get("LIMIT_S") or _LIMIT_S)
     load_all()

@@ -1,4 +1,4 @@
-"""A manager, a few nodes and a Redis, all real processes, and consoles that give them command after command."""
+"""A manager, a few nodes and a Redis, all real processes, and consoles that give them commands all the time."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ _ANSWER_WAIT_S = 60.0
 
 
 class Soak:
-    """One run of so many `commands` in `folder`, or as many as there is time for in `limit_s`."""
+    """One run of `commands` commands in `folder`, or of those that fit into `limit_s`."""
 
     def __init__(self, folder: Path, commands: int, limit_s: float, seed: str = "soak") -> None:
         self._folder = folder
@@ -42,18 +42,18 @@ class Soak:
         self._endpoint = folder / "manager"
         self._began = 0.0
         self._open = asyncio.Event()
-        """Consoles give commands while it is set."""
+        """Consoles give commands while this event is set."""
         self._busy = 0
         self._processes: dict[str, psutil.Process] = {}
         self.given = 0
-        """Commands that were given so far."""
+        """The number of commands so far."""
         self.connections = 0
         self.samples: list[Sample] = []
         self.immortal: list[str] = []
-        """Keys that were found without a lifetime."""
+        """The keys that had no lifetime."""
 
     async def run(self, say: Callable[[str], None] = lambda _line: None) -> None:
-        """Play it. Raises AssertionError where an answer is none that was expected."""
+        """Play the run. Raises AssertionError at an unexpected answer."""
         await asyncio.to_thread(self._server.start)
         try:
             with self._daemons():
@@ -73,7 +73,7 @@ class Soak:
 
     @property
     def over(self) -> bool:
-        """Whether enough was given, or its time is over."""
+        """Whether all commands were given, or the time is over."""
         return self.given >= self._commands or time.monotonic() > self._began + self._limit_s
 
     @contextlib.contextmanager
@@ -168,7 +168,7 @@ class Soak:
                 await console.ask(f"unicast {node} cluster reset")
 
     async def _watch(self, client: "redis.asyncio.Redis", say: Callable[[str], None]) -> None:
-        """A sample at equal steps."""
+        """Take samples at equal intervals."""
         step = max(150, self._commands // _SAMPLES)
         while not self.over:
             if self.given >= step * (len(self.samples) + 1):
@@ -179,7 +179,7 @@ class Soak:
             await asyncio.sleep(0.05)
 
     async def _rest(self, client: "redis.asyncio.Redis") -> None:
-        """Wait until nobody is at work and what was sent is forgotten: what is there then does not go with the rate."""
+        """Wait until all is idle and the commands are forgotten, so that a sample does not depend on the rate."""
 
         async def forgotten() -> bool:
             return not [key async for key in client.scan_iter(match="*:cmd:*", count=1000)]

@@ -1,4 +1,4 @@
-"""A node with the commands of a soak: one is done once, one fails, one answers at length, one waits."""
+"""A node with the commands of a soak: one runs once, one fails, one has a long answer, one waits."""
 
 import argparse
 import asyncio
@@ -23,7 +23,7 @@ def soaking(node: Node) -> Node:
         raise CommandError("it cannot be done")
 
     async def fill(call: Call) -> str:
-        # It compresses badly.
+        # A text that compresses badly.
         return os.urandom(int(call.args[0]) // 2).hex()
 
     async def hold(_call: Call) -> str:

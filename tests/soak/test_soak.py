@@ -1,4 +1,4 @@
-"""A short soak; `make soak` makes a long one. That nothing grows shows over many commands only."""
+"""A short soak; `make soak` makes a long one, since growth shows only over many commands."""
 
 from dataclasses import replace
 from pathlib import Path

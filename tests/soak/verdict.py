@@ -1,14 +1,14 @@
-"""What was measured on the way, and whether it stayed flat. Pure."""
+"""The samples of a soak, and the check that they stayed flat. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 GROWTH = 0.05
-"""By so much the last quarter may lie over the second; the first is warming up."""
+"""The most by which the last quarter may exceed the second; the first is for warming up."""
 _MIB = 1024 * 1024
 _SLACK = {"manager": _MIB, "node": _MIB, "redis": _MIB, "keys": 200, "descriptors": 20}
-"""What comes and goes by itself, and is no growth whatever share of the whole it is."""
+"""The amount that comes and goes by itself, and never counts as growth."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def growth(samples: Sequence[Sample], what: str) -> tuple[float, float]:
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:
-    """A line for each that did not stay flat."""
+    """A line for each figure that did not stay flat."""
     found = []
     for what, slack in _SLACK.items():
         before, after = growth(samples, what)

@@ -52,5 +52,5 @@ class Trial(Module):
 
 
 def touch_here(*_args: object) -> None:
-    """What nobody calls: a job in Redis names it as a callback."""
+    """A callback that a job in Redis names, and that must never be called."""
     (Path(os.environ["XDG_STATE_HOME"]) / "touched").touch()

@@ -1,4 +1,4 @@
-"""A booted machine on which eccmgr is installed as docs/operations.md says."""
+"""A booted machine with eccmgr, installed as docs/operations.md says."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def install(machine: Machine) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """They take minutes, so they run only where they are asked for."""
+    """Skip these tests unless they are asked for: they take minutes."""
     if "UNITS" not in os.environ:
         for item in items:
             if "tests/units/" in item.nodeid:

@@ -23,7 +23,7 @@ _PATH = "/opt/eccmgr/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def missing() -> str:
-    """Why no machine can be made here; '' where one can."""
+    """The reason why a machine cannot be made here; '' if it can."""
     if os.geteuid() != 0:
         return "only root can boot a machine"
     absent = [each for each in TOOLS if shutil.which(each) is None]
@@ -31,7 +31,7 @@ def missing() -> str:
 
 
 class Machine:
-    """One that is booted and shut down."""
+    """A machine that can be booted and shut down."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -39,8 +39,8 @@ class Machine:
         self._init = 0
 
     def boot(self) -> None:
-        """Start it, and wait until systemd has started what is to be started."""
-        # Nothing is registered, as there may be no systemd outside.
+        """Boot it, and wait until systemd has started its units."""
+        # It is not registered, since the host may have no systemd.
         options = ["--register=no", "--keep-unit", "--private-network", "--resolv-conf=off", "--console=pipe"]
         start = 'mount --make-rprivate / && exec systemd-nspawn --quiet --machine=units --boot "$@"'
         # systemd-nspawn itself finds out how a host with cgroups v2 alone has them; not so a host that has both.
@@ -59,7 +59,7 @@ class Machine:
             raise
 
     def shut_down(self) -> None:
-        """End it and all that runs on it."""
+        """End the machine and all that runs on it."""
         assert self._nspawn is not None
         try:
             self.run("systemctl poweroff")
@@ -74,7 +74,7 @@ class Machine:
         self._nspawn.wait()
 
     def try_to_run(self, command: str, user: str = "root") -> subprocess.CompletedProcess[str]:
-        """What `bash -c COMMAND` says and how it ends there."""
+        """The output and the exit code of `bash -c COMMAND` on the machine."""
         inside = ["nsenter", "--target", str(self._init), "--all", "--", "env", "-i", f"PATH={_PATH}", "HOME=/"]
         changed = [] if user == "root" else ["runuser", "-u", user, "--"]
         return subprocess.run(
@@ -87,7 +87,7 @@ class Machine:
         )
 
     def run(self, command: str, user: str = "root") -> str:
-        """What it says, on either stream; it has to end well."""
+        """The output of a command on either stream; the command must succeed."""
         done = self.try_to_run(command, user)
         assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
         return (done.stdout + done.stderr).strip()
@@ -110,7 +110,7 @@ def made_root() -> Iterator[Path]:
     """
     kept = os.environ.get("UNITS_ROOT")
     made = None if kept else Path(tempfile.mkdtemp(prefix="eccmgr-units-", dir="/var/tmp"))
-    # Not the temporary folder itself, into which nobody but its owner may go.
+    # Not the temporary folder itself, which only its owner may enter.
     root = made / "root" if made else Path(str(kept))
     try:
         if not (root / "opt").exists():
@@ -129,7 +129,7 @@ def made_root() -> Iterator[Path]:
 
 
 def pip_settings() -> Mapping[str, str]:
-    """So that pip takes what was fetched."""
+    """Have pip use the fetched packages."""
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/opt/wheels"}
 
 
@@ -139,7 +139,7 @@ def _bootstrap(root: Path) -> None:
 
 
 def _mirror() -> list[str]:
-    """Where apt has Debian from on this machine; debootstrap knows a place of its own."""
+    """The mirror from which this machine's apt gets Debian; debootstrap has a default of its own."""
     form = ("--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages")
     lines = subprocess.run(["apt-get", "indextargets", *form], capture_output=True, text=True, check=False).stdout
     found = [uri for origin, _, uri in (line.partition(" ") for line in lines.splitlines()) if origin == "Debian"]
@@ -149,7 +149,7 @@ def _mirror() -> list[str]:
 def _fetch_wheels(folder: Path) -> None:
     choice = ("--only-binary=:all:", f"--python-version={_PYTHON}", "--dest", str(folder))
     folder.mkdir(exist_ok=True)
-    # All that is locked: another Python than the one that runs here may want what its markers leave out here.
+    # All locked packages: another Python version may need those that the markers leave out for this one.
     locked = re.sub(r" ; [^\\]*", " ", (ROOT / "requirements.txt").read_text())
     (folder / "locked.txt").write_text(locked)
     for wanted in (("--no-deps", "--require-hashes", "-r", str(folder / "locked.txt")), ("hatchling",)):

@@ -29,14 +29,14 @@ time.sleep(600)
 
 @pytest.fixture
 def machine(booted: Machine) -> Machine:
-    """Manager and node run, and /tmp/2025 is where it belongs."""
+    """Manager and node run, and /tmp/2025 is in its place."""
     booted.run("systemctl reset-failed; systemctl restart eccmgr ecnode")
     return booted
 
 
 @pytest.fixture
 def with_vip(machine: Machine) -> Iterator[Machine]:
-    """A node that is to carry 10.1.1.1 on eth1, by the addition to its unit."""
+    """A node that shall carry 10.1.1.1 on eth1, by a drop-in for its unit."""
     machine.run(
         "ip link show eth1 || ip link add eth1 type veth peer name eth1p; ip link set eth1 up; ip link set eth1p up"
     )

@@ -1,4 +1,4 @@
-"""What the prober's records say: pure.
+"""Evaluates the prober's records. Pure.
 
 Who held an address when is known with certainty only between two of a host's own answers: from the arrival of the
 first to the asking of the last, where it answered every round between. What is called an overlap is the time in which
@@ -44,7 +44,7 @@ class Span:
 
 @dataclass
 class Records:
-    """What was seen so far, each list in the order of time."""
+    """The observations so far, each list in the order of time."""
 
     rounds: list[int] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Records:
     late: int = 0
 
     def read(self, lines: Iterable[str], owners: Mapping[str, str]) -> None:
-        """Add the prober's lines; `owners` says which host has which hardware address."""
+        """Add the prober's lines; `owners` maps hardware addresses to hosts."""
         for line in lines:
             kind, *rest = line.split()
             if kind == "R":
@@ -68,21 +68,21 @@ class Records:
                 self.late += 1
 
     def forget(self, before: int) -> None:
-        """Drop what is older."""
+        """Drop older observations."""
         self.rounds = [each for each in self.rounds if each >= before]
         self.answers = [each for each in self.answers if each.asked >= before]
         self.echoes = [each for each in self.echoes if each.heard >= before]
         self.announced = [each for each in self.announced if each.heard >= before]
 
     def between(self, begin: int, end: int) -> "Records":
-        """Those of the time from `begin` to `end`; an answer goes with its request."""
+        """The observations from `begin` to `end`; an answer belongs to the time of its request."""
         low, high = bisect.bisect_left(self.rounds, begin), bisect.bisect_right(self.rounds, end)
         answers = _cut(self.answers, begin, end, "asked")
         return Records(self.rounds[low:high], answers, _cut(self.echoes, begin, end, "heard"), [], self.late)
 
 
 def _cut(items: list, begin: int, end: int, key: str) -> list:  # type: ignore[type-arg]
-    # They are nearly in order: by arrival, within the prober's ring of each other.
+    # They are nearly in order of arrival, within the size of the prober's ring.
     slack = 400 * MS
     low = bisect.bisect_left(items, begin - slack, key=lambda each: getattr(each, key))
     high = bisect.bisect_right(items, end + slack, key=lambda each: getattr(each, key))
@@ -90,7 +90,7 @@ def _cut(items: list, begin: int, end: int, key: str) -> list:  # type: ignore[t
 
 
 def spans(records: Records, vip: str) -> list[Span]:
-    """When each host is known to have held `vip`."""
+    """The times in which each host is known to have held `vip`."""
     place = {asked: number for number, asked in enumerate(records.rounds)}
     found: list[Span] = []
     running: dict[str, tuple[int, int, int]] = {}  # of each host: begin, last asked, its round
@@ -110,7 +110,7 @@ def spans(records: Records, vip: str) -> list[Span]:
 
 
 def overlap_ns(held: Iterable[Span]) -> int:
-    """How long two or more hosts are known to have held at once."""
+    """The time for which two or more hosts are known to have held an address at once."""
     edges = sorted((time, step) for span in held for time, step in ((span.begin, 1), (span.end, -1)))
     total, holders, before = 0, 0, 0
     for time, step in edges:
@@ -121,7 +121,7 @@ def overlap_ns(held: Iterable[Span]) -> int:
 
 
 def answered_twice(records: Records, vip: str) -> list[int]:
-    """When the rounds began that two hosts or more answered for `vip`."""
+    """The beginnings of the rounds in which two or more hosts answered for `vip`."""
     hosts: dict[int, set[str]] = {}
     for answer in records.answers:
         if answer.vip == vip:
@@ -131,7 +131,7 @@ def answered_twice(records: Records, vip: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Gap:
-    """The longest silence; `open` says that it had not ended when the watch did."""
+    """The longest silence; `open`: it lasted beyond the end of the watch."""
 
     begin: int
     end: int
@@ -139,12 +139,12 @@ class Gap:
 
     @property
     def ms(self) -> float:
-        """Its length in milliseconds."""
+        """The length of the silence in milliseconds."""
         return (self.end - self.begin) / MS
 
 
 def longest_gap(heard: Iterable[int], begin: int, end: int) -> Gap:
-    """The longest silence that touches the time from `begin` to `end`; one that was there before counts from its start.
+    """The longest silence that touches the time from `begin` to `end`; an earlier one counts from its own start.
 
     Silence before the first that was ever heard counts from `begin`.
     """
@@ -169,7 +169,7 @@ def holders(records: Records, vip: str, begin: int, end: int) -> list[str]:
 
 
 def steady_holder(records: Records, vip: str, begin: int, end: int) -> str | None:
-    """The one host that answered every round of that time and sent every datagram back; None where there is none."""
+    """The one host that answered every round of that time and returned every datagram; None if no host did."""
     part = records.between(begin, end)
     by_round = [each.asked for each in part.answers if each.vip == vip]
     hosts = {each.host for each in part.answers if each.vip == vip}

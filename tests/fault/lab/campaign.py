@@ -1,4 +1,4 @@
-"""Which faults are played, how often, and what the rules make of it."""
+"""The faults to play, their number, and their verdicts by the rules."""
 
 import random
 import shutil
@@ -34,7 +34,7 @@ _SETTLE_S = 120.0
 
 
 def table_faults(profile: Profile) -> tuple[Fault, ...]:
-    """Those of which figures are published."""
+    """The faults whose figures are published."""
     bearable_s = profile.deadline_s - profile.heartbeat_s
     # A start takes a quarter of a second.
     short_s, long_s = max(0.0, bearable_s - 0.25), profile.deadline_s + 2.0
@@ -60,7 +60,7 @@ def table_faults(profile: Profile) -> tuple[Fault, ...]:
 
 
 def more_faults(profile: Profile) -> tuple[Fault, ...]:
-    """Those that only have to be lawful and to end."""
+    """The faults that only have to be lawful and to end."""
     steps = tuple(
         MoveBroken(fault, after_s / 1000, taker)
         for taker in (False, True)
@@ -85,8 +85,8 @@ def more_faults(profile: Profile) -> tuple[Fault, ...]:
 
 
 def refusals(profile: Profile) -> tuple[Fault, ...]:
-    """Redis refuses in each way, for less than a holder can bridge and for longer."""
-    # To connect anew takes its time on a busy machine, and so does it to bring a refusal about.
+    """The refusals of Redis, each for a shorter and a longer time than a holder can bridge."""
+    # On a busy machine, reconnecting takes time, and so does causing a refusal.
     bearable_s = profile.deadline_s - profile.heartbeat_s - 0.05
     short_s, long_s = 0.7 * bearable_s, profile.deadline_s + 1.0
     return tuple(
@@ -100,7 +100,7 @@ def refusals(profile: Profile) -> tuple[Fault, ...]:
 
 
 def drawn(rng: random.Random, *, steps_clocks: bool) -> Iterator[Fault]:
-    """Faults at random, for ever, a quarter of them two at once; steps of a clock where `steps_clocks`."""
+    """Random faults, for ever, a quarter of them in pairs; with `steps_clocks`, also steps of a clock."""
 
     def one() -> Fault:
         part = rng.choice(("agent", "guardian", "agent and guardian", "all"))
@@ -123,7 +123,7 @@ def drawn(rng: random.Random, *, steps_clocks: bool) -> Iterator[Fault]:
 
     while True:
         first = one()
-        # A host that is gone cannot be struck again, and a part is not stopped twice.
+        # A host that is gone cannot be struck again, and a stopped part cannot be stopped again.
         if rng.random() < 0.25 and not isinstance(first, Gone | MoveBroken):
             clock = (ClockStep(3600.0),) if steps_clocks else ()
             second = rng.choice((RedisKilled(rng.uniform(0.0, 2.0), False), RedisStopped(1.0), *clock))
@@ -134,17 +134,17 @@ def drawn(rng: random.Random, *, steps_clocks: bool) -> Iterator[Fault]:
 
 @dataclass
 class Campaign:
-    """What was played on one system."""
+    """The faults that were played on one system."""
 
     name: str
     outcomes: list[Outcome] = field(default_factory=list)
 
     def broken(self) -> list[Outcome]:
-        """Those in which an address was with two hosts, or in the end with none, or away though it need not be."""
+        """The outcomes with an address on two hosts, on no host in the end, or away without need."""
         return [each for each in self.outcomes if not (each.lawful and each.ended and each.kept)]
 
     def play(self, scene: Scene, fault: Fault, say: Callable[[str], None], settle_s: float = _SETTLE_S) -> Outcome:
-        """Play one, and note what came of it."""
+        """Play one fault, and note its outcome."""
         outcome = play(scene, fault, settle_s)
         self.outcomes.append(outcome)
         away = "" if outcome.away is None else f" (Redis away {outcome.away / 1000:.2f} s)"
@@ -209,5 +209,5 @@ def _played(lab: Lab, system: System, seed: str, faults: list[Fault], say: Calla
         scene = Scene(lab, system, watch, random.Random(seed))
         for fault in faults:
             if not campaign.play(scene, fault, say).ended:
-                break  # What is struck next would strike a wreck.
+                break  # The next fault would strike a broken system.
     return campaign

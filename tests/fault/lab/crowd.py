@@ -1,4 +1,4 @@
-"""Thousands of addresses: one of four hosts is gone, and all that it carried is carried again."""
+"""Thousands of addresses: one of four hosts is lost, and other hosts take over its addresses."""
 
 import ipaddress
 from collections.abc import Callable, Iterable
@@ -19,24 +19,24 @@ _PROBED = 8
 
 @dataclass(frozen=True)
 class Crowd:
-    """What was seen; times in seconds."""
+    """The measurements; times in seconds."""
 
     vips: int
     carried: int
-    """By the host that was gone."""
+    """The number of addresses of the lost host."""
     first_s: float
-    """From the loss of the host until the first of them was on another interface."""
+    """The time from the loss of the host until the first address was on another interface."""
     last_s: float
-    """And the last."""
+    """The time until the last address was on another interface."""
 
 
 def addresses(count: int) -> tuple[str, ...]:
-    """So many, one after the other."""
+    """The first addresses of the range, in order."""
     return tuple(str(_FIRST + number) for number in range(count))
 
 
 def held(lines: Iterable[str]) -> dict[str, int]:
-    """The addresses that a host has at the end of what it noted, and since when."""
+    """The addresses that a host holds at the end of its notes, and since when."""
     found: dict[str, int] = {}
     for line in lines:
         sign, time, address = line.split(" ", 2)
@@ -48,7 +48,7 @@ def held(lines: Iterable[str]) -> dict[str, int]:
 
 
 def play_crowd(folder: Path, profile: Profile, count: int, say: Callable[[str], None]) -> Crowd:
-    """Start, spread, take one host away. Raises NoLab, AssertionError where an address is left with none."""
+    """Start, spread the addresses, remove one host. Raises NoLab; AssertionError if an address stays without a host."""
     vips = addresses(count)
     with Lab(folder, (*NODES, SERVER, "client")) as lab:
         nodes = Nodes(lab, NODES, profile, vips, LabRedis(lab))
@@ -59,7 +59,7 @@ def play_crowd(folder: Path, profile: Profile, count: int, say: Callable[[str], 
 
         wanted = set(vips)
         with Watch(lab, vips[:: max(1, count // _PROBED)], NODES) as watch:
-            # What notes the addresses runs before there are any.
+            # The program that notes addresses starts before there are any.
             nodes.start()
             share = count // len(NODES)
             wait_until_sync(

@@ -1,4 +1,4 @@
-"""An echo on a host, a program: answers each datagram from the address it was sent to, with the host's name.
+"""The echo program of a host: answers each datagram with the host's name, from the address it was sent to.
 
 python -m tests.fault.lab.echo NAME
 """
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _as_source(sock: socket.socket, info: bytes) -> bytes:
-    """The packet information that sends from the address that was asked, by whichever interface routing chooses."""
+    """The packet information to send from the requested address, by the interface that routing chooses."""
     if sock.family == socket.AF_INET:
         return bytes(4) + info[8:12] + bytes(4)
     return info[:16] + bytes(4)

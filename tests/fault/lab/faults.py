@@ -1,4 +1,4 @@
-"""The faults, small named objects: each strikes a scene's victim, and is healed."""
+"""The faults: small named objects, each of which strikes the victim of a scene and can be healed."""
 
 import signal
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ class Move:
     observe_s: float = 4.0
 
     def strike(self, scene: Scene) -> None:
-        """Tell the system."""
+        """Tell the system to move the address."""
         scene.struck = (scene.vip,)
         scene.system.move(scene.vip, scene.victim, scene.target)
 
     def heal(self, scene: Scene) -> None:
-        """What was ended for it is started again."""
+        """Restart the processes that were ended for the move."""
         scene.system.mend(scene.victim)
 
 
@@ -32,18 +32,18 @@ class Kill:
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in the table."""
         return f"{self.part} killed (-9)"
 
     def strike(self, scene: Scene) -> None:
         """Kill every process of the part."""
         struck = scene.system.processes(scene.victim, self.part)
-        # At one moment: a process that outlives another by a millisecond may use it.
+        # All at once: a process that outlives another by a millisecond might react.
         scene.host.signal(signal.SIGSTOP, struck)
         scene.host.signal(signal.SIGKILL, struck)
 
     def heal(self, scene: Scene) -> None:
-        """As a service manager, or an operator, would."""
+        """Restart the part, as a service manager or an operator would."""
         scene.system.mend(scene.victim)
 
 
@@ -56,7 +56,7 @@ class Stop:
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in the table."""
         return f"{self.part} stopped"
 
     def strike(self, scene: Scene) -> None:
@@ -65,7 +65,7 @@ class Stop:
         scene.host.signal(signal.SIGSTOP, scene.kept[self.name])
 
     def heal(self, scene: Scene) -> None:
-        """Let them go on."""
+        """Continue its processes."""
         scene.host.signal(signal.SIGCONT, scene.kept.pop(self.name))
         scene.system.mend(scene.victim)
 
@@ -78,11 +78,11 @@ class LinkDown:
     observe_s: float = 6.0
 
     def strike(self, scene: Scene) -> None:
-        """Pull it."""
+        """Take the link down."""
         scene.lab.link(scene.victim, up=False)
 
     def heal(self, scene: Scene) -> None:
-        """Plug it in again."""
+        """Put the link up again."""
         scene.lab.link(scene.victim, up=True)
 
 
@@ -94,11 +94,11 @@ class Gone:
     observe_s: float = 6.0
 
     def strike(self, scene: Scene) -> None:
-        """Take it away, with all that runs on it."""
+        """Remove the host with all that runs on it."""
         scene.lab.remove(scene.victim)
 
     def heal(self, scene: Scene) -> None:
-        """Start it."""
+        """Start a new host under its name."""
         scene.lab.add(scene.victim)
         scene.watch.look_at(scene.victim)
         scene.system.mend(scene.victim)
@@ -106,17 +106,17 @@ class Gone:
 
 @dataclass(frozen=True)
 class Partition:
-    """The owner reaches none but the clients; its link stays up."""
+    """The owner reaches only the clients; its link stays up."""
 
     name: str = "silent partition"
     observe_s: float = 6.0
 
     def strike(self, scene: Scene) -> None:
-        """Part it."""
+        """Separate the owner from its peers."""
         scene.lab.part(scene.victim, self._others(scene))
 
     def heal(self, scene: Scene) -> None:
-        """Join it."""
+        """Connect the owner to its peers again."""
         scene.lab.join(scene.victim, self._others(scene))
 
     def _others(self, scene: Scene) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a host holds, a program: its floating addresses and its kernel fence, noted as they change.
+"""The program that notes a host's floating addresses and its kernel fence as they change.
 
     python -m tests.fault.lab.holding OUT
 
@@ -24,7 +24,7 @@ _ADDRESS, _LOCAL = 1, 2
 
 
 def changes(data: bytes) -> Iterator[tuple[str, str]]:
-    """(`+` or `-`, address) of each message of the kernel's."""
+    """The (`+` or `-`, address) of each kernel message."""
     while len(data) >= 24:
         length, kind = struct.unpack("IH", data[:6])
         attributes = dict(_attributes(data[24:length]))
@@ -44,7 +44,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def main() -> None:
-    """Note all until killed."""
+    """Note every change until killed."""
     with (
         open(sys.argv[1], "a", buffering=1) as out,
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink,

@@ -1,4 +1,4 @@
-"""Hosts of their own on one machine: namespaces that die with who made them, joined by a switch that can part them.
+"""Hosts on one machine: namespaces that die with the process that made them, joined by a switch that can separate them.
 
 A host is a process in namespaces of its own (network, process ids, mounts, name). It is not named anywhere: when it
 ends, the kernel kills all that runs in it and takes its interfaces away, so a crash leaves nothing behind.
@@ -41,7 +41,7 @@ table bridge lab {
 
 
 class NoLab(Exception):
-    """Raised when this machine does not let namespaces be made; the message says why."""
+    """Raised when namespaces cannot be made on this machine; the message says why."""
 
 
 def _killed_with_parent() -> None:
@@ -49,12 +49,12 @@ def _killed_with_parent() -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would reach our programs as options."""
+    """The environment without the variables that our programs take as options."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("ECCMGR_", "EC_", "COV_"))}
 
 
 class Namespace:
-    """The namespaces of one host, held by a process. Raises NoLab where they cannot be made."""
+    """The namespaces of one host, held by a process. Raises NoLab if they cannot be made."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -74,16 +74,16 @@ class Namespace:
             self.end()
             raise NoLab(f"no namespaces can be made here: {why}")
         (self.pid,) = _children(self._holder.pid)
-        """Of its first process, as seen from outside."""
+        """The id of its first process, as seen from outside."""
         self._inside = os.readlink(f"/proc/{self.pid}/ns/pid")
 
     def command(self, *command: str) -> tuple[str, ...]:
-        """`command`, to be run inside with all that belongs to the host."""
+        """The command that runs `command` inside the namespaces of the host."""
         entered = ("nsenter", "-t", str(self.pid), "-n", "-m", "-u", "-p", "-i")
         return (*entered, "env", "-C", str(ROOT), *command)  # Entering leads to the root folder.
 
     def run(self, *command: str, text: str = "", check: bool = True) -> str:
-        """Run a short command on the host's network; its output. Raises RuntimeError with what it said."""
+        """Run a short command on the host's network, and return its output. Raises RuntimeError with its message."""
         entered = ("nsenter", "-t", str(self.pid), "-n", *command)
         done = subprocess.run(entered, input=text, capture_output=True, text=True, timeout=30, check=False)
         if check and done.returncode:
@@ -91,7 +91,7 @@ class Namespace:
         return done.stdout
 
     def start(self, *command: str, log: Path, more: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a program inside. What is returned ends when it ends, but a signal must go to `pids`."""
+        """Start a program inside. The returned process ends with the program, but signals must go to `pids`."""
         self._started = [each for each in self._started if each.poll() is None]
         with log.open("ab") as output:
             started = subprocess.Popen(
@@ -107,7 +107,7 @@ class Namespace:
         return started
 
     def processes(self) -> dict[int, str]:
-        """What runs inside: process id as seen from here, and command line; zombies are left out."""
+        """The processes inside, without zombies: their ids as seen from here, and their command lines."""
         found = {}
         for entry in os.scandir("/proc"):
             if entry.name.isdigit() and int(entry.name) != self.pid:
@@ -119,11 +119,11 @@ class Namespace:
         return found
 
     def pids(self, *words: str) -> list[int]:
-        """Of the processes whose command line holds one of `words`; all, where none is given."""
+        """The ids of the processes whose command line has one of `words`; of all processes if no word is given."""
         return [pid for pid, line in self.processes().items() if not words or any(word in line for word in words)]
 
     def signal(self, number: signal.Signals, pids: Iterable[int]) -> None:
-        """Signal processes that may have ended."""
+        """Send a signal to processes that may have ended."""
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -140,7 +140,7 @@ class Namespace:
             if stream is not None:
                 stream.close()
         for each in (self._holder, *self._started):
-            each.kill()  # nsenter stops itself where the program that it waits for was stopped, and never goes on.
+            each.kill()  # nsenter stops itself if its program was stopped, and never continues.
             each.wait(30)
 
 
@@ -177,7 +177,7 @@ class Lab:
         self.hosts.clear()
 
     def number(self, name: str) -> int:
-        """Which host this is; its addresses hold it."""
+        """The number of the host, which its addresses contain."""
         return self.names.index(name) + 11
 
     def address(self, name: str) -> str:
@@ -193,7 +193,7 @@ class Lab:
         return {self.mac(name): name for name in self.names}[mac]
 
     def add(self, name: str) -> Namespace:
-        """A host with its interface eth0; again under the same name where it was gone."""
+        """Add a host with its interface eth0; a host that is gone returns under the same name."""
         host = Namespace(name)
         self.hosts[name] = host
         port = ("type", "veth", "peer", "name", "eth0", "address", self.mac(name), "netns", str(host.pid))
@@ -205,21 +205,21 @@ class Lab:
         return host
 
     def remove(self, name: str) -> None:
-        """The host is gone at once, as if its power were cut; `add` brings it back."""
-        # First its port: the kernel may let a network that has lost its last process answer for a while.
+        """Remove the host at once, as if its power were cut; `add` brings it back."""
+        # First its port: a network that has lost its last process may still answer for a while.
         self.switch.run("ip", "link", "del", f"p-{name}")
         self.hosts.pop(name).end()
 
     def link(self, name: str, up: bool) -> None:
-        """Take the host's link down at the switch, as a pulled cable, or put it up."""
+        """Take the host's link down at the switch, like a pulled cable, or put it up."""
         self.switch.run("ip", "link", "set", f"p-{name}", "up" if up else "down")
 
     def part(self, name: str, others: Iterable[str]) -> None:
-        """Nothing passes any more between the host and the `others`; all links stay up."""
+        """Block all traffic between the host and the `others`; all links stay up."""
         self.switch.run("nft", "add", "element", "bridge", "lab", "parted", self._pairs(name, others))
 
     def join(self, name: str, others: Iterable[str]) -> None:
-        """Heal that."""
+        """End the block of `part`."""
         self.switch.run("nft", "delete", "element", "bridge", "lab", "parted", self._pairs(name, others))
 
     def _pairs(self, name: str, others: Iterable[str]) -> str:
@@ -228,7 +228,7 @@ class Lab:
 
 @contextlib.contextmanager
 def made_or_skipped(folder: Path, names: Sequence[str]) -> Iterator[Lab]:
-    """A lab for a test, which is skipped with the reason where none can be made."""
+    """A lab for a test; if it cannot be made, the test is skipped with the reason."""
     import pytest
 
     if os.geteuid() or sys.platform != "linux":

@@ -43,7 +43,7 @@ class Keepalived:
     def _begin(self, node: str) -> None:
         self._write(node, 150 - 10 * self.nodes.index(node))
         host = self._lab.hosts[node]
-        # Those of one that was killed name a process that may live again as another.
+        # The pid files of a killed keepalived may name a process id that another process has now.
         pids = [self._lab.folder / f"{node}-{kind}.pid" for kind in ("main", "vrrp")]
         for each in pids:
             each.unlink(missing_ok=True)
@@ -58,20 +58,20 @@ class Keepalived:
         return self._lab.folder / f"{node}-keepalived.conf"
 
     def processes(self, node: str, part: str) -> list[int]:
-        """All of its processes: it has no parts."""
+        """The ids of all its processes, since it has no parts."""
         return self._lab.hosts[node].pids(PROGRAM)
 
     def move(self, vip: str, node: str, target: str) -> None:
-        """End it where it runs, as its operators do: it says so to the others."""
+        """End it, as its operators do; it tells the others."""
         host = self._lab.hosts[node]
         host.signal(signal.SIGTERM, self.processes(node, "all"))
 
     def whole(self) -> bool:
-        """It cannot be asked."""
+        """Do nothing: it has no console."""
         return True
 
     def mend(self, node: str) -> None:
-        """Start it where it does not run; an address that was left behind goes first."""
+        """Start it if it does not run, after removing an address that was left behind."""
         if not self.processes(node, "all"):
             host = self._lab.hosts[node]
             host.run("ip", "addr", "del", f"{self.vips[0]}/32", "dev", "eth0", check=False)

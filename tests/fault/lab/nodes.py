@@ -1,4 +1,4 @@
-"""Ours: ecnode on every host, Redis on a host of its own with a manager beside it."""
+"""Our system: ecnode on every host, and Redis with a manager on a host of its own."""
 
 import contextlib
 import os
@@ -14,9 +14,9 @@ from worker.guardian.launch import CONTROL
 
 _CLUSTER = "lab"
 _NODE, _GUARDIAN = "cli.ecnode", "worker.guardian"
-"""In the command lines of the agent and its parent, and of guardians."""
+"""Words in the command lines of the agent and its parent, and of guardians."""
 _SPARE_SOCKETS = 2
-"""A spare guardian has no more: it speaks with nobody but its agent yet."""
+"""The number of sockets of a spare guardian, which so far talks to its agent only."""
 _CONFIGURATION = """
 cluster {{
   heartbeats_per_sec = {heartbeats_per_sec}
@@ -44,13 +44,13 @@ class Profile:
     deadline_s: float
     """A holder's deadline from before its renewal was sent."""
     takeover_s: float
-    """How long a challenger watches."""
+    """The time for which a challenger watches."""
     mature_s: float
-    """A view is left alone for so long, and so long passes between two steps of balancing."""
+    """The time for which a view must be stable, and the time between two steps of balancing."""
 
     @property
     def heartbeat_s(self) -> float:
-        """Between two."""
+        """The time between two heartbeats."""
         return 1 / self.heartbeats_per_sec
 
 
@@ -60,7 +60,7 @@ PROFILES = {"usual": USUAL, "fast": FAST}
 
 
 class Nodes:
-    """ecnode on each of `nodes`, which all may carry each of `vips`."""
+    """ecnode on each of `nodes`; each node may carry each of `vips`."""
 
     def __init__(
         self,
@@ -82,18 +82,18 @@ class Nodes:
         self._manager_configuration.write_text(_CONFIGURATION.format(**vars(profile)))
 
     def start(self) -> None:
-        """Redis, the manager, the nodes."""
+        """Start Redis, the manager and the nodes."""
         self.start_manager()
         for node in self.nodes:
             self.begin(node)
 
     def start_manager(self) -> None:
-        """Redis and the manager alone."""
+        """Start Redis and the manager only."""
         self.redis.start()
         self._begin(SERVER, "eccmgr", self._manager_configuration)
 
     def begin(self, node: str, *before: str) -> None:
-        """Start ecnode on a host, by the command `before` it, if any."""
+        """Start ecnode on a host, with the command `before` in front of it, if any."""
         self._begin(node, "ecnode", self._configuration, before)
 
     def _begin(self, host: str, program: str, configuration: Path, before: tuple[str, ...] = ()) -> None:
@@ -107,11 +107,11 @@ class Nodes:
         )
 
     def endpoint(self, name: str) -> Path:
-        """Where a daemon listens for consoles."""
+        """The control endpoint of a daemon."""
         return self._lab.folder / f"console-{name}"
 
     def processes(self, node: str, part: str) -> list[int]:
-        """Those of a part on a host: all (with parent and spare), agent, guardian, agent and guardian."""
+        """The process ids of a part on a host: all (with parent and spare), agent, guardian, or agent and guardian."""
         host = self._lab.hosts[node]
         if part == "all":
             return host.pids(_NODE, _GUARDIAN)
@@ -121,7 +121,7 @@ class Nodes:
         return {"agent": agents, "guardian": guardians, "agent and guardian": agents + guardians}[part]
 
     def move(self, vip: str, node: str, target: str) -> None:
-        """As an operator at the manager's console."""
+        """Give a command at the manager's console."""
         answer = ask_sync(self.endpoint("barca"), f"broadcast cluster duravip move {vip} to {target}", 10.0)
         if not answer.startswith("Broadcast"):
             raise RuntimeError(f"the move was refused: {answer}")
@@ -135,13 +135,13 @@ class Nodes:
         return said.count("<Member>") == len(self.nodes) + 1
 
     def mend(self, node: str) -> None:
-        """Start ecnode where it does not run, as a service manager would."""
+        """Start ecnode if it does not run, as a service manager would."""
         if not self.processes(node, "all"):
             self.begin(node)
 
 
 def _has_parent(pid: int) -> bool:
-    """Whether a node is the agent of a privileged parent, and not that parent."""
+    """Whether a node process is the agent of a privileged parent, and not the parent itself."""
     with contextlib.suppress(OSError):
         return f"{CONTROL}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
     return False
