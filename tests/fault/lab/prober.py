@@ -1,4 +1,4 @@
-"""The client's prober, a program: who answers for each VIP, and who serves it, asked every 10 ms.
+"""The client's prober program: asks every 10 ms which host answers for each VIP, and which host serves it.
 
     python -m tests.fault.lab.prober OUT MAC VIP…
 
@@ -39,17 +39,17 @@ _FLUSH_EVERY = 25
 
 
 def mac_bytes(mac: str) -> bytes:
-    """Six bytes."""
+    """The six bytes of a hardware address."""
     return bytes.fromhex(mac.replace(":", ""))
 
 
 def mac_text(mac: bytes) -> str:
-    """As people write it."""
+    """The text of a hardware address."""
     return mac.hex(":")
 
 
 def request(vip: str, mac: bytes, index: int) -> bytes:
-    """A frame that asks who has `vip`, sent by the address `index` of the ring."""
+    """A frame that asks for the host of `vip`, sent from the address `index` of the ring."""
     target = ipaddress.ip_address(vip)
     asker = (_FIRST[target.version] + index).packed
     if target.version == 4:
@@ -72,7 +72,7 @@ def checksum(data: bytes) -> int:
 
 
 def understood(frame: bytes) -> tuple[str, str, int | None] | None:
-    """(vip, mac, index of the ring) of an answer, the index None where nobody asked; None of any other frame."""
+    """The (vip, mac, index of the ring) of an answer, the index None if it was not requested; None for other frames."""
     if frame[12:14] == _ARP and len(frame) >= 42:
         operation = struct.unpack("!H", frame[20:22])[0]
         sender, target = frame[28:32], frame[38:42]
@@ -89,7 +89,7 @@ def understood(frame: bytes) -> tuple[str, str, int | None] | None:
 
 
 class Prober:
-    """Its sockets, and what it has noted."""
+    """The prober's sockets and notes."""
 
     def __init__(self, out: str, mac: str, vips: list[str]) -> None:
         self._out = open(out, "a", buffering=1 << 20)  # noqa: SIM115
@@ -207,7 +207,7 @@ def main() -> None:
         prober.ends = True
 
     signal.signal(signal.SIGTERM, end)
-    with contextlib.suppress(OSError):  # Else the machine's load shows in the figures.
+    with contextlib.suppress(OSError):  # Otherwise the machine's load shows in the figures.
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
     prober.run()
 

@@ -1,4 +1,4 @@
-"""The faults of Redis and of the way to it, for systems that stand on one."""
+"""The faults of Redis and of the network to it, for systems that use a Redis."""
 
 import signal
 import threading
@@ -25,7 +25,7 @@ def _replicated(scene: Scene) -> ReplicatedRedis:
 
 @dataclass(frozen=True)
 class RedisKilled:
-    """Redis is killed and started again after `for_s`, with the data of just before or with none."""
+    """Redis is killed, and started again after `for_s`, with its latest data or empty."""
 
     for_s: float
     data: bool = True
@@ -34,11 +34,11 @@ class RedisKilled:
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in the table."""
         return f"Redis killed, back {self.when}, {'its data kept' if self.data else 'empty'}"
 
     def strike(self, scene: Scene) -> None:
-        """Kill it and start it."""
+        """Kill Redis, and start it again."""
         server = _alone(scene)
         server.forget()
         if self.data:
@@ -49,7 +49,7 @@ class RedisKilled:
         scene.back = now_ns()
 
     def heal(self, scene: Scene) -> None:
-        """It runs."""
+        """Do nothing: Redis already runs again."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +62,23 @@ class RedisStopped:
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in the table."""
         return f"Redis stopped, goes on {self.when}"
 
     def strike(self, scene: Scene) -> None:
-        """Stop it and let it go on."""
+        """Stop Redis, and continue it."""
         _alone(scene).signal(signal.SIGSTOP)
         time.sleep(self.for_s)
         _alone(scene).signal(signal.SIGCONT)
         scene.back = now_ns()
 
     def heal(self, scene: Scene) -> None:
-        """It goes on."""
+        """Do nothing: Redis already continues."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Redis refuses for `for_s`; where that is no longer than `bearable_s`, nobody is to notice."""
+    """Redis refuses for `for_s`; if that is at most `bearable_s`, no client may notice it."""
 
     veto: Veto
     for_s: float
@@ -88,11 +88,11 @@ class Refused:
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in the table."""
         return f"Redis refuses ({self.veto}) for {self.when}"
 
     def strike(self, scene: Scene) -> None:
-        """Have it refuse, and serve again."""
+        """Make Redis refuse, and serve again."""
         server = _alone(scene)
         scene.began = server.begin_refusing(self.veto)
         time.sleep(self.for_s)
@@ -101,7 +101,7 @@ class Refused:
         scene.unnoticed = (scene.back - scene.began) / 1e9 <= self.bearable_s
 
     def heal(self, scene: Scene) -> None:
-        """It serves."""
+        """Do nothing: Redis already serves again."""
 
 
 @dataclass(frozen=True)
@@ -113,42 +113,42 @@ class ClockStep:
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in the table."""
         return f"Redis's clock stepped by {self.by_s:+g} s"
 
     def strike(self, scene: Scene) -> None:
-        """Step it."""
+        """Step the clock."""
         _alone(scene).step_clock(self.by_s)
 
     def heal(self, scene: Scene) -> None:
-        """Step it back."""
+        """Step the clock back."""
         _alone(scene).step_clock(0.0)
 
 
 @dataclass(frozen=True)
 class FailedOver:
-    """Redis's master is killed when its replicas have been behind for `stale_s`; one of them is promoted."""
+    """Redis's master is killed after its replicas have lagged for `stale_s`; one of them is promoted."""
 
     stale_s: float
     observe_s: float = 8.0
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in the table."""
         return f"Redis failed over to a replica {self.stale_s:g} s behind"
 
     def strike(self, scene: Scene) -> None:
-        """Let them fall behind, kill it, let them go on."""
+        """Let the replicas lag, kill the master, let the replicas continue."""
         scene.gone = _replicated(scene).fail_over(self.stale_s)
 
     def heal(self, scene: Scene) -> None:
-        """The copy that was killed comes back, and follows."""
+        """Restart the killed copy, and wait until it follows."""
         _replicated(scene).mend(scene.gone)
 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """The operator has a replica promoted, the master being well."""
+    """The operator has a replica promoted while the master is well."""
 
     name: str = "Redis handed over to a replica"
     observe_s: float = 8.0
@@ -164,23 +164,23 @@ class HandedOver:
 
 @dataclass(frozen=True)
 class RedisCut:
-    """The owner alone does not reach Redis, but all others."""
+    """The owner reaches all others, but not Redis."""
 
     name: str = "owner cut off from Redis"
     observe_s: float = 6.0
 
     def strike(self, scene: Scene) -> None:
-        """Part them."""
+        """Separate the owner from Redis."""
         scene.lab.part(scene.victim, _alone(scene).hosts)
 
     def heal(self, scene: Scene) -> None:
-        """Join them."""
+        """Connect the owner to Redis again."""
         scene.lab.join(scene.victim, _alone(scene).hosts)
 
 
 @dataclass(frozen=True)
 class Both:
-    """Two faults befall the same node at once; the second is healed first."""
+    """Two faults strike the same node at once; the second is healed first."""
 
     first: Fault
     second: Fault
@@ -188,23 +188,23 @@ class Both:
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in the table."""
         return f"{self.first.name} + {self.second.name}"
 
     def strike(self, scene: Scene) -> None:
-        """One right after the other."""
+        """Strike with both, one right after the other."""
         self.first.strike(scene)
         self.second.strike(scene)
 
     def heal(self, scene: Scene) -> None:
-        """In turn."""
+        """Heal both, the second first."""
         self.second.heal(scene)
         self.first.heal(scene)
 
 
 @dataclass(frozen=True)
 class MoveBroken:
-    """A move is under way when, `after_s` later, a fault befalls who gives or who takes."""
+    """A move begins, and `after_s` later a fault strikes its giver or its taker."""
 
     fault: Fault
     after_s: float
@@ -214,7 +214,7 @@ class MoveBroken:
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in the table."""
         return f"{'taker' if self.taker else 'giver'} of a move: {self.fault.name}"
 
     def strike(self, scene: Scene) -> None:
@@ -231,9 +231,9 @@ class MoveBroken:
         try:
             scene.system.move(scene.vip, giver, taker)
         except (OSError, RuntimeError, AssertionError) as error:
-            # The fault may have reached the manager too; what becomes of the address is seen all the same.
+            # The fault may have affected the manager too; the fate of the address is observed anyway.
             self.refused.append(str(error))
 
     def heal(self, scene: Scene) -> None:
-        """As the fault is healed."""
+        """Heal the fault."""
         self.fault.heal(scene)

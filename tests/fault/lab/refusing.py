@@ -1,4 +1,4 @@
-"""What answers in the place of Redis, a program: it carries nothing out, and says why.
+"""A program that stands in for Redis: it refuses every command, and says why.
 
     python -m tests.fault.lab.refusing PORT WORD
 
@@ -45,7 +45,7 @@ async def _answer(veto: Veto, reader: asyncio.StreamReader, writer: asyncio.Stre
             command = word(frame)
             done = {b"HELLO": _HELLO, b"PING": b"+PONG\r\n"}.get(command, b"+OK\r\n")
             refused = said_to(veto, command)
-            # What does not need the keys would be carried out; but there is nobody to do so.
+            # Redis would execute commands without keys; the stand-in cannot.
             carried = not refused and command in (b"HELLO", b"PING", b"CLIENT", b"SELECT", b"AUTH")
             writer.write(done if carried else refused or SAID[veto])
             await writer.drain()

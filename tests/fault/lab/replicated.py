@@ -13,7 +13,7 @@ from tests.fault.lab.redis_host import DATA_OPTIONS, SERVER, TITLE
 from tests.waiting import wait_until_sync
 
 COPIES = (SERVER, "redis2", "redis3")
-"""The hosts of the copies, with a sentinel each."""
+"""The hosts of the copies, each of which has a sentinel."""
 _SENTINEL = """
 port 26379
 bind 0.0.0.0
@@ -27,7 +27,7 @@ sentinel failover-timeout lab 3000
 
 
 class ReplicatedRedis:
-    """The service `lab`."""
+    """The master and replicas that the sentinels call `lab`."""
 
     hosts = COPIES
 
@@ -71,7 +71,7 @@ class ReplicatedRedis:
         return known == ("2", "2", "master") and [each["master-link-status"] for each in replicas] == ["ok", "ok"]
 
     def master(self) -> str:
-        """The host of the master, as a sentinel says."""
+        """The host of the master, from a sentinel."""
         address = _fields(self._asked(SERVER, "MASTER"))["ip"]
         return next(host for host in COPIES if self._lab.address(host) == address)
 
@@ -81,7 +81,7 @@ class ReplicatedRedis:
             return client.execute_command("SENTINEL", what, "lab")
 
     def fail_over(self, stale_s: float) -> str:
-        """Kill the master (-9) when its replicas have been stopped for `stale_s`; they go on. The master's host."""
+        """Stop the replicas for `stale_s`, kill the master (-9), continue the replicas; return the master's host."""
         master = self.master()
         replicas = [self._lab.hosts[host] for host in COPIES if host != master]
         for host in replicas:
@@ -93,7 +93,7 @@ class ReplicatedRedis:
         return master
 
     def hand_over(self) -> None:
-        """Have the sentinels promote a replica though the master is well, as for maintenance."""
+        """Have the sentinels promote a replica although the master is well, as for maintenance."""
         self._asked(SERVER, "FAILOVER")
 
     def mend(self, host: str) -> None:

@@ -1,4 +1,4 @@
-"""One fault, played: settle, strike, observe, heal, observe; and what was seen."""
+"""Plays one fault (settle, strike, observe, heal, observe), and gives the observations."""
 
 import math
 import random
@@ -12,47 +12,47 @@ from tests.fault.lab.watch import Watch
 from tests.waiting import wait_until_sync
 
 _BLINK_MS = 100.0
-"""A shorter silence is no outage that Redis's absence made."""
+"""The shortest silence that counts as an outage caused by Redis's absence."""
 
 
 class System(Protocol):
-    """What carries the addresses: ours, or the peer that it is measured against."""
+    """The system that carries the addresses: ours, or the peer."""
 
     @property
     def name(self) -> str:
-        """As tables have it."""
+        """The name in the table."""
 
     @property
     def vips(self) -> tuple[str, ...]:
-        """All addresses."""
+        """All addresses of the system."""
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The hosts that may carry them."""
+        """The hosts that may carry the addresses."""
 
     @property
     def steady_s(self) -> float:
-        """Addresses that have stood still for so long are not moved by the system itself."""
+        """The time after which the system itself no longer moves an unmoved address."""
 
     def start(self) -> None:
-        """Start it on every host."""
+        """Start the system on every host."""
 
     def processes(self, node: str, part: str) -> list[int]:
-        """The processes of a part of it (all, agent, guardian) on a host."""
+        """The process ids of a part of the system (all, agent, guardian) on a host."""
 
     def move(self, vip: str, node: str, target: str) -> None:
-        """Tell it to move `vip` from `node` to `target`, as its operators do."""
+        """Have the system move `vip` from `node` to `target`, as its operators do."""
 
     def mend(self, node: str) -> None:
-        """Bring a host back to what it should be after a fault, as an operator would."""
+        """Restore a host after a fault, as an operator would."""
 
     def whole(self) -> bool:
-        """Whether all of its parts take part again, as far as it can be asked."""
+        """Whether all parts of the system work again, as far as that can be asked."""
 
 
 @dataclass
 class Scene:
-    """Where faults are played."""
+    """The scene in which a fault is played."""
 
     lab: Lab
     system: System
@@ -64,15 +64,15 @@ class Scene:
     kept: dict[str, list[int]] = field(default_factory=dict)
     """The processes that a fault stopped, until it is healed."""
     struck: tuple[str, ...] = ()
-    """The addresses that a fault is about, where not all that the victim carries."""
+    """The addresses that the fault affects, if not all of the victim's."""
     gone: str = ""
-    """The host of a server that a fault ended, until it is healed."""
+    """The host of a server that the fault ended, until it is healed."""
     began: int = 0
-    """When the fault struck, in nanoseconds: to bring one about may take longer than it lasts."""
+    """The time of the strike in nanoseconds: causing a fault may take longer than the fault lasts."""
     back: int | None = None
-    """When Redis answered again, where a fault took it away; in nanoseconds."""
+    """The time at which Redis answered again, if the fault took it away; in nanoseconds."""
     unnoticed: bool = False
-    """Whether what befell was so short that no client may notice it."""
+    """Whether the fault was so short that no client may notice it."""
 
     @property
     def host(self) -> Namespace:
@@ -81,82 +81,82 @@ class Scene:
 
     @property
     def target(self) -> str:
-        """Another node, always the same one of a victim."""
+        """Another node, always the same one for a victim."""
         nodes = self.system.nodes
         return nodes[(nodes.index(self.victim) + 1) % len(nodes)]
 
 
 class Fault(Protocol):
-    """Something that befalls."""
+    """A fault."""
 
     @property
     def name(self) -> str:
-        """As tables have it."""
+        """The name in the table."""
 
     @property
     def observe_s(self) -> float:
-        """How long it is observed before it is healed."""
+        """The time for which the fault is observed before it is healed."""
 
     def strike(self, scene: Scene) -> None:
-        """Let it befall the scene's victim."""
+        """Strike the scene's victim."""
 
     def heal(self, scene: Scene) -> None:
-        """Take it away."""
+        """End the fault."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was seen of one fault; times in milliseconds."""
+    """The outcome of one fault; times in milliseconds."""
 
     fault: str
     victim: str
     outage: float
-    """The longest silence of the addresses that the victim carried, as a client's datagrams saw it."""
+    """The longest silence of the victim's addresses, by a client's datagrams."""
     taken: float | None
-    """From the strike until other hosts had answered for all of them; None where they did not."""
+    """The time from the strike until other hosts had answered for all of them; None if they did not."""
     unanswered: float
-    """The longest time for which nobody answered for them, by ARP or neighbour discovery."""
+    """The longest time without an answer for them, by ARP or neighbour discovery."""
     overlap: float
-    """For how long two hosts are known to have held one address, summed over all addresses."""
+    """The time for which two hosts are known to have held one address, summed over all addresses."""
     twice: int
-    """Requests that two hosts answered."""
+    """The number of requests that two hosts answered."""
     recovery: float | None
-    """How long after Redis answered again all was served; 0 where it always was, None where Redis was not away."""
+    """The time from Redis's return until all was served; 0 if it always was, None if Redis was not away."""
     healing: float
-    """The longest silence from the healing on."""
+    """The longest silence after the healing began."""
     ended: bool
-    """Whether every address was carried steadily by one host at the end, and when not, the outage had not ended."""
+    """Whether one host carried each address steadily at the end; if not, the outage had not ended."""
     pause: float
-    """The longest pause of the prober itself: no figure is finer."""
+    """The longest pause of the prober itself, which limits the precision of all figures."""
     away: float | None
-    """For how long Redis did not answer; None where it did."""
+    """The time for which Redis did not answer; None if it always did."""
     others: float
     """The longest silence of the addresses that the victim did not carry."""
     kernels: float = 0.0
-    """The longest time for which no host's kernel answered for some address: no process of ours has a part in that."""
+    """The longest time for which no host's kernel answered for an address, which depends on no process of ours."""
     unnoticed: bool = False
-    """Whether no client was to notice anything."""
+    """Whether no client was allowed to notice the fault."""
 
     @property
     def kept(self) -> bool:
-        """Whether nothing was noticed where nothing was to be; but the prober itself may have paused."""
+        """Whether a fault that had to go unnoticed did, apart from pauses of the prober itself."""
         return not self.unnoticed or self.kernels <= _BLINK_MS + self.pause
 
     @property
     def lawful(self) -> bool:
-        """No address was ever with two hosts."""
+        """Whether no address was ever on two hosts."""
         return self.overlap == 0 and self.twice == 0
 
 
 def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None = None) -> Outcome:
-    """Let `fault` befall the node that carries an address drawn at random, or one of `victim`'s."""
+    """Strike with `fault` the node that carries a random address, or an address of `victim`'s."""
     before = scene.watch.settle(settle_s, scene.system.steady_s)
     scene.back, scene.struck, scene.unnoticed = None, (), False
     carried = [vip for vip in scene.system.vips if victim is None or before[vip] == victim]
     scene.vip = scene.random.choice(carried or list(scene.system.vips))
     scene.victim = before[scene.vip]
     own = [vip for vip, holder in before.items() if holder == scene.victim]
-    # Not always at the same point of a heartbeat.
+    # The delay varies the point of the heartbeat.
     time.sleep(scene.random.uniform(0.0, 0.6))
     scene.began = now_ns()
     fault.strike(scene)
@@ -179,7 +179,7 @@ def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None 
 
 @dataclass(frozen=True)
 class Times:
-    """When a fault struck, was healed, and was watched to; and when Redis was back, in nanoseconds."""
+    """The times of a fault's strike, of its healing, of the watch's end, and of Redis's return, in nanoseconds."""
 
     began: int
     healed: int
@@ -196,7 +196,7 @@ def judged(
     times: Times,
     ended: bool,
 ) -> Outcome:
-    """What the records say of a fault."""
+    """The outcome of a fault, from the records."""
     began, healed, end = times.began, times.healed, times.end
     part = records.between(began - 1000 * MS, end)
 

@@ -1,4 +1,4 @@
-"""Outcomes as a table: outage, takeover, time with two holders, and what followed the healing."""
+"""Renders outcomes as a table: outage, takeover, time with two holders, and the time after the healing."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ HEAD = ("fault", "n", "outage", "taken over", "two holders", "after Redis is bac
 
 
 def rows(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
-    """One row a fault, in the order in which they first occur; times as least / median / most."""
+    """One row for each fault, in the order of first occurrence; times as least / median / most."""
     by_fault: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_fault.setdefault(outcome.fault, []).append(outcome)
@@ -36,11 +36,11 @@ def _row(played: Sequence[Outcome]) -> tuple[str, ...]:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Least / median / most, in seconds."""
+    """The least, median and most of the times, in seconds."""
     return " / ".join(f"{each / 1000:.2f}" for each in (min(values), statistics.median(values), max(values)))
 
 
 def markdown(outcomes: Iterable[Outcome]) -> str:
-    """The table as documents have it."""
+    """The table in Markdown."""
     lines = [HEAD, tuple("---" for _ in HEAD), *rows(outcomes)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

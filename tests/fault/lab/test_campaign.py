@@ -1,4 +1,4 @@
-"""What is drawn can be drawn again, and the table says what was seen."""
+"""A draw can be repeated, and the table shows the outcomes."""
 
 import random
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The laboratory itself: it sees what it should, parts what it should, and leaves nothing behind."""
+"""The laboratory itself: it observes and separates as it should, and leaves nothing behind."""
 
 import os
 import random

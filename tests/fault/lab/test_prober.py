@@ -1,4 +1,4 @@
-"""What the prober sends and understands, frame by frame."""
+"""The frames that the prober sends and understands."""
 
 import ipaddress
 import struct

@@ -1,10 +1,10 @@
-"""A holder without any sense, to try the laboratory itself: addresses are where the lab put them."""
+"""A holder without any protocol, to test the laboratory itself: an address is where the lab puts it."""
 
 from tests.fault.lab.hosts import Lab
 
 
 class Toy:
-    """Every VIP is on the first node until it is moved; `careless`: it is added there before it is removed here."""
+    """Every VIP is on the first node until it is moved; `careless`: a move adds it there before removing it here."""
 
     name = "toy"
     vips: tuple[str, ...] = ("10.77.1.1", "fd77::1:1")
@@ -15,33 +15,33 @@ class Toy:
         self._lab, self._careless_s = lab, careless_s
 
     def start(self) -> None:
-        """Plumb all on the first."""
+        """Plumb every VIP on the first node."""
         for vip in self.vips:
             self._address("add", vip, self.nodes[0])
 
     def processes(self, node: str, part: str) -> list[int]:
-        """It has none."""
+        """Return nothing: it has no processes."""
         return []
 
     def move(self, vip: str, node: str, target: str) -> None:
-        """From here to there."""
+        """Move the VIP from one host to the other."""
         if not self._careless_s:
             self._address("del", vip, node)
             self._address("add", vip, target)
             self._announce(vip, target)
             return
         self._address("add", vip, target)
-        # For as long as that both answer.
+        # Both hosts answer during this time.
         self._lab.hosts[node].run("sleep", str(self._careless_s))
         self._address("del", vip, node)
         self._announce(vip, target)
 
     def whole(self) -> bool:
-        """It cannot be asked."""
+        """True: it has no console to ask."""
         return True
 
     def mend(self, node: str) -> None:
-        """Nothing to mend."""
+        """Do nothing: there is nothing to restore."""
 
     def _address(self, action: str, vip: str, node: str) -> None:
         length = "128" if ":" in vip else "32"
@@ -49,6 +49,6 @@ class Toy:
         self._lab.hosts[node].run("ip", "addr", action, f"{vip}/{length}", "dev", "eth0", *more)
 
     def _announce(self, vip: str, node: str) -> None:
-        """So that clients need not find out by themselves."""
+        """Announce the address, so that clients learn of the move at once."""
         client = self._lab.hosts["client"]
         client.run("ip", "neigh", "replace", vip, "lladdr", self._lab.mac(node), "dev", "eth0", "nud", "stale")

@@ -1,4 +1,4 @@
-"""The client that watches: its prober, an echo on every host, and what was seen so far."""
+"""The watching client: its prober, an echo on every host, and the observations so far."""
 
 import signal
 import subprocess
@@ -24,7 +24,7 @@ class Watch:
         self._path = lab.folder / "records"
         self._prober: subprocess.Popen[bytes] | None = None
         self._rest = ""
-        # The kernel stamps packets with the wall clock: were it stepped meanwhile, all figures would be void.
+        # The kernel stamps packets with the wall clock: a step of it would void all figures.
         self._clocks = time.time() - time.monotonic()
 
     def __enter__(self) -> "Watch":
@@ -48,18 +48,18 @@ class Watch:
         assert abs(time.time() - time.monotonic() - self._clocks) < 0.01, "the machine's clock was stepped: void"
 
     def look_at(self, name: str) -> None:
-        """Start the echo on a host and what notes its addresses and its fence; anew where it came back."""
+        """Start a host's echo and the program that notes its addresses and fence; again after the host has returned."""
         host, module = self.lab.hosts[name], (sys.executable, "-m")
         host.start(*module, "tests.fault.lab.echo", name, log=self.log_of(name, "echo"))
         noted = str(self.lab.folder / f"{name}-holding")
         host.start(*module, "tests.fault.lab.holding", noted, log=self.log_of(name, "holding"))
 
     def log_of(self, name: str, what: str) -> Path:
-        """Where a program of a host logs."""
+        """The log file of a host's program."""
         return self.lab.folder / f"{name}-{what}.log"
 
     def read(self) -> Records:
-        """All that was seen up to now, less what is older than some minutes."""
+        """The observations up to now, without those older than some minutes."""
         if self._prober is not None and self._prober.poll() is not None:
             raise AssertionError(f"the prober ended: {(self.lab.folder / 'prober.log').read_text()}")
         text = self._rest + self._file.read()
