@@ -1,7 +1,7 @@
-"""What RQ keeps in Redis, put right: RQ checks nothing that it reads there, and would stumble over it for ever.
+"""Repairs what RQ keeps in Redis: RQ checks nothing that it reads there, and would fail at it again and again.
 
-A key that holds another kind of value than RQ writes is dropped, and so is what no job of ours can be from the lists
-and sets of a queue.
+A key of another kind than RQ writes is dropped. Entries that cannot be a job of ours are removed from the lists and
+sets of a queue.
 """
 
 import re
@@ -32,13 +32,13 @@ _LOCK_S = 60
 
 
 class Mended(redis.ConnectionError):
-    """Raised for a call that failed at a key that has been dropped since: as good as no answer, ask again."""
+    """Raised for a call that failed at a key which was then dropped: treat it like no answer, and ask again."""
 
 
 def mend(client: Any, words: Iterable[object], error: redis.ResponseError) -> None:
-    """Drop those keys among the words of a call that made it fail. Raises Mended where there was one."""
+    """Drop the keys among the words of a call at which the call failed. Raises Mended if there was such a key."""
     if _NO_NUMBER.search(str(error)):
-        # Only the counts of a worker are added to.
+        # Only the counts of a worker are incremented.
         kinds = {key: "" for key in _keys(words) if key.startswith(f"{RQ_KEY_PREFIX}:worker:")}
     elif "WRONGTYPE" in str(error):
         kinds = _keys(words)
@@ -50,7 +50,7 @@ def mend(client: Any, words: Iterable[object], error: redis.ResponseError) -> No
 
 
 def drop_unless(client: Any, key: str, kind: str) -> bool:
-    """Drop a key that is not of this kind; whether that was so."""
+    """Drop a key that is not of this kind; answers whether it was dropped."""
     found = client.type(key).decode()
     if found in ("none", kind):
         return False
@@ -60,7 +60,7 @@ def drop_unless(client: Any, key: str, kind: str) -> bool:
 
 
 def put_right(client: Any, queue: str) -> None:
-    """Drop from what RQ keeps of a queue whatever is no job and no worker of ours, and give bounds to the rest."""
+    """Remove from RQ's data of a queue every entry that is not a job or worker of ours, and bound the rest."""
     prefix = f"{RQ_KEY_PREFIX}:"
     now, soon = time.time(), time.time() + _LOCK_S
     waiting = (f"{prefix}queue:{queue}", f"{prefix}queue:{queue}:intermediate")
@@ -76,7 +76,7 @@ def put_right(client: Any, queue: str) -> None:
         entries = client.zrange(key, 0, -1, withscores=True)
         if strange := [name for name, _ in entries if not pattern.match(name)]:
             client.zrem(key, *strange)
-        # None of ours is kept for ever, and RQ looks at none before 1970.
+        # No job of ours is kept for ever, and RQ ignores times before 1970.
         latest = soon if registry == "wip" else now + 366 * 86400
         if early_or_late := {n: latest for n, s in entries if not 0 <= s <= latest and pattern.match(n)}:
             client.zadd(key, early_or_late)
@@ -94,7 +94,7 @@ def put_right(client: Any, queue: str) -> None:
 
 
 def _check_moment(client: Any, key: str, now: float) -> None:
-    """Drop when a job was first seen on its way if that is no moment in the past."""
+    """Drop the time at which a job was first seen on its way, unless it is in the past."""
     if drop_unless(client, key, "string") or (raw := client.get(key)) is None:
         return
     try:

@@ -76,7 +76,7 @@ class Requests:
             queue.push_job_id(job)
 
     def put_right(self) -> None:
-        """Drop what nobody can read from what RQ keeps of this queue."""
+        """Remove unreadable entries from RQ's data of this queue."""
         put_right(self._queue.connection, self._queue.name)
 
     def look(self, *, jobs: list[str]) -> list[dict[str, Any]]:

@@ -161,12 +161,12 @@ class NodeWorker(Worker):
         super().register_birth()  # type: ignore[no-untyped-call]
 
     def register_death(self) -> None:
-        """One that cannot be told shows by itself."""
+        """Report the end, if Redis answers; if not, the missing signs of life show it."""
         with contextlib.suppress(redis.RedisError), self.connection.hurried():
             super().register_death()  # type: ignore[no-untyped-call]
 
     def handle_payload(self, message: Any) -> None:
-        """What is no command is none."""
+        """Handle a command, and drop a message that is not a command."""
         try:
             super().handle_payload(message)  # type: ignore[no-untyped-call]
         except UNREADABLE as error:
