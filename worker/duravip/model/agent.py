@@ -17,34 +17,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from eccmgr.cluster.timing import Timing
-from worker.duravip.model.actions import (
-    Acquire,
-    Action,
-    Beat,
-    Call,
-    End,
-    Extend,
-    Gift,
-    Open,
-    Plumb,
-    Read,
-    Release,
-    ReplaceGuardian,
-    State,
-    TakeOver,
-    Unplumb,
-    Wish,
-)
+from worker.duravip.model import actions as act
 from worker.duravip.model.batches import batches
+from worker.duravip.model.due import Due
 from worker.duravip.model.joining import Joining
 from worker.duravip.model.records import Answer, Beaten, Era, Granted, Page, Record, Stated, Verdict
+from worker.duravip.model.unplumbings import Unplumbings
 from worker.duravip.model.vip_state import Vip
 from worker.duravip.model.watching import Watches
 
 TOO_OLD = "not renewed in time"
 """The reason for dropping a VIP when its deadline has passed."""
-_WISHES = 2500
-"""The most VIPs to ask for at once. The others wait for the next heartbeat, which must not wait for them."""
 
 
 class Agent:
@@ -56,9 +39,8 @@ class Agent:
         self.session = fresh()
         self.before = ""
         """Our previous session, until it is ended or forgotten."""
-        self.joined = False
+        self.joined = self.opened = False
         self.era = Era()
-        self.opened = False
         self.deadline = 0.0
         self.vips: dict[str, Vip] = {}
         self.read_upto = 0
@@ -71,14 +53,10 @@ class Agent:
         """The number of the latest change, from the last heartbeat's answer."""
         self._wanted: Mapping[str, str] = {}
         self._unsettled: dict[str, None] = {}
-        """The VIPs that are not as they should be, in the order in which that began, so that a replayed schedule runs
-        the same."""
+        """The VIPs that are not as they should be, oldest first, so that a replayed schedule runs the same."""
         self._watches = Watches()
         self._unconfirmed_since: float | None = None
-        self._tag = 0
-        self._unplumbing: dict[int, tuple[tuple[str, int], ...]] = {}
-        self._dropping: set[int] = set()
-        """The tags of unplumbings: once all are confirmed, nothing is plumbed under `before` any more."""
+        self._unplumbings = Unplumbings()
         self._joining: Joining | None = None
 
     # The session.
@@ -92,19 +70,19 @@ class Agent:
         """We are no longer a member: when we join again, we state the VIPs that we hold."""
         self.joined = False
 
-    def beat(self, now: float) -> list[Action]:
+    def beat(self, now: float) -> list[act.Action]:
         """Time for a heartbeat."""
-        actions: list[Action] = []
+        actions: list[act.Action] = []
         silent_since = self._unconfirmed_since
         if silent_since is not None and now - silent_since > self.timing.guardian_silent_s:
             self._unconfirmed_since = None
-            actions.append(ReplaceGuardian())
+            actions.append(act.ReplaceGuardian())
         if now >= self.deadline:
             actions += self._drop(self._holding(), TOO_OLD)
         self._joining = None
-        return [*actions, Beat(self.session, self.era, now, joins=not self.joined)]
+        return [*actions, act.Beat(self.session, self.era, now, joins=not self.joined)]
 
-    def beaten(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
+    def beaten(self, now: float, asked: act.Beat, answer: Beaten) -> list[act.Action]:
         """Redis answered a heartbeat."""
         if not self._concerns(asked, answer):
             return []
@@ -119,26 +97,22 @@ class Agent:
             return self._renewed(now, asked.sent, answer)
         return self._state(now, asked, answer)
 
-    def _state(self, now: float, asked: Beat, answer: Beaten) -> list[Action]:
+    def _state(self, now: float, asked: act.Beat, answer: Beaten) -> list[act.Action]:
         """We have joined: state the VIPs that we hold, if there are any and it is not too late."""
         held = self._holding() if now < self.deadline else []
         actions = self._drop(self._holding(), TOO_OLD) if not held else []
         if answer.opened:
             # It is too late to state anything: whoever watched the era has done so for longer than our deadline.
-            return [
-                *actions,
-                *self._drop(held, "the era opened before it was stated"),
-                *self._renewed(now, asked.sent, answer),
-            ]
-        statements = [
-            State(self.session, self.era, tuple((a, self.vips[a].held) for a in some)) for some in batches(held)
-        ]
-        if not statements:
+            actions += self._drop(held, "the era opened before it was stated")
+            held = []
+        if not held:
             return [*actions, *self._renewed(now, asked.sent, answer)]
+        holdings = [(address, self.vips[address].held) for address in held]
+        statements = [act.State(self.session, self.era, tuple(some)) for some in batches(holdings)]
         self._joining = Joining(asked.sent, answer, statements)
         return [*actions, statements[0]]
 
-    def stated(self, now: float, asked: State, answer: Stated) -> list[Action]:
+    def stated(self, now: float, asked: act.State, answer: Stated) -> list[act.Action]:
         """Redis answered a statement of ours; the last answer completes the join."""
         joining = self._joining
         if joining is None or asked is not joining.left[0] or not self._concerns(asked, answer):
@@ -146,16 +120,13 @@ class Agent:
         if answer.verdict is not Verdict.OK or answer.era != asked.era:
             self._joining = None
             return self._renamed() if answer.verdict is Verdict.ENDED else []
-        lost = [address for (address, _), kept in zip(asked.holdings, answer.kept, strict=True) if not kept]
-        actions = self._drop(lost, "another node stated it")
-        joining.left.pop(0)
-        joining.acked = joining.acked and answer.acked
+        actions = self._drop(joining.take(asked, answer), "another node stated it")
         if joining.left:
             return [*actions, joining.left[0]]
         self._joining = None
         return [*actions, *self._renewed(now, joining.sent, joining.answer, joining.acked)]
 
-    def _concerns(self, asked: Call, answer: Answer) -> bool:
+    def _concerns(self, asked: act.Call, answer: Answer) -> bool:
         """Whether an answer is for our present session, and from no earlier era than we know. Notes a later era."""
         if asked.session != self.session or answer.era.number < self.era.number:
             return False
@@ -173,82 +144,77 @@ class Agent:
             vip.record, vip.asked_at = Record(), float("-inf")
             self._unsettled[address] = None
 
-    def _renewed(self, now: float, sent: float, answer: Beaten, acked: bool = True) -> list[Action]:
+    def _renewed(self, now: float, sent: float, answer: Beaten, acked: bool = True) -> list[act.Action]:
         self.joined, self.opened, self.latest = True, answer.opened, answer.change
         actions = self._end_before()
         if answer.acked and acked:
             self.deadline = max(self.deadline, sent + self.timing.hold_s)
             if self._unconfirmed_since is None:
                 self._unconfirmed_since = now
-            actions.append(Extend(self.session, self.deadline, self.era))
+            actions.append(act.Extend(self.session, self.deadline, self.era))
         actions += self._watch(now, answer)
         if self.latest != self.read_upto:
-            actions.append(Read(self.session, self.era, self.read_upto))
+            actions.append(act.Read(self.session, self.era, self.read_upto))
         return actions + self.settle(now)
 
-    def _renamed(self, why: str = "our session was ended") -> list[Action]:
+    def _renamed(self, why: str = "our session was ended") -> list[act.Action]:
         """Our session is over: take a new private name, and drop all VIPs. The old session is ended once all of them
         are unplumbed."""
         if self.joined or not self.before:
             self.before = self.session
         self.session, self.joined, self._joining = self._fresh(), False, None
         actions = self._drop(self._holding(), why)
-        self._dropping = set(self._unplumbing)
+        self._unplumbings.end_session()
         return actions
 
-    def _end_before(self) -> list[Action]:
-        if not self.before or self._dropping or not self.joined:
+    def _end_before(self) -> list[act.Action]:
+        if not self.before or not self._unplumbings.frees_before or not self.joined:
             return []
         ended, self.before = self.before, ""
-        return [End(ended, self.era)]
+        return [act.End(ended, self.era)]
 
-    def _watch(self, now: float, answer: Beaten) -> list[Action]:
+    def _watch(self, now: float, answer: Beaten) -> list[act.Action]:
         """Act on watches that have aged."""
-        actions: list[Action] = []
+        actions: list[act.Action] = []
         for aged in self._watches.aged(now, self.era, answer, self.timing):
             if aged.late is None:
-                actions.append(Open(self.session, self.era))
+                actions.append(act.Open(self.session, self.era))
             elif answer.opened:
-                actions.append(TakeOver(self.session, self.era, aged.late.session, aged.late.counter))
+                actions.append(act.TakeOver(self.session, self.era, aged.late.session, aged.late.counter))
         return actions
 
     # Records.
 
-    def noticed(self) -> list[Action]:
+    def noticed(self) -> list[act.Action]:
         """Some record has changed: read it."""
-        return [Read(self.session, self.era, self.read_upto)] if self.joined else []
+        return [act.Read(self.session, self.era, self.read_upto)] if self.joined else []
 
-    def changed(self, now: float, asked: Read, page: Page) -> list[Action]:
+    def changed(self, now: float, asked: act.Read, page: Page) -> list[act.Action]:
         """Redis answered with changed records."""
         if not self._speaks_of_now(asked, page) or asked.since != self.read_upto:
             return []
         lost = []
         for address, record in page.records:
             vip = self.vips.setdefault(address, Vip())
-            if (vip.record.to, vip.record.epoch) != (record.to, record.epoch):
-                vip.waited_since = now
-            vip.record, vip.top, vip.asked_at = record, max(vip.top, record.epoch), float("-inf")
+            vip.read(now, record)
             self._unsettled[address] = None
             if vip.held and record.owner != self.session and record.epoch > vip.held:
                 lost.append(address)
         self.read_upto = page.upto
-        more = [Read(self.session, self.era, page.upto)] if page.more else []
-        return [
-            *self._drop(lost, "another node owns it"),
-            *more,
-            *self.settle(now, [address for address, _ in page.records]),
-        ]
+        more = [act.Read(self.session, self.era, page.upto)] if page.more else []
+        dropped = self._drop(lost, "another node owns it")
+        return [*dropped, *more, *self.settle(now, [address for address, _ in page.records])]
 
-    def _speaks_of_now(self, asked: Call, answer: Answer) -> bool:
+    def _speaks_of_now(self, asked: act.Call, answer: Answer) -> bool:
         return asked.session == self.session and answer.verdict is Verdict.OK and asked.era == answer.era == self.era
 
     # VIPs.
 
-    def reset(self) -> list[Action]:
+    def reset(self) -> list[act.Action]:
         """Continue under a new private name."""
         return self._renamed("our session goes on under another name")
 
-    def place(self, now: float, wanted: Mapping[str, str]) -> list[Action]:
+    def place(self, now: float, wanted: Mapping[str, str]) -> list[act.Action]:
         """Placement wants these VIPs here, each for a reason, as soon as they are free."""
         self._unsettled |= dict.fromkeys(wanted)
         for address in wanted:
@@ -256,26 +222,25 @@ class Agent:
         self._wanted = wanted
         return self.settle(now)
 
-    def give_up(self, addresses: Iterable[str], to: str, reason: str) -> list[Action]:
+    def give_up(self, addresses: Iterable[str], to: str, reason: str) -> list[act.Action]:
         """Release the VIPs among `addresses` that we hold. `to` is the node that they are for, "" for the node that
         placement chooses."""
         given = []
         for address in addresses:
             vip = self.vips.get(address)
             if vip is not None and vip.held:
-                vip.released, vip.held, vip.plumbed, vip.moving = max(vip.released, vip.held), 0, 0, True
-                vip.to, vip.reason = to.lower(), reason
+                vip.give_up(to, reason)
                 given.append((address, vip.released))
                 self.on_given_up(address, vip.released, vip.to, reason)
-        return self._unplumb(given)
+        return self._unplumbings.ask(self.vips, given)
 
-    def restate(self, addresses: Iterable[str], reason: str) -> list[Action]:
+    def restate(self, addresses: Iterable[str], reason: str) -> list[act.Action]:
         """Give the records of VIPs that we hold another reason, such as an operator's pin."""
         held = [address for address in addresses if address in self.vips and self.vips[address].held]
-        wishes = [Wish(address, self.vips[address].top, reason) for address in held]
-        return [Acquire(self.session, self.era, tuple(some)) for some in batches(wishes)]
+        wishes = [act.Wish(address, self.vips[address].top, reason) for address in held]
+        return [act.Acquire(self.session, self.era, tuple(some)) for some in batches(wishes)]
 
-    def granted(self, now: float, asked: Acquire, answer: Granted) -> list[Action]:
+    def granted(self, now: float, asked: act.Acquire, answer: Granted) -> list[act.Action]:
         """Redis answered our request for VIPs."""
         if not self._speaks_of_now(asked, answer):
             return []
@@ -287,16 +252,14 @@ class Agent:
             self._unsettled[wish.address] = None
         return self.settle(now, [wish.address for wish in asked.wishes])
 
-    def settle(self, now: float, among: Iterable[str] | None = None) -> list[Action]:
+    def settle(self, now: float, among: Iterable[str] | None = None) -> list[act.Action]:
         """The next actions for the VIPs that are not as they should be.
 
         A heartbeat looks at all of them; between heartbeats only VIPs `among` which something happened are looked at.
         """
         if not self.joined:
             return []
-        plumb: list[tuple[str, int]] = []
-        wishes: list[Wish] = []
-        gifts: list[Gift] = []
+        due = Due()
         for address in [each for each in (self._unsettled if among is None else among) if each in self._unsettled]:
             vip = self.vips[address]
             if self._is_settled(address, vip):
@@ -305,19 +268,15 @@ class Agent:
                 continue
             elif vip.held:
                 if now < self.deadline:
-                    plumb.append((address, vip.held))
+                    due.plumb.append((address, vip.held))
             elif self._is_ours(vip) and vip.record.epoch <= vip.released:
                 if vip.record.epoch <= vip.unplumbed:
-                    gifts.append(Gift(address, vip.record.epoch, vip.to, vip.reason))
-            elif len(wishes) < _WISHES:
-                wishes += self._wish(now, address, vip)
-        for address in (*(each[0] for each in plumb), *(gift.address for gift in gifts), *(w.address for w in wishes)):
+                    due.gifts.append(act.Gift(address, vip.record.epoch, vip.to, vip.reason))
+            elif due.has_room:
+                due.wishes.extend(self._wish(now, address, vip))
+        for address in due.addresses:
             self.vips[address].asked_at = now
-        return [
-            *(Plumb(self.session, self.deadline, tuple(some)) for some in batches(plumb)),
-            *(Release(self.session, self.era, tuple(some)) for some in batches(gifts)),
-            *(Acquire(self.session, self.era, tuple(some)) for some in batches(wishes)),
-        ]
+        return due.actions(self.session, self.era, self.deadline)
 
     def _is_settled(self, address: str, vip: Vip) -> bool:
         if vip.held:
@@ -337,18 +296,18 @@ class Agent:
     def _is_ours(self, vip: Vip) -> bool:
         return vip.record.owner == self.session and vip.record.era == self.era.number
 
-    def _wish(self, now: float, address: str, vip: Vip) -> list[Wish]:
+    def _wish(self, now: float, address: str, vip: Vip) -> list[act.Wish]:
         record, ours = vip.record, self._is_ours(vip)
         reserved = record.era == self.era.number and not ours and record.to not in ("", self.node)
         waited = now - vip.waited_since >= self.timing.reserved_s
         if not ours and (not self.opened or (reserved and not waited)):
             return []
-        return [Wish(address, vip.top, "" if ours else self._wanted.get(address, ""), force=reserved)]
+        return [act.Wish(address, vip.top, "" if ours else self._wanted.get(address, ""), force=reserved)]
 
     def _holding(self) -> list[str]:
         return [address for address, vip in self.vips.items() if vip.held]
 
-    def _drop(self, addresses: Iterable[str], why: str) -> list[Action]:
+    def _drop(self, addresses: Iterable[str], why: str) -> list[act.Action]:
         """Have VIPs unplumbed now without giving them up: our session still owns them, and may ask for them again."""
         dropped = []
         for address in addresses:
@@ -357,17 +316,7 @@ class Agent:
             vip.held = vip.plumbed = 0
             self._unsettled[address] = None
             dropped.append((address, vip.released))
-        return self._unplumb(dropped)
-
-    def _unplumb(self, addresses: Iterable[tuple[str, int]]) -> list[Action]:
-        actions: list[Action] = []
-        for some in batches(list(addresses)):
-            self._tag += 1
-            for address, _ in some:
-                self.vips[address].unplumbs += 1
-            self._unplumbing[self._tag] = tuple(some)
-            actions.append(Unplumb(self._tag, tuple(some)))
-        return actions
+        return self._unplumbings.ask(self.vips, dropped)
 
     # The guardian.
 
@@ -378,8 +327,7 @@ class Agent:
     def plumbed(self, address: str, epoch: int) -> None:
         """The guardian has plumbed a VIP."""
         vip = self.vips.get(address)
-        # A report from before the confirmation of an unplumbing describes the time before it, perhaps of the same
-        # epoch.
+        # A report from before an unplumbing is confirmed describes the time before it, perhaps of the same epoch.
         if vip is not None and vip.held == epoch and not vip.unplumbs:
             vip.plumbed = epoch
 
@@ -390,7 +338,7 @@ class Agent:
             vip.plumbed = 0
             self._unsettled[address] = None
 
-    def not_plumbed(self, failed: Iterable[tuple[str, int]], reason: str, to: str = "") -> list[Action]:
+    def not_plumbed(self, failed: Iterable[tuple[str, int]], reason: str, to: str = "") -> list[act.Action]:
         """The guardian cannot plumb VIPs with these epochs. They are for other nodes, or go back `to` the node that
         gave them."""
         held = [address for address, epoch in failed if address in self.vips and self.vips[address].held == epoch]
@@ -398,11 +346,10 @@ class Agent:
         self._wanted = {address: why for address, why in self._wanted.items() if address not in held}
         return self.give_up(held, to, reason)
 
-    def unplumbed(self, now: float, tag: int, failed: Iterable[str] = ()) -> list[Action]:
+    def unplumbed(self, now: float, tag: int, failed: Iterable[str] = ()) -> list[act.Action]:
         """The guardian has unplumbed VIPs as we asked, except the `failed` ones, for which it is asked again."""
         again, still = [], set(failed)
-        self._dropping.discard(tag)
-        asked = self._unplumbing.pop(tag, ())
+        asked = self._unplumbings.confirmed(tag)
         for address, epoch in asked:
             vip = self.vips[address]
             vip.unplumbs -= 1
@@ -412,43 +359,39 @@ class Agent:
                 # The release does not wait, even if we asked for the VIP only a short while ago.
                 vip.moving, vip.unplumbed, vip.asked_at = False, max(vip.unplumbed, epoch), float("-inf")
                 self._unsettled[address] = None
-        actions = self._unplumb(again)
-        if again and self.before:
-            self._dropping.add(self._tag)
+        actions = self._unplumbings.ask(self.vips, again, of_before=bool(self.before))
         return [*actions, *self._end_before(), *self.settle(now, [address for address, _ in asked])]
 
-    def down(self, session: str, why: str = "the guardian went down") -> list[Action]:
+    def down(self, session: str, why: str = "the guardian went down") -> list[act.Action]:
         """The guardian has unplumbed everything and ends `session`."""
         if session != self.session:
             return []
         actions = self._renamed(why)
-        self._dropping.clear()
+        self._unplumbings.forget_before()
         return actions
 
-    def respawned(self, served: bool) -> list[Action]:
+    def respawned(self, served: bool) -> list[act.Action]:
         """A new guardian serves. It has unplumbed everything, whatever its predecessors had to do and did not confirm.
 
         It needs a session that no guardian ever `served`.
         """
         return self._all_silent("its guardian is gone", ends=served)
 
-    def unguarded(self, why: str) -> list[Action]:
+    def unguarded(self, why: str) -> list[act.Action]:
         """No guardian serves, and the fence of the last one has closed: give up our session, so that others carry our
         VIPs."""
         self._wanted = {}
         return self._all_silent(why, ends=True)
 
-    def _all_silent(self, why: str, *, ends: bool) -> list[Action]:
+    def _all_silent(self, why: str, *, ends: bool) -> list[act.Action]:
         """None of our addresses answers any more, whatever guardians were asked to do. If it `ends`, our session is
         over."""
         self._unconfirmed_since = None
-        self._unplumbing.clear()
-        self._dropping.clear()
+        self._unplumbings.forget()
         for address in self._holding() if ends else ():
             self.on_lost(address, self.vips[address].held, why)
         for vip in self.vips.values():
-            vip.plumbed = 0
-            vip.moving, vip.unplumbed, vip.unplumbs = False, vip.released, 0
+            vip.fall_silent()
             if ends:
                 vip.held = 0
         self._unsettled |= dict.fromkeys(self.vips)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from worker.duravip.model.actions import State
-from worker.duravip.model.records import Beaten
+from worker.duravip.model.records import Beaten, Stated
 
 
 @dataclass(slots=True)
@@ -14,3 +14,9 @@ class Joining:
     answer: Beaten
     left: list[State]
     acked: bool = True
+
+    def take(self, asked: State, answer: Stated) -> list[str]:
+        """Redis answered the first statement left; returns the VIPs that we may not keep."""
+        self.left.pop(0)
+        self.acked = self.acked and answer.acked
+        return [address for (address, _), kept in zip(asked.holdings, answer.kept, strict=True) if not kept]

@@ -30,3 +30,18 @@ class Vip:
     reason: str = ""
     waited_since: float = 0.0
     """The time since which we have seen it wait for the target of a move."""
+
+    def read(self, now: float, record: Record) -> None:
+        """Its record was read."""
+        if (self.record.to, self.record.epoch) != (record.to, record.epoch):
+            self.waited_since = now
+        self.record, self.top, self.asked_at = record, max(self.top, record.epoch), float("-inf")
+
+    def give_up(self, to: str, reason: str) -> None:
+        """Never plumb the held epoch again. The VIP is for the node `to`."""
+        self.released, self.held, self.plumbed, self.moving = max(self.released, self.held), 0, 0, True
+        self.to, self.reason = to.lower(), reason
+
+    def fall_silent(self) -> None:
+        """The address answers no longer, whatever the guardian was asked to do with it."""
+        self.plumbed, self.moving, self.unplumbed, self.unplumbs = 0, False, self.released, 0

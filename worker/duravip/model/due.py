@@ -1,0 +1,38 @@
+"""What is due for VIPs that are not as they should be."""
+
+from dataclasses import dataclass, field
+
+from worker.duravip.model.actions import Acquire, Action, Gift, Plumb, Release, Wish
+from worker.duravip.model.batches import batches
+from worker.duravip.model.records import Era
+
+_WISHES = 2500
+"""The most VIPs to ask for at once. The others wait for the next heartbeat, which must not wait for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The VIPs to plumb with their epochs, to release, and to ask for."""
+
+    plumb: list[tuple[str, int]] = field(default_factory=list)
+    gifts: list[Gift] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses for which something is due."""
+        plumb = (address for address, _ in self.plumb)
+        return [*plumb, *(gift.address for gift in self.gifts), *(wish.address for wish in self.wishes)]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another VIP may be asked for."""
+        return len(self.wishes) < _WISHES
+
+    def actions(self, session: str, era: Era, deadline: float) -> list[Action]:
+        """The actions, in batches: first to the guardian, then to Redis, releases first."""
+        return [
+            *(Plumb(session, deadline, tuple(some)) for some in batches(self.plumb)),
+            *(Release(session, era, tuple(some)) for some in batches(self.gifts)),
+            *(Acquire(session, era, tuple(some)) for some in batches(self.wishes)),
+        ]
