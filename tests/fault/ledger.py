@@ -1,4 +1,4 @@
-"""What was promised, held against what the nodes' commands wrote down themselves. Pure."""
+"""Compares the promises with the notes that the nodes' commands wrote themselves. Pure."""
 
 import itertools
 import math
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TOLERANCE_S = 0.1
-"""Between a node's look at its clock and a command's own, on a machine that is busy."""
+"""The most time between a node's reading of its clock and a command's, on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,17 @@ class Sample:
 
 
 class LeaseClock:
-    """How much time has passed at least on the lease clock, after what was sampled of it."""
+    """The least time that has passed on the lease clock, from samples of it."""
 
     def __init__(self) -> None:
         self._samples: list[Sample] = []
 
     def add(self, sample: Sample) -> None:
-        """Take a further sample."""
+        """Add a sample."""
         self._samples.append(sample)
 
     def passed_s(self, start: float, end: float) -> float:
-        """Seconds from `start` to `end` on the lease clock, at least; where the server lost its memory none pass."""
+        """The least seconds from `start` to `end` on the lease clock; none while the server had lost its data."""
         within = [sample for sample in self._samples if sample.asked >= start and sample.answered <= end]
         steps = itertools.pairwise(within)
         return sum(b.clock_ms - a.clock_ms for a, b in steps if a.born == b.born) / 1000
@@ -71,7 +71,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Abort:
-    """That a command was withdrawn: when that was answered, and the state of each node in the answer."""
+    """A withdrawal of a command: the time of its answer, and the state of each node in the answer."""
 
     answered_at: float
     states: Mapping[str, str]
@@ -79,7 +79,7 @@ class Abort:
 
 @dataclass
 class Ledger:
-    """All that was seen in a run."""
+    """All observations of a run."""
 
     ttl_s: float
     clock: LeaseClock = field(default_factory=LeaseClock)
@@ -89,18 +89,18 @@ class Ledger:
     reports: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By token: the reports on it, in order."""
     rolling: set[str] = field(default_factory=set)
-    """By token: those whose nodes are told one after another, and have their time from then on."""
+    """By token: the commands in batches, whose nodes are told in turn and have their time from then on."""
     aborts: dict[str, Abort] = field(default_factory=dict)
     """By token: the first answer of an abort."""
     losses: list[float] = field(default_factory=list)
-    """When the server came back without all that it had known."""
+    """The times at which the server came back without some of its data."""
     patient: set[str] = field(default_factory=set)
-    """By token: those sent while nothing happened that lasts for a lease."""
+    """By token: the commands that were sent while no fault lasted for a lease."""
     refused: dict[str, str] = field(default_factory=dict)
-    """By token: what a manager answered that said of it that it was not sent."""
+    """By token: the answer of a manager that said that the command was not sent."""
 
     def violations(self) -> list[str]:
-        """A line for each promise that was broken."""
+        """A line for each broken promise."""
         ran = [mark for mark in self.marks if mark.what == "ran"]
         runners: dict[str, set[str]] = {}
         for mark in ran:
@@ -116,7 +116,7 @@ class Ledger:
         return found
 
     def forgotten(self, token: str) -> bool:
-        """Whether the server came back since this command was sent, and may know less of it than is true."""
+        """Whether the server came back after this command was sent, and so may have lost parts of its record."""
         sent = self.sent[token]
         return any(loss > min(sent.asked_at, sent.known_at) for loss in self.losses)
 
@@ -130,7 +130,7 @@ class Ledger:
                 yield f"{mark.token} ran on {mark.node} {since_s:.3f} s after its abort was answered"
 
     def forget_what_is_settled(self) -> None:
-        """Keep only what later rounds may still touch: who ran what."""
+        """Keep only the runs, which later rounds may still affect."""
         self.reports.clear()
         self.refused.clear()
         self.aborts.clear()

@@ -1,4 +1,4 @@
-"""What is to happen in one round: commands and faults, drawn from a seed. Pure: the same seed draws the same round."""
+"""Plans a round: commands and faults, drawn from a seed. Pure: the same seed draws the same round."""
 
 import enum
 import itertools
@@ -12,16 +12,16 @@ NODES = {"east1": "east", "east2": "east", "west1": "west", "west2": "west"}
 """The nodes, and the subcluster of each."""
 MANAGERS = ("barca", "roma")
 _SPAN_S = 4.0
-"""In this time, from the round's beginning, commands are sent and faults begin."""
+"""The time from the round's beginning in which commands are sent and faults begin."""
 _TRAPS_S = 3.0
-"""In this time those that wait for a point of a command's life."""
+"""The time in which faults begin that wait for a point of a command's life."""
 
 _WITH_THE_SERVER = 0.5
-"""How often the server itself fails in a round."""
+"""The share of rounds in which the server itself fails."""
 
 
 class Kind(enum.StrEnum):
-    """What goes wrong."""
+    """The kinds of faults."""
 
     KILL = "kill"
     """A process is killed, and started again after a while."""
@@ -35,7 +35,7 @@ class Kind(enum.StrEnum):
     RESET_AT = "reset at"
     """A call, or its answer, is lost with its connection."""
     REFUSE_AT = "refuse at"
-    """From a point of a command's life on Redis refuses."""
+    """Redis refuses from a point of a command's life on."""
     REFUSE = "refuse"
     """Redis refuses for a while: see `Veto`."""
     RESET = "reset"
@@ -44,15 +44,15 @@ class Kind(enum.StrEnum):
     """Nothing passes between a process and Redis for a while."""
     DELAY = "delay"
     HALF_OPEN = "half-open"
-    """What is said on a process's connections is swallowed."""
+    """The data on a process's connections is swallowed."""
     DEAF = "deaf"
     """A process's subscription hears nothing, while its other connections live."""
     REJOIN = "rejoin"
     """A node is told to leave and join anew."""
     DUPLICATE = "duplicate"
-    """Messages are published once more, as they were."""
+    """Messages are published again, unchanged."""
     SERVER_SLOW = "server slow"
-    """All that passes between any process and Redis is late."""
+    """All data between the processes and Redis is delayed."""
     SERVER_STOP = "server stop"
     SERVER_BACK = "server killed, back as it was"
     SERVER_PAST = "server killed, back as it was a while ago"
@@ -60,24 +60,24 @@ class Kind(enum.StrEnum):
 
 
 class Moment(enum.StrEnum):
-    """Where in the call of a script a fault strikes."""
+    """The point in a script's call at which a fault strikes."""
 
     BEFORE = "before"
     """The server does not see the call."""
     AFTER = "after"
-    """The call was carried out, and whoever called does not learn of it."""
+    """The script ran, and its caller does not learn of it."""
     LATER = "while at work after"
-    """Whoever called has the answer, and is at work with it."""
+    """The caller has the answer, and works with it."""
 
 
 OF_NODES = ("claim", "respond")
 _MORE_OF_NODES, _MORE_OF_MANAGERS = ("renew", "catchup"), ("results",)
-"""Others whose refusal may matter to it."""
+"""Further scripts whose refusal may affect a command."""
 OF_MANAGERS = ("publish", "collect", "release", "abort")
-"""The scripts that lead a command through its life, on either side."""
+"""The scripts of a command's life, on either side."""
 
 _OF_THE_SERVER = (Kind.SERVER_SLOW, Kind.SERVER_STOP, Kind.SERVER_BACK, Kind.SERVER_PAST, Kind.SERVER_EMPTY)
-# What puts the server back a while makes it forget what everybody else remembers: the hardest of them.
+# A server that comes back with old data has forgotten what all others remember: the hardest faults.
 _WEIGHTS = (2, 2, 2, 3, 2)
 _AT_A_POINT = (Kind.KILL_AT, Kind.STOP_AT, Kind.RESET_AT)
 _AT_ANY_TIME = [kind for kind in Kind if kind not in (*_OF_THE_SERVER, *_AT_A_POINT, Kind.REFUSE_AT)]
@@ -85,19 +85,19 @@ POINTS: tuple[tuple[Kind, str, Moment, Veto | None], ...] = (
     *itertools.product(_AT_A_POINT, (*OF_NODES, *OF_MANAGERS), Moment, (None,)),
     *itertools.product((Kind.REFUSE_AT,), (*OF_NODES, *_MORE_OF_NODES, *OF_MANAGERS, *_MORE_OF_MANAGERS), Moment, Veto),
 )
-"""What may strike at which point. A long run comes to each."""
+"""The faults that may strike at each point; a long run reaches each of them."""
 _SOON_S = (0.1, 0.8)
-"""After a fault began to wait for a call, commands are given in which it comes."""
+"""The time after which commands with the awaited call are given."""
 _PATIENT_EACH = 8
-"""So often a round is patient."""
+"""One round in this many is patient."""
 _PATIENT_SPAN_S = 0.8
-"""Commands are sent for so long, for each fault."""
+"""The time for which commands are sent, for each fault."""
 _PATIENT_FOR_S = (0.05, 0.1, 0.2, 0.3)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`kind` befalls `victim` ("" for nobody in particular) `at_s` after the round's beginning, for `for_s`.
+    """A fault: `kind` strikes `victim` ("" for none in particular) `at_s` after the round's beginning, for `for_s`.
 
     At a point of a command's life: the call of `script`, and the moment of it.
     """
@@ -109,11 +109,11 @@ class Fault:
     script: str = ""
     moment: Moment = Moment.BEFORE
     veto: Veto | None = None
-    """What Redis says, where it refuses."""
+    """The refusal of Redis, if it refuses."""
 
     @property
     def name(self) -> str:
-        """What it is, whoever it befalls."""
+        """The name of the fault, without its victim."""
         what = f"{self.kind.removesuffix(' at')} {self.veto}" if self.veto else self.kind.removesuffix(" at")
         return f"{what} {self.moment} {self.script}" if self.script else what
 
@@ -123,7 +123,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Order:
-    """A command to give: what a console says to `manager`, `at_s` after the round's beginning.
+    """A command that a console gives to `manager`, `at_s` after the round's beginning.
 
     With `abort_after_s` it is withdrawn so long after its answer, by way of `abort_by`. A `rolling` one goes out in
     batches.
@@ -140,16 +140,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Round:
-    """All that happens in one round."""
+    """The plan of one round."""
 
     orders: tuple[Order, ...]
     faults: tuple[Fault, ...]
     patient: bool = False
-    """Redis refuses time and again, each time for less than a lease, and nothing else happens: nobody is lost."""
+    """Whether Redis only refuses repeatedly, each time for less than a lease, so that no node is lost."""
 
 
 def draw(seed: str, number: int, faults: int) -> Round:
-    """Round `number` of the run with `seed`, with so many faults."""
+    """Draw round `number` of the run with `seed`, with a number of faults."""
     chance = random.Random(f"{seed}/{number}")
     size = chance.choice((10, 30, 60, 100, 200))
     if number % _PATIENT_EACH == _PATIENT_EACH - 1:
@@ -159,7 +159,7 @@ def draw(seed: str, number: int, faults: int) -> Round:
     drawn = [_at_a_point(chance, *point) for point in points]
     drawn += [_at_any_time(chance) for _ in range(faults - at_points)]
     if chance.random() < _WITH_THE_SERVER:
-        # One in a round: more would leave no time for anything to happen between them.
+        # At most one in a round: more would leave no time between them.
         drawn[-1] = Fault(drawn[-1].at_s, chance.choices(_OF_THE_SERVER, _WEIGHTS)[0], "", drawn[-1].for_s)
     drawn.sort(key=lambda fault: fault.at_s)
     orders = [_order(chance, f"{number}-{i}") for i in range(size)]
@@ -183,7 +183,7 @@ def _patient(chance: random.Random, number: int, size: int, faults: int) -> Roun
 
 
 def _points(seed: str) -> Iterator[tuple[Kind, str, Moment, Veto | None]]:
-    """All of them again and again, in an order of this seed's own."""
+    """Yield all of them repeatedly, in an order that depends on the seed."""
     shuffled = list(POINTS)
     random.Random(seed).shuffle(shuffled)
     return itertools.cycle(shuffled)
@@ -196,7 +196,7 @@ def _at_a_point(chance: random.Random, kind: Kind, script: str, moment: Moment, 
 
 
 def _provoking(fault: Fault, after_s: float, token: str) -> Order:
-    """A command in whose life the call comes that a fault waits for."""
+    """A command whose life includes the call that a fault waits for."""
     at_s, what = fault.at_s + after_s, f"mark {token} 20"
     if fault.script in (*OF_NODES, *_MORE_OF_NODES):
         return Order(at_s, MANAGERS[after_s == _SOON_S[0]], token, f"json unicast {fault.victim} {what}")
@@ -209,7 +209,7 @@ def _provoking(fault: Fault, after_s: float, token: str) -> Order:
 
 
 def _refusal(chance: random.Random, at_s: float) -> Fault:
-    """By the server for all; or, where another answers in its place, for one or for all."""
+    """A refusal by the server, for all; or by the proxy, for one process or for all."""
     veto = chance.choice(tuple(Veto))
     victim = "" if veto in REAL or chance.random() < 0.3 else chance.choice((*NODES, *MANAGERS))
     return Fault(at_s, Kind.REFUSE, victim, _refused_s(chance), veto=veto)
@@ -230,7 +230,7 @@ def _duration_s(chance: random.Random) -> float:
 
 
 def _refused_s(chance: random.Random) -> float:
-    """Mostly for less than a lease: nothing else happens to whom Redis refuses."""
+    """The length of a refusal, mostly less than a lease, so that it causes nothing else."""
     return chance.choice((0.03, 0.06, 0.1, 0.3, 1.2)) * chance.uniform(0.5, 1.5)
 
 
@@ -240,7 +240,7 @@ def _order(chance: random.Random, token: str, span_s: float = _SPAN_S) -> Order:
     at_s, manager = chance.uniform(0, span_s), chance.choice(MANAGERS)
     form = chance.random()
     if form < 0.2:
-        # A name alone is a target only while it is a member's; in brackets it is one always.
+        # A bare name is a target only while a member has it; in brackets it always is.
         alone = f"{node[:-1]}[{node[-1]}]"
         target = chance.choice(("@all", f"@{subcluster}", alone, ",".join(chance.sample(list(NODES), 2))))
         batch = f"--batch {chance.choice((1, 2))} " if form < 0.1 else ""

@@ -1,4 +1,4 @@
-"""A proxy in front of a Redis server that does what networks do: delay, stall, reset, swallow, go deaf.
+"""A proxy in front of a Redis server with the faults of networks: delay, stall, reset, swallow, go deaf.
 
 It may also refuse in the server's place: what is refused does not reach the server.
 """
@@ -24,9 +24,9 @@ _TRANSACTION, _TRANSACTION_ENDS = b"MULTI", (b"EXEC", b"DISCARD")
 
 @dataclass
 class Trap:
-    """Springs once, at the next call of one script that passes: before the server sees it, before its answer, or later.
+    """A trap for one script's next call: it springs once, before the server gets the call, before its answer, or later.
 
-    `action` is called then, and awaited if there is something to await. Where it `resets`, the connection is reset
+    `action` is called then, and awaited if there is something to await. If it `resets`, the connection is reset
     right after, so that the call, or its answer, is lost; else both pass once the action is done.
     """
 
@@ -35,18 +35,18 @@ class Trap:
     action: Callable[[], Awaitable[None] | None]
     resets: bool = True
     disarmed: bool = False
-    """It does nothing any more."""
+    """Whether the trap no longer acts."""
     sprung: bool = False
 
     @property
     def mark(self) -> bytes:
-        """By what a call of the script is known."""
+        """The bytes by which a call of the script is recognized."""
         return script(self.script).sha.encode()
 
 
 @dataclass
 class Owed:
-    """An answer that a client waits for: the server's, or, where the command was refused, what is said instead."""
+    """An answer that a client waits for: the server's, or the refusal in its place."""
 
     trap: Trap | None = None
     instead: bytes = b""
@@ -54,24 +54,24 @@ class Owed:
 
 @dataclass(eq=False)
 class Line:
-    """One connection of a client and the one to the server that belongs to it."""
+    """A client's connection, and its connection to the server."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     subscribes: bool = False
-    """It has asked for a subscription."""
+    """Whether the client has subscribed."""
     deaf: bool = False
-    """What the server says is swallowed."""
+    """Whether the server's data is swallowed."""
     half_open: bool = False
-    """What either side says is swallowed."""
+    """Whether the data of both sides is swallowed."""
     in_transaction: bool = False
-    """The server has been told of a transaction's beginning, and not yet of its end."""
+    """Whether a transaction has begun and not yet ended."""
     owed: deque[Owed] = field(default_factory=deque)
     asked: Cutter = field(default_factory=Cutter)
     said: Cutter = field(default_factory=Cutter)
 
     def reset(self) -> None:
-        """Break the connection on both sides without a farewell."""
+        """Reset the connection on both sides."""
         for writer in (self.client, self.server):
             side = writer.get_extra_info("socket")
             if side is not None and side.family != socket.AF_UNIX:
@@ -80,35 +80,35 @@ class Line:
             writer.transport.abort()
 
     def say_what_is_due(self) -> None:
-        """Say instead of the server what no earlier answer is waited for."""
+        """Send the refusals that no earlier answer has to precede."""
         while self.owed and self.owed[0].instead:
             self.client.write(self.owed.popleft().instead)
 
 
 @dataclass
 class FaultProxy:
-    """Listens on the Unix socket `path`, or on a free TCP port where there is none, for a server on a Unix socket."""
+    """Listens on the Unix socket `path`, or by default on a free TCP port, for a server on a Unix socket."""
 
     server: Path
     path: Path | None = None
     port: int = 0
     swallowed: int = 0
-    """Pieces of data that deaf subscriptions did not hear."""
+    """The number of pieces of data that deaf subscriptions missed."""
     refused: int = 0
-    """Commands that were refused in the server's place."""
+    """The number of commands that the proxy refused."""
     delay_s: float = 0.0
-    """Each piece of data waits so long, in either direction."""
+    """The delay of each piece of data, in either direction."""
     lines: set[Line] = field(default_factory=set)
     traps: list[Trap] = field(default_factory=list)
     vetoes: list[Veto] = field(default_factory=list)
-    """How commands are refused now: the latest counts."""
+    """The present refusals; the latest one counts."""
     _open: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
     _closed: bool = False
 
     @property
     def url(self) -> str:
-        """How clients reach the server through it."""
+        """The URL of the server through the proxy."""
         return f"redis://127.0.0.1:{self.port}/0" if self.path is None else f"unix://{self.path}"
 
     @contextlib.asynccontextmanager
@@ -131,26 +131,26 @@ class FaultProxy:
             await listener.wait_closed()
 
     def stall(self) -> None:
-        """Let nothing pass until `resume`; nothing is lost."""
+        """Hold all data until `resume`, without loss."""
         self._open.clear()
 
     def resume(self) -> None:
-        """Let pass what waited, without delay from now on."""
+        """Let the held data pass, without delay from now on."""
         self.delay_s = 0.0
         self._open.set()
 
     def reset(self) -> None:
-        """Break every connection."""
+        """Reset every connection."""
         for line in list(self.lines):
             line.reset()
 
     def half_open(self) -> None:
-        """Swallow what is said on the connections that are there; nobody is told."""
+        """Silently swallow the data on the present connections."""
         for line in self.lines:
             line.half_open = True
 
     def deafen(self) -> None:
-        """Let the subscriptions that are there hear nothing more, while all else goes on."""
+        """Make the present subscriptions deaf, while all other connections go on."""
         for line in self.lines:
             line.deaf = line.subscribes
 
@@ -161,12 +161,12 @@ class FaultProxy:
             self.reset()
 
     def allow(self, veto: Veto) -> None:
-        """End that."""
+        """End the refusals."""
         with contextlib.suppress(ValueError):
             self.vetoes.remove(veto)
 
     def heal(self) -> None:
-        """End every fault; connections from which something was swallowed are broken."""
+        """End every fault; reset the connections whose data was swallowed."""
         self.traps.clear()
         self.vetoes.clear()
         self.resume()
@@ -230,7 +230,7 @@ class FaultProxy:
                 await writer.drain()
 
     async def _asked(self, line: Line, data: bytes, server: asyncio.StreamWriter) -> None:
-        """What the client says goes on to the server, as far as it does."""
+        """Pass the client's data on to the server, unless a fault prevents it."""
         if line.half_open:
             return
         for frame in line.asked.feed(data):
@@ -245,12 +245,12 @@ class FaultProxy:
             if instead := self._refusal(line, frame):
                 self._refuse(line, instead)
             else:
-                if b"SUBSCRIBE" not in word(frame):  # It is answered by pushed messages alone.
+                if b"SUBSCRIBE" not in word(frame):  # Only pushed messages answer a subscription.
                     line.owed.append(Owed(trap))
                 server.write(frame)
 
     def _refusal(self, line: Line, frame: bytes) -> bytes:
-        """What is said to a command instead of carrying it out; nothing where it is. No transaction is cut in two."""
+        """The refusal of a command; empty if it may run. A transaction is refused whole or not at all."""
         command = word(frame)
         line.subscribes = line.subscribes or b"SUBSCRIBE" in command
         inside, line.in_transaction = line.in_transaction, line.in_transaction and command not in _TRANSACTION_ENDS
@@ -269,7 +269,7 @@ class FaultProxy:
             line.client.close()
 
     async def _answered(self, line: Line, data: bytes, client: asyncio.StreamWriter) -> None:
-        """What the server says goes on to the client, as far as it does."""
+        """Pass the server's data on to the client, unless a fault prevents it."""
         if line.half_open or line.deaf:
             self.swallowed += line.deaf
             return
@@ -279,7 +279,7 @@ class FaultProxy:
                 continue
             trap = line.owed.popleft().trap
             if trap is not None and frame.startswith(b"-") and not trap.disarmed:
-                # The server has forgotten the script, or refuses, and did nothing.
+                # The server has forgotten the script, or refuses; it did nothing.
                 self.traps.append(trap)
                 trap = None
             if trap is not None and trap.moment is Moment.LATER:

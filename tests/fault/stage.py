@@ -1,4 +1,4 @@
-"""Real processes on a real server, each behind a proxy of its own, and the faults that befall them."""
+"""Real processes on a real server, each behind a proxy of its own, and the faults that strike them."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ class Actor:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def start(self) -> None:
-        """Start it where it does not run."""
+        """Start it if it does not run."""
         if self.popen is not None and self.popen.poll() is None:
             return
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("ECCMGR_", "EC_", "COV_"))}
@@ -81,7 +81,7 @@ class Actor:
             self.popen.wait(30)
 
     def end(self) -> None:
-        """Tell it to end, and wait a while for that; what will not end by itself is killed."""
+        """Tell it to end, and wait for that; kill it if it does not end."""
         self.signal(signal.SIGTERM)
         if self.popen is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -90,17 +90,17 @@ class Actor:
 
 
 class Stage:
-    """The server, the daemons, and who watches: one for a whole run."""
+    """The server, the daemons and the observers of a whole run."""
 
     def __init__(self, folder: Path) -> None:
         self.keys = Keys("stage")
         self.server = EmbeddedServer(folder / "redis")
         self.ledger = Ledger(COMMAND_TTL_S)
         self.done: dict[str, int] = {}
-        """How many faults of each kind have befallen."""
+        """The number of faults of each kind so far."""
         self.vetoing = Vetoing(self._connect, self.server.folder)
         self.in_vain: dict[str, int] = {}
-        """How many waited for a call that nobody made."""
+        """The number of faults that waited for a call that never came."""
         self._marks = folder / "marks"
         self._marks.touch()
         self._marks_read = 0
@@ -113,7 +113,7 @@ class Stage:
         common = ("--cluster", self.keys.cluster, "--config", str(configuration))
         self.actors: dict[str, Actor] = {}
         for number, name in enumerate((*MANAGERS, *NODES)):
-            # Half of them over TCP.
+            # Half of the proxies listen on TCP.
             proxy = FaultProxy(self.server.socket, folder / f"redis-{name}" if number % 2 else None)
             module, more = "cli.eccmgr", ()
             if name in NODES:
@@ -127,7 +127,7 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Stage"]:
-        """All of it, until the block ends."""
+        """Run the whole stage until the block ends."""
         async with contextlib.AsyncExitStack() as stack:
             await asyncio.to_thread(self.server.start)
             stack.push_async_callback(asyncio.to_thread, self.server.stop, signal.SIGKILL)
@@ -146,7 +146,7 @@ class Stage:
                     await watcher
 
     def read_marks(self) -> None:
-        """Take into the ledger what the nodes have written since the last time."""
+        """Add the nodes' new notes to the ledger."""
         with self._marks.open() as file:
             file.seek(self._marks_read)
             self.ledger.marks += [Mark.parse(line) for line in file]
@@ -160,7 +160,7 @@ class Stage:
             actor.start()
 
     async def befall(self, fault: Fault) -> None:
-        """Let `fault` happen, from its beginning to its end."""
+        """Play `fault` from its beginning to its end."""
         count = self.done
         if fault.kind is Kind.REFUSE:
             await self._refuse(fault)
@@ -170,7 +170,7 @@ class Stage:
             await self._befall(self.actors[fault.victim], fault)
         elif fault.kind is Kind.DUPLICATE:
             with contextlib.suppress(RedisError, OSError):
-                # The latest, and older ones.
+                # The latest messages, and older ones.
                 for channel, data in (*self._heard[-20:], *self._heard[::10]):
                     await self._direct.publish(channel, data)
         elif fault.kind is Kind.SERVER_SLOW:
@@ -232,7 +232,7 @@ class Stage:
             proxy.resume()
 
     async def _at_a_point(self, actor: Actor, fault: Fault) -> bool:
-        """Wait a while for the point, and tell whether it came; a kill comes at once, before another byte can pass."""
+        """Wait for the point, and return whether it came; a kill comes at once, before another byte can pass."""
         sprung = asyncio.Event()
         if fault.veto is not None:
             return await self._refuse_at_a_point(actor, fault, fault.veto)
@@ -258,7 +258,7 @@ class Stage:
         await self._end_refusing(actors, fault.veto)
 
     async def _refuse_at_a_point(self, actor: Actor, fault: Fault, veto: Veto) -> bool:
-        """From the point on; the server refuses whatever it is asked by anybody, the proxy what its actor asks."""
+        """Refuse from the point on: the server refuses every process, the proxy only its own."""
         sprung = asyncio.Event()
 
         async def spring() -> None:
@@ -289,7 +289,7 @@ class Stage:
 
     async def _restart_server(self, fault: Fault) -> None:
         dump = self.server.folder / "dump.rdb"
-        with contextlib.suppress(OSError):  # A folder stands there while saving is to fail.
+        with contextlib.suppress(OSError):  # It is a folder while saving has to fail.
             dump.unlink(missing_ok=True)
         if fault.kind is not Kind.SERVER_EMPTY:
             with contextlib.suppress(RedisError, OSError):
@@ -302,7 +302,7 @@ class Stage:
         self.ledger.losses.append(time.monotonic())
 
     async def ask(self, name: str, line: str, timeout_s: float) -> str:
-        """What `name` answers to `line`. Raises OSError, IncompleteReadError, TimeoutError."""
+        """The answer of `name` to `line`. Raises OSError, IncompleteReadError, TimeoutError."""
         from tests import daemons
 
         async with asyncio.timeout(timeout_s):
@@ -333,7 +333,7 @@ class Stage:
             self.ledger.sent.setdefault(token, Sent(token, fields["id"], time.monotonic()))
 
     async def _sample(self) -> None:
-        """Keep the lease clock going, and note it."""
+        """Advance the lease clock, and note it."""
         keys = self.keys
         call = roster(keys, ClusterOptions(max_step_s=0.4), 3600_000)
 
@@ -350,14 +350,14 @@ class Stage:
 
 
 async def _springs(actor: Actor, trap: Trap, sprung: asyncio.Event) -> bool:
-    """Wait a while for a trap to spring; whether it did."""
+    """Wait for a trap to spring; return whether it did."""
     actor.proxy.traps.append(trap)
-    if trap.script == "catchup":  # Who has lost its subscription reads up what it may have missed.
+    if trap.script == "catchup":  # A node that has lost its subscription catches up.
         actor.proxy.reset()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_TRAP_WAIT_S):
             await sprung.wait()
-    # The call in which it was to spring may be on its way still, or lost.
+    # The awaited call may still be on its way, or lost.
     trap.disarmed = True
     with contextlib.suppress(ValueError):
         actor.proxy.traps.remove(trap)

@@ -1,4 +1,4 @@
-"""An operator withdraws a command: who has not begun will not, and what runs is ended."""
+"""An operator withdraws a command: nodes that have not begun it never do, and running ones end it."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Whatever Redis refuses while a program ends, its answer comes."""
+"""The answer of a program arrives, whatever Redis refuses while the program ends."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack

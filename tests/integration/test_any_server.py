@@ -1,4 +1,4 @@
-"""The same on each server program that there is: Redis and Valkey."""
+"""The cluster works alike on each server program: Redis and Valkey."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Broken input: whatever comes, it is answered or its connection ended, and nobody else notices."""
+"""Broken input is answered, or its connection is closed, and no other client notices."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""A node that states no subcluster is where its bus file puts it, whoever was started first, and follows it."""
+"""A node that states no subcluster takes it from its bus file, in any order of starts, and follows changes."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Nothing is lost on a blip: what a node could not hear, it reads up, and runs once."""
+"""A short outage loses nothing: a node reads the commands that it missed, and runs each once."""
 
 import asyncio
 import contextlib

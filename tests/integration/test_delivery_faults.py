@@ -1,4 +1,4 @@
-"""Nodes, managers and Redis itself fail in the middle of a command: nothing runs twice, and nobody is left out."""
+"""Nodes, managers and Redis itself fail during a command: nothing runs twice, and no node is left out."""
 
 import asyncio
 import dataclasses

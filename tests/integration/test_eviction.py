@@ -1,4 +1,4 @@
-"""Redis may evict what we keep: that is said at start, in what `info` answers, and when it changes."""
+"""A Redis that may evict our keys is reported at start, by `info`, and when its policy changes."""
 
 import functools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""On a server whose memory is full: the cluster stands, no answer is lost, and whoever frees memory is not hindered."""
+"""On a server with full memory the cluster stays up, no answer is lost, and memory can be freed."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Whoever reaches Redis may write anything there: what cannot be read is dropped, and the cluster goes on."""
+"""Unreadable records in Redis are dropped, and the cluster goes on."""
 
 import asyncio
 import contextlib

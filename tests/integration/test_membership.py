@@ -1,4 +1,4 @@
-"""Who is in the cluster: joins, leaves, deaths, names, the leader; and how the list of members is shown."""
+"""The membership: joins, leaves, deaths, names, the leader, and the shown list of members."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""What a server refuses is told as what it is, and comes to an end with it; what it does not refuse goes on."""
+"""A refusal of the server is reported as such and ends with its cause; all other calls go on."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Daemons that are started while Redis refuses start, say so, answer what they can, and come by themselves."""
+"""Daemons started while Redis refuses report it, answer what they can, and join later by themselves."""
 
 import contextlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""REQUEST, CHUNK and RESULT: commands with options, and what is answered to those that are none."""
+"""REQUEST, CHUNK and RESULT: commands with options, and the answers to malformed requests."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Redis comes back as it was a while ago: what it has forgotten is neither run again nor believed."""
+"""Redis comes back with old data: forgotten commands do not run again, and old records are not believed."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Nothing that stands in Redis ends anybody: every kind of garbage in every kind of key of a cluster at work."""
+"""No garbage in Redis ends a process: every kind of it in every kind of key of a working cluster."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Somebody who writes garbage over all that a cluster keeps in Redis, drawn from a seed."""
+"""A vandal that overwrites a cluster's keys in Redis with garbage, drawn from a seed."""
 
 import random
 from typing import Any

@@ -1,4 +1,4 @@
-"""Completion: what may follow a line typed so far."""
+"""Completion: the words that may follow the line typed so far."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Groups of errors, as tasks that run together end in them: which one is told."""
+"""The error that is reported of a group of errors, such as a task group's."""
 
 import asyncio
 

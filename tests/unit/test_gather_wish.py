@@ -1,4 +1,4 @@
-"""What a gather was asked for: which words are options, which is a target, and where the command begins."""
+"""The parsing of a gather: its options, its target, and the beginning of its command."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The journal of a node's jobs: what is in it may run, as often as it may."""
+"""The journal of a node's jobs: only its jobs may run, as often as each may."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A console that knows of a transaction which went with its connection does not change what is live instead."""
+"""A console whose transaction was lost with its connection does not change the live configuration instead."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What stands in Redis is read strictly: whatever is not what we write is Unreadable, and nothing else is raised."""
+"""Records in Redis are read strictly: a record that we do not write raises Unreadable, and nothing else."""
 
 import contextlib
 import json

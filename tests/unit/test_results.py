@@ -1,4 +1,4 @@
-"""What became of a command on each node: every expected one is accounted for, and settled once."""
+"""The outcome of a command on each node: every expected node is accounted for, and settled once."""
 
 import zlib
 from dataclasses import replace

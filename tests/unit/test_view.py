@@ -1,4 +1,4 @@
-"""Views: who is alive and who is absent, whom a target means, and what is kept of the last few."""
+"""Views: live and absent nodes, the nodes of a target, and the last few views that are kept."""
 
 import pytest
 

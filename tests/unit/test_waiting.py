@@ -1,4 +1,4 @@
-"""A gather in batches: who is told when, and when it stops."""
+"""A gather in batches: the time at which each node is told, and the end of the gather."""
 
 from collections.abc import Sequence
 

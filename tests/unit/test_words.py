@@ -1,4 +1,4 @@
-"""How a command line is read: words, quotes, escapes, and what is passed on as typed."""
+"""The splitting of a command line: words, quotes, escapes, and text that is passed on as typed."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Who carried which VIP, and why: each change of an owner is in the audit of the cluster."""
+"""The audit of the cluster has each change of a VIP's owner, with its reason."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

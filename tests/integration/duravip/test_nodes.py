@@ -1,4 +1,4 @@
-"""Nodes as real processes on a real Redis, with addresses in memory only: who carries which VIP, whatever happens."""
+"""Nodes as real processes on a real Redis, with addresses in memory only: VIPs stay carried through every failure."""
 
 import contextlib
 import os

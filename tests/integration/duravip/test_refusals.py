@@ -1,4 +1,4 @@
-"""What Redis refuses for a short time costs no VIP; a full Redis takes none, and lets others take over."""
+"""A short refusal of Redis costs no VIP; a full Redis costs none either, and allows takeovers."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""The scripts beside the plain server that the protocol was tried on: to the same calls the same answers."""
+"""The scripts, and the plain server of the model, give the same answers to the same calls."""
 
 import contextlib
 import itertools

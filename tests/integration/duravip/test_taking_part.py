@@ -1,4 +1,4 @@
-"""Who takes part in carrying VIPs, on real hosts: a node that cannot says why and leaves them to others."""
+"""Taking part in carrying VIPs, on real hosts: a node that cannot says why and leaves them to others."""
 
 import os
 import re

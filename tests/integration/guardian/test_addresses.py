@@ -1,4 +1,4 @@
-"""Which addresses the guardian plumbs, removes, mends, and which it never touches."""
+"""The addresses that the guardian plumbs, removes and mends, and those that it never touches."""
 
 import signal
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The neighbours learn at once who carries an address, and again when there is reason to doubt it."""
+"""The neighbours learn at once which host carries an address, and again when there is reason to doubt it."""
 
 import contextlib
 import os

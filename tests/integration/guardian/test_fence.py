@@ -1,4 +1,4 @@
-"""A floating address answers while the fence is open, and not a moment longer, whoever is left alive."""
+"""A floating address answers while the fence is open, and not a moment longer, whichever processes live."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor

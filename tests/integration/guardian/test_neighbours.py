@@ -1,4 +1,4 @@
-"""`cluster arp show` says whom this host's kernel knows around it."""
+"""`cluster arp show` shows the neighbours that this host's kernel knows."""
 
 import sys
 

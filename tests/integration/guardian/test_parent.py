@@ -1,4 +1,4 @@
-"""The parent starts agent and guardian with the rights that each is to have, and again when one ends."""
+"""The parent starts agent and guardian with the right privileges, and again when one ends."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Whoever reaches Redis may write jobs there: nothing runs but what the node's own agent has queued, as it has."""
+"""Forged jobs in Redis: only the jobs that the node's own agent has queued run, unchanged."""
 
 import http.server
 import json

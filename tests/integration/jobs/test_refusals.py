@@ -1,4 +1,4 @@
-"""Redis says no while a job runs: the job goes on, and its result is written once Redis takes it."""
+"""Redis refuses while a job runs: the job goes on, and its result is written once Redis accepts it."""
 
 import subprocess
 import sys

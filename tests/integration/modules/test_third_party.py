@@ -1,4 +1,4 @@
-"""A module in a distribution of its own is found by its entry point, and what it does wrong harms nothing else."""
+"""A module in its own distribution is found by its entry point, and its faults affect nothing else."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Several managers look after the same schedules and die at any moment: no run twice, none lost silently."""
+"""Several managers run the same schedules and die at any moment: no run is repeated or silently lost."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Redis says no when a command is due: it runs late, once, or is reported as missed; never is it lost."""
+"""Redis refuses when a command is due: the command runs late, once, or is reported as missed, never lost."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The cluster that the contracts of the scripts are tried on: in process and on the real server."""
+"""The cluster for the scripts' contract tests: in process and on the real server."""
 
 from collections.abc import Iterator
 

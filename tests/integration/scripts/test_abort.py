@@ -1,4 +1,4 @@
-"""abort: once a command is withdrawn no node takes it, whatever became of it before stands, and all concerned hear."""
+"""abort: no node begins a withdrawn command, earlier results stand, and all concerned are told."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""respond, collect, results, flush: what nodes answered is kept, told to those who wait, and cleared when asked."""
+"""respond, collect, results, flush: answers are kept, told to waiting managers, and cleared on request."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""release: a command that goes out in batches is told to each node in its turn, and to none after its sender's wait."""
+"""release: a command in batches is told to each node in its turn, and to no node after its sender's wait."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a node that was deaf for a while reads from the log, and how it learns that it has to."""
+"""How a node that was deaf for a while learns that it missed messages, and reads them from the log."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""expect, forget, resettle: whom bus files name, who is expected though he is not there, and where nodes belong."""
+"""expect, forget, resettle: the nodes of bus files, absent expected nodes, and the subclusters of nodes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is not what we wrote is counted anew, or passed over; it stops no script for good."""
+"""Foreign values are recounted or ignored; they stop no script for good."""
 
 import time
 

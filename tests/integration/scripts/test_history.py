@@ -1,4 +1,4 @@
-"""history: the latest commands, and how many nodes have answered each, whoever they were sent to."""
+"""history: the latest commands to any target, and the number of answers to each."""
 
 import pytest
 

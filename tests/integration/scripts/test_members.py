@@ -1,4 +1,4 @@
-"""join, renew, leave, sweep, roster: who is a member, and since when."""
+"""join, renew, leave, sweep, roster: the members, and the times since which they are members."""
 
 import json
 from typing import Any

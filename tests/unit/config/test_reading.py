@@ -1,4 +1,4 @@
-"""`config get`, `eval`, `show`, `showrecurse`, `locate`: what they answer, to the letter."""
+"""`config get`, `eval`, `show`, `showrecurse`, `locate`: their exact answers."""
 
 import pytest
 from hypothesis import given

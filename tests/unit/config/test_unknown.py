@@ -1,4 +1,4 @@
-"""A word that is no known scope or option is refused at a console, and told of in a file."""
+"""An unknown scope or option is refused at a console, and reported in a file."""
 
 import pytest
 

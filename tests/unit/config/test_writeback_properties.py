@@ -1,4 +1,4 @@
-"""What holds of every file that is written back: nothing is lost, and nothing else is touched."""
+"""Properties of every written-back file: nothing is lost, and nothing else is changed."""
 
 import asyncio
 from itertools import takewhile

@@ -1,4 +1,4 @@
-"""What VIPs may rest on: a Redis that evicts nothing, and that is still the one to call."""
+"""The conditions for VIPs: a Redis that evicts nothing, and that is still the one to call."""
 
 import asyncio
 import contextlib

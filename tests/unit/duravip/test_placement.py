@@ -1,4 +1,4 @@
-"""Placement: who should carry what, the same on every node, by few moves."""
+"""Placement: every node computes the same carriers of the VIPs, with few moves."""
 
 import random
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How long a holder may go on, and how long the others wait."""
+"""The time that a holder may go on, and the time that the others wait."""
 
 import pytest
 from hypothesis import assume, given

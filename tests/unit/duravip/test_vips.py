@@ -1,4 +1,4 @@
-"""What a node reads of its VIPs, and what it says where they cannot be."""
+"""A node's VIPs as it reads them, and its messages about impossible ones."""
 
 import itertools
 from pathlib import Path

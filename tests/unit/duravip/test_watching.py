@@ -1,4 +1,4 @@
-"""What is watched ages on the own clock alone, and only while nothing about it changes."""
+"""A watched counter ages on the watcher's own clock only, and only while it does not change."""
 
 from eccmgr.cluster.timing import Timing
 from worker.duravip.model.records import Beaten, Era, Late, Verdict
