@@ -6,6 +6,7 @@ caller decides.
 
 import contextlib
 import mmap
+import struct
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -26,11 +27,13 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 PATIENCE_S = 24 * 3600.0
-_DESERTED_S = 600.0
-"""This time instead, once nobody waits for the worker process any more."""
+DESERTED_S = 60.0
+"""The time that is left for all that a worker process has to tell Redis, once its agent is gone."""
 RETRY_S = 0.5
 _CONNECT_S = 5.0
 _SHARED_BYTES = 1024
+_DESERTED = struct.Struct("d")
+"""When the agent was found gone (monotonic, in seconds); 0 while it is there."""
 
 
 class Whereabouts:
@@ -48,12 +51,13 @@ class Whereabouts:
 
     def desert(self) -> None:
         """The agent is gone."""
-        self._shared[-1:] = b"\1"
+        self._shared[-_DESERTED.size :] = _DESERTED.pack(time.monotonic())
 
-    @property
-    def longest_s(self) -> float:
-        """The longest wait for Redis, in seconds."""
-        return _DESERTED_S if self._shared[-1:] == b"\1" else PATIENCE_S
+    def gives_up(self, began: float) -> bool:
+        """Whether a wait for Redis that began then (monotonic, in seconds) is over."""
+        (deserted,) = _DESERTED.unpack(self._shared[-_DESERTED.size :])
+        until = deserted + DESERTED_S if deserted else began + PATIENCE_S
+        return time.monotonic() > until
 
     @property
     def now(self) -> tuple[str, int] | None:
@@ -131,7 +135,7 @@ class JobRedis(redis.Redis):
                 return what()
             except redis.ResponseError as error:
                 kind = refusal_of(error)
-                if kind is None or not self.patient or time.monotonic() > began + self.whereabouts.longest_s:
+                if kind is None or not self.patient or self.whereabouts.gives_up(began):
                     raise
                 if kind.code != said:
                     said = kind.code

@@ -41,13 +41,13 @@ _PR_SET_PDEATHSIG = 1
 
 
 def patiently(what: Callable[[], object], whereabouts: Whereabouts) -> None:
-    """Do `what` again and again while Redis is away, for at most a day; doing it twice must do no harm."""
+    """Do `what` again and again while Redis is away, until that takes too long; doing it twice must do no harm."""
     began = time.monotonic()
     while True:
         try:
             what()
         except redis.RedisError as error:
-            if not is_away(error) or time.monotonic() > began + whereabouts.longest_s:
+            if not is_away(error) or whereabouts.gives_up(began):
                 raise
             time.sleep(RETRY_S)
         else:
