@@ -124,18 +124,18 @@ EC_LOGGER = ScopeSpec(
     "the daemon's own log files",
     Naming.EITHER,
     options=(
-        OptionSpec("mainlog", OptionType.PATH, None, "what happens"),
-        OptionSpec("paniclog", OptionType.PATH, None, "what should never happen"),
+        OptionSpec("mainlog", OptionType.PATH, None, "all events"),
+        OptionSpec("paniclog", OptionType.PATH, None, "faults that should never happen"),
         OptionSpec(
             "acctlog",
             OptionType.PATH,
             None,
-            "who authenticated and who ran what",
+            "authentications, and the commands that each user ran",
             without_effect="the file is made, and nothing is written to it yet in this release",
         ),
-        OptionSpec("rejectlog", OptionType.PATH, None, "who was turned away"),
+        OptionSpec("rejectlog", OptionType.PATH, None, "callers and requests that were refused"),
         OptionSpec(
-            "heartbeat", OptionType.SECONDS, "0", "seconds between signs of life in the main log; 0 is none", 0, 1e9
+            "heartbeat", OptionType.SECONDS, "0", "seconds between signs of life in the main log; 0: no signs", 0, 1e9
         ),
     ),
 )
@@ -223,7 +223,7 @@ DATASOURCE = ScopeSpec(
             "uri",
             OptionType.LIST,
             None,
-            "where it is; passwords are shown as ********",
+            "its addresses; passwords are shown as ********",
             secret=True,
             without_effect=_OF_MAIL,
         ),

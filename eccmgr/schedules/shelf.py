@@ -72,7 +72,7 @@ class Shelf:
         return bool(schedules != times)
 
     async def restore(self, schedule_id: str, due_ms: int) -> bool:
-        """Let a schedule that is due at no time be due at one; False where another has done so, or it was deleted."""
+        """Give a schedule without a due time one; False if another runner has done so, or the schedule was deleted."""
         return await self._link.run(calls.restore(self._at, schedule_id, due_ms)) is MoveVerdict.MOVED
 
     async def due(self, now_ms: int) -> list[tuple[Schedule, int]]:

@@ -87,7 +87,7 @@ class Watch:
         return found
 
     def settle(self, timeout_s: float = 60.0, for_s: float = 0.5) -> dict[str, str]:
-        """Wait until all is steady. Raises AssertionError where it does not become so."""
+        """Wait until all is steady. Raises AssertionError if it never is."""
         deadline = time.monotonic() + timeout_s
         while (found := self.steady(for_s)) is None:
             if time.monotonic() > deadline:

@@ -43,7 +43,7 @@ class Pair:
             self.nodes[name].wait_ready()
 
     def owner(self, asked: str) -> tuple[str, str]:
-        """Who has the VIP and with which epoch, as a node believes; '' where nobody has."""
+        """The owner of the VIP and its epoch, as a node believes; '' without an owner."""
         text = ask_sync(self.nodes[asked].endpoint, "cluster duravip show")
         found = re.search(r"\(owned,\w+\) epoch (\d+).*^ \*\s+(\S+)", text, re.MULTILINE | re.DOTALL)
         return (found[2], found[1]) if found else ("", "")

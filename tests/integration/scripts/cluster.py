@@ -156,7 +156,7 @@ class Cluster:
         return swept.view, swept.clock_ms, -1 if swept.lapses_in_ms is None else swept.lapses_in_ms
 
     def expect(self, named: dict[str, str | None], source: str = "a", called: str = "the file") -> None:
-        """The bus file `source` names these nodes, with their subclusters; None where it does not any more."""
+        """The bus file `source` names these nodes, with their subclusters; None if it no longer does."""
         changes = [
             NamedChange(name, (given,) if given else (), named=given is not None) for name, given in named.items()
         ]
@@ -174,7 +174,7 @@ class Cluster:
         return record.encode()
 
     def resettle(self, life: Life, subcluster: str) -> int | None:
-        """A node follows its bus file to another subcluster; the view, None where its session is over."""
+        """Have a node follow its bus file to another subcluster; return the view, None if its session is over."""
         return self.run(membership.resettle(self.keys, self.options, life.private, life.name, subcluster, "{}"))
 
     def catch_up(
