@@ -76,6 +76,20 @@ class Placing:
         self.changed.set()
         self.changed = asyncio.Event()
 
+    async def until(self, done: Callable[[], bool], longest_s: float) -> None:
+        """Wait until `done`, for at most `longest_s`."""
+        try:
+            async with asyncio.timeout(longest_s):
+                while not done():
+                    changed = self.changed
+                    try:
+                        async with asyncio.timeout(0.05):
+                            await changed.wait()
+                    except TimeoutError:
+                        pass
+        except TimeoutError:
+            return
+
     def _hear(self, name: str, text: str) -> None:
         self.said.hear(name, text)
         if name == self._unable_name and self._unable_said and parse_unable(text) != self._unable_said[0]:

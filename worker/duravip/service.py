@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import structlog
@@ -27,14 +27,15 @@ from worker.duravip.beliefs import beliefs_of, read_table, read_upto
 from worker.duravip.calls import ending_keys
 from worker.duravip.carrying import Carrying
 from worker.duravip.changes import Figures
-from worker.duravip.model.deeds import Announced, Deed, Did
-from worker.duravip.model.placement import Situation, home_of
+from worker.duravip.model.deeds import Announced, Deed
+from worker.duravip.model.placement import Situation
 from worker.duravip.model.shares import Shares
 from worker.duravip.model.table import Table, pack
+from worker.duravip.moving import Moving
 from worker.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
 from worker.duravip.pace import Pace
 from worker.duravip.pipe import Pipe
-from worker.duravip.placing import MOVED, Placing
+from worker.duravip.placing import Placing
 from worker.duravip.rendering import impediments
 from worker.duravip.statements import Statement
 from worker.duravip.vips import Vip, read_vips, touches_vips
@@ -44,14 +45,11 @@ from worker.guardian.parent import Pause
 
 log = structlog.get_logger()
 
-HOME = "home"
-_MOVE_WAIT_S = 15.0
 _AGREE_WAIT_S = 15.0
 _LEAVE_WAIT_S = 5.0
 _SAID_AGAIN_S = 60.0
 _BELIEFS_EACH_S = 1.0
 _BELIEFS_SHARE = 10
-_JUST_NOW_S = 5.0
 _MANY = 500
 _COLLECTOR = (20_000, 20, 100)
 
@@ -80,6 +78,7 @@ class DuravipService(Part):
         self.placing = Placing(link, self.carrying, lambda: self._held)
         self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
         self.placing.restate = self._restate
+        self._moving = Moving(self.carrying, self.placing)
         self._said_beliefs: object = None
         self.carrying.ending = self._ending
         self._has_begun = False
@@ -151,7 +150,7 @@ class DuravipService(Part):
         self.placing.interfaces = {}
         held = [address for address, vip in agent.vips.items() if vip.held]
         self.carrying.do(agent.give_up(held, "", "leaves"))
-        await self._until(lambda: not any(agent.owns(address) for address in held), _LEAVE_WAIT_S)
+        await self.placing.until(lambda: not any(agent.owns(address) for address in held), _LEAVE_WAIT_S)
 
     async def close(self) -> None:
         """Let the guardian go; it unplumbs what is left."""
@@ -282,95 +281,20 @@ class DuravipService(Part):
         return self.placing.situation()
 
     async def move(self, addresses: Sequence[str], target: str) -> Sequence[Deed]:
-        """Take this node's part in moving VIPs to a node, where they stay; answers nothing if this node has no part.
-
-        As far as this node sees, the VIPs can be moved there, and come with all their followers.
-        """
-        return await self._take_part(addresses, dict.fromkeys(addresses, target), MOVED)
+        """Take this node's part in moving VIPs to a node, where they stay; answers nothing if this node has no part."""
+        return await self._moving.move(addresses, target)
 
     async def home(self, addresses: Sequence[str]) -> Sequence[Deed]:
         """Forget that VIPs were moved, and take this node's part in moving them home."""
-        situation = self.placing.situation()
-        homes = {address: await asyncio.to_thread(home_of, situation, address) for address in addresses}
-        return await self._take_part(addresses, {a: home for a, home in homes.items() if home is not None}, HOME)
-
-    async def _take_part(self, addresses: Iterable[str], targets: dict[str, str], reason: str) -> list[Deed]:
-        agent = self.carrying.agent
-        began = wire.boot_time()
-        ours = [address for address in addresses if address in agent.vips and agent.vips[address].held]
-        given = {a: agent.vips[a].held for a in ours if a in targets and not self._is_us(targets[a])}
-        stay = [a for a in ours if a in targets and self._is_us(targets[a])]
-        fresh = [a for a in stay if agent.vips[a].record.reason == reason and self._carried_at(a) > began - _JUST_NOW_S]
-        self.carrying.do(agent.restate([a for a in stay if a not in fresh], reason))
-        for target in {targets[a] for a in given}:
-            self.carrying.do(agent.give_up([a for a in given if targets[a] == target], target, reason))
-        coming = [a for a in addresses if a in targets and self._is_us(targets[a]) and a not in stay]
-        deeds = [self._plumbed(a) for a in (stay if reason == MOVED else fresh)]
-        if coming:
-            before = {a: self._released_upto(a) for a in coming}
-            await self._until(
-                # We have already given up the VIPs that we could not plumb.
-                lambda: all(self._has_come(a, reason) or self._released_upto(a) > before[a] for a in coming),
-                _MOVE_WAIT_S,
-            )
-            deeds += [self._plumbed(a) if self._has_come(a, reason) else self._missed(a) for a in coming]
-        if given:
-            await self._until(lambda: all(self._has_gone(a, epoch) for a, epoch in given.items()), _MOVE_WAIT_S)
-            deeds += [self._released(a, epoch, targets[a]) for a, epoch in given.items()]
-        return deeds
-
-    def _carried_at(self, address: str) -> float:
-        carried = self.carrying.carried.get(address)
-        return carried.at if carried is not None else -math.inf
-
-    def _has_come(self, address: str, reason: str) -> bool:
-        vip = self.carrying.agent.vips.get(address)
-        return vip is not None and vip.held != 0 and vip.plumbed == vip.held and vip.record.reason == reason
-
-    def _released_upto(self, address: str) -> int:
-        vip = self.carrying.agent.vips.get(address)
-        return vip.released if vip is not None else 0
-
-    def _has_gone(self, address: str, epoch: int) -> bool:
-        vip = self.carrying.agent.vips[address]
-        return vip.unplumbed >= epoch and vip.record.epoch > epoch and vip.record.owner != ""
-
-    def _released(self, address: str, epoch: int, target: str) -> Deed:
-        owner = self.placing.situation().owners.get(address)
-        if owner is not None and owner.lower() == target.lower():
-            return Deed(address, Did.RELEASED, epoch)
-        return Deed(address, Did.FAILED, epoch, reason=f"{target} did not take it; {owner or 'nobody'} has it")
-
-    def _plumbed(self, address: str) -> Deed:
-        carried = self.carrying.carried.get(address)
-        epoch = self.carrying.agent.vips[address].held
-        took_s = carried.took_s if carried is not None and carried.epoch == epoch else 0.0
-        return Deed(address, Did.PLUMBED, epoch, self.placing.interfaces.get(address, ""), took_s)
-
-    def _missed(self, address: str) -> Deed:
-        reason = self.carrying.agent.vips[address].reason if address in self.carrying.agent.vips else ""
-        owner = self.placing.situation().owners.get(address)
-        silent = (
-            f"its owner {owner} did not release it in time; was it told? broadcast the move"
-            if owner
-            else "it was not free in time"
-        )
-        return Deed(address, Did.FAILED, reason=reason or (silent if owner else "it was not free in time"))
+        return await self._moving.home(addresses)
 
     async def drain(self, node: str) -> Sequence[Deed]:
         """Keep VIPs off a node, and take this node's part in moving those that it has."""
-        await self.carrying.say(f"!{node.lower()}", "1")
-        if not self._is_us(node):
-            return []
-        agent = self.carrying.agent
-        held = {address: vip.held for address, vip in agent.vips.items() if vip.held}
-        await self._until(lambda: not any(vip.held or vip.moving for vip in agent.vips.values()), _MOVE_WAIT_S)
-        return [Deed(a, Did.RELEASED, epoch) for a, epoch in held.items() if agent.vips[a].unplumbed >= epoch]
+        return await self._moving.drain(node)
 
     async def undrain(self, node: str) -> Sequence[Deed]:
         """Let a node have VIPs again."""
-        await self.carrying.say(f"!{node.lower()}", "")
-        return []
+        return await self._moving.undrain(node)
 
     async def announce(self) -> Announced:
         """Publish the configuration of VIPs with a new view number, and wait until the nodes agree on it."""
@@ -401,23 +325,6 @@ class DuravipService(Part):
     def debug(self, on: bool) -> None:
         """Log each event and each decision about VIPs, or stop doing so."""
         self.carrying.verbose = on
-
-    def _is_us(self, node: str) -> bool:
-        return node.lower() == self.carrying.agent.node
-
-    async def _until(self, done: Callable[[], bool], longest_s: float) -> None:
-        """Wait until `done`, for at most `longest_s`."""
-        try:
-            async with asyncio.timeout(longest_s):
-                while not done():
-                    changed = self.placing.changed
-                    try:
-                        async with asyncio.timeout(0.05):
-                            await changed.wait()
-                    except TimeoutError:
-                        pass
-        except TimeoutError:
-            return
 
 
 def _exposition(figures: Figures) -> str:
