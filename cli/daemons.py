@@ -15,11 +15,11 @@ import typer
 
 from eccmgr import logs, streams
 from eccmgr.cluster.names import check_name
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.load import search_path
-from eccmgr.config.options import overrides
-from eccmgr.config.store import Store
-from eccmgr.config.unknown import unknown_in
+from eccmgr.config.files.load import search_path
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.live.options import overrides
+from eccmgr.config.live.store import Store
+from eccmgr.config.schema.unknown import unknown_in
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError

@@ -9,7 +9,7 @@ import typer
 
 from cli.daemons import Program
 from eccmgr import streams
-from eccmgr.config.effective import ScopeView
+from eccmgr.config.live.effective import ScopeView
 from eccmgr.settings import NodeSettings
 from eccmgr.version import banner
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from eccmgr.commands.table import Command
-from eccmgr.config.reference import reference_page
-from eccmgr.config.store import Store
+from eccmgr.config.live.store import Store
+from eccmgr.config.schema.reference import reference_page
 from eccmgr.manager import Manager
 from eccmgr.modules.catalogue import installed
 from eccmgr.settings import ManagerSettings, NodeSettings

@@ -24,13 +24,13 @@ from eccmgr.commands.gate import Gate
 from eccmgr.commands.secrets import learn
 from eccmgr.commands.standing import KnownNames, standing_commands
 from eccmgr.commands.table import Command, Table
-from eccmgr.config import completion
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.holding import Holding
-from eccmgr.config.options import DaemonOptions, node_name
-from eccmgr.config.parts import Part, Prepared, Spawn, prepare_all
-from eccmgr.config.store import Proposal, Store
-from eccmgr.config.transaction import ConfigSession
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.live.holding import Holding
+from eccmgr.config.live.options import DaemonOptions, node_name
+from eccmgr.config.live.parts import Part, Prepared, Spawn, prepare_all
+from eccmgr.config.live.store import Proposal, Store
+from eccmgr.config.live.transaction import ConfigSession
+from eccmgr.config.schema import completion
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import Listeners
 from eccmgr.control.server import ControlServer

@@ -19,11 +19,11 @@ from typing import Any, TextIO, cast
 import structlog
 
 from eccmgr.channels import Channel
-from eccmgr.config.changes import Change
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.options import LogFiles as Wanted
-from eccmgr.config.options import log_files
-from eccmgr.config.parts import Part, Spawn, opened_in_thread
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.live.options import LogFiles as Wanted
+from eccmgr.config.live.options import log_files
+from eccmgr.config.live.parts import Part, Spawn, opened_in_thread
+from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
 from eccmgr.streams import Sink
 

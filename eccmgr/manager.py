@@ -21,8 +21,8 @@ from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
 from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
 from eccmgr.commands.standing import Age
-from eccmgr.config.expected import BusFiles
-from eccmgr.config.store import Store
+from eccmgr.config.live.expected import BusFiles
+from eccmgr.config.live.store import Store
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.config.options import overrides
-from eccmgr.config.store import Store
+from eccmgr.config.live.options import overrides
+from eccmgr.config.live.store import Store
 from eccmgr.control import frames
 from eccmgr.daemon import Daemon
 from eccmgr.manager import Manager

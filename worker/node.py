@@ -8,8 +8,8 @@ from typing import Any
 
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
-from eccmgr.config.printing import show_recurse
-from eccmgr.config.store import Store
+from eccmgr.config.live.store import Store
+from eccmgr.config.schema.printing import show_recurse
 from eccmgr.logs import LogFiles
 from eccmgr.node.daemon import NodeDaemon
 from eccmgr.redis.connect import Link

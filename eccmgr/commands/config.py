@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from eccmgr import words
 from eccmgr.commands.table import Command, Param
-from eccmgr.config import paths, printing
-from eccmgr.config.changes import Action, Change
-from eccmgr.config.check import check_setting
-from eccmgr.config.effective import evaluate
-from eccmgr.config.lexer import control_character
-from eccmgr.config.masking import MASK, is_secret, masked
-from eccmgr.config.reference import help_text
-from eccmgr.config.transaction import ConfigSession, Typed
-from eccmgr.config.tree import path_text
-from eccmgr.config.unknown import check_known
-from eccmgr.config.values import in_style_of
-from eccmgr.config.writeback import Written, as_text
+from eccmgr.config.files.writeback import Written, as_text
+from eccmgr.config.live.effective import evaluate
+from eccmgr.config.live.transaction import ConfigSession, Typed
+from eccmgr.config.schema import paths, printing
+from eccmgr.config.schema.check import check_setting
+from eccmgr.config.schema.masking import MASK, is_secret, masked
+from eccmgr.config.schema.reference import help_text
+from eccmgr.config.schema.unknown import check_known
+from eccmgr.config.syntax.changes import Action, Change
+from eccmgr.config.syntax.lexer import control_character
+from eccmgr.config.syntax.tree import path_text
+from eccmgr.config.syntax.values import in_style_of
 from eccmgr.counting import counted
 from eccmgr.errors import CommandError, UsageError
 from eccmgr.patterns import Pattern, PatternError
@@ -29,7 +29,7 @@ from eccmgr.patterns import Pattern, PatternError
 if TYPE_CHECKING:
     from eccmgr.commands.caller import Caller
     from eccmgr.commands.table import Call
-    from eccmgr.config.store import Store
+    from eccmgr.config.live.store import Store
 
 
 _OPTION = Param("[SCOPE [NAME]]… OPTION", "config path", rest=True)

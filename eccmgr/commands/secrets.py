@@ -2,11 +2,11 @@
 
 import re
 
-from eccmgr.config import paths
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.masking import MASK, is_secret, masked
-from eccmgr.config.schema import ScopeSpec
-from eccmgr.config.tree import Scope
+from eccmgr.config.schema import paths
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.masking import MASK, is_secret, masked
+from eccmgr.config.schema.spec import ScopeSpec
+from eccmgr.config.syntax.tree import Scope
 from eccmgr.errors import EccmgrError
 
 _schemas = [SCHEMA]

@@ -9,9 +9,9 @@ from eccmgr.commands.answer import Answer
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known, complete
 from eccmgr.commands.table import Call, Command, Param, Table, help_command, prompt
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.reference import help_text
-from eccmgr.config.schema import ScopeSpec
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.reference import help_text
+from eccmgr.config.schema.spec import ScopeSpec
 from eccmgr.counting import counted
 from eccmgr.errors import UsageError
 from eccmgr.version import banner

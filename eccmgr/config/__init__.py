@@ -1,15 +1,12 @@
 """The configuration: its files and their grammar, the tree they make, its schema, and its changes.
 
-All file access goes through `files.Files`, and only `expected` uses Redis. A daemon needs five things: `store.Store`
-(the live configuration), `parts` (the parts of the daemon, which follow each change), `options` (the effective options
-as Python values), `completion.candidates` (the completion of the `config` commands), and those commands, in
-`eccmgr.commands.config`.
+Four folders, each of which stands on those before it:
 
-- From bytes to items: `lexer`, `lines`, `parse` (and `grammar.lark`, for readers), `document`, `values`, `faults`.
-- From files to a tree: `files`, `load`, `tree`, `printing`.
-- The schema: `schema`, `option_types`, `known` (the table), `check`, `unknown`, `times`, `masking`, `reference`.
-- Effective values: `effective`, `options`.
-- Changes: `changes`, `transaction`, `store`, `parts`, `holding`; and back to the files: `writeback`, `edits`.
-- Operands on the console: `paths`, `completion`.
-- Files of other programs: `busfile`, `expected` (publishes the nodes of the bus files), `groupfile`.
+- `syntax`: from bytes to a tree, with every comment and blank kept (and `grammar.lark`, for readers), and its changes.
+- `schema`: what the options are: types, every scope and option that is known, checks, secrets, paths, printing.
+- `files`: the files on the disk, read with their includes, bus files, group files, and changes written back.
+- `live`: the configuration that holds: effective values, transactions, the store, the parts that follow a change.
+
+All file access goes through `files.disk.Files`, and only `live.expected` uses Redis. A daemon needs `live.store.Store`,
+`live.parts`, `live.options` and `schema.completion`; the `config` commands are in `eccmgr.commands.config`.
 """

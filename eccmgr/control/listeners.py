@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eccmgr.config.changes import Change
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.options import Listener as Configured
-from eccmgr.config.options import listeners
-from eccmgr.config.parts import Part
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.live.options import Listener as Configured
+from eccmgr.config.live.options import listeners
+from eccmgr.config.live.parts import Part
+from eccmgr.config.syntax.changes import Change
 from eccmgr.control.barred import Barred
 from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from eccmgr.commands.gate import Gate
-from eccmgr.config.parts import opened_in_thread
+from eccmgr.config.live.parts import opened_in_thread
 from eccmgr.control.connection import Connection, Limits, Terms
 from eccmgr.control.endpoint import Endpoint, Listening, bind
 

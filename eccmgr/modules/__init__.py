@@ -6,8 +6,8 @@ of its scope, and a daemon loads one instance for each scope of that name in its
 
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.table import Call
-from eccmgr.config.option_types import OptionType
-from eccmgr.config.schema import OptionSpec
+from eccmgr.config.schema.spec import OptionSpec
+from eccmgr.config.schema.types import OptionType
 from eccmgr.errors import CommandError, ConfigError, UsageError
 from eccmgr.modules.api import API, Context, Module
 from eccmgr.modules.functions import Rest, Takes, command

@@ -9,9 +9,9 @@ from structlog.typing import FilteringBoundLogger
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.table import Call, Command
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.option_types import OptionType
-from eccmgr.config.schema import Naming, OptionSpec, ScopeSpec
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.schema.spec import Naming, OptionSpec, ScopeSpec
+from eccmgr.config.schema.types import OptionType
 from eccmgr.modules.functions import commands_of
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import structlog
 
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.schema import ScopeSpec
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.spec import ScopeSpec
 from eccmgr.modules.api import Module
 
 GROUP = "eccmgr.modules"

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from eccmgr.config.changes import Change
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.parts import NOTHING, Part, Prepared, Spawn
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.live.parts import NOTHING, Part, Prepared, Spawn
+from eccmgr.config.syntax.changes import Change
 from eccmgr.modules.loaded import Modules
 
 

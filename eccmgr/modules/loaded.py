@@ -16,8 +16,8 @@ from eccmgr.commands.caller import Caller
 from eccmgr.commands.dispatch import reply
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Call, Command, Param
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.tree import Scope
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.syntax.tree import Scope
 from eccmgr.errors import CommandError, ConfigError, EccmgrError, unwrapped
 from eccmgr.modules.api import ENABLE, Context, Module
 from eccmgr.modules.catalogue import Catalogue

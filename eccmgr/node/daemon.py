@@ -15,7 +15,7 @@ from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.completion import Known
 from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
 from eccmgr.commands.standing import Age
-from eccmgr.config.store import Store
+from eccmgr.config.live.store import Store
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
 from eccmgr.logs import LogFiles

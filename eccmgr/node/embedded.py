@@ -18,9 +18,9 @@ from eccmgr.cluster.names import check_name
 from eccmgr.commands.answer import NOT_CONCERNED
 from eccmgr.commands.carried import ON_NODES
 from eccmgr.commands.table import Call, Command, Param
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.options import overrides
-from eccmgr.config.store import Store
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.live.options import overrides
+from eccmgr.config.live.store import Store
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.functions import as_command, command

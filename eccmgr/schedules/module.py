@@ -9,7 +9,7 @@ from eccmgr.commands.answer import split_form
 from eccmgr.commands.columns import columns
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Carries
-from eccmgr.config.effective import ScopeView
+from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import ConfigError, RedisUnreachable, UsageError
 from eccmgr.modules import Answer, Call, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
 from eccmgr.schedules import times

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eccmgr.config.store import Store
-from eccmgr.config.transaction import ConfigSession
+from eccmgr.config.live.store import Store
+from eccmgr.config.live.transaction import ConfigSession
 from ops.bench.table import Row
 
 _BINDINGS = 12_000

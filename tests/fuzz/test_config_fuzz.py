@@ -12,17 +12,17 @@ from eccmgr.commands.config import commands
 from eccmgr.commands.dispatch import reply
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Table
-from eccmgr.config.busfile import read_mbus, read_msgc_server
-from eccmgr.config.completion import candidates
-from eccmgr.config.faults import FaultyConfigError
-from eccmgr.config.files import Reading
-from eccmgr.config.groupfile import read_groups
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.load import load
-from eccmgr.config.masking import masked_text
-from eccmgr.config.parse import parse_bytes
-from eccmgr.config.store import Store
-from eccmgr.config.transaction import ConfigSession
+from eccmgr.config.files.busfile import read_mbus, read_msgc_server
+from eccmgr.config.files.disk import Reading
+from eccmgr.config.files.groupfile import read_groups
+from eccmgr.config.files.load import load
+from eccmgr.config.live.store import Store
+from eccmgr.config.live.transaction import ConfigSession
+from eccmgr.config.schema.completion import candidates
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.masking import masked_text
+from eccmgr.config.syntax.faults import FaultyConfigError
+from eccmgr.config.syntax.parse import parse_bytes
 from tests.unit.config.console import SAMPLES
 from tests.unit.config.memory import MemoryFiles
 from tests.unit.config.trees import soup

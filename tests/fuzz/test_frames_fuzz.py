@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eccmgr.config.store import Store
+from eccmgr.config.live.store import Store
 from eccmgr.control import frames
 from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint

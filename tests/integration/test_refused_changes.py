@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.config import parts
-from eccmgr.config.changes import Change
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.parts import Prepared
+from eccmgr.config.live import parts
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.live.parts import Prepared
+from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys

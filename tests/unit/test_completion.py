@@ -7,7 +7,7 @@ import pytest
 from eccmgr.commands.carried import ON_NODES
 from eccmgr.commands.completion import Known, complete
 from eccmgr.commands.table import Table
-from eccmgr.config.store import Store
+from eccmgr.config.live.store import Store
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings, NodeSettings
 from worker.node import Node

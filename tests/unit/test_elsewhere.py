@@ -10,7 +10,7 @@ from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER, ASKED_OF_A_NODE, ON_MA
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.manager import CLUSTER_REFUSAL
 from eccmgr.commands.table import Table
-from eccmgr.config.store import Store
+from eccmgr.config.live.store import Store
 from eccmgr.errors import CommandError
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings, NodeSettings

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from eccmgr.channels import Channel
-from eccmgr.config.effective import Overrides, ScopeView
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.load import load_text
+from eccmgr.config.files.load import load_text
+from eccmgr.config.live.effective import Overrides, ScopeView
+from eccmgr.config.schema.known import SCHEMA
 from eccmgr.logs import LogFiles
 from tests.daemons import ROOT
 

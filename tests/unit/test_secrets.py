@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from eccmgr.commands.secrets import learn, without_secrets
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.option_types import OptionType
-from eccmgr.config.schema import Naming, OptionSpec, ScopeSpec
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.spec import Naming, OptionSpec, ScopeSpec
+from eccmgr.config.schema.types import OptionType
 
 
 @pytest.mark.parametrize(

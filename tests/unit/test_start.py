@@ -8,7 +8,7 @@ import pytest
 
 from cli import eccmgr
 from cli.daemons import Program
-from eccmgr.config.store import Store
+from eccmgr.config.live.store import Store
 from eccmgr.errors import ConfigError, SettingsError
 from eccmgr.settings import NodeSettings, load
 from worker.node import Node

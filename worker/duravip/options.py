@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from eccmgr.config.effective import ScopeView
+from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import ConfigError
 
 

@@ -12,10 +12,10 @@ import structlog
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.timing import Timing
-from eccmgr.config.changes import Change
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.parts import NOTHING, Part, Prepared, Spawn, Takeover
-from eccmgr.config.times import TIMES
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.live.parts import NOTHING, Part, Prepared, Spawn, Takeover
+from eccmgr.config.live.times import TIMES
+from eccmgr.config.syntax.changes import Change
 from eccmgr.counting import counted
 from eccmgr.errors import CommandError, ConfigError, EccmgrError
 from eccmgr.redis.address import Mode

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from eccmgr.cluster.names import natural, same_node
-from eccmgr.config.changes import Change
-from eccmgr.config.effective import ScopeView
+from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
 from eccmgr.hostport import read_host_port
 from worker.duravip.model.shares import MAX_VIPS, Share, digest

@@ -26,8 +26,8 @@ import redis  # noqa: E402
 from rq.serializers import JSONSerializer  # noqa: E402
 
 from eccmgr import logs  # noqa: E402
-from eccmgr.config.effective import ScopeView  # noqa: E402
-from eccmgr.config.load import load_text  # noqa: E402
+from eccmgr.config.files.load import load_text  # noqa: E402
+from eccmgr.config.live.effective import ScopeView  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
 from eccmgr.redis.refusals import refusal_of  # noqa: E402
 from worker.jobs import horse  # noqa: E402

@@ -16,7 +16,7 @@ from eccmgr.commands.caller import Caller, Origin
 from eccmgr.commands.dispatch import reply
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Table
-from eccmgr.config.effective import ScopeView
+from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import EccmgrError
 from eccmgr.modules.catalogue import Catalogue
 from eccmgr.modules.loaded import Modules

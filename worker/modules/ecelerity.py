@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from eccmgr.commands.answer import Format
 from eccmgr.commands.table import Command, Param
-from eccmgr.config.effective import ScopeView
+from eccmgr.config.live.effective import ScopeView
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import SettingsError
 from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from eccmgr import words
 from eccmgr.commands.table import Command, Param
-from eccmgr.config.effective import ScopeView
+from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import UsageError
 from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType, Status
 from eccmgr.patterns import Pattern, PatternError

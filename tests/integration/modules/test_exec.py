@@ -12,8 +12,8 @@ import pytest
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Table
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.load import load_text
+from eccmgr.config.files.load import load_text
+from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import CommandError, ConfigError
 from eccmgr.modules.catalogue import Catalogue
 from eccmgr.modules.loaded import Modules, check

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.config.store import Store
+from eccmgr.config.live.store import Store
 from tests.unit.config.console import SAMPLES, Console, Opened, opened
 
 

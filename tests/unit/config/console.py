@@ -10,8 +10,8 @@ from eccmgr.commands.config import commands
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Table
-from eccmgr.config.store import Store
-from eccmgr.config.transaction import ConfigSession
+from eccmgr.config.live.store import Store
+from eccmgr.config.live.transaction import ConfigSession
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -14,15 +14,15 @@ from eccmgr.commands.config import commands
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Table
-from eccmgr.config.changes import Action, Change
-from eccmgr.config.faults import FaultyConfigError
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.masking import masked_text
-from eccmgr.config.parts import NOTHING, Prepared
-from eccmgr.config.store import MAX_TYPED, Proposal, Store
-from eccmgr.config.transaction import ConfigSession, Typed
-from eccmgr.config.tree import Step
-from eccmgr.config.values import Text
+from eccmgr.config.live.parts import NOTHING, Prepared
+from eccmgr.config.live.store import MAX_TYPED, Proposal, Store
+from eccmgr.config.live.transaction import ConfigSession, Typed
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.masking import masked_text
+from eccmgr.config.syntax.changes import Action, Change
+from eccmgr.config.syntax.faults import FaultyConfigError
+from eccmgr.config.syntax.tree import Step
+from eccmgr.config.syntax.values import Text
 from eccmgr.errors import CommandError
 from tests.unit.config.console import Console, Opened, write
 from tests.unit.config.memory import MemoryFiles

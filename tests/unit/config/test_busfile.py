@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.config.busfile import BusMap, read_mbus, read_msgc_server
-from eccmgr.config.faults import FaultyConfigError
-from eccmgr.config.groupfile import read_groups
+from eccmgr.config.files.busfile import BusMap, read_mbus, read_msgc_server
+from eccmgr.config.files.groupfile import read_groups
+from eccmgr.config.syntax.faults import FaultyConfigError
 
 MBUS = b"""
 Spread_Segment 10.0.0.255:4803 { early 10.0.0.1 }

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.config.masking import MASK
-from eccmgr.config.parts import NOTHING, Prepared
-from eccmgr.config.store import Proposal, Store
-from eccmgr.config.values import format_value
+from eccmgr.config.live.parts import NOTHING, Prepared
+from eccmgr.config.live.store import Proposal, Store
+from eccmgr.config.schema.masking import MASK
+from eccmgr.config.syntax.values import format_value
 from eccmgr.errors import ListenError
 from tests.unit.config.console import Console, Opened, write
 from tests.unit.config.memory import MemoryFiles

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eccmgr.config.completion import candidates
+from eccmgr.config.schema.completion import candidates
 from tests.unit.config.console import Console
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 
 import eccmgr.config
-from eccmgr.config.document import Document, OptionNode, ScopeNode
-from eccmgr.config.parse import parse_bytes, parse_text, parse_value
-from eccmgr.config.values import Dictionary, ItemList, Text, format_value
+from eccmgr.config.syntax.document import Document, OptionNode, ScopeNode
+from eccmgr.config.syntax.parse import parse_bytes, parse_text, parse_value
+from eccmgr.config.syntax.values import Dictionary, ItemList, Text, format_value
 from tests.unit.config.trees import plain_form, soup, values, well_formed
 
 
@@ -183,7 +183,7 @@ def test_a_value_printed_parses_to_the_same_value(value: Text | ItemList | Dicti
 
 
 _REFERENCE = lark.Lark(
-    (Path(eccmgr.config.__file__).parent / "grammar.lark").read_text(),
+    (Path(eccmgr.config.__file__).parent / "syntax" / "grammar.lark").read_text(),
     start="file",
     parser="earley",
     lexer="dynamic",

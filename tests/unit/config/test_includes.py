@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.config.document import MAX_DEPTH
-from eccmgr.config.files import DiskFiles
-from eccmgr.config.load import Loaded, load, search_path
-from eccmgr.config.values import Text
+from eccmgr.config.files.disk import DiskFiles
+from eccmgr.config.files.load import Loaded, load, search_path
+from eccmgr.config.syntax.document import MAX_DEPTH
+from eccmgr.config.syntax.values import Text
 from tests.unit.config.console import write
 
 

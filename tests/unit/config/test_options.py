@@ -3,7 +3,7 @@
 import pytest
 
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.config.options import (
+from eccmgr.config.live.options import (
     Listener,
     Peer,
     Tls,
@@ -13,7 +13,7 @@ from eccmgr.config.options import (
     node_name,
     overrides,
 )
-from eccmgr.config.store import Store
+from eccmgr.config.live.store import Store
 from eccmgr.errors import ConfigError
 from tests.unit.config.console import Console, Opened
 

@@ -3,15 +3,15 @@
 import pytest
 from hypothesis import given
 
-from eccmgr.config.changes import difference
-from eccmgr.config.effective import Override, Overrides
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.load import load
-from eccmgr.config.masking import MASK
-from eccmgr.config.printing import show_recurse
-from eccmgr.config.store import Store
-from eccmgr.config.tree import Scope, Step, path_text, same
-from eccmgr.config.values import Text
+from eccmgr.config.files.load import load
+from eccmgr.config.live.effective import Override, Overrides
+from eccmgr.config.live.store import Store
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.masking import MASK
+from eccmgr.config.schema.printing import show_recurse
+from eccmgr.config.syntax.changes import difference
+from eccmgr.config.syntax.tree import Scope, Step, path_text, same
+from eccmgr.config.syntax.values import Text
 from tests.unit.config.console import SAMPLES, Console, Opened
 from tests.unit.config.memory import MemoryFiles
 from tests.unit.config.trees import texts, trees

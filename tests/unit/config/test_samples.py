@@ -2,9 +2,9 @@
 
 import pytest
 
-from eccmgr.config.busfile import read_mbus, read_msgc_server
-from eccmgr.config.groupfile import read_groups
-from eccmgr.config.parse import parse_bytes
+from eccmgr.config.files.busfile import read_mbus, read_msgc_server
+from eccmgr.config.files.groupfile import read_groups
+from eccmgr.config.syntax.parse import parse_bytes
 from tests.unit.config.console import SAMPLES, Console
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from eccmgr.commands.table import describe, overview
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.option_types import BadValueError, OptionType, PythonValue, convert
-from eccmgr.config.reference import help_text, reference_page
-from eccmgr.config.schema import OptionSpec, ScopeSpec
-from eccmgr.config.values import Dictionary, ItemList, Text
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.reference import help_text, reference_page
+from eccmgr.config.schema.spec import OptionSpec, ScopeSpec
+from eccmgr.config.schema.types import BadValueError, OptionType, PythonValue, convert
+from eccmgr.config.syntax.values import Dictionary, ItemList, Text
 from tests.daemons import ROOT
 from tests.unit.config.console import Console
 

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from eccmgr.config.changes import Action, Change
-from eccmgr.config.parts import NOTHING, Prepared, opened_in_thread
-from eccmgr.config.store import Proposal, Store
-from eccmgr.config.transaction import ConfigSession, Typed
-from eccmgr.config.values import Text
+from eccmgr.config.live.parts import NOTHING, Prepared, opened_in_thread
+from eccmgr.config.live.store import Proposal, Store
+from eccmgr.config.live.transaction import ConfigSession, Typed
+from eccmgr.config.syntax.changes import Action, Change
+from eccmgr.config.syntax.values import Text
 from eccmgr.errors import CommandError
 from tests.waiting import wait_until
 

@@ -3,9 +3,9 @@
 import pytest
 
 from cli.daemons import Program
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.load import load_text
-from eccmgr.config.unknown import unknown_in
+from eccmgr.config.files.load import load_text
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.unknown import unknown_in
 from eccmgr.settings import ManagerSettings
 from tests.unit.config.console import Console, Opened
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.config.files import DiskFiles
-from eccmgr.config.store import Store
+from eccmgr.config.files.disk import DiskFiles
+from eccmgr.config.live.store import Store
 from tests.unit.config.console import SAMPLES, Console, Opened, write
 from tests.unit.config.memory import MemoryFiles
 

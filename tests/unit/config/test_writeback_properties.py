@@ -6,14 +6,14 @@ from itertools import takewhile
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from eccmgr.config.changes import Action, Change, apply_all, difference
-from eccmgr.config.known import SCHEMA
-from eccmgr.config.load import load
-from eccmgr.config.printing import walk
-from eccmgr.config.schema import ScopeSpec
-from eccmgr.config.store import Store
-from eccmgr.config.tree import Scope, Step, same
-from eccmgr.config.values import format_value
+from eccmgr.config.files.load import load
+from eccmgr.config.live.store import Store
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.printing import walk
+from eccmgr.config.schema.spec import ScopeSpec
+from eccmgr.config.syntax.changes import Action, Change, apply_all, difference
+from eccmgr.config.syntax.tree import Scope, Step, same
+from eccmgr.config.syntax.values import format_value
 from tests.unit.config.console import Console
 from tests.unit.config.memory import MemoryFiles
 from tests.unit.config.trees import names, texts, trees, values, well_formed

@@ -4,10 +4,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from eccmgr.config.document import IncludeNode, Node, OptionNode
-from eccmgr.config.lexer import is_name
-from eccmgr.config.tree import Scope, Setting
-from eccmgr.config.values import Dictionary, ItemList, Text, content
+from eccmgr.config.syntax.document import IncludeNode, Node, OptionNode
+from eccmgr.config.syntax.lexer import is_name
+from eccmgr.config.syntax.tree import Scope, Setting
+from eccmgr.config.syntax.values import Dictionary, ItemList, Text, content
 
 texts = st.text(
     st.one_of(

@@ -3,8 +3,8 @@
 import pytest
 
 from eccmgr.cluster.timing import Timing
-from eccmgr.config.load import load_text
-from eccmgr.config.store import Store
+from eccmgr.config.files.load import load_text
+from eccmgr.config.live.store import Store
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError
 from eccmgr.manager import Manager

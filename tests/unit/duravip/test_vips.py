@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.config.parts import NOTHING, Prepared
-from eccmgr.config.store import Proposal, Store
+from eccmgr.config.live.parts import NOTHING, Prepared
+from eccmgr.config.live.store import Proposal, Store
 from eccmgr.errors import ConfigError, Unreadable
 from tests.unit.config.console import SAMPLES, Console
 from worker.duravip.model.shares import Share, from_json, to_json

@@ -11,8 +11,8 @@ import pytest
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Call, Command, Table
-from eccmgr.config.effective import ScopeView
-from eccmgr.config.load import load
+from eccmgr.config.files.load import load
+from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import CommandError, ConfigError
 from eccmgr.modules import Answer, Module, OptionSpec, OptionType, command
 from eccmgr.modules.catalogue import Catalogue

@@ -1,0 +1,226 @@
+"""The options of a daemon as frozen values, read from a configuration at once and compared with those of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.config.live.effective import Override, Overrides, ScopeView
+from eccmgr.config.syntax.tree import Step
+from eccmgr.config.syntax.values import Text
+from eccmgr.errors import ConfigError
+from eccmgr.naming import is_plain_name
+
+COMMAND_LINE = "the command line"
+ENVIRONMENT = "the environment"
+_CLUSTER = (Step("cluster"),)
+_OPTION_OF_SETTING = {"cluster": "cluster_group", "subcluster": "subcluster", "name": "nodename"}
+"""Maps a setting (a flag or an `ECCMGR_*` variable) to the option of the scope `cluster` that it overrides."""
+
+
+def overrides(flags: Mapping[str, str | None], variables: Mapping[str, str | None]) -> Overrides:
+    """The overrides by settings: a flag wins over the environment, and both win over the files.
+
+    Both arguments map the name of a setting (`cluster`, `subcluster`, `name`) to its value, None if it was not given.
+    """
+    found: dict[str, Override] = {}
+    for given, source in ((variables, ENVIRONMENT), (flags, COMMAND_LINE)):
+        for setting, option in _OPTION_OF_SETTING.items():
+            value = given.get(setting)
+            if value is not None:
+                found[option] = Override(_CLUSTER, option, Text(value), source)
+    return Overrides(found.values())
+
+
+def node_name(view: ScopeView, environment: Mapping[str, str], host: str) -> str:
+    """A node's name: `cluster.nodename` (or its flag), else `EC_NODE_NAME`, else the host's name up to its first dot.
+
+    Raises ConfigError if `EC_NODE_NAME` or the host's name cannot be a node's name.
+    """
+    option = view.scope("cluster").text("nodename")
+    if option is not None:
+        return option
+    variable = environment.get("EC_NODE_NAME")
+    name, source = (variable, "EC_NODE_NAME") if variable else (host.partition(".")[0], "The host's name")
+    if not is_plain_name(name):
+        raise ConfigError(f"{source} '{name}' cannot be a node's name; set cluster {{ nodename = NAME }}")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The rules for callers from a network (as written, `10.1.1.0/24`)."""
+
+    network: str
+    always_allow: bool
+    always_deny: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The files of a TLS listener: its certificate and key, and the authority for client certificates, if demanded."""
+
+    certificate: str
+    key: str
+    client_ca: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One endpoint of the control protocol, and its options; a `timeout_s` of 0 means no time-out.
+
+    `place` (`FILE:LINE:COLUMN`, None if no file has the listener) is for messages only and not compared.
+    """
+
+    endpoint: str
+    file_mode: int
+    timeout_s: float
+    max_command_bytes: int
+    backlog: int
+    authenticate: bool
+    authorize: bool
+    insecure: bool
+    tls: Tls | None = None
+    peers: tuple[Peer, ...] = ()
+    place: str | None = field(default=None, compare=False)
+
+
+def listeners(view: ScopeView, default: str, instead: Sequence[str] = ()) -> tuple[Listener, ...]:
+    """The enabled control listeners, in the order written.
+
+    Endpoints given `instead` (`--listen`) replace those of the files; without either, `default` is the only endpoint
+    ('' for none). The options of `Control_Listener` hold for all of them. Raises ConfigError if the TLS files of a
+    listener are incomplete.
+    """
+    above = view.scope("Control_Listener")
+    if instead:
+        scopes = [above.scope("Listen", endpoint) for endpoint in dict.fromkeys(instead)]
+    else:
+        scopes = above.scopes("Listen") or ([above.scope("Listen", default)] if default else [])
+    return tuple(_listener(scope) for scope in scopes if scope.boolean("Enable"))
+
+
+def _listener(view: ScopeView) -> Listener:
+    return Listener(
+        endpoint=view.name,
+        file_mode=view.integer("File_Mode"),
+        timeout_s=view.seconds("Timeout"),
+        max_command_bytes=view.integer("Max_Command_Bytes"),
+        backlog=view.integer("Listen_Backlog"),
+        authenticate=view.boolean("Enable_Authentication"),
+        authorize=view.boolean("Enable_Authorization"),
+        insecure=view.boolean("Insecure"),
+        tls=_tls(view),
+        peers=tuple(
+            Peer(peer.name, peer.boolean("Always_Allow"), peer.boolean("Always_Deny")) for peer in view.scopes("Peer")
+        ),
+        place=view.place(),
+    )
+
+
+def _tls(view: ScopeView) -> Tls | None:
+    certificate, key, client_ca = (view.text(name) for name in ("TLS_Certificate", "TLS_Key", "TLS_Client_CA"))
+    if certificate is not None and key is not None:
+        return Tls(certificate, key, client_ca)
+    if certificate is None and key is None and client_ca is None:
+        return None
+    raise ConfigError(f"{view.place() or view.name}: a TLS listener, expected both TLS_Certificate and TLS_Key")
+
+
+def cluster_options(view: ScopeView) -> ClusterOptions:
+    """The cluster's times and bounds."""
+    cluster = view.scope("cluster")
+    # The record of a command must outlast the command.
+    longest_s = cluster.seconds("command_ttl") + cluster.seconds("command_timeout")
+    return ClusterOptions(
+        session_lease_s=cluster.seconds("session_lease"),
+        heartbeats_per_sec=cluster.number("heartbeats_per_sec"),
+        max_step_s=cluster.seconds("max_step"),
+        absent_ttl_s=cluster.seconds("absent_ttl"),
+        results_ttl_s=max(cluster.seconds("results_ttl"), longest_s),
+        command_ttl_s=cluster.seconds("command_ttl"),
+        command_timeout_s=cluster.seconds("command_timeout"),
+        job_timeout_s=cluster.seconds("job_timeout"),
+        max_jobs=cluster.integer("max_jobs"),
+        max_running=cluster.integer("max_running"),
+        max_response_bytes=cluster.integer("max_response_bytes"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogFiles:
+    """The daemon's own log files (the scope `ec_logger`); None for a file that is not configured."""
+
+    name: str
+    mainlog: str | None
+    paniclog: str | None
+    acctlog: str | None
+    rejectlog: str | None
+    heartbeat_s: float
+    place: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonOptions:
+    """The options that a daemon itself uses. `nodename` and `nodeaddr` are None if the configuration does not set them.
+
+    A node that does not set its subcluster (`states_subcluster`) takes the one in the bus file.
+
+    `authentication` and `authorization` say where to find verifiers and groups; `roles` has the patterns of each role.
+    """
+
+    cluster: str
+    control_group: str
+    subcluster: str
+    states_subcluster: bool
+    nodename: str | None
+    nodeaddr: str | None
+    trusted_managers: tuple[str, ...]
+    timing: ClusterOptions
+    listeners: tuple[Listener, ...]
+    user: str | None
+    group: str | None
+    log_files: tuple[LogFiles, ...]
+    authentication: Mapping[str, str]
+    authorization: Mapping[str, str]
+    roles: Mapping[str, tuple[str, ...]]
+
+
+def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str] = ()) -> DaemonOptions:
+    """The options of a daemon. Raises ConfigError, with its place, for an option that does not fit the others."""
+    cluster, security, control = view.scope("cluster"), view.scope("Security"), view.scope("Control_Listener")
+    return DaemonOptions(
+        cluster=cluster.text("cluster_group") or "",
+        control_group=cluster.text("control_group") or "",
+        subcluster=cluster.text("subcluster") or "",
+        states_subcluster=cluster.states("subcluster"),
+        nodename=cluster.text("nodename"),
+        nodeaddr=cluster.text("nodeaddr"),
+        trusted_managers=cluster.items("trusted_managers"),
+        timing=cluster_options(view),
+        listeners=listeners(view, default_endpoint, listen),
+        user=security.text("User"),
+        group=security.text("Group"),
+        log_files=log_files(view),
+        authentication=control.pairs("AuthScramParameters"),
+        authorization=control.pairs("AuthorizationParameters"),
+        roles={role.name: role.items("allow") for role in view.scope("Authorization").scopes("Role")},
+    )
+
+
+def log_files(view: ScopeView) -> tuple[LogFiles, ...]:
+    """The log files that each `ec_logger` names."""
+    return tuple(_log_files(logger) for logger in view.scopes("ec_logger"))
+
+
+def _log_files(logger: ScopeView) -> LogFiles:
+    return LogFiles(
+        name=logger.name,
+        mainlog=logger.text("mainlog"),
+        paniclog=logger.text("paniclog"),
+        acctlog=logger.text("acctlog"),
+        rejectlog=logger.text("rejectlog"),
+        heartbeat_s=logger.seconds("heartbeat"),
+        place=logger.place(),
+    )

@@ -1,0 +1,294 @@
+"""The live configuration of a process: sessions change it, reload reads its files again, writeback saves it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
+
+import structlog
+
+from eccmgr.config.files import writeback
+from eccmgr.config.files.disk import DiskFiles
+from eccmgr.config.files.load import Loaded, load
+from eccmgr.config.live.effective import Overrides, ScopeView
+from eccmgr.config.live.transaction import Commit, ConfigSession, Transaction, Typed, conflicts
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.syntax.changes import Change, apply_all, difference
+from eccmgr.config.syntax.tree import Scope
+from eccmgr.errors import CommandError, ConfigError, EccmgrError
+
+if TYPE_CHECKING:
+    from eccmgr.config.files.disk import Files
+    from eccmgr.config.live.parts import Prepared
+    from eccmgr.config.schema.spec import ScopeSpec
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_END_TIMEOUT_S = 10.0
+
+MAX_TYPED = 10_000
+"""The most commands in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A new configuration that is about to replace the old one: both of them, and the changes between them."""
+
+    before: ScopeView
+    after: ScopeView
+    changes: tuple[Change, ...]
+    user: str
+
+
+OnChange = Callable[[Proposal], Coroutine[Any, Any, "Prepared"]]
+"""Makes a daemon ready for a proposal: raises an EccmgrError, having changed nothing, if the daemon cannot take it."""
+
+
+class Store:
+    """The live configuration of one event loop.
+
+    `live` is an immutable tree; a change replaces it. All changes take one lock, under which a change is proposed
+    (`on_change`), accepted and carried out before the next one begins. Once a change has begun, it runs to its end even
+    if its caller is cancelled. Threads read and compare files.
+
+    `on_change` is called before every commit, set and unset that makes a difference, and before every reload. If it
+    raises, the change fails. It may be set when the daemon is up; opening the store does not call it.
+    """
+
+    def __init__(
+        self,
+        main: str | None = None,
+        *,
+        files: Files | None = None,
+        search_path: Sequence[str] = (),
+        overrides: Overrides | None = None,
+        on_change: OnChange | None = None,
+        schema: ScopeSpec = SCHEMA,
+    ) -> None:
+        self.files: Files = files or DiskFiles()
+        self.search_path = tuple(search_path)
+        self.overrides = overrides or Overrides()
+        self.on_change = on_change
+        self.schema = schema
+        self.loaded = Loaded(main)
+        self.live = self.loaded.root
+        self._version = 0
+        self._log: list[Commit] = []
+        self._open: WeakSet[Transaction] = WeakSet()
+        self._lock = asyncio.Lock()
+        self._under_way: asyncio.Task[Any] | None = None
+        self._preparing: asyncio.Task[Prepared] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        main: str | None,
+        *,
+        search_path: Sequence[str] = (),
+        overrides: Overrides | None = None,
+        on_change: OnChange | None = None,
+        schema: ScopeSpec = SCHEMA,
+    ) -> Store:
+        """Open the configuration of a file and its includes; without a file it is empty.
+
+        `search_path` holds the folders of `EC_CONF_SEARCH_PATH` (see `load.search_path`). Raises FaultyConfigError with
+        every fault.
+        """
+        store = cls(main, search_path=search_path, overrides=overrides, on_change=on_change, schema=schema)
+        store.load()
+        return store
+
+    def load(self) -> None:
+        """Read the files for the first time; blocks. Raises FaultyConfigError."""
+        loaded = self._read(self.loaded.main)
+        loaded.check()
+        self.loaded, self.live = loaded, loaded.root
+
+    async def refuse(self, refusal: EccmgrError) -> None:
+        """Refuse every change with `refusal` from now on, until `on_change` is set again.
+
+        A change that is still being prepared is cancelled and refused too. One that is being carried out runs to its
+        end, for which this waits for 10 s: a thread may hang on a file.
+        """
+
+        async def refuse(_proposal: Proposal) -> Prepared:
+            raise refusal
+
+        self.on_change = refuse
+        if self._preparing is not None:
+            self._preparing.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_END_TIMEOUT_S), self._lock:
+                pass  # No change is under way any more.
+
+    def view(self) -> ScopeView:
+        """The global scope of the live tree as Python values; a later change does not affect the view."""
+        return self._view_of(self.live)
+
+    def _view_of(self, root: Scope) -> ScopeView:
+        return ScopeView(root, (), self.overrides, self.schema)
+
+    def root(self, session: ConfigSession) -> Scope:
+        """The tree that a session sees: the tree of its transaction, else the live one."""
+        return session.transaction.root if session.transaction else self.live
+
+    def begin(self, session: ConfigSession, *, scratch: bool = False) -> None:
+        """Open a transaction, on an empty tree if from `scratch`."""
+        if session.transaction:
+            raise CommandError("A transaction is open already; commit or rollback it first")
+        session.transaction = Transaction(self._version, Scope() if scratch else self.live, scratch)
+        self._open.add(session.transaction)
+
+    async def change(self, session: ConfigSession, user: str, change: Change, typed: Typed) -> None:
+        """Make a change: in the session's transaction if it has one, else live."""
+        if session.transaction:
+            if len(session.transaction.typed) >= MAX_TYPED:
+                raise CommandError(f"A transaction holds at most {MAX_TYPED} commands")
+            session.transaction.take(change, typed, user)
+            return
+
+        async def make() -> None:
+            await self._propose(apply_all(self.live, [change], user), user)
+
+        await self._alone(make)
+
+    async def commit(self, session: ConfigSession, user: str) -> int:
+        """Make the session's transaction live; return the number of changes. After a failure it stays open."""
+        transaction = _transaction_of(session)
+
+        async def make() -> int:
+            lost = await asyncio.to_thread(conflicts, transaction, tuple(self._log))
+            if lost:
+                lines = [f"  {change.where} was changed by {who}" for change, who in lost]
+                raise CommandError("\n".join(["Conflict: another transaction was committed first", *lines]))
+            new = transaction.root
+            if not transaction.scratch:
+                # Applied to the present live tree: others may have changed or written back other parts of it.
+                new = await asyncio.to_thread(apply_all, self.live, tuple(transaction.changes), user)
+            changed = await self._propose(new, user)
+            self._close(session)
+            return changed
+
+        return await self._alone(make)
+
+    def rollback(self, session: ConfigSession) -> int:
+        """Drop the session's transaction; return the number of its commands."""
+        dropped = len(_transaction_of(session).typed)
+        self._close(session)
+        return dropped
+
+    async def reload(self, session: ConfigSession, user: str, path: str | None = None) -> int:
+        """Read the files again (`path` becomes the main file); return the number of unsaved changes that were dropped.
+
+        On any fault nothing changes: raises a ConfigError that begins with `Reconfigure failed`.
+        """
+        if session.transaction:
+            raise CommandError("A transaction is open; commit or rollback it before a reload")
+
+        async def make() -> int:
+            loaded = await asyncio.to_thread(self._read, path or self.loaded.main)
+            loaded.check("Reconfigure failed")
+            dropped = len(await asyncio.to_thread(self.unsaved))
+            try:
+                await self._propose(loaded.root, user, loaded)
+            except EccmgrError as error:
+                raise ConfigError(f"Reconfigure failed\n{error}") from error
+            return dropped
+
+        return await self._alone(make)
+
+    def unsaved(self) -> list[Change]:
+        """The live changes that no file has yet."""
+        return difference(self.loaded.root, self.live)
+
+    async def write_back(self, *, path: str | None = None, force: bool = False) -> writeback.Written:
+        """Write unsaved changes to the files they belong to; with `path`, to that file only."""
+
+        def write() -> tuple[writeback.Written, Loaded, Scope]:
+            plan = writeback.plan(self.loaded, self.live, self.files, self.search_path, self.schema, path)
+            written = writeback.carry_out(plan, self.files, self.schema, force=force)
+            if plan.loaded is None:
+                return written, self.loaded, self.live
+            left = difference(plan.loaded.root, self.live)
+            return written, plan.loaded, apply_all(plan.loaded.root, left)
+
+        async def make() -> writeback.Written:
+            written, self.loaded, self.live = await asyncio.to_thread(write)
+            return written
+
+        return await self._alone(make)
+
+    def is_loaded(self, path: str) -> bool:
+        """Whether the file at `path` is part of the configuration."""
+        return self.files.identity(path) in self.loaded.documents
+
+    async def export(self, path: str, *, force: bool = False) -> None:
+        """Write the whole live configuration to one file that is not part of it."""
+
+        async def make() -> None:
+            await asyncio.to_thread(writeback.export, self.live, path, self.files, self.schema, force=force)
+
+        await self._alone(make)
+
+    def _read(self, main: str | None) -> Loaded:
+        return load(main, self.files, self.search_path, self.schema)
+
+    async def _alone(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run `make` under the lock; once it has begun it runs to its end, even if the caller is cancelled."""
+        await self._lock.acquire()
+        task = self._under_way = asyncio.create_task(make(), name="change of the configuration")
+        task.add_done_callback(lambda _: self._lock.release())
+        return await asyncio.shield(task)
+
+    async def _propose(self, new: Scope, user: str, loaded: Loaded | None = None) -> int:
+        """Have the daemon prepare for `new`, accept it, and have it carried out; `loaded` is the source of a reload."""
+        changes = tuple(await asyncio.to_thread(difference, self.live, new))
+        prepared = None
+        if self.on_change and (changes or loaded):
+            proposal = Proposal(self._view_of(self.live), self._view_of(new), changes, user)
+            prepared = await self._prepare(self.on_change(proposal))
+        self.live, self.loaded = new, loaded or self.loaded
+        if changes:
+            self._version += 1
+            self._log.append(Commit(self._version, user, changes))
+        self._forget()
+        if prepared is not None:
+            await prepared.carry_out()
+            if changes:
+                log.info("configuration changed", changes=len(changes), user=user)
+        return len(changes)
+
+    async def _prepare(self, preparing: Coroutine[Any, Any, Prepared]) -> Prepared:
+        """Wait for the daemon to prepare; `refuse` may cancel this wait."""
+        self._preparing = asyncio.create_task(preparing, name="preparing a change of the configuration")
+        try:
+            return await self._preparing
+        except asyncio.CancelledError:
+            if self._under_way is not None and self._under_way.cancelling():
+                raise
+            raise CommandError("This process is ending: nothing was changed") from None
+        finally:
+            self._preparing = None
+
+    def _close(self, session: ConfigSession) -> None:
+        if session.transaction:
+            self._open.discard(session.transaction)
+            session.transaction = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop the commits that no open transaction can collide with any more."""
+        oldest = min((transaction.version for transaction in self._open), default=self._version)
+        self._log = [commit for commit in self._log if commit.version > oldest]
+
+
+def _transaction_of(session: ConfigSession) -> Transaction:
+    if session.transaction is None:
+        raise CommandError("No transaction is open")
+    return session.transaction

@@ -1,0 +1,284 @@
+"""The table of known scopes and options: the schema of a manager's and a node's configuration.
+
+It feeds checking, `config eval`, spelling, `help config`, completion and the reference page.
+"""
+
+from eccmgr.config.schema.known_cluster import CLUSTER
+from eccmgr.config.schema.spec import Naming, OptionSpec, ScopeSpec
+from eccmgr.config.schema.types import OptionType
+
+_NO_ROLES = "callers are not told apart by roles yet in this release"
+_NO_COLLECTING = "the logs of nodes are not collected yet in this release"
+_OF_MAIL = "it is the mail server's"
+
+_DURAVIP_PREFERENCE = OptionSpec(
+    "Duravip_Preference", OptionType.NAME, None, "the node that carries the address while it lives"
+)
+_ENABLE_DURAVIP = OptionSpec("Enable_Duravip", OptionType.BOOLEAN, "false", "whether the address is a floating one")
+_DURAVIP_FOLLOW = OptionSpec(
+    "Duravip_Follow", OptionType.TEXT, None, "the binding or address with which this one moves"
+)
+
+_LISTENER_OPTIONS = (
+    OptionSpec("Enable", OptionType.BOOLEAN, "true", "whether the listener is open"),
+    OptionSpec("File_Mode", OptionType.MODE, "0660", "the mode of a Unix socket, from its creation on"),
+    OptionSpec(
+        "Timeout", OptionType.SECONDS, "60", "idle seconds after which a connection is closed; 0 is never", 0, 1e9
+    ),
+    OptionSpec("Enable_Authentication", OptionType.BOOLEAN, "false", "whether a caller has to authenticate"),
+    OptionSpec(
+        "Enable_Authorization",
+        OptionType.BOOLEAN,
+        "false",
+        "whether a caller's roles limit the commands that the caller may run",
+    ),
+    OptionSpec(
+        "Insecure",
+        OptionType.BOOLEAN,
+        "false",
+        "allows a TCP listener beyond loopback without TLS or authentication",
+    ),
+    OptionSpec("Max_Command_Bytes", OptionType.BYTES, "1048576", "the longest command that is taken", 16, 1 << 30),
+    OptionSpec("Listen_Backlog", OptionType.INTEGER, "1024", "connections that may wait to be accepted", 1, 65535),
+    OptionSpec("TLS_Certificate", OptionType.PATH, None, "the certificate of a TLS listener (PEM)"),
+    OptionSpec("TLS_Key", OptionType.PATH, None, "the private key of that certificate (PEM)"),
+    OptionSpec("TLS_Client_CA", OptionType.PATH, None, "the authority whose client certificates are demanded (PEM)"),
+)
+
+_PEER = ScopeSpec(
+    "Peer",
+    "the rules for callers from one network",
+    Naming.ALWAYS,
+    OptionType.NETWORK,
+    (
+        OptionSpec("Always_Allow", OptionType.BOOLEAN, "false", "whether these callers need not authenticate"),
+        OptionSpec("Always_Deny", OptionType.BOOLEAN, "false", "whether these callers are turned away"),
+    ),
+)
+
+CONTROL_LISTENER = ScopeSpec(
+    "Control_Listener",
+    "where consoles connect; its options hold for every Listen in it that does not set them",
+    options=(
+        *_LISTENER_OPTIONS,
+        OptionSpec(
+            "AuthScramParameters",
+            OptionType.DICTIONARY,
+            None,
+            "where the SCRAM verifiers are found",
+            without_effect="callers cannot authenticate yet in this release",
+        ),
+        OptionSpec(
+            "AuthorizationParameters",
+            OptionType.DICTIONARY,
+            None,
+            "where the groups of users are found",
+            without_effect=_NO_ROLES,
+        ),
+    ),
+    scopes=(
+        ScopeSpec(
+            "Listen",
+            "one endpoint: a path or ADDRESS:PORT",
+            Naming.ALWAYS,
+            OptionType.ENDPOINT,
+            _LISTENER_OPTIONS,
+            (_PEER,),
+        ),
+    ),
+)
+
+AUTHORIZATION = ScopeSpec(
+    "Authorization",
+    "the commands that users may run",
+    scopes=(
+        ScopeSpec(
+            "Role",
+            "a group of users, or one user by name",
+            Naming.ALWAYS,
+            None,
+            (
+                OptionSpec(
+                    "allow",
+                    OptionType.PATTERNS,
+                    None,
+                    "regular expressions; a command in which one is found is allowed",
+                    without_effect=_NO_ROLES,
+                ),
+            ),
+        ),
+    ),
+)
+
+SECURITY = ScopeSpec(
+    "Security",
+    "the user and group of the daemon",
+    options=(
+        OptionSpec("User", OptionType.TEXT, None, "the user that the daemon becomes after its start", dynamic=False),
+        OptionSpec("Group", OptionType.TEXT, None, "the group that the daemon becomes after its start", dynamic=False),
+    ),
+)
+
+EC_LOGGER = ScopeSpec(
+    "ec_logger",
+    "the daemon's own log files",
+    Naming.EITHER,
+    options=(
+        OptionSpec("mainlog", OptionType.PATH, None, "all events"),
+        OptionSpec("paniclog", OptionType.PATH, None, "faults that should never happen"),
+        OptionSpec(
+            "acctlog",
+            OptionType.PATH,
+            None,
+            "authentications, and the commands that each user ran",
+            without_effect="the file is made, and nothing is written to it yet in this release",
+        ),
+        OptionSpec("rejectlog", OptionType.PATH, None, "callers and requests that were refused"),
+        OptionSpec(
+            "heartbeat", OptionType.SECONDS, "0", "seconds between signs of life in the main log; 0: no signs", 0, 1e9
+        ),
+    ),
+)
+
+_LOG_FILES = (
+    OptionSpec(
+        "logfile",
+        OptionType.PATH,
+        None,
+        "the path of a collected log; %Y %m %d and %{l} %{s} %{n} are filled in",
+        without_effect=_NO_COLLECTING,
+    ),
+    OptionSpec("file_mode", OptionType.MODE, "0640", "the mode of new log files", without_effect=_NO_COLLECTING),
+    OptionSpec("dir_mode", OptionType.MODE, "0755", "the mode of new log folders", without_effect=_NO_COLLECTING),
+)
+
+LOGS = ScopeSpec(
+    "Logs",
+    "where the logs of nodes are collected",
+    options=(
+        *_LOG_FILES,
+        OptionSpec(
+            "max_idle",
+            OptionType.SECONDS,
+            "300",
+            "seconds after which an unused log file is closed",
+            0,
+            1e9,
+            without_effect=_NO_COLLECTING,
+        ),
+        OptionSpec(
+            "max_open", OptionType.INTEGER, "50", "log files open at once", 1, 100000, without_effect=_NO_COLLECTING
+        ),
+        OptionSpec(
+            "control_cache",
+            OptionType.TEXT,
+            None,
+            "where the position in each log is kept",
+            without_effect=_NO_COLLECTING,
+        ),
+    ),
+    scopes=tuple(
+        ScopeSpec(kind, f"what differs for the logs of a {kind.lower()}", Naming.EITHER, None, _LOG_FILES)
+        for kind in ("Manager", "Node", "Subscriber")
+    ),
+)
+
+BINDING = ScopeSpec(
+    "Binding",
+    "a source address for mail, floating or not",
+    Naming.ALWAYS,
+    None,
+    (
+        _ENABLE_DURAVIP,
+        OptionSpec("Bind_Address", OptionType.ADDRESS, None, "the address"),
+        _DURAVIP_PREFERENCE,
+        _DURAVIP_FOLLOW,
+    ),
+)
+
+ESMTP_LISTENER = ScopeSpec(
+    "ESMTP_Listener",
+    "where mail arrives",
+    scopes=(
+        ScopeSpec(
+            "Listen",
+            "one endpoint: ADDRESS:PORT",
+            Naming.ALWAYS,
+            OptionType.ENDPOINT,
+            (
+                _ENABLE_DURAVIP,
+                _DURAVIP_PREFERENCE,
+                _DURAVIP_FOLLOW,
+            ),
+        ),
+    ),
+)
+
+DATASOURCE = ScopeSpec(
+    "Datasource",
+    "a database and how to reach it",
+    Naming.EITHER,
+    options=(
+        OptionSpec(
+            "uri",
+            OptionType.LIST,
+            None,
+            "its addresses; passwords are shown as ********",
+            secret=True,
+            without_effect=_OF_MAIL,
+        ),
+        OptionSpec(
+            "cache_life",
+            OptionType.SECONDS,
+            None,
+            "seconds for which an answer of it is kept",
+            0,
+            1e9,
+            without_effect=_OF_MAIL,
+        ),
+    ),
+)
+
+AS_LOGGER = ScopeSpec("as_logger", "the collector of node logs (a manager's only)", Naming.EITHER)
+
+SCHEMA = ScopeSpec(
+    "",
+    "options outside of every scope",
+    options=(
+        OptionSpec(
+            "Blackhole", OptionType.BOOLEAN, "0", "whether mail is taken and thrown away", without_effect=_OF_MAIL
+        ),
+        OptionSpec(
+            "Suspend_Delivery", OptionType.BOOLEAN, "false", "whether no mail is sent on", without_effect=_OF_MAIL
+        ),
+        OptionSpec(
+            "Message_Expiration",
+            OptionType.SECONDS,
+            "86400",
+            "seconds after which mail is given up",
+            0,
+            1e9,
+            without_effect=_OF_MAIL,
+        ),
+        OptionSpec(
+            "Local_Changes_File",
+            OptionType.PATH,
+            None,
+            "the file for changes that belong to no other file; loaded last",
+        ),
+        OptionSpec("Local_Changes_Only", OptionType.BOOLEAN, "false", "whether every change is written to that file"),
+    ),
+    scopes=(
+        AS_LOGGER,
+        AUTHORIZATION,
+        BINDING,
+        CLUSTER,
+        CONTROL_LISTENER,
+        DATASOURCE,
+        EC_LOGGER,
+        ESMTP_LISTENER,
+        LOGS,
+        SECURITY,
+    ),
+)
+"""The whole schema: the global scope."""

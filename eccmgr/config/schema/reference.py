@@ -1,0 +1,91 @@
+"""Renders the schema: help on scopes and options for the console, and the configuration reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.spec import Naming
+from eccmgr.config.schema.types import expectation
+from eccmgr.errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from eccmgr.config.schema.spec import OptionSpec, ScopeSpec
+
+_PAGE_HEAD = """\
+# Configuration reference
+
+<!-- Generated from eccmgr/config/schema/known.py; change that, not this page. -->
+
+Names match without case. An option that is not *dynamic* takes effect after a restart, any other at once. If a scope
+does not set an option, the option has its value from the nearest scope around it that sets it, else its default.
+An option *without effect* is taken, checked and kept, and nothing acts on it; it is there for files that have it.
+Scopes and options that are not listed here are kept and shown, for the programs that know them.
+"""
+
+
+def help_text(words: Sequence[str] = (), schema: ScopeSpec = SCHEMA) -> str:
+    """The help on a scope or an option, which the kinds of scopes on its path name. Raises CommandError."""
+    scope = schema
+    for at, word in enumerate(words):
+        option, inner = scope.option(word), scope.scope(word)
+        if at == len(words) - 1 and option:
+            return "\n".join(_option_help(option))
+        if inner is None:
+            raise CommandError(f"Nothing is known of '{' '.join(words)}'")
+        scope = inner
+    return "\n".join(_scope_help(scope))
+
+
+def reference_page(schema: ScopeSpec = SCHEMA) -> str:
+    """The configuration reference in Markdown, with every scope and option."""
+    return "\n".join([_PAGE_HEAD, *_sections(schema, ())])
+
+
+def _option_help(option: OptionSpec) -> Iterator[str]:
+    yield f"{option.name}: {option.help}"
+    yield f"  takes {expectation(option.type, option.low, option.high)}"
+    yield f"  default: {'none' if option.default is None else option.default}"
+    if option.without_effect:
+        yield f"  without effect: {option.without_effect}"
+    else:
+        yield "  dynamic: takes effect at once" if option.dynamic else "  not dynamic: takes effect after a restart"
+    if option.secret:
+        yield "  holds secrets"
+
+
+def _scope_help(scope: ScopeSpec) -> Iterator[str]:
+    yield f"{written(scope)}: {scope.help}" if scope.name else f"{scope.help[:1].upper()}{scope.help[1:]}:"
+    width = max((len(option.name) for option in scope.options), default=0)
+    for option in scope.options:
+        yield f"  {option.name:<{width}}  {option.help}"
+    for inner in scope.scopes:
+        yield f"  {written(inner)}  {inner.help}"
+
+
+def written(scope: ScopeSpec) -> str:
+    """The syntax of a scope of this kind in a file."""
+    name = {Naming.NEVER: "", Naming.ALWAYS: ' "NAME"', Naming.EITHER: ' ["NAME"]'}[scope.naming]
+    return f"{scope.name}{name} {{ … }}"
+
+
+def _sections(scope: ScopeSpec, path: tuple[ScopeSpec, ...]) -> Iterator[str]:
+    title = " › ".join(f"`{written(each)}`" for each in path) or "The global scope"
+    yield f"## {title}\n"
+    yield f"{scope.help[:1].upper()}{scope.help[1:]}.\n"
+    if scope.options:
+        yield "| option | takes | default | dynamic | |"
+        yield "|---|---|---|---|---|"
+        yield from map(_row, scope.options)
+        yield ""
+    for inner in scope.scopes:
+        yield from _sections(inner, (*path, inner))
+
+
+def _row(option: OptionSpec) -> str:
+    default = "" if option.default is None else f"`{option.default}`"
+    takes = expectation(option.type, option.low, option.high).replace("|", "\\|")
+    effect = f"; **without effect**: {option.without_effect}" if option.without_effect else ""
+    return f"| `{option.name}` | {takes} | {default} | {'yes' if option.dynamic else 'no'} | {option.help}{effect} |"
