@@ -3,9 +3,8 @@ it."""
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -13,16 +12,16 @@ from eccmgr.cluster.carrier import SessionRefusal, Standing, VipNews
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.timing import Timing
-from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.scripts import ScriptCall
 from worker.duravip import calls
+from worker.duravip.asking import VipCalls
 from worker.duravip.changes import Changes, Figures
 from worker.duravip.footing import Footing
 from worker.duravip.model import actions as act
 from worker.duravip.model.agent import Agent
-from worker.duravip.model.records import Answer, Era, Granted, Page, Stated, Verdict
+from worker.duravip.model.records import Answer, Granted, Page, Stated, Verdict
 from worker.duravip.model.telling import told
 from worker.duravip.pipe import Pipe
 from worker.guardian import wire
@@ -31,9 +30,7 @@ from worker.guardian.wire import boot_time
 
 log = structlog.get_logger()
 
-_MOST_CALLS = 2000
 _START_S = 10.0
-_DURABLE = (act.State, act.Acquire)
 STARTING = "its guardian is starting"
 
 
@@ -55,15 +52,15 @@ class Carrying:
     def __init__(
         self, link: Link, keys: Keys, options: ClusterOptions, session: Session, node: str, copies: int
     ) -> None:
-        self.keys, self.node = keys, node
-        self.session = session
+        self.keys, self.session = keys, session
         self.agent = Agent(node, Timing(options.heartbeat_s, 3 * options.heartbeat_s), session.fresh_name)
-        self.copies = copies
         self.ending: Callable[[], wire.Ending] = lambda: wire.Ending(wire.Server(), "", ())
         """How a guardian ends a session on the present server."""
         self._ends_at: object = None
         link.on_move.append(self._moved)
         self.footing = Footing(link)
+        self.calls = VipCalls(link, keys, options, self.agent, node, self.footing, copies)
+        self.calls.flush, self.calls.hear = self._flush, self._hear_answer
         self.verbose = False
         """Whether each decision is logged."""
         self.ready: wire.Ready | None = None
@@ -91,11 +88,8 @@ class Carrying:
         """The time since which no guardian serves, and how late the fence of the last guardian may close."""
         self.unguarded = STARTING
         """The reason why no guardian serves, while none does."""
-        self._calls: deque[act.Call] = deque()
-        self._called = asyncio.Event()
         self._broken: dict[tuple[str, str], list[tuple[str, int]]] = {}
         """VIPs that could not be plumbed, by the reason and by the node that gave them to us."""
-        self._is_reading = self._reads_again = False
         self._beat: act.Beat | None = None
         self._generation: object = None
 
@@ -117,7 +111,7 @@ class Carrying:
         self.do(more)
         await self._flush()
         self._beat = beat
-        return Standing(beat.session, beat.era.number, beat.era.memory, self.copies)
+        return Standing(beat.session, beat.era.number, beat.era.memory, self.calls.copies)
 
     def _give_up_unguarded(self) -> None:
         """Give our session up once none of our addresses answers any more, so that others carry the VIPs."""
@@ -137,7 +131,7 @@ class Carrying:
         pending = self.agent.beaten(boot_time(), self._beat, calls.beaten(news, acked))
         while states := [each for each in pending if isinstance(each, act.State)]:
             self.do(each for each in pending if not isinstance(each, act.State))
-            answer = await self._ask(states[0])
+            answer = await self.calls.ask(states[0])
             assert isinstance(answer, Stated)
             pending = self.agent.stated(boot_time(), states[0], answer)
         self.do(pending)
@@ -178,7 +172,7 @@ class Carrying:
 
     async def left(self) -> None:
         """The session has ended for good, and all is unplumbed."""
-        await self._link.run(self._end(self.agent.session, self.agent.era, "leave"))
+        await self._link.run(self.calls.end(self.agent.session, self.agent.era, "leave"))
 
     def _noticed(self) -> None:
         seen = (self.agent.session, self.agent.era, self.agent.opened, self.session.view)
@@ -198,14 +192,6 @@ class Carrying:
             ready is not None and now < self.agent.deadline,
         )
 
-    def _end(self, session: str, era: Era, reason: str) -> ScriptCall[Answer]:
-        return calls.end(self.keys, self._options, session, era.number, reason)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether some calls were not made yet."""
-        return bool(self._calls)
-
     # Decisions.
 
     def do(self, actions: Iterable[act.Action]) -> None:
@@ -217,12 +203,11 @@ class Carrying:
                 case act.Beat():
                     pass
                 case act.Read():
-                    self._read()
+                    self.calls.read()
                 case act.Call():
-                    if len(self._calls) < _MOST_CALLS:
+                    if self.calls.has_room:
                         self._note_wishes(action)
-                        self._calls.append(action)
-                        self._called.set()
+                        self.calls.add(action)
                 case act.ReplaceGuardian():
                     if self._pipe is None:
                         continue
@@ -244,7 +229,7 @@ class Carrying:
         match action:
             case act.Extend():
                 self._served = action.session
-                args = self._end(action.session, action.era, "lost").args
+                args = self.calls.end(action.session, action.era, "lost").args
                 self._pipe.write(wire.Deadline(action.session, action.at, tuple(map(str, args))))
             case act.Plumb():
                 self._pipe.write(wire.Plumb(_grants(action.addresses), action.session, action.at))
@@ -269,52 +254,7 @@ class Carrying:
             self._pipe = self.ready = None
             self.on_change()
 
-    def _read(self) -> None:
-        if self._is_reading:
-            self._reads_again = True
-            return
-        self._is_reading = True
-        self._calls.append(act.Read(self.agent.session, self.agent.era, self.agent.read_upto))
-        self._called.set()
-
     # Redis.
-
-    async def call_forever(self) -> None:
-        """Make the decided calls, one after another, until cancelled."""
-        while True:
-            await self._called.wait()
-            self._called.clear()
-            while self._calls:
-                call = self._calls.popleft()
-                if isinstance(call, act.Read):
-                    call = act.Read(self.agent.session, self.agent.era, self.agent.read_upto)
-                elif call.session != self.agent.session and not isinstance(call, act.End):
-                    continue
-                await self._flush()
-                try:
-                    answer = await self._ask(call)
-                except EccmgrError as error:
-                    log.debug("call about VIPs failed", call=type(call).__name__, reason=str(error))
-                    self._has_read(call)
-                    continue
-                self._has_read(call)
-                self._hear_answer(call, answer)
-
-    async def _ask(self, call: act.Call) -> Answer:
-        asked = calls.call_of(call, self.keys, self._options, self.node)
-        if self.copies == 1 or not isinstance(call, _DURABLE):
-            return await self._link.run(asked)
-        answer, acked = await self._link.run_durably(asked, self.copies)
-        if not acked:
-            self.footing.doubt()
-        return replace(answer, acked=acked)
-
-    def _has_read(self, call: act.Call) -> None:
-        if isinstance(call, act.Read):
-            self._is_reading = False
-            if self._reads_again:
-                self._reads_again = False
-                self._read()
 
     def _hear_answer(self, call: act.Call, answer: Answer) -> None:
         now = boot_time()
@@ -350,7 +290,7 @@ class Carrying:
     async def say(self, name: str, text: str) -> int:
         """Make a statement on a node known to all agents; answers the number of that change. Raises
         RedisUnreachable."""
-        return await self._link.run(calls.say(self.keys, self.agent.era, name, text))
+        return await self.calls.say(name, text)
 
     # The guardian.
 

@@ -140,7 +140,7 @@ class Placing:
         await self._state()
         if not agent.opened or agent.read_upto < agent.latest:
             return
-        if self.carrying.is_busy and boot_time() - self._placed_at < _BUSY_S:
+        if self.carrying.calls.is_busy and boot_time() - self._placed_at < _BUSY_S:
             return
         self._placed_at = boot_time()
         await self._assess()

@@ -138,7 +138,7 @@ class DuravipService(Part):
         subscription.on_listening = lambda: self.carrying.do(self.carrying.agent.noticed())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(subscription.run(), name="vip events")
-            tasks.create_task(self.carrying.call_forever(), name="vip calls")
+            tasks.create_task(self.carrying.calls.run(), name="vip calls")
             tasks.create_task(self.placing.run(), name="placement")
             tasks.create_task(self._guard(), name="guardian")
             tasks.create_task(self.carrying.footing.watch(), name="footing")
