@@ -17,6 +17,7 @@ from eccmgr import logs, streams
 from eccmgr.cluster.names import check_name
 from eccmgr.config.files.load import search_path
 from eccmgr.config.live.effective import ScopeView
+from eccmgr.config.live.locked import locked_view
 from eccmgr.config.live.options import overrides
 from eccmgr.config.live.store import Store
 from eccmgr.config.schema.unknown import unknown_in
@@ -49,7 +50,7 @@ class Program(Generic[S]):
         kind: type[S],
         default_file: str,
         make: Callable[[S, Store, LogFiles], Daemon],
-        lead: Callable[[ScopeView], int | None] = lambda _view: None,
+        lead: Callable[[S, ScopeView], int | None] = lambda _settings, _view: None,
     ) -> None:
         self._name = name
         self._kind = kind
@@ -64,8 +65,9 @@ class Program(Generic[S]):
         """
         try:
             settings = load(self._kind, flags)
-            store = self.open(settings, flags)
+            store = self._store(settings, flags)
             if check:
+                store.load()
                 self._make(settings, store, LogFiles()).check()
                 for warning in itertools.islice(unknown_in(store.live, store.schema), _WARNINGS_MAX):
                     typer.echo(f"Warning: {warning}", err=True)
@@ -73,12 +75,14 @@ class Program(Generic[S]):
                 return 0
             streams.forgive_output()
             log_files = logs.configure(self._name, settings.verbose)
-            if (code := self._lead(store.view())) is not None:
+            # This comes first: a parent that stays root reads nothing that its child may write.
+            if os.geteuid() == 0 and (code := self._lead(settings, locked_view(store))) is not None:
                 return code
+            store.load()
             load_all()
             _raise_descriptor_limit()
             daemon = self._make(settings, store, log_files)
-            _become(daemon)
+            _become((locked_view(store) if store.loaded.local_changes else store.view()).scope("Security"))
             _run(daemon.run())
         except ConfigError as error:
             typer.echo(str(error), err=True)
@@ -96,6 +100,12 @@ class Program(Generic[S]):
 
         Raises FaultyConfigError, and SettingsError for a flag with an invalid value.
         """
+        store = self._store(settings, flags)
+        store.load()
+        return store
+
+    def _store(self, settings: S, flags: Mapping[str, Any]) -> Store:
+        """One that has read nothing yet."""
         given = {name: value for name in _NAMED if (value := getattr(settings, name, None)) is not None}
         for name, value in given.items():
             check_name(value, _NAMED[name])
@@ -106,7 +116,7 @@ class Program(Generic[S]):
         main = settings.config
         if main is None and Path(self._default_file).exists():
             main = self._default_file
-        return Store.open(
+        return Store(
             main,
             search_path=search_path(os.environ.get("EC_CONF_SEARCH_PATH")),
             overrides=overrides(by_flag, by_variable),
@@ -132,10 +142,9 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _become(daemon: Daemon) -> None:
+def _become(security: ScopeView) -> None:
     """Change from root to the user and group of the configuration. Raises ConfigError with their place."""
-    security = daemon.store.view().scope("Security")
-    user, group = daemon.held.user, daemon.held.group
+    user, group = security.text("User"), security.text("Group")
     try:
         entry = pwd.getpwnam(user) if user is not None else None
     except KeyError:

@@ -1,5 +1,6 @@
 """The command line of `ecnode`, a node of the cluster."""
 
+import contextlib
 import os
 import sys
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 from cli.daemons import Program
 from eccmgr import streams
 from eccmgr.config.live.effective import ScopeView
+from eccmgr.errors import EccmgrError
 from eccmgr.settings import NodeSettings
 from eccmgr.version import banner
 
@@ -71,24 +73,54 @@ def ecnode(
     raise typer.Exit(program.run(flags, check=check))
 
 
-def _lead(view: ScopeView) -> int | None:
-    """If the node will stop being root and has VIPs, run it under a parent that keeps the right to change addresses."""
+def _lead(settings: NodeSettings, view: ScopeView) -> int | None:
+    """If the node will stop being root and has VIPs, run it under a parent that keeps the right to change addresses.
+
+    The view is of files that root alone may write. The parent reads nothing else, and reads it once.
+    """
+    from eccmgr.redis.address import RedisAddress
+    from worker.duravip.charter import charter_of
     from worker.duravip.options import duravip_options
     from worker.duravip.vips import read_vips
+    from worker.guardian.account import account_of
     from worker.guardian.launch import CONTROL
     from worker.guardian.parent import Parent
     from worker.isolation import isolated
 
-    user = view.scope("Security").text("User")
+    security = view.scope("Security")
+    user, group = security.text("User"), security.text("Group")
     if CONTROL in os.environ or os.geteuid() != 0 or user in (None, "root") or not read_vips(view):
         return None
     program = duravip_options(view).plumber_program or ""
-    # The node changes its user itself, after it has read the files that only root may read.
-    return Parent(isolated("cli.ecnode", *sys.argv[1:]), "", program, log.warning).run()
+    charter = charter_of(view, RedisAddress.parse(settings.redis))
+    agent = isolated("cli.ecnode", *sys.argv[1:])
+    try:
+        environment = account_of(user or "", group).environment
+        return Parent(agent, "", program, log.warning, charter=charter, environment=environment).run()
+    except OSError as error:
+        raise EccmgrError(f"{security.place('User')}: {error}") from None
+
+
+def _begin_as_agent() -> None:
+    """Import everything while the modules can be read, then become the user that the parent has said."""
+    from eccmgr.modules.catalogue import installed
+    from eccmgr.redis.scripts import load_all
+    from worker.guardian.account import become_the_account
+    from worker.node import Node  # noqa: F401 — for what it imports
+
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: F401
+    installed()
+    load_all()
+    become_the_account()
 
 
 def main() -> None:
     """The program's entry point."""
+    from worker.guardian.account import ACCOUNT
+
+    if ACCOUNT in os.environ:
+        _begin_as_agent()
     streams.run("ecnode", app)
 
 

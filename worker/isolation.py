@@ -9,6 +9,9 @@ import os
 import sys
 from pathlib import Path
 
+CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
+"""The whole environment of a program that has rights which we have not, or that an operator names."""
+
 _BESIDE = str(Path(__file__).resolve().parents[1])
 """The folder of our packages."""
 

@@ -15,6 +15,7 @@ from eccmgr.node.daemon import NodeDaemon
 from eccmgr.redis.connect import Link
 from eccmgr.settings import NodeSettings
 from worker.arp import arp_command
+from worker.duravip.charter import own_charter
 from worker.duravip.commands import DuravipCommands
 from worker.duravip.options import duravip_options
 from worker.duravip.service import DuravipService
@@ -35,7 +36,8 @@ class Node(NodeDaemon):
         )
         self.executor.jobs = self.jobs
         self.modules.adapted, self.modules.on_change = self.jobs.adapted, self.jobs.kick
-        guardians = find_guardians(duravip_options(self.view).plumber_program or "")
+        program = duravip_options(self.view).plumber_program or ""
+        guardians = find_guardians(program, own_charter(self.link.address))
         copies = settings.redis_copies
         self.duravip = DuravipService(self.link, self.keys, self.options, self.session, guardians, self.view, copies)
         self.add_part(self.duravip)

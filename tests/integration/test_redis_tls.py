@@ -19,8 +19,8 @@ from eccmgr.redis.keys import Keys
 from tests.integration.fleet import Fleet
 from tests.servers import Server, free_port
 from tests.waiting import wait_until
-from worker.guardian import wire
-from worker.guardian.ending import EndingFailed, end_session
+from worker.guardian import charter, wire
+from worker.guardian.ending import EndingFailed, Way
 
 SECRET = "hunter2"
 OPENSSL = shutil.which("openssl")
@@ -112,11 +112,11 @@ class TestTls:
         self, tls_port: int, ours: Certificate, certify: Callable[[str], Certificate]
     ) -> None:
         files = {"cert_file": str(ours.file), "key_file": str(ours.key)}
-        server = wire.Server("127.0.0.1", tls_port, tls=True, ca_file=str(ours.file), **files)
-        await asyncio.to_thread(end_session, wire.Ending(server, "return 1", ()), ())
-        other = wire.Server("127.0.0.1", tls_port, tls=True, ca_file=str(certify("other").file), **files)
+        server = charter.Server("127.0.0.1", tls_port, tls=True, ca_file=str(ours.file), **files)
+        await asyncio.to_thread(Way(server).end_session, server, wire.Ending("return 1", ()), ())
+        other = charter.Server("127.0.0.1", tls_port, tls=True, ca_file=str(certify("other").file), **files)
         with pytest.raises(EndingFailed, match="CERTIFICATE_VERIFY_FAILED"):
-            await asyncio.to_thread(end_session, wire.Ending(other, "return 1", ()), ())
+            await asyncio.to_thread(Way(other).end_session, other, wire.Ending("return 1", ()), ())
 
     async def test_a_fleet_works_over_it(
         self, tls_port: int, ours: Certificate, folder: Path, cluster_keys: Keys

@@ -54,7 +54,7 @@ class Carrying:
     ) -> None:
         self.keys, self.session = keys, session
         self.agent = Agent(node, Timing(options.heartbeat_s, 3 * options.heartbeat_s), session.fresh_name)
-        self.ending: Callable[[], wire.Ending] = lambda: wire.Ending(wire.Server(), "", ())
+        self.ending: Callable[[], wire.Ending] = lambda: wire.Ending("", ())
         """How a guardian ends a session on the present server."""
         self._ends_at: object = None
         link.on_move.append(self._moved)

@@ -5,7 +5,7 @@ import contextlib
 import gc
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import structlog
 
@@ -27,12 +27,13 @@ from worker.duravip.beliefs import beliefs_of, read_table, read_upto
 from worker.duravip.calls import ending_keys
 from worker.duravip.carrying import Carrying
 from worker.duravip.changes import Figures
+from worker.duravip.charter import guardians_fence, guardians_plumber
 from worker.duravip.model.deeds import Announced, Deed
 from worker.duravip.model.placement import Situation
 from worker.duravip.model.shares import Shares
 from worker.duravip.model.table import Table, pack
 from worker.duravip.moving import Moving
-from worker.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
+from worker.duravip.options import DuravipOptions, duravip_options
 from worker.duravip.pace import Pace
 from worker.duravip.pipe import Pipe
 from worker.duravip.placing import Placing
@@ -183,17 +184,16 @@ class DuravipService(Part):
         )
         return wire.Configure(
             addresses,
-            Plumber.NETLINK if held.plumber is Plumber.AUTO else held.plumber,
-            "" if held.fence is FenceKind.AUTO else held.fence.value,
+            guardians_plumber(held.plumber),
+            guardians_fence(held.fence),
             wire.Announcing(held.announce_count, held.announce_time_s, held.announce_refresh_s, held.arp_all_hosts),
             held.if_check_interval_s,
         )
 
     def _ending(self) -> wire.Ending:
-        address = self._link.server
-        server = wire.Server(address.host, address.port, address.path, **asdict(address.access))
-        sharded = self._link.address.mode is Mode.CLUSTER
-        return wire.Ending(server, script("vip_end", sharded=sharded).source, ending_keys(self._keys))
+        server = self._link.server
+        source = script("vip_end", sharded=self._link.address.mode is Mode.CLUSTER).source
+        return wire.Ending(source, ending_keys(self._keys), server.host, server.port)
 
     # The configuration.
 

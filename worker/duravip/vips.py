@@ -13,6 +13,7 @@ from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
 from eccmgr.hostport import read_host_port
 from worker.duravip.model.shares import MAX_VIPS, Share, digest
+from worker.guardian.charter import Grounds
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -151,6 +152,12 @@ def _address_of(endpoint: str) -> IPAddress | None:
         return ipaddress.ip_address(read_host_port(endpoint, lowest=0)[0])
     except ValueError:
         return None
+
+
+def read_grounds(view: ScopeView) -> tuple[Grounds, ...]:
+    """Where a guardian may carry addresses, the narrowest network first: every Topology that names an interface."""
+    found = _topologies(view, _Faults())
+    return tuple(Grounds(str(each.network), each.interface, each.prefix_length) for each in found if each.interface)
 
 
 def _topologies(view: ScopeView, faults: _Faults) -> list[_Topology]:

@@ -1,5 +1,7 @@
-"""Starts the guardian: `python -m worker.guardian --agent FD [--exec PROGRAM] [--lock FILE]`. Only the parent calls
-it."""
+"""Starts the guardian: `python -m worker.guardian --agent FD [--charter FD] [--exec PROGRAM] [--lock FILE]`.
+
+Only the parent calls it. What takes root's rights is done here, before they are dropped.
+"""
 
 import argparse
 import os
@@ -9,8 +11,12 @@ import sys
 from pathlib import Path
 
 from eccmgr.streams import fill_descriptors
+from worker.guardian.charter import Charter, read_charter
+from worker.guardian.ending import EndingFailed, Way
+from worker.guardian.hands import EndSession
 from worker.guardian.process import Process, log
-from worker.guardian.rights import NotAlone, drop_rights, stay_prompt
+from worker.guardian.rights import Alone, NotAlone, drop_rights, lock_path, stay_prompt
+from worker.guardian.wire import Ending
 
 
 def main() -> int:
@@ -18,6 +24,7 @@ def main() -> int:
     fill_descriptors()
     parser = argparse.ArgumentParser(prog="guardian")
     parser.add_argument("--agent", type=int, required=True, help="the descriptor of the socket that leads to the agent")
+    parser.add_argument("--charter", type=int, default=-1, help="the descriptor of what the guardian may do")
     parser.add_argument("--exec", default="", help="the program that the plumber `exec` runs")
     parser.add_argument("--lock", type=Path, help="where the host's lock is")
     options = parser.parse_args()
@@ -27,7 +34,9 @@ def main() -> int:
     stay_prompt()
     agent = socket.socket(fileno=options.agent)
     agent.set_inheritable(False)
-    process = Process(agent, options.exec, options.lock)
+    charter = read_charter(options.charter) if options.charter >= 0 else Charter()
+    alone = Alone(options.lock or lock_path())
+    process = Process(agent, charter, options.exec, alone, _way_to_redis(charter))
     try:
         if os.geteuid() == 0:
             drop_rights()
@@ -37,6 +46,24 @@ def main() -> int:
         log("guardian ends", level="error", reason=str(error))
         return 1
     return 0
+
+
+def _way_to_redis(charter: Charter) -> EndSession:
+    """Ends sessions where the charter says. A file that cannot be read is no reason not to serve."""
+    way, fault = None, "no Redis was named at the start"
+    if charter.server is not None:
+        try:
+            way = Way(charter.server)
+        except OSError as error:
+            fault = str(error)
+
+    def end(ending: Ending, arguments: tuple[str, ...]) -> None:
+        server = charter.server_of(ending)
+        if server is None or way is None:
+            raise EndingFailed(fault)
+        way.end_session(server, ending, arguments)
+
+    return end
 
 
 if __name__ == "__main__":

@@ -5,35 +5,82 @@ import socket
 import ssl
 from collections.abc import Sequence
 
-from worker.guardian.wire import Ending, Server
+from worker.guardian.charter import Server
+from worker.guardian.wire import Ending
 
 _LONGEST_ANSWER = 1024 * 1024
+_FIRST_S = 0.2
 
 
 class EndingFailed(Exception):
     """Raised when Redis could not be told; the session then ends with its lease."""
 
 
-def end_session(ending: Ending, arguments: Sequence[str], timeout_s: float = 1.0) -> None:
-    """Run the script; `timeout_s` holds for each wait. Raises EndingFailed."""
-    server = ending.server
+class Way:
+    """The way to Redis of a process that is about to lose its rights: what takes them is done at once."""
+
+    def __init__(self, server: Server) -> None:
+        """Raises OSError if a file of the server's cannot be read."""
+        server.host.encode("idna")  # loads the codec, which each look-up of a name takes
+        self._context = _context(server) if server.tls else None
+        self._kept: list[socket.socket] = []
+        if server.path:
+            # The socket's file may be one that this process cannot open later.
+            with contextlib.suppress(OSError):
+                self._kept.append(_connect(server, None, _FIRST_S))
+
+    def close(self) -> None:
+        """Close what is kept open."""
+        while self._kept:
+            self._kept.pop().close()
+
+    def end_session(self, server: Server, ending: Ending, arguments: Sequence[str], timeout_s: float = 1.0) -> None:
+        """Run the script on the server, wherever it has moved to; `timeout_s` holds for each wait.
+
+        Raises EndingFailed.
+        """
+        try:
+            connection = self._kept.pop() if self._kept else None
+            if connection is not None:
+                with contextlib.suppress(OSError), contextlib.ExitStack() as failed:
+                    failed.callback(connection.close)
+                    connection.settimeout(timeout_s)
+                    _exchange(connection, server, ending, arguments)
+                    failed.pop_all()
+                    self._kept.append(connection)
+                    return
+            with _connect(server, self._context, timeout_s) as fresh:
+                _exchange(fresh, server, ending, arguments)
+        except (OSError, ValueError) as error:
+            raise EndingFailed(str(error) or type(error).__name__) from None
+
+
+def _exchange(connection: socket.socket, server: Server, ending: Ending, arguments: Sequence[str]) -> None:
+    """Raises OSError, and ValueError for what Redis refuses."""
     commands: list[Sequence[str]] = []
     if server.password:
         commands.append(("AUTH", server.username, server.password) if server.username else ("AUTH", server.password))
     if server.db:
         commands.append(("SELECT", str(server.db)))
     commands.append(("EVAL", ending.script, str(len(ending.keys)), *ending.keys, *arguments))
-    try:
-        with _connect(server, timeout_s) as connection:
-            connection.sendall(b"".join(_packed(each) for each in commands))
-            answers = _Answers(connection)
-            for _ in commands:
-                answers.read()
-    except (OSError, ValueError) as error:
-        raise EndingFailed(str(error) or type(error).__name__) from None
+    connection.sendall(b"".join(_packed(each) for each in commands))
+    answers = _Answers(connection)
+    for _ in commands:
+        answers.read()
 
 
-def _connect(server: Server, timeout_s: float) -> socket.socket:
+def _context(server: Server) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=server.ca_file or None)
+    if not server.verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    elif not server.check_hostname:
+        context.check_hostname = False
+    if server.cert_file:
+        context.load_cert_chain(server.cert_file, server.key_file or None)
+    return context
+
+
+def _connect(server: Server, context: ssl.SSLContext | None, timeout_s: float) -> socket.socket:
     if server.path:
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(timeout_s)
@@ -44,15 +91,8 @@ def _connect(server: Server, timeout_s: float) -> socket.socket:
             raise
         return connection
     connection = socket.create_connection((server.host, server.port), timeout_s)
-    if not server.tls:
+    if context is None:
         return connection
-    context = ssl.create_default_context(cafile=server.ca_file or None)
-    if not server.verify:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    elif not server.check_hostname:
-        context.check_hostname = False
-    if server.cert_file:
-        context.load_cert_chain(server.cert_file, server.key_file or None)
     with contextlib.ExitStack() as failed:
         failed.callback(connection.close)
         wrapped = context.wrap_socket(connection, server_hostname=server.host)
@@ -98,5 +138,5 @@ class _Answers:
     def _more(self) -> None:
         data = self._connection.recv(65536)
         if not data or len(self._data) > _LONGEST_ANSWER:
-            raise ValueError("the connection was closed")
+            raise ConnectionError("the connection was closed")
         self._data += data

@@ -5,7 +5,7 @@ So a host falls silent even if every process on it is stopped or dead.
 
 import ipaddress
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from eccmgr.cluster.timing import TOKEN_S
@@ -98,12 +98,13 @@ class NftablesFence:
     def build(self, addresses: Iterable[str], interfaces: Iterable[tuple[int, str]]) -> None:
         """Build the table in one transaction, so that it always blocks all that the old table blocked."""
         wanted, covered = dict(interfaces), set(addresses)
+        parsed = [ipaddress.ip_address(each) for each in covered]
         sets = _SETS.format(
             table=TABLE,
-            v4=_listed(each for each in covered if ":" not in each),
-            v6=_listed(each for each in covered if ":" in each),
+            v4=_listed(each for each in parsed if each.version == 4),
+            v6=_listed(each for each in parsed if each.version == 6),
         )
-        hooks = "".join(_HOOKS.format(index=index, name=name) for index, name in wanted.items())
+        hooks = _hooks(wanted)
         empty = f"table netdev {TABLE}\ndelete table netdev {TABLE}\n"
         self._run(f"{empty}{sets}table netdev {TABLE} {{{hooks}}}\n")
         self._hooked, self._covered = set(wanted), covered
@@ -126,8 +127,7 @@ class NftablesFence:
         self._hooked &= wanted.keys()
         fresh = {index: name for index, name in wanted.items() if index not in self._hooked}
         if fresh:
-            hooks = "".join(_HOOKS.format(index=index, name=name) for index, name in fresh.items())
-            self._run(f"table netdev {TABLE} {{{hooks}}}\n")
+            self._run(f"table netdev {TABLE} {{{_hooks(fresh)}}}\n")
             self._hooked |= fresh.keys()
 
     def arm(self) -> None:
@@ -177,6 +177,15 @@ class NftablesFence:
             raise Refused(error.strerror or str(error)) from None
 
 
-def _listed(addresses: Iterable[str]) -> str:
-    joined = ", ".join(addresses)
+def _hooks(interfaces: Mapping[int, str]) -> str:
+    """Raises Refused for a name that nft could take for something else."""
+    for name in interfaces.values():
+        if '"' in name or not name.isprintable():
+            raise Refused(f"no rule can name the interface {name!r}")
+    return "".join(_HOOKS.format(index=index, name=name) for index, name in interfaces.items())
+
+
+def _listed(addresses: Iterable[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> str:
+    """Made from the parsed number alone: the text of an address may carry more, behind a `%`."""
+    joined = ", ".join(str(ipaddress.ip_address(each.packed)) for each in addresses)
     return f"elements = {{ {joined} }};" if joined else ""

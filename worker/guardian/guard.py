@@ -24,6 +24,7 @@ from worker.guardian.wire import (
 
 SESSION_OVER = "its session is over"
 TOO_LATE = "its time has passed"
+NOT_OURS = "it is in no configuration, or in no Topology with which this node was started"
 ASK_AGAIN = frozenset({SESSION_OVER, TOO_LATE})
 """Reasons that say nothing of the address: the agent may ask for it again once a deadline stands."""
 
@@ -150,6 +151,11 @@ class Guard:
         return bool(self._leaving or self.waiting)
 
     @property
+    def leaving(self) -> int:
+        """How many of Unplumb are still to do."""
+        return len(self._leaving)
+
+    @property
     def has_under_way(self) -> bool:
         """Whether a plumbing that takes time is under way."""
         return bool(self._under_way)
@@ -192,6 +198,9 @@ class Guard:
         them."""
         now = yield ReadClock()
         for grant in message.grants:
+            if grant.address not in self.vips:
+                yield Say(NotPlumbed(grant.address, grant.epoch, NOT_OURS))
+                continue
             self.waiting[grant.address] = Wanted(grant.epoch, message.session, message.at, now)
 
     def work(self) -> Steps:
@@ -347,7 +356,7 @@ class Guard:
 
     def _objection(self, name: str, wanted: Wanted, now: float) -> str:
         if name not in self.vips:
-            return "it is not in the configuration"
+            return NOT_OURS
         if wanted.session != self.session:
             return SESSION_OVER
         if wanted.epoch <= self._released.get(name, 0):

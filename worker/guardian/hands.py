@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.guardian import guard
 from worker.guardian.announce import Announcer, Rivals
-from worker.guardian.ending import EndingFailed, end_session
+from worker.guardian.ending import EndingFailed
 from worker.guardian.fence import Fence, NftablesFence, Refused
 from worker.guardian.interfaces import DELETE_LINK, EVENT_GROUPS, NEW_LINK, Interface
 from worker.guardian.lesser_fences import LifetimeFence, NoFence
@@ -17,6 +17,8 @@ from worker.guardian.plumber_netlink import NetlinkPlumber, check_rights
 from worker.guardian.wire import Address, Configure, Ending, Message, boot_time
 
 Log = Callable[..., None]
+EndSession = Callable[[Ending, tuple[str, ...]], None]
+"""Ends a session with these arguments. Raises EndingFailed."""
 _ENDING_STACK_BYTES = 512 * 1024
 
 
@@ -31,9 +33,11 @@ def check_plumber(plumber: str, program: str) -> None:
 class Hands:
     """Changes the host. `say` takes messages for the agent, `log` an event with its fields."""
 
-    def __init__(self, wanted: Configure, program: str, say: Callable[[Message], None], log: Log) -> None:
+    def __init__(
+        self, wanted: Configure, program: str, end_session: EndSession, say: Callable[[Message], None], log: Log
+    ) -> None:
         """Closes the fence at once. Raises OSError if the plumber cannot work here."""
-        self._say, self._log = say, log
+        self._say, self._log, self._end_session = say, log, end_session
         self.ending: Ending | None = None
         self._endings: list[threading.Thread] = []
         self.netlink = NetlinkPlumber() if wanted.plumber == "netlink" else None
@@ -154,7 +158,7 @@ class Hands:
 
     def _end_now(self, ending: Ending, session: str, arguments: tuple[str, ...]) -> None:
         try:
-            end_session(ending, arguments)
+            self._end_session(ending, arguments)
         except EndingFailed as error:
             self._log("session not ended", session=session, reason=str(error))
         else:

@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import Protocol
 
-from worker.isolation import isolated
+from worker.guardian.charter import Charter, write_charter
+from worker.isolation import CLEAN, isolated
 
 CONTROL = "ECCMGR_GUARDIANS"
 """The environment variable that names the descriptor over which the agent asks the parent for guardians."""
@@ -35,11 +36,11 @@ class Guardians(Protocol):
         """Release it; the guardian goes down by itself once the agent's end of its socket is closed."""
 
 
-def find_guardians(program: str = "") -> Guardians:
+def find_guardians(program: str = "", charter: Charter = Charter()) -> Guardians:  # noqa: B008 — frozen
     """The parent as the source, if a parent started this process; else a source of our own, with `program` for
     `exec`."""
     named = os.environ.get(CONTROL)
-    return ParentGuardians(socket.socket(fileno=int(named))) if named else OwnGuardians(program)
+    return ParentGuardians(socket.socket(fileno=int(named))) if named else OwnGuardians(program, charter)
 
 
 class ParentGuardians:
@@ -71,8 +72,8 @@ class ParentGuardians:
 class OwnGuardians:
     """Guardians that are children of the agent, with the agent's own rights."""
 
-    def __init__(self, program: str = "", options: Sequence[str] = ()) -> None:
-        self._program, self._options = program, options
+    def __init__(self, program: str, charter: Charter, options: Sequence[str] = ()) -> None:
+        self._program, self._charter, self._options = program, charter, options
         self.present: subprocess.Popen[bytes] | None = None
 
     def another(self) -> socket.socket:
@@ -84,7 +85,7 @@ class OwnGuardians:
             raise NoGuardian(f"the old guardian does not end: {error}") from None
         with theirs:
             try:
-                self.present = start_guardian(theirs, self._program, self._options)
+                self.present = start_guardian(theirs, self._program, self._charter, self._options)
             except OSError as error:
                 ours.close()
                 raise NoGuardian(f"the guardian does not start: {error}") from None
@@ -105,13 +106,20 @@ class OwnGuardians:
             self.present = None
 
 
-def start_guardian(end: socket.socket, program: str = "", options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Start a guardian that serves the process at the other end of `end`. Raises OSError."""
-    # It imports only the standard library and our own packages, so it need not find anything else.
-    command = isolated("worker.guardian", "--agent", str(end.fileno()), "--exec", program, *options, others=False)
-    return subprocess.Popen(  # noqa: S603 — ourselves
-        command,
-        stdin=subprocess.DEVNULL,
-        pass_fds=(end.fileno(),),
-        start_new_session=True,
-    )
+def start_guardian(
+    end: socket.socket, program: str, charter: Charter, options: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """Start a guardian that serves whoever is at the other end of `end`. Raises OSError."""
+    given = write_charter(charter)
+    words = ("--agent", str(end.fileno()), "--charter", str(given), "--exec", program, *options)
+    try:
+        return subprocess.Popen(  # noqa: S603 — ourselves
+            # It imports nothing but the standard library and our own packages, so nothing else needs to be found.
+            isolated("worker.guardian", *words, others=False),
+            env=CLEAN,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(end.fileno(), given),
+            start_new_session=True,
+        )
+    finally:
+        os.close(given)

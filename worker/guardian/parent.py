@@ -11,9 +11,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from worker.guardian.charter import Charter
 from worker.guardian.launch import ANOTHER, CONTROL, REASON_BYTES, start_guardian
 
 Log = Callable[..., None]
@@ -48,9 +49,22 @@ class Pause:
 class Parent:
     """Runs until the agent ends with status 0 or 2 (it does not want to run so), or until a signal tells it to stop."""
 
-    def __init__(self, agent: Sequence[str], user: str, program: str, log: Log) -> None:
-        """If this process is root, the agent runs as `user`. Raises OSError for an unknown user."""
-        self._command, self._program, self._log = agent, program, log
+    def __init__(
+        self,
+        agent: Sequence[str],
+        user: str,
+        program: str,
+        log: Log,
+        *,
+        charter: Charter = Charter(),  # noqa: B008 — frozen
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """If this process is root, the agent runs as `user`; its environment is ours and `environment`.
+
+        All of it is fixed from here on: nothing is read again. Raises OSError for an unknown user.
+        """
+        self._command, self._program, self._charter, self._log = agent, program, charter, log
+        self._environment = environment or {}
         self._account = _account(user)
         self._control, self._agents_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._wake, self._wake_end = socket.socketpair()
@@ -169,7 +183,7 @@ class Parent:
         user, group, groups = self._account
         return subprocess.Popen(  # noqa: S603 — the node's own program
             self._command,
-            env={**os.environ, CONTROL: str(given)},
+            env={**os.environ, **self._environment, CONTROL: str(given)},
             pass_fds=(given,),
             user=user,
             group=group,
@@ -180,7 +194,7 @@ class Parent:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                return _Guardian(start_guardian(theirs, self._program), ours)
+                return _Guardian(start_guardian(theirs, self._program, self._charter), ours)
             except OSError:
                 ours.close()
                 raise

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from worker.guardian.plumber import Failures
 from worker.guardian.wire import Address
+from worker.isolation import CLEAN
 
 _AT_ONCE = 16
 _PLUMB_S = 30.0
@@ -116,6 +117,8 @@ class ExecPlumber:
         epoch = str(self._epochs.get(each.address, 0))
         return subprocess.Popen(  # noqa: S603 — the operator's own program, named where the node was started
             [self._program, verb, each.address, each.interface, epoch],
+            env=CLEAN,
+            cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -3,14 +3,14 @@
 import contextlib
 import selectors
 import socket
-from pathlib import Path
 
 from eccmgr.streams import Sink
 from worker.guardian.absence import Absence
+from worker.guardian.charter import Charter
 from worker.guardian.guard import Guard, Steps
-from worker.guardian.hands import Hands, check_plumber
+from worker.guardian.hands import EndSession, Hands, check_plumber
 from worker.guardian.interfaces import Interface
-from worker.guardian.rights import Alone, NotAlone, lock_path
+from worker.guardian.rights import Alone, NotAlone
 from worker.guardian.wire import (
     Configure,
     Deadline,
@@ -30,12 +30,18 @@ from worker.guardian.wire import (
 _LONGEST_WAIT_S = 1.0
 _UNDER_WAY_S = 0.02
 _READ_BYTES = 1024 * 1024
+_MOST_LEAVING = 20_000
 _LARGEST_BACKLOG = 64 * 1024 * 1024
 
 
 def _line(level: str, event: str, **fields: object) -> str:
-    more = "".join(f' {name}="{value}"' for name, value in fields.items())
+    more = "".join(f' {name}="{_shown(value)}"' for name, value in fields.items())
     return f'level={level} program=guardian event="{event}"{more}'
+
+
+def _shown(value: object) -> str:
+    """One line without quotes, whatever the agent or a program said."""
+    return "".join(each if each.isprintable() and each != '"' else "?" for each in str(value))
 
 
 _standard_error = Sink(2, lambda lines, reason: _line("warning", "log lines dropped", lines=lines, reason=reason))
@@ -53,16 +59,18 @@ class AgentGone(Exception):
 class Process:
     """One guardian, which serves one agent until that agent is gone."""
 
-    def __init__(self, agent: socket.socket, program: str, lock: Path | None = None) -> None:
-        """`program` is the program of the plumber `exec`; `lock` the path of the host's lock, if not the usual one."""
-        self._agent, self._program, self._lock = agent, program, lock
+    def __init__(
+        self, agent: socket.socket, charter: Charter, program: str, alone: Alone, end_session: EndSession
+    ) -> None:
+        """`program` is the program of the plumber `exec`; `alone` is the host's lock, which is not taken yet."""
+        self._agent, self._charter, self._program = agent, charter, program
+        self._alone, self._end_session = alone, end_session
         agent.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(agent, selectors.EVENT_READ)
         self._lines, self._backlog = Lines(), bytearray()
         self._guard = Guard()
         self._hands: Hands | None = None
-        self._alone: Alone | None = None
         self._links: dict[str, tuple[bool, bool]] = {}
         """For each interface that the agent was told of: whether it is up, and whether it exists."""
         self._absence = Absence()
@@ -81,6 +89,7 @@ class Process:
             pass
         except WireError as error:
             reason = str(error)
+            log("the agent's message is refused", level="error", reason=reason)
         except (OSError, NotAlone) as error:
             reason = str(error)
             raise
@@ -88,8 +97,7 @@ class Process:
             if self._hands:
                 self._carry_out(self._guard.go_down(reason))
                 self._hands.close()
-            if self._alone:
-                self._alone.close()
+            self._alone.close()
 
     def end_unfit(self, reason: str) -> None:
         """Tell the agent why this guardian cannot serve, after all earlier messages."""
@@ -183,6 +191,7 @@ class Process:
             self._take(message)
 
     def _take(self, message: Message) -> None:
+        self._charter.check(message, boot_time())
         if isinstance(message, Configure):
             self._configure(message)
         elif self._hands is None:
@@ -197,17 +206,21 @@ class Process:
             # An operator may have made an address the host's own a moment ago: then it stays.
             self._hear_kernel(self._hands)
             self._carry_out(self._guard.unplumb(message))
+            if self._guard.leaving > _MOST_LEAVING:
+                raise WireError("more of Unplumb than can be served")
         else:
             raise WireError(f"{type(message).__name__} is not for the guardian")
 
-    def _configure(self, message: Configure) -> None:
-        first = self._hands is None
+    def _configure(self, asked: Configure) -> None:
+        first, message = self._hands is None, self._charter.permitted(asked)
+        if len(message.vips) < len(asked.vips):
+            log("addresses outside of the charter", level="warning", count=len(asked.vips) - len(message.vips))
         if self._hands is None:
             # This comes first: a guardian that cannot serve must not end one that does.
             check_plumber(message.plumber, self._program)
             if message.plumber != "memory":
-                self._alone = Alone(self._lock or lock_path())
-            self._hands = Hands(message, self._program, self._say, log)
+                self._alone.take()
+            self._hands = Hands(message, self._program, self._end_session, self._say, log)
             self._register(self._hands)
         hands = self._hands
         self._check_s = message.if_check_s

@@ -14,7 +14,10 @@ from pathlib import Path
 
 _NET_ADMIN, _NET_RAW = 12, 13
 _VERSION_3 = 0x20080522
-_DROP_BOUND, _NO_NEW_PRIVILEGES = 24, 38
+_KEEP_CAPABILITIES, _DROP_BOUND, _NO_NEW_PRIVILEGES, _AMBIENT = 8, 24, 38, 47
+_RAISE = 2
+GUARDIAN_UID = 60_652
+"""The guardian's own user and group. No account needs to exist: distributions give this number to nobody."""
 _LOCK_NOW_AND_LATER = 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -35,7 +38,11 @@ def stay_prompt() -> None:
 
 
 def drop_rights() -> None:
-    """Keep CAP_NET_ADMIN and CAP_NET_RAW, if this process has them, and never gain any right again. Raises OSError."""
+    """From root, become the guardian's own user, who owns no file, with CAP_NET_ADMIN and CAP_NET_RAW alone, and never
+    gain any right again. A program that it runs has these two as well.
+
+    Raises OSError.
+    """
     with contextlib.suppress(OSError):
         last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
         for each in range(last + 1):
@@ -45,8 +52,16 @@ def drop_rights() -> None:
     header = struct.pack("=Ii", _VERSION_3, 0)
     data = ctypes.create_string_buffer(24)
     _checked(_libc.capget(header, data))
-    effective, permitted, _, *_ = struct.unpack("=IIIIII", data.raw)
-    _checked(_libc.capset(header, struct.pack("=IIIIII", effective & keep, permitted & keep, 0, 0, 0, 0)))
+    _, permitted, *_ = struct.unpack("=IIIIII", data.raw)
+    kept = permitted & keep
+    _checked(_libc.prctl(_KEEP_CAPABILITIES, 1, 0, 0, 0))
+    os.setgroups([])
+    os.setresgid(GUARDIAN_UID, GUARDIAN_UID, GUARDIAN_UID)
+    os.setresuid(GUARDIAN_UID, GUARDIAN_UID, GUARDIAN_UID)
+    _checked(_libc.capset(header, struct.pack("=IIIIII", kept, kept, kept, 0, 0, 0)))
+    for each in (_NET_ADMIN, _NET_RAW):
+        if kept & 1 << each:
+            _checked(_libc.prctl(_AMBIENT, _RAISE, each, 0, 0))
     _checked(_libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
 
 
@@ -66,15 +81,21 @@ def _own_folder(folder: Path) -> None:
 
 
 class Alone:
-    """Holds the lock. Kills the previous holder, and waits for its end."""
+    """The host's lock. It is opened while this process may open it, and taken when this process is to serve."""
 
-    def __init__(self, path: Path, timeout_s: float = 5.0) -> None:
-        """Raises NotAlone, also if the lock cannot be opened."""
+    def __init__(self, path: Path) -> None:
+        """If the lock cannot be opened, only `take` says so: not every guardian takes it."""
+        self._file, self._fault = -1, ""
         try:
             _own_folder(path.parent)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise NotAlone(f"the lock {path} cannot be opened: {error.strerror or error}") from None
+            self._fault = f"the lock {path} cannot be opened: {error.strerror or error}"
+
+    def take(self, timeout_s: float = 5.0) -> None:
+        """Kill the previous holder, and wait for its end. Raises NotAlone."""
+        if self._fault:
+            raise NotAlone(self._fault)
         until = time.monotonic() + timeout_s
         while True:
             with contextlib.suppress(BlockingIOError, PermissionError):
@@ -84,12 +105,13 @@ class Alone:
             if holder:
                 self._kill(holder, until)
             if time.monotonic() >= until:
-                os.close(self._file)
                 raise NotAlone(f"another guardian of this host does not end (pid {holder})")
 
     def close(self) -> None:
         """Let the next one in."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     def _holder(self) -> int:
         """The process that holds the lock, as the kernel knows it; 0 if there is none."""

@@ -13,6 +13,7 @@ import dataclasses
 import json
 import time
 from dataclasses import dataclass
+from types import GenericAlias
 from typing import Any
 
 LONGEST_LINE = 16 * 1024 * 1024
@@ -46,24 +47,6 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Server:
-    """The address of one Redis server for a bare socket: `path`, or `host` and `port`, over TLS if `tls`."""
-
-    host: str = ""
-    port: int = 0
-    path: str = ""
-    username: str = ""
-    password: str = dataclasses.field(default="", repr=False)
-    db: int = 0
-    tls: bool = False
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    check_hostname: bool = True
-    verify: bool = True
-
-
-@dataclass(frozen=True)
 class Announcing:
     """How an address is announced after it was plumbed: `count` times within `over_s`, then every `refresh_s`."""
 
@@ -93,12 +76,17 @@ class Configure:
 
 @dataclass(frozen=True)
 class Ending:
-    """How the guardian ends a session by itself; sent again whenever the master moves."""
+    """How the guardian ends a session by itself; sent again whenever the master moves.
 
-    server: Server
+    The guardian knows from its charter how to reach Redis. `host` and `port` count only if the charter says that the
+    master moves.
+    """
+
     script: str
     """The text of the script for EVAL."""
     keys: tuple[str, ...]
+    host: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True)
@@ -236,12 +224,9 @@ _KINDS: dict[str, type[Any]] = {
         Unfit,
     )
 }
-_PARTS: dict[tuple[str, str], type[Any]] = {
-    ("Configure", "vips"): Address,
-    ("Configure", "announcing"): Announcing,
-    ("Ending", "server"): Server,
-    ("Plumb", "grants"): Grant,
-    ("Unplumb", "grants"): Grant,
+_FIELDS: dict[Any, dict[str, Any]] = {
+    kind: {field.name: field.type for field in dataclasses.fields(kind)}
+    for kind in (*_KINDS.values(), Address, Announcing, Grant)
 }
 
 
@@ -252,21 +237,35 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Message:
-    """The message of a line. Raises WireError."""
+    """The message of a line, every field of which has its type. Raises WireError."""
     try:
         name, fields = json.loads(line)
-        kind = _KINDS[name]
-        message: Message = kind(**{key: _part(name, key, value) for key, value in fields.items()})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise WireError(f"no message: {line[:80]!r} ({error})") from None
+        message: Message = _typed(fields, _KINDS[name])
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        # The line is not repeated: it may hold anything.
+        raise WireError("a line that is no message") from None
     return message
 
 
-def _part(name: str, key: str, value: Any) -> Any:
-    part = _PARTS.get((name, key))
-    if isinstance(value, list):
-        return tuple(part(**each) if part else tuple(each) if isinstance(each, list) else each for each in value)
-    return part(**value) if part else value
+def _typed(value: Any, kind: Any) -> Any:
+    """The value as `kind`. Raises one of the errors that `decode` expects if it is something else."""
+    if isinstance(kind, GenericAlias):
+        kinds = kind.__args__
+        if not isinstance(value, list):
+            raise TypeError
+        if kinds[-1] is ...:
+            return tuple([_typed(each, kinds[0]) for each in value])
+        return tuple([_typed(each, part) for each, part in zip(value, kinds, strict=True)])
+    if kind in _FIELDS:
+        fields = _FIELDS[kind]
+        return kind(**{key: _typed(each, fields[key]) for key, each in value.items()})
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind or value != value:
+        raise TypeError
+    if kind is str and not value.isascii():
+        value.encode()  # half a surrogate pair is no text
+    return value
 
 
 class Lines:

@@ -44,6 +44,11 @@ class Files(Reading, Protocol):
 class DiskFiles:
     """The files of this machine."""
 
+    _FLAGS = 0
+
+    def _check(self, status: os.stat_result) -> None:
+        """Raises OSError for a file that is not to be read."""
+
     def identity(self, path: str) -> str:
         """The path with every symbolic link followed."""
         return os.path.realpath(path)
@@ -59,9 +64,10 @@ class DiskFiles:
 
     def read(self, path: str) -> bytes:
         """All bytes of a regular file; pipes and devices, which might never end, are refused."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | self._FLAGS)
         try:
             status = os.fstat(descriptor)
+            self._check(status)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError("not a regular file")
             if status.st_size > MAX_FILE_BYTES:
@@ -96,6 +102,18 @@ class DiskFiles:
                     os.unlink(temporary)  # noqa: PTH108
         for folder in {os.path.dirname(self.identity(path)) for path in contents}:  # noqa: PTH120
             _sync_folder(folder)
+
+
+class RootsFiles(DiskFiles):
+    """The files of this machine that root alone may write, none of them behind a symbolic link."""
+
+    _FLAGS = os.O_NOFOLLOW
+
+    def _check(self, status: os.stat_result) -> None:
+        """Root's own group may write too."""
+        mode = status.st_mode
+        if status.st_uid != 0 or mode & stat.S_IWOTH or (mode & stat.S_IWGRP and status.st_gid != 0):
+            raise OSError("others than root may write it, and it decides whom root becomes")
 
 
 def _temporary_copy(target: str, data: bytes, new_file_mode: int) -> str:

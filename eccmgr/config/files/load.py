@@ -50,8 +50,16 @@ def search_path(variable: str | None) -> tuple[str, ...]:
     return tuple(folder for folder in (variable or "").split(":") if folder)
 
 
-def load(main: str | None, files: Reading, folders: Sequence[str] = (), schema: ScopeSpec = SCHEMA) -> Loaded:
-    """Load `main` and its includes; without a main file the tree is empty.
+def load(
+    main: str | None,
+    files: Reading,
+    folders: Sequence[str] = (),
+    schema: ScopeSpec = SCHEMA,
+    *,
+    local_changes: bool = True,
+) -> Loaded:
+    """Load `main`, its includes and, with `local_changes`, its `Local_Changes_File`; without a main file the tree is
+    empty.
 
     A relative include is looked up in the folder of the including file, then in `folders`. Raises nothing: see
     `Loaded.faults`.
@@ -59,7 +67,7 @@ def load(main: str | None, files: Reading, folders: Sequence[str] = (), schema: 
     snapshot = files if isinstance(files, Snapshot) else Snapshot(files)
     loader = _Loader(Loaded(main, snapshot=snapshot), snapshot, tuple(folders), schema)
     if main is not None:
-        loader.main_file(main)
+        loader.main_file(main, local_changes=local_changes)
         loader.loaded.faults = _in_order(loader.loaded)
     return loader.loaded
 
@@ -116,7 +124,7 @@ class _Loader:
         if len(self.loaded.faults) < MAX_FAULTS and fault not in self.loaded.faults:
             self.loaded.faults.append(fault)
 
-    def main_file(self, path: str) -> None:
+    def main_file(self, path: str, *, local_changes: bool) -> None:
         context = _Context(self.loaded.root, self.schema, 0, (), False)
         try:
             data = self.files.read(path)
@@ -124,7 +132,8 @@ class _Loader:
             self.loaded.faults.append(Fault(path, 1, 1, f"cannot be read: {_reason(error)}", "a file"))
             return
         self.overlay_file(path, data, context)
-        self.local_changes_file(path, context)
+        if local_changes:
+            self.local_changes_file(path, context)
 
     def local_changes_file(self, main: str, context: _Context) -> None:
         """Overlay `Local_Changes_File` last; if it does not exist yet, it counts as empty."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import re
 import signal
 import tempfile
@@ -18,6 +19,7 @@ from eccmgr.redis.keys import Keys
 from tests.daemons import Process, Processes, ask_sync
 from tests.servers import Server
 from tests.waiting import wait_until_sync
+from worker.guardian.rights import GUARDIAN_UID
 
 NODES = ("a1", "a2", "a3")
 VIPS = 6
@@ -164,6 +166,7 @@ def test_failed_move_says_why_and_returns_the_vip(cluster: Cluster, folder: Path
     broken, program, file = folder / "broken", folder / "program", folder / "exec.conf"
     program.write_text(_PROGRAM.format(broken=broken))
     program.chmod(0o755)
+    folder.chmod(0o755)
     file.write_text(CONFIGURATION.replace('"memory"', f'"exec"  plumber_program = "{program}"'))
     assert cluster.nodes["a2"].end() == 0
     cluster.nodes["a2"] = cluster.processes.start("ecnode", "a2", "-c", str(file))
@@ -237,11 +240,39 @@ def test_unprivileged_node_leaves_address_changes_to_its_guardian() -> None:
         node = processes.start("ecnode", "a1", "-c", str(file))
         wait_until_sync(lambda: "vip owned" in node.log, "it carries VIPs")
         children = psutil.Process(node.popen.pid).children(recursive=True)
-        users = {"guardian" if "worker.guardian" in each.cmdline() else "node": each.username() for each in children}
-        assert users == {"guardian": "root", "node": "nobody"}
+        users = {"guardian" if "worker.guardian" in each.cmdline() else "node": each.uids().real for each in children}
+        assert users == {"guardian": GUARDIAN_UID, "node": pwd.getpwnam("nobody").pw_uid}
         assert node.end() == 0
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_an_agent_cannot_choose_its_own_user() -> None:
+    with tempfile.TemporaryDirectory(prefix="ecc-") as made, contextlib.ExitStack() as end:
+        folder = Path(made)
+        folder.chmod(0o777)
+        server = Server(folder / "redis").start()
+        end.callback(server.stop)
+        file, changes = folder / "vips.conf", folder / "changes.conf"
+        mine = f'Security {{ User = "nobody" }}\nLocal_Changes_File = "{changes}"\n'
+        file.write_text(CONFIGURATION + mine)
+        processes = Processes(f"redis://{server.address}/0", "vips", folder)
+        end.callback(processes.end)
+        node = processes.start("ecnode", "a1", "-c", str(file))
+        parent = psutil.Process(node.popen.pid)
+
+        def agent() -> psutil.Process:
+            (found,) = [each for each in parent.children() if "cli.ecnode" in each.cmdline()]
+            return found
+
+        changes.write_text('Security { User = "root" }\n')
+        changes.chmod(0o666)
+        agent().kill()
+        wait_until_sync(lambda: node.log.count("event=ready") == 2, "another agent serves")
+        assert set(agent().uids()) == {pwd.getpwnam("nobody").pw_uid}
+        assert "root" in ask_sync(node.endpoint, "config get Security User"), "the change is there, and has no effect"
 
 
 @pytest.mark.timeout(300)

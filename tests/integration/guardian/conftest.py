@@ -16,10 +16,12 @@ import pytest
 
 from tests.waiting import wait_until_sync
 from worker.guardian import wire
+from worker.guardian.charter import Charter, Grounds, write_charter
 from worker.isolation import isolated
 
 _ROOT = Path(__file__).resolve().parents[3]
 _numbers = itertools.count()
+ANYTHING = Charter((Grounds("0.0.0.0/0"), Grounds("::/0")), longest_hold_s=3600)
 M = TypeVar("M")
 _PROBE = """
 import socket, sys
@@ -38,15 +40,18 @@ print(lost)
 class Guardian:
     """A real guardian process, and this test as its agent."""
 
-    def __init__(self, namespace: str, folder: Path, *options: str) -> None:
+    def __init__(self, namespace: str, folder: Path, *options: str, charter: Charter = ANYTHING) -> None:
         self.socket, theirs = socket.socketpair()
-        command = isolated("worker.guardian", "--agent", str(theirs.fileno()), others=False)
+        given = write_charter(charter)
+        words = ("--agent", str(theirs.fileno()), "--charter", str(given))
+        command = isolated("worker.guardian", *words, others=False)
         prefix = ["ip", "netns", "exec", namespace] if namespace else []
         with theirs:
             self.process = subprocess.Popen(
                 [*prefix, *command, "--lock", str(folder / "guardian.lock"), *options],
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), given),
             )
+        os.close(given)
         self.socket.settimeout(10.0)
         self._lines = wire.Lines()
         self.heard: list[wire.Message] = []
@@ -125,9 +130,9 @@ class Host:
             for name in (self.name, self.client):
                 subprocess.run(["ip", "netns", "del", name], check=False)
 
-    def guardian(self, *options: str) -> Guardian:
+    def guardian(self, *options: str, charter: Charter = ANYTHING) -> Guardian:
         """Start a guardian here."""
-        made = Guardian(self.name, self.folder, *options)
+        made = Guardian(self.name, self.folder, *options, charter=charter)
         self.guardians.append(made)
         return made
 

@@ -191,10 +191,12 @@ def test_without_a_fence_it_says_so(host: Host) -> None:
 
 
 def test_a_program_of_the_operators_plumbs(host: Host, folder: Path) -> None:
-    program = folder / "plumb"
+    program, said = folder / "plumb", folder / "said"
+    folder.chmod(0o755)
+    said.touch()
+    said.chmod(0o666)
     program.write_text(
-        f'#!/bin/sh\necho "$@" >> {folder}/said\n'
-        f"case $1$2 in plumb{V6}) echo no quota >&2; exit 1;;\ncheck*) exit 1;;\nesac\n"
+        f'#!/bin/sh\necho "$@" >> {said}\ncase $1$2 in plumb{V6}) echo no quota >&2; exit 1;;\ncheck*) exit 1;;\nesac\n'
     )
     program.chmod(0o755)
     guardian = host.guardian("--exec", str(program))
@@ -205,6 +207,6 @@ def test_a_program_of_the_operators_plumbs(host: Host, folder: Path) -> None:
     assert guardian.hear(wire.Plumbed).address == V4
     assert guardian.hear(wire.NotPlumbed) == wire.NotPlumbed(V6, 4, "no quota")
     guardian.close()
-    said = [each for each in (folder / "said").read_text().splitlines() if not each.startswith("check")]
-    assert sorted(said[:2]) == [f"plumb {V4} eth1 3", f"plumb {V6} eth1 4"]
-    assert said[2:] == [f"unplumb {V6} eth1 4", f"unplumb {V4} eth1 3"], "what failed may have done its work"
+    lines = [each for each in said.read_text().splitlines() if not each.startswith("check")]
+    assert sorted(lines[:2]) == [f"plumb {V4} eth1 3", f"plumb {V6} eth1 4"]
+    assert lines[2:] == [f"unplumb {V6} eth1 4", f"unplumb {V4} eth1 3"], "what failed may have done its work"

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,20 +12,29 @@ import redis
 
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
-from tests.integration.guardian.conftest import Guardian, Host
-from tests.servers import Server
+from tests.integration.guardian.conftest import ANYTHING, Guardian, Host
+from tests.servers import Server as RedisServer
 from tests.waiting import wait_until_sync
 from worker.guardian import wire
-from worker.guardian.ending import EndingFailed, end_session
+from worker.guardian.charter import Server
+from worker.guardian.ending import EndingFailed, Way
+from worker.guardian.rights import GUARDIAN_UID
 
 V4 = "10.1.1.1"
 SCRIPT = "return redis.call('set', KEYS[1], ARGV[1], 'EX', 60)"
 
 
 @pytest.fixture
-def local(folder: Path) -> Iterator[Guardian]:
+def local(folder: Path, redis_server: EmbeddedServer) -> Iterator[Guardian]:
     """A guardian that plumbs in memory, in the machine's own namespace."""
-    made = Guardian("", folder)
+    with serving(folder, Server(path=str(redis_server.socket))) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def serving(folder: Path, server: Server) -> Iterator[Guardian]:
+    """A guardian that plumbs in memory, and ends sessions there."""
+    made = Guardian("", folder, charter=replace(ANYTHING, server=server))
     made.say(wire.Configure((wire.Address(V4, 32, "eth1"),), plumber="memory"))
     assert made.hear(wire.Ready).fence == "none"
     try:
@@ -33,8 +43,13 @@ def local(folder: Path) -> Iterator[Guardian]:
         made.close()
 
 
+def end(server: Server, ending: wire.Ending, *arguments: str) -> None:
+    with contextlib.closing(Way(server)) as way:
+        way.end_session(server, ending, arguments)
+
+
 @contextlib.contextmanager
-def running(server: Server) -> Iterator[Server]:
+def running(server: RedisServer) -> Iterator[RedisServer]:
     try:
         yield server.start()
     finally:
@@ -44,10 +59,10 @@ def running(server: Server) -> Iterator[Server]:
 def test_lost_agent_unplumbs_all_and_ends_the_session(
     host: Host, redis_server: EmbeddedServer, cluster_keys: Keys
 ) -> None:
-    guardian = host.guardian()
+    guardian = host.guardian(charter=replace(ANYTHING, server=Server(path=str(redis_server.socket))))
     key = f"{cluster_keys.tag}ended"
     guardian.say(wire.Configure((wire.Address(V4, 32, "eth1"),)))
-    guardian.say(wire.Ending(wire.Server(path=str(redis_server.socket)), SCRIPT, (key,)))
+    guardian.say(wire.Ending(SCRIPT, (key,)))
     guardian.hold(60, wire.Grant(V4, 1))
     guardian.close()
     assert not host.has(V4)
@@ -60,7 +75,7 @@ def test_deadline_ends_the_session_but_not_the_guardian(
     local: Guardian, redis_server: EmbeddedServer, cluster_keys: Keys
 ) -> None:
     key = f"{cluster_keys.tag}ended"
-    local.say(wire.Ending(wire.Server(path=str(redis_server.socket)), SCRIPT, (key,)))
+    local.say(wire.Ending(SCRIPT, (key,)))
     local.hold(0.5, wire.Grant(V4, 1))
     assert local.hear(wire.Down).session == "s1"
     with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
@@ -68,10 +83,10 @@ def test_deadline_ends_the_session_but_not_the_guardian(
     local.hold(60, wire.Grant(V4, 2), session="s2")
 
 
-def test_silent_redis_delays_no_later_session(local: Guardian, folder: Path) -> None:
-    with running(Server(folder / "server")) as server:
+def test_silent_redis_delays_no_later_session(folder: Path) -> None:
+    with running(RedisServer(folder / "server")) as server, serving(folder, Server("127.0.0.1", server.port)) as local:
         server.send(signal.SIGSTOP)
-        local.say(wire.Ending(wire.Server("127.0.0.1", server.port), SCRIPT, ("k",)))
+        local.say(wire.Ending(SCRIPT, ("k",)))
         local.hold(0.5, wire.Grant(V4, 1))
         local.hear(wire.Down)
         local.hold(60, wire.Grant(V4, 2), session="s2")
@@ -79,25 +94,25 @@ def test_silent_redis_delays_no_later_session(local: Guardian, folder: Path) -> 
 
 
 def test_user_password_and_database_are_given(folder: Path) -> None:
-    with running(Server(folder / "server", "user default off", "user vip on >secret ~* +@all")) as server:
-        named = wire.Server("127.0.0.1", server.port, username="vip", password="secret", db=3)
-        end_session(wire.Ending(named, SCRIPT, ("k",)), ("s1",))
+    with running(RedisServer(folder / "server", "user default off", "user vip on >secret ~* +@all")) as server:
+        named = Server("127.0.0.1", server.port, username="vip", password="secret", db=3)
+        end(named, wire.Ending(SCRIPT, ("k",)), "s1")
         with redis.Redis(port=server.port, username="vip", password="secret", db=3) as client:
             assert client.get("k") == b"s1"
-        wrong = wire.Server("127.0.0.1", server.port, username="vip", password="other")
+        wrong = Server("127.0.0.1", server.port, username="vip", password="other")
         with pytest.raises(EndingFailed, match="WRONGPASS"):
-            end_session(wire.Ending(wrong, SCRIPT, ("k",)), ("s1",))
+            end(wrong, wire.Ending(SCRIPT, ("k",)), "s1")
 
 
 @pytest.mark.parametrize("answer", ["{1, {2, 'x'}, false}", "redis.status_reply('fine')", "'a\\r\\nb'"])
 def test_whatever_the_script_answers_is_read(redis_server: EmbeddedServer, answer: str) -> None:
-    end_session(wire.Ending(wire.Server(path=str(redis_server.socket)), f"return {answer}", ()), ())
+    end(Server(path=str(redis_server.socket)), wire.Ending(f"return {answer}", ()))
 
 
 def test_what_redis_refuses_is_said(redis_server: EmbeddedServer) -> None:
-    ending = wire.Ending(wire.Server(path=str(redis_server.socket)), "return redis.error_reply('NO not so')", ())
+    ending = wire.Ending("return redis.error_reply('NO not so')", ())
     with pytest.raises(EndingFailed, match="not so"):
-        end_session(ending, ())
+        end(Server(path=str(redis_server.socket)), ending)
 
 
 def test_guardian_keeps_its_network_capabilities_only(local: Guardian) -> None:
@@ -113,6 +128,8 @@ def test_guardian_keeps_its_network_capabilities_only(local: Guardian) -> None:
     assert int(status["CapPrm"], 16) & ~network == 0
     assert int(status["CapBnd"], 16) & ~network == 0
     assert status["NoNewPrivs"] == "1"
+    assert status["Uid"].split() == status["Gid"].split() == 4 * [str(GUARDIAN_UID)]
+    assert status["Groups"].split() == []
 
 
 @pytest.mark.parametrize(

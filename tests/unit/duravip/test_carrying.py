@@ -38,13 +38,13 @@ class Outside:
 
 def carrying_of(outside: Outside) -> Carrying:
     made = Carrying(cast(Link, outside), Keys("test"), ClusterOptions(), cast(Session, outside), "east1", copies=0)
-    made.ending = lambda: wire.Ending(wire.Server(outside.server), "", ())
+    made.ending = lambda: wire.Ending("", (), outside.server)
     made._pipe = cast(Any, outside)
     return made
 
 
 def servers_told(outside: Outside) -> list[str]:
-    return [each.server.host for each in outside.told if isinstance(each, wire.Ending)]
+    return [each.host for each in outside.told if isinstance(each, wire.Ending)]
 
 
 async def test_guardian_learns_at_once_which_server_decides() -> None:

@@ -29,8 +29,8 @@ class Bench:
         return self.do(self.guard.extend(wire.Deadline(session, at, (session,))))
 
     def plumb(self, *names: str, epoch: int = 1, at: float = 1e9, session: str = "s1") -> list[wire.Message]:
-        self.do(self.guard.plumb(wire.Plumb(tuple(wire.Grant(name, epoch) for name in names), session, at)))
-        return self.do(self.guard.work())
+        said = self.do(self.guard.plumb(wire.Plumb(tuple(wire.Grant(name, epoch) for name in names), session, at)))
+        return said + self.do(self.guard.work())
 
     def unplumb(self, *names: str, epoch: int = 1) -> list[wire.Message]:
         return self.do(self.guard.unplumb(wire.Unplumb(tuple(wire.Grant(name, epoch) for name in names), "t")))
@@ -162,7 +162,7 @@ def test_what_may_not_be_plumbed_is_refused(bench: Bench, change: dict[str, obje
 
 def test_an_address_outside_of_the_configuration_is_refused(bench: Bench) -> None:
     said = bench.plumb("10.9.9.9")
-    assert said == [wire.NotPlumbed("10.9.9.9", 1, "it is not in the configuration")]
+    assert said == [wire.NotPlumbed("10.9.9.9", 1, guard.NOT_OURS)]
 
 
 def test_a_release_before_its_plumbing_wins(bench: Bench) -> None:

@@ -1,0 +1,175 @@
+"""What a guardian may do: on which networks it may carry addresses, for how long, and where Redis is.
+
+Whoever starts the guardian gives it the charter over a descriptor. The agent, which may have been taken over, has no
+say in it: what it asks for is parsed and held against the charter.
+"""
+
+import dataclasses
+import ipaddress
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from worker.guardian.wire import Address, Announcing, Configure, Deadline, Ending, Message, Plumb, Unplumb, WireError
+
+LONGEST_HOLD_S = 10.0
+"""How far away a deadline may be, unless slow heartbeats need more."""
+
+_PLUMBERS = frozenset({"netlink", "memory", "exec"})
+_FENCES = frozenset({"", "nftables", "valid_lft", "none"})
+_HIGHEST_EPOCH = 1 << 53
+_LONGEST_NAME, _LONGEST_SCRIPT = 1024, 64 * 1024
+_MOST_WORDS = 64
+_PORTS = 65_536
+
+
+@dataclass(frozen=True)
+class Server:
+    """One Redis server for a bare socket: `path`, or `host` and `port`, over TLS if `tls`."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    username: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+    db: int = 0
+    tls: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    check_hostname: bool = True
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """A network in which addresses may be carried: on this interface and with this prefix; "" and -1 are any."""
+
+    network: str
+    interface: str = ""
+    prefix: int = -1
+
+
+@dataclass(frozen=True)
+class Charter:
+    """What a guardian may do. The empty one permits no address."""
+
+    grounds: tuple[Grounds, ...] = ()
+    """The narrowest network first: an address belongs to the first one that it is in."""
+    server: Server | None = None
+    """Where sessions are ended; None: nowhere."""
+    moves: bool = False
+    """Whether the agent may name another host and port than `server` does: the master moves."""
+    longest_hold_s: float = LONGEST_HOLD_S
+    plumber: str = ""
+    fence: str | None = None
+    """Plumber and fence; "" and None leave the choice to the agent."""
+
+    def permitted(self, wanted: Configure) -> Configure:
+        """What the charter permits of a Configure. Raises WireError if an address is not even an address."""
+        return dataclasses.replace(
+            wanted,
+            vips=tuple(each for each in wanted.vips if self._permits(each)),
+            plumber=self.plumber or wanted.plumber,
+            fence=wanted.fence if self.fence is None else self.fence,
+        )
+
+    def check(self, message: Message, now: float) -> None:
+        """Raises WireError for a message that goes beyond the charter, or beyond all bounds."""
+        match message:
+            case Configure():
+                _check_configure(message)
+            case Ending():
+                _check_words("keys", message.keys)
+                if len(message.script) > _LONGEST_SCRIPT or not 0 <= message.port < _PORTS:
+                    raise WireError("an Ending out of bounds")
+                _check_words("host", (message.host,))
+            case Deadline():
+                _check_words("session and arguments", (message.session, *message.arguments))
+                self._check_time(message.at, now)
+            case Plumb():
+                _check_words("session", (message.session,))
+                self._check_time(message.at, now)
+                _check_epochs(each.epoch for each in message.grants)
+            case Unplumb():
+                _check_words("tag", (message.tag,))
+                _check_epochs(each.epoch for each in message.grants)
+
+    def server_of(self, ending: Ending) -> Server | None:
+        """The server on which a session is ended."""
+        if self.server is not None and self.moves and ending.host:
+            return dataclasses.replace(self.server, host=ending.host, port=ending.port)
+        return self.server
+
+    def _check_time(self, at: float, now: float) -> None:
+        if at > now + self.longest_hold_s:
+            raise WireError(f"a deadline more than {self.longest_hold_s:g} s away")
+
+    def _permits(self, wanted: Address) -> bool:
+        address = _parsed(wanted.address)
+        for network, each in self._parsed_grounds:
+            if address.version == network.version and address in network:
+                lowest, highest = (0, address.max_prefixlen) if each.prefix < 0 else (each.prefix, each.prefix)
+                return lowest <= wanted.prefix <= highest and each.interface in ("", wanted.interface)
+        return False
+
+    @cached_property
+    def _parsed_grounds(self) -> list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, Grounds]]:
+        return [(ipaddress.ip_network(each.network, strict=False), each) for each in self.grounds]
+
+
+def write_charter(charter: Charter) -> int:
+    """A descriptor from which the charter can be read once; its owner closes it."""
+    descriptor = os.memfd_create("charter", os.MFD_CLOEXEC)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(json.dumps(dataclasses.asdict(charter)).encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def read_charter(descriptor: int) -> Charter:
+    """The charter from a descriptor, which is closed. Raises OSError."""
+    with open(descriptor, "rb") as file:
+        data = file.read()
+    fields = json.loads(data)
+    server = Server(**fields.pop("server")) if fields["server"] else fields.pop("server")
+    grounds = tuple(Grounds(**each) for each in fields.pop("grounds"))
+    return Charter(grounds, server, **fields)
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address in its usual spelling: nothing else is worth showing, as it may hold anything."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise WireError("what is no IP address, where one should be") from None
+    # The part after a `%` may be any text.
+    if str(address) != text or "%" in text:
+        raise WireError("an IP address that is not spelled as usual")
+    return address
+
+
+def _check_configure(message: Configure) -> None:
+    announcing: Announcing = message.announcing
+    if message.plumber not in _PLUMBERS or message.fence not in _FENCES:
+        raise WireError("a plumber or a fence that does not exist")
+    numbers = (
+        (announcing.count, 1, 100),
+        (announcing.over_s, 0, 3600),
+        (announcing.refresh_s, 0, 1e9),
+        (message.if_check_s, 0.01, 1e6),
+    )
+    if not all(lowest <= each <= highest for each, lowest, highest in numbers):
+        raise WireError("an option of Configure out of bounds")
+
+
+def _check_words(what: str, words: tuple[str, ...]) -> None:
+    if len(words) > _MOST_WORDS or any(len(each) > _LONGEST_NAME or not each.isprintable() for each in words):
+        raise WireError(f"{what} out of bounds")
+
+
+def _check_epochs(epochs: Iterable[int]) -> None:
+    if any(not 0 <= each <= _HIGHEST_EPOCH for each in epochs):
+        raise WireError("an epoch out of bounds")
