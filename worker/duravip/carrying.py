@@ -2,7 +2,6 @@
 it."""
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -19,19 +18,16 @@ from worker.duravip import calls
 from worker.duravip.asking import VipCalls
 from worker.duravip.changes import Changes, Figures
 from worker.duravip.footing import Footing
+from worker.duravip.guarding import Guarding
 from worker.duravip.model import actions as act
 from worker.duravip.model.agent import Agent
 from worker.duravip.model.records import Answer, Granted, Page, Stated, Verdict
 from worker.duravip.model.telling import told
-from worker.duravip.pipe import Pipe
 from worker.guardian import wire
 from worker.guardian.guard import ASK_AGAIN
 from worker.guardian.wire import boot_time
 
 log = structlog.get_logger()
-
-_START_S = 10.0
-STARTING = "its guardian is starting"
 
 
 @dataclass(frozen=True)
@@ -54,17 +50,15 @@ class Carrying:
     ) -> None:
         self.keys, self.session = keys, session
         self.agent = Agent(node, Timing(options.heartbeat_s, 3 * options.heartbeat_s), session.fresh_name)
-        self.ending: Callable[[], wire.Ending] = lambda: wire.Ending("", ())
-        """How a guardian ends a session on the present server."""
-        self._ends_at: object = None
         link.on_move.append(self._moved)
         self.footing = Footing(link)
         self.calls = VipCalls(link, keys, options, self.agent, node, self.footing, copies)
-        self.calls.flush, self.calls.hear = self._flush, self._hear_answer
+        self.guarding = Guarding(link, self.calls, lambda: options.heartbeat_s)
+        self.guarding.on_ready, self.guarding.on_message = self._respawned, self._hear
+        self.guarding.on_gone = lambda: self.on_change()
+        self.calls.flush, self.calls.hear = self.guarding.flush, self._hear_answer
         self.verbose = False
         """Whether each decision is logged."""
-        self.ready: wire.Ready | None = None
-        """The ready message of the present guardian; None if no guardian serves."""
         self.changes = Changes(node, 2.5 * options.heartbeat_s)
         self.agent.on_given_up = lambda *seen: self.changes.given_up(boot_time(), *seen)
         self.agent.on_lost = lambda *seen: self.changes.lost(boot_time(), *seen)
@@ -80,14 +74,6 @@ class Carrying:
         self.on_change: Callable[[], None] = lambda: None
         """Called when VIPs, or the members, may have changed."""
         self._link, self._options = link, options
-        self._pipe: Pipe | None = None
-        """The way to a guardian that is ready."""
-        self._served = ""
-        """The session that a guardian last served."""
-        self._unguarded_since, self._late_s = boot_time(), 0.0
-        """The time since which no guardian serves, and how late the fence of the last guardian may close."""
-        self.unguarded = STARTING
-        """The reason why no guardian serves, while none does."""
         self._broken: dict[tuple[str, str], list[tuple[str, int]]] = {}
         """VIPs that could not be plumbed, by the reason and by the node that gave them to us."""
         self._beat: act.Beat | None = None
@@ -105,22 +91,20 @@ class Carrying:
         if joins:
             self.agent.left()
         self._give_up_unguarded()
-        await self._flush()
+        await self.guarding.flush()
         *more, beat = self.agent.beat(boot_time())
         assert isinstance(beat, act.Beat)
         self.do(more)
-        await self._flush()
+        await self.guarding.flush()
         self._beat = beat
         return Standing(beat.session, beat.era.number, beat.era.memory, self.calls.copies)
 
     def _give_up_unguarded(self) -> None:
         """Give our session up once none of our addresses answers any more, so that others carry the VIPs."""
-        if self._pipe is not None or not self.agent.carries:
-            return
         timing = self.agent.timing
-        if boot_time() - self._unguarded_since >= timing.hold_s + timing.fence_late_s + self._late_s:
-            log.error("session and vips given up", session=self.agent.session, reason=self.unguarded)
-            self.do(self.agent.unguarded(f"no guardian serves: {self.unguarded}"))
+        if self.agent.carries and self.guarding.is_over(timing.hold_s + timing.fence_late_s):
+            log.error("session and vips given up", session=self.agent.session, reason=self.guarding.missing)
+            self.do(self.agent.unguarded(f"no guardian serves: {self.guarding.missing}"))
             self.on_change()
 
     async def joined(self, news: VipNews, acked: bool) -> None:
@@ -143,7 +127,7 @@ class Carrying:
     async def renewed(self, news: VipNews, acked: bool) -> None:
         """A heartbeat was answered."""
         assert self._beat is not None
-        self._tell_ending()
+        self.guarding.tell_ending()
         if not acked:
             self.footing.doubt()
         answer, self._renewed_at = calls.beaten(news, acked), self._beat.sent
@@ -151,14 +135,9 @@ class Carrying:
         self.do(self.agent.beaten(boot_time(), self._beat, answer))
         self._noticed()
 
-    def _tell_ending(self) -> None:
-        if self._pipe is not None and self._link.server != self._ends_at:
-            self._ends_at = self._link.server
-            self._pipe.write(self.ending())
-
     def _moved(self) -> None:
         """Another server has taken over."""
-        self._tell_ending()
+        self.guarding.tell_ending()
         self.session.hurry()
 
     async def refused(self, refusal: SessionRefusal, acked: bool) -> None:
@@ -182,7 +161,7 @@ class Carrying:
 
     def figures(self) -> Figures:
         """The present figures for the metrics."""
-        now, ready, changes = boot_time(), self.ready, self.changes
+        now, ready, changes = boot_time(), self.guarding.ready, self.changes
         return Figures(
             changes.owned_now,
             dict(changes.counts),
@@ -209,12 +188,12 @@ class Carrying:
                         self._note_wishes(action)
                         self.calls.add(action)
                 case act.ReplaceGuardian():
-                    if self._pipe is None:
+                    if not self.guarding.serves:
                         continue
                     log.error("guardian is silent; another takes its place")
-                    self._replace()
+                    self.guarding.let_go()
                 case _:
-                    self._tell(action)
+                    self.guarding.tell(action)
 
     def _note_wishes(self, call: act.Call) -> None:
         if isinstance(call, act.Acquire):
@@ -222,37 +201,6 @@ class Carrying:
             for wish in call.wishes:
                 if not vips[wish.address].held:
                     self.changes.asked(now, wish, vips[wish.address].record)
-
-    def _tell(self, action: act.Action) -> None:
-        if self._pipe is None:
-            return
-        match action:
-            case act.Extend():
-                self._served = action.session
-                args = self.calls.end(action.session, action.era, "lost").args
-                self._pipe.write(wire.Deadline(action.session, action.at, tuple(map(str, args))))
-            case act.Plumb():
-                self._pipe.write(wire.Plumb(_grants(action.addresses), action.session, action.at))
-            case act.Unplumb():
-                self._pipe.write(wire.Unplumb(_grants(action.addresses), str(action.tag)))
-
-    async def _flush(self) -> None:
-        """Wait for the pipe. A guardian that does not read counts as gone: it goes down by itself at the deadline."""
-        if self._pipe is None:
-            return
-        try:
-            async with asyncio.timeout(self._options.heartbeat_s):
-                await self._pipe.flushed()
-        except TimeoutError:
-            log.error("guardian does not read; another takes its place")
-            self._replace()
-
-    def _replace(self) -> None:
-        if self._pipe is not None:
-            self._unguarded_since, self.unguarded = boot_time(), "the guardian is gone"
-            self._pipe.abort()
-            self._pipe = self.ready = None
-            self.on_change()
 
     # Redis.
 
@@ -294,48 +242,15 @@ class Carrying:
 
     # The guardian.
 
-    async def serve(self, pipe: Pipe, configure: wire.Configure) -> tuple[float, str]:
-        """Work with one guardian until it is gone; answers for how many seconds it served, and why it ended."""
-        self._ends_at, since, why = self._link.server, None, ""
-        pipe.write(configure, self.ending())
-        start = asyncio.get_running_loop().call_later(_START_S, pipe.abort)
-        try:
-            async for message in pipe.messages():
-                if isinstance(message, wire.Ready):
-                    start.cancel()
-                    since = boot_time()
-                    self._begin_with(pipe, message)
-                elif isinstance(message, wire.Unfit):
-                    why = message.reason
-                elif self._pipe is pipe:
-                    self._hear(message)
-        finally:
-            start.cancel()
-            if self._pipe is pipe:
-                self._replace()
-            pipe.abort()
-        if since is None:
-            return 0.0, why or "the guardian ended before it served"
-        return boot_time() - since, why or "the guardian is gone"
+    @property
+    def ready(self) -> wire.Ready | None:
+        """The ready message of the present guardian; None if no guardian serves."""
+        return self.guarding.ready
 
-    def _begin_with(self, pipe: Pipe, ready: wire.Ready) -> None:
-        """A guardian serves, and nothing is plumbed. Two guardians never serve one session."""
-        self._pipe, self.ready = pipe, ready
-        # A node without a fence is left out, because its fence never closes.
-        self._late_s = ready.late_s if math.isfinite(ready.late_s) else 0.0
-        log.info("guardian ready", fence=ready.fence, plumber=ready.plumber, why=ready.why)
-        self.do(self.agent.respawned(self._served == self.agent.session))
+    def _respawned(self) -> None:
+        self.do(self.agent.respawned(self.guarding.served == self.agent.session))
         self.session.hurry()
         self.on_change()
-
-    def configure(self, configure: wire.Configure) -> None:
-        """The configuration of VIPs has changed."""
-        if self._pipe is not None:
-            self._pipe.write(configure)
-
-    def let_go(self) -> None:
-        """Close our end of the pipe, so that the guardian goes down."""
-        self._replace()
 
     def _hear(self, message: wire.Message) -> None:
         now = boot_time()
@@ -385,7 +300,3 @@ class Carrying:
         for (reason, giver), failed in broken.items():
             self.do(self.agent.not_plumbed(failed, reason, giver))
         self.on_change()
-
-
-def _grants(addresses: Iterable[tuple[str, int]]) -> tuple[wire.Grant, ...]:
-    return tuple(wire.Grant(address, epoch) for address, epoch in addresses)

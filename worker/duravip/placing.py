@@ -8,8 +8,9 @@ import structlog
 from eccmgr.cluster.view import Seat, View
 from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.redis.connect import Link
-from worker.duravip.carrying import STARTING, Carrying
+from worker.duravip.carrying import Carrying
 from worker.duravip.footing import NOT_LOOKED
+from worker.duravip.guarding import STARTING
 from worker.duravip.model.placement import Move, Placement, Situation, next_batch, place
 from worker.duravip.model.records import Era
 from worker.duravip.model.shares import Shares
@@ -178,7 +179,7 @@ class Placing:
     def _unable(self) -> dict[str, str]:
         """The VIPs that we cannot carry, with reasons."""
         if self.carrying.ready is None:
-            return dict.fromkeys(self.interfaces, self.carrying.unguarded)
+            return dict.fromkeys(self.interfaces, self.carrying.guarding.missing)
         if self.carrying.footing.refusal:
             return dict.fromkeys(self.interfaces, self.carrying.footing.refusal)
         now = boot_time()

@@ -81,7 +81,7 @@ class DuravipService(Part):
         self.placing.restate = self._restate
         self._moving = Moving(self.carrying, self.placing)
         self._said_beliefs: object = None
-        self.carrying.ending = self._ending
+        self.carrying.guarding.ending = self._ending
         self._has_begun = False
         self._spawn: Spawn | None = None
 
@@ -102,7 +102,7 @@ class DuravipService(Part):
             return ""
         ready = self.carrying.ready
         if ready is None:
-            return f"DuraVIP: takes no part: {self.carrying.unguarded}"
+            return f"DuraVIP: takes no part: {self.carrying.guarding.missing}"
         if self.carrying.footing.refusal:
             return f"DuraVIP: nothing is carried: {self.carrying.footing.refusal}"
         why = f" ({ready.why})" if ready.why else ""
@@ -155,7 +155,7 @@ class DuravipService(Part):
 
     async def close(self) -> None:
         """Let the guardian go; it unplumbs what is left."""
-        self.carrying.let_go()
+        self.carrying.guarding.let_go()
         await asyncio.to_thread(self._guardians.close)
 
     # The guardian.
@@ -169,8 +169,8 @@ class DuravipService(Part):
             except NoGuardian as error:
                 served_s, why = 0.0, str(error)
             else:
-                served_s, why = await self.carrying.serve(pipe, self._configure())
-            self.carrying.unguarded, pause_s, attempts = why, pause.after(served_s), attempts + 1
+                served_s, why = await self.carrying.guarding.serve(pipe, self._configure())
+            self.carrying.guarding.missing, pause_s, attempts = why, pause.after(served_s), attempts + 1
             if why != said[0] or wire.boot_time() - said[1] >= _SAID_AGAIN_S:
                 said = why, wire.boot_time()
                 log.error("no guardian serves", reason=why, attempts=attempts, pause_s=pause_s)
@@ -214,7 +214,7 @@ class DuravipService(Part):
         def take() -> None:
             self._vips, self._held, self._shares = vips, held, shares
             self.placing.interfaces = {each.address: each.interface for each in vips.values()}
-            self.carrying.configure(self._configure())
+            self.carrying.guarding.configure(self._configure())
             self._restate()
             self._begin()
 

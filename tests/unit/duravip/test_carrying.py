@@ -38,8 +38,8 @@ class Outside:
 
 def carrying_of(outside: Outside) -> Carrying:
     made = Carrying(cast(Link, outside), Keys("test"), ClusterOptions(), cast(Session, outside), "east1", copies=0)
-    made.ending = lambda: wire.Ending("", (), outside.server)
-    made._pipe = cast(Any, outside)
+    made.guarding.ending = lambda: wire.Ending("", (), outside.server)
+    made.guarding._pipe = cast(Any, outside)
     return made
 
 
