@@ -38,7 +38,7 @@ _NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
 """The settings that are names, each with the thing that it names."""
 
 
-class Program(Generic[S]):
+class DaemonProgram(Generic[S]):
     """A daemon as a program: its name, its settings, its default file, and a function that makes it.
 
     `lead`, if given, may run the daemon as a child of this process instead; it then answers the daemon's exit code.

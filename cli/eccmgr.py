@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.daemons import Program
+from cli.daemons import DaemonProgram
 from eccmgr import streams
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import banner
@@ -54,7 +54,7 @@ def eccmgr(
         "name": name,
         "listen": tuple(listen) if listen else None,
     }
-    program = Program(PROGRAM, ManagerSettings, DEFAULT_FILE, Manager)
+    program = DaemonProgram(PROGRAM, ManagerSettings, DEFAULT_FILE, Manager)
     raise typer.Exit(program.run(flags, check=check))
 
 

@@ -32,7 +32,7 @@ _FAILED = 1
 _NOT_RUNNING = 3
 
 
-class Action(enum.StrEnum):
+class CtlAction(enum.StrEnum):
     """An action on the manager."""
 
     START = "start"
@@ -48,7 +48,7 @@ class Failed(Exception):
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def eccmgr_ctl(
-    action: Annotated[Action, typer.Argument(metavar="start|stop|restart|status|health", help="What to do.")],
+    action: Annotated[CtlAction, typer.Argument(metavar="start|stop|restart|status|health", help="What to do.")],
     extra: Annotated[list[str] | None, typer.Argument(metavar="[-- FLAGS]", help="Further flags of eccmgr.")] = None,
     config: Annotated[str | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")] = None,
     pid_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Where its process id is kept.")] = None,
@@ -58,7 +58,7 @@ def eccmgr_ctl(
 
     `health` asks the manager or node of this host or container, however it was started; 1: it does not answer.
     """
-    if action is Action.HEALTH:
+    if action is CtlAction.HEALTH:
         raise typer.Exit(0 if is_healthy() else _FAILED)
     flags = [*(("-c", config) if config else ()), *(extra or ())]
     service = Service(pid_file or _folder("run") / "eccmgr.pid", log or _folder("log") / "eccmgr.log", flags)
@@ -77,13 +77,13 @@ class Service:
         self._log = log
         self._flags = flags
 
-    def obey(self, action: Action) -> int:
+    def obey(self, action: CtlAction) -> int:
         """Carry out the action; answers the exit code. Raises Failed."""
-        if action in (Action.STOP, Action.RESTART):
+        if action in (CtlAction.STOP, CtlAction.RESTART):
             self._stop()
-        if action in (Action.START, Action.RESTART):
+        if action in (CtlAction.START, CtlAction.RESTART):
             self._start()
-        if action is not Action.STATUS:
+        if action is not CtlAction.STATUS:
             return 0
         pid = self._running()
         typer.echo(f"eccmgr is running (pid {pid})" if pid else "eccmgr is not running")

@@ -8,7 +8,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from cli.daemons import Program
+from cli.daemons import DaemonProgram
 from eccmgr import streams
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import EccmgrError
@@ -56,7 +56,7 @@ def ecnode(
     ] = None,
 ) -> None:
     """Run a node in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
-    from worker.node import Node
+    from worker.node import EcNode
 
     flags = {
         "name": name,
@@ -69,7 +69,7 @@ def ecnode(
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
     }
-    program = Program(Node.program, NodeSettings, DEFAULT_FILE, Node, _lead)
+    program = DaemonProgram(EcNode.program, NodeSettings, DEFAULT_FILE, EcNode, _lead)
     raise typer.Exit(program.run(flags, check=check))
 
 
@@ -106,7 +106,7 @@ def _begin_as_agent() -> None:
     from eccmgr.modules.catalogue import installed
     from eccmgr.redis.scripts import load_all
     from worker.guardian.account import become_the_account
-    from worker.node import Node  # noqa: F401 — for what it imports
+    from worker.node import EcNode  # noqa: F401 — for what it imports
 
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: F401

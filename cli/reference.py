@@ -11,7 +11,7 @@ from eccmgr.config.schema.reference import reference_page
 from eccmgr.manager import Manager
 from eccmgr.modules.catalogue import installed
 from eccmgr.settings import ManagerSettings, NodeSettings
-from worker.node import Node
+from worker.node import EcNode
 
 _HEAD = """# Commands
 
@@ -26,7 +26,7 @@ def pages() -> dict[str, str]:
 
 
 async def _commands() -> str:
-    manager, node = Manager(ManagerSettings(), Store()), Node(NodeSettings(), Store())
+    manager, node = Manager(ManagerSettings(), Store()), EcNode(NodeSettings(), Store())
     # The commands of built-in modules exist once these modules run.
     await manager.modules.start(manager.store.view())
     of_manager = manager.table.listed()

@@ -20,7 +20,7 @@ import structlog
 
 from eccmgr.channels import Channel
 from eccmgr.config.live.effective import ScopeView
-from eccmgr.config.live.options import LogFiles as Wanted
+from eccmgr.config.live.options import LogFileOptions as Wanted
 from eccmgr.config.live.options import log_files
 from eccmgr.config.live.parts import Part, Spawn, opened_in_thread
 from eccmgr.config.syntax.changes import Change

@@ -23,7 +23,7 @@ from eccmgr.manager import Manager
 from eccmgr.modules.catalogue import installed
 from eccmgr.settings import DaemonSettings, ManagerSettings, NodeSettings
 from tests.waiting import wait_until, wait_until_sync
-from worker.node import Node
+from worker.node import EcNode
 
 D = TypeVar("D", bound=Daemon)
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,11 +53,11 @@ def manager(url: str, cluster: str, folder: Path, name: str = "barca", **more: A
     return _made(Manager, settings, folder, {"cluster": cluster, "name": name}, **more)
 
 
-def node(url: str, cluster: str, folder: Path, name: str, subcluster: str | None = "default", **more: Any) -> Node:
+def node(url: str, cluster: str, folder: Path, name: str, subcluster: str | None = "default", **more: Any) -> EcNode:
     """A node that listens in `folder`."""
     listen = more.pop("listen", (str(folder / f"n-{name}"),))
     settings = NodeSettings(redis=url, listen=listen, replace=more.pop("replace", False))
-    return _made(Node, settings, folder, {"cluster": cluster, "name": name, "subcluster": subcluster}, **more)
+    return _made(EcNode, settings, folder, {"cluster": cluster, "name": name, "subcluster": subcluster}, **more)
 
 
 def _made(

@@ -24,7 +24,7 @@ from worker.jobs.commands import JobCommands
 from worker.jobs.service import JobService
 
 
-class Node(NodeDaemon):
+class EcNode(NodeDaemon):
     """A node of a host: what every node is, with the host's VIPs and long commands."""
 
     def __init__(

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class Standing:
+class CarrierState:
     """What a session that carries VIPs sends with each heartbeat; a majority of `copies` must have the answer.
 
     `copies` 0 means as many as the sentinels know.
@@ -44,7 +44,7 @@ class SessionRefusal:
 class Carrier(Protocol):
     """Carries VIPs by a session. It chooses the session's private name, and nothing else may renew under that name."""
 
-    async def begin(self, *, joins: bool) -> Standing:
+    async def begin(self, *, joins: bool) -> CarrierState:
         """A heartbeat, or a join, is about to be sent."""
 
     async def joined(self, news: VipNews, acked: bool) -> None:

@@ -15,7 +15,7 @@ import structlog
 
 from eccmgr.cluster.calls import membership
 from eccmgr.cluster.calls.membership import Joined, LastBeat, NameTaken, Renewed, Swept
-from eccmgr.cluster.carrier import Carrier, SessionRefusal, Standing
+from eccmgr.cluster.carrier import Carrier, CarrierState, SessionRefusal
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.names import private_name
 from eccmgr.cluster.options import ClusterOptions
@@ -322,7 +322,7 @@ class Session:
                 # Another heartbeat may come through; this one was taken.
                 log.debug("sweep failed", reason=str(error))
 
-    async def _send_heartbeat(self, standing: Standing | None) -> tuple[Renewed | SessionRefusal, bool]:
+    async def _send_heartbeat(self, standing: CarrierState | None) -> tuple[Renewed | SessionRefusal, bool]:
         call = membership.renew(
             self._keys,
             self._options,
@@ -335,7 +335,7 @@ class Session:
         )
         return await self._link.run_durably(call, standing.copies if standing else 1)
 
-    def _rate(self, standing: Standing | None) -> float:
+    def _rate(self, standing: CarrierState | None) -> float:
         """The heartbeats a second that we send; 0 if our rate is steady, however many others send."""
         return 0.0 if self.steady or standing is not None else self._options.heartbeats_per_sec
 

@@ -65,6 +65,10 @@ _EXIT_OF = {
 }
 
 
+Facts = dict[str, Any]
+"""The fields of an answer's JSON form."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """An answer before it is rendered in a form.

@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
 
 from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.history import PastCommand
@@ -12,7 +11,7 @@ from eccmgr.cluster.names import RANGES_SHOWN, fold
 from eccmgr.cluster.results import Outcome, Report, State, outcome_of_absent
 from eccmgr.cluster.view import TargetKind
 from eccmgr.cluster.waiting import Published
-from eccmgr.commands.answer import Answer, Format, Status
+from eccmgr.commands.answer import Answer, Facts, Format, Status
 from eccmgr.counting import counted
 
 _WRONG = (State.FAILED, State.REFUSED, State.LOST, State.ABSENT)
@@ -109,7 +108,7 @@ def _said(outcome: Outcome) -> str:
             return f"({outcome.state})"
 
 
-def facts(report: Report) -> dict[str, Any]:
+def facts(report: Report) -> Facts:
     """The fields of the JSON form beside command, status and body."""
     return {
         "id": report.sent.id,
@@ -121,9 +120,9 @@ def facts(report: Report) -> dict[str, Any]:
     }
 
 
-def node_facts(outcome: Outcome) -> dict[str, Any]:
+def node_facts(outcome: Outcome) -> Facts:
     """The fields of one node in the JSON form and in a stream's event."""
-    known: dict[str, Any] = {
+    known: Facts = {
         "node": outcome.node,
         "state": outcome.state.value,
         "seconds": round(outcome.seconds, 3),
@@ -136,7 +135,7 @@ def node_facts(outcome: Outcome) -> dict[str, Any]:
     return known if outcome.late_s is None else {**known, "late": round(outcome.late_s, 3)}
 
 
-def sent_event(published: Published) -> dict[str, Any]:
+def sent_event(published: Published) -> Facts:
     """The first event of a gather's stream: the command that was sent, and the nodes that it was sent to."""
     sent = published.sent
     return {
@@ -151,7 +150,7 @@ def sent_event(published: Published) -> dict[str, Any]:
     }
 
 
-def response_event(outcome: Outcome) -> dict[str, Any]:
+def response_event(outcome: Outcome) -> Facts:
     """A stream's event with one node's response."""
     return {"event": "response", "line": line(outcome), **node_facts(outcome)}
 
@@ -162,7 +161,7 @@ def past_line(past: PastCommand, clock: Clock = local_time) -> str:
     return f"{past.id}  {clock(past.issued_wall_ms)}  {past.issuer}  {past.target}  {answered}  {past.text}"
 
 
-def past_facts(past: PastCommand) -> dict[str, Any]:
+def past_facts(past: PastCommand) -> Facts:
     """The fields of one command of `history` in the JSON form."""
     return {
         "id": past.id,

@@ -22,7 +22,7 @@ from eccmgr.control import frames
 from eccmgr.control.barred import Barred
 from eccmgr.control.frames import Frame
 from eccmgr.control.peer import user_and_place
-from eccmgr.control.request import BadRequest, Request, chunk_frame, result_frame
+from eccmgr.control.request import BadRequest, ConsoleRequest, chunk_frame, result_frame
 from eccmgr.errors import FrameError
 
 log = structlog.get_logger()
@@ -277,7 +277,7 @@ class Connection(asyncio.Protocol):
 
     async def _request(self, payload: bytes) -> bytes:
         try:
-            request = Request.parse(payload)
+            request = ConsoleRequest.parse(payload)
         except BadRequest as error:
             fault = f"Not a request: {error}"
             return result_frame(error.id, Reply(Answer(fault, Status.ERROR, usage=True), fault))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eccmgr.config.live.effective import ScopeView
-from eccmgr.config.live.options import Listener as Configured
+from eccmgr.config.live.options import ListenerOptions as Configured
 from eccmgr.config.live.options import listeners
 from eccmgr.config.live.parts import Part
 from eccmgr.config.syntax.changes import Change
@@ -16,7 +16,7 @@ from eccmgr.errors import ConfigError, SettingsError
 
 
 @dataclass(frozen=True)
-class Plan:
+class ListeningPlan:
     """How to listen on each endpoint, and the options that have no effect yet, or are less safe than they seem."""
 
     listeners: Mapping[Endpoint, Listener]
@@ -54,7 +54,7 @@ class Listeners(Part):
             raise ConfigError("The last listener that answers cannot be removed: set another one before, or with it")
         return ListenersChange(self, planned, named, await self._server.prepare(planned.listeners))
 
-    def become(self, planned: "Plan", named: bool) -> None:
+    def become(self, planned: "ListeningPlan", named: bool) -> None:
         """Record the plan that was carried out."""
         self.plan, self._named, self._is_open = planned, named, True
 
@@ -62,7 +62,7 @@ class Listeners(Part):
         """Let answers under way leave, and end every connection."""
         await self._server.close()
 
-    def _planned(self, view: ScopeView) -> "Plan":
+    def _planned(self, view: ScopeView) -> "ListeningPlan":
         return plan(listeners(view, self._default, self._listen))
 
     def _are_named(self, view: ScopeView) -> bool:
@@ -74,7 +74,7 @@ class ListenersChange:
     """Another plan, for which the server has prepared."""
 
     listeners: Listeners
-    plan: "Plan"
+    plan: "ListeningPlan"
     named: bool
     server: ServerChange
 
@@ -88,12 +88,12 @@ class ListenersChange:
         await self.server.undo()
 
 
-def plan(configured: Sequence[Configured]) -> Plan:
+def plan(configured: Sequence[Configured]) -> ListeningPlan:
     """The plan for the server. Raises ConfigError for a listener that makes no sense."""
     endpoints = [_endpoint(each) for each in configured]
     pairs = list(zip(endpoints, configured, strict=True))
     remarks = [text for endpoint, each in pairs if (text := _remark(endpoint, each))]
-    return Plan({endpoint: _listener(endpoint, each) for endpoint, each in pairs}, tuple(remarks))
+    return ListeningPlan({endpoint: _listener(endpoint, each) for endpoint, each in pairs}, tuple(remarks))
 
 
 def _remark(endpoint: Endpoint, configured: Configured) -> str:

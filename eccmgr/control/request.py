@@ -27,7 +27,7 @@ class BadRequest(ValueError):
 
 
 @dataclass(frozen=True)
-class Request:
+class ConsoleRequest:
     """The JSON of a REQUEST frame.
 
     With `stream` the client gets events as they happen; the text at the end leaves out what they have shown, unless it
@@ -42,7 +42,7 @@ class Request:
     whole: bool = False
 
     @classmethod
-    def parse(cls, payload: bytes) -> "Request":
+    def parse(cls, payload: bytes) -> "ConsoleRequest":
         """Read a REQUEST. Raises BadRequest with the fault."""
         try:
             fields = json.loads(payload)

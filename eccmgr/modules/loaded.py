@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedModule:
     """An instance of a module that a configuration asks for."""
 
     kind: type[Module]
@@ -55,7 +55,7 @@ class Wanted:
 class Instance:
     """A loaded instance of a module; one with a `fault` does not work."""
 
-    wanted: Wanted
+    wanted: WantedModule
     module: Module | None = None
     commands: tuple[Command, ...] = ()
     unknown: Command | None = None
@@ -268,7 +268,7 @@ class Modules:
         return CommandError(f"No module '{first[:80]}'; loaded: {loaded or 'none'}{on_nodes}")
 
 
-def wanted_by(catalogue: Catalogue, program: str, view: ScopeView) -> Iterator[Wanted]:
+def wanted_by(catalogue: Catalogue, program: str, view: ScopeView) -> Iterator[WantedModule]:
     """The instances that a configuration asks for, in the order of the kinds. Raises ConfigError."""
     view = replace(view, schema=catalogue.schema)
     for kind in catalogue.kinds.values():
@@ -278,7 +278,7 @@ def wanted_by(catalogue: Catalogue, program: str, view: ScopeView) -> Iterator[W
         if not scopes and program in kind.built_in:
             scopes = [view.scope(kind.scope)]
         for settings in scopes:
-            yield Wanted(kind, settings)
+            yield WantedModule(kind, settings)
 
 
 def check(catalogue: Catalogue, program: str, view: ScopeView) -> None:
@@ -292,7 +292,7 @@ def check(catalogue: Catalogue, program: str, view: ScopeView) -> None:
             raise ConfigError(f"{_place(wanted)}{error}") from None
 
 
-def _same(old: Wanted, new: Wanted) -> bool:
+def _same(old: WantedModule, new: WantedModule) -> bool:
     """Whether the module would see no difference between `old` and `new`."""
     return old.kind is new.kind and _values(old.settings) == _values(new.settings)
 
@@ -304,6 +304,6 @@ def _values(settings: ScopeView) -> dict[str, Any]:
     return {name: effective.value for name, effective in found if effective is not None}
 
 
-def _place(wanted: Wanted) -> str:
+def _place(wanted: WantedModule) -> str:
     place = wanted.settings.place()
     return f"{place}: {wanted.name}: " if place else f"{wanted.name}: "

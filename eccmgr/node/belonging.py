@@ -26,7 +26,7 @@ _LISTEN_WAIT_S = 2.0
 
 
 @dataclass(frozen=True)
-class Move:
+class SubclusterMove:
     """A move that senders may not have heard of: the earlier channel, the view of the move, and the time until which it
     matters."""
 
@@ -56,7 +56,7 @@ class Belonging:
         self._number: bytes | None = None
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._move: Move | None = None
+        self._move: SubclusterMove | None = None
         self._moving_after: str | None = None
         """The last entry of the log that was heard before the present move began."""
 
@@ -125,7 +125,7 @@ class Belonging:
             after, self._moving_after = self._moving_after, None
             channels, left = self.channels, self._keys.subcluster(here)
             if view is not None:
-                self._move = Move(left, view, time.monotonic() + 2 * self._options.command_ttl_s)
+                self._move = SubclusterMove(left, view, time.monotonic() + 2 * self._options.command_ttl_s)
                 session.channels = channels
                 log.info("moved", subcluster=given, before=here, reason="its bus file says so", view=view)
             # Commands that were sent to the earlier subcluster are still for this node.

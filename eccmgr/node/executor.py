@@ -37,7 +37,7 @@ _ABORT = b'{"abort":'
 _LOOK_AGAIN_S = 1.0
 
 
-class Jobs(Protocol):
+class LongCommands(Protocol):
     """Makes jobs of long commands."""
 
     async def submit(self, message: Message, life: Life, command: Command) -> Response:
@@ -103,7 +103,7 @@ class Executor:
         """Called with the place in the log of each heard message: its channel, its entry, the entry before it."""
         self.meant: Callable[[str, int], bool] = lambda _channel, _view: True
         """Whether a command on a channel to the nodes of a view is for this node."""
-        self.jobs: Jobs | None = None
+        self.jobs: LongCommands | None = None
         """Takes the long commands; without it they run like others."""
         self.closing = False
 

@@ -18,6 +18,9 @@ from eccmgr.redis.wire import Argument
 SendWords = Callable[..., Awaitable[Any]]
 """Sends one command, given as its words; answers the server's answer."""
 
+RawReply = Sequence[Any]
+"""A list that a script answers, before it is read."""
+
 ReadAs = TypeVar("ReadAs", covariant=True)
 AnyVerdict = TypeVar("AnyVerdict", bound=enum.StrEnum)
 

@@ -1,14 +1,12 @@
 """Schedules in Redis: each is taken by one manager when it is due, and the end of each run is recorded."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import structlog
 
 from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped
+from eccmgr.redis.scripts import RawReply
 from eccmgr.schedules import calls
 from eccmgr.schedules.calls import AddVerdict, KeepVerdict, MoveVerdict, ShelfKeys, TakeVerdict
 from eccmgr.schedules.schedule import Firing, Schedule
@@ -116,7 +114,7 @@ class Shelf:
                 _dropped.say(raw, raw, str(error))
         return found[::-1]
 
-    async def _read(self, found: Sequence[Any]) -> list[tuple[Schedule, int]]:
+    async def _read(self, found: RawReply) -> list[tuple[Schedule, int]]:
         pairs = list(_pairs(found))
         if not pairs:
             return []
@@ -151,7 +149,7 @@ def _schedule(name: bytes, raw: bytes | None) -> Schedule:
     return schedule
 
 
-def _pairs(found: Sequence[Any]) -> list[tuple[bytes, float]]:
+def _pairs(found: RawReply) -> list[tuple[bytes, float]]:
     if found and isinstance(found[0], list):
         return [(name, float(score)) for name, score in found]
     return [(found[i], float(found[i + 1])) for i in range(0, len(found), 2)]

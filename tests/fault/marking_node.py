@@ -13,11 +13,11 @@ import sys
 import time
 from typing import Any
 
-from cli.daemons import Program
+from cli.daemons import DaemonProgram
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.node.messages import Life, Message, Response
 from eccmgr.settings import NodeSettings
-from worker.node import Node
+from worker.node import EcNode
 
 _began: contextvars.ContextVar[float] = contextvars.ContextVar("_began")
 
@@ -34,7 +34,7 @@ class Marks:
         os.write(self._file, f"{what} {token} {self._node} {os.getpid()} {at:.6f}\n".encode())
 
 
-def marking(node: Node, marks: Marks) -> Node:
+def marking(node: EcNode, marks: Marks) -> EcNode:
     """Give `node` its command, and let it note what it hears."""
     hear, execute = node.executor.heard, node.executor._execute
 
@@ -75,7 +75,7 @@ def main() -> None:
     flags: dict[str, Any] = vars(parser.parse_args())
     marks = Marks(flags.pop("marks"), flags["name"])
     flags["listen"] = (flags["listen"],)
-    program = Program(
-        Node.program, NodeSettings, "", lambda settings, store, files: marking(Node(settings, store, files), marks)
+    program = DaemonProgram(
+        EcNode.program, NodeSettings, "", lambda settings, store, files: marking(EcNode(settings, store, files), marks)
     )
     sys.exit(program.run(flags))

@@ -12,7 +12,7 @@ from eccmgr.manager import Manager
 from eccmgr.redis.connect import Link
 from tests import daemons
 from tests.waiting import wait_until
-from worker.node import Node
+from worker.node import EcNode
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Fleet:
         self.managers.append(made)
         return made
 
-    async def node(self, name: str, subcluster: str | None = "default", deaf: bool = False, **more: object) -> Node:
+    async def node(self, name: str, subcluster: str | None = "default", deaf: bool = False, **more: object) -> EcNode:
         """One more node; a deaf one is alive and never hears a command."""
         made = daemons.node(self.url, self.cluster, self.folder, name, subcluster, **more)
         made.table.add(*self.trial_commands(made))
@@ -70,7 +70,7 @@ class Fleet:
 
         await wait_until(shown, f"{command} shows {expected}")
 
-    def trial_commands(self, node: Node) -> tuple[Command, ...]:
+    def trial_commands(self, node: EcNode) -> tuple[Command, ...]:
         async def mark(_call: Call) -> str:
             self.ran.append(node.session.identity.name)
             return "marked"
@@ -94,7 +94,7 @@ class Fleet:
         )
 
 
-async def die(node: Node) -> None:
+async def die(node: EcNode) -> None:
     """End `node` as a kill does: nothing is finished, nobody is told."""
 
     node.finish = node.session.leave = _nothing  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ from eccmgr.cluster import journal
 from eccmgr.manager import Manager
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
-from worker.node import Node
+from worker.node import EcNode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
 
@@ -19,7 +19,7 @@ BUS = "# Subcluster: east = m1\nSpread_Segment 10.0.0.255:4803 {\n  east1 10.0.0
 SINCE = r"since \d\d:\d\d"
 
 
-async def lose(fleet: Fleet, node: Node) -> None:
+async def lose(fleet: Fleet, node: EcNode) -> None:
     """Kill `node`, and wait until its session is over."""
     await die(node)
     key = node.session.identity.name.lower()

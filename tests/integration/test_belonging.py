@@ -10,7 +10,7 @@ from eccmgr.manager import Manager
 from tests.integration.fleet import Fleet
 from tests.integration.test_absence import bus_file
 from tests.waiting import wait_until
-from worker.node import Node
+from worker.node import EcNode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
 
@@ -135,7 +135,7 @@ async def test_a_server_without_memory_moves_nobody(fleet: Fleet) -> None:
     assert seen == []
 
 
-def _places(node: Node) -> list[str]:
+def _places(node: EcNode) -> list[str]:
     """The subclusters that a node moves to from now on."""
     moved: list[str] = []
     original = node.session.move_to

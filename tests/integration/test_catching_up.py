@@ -15,12 +15,12 @@ from eccmgr.redis.wire import OnPush, Wire
 from tests import daemons
 from tests.integration.fleet import Fleet
 from tests.waiting import wait_until
-from worker.node import Node
+from worker.node import EcNode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
 
 
-async def cut_subscriptions(node: Node) -> None:
+async def cut_subscriptions(node: EcNode) -> None:
     """End every subscription at the server."""
     await node.link.call("CLIENT", "KILL", "TYPE", "PUBSUB")
 
@@ -83,7 +83,7 @@ async def test_deaf_subscription_is_noticed_and_caught_up_once(
 
 
 @contextlib.asynccontextmanager
-async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[Node, list[bytes]]]:
+async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[EcNode, list[bytes]]]:
     """A node that loses the first message that it hears, and does not learn of it by a heartbeat; what it lost."""
     node = daemons.node(fleet.url, fleet.cluster, fleet.folder, name)
     node.table.add(*fleet.trial_commands(node))

@@ -14,7 +14,7 @@ from tests.integration.fleet import Fleet
 from tests.refusing import full, plain_server
 from tests.servers import Server
 from tests.waiting import wait_until
-from worker.node import Node
+from worker.node import EcNode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
 _MEBIBYTE = 1 << 20
@@ -39,7 +39,7 @@ async def limit(server: Server, memory: int | str) -> None:
     await asyncio.to_thread(server.call, "CONFIG", "SET", "maxmemory", str(memory))
 
 
-async def noisy(fleet: Fleet, name: str, size: int = _MEBIBYTE) -> Node:
+async def noisy(fleet: Fleet, name: str, size: int = _MEBIBYTE) -> EcNode:
     """A node that answers `noise`, once the gate is open, with much that cannot be compressed."""
     node = await fleet.node(name)
 

@@ -23,7 +23,7 @@ from eccmgr.redis.keys import Keys
 from tests.daemons import manager, node, running
 from tests.listeners import Client, ask, listen_too
 from tests.waiting import wait_until
-from worker.node import Node
+from worker.node import EcNode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
 
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 @pytest_asyncio.fixture
 async def daemons(
     redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
-) -> AsyncIterator[tuple[Manager, Node]]:
+) -> AsyncIterator[tuple[Manager, EcNode]]:
     """A manager and the node east1."""
     url, cluster = redis_server.url, cluster_keys.cluster
     barca, east1 = manager(url, cluster, folder), node(url, cluster, folder, "east1", "east")
@@ -44,7 +44,7 @@ def path(daemon: Daemon) -> str:
     return str(daemon.endpoints[0].path)
 
 
-def add_slow(east1: Node) -> asyncio.Event:
+def add_slow(east1: EcNode) -> asyncio.Event:
     """Give the node a command `slow`, which ends when the event is set."""
     release = asyncio.Event()
 
@@ -56,7 +56,7 @@ def add_slow(east1: Node) -> asyncio.Event:
     return release
 
 
-async def test_the_worked_example(daemons: tuple[Manager, Node]) -> None:
+async def test_the_worked_example(daemons: tuple[Manager, EcNode]) -> None:
     for daemon, program in zip(daemons, ("eccmgr", "ecnode"), strict=True):
         async with await Client.open(path(daemon)) as client:
             client.send_raw(bytes.fromhex("00 01 00 07 76 65 72 73 69 6f 6e"))
@@ -66,7 +66,7 @@ async def test_the_worked_example(daemons: tuple[Manager, Node]) -> None:
             assert re.search(rf"# {program} version: .*\n", payload.decode())
 
 
-async def test_classic_client_gets_the_answer_in_one_recv(daemons: tuple[Manager, Node]) -> None:
+async def test_classic_client_gets_the_answer_in_one_recv(daemons: tuple[Manager, EcNode]) -> None:
     def classic(command: str) -> bytes:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(30)
@@ -83,7 +83,7 @@ async def test_classic_client_gets_the_answer_in_one_recv(daemons: tuple[Manager
     assert (await asyncio.to_thread(classic, "help")).count(b"\n") > 10
 
 
-async def test_no_answer_of_a_newer_kind_comes_unasked(daemons: tuple[Manager, Node]) -> None:
+async def test_no_answer_of_a_newer_kind_comes_unasked(daemons: tuple[Manager, EcNode]) -> None:
     commands = ["version", "help", "info", "broadcast pid", "gather pid", "json gather pid", "nonsense", "broadcast"]
     async with await Client.open(path(daemons[0])) as client:
         for command in commands:
@@ -92,7 +92,7 @@ async def test_no_answer_of_a_newer_kind_comes_unasked(daemons: tuple[Manager, N
             assert kind in (frames.SHORT, frames.LONG), command
 
 
-async def test_hundred_commands_are_answered_in_order_once_each(daemons: tuple[Manager, Node]) -> None:
+async def test_hundred_commands_are_answered_in_order_once_each(daemons: tuple[Manager, EcNode]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         for _ in range(20):
             client.send("version", "gather pid", "info", "show cluster membership", "nonsense")
@@ -106,7 +106,7 @@ async def test_hundred_commands_are_answered_in_order_once_each(daemons: tuple[M
         assert await client.rest() == b""
 
 
-async def test_help_lists_and_explains_every_working_command(daemons: tuple[Manager, Node]) -> None:
+async def test_help_lists_and_explains_every_working_command(daemons: tuple[Manager, EcNode]) -> None:
     for daemon in daemons:
         async with await Client.open(path(daemon)) as client:
             listed = (await client.ask("help")).splitlines()
@@ -118,7 +118,7 @@ async def test_help_lists_and_explains_every_working_command(daemons: tuple[Mana
                 assert (await client.ask(f"help {command.name}")).startswith(f"Usage: {command.usage}\n")
 
 
-async def test_what_help_does_not_list_is_refused(daemons: tuple[Manager, Node]) -> None:
+async def test_what_help_does_not_list_is_refused(daemons: tuple[Manager, EcNode]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         listed = await client.ask("help")
         for command in daemons[0].table.commands.values():
@@ -128,7 +128,7 @@ async def test_what_help_does_not_list_is_refused(daemons: tuple[Manager, Node])
                 assert (await client.fields(frames.RESULT))["status"] == "error"
 
 
-async def test_completion_works_against_a_manager(daemons: tuple[Manager, Node]) -> None:
+async def test_completion_works_against_a_manager(daemons: tuple[Manager, EcNode]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         assert await client.ask('complete "unicast "') == "east1"
         assert await client.ask('complete "subcluster broadcast e"') == "east"
@@ -136,7 +136,7 @@ async def test_completion_works_against_a_manager(daemons: tuple[Manager, Node])
         assert json.loads(await client.ask('json complete "gather @"'))["candidates"] == ["@all", "@east"]
 
 
-async def test_simultaneous_broadcasts_of_two_sessions_stay_apart(daemons: tuple[Manager, Node]) -> None:
+async def test_simultaneous_broadcasts_of_two_sessions_stay_apart(daemons: tuple[Manager, EcNode]) -> None:
     async def round_trip(command: str) -> list[str]:
         async with await Client.open(path(daemons[0])) as client:
             ids = []
@@ -163,7 +163,7 @@ async def wait_for(client: Client, command: str, pattern: str) -> None:
     await wait_until(fits, f"{command} answers {pattern}")
 
 
-async def test_simultaneous_gathers_get_their_own_answers(daemons: tuple[Manager, Node]) -> None:
+async def test_simultaneous_gathers_get_their_own_answers(daemons: tuple[Manager, EcNode]) -> None:
     async def gather(number: int) -> str:
         return await ask(path(daemons[0]), f"gather help nothing{number}")
 
@@ -174,7 +174,7 @@ async def test_simultaneous_gathers_get_their_own_answers(daemons: tuple[Manager
         assert f"'nothing{number}'" in answer
 
 
-async def test_answers_of_megabytes_from_nodes_arrive_whole(daemons: tuple[Manager, Node]) -> None:
+async def test_answers_of_megabytes_from_nodes_arrive_whole(daemons: tuple[Manager, EcNode]) -> None:
     async def big(_call: object) -> str:
         return "<é>\n" * 400_000
 
@@ -184,7 +184,7 @@ async def test_answers_of_megabytes_from_nodes_arrive_whole(daemons: tuple[Manag
     assert answer.count("<é>") == 400_000
 
 
-async def test_streaming_gather_shows_responses_then_the_header(daemons: tuple[Manager, Node]) -> None:
+async def test_streaming_gather_shows_responses_then_the_header(daemons: tuple[Manager, EcNode]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         client.request("gather cluster nodename", id=1, stream=True)
         first = await client.fields(frames.CHUNK)
@@ -212,7 +212,7 @@ async def test_streaming_gather_shows_responses_then_the_header(daemons: tuple[M
 
 
 async def test_vanished_gather_client_ends_waiting_not_the_command(
-    daemons: tuple[Manager, Node],
+    daemons: tuple[Manager, EcNode],
 ) -> None:
     barca, release = daemons[0], add_slow(daemons[1])
     async with await Client.open(path(barca)) as client:
@@ -228,7 +228,7 @@ async def test_vanished_gather_client_ends_waiting_not_the_command(
         await wait_for(client, "retrieve slow", r"1 of 1 answered\neast1: done at last \(late, \d+ s\)$")
 
 
-async def test_a_gather_that_waits_delays_no_other_session(daemons: tuple[Manager, Node]) -> None:
+async def test_a_gather_that_waits_delays_no_other_session(daemons: tuple[Manager, EcNode]) -> None:
     barca, release = daemons[0], add_slow(daemons[1])
     async with await Client.open(path(barca)) as waiting:
         waiting.send("gather slow")
@@ -239,14 +239,14 @@ async def test_a_gather_that_waits_delays_no_other_session(daemons: tuple[Manage
         assert "east1: done at last" in await waiting.answer()
 
 
-async def test_one_slow_node_does_not_hold_the_command(daemons: tuple[Manager, Node]) -> None:
+async def test_one_slow_node_does_not_hold_the_command(daemons: tuple[Manager, EcNode]) -> None:
     release = add_slow(daemons[1])
     answer = await ask(path(daemons[0]), "gather --timeout 0.2 slow")
     assert re.search(r"0 of 1 answered\neast1: \((pending|running), ", answer)
     release.set()
 
 
-async def test_fleet_commands_are_well_formed_in_every_form(daemons: tuple[Manager, Node]) -> None:
+async def test_fleet_commands_are_well_formed_in_every_form(daemons: tuple[Manager, EcNode]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         fields = json.loads(await client.ask("json gather cluster nodename"))
         assert (fields["expected"], fields["answered"], fields["nodes"][0]["text"]) == (1, 1, "east1")
@@ -260,7 +260,7 @@ async def test_fleet_commands_are_well_formed_in_every_form(daemons: tuple[Manag
             assert ET.fromstring(await client.ask(f"xml {command}")).attrib["Status"] == "error"
 
 
-async def test_missing_name_is_answered_with_known_ones(daemons: tuple[Manager, Node]) -> None:
+async def test_missing_name_is_answered_with_known_ones(daemons: tuple[Manager, EcNode]) -> None:
     async with await Client.open(path(daemons[0])) as client:
         assert await client.ask("unicast nobody pid") == "Unknown node 'nobody'; known: east1"
         assert await client.ask("subcluster broadcast none pid") == "Unknown subcluster 'none'; known: east"
@@ -306,7 +306,7 @@ async def test_idle_session_closes_but_waiting_gather_stays(
 
 
 async def test_second_daemon_neither_starts_nor_harms_the_first(
-    daemons: tuple[Manager, Node], redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
+    daemons: tuple[Manager, EcNode], redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path
 ) -> None:
     second = manager(redis_server.url, cluster_keys.cluster, folder)
     with pytest.raises(ListenError, match="is in use by pid"):
@@ -336,7 +336,7 @@ async def test_shutdown_is_answered_to_its_caller(
         assert await client.rest() == b""
 
 
-async def test_a_listener_may_be_on_loopback_too(daemons: tuple[Manager, Node]) -> None:
+async def test_a_listener_may_be_on_loopback_too(daemons: tuple[Manager, EcNode]) -> None:
     server = daemons[0].server
     await listen_too(server, Endpoint(host="127.0.0.1", port=0))
     client = Client(*await asyncio.open_connection("127.0.0.1", server.endpoints[-1].port))

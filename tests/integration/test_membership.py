@@ -17,22 +17,22 @@ from eccmgr.version import full_version
 from tests.daemons import QUICK, ask
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
-from worker.node import Node
+from worker.node import EcNode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
 
 
-async def members(node: Node) -> Membership:
+async def members(node: EcNode) -> Membership:
     """The members as `node` reads them."""
     return await read_membership(node.link, node.keys)
 
 
-async def names(node: Node) -> list[str | None]:
+async def names(node: EcNode) -> list[str | None]:
     """The nodes as `node` reads them."""
     return [member.node_name for member in (await members(node)).of(Role.NODE)]
 
 
-async def ask_node(node: Node, command: str) -> str:
+async def ask_node(node: EcNode, command: str) -> str:
     """What the node's own listener answers."""
     (answer,) = await ask(str(node.endpoints[0].path), command)
     return answer
@@ -146,7 +146,7 @@ async def _targets(fleet: Fleet, count: str) -> bool:
     return (await fleet.ask("broadcast version")).endswith(f" to {count}")
 
 
-async def _are(node: Node, expected: list[str]) -> bool:
+async def _are(node: EcNode, expected: list[str]) -> bool:
     return await names(node) == expected
 
 

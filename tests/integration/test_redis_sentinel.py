@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from eccmgr.cluster.calls.membership import Joined, join
-from eccmgr.cluster.carrier import Standing
+from eccmgr.cluster.carrier import CarrierState
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import RedisUnreachable
@@ -184,7 +184,7 @@ class TestFailover:
         link = Link(deployment.url)
         try:
             options, who = ClusterOptions(session_lease_s=60), Identity(Role.OTHER, "")
-            joining = join(keys, options, who, session, rate=0, standing=Standing(session))
+            joining = join(keys, options, who, session, rate=0, standing=CarrierState(session))
             joined, _ = await link.run_durably(joining, 0)
             assert isinstance(joined, Joined)
             assert joined.vips is not None

@@ -7,10 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from worker.duravip.model.actions import Acquire, Beat, Call, End, Open, Read, Release, State, TakeOver
-from worker.duravip.model.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
+from worker.duravip.model.actions import (
+    Acquire,
+    Beat,
+    EndCarrying,
+    OpenEra,
+    Read,
+    RedisCall,
+    Release,
+    StateHeld,
+    TakeOver,
+)
+from worker.duravip.model.records import Beaten, Era, Granted, Late, Page, SessionAnswer, Stated, Verdict, VipRecord
 
-ANSWERS: dict[type[Call], type[Answer]] = {Beat: Beaten, State: Stated, Acquire: Granted, Read: Page}
+ANSWERS: dict[type[RedisCall], type[SessionAnswer]] = {Beat: Beaten, StateHeld: Stated, Acquire: Granted, Read: Page}
 PAGE = 500
 LATE = 16
 
@@ -20,7 +30,7 @@ class Data:
     """All data of VIPs in Redis."""
 
     state: dict[str, Any] = field(default_factory=dict)
-    vips: dict[str, Record] | None = None
+    vips: dict[str, VipRecord] | None = None
     lives: dict[str, tuple[int, int]] | None = None
     """Private name → the era that it joined in, its renewal counter."""
     changes: dict[str, int] | None = None
@@ -54,26 +64,26 @@ class Scripts:
         self.floor = floor
         """The server's time, which no new era's number is below."""
 
-    def call(self, asked: Call, node: str, fresh: bool = False) -> Answer | None:
+    def call(self, asked: RedisCall, node: str, fresh: bool = False) -> SessionAnswer | None:
         """The server's answer; None if it refuses, which no script of ours does."""
         data, state = self.data, self.data.state
         if not self._begin_era(asked.era, fresh):
             return None
-        if isinstance(asked, (Beat, TakeOver, End)):
+        if isinstance(asked, (Beat, TakeOver, EndCarrying)):
             wall = self.wall()
             state["clock"] = state.get("clock", wall) + max(0.0, min(wall - state.get("wall", wall), self.max_step))
             state["wall"] = wall
         era = Era(state["era"], self.memory() if "era_name" not in self.off else "")
-        if isinstance(asked, End):
+        if isinstance(asked, EndCarrying):
             self._kill(asked.session)
-            return Answer(Verdict.OK, era)
+            return SessionAnswer(Verdict.OK, era)
         if asked.session in data.ended:
-            return ANSWERS.get(type(asked), Answer)(Verdict.ENDED, era)
+            return ANSWERS.get(type(asked), SessionAnswer)(Verdict.ENDED, era)
         if isinstance(asked, Beat):
             return self._beat(asked, era, node)
         if not self._lives(asked.session) or asked.era != era:
-            return ANSWERS.get(type(asked), Answer)(Verdict.REJOIN, era)
-        answer: Answer = getattr(self, f"_{type(asked).__name__.lower()}")(asked, era, node)
+            return ANSWERS.get(type(asked), SessionAnswer)(Verdict.REJOIN, era)
+        answer: SessionAnswer = getattr(self, f"_{type(asked).__name__.lower()}")(asked, era, node)
         return answer
 
     def _begin_era(self, seen: Era, fresh: bool) -> bool:
@@ -123,41 +133,41 @@ class Scripts:
         found = tuple(Late(p, data.lives[p][1]) for _, p in late[:LATE])
         return Beaten(Verdict.OK, era, True, state["open"], state.get("change", 0), found)
 
-    def _keep(self, address: str, record: Record) -> None:
+    def _keep(self, address: str, record: VipRecord) -> None:
         data = self.data
         assert data.vips is not None
         assert data.changes is not None
         data.state["change"] = data.state.get("change", 0) + 1
         data.vips[address], data.changes[address] = record, data.state["change"]
 
-    def _record(self, address: str) -> Record:
+    def _record(self, address: str) -> VipRecord:
         assert self.data.vips is not None
-        return self.data.vips.get(address, Record())
+        return self.data.vips.get(address, VipRecord())
 
-    def _state(self, asked: State, era: Era, node: str) -> Stated:
+    def _state(self, asked: StateHeld, era: Era, node: str) -> Stated:
         kept = []
         for address, epoch in asked.holdings:
             record = self._record(address)
             free = record.era != era.number or record.owner in ("", asked.session)
             if (not self.data.state["open"] and free) or ("assert_closed" in self.off and epoch >= record.epoch):
                 reason = record.reason if record.owner == asked.session else "stated"
-                record = Record(asked.session, max(record.epoch, epoch), era.number, "", reason)
+                record = VipRecord(asked.session, max(record.epoch, epoch), era.number, "", reason)
                 self._keep(address, record)
                 kept.append(record.epoch == epoch)
             else:
                 kept.append(False)
         return Stated(Verdict.OK, era, True, tuple(kept))
 
-    def _open(self, asked: Open, era: Era, node: str) -> Answer:
+    def _open(self, asked: OpenEra, era: Era, node: str) -> SessionAnswer:
         self.data.state["open"] = asked.era.number == era.number or self.data.state["open"]
-        return Answer(Verdict.OK, era)
+        return SessionAnswer(Verdict.OK, era)
 
-    def _takeover(self, asked: TakeOver, era: Era, node: str) -> Answer:
+    def _takeover(self, asked: TakeOver, era: Era, node: str) -> SessionAnswer:
         life = (self.data.lives or {}).get(asked.watched)
         same = life == (era.number, asked.counter) or ("cas" in self.off and life is not None)
         if self.data.state["open"] and same:
             self._kill(asked.watched)
-        return Answer(Verdict.OK, era)
+        return SessionAnswer(Verdict.OK, era)
 
     def _acquire(self, asked: Acquire, era: Era, node: str) -> Granted:
         epochs = []
@@ -173,19 +183,19 @@ class Scripts:
                 epochs.append(record.epoch if "idem" not in self.off else 0)
             elif self.data.state["open"] and free and not reserved:
                 seen = wish.seen if "seen" not in self.off else 0
-                record = Record(asked.session, max(record.epoch, seen) + 1, era.number, "", wish.reason)
+                record = VipRecord(asked.session, max(record.epoch, seen) + 1, era.number, "", wish.reason)
                 self._keep(wish.address, record)
                 epochs.append(record.epoch)
             else:
                 epochs.append(0)
         return Granted(Verdict.OK, era, True, tuple(epochs))
 
-    def _release(self, asked: Release, era: Era, node: str) -> Answer:
+    def _release(self, asked: Release, era: Era, node: str) -> SessionAnswer:
         for gift in asked.gifts:
             record = self._record(gift.address)
             if (record.owner, record.epoch, record.era) == (asked.session, gift.epoch, era.number):
                 self._keep(gift.address, replace(record, owner="", to=gift.to, reason=gift.reason))
-        return Answer(Verdict.OK, era)
+        return SessionAnswer(Verdict.OK, era)
 
     def _read(self, asked: Read, era: Era, node: str) -> Page:
         assert self.data.changes is not None

@@ -19,17 +19,17 @@ from worker.duravip.model.actions import (
     Acquire,
     Action,
     Beat,
-    Call,
-    End,
+    EndCarrying,
     Extend,
-    Plumb,
     Read,
+    RedisCall,
     ReplaceGuardian,
-    State,
-    Unplumb,
+    StateHeld,
+    TellPlumb,
+    TellUnplumb,
 )
 from worker.duravip.model.agent import Agent
-from worker.duravip.model.records import Answer, Era
+from worker.duravip.model.records import Era, SessionAnswer
 from worker.guardian import guard as guarding
 from worker.guardian import wire
 from worker.guardian.guard import Guard, Steps
@@ -214,7 +214,7 @@ class World:
 
     # Redis.
 
-    def call(self, host: Host, process: Process, asked: Call, hear: Callable[[Any], None] | None) -> None:
+    def call(self, host: Host, process: Process, asked: RedisCall, hear: Callable[[Any], None] | None) -> None:
         """To the server that the host believes in; may be lost or late, before or after it was executed."""
         r, late = self.random, self.random.uniform(0.0002, 0.003)
         if not self.calm:
@@ -228,7 +228,7 @@ class World:
             late += host.cut - self.now
         self.at(self.now + late, self.execute, host.server, host, process, asked, hear)
 
-    def execute(self, server: Server, host: Host, process: Process, asked: Call, hear: Any) -> None:
+    def execute(self, server: Server, host: Host, process: Process, asked: RedisCall, hear: Any) -> None:
         if not server.up or server.follows:
             return
         if self.now < server.stall:
@@ -256,7 +256,7 @@ class World:
             copy.scripts.data = data
             acked[0] = True
 
-    def hear(self, hear: Callable[[Any], None], answer: Answer | None, acked: list[bool]) -> None:
+    def hear(self, hear: Callable[[Any], None], answer: SessionAnswer | None, acked: list[bool]) -> None:
         if answer is not None:
             object.__setattr__(answer, "acked", acked[0])  # decided only after the script had answered
         hear(answer)
@@ -300,7 +300,7 @@ class World:
                 answer = self.clock(host)
             case guarding.Arm():
                 host.armed = self.now
-            case guarding.Open(until):
+            case guarding.OpenFence(until):
                 # The clock is read before the transaction: what is left is then set, whenever that comes.
                 left = (until - self.clock(host)) / host.rate
                 self.trip(process, process.agent)
@@ -316,9 +316,9 @@ class World:
                 for each in addresses:
                     host.plumbed.pop(each.address, None)
                 answer = ()
-            case guarding.End(session, arguments):
+            case guarding.EndSession(session, arguments):
                 self.say(host.name, "guardian ends", session)
-                self.call(host, process, End(session, Era(int(arguments[0]), arguments[1])), None)
+                self.call(host, process, EndCarrying(session, Era(int(arguments[0]), arguments[1])), None)
         process.answer = answer
         self.go_on(host, process)
 
@@ -436,14 +436,14 @@ class World:
             process.served = process.served if at.dead else action.session
             era = (str(action.era.number), action.era.memory)
             told(partial(guard.extend, wire.Deadline(action.session, action.at, era)))
-        elif isinstance(action, Plumb):
+        elif isinstance(action, TellPlumb):
             told(partial(guard.plumb, wire.Plumb(_grants(action.addresses), action.session, action.at)))
-        elif isinstance(action, Unplumb):
+        elif isinstance(action, TellUnplumb):
             told(partial(guard.unplumb, wire.Unplumb(_grants(action.addresses), str(action.tag))))
-        elif isinstance(action, Call):
+        elif isinstance(action, RedisCall):
             self.call(host, process, action, lambda answer: self.answered(host, process, action, answer))
 
-    def answered(self, host: Host, process: AgentProcess, asked: Call, answer: Any) -> None:
+    def answered(self, host: Host, process: AgentProcess, asked: RedisCall, answer: Any) -> None:
         agent, now = process.agent, self.clock(host)
         if answer is None or answer.era.number < agent.era.number:
             host.server = self.master
@@ -456,7 +456,7 @@ class World:
                 if not host.guard.dead:
                     actions += agent.place(now, dict.fromkeys(self.vips, "wanted"))
                 actions += self.move_some(host, agent)
-        elif isinstance(asked, State):
+        elif isinstance(asked, StateHeld):
             actions = agent.stated(now, asked, answer)
         elif isinstance(asked, Acquire):
             actions = agent.granted(now, asked, answer)

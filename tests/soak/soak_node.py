@@ -6,14 +6,14 @@ import os
 import sys
 from typing import Any
 
-from cli.daemons import Program
+from cli.daemons import DaemonProgram
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.errors import CommandError
 from eccmgr.settings import NodeSettings
-from worker.node import Node
+from worker.node import EcNode
 
 
-def soaking(node: Node) -> Node:
+def soaking(node: EcNode) -> EcNode:
     """Give `node` its commands."""
 
     async def touch(_call: Call) -> str:
@@ -46,4 +46,4 @@ def main() -> None:
         parser.add_argument(f"--{flag}", required=True)
     flags: dict[str, Any] = vars(parser.parse_args())
     flags["listen"] = (flags["listen"],)
-    sys.exit(Program(Node.program, NodeSettings, "", lambda *made: soaking(Node(*made))).run(flags))
+    sys.exit(DaemonProgram(EcNode.program, NodeSettings, "", lambda *made: soaking(EcNode(*made))).run(flags))

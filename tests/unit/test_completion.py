@@ -10,7 +10,7 @@ from eccmgr.commands.table import Table
 from eccmgr.config.live.store import Store
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings, NodeSettings
-from worker.node import Node
+from worker.node import EcNode
 
 KNOWN = Known(nodes=("west1", "east10", "east1", "East2"), subclusters=("east", "west"))
 
@@ -94,6 +94,6 @@ def test_whatever_is_typed_is_no_fault(table: Table, end: str) -> None:
 
 
 def test_commands_offered_for_nodes_exist_on_nodes(folder: Path) -> None:
-    node = Node(NodeSettings(redis="redis://127.0.0.1:1/0", listen=(str(folder / "n"),)), Store())
+    node = EcNode(NodeSettings(redis="redis://127.0.0.1:1/0", listen=(str(folder / "n"),)), Store())
     alone = {"complete", "json", "xml", *(f"config {word}" for word in ("begin", "replay", "commit", "rollback"))}
     assert sorted(ON_NODES) == sorted(command.name for command in node.table.listed() if command.name not in alone)

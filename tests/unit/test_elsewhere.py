@@ -14,7 +14,7 @@ from eccmgr.config.live.store import Store
 from eccmgr.errors import CommandError
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings, NodeSettings
-from worker.node import Node
+from worker.node import EcNode
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def manager() -> Table:
 
 @pytest.fixture(scope="module")
 def node() -> Table:
-    return Node(NodeSettings(redis="redis://127.0.0.1:1/0"), Store()).table
+    return EcNode(NodeSettings(redis="redis://127.0.0.1:1/0"), Store()).table
 
 
 def said(table: Table, line: str) -> str:

@@ -6,27 +6,27 @@ from pathlib import Path
 import pytest
 
 from eccmgr.node.messages import Life
-from worker.jobs.journal import Journal, NotOurs
-from worker.jobs.records import Record
+from worker.jobs.journal import JobJournal, NotOurs
+from worker.jobs.records import JobRecord
 
-JOB = Record("eb31c8d67f59", "01M836WWPSB2", "exec:nap nap", "tom", Life("#ec0-1-a#n", 3), 60.0)
+JOB = JobRecord("eb31c8d67f59", "01M836WWPSB2", "exec:nap nap", "tom", Life("#ec0-1-a#n", 3), 60.0)
 
 
 @pytest.fixture
-def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobJournal:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    return Journal.of("lab", "east1", "127.0.0.1:6379")
+    return JobJournal.of("lab", "east1", "127.0.0.1:6379")
 
 
-def test_a_job_runs_once(journal: Journal) -> None:
+def test_a_job_runs_once(journal: JobJournal) -> None:
     journal.keep(JOB)
     assert journal.begin(JOB.job) == JOB
     with pytest.raises(NotOurs, match="has run already"):
         journal.begin(JOB.job)
 
 
-def test_a_job_that_may_be_tried_again_is(journal: Journal) -> None:
-    again = Record(JOB.job, "", "x", "tom", JOB.life, 60.0, retries=1)
+def test_a_job_that_may_be_tried_again_is(journal: JobJournal) -> None:
+    again = JobRecord(JOB.job, "", "x", "tom", JOB.life, 60.0, retries=1)
     journal.keep(again)
     journal.begin(JOB.job)
     journal.begin(JOB.job)
@@ -34,8 +34,8 @@ def test_a_job_that_may_be_tried_again_is(journal: Journal) -> None:
         journal.begin(JOB.job)
 
 
-def test_finished_job_is_not_tried_again(journal: Journal) -> None:
-    journal.keep(Record(JOB.job, "", "x", "tom", JOB.life, 60.0, retries=5))
+def test_finished_job_is_not_tried_again(journal: JobJournal) -> None:
+    journal.keep(JobRecord(JOB.job, "", "x", "tom", JOB.life, 60.0, retries=5))
     journal.begin(JOB.job)
     journal.over(JOB.job)
     with pytest.raises(NotOurs):
@@ -43,36 +43,37 @@ def test_finished_job_is_not_tried_again(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("name", ["another", "", "..", "../../etc/passwd", "a/b", "é", "x" * 300, f"{JOB.job}.runs"])
-def test_job_missing_from_the_journal_does_not_run(journal: Journal, name: str) -> None:
+def test_job_missing_from_the_journal_does_not_run(journal: JobJournal, name: str) -> None:
     journal.keep(JOB)
     with pytest.raises(NotOurs):
         journal.begin(name)
 
 
-def test_a_job_that_was_ended_does_not_begin(journal: Journal) -> None:
-    journal.keep(Record(JOB.job, "", "x", "tom", JOB.life, 60.0, ended_by="tom"))
+def test_a_job_that_was_ended_does_not_begin(journal: JobJournal) -> None:
+    journal.keep(JobRecord(JOB.job, "", "x", "tom", JOB.life, 60.0, ended_by="tom"))
     with pytest.raises(NotOurs, match="ended"):
         journal.begin(JOB.job)
 
 
-def test_a_later_life_finds_what_is_not_finished(journal: Journal) -> None:
+def test_a_later_life_finds_what_is_not_finished(journal: JobJournal) -> None:
     journal.keep(JOB)
     journal.begin(JOB.job)
-    later = Journal.of("lab", "EAST1", "127.0.0.1:6379")
+    later = JobJournal.of("lab", "EAST1", "127.0.0.1:6379")
     assert later.records() == [JOB]
     later.forget(JOB.job)
     assert later.records() == []
     assert list(journal.folder.iterdir()) == []
 
 
-def test_other_clusters_and_servers_have_own_journals(journal: Journal) -> None:
+def test_other_clusters_and_servers_have_own_journals(journal: JobJournal) -> None:
     places = {
-        Journal.of(*each).folder for each in (("lab", "east1", "h:1"), ("lab", "east1", "h:2"), ("b", "east1", "h:1"))
+        JobJournal.of(*each).folder
+        for each in (("lab", "east1", "h:1"), ("lab", "east1", "h:2"), ("b", "east1", "h:1"))
     }
     assert len({*places, journal.folder}) == 4
 
 
-def test_folder_writable_by_others_is_not_used(journal: Journal) -> None:
+def test_folder_writable_by_others_is_not_used(journal: JobJournal) -> None:
     journal.folder.mkdir(parents=True)
     journal.folder.chmod(0o777)
     elsewhere, before = journal, journal.folder
@@ -84,7 +85,7 @@ def test_folder_writable_by_others_is_not_used(journal: Journal) -> None:
     assert not elsewhere.folder.exists()
 
 
-def test_what_is_garbled_is_dropped_alone(journal: Journal) -> None:
+def test_what_is_garbled_is_dropped_alone(journal: JobJournal) -> None:
     journal.keep(JOB)
     (journal.folder / "aaaa").write_bytes(b"[" * 100_000)
     os.symlink("/etc/passwd", journal.folder / "bbbb")

@@ -18,10 +18,10 @@ from eccmgr.redis.reading import LONGEST
 from eccmgr.schedules.schedule import Firing, Schedule
 from eccmgr.schedules.times import Every
 from worker.duravip.beliefs import parts_of
-from worker.duravip.model.records import Record
+from worker.duravip.model.records import VipRecord
 from worker.duravip.model.table import unpack
 from worker.duravip.statements import Statement
-from worker.jobs.records import Record as JobRecord
+from worker.jobs.records import JobRecord
 
 NASTY = st.sampled_from(
     [
@@ -39,7 +39,7 @@ NASTY = st.sampled_from(
     "parse",
     [
         *(Seat.parse, Member.parse, Schedule.parse, Firing.parse, JobRecord.parse, unpack, parts_of, Entry.parse),
-        lambda raw: Record.parse(raw.decode(errors="replace")),
+        lambda raw: VipRecord.parse(raw.decode(errors="replace")),
         lambda raw: Statement.parse(raw.decode(errors="replace")),
         lambda raw: Sent.parse({b"id": raw, b"view": raw, b"kind": raw}),
     ],

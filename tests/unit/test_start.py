@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from cli import eccmgr
-from cli.daemons import Program
+from cli.daemons import DaemonProgram
 from eccmgr.config.live.store import Store
 from eccmgr.errors import ConfigError, SettingsError
 from eccmgr.settings import NodeSettings, load
-from worker.node import Node
+from worker.node import EcNode
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -19,7 +19,7 @@ FILE = "cluster {\n  cluster_group = from_file\n  subcluster = from_file\n  node
 
 
 def opened(default: Path, **flags: Any) -> Store:
-    program = Program("ecnode", NodeSettings, str(default), Node)
+    program = DaemonProgram("ecnode", NodeSettings, str(default), EcNode)
     return program.open(load(NodeSettings, flags), flags)
 
 
@@ -71,7 +71,7 @@ def test_nodes_name_is_flag_file_variable_or_host(
     for variable, value in variables.items():
         environment.setenv(variable, value)
     (folder / "main.conf").write_text(file)
-    assert Node(NodeSettings(), opened(folder / "main.conf")).name == name
+    assert EcNode(NodeSettings(), opened(folder / "main.conf")).name == name
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ def test_a_node_listens_where_its_service_manager_says(
 ) -> None:
     environment.setenv("RUNTIME_DIRECTORY", made)
     environment.setenv("EC_NODE_NAME", "n1")
-    node = Node(NodeSettings(), opened(folder / "none"))
+    node = EcNode(NodeSettings(), opened(folder / "none"))
     assert [str(each) for each in node.endpoints] == [endpoint]
 
 
 def test_invalid_host_name_is_answered_with_a_remedy(folder: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setattr("socket.gethostname", lambda: "-odd")
     with pytest.raises(Exception, match=r"The host's name '-odd' cannot be a node's name; set cluster \{ nodename"):
-        Node(NodeSettings(), opened(folder / "none"))
+        EcNode(NodeSettings(), opened(folder / "none"))
 
 
 def test_invalid_endpoint_is_reported_before_opening_any(folder: Path) -> None:
@@ -101,8 +101,8 @@ def test_invalid_endpoint_is_reported_before_opening_any(folder: Path) -> None:
 
 def test_impossible_floating_address_fails_check_and_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "main.conf").write_text('Binding "out" { Enable_Duravip = on  Bind_Address = "10.9.9.9" }\n')
-    program = Program("ecnode", NodeSettings, str(folder / "none"), Node)
+    program = DaemonProgram("ecnode", NodeSettings, str(folder / "none"), EcNode)
     assert program.run({"config": str(folder / "main.conf")}, check=True) == 1
     assert 'main.conf:1:1: VIP 10.9.9.9 of Binding "out" is outside of every Topology' in capsys.readouterr().err
     with pytest.raises(ConfigError, match=r"VIP 10\.9\.9\.9"):
-        Node(NodeSettings(), opened(folder / "none", config=str(folder / "main.conf")))
+        EcNode(NodeSettings(), opened(folder / "none", config=str(folder / "main.conf")))

@@ -16,12 +16,12 @@ from worker.duravip import calls
 from worker.duravip.footing import Footing
 from worker.duravip.model import actions as act
 from worker.duravip.model.agent import Agent
-from worker.duravip.model.records import Answer, Era
+from worker.duravip.model.records import Era, SessionAnswer
 
 log = structlog.get_logger()
 
 _MOST_CALLS = 2000
-_DURABLE = (act.State, act.Acquire)
+_DURABLE = (act.StateHeld, act.Acquire)
 
 
 async def _no_flush() -> None:
@@ -38,11 +38,11 @@ class VipCalls:
         self.copies = copies
         self.flush: Callable[[], Awaitable[None]] = _no_flush
         """Awaited before each call: what the call relies on is then in the guardian's pipe."""
-        self.hear: Callable[[act.Call, Answer], None] = lambda _call, _answer: None
+        self.hear: Callable[[act.RedisCall, SessionAnswer], None] = lambda _call, _answer: None
         """Called with each answer."""
         self._link, self._keys, self._options = link, keys, options
         self._agent, self._node, self._footing = agent, node, footing
-        self._waiting: deque[act.Call] = deque()
+        self._waiting: deque[act.RedisCall] = deque()
         self._added = asyncio.Event()
         self._is_reading = self._reads_again = False
 
@@ -56,7 +56,7 @@ class VipCalls:
         """Whether another call may wait."""
         return len(self._waiting) < _MOST_CALLS
 
-    def add(self, call: act.Call) -> None:
+    def add(self, call: act.RedisCall) -> None:
         """Make a call after those that wait."""
         self._waiting.append(call)
         self._added.set()
@@ -81,7 +81,7 @@ class VipCalls:
                 call = self._waiting.popleft()
                 if isinstance(call, act.Read):
                     call = self._next_read()
-                elif call.session != self._agent.session and not isinstance(call, act.End):
+                elif call.session != self._agent.session and not isinstance(call, act.EndCarrying):
                     continue
                 await self.flush()
                 try:
@@ -93,14 +93,14 @@ class VipCalls:
                 self._has_read(call)
                 self.hear(call, answer)
 
-    def _has_read(self, call: act.Call) -> None:
+    def _has_read(self, call: act.RedisCall) -> None:
         if isinstance(call, act.Read):
             self._is_reading = False
             if self._reads_again:
                 self._reads_again = False
                 self.read()
 
-    async def ask(self, call: act.Call) -> Answer:
+    async def ask(self, call: act.RedisCall) -> SessionAnswer:
         """Make a call now. Raises EccmgrError."""
         asked = calls.call_of(call, self._keys, self._options, self._node)
         if self.copies == 1 or not isinstance(call, _DURABLE):
@@ -110,7 +110,7 @@ class VipCalls:
             self._footing.doubt()
         return replace(answer, acked=acked)
 
-    def end(self, session: str, era: Era, reason: str) -> ScriptCall[Answer]:
+    def end(self, session: str, era: Era, reason: str) -> ScriptCall[SessionAnswer]:
         """The call that ends a session."""
         return calls.end(self._keys, self._options, session, era.number, reason)
 

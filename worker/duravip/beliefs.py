@@ -9,7 +9,7 @@ from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, line, whole
 from worker.duravip.model.placement import Situation, preferred_node
 from worker.duravip.model.states import Ownership
-from worker.duravip.model.table import Belief, Participant, Row, Table, unpack
+from worker.duravip.model.table import Belief, Participant, Row, VipTable, unpack
 from worker.duravip.placing import MOVED, Placing
 from worker.guardian.wire import boot_time
 
@@ -32,7 +32,7 @@ def beliefs_of(placing: Placing, situation: Situation) -> dict[str, Belief]:
     return found
 
 
-async def read_table(link: Link, keys: Keys, placing: Placing) -> Table:
+async def read_table(link: Link, keys: Keys, placing: Placing) -> VipTable:
     """All VIPs as we believe them to be, and each live participant's latest statement. Raises RedisUnreachable."""
     nodes = list(placing.roster)
     said = (await link.pipeline(("HMGET", keys.vip_beliefs, *nodes)))[0] if nodes else []
@@ -40,7 +40,7 @@ async def read_table(link: Link, keys: Keys, placing: Placing) -> Table:
     return await asyncio.to_thread(_table, placing, situation, dict(zip(nodes, said, strict=True)))
 
 
-def _table(placing: Placing, situation: Situation, said: dict[str, bytes | None]) -> Table:
+def _table(placing: Placing, situation: Situation, said: dict[str, bytes | None]) -> VipTable:
     agent, now = placing.carrying.agent, boot_time()
     rows = []
     for address, belief in beliefs_of(placing, situation).items():
@@ -67,7 +67,7 @@ def _table(placing: Placing, situation: Situation, said: dict[str, bytes | None]
             )
         )
     participants = [found for node, text in said.items() if (found := _participant(placing, node, text)) is not None]
-    return Table(rows, participants, situation.drained)
+    return VipTable(rows, participants, situation.drained)
 
 
 def _participant(placing: Placing, node: str, text: bytes | None) -> Participant | None:

@@ -1,7 +1,6 @@
 """The calls of the scripts about VIPs, one typed function for each, and the news of a heartbeat in the agent's form."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eccmgr.cluster.calls.membership import carrier_keys, membership_keys
 from eccmgr.cluster.carrier import SessionRefusal, VipNews
@@ -9,10 +8,10 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, address, line, whole
-from eccmgr.redis.scripts import ScriptCall
+from eccmgr.redis.scripts import RawReply, ScriptCall
 from eccmgr.redis.wire import Argument
-from worker.duravip.model.actions import Acquire, Call, End, Open, Read, Release, State, TakeOver
-from worker.duravip.model.records import Answer, Beaten, Era, Granted, Late, Page, Record, Stated, Verdict
+from worker.duravip.model.actions import Acquire, EndCarrying, OpenEra, Read, RedisCall, Release, StateHeld, TakeOver
+from worker.duravip.model.records import Beaten, Era, Granted, Late, Page, SessionAnswer, Stated, Verdict, VipRecord
 
 PAGE = 500
 """The most entries in one answer, so that no call holds Redis up for long."""
@@ -36,15 +35,15 @@ def ending_keys(keys: Keys) -> tuple[str, ...]:
     return (*membership_keys(keys), *carrier_keys(keys), keys.vip_events, keys.audit)
 
 
-def call_of(asked: Call, keys: Keys, options: ClusterOptions, node: str) -> ScriptCall[Answer]:
+def call_of(asked: RedisCall, keys: Keys, options: ClusterOptions, node: str) -> ScriptCall[SessionAnswer]:
     """A decision of the agent of `node` as a call of its script.
 
     Heartbeats are not among these: the session sends them.
     """
     match asked:
-        case State():
+        case StateHeld():
             return state(asked, keys, options)
-        case Open():
+        case OpenEra():
             return open_era(asked, keys)
         case Acquire():
             return acquire(asked, keys, options, node)
@@ -54,19 +53,19 @@ def call_of(asked: Call, keys: Keys, options: ClusterOptions, node: str) -> Scri
             return read(asked, keys)
         case TakeOver():
             return take_over(asked, keys, options)
-        case End():
+        case EndCarrying():
             return end(keys, options, asked.session, asked.era.number)
         case _:
             raise TypeError(f"no script for {asked!r}")
 
 
-def state(asked: State, keys: Keys, options: ClusterOptions) -> ScriptCall[Stated]:
+def state(asked: StateHeld, keys: Keys, options: ClusterOptions) -> ScriptCall[Stated]:
     """State the VIPs that the session holds, to a server that lost its memory."""
     args = (*_caller(asked, keys), options.audit_cap, *_flat(asked.holdings))
     return ScriptCall("vip_state", audited_keys(keys), args, _stated)
 
 
-def open_era(asked: Open, keys: Keys) -> ScriptCall[Answer]:
+def open_era(asked: OpenEra, keys: Keys) -> ScriptCall[SessionAnswer]:
     """Open the era that was watched."""
     return ScriptCall("vip_open", vip_keys(keys), _caller(asked, keys), _answer)
 
@@ -78,7 +77,7 @@ def acquire(asked: Acquire, keys: Keys, options: ClusterOptions, node: str) -> S
     return ScriptCall("vip_acquire", audited_keys(keys), args, _granted)
 
 
-def release(asked: Release, keys: Keys, options: ClusterOptions) -> ScriptCall[Answer]:
+def release(asked: Release, keys: Keys, options: ClusterOptions) -> ScriptCall[SessionAnswer]:
     """Release VIPs."""
     gifts = [(g.address, g.epoch, g.to, g.reason) for g in asked.gifts]
     args = (*_caller(asked, keys), options.audit_cap, *_flat(gifts))
@@ -90,14 +89,14 @@ def read(asked: Read, keys: Keys) -> ScriptCall[Page]:
     return ScriptCall("vip_read", vip_keys(keys), (*_caller(asked, keys), asked.since, PAGE), _page)
 
 
-def take_over(asked: TakeOver, keys: Keys, options: ClusterOptions) -> ScriptCall[Answer]:
+def take_over(asked: TakeOver, keys: Keys, options: ClusterOptions) -> ScriptCall[SessionAnswer]:
     """Take over a session that has not renewed while it was watched."""
     step_ms = to_ms(options.max_step_s)
     args = (step_ms, *_caller(asked, keys), asked.watched, asked.counter, options.audit_cap)
     return ScriptCall("vip_takeover", ending_keys(keys), args, _answer)
 
 
-def end(keys: Keys, options: ClusterOptions, session: str, era: int, reason: str = "lost") -> ScriptCall[Answer]:
+def end(keys: Keys, options: ClusterOptions, session: str, era: int, reason: str = "lost") -> ScriptCall[SessionAnswer]:
     """End a session for ever; its node is then `lost`, or has left (`leave`)."""
     args = (to_ms(options.max_step_s), keys.ended_prefix, session, era, reason, options.audit_cap)
     return ScriptCall("vip_end", ending_keys(keys), args, _answer)
@@ -108,7 +107,7 @@ def say(keys: Keys, era: Era, name: str, text: str) -> ScriptCall[int]:
     return ScriptCall("vip_say", vip_keys(keys), (era.number, name, text), whole)
 
 
-def _caller(asked: Call, keys: Keys) -> tuple[Argument, ...]:
+def _caller(asked: RedisCall, keys: Keys) -> tuple[Argument, ...]:
     return (keys.ended_prefix, asked.session, asked.era.number, asked.era.memory)
 
 
@@ -116,21 +115,21 @@ def _flat(rows: Sequence[tuple[Argument, ...]]) -> tuple[Argument, ...]:
     return tuple(word for row in rows for word in row)
 
 
-def _answer(reply: Sequence[Any]) -> Answer:
-    return Answer(*_verdict(reply))
+def _answer(reply: RawReply) -> SessionAnswer:
+    return SessionAnswer(*_verdict(reply))
 
 
-def _stated(reply: Sequence[Any]) -> Stated:
+def _stated(reply: RawReply) -> Stated:
     verdict, era = _verdict(reply)
     return Stated(verdict, era, kept=tuple(bool(int(kept)) for kept in reply[3]) if verdict is Verdict.OK else ())
 
 
-def _granted(reply: Sequence[Any]) -> Granted:
+def _granted(reply: RawReply) -> Granted:
     verdict, era = _verdict(reply)
     return Granted(verdict, era, epochs=tuple(map(int, reply[3])) if verdict is Verdict.OK else ())
 
 
-def _page(reply: Sequence[Any]) -> Page:
+def _page(reply: RawReply) -> Page:
     verdict, era = _verdict(reply)
     if verdict is not Verdict.OK:
         return Page(verdict, era)
@@ -138,11 +137,11 @@ def _page(reply: Sequence[Any]) -> Page:
     return Page(verdict, era, upto=whole(reply[3]), more=bool(int(reply[4])), records=records, said=said)
 
 
-def _verdict(reply: Sequence[Any]) -> tuple[Verdict, Era]:
+def _verdict(reply: RawReply) -> tuple[Verdict, Era]:
     return Verdict(reply[0].decode()), Era(whole(reply[1]), reply[2].decode())
 
 
-def _entries(flat: Sequence[bytes]) -> tuple[tuple[tuple[str, Record], ...], tuple[tuple[str, str], ...]]:
+def _entries(flat: Sequence[bytes]) -> tuple[tuple[tuple[str, VipRecord], ...], tuple[tuple[str, str], ...]]:
     """The VIPs by address, and the statements on nodes; drops records that cannot be read."""
     records, said = [], []
     for raw_name, raw in zip(flat[::2], flat[1::2], strict=True):
@@ -151,7 +150,7 @@ def _entries(flat: Sequence[bytes]) -> tuple[tuple[tuple[str, Record], ...], tup
             if name[:1] in _SAID:
                 said.append((name, text))
             else:
-                records.append((address(name), Record.parse(text)))
+                records.append((address(name), VipRecord.parse(text)))
         except (ValueError, Unreadable) as error:
             _dropped.say(raw_name, raw, str(error))
     return tuple(records), tuple(said)

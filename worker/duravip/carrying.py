@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from eccmgr.cluster.carrier import SessionRefusal, Standing, VipNews
+from eccmgr.cluster.carrier import CarrierState, SessionRefusal, VipNews
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.timing import Timing
@@ -21,7 +21,7 @@ from worker.duravip.footing import Footing
 from worker.duravip.guarding import Guarding
 from worker.duravip.model import actions as act
 from worker.duravip.model.agent import Agent
-from worker.duravip.model.records import Answer, Granted, Page, Stated, Verdict
+from worker.duravip.model.records import Granted, Page, SessionAnswer, Stated, Verdict
 from worker.duravip.model.telling import told
 from worker.guardian import wire
 from worker.guardian.guard import ASK_AGAIN
@@ -86,7 +86,7 @@ class Carrying:
 
     # The session.
 
-    async def begin(self, *, joins: bool) -> Standing:
+    async def begin(self, *, joins: bool) -> CarrierState:
         """A heartbeat, or a join, is about to be sent."""
         if joins:
             self.agent.left()
@@ -97,7 +97,7 @@ class Carrying:
         self.do(more)
         await self.guarding.flush()
         self._beat = beat
-        return Standing(beat.session, beat.era.number, beat.era.memory, self.calls.copies)
+        return CarrierState(beat.session, beat.era.number, beat.era.memory, self.calls.copies)
 
     def _give_up_unguarded(self) -> None:
         """Give our session up once none of our addresses answers any more, so that others carry the VIPs."""
@@ -113,8 +113,8 @@ class Carrying:
         if not acked:
             self.footing.doubt()
         pending = self.agent.beaten(boot_time(), self._beat, calls.beaten(news, acked))
-        while states := [each for each in pending if isinstance(each, act.State)]:
-            self.do(each for each in pending if not isinstance(each, act.State))
+        while states := [each for each in pending if isinstance(each, act.StateHeld)]:
+            self.do(each for each in pending if not isinstance(each, act.StateHeld))
             answer = await self.calls.ask(states[0])
             assert isinstance(answer, Stated)
             pending = self.agent.stated(boot_time(), states[0], answer)
@@ -183,7 +183,7 @@ class Carrying:
                     pass
                 case act.Read():
                     self.calls.read()
-                case act.Call():
+                case act.RedisCall():
                     if self.calls.has_room:
                         self._note_wishes(action)
                         self.calls.add(action)
@@ -195,7 +195,7 @@ class Carrying:
                 case _:
                     self.guarding.tell(action)
 
-    def _note_wishes(self, call: act.Call) -> None:
+    def _note_wishes(self, call: act.RedisCall) -> None:
         if isinstance(call, act.Acquire):
             now, vips = boot_time(), self.agent.vips
             for wish in call.wishes:
@@ -204,7 +204,7 @@ class Carrying:
 
     # Redis.
 
-    def _hear_answer(self, call: act.Call, answer: Answer) -> None:
+    def _hear_answer(self, call: act.RedisCall, answer: SessionAnswer) -> None:
         now = boot_time()
         log.debug("redis answered", call=type(call).__name__, verdict=answer.verdict.value, era=answer.era.number)
         if answer.verdict is not Verdict.OK:
@@ -226,7 +226,7 @@ class Carrying:
                 self.on_change()
         elif isinstance(call, act.TakeOver):
             log.warning("session taken over", session=call.watched, counter=call.counter)
-        elif isinstance(call, act.Open):
+        elif isinstance(call, act.OpenEra):
             log.info("era opened", era=call.era.number)
 
     def heard(self, _channel: str, data: bytes) -> None:

@@ -8,7 +8,7 @@ import structlog
 
 from eccmgr.cluster.names import public_name
 from worker.duravip.model.actions import Wish
-from worker.duravip.model.records import Late, Record
+from worker.duravip.model.records import Late, VipRecord
 
 log = structlog.get_logger()
 
@@ -95,14 +95,14 @@ class Changes:
             since = before.since if before is not None and before.counter == each.counter else now
             self._late[each.session] = _Lateness(each.counter, since, now)
 
-    def read(self, address: str, record: Record) -> None:
+    def read(self, address: str, record: VipRecord) -> None:
         """A record has changed: note its owner."""
         if record.owner:
             self._owners[address] = owner = public_name(record.owner)
             if owner.lower() != self.node.lower():
                 self._asked.pop(address, None)
 
-    def asked(self, now: float, wish: Wish, record: Record) -> None:
+    def asked(self, now: float, wish: Wish, record: VipRecord) -> None:
         """We ask for a VIP with this record; the first request counts."""
         if wish.address in self._asked:
             return
@@ -116,7 +116,7 @@ class Changes:
         asked = self._asked.get(address)
         return asked.giver if asked is not None else ""
 
-    def _how(self, now: float, address: str, record: Record) -> tuple[Kind, str, float]:
+    def _how(self, now: float, address: str, record: VipRecord) -> tuple[Kind, str, float]:
         owner = public_name(record.owner)
         if owner and owner.lower() == self.node.lower():
             return Kind.ACQUIRED, "regained", now

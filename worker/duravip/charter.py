@@ -8,7 +8,7 @@ from eccmgr.cluster.timing import Timing
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.options import cluster_options
 from eccmgr.redis.address import Mode, RedisAddress
-from worker.duravip.options import FenceKind, Plumber, duravip_options
+from worker.duravip.options import FenceKind, PlumberKind, duravip_options
 from worker.duravip.vips import read_grounds
 from worker.guardian.charter import LONGEST_HOLD_S, Charter, Grounds, Server
 
@@ -36,9 +36,9 @@ def own_charter(redis: RedisAddress) -> Charter:
     return Charter(anywhere, _server(redis), redis.mode is not Mode.STANDALONE, _SLOWEST_HOLD_S)
 
 
-def guardians_plumber(plumber: Plumber) -> str:
+def guardians_plumber(plumber: PlumberKind) -> str:
     """The guardian's name for a plumber."""
-    return Plumber.NETLINK if plumber is Plumber.AUTO else plumber.value
+    return PlumberKind.NETLINK if plumber is PlumberKind.AUTO else plumber.value
 
 
 def guardians_fence(fence: FenceKind) -> str:

@@ -14,7 +14,7 @@ from eccmgr.errors import CommandError, UsageError
 from worker.duravip import rendering
 from worker.duravip.model.deeds import Deed, Did
 from worker.duravip.model.placement import Placement, Situation, home_of, place
-from worker.duravip.model.states import Standing
+from worker.duravip.model.states import Agreed
 from worker.duravip.service import DuravipService
 
 MOVE_USAGE = "cluster duravip move VIP to NODE | NODE to NODE | VIP home"
@@ -288,7 +288,7 @@ def _answer(deeds: Sequence[Deed], lead: str = "") -> Answer:
     return Answer("\n".join(lines) or NOT_CONCERNED, status, facts={"vips": [deed.facts() for deed in deeds]})
 
 
-def find_vip(word: str, standings: Mapping[str, Standing]) -> str | None:
+def find_vip(word: str, standings: Mapping[str, Agreed]) -> str | None:
     """The address of the VIP that an address or a binding's name means; None if there is no such VIP.
 
     A name is first taken as written, then without case. Raises CommandError if it means several.
@@ -307,7 +307,7 @@ def find_vip(word: str, standings: Mapping[str, Standing]) -> str | None:
     return address if address in standings else None
 
 
-def _vip(word: str, standings: Mapping[str, Standing]) -> str:
+def _vip(word: str, standings: Mapping[str, Agreed]) -> str:
     found = find_vip(word, standings)
     if found is None:
         every = (name for standing in standings.values() for name in standing.names)
@@ -322,7 +322,7 @@ def _find_node(word: str, situation: Situation) -> str | None:
     return names.resolve(word, situation.nodes)
 
 
-def _units(standings: Mapping[str, Standing], leaders: Iterable[str]) -> dict[str, list[str]]:
+def _units(standings: Mapping[str, Agreed], leaders: Iterable[str]) -> dict[str, list[str]]:
     """Each of these VIPs with its followers, the VIP first."""
     units = {leader: [leader] for leader in leaders}
     for address, standing in standings.items():

@@ -66,9 +66,9 @@ class Guarding:
                 self.served = action.session
                 args = self._calls.end(action.session, action.era, "lost").args
                 self._pipe.write(wire.Deadline(action.session, action.at, tuple(map(str, args))))
-            case act.Plumb():
+            case act.TellPlumb():
                 self._pipe.write(wire.Plumb(_grants(action.addresses), action.session, action.at))
-            case act.Unplumb():
+            case act.TellUnplumb():
                 self._pipe.write(wire.Unplumb(_grants(action.addresses), str(action.tag)))
 
     async def flush(self) -> None:

@@ -10,7 +10,7 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import ConfigError
 
 
-class Plumber(StrEnum):
+class PlumberKind(StrEnum):
     """What adds addresses to interfaces and removes them."""
 
     AUTO = "auto"
@@ -55,7 +55,7 @@ class DuravipOptions:
     announce_time_s: float = 2.0
     announce_refresh_s: float = 60.0
     """The time between announcements from then on; 0 is never."""
-    plumber: Plumber = Plumber.AUTO
+    plumber: PlumberKind = PlumberKind.AUTO
     plumber_program: str | None = None
     fence: FenceKind = FenceKind.AUTO
 
@@ -72,11 +72,11 @@ def duravip_options(view: ScopeView) -> DuravipOptions:
         announce_count=cluster.integer("announce_count"),
         announce_time_s=cluster.seconds("announce_time"),
         announce_refresh_s=cluster.seconds("announce_refresh"),
-        plumber=_choice(cluster, "plumber", Plumber),
+        plumber=_choice(cluster, "plumber", PlumberKind),
         plumber_program=cluster.text("plumber_program"),
         fence=_choice(cluster, "fence", FenceKind),
     )
-    if options.plumber is Plumber.EXEC and options.plumber_program is None:
+    if options.plumber is PlumberKind.EXEC and options.plumber_program is None:
         raise ConfigError(_led(cluster, "plumber", "plumber is exec, expected a plumber_program"))
     return options
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-class Pace:
+class LoopPace:
     """The pace of one loop: it rests `share` times as long as its turn computed, at least `least_s` seconds.
 
     Time spent waiting does not count: if Redis took seconds to answer, the next turn must not wait longer for that.

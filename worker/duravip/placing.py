@@ -14,10 +14,10 @@ from worker.duravip.guarding import STARTING
 from worker.duravip.model.placement import Move, Placement, Situation, next_batch, place
 from worker.duravip.model.records import Era
 from worker.duravip.model.shares import Shares
-from worker.duravip.model.states import Standing, assess
-from worker.duravip.model.vip_state import Vip
+from worker.duravip.model.states import Agreed, assess
+from worker.duravip.model.vip_state import VipState
 from worker.duravip.options import DuravipOptions
-from worker.duravip.pace import Pace
+from worker.duravip.pace import LoopPace
 from worker.duravip.rendering import impediments
 from worker.duravip.statements import Said, Statement, dump_unable, parse_unable, participants
 from worker.guardian.wire import boot_time
@@ -42,7 +42,7 @@ class Placing:
         self.carrying, self.said = carrying, Said()
         self.roster: Mapping[str, Seat] = {}
         """The live participants, by name in small letters."""
-        self.standings: Mapping[str, Standing] = {}
+        self.standings: Mapping[str, Agreed] = {}
         self.roster_since = self.stated_since = boot_time()
         """The times since which the same nodes live, and since which they state the same and the same nodes are
         drained."""
@@ -117,7 +117,7 @@ class Placing:
 
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
-        pace = Pace(_PAUSE_S, _SHARE)
+        pace = LoopPace(_PAUSE_S, _SHARE)
         while True:
             changed = self.changed
             pace.begin()
@@ -240,7 +240,7 @@ class Placing:
             {named[node]: gone for node, gone in self.said.unable.items() if node in named and gone},
         )
 
-    def _holder(self, vip: Vip, by_private: Mapping[str, str], now: float) -> str | None:
+    def _holder(self, vip: VipState, by_private: Mapping[str, str], now: float) -> str | None:
         """The node that has a VIP; if the VIP waits for a node after a move, that node."""
         agent, record = self.carrying.agent, vip.record
         if record.era != agent.era.number:

@@ -10,7 +10,7 @@ from eccmgr.commands.answer import xml_text
 from eccmgr.counting import counted
 from worker.duravip.model.placement import Move, Placement, Situation
 from worker.duravip.model.states import in_order
-from worker.duravip.model.table import Belief, Participant, Row, Table
+from worker.duravip.model.table import Belief, Participant, Row, VipTable
 
 _ADDRESSES_SHOWN = 3
 
@@ -20,7 +20,7 @@ def title(address: str, names: Iterable[str]) -> str:
     return "/".join(filter(None, (address, ",".join(names))))
 
 
-def as_text(table: Table) -> str:
+def as_text(table: VipTable) -> str:
     """The answer of `cluster duravip show`."""
     lines = ["DuraVIP State:"]
     for row in table.rows:
@@ -71,7 +71,7 @@ def _some(addresses: Sequence[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def table_facts(table: Table) -> dict[str, Any]:
+def table_facts(table: VipTable) -> dict[str, Any]:
     """`cluster duravip show` in the JSON form."""
     return {
         "vips": [
@@ -98,7 +98,7 @@ def table_facts(table: Table) -> dict[str, Any]:
     }
 
 
-def as_xml(table: Table) -> str:
+def as_xml(table: VipTable) -> str:
     """The answer of `cluster duravip show tables`: each VIP under each of its names, in order of name and of
     address."""
     # A VIP without a binding goes by its address, so that a script always finds a name.

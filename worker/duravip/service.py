@@ -31,15 +31,15 @@ from worker.duravip.charter import guardians_fence, guardians_plumber
 from worker.duravip.model.deeds import Announced, Deed
 from worker.duravip.model.placement import Situation
 from worker.duravip.model.shares import Shares
-from worker.duravip.model.table import Table, pack
+from worker.duravip.model.table import VipTable, pack
 from worker.duravip.moving import Moving
 from worker.duravip.options import DuravipOptions, duravip_options
-from worker.duravip.pace import Pace
+from worker.duravip.pace import LoopPace
 from worker.duravip.pipe import Pipe
 from worker.duravip.placing import Placing
 from worker.duravip.rendering import impediments
 from worker.duravip.statements import Statement
-from worker.duravip.vips import Vip, read_vips, touches_vips
+from worker.duravip.vips import ConfiguredVip, read_vips, touches_vips
 from worker.guardian import wire
 from worker.guardian.launch import Guardians, NoGuardian
 from worker.guardian.parent import Pause
@@ -72,7 +72,7 @@ class DuravipService(Part):
     ) -> None:
         self._link, self._keys, self._options, self._session = link, keys, options, session
         self._guardians = guardians
-        self._vips: dict[str, Vip] = read_vips(view)
+        self._vips: dict[str, ConfiguredVip] = read_vips(view)
         self._held: DuravipOptions = duravip_options(view)
         self._shares = _shares(self._vips)
         self.carrying = Carrying(link, keys, options, session, session.identity.name, copies)
@@ -249,7 +249,7 @@ class DuravipService(Part):
 
     async def _tell_beliefs(self) -> None:
         """State our beliefs when they have changed, at most once a second."""
-        pace = Pace(_BELIEFS_EACH_S, _BELIEFS_SHARE)
+        pace = LoopPace(_BELIEFS_EACH_S, _BELIEFS_SHARE)
         while True:
             pace.begin()
             try:
@@ -272,7 +272,7 @@ class DuravipService(Part):
 
     # For the commands.
 
-    async def table(self) -> Table:
+    async def table(self) -> VipTable:
         """This node's beliefs about each VIP, and each participant's latest statement."""
         return await read_table(self._link, self._keys, self.placing)
 
@@ -334,5 +334,5 @@ def _exposition(figures: Figures) -> str:
     return exposition(figures)
 
 
-def _shares(vips: dict[str, Vip]) -> Shares:
+def _shares(vips: dict[str, ConfiguredVip]) -> Shares:
     return {address: vip.share for address, vip in vips.items()}

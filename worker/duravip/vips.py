@@ -23,7 +23,7 @@ _SCOPES = frozenset({"binding", "cluster", "esmtp_listener"})
 
 
 @dataclass(frozen=True, slots=True)
-class Vip:
+class ConfiguredVip:
     """A floating address that this node may carry.
 
     It is added to `interface` with `prefix_length`. `follows` is the address of the VIP with which it moves (never one
@@ -87,7 +87,7 @@ class _Faults:
             raise ConfigError("\n".join(islice(self._lines, _FAULTS_SHOWN)))
 
 
-def read_vips(view: ScopeView) -> dict[str, Vip]:
+def read_vips(view: ScopeView) -> dict[str, ConfiguredVip]:
     """The VIPs of a configuration, by address and in its order, whatever the order of the stanzas.
 
     Raises ConfigError with all faults, a line each that begins with its place and names the VIP.
@@ -230,7 +230,7 @@ def _vip(
     leader: IPAddress | None,
     topologies: list[_Topology],
     faults: _Faults,
-) -> Vip | None:
+) -> ConfiguredVip | None:
     enabled = next((stanza for stanza in stanzas if stanza.enabled), None)
     follower = next((stanza for stanza in stanzas if stanza.follows is not None), None)
     first = follower or enabled or stanzas[0]
@@ -248,7 +248,7 @@ def _vip(
     if not topology.interface:
         faults.add(first.place, f'VIP {address} of {first.where}: Topology "{topology.name}" names no interface')
         return None
-    return Vip(
+    return ConfiguredVip(
         str(address),
         topology.interface,
         topology.prefix_length,

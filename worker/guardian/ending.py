@@ -64,7 +64,7 @@ def _exchange(connection: socket.socket, server: Server, ending: Ending, argumen
         commands.append(("SELECT", str(server.db)))
     commands.append(("EVAL", ending.script, str(len(ending.keys)), *ending.keys, *arguments))
     connection.sendall(b"".join(_packed(each) for each in commands))
-    answers = _Answers(connection)
+    answers = _EndingAnswers(connection)
     for _ in commands:
         answers.read()
 
@@ -105,7 +105,7 @@ def _packed(command: Sequence[str]) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in parts)
 
 
-class _Answers:
+class _EndingAnswers:
     """Reads RESP2 answers one after another; an error among them is raised as ValueError."""
 
     def __init__(self, connection: socket.socket) -> None:

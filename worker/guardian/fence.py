@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from eccmgr.cluster.timing import TOKEN_S
-from worker.guardian.netlink import ARP, IPV4, IPV6, NETFILTER, Events, Request
+from worker.guardian.netlink import ARP, IPV4, IPV6, NETFILTER, Events, NetlinkRequest
 from worker.guardian.nft import GROUP_MASK, Elements, Rules
 
 TABLE = "eccmgr_duravip"
@@ -170,7 +170,7 @@ class NftablesFence:
         except OSError as error:
             raise Refused(str(error)) from None
 
-    def _carry_out(self, changes: Sequence[Request]) -> None:
+    def _carry_out(self, changes: Sequence[NetlinkRequest]) -> None:
         try:
             self._elements.carry_out(changes)
         except OSError as error:

@@ -43,7 +43,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Open:
+class OpenFence:
     """Make the second transaction: read the clock and open the fence until the deadline. Result: whether the kernel
     took it."""
 
@@ -91,7 +91,7 @@ class Announce:
 
 
 @dataclass(frozen=True)
-class End:
+class EndSession:
     """End the session in Redis."""
 
     session: str
@@ -105,13 +105,13 @@ class Say:
     message: Message
 
 
-Step = ReadClock | Arm | Open | Close | Rebuild | Add | Remove | Check | Announce | End | Say
+Step = ReadClock | Arm | OpenFence | Close | Rebuild | Add | Remove | Check | Announce | EndSession | Say
 Steps = Generator[Step, Any, None]
 Asking = Generator[Step, Any, bool]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedAddress:
     """An address that is plumbed, or is to be plumbed."""
 
     epoch: int
@@ -134,15 +134,15 @@ class Guard:
 
     def __init__(self) -> None:
         self.vips: dict[str, Address] = {}
-        self.held: dict[str, Wanted] = {}
-        self.waiting: dict[str, Wanted] = {}
+        self.held: dict[str, WantedAddress] = {}
+        self.waiting: dict[str, WantedAddress] = {}
         self.session = ""
         self.deadline = -1.0
         self.fence_until = -1.0
         self._arguments: tuple[str, ...] = ()
         self._released: dict[str, int] = {}
         self._leaving: list[Leaving] = []
-        self._under_way: dict[str, Wanted] = {}
+        self._under_way: dict[str, WantedAddress] = {}
         self._ended: dict[str, None] = {}
 
     @property
@@ -177,7 +177,7 @@ class Guard:
         now = yield ReadClock()
         if now >= message.at or message.session in self._ended:
             return
-        again: dict[str, Wanted] = {}
+        again: dict[str, WantedAddress] = {}
         if self._has_lapsed(now) or message.session != self.session:
             again = self._wanted(message) if message.session == self.session else {}
             if not (yield from self._silence()):
@@ -201,7 +201,7 @@ class Guard:
             if grant.address not in self.vips:
                 yield Say(NotPlumbed(grant.address, grant.epoch, NOT_OURS))
                 continue
-            self.waiting[grant.address] = Wanted(grant.epoch, message.session, message.at, now)
+            self.waiting[grant.address] = WantedAddress(grant.epoch, message.session, message.at, now)
 
     def work(self) -> Steps:
         """Unplumb some of the addresses that are to go. Once all of these are gone, plumb some of those that wait."""
@@ -210,7 +210,7 @@ class Guard:
             return
         chunk = [(name, self.waiting.pop(name)) for name in list(self.waiting)[:_CHANGED_AT_ONCE]]
         now = yield ReadClock()
-        taken: list[tuple[str, Wanted]] = []
+        taken: list[tuple[str, WantedAddress]] = []
         before = self.held.keys() & dict(chunk).keys()
         for name, wanted in chunk:
             reason = self._objection(name, wanted, now)
@@ -302,7 +302,7 @@ class Guard:
         if len(self._ended) > _ENDED_KEPT:
             del self._ended[next(iter(self._ended))]
         if silent:
-            yield End(session, arguments)
+            yield EndSession(session, arguments)
         yield Say(Down(session, reason if silent else f"{reason}; what is left of it ages out"))
 
     def _silence(self) -> Asking:
@@ -328,7 +328,7 @@ class Guard:
             now = yield ReadClock()
             if self.held and self._has_lapsed(now):
                 return False
-            if (yield Open(self.deadline)):
+            if (yield OpenFence(self.deadline)):
                 self.fence_until = self.deadline
                 return True
         return False
@@ -340,7 +340,7 @@ class Guard:
             return False
         return (yield from self._open())
 
-    def _wanted(self, message: Deadline | None) -> dict[str, Wanted]:
+    def _wanted(self, message: Deadline | None) -> dict[str, WantedAddress]:
         """The addresses that are carried now, to be plumbed again once all is well."""
         at = message.at if message else self.deadline
         leaving = {name for each in self._leaving for name in each.names}
@@ -354,7 +354,7 @@ class Guard:
             self._leaving.remove(leaving)
             yield Say(Unplumbed(leaving.tag, leaving.failures))
 
-    def _objection(self, name: str, wanted: Wanted, now: float) -> str:
+    def _objection(self, name: str, wanted: WantedAddress, now: float) -> str:
         if name not in self.vips:
             return NOT_OURS
         if wanted.session != self.session:
@@ -365,7 +365,7 @@ class Guard:
             return TOO_LATE
         return ""
 
-    def _settle(self, name: str, wanted: Wanted, reason: str, *, is_there: bool) -> Steps:
+    def _settle(self, name: str, wanted: WantedAddress, reason: str, *, is_there: bool) -> Steps:
         """Record the result of plumbing an address. If it failed and the address may be there, the address is unplumbed
         first."""
         if reason:

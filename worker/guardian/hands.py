@@ -100,7 +100,7 @@ class Hands:
                 return boot_time()
             case guard.Arm():
                 return self._tried(self.fence.arm)
-            case guard.Open(until):
+            case guard.OpenFence(until):
                 return self._open(until)
             case guard.Close():
                 return self._tried(self.fence.close)
@@ -114,7 +114,7 @@ class Hands:
                 return self.plumber.check(addresses)
             case guard.Announce(addresses):
                 return self._announce(addresses)
-            case guard.End(session, arguments):
+            case guard.EndSession(session, arguments):
                 return self._end(session, arguments)
             case guard.Say(message):
                 return self._say(message)

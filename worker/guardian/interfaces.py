@@ -6,7 +6,17 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.guardian.netlink import CREATE, EXCL, REPLACE, ROUTE, Netlink, Reply, Request, attribute, attributes
+from worker.guardian.netlink import (
+    CREATE,
+    EXCL,
+    REPLACE,
+    ROUTE,
+    Netlink,
+    NetlinkReply,
+    NetlinkRequest,
+    attribute,
+    attributes,
+)
 
 NEW_LINK, DELETE_LINK, NEW_ADDRESS, DELETE_ADDRESS = 16, 17, 20, 21
 _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOUR = 18, 22, 26, 30
@@ -174,7 +184,7 @@ class Interfaces:
         return self._netlink.carry_out([_request(DELETE_ADDRESS, 0, *each, b"") for each in unwanted])
 
 
-def parse_address(reply: Reply) -> Present:
+def parse_address(reply: NetlinkReply) -> Present:
     """The address in a dump or an event."""
     family, prefix, flags, _, index = _ADDRESS.unpack_from(reply.body)
     parts = attributes(reply.body, 8)
@@ -186,9 +196,9 @@ def parse_address(reply: Reply) -> Present:
     return Present(address, prefix, index, ours, bool(flags & _DAD_FAILED))
 
 
-def _request(kind: int, flags: int, address: str, prefix: int, index: int, more: bytes) -> Request:
+def _request(kind: int, flags: int, address: str, prefix: int, index: int, more: bytes) -> NetlinkRequest:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     packed = socket.inet_pton(family, address)
     body = _ADDRESS.pack(family, prefix, _NO_DAD if family == socket.AF_INET6 else 0, 0, index)
     body += attribute(_AddressPart.LOCAL, packed) + attribute(_AddressPart.ADDRESS, packed)
-    return Request(kind, flags, body + more)
+    return NetlinkRequest(kind, flags, body + more)

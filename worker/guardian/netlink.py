@@ -26,7 +26,7 @@ _SEND_BUFFER_FORCE, _RECEIVE_BUFFER_FORCE = 32, 33
 
 
 @dataclass(frozen=True)
-class Request:
+class NetlinkRequest:
     """One message: its kind, its flags beside REQUEST, and its body."""
 
     kind: int
@@ -35,7 +35,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Reply:
+class NetlinkReply:
     """One message from the kernel; `port` is the socket whose request caused it, 0 for the kernel itself."""
 
     kind: int
@@ -60,7 +60,7 @@ class Netlink:
         """Close the socket."""
         self.socket.close()
 
-    def carry_out(self, requests: Sequence[Request]) -> list[int]:
+    def carry_out(self, requests: Sequence[NetlinkRequest]) -> list[int]:
         """Send messages, each to be acknowledged; answers 0 or the error number of each."""
         results: list[int] = []
         for batch in _batches(requests):
@@ -71,22 +71,22 @@ class Netlink:
             results += self._acknowledged(range(first, first + len(batch)))
         return results
 
-    def transaction(self, requests: Sequence[Request], subsystem: int) -> list[int]:
+    def transaction(self, requests: Sequence[NetlinkRequest], subsystem: int) -> list[int]:
         """Send messages as one nfnetlink batch, which takes effect all or nothing; answers 0 or the error number of
         each."""
         edge = struct.pack("!BBH", 0, 0, subsystem)
-        data = bytearray(self._packed(Request(_BATCH_BEGINS, 0, edge)))
+        data = bytearray(self._packed(NetlinkRequest(_BATCH_BEGINS, 0, edge)))
         first = self._sequence + 1
         for request in requests:
             data += self._packed(request, ACK)
-        data += self._packed(Request(_BATCH_ENDS, 0, edge))
+        data += self._packed(NetlinkRequest(_BATCH_ENDS, 0, edge))
         self.socket.send(data)
         return self._acknowledged(range(first, first + len(requests)))
 
-    def dump(self, kind: int, body: bytes) -> list[Reply]:
+    def dump(self, kind: int, body: bytes) -> list[NetlinkReply]:
         """All objects of a kind."""
-        self.socket.send(self._packed(Request(kind, DUMP, body)))
-        found: list[Reply] = []
+        self.socket.send(self._packed(NetlinkRequest(kind, DUMP, body)))
+        found: list[NetlinkReply] = []
         while True:
             for sequence, reply in _replies(self.socket.recv(1024 * 1024)):
                 if sequence != self._sequence:
@@ -111,7 +111,7 @@ class Netlink:
                     raise OSError(number, os.strerror(number))
         return [results[each] for each in sequences]
 
-    def _packed(self, request: Request, more: int = 0) -> bytes:
+    def _packed(self, request: NetlinkRequest, more: int = 0) -> bytes:
         self._sequence = (self._sequence + 1) & 0x7FFFFFFF
         length = _HEADER.size + len(request.body)
         return (
@@ -133,9 +133,9 @@ class Events:
         """Close the socket."""
         self.socket.close()
 
-    def read(self) -> list[Reply] | None:
+    def read(self) -> list[NetlinkReply] | None:
         """The events since the last call; None if some were lost."""
-        heard: list[Reply] = []
+        heard: list[NetlinkReply] = []
         with contextlib.suppress(BlockingIOError):
             try:
                 while True:
@@ -164,8 +164,8 @@ def attributes(body: bytes, offset: int = 0) -> dict[int, bytes]:
     return found
 
 
-def _batches(requests: Sequence[Request]) -> Iterator[list[Request]]:
-    batch: list[Request] = []
+def _batches(requests: Sequence[NetlinkRequest]) -> Iterator[list[NetlinkRequest]]:
+    batch: list[NetlinkRequest] = []
     size = 0
     for request in requests:
         batch.append(request)
@@ -177,17 +177,17 @@ def _batches(requests: Sequence[Request]) -> Iterator[list[Request]]:
         yield batch
 
 
-def _replies(data: bytes) -> Iterator[tuple[int, Reply]]:
+def _replies(data: bytes) -> Iterator[tuple[int, NetlinkReply]]:
     offset = 0
     while offset + _HEADER.size <= len(data):
         length, kind, _, sequence, port = _HEADER.unpack_from(data, offset)
         if length < _HEADER.size:
             return
-        yield sequence, Reply(kind, port, data[offset + _HEADER.size : offset + length])
+        yield sequence, NetlinkReply(kind, port, data[offset + _HEADER.size : offset + length])
         offset += (length + 3) & ~3
 
 
-def _refuse(reply: Reply) -> None:
+def _refuse(reply: NetlinkReply) -> None:
     number = -struct.unpack_from("=i", reply.body)[0]
     if number:
         raise OSError(number, os.strerror(number))

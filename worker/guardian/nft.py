@@ -9,7 +9,16 @@ import os
 import struct
 from collections.abc import Sequence
 
-from worker.guardian.netlink import CREATE, NESTED, NETFILTER, Netlink, Reply, Request, attribute, attributes
+from worker.guardian.netlink import (
+    CREATE,
+    NESTED,
+    NETFILTER,
+    Netlink,
+    NetlinkReply,
+    NetlinkRequest,
+    attribute,
+    attributes,
+)
 
 _LIBRARY = "libnftables.so.1"
 _SUBSYSTEM = 10
@@ -81,13 +90,13 @@ class Elements:
         """Close the socket."""
         self._netlink.close()
 
-    def carry_out(self, changes: Sequence[Request]) -> None:
+    def carry_out(self, changes: Sequence[NetlinkRequest]) -> None:
         """Send all of them as one transaction. Raises OSError; then none of them takes effect."""
         for number in self._netlink.transaction(changes, _SUBSYSTEM):
             if number:
                 raise OSError(number, os.strerror(number))
 
-    def add(self, name: str, keys: Sequence[bytes], timeout_s: float = 0.0) -> list[Request]:
+    def add(self, name: str, keys: Sequence[bytes], timeout_s: float = 0.0) -> list[NetlinkRequest]:
         """Add keys to a set, for at most `timeout_s` (whole milliseconds, rounded down), or for good if that is 0."""
         life = attribute(_SetElement.TIMEOUT, struct.pack("!Q", max(1, int(timeout_s * 1000)))) if timeout_s else b""
         return [
@@ -95,27 +104,27 @@ class Elements:
             for start in range(0, len(keys), _ELEMENTS_A_MESSAGE)
         ]
 
-    def delete(self, name: str, key: bytes) -> Request:
+    def delete(self, name: str, key: bytes) -> NetlinkRequest:
         """Remove a key from a set; refused if the key is not in it, or has expired."""
         return self._request(_DELETE_ELEMENTS, 0, name, (key,), b"")
 
-    def flush(self, name: str) -> Request:
+    def flush(self, name: str) -> NetlinkRequest:
         """Remove all keys from a set."""
         return self._request(_DELETE_ELEMENTS, 0, name, (), b"")
 
-    def is_foreign(self, event: Reply) -> bool:
+    def is_foreign(self, event: NetlinkReply) -> bool:
         """Whether an event says that another process changed something in our table."""
         kind = event.kind & 0xFF
         if event.kind >> 8 != _SUBSYSTEM or kind == _NEW_GENERATION or event.port in (0, self._netlink.port):
             return False
         return attributes(event.body, 4).get(_SetMessage.TABLE) == self._table
 
-    def _request(self, kind: int, flags: int, name: str, keys: Sequence[bytes], life: bytes) -> Request:
+    def _request(self, kind: int, flags: int, name: str, keys: Sequence[bytes], life: bytes) -> NetlinkRequest:
         body = struct.pack("!BBH", _NETDEV, 0, 0) + attribute(_SetMessage.TABLE, self._table)
         body += attribute(_SetMessage.SET, name.encode() + b"\0")
         if keys:
             body += attribute(_SetMessage.ELEMENTS | NESTED, b"".join(_element(key, life) for key in keys))
-        return Request((_SUBSYSTEM << 8) | kind, flags, body)
+        return NetlinkRequest((_SUBSYSTEM << 8) | kind, flags, body)
 
 
 def _element(key: bytes, life: bytes) -> bytes:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from worker.guardian.interfaces import DELETE_ADDRESS, NEW_ADDRESS, Interface, Interfaces, Present, parse_address
-from worker.guardian.netlink import Reply
+from worker.guardian.netlink import NetlinkReply
 from worker.guardian.plumber import Failures
 from worker.guardian.wire import Address
 
@@ -56,7 +56,7 @@ class NetlinkPlumber:
         self._own = {each.address for each in present if not each.ours}
         return present
 
-    def heard(self, event: Reply) -> str:
+    def heard(self, event: NetlinkReply) -> str:
         """Take note of an address that came or went; answers the address of ours that is gone or not well, or ''."""
         if event.kind not in (NEW_ADDRESS, DELETE_ADDRESS):
             return ""

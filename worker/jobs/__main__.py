@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 
 from eccmgr import streams
 from worker.jobs.exchange import Question, Told, line_of, read_question, read_work
-from worker.jobs.lines import Lines
+from worker.jobs.lines import WorkerLines
 
 streams.open_streams()
-_asked: Iterator[bytes] = iter(Lines(0))
+_asked: Iterator[bytes] = iter(WorkerLines(0))
 # RQ reads these when it is imported.
 try:
     _work = read_work(next(_asked, b""))
@@ -31,7 +31,7 @@ from eccmgr.config.live.effective import ScopeView  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
 from eccmgr.redis.refusals import refusal_of  # noqa: E402
 from worker.jobs import horse  # noqa: E402
-from worker.jobs.journal import Journal  # noqa: E402
+from worker.jobs.journal import JobJournal  # noqa: E402
 from worker.jobs.mending import Mended  # noqa: E402
 from worker.jobs.patience import JobRedis, Whereabouts, is_away  # noqa: E402
 from worker.jobs.requests import Requests  # noqa: E402
@@ -46,7 +46,7 @@ def main() -> None:
     os.dup2(2, 1)
     streams.forgive_output()
     logs.configure("ecnode job", 0)
-    journal = Journal(Path(_work.journal))
+    journal = JobJournal(Path(_work.journal))
     NodeJob.home = Home(_work.queue, _work.results_ttl_s, journal, horse.perform)
     whereabouts = Whereabouts()
     requests = Requests(_queue(whereabouts, patient=False), _work.results_ttl_s, whereabouts)

@@ -8,7 +8,7 @@ from eccmgr.commands.columns import columns
 from eccmgr.commands.standing import duration
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.errors import CommandError
-from worker.jobs.records import Stage, Standing
+from worker.jobs.records import JobStanding, Stage
 
 _HEADINGS = ("ID", "STATE", "AGE", "PROGRESS", "COMMAND")
 
@@ -20,7 +20,7 @@ class Jobs(Protocol):
     def ids(self) -> list[str]:
         """The ids of unfinished jobs."""
 
-    async def standings(self) -> list[Standing]:
+    async def standings(self) -> list[JobStanding]:
         """Every known job."""
 
 
@@ -48,12 +48,12 @@ class JobCommands:
         return Answer(table, facts={"jobs": [asdict(each) for each in standings]})
 
 
-def _row(each: Standing) -> tuple[str, ...]:
+def _row(each: JobStanding) -> tuple[str, ...]:
     progress = each.percent if each.stage is Stage.RUNNING else ""
     return each.job, each.stage.value, duration(each.age_s), progress or "-", each.command
 
 
-def _details(each: Standing) -> str:
+def _details(each: JobStanding) -> str:
     lines = [
         f"Job: {each.job}",
         f"Command: {each.command}",

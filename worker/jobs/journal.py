@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from eccmgr.errors import CommandError, Unreadable
-from worker.jobs.records import JOB_ID, Record
+from worker.jobs.records import JOB_ID, JobRecord
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class NotOurs(CommandError):
     """Raised for a job in Redis that this node's agent does not want to run."""
 
 
-class Journal:
+class JobJournal:
     """The journal in `folder`; the agent writes it, and its job workers read it."""
 
     def __init__(self, folder: Path) -> None:
@@ -40,7 +40,7 @@ class Journal:
         self._is_temporary = False
 
     @classmethod
-    def of(cls, cluster: str, node: str, server: str) -> "Journal":
+    def of(cls, cluster: str, node: str, server: str) -> "JobJournal":
         """The journal of a node, in the host's folder for things that outlive a process. Makes nothing yet."""
         name = hashlib.sha256(f"{cluster}/{node.lower()}/{server}".encode()).hexdigest()[:16]
         return cls(next(_places()) / "jobs" / name)
@@ -65,7 +65,7 @@ class Journal:
         if self._is_temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def keep(self, record: Record) -> None:
+    def keep(self, record: JobRecord) -> None:
         """Write down a job, or a change of it. Raises CommandError."""
         self.make()
         unfinished = self.folder / f".{record.job}"
@@ -82,7 +82,7 @@ class Journal:
             with contextlib.suppress(OSError):
                 path.unlink()
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[JobRecord]:
         """The unfinished jobs."""
         found = []
         with contextlib.suppress(OSError):
@@ -95,7 +95,7 @@ class Journal:
                     log.warning("job dropped", job=path.name, reason=str(error))
         return found
 
-    def begin(self, job: str) -> Record:
+    def begin(self, job: str) -> JobRecord:
         """Begin a job; answers what it runs. Raises NotOurs if it must not run, or has run as often as it may."""
         try:
             record = self._read(job)
@@ -116,13 +116,13 @@ class Journal:
         with _opened(self._marks(job), os.O_WRONLY | os.O_CREAT | os.O_APPEND) as file:
             _write(file, _OVER)
 
-    def _read(self, job: str) -> Record:
+    def _read(self, job: str) -> JobRecord:
         """Read a job. Raises NotOurs and Unreadable."""
         if not _ID.match(job):
             raise NotOurs("its id is not that of a job")
         try:
             with _opened(self._path(job), os.O_RDONLY) as file, os.fdopen(os.dup(file), "rb") as text:
-                record = Record.parse(text.read(_LONGEST))
+                record = JobRecord.parse(text.read(_LONGEST))
         except OSError as error:
             raise NotOurs("it was not queued by this node") from error
         if record.job != job:

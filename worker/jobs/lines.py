@@ -9,7 +9,7 @@ from collections.abc import Iterator
 _READ_BYTES = 1 << 16
 
 
-class Lines:
+class WorkerLines:
     """The lines from a descriptor, one after another, until its end."""
 
     def __init__(self, descriptor: int) -> None:

@@ -23,7 +23,7 @@ def job_id(cluster: str, node: str, command_id: str) -> str:
 
 
 @dataclass(frozen=True)
-class Record:
+class JobRecord:
     """An unfinished job: its command, the life of the node that claimed it, and the user who ended it, if any.
 
     A command that was typed on the node itself has no id.
@@ -45,7 +45,7 @@ class Record:
         return msgspec.json.encode(self).decode()
 
     @classmethod
-    def parse(cls, raw: bytes) -> "Record":
+    def parse(cls, raw: bytes) -> "JobRecord":
         """Read a record. Raises Unreadable."""
         with parsing("What the journal keeps of a job"):
             found = decoded(_record, raw)
@@ -53,7 +53,7 @@ class Record:
             return found
 
 
-_record = msgspec.json.Decoder(Record)
+_record = msgspec.json.Decoder(JobRecord)
 
 
 class Stage(enum.StrEnum):
@@ -75,7 +75,7 @@ class Stage(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobStanding:
     """The state of a job: its progress in percent if it has reported any, its output if it has ended."""
 
     job: str
@@ -88,7 +88,7 @@ class Standing:
     took_s: float = 0.0
 
     @classmethod
-    def parse(cls, said: Mapping[str, Any]) -> "Standing":
+    def parse(cls, said: Mapping[str, Any]) -> "JobStanding":
         """Read what the worker process says. Raises Unreadable."""
         with parsing("What the job worker says of a job"):
             return msgspec.convert(said, cls)

@@ -20,6 +20,9 @@ from worker.jobs.records import LONGEST_S, Stage
 from worker.jobs.rq_worker import ENDED, KEPT_S
 from worker.jobs.trusted import LONG_COMMAND, UNREADABLE, NodeJob, NodeQueue, StartedJobs
 
+JobFacts = dict[str, Any]
+"""How a job stands, as the agent is told."""
+
 _BACKSTOP_S = 30
 _LISTED_MAX = 200
 _SHOWN_MAX = 200
@@ -79,11 +82,11 @@ class Requests:
         """Remove unreadable entries from RQ's data of this queue."""
         put_right(self._queue.connection, self._queue.name)
 
-    def look(self, *, jobs: list[str]) -> list[dict[str, Any]]:
+    def look(self, *, jobs: list[str]) -> list[JobFacts]:
         """The state of each of `jobs`."""
         return self._all(jobs)
 
-    def listed(self) -> list[dict[str, Any]]:
+    def listed(self) -> list[JobFacts]:
         """The running jobs, then the waiting ones, the next first, then the ended ones, the latest first."""
         ended = [name for registry in ENDED for name in registry(queue=self._queue).get_job_ids(cleanup=False)]
         started = StartedJobs(self._queue).get_job_ids(cleanup=False)
@@ -123,15 +126,15 @@ class Requests:
                 self._queue.connection.zadd(registry.key, {f"{job_id}:{execution}": 0})
         registry.cleanup()
 
-    def _known(self, names: Iterable[str]) -> list[dict[str, Any]]:
+    def _known(self, names: Iterable[str]) -> list[JobFacts]:
         return [said for said in self._all(list(names)) if "command" in said]
 
-    def _all(self, names: list[str]) -> list[dict[str, Any]]:
+    def _all(self, names: list[str]) -> list[JobFacts]:
         """The state of each job."""
         found = NodeJob.fetch_many(names, self._queue.connection, self._queue.serializer)
         return [self._readable(name, job) for name, job in zip(names, found, strict=True)]
 
-    def _readable(self, name: str, job: Any) -> dict[str, Any]:
+    def _readable(self, name: str, job: Any) -> JobFacts:
         try:
             said = self._standing(name, job)
             # RQ may read a text that is no valid Unicode: such a job must not hide the others from the agent.
@@ -141,7 +144,7 @@ class Requests:
             return {"job": name, "stage": Stage.LOST, "output": reason.encode(errors="backslashreplace").decode()}
         return said
 
-    def _standing(self, name: str, job: Any) -> dict[str, Any]:
+    def _standing(self, name: str, job: Any) -> JobFacts:
         if job is None:
             return {"job": name, "stage": Stage.LOST, "output": "nothing is known of it any more"}
         status = job.get_status(refresh=False)
@@ -168,11 +171,11 @@ def _place(said: Mapping[str, Any]) -> tuple[int, float]:
     return (2 if ended else 1 if waits else 0), (-said["age_s"] if waits else said["age_s"])
 
 
-def _ended(result: Result | None, status: JobStatus) -> dict[str, Any]:
+def _ended(result: Result | None, status: JobStatus) -> JobFacts:
     if result is None:
         return {"stage": Stage.LOST, "output": "nothing is known of its result any more"}
     if status is JobStatus.FINISHED:
-        said: dict[str, Any] = result.return_value or {}
+        said: JobFacts = result.return_value or {}
         took_s = number(said["took_s"], 0, LONGEST_S)
         return {"stage": Stage(said["state"]), "output": text(said["body"]), "took_s": took_s}
     reason = (result.exc_string or "").strip().splitlines()[-1:] or [""]

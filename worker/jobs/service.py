@@ -25,9 +25,9 @@ from eccmgr.node.messages import Life, Message, Response
 from eccmgr.node.outbox import Outbox
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from worker.jobs.journal import Journal
+from worker.jobs.journal import JobJournal
 from worker.jobs.process import NotTaken, WorkerGone, WorkerProcess
-from worker.jobs.records import Record, Stage, Standing, job_id
+from worker.jobs.records import JobRecord, JobStanding, Stage, job_id
 
 LOOK_S = 0.5
 _IDLE_LOOK_S = 2.0
@@ -60,9 +60,9 @@ class JobService:
     ) -> None:
         self._link, self._keys, self._options = link, keys, options
         self._node, self._settings, self._needed, self._outbox = node, settings, needed, outbox
-        self._journal = Journal.of(keys.cluster, node, str(link.address))
+        self._journal = JobJournal.of(keys.cluster, node, str(link.address))
         link.on_move.append(self.kick)
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, JobRecord] = {}
         self._shown: dict[str, tuple[str, float]] = {}
         """What was last written about each running job, and when."""
         self._stopping: dict[str, float] = {}
@@ -112,13 +112,13 @@ class JobService:
         except EccmgrError as error:
             flags, body = pack_body(str(error), self._options.max_response_bytes)
             return Response(message.id, life, State.REFUSED, 0, flags, body)
-        return self._running(record, Standing(job, Stage.QUEUED))
+        return self._running(record, JobStanding(job, Stage.QUEUED))
 
-    def _record(self, job: str, command_id: str, text: str, issuer: str, life: Life, command: Command) -> Record:
+    def _record(self, job: str, command_id: str, text: str, issuer: str, life: Life, command: Command) -> JobRecord:
         timeout_s = command.timeout_s if command.timeout_s is not None else self._options.job_timeout_s
-        return Record(job, command_id, text, issuer, life, timeout_s, command.retries)
+        return JobRecord(job, command_id, text, issuer, life, timeout_s, command.retries)
 
-    async def _hand_over_by(self, begin_by: float, record: Record) -> None:
+    async def _hand_over_by(self, begin_by: float, record: JobRecord) -> None:
         """Hand a command over, for as long as it may begin; doing so twice makes one job. Raises EccmgrError."""
         said = ""
         while True:
@@ -146,11 +146,11 @@ class JobService:
             self._look.set()
         return bool(found)
 
-    async def standings(self) -> list[Standing]:
+    async def standings(self) -> list[JobStanding]:
         """Every known job: the running, the waiting, and those that have ended lately."""
         if self._worker is None and not self._needed():
             return []
-        return [Standing.parse(each) for each in await (await self._process()).ask("listed")]
+        return [JobStanding.parse(each) for each in await (await self._process()).ask("listed")]
 
     async def run(self) -> None:
         """Follow the jobs until cancelled."""
@@ -202,7 +202,7 @@ class JobService:
         if self._worker is not None:
             await self._worker.end(_END_S)
 
-    async def _hand_over(self, record: Record, *, is_last: bool = True) -> None:
+    async def _hand_over(self, record: JobRecord, *, is_last: bool = True) -> None:
         """Raises EccmgrError if the command cannot become a job, and, unless this `is_last`, also if it may have become
         one."""
         if len(self._records) + self._handed_over >= self._options.max_jobs:
@@ -217,7 +217,7 @@ class JobService:
         self._records[record.job] = record
         self._look.set()
 
-    async def _enqueue(self, process: WorkerProcess, record: Record, is_last: bool) -> None:
+    async def _enqueue(self, process: WorkerProcess, record: JobRecord, is_last: bool) -> None:
         shown = without_secrets(split_form(record.text)[1])[:200]
         try:
             await process.ask(
@@ -265,11 +265,11 @@ class JobService:
         if not looked:
             return
         for fields in await process.ask("look", jobs=looked):
-            standing = Standing.parse(fields)
+            standing = JobStanding.parse(fields)
             if (known := self._records.get(standing.job)) is not None:
                 await self._write(known, standing)
 
-    async def _stop(self, process: WorkerProcess, record: Record) -> None:
+    async def _stop(self, process: WorkerProcess, record: JobRecord) -> None:
         """Ask the worker process to end a job. That may take some seconds, after which a lost request is repeated."""
         now = time.monotonic()
         if now < self._stopping.get(record.job, -math.inf) + _STOP_AGAIN_S:
@@ -278,7 +278,7 @@ class JobService:
         self._journal.keep(record)
         await process.ask("stop", job=record.job, by=record.ended_by)
 
-    async def _write(self, record: Record, standing: Standing) -> None:
+    async def _write(self, record: JobRecord, standing: JobStanding) -> None:
         """Write a job's state into the results of its command, if it is new."""
         if standing.stage.final:
             if record.command_id:
@@ -292,11 +292,11 @@ class JobService:
             self._shown[record.job] = (standing.percent, time.monotonic())
             await self._outbox.deliver(self._running(record, standing))
 
-    def _running(self, record: Record, standing: Standing) -> Response:
+    def _running(self, record: JobRecord, standing: JobStanding) -> Response:
         body = running_body(record.job, standing.percent)
         return Response(record.command_id, record.life, State.RUNNING, to_ms(standing.took_s), JOB, body)
 
-    def _ended(self, record: Record, standing: Standing) -> Response:
+    def _ended(self, record: JobRecord, standing: JobStanding) -> Response:
         state, text = _STATE_OF.get(standing.stage, State.ABORTED), standing.output
         if standing.stage is Stage.ABORTED and record.ended_by != "":
             # Somebody may have ended it with RQ's own tools.
@@ -336,12 +336,12 @@ class JobService:
                 self._records.setdefault(record.job, withdrawn)
             self._records.setdefault(record.job, record)
 
-    async def _withdrawn(self, record: Record) -> bool:
+    async def _withdrawn(self, record: JobRecord) -> bool:
         """Whether the command of a job was withdrawn, perhaps while nobody heard of it."""
         command = self._keys.command(record.command_id)
         return bool(record.command_id) and await self._link.call("HEXISTS", command, "aborted") == 1
 
-    def _forget(self, record: Record) -> None:
+    def _forget(self, record: JobRecord) -> None:
         self._journal.forget(record.job)
         self._records.pop(record.job, None)
         self._shown.pop(record.job, None)

@@ -19,7 +19,7 @@ from rq.results import Result
 from rq.serializers import JSONSerializer
 
 from eccmgr.redis.reading import number
-from worker.jobs.journal import Journal, NotOurs
+from worker.jobs.journal import JobJournal, NotOurs
 from worker.jobs.records import LONGEST_S
 
 LONG_COMMAND = "eccmgr long command"
@@ -53,7 +53,7 @@ class Home:
 
     queue: str
     results_ttl_s: int
-    journal: Journal
+    journal: JobJournal
     run: Callable[[str, str, float], dict[str, object]]
 
 

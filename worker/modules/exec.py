@@ -14,14 +14,14 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import UsageError
 from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType, Status
 from eccmgr.patterns import Pattern, PatternError
-from worker.modules.exec_program import Ended, Identity, Program, run
+from worker.modules.exec_program import Ended, Program, RunsAs, run
 
 _ARGUMENTS_MAX = 32
 _ARGUMENT_MAX = 1024
 
 
 @dataclass(frozen=True)
-class Entry:
+class AllowedProgram:
     """One command: the program with its own arguments, and the pattern for arguments of the caller, if these are
     allowed."""
 
@@ -109,7 +109,7 @@ def _answer(ended: Ended, limit_s: float | None) -> Answer:
     return Answer("\n".join(lines), Status.ERROR if ended.code != 0 else Status.OK)
 
 
-def _entries(settings: ScopeView) -> tuple[Entry, ...]:
+def _entries(settings: ScopeView) -> tuple[AllowedProgram, ...]:
     commands = settings.pairs("commands")
     patterns, long = settings.pairs("arguments"), settings.items("long")
     if not commands:
@@ -120,7 +120,7 @@ def _entries(settings: ScopeView) -> tuple[Entry, ...]:
     return tuple(_entry(name, line, patterns.get(name), name in long) for name, line in commands.items())
 
 
-def _entry(name: str, line: str, pattern: str | None, long: bool) -> Entry:
+def _entry(name: str, line: str, pattern: str | None, long: bool) -> AllowedProgram:
     try:
         given = tuple(word.text for word in words.split(line))
     except UsageError as error:
@@ -135,10 +135,10 @@ def _entry(name: str, line: str, pattern: str | None, long: bool) -> Entry:
     except PatternError as error:
         raise ConfigError(f"arguments of {name}: '{pattern}' is not a regular expression: {error}") from None
     # The path is not resolved: the name by which a program is called may matter to it.
-    return Entry(name, (os.path.abspath(program), *given[1:]), compiled, long)  # noqa: PTH100
+    return AllowedProgram(name, (os.path.abspath(program), *given[1:]), compiled, long)  # noqa: PTH100
 
 
-def _identity(user: str | None) -> Identity | None:
+def _identity(user: str | None) -> RunsAs | None:
     """The user for the programs. Raises ConfigError if there is no such user, or this process may not become that
     user."""
     if user is None:
@@ -152,4 +152,4 @@ def _identity(user: str | None) -> Identity | None:
     if os.geteuid() != 0:
         raise ConfigError(f"only a node that runs as root can run programs as '{user}'")
     groups = [each.gr_gid for each in grp.getgrall() if user in each.gr_mem]
-    return Identity(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir)
+    return RunsAs(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir)

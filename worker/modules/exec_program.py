@@ -15,7 +15,7 @@ _CHUNK = 65536
 
 
 @dataclass(frozen=True)
-class Identity:
+class RunsAs:
     """The user and groups of a program."""
 
     user: int
@@ -30,7 +30,7 @@ class Program:
 
     line: tuple[str, ...]
     folder: str
-    identity: Identity | None
+    identity: RunsAs | None
     output_limit: int
 
 
@@ -109,7 +109,7 @@ async def _start(program: Program, output: int) -> asyncio.subprocess.Process:
 
 
 @cache
-def _leash(identity: Identity | None) -> tuple[str, ...]:
+def _leash(identity: RunsAs | None) -> tuple[str, ...]:
     """The words before a program line that end the program when this process is killed, and run it as another user.
     They are only necessary for another user."""
     setpriv = shutil.which("setpriv")

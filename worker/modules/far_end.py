@@ -18,7 +18,7 @@ class FarEndError(Exception):
 
 
 @dataclass
-class Connection:
+class FarConnection:
     """One connection, and the time since which it has been idle."""
 
     reader: asyncio.StreamReader
@@ -44,7 +44,7 @@ class FarEnd:
         self._own_pid = own_pid
         self._endpoint, self._timeout_s, self._keep_s, self._longest = endpoint, timeout_s, keep_s, longest
         self._slots = asyncio.Semaphore(connections)
-        self._idle: list[Connection] = []
+        self._idle: list[FarConnection] = []
 
     async def ask(self, line: str) -> str:
         """Send a command; answers the answer. Raises FarEndError."""
@@ -79,12 +79,12 @@ class FarEnd:
             else:
                 connection.writer.close()
 
-    async def _connected(self) -> Connection:
+    async def _connected(self) -> FarConnection:
         """The connection that was used last, if it is still good; else a new one."""
         self._close_idle()
         return self._idle.pop() if self._idle else await self._connect()
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> FarConnection:
         endpoint = self._endpoint
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
@@ -100,9 +100,9 @@ class FarEnd:
         if _pid_of(writer) == self._own_pid:
             writer.transport.abort()
             raise FarEndError(f"{endpoint} is this node's own listener; set control to that of the other program")
-        return Connection(reader, writer)
+        return FarConnection(reader, writer)
 
-    async def _exchange(self, connection: Connection, line: str) -> str:
+    async def _exchange(self, connection: FarConnection, line: str) -> str:
         try:
             connection.writer.write(frames.encode_text(line))
             await connection.writer.drain()

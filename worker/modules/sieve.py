@@ -8,7 +8,7 @@ from typing import Annotated
 
 from eccmgr.counting import counted
 from eccmgr.modules import Answer, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
-from worker.modules.sieve_cache import Cache, Script
+from worker.modules.sieve_cache import Cache, SieveScript
 from worker.modules.sieve_scripts import parse, read_within, scripts_in
 
 PHASES = ("connect", "ehlo", "mailfrom", "rcptto", "data", "each_rcpt", "spool", "rewrite")
@@ -97,7 +97,7 @@ def _check_phase(phase: str) -> None:
         raise CommandError(f"Unknown phase '{phase[:80]}'; there are {', '.join(PHASES)}")
 
 
-def _verdict(script: Script) -> str:
+def _verdict(script: SieveScript) -> str:
     if script.fault:
         raise CommandError(script.fault)
     return f"ok: {counted(script.commands, 'command')}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class SieveScript:
     """The result of parsing a script: the number of commands at its top, or its fault."""
 
     commands: int = 0
@@ -18,10 +18,10 @@ class Cache:
 
     def __init__(self, size: int, life_s: float, now: Callable[[], float]) -> None:
         self._size, self._life_s, self._now = size, life_s, now
-        self._kept: OrderedDict[str, tuple[float, Script]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, SieveScript]] = OrderedDict()
         self._counts = dict.fromkeys(("hits", "misses", "expired", "evicted", "flushed"), 0)
 
-    def get(self, file: str) -> Script | None:
+    def get(self, file: str) -> SieveScript | None:
         """The script of `file`, if it is kept and has not expired."""
         found = self._kept.get(file)
         if found is None:
@@ -36,7 +36,7 @@ class Cache:
         self._counts["hits"] += 1
         return found[1]
 
-    def put(self, file: str, script: Script) -> None:
+    def put(self, file: str, script: SieveScript) -> None:
         """Keep a script; if there is no room, in place of the least recently used one."""
         self._kept[file] = (self._now(), script)
         self._kept.move_to_end(file)

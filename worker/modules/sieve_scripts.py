@@ -6,10 +6,10 @@ from itertools import islice
 from pathlib import Path
 
 from eccmgr.errors import CommandError
-from worker.modules.sieve_cache import Script
+from worker.modules.sieve_cache import SieveScript
 
 
-def parse(text: str) -> Script:
+def parse(text: str) -> SieveScript:
     """Parse a script; a fault is reported with its line. Blocks; may be called in any thread."""
     # Imported only here: most nodes never parse a script.
     from sievelib.parser import Parser
@@ -20,11 +20,11 @@ def parse(text: str) -> Script:
             commands = len(parser.result)
             # The parser drops a last command that is not finished.
             if parser.parse(f"{text}\nstop;") and len(parser.result) == commands + 1:
-                return Script(commands)
-            return Script(fault="the last command is not finished: a ';' or '}' is missing")
+                return SieveScript(commands)
+            return SieveScript(fault="the last command is not finished: a ';' or '}' is missing")
     except Exception as error:  # noqa: BLE001 (not every broken script is met with the parser's own error)
-        return Script(fault=f"cannot be parsed: {type(error).__name__}: {error}")
-    return Script(fault=str(parser.error))
+        return SieveScript(fault=f"cannot be parsed: {type(error).__name__}: {error}")
+    return SieveScript(fault=str(parser.error))
 
 
 def read_within(folder: Path, file: str, longest: int) -> str:

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from eccmgr.cluster.calls.commands import TOLD_OF
 from eccmgr.cluster.calls.views import PAGE, ViewNumber, pairs
@@ -11,7 +11,7 @@ from eccmgr.cluster.results import UNREADABLE, Entry, Sent
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, whole
-from eccmgr.redis.scripts import ScriptCall, verdicts
+from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 
 _dropped_answers = Dropped("answer")
 _dropped_lines = Dropped("line of a plan")
@@ -168,7 +168,7 @@ def collect(
     )
 
 
-def _collected(reply: Sequence[Any]) -> Collected:
+def _collected(reply: RawReply) -> Collected:
     clock, number, born, found, aborted, more = reply
     aborted_ms = whole(aborted) if aborted else None
     return Collected(int(clock), ViewNumber(whole(number), born), entries(pairs(found)), aborted_ms, bool(int(more)))
@@ -192,7 +192,7 @@ def results(
     )
 
 
-def _found(reply: Sequence[Any]) -> KnownCommand | None:
+def _found(reply: RawReply) -> KnownCommand | None:
     if not reply:
         return None
     clock, fields, responses, number, born, plan = reply

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from eccmgr.cluster.calls.membership import membership_keys
 from eccmgr.cluster.calls.views import ViewNumber
@@ -11,7 +11,7 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.view import Target
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import whole
-from eccmgr.redis.scripts import ScriptCall, verdicts
+from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
 TOLD_OF = 250
@@ -198,7 +198,7 @@ def flush(keys: Keys, options: ClusterOptions, after: str = "-", last: str = "+"
     return ScriptCall("flush", (keys.state, keys.log, keys.latest), args, _flushed)
 
 
-def _flushed(reply: Sequence[Any]) -> Flushed:
+def _flushed(reply: RawReply) -> Flushed:
     cleared, following, last = reply
     return Flushed(int(cleared), following.decode(), last.decode())
 
@@ -218,7 +218,7 @@ def catch_up(
     return ScriptCall("catchup", (keys.state, keys.log), args, _caught_up)
 
 
-def _caught_up(reply: Sequence[Any]) -> CaughtUp:
+def _caught_up(reply: RawReply) -> CaughtUp:
     entry, more, messages = reply
     return CaughtUp(entry.decode(), bool(int(more)), tuple(messages))
 

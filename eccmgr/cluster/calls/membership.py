@@ -3,14 +3,14 @@
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from eccmgr.cluster.carrier import SessionRefusal, Standing, VipNews
+from eccmgr.cluster.carrier import CarrierState, SessionRefusal, VipNews
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import whole
-from eccmgr.redis.scripts import ScriptCall, verdicts
+from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
 LATE_AFTER_BEATS = 1.2
@@ -105,7 +105,7 @@ def join(
     rate: float,
     replaces: str = "",
     takes_over: bool = False,
-    standing: Standing | None = None,
+    standing: CarrierState | None = None,
 ) -> ScriptCall[Joined | NameTaken | SessionRefusal]:
     """Become a member as `identity` under a fresh private name.
 
@@ -123,7 +123,7 @@ def join(
     return ScriptCall("join", (*membership_keys(keys), *carrier_keys(keys)), args, _joined)
 
 
-def _joined(reply: Sequence[Any]) -> Joined | NameTaken | SessionRefusal:
+def _joined(reply: RawReply) -> Joined | NameTaken | SessionRefusal:
     if reply[0] == b"joined":
         _, view, clock, last, vips, stretch = reply
         return Joined(whole(view), whole(clock), last.decode(errors="replace"), float(stretch), _vip_news(vips))
@@ -141,7 +141,7 @@ def renew(
     *,
     rate: float,
     last: LastBeat = LastBeat(),  # noqa: B008 - it is immutable
-    standing: Standing | None = None,
+    standing: CarrierState | None = None,
     record: str = "",
 ) -> ScriptCall[Renewed | SessionRefusal]:
     """A heartbeat; asks for the latest entries of `channels`, and writes `record` again if Redis has lost it.
@@ -159,7 +159,7 @@ def renew(
     return ScriptCall("renew", names, args, _renewed)
 
 
-def _renewed(reply: Sequence[Any]) -> Renewed | SessionRefusal:
+def _renewed(reply: RawReply) -> Renewed | SessionRefusal:
     if reply[0] != b"renewed":
         return _refusal(reply)
     _, view, clock, heads, leader, over, stretch, vips, bus = reply
@@ -179,7 +179,7 @@ def _late_after_ms(options: ClusterOptions) -> int:
     return to_ms(LATE_AFTER_BEATS * options.heartbeat_s)
 
 
-def _vip_news(found: Sequence[Any]) -> VipNews | None:
+def _vip_news(found: RawReply) -> VipNews | None:
     if not found:
         return None
     era, memory, opened, change, late = found
@@ -189,7 +189,7 @@ def _vip_news(found: Sequence[Any]) -> VipNews | None:
     return VipNews(whole(era), memory.decode(), is_open, whole(change), tuple(zip(sessions, counters, strict=True)))
 
 
-def _refusal(reply: Sequence[Any]) -> SessionRefusal:
+def _refusal(reply: RawReply) -> SessionRefusal:
     verdict, *era = reply
     if not era:
         return SessionRefusal(verdict.decode())

@@ -3,12 +3,12 @@
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import whole
-from eccmgr.redis.scripts import ScriptCall, verdicts
+from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 
 PAGE = 250
 """The approximate number of a hash's fields, or a list's entries, in one call, so that no script holds the server for
@@ -65,7 +65,7 @@ def page(key: str, after: bytes = FIRST_PAGE, fields: int = PAGE) -> ScriptCall[
     return ScriptCall("page", (key,), (after, fields), _page)
 
 
-def _page(reply: Sequence[Any]) -> HashPage:
+def _page(reply: RawReply) -> HashPage:
     following, flat = reply
     # fakeredis answers a number.
     return HashPage(following if isinstance(following, bytes) else str(following).encode(), pairs(flat))

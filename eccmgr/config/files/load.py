@@ -12,7 +12,7 @@ from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.syntax.document import MAX_DEPTH, Document, IncludeNode, Node, OptionNode, ScopeNode
 from eccmgr.config.syntax.faults import MAX_FAULTS, Fault, FaultyConfigError
 from eccmgr.config.syntax.parse import parse_bytes
-from eccmgr.config.syntax.tree import Place, Scope, Setting
+from eccmgr.config.syntax.tree import Block, Scope, Setting
 from eccmgr.config.syntax.values import Text
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def with_local_changes(loaded: Loaded, setting: Setting | None) -> Loaded:
     if faults:
         raise FaultyConfigError(faults, f"{path} cannot take local changes")
     document.data = data
-    root = Scope("", None, loaded.root.options, loaded.root.scopes, [*loaded.root.places, Place(document, None)])
+    root = Scope("", None, loaded.root.options, loaded.root.scopes, [*loaded.root.places, Block(document, None)])
     documents = {**loaded.documents, identity: document}
     return Loaded(loaded.main, root, documents, [], document, loaded.snapshot)
 
@@ -168,7 +168,7 @@ class _Loader:
             # A change could not be assigned to one of the places that include the file.
             document.readonly = True
         inner = _Context(context.scope, context.spec, context.depth, (*context.chain, identity), context.readonly)
-        context.scope.places.append(Place(document, None))
+        context.scope.places.append(Block(document, None))
         self.overlay(document, document.items, inner)
 
     def overlay(self, document: Document, items: list[Node], context: _Context) -> None:
@@ -207,7 +207,7 @@ class _Loader:
         if scope is None:
             kind = spec.name if spec else self.kind_spelling(context.scope, node.kind)
             scope = context.scope.scopes[key] = Scope(kind, node.name)
-        scope.places.append(Place(document, node))
+        scope.places.append(Block(document, node))
         self.overlay(document, node.items, context.inner(scope, spec))
 
     def kind_spelling(self, parent: Scope, kind: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eccmgr.config.files.disk import Files
     from eccmgr.config.schema.spec import ScopeSpec
     from eccmgr.config.syntax.document import Document
-    from eccmgr.config.syntax.tree import Path, Place
+    from eccmgr.config.syntax.tree import Block, Path
 
 NEW_LOCAL_FILE = "# Changes made from a console; read after every other file, so they override.\n"
 EXPORT_MODE = 0o600
@@ -33,7 +33,7 @@ _LOCAL_OPTIONS = frozenset({"local_changes_file", "local_changes_only"})
 
 
 @dataclass(eq=False)
-class Plan:
+class WritePlan:
     """A plan for a writeback: each file with its new text and its number of changes, and the changes that fit no file.
 
     `loaded` is the configuration that the written files will make; None if there is nothing to write.
@@ -60,7 +60,7 @@ class Written:
 
 def plan(
     loaded: Loaded, live: Scope, files: Files, search_path: Sequence[str], schema: ScopeSpec, only: str | None = None
-) -> Plan:
+) -> WritePlan:
     """Find the file of each change, and prove that the written files will make the live configuration.
 
     A change that a later, read-only file would override goes to `Local_Changes_File`, if there is one.
@@ -91,7 +91,7 @@ def plan(
         return result
 
 
-def carry_out(plan: Plan, files: Files, schema: ScopeSpec, *, force: bool = False) -> Written:
+def carry_out(plan: WritePlan, files: Files, schema: ScopeSpec, *, force: bool = False) -> Written:
     """Write a plan's files, all or none. Raises ConfigError with the difference if one has changed, unless `force`."""
     if not force:
         for identity, (document, _, _) in plan.texts.items():
@@ -175,13 +175,13 @@ class _Planner:
             places = scope.places if scope else []
             self._remove(change, [(place.document, place.node) for place in places if place.node])
 
-    def plan(self) -> Plan:
+    def plan(self) -> WritePlan:
         """The plan that the edits make."""
         texts = {
             identity: (edits.document, self._text(edits), len(changes))
             for identity, (edits, changes) in self.edits.items()
         }
-        return Plan(texts, list(self.unsaved), remedies=list(self.remedies))
+        return WritePlan(texts, list(self.unsaved), remedies=list(self.remedies))
 
     def _text(self, edits: DocumentEdits) -> str:
         text = edits.result()
@@ -257,7 +257,7 @@ class _Planner:
         nodes = [node for each, node in self._option_nodes(change) if each is document]
         return nodes[-1] if nodes else None
 
-    def _innermost(self, document: Document, path: Path) -> tuple[int, Place]:
+    def _innermost(self, document: Document, path: Path) -> tuple[int, Block]:
         for depth in range(len(path), -1, -1):
             scope = self.loaded.root.find(path[:depth])
             places = [place for place in scope.places if place.document is document] if scope else []

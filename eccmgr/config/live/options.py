@@ -67,7 +67,7 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ListenerOptions:
     """One endpoint of the control protocol, and its options; a `timeout_s` of 0 means no time-out.
 
     `place` (`FILE:LINE:COLUMN`, None if no file has the listener) is for messages only and not compared.
@@ -86,7 +86,7 @@ class Listener:
     place: str | None = field(default=None, compare=False)
 
 
-def listeners(view: ScopeView, default: str, instead: Sequence[str] = ()) -> tuple[Listener, ...]:
+def listeners(view: ScopeView, default: str, instead: Sequence[str] = ()) -> tuple[ListenerOptions, ...]:
     """The enabled control listeners, in the order written.
 
     Endpoints given `instead` (`--listen`) replace those of the files; without either, `default` is the only endpoint
@@ -101,8 +101,8 @@ def listeners(view: ScopeView, default: str, instead: Sequence[str] = ()) -> tup
     return tuple(_listener(scope) for scope in scopes if scope.boolean("Enable"))
 
 
-def _listener(view: ScopeView) -> Listener:
-    return Listener(
+def _listener(view: ScopeView) -> ListenerOptions:
+    return ListenerOptions(
         endpoint=view.name,
         file_mode=view.integer("File_Mode"),
         timeout_s=view.seconds("Timeout"),
@@ -149,7 +149,7 @@ def cluster_options(view: ScopeView) -> ClusterOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class LogFiles:
+class LogFileOptions:
     """The daemon's own log files (the scope `ec_logger`); None for a file that is not configured."""
 
     name: str
@@ -178,10 +178,10 @@ class DaemonOptions:
     nodeaddr: str | None
     trusted_managers: tuple[str, ...]
     timing: ClusterOptions
-    listeners: tuple[Listener, ...]
+    listeners: tuple[ListenerOptions, ...]
     user: str | None
     group: str | None
-    log_files: tuple[LogFiles, ...]
+    log_files: tuple[LogFileOptions, ...]
     authentication: Mapping[str, str]
     authorization: Mapping[str, str]
     roles: Mapping[str, tuple[str, ...]]
@@ -209,13 +209,13 @@ def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str]
     )
 
 
-def log_files(view: ScopeView) -> tuple[LogFiles, ...]:
+def log_files(view: ScopeView) -> tuple[LogFileOptions, ...]:
     """The log files that each `ec_logger` names."""
     return tuple(_log_files(logger) for logger in view.scopes("ec_logger"))
 
 
-def _log_files(logger: ScopeView) -> LogFiles:
-    return LogFiles(
+def _log_files(logger: ScopeView) -> LogFileOptions:
+    return LogFileOptions(
         name=logger.name,
         mainlog=logger.text("mainlog"),
         paniclog=logger.text("paniclog"),

@@ -74,7 +74,7 @@ class Setting:
         return self.document.place(self.node.start) if self.document and self.node else None
 
 
-class Place(NamedTuple):
+class Block(NamedTuple):
     """A block of a file that belongs to a scope; `node` is None if the whole file belongs to it."""
 
     document: Document
@@ -89,7 +89,7 @@ class Scope:
     name: str | None = None
     options: dict[str, Setting] = field(default_factory=dict)
     scopes: dict[ScopeKey, Scope] = field(default_factory=dict)
-    places: list[Place] = field(default_factory=list)
+    places: list[Block] = field(default_factory=list)
 
     def option(self, name: str) -> Setting | None:
         """The option of this name, in any case, if this very scope sets it; else None."""

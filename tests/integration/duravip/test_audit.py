@@ -10,7 +10,7 @@ import redis
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.integration.duravip.test_scripts_agree import OPTIONS, Real
-from worker.duravip.model.actions import Acquire, Beat, End, Gift, Open, Release, State, TakeOver, Wish
+from worker.duravip.model.actions import Acquire, Beat, EndCarrying, Gift, OpenEra, Release, StateHeld, TakeOver, Wish
 from worker.duravip.model.records import Beaten, Era, Granted, Verdict
 
 EAST, WEST = "#ec0-1#east1", "#ec0-2#West1"
@@ -45,7 +45,7 @@ def audited(redis_server: EmbeddedServer, cluster_keys: Keys) -> Iterator[Audite
         made = Audited(Real(client, cluster_keys), Era())
         made.join(EAST)
         made.join(WEST)
-        made.real.call(Open(EAST, made.era), "")
+        made.real.call(OpenEra(EAST, made.era), "")
         yield made
 
 
@@ -78,7 +78,7 @@ def test_takeover_names_ender_session_and_previous_holder(audited: Audited) -> N
 
 def test_session_ended_twice_is_audited_once(audited: Audited) -> None:
     for _ in range(2):
-        audited.real.call(End(EAST, audited.era), "")
+        audited.real.call(EndCarrying(EAST, audited.era), "")
     (entry,) = audited.entries()
     assert (entry["change"], entry["node"], entry["reason"]) == ("ended", "east1", "lost")
 
@@ -86,7 +86,7 @@ def test_session_ended_twice_is_audited_once(audited: Audited) -> None:
 def test_statement_after_lost_memory_is_audited(audited: Audited) -> None:
     audited.real.client.delete(audited.real.keys.vips)
     audited.join(EAST)
-    audited.real.call(State(EAST, audited.era, (("10.0.0.1", 9),)), "")
+    audited.real.call(StateHeld(EAST, audited.era, (("10.0.0.1", 9),)), "")
     assert audited.entries() == [vip("stated", "east1", 9, "stated", **{"from": ""})]
 
 

@@ -12,15 +12,27 @@ import pytest
 import redis
 
 from eccmgr.cluster.calls.membership import LATE_AFTER_BEATS, Joined, NameTaken, Renewed, join, renew
-from eccmgr.cluster.carrier import SessionRefusal, Standing
+from eccmgr.cluster.carrier import CarrierState, SessionRefusal
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from tests.model.server import Data, Scripts
 from worker.duravip import calls
-from worker.duravip.model.actions import Acquire, Beat, Call, End, Gift, Open, Read, Release, State, TakeOver, Wish
-from worker.duravip.model.records import Answer, Beaten, Era, Page, Verdict
+from worker.duravip.model.actions import (
+    Acquire,
+    Beat,
+    EndCarrying,
+    Gift,
+    OpenEra,
+    Read,
+    RedisCall,
+    Release,
+    StateHeld,
+    TakeOver,
+    Wish,
+)
+from worker.duravip.model.records import Beaten, Era, Page, SessionAnswer, Verdict
 
 LATE_MS = 600
 OPTIONS = ClusterOptions(
@@ -39,16 +51,16 @@ class Real:
     def run(self, call: ScriptCall[ReadAs]) -> ReadAs:
         return call.answer(self.client.eval(script(call.script).source, len(call.keys), *call.keys, *call.args))
 
-    def call(self, asked: Call, node: str) -> Answer:
+    def call(self, asked: RedisCall, node: str) -> SessionAnswer:
         if not isinstance(asked, Beat):
             return self.run(calls.call_of(asked, self.keys, OPTIONS, node))
-        standing = Standing(asked.session, asked.era.number, asked.era.memory)
+        standing = CarrierState(asked.session, asked.era.number, asked.era.memory)
         if asked.joins:
             who = Identity(Role.OTHER, "", "default")
             return self.beaten(join(self.keys, OPTIONS, who, asked.session, rate=0, standing=standing))
         return self.beaten(renew(self.keys, OPTIONS, asked.session, rate=0, standing=standing))
 
-    def beaten(self, call: ScriptCall[Joined | NameTaken | Renewed | SessionRefusal]) -> Answer:
+    def beaten(self, call: ScriptCall[Joined | NameTaken | Renewed | SessionRefusal]) -> SessionAnswer:
         answer = self.run(call)
         if isinstance(answer, SessionRefusal):
             return calls.refused(answer, acked=True)
@@ -110,7 +122,7 @@ class Both:
                 self.before[session] = last
             self.seen[session] = (found.era, expected.era)
 
-    def draw(self, session: str, era: Era) -> Call:
+    def draw(self, session: str, era: Era) -> RedisCall:
         r = self.random
         some = r.sample(VIPS, r.randint(1, 3))
         record = self.plain._record(some[0]) if self.plain.data.vips is not None else None
@@ -120,9 +132,9 @@ class Both:
             (
                 Beat(session, era, 0.0, joins=True),
                 Beat(session, era, 0.0, joins=False),
-                State(session, era, tuple((vip, r.randint(1, 4)) for vip in some)),
-                Open(session, era),
-                Open(session, era),
+                StateHeld(session, era, tuple((vip, r.randint(1, 4)) for vip in some)),
+                OpenEra(session, era),
+                OpenEra(session, era),
                 Acquire(
                     session,
                     era,
@@ -136,10 +148,10 @@ class Both:
             )
         )
 
-    def draw_again(self, asked: Call, session: str, era: Era) -> Call:
+    def draw_again(self, asked: RedisCall, session: str, era: Era) -> RedisCall:
         return type(asked)(**{**{name: getattr(asked, name) for name in asked.__dataclass_fields__}, "era": era})
 
-    def as_plain(self, answer: Answer) -> Answer:
+    def as_plain(self, answer: SessionAnswer) -> SessionAnswer:
         values = {name: getattr(answer, name) for name in answer.__dataclass_fields__}
         values["era"] = Era(self.numbers[answer.era.number], answer.era.memory)
         if isinstance(answer, Page):
@@ -186,8 +198,8 @@ class Both:
             number = self.random.randrange(3)
             session = self.sessions[number]
             real_era, plain_era = self.seen.get(session, (Era(), Era()))
-            found = self.real.call(End(session, real_era), "")
-            expected = self.plain.call(End(session, plain_era), "")
+            found = self.real.call(EndCarrying(session, real_era), "")
+            expected = self.plain.call(EndCarrying(session, plain_era), "")
             assert expected is not None
             self.numbers.setdefault(found.era.number, expected.era.number)
             assert self.as_plain(found) == expected
@@ -233,7 +245,9 @@ def test_every_answer_is_the_plain_server_s(
                     client.unlink(*left)
             assert not immortal
             kinds |= both.kinds
-    assert {f"{call} ok" for call in ("Beat", "State", "Open", "Acquire", "Release", "TakeOver", "Read")} <= kinds
+    assert {
+        f"{call} ok" for call in ("Beat", "StateHeld", "OpenEra", "Acquire", "Release", "TakeOver", "Read")
+    } <= kinds
     assert {"Beat rejoin", "Beat ended", "Acquire rejoin"} <= kinds or schedules < 10
 
 
@@ -246,9 +260,9 @@ def test_late_call_of_an_earlier_era_is_void(request: pytest.FixtureRequest, nam
             before = real.call(Beat(session, Era(), 0.0, joins=True), "h0").era
             client.delete(keys.vip_changes)
             now = real.call(Beat(session, before, 0.0, joins=True), "h0").era
-            late: tuple[Call, ...] = (
+            late: tuple[RedisCall, ...] = (
                 Beat(session, before, 0.0, joins=False),
-                State(session, before, ((VIPS[0], 1),)),
+                StateHeld(session, before, ((VIPS[0], 1),)),
                 Read(session, before, 0),
             )
             verdicts = [real.call(each, "h0").verdict for each in late]

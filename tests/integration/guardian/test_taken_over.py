@@ -37,7 +37,7 @@ def test_no_rule_comes_out_of_an_address(host: Host) -> None:
     ],
     ids=str,
 )
-def test_an_address_outside_of_the_charter_is_not_carried(host: Host, address: wire.Address) -> None:
+def test_an_address_outside_the_charter_is_refused(host: Host, address: wire.Address) -> None:
     guardian = host.guardian(charter=CHARTER)
     good = wire.Address("10.1.1.2", 32, "eth1")
     guardian.say(wire.Configure((address, good)))
@@ -58,7 +58,7 @@ def test_a_deadline_far_away_ends_the_service(host: Host) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has files that others may not read")
-def test_a_program_has_no_file_and_no_variable_of_roots(host: Host, folder: Path) -> None:
+def test_a_program_has_no_file_of_roots(host: Host, folder: Path) -> None:
     folder.chmod(0o755)
     secret, said, program = folder / "secret", folder / "said", folder / "program"
     secret.write_text("root's own")

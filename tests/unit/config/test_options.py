@@ -4,7 +4,7 @@ import pytest
 
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.config.live.options import (
-    Listener,
+    ListenerOptions,
     Peer,
     Tls,
     cluster_options,
@@ -37,7 +37,7 @@ def test_answers_are_kept_as_long_as_commands_last(console_on: Opened) -> None:
 
 def test_without_a_file_there_is_the_default_endpoint() -> None:
     (only,) = listeners(Store.open(None).view(), "/tmp/2025")
-    assert only == Listener(
+    assert only == ListenerOptions(
         endpoint="/tmp/2025",
         file_mode=0o660,
         timeout_s=60.0,
@@ -72,7 +72,7 @@ def test_a_listener_has_all_that_its_file_says(console_on: Opened) -> None:
         }
     )
     (only,) = listeners(console.store.view(), "/default")
-    assert only == Listener(
+    assert only == ListenerOptions(
         "0.0.0.0:2025",
         0o600,
         120.0,

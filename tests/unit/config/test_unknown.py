@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.daemons import Program
+from cli.daemons import DaemonProgram
 from eccmgr.config.files.load import load_text
 from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.schema.unknown import unknown_in
@@ -85,7 +85,7 @@ def test_checked_file_warns_without_a_fault(
     from eccmgr.manager import Manager
 
     main = console.store.loaded.main
-    assert Program("eccmgr", ManagerSettings, "/nonexistent", Manager).run({"config": main}, check=True) == 0
+    assert DaemonProgram("eccmgr", ManagerSettings, "/nonexistent", Manager).run({"config": main}, check=True) == 0
     said = capsys.readouterr()
     assert said.out == f"{main}: no faults\n"
     assert said.err == f"Warning: {main}:2:1: unknown scope 'foreign'. It is kept, and does nothing here\n"

@@ -15,7 +15,7 @@ from worker.duravip.model.placement import Situation, place, preferred_node
 from worker.duravip.model.shares import Shares
 from worker.duravip.model.states import Ownership, assess
 from worker.duravip.model.table import Belief, Participant, Row
-from worker.duravip.model.table import Table as Vips
+from worker.duravip.model.table import VipTable as Vips
 
 
 @dataclass

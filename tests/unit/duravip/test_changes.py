@@ -11,7 +11,7 @@ from structlog.testing import LogCapture
 from worker.duravip.changes import Changes, Figures, Kind
 from worker.duravip.metrics import exposition
 from worker.duravip.model.actions import Wish
-from worker.duravip.model.records import Late, Record
+from worker.duravip.model.records import Late, VipRecord
 
 VIP = "10.0.0.1"
 WEST = "#ec0-7-1f9ac2d4#West1"
@@ -30,14 +30,14 @@ def changes() -> Changes:
     return Changes("east1", fresh_s=1.25)
 
 
-def have(seen: Changes, record: Record, reason: str = "its preferred node", at: float = 10.0) -> None:
+def have(seen: Changes, record: VipRecord, reason: str = "its preferred node", at: float = 10.0) -> None:
     seen.asked(at, Wish(VIP, 0, reason), record)
     seen.owned(at + 0.25, VIP, 5)
 
 
 def test_free_vip_logs_reason_epoch_and_duration(lines: list[Any]) -> None:
     seen = changes()
-    have(seen, Record())
+    have(seen, VipRecord())
     reason = "free; its preferred node"
     assert lines == [{"event": "vip owned", "log_level": "info", "vip": VIP, "epoch": 5, "reason": reason, "ms": 250.0}]
     assert (seen.counts[Kind.ACQUIRED], seen.owned_now, seen.outage_s) == (1, 1, None)
@@ -45,51 +45,51 @@ def test_free_vip_logs_reason_epoch_and_duration(lines: list[Any]) -> None:
 
 def test_plumbing_that_is_told_again_is_no_change(lines: list[Any]) -> None:
     seen = changes()
-    have(seen, Record())
+    have(seen, VipRecord())
     seen.owned(11.0, VIP, 5)
     assert len(lines) == sum(seen.counts.values()) == 1
 
 
 def test_asking_again_does_not_shorten_the_duration(lines: list[Any]) -> None:
     seen = changes()
-    seen.asked(9.0, Wish(VIP, 0, "x"), Record())
-    have(seen, Record())
+    seen.asked(9.0, Wish(VIP, 0, "x"), VipRecord())
+    have(seen, VipRecord())
     assert lines[0]["ms"] == 1250.0
 
 
 def test_duration_after_a_refusal_begins_with_the_retry(lines: list[Any]) -> None:
     seen = changes()
-    seen.asked(1.0, Wish(VIP, 0, "x"), Record())
+    seen.asked(1.0, Wish(VIP, 0, "x"), VipRecord())
     seen.refused(VIP)
-    have(seen, Record())
+    have(seen, VipRecord())
     assert lines[0]["ms"] == 250.0
 
 
 def test_vip_taken_by_another_is_decided_next_time(lines: list[Any]) -> None:
     seen = changes()
-    seen.asked(1.0, Wish(VIP, 0, "x"), Record())
-    seen.read(VIP, Record(WEST, 4, 7))
-    have(seen, Record("", 4, 7, "east1", "move"), "move")
+    seen.asked(1.0, Wish(VIP, 0, "x"), VipRecord())
+    seen.read(VIP, VipRecord(WEST, 4, 7))
+    have(seen, VipRecord("", 4, 7, "east1", "move"), "move")
     assert (lines[0]["reason"], lines[0]["ms"]) == ("moved from West1; move", 250.0)
 
 
 def test_a_move_says_from_which_node(lines: list[Any]) -> None:
     seen = changes()
-    seen.read(VIP, Record(WEST, 4, 7))
-    seen.read(VIP, Record("", 4, 7, "east1", "levelling"))
-    have(seen, Record("", 4, 7, "east1", "levelling"), "levelling")
+    seen.read(VIP, VipRecord(WEST, 4, 7))
+    seen.read(VIP, VipRecord("", 4, 7, "east1", "levelling"))
+    have(seen, VipRecord("", 4, 7, "east1", "levelling"), "levelling")
     assert lines[0]["reason"] == "moved from West1; levelling"
     assert seen.counts[Kind.MOVED] == 1
 
 
 def test_giver_of_a_vip_is_known_until_plumbed() -> None:
     seen = changes()
-    seen.read(VIP, Record(WEST, 4, 7))
-    seen.asked(10.0, Wish(VIP, 4, "move"), Record("", 4, 7, "east1", "move"))
+    seen.read(VIP, VipRecord(WEST, 4, 7))
+    seen.asked(10.0, Wish(VIP, 4, "move"), VipRecord("", 4, 7, "east1", "move"))
     assert seen.giver(VIP) == "West1"
     seen.owned(10.1, VIP, 5)
     assert seen.giver(VIP) == ""
-    seen.asked(11.0, Wish(VIP, 5, "x"), Record("", 5, 7))
+    seen.asked(11.0, Wish(VIP, 5, "x"), VipRecord("", 5, 7))
     assert seen.giver(VIP) == ""
 
 
@@ -97,7 +97,7 @@ def test_takeovers_outage_begins_with_its_owners_first_lateness(lines: list[Any]
     seen = changes()
     for at in (8.0, 8.5, 9.0, 9.5):
         seen.late(at, [Late(WEST, 41)])
-    have(seen, Record(WEST, 4, 7))
+    have(seen, VipRecord(WEST, 4, 7))
     assert lines[0]["reason"] == "takeover of West1; its preferred node"
     assert seen.counts[Kind.TAKEN_OVER] == 1
     assert seen.outage_s == 2.25
@@ -107,26 +107,26 @@ def test_lateness_before_a_renewal_is_no_outage() -> None:
     seen = changes()
     seen.late(8.0, [Late(WEST, 41)])
     seen.late(9.0, [Late(WEST, 42)])
-    have(seen, Record(WEST, 4, 7))
+    have(seen, VipRecord(WEST, 4, 7))
     assert seen.outage_s == 1.25
 
 
 def test_lateness_long_past_is_no_outage() -> None:
     seen = changes()
     seen.late(5.0, [Late(WEST, 41)])
-    have(seen, Record(WEST, 4, 7))
+    have(seen, VipRecord(WEST, 4, 7))
     assert seen.outage_s == 0.25
 
 
 def test_our_previous_sessions_vips_are_regained(lines: list[Any]) -> None:
     seen = changes()
-    have(seen, Record("#ec0-1-1f9ac2d4#east1", 4, 7), "")
+    have(seen, VipRecord("#ec0-1-1f9ac2d4#east1", 4, 7), "")
     assert (lines[0]["reason"], seen.counts[Kind.TAKEN_OVER]) == ("regained", 0)
 
 
 def test_vip_given_up_says_target_reason_and_duration(lines: list[Any]) -> None:
     seen = changes()
-    have(seen, Record())
+    have(seen, VipRecord())
     seen.given_up(13.25, VIP, 5, "west1", "move")
     said = {"vip": VIP, "epoch": 5, "reason": "move", "to": "west1", "held_s": 3.0}
     assert lines[1:] == [{"event": "vip given up", "log_level": "info", **said}]
@@ -135,7 +135,7 @@ def test_vip_given_up_says_target_reason_and_duration(lines: list[Any]) -> None:
 
 def test_lost_vip_is_one_warning_and_one_count(lines: list[Any]) -> None:
     seen = changes()
-    have(seen, Record())
+    have(seen, VipRecord())
     seen.lost(12.25, VIP, 5, "not renewed in time")
     seen.lost(12.25, VIP, 5, "our session was ended")
     said = {"vip": VIP, "epoch": 5, "reason": "not renewed in time", "held_s": 2.0}

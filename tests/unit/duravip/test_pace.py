@@ -1,11 +1,11 @@
 """Rest is paid for work alone."""
 
-from worker.duravip.pace import Pace
+from worker.duravip.pace import LoopPace
 
 
 def test_working_turn_rests_longer_than_a_waiting_one() -> None:
     worked = [10.0]
-    pace = Pace(0.02, 4, lambda: worked[0])
+    pace = LoopPace(0.02, 4, lambda: worked[0])
     pace.begin()
     worked[0] += 0.5
     assert pace.rest_s == 2.0

@@ -3,10 +3,10 @@
 from itertools import count
 
 from eccmgr.cluster.timing import Timing
-from worker.duravip.model.actions import Acquire, Beat, End, Extend, Plumb, Read, Release, Unplumb, Wish
+from worker.duravip.model.actions import Acquire, Beat, EndCarrying, Extend, Read, Release, TellPlumb, TellUnplumb, Wish
 from worker.duravip.model.agent import Agent
 from worker.duravip.model.batches import BATCH
-from worker.duravip.model.records import Beaten, Era, Granted, Page, Record, Verdict
+from worker.duravip.model.records import Beaten, Era, Granted, Page, Verdict, VipRecord
 
 ERA = Era(7, "run|replid")
 
@@ -40,7 +40,7 @@ def test_grant_is_plumbed_until_its_deadline_only() -> None:
     (ask,) = agent.place(0.0, {"10.0.0.1": "x"})
     assert isinstance(ask, Acquire)
     assert agent.granted(0.1, ask, Granted(Verdict.OK, ERA, True, (5,))) == [
-        Plumb(agent.session, 1.5, (("10.0.0.1", 5),))
+        TellPlumb(agent.session, 1.5, (("10.0.0.1", 5),))
     ]
     again = joined()
     (ask,) = again.place(0.0, {"10.0.0.1": "x"})
@@ -54,7 +54,7 @@ def test_vip_too_late_for_guardian_is_requested_again() -> None:
     agent.plumbed("10.0.0.1", 5)
     agent.settle(0.5)
     agent.missed("10.0.0.1", 5)
-    assert agent.settle(1.0) == [Plumb(agent.session, 1.5, (("10.0.0.1", 5),))]
+    assert agent.settle(1.0) == [TellPlumb(agent.session, 1.5, (("10.0.0.1", 5),))]
 
 
 def test_agent_without_guardian_goes_on_wanting_nothing() -> None:
@@ -70,8 +70,8 @@ def test_agent_without_guardian_goes_on_wanting_nothing() -> None:
     assert beat.joins
     assert beat.session not in ("", before)
     after = agent.beaten(2.0, beat, Beaten(Verdict.OK, ERA, True, True, 0))
-    assert End(before, ERA) in after
-    assert not [each for each in after if isinstance(each, Acquire | Plumb)]
+    assert EndCarrying(before, ERA) in after
+    assert not [each for each in after if isinstance(each, Acquire | TellPlumb)]
 
 
 def test_restated_vip_exceeds_every_epoch_seen() -> None:
@@ -86,16 +86,16 @@ def test_unplumbable_vip_returns_until_placement_asks_again() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
     (unplumb,) = agent.not_plumbed([("10.0.0.1", 5)], "eth0 is down", "West1")
-    assert isinstance(unplumb, Unplumb)
+    assert isinstance(unplumb, TellUnplumb)
     (release,) = _released(agent, unplumb)
     assert [(each.to, each.reason) for each in release.gifts] == [("west1", "eth0 is down")]
-    free = Record("", 5, ERA.number, "", "eth0 is down")
+    free = VipRecord("", 5, ERA.number, "", "eth0 is down")
     read = Read(agent.session, ERA, agent.read_upto)
     assert agent.changed(0.3, read, Page(Verdict.OK, ERA, True, 10, False, (("10.0.0.1", free),))) == []
 
 
-def _released(agent: Agent, unplumb: Unplumb) -> list[Release]:
-    owned = Record(agent.session, 5, ERA.number)
+def _released(agent: Agent, unplumb: TellUnplumb) -> list[Release]:
+    owned = VipRecord(agent.session, 5, ERA.number)
     read = Read(agent.session, ERA, agent.read_upto)
     agent.changed(0.1, read, Page(Verdict.OK, ERA, True, 9, False, (("10.0.0.1", owned),)))
     return [each for each in agent.unplumbed(0.2, unplumb.tag) if isinstance(each, Release)]
@@ -105,9 +105,9 @@ def test_release_follows_unplumbing_and_names_its_target() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
     (unplumb,) = agent.give_up(["10.0.0.1"], "East2", "move")
-    assert isinstance(unplumb, Unplumb)
+    assert isinstance(unplumb, TellUnplumb)
     read = Read(agent.session, ERA, agent.read_upto)
-    owned = Record(agent.session, 5, ERA.number)
+    owned = VipRecord(agent.session, 5, ERA.number)
     assert agent.changed(0.1, read, Page(Verdict.OK, ERA, True, 9, False, (("10.0.0.1", owned),))) == []
     (release,) = agent.unplumbed(0.2, unplumb.tag)
     assert isinstance(release, Release)
@@ -120,12 +120,12 @@ def test_given_up_after_plumbing_is_released_after_unplumbing() -> None:
     agent = joined()
     (ask,) = agent.place(0.0, {"10.0.0.1": "x"})
     assert isinstance(ask, Acquire)
-    owned = Record(agent.session, 5, ERA.number)
+    owned = VipRecord(agent.session, 5, ERA.number)
     read = Read(agent.session, ERA, agent.read_upto)
     agent.changed(0.01, read, Page(Verdict.OK, ERA, True, 9, False, (("10.0.0.1", owned),)))
     agent.granted(0.02, ask, Granted(Verdict.OK, ERA, True, (5,)))
     (unplumb,) = agent.give_up(["10.0.0.1"], "east2", "levels the load")
-    assert isinstance(unplumb, Unplumb)
+    assert isinstance(unplumb, TellUnplumb)
     assert [type(each) for each in agent.unplumbed(0.03, unplumb.tag)] == [Release]
 
 
@@ -133,9 +133,9 @@ def test_failed_unplumbing_is_retried_and_not_released() -> None:
     agent = joined()
     granted(agent, "10.0.0.1")
     (unplumb,) = agent.give_up(["10.0.0.1"], "", "drained")
-    assert isinstance(unplumb, Unplumb)
+    assert isinstance(unplumb, TellUnplumb)
     (again,) = agent.unplumbed(0.2, unplumb.tag, ["10.0.0.1"])
-    assert isinstance(again, Unplumb)
+    assert isinstance(again, TellUnplumb)
     assert again.addresses == unplumb.addresses
 
 
@@ -194,7 +194,7 @@ def test_unconfirmed_work_is_done_by_the_next_guardian() -> None:
     beat = agent.beat(0.6)[-1]
     assert isinstance(beat, Beat)
     actions = agent.beaten(0.6, beat, Beaten(Verdict.OK, ERA, True, True, 0))
-    assert End(first, ERA) in actions, "nothing is plumbed under it any more"
+    assert EndCarrying(first, ERA) in actions, "nothing is plumbed under it any more"
     (ask,) = (each for each in actions if isinstance(each, Acquire))
     agent.granted(0.6, ask, Granted(Verdict.OK, ERA, True, (6,) * len(ask.wishes)))
     agent.plumbed("10.0.0.1", 6)

@@ -16,9 +16,9 @@ HOLD = "10.1.1.1 (epoch 4), 10.1.1.2 (epoch 1)"
     [
         (act.Beat("#a", ERA, 1.0, joins=True), "begin session #a"),
         (act.Beat("#a", ERA, 1.0, joins=False), "renew session #a"),
-        (act.State("#a", ERA, HELD), f"tell Redis what is held here: {HOLD}"),
-        (act.State("#a", ERA, ()), "tell Redis what is held here: nothing"),
-        (act.Open("#a", ERA), "open era 7: every holder has stated its VIPs"),
+        (act.StateHeld("#a", ERA, HELD), f"tell Redis what is held here: {HOLD}"),
+        (act.StateHeld("#a", ERA, ()), "tell Redis what is held here: nothing"),
+        (act.OpenEra("#a", ERA), "open era 7: every holder has stated its VIPs"),
         (act.TakeOver("#a", ERA, "#b", 12), "end session #b, which has not renewed since counter 12"),
         (
             act.Acquire("#a", ERA, (act.Wish("10.1.1.1", 3, "preferred"), act.Wish("10.1.1.2", 0, "", force=True))),
@@ -29,10 +29,10 @@ HOLD = "10.1.1.1 (epoch 4), 10.1.1.2 (epoch 1)"
             "give up 10.1.1.1 for west1 (epoch 4: moved)",
         ),
         (act.Read("#a", ERA, 9), "read what changed since change 9"),
-        (act.End("#a", ERA), "end session #a, under which nothing is plumbed"),
+        (act.EndCarrying("#a", ERA), "end session #a, under which nothing is plumbed"),
         (act.Extend("#a", 101.5, ERA), "the guardian may hold what it holds for 1.50 s"),
-        (act.Plumb("#a", 101.0, HELD), f"plumb {HOLD}, within 1.00 s"),
-        (act.Unplumb(3, HELD), f"unplumb {HOLD}"),
+        (act.TellPlumb("#a", 101.0, HELD), f"plumb {HOLD}, within 1.00 s"),
+        (act.TellUnplumb(3, HELD), f"unplumb {HOLD}"),
         (act.ReplaceGuardian(), "start another guardian: this one confirms nothing"),
     ],
 )
@@ -41,5 +41,5 @@ def test_a_decision_is_told_in_words(action: act.Action, words: str) -> None:
 
 
 def test_of_many_vips_the_first_are_named() -> None:
-    words = told(act.Unplumb(1, tuple((f"10.1.1.{i}", 1) for i in range(25))), 0.0)
+    words = told(act.TellUnplumb(1, tuple((f"10.1.1.{i}", 1) for i in range(25))), 0.0)
     assert words.endswith("10.1.1.9 (epoch 1), and 15 more")

@@ -9,17 +9,17 @@ from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings, NodeSettings
-from worker.node import Node
+from worker.node import EcNode
 
 
 def made(kind: type[Daemon], text: str) -> Daemon:
     """A daemon with this scope `cluster`, which has checked its configuration, as `--check` has it do."""
     store = Store()
     store.live = load_text(f"cluster {{ {text} }}").root
-    return Manager(ManagerSettings(), store) if kind is Manager else Node(NodeSettings(), store)
+    return Manager(ManagerSettings(), store) if kind is Manager else EcNode(NodeSettings(), store)
 
 
-@pytest.mark.parametrize("kind", [Manager, Node])
+@pytest.mark.parametrize("kind", [Manager, EcNode])
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -34,7 +34,7 @@ def test_times_that_do_not_fit_together_are_refused(kind: type[Daemon], text: st
         made(kind, text).check()
 
 
-@pytest.mark.parametrize("kind", [Manager, Node])
+@pytest.mark.parametrize("kind", [Manager, EcNode])
 @pytest.mark.parametrize("text", ["", "heartbeats_per_sec = 10  session_lease = 600ms  max_step = 120ms"])
 def test_the_profiles_that_are_documented_fit(kind: type[Daemon], text: str) -> None:
     made(kind, text).check()

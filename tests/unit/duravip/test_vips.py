@@ -10,8 +10,8 @@ from eccmgr.config.live.store import Proposal, Store
 from eccmgr.errors import ConfigError, Unreadable
 from tests.unit.config.console import SAMPLES, Console
 from worker.duravip.model.shares import Share, from_json, to_json
-from worker.duravip.options import DuravipOptions, FenceKind, Plumber, duravip_options
-from worker.duravip.vips import Vip, read_vips, touches_vips
+from worker.duravip.options import DuravipOptions, FenceKind, PlumberKind, duravip_options
+from worker.duravip.vips import ConfiguredVip, read_vips, touches_vips
 
 TOPOLOGY = """
 cluster {
@@ -28,7 +28,7 @@ def store_of(folder: Path, text: str, above: str = TOPOLOGY) -> Store:
     return Store.open(str(path))
 
 
-def vips(folder: Path, text: str, above: str = TOPOLOGY) -> dict[str, Vip]:
+def vips(folder: Path, text: str, above: str = TOPOLOGY) -> dict[str, ConfiguredVip]:
     return read_vips(store_of(folder, text, above).view())
 
 
@@ -49,12 +49,12 @@ def listen(endpoint: str, more: str) -> str:
 def test_sample_has_its_bindings_listeners_and_follower() -> None:
     found = read_vips(Store.open(str(SAMPLES / "ecelerity-cluster.conf")).view())
     assert found == {
-        "10.1.1.1": Vip("10.1.1.1", "eth1", 32, ("duravip-1",), services=('Listen "10.1.1.1:25"',)),
-        "10.1.1.2": Vip("10.1.1.2", "eth1", 32, ("duravip-2",), "east1"),
-        "10.1.1.20": Vip(
+        "10.1.1.1": ConfiguredVip("10.1.1.1", "eth1", 32, ("duravip-1",), services=('Listen "10.1.1.1:25"',)),
+        "10.1.1.2": ConfiguredVip("10.1.1.2", "eth1", 32, ("duravip-2",), "east1"),
+        "10.1.1.20": ConfiguredVip(
             "10.1.1.20", "eth1", 32, (), None, "10.1.1.2", ('Listen "10.1.1.20:25"',)
         ),
-        "2001:db8:1::6": Vip("2001:db8:1::6", "eth1", 128, ("duravip-6",)),
+        "2001:db8:1::6": ConfiguredVip("2001:db8:1::6", "eth1", 128, ("duravip-6",)),
     }  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def test_narrowest_network_determines_an_addresss_interface(folder: Path) -> Non
 def test_address_is_equal_in_every_spelling(folder: Path) -> None:
     found = vips(folder, binding("six", "2001:DB8:0:0::6") + listen("[2001:db8::0006]:25", "Enable_Duravip = on"))
     assert found == {
-        "2001:db8::6": Vip("2001:db8::6", "eth6", 128, ("six",), services=('Listen "[2001:db8::0006]:25"',))
+        "2001:db8::6": ConfiguredVip("2001:db8::6", "eth6", 128, ("six",), services=('Listen "[2001:db8::0006]:25"',))
     }
 
 
@@ -230,7 +230,7 @@ def test_options_follow_the_file(folder: Path) -> None:
     text = 'cluster { view_mature_time = 2m plumber = EXEC plumber_program = "/p" fence = none announce_refresh = 0 }'
     options = duravip_options(store_of(folder, text).view())
     assert (options.view_mature_time_s, options.announce_refresh_s) == (120.0, 0.0)
-    assert (options.plumber, options.plumber_program, options.fence) == (Plumber.EXEC, "/p", FenceKind.NONE)
+    assert (options.plumber, options.plumber_program, options.fence) == (PlumberKind.EXEC, "/p", FenceKind.NONE)
 
 
 @pytest.mark.parametrize(

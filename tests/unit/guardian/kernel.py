@@ -55,14 +55,14 @@ class Kernel:
                 return self.now
             case guard.Arm():
                 self.armed = self.armed if refused else self.now
-            case guard.Open(until):
+            case guard.OpenFence(until):
                 refused = refused or self.now > self.armed + TOKEN_S or until <= self.now
                 self.open_until = self.open_until if refused else until
             case guard.Close() | guard.Rebuild():
                 self.open_until = self.open_until if refused else -1.0
             case guard.Add() | guard.Remove() | guard.Check():
                 return self._change(step)
-            case guard.End(session, _):
+            case guard.EndSession(session, _):
                 self.ended.append(session)
             case guard.Say(message):
                 self.said.append(message)

@@ -290,7 +290,7 @@ def test_random_stops_leave_no_answer_outside_the_session(seed: int) -> None:
         if drawn.random() < 0.3:
             kernel.stops[len(kernel.taken) + drawn.randrange(8)] = drawn.choice((0.01, 0.03, 1.0, 2.0))
         kernel.stuck = {A} if drawn.random() < 0.05 else set()
-        kernel.refuses = {drawn.choice((guard.Arm, guard.Open))} if drawn.random() < 0.05 else set()
+        kernel.refuses = {drawn.choice((guard.Arm, guard.OpenFence))} if drawn.random() < 0.05 else set()
         session += drawn.random() < 0.1 or f"s{session}" in kernel.ended
         name, at = f"s{session}", kernel.now + 1.5
         what = drawn.randrange(6)

@@ -7,7 +7,7 @@ import pytest
 from rq.serializers import JSONSerializer
 
 from worker.jobs.exchange import Question, Told, line_of, read_question, read_told
-from worker.jobs.journal import Journal
+from worker.jobs.journal import JobJournal
 from worker.jobs.patience import Whereabouts
 from worker.jobs.records import Stage
 from worker.jobs.requests import Requests
@@ -15,7 +15,7 @@ from worker.jobs.trusted import Home, NodeJob, NodeQueue
 
 
 def test_text_outside_unicode_hides_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(NodeJob, "home", Home("east1", 100, Journal(tmp_path), lambda *_: {}), raising=False)
+    monkeypatch.setattr(NodeJob, "home", Home("east1", 100, JobJournal(tmp_path), lambda *_: {}), raising=False)
     queue = NodeQueue("east1", connection=fakeredis.FakeRedis(), serializer=JSONSerializer)
     requests = Requests(queue, 100, Whereabouts())
     for job in "ab":

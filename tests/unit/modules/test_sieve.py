@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eccmgr.errors import CommandError
-from worker.modules.sieve_cache import Cache, Script
+from worker.modules.sieve_cache import Cache, SieveScript
 from worker.modules.sieve_scripts import parse, read_within, scripts_in
 
-ONE, TWO = Script(commands=1), Script(commands=2)
+ONE, TWO = SieveScript(commands=1), SieveScript(commands=2)
 
 
 class Clock:
@@ -60,11 +60,11 @@ def test_a_flush_counts_what_was_still_of_use() -> None:
 def test_cache_never_exceeds_its_size_or_invents_values(steps: list[tuple[str, bool, float]], size: int) -> None:
     clock = Clock()
     cache = Cache(size, 50, clock)
-    put: dict[str, tuple[float, Script]] = {}
+    put: dict[str, tuple[float, SieveScript]] = {}
     for file, is_put, wait in steps:
         clock.now += wait
         if is_put:
-            put[file] = (clock.now, Script(commands=len(put)))
+            put[file] = (clock.now, SieveScript(commands=len(put)))
             cache.put(file, put[file][1])
         elif (found := cache.get(file)) is not None:
             assert found is put[file][1]
@@ -73,8 +73,8 @@ def test_cache_never_exceeds_its_size_or_invents_values(steps: list[tuple[str, b
 
 
 def test_a_script_that_holds_is_parsed() -> None:
-    assert parse('require ["fileinto"];\nif header :is "Sender" "x" { fileinto "a"; }') == Script(commands=2)
-    assert parse("") == Script(commands=0)
+    assert parse('require ["fileinto"];\nif header :is "Sender" "x" { fileinto "a"; }') == SieveScript(commands=2)
+    assert parse("") == SieveScript(commands=0)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_require_of_one_script_ends_with_it() -> None:
 
 @given(st.text(alphabet='{}[]();,"\\:#/*. \nabifkeprqutx01', max_size=60))
 def test_any_text_is_a_script_or_a_fault(script: str) -> None:
-    assert isinstance(parse(script), Script)
+    assert isinstance(parse(script), SieveScript)
 
 
 def test_files_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from worker.duravip.model.records import Era
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RedisCall:
     """A call to Redis by `session`, whose agent has seen `era`; the answer belongs to that session alone."""
 
     session: str
@@ -18,7 +18,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat(Call):
+class Beat(RedisCall):
     """A heartbeat that began at `sent`. It renews the session, or begins it in this era if it `joins`."""
 
     sent: float
@@ -26,19 +26,19 @@ class Beat(Call):
 
 
 @dataclass(frozen=True, slots=True)
-class State(Call):
+class StateHeld(RedisCall):
     """States the VIPs that this node holds, with their epochs, to a server that lost its memory; part of a join."""
 
     holdings: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Open(Call):
+class OpenEra(RedisCall):
     """Opens an era that was watched for so long that every holder of a VIP has stated it."""
 
 
 @dataclass(frozen=True, slots=True)
-class TakeOver(Call):
+class TakeOver(RedisCall):
     """Takes over a session that has not renewed since its `counter` was first seen."""
 
     watched: str
@@ -56,7 +56,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Acquire(Call):
+class Acquire(RedisCall):
     """Asks for VIPs."""
 
     wishes: tuple[Wish, ...]
@@ -73,21 +73,21 @@ class Gift:
 
 
 @dataclass(frozen=True, slots=True)
-class Release(Call):
+class Release(RedisCall):
     """Releases VIPs; each has been unplumbed."""
 
     gifts: tuple[Gift, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Read(Call):
+class Read(RedisCall):
     """Reads the records that changed after the change number `since`."""
 
     since: int
 
 
 @dataclass(frozen=True, slots=True)
-class End(Call):
+class EndCarrying(RedisCall):
     """Ends a session of ours after all of its VIPs were unplumbed."""
 
 
@@ -101,7 +101,7 @@ class Extend:
 
 
 @dataclass(frozen=True, slots=True)
-class Plumb:
+class TellPlumb:
     """To the guardian: plumb these addresses with their epochs, if it is not later than `at`."""
 
     session: str
@@ -110,7 +110,7 @@ class Plumb:
 
 
 @dataclass(frozen=True, slots=True)
-class Unplumb:
+class TellUnplumb:
     """To the guardian: unplumb these addresses, and never plumb them again with their epochs or lower ones."""
 
     tag: int
@@ -122,4 +122,4 @@ class ReplaceGuardian:
     """Kill the guardian, which confirms nothing any more, and start another."""
 
 
-Action = Call | Extend | Plumb | Unplumb | ReplaceGuardian
+Action = RedisCall | Extend | TellPlumb | TellUnplumb | ReplaceGuardian

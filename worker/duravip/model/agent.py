@@ -21,9 +21,9 @@ from worker.duravip.model import actions as act
 from worker.duravip.model.batches import batches
 from worker.duravip.model.due import Due
 from worker.duravip.model.joining import Joining
-from worker.duravip.model.records import Answer, Beaten, Era, Granted, Page, Record, Stated, Verdict
+from worker.duravip.model.records import Beaten, Era, Granted, Page, SessionAnswer, Stated, Verdict, VipRecord
 from worker.duravip.model.unplumbings import Unplumbings
-from worker.duravip.model.vip_state import Vip
+from worker.duravip.model.vip_state import VipState
 from worker.duravip.model.watching import Watches
 
 TOO_OLD = "not renewed in time"
@@ -42,7 +42,7 @@ class Agent:
         self.joined = self.opened = False
         self.era = Era()
         self.deadline = 0.0
-        self.vips: dict[str, Vip] = {}
+        self.vips: dict[str, VipState] = {}
         self.read_upto = 0
         """The change number up to which `vips` shows the records of this era."""
         self.on_given_up: Callable[[str, int, str, str], None] = lambda _address, _epoch, _to, _reason: None
@@ -108,11 +108,11 @@ class Agent:
         if not held:
             return [*actions, *self._renewed(now, asked.sent, answer)]
         holdings = [(address, self.vips[address].held) for address in held]
-        statements = [act.State(self.session, self.era, tuple(some)) for some in batches(holdings)]
+        statements = [act.StateHeld(self.session, self.era, tuple(some)) for some in batches(holdings)]
         self._joining = Joining(asked.sent, answer, statements)
         return [*actions, statements[0]]
 
-    def stated(self, now: float, asked: act.State, answer: Stated) -> list[act.Action]:
+    def stated(self, now: float, asked: act.StateHeld, answer: Stated) -> list[act.Action]:
         """Redis answered a statement of ours; the last answer completes the join."""
         joining = self._joining
         if joining is None or asked is not joining.left[0] or not self._concerns(asked, answer):
@@ -126,7 +126,7 @@ class Agent:
         self._joining = None
         return [*actions, *self._renewed(now, joining.sent, joining.answer, joining.acked)]
 
-    def _concerns(self, asked: act.Call, answer: Answer) -> bool:
+    def _concerns(self, asked: act.RedisCall, answer: SessionAnswer) -> bool:
         """Whether an answer is for our present session, and from no earlier era than we know. Notes a later era."""
         if asked.session != self.session or answer.era.number < self.era.number:
             return False
@@ -141,7 +141,7 @@ class Agent:
             return
         self.era, self.opened, self.read_upto, self.latest = era, False, 0, 0
         for address, vip in self.vips.items():
-            vip.record, vip.asked_at = Record(), float("-inf")
+            vip.record, vip.asked_at = VipRecord(), float("-inf")
             self._unsettled[address] = None
 
     def _renewed(self, now: float, sent: float, answer: Beaten, acked: bool = True) -> list[act.Action]:
@@ -171,14 +171,14 @@ class Agent:
         if not self.before or not self._unplumbings.frees_before or not self.joined:
             return []
         ended, self.before = self.before, ""
-        return [act.End(ended, self.era)]
+        return [act.EndCarrying(ended, self.era)]
 
     def _watch(self, now: float, answer: Beaten) -> list[act.Action]:
         """Act on watches that have aged."""
         actions: list[act.Action] = []
         for aged in self._watches.aged(now, self.era, answer, self.timing):
             if aged.late is None:
-                actions.append(act.Open(self.session, self.era))
+                actions.append(act.OpenEra(self.session, self.era))
             elif answer.opened:
                 actions.append(act.TakeOver(self.session, self.era, aged.late.session, aged.late.counter))
         return actions
@@ -195,7 +195,7 @@ class Agent:
             return []
         lost = []
         for address, record in page.records:
-            vip = self.vips.setdefault(address, Vip())
+            vip = self.vips.setdefault(address, VipState())
             vip.read(now, record)
             self._unsettled[address] = None
             if vip.held and record.owner != self.session and record.epoch > vip.held:
@@ -205,7 +205,7 @@ class Agent:
         dropped = self._drop(lost, "another node owns it")
         return [*dropped, *more, *self.settle(now, [address for address, _ in page.records])]
 
-    def _speaks_of_now(self, asked: act.Call, answer: Answer) -> bool:
+    def _speaks_of_now(self, asked: act.RedisCall, answer: SessionAnswer) -> bool:
         return asked.session == self.session and answer.verdict is Verdict.OK and asked.era == answer.era == self.era
 
     # VIPs.
@@ -218,7 +218,7 @@ class Agent:
         """Placement wants these VIPs here, each for a reason, as soon as they are free."""
         self._unsettled |= dict.fromkeys(wanted)
         for address in wanted:
-            self.vips.setdefault(address, Vip())
+            self.vips.setdefault(address, VipState())
         self._wanted = wanted
         return self.settle(now)
 
@@ -278,7 +278,7 @@ class Agent:
             self.vips[address].asked_at = now
         return due.actions(self.session, self.era, self.deadline)
 
-    def _is_settled(self, address: str, vip: Vip) -> bool:
+    def _is_settled(self, address: str, vip: VipState) -> bool:
         if vip.held:
             return vip.plumbed == vip.held
         return not vip.moving and not self._is_ours(vip) and address not in self._wanted
@@ -293,10 +293,10 @@ class Agent:
         """Whether our session has any VIP."""
         return any(vip.held or self._is_ours(vip) for vip in self.vips.values())
 
-    def _is_ours(self, vip: Vip) -> bool:
+    def _is_ours(self, vip: VipState) -> bool:
         return vip.record.owner == self.session and vip.record.era == self.era.number
 
-    def _wish(self, now: float, address: str, vip: Vip) -> list[act.Wish]:
+    def _wish(self, now: float, address: str, vip: VipState) -> list[act.Wish]:
         record, ours = vip.record, self._is_ours(vip)
         reserved = record.era == self.era.number and not ours and record.to not in ("", self.node)
         waited = now - vip.waited_since >= self.timing.reserved_s

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from worker.duravip.model.actions import Acquire, Action, Gift, Plumb, Release, Wish
+from worker.duravip.model.actions import Acquire, Action, Gift, Release, TellPlumb, Wish
 from worker.duravip.model.batches import batches
 from worker.duravip.model.records import Era
 
@@ -32,7 +32,7 @@ class Due:
     def actions(self, session: str, era: Era, deadline: float) -> list[Action]:
         """The actions, in batches: first to the guardian, then to Redis, releases first."""
         return [
-            *(Plumb(session, deadline, tuple(some)) for some in batches(self.plumb)),
+            *(TellPlumb(session, deadline, tuple(some)) for some in batches(self.plumb)),
             *(Release(session, era, tuple(some)) for some in batches(self.gifts)),
             *(Acquire(session, era, tuple(some)) for some in batches(self.wishes)),
         ]

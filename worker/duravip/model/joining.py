@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from worker.duravip.model.actions import State
+from worker.duravip.model.actions import StateHeld
 from worker.duravip.model.records import Beaten, Stated
 
 
@@ -12,10 +12,10 @@ class Joining:
 
     sent: float
     answer: Beaten
-    left: list[State]
+    left: list[StateHeld]
     acked: bool = True
 
-    def take(self, asked: State, answer: Stated) -> list[str]:
+    def take(self, asked: StateHeld, answer: Stated) -> list[str]:
         """Redis answered the first statement left; returns the VIPs that we may not keep."""
         self.left.pop(0)
         self.acked = self.acked and answer.acked

@@ -15,7 +15,7 @@ from itertools import groupby
 from eccmgr.cluster.names import natural, resolve
 from eccmgr.errors import CommandError
 from worker.duravip.model.levelling import level
-from worker.duravip.model.states import Standing, in_order
+from worker.duravip.model.states import Agreed, in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Situation:
     """
 
     nodes: frozenset[str]
-    standings: Mapping[str, Standing]
+    standings: Mapping[str, Agreed]
     owners: Mapping[str, str] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
@@ -131,7 +131,7 @@ def home_of(situation: Situation, address: str) -> str | None:
     return next((move.target for move in moves if move.address == leader), _owner(situation, leader))
 
 
-def preferred_node(standing: Standing, nodes: Iterable[str]) -> str | None:
+def preferred_node(standing: Agreed, nodes: Iterable[str]) -> str | None:
     """The node among `nodes` that the preference of a VIP names; None if it names none of them."""
     if standing.preference is None:
         return None

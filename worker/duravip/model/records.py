@@ -27,7 +27,7 @@ class Era:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class VipRecord:
     """A VIP as Redis keeps it.
 
     `owner` is a private name, "" for none. `to` is the node, in small letters, for which a free VIP is reserved.
@@ -41,7 +41,7 @@ class Record:
     reason: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> "Record":
+    def parse(cls, text: str) -> "VipRecord":
         """Read a record as the scripts write it; "" is a record that was never written, or was lost.
 
         Raises Unreadable.
@@ -68,7 +68,7 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SessionAnswer:
     """The answer to any call of a session.
 
     `acked` says whether a majority of Redis's copies has the call. The fields after the verdict are empty unless it is
@@ -81,7 +81,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Beaten(Answer):
+class Beaten(SessionAnswer):
     """The answer to a heartbeat: `change` is the number of the latest change of any record."""
 
     opened: bool = False
@@ -90,21 +90,21 @@ class Beaten(Answer):
 
 
 @dataclass(frozen=True, slots=True)
-class Stated(Answer):
+class Stated(SessionAnswer):
     """The answer to a statement: for each stated VIP, in order, whether the session keeps it."""
 
     kept: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Granted(Answer):
+class Granted(SessionAnswer):
     """The epoch of each VIP that was asked for, in order; 0 if it was refused."""
 
     epochs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Answer):
+class Page(SessionAnswer):
     """The changes up to the change number `upto`; `more` if another page follows.
 
     `records` are VIPs by address. `said` has the statements on nodes: @NODE its VIPs, ~NODE the VIPs that it cannot
@@ -113,5 +113,5 @@ class Page(Answer):
 
     upto: int = 0
     more: bool = False
-    records: tuple[tuple[str, Record], ...] = ()
+    records: tuple[tuple[str, VipRecord], ...] = ()
     said: tuple[tuple[str, str], ...] = ()

@@ -40,7 +40,7 @@ class Agreement(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Agreed:
     """The nodes' statements about one VIP, taken together.
 
     `nodes` take part in it. `preference` and `follows` (an address) are None if there is none, or if nodes disagree on
@@ -71,7 +71,7 @@ _Parts = Sequence[tuple[tuple[str, ...], Share]]
 """The statements about one VIP: groups of nodes, each with what all of its nodes state."""
 
 
-def assess(stated: Mapping[str, Shares]) -> dict[str, Standing]:
+def assess(stated: Mapping[str, Shares]) -> dict[str, Agreed]:
     """The standing of each VIP, by address and in its order. `stated` has the shares of each live node."""
     # Most nodes state the same of all VIPs. Comparing whole statements leaves few to compare one by one.
     alike: list[tuple[Shares, list[str]]] = []
@@ -92,30 +92,30 @@ def assess(stated: Mapping[str, Shares]) -> dict[str, Standing]:
     return {address: _standing(parts[address], addresses_of) for address in sorted(parts, key=in_order)}
 
 
-def _standing(parts: _Parts, addresses_of: Mapping[str, set[str]]) -> Standing:
+def _standing(parts: _Parts, addresses_of: Mapping[str, set[str]]) -> Agreed:
     nodes = parts[0][0] if len(parts) == 1 else tuple(sorted((n for some, _ in parts for n in some), key=natural))
     distinct = {share for _, share in parts}
     names = _sorted({name for share in distinct for name in share.names})
     for name in names:
         if len(addresses_of[name]) > 1:
             found = ", ".join(sorted(addresses_of[name], key=in_order))
-            return Standing(Agreement.BROKEN, nodes, names, reason=f"{name} has several addresses: {found}")
+            return Agreed(Agreement.BROKEN, nodes, names, reason=f"{name} has several addresses: {found}")
     if len({share.names for share in distinct if share.names}) > 1:
         said = _said(parts, lambda share: ",".join(share.names))
-        return Standing(Agreement.BROKEN, nodes, names, reason=f"its names differ: {said}")
+        return Agreed(Agreement.BROKEN, nodes, names, reason=f"its names differ: {said}")
     if len({share.follows for share in distinct}) > 1:
         said = _said(parts, lambda share: share.follows or "")
-        return Standing(Agreement.CONFLICT, nodes, names, reason=f"what it follows differs: {said}")
+        return Agreed(Agreement.CONFLICT, nodes, names, reason=f"what it follows differs: {said}")
     follows = next(iter(distinct)).follows
     preferences = _sorted({share.preference for share in distinct if share.preference})
     if any(not same_node(preferences[0], other) for other in preferences[1:]):
         said = _said(parts, lambda share: share.preference or "")
-        return Standing(Agreement.CONFLICT, nodes, names, None, follows, f"its preferences differ: {said}")
+        return Agreed(Agreement.CONFLICT, nodes, names, None, follows, f"its preferences differ: {said}")
     preference = preferences[0] if preferences else None
     if len({(share.services, share.names) for share in distinct}) > 1:
         said = _groups(parts)
-        return Standing(Agreement.UNSAFE, nodes, names, preference, follows, f"its services differ: {said}")
-    return Standing(Agreement.SAFE, nodes, names, preference, follows)
+        return Agreed(Agreement.UNSAFE, nodes, names, preference, follows, f"its services differ: {said}")
+    return Agreed(Agreement.SAFE, nodes, names, preference, follows)
 
 
 def _sorted(names: set[str]) -> tuple[str, ...]:

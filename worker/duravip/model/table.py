@@ -68,7 +68,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class VipTable:
     """All VIPs of the cluster, in order of address, and its participants."""
 
     rows: Sequence[Row]

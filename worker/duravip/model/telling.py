@@ -11,25 +11,25 @@ _NAMED = 10
 def told(action: act.Action, now: float) -> str:
     """`action`, decided at `now` (CLOCK_BOOTTIME, in seconds), in a line."""
     match action:
-        case act.Call():
+        case act.RedisCall():
             return _to_redis(action)
         case act.Extend():
             return f"the guardian may hold what it holds for {action.at - now:.2f} s"
-        case act.Plumb():
+        case act.TellPlumb():
             return f"plumb {_epochs(action.addresses)}, within {action.at - now:.2f} s"
-        case act.Unplumb():
+        case act.TellUnplumb():
             return f"unplumb {_epochs(action.addresses)}"
         case act.ReplaceGuardian():
             return "start another guardian: this one confirms nothing"
 
 
-def _to_redis(call: act.Call) -> str:
+def _to_redis(call: act.RedisCall) -> str:
     match call:
         case act.Beat():
             return f"{'begin' if call.joins else 'renew'} session {call.session}"
-        case act.State():
+        case act.StateHeld():
             return f"tell Redis what is held here: {_epochs(call.holdings)}"
-        case act.Open():
+        case act.OpenEra():
             return f"open era {call.era.number}: every holder has stated its VIPs"
         case act.TakeOver():
             return f"end session {call.watched}, which has not renewed since counter {call.counter}"
@@ -39,7 +39,7 @@ def _to_redis(call: act.Call) -> str:
             return f"give up {_listed(map(_given, call.gifts))}"
         case act.Read():
             return f"read what changed since change {call.since}"
-        case act.End():
+        case act.EndCarrying():
             return f"end session {call.session}, under which nothing is plumbed"
     return f"call Redis: {type(call).__name__}"
 

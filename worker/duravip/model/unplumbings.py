@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from worker.duravip.model.actions import Action, Unplumb
+from worker.duravip.model.actions import Action, TellUnplumb
 from worker.duravip.model.batches import batches
-from worker.duravip.model.vip_state import Vip
+from worker.duravip.model.vip_state import VipState
 
 
 class Unplumbings:
@@ -17,7 +17,7 @@ class Unplumbings:
         """The tags of unplumbings: once all are confirmed, nothing is plumbed under the previous session any more."""
 
     def ask(
-        self, vips: Mapping[str, Vip], addresses: list[tuple[str, int]], *, of_before: bool = False
+        self, vips: Mapping[str, VipState], addresses: list[tuple[str, int]], *, of_before: bool = False
     ) -> list[Action]:
         """Have VIPs unplumbed. `of_before`: the previous session still owns them."""
         asked: list[Action] = []
@@ -26,7 +26,7 @@ class Unplumbings:
             for address, _ in some:
                 vips[address].unplumbs += 1
             self._asked[self._latest] = tuple(some)
-            asked.append(Unplumb(self._latest, tuple(some)))
+            asked.append(TellUnplumb(self._latest, tuple(some)))
             if of_before:
                 self._of_before.add(self._latest)
         return asked

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from worker.duravip.model.records import Record
+from worker.duravip.model.records import VipRecord
 
 
 @dataclass(slots=True)
-class Vip:
+class VipState:
     """The agent's knowledge of one VIP. The integers are epochs, 0 for none."""
 
-    record: Record = field(default_factory=Record)
+    record: VipRecord = field(default_factory=VipRecord)
     held: int = 0
     """The epoch that our session was granted and has not given up."""
     plumbed: int = 0
@@ -31,7 +31,7 @@ class Vip:
     waited_since: float = 0.0
     """The time since which we have seen it wait for the target of a move."""
 
-    def read(self, now: float, record: Record) -> None:
+    def read(self, now: float, record: VipRecord) -> None:
         """Its record was read."""
         if (self.record.to, self.record.epoch) != (record.to, record.epoch):
             self.waited_since = now
