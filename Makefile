@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test test-units fault fault-vip soak model lint types check bench reference lock clean
+.PHONY: setup demo test retest test-units fault fault-vip soak model lint types check bench reference lock clean
 
 setup: $(STAMP)
 
@@ -24,6 +24,10 @@ test: setup
 # Boots a Debian with systemd and runs the units on it. Needs root, debootstrap and systemd-nspawn; UNITS_ROOT=… keeps it.
 test-units: setup
 	UNITS=1 $(BIN)/python -m pytest tests/units
+
+# The tests that failed last time, one after another: one that passes now was disturbed, and is named by the run before.
+retest: setup
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 # SEED=… plays a run again; FAULTS=… is how many, 1000 if not given.
 fault: setup
