@@ -144,7 +144,7 @@ class Scripts:
         assert self.data.vips is not None
         return self.data.vips.get(address, VipRecord())
 
-    def _state(self, asked: StateHeld, era: Era, node: str) -> Stated:
+    def _stateheld(self, asked: StateHeld, era: Era, node: str) -> Stated:
         kept = []
         for address, epoch in asked.holdings:
             record = self._record(address)
@@ -158,7 +158,7 @@ class Scripts:
                 kept.append(False)
         return Stated(Verdict.OK, era, True, tuple(kept))
 
-    def _open(self, asked: OpenEra, era: Era, node: str) -> SessionAnswer:
+    def _openera(self, asked: OpenEra, era: Era, node: str) -> SessionAnswer:
         self.data.state["open"] = asked.era.number == era.number or self.data.state["open"]
         return SessionAnswer(Verdict.OK, era)
 

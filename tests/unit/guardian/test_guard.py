@@ -52,7 +52,7 @@ def bench() -> Bench:
 
 def test_going_down_closes_unplumbs_then_ends_the_session(bench: Bench) -> None:
     assert bench.do(bench.guard.go_down("so")) == [wire.Down("s1", "so")]
-    assert bench.kernel.kinds() == ["Close", "Remove", "End"]
+    assert bench.kernel.kinds() == ["Close", "Remove", "EndSession"]
     assert bench.kernel.ended == ["s1"]
 
 
@@ -71,7 +71,7 @@ def test_session_with_unremovable_addresses_is_left_to_age(bench: Bench) -> None
 
 def test_a_fence_that_stands_is_extended_without_unplumbing(bench: Bench) -> None:
     assert bench.extend(1002.0) == [wire.Kept("s1", 1002.0)]
-    assert bench.kernel.kinds() == ["Arm", "Open"]
+    assert bench.kernel.kinds() == ["Arm", "OpenFence"]
     assert bench.kernel.open_until == 1002.0
 
 
@@ -83,7 +83,7 @@ def test_an_earlier_deadline_never_shortens_the_fence(bench: Bench) -> None:
 def test_lapsed_fence_opens_after_sweep_in_same_session(bench: Bench) -> None:
     bench.kernel.now = 1001.6
     assert bench.extend(1003.0) == [wire.Kept("s1", 1003.0)]
-    assert bench.kernel.kinds() == ["Close", "Remove", "Arm", "Open"]
+    assert bench.kernel.kinds() == ["Close", "Remove", "Arm", "OpenFence"]
     assert bench.kernel.answers() == set()
     bench.do(bench.guard.work())
     assert bench.kernel.answers() == {A, B}
@@ -104,7 +104,7 @@ def test_a_deadline_that_has_passed_does_nothing(bench: Bench) -> None:
 def test_guardian_delayed_between_transactions_takes_a_new_token(bench: Bench) -> None:
     bench.kernel.stops = {2: 0.05}  # before Open: the clock and Arm come first
     assert bench.extend(1002.0) == [wire.Kept("s1", 1002.0)]
-    assert bench.kernel.kinds() == ["Arm", "Open", "Arm", "Open"]
+    assert bench.kernel.kinds() == ["Arm", "OpenFence", "Arm", "OpenFence"]
 
 
 def test_guardian_stopped_past_the_deadline_opens_nothing(bench: Bench) -> None:
@@ -117,7 +117,7 @@ def test_guardian_stopped_past_the_deadline_opens_nothing(bench: Bench) -> None:
 def test_fence_that_lapses_early_opens_on_nothing_plumbed(bench: Bench) -> None:
     bench.kernel.stops = {1: 2.0}  # after the clock was read, before Arm
     bench.extend(1003.5)
-    assert bench.kernel.kinds() == ["Arm", "Remove", "Rebuild", "Arm", "Open"]
+    assert bench.kernel.kinds() == ["Arm", "Remove", "Rebuild", "Arm", "OpenFence"]
     assert bench.kernel.answers() == set()
     bench.do(bench.guard.work())
     assert bench.kernel.answers() == {A, B}
@@ -126,13 +126,13 @@ def test_fence_that_lapses_early_opens_on_nothing_plumbed(bench: Bench) -> None:
 def test_a_refused_fence_is_made_anew_around_nothing(bench: Bench) -> None:
     bench.kernel.refuses = {guard.Arm}
     said = bench.extend(1002.0)
-    assert bench.kernel.kinds() == ["Arm", "Arm", "Remove", "Rebuild", "Arm", "Arm", "Close", "End"]
+    assert bench.kernel.kinds() == ["Arm", "Arm", "Remove", "Rebuild", "Arm", "Arm", "Close", "EndSession"]
     assert said == [wire.Down("s1", "the kernel refuses the fence")]
 
 
 def test_touched_fence_is_rebuilt_and_addresses_come_back(bench: Bench) -> None:
     bench.do(bench.guard.touched())
-    assert bench.kernel.kinds() == ["Remove", "Rebuild", "Arm", "Open"]
+    assert bench.kernel.kinds() == ["Remove", "Rebuild", "Arm", "OpenFence"]
     bench.do(bench.guard.work())
     assert bench.kernel.answers() == {A, B}
 
