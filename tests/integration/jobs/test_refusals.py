@@ -80,8 +80,8 @@ def test_job_requested_during_refusals_begins_later(site: Site, server: Server) 
 def test_worker_ending_during_a_read_stays_silent() -> None:
     program = (
         "import threading, time\n"
-        "from worker.jobs.lines import Lines\n"
-        "threading.Thread(target=lambda: list(Lines(0)), daemon=True).start()\n"
+        "from worker.jobs.lines import WorkerLines\n"
+        "threading.Thread(target=lambda: list(WorkerLines(0)), daemon=True).start()\n"
         "time.sleep(0.1)\n"
     )
     with subprocess.Popen(
