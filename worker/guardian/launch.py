@@ -116,10 +116,15 @@ def start_guardian(
         return subprocess.Popen(  # noqa: S603 — ourselves
             # It imports nothing but the standard library and our own packages, so nothing else needs to be found.
             isolated("worker.guardian", *words, others=False),
-            env=CLEAN,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             pass_fds=(end.fileno(), given),
             start_new_session=True,
         )
     finally:
         os.close(given)
+
+
+def _environment() -> dict[str, str]:
+    """The guardian's environment. A guardian without rights of its own has its lock in the home of its user."""
+    return CLEAN if os.geteuid() == 0 else {**CLEAN, "HOME": os.environ.get("HOME", CLEAN["HOME"])}
