@@ -4,7 +4,7 @@
 -- KEYS  state command audit log heads
 -- ARGV  max_step  channel of all nodes  issuer  audit_cap
 -- Answer  'aborted'  (also if it was withdrawn before; the nodes are told again)
---         'gone'     nobody keeps this command any more
+--         'gone'     Redis no longer keeps this command
 -- Invariant  after this call no claim on the command is granted. A node that did not hear the message reads the
 --            withdrawal in the log.
 

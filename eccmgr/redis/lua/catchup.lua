@@ -2,10 +2,10 @@
 --
 -- NEEDS  clock commands
 -- KEYS  state log
--- ARGV  max_step  entry after which to read  most entries to read  command_prefix  node name in small letters
+-- ARGV  max_step  entry after which to read  maximum number of entries  command_prefix  node name in small letters
 --       channel …
--- Answer  {entry up to which was read, 1 where there may be more, messages as they were published}
--- Invariant  an expired command is not in the answer, nor one that is planned for other nodes. The withdrawal of a
+-- Answer  {last entry that was read, 1 if there may be more, messages as they were published}
+-- Invariant  the answer has no expired command, and no command that is planned for other nodes. The withdrawal of a
 --            command comes after the command.
 
 local state, log = unpack(KEYS)

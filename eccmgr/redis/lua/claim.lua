@@ -6,7 +6,7 @@
 --       1 if an earlier call for this claim may have reached Redis, and only its answer was lost
 -- Answer  {'claimed', ms until the command expires}
 --         {'ended'}          the session is over: join again first
---         {'gone'}           nobody keeps this command any more
+--         {'gone'}           Redis no longer keeps this command
 --         {'not addressed'}  it was sent before this session joined, or not to this node
 --         {'aborted'}        it was withdrawn
 --         {'expired'}        its command_ttl is over

@@ -2,7 +2,7 @@
 --
 -- NEEDS  when_full clock
 -- KEYS  state command responses arrived
--- ARGV  max_step  number of responses that the gather has seen  most responses to read
+-- ARGV  max_step  number of responses that the gather has seen  maximum number of responses
 --       number of responses once every node that may answer has answered
 --       number of further responses after which the gather is notified  1 if the gather stops waiting
 -- Answer  {clock, view, when the numbering of views began, {node, entry, node, entry, …},

@@ -15,8 +15,8 @@ local at = {
 local max_step, source, called = unpack(ARGV)
 local _, wall = advance(at.state, max_step)
 
--- What all files say of a node after this file has said `subclusters` (nil if it does not name the node); nil if no
--- file names the node.
+-- The statement of all files on a node, once this file has stated `subclusters` (nil: this file does not name the
+-- node). The answer is nil if no file names the node.
 local function said_now(kept, name, subclusters)
   local said = {}
   for part in (kept and kept:match('^[^\t]*\t(.*)$') or ''):gmatch('[^\t]+') do

@@ -2,7 +2,7 @@
 --
 -- NEEDS  clock commands
 -- KEYS  state log
--- ARGV  max_step  most commands to read  command_prefix
+-- ARGV  max_step  maximum number of commands  command_prefix
 -- Answer  {{id, text, target kind, target name, issuer, wall clock of its issue, answered, expected}, …}; a text is cut
 --         to its first 1,024 bytes. A flushed command is left out.
 -- Invariant  the cost grows with the number of commands, not with the nodes that answered.
@@ -15,7 +15,7 @@ while left > 0 do
   local entries = redis.call('XREVRANGE', log, last, '-', 'COUNT', math.max(left, 20))
   for _, entry in ipairs(entries) do
     last = '(' .. entry[1]
-    -- A release or withdrawal has an entry of its own, with a field more.
+    -- A release or a withdrawal has its own entry, which has one more field.
     if not entry[2][10] and left > 0 then
       left = left - 1
       local key, _, arrived = keys_of_command(command_prefix, entry[2][2])

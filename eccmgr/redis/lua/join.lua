@@ -16,8 +16,8 @@
 --             number of the latest change of a VIP, {session that looks late, its counter, …}}
 --         {'ended', era, memory}  this private name has ended for ever
 --         {'taken', private name of the holder, ms left of the holder's session}
--- Invariant  a node name has at most one live session; a session that is taken over ends in the same step. What a
---            replaced session has begun is not lost: the session that replaced it goes on with it.
+-- Invariant  a node name has at most one live session; a session that is taken over ends in the same step. The work
+--            of a replaced session is not lost: the session that replaces it goes on with it.
 
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],

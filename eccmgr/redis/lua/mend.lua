@@ -1,4 +1,4 @@
--- Drops keys that hold another kind of value than we write. While such a key stands, Redis refuses every script that
+-- Drops keys that hold a wrong kind of value. While such a key stands, Redis refuses every script that
 -- needs it.
 --
 -- NEEDS  nothing

@@ -4,9 +4,10 @@
 -- KEYS  state command responses arrived plan log heads
 -- ARGV  max_step  command_ttl  results_ttl  view_prefix  node_prefix  names of nodes in small letters, a line each
 --       channel of the target
--- Answer  {'released', the time on the lease clock until which these nodes may begin}  also if they were released
---         before {'over'}  the sender has stopped waiting, or the command was withdrawn: no further node gets it
---         {'gone'}  nobody keeps this command any more
+-- Answer  {'released', the time on the lease clock until which these nodes may begin}  (also if they were
+--                      released before)
+--         {'over'}  the sender has stopped waiting, or the command was withdrawn: no further node gets it
+--         {'gone'}  Redis no longer keeps this command
 -- Invariant  a node enters the plan once, with its release, and then has an expiry of its own. The command's keys are
 --            kept for results_ttl from the latest release. The log has one entry for all releases of a command, the
 --            latest: a node that reads it looks into the plan.

@@ -15,9 +15,9 @@
 --             number of the latest change of a VIP, {session that looks late, its counter, …}}
 --         {'ended'}, followed by era and memory for a session that carries VIPs
 --         {'rejoin', era, memory}  the session carries VIPs, and has not joined in this era
--- Invariant  a lapsed session is never renewed, nor is one that others do not find in the roster or in the ranking. All
---            sessions together send no more heartbeats than the server is to bear: if there are too many, their leases
---            are stretched. The cost does not grow with the VIPs.
+-- Invariant  a session is renewed only if it has not lapsed, and if others find it in the roster and in the ranking.
+--            All sessions together send no more heartbeats than the server is to bear: if there are too many, their
+--            leases are stretched. The cost does not grow with the VIPs.
 
 local state, sessions, seniority, heads, roster = unpack(KEYS)
 local max_step, lease, private, rate, most, known, leader, stretch, carries, seen, memory, late_after,

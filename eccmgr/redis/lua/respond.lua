@@ -7,7 +7,7 @@
 --       state (ok | failed | refused | missed | aborted | lost; running: the command became a job, whose progress is
 --       the body)  ms that it ran  flags  body  view_prefix  results_ttl  1 if the node claimed the command
 -- Answer  'kept'        (also if this very answer was kept before)
---         'gone'        nobody keeps this command any more
+--         'gone'        Redis no longer keeps this command
 --         'superseded'  another life of this node holds the entry, or the command did not expect this session
 --         'aborted'     the command was withdrawn, and the node had not claimed it
 --         'expired'     the command expired, and the node had not claimed it

@@ -5,7 +5,7 @@
 -- KEYS  state latest roster absent
 -- ARGV  max_step  an id to try first ('' for none)  digest of the text  command_prefix  view_prefix
 --       ttl of a kept view in ms  the view that the caller has, BORN:NUMBER ('' for none)
---       most entries in one answer
+--       maximum number of entries in one answer
 -- Answer  {clock, {field, value, …} of the command, {node, entry, …}, current view, when the numbering of views began,
 --          the plan of a command in batches {node, until when it may begin, …}, else {}}
 --             If the entries or the plan are too many, the name of their key stands in their place.

@@ -2,7 +2,7 @@
 --
 -- NEEDS  nothing
 -- KEYS  schedules due
--- ARGV  id  the schedule  when it is due in ms  most schedules
+-- ARGV  id  the schedule  when it is due in ms  maximum number of schedules
 -- Answer  'added', 'taken' (try another id), 'full'
 -- Invariant  each kept schedule has a time at which it is due.
 

@@ -1,4 +1,4 @@
--- Extends a run that could not begin yet, so that it is given up for lost later.
+-- Gives a run that could not begin yet more time before it counts as lost.
 --
 -- NEEDS  nothing
 -- KEYS  firings

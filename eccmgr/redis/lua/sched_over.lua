@@ -1,8 +1,8 @@
--- Records the end of a run, or that it is given up for lost.
+-- Records that a run has ended, or that it counts as lost.
 --
 -- NEEDS  nothing
 -- KEYS  firings past
--- ARGV  id  the run as it was taken  the run as it ended  most past runs to keep  ms for which they are kept
+-- ARGV  id  the run as it was taken  the run as it ended  maximum number of past runs  ms for which they are kept
 -- Answer  'kept', 'gone' (another manager has recorded its end)
 -- Invariant  each run ends once.
 

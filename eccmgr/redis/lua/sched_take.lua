@@ -5,7 +5,7 @@
 -- ARGV  id  the due time that the caller saw  the next due time ('' for never)
 --       the record of the run while it lasts ('' if it is too late to run it)
 --       the record to keep instead if it is too late, or if the previous run has not ended
---       most past runs to keep  ms for which they are kept
+--       maximum number of past runs  ms for which they are kept
 -- Answer  'taken', 'kept' (it does not run, and the second record says why), 'gone' (another manager took it, or it was
 --         deleted)
 -- Invariant  one manager takes each due time, and it is kept as a running or a past run. If Redis refuses to write,

@@ -1,4 +1,4 @@
--- The leader's sweep: ends lapsed sessions, forgets nodes that were absent for long and old commands, and renews the
+-- The leader's sweep: ends lapsed sessions, forgets old commands and nodes that were absent for long, and renews the
 -- lifetime of the cluster's own keys. Without sweeps these keys expire.
 --
 -- NEEDS  when_full clock members commands

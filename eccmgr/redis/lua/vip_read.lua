@@ -2,7 +2,7 @@
 --
 -- NEEDS  when_full clock eras
 -- KEYS  state vips changes late vip_events
--- ARGV  ended_prefix  private_name  era seen  memory seen  change number  most entries
+-- ARGV  ended_prefix  private_name  era seen  memory seen  change number  maximum number of entries
 -- Answer  {verdict, era, memory, last change number of this answer, 1 if there is more, {name, text, …}}
 
 local at = { state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5] }

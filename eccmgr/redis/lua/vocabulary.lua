@@ -2,7 +2,7 @@
 --
 -- NEEDS  clock
 -- KEYS  state vocabulary
--- ARGV  max_step  ms for which a word is kept  most words to keep  word …
+-- ARGV  max_step  ms for which a word is kept  maximum number of words  word …
 -- Answer  number of kept words
 -- Invariant  a word that no node has given for that time is dropped.
 

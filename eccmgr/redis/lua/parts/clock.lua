@@ -22,7 +22,7 @@ end
 
 -- Advances the lease clock in the hash `state`. Answers the lease clock and the server's wall clock, both in ms.
 -- If the numbering of views cannot be read, it begins anew, with numbers higher than any before.
--- A script that `only_reads` is answered even by a server that takes no writes.
+-- With `only_reads`, a script gets its answer even from a server that takes no writes.
 local function advance(state, max_step, only_reads)
   local write = only_reads and redis.pcall or redis.call
   local time = redis.call('TIME')
@@ -30,7 +30,7 @@ local function advance(state, max_step, only_reads)
   local kept = redis.call('HMGET', state, 'clock', 'wall')
   local clock = tonumber(kept[1] or '')
   if clock and clock == clock and tonumber(kept[2] or '') == wall then
-    -- A busy server runs many scripts in one millisecond. The first of them did what follows, for all of them.
+    -- A busy server runs many scripts in one millisecond. The first of them did the work below for all of them.
     return clock, wall
   end
   local numbered = redis.call('HMGET', state, 'born', 'view')

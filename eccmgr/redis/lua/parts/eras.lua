@@ -30,7 +30,7 @@ end
 -- number.
 local LAST_ERA = 100000000000000
 
--- The era that the server is in; begins a new one where that is due. The answer has the era's number, the server's
+-- Answers the present era; begins a new era if one is due. The answer has the era's number, the server's
 -- memory, whether the era is open, and the number of the era that the caller has seen.
 local function enter_era(at, seen)
   local memory = memory_of_server()
@@ -46,8 +46,8 @@ local function enter_era(at, seen)
     redis.call('HDEL', at.vips, private)
   end
   redis.call('DEL', at.late)
-  -- The number is not below the time. So a server that lost everything, and that nobody tells of a later era, still
-  -- gives no number twice.
+  -- The number is at least the time. So a server that lost everything gives no number twice, even if no caller has seen
+  -- a later era.
   local time = redis.call('TIME')
   number = math.max(number, tonumber(seen), time[1] * 1000 + math.floor(time[2] / 1000)) + 1
   redis.call('HSET', at.state, 'era', ms(number), 'mem', memory, 'open', '0')
@@ -106,7 +106,7 @@ local function standing(at, era, private, clock)
   for _, each in ipairs(redis.call('ZRANGEBYSCORE', at.late, '-inf', ms(clock), 'LIMIT', 0, 17)) do
     local counter = each ~= private and counter_of(at, era, each)
     if each ~= private and not counter then
-      -- This session did not join in this era. If it stayed, it would stand before those that did.
+      -- This session did not join in this era. It must not take the place of a session that did.
       redis.call('ZREM', at.late, each)
     elseif counter and #late < 32 then
       late[#late + 1] = each
@@ -147,8 +147,8 @@ local function next_change(at, name)
   redis.call('ZADD', at.changes, change, name)
 end
 
--- A VIP's record; nil if it cannot be read. Then nobody knows who owns the VIP. So the server's memory counts as lost,
--- as it does where a key is missing: the next script begins an era, in which the holder of the VIP states it.
+-- A VIP's record; nil if it cannot be read. Then the VIP's owner is unknown, and the server's memory counts as lost,
+-- as with a missing key. The next script begins an era, in which the holder of the VIP states it.
 local function record_of(at, address)
   local text = redis.call('HGET', at.vips, address) or '\t0\t0\t\t'
   local owner, epoch, era, to, reason = text:match('^([^\t]*)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)$')
