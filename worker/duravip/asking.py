@@ -1,4 +1,4 @@
-"""The agent's calls to Redis, made one after another in the order of its decisions."""
+"""The agent's calls to Redis, made one by one in the order of its decisions."""
 
 import asyncio
 from collections import deque
@@ -29,7 +29,7 @@ async def _no_flush() -> None:
 
 
 class VipCalls:
-    """The calls that wait, and the way to make one. `copies` is the number of Redis's copies, 0 for as many as the
+    """The waiting calls, and the way to make one. `copies` is the number of Redis's copies; 0 takes the number that the
     sentinels know."""
 
     def __init__(
@@ -37,7 +37,7 @@ class VipCalls:
     ) -> None:
         self.copies = copies
         self.flush: Callable[[], Awaitable[None]] = _no_flush
-        """Awaited before each call: what the call relies on is then in the guardian's pipe."""
+        """Awaited before each call: then the guardian's pipe holds every message that the call relies on."""
         self.hear: Callable[[act.RedisCall, SessionAnswer], None] = lambda _call, _answer: None
         """Called with each answer."""
         self._link, self._keys, self._options = link, keys, options
@@ -48,7 +48,7 @@ class VipCalls:
 
     @property
     def is_busy(self) -> bool:
-        """Whether some calls were not made yet."""
+        """Whether any call still waits."""
         return bool(self._waiting)
 
     @property
@@ -57,7 +57,7 @@ class VipCalls:
         return len(self._waiting) < _MOST_CALLS
 
     def add(self, call: act.RedisCall) -> None:
-        """Make a call after those that wait."""
+        """Make a call after the waiting ones."""
         self._waiting.append(call)
         self._added.set()
 
@@ -115,6 +115,6 @@ class VipCalls:
         return calls.end(self._keys, self._options, session, era.number, reason)
 
     async def say(self, name: str, text: str) -> int:
-        """Make a statement on a node known to all agents; answers the number of that change. Raises
+        """Make a statement about a node known to all agents; answers the number of that change. Raises
         RedisUnreachable."""
         return await self._link.run(calls.say(self._keys, self._agent.era, name, text))

@@ -33,7 +33,7 @@ def beliefs_of(placing: Placing, situation: Situation) -> dict[str, Belief]:
 
 
 async def read_table(link: Link, keys: Keys, placing: Placing) -> VipTable:
-    """All VIPs as we believe them to be, and each live participant's latest statement. Raises RedisUnreachable."""
+    """Our beliefs about all VIPs, and the latest statement of each live participant. Raises RedisUnreachable."""
     nodes = list(placing.roster)
     said = (await link.pipeline(("HMGET", keys.vip_beliefs, *nodes)))[0] if nodes else []
     situation = placing.situation()
@@ -84,8 +84,8 @@ def _participant(placing: Placing, node: str, text: bytes | None) -> Participant
 
 
 def parts_of(said: bytes) -> tuple[int, str, bytes]:
-    """The parts of a node's statement: the change up to which it had read, its session, and its packed beliefs. Raises
-    Unreadable."""
+    """The parts of a node's statement: the number of the last change that the node had read, its session, and its
+    packed beliefs. Raises Unreadable."""
     try:
         upto, private, packed = said.split(b" ", 2)
         return whole(upto), line(private.decode()), packed
@@ -94,7 +94,7 @@ def parts_of(said: bytes) -> tuple[int, str, bytes]:
 
 
 def read_upto(said: Mapping[bytes, bytes]) -> dict[str, int]:
-    """For each node, the change up to which it had read when it last stated its beliefs."""
+    """For each node, the number of the last change that it had read when it last stated its beliefs."""
     found = {}
     for node, text in said.items():
         try:

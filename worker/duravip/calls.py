@@ -1,4 +1,5 @@
-"""The calls of the scripts about VIPs, one typed function for each, and the news of a heartbeat in the agent's form."""
+"""The calls of the scripts about VIPs, with one typed function for each script, and the news of a heartbeat in the
+agent's form."""
 
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from worker.duravip.model.actions import Acquire, EndCarrying, OpenEra, Read, Re
 from worker.duravip.model.records import Beaten, Era, Granted, Late, Page, SessionAnswer, Stated, Verdict, VipRecord
 
 PAGE = 500
-"""The most entries in one answer, so that no call holds Redis up for long."""
+"""The maximum number of entries in one answer: no call may hold Redis up for long."""
 
 _SAID = ("@", "~", "!")
 _dropped = Dropped("record of VIPs")
@@ -36,9 +37,8 @@ def ending_keys(keys: Keys) -> tuple[str, ...]:
 
 
 def call_of(asked: RedisCall, keys: Keys, options: ClusterOptions, node: str) -> ScriptCall[SessionAnswer]:
-    """A decision of the agent of `node` as a call of its script.
-
-    Heartbeats are not among these: the session sends them.
+    """The script call for a decision of the agent of `node`. Heartbeats are not among these decisions: the session
+    sends them.
     """
     match asked:
         case StateHeld():
@@ -90,20 +90,20 @@ def read(asked: Read, keys: Keys) -> ScriptCall[Page]:
 
 
 def take_over(asked: TakeOver, keys: Keys, options: ClusterOptions) -> ScriptCall[SessionAnswer]:
-    """Take over a session that has not renewed while it was watched."""
+    """Take over a session that has not renewed while we watched it."""
     step_ms = to_ms(options.max_step_s)
     args = (step_ms, *_caller(asked, keys), asked.watched, asked.counter, options.audit_cap)
     return ScriptCall("vip_takeover", ending_keys(keys), args, _answer)
 
 
 def end(keys: Keys, options: ClusterOptions, session: str, era: int, reason: str = "lost") -> ScriptCall[SessionAnswer]:
-    """End a session for ever; its node is then `lost`, or has left (`leave`)."""
+    """End a session for ever. The `reason` is `lost` or `leave`."""
     args = (to_ms(options.max_step_s), keys.ended_prefix, session, era, reason, options.audit_cap)
     return ScriptCall("vip_end", ending_keys(keys), args, _answer)
 
 
 def say(keys: Keys, era: Era, name: str, text: str) -> ScriptCall[int]:
-    """Make a statement on a node known to all agents (see `Page`); answers the number of that change."""
+    """Make a statement about a node known to all agents (see `Page`); answers the number of that change."""
     return ScriptCall("vip_say", vip_keys(keys), (era.number, name, text), whole)
 
 
@@ -142,7 +142,7 @@ def _verdict(reply: RawReply) -> tuple[Verdict, Era]:
 
 
 def _entries(flat: Sequence[bytes]) -> tuple[tuple[tuple[str, VipRecord], ...], tuple[tuple[str, str], ...]]:
-    """The VIPs by address, and the statements on nodes; drops records that cannot be read."""
+    """The VIPs by address, and the statements about nodes; drops records that cannot be read."""
     records, said = [], []
     for raw_name, raw in zip(flat[::2], flat[1::2], strict=True):
         try:

@@ -1,5 +1,5 @@
-"""The shell around the pure agent: carries out its decisions by Redis and the guardian, and passes their answers to
-it."""
+"""The shell around the pure agent: it carries out the agent's decisions in Redis and through the guardian, and brings
+back the answers."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Carried:
-    """A VIP that was plumbed here: when, on CLOCK_BOOTTIME, and how long that took."""
+    """A VIP that was plumbed here: the time on CLOCK_BOOTTIME, and how long the plumbing took."""
 
     epoch: int
     at: float
@@ -42,7 +42,7 @@ class Carried:
 class Carrying:
     """A session's carrier: the agent of one node with its guardian.
 
-    `copies` is the number of Redis's copies, 0 for as many as the sentinels know.
+    `copies` is the number of Redis's copies; 0 takes the number that the sentinels know.
     """
 
     def __init__(
@@ -66,16 +66,16 @@ class Carrying:
         """When the last answered renewal was sent."""
         self.carried: dict[str, Carried] = {}
         self.failed: dict[str, str] = {}
-        """Addresses that could not be plumbed, with reasons, until somebody takes them out."""
+        """Addresses that could not be plumbed, each with its reason, until placement takes them out."""
         self.on_said: Callable[[str, str], None] = lambda _name, _text: None
         self.on_read_anew: Callable[[], None] = lambda: None
-        """Called when all changes will be read from the beginning again."""
+        """Called before all changes are read again from the beginning."""
         self.on_link: Callable[[str, bool, bool], None] = lambda _interface, _up, _there: None
         self.on_change: Callable[[], None] = lambda: None
-        """Called when VIPs, or the members, may have changed."""
+        """Called when VIPs or members may have changed."""
         self._link, self._options = link, options
         self._broken: dict[tuple[str, str], list[tuple[str, int]]] = {}
-        """VIPs that could not be plumbed, by the reason and by the node that gave them to us."""
+        """VIPs that could not be plumbed, grouped by the reason and by the node that gave them to us."""
         self._beat: act.Beat | None = None
         self._generation: object = None
 
@@ -87,7 +87,7 @@ class Carrying:
     # The session.
 
     async def begin(self, *, joins: bool) -> CarrierState:
-        """A heartbeat, or a join, is about to be sent."""
+        """A heartbeat or a join is about to be sent."""
         if joins:
             self.agent.left()
         self._give_up_unguarded()
@@ -100,7 +100,7 @@ class Carrying:
         return CarrierState(beat.session, beat.era.number, beat.era.memory, self.calls.copies)
 
     def _give_up_unguarded(self) -> None:
-        """Give our session up once none of our addresses answers any more, so that others carry the VIPs."""
+        """Give up our session once all our addresses are silent, so that other nodes carry the VIPs."""
         timing = self.agent.timing
         if self.agent.carries and self.guarding.is_over(timing.hold_s + timing.fence_late_s):
             log.error("session and vips given up", session=self.agent.session, reason=self.guarding.missing)
@@ -108,7 +108,7 @@ class Carrying:
             self.on_change()
 
     async def joined(self, news: VipNews, acked: bool) -> None:
-        """We have joined: state our VIPs. Raises RedisUnreachable if the join does not count after all."""
+        """We have joined: state our VIPs. Raises RedisUnreachable if it turns out that the join does not count."""
         assert self._beat is not None
         if not acked:
             self.footing.doubt()
@@ -146,11 +146,11 @@ class Carrying:
         self.do(self.agent.beaten(boot_time(), self._beat, calls.refused(refusal, acked)))
 
     async def reset(self) -> None:
-        """The session is to go on under another name."""
+        """The session continues under another name."""
         self.do(self.agent.reset())
 
     async def left(self) -> None:
-        """The session has ended for good, and all is unplumbed."""
+        """The session has ended for good, and everything is unplumbed."""
         await self._link.run(self.calls.end(self.agent.session, self.agent.era, "leave"))
 
     def _noticed(self) -> None:
@@ -174,7 +174,7 @@ class Carrying:
     # Decisions.
 
     def do(self, actions: Iterable[act.Action]) -> None:
-        """Carry out the agent's decisions; messages to the guardian are in its pipe when this returns."""
+        """Carry out the agent's decisions. When this returns, the messages to the guardian are in its pipe."""
         for action in actions:
             if self.verbose:
                 log.info("vip decision", action=told(action, boot_time()))
@@ -230,13 +230,13 @@ class Carrying:
             log.info("era opened", era=call.era.number)
 
     def heard(self, _channel: str, data: bytes) -> None:
-        """An event: some node has changed something."""
+        """An event came: a node has changed something."""
         if data in (b"open", b"ended"):
             self.session.hurry()
         self.do(self.agent.noticed())
 
     async def say(self, name: str, text: str) -> int:
-        """Make a statement on a node known to all agents; answers the number of that change. Raises
+        """Make a statement about a node known to all agents; answers the number of that change. Raises
         RedisUnreachable."""
         return await self.calls.say(name, text)
 
@@ -294,8 +294,8 @@ class Carrying:
         self._broken.setdefault(cause, []).append((message.address, message.epoch))
 
     def _give_up_broken(self) -> None:
-        """Give the VIPs up that could not be plumbed. Thousands may fail at once with an interface, so they go
-        together."""
+        """Give up the VIPs that could not be plumbed. If an interface fails, thousands of VIPs may fail with it, so
+        they go together."""
         broken, self._broken = self._broken, {}
         for (reason, giver), failed in broken.items():
             self.do(self.agent.not_plumbed(failed, reason, giver))

@@ -1,4 +1,4 @@
-"""The changes of VIPs on one node: a line in the log for each change of an owner, and the counts for the metrics."""
+"""The changes of one node's VIPs: it logs each change of an owner, and counts for the metrics."""
 
 import enum
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Kind(enum.StrEnum):
     RELEASED = "released"
     """We gave it up."""
     LOST = "lost"
-    """We could no longer show that the VIP is ours."""
+    """We could no longer prove that the VIP is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A VIP that we have decided to have: the time, its record then, since when it had no owner, and who gave it to
+    """A VIP that we have asked for. It has no live owner since `gone_since`; `giver` is the node that released it to
     us."""
 
     at: float
@@ -67,19 +67,20 @@ class _Lateness:
 
 
 class Changes:
-    """The changes of the VIPs of `node`. Times are CLOCK_BOOTTIME in seconds. A session that looked late counts as late
-    for `fresh_s` after it was last listed."""
+    """The changes of the VIPs of `node`. Times are CLOCK_BOOTTIME in seconds. A session counts as late until `fresh_s`
+    after a heartbeat's answer last listed it."""
 
     def __init__(self, node: str, fresh_s: float) -> None:
         self.node, self.fresh_s = node, fresh_s
         self.counts = dict.fromkeys(Kind, 0)
         self.outage_s: float | None = None
-        """The outage of the last takeover: from the time at which we first saw its owner's session late until the VIP
-        was plumbed here. If the session was ended before it was late: from our decision to have the VIP."""
+        """The outage of the last takeover. It begins when we first saw the owner's session late, and ends when the VIP
+        is plumbed here. If the owner's session ended before it was late, the outage begins when we asked for the
+        VIP."""
         self._owned: dict[str, _Owned] = {}
         self._asked: dict[str, _Asked] = {}
         self._owners: dict[str, str] = {}
-        """Address → the node that was last seen to own it."""
+        """Address → the node that last owned it, as far as we know."""
         self._late: dict[str, _Lateness] = {}
 
     @property
@@ -103,7 +104,7 @@ class Changes:
                 self._asked.pop(address, None)
 
     def asked(self, now: float, wish: Wish, record: VipRecord) -> None:
-        """We ask for a VIP with this record; the first request counts."""
+        """We ask for a VIP whose record this is; later requests for it change nothing."""
         if wish.address in self._asked:
             return
         kind, how, gone_since = self._how(now, wish.address, record)
@@ -112,7 +113,7 @@ class Changes:
         self._asked[wish.address] = _Asked(now, kind, reason, gone_since, giver)
 
     def giver(self, address: str) -> str:
-        """The node that released a VIP to us that we have asked for and not plumbed yet; "" if there is none."""
+        """The node that released this VIP to us, while we have not plumbed it yet; else ""."""
         asked = self._asked.get(address)
         return asked.giver if asked is not None else ""
 
@@ -130,11 +131,11 @@ class Changes:
         return Kind.ACQUIRED, f"free, released by {before}" if before else "free", now
 
     def refused(self, address: str) -> None:
-        """We were not granted the VIP."""
+        """Redis refused us the VIP."""
         self._asked.pop(address, None)
 
     def owned(self, now: float, address: str, epoch: int) -> None:
-        """The VIP is plumbed here, and ours."""
+        """The VIP is ours, and is plumbed here."""
         before = self._owned.get(address)
         if before is not None and before.epoch == epoch:
             return
@@ -146,7 +147,7 @@ class Changes:
         log.info("vip owned", vip=address, epoch=epoch, reason=asked.reason, ms=_ms(now - asked.at))
 
     def given_up(self, now: float, address: str, epoch: int, to: str, reason: str) -> None:
-        """We give the VIP up for the node `to`, "" for the node that placement chooses."""
+        """We give the VIP up for the node `to`; with "", placement chooses the node."""
         self._asked.pop(address, None)
         owned = self._owned.pop(address, None)
         if owned is None:
@@ -155,7 +156,7 @@ class Changes:
         log.info("vip given up", vip=address, epoch=epoch, reason=reason, to=to, held_s=round(now - owned.at, 3))
 
     def lost(self, now: float, address: str, epoch: int, reason: str) -> None:
-        """The VIP is no longer ours, or we cannot know that it is."""
+        """The VIP is no longer ours, or we cannot prove that it is."""
         self._asked.pop(address, None)
         owned = self._owned.pop(address, None)
         if owned is None:

@@ -1,4 +1,4 @@
-"""The charter of a guardian: what a node's configuration and its way to Redis permit it to do."""
+"""The charter of a guardian, made from the node's configuration and its way to Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _SLOWEST_HOLD_S = 30.0
 
 
 def charter_of(view: ScopeView, redis: RedisAddress) -> Charter:
-    """For the guardian of an agent with fewer rights: what the configuration permits. Raises EccmgrError."""
+    """The charter for the guardian of an agent with fewer rights: it permits what the configuration permits. Raises
+    EccmgrError."""
     options, times = duravip_options(view), cluster_options(view)
     hold_s = Timing.of(times.heartbeat_s, times.session_lease_s, times.max_step_s).hold_s
     return Charter(
@@ -31,7 +32,8 @@ def charter_of(view: ScopeView, redis: RedisAddress) -> Charter:
 
 
 def own_charter(redis: RedisAddress) -> Charter:
-    """For the guardian of an agent with the same rights, from whom nothing is kept: any address."""
+    """The charter for the guardian of an agent with the same rights: it permits any address, because the agent could
+    change any itself."""
     anywhere = Grounds("0.0.0.0/0"), Grounds("::/0")
     return Charter(anywhere, _server(redis), redis.mode is not Mode.STANDALONE, _SLOWEST_HOLD_S)
 
@@ -42,7 +44,7 @@ def guardians_plumber(plumber: PlumberKind) -> str:
 
 
 def guardians_fence(fence: FenceKind) -> str:
-    """The guardian's name for a fence: "" is the best that works."""
+    """The guardian's name for a fence; "" stands for the best one that works."""
     return "" if fence is FenceKind.AUTO else fence.value
 
 

@@ -23,7 +23,8 @@ _NODE = Param("NODE", kind="node")
 
 
 class DuravipCommands:
-    """The handlers of one node. Work that takes long with thousands of VIPs runs off the loop, which renews leases."""
+    """The handlers of one node. With thousands of VIPs some work takes long, so it runs outside of the loop that renews
+    leases."""
 
     def __init__(self, duravip: DuravipService) -> None:
         self._duravip = duravip
@@ -146,10 +147,11 @@ class DuravipCommands:
         return await self._move_all(situation, source, node)
 
     def _refuse_untold(self, call: Call, situation: Situation, vip: str, target: str) -> None:
-        """Refuse a move that was not sent to the nodes that make it: the VIP's owner, or its new node if it has none.
+        """Refuse a move that did not reach the node that has to act: the VIP's owner, or the new node if the VIP has no
+        owner.
 
-        A move that is typed on a node's own console may be typed on the other nodes too, so only a move that was sent
-        is refused.
+        An operator at a node's own console may type the move on the other nodes too, so only a move that was sent is
+        refused.
         """
         owner = situation.owners.get(vip)
         if not call.caller.only_here or owner == target or (owner or target) == self._duravip.node:
@@ -169,7 +171,7 @@ class DuravipCommands:
             else:
                 moving.extend(unit)
         deeds = await self._duravip.move(moving, target) if moving else ()
-        # All nodes see the VIPs that stay; one node reports them.
+        # Every node sees which VIPs stay; one node reports them.
         return _answer((*deeds, *(stay if self._duravip.node == source else ())))
 
     async def _move_home(self, call: Call, word: str) -> Answer:
@@ -264,7 +266,7 @@ move with it."""
 
 
 def _takes_no_part(situation: Situation) -> bool:
-    """Whether this node knows of no VIPs: its configuration has none, but a broadcast reaches it all the same."""
+    """Whether this node's configuration has no VIPs. A broadcast reaches such a node too."""
     return not situation.nodes and not situation.standings
 
 
@@ -289,9 +291,9 @@ def _answer(deeds: Sequence[Deed], lead: str = "") -> Answer:
 
 
 def find_vip(word: str, standings: Mapping[str, Agreed]) -> str | None:
-    """The address of the VIP that an address or a binding's name means; None if there is no such VIP.
+    """The address of the VIP with this address or binding's name; None if there is no such VIP.
 
-    A name is first taken as written, then without case. Raises CommandError if it means several.
+    A name is first looked up as written, then without case. Raises CommandError if it fits several VIPs.
     """
     try:
         address = str(ipaddress.ip_address(word))
@@ -316,7 +318,8 @@ def _vip(word: str, standings: Mapping[str, Agreed]) -> str:
 
 
 def _find_node(word: str, situation: Situation) -> str | None:
-    """The live node that a word means; None if it means no node. Raises CommandError if it means several."""
+    """The live node with this name; None if there is no such node. Raises CommandError if the name fits several
+    nodes."""
     if not any(names.same_node(word, node) for node in situation.nodes):
         return None
     return names.resolve(word, situation.nodes)

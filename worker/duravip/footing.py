@@ -1,4 +1,4 @@
-"""Watches whether VIPs may rest on the present Redis, and whether it is still the right one."""
+"""Watches the present Redis: whether it is still the right server, and whether VIPs may rest on it."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Footing:
 
     def __init__(self, link: Link) -> None:
         self.refusal = NOT_LOOKED
-        """The reason why nothing may be carried; "" if there is no such reason."""
+        """The reason why no VIP may be carried; "" if VIPs may be carried."""
         self.on_change: Callable[[], None] = lambda: None
         self._link = link
         self._doubted = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The agent's side of its guardian: which one serves, since when none does, and what it is told."""
+"""The agent's side of its guardian: the messages to the one that serves, and the time since which none serves."""
 
 import asyncio
 import math
@@ -20,7 +20,8 @@ STARTING = "its guardian is starting"
 
 
 class Guarding:
-    """Tells the present guardian, if one serves, and passes on its messages. It may take `longest_flush_s` to read."""
+    """Passes messages to and from the guardian, while one serves. The guardian may take `longest_flush_s` to read
+    them."""
 
     def __init__(self, link: Link, calls: VipCalls, longest_flush_s: Callable[[], float]) -> None:
         self.ready: wire.Ready | None = None
@@ -28,18 +29,18 @@ class Guarding:
         self.served = ""
         """The session that a guardian last served."""
         self.missing = STARTING
-        """The reason why no guardian serves, while none does."""
+        """While no guardian serves: the reason."""
         self.ending: Callable[[], wire.Ending] = lambda: wire.Ending("", ())
-        """How a guardian ends a session on the present server."""
+        """The message that tells a guardian how to end a session on the present server."""
         self.on_ready: Callable[[], None] = lambda: None
-        """Called when another guardian serves: nothing is plumbed."""
+        """Called when another guardian begins to serve; nothing is plumbed then."""
         self.on_gone: Callable[[], None] = lambda: None
         self.on_message: Callable[[wire.Message], None] = lambda _message: None
         self._link, self._calls, self._longest_flush_s = link, calls, longest_flush_s
         self._pipe: Pipe | None = None
-        """The way to a guardian that is ready."""
+        """The pipe to the guardian, once it is ready."""
         self._gone_since, self._late_s = boot_time(), 0.0
-        """The time since which no guardian serves, and how late the fence of the last guardian may close."""
+        """The time since which no guardian serves, and the longest lateness of the last guardian's fence."""
         self._ends_at: object = None
 
     @property
@@ -48,17 +49,18 @@ class Guarding:
         return self._pipe is not None
 
     def is_over(self, usual_s: float) -> bool:
-        """Whether no guardian serves, and the fence of the last one has closed, which takes `usual_s` or longer."""
+        """Whether no guardian serves and the fence of the last one has closed. A fence takes at least `usual_s` to
+        close."""
         return self._pipe is None and boot_time() - self._gone_since >= usual_s + self._late_s
 
     def tell_ending(self) -> None:
-        """Another server may have taken over: tell the guardian where to end a session."""
+        """Another server may have taken over: tell the guardian on which server to end a session."""
         if self._pipe is not None and self._link.server != self._ends_at:
             self._ends_at = self._link.server
             self._pipe.write(self.ending())
 
     def tell(self, action: act.Action) -> None:
-        """Pass a decision on to the guardian; it is in its pipe when this returns."""
+        """Pass a decision on to the guardian. When this returns, the decision is in the guardian's pipe."""
         if self._pipe is None:
             return
         match action:
@@ -72,7 +74,8 @@ class Guarding:
                 self._pipe.write(wire.Unplumb(_grants(action.addresses), str(action.tag)))
 
     async def flush(self) -> None:
-        """Wait for the pipe. A guardian that does not read counts as gone: it goes down by itself at the deadline."""
+        """Wait until the pipe holds everything. A guardian that does not read counts as gone: it goes down by itself at
+        the deadline."""
         if self._pipe is None:
             return
         try:
@@ -96,7 +99,7 @@ class Guarding:
             self._pipe.write(configure)
 
     async def serve(self, pipe: Pipe, configure: wire.Configure) -> tuple[float, str]:
-        """Work with one guardian until it is gone; answers for how many seconds it served, and why it ended."""
+        """Work with one guardian until it is gone; answers the seconds for which it served, and why it ended."""
         self._ends_at, since, why = self._link.server, None, ""
         pipe.write(configure, self.ending())
         start = asyncio.get_running_loop().call_later(_START_S, pipe.abort)
@@ -120,7 +123,7 @@ class Guarding:
         return boot_time() - since, why or "the guardian is gone"
 
     def _begin_with(self, pipe: Pipe, ready: wire.Ready) -> None:
-        """A guardian serves, and nothing is plumbed. Two guardians never serve one session."""
+        """A guardian begins to serve, and nothing is plumbed. Two guardians never serve one session."""
         self._pipe, self.ready = pipe, ready
         # A node without a fence is left out, because its fence never closes.
         self._late_s = ready.late_s if math.isfinite(ready.late_s) else 0.0

@@ -1,6 +1,6 @@
 """The figures about a node's VIPs in Prometheus' text format.
 
-Import this only to answer a command: the library takes memory that an idle node does not need.
+Only code that answers a command imports this: the library takes memory that an idle node does not need.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from worker.duravip.changes import Figures
 
 
 def exposition(figures: Figures) -> str:
-    """`figures` as text; figures that were never measured are left out."""
+    """`figures` as text, without those that were never measured."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(figures))
     return generate_latest(registry).decode().rstrip("\n")

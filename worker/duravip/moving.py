@@ -11,26 +11,25 @@ from worker.duravip.placing import MOVED, Placing
 from worker.guardian.wire import boot_time
 
 HOME = "home"
-"""The reason in a record that an operator's move home left."""
+"""The reason that an operator's move home leaves in a record."""
 _MOVE_WAIT_S = 15.0
 _JUST_NOW_S = 5.0
 
 
 class Moving:
-    """Gives VIPs up, or waits until they have come, and tells what became of each."""
+    """Gives VIPs up or waits until they have come, and says what happened to each."""
 
     def __init__(self, carrying: Carrying, placing: Placing) -> None:
         self._carrying, self._placing = carrying, placing
 
     async def move(self, addresses: Sequence[str], target: str) -> Sequence[Deed]:
         """Take this node's part in moving VIPs to a node, where they stay; answers nothing if this node has no part.
-
-        As far as this node sees, the VIPs can be moved there, and come with all their followers.
+        The caller has checked that the VIPs can move there, and names them with all their followers.
         """
         return await self._take_part(addresses, dict.fromkeys(addresses, target), MOVED)
 
     async def home(self, addresses: Sequence[str]) -> Sequence[Deed]:
-        """Forget that VIPs were moved, and take this node's part in moving them home."""
+        """Take the pins off moved VIPs, and take this node's part in moving them home."""
         situation = self._placing.situation()
         homes = {address: await asyncio.to_thread(home_of, situation, address) for address in addresses}
         return await self._take_part(addresses, {a: home for a, home in homes.items() if home is not None}, HOME)
@@ -50,7 +49,7 @@ class Moving:
         if coming:
             before = {a: self._released_upto(a) for a in coming}
             await self._placing.until(
-                # We have already given up the VIPs that we could not plumb.
+                # A VIP that we could not plumb was given up, so its released epoch has grown.
                 lambda: all(self._has_come(a, reason) or self._released_upto(a) > before[a] for a in coming),
                 _MOVE_WAIT_S,
             )
@@ -99,7 +98,7 @@ class Moving:
         return Deed(address, Did.FAILED, reason=reason or (silent if owner else "it was not free in time"))
 
     async def drain(self, node: str) -> Sequence[Deed]:
-        """Keep VIPs off a node, and take this node's part in moving those that it has."""
+        """Drain a node, and take this node's part in moving its VIPs away."""
         await self._carrying.say(f"!{node.lower()}", "1")
         if not self._is_us(node):
             return []
@@ -109,7 +108,7 @@ class Moving:
         return [Deed(a, Did.RELEASED, epoch) for a, epoch in held.items() if agent.vips[a].unplumbed >= epoch]
 
     async def undrain(self, node: str) -> Sequence[Deed]:
-        """Let a node have VIPs again."""
+        """End the drain of a node, which may then have VIPs again."""
         await self._carrying.say(f"!{node.lower()}", "")
         return []
 

@@ -11,29 +11,29 @@ from eccmgr.errors import ConfigError
 
 
 class PlumberKind(StrEnum):
-    """What adds addresses to interfaces and removes them."""
+    """The kinds of a plumber, which adds addresses to interfaces and removes them."""
 
     AUTO = "auto"
-    """`netlink`; a node that may not use netlink carries nothing."""
+    """As `netlink`; a node that may not use netlink carries no VIP."""
     NETLINK = "netlink"
-    """The guardian itself."""
+    """The guardian changes the addresses itself."""
     EXEC = "exec"
-    """A program of the operator's (`plumber_program`)."""
+    """A program of the operator changes the addresses (`plumber_program`)."""
     MEMORY = "memory"
-    """Nothing changes: for a demonstration on one machine."""
+    """No address changes, for a demonstration on one machine."""
 
 
 class FenceKind(StrEnum):
-    """What silences the VIPs of a host whose processes are all dead or stopped."""
+    """The kinds of a fence, which silences the VIPs of a host whose processes are all dead or stopped."""
 
     AUTO = "auto"
     """`nftables` if it works, else `valid_lft` if that works, else `none`."""
     NFTABLES = "nftables"
-    """A set element with a timeout, renewed with the session."""
+    """An element of an nftables set with a timeout, renewed with the session."""
     VALID_LFT = "valid_lft"
-    """A lifetime for each address, in whole seconds."""
+    """A lifetime of each address, in whole seconds, renewed with the session."""
     NONE = "none"
-    """Nothing."""
+    """No fence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +49,19 @@ class DuravipOptions:
     if_check_interval_s: float = 1.0
     """The time between two checks of the interfaces."""
     arp_all_hosts: bool = True
-    """Whether a move is announced to all hosts, or only to the gateway and known peers."""
+    """Whether a move is announced to all hosts; if not, only to the gateway and known peers."""
     announce_count: int = 5
-    """Announcements of a VIP that was just plumbed, spread evenly over `announce_time_s`."""
+    """The number of announcements of a VIP that was just plumbed, spread evenly over `announce_time_s`."""
     announce_time_s: float = 2.0
     announce_refresh_s: float = 60.0
-    """The time between announcements from then on; 0 is never."""
+    """The time between later announcements; 0 means that there are none."""
     plumber: PlumberKind = PlumberKind.AUTO
     plumber_program: str | None = None
     fence: FenceKind = FenceKind.AUTO
 
 
 def duravip_options(view: ScopeView) -> DuravipOptions:
-    """The options for VIPs. Raises ConfigError with the place of an option that does not fit."""
+    """The options for VIPs. Raises ConfigError, which names the place of an option that does not fit."""
     cluster = view.scope("cluster")
     options = DuravipOptions(
         view_mature_time_s=cluster.seconds("view_mature_time"),

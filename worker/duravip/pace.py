@@ -1,17 +1,17 @@
-"""Paces heavy work with rests after each turn, so that heartbeats come first."""
+"""Paces heavy work by a rest after each turn, so that heartbeats come first."""
 
 import time
 from collections.abc import Callable
 
 
 class LoopPace:
-    """The pace of one loop: it rests `share` times as long as its turn computed, at least `least_s` seconds.
-
-    Time spent waiting does not count: if Redis took seconds to answer, the next turn must not wait longer for that.
+    """The pace of one loop: after a turn it rests for `share` times the computing time of the turn, and for `least_s`
+    seconds at least. Waiting time does not count: if Redis took seconds to answer, the next turn must not come later
+    for that.
     """
 
     def __init__(self, least_s: float, share: float, worked: Callable[[], float] = time.process_time) -> None:
-        """`worked` answers the seconds for which this process has computed."""
+        """`worked` answers the computing time of this process in seconds."""
         self._least_s, self._share, self._worked = least_s, share, worked
         self._began = worked()
 

@@ -1,4 +1,4 @@
-"""The agent's end of the guardian's socket: messages in and out, in order. The guardian may be gone or stopped."""
+"""The agent's end of the guardian's socket: messages go in and out in order. The guardian may be gone or stopped."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,8 @@ _READ_BYTES = 1 << 16
 
 
 class Pipe:
-    """The way to one guardian. Messages to a guardian that is gone are lost, but it has then unplumbed everything."""
+    """The way to one guardian. Messages to a guardian that is gone are lost, but such a guardian has unplumbed
+    everything."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -26,7 +27,7 @@ class Pipe:
         """Kill the present guardian and connect to a fresh one. Raises NoGuardian."""
         made: socket.socket = await asyncio.to_thread(guardians.another)
         reader, writer = await asyncio.open_connection(sock=made)
-        # No buffer of ours: what a call to Redis relies on is in the pipe before the call.
+        # No buffer of ours: a message has to be in the pipe before any call to Redis that relies on it.
         writer.transport.set_write_buffer_limits(high=0)
         return cls(reader, writer)
 

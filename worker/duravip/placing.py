@@ -25,13 +25,13 @@ from worker.guardian.wire import boot_time
 log = structlog.get_logger()
 
 MOVED = "move"
-"""The reason in a record that an operator's move left: it pins the VIP."""
+"""The reason that an operator's move leaves in a record: it pins the VIP."""
 _PAUSE_S = 0.02
 _RECHECK_S = 0.5
 _BUSY_S = 2.0
-"""While earlier decisions are under way, no new ones are made for this long."""
+"""While earlier decisions are under way, placement waits this long before it makes new ones."""
 _SHARE = 4
-"""Placement rests this many times as long as it worked: thousands of VIPs take long."""
+"""Placement rests this many times as long as it computed: thousands of VIPs take long."""
 _RETRY_FAILED_S = 10.0
 
 
@@ -44,10 +44,10 @@ class Placing:
         """The live participants, by name in small letters."""
         self.standings: Mapping[str, Agreed] = {}
         self.roster_since = self.stated_since = boot_time()
-        """The times since which the same nodes live, and since which they state the same and the same nodes are
-        drained."""
+        """The time since which the live nodes are the same, and the time since which their statements and the drained
+        nodes are the same."""
         self.changed = asyncio.Event()
-        """Set and replaced each time that something may have changed."""
+        """This event is set when something may have changed, and a new one takes its place."""
         self._link, self._options = link, options
         self._roster_view: object = None
         self._seats: dict[str, Seat] = {}
@@ -57,17 +57,17 @@ class Placing:
         self._stated_for: object = None
         self._unable_said: tuple[dict[str, str], Era] | None = None
         self.unable: dict[str, str] = {}
-        """The VIPs that we cannot carry, with reasons, as we last stated them."""
+        """Our last statement of the VIPs that we cannot carry, with reasons."""
         self._balanced_at = self._placed_at = 0.0
         self._down: dict[str, str] = {}
-        """The interfaces that carry nothing now, with reasons."""
+        """The interfaces that carry no VIP now, with reasons."""
         self._failed: dict[str, tuple[float, str]] = {}
         """The VIPs that could not be plumbed, with time and reason."""
         self.statement: Statement | None = None
         self.restate: Callable[[], None] = lambda: None
-        """Called to bring `statement` up to date."""
+        """Called before `statement` is read, to bring it up to date."""
         self.interfaces: Mapping[str, str] = {}
-        """Address → interface, for the VIPs in our configuration."""
+        """Address → interface of each VIP in our configuration."""
         carrying.on_change = carrying.footing.on_change = self.notice
         carrying.on_said, carrying.on_read_anew = self._hear, self._forget
         carrying.on_link = self._hear_link
@@ -78,7 +78,7 @@ class Placing:
         self.changed = asyncio.Event()
 
     async def until(self, done: Callable[[], bool], longest_s: float) -> None:
-        """Wait until `done`, for at most `longest_s`."""
+        """Wait until `done` answers true, for at most `longest_s`."""
         try:
             async with asyncio.timeout(longest_s):
                 while not done():
@@ -94,7 +94,7 @@ class Placing:
     def _hear(self, name: str, text: str) -> None:
         self.said.hear(name, text)
         if name == self._unable_name and self._unable_said and parse_unable(text) != self._unable_said[0]:
-            # A call that was given up for lost when a link went down may be carried out long afterwards.
+            # When a link went down, a call may have counted as lost and still be carried out long afterwards.
             self._unable_said = None
             self.notice()
 
@@ -150,7 +150,7 @@ class Placing:
             return
         situation = self.situation()
         placement = await asyncio.to_thread(place, situation)
-        # Our statement rests on the guardian that we had then.
+        # Our statement rests on a guardian that is gone.
         if agent.joined and agent.opened and ready is not None and ready is self.carrying.ready:
             self._apply(placement)
 
@@ -170,7 +170,7 @@ class Placing:
             self._stated_for = (self.statement, era)
         unable = self._unable()
         if (unable, era) != self._unable_said:
-            self._unable_said = None  # Whether a call that fails was carried out is not known.
+            self._unable_said = None  # A call that fails may have been carried out.
             if unable != self.unable:
                 self._log_unable(unable)
             await carrying.say(self._unable_name, dump_unable(unable))
@@ -209,7 +209,7 @@ class Placing:
         stated = {seat.name: self.said.statements[key].shares for key, seat in self.roster.items()}
         drained, sessions = frozenset(self.said.drained), {key: seat.private_name for key, seat in self.roster.items()}
         if sessions != self._sessions:
-            # Also for a node that is back before anybody has missed it: its VIPs have just been taken over.
+            # This includes a node that is back before anybody has missed it: its VIPs have just been taken over.
             self._sessions, self.roster_since = sessions, boot_time()
         if (stated, drained) == (self._assessed, self._drained):
             return
@@ -220,7 +220,7 @@ class Placing:
         self._assessed, self._drained = stated, drained
 
     def situation(self) -> Situation:
-        """The view for placement."""
+        """The situation, for placement."""
         agent, now = self.carrying.agent, boot_time()
         by_private = {seat.private_name: seat.name for seat in self._seats.values()}
         owners, pins = {}, {}
@@ -241,7 +241,7 @@ class Placing:
         )
 
     def _holder(self, vip: VipState, by_private: Mapping[str, str], now: float) -> str | None:
-        """The node that has a VIP; if the VIP waits for a node after a move, that node."""
+        """The node that has a VIP, or the node for which the VIP waits after a move."""
         agent, record = self.carrying.agent, vip.record
         if record.era != agent.era.number:
             return None
@@ -285,5 +285,5 @@ class Placing:
 
 
 def _is_grave(unable: Mapping[str, str]) -> bool:
-    """Whether this is more than what is usual at a start."""
+    """Whether any reason is graver than those that are usual at a start."""
     return bool(set(unable.values()) - {STARTING, NOT_LOOKED})

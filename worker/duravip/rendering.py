@@ -55,7 +55,8 @@ def _cannot(reason: str) -> str:
 
 
 def impediments(unable: Mapping[str, str], number: int) -> list[str]:
-    """The VIPs that a node cannot carry, of `number` in which it takes part: a line for each reason."""
+    """One line for each reason: the VIPs that a node cannot carry for that reason. The node takes part in `number`
+    VIPs."""
     by_reason: dict[str, list[str]] = {}
     for address, reason in unable.items():
         by_reason.setdefault(reason or "it does not say why", []).append(address)
@@ -99,9 +100,9 @@ def table_facts(table: VipTable) -> dict[str, Any]:
 
 
 def as_xml(table: VipTable) -> str:
-    """The answer of `cluster duravip show tables`: each VIP under each of its names, in order of name and of
+    """The answer of `cluster duravip show tables`: each VIP once under each of its names, in order of name, then of
     address."""
-    # A VIP without a binding goes by its address, so that a script always finds a name.
+    # A VIP without a binding takes its address as its name, so that a script always finds a name.
     entries = [(name, row) for row in table.rows for name in row.belief.names or (row.address,)]
     of_address: dict[str, list[tuple[Participant, Belief]]] = {}
     for participant in table.participants:
@@ -173,7 +174,7 @@ def plan_as_text(situation: Situation, placement: Placement) -> str:
 
 
 def _impeded(situation: Situation) -> dict[str, list[str]]:
-    """The live nodes that cannot carry some of their VIPs, with the reasons."""
+    """The live nodes that cannot carry all of their VIPs, with the reasons."""
     found = {}
     for node in sorted(situation.nodes & situation.unable.keys(), key=natural):
         number = sum(node in standing.nodes for standing in situation.standings.values())

@@ -1,4 +1,4 @@
-"""A node's floating addresses, wired together, and the answers for their commands."""
+"""Wires together the parts that carry a node's floating addresses, and answers their commands."""
 
 import asyncio
 import contextlib
@@ -56,7 +56,7 @@ _COLLECTOR = (20_000, 20, 100)
 
 
 class DuravipService(Part):
-    """The agent, its guardian and placement on one node; the service behind `worker.duravip.commands`."""
+    """The agent, its guardian and placement of one node: the service behind `worker.duravip.commands`."""
 
     title = "VIPs"
 
@@ -97,7 +97,7 @@ class DuravipService(Part):
         return (*standings, *dict.fromkeys(name for standing in standings.values() for name in standing.names))
 
     def info(self) -> str:
-        """The fence and the plumber in force, in a line; "" without VIPs."""
+        """One line about the fence and the plumber in force; "" without VIPs."""
         if not self._vips:
             return ""
         ready = self.carrying.ready
@@ -111,15 +111,15 @@ class DuravipService(Part):
         return f"DuraVIP: {vips}, fence {ready.fence}, plumber {ready.plumber}{why}{unable}"
 
     async def start(self, spawn: Spawn) -> None:
-        """Carry VIPs from now on, as soon as the configuration has any."""
+        """Begin to carry VIPs, now or once the configuration has any."""
         self._spawn = spawn
         self._begin()
 
     def _begin(self) -> None:
         """Begin to carry VIPs, if the configuration has some for the first time.
 
-        Raises SettingsError if the cluster's times leave no room for them; these times hold for as long as the process
-        runs.
+        Raises SettingsError if the cluster's times leave no room for VIPs. The process keeps these times for as long as
+        it runs.
         """
         if self._spawn is None or self._has_begun or not self._vips:
             return
@@ -146,7 +146,7 @@ class DuravipService(Part):
             tasks.create_task(self._tell_beliefs(), name="beliefs")
 
     async def finish(self) -> None:
-        """Give up all VIPs in good order."""
+        """Give up all VIPs, and wait a while until all are gone."""
         agent = self.carrying.agent
         self.placing.interfaces = {}
         held = [address for address, vip in agent.vips.items() if vip.held]
@@ -154,14 +154,14 @@ class DuravipService(Part):
         await self.placing.until(lambda: not any(agent.owns(address) for address in held), _LEAVE_WAIT_S)
 
     async def close(self) -> None:
-        """Let the guardian go; it unplumbs what is left."""
+        """Let the guardian go: it unplumbs the addresses that are left."""
         self.carrying.guarding.let_go()
         await asyncio.to_thread(self._guardians.close)
 
     # The guardian.
 
     async def _guard(self) -> None:
-        """Have a guardian, and another when it is gone; after one that served only briefly, a little later."""
+        """Keep a guardian serving: start another when one is gone, and pause before that if it served only briefly."""
         pause, attempts, said = Pause(), 0, ("", -math.inf)
         while True:
             try:
@@ -221,7 +221,8 @@ class DuravipService(Part):
         return Takeover(take)
 
     def _check_times(self, view: ScopeView, changes: Sequence[Change]) -> None:
-        """Refuse other times: this node's hold, and so the others' wait for it, is fixed for as long as it runs."""
+        """Refuse times that do not fit this node's hold: the hold is fixed for as long as the node runs, and so is the
+        wait of the others for it."""
         if not self._has_begun or not any(change.option.lower() in TIMES for change in changes):
             return
         timing, cluster = self.carrying.agent.timing, view.scope("cluster")
@@ -245,10 +246,10 @@ class DuravipService(Part):
             )
             self.placing.notice()
 
-    # What each node believes.
+    # The beliefs of the nodes.
 
     async def _tell_beliefs(self) -> None:
-        """State our beliefs when they have changed, at most once a second."""
+        """State our beliefs after a change, at most once a second."""
         pace = LoopPace(_BELIEFS_EACH_S, _BELIEFS_SHARE)
         while True:
             pace.begin()
@@ -277,7 +278,7 @@ class DuravipService(Part):
         return await read_table(self._link, self._keys, self.placing)
 
     async def situation(self) -> Situation:
-        """The present view of placement."""
+        """The present situation, for placement."""
         return self.placing.situation()
 
     async def move(self, addresses: Sequence[str], target: str) -> Sequence[Deed]:
@@ -285,15 +286,15 @@ class DuravipService(Part):
         return await self._moving.move(addresses, target)
 
     async def home(self, addresses: Sequence[str]) -> Sequence[Deed]:
-        """Forget that VIPs were moved, and take this node's part in moving them home."""
+        """Take the pins off moved VIPs, and take this node's part in moving them home."""
         return await self._moving.home(addresses)
 
     async def drain(self, node: str) -> Sequence[Deed]:
-        """Keep VIPs off a node, and take this node's part in moving those that it has."""
+        """Drain a node, and take this node's part in moving its VIPs away."""
         return await self._moving.drain(node)
 
     async def undrain(self, node: str) -> Sequence[Deed]:
-        """Let a node have VIPs again."""
+        """End the drain of a node, which may then have VIPs again."""
         return await self._moving.undrain(node)
 
     async def announce(self) -> Announced:
@@ -323,7 +324,7 @@ class DuravipService(Part):
         return await asyncio.to_thread(_exposition, self.carrying.figures())
 
     def debug(self, on: bool) -> None:
-        """Log each event and each decision about VIPs, or stop doing so."""
+        """Begin or stop to log each event and each decision about VIPs."""
         self.carrying.verbose = on
 
 

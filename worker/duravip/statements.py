@@ -1,4 +1,4 @@
-"""A node's statement of its VIPs for all agents, and an agent's picture of all statements."""
+"""A node's statement of its VIPs to all agents, and an agent's picture of all statements."""
 
 import base64
 import zlib
@@ -15,18 +15,17 @@ from worker.duravip.model import shares
 from worker.duravip.model.shares import Shares
 
 _MAX_BYTES = 32 * 1024 * 1024
-"""The most bytes of a statement, unpacked."""
+"""The maximum size of an unpacked statement, in bytes."""
 _LONGEST_S = 3600.0
-"""The longest lateness and hold that are believed: an agent that believed more would never take over."""
+"""The longest lateness and hold that an agent believes: an agent that believed more would never take over."""
 _Span = Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
 _decoder = msgspec.json.Decoder(tuple[reading.Count, _Span, _Span, str])
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A node's VIPs in its view number `view`.
-
-    `late_s` is the unusual lateness of its fence; `hold_s` is how long it holds after a renewal.
+    """A node's VIPs in its view number `view`. `late_s` is the lateness of its fence beyond the usual; `hold_s` is the
+    time for which the node holds after a renewal.
     """
 
     view: int
@@ -54,7 +53,8 @@ class Statement:
 
 
 def dump_unable(unable: Mapping[str, str]) -> str:
-    """The VIPs that a node cannot carry, as Redis keeps them: a line for each reason, with the addresses before it."""
+    """The VIPs that a node cannot carry, as Redis keeps them: one line for each reason, the addresses before the
+    reason."""
     by_reason: dict[str, list[str]] = {}
     for address, reason in sorted(unable.items()):
         by_reason.setdefault(" ".join(reason.split()), []).append(address)
@@ -77,7 +77,7 @@ class Said:
 
     statements: dict[str, Statement] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
-    """Statements that have arrived and are not read yet: one may hold thousands of VIPs."""
+    """Statements that have arrived and were not read yet: one may hold thousands of VIPs, so they are read later."""
     unable: dict[str, dict[str, str]] = field(default_factory=dict)
     """The addresses that a node cannot carry, each with the reason."""
     drained: set[str] = field(default_factory=set)
@@ -96,13 +96,13 @@ class Said:
             self.statements.pop(node, None)
 
     def forget(self) -> None:
-        """Forget all statements, until they are heard again."""
+        """Forget all statements; they will be heard again."""
         for each in (self.statements, self.unread, self.unable, self.drained):
             each.clear()
 
     @property
     def longest_hold_s(self) -> float:
-        """The longest time for which any node holds after a renewal."""
+        """The longest hold of any node after a renewal."""
         return max((each.hold_s for each in self.statements.values()), default=0.0)
 
     @property

@@ -26,8 +26,8 @@ _SCOPES = frozenset({"binding", "cluster", "esmtp_listener"})
 class ConfiguredVip:
     """A floating address that this node may carry.
 
-    It is added to `interface` with `prefix_length`. `follows` is the address of the VIP with which it moves (never one
-    that itself follows), `services` its listeners.
+    The guardian adds it to `interface` with `prefix_length`. `follows` is the address of the VIP with which it moves;
+    that VIP follows no other. `services` are its listeners.
     """
 
     address: str
@@ -40,13 +40,14 @@ class ConfiguredVip:
 
     @property
     def share(self) -> Share:
-        """The part of it on which nodes have to agree."""
+        """This node's part in the VIP, on which nodes have to agree."""
         return Share(self.names, self.preference, self.follows, digest("\n".join(self.services)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Stanza:
-    """A `Binding` or a `Listen` with its options on its address; `address` is None if it has no address of its own."""
+    """A `Binding` or a `Listen`, with the options that concern its address; `address` is None if it has no address of
+    its own."""
 
     kind: str
     name: str
@@ -74,7 +75,7 @@ class _Topology:
 
 
 class _Faults:
-    """All faults, a line each, beginning with the place."""
+    """Collects all faults: one line for each, which begins with the place."""
 
     def __init__(self) -> None:
         self._lines: dict[str, None] = {}
@@ -88,9 +89,8 @@ class _Faults:
 
 
 def read_vips(view: ScopeView) -> dict[str, ConfiguredVip]:
-    """The VIPs of a configuration, by address and in its order, whatever the order of the stanzas.
-
-    Raises ConfigError with all faults, a line each that begins with its place and names the VIP.
+    """The VIPs of a configuration, by address and in order of address. Raises ConfigError with all faults: one line for
+    each, which begins with its place and names the VIP.
     """
     faults = _Faults()
     stanzas = list(chain(_bindings(view, faults), _listeners(view, faults)))
@@ -113,7 +113,7 @@ def read_vips(view: ScopeView) -> dict[str, ConfiguredVip]:
 
 
 def touches_vips(changes: Iterable[Change]) -> bool:
-    """Whether some changes may concern VIPs or their options; False only if they cannot."""
+    """Whether any of the changes may concern VIPs or their options."""
     return any(not change.path or change.path[0].kind.lower() in _SCOPES for change in changes)
 
 
@@ -155,7 +155,8 @@ def _address_of(endpoint: str) -> IPAddress | None:
 
 
 def read_grounds(view: ScopeView) -> tuple[Grounds, ...]:
-    """Where a guardian may carry addresses, the narrowest network first: every Topology that names an interface."""
+    """The networks in which a guardian may carry addresses, the narrowest first: every Topology that names an
+    interface."""
     found = _topologies(view, _Faults())
     return tuple(Grounds(str(each.network), each.interface, each.prefix_length) for each in found if each.interface)
 
@@ -177,7 +178,7 @@ def _topologies(view: ScopeView, faults: _Faults) -> list[_Topology]:
 
 
 def _leaders(floating: dict[IPAddress, list[_Stanza]], faults: _Faults) -> dict[IPAddress, IPAddress]:
-    """For each address that follows another: the address at the end of the chain."""
+    """For each address that follows another: the leader, at the end of the chain."""
     named = {
         stanza.name: address
         for address, stanzas in floating.items()
@@ -207,7 +208,7 @@ def _leaders(floating: dict[IPAddress, list[_Stanza]], faults: _Faults) -> dict[
 def _target(
     stanza: _Stanza, named: dict[str, IPAddress], floating: Iterable[IPAddress], faults: _Faults
 ) -> IPAddress | None:
-    """The address that a stanza follows, given by name or by address."""
+    """The address that a stanza follows; the stanza gives its name or the address itself."""
     target = named.get(stanza.follows or "")
     if target is None:
         try:
@@ -260,7 +261,7 @@ def _vip(
 
 
 def _preference(address: IPAddress, stanzas: list[_Stanza], faults: _Faults) -> str | None:
-    """The preference of an address; stanzas that do not float are left out."""
+    """The preference of an address, from its enabled stanzas."""
     found: str | None = None
     for stanza in stanzas:
         if not stanza.enabled or stanza.preference is None:

@@ -1,2 +1,2 @@
-"""How nodes agree on DuraVIP: each floating address is carried by exactly one live node. Without I/O and without a
-clock."""
+"""The pure part of DuraVIP, without I/O and without a clock: how nodes agree that one live node carries each floating
+address."""

@@ -1,5 +1,5 @@
-"""The actions of one node's agent: its requests to Redis and to its guardian, carried out in the order of the
-decisions.
+"""The actions of one node's agent: its requests to Redis and to its guardian, in the order in which they are carried
+out.
 
 A message to the guardian goes down its pipe before any later call to Redis.
 """
@@ -11,7 +11,7 @@ from worker.duravip.model.records import Era
 
 @dataclass(frozen=True, slots=True)
 class RedisCall:
-    """A call to Redis by `session`, whose agent has seen `era`; the answer belongs to that session alone."""
+    """A call to Redis by `session`, whose agent has seen `era`. Its answer concerns that session alone."""
 
     session: str
     era: Era
@@ -34,7 +34,7 @@ class StateHeld(RedisCall):
 
 @dataclass(frozen=True, slots=True)
 class OpenEra(RedisCall):
-    """Opens an era that was watched for so long that every holder of a VIP has stated it."""
+    """Opens an era that this node has watched for long enough: every holder of a VIP has stated it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class TakeOver(RedisCall):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A VIP to ask for, with an epoch above `seen`; with `force` even if it is reserved for another node."""
+    """A VIP to ask for, with an epoch above `seen`. With `force` it is asked for even if it is reserved for another
+    node."""
 
     address: str
     seen: int
@@ -64,7 +65,7 @@ class Acquire(RedisCall):
 
 @dataclass(frozen=True, slots=True)
 class Gift:
-    """A VIP to give up; `to` is the node that it is for, "" for the node that placement chooses."""
+    """A VIP to give up for the node `to`; with "", placement chooses the node."""
 
     address: str
     epoch: int
@@ -102,7 +103,7 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class TellPlumb:
-    """To the guardian: plumb these addresses with their epochs, if it is not later than `at`."""
+    """To the guardian: plumb these addresses with their epochs, at `at` at the latest."""
 
     session: str
     at: float
@@ -119,7 +120,7 @@ class TellUnplumb:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceGuardian:
-    """Kill the guardian, which confirms nothing any more, and start another."""
+    """Kill the guardian, because it no longer confirms anything, and start another."""
 
 
 Action = RedisCall | Extend | TellPlumb | TellUnplumb | ReplaceGuardian

@@ -1,14 +1,15 @@
 """The decisions of one node's agent about its session and its VIPs: pure; events in, actions out.
 
-The law is that no two nodes carry a VIP at the same time. It rests on these rules, each of which a model tests:
+The law: no two nodes carry a VIP at the same time. It rests on these rules, and a model tests each of them:
 
-- A node holds its VIPs until a deadline, counted from just before it sent its last answered renewal. Nobody trusts a
-  clock of Redis: others watch the renewal counter for longer than that, on their own clocks, and name the counter when
-  they take over.
+- A node holds its VIPs until a deadline, which it counts from just before it sent its last answered renewal. No node
+  trusts a clock of Redis: the other nodes watch the renewal counter for longer than that, on their own clocks, and name
+  the counter when they take over.
 - In a closed era nothing is granted, and only a join that states all holdings moves the deadline.
 - A node plumbs only on the answer to its own call, with an epoch above the last one that it gave up.
-- A VIP is released only after the guardian has confirmed that it is unplumbed, and again until its record shows that.
-- An answer that a majority of Redis's copies does not have moves no deadline and grants nothing.
+- A node releases a VIP only after the guardian has confirmed that it is unplumbed, and repeats the release until the
+  record shows it.
+- An answer moves the deadline and grants VIPs only if a majority of Redis's copies has it.
 
 Times are CLOCK_BOOTTIME in seconds.
 """
@@ -44,16 +45,16 @@ class Agent:
         self.deadline = 0.0
         self.vips: dict[str, VipState] = {}
         self.read_upto = 0
-        """The change number up to which `vips` shows the records of this era."""
+        """The number of the last change of this era that `vips` shows."""
         self.on_given_up: Callable[[str, int, str, str], None] = lambda _address, _epoch, _to, _reason: None
         self.on_lost: Callable[[str, int, str], None] = lambda _address, _epoch, _reason: None
-        """Called with each VIP that we no longer hold, so that the caller counts and logs it."""
+        """Called with each VIP that we no longer hold, for counts and log."""
         self._fresh = fresh
         self.latest = 0
         """The number of the latest change, from the last heartbeat's answer."""
         self._wanted: Mapping[str, str] = {}
         self._unsettled: dict[str, None] = {}
-        """The VIPs that are not as they should be, oldest first, so that a replayed schedule runs the same."""
+        """The VIPs that are not as they should be, oldest first: the order makes a replayed schedule run the same."""
         self._watches = Watches()
         self._unconfirmed_since: float | None = None
         self._unplumbings = Unplumbings()
@@ -62,16 +63,16 @@ class Agent:
     # The session.
 
     def reckon(self, others_hold_s: float, extra_late_s: float) -> None:
-        """Have watches wait longer: others hold their VIPs for `others_hold_s`, and the weakest fence closes
+        """Wait longer in all watches: other nodes hold their VIPs for `others_hold_s`, and the weakest fence closes
         `extra_late_s` later than usual."""
         self.timing = replace(self.timing, others_hold_s=others_hold_s, extra_late_s=extra_late_s)
 
     def left(self) -> None:
-        """We are no longer a member: when we join again, we state the VIPs that we hold."""
+        """We are no longer a member. When we join again, we state the VIPs that we hold."""
         self.joined = False
 
     def beat(self, now: float) -> list[act.Action]:
-        """Time for a heartbeat."""
+        """A heartbeat is due."""
         actions: list[act.Action] = []
         silent_since = self._unconfirmed_since
         if silent_since is not None and now - silent_since > self.timing.guardian_silent_s:
@@ -102,7 +103,7 @@ class Agent:
         held = self._holding() if now < self.deadline else []
         actions = self._drop(self._holding(), TOO_OLD) if not held else []
         if answer.opened:
-            # It is too late to state anything: whoever watched the era has done so for longer than our deadline.
+            # It is too late to state anything: another node has watched the era for longer than our deadline.
             actions += self._drop(held, "the era opened before it was stated")
             held = []
         if not held:
@@ -127,16 +128,16 @@ class Agent:
         return [*actions, *self._renewed(now, joining.sent, joining.answer, joining.acked)]
 
     def _concerns(self, asked: act.RedisCall, answer: SessionAnswer) -> bool:
-        """Whether an answer is for our present session, and from no earlier era than we know. Notes a later era."""
+        """Whether an answer is for our present session and not from an era before ours. Notes a later era."""
         if asked.session != self.session or answer.era.number < self.era.number:
             return False
         if answer.era.number > self.era.number:
-            # Until we have joined in the new era, we know only that we have not.
+            # All that we know of the new era is that we have not joined in it.
             self._enter(Era(answer.era.number, self.era.memory))
         return True
 
     def _enter(self, era: Era) -> None:
-        """Enter an era. Forget the records, because our knowledge of them belongs to one era."""
+        """Enter an era. Forget the records, because they belong to the era before."""
         if era == self.era:
             return
         self.era, self.opened, self.read_upto, self.latest = era, False, 0, 0
@@ -186,7 +187,7 @@ class Agent:
     # Records.
 
     def noticed(self) -> list[act.Action]:
-        """Some record has changed: read it."""
+        """A record has changed: read it."""
         return [act.Read(self.session, self.era, self.read_upto)] if self.joined else []
 
     def changed(self, now: float, asked: act.Read, page: Page) -> list[act.Action]:
@@ -215,7 +216,7 @@ class Agent:
         return self._renamed("our session goes on under another name")
 
     def place(self, now: float, wanted: Mapping[str, str]) -> list[act.Action]:
-        """Placement wants these VIPs here, each for a reason, as soon as they are free."""
+        """Placement gives this node these VIPs, each for a reason: ask for them as soon as they are free."""
         self._unsettled |= dict.fromkeys(wanted)
         for address in wanted:
             self.vips.setdefault(address, VipState())
@@ -223,8 +224,7 @@ class Agent:
         return self.settle(now)
 
     def give_up(self, addresses: Iterable[str], to: str, reason: str) -> list[act.Action]:
-        """Release the VIPs among `addresses` that we hold. `to` is the node that they are for, "" for the node that
-        placement chooses."""
+        """Release those of `addresses` that we hold, for the node `to`; with "", placement chooses the node."""
         given = []
         for address in addresses:
             vip = self.vips.get(address)
@@ -235,7 +235,7 @@ class Agent:
         return self._unplumbings.ask(self.vips, given)
 
     def restate(self, addresses: Iterable[str], reason: str) -> list[act.Action]:
-        """Give the records of VIPs that we hold another reason, such as an operator's pin."""
+        """Change the reason in the records of VIPs that we hold, for example to an operator's pin."""
         held = [address for address in addresses if address in self.vips and self.vips[address].held]
         wishes = [act.Wish(address, self.vips[address].top, reason) for address in held]
         return [act.Acquire(self.session, self.era, tuple(some)) for some in batches(wishes)]
@@ -253,9 +253,9 @@ class Agent:
         return self.settle(now, [wish.address for wish in asked.wishes])
 
     def settle(self, now: float, among: Iterable[str] | None = None) -> list[act.Action]:
-        """The next actions for the VIPs that are not as they should be.
+        """The next actions for VIPs that are not as they should be.
 
-        A heartbeat looks at all of them; between heartbeats only VIPs `among` which something happened are looked at.
+        A heartbeat looks at all of them. Between heartbeats, `among` names the VIPs to which something happened.
         """
         if not self.joined:
             return []
@@ -284,7 +284,7 @@ class Agent:
         return not vip.moving and not self._is_ours(vip) and address not in self._wanted
 
     def owns(self, address: str) -> bool:
-        """Whether we hold a VIP, or have not yet got rid of it."""
+        """Whether we hold a VIP, or are not rid of it yet."""
         vip = self.vips[address]
         return bool(vip.held) or vip.moving or self._is_ours(vip)
 
@@ -308,7 +308,8 @@ class Agent:
         return [address for address, vip in self.vips.items() if vip.held]
 
     def _drop(self, addresses: Iterable[str], why: str) -> list[act.Action]:
-        """Have VIPs unplumbed now without giving them up: our session still owns them, and may ask for them again."""
+        """Have VIPs unplumbed at once, but do not give them up: our session still owns them, and may ask for them
+        again."""
         dropped = []
         for address in addresses:
             vip = self.vips[address]
@@ -327,22 +328,22 @@ class Agent:
     def plumbed(self, address: str, epoch: int) -> None:
         """The guardian has plumbed a VIP."""
         vip = self.vips.get(address)
-        # A report from before an unplumbing is confirmed describes the time before it, perhaps of the same epoch.
+        # Until an unplumbing is confirmed, a report describes the time before it, perhaps with the same epoch.
         if vip is not None and vip.held == epoch and not vip.unplumbs:
             vip.plumbed = epoch
 
     def missed(self, address: str, epoch: int) -> None:
-        """The guardian came too late to plumb a VIP, or to plumb it again: the next heartbeat asks it once more."""
+        """The guardian came too late to plumb a VIP: the next heartbeat asks it once more."""
         vip = self.vips.get(address)
         if vip is not None and vip.held == epoch:
             vip.plumbed = 0
             self._unsettled[address] = None
 
     def not_plumbed(self, failed: Iterable[tuple[str, int]], reason: str, to: str = "") -> list[act.Action]:
-        """The guardian cannot plumb VIPs with these epochs. They are for other nodes, or go back `to` the node that
-        gave them."""
+        """The guardian cannot plumb VIPs with these epochs: give them up for the node `to`, which gave them to us; with
+        "", placement chooses the node."""
         held = [address for address, epoch in failed if address in self.vips and self.vips[address].held == epoch]
-        # Placement does not know this yet; meanwhile we would ask for the VIP again and again.
+        # Placement does not know this yet, and until then we would ask for the VIP again and again.
         self._wanted = {address: why for address, why in self._wanted.items() if address not in held}
         return self.give_up(held, to, reason)
 
@@ -356,7 +357,7 @@ class Agent:
             if address in still:
                 again.append((address, epoch))
             elif epoch == vip.released:
-                # The release does not wait, even if we asked for the VIP only a short while ago.
+                # Release the VIP without waiting, even if we asked for it only a short while ago.
                 vip.moving, vip.unplumbed, vip.asked_at = False, max(vip.unplumbed, epoch), float("-inf")
                 self._unsettled[address] = None
         actions = self._unplumbings.ask(self.vips, again, of_before=bool(self.before))
@@ -371,21 +372,20 @@ class Agent:
         return actions
 
     def respawned(self, served: bool) -> list[act.Action]:
-        """A new guardian serves. It has unplumbed everything, whatever its predecessors had to do and did not confirm.
+        """A new guardian serves. It has unplumbed everything, so what earlier guardians did not confirm is done.
 
         It needs a session that no guardian ever `served`.
         """
         return self._all_silent("its guardian is gone", ends=served)
 
     def unguarded(self, why: str) -> list[act.Action]:
-        """No guardian serves, and the fence of the last one has closed: give up our session, so that others carry our
-        VIPs."""
+        """No guardian serves, and the fence of the last one has closed: give up our session, so that other nodes carry
+        our VIPs."""
         self._wanted = {}
         return self._all_silent(why, ends=True)
 
     def _all_silent(self, why: str, *, ends: bool) -> list[act.Action]:
-        """None of our addresses answers any more, whatever guardians were asked to do. If it `ends`, our session is
-        over."""
+        """All our addresses are silent, whatever guardians did not confirm. With `ends`, our session is over."""
         self._unconfirmed_since = None
         self._unplumbings.forget()
         for address in self._holding() if ends else ():

@@ -1,11 +1,11 @@
-"""Many VIPs in several calls."""
+"""Splits many VIPs over several calls."""
 
 from collections.abc import Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 BATCH = 250
-"""The most VIPs in one call, so that no call holds Redis up for long."""
+"""The maximum number of VIPs in one call: no call may hold Redis up for long."""
 
 
 def batches(items: list[T]) -> Iterator[list[T]]:

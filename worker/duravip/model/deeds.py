@@ -1,4 +1,4 @@
-"""What nodes did with VIPs on a command, as the command answers it."""
+"""What nodes did with VIPs for a command: the answer of the command."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +18,7 @@ class Did(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """This node's part in a move. `took_s` is the seconds until the VIP was plumbed on `interface`."""
+    """This node's part in a move. `took_s` is the time in seconds until the VIP was plumbed on `interface`."""
 
     address: str
     did: Did

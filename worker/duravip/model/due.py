@@ -1,4 +1,4 @@
-"""What is due for VIPs that are not as they should be."""
+"""The actions that are due for VIPs that are not as they should be."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,8 @@ from worker.duravip.model.batches import batches
 from worker.duravip.model.records import Era
 
 _WISHES = 2500
-"""The most VIPs to ask for at once. The others wait for the next heartbeat, which must not wait for them."""
+"""The maximum number of VIPs to ask for at once. The rest waits for the next heartbeat, so that no heartbeat is held
+up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Due:
 
     @property
     def addresses(self) -> list[str]:
-        """The addresses for which something is due."""
+        """The addresses with something due."""
         plumb = (address for address, _ in self.plumb)
         return [*plumb, *(gift.address for gift in self.gifts), *(wish.address for wish in self.wishes)]
 
@@ -30,7 +31,7 @@ class Due:
         return len(self.wishes) < _WISHES
 
     def actions(self, session: str, era: Era, deadline: float) -> list[Action]:
-        """The actions, in batches: first to the guardian, then to Redis, releases first."""
+        """The actions in batches: to the guardian first, then to Redis; releases come before requests."""
         return [
             *(TellPlumb(session, deadline, tuple(some)) for some in batches(self.plumb)),
             *(Release(session, era, tuple(some)) for some in batches(self.gifts)),

@@ -1,4 +1,4 @@
-"""A join under way."""
+"""A join that is under way."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from worker.duravip.model.records import Beaten, Stated
 
 @dataclass(slots=True)
 class Joining:
-    """A join whose held VIPs are being stated."""
+    """A join that is still stating the VIPs that this node holds."""
 
     sent: float
     answer: Beaten
@@ -16,7 +16,7 @@ class Joining:
     acked: bool = True
 
     def take(self, asked: StateHeld, answer: Stated) -> list[str]:
-        """Redis answered the first statement left; returns the VIPs that we may not keep."""
+        """Redis answered the oldest open statement; returns the VIPs that we may not keep."""
         self.left.pop(0)
         self.acked = self.acked and answer.acked
         return [address for (address, _), kept in zip(asked.holdings, answer.kept, strict=True) if not kept]

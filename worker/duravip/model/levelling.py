@@ -1,4 +1,4 @@
-"""Levels the load of nodes by few moves, if each item may go only to some of the nodes."""
+"""Levels the load of nodes by few moves; each item may go to some of the nodes only."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 Candidates = tuple[str, ...]
 _Shelves = dict[str, dict[Candidates, list[int]]]
-"""The items on each node, grouped by the nodes that they may be on."""
+"""For each node: its items, grouped by the nodes that may have them."""
 
 
 def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict[int, str]:
     """The moves that level the loads: the new node of each item that moves, by the item's index in `items`.
 
-    If all items may be on all nodes, there are no more moves than needed; else there are few. The moves are in the
-    order in which they should happen: after some of them, the rest is still the way to go.
+    If every node may have every item, the number of moves is the smallest possible; else it is small. The moves are in
+    the order in which they should happen: after the first few, the rest is still right.
 
-    An item is the node that it is on, and all nodes that it may be on. `load` is the number of items on each node,
-    these items and others that stay; it is updated. Afterwards no item could go from a node to another whose load is
-    lower by two or more, nor could a chain of items, each of which takes the place of the next.
+    An item is a pair: its node, and all nodes that may have it. `load` is the number of items on each node, with those
+    that always stay; it is updated. Afterwards no item can reach a node whose load is lower by two or more, neither
+    directly nor by a chain in which each item takes the place of the next.
     """
     before = dict(load)
     shelves: _Shelves = {node: {} for node in load}
@@ -51,7 +51,7 @@ def _next_way(shelves: _Shelves, load: dict[str, int], longest: int) -> list[str
 
 
 def _way_down(source: str, shelves: _Shelves, load: dict[str, int], longest: int) -> list[str] | None:
-    """The way from a node to the lightest node to which it can unload; None if that would level nothing."""
+    """The way from a node to the lightest node that can take an item from it; None if that would level nothing."""
     came_from: dict[str, str] = {source: source}
     edge = [source]
     lowest, best, floor = load[source] - 1, None, min(load.values())
@@ -89,8 +89,8 @@ def _shift(path: list[str], shelves: _Shelves, at_node: dict[int, str]) -> None:
 
 
 def _in_order(moves: dict[int, str], items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict[int, str]:
-    """The same moves, in an order in which each goes to the node that is lightest then. In a chain, the item that makes
-    room goes first."""
+    """The same moves in another order: each move goes to the node that is then the lightest. In a chain, the item that
+    makes room goes first."""
     left: dict[str, deque[int]] = {}
     for at, node in moves.items():
         left.setdefault(node, deque()).append(at)

@@ -1,8 +1,8 @@
 """Decides which node should carry each VIP: every node with the same view gets the same result.
 
-A VIP and its followers are one *unit*, and are placed together. A unit goes to the first of these: the node to which an
-operator moved it; its preferred node; the node that carries it; the node with the fewest units. The load of a node is
-its number of units.
+A VIP and its followers are one *unit*, and placement keeps them together. A unit goes to the first of these: the node
+to which an operator moved it; its preferred node; the node that carries it; the node with the fewest units. The load of
+a node is its number of units.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Situation:
     """A view, in the form that placement needs. Nodes have the names under which they live.
 
     `nodes` are the live nodes. `standings` has the participants of each VIP, `owners` the node that carries it (an
-    owner that is not alive does not count). `pins` holds the VIPs that an operator moved, each with its target: while
-    the target has the VIP, or nobody has it. `unable` holds the VIPs that a node cannot carry now, each with the
+    owner that is not alive does not count). `pins` holds the VIPs that an operator moved, each with its target. A pin
+    lasts while the target or nobody has the VIP. `unable` holds the VIPs that a node cannot carry now, each with the
     reason: no guardian serves the node, an interface is down, a plumbing failed.
     """
 
@@ -42,23 +42,22 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A VIP that should change its node; `source` is None if nobody carries it."""
+    """A VIP that should go to another node; `source` is None if nobody carries the VIP."""
 
     address: str
     source: str | None
     target: str
     reason: str
     unit: str
-    """The VIP with which it is placed: itself, or the VIP that it follows."""
+    """The leader of its unit: the VIP itself, or the VIP that it follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The moves that should happen.
-
-    `takeovers` (nobody carries the VIP) and `departures` (its owner is drained or unable, or it is parted from the VIP
-    that it follows) happen at once. `balancing` waits for a mature view, and goes in batches. `stranded` holds the VIPs
-    that only a drained or unable node could carry, with the reason; such a VIP stays where it is carried.
+    """The moves that should happen. `takeovers` (nobody carries the VIP) and `departures` (its owner is drained or
+    unable, or the VIP is apart from the VIP that it follows) happen at once. `balancing` waits for a mature view, and
+    goes in batches. `stranded` holds the VIPs that only a drained or unable node could carry, each with the reason;
+    such a VIP stays on its node.
     """
 
     takeovers: tuple[Move, ...] = ()
@@ -90,7 +89,7 @@ class _Unit:
 
 
 def next_batch(moves: Sequence[Move], size: int) -> tuple[Move, ...]:
-    """The first moves, at most `size` of them. A unit is never parted: it may go alone even if it is larger."""
+    """The first moves, at most `size`. A unit is never split: a unit larger than `size` is a batch by itself."""
     batch: list[Move] = []
     for _, unit in groupby(moves, key=lambda move: move.unit):
         together = list(unit)
@@ -101,7 +100,7 @@ def next_batch(moves: Sequence[Move], size: int) -> tuple[Move, ...]:
 
 
 def place(situation: Situation) -> Placement:
-    """The placement for a situation; empty if all VIPs are well placed. It never depends on the order of its input."""
+    """The placement for a situation; empty if all VIPs are well placed. The order of the input makes no difference."""
     units = _units(situation)
     usable = {node for candidates in {unit.candidates for unit in units} for node in candidates}
     load = dict.fromkeys(sorted(usable, key=natural), 0)
@@ -123,7 +122,7 @@ def place(situation: Situation) -> Placement:
 
 
 def home_of(situation: Situation, address: str) -> str | None:
-    """The node on which the plan has a VIP once nothing pins it; None if nobody can carry it."""
+    """The node that would get a VIP if nothing pinned it; None if no node can carry it."""
     standing = situation.standings[address]
     leader = standing.follows or address
     pins = {pinned: node for pinned, node in situation.pins.items() if pinned != leader}
@@ -132,7 +131,7 @@ def home_of(situation: Situation, address: str) -> str | None:
 
 
 def preferred_node(standing: Agreed, nodes: Iterable[str]) -> str | None:
-    """The node among `nodes` that the preference of a VIP names; None if it names none of them."""
+    """The node of `nodes` that a VIP's preference names; None if the preference names no such node."""
     if standing.preference is None:
         return None
     try:
@@ -181,7 +180,7 @@ def _units(situation: Situation) -> list[_Unit]:
 
 
 def _able(situation: Situation) -> dict[str, tuple[str, ...]]:
-    """The nodes that can carry each VIP. Most VIPs have the same nodes, and share one tuple."""
+    """The nodes that can carry each VIP. Most VIPs have the same nodes, so they share one tuple."""
     usable = situation.nodes - situation.drained
     seen: dict[tuple[str, ...], tuple[str, ...]] = {}
     found = {}
@@ -198,8 +197,8 @@ def _able(situation: Situation) -> dict[str, tuple[str, ...]]:
 
 
 def _join(unit: _Unit, able: Mapping[str, tuple[str, ...]], situation: Situation) -> None:
-    """Make several VIPs one unit: its candidates are the nodes that can carry all of them, else the most of them, and
-    its owner is the node that has the most."""
+    """Make several VIPs one unit. Its candidates are the nodes that can carry all of them; if no node can, the nodes
+    that can carry most. Its owner is the node that has most of them."""
     carries = {node: sum(node in able[member] for member in unit.members) for node in unit.candidates}
     most = max(carries.values(), default=0)
     unit.whole = most == len(unit.members)
@@ -215,7 +214,8 @@ def _lightest(unit: _Unit, load: Mapping[str, int]) -> str:
 
 
 def _weight(address: str, node: str) -> bytes:
-    """Rendezvous hashing: each address has its own order of nodes, which a new node does not change for the others."""
+    """Rendezvous hashing: each address has its own order of nodes, and a new node does not change the order of the
+    others."""
     return hashlib.blake2b(f"{address} {node}".encode(), digest_size=8).digest()
 
 
@@ -231,7 +231,8 @@ def _outcome(situation: Situation, units: Iterable[_Unit], levelled: Sequence[_U
             stranded.update(dict.fromkeys(unit.members, _why_stranded(situation, unit)))
             continue
         patient = unit.led and unit.owner in unit.candidates and unit.owner != unit.target
-        # A VIP on another node comes first, to where the others wait for their turn, so that they move together.
+        # A VIP that is elsewhere moves to the unit's present node first. There the unit waits for its turn, to move
+        # together.
         now = unit.owner if patient and unit.owner is not None else unit.target
         for member in unit.members:
             source = _owner(situation, member)

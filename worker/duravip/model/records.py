@@ -8,10 +8,10 @@ from eccmgr.redis.reading import line, whole
 
 
 class Verdict(enum.StrEnum):
-    """How a session's call ended."""
+    """The verdict on a session's call."""
 
     OK = "ok"
-    """It counted."""
+    """The call counted."""
     ENDED = "ended"
     """The private name has ended for ever."""
     REJOIN = "rejoin"
@@ -20,7 +20,7 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Era:
-    """One life of the server's memory. If two eras have the same number, their memory tells them apart."""
+    """One life of the server's memory. `memory` tells two eras with the same number apart."""
 
     number: int = 0
     memory: str = ""
@@ -30,8 +30,8 @@ class Era:
 class VipRecord:
     """A VIP as Redis keeps it.
 
-    `owner` is a private name, "" for none. `to` is the node, in small letters, for which a free VIP is reserved.
-    `reason` is that of the last change. A record of another era than the present one counts as free.
+    `owner` is a private name, "" for a free VIP. `to` is the node, in small letters, for which a free VIP is reserved.
+    `reason` explains the last change. A record of an era other than the present one counts as free.
     """
 
     owner: str = ""
@@ -42,7 +42,7 @@ class VipRecord:
 
     @classmethod
     def parse(cls, text: str) -> "VipRecord":
-        """Read a record as the scripts write it; "" is a record that was never written, or was lost.
+        """Read a record as the scripts write it; "" stands for a record that was never written or was lost.
 
         Raises Unreadable.
         """
@@ -69,10 +69,8 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class SessionAnswer:
-    """The answer to any call of a session.
-
-    `acked` says whether a majority of Redis's copies has the call. The fields after the verdict are empty unless it is
-    OK.
+    """The answer to any call of a session. `acked` says whether a majority of Redis's copies has the call. The fields
+    after the verdict are empty unless the verdict is OK.
     """
 
     verdict: Verdict
@@ -105,10 +103,9 @@ class Granted(SessionAnswer):
 
 @dataclass(frozen=True, slots=True)
 class Page(SessionAnswer):
-    """The changes up to the change number `upto`; `more` if another page follows.
-
-    `records` are VIPs by address. `said` has the statements on nodes: @NODE its VIPs, ~NODE the VIPs that it cannot
-    carry now, !NODE that it is drained.
+    """The changes up to the change number `upto`; with `more`, another page follows. `records` has the VIPs by address.
+    `said` has the statements about nodes: @NODE its VIPs, ~NODE the VIPs that it cannot carry now, !NODE that it is
+    drained.
     """
 
     upto: int = 0

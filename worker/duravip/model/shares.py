@@ -1,4 +1,5 @@
-"""The part of a node's configuration of VIPs on which nodes have to agree, and its form for the other nodes."""
+"""A node's share in each VIP: the part of its configuration on which nodes have to agree, and its form for the other
+nodes."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
 
 MAX_VIPS = 32_768
-"""The most VIPs in one configuration."""
+"""The maximum number of VIPs in one configuration."""
 
 
 class Share(NamedTuple):
-    """A node's part in a VIP: the node may carry the VIP, and states this of it.
+    """A node's part in a VIP: the node may carry the VIP, and states these facts about it.
 
     `names` are those of its bindings, in order. `follows` is the address of the VIP with which it moves. `services` is
     a digest of all listeners on the address.
@@ -32,11 +33,11 @@ _Row = tuple[str, tuple[str, ...], str | None, str | None, str]
 _decoder = msgspec.json.Decoder(list[_Row])
 _LONGEST = 32 * 1024 * 1024
 Shares = Mapping[str, Share]
-"""All VIPs in which one node takes part, by address (as `ipaddress` writes it)."""
+"""The VIPs in which one node takes part, by address as `ipaddress` writes it."""
 
 
 def to_json(shares: Shares) -> str:
-    """`shares` as one line, which does not depend on their order."""
+    """`shares` as one line. Their order makes no difference."""
     rows = [[address, *share] for address, share in sorted(shares.items())]
     return msgspec.json.encode(rows).decode()
 

@@ -1,4 +1,5 @@
-"""How nodes agree on each VIP, worked out anew from their present statements, so that no state outlives its cause."""
+"""How nodes agree on each VIP. This is worked out anew from their present statements, so no state outlives its
+cause."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from eccmgr.cluster.names import fold, natural, same_node
 from worker.duravip.model.shares import MAX_VIPS, Share, Shares
 
 _RANGES = 5
-"""The most node ranges that are named for one statement."""
+"""The maximum number of node ranges that a reason names for one statement."""
 
 
 class Ownership(StrEnum):
@@ -23,28 +24,29 @@ class Ownership(StrEnum):
     UNOWNED = "unowned"
     """Nobody carries it."""
     MOVING = "moving"
-    """Its owner gives it up for another node."""
+    """Its owner is giving it up for another node."""
 
 
 class Agreement(StrEnum):
-    """How nodes agree on a VIP; if several of these hold, the last one counts."""
+    """The agreement of nodes on a VIP. If several of these hold, the last one counts."""
 
     SAFE = "safe"
-    """On everything."""
+    """They agree on everything."""
     UNSAFE = "UNSAFE"
-    """Not on the services of its address; the VIP is managed all the same."""
+    """They disagree on the services of its address. The VIP is still managed."""
     CONFLICT = "CONFLICT"
-    """Not on its preference, or on the VIP that it follows: neither counts, and the VIP is placed like any other."""
+    """They disagree on its preference, or on the VIP that it follows. Neither counts, and the VIP is placed like any
+    other."""
     BROKEN = "BROKEN"
-    """Not on its name or address: the VIP is not managed until that is mended."""
+    """They disagree on its name or address. The VIP is not managed until that is mended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """The nodes' statements about one VIP, taken together.
 
-    `nodes` take part in it. `preference` and `follows` (an address) are None if there is none, or if nodes disagree on
-    it. `reason` says on what nodes disagree; it is empty if they agree on everything.
+    `nodes` take part in it. `preference` is None if the VIP has no preference, or if nodes disagree on it; the same
+    holds for `follows`, an address. `reason` says on what nodes disagree; it is empty if they agree on everything.
     """
 
     agreement: Agreement
@@ -68,12 +70,13 @@ def in_order(address: str) -> tuple[int, bytes]:
 
 
 _Parts = Sequence[tuple[tuple[str, ...], Share]]
-"""The statements about one VIP: groups of nodes, each with what all of its nodes state."""
+"""The statements about one VIP, grouped: the nodes of a group state the same."""
 
 
 def assess(stated: Mapping[str, Shares]) -> dict[str, Agreed]:
-    """The standing of each VIP, by address and in its order. `stated` has the shares of each live node."""
-    # Most nodes state the same of all VIPs. Comparing whole statements leaves few to compare one by one.
+    """The standing of each VIP by address, in order of address. `stated` has the shares of each live node."""
+    # Most nodes make the same statement about all VIPs. Whole statements are compared first, so few remain to compare
+    # VIP by VIP.
     alike: list[tuple[Shares, list[str]]] = []
     for node in sorted(stated, key=natural):
         nodes = next((nodes for shares, nodes in alike if shares == stated[node]), None)

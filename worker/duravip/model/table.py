@@ -13,7 +13,7 @@ from eccmgr.redis import reading
 from worker.duravip.model.states import Agreement, Ownership, in_order
 
 _MAX_BYTES = 32 * 1024 * 1024
-"""The most bytes of a participant's statement, unpacked."""
+"""The maximum size of a participant's unpacked statement, in bytes."""
 _decoder = msgspec.json.Decoder(list[tuple[str, tuple[str, ...], Ownership, Agreement, str | None]])
 
 
@@ -34,7 +34,7 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A node that takes part: the private names of its control connection and of its session, and its latest
+    """A node that takes part: the private name of its control connection, that of its session, and its latest
     statement."""
 
     node: str
@@ -45,12 +45,12 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A VIP as this node believes it to be.
+    """This node's belief about a VIP, with what explains it.
 
-    `epoch` is that of the latest grant, 0 before the first one. `nodes` take part in the VIP; `preferred` is the one
-    that its preference names. `target` is the node to which it is moving. The stable times are seconds since its view,
-    and the nodes' statements about it, last changed. `reason` explains an `agreement`. `unable` has the nodes that
-    cannot carry it now, each with the reason.
+    `epoch` is that of the latest grant, 0 before the first one. `nodes` take part in the VIP; its preference names the
+    node `preferred`. `target` is the node to which it is moving. The stable times are the seconds since its view last
+    changed, and since the nodes' statements about it last changed. `reason` explains an `agreement`. `unable` maps each
+    node that cannot carry it now to the reason.
     """
 
     address: str

@@ -1,15 +1,15 @@
-"""An agent's actions in words, for readers of the log."""
+"""Puts an agent's actions into words for the log."""
 
 from collections.abc import Iterable
 
 from worker.duravip.model import actions as act
 
-# When a thousand VIPs change their node at once, a line names only the first ones.
+# A line names only the first VIPs: a thousand VIPs may change their node at once.
 _NAMED = 10
 
 
 def told(action: act.Action, now: float) -> str:
-    """`action`, decided at `now` (CLOCK_BOOTTIME, in seconds), in a line."""
+    """One line that describes `action`, decided at `now` (CLOCK_BOOTTIME, in seconds)."""
     match action:
         case act.RedisCall():
             return _to_redis(action)

@@ -1,4 +1,4 @@
-"""The unplumbings that the guardian was asked for and has not confirmed."""
+"""The unplumbings under way: the guardian was asked for them and has not confirmed them."""
 
 from collections.abc import Mapping
 
@@ -14,12 +14,13 @@ class Unplumbings:
         self._latest = 0
         self._asked: dict[int, tuple[tuple[str, int], ...]] = {}
         self._of_before: set[int] = set()
-        """The tags of unplumbings: once all are confirmed, nothing is plumbed under the previous session any more."""
+        """The tags of unplumbings of the previous session: once all are confirmed, nothing is plumbed under that
+        session."""
 
     def ask(
         self, vips: Mapping[str, VipState], addresses: list[tuple[str, int]], *, of_before: bool = False
     ) -> list[Action]:
-        """Have VIPs unplumbed. `of_before`: the previous session still owns them."""
+        """Have VIPs unplumbed. With `of_before` the previous session still owns them."""
         asked: list[Action] = []
         for some in batches(addresses):
             self._latest += 1
@@ -46,10 +47,10 @@ class Unplumbings:
         self._of_before = set(self._asked)
 
     def forget_before(self) -> None:
-        """Nothing is plumbed under the previous session, whatever is not confirmed."""
+        """Nothing is plumbed under the previous session: wait for no confirmation of that."""
         self._of_before.clear()
 
     def forget(self) -> None:
-        """Nothing is plumbed, whatever is not confirmed."""
+        """Nothing is plumbed at all: wait for no confirmation."""
         self._asked.clear()
         self._of_before.clear()

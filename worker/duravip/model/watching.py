@@ -1,7 +1,7 @@
 """Watches sessions that look late, and a closed era, until they have aged.
 
-No other clock is trusted: a watched thing has aged if answers have shown it unchanged for long enough on the node's own
-clock.
+The node trusts its own clock alone: a watched thing has aged once answers have shown it unchanged for long enough on
+that clock.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from worker.duravip.model.records import Beaten, Era, Late
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A session with its counter in an era, or, without a session, the era itself."""
+    """A session with its counter in an era. Without a session: the era itself."""
 
     era: Era
     late: Late | None = None
 
 
 class Watches:
-    """The watched things, each with the time since which it is watched. Times are CLOCK_BOOTTIME in seconds."""
+    """The watched things, each with the time at which its watch began. Times are CLOCK_BOOTTIME in seconds."""
 
     def __init__(self) -> None:
         self._since: dict[Watched, float] = {}
@@ -29,8 +29,9 @@ class Watches:
     def aged(self, now: float, era: Era, answer: Beaten, timing: Timing) -> Iterator[Watched]:
         """The things that have aged, now that a heartbeat was answered in `era`.
 
-        A counter that has moved, or another era, is watched anew. So is everything after a gap between answers, in
-        which nobody could renew. An era is watched from an answer that a majority of the copies has.
+        The watch of a counter begins anew when the counter moves, and the watch of an era with each new era. All
+        watches begin anew after a gap between answers, because nobody could renew in it. The watch of an era begins
+        with an answer that a majority of the copies has.
         """
         before = self._since if now - self._answered_at <= timing.longest_gap_s else {}
         self._answered_at = now
