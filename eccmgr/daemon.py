@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
+from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import host_address
 from eccmgr.cluster.session import Session
 from eccmgr.commands import config
@@ -84,6 +85,8 @@ class Daemon(abc.ABC):
     program: ClassVar[str]
     """The name of the program."""
     session: Session
+    heartbeats: Heartbeats
+    """What keeps that session alive."""
 
     def __init__(
         self, settings: DaemonSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
@@ -194,7 +197,7 @@ class Daemon(abc.ABC):
         await self._locate()
         await self.start(tasks)
         await self._join()
-        self.spawn(tasks, self.session.run(), "session")
+        self.spawn(tasks, self.heartbeats.run(), "session")
 
     async def _end(self) -> None:
         """Follow no more changes, bring every part to its end, and leave the cluster."""
@@ -210,7 +213,7 @@ class Daemon(abc.ABC):
     async def _join(self) -> None:
         """Become a member; if Redis is away, as soon as it is back. Raises NameInUse."""
         try:
-            await self.session.join()
+            await self.heartbeats.join()
         except NameInUse:
             raise
         except EccmgrError as error:

@@ -9,6 +9,7 @@ import secrets
 import structlog
 
 from eccmgr.cluster.delivery import Delivery
+from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.journal import Journal
 from eccmgr.cluster.members import Identity, Membership, Role
 from eccmgr.cluster.named import NamedNodes
@@ -51,13 +52,14 @@ class Manager(Daemon):
         groups = (self.held.cluster,)
         identity = Identity(Role.MANAGER, self.name, "", full_version(), groups=groups, started=age.started)
         self.session = Session(self.link, self.keys, self.options, identity)
+        self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
         self.delivery = Delivery(self.link, self.keys, self.options, self._notices, normal=same_command)
         main = store.loaded.main
         called = f"{os.path.abspath(main)} of manager {self.name}" if main is not None else ""  # noqa: PTH100
         self.named = NamedNodes(self.link, self.keys, self.options, called)
         self.bus_files = BusFiles(store, self.named, self.name)
-        self.session.on_bus, self.session.on_joined = self.bus_files.heard, self.bus_files.changed
+        self.heartbeats.on_bus, self.session.on_joined = self.bus_files.heard, self.bus_files.changed
         self.add_part(self.bus_files)
         self.journal = Journal(self.delivery.view)
         self._listening = asyncio.Event()

@@ -39,7 +39,7 @@ class EcNode(NodeDaemon):
         program = duravip_options(self.view).plumber_program or ""
         guardians = find_guardians(program, own_charter(self.link.address))
         copies = settings.redis_copies
-        self.duravip = DuravipService(self.link, self.keys, self.options, self.session, guardians, self.view, copies)
+        self.duravip = DuravipService(self.link, self.keys, self.options, self.heartbeats, guardians, self.view, copies)
         self.add_part(self.duravip)
         self.table.add(arp_command(), *JobCommands(self.jobs).commands(), *DuravipCommands(self.duravip).commands())
 

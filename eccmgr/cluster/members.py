@@ -14,6 +14,7 @@ from eccmgr.redis import reading
 from eccmgr.redis.address import RedisAddress
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import Count
 
 _dropped = reading.Dropped("member")
 _LATEST_START_S = 1e11
@@ -114,6 +115,14 @@ class Identity:
         before, now = f"{SUBCLUSTER_GROUP}{self.subcluster}", f"{SUBCLUSTER_GROUP}{subcluster}"
         groups = tuple(now if group == before else group for group in self.groups)
         return replace(self, subcluster=subcluster, groups=groups)
+
+
+@dataclass(frozen=True)
+class Life:
+    """One session of a member, under which it runs commands: its private name, and the view in which it began."""
+
+    private_name: str
+    joined_view: Count
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.named import subcluster_given
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.session import Session
 from eccmgr.errors import EccmgrError
 from eccmgr.node.follower import Follower
 from eccmgr.redis.connect import Link
@@ -43,14 +43,15 @@ class Belonging:
         link: Link,
         keys: Keys,
         options: ClusterOptions,
-        session: Session,
+        heartbeats: Heartbeats,
         subscription: Subscription,
         follower: Follower,
     ) -> None:
         self._link = link
         self._keys = keys
         self._options = options
-        self._session = session
+        self._heartbeats = heartbeats
+        self._session = heartbeats.session
         self._subscription = subscription
         self._follower = follower
         self._number: bytes | None = None
@@ -95,7 +96,7 @@ class Belonging:
                 self._session.identity = self._session.identity.of(given)
             self._move = self._moving_after = None
             self._follower.follow(self.channels)
-            self._session.channels = self.channels
+            self._heartbeats.channels = self.channels
             await self._listen_on(self.channels)
 
     async def run(self) -> None:
@@ -126,7 +127,7 @@ class Belonging:
             channels, left = self.channels, self._keys.subcluster(here)
             if view is not None:
                 self._move = SubclusterMove(left, view, time.monotonic() + 2 * self._options.command_ttl_s)
-                session.channels = channels
+                self._heartbeats.channels = channels
                 log.info("moved", subcluster=given, before=here, reason="its bus file says so", view=view)
             # Commands that were sent to the earlier subcluster are still for this node.
             self._follower.follow((*channels, left) if left not in channels else channels, after)

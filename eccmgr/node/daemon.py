@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import functools
 
+from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_membership
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.vocabulary import Vocabulary
@@ -47,10 +48,11 @@ class NodeDaemon(Daemon):
         groups = (self.held.control_group, f"{SUBCLUSTER_GROUP}{subcluster}", cluster)
         identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
         self.session = Session(self.link, self.keys, self.options, identity)
+        self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self.outbox = Outbox(self.link, self.keys, self.options, self.name)
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate, self.outbox)
         self.session.takes_over = settings.replace
-        self.session.on_superseded = self.executor.abandon
+        self.heartbeats.on_superseded = self.executor.abandon
         own = NodeCommands(
             self.link, self.keys, self.session, age, self.held.control_group, self.table, self.abort, self.facts
         )
@@ -73,12 +75,12 @@ class NodeDaemon(Daemon):
             subscription.restart,
         )
         self.executor.on_heard = follower.heard
-        self.session.listening = subscription.listening
-        self.session.channels, self.session.on_heads = channels, follower.heads
+        self.heartbeats.listening = subscription.listening
+        self.heartbeats.channels, self.heartbeats.on_heads = channels, follower.heads
         subscription.on_listening = follower.catch_up
         if not self.held.states_subcluster:
-            belonging = Belonging(self.link, self.keys, self.options, self.session, subscription, follower)
-            self.session.before_join, self.session.on_bus = belonging.before_join, belonging.heard
+            belonging = Belonging(self.link, self.keys, self.options, self.heartbeats, subscription, follower)
+            self.heartbeats.before_join, self.heartbeats.on_bus = belonging.before_join, belonging.heard
             self.executor.meant = belonging.meant
             self.spawn(tasks, belonging.run(), "subcluster")
         self.spawn(tasks, subscription.run(), "subscription")

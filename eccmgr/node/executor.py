@@ -14,6 +14,7 @@ import structlog
 from eccmgr.channels import Channel
 from eccmgr.cluster.calls import answers
 from eccmgr.cluster.calls.answers import ClaimVerdict
+from eccmgr.cluster.members import Life
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import State, pack_body
 from eccmgr.cluster.session import Session
@@ -24,7 +25,7 @@ from eccmgr.commands.gate import Gate
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Command
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
-from eccmgr.node.messages import Life, Message, Response, Withdrawal
+from eccmgr.node.messages import Message, Response, Withdrawal
 from eccmgr.node.outbox import Outbox
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
@@ -95,7 +96,6 @@ class Executor:
         self._waiting: deque[Message] = deque()
         self._tasks: asyncio.TaskGroup | None = None
         self._claims = Claims()
-        self._last_life = Life("", 0)
         self._runs: dict[str, Run] = {}
         self._outbox = outbox
         self._busy = 0
@@ -144,14 +144,14 @@ class Executor:
         reason = "too many are waiting"
         log.warning("command refused", channel=Channel.REJECT, id=message.id, reason=reason, limit=limit)
         text = f"too many commands are waiting (limit {limit})"
-        self._outbox.keep(self._response(message, self._life(), State.REFUSED, text))
+        self._outbox.keep(self._response(message, self._session.life, State.REFUSED, text))
 
     def _answered_at_once(self, message: Message) -> bool:
         """Answer at once, without a task, if the command changes nothing and needs no I/O; False if it has to wait its
         turn."""
         if message.planned or self._busy >= self._options.max_running or not self._session.joined.is_set():
             return False
-        if (life := self._life()).joined_view > message.view:
+        if (life := self._session.life).joined_view > message.view:
             return False
         if (text := self._gate.answer_at_hand(message.text, self._caller(message))) is None:
             return False
@@ -220,7 +220,7 @@ class Executor:
         if not await self._joined_by(message.begin_by):
             log.warning("command not run", id=message.id, reason="no session before it expired")
             return None
-        life = self._life()
+        life = self._session.life
         if life.joined_view > message.view:
             return None
         run, begin_by = self._runs[message.id], message.begin_by
@@ -246,11 +246,6 @@ class Executor:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await joined.wait()
         return joined.is_set()
-
-    def _life(self) -> Life:
-        if self._last_life.private_name != self._session.private_name:
-            self._last_life = Life(self._session.private_name, self._session.joined_view)
-        return self._last_life
 
     async def _claim(self, message: Message, life: Life) -> float | None:
         """The time by which the command must have begun; None if this node may not run it.

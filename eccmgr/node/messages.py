@@ -1,10 +1,10 @@
 """The messages of a node: the commands and withdrawals that it hears, and its responses."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from eccmgr.cluster.members import Life
 from eccmgr.cluster.results import State
 from eccmgr.node.follower import check_entries
 from eccmgr.redis.reading import Count, decoded
@@ -64,14 +64,6 @@ def _read(decoder: msgspec.json.Decoder[_Heard], raw: bytes) -> _Heard:
         raise ValueError(f"it cannot be read: {error}") from error
     check_entries(heard.entry, heard.before)
     return heard
-
-
-@dataclass(frozen=True)
-class Life:
-    """The session under which a command runs; the node may have joined anew before the command has ended."""
-
-    private_name: str
-    joined_view: Count
 
 
 class Response(NamedTuple):

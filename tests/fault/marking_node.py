@@ -14,8 +14,9 @@ import time
 from typing import Any
 
 from cli.daemons import DaemonProgram
+from eccmgr.cluster.members import Life
 from eccmgr.commands.table import Call, Command, Param
-from eccmgr.node.messages import Life, Message, Response
+from eccmgr.node.messages import Message, Response
 from eccmgr.settings import NodeSettings
 from worker.node import EcNode
 

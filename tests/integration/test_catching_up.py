@@ -97,7 +97,7 @@ async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[EcNode
 
     node.executor.heard = hear  # type: ignore[method-assign]
     async with daemons.running(node):
-        node.session.on_heads = lambda _heads: None
+        node.heartbeats.on_heads = lambda _heads: None
         yield node, lost
 
 
@@ -176,7 +176,7 @@ async def test_unreadable_log_entries_are_dropped_and_nodes_continue(fleet: Flee
 
 async def test_latest_entry_missing_in_log_is_sought_once(fleet: Fleet, cluster_keys: Keys) -> None:
     node = await fleet.node("east1")
-    heartbeats, heads = [0], node.session.on_heads
+    heartbeats, heads = [0], node.heartbeats.on_heads
 
     def count(found: dict[str, str]) -> None:
         heartbeats[0] += 1
@@ -186,7 +186,7 @@ async def test_latest_entry_missing_in_log_is_sought_once(fleet: Fleet, cluster_
         clients = (await node.link.call("CLIENT", "LIST", "TYPE", "pubsub")).splitlines()
         return {line.split()[0] for line in clients}
 
-    node.session.on_heads = count
+    node.heartbeats.on_heads = count
     first = await subscription()
     await node.link.call("HSET", cluster_keys.heads, cluster_keys.everyone, "9999999999999-0")
     await wait_until(lambda: _unlike(subscription, first), "it listens on another connection")

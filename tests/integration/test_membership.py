@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import Membership, Role, read_membership
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
@@ -111,7 +112,7 @@ class TestComingAndGoing:
 
     async def test_heartbeat_during_leave_does_not_join_again(self, fleet: Fleet) -> None:
         witness, leaving = await fleet.node("east1"), await fleet.node("east2")
-        await asyncio.gather(leaving.session.leave(), leaving.session.join())
+        await asyncio.gather(leaving.session.leave(), leaving.heartbeats.join())
         assert await names(witness) == ["east1"]
         assert not leaving.session.joined.is_set()
 
@@ -155,7 +156,7 @@ class TestNames:
         first = await fleet.node("East1")
         second = Session(first.link, first.keys, QUICK, dataclasses.replace(first.session.identity, name="EAST1"))
         with pytest.raises(NameInUse, match=r"^Node name 'EAST1' is in use by #ec0-\S+#East1, which is alive; stop it"):
-            await second.join()
+            await Heartbeats(first.link, first.keys, QUICK, second).join()
         assert await names(first) == ["East1"]
 
     async def test_replacing_node_takes_the_name_and_ends_runs(self, fleet: Fleet) -> None:
@@ -174,8 +175,8 @@ class TestNames:
         await fleet.manager()
         old = await fleet.node("east1", replace=True)
         ended: list[bool] = []
-        abandon = old.session.on_superseded
-        old.session.on_superseded = lambda: (abandon(), ended.append(True))[0]
+        abandon = old.heartbeats.on_superseded
+        old.heartbeats.on_superseded = lambda: (abandon(), ended.append(True))[0]
         new = await fleet.node("EAST1", replace=True)
         await wait_until(lambda: len(ended) >= 2, "the old one has found the new one alive, and again")
         assert new.session.joined.is_set()
@@ -214,7 +215,7 @@ class TestReset:
     async def test_late_heartbeat_during_join_joins_only_once(self, fleet: Fleet) -> None:
         node = await fleet.node("pono")
         node.session.joined.clear()
-        joining, resetting = asyncio.create_task(node.session.join()), asyncio.create_task(node.session.reset())
+        joining, resetting = asyncio.create_task(node.heartbeats.join()), asyncio.create_task(node.session.reset())
         await asyncio.gather(joining, resetting)
         assert [m.private_name for m in (await members(node)).members] == [node.session.private_name]
 

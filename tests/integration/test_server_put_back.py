@@ -30,8 +30,8 @@ async def test_renumbered_views_are_not_taken_for_earlier_ones(server: EmbeddedS
     await asyncio.to_thread(server.stop, signal.SIGKILL)
     await asyncio.to_thread(server.start)
     await lonely.node("east3", options=options)
-    assert stays.session.listening is not None
-    await wait_until(lambda: not manager.link.fault and stays.session.listening.is_set(), "all are back")
+    assert stays.heartbeats.listening is not None
+    await wait_until(lambda: not manager.link.fault and stays.heartbeats.listening.is_set(), "all are back")
     assert await lonely.lines("gather mark") == ["east1: marked", "east3: marked"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.node.messages import Life
+from eccmgr.cluster.members import Life
 from worker.jobs.journal import JobJournal, NotOurs
 from worker.jobs.records import JobRecord
 

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.cluster.members import Identity, Member, Role
+from eccmgr.cluster.members import Identity, Life, Member, Role
 from eccmgr.cluster.results import Entry, Sent
 from eccmgr.cluster.view import Seat
 from eccmgr.errors import Unreadable
-from eccmgr.node.messages import Life
 from eccmgr.redis.reading import LONGEST
 from eccmgr.schedules.schedule import Firing, Schedule
 from eccmgr.schedules.times import Every

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.session import Session
@@ -36,10 +37,15 @@ class Held(Link):
         return call.answer([b"joined", b"7", b"0", b"0-0", [], b"1"])
 
 
-def joining(held: Held, monkeypatch: pytest.MonkeyPatch, heartbeats_per_sec: float = 2.0) -> Session:
+def joining(held: Held, monkeypatch: pytest.MonkeyPatch, heartbeats_per_sec: float = 2.0) -> Heartbeats:
     monkeypatch.setattr(asyncio, "sleep", held.sleep)
     options = ClusterOptions(session_lease_s=LEASE_MS / 1000, heartbeats_per_sec=heartbeats_per_sec)
-    return Session(held, Keys("c"), options, Identity(Role.NODE, "east1"))
+    return heartbeats_over(held, options)
+
+
+def heartbeats_over(link: Link, options: ClusterOptions) -> Heartbeats:
+    session = Session(link, Keys("c"), options, Identity(Role.NODE, "east1"))
+    return Heartbeats(link, Keys("c"), options, session)
 
 
 @pytest.mark.asyncio
@@ -57,9 +63,9 @@ async def test_stopped_holder_is_awaited_until_its_lease_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     held = Held(None)
-    session = joining(held, monkeypatch)
-    await session.join()
-    assert session.joined.is_set()
+    heartbeats = joining(held, monkeypatch)
+    await heartbeats.join()
+    assert heartbeats.session.joined.is_set()
     assert held.now_ms >= LEASE_MS
 
 
@@ -96,11 +102,11 @@ async def test_silent_redis_is_polled_at_the_usual_rate(
 @pytest.mark.asyncio
 async def test_a_member_does_not_join_again(monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(None)
-    session = joining(held, monkeypatch)
-    await session.join()
-    private, asked = session.private_name, held.asked
-    await session.join()
-    assert (session.private_name, held.asked) == (private, asked)
+    heartbeats = joining(held, monkeypatch)
+    await heartbeats.join()
+    private, asked = heartbeats.session.private_name, held.asked
+    await heartbeats.join()
+    assert (heartbeats.session.private_name, held.asked) == (private, asked)
 
 
 class Blinking(Link):
@@ -133,8 +139,7 @@ async def test_undelivered_heartbeat_is_repeated_before_the_next(
 ) -> None:
     blinking = Blinking()
     monkeypatch.setattr(asyncio, "sleep", blinking.sleep)
-    session = Session(blinking, Keys("c"), ClusterOptions(heartbeats_per_sec=0.1), Identity(Role.NODE, "east1"))
-    running = asyncio.create_task(session.run())
+    running = asyncio.create_task(heartbeats_over(blinking, ClusterOptions(heartbeats_per_sec=0.1)).run())
     enough = asyncio.create_task(blinking.enough.wait())
     await asyncio.wait((running, enough), return_when=asyncio.FIRST_COMPLETED)
     enough.cancel()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import structlog
 
 from eccmgr.cluster.carrier import CarrierState, SessionRefusal, VipNews
+from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.session import Session
 from eccmgr.cluster.timing import Timing
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
@@ -46,10 +46,10 @@ class Carrying:
     """
 
     def __init__(
-        self, link: Link, keys: Keys, options: ClusterOptions, session: Session, node: str, copies: int
+        self, link: Link, keys: Keys, options: ClusterOptions, heartbeats: Heartbeats, node: str, copies: int
     ) -> None:
-        self.keys, self.session = keys, session
-        self.agent = Agent(node, Timing(options.heartbeat_s, 3 * options.heartbeat_s), session.fresh_name)
+        self.keys, self.session, self._hurry = keys, heartbeats.session, heartbeats.hurry
+        self.agent = Agent(node, Timing(options.heartbeat_s, 3 * options.heartbeat_s), self.session.fresh_name)
         link.on_move.append(self._moved)
         self.footing = Footing(link)
         self.calls = VipCalls(link, keys, options, self.agent, node, self.footing, copies)
@@ -138,7 +138,7 @@ class Carrying:
     def _moved(self) -> None:
         """Another server has taken over."""
         self.guarding.tell_ending()
-        self.session.hurry()
+        self._hurry()
 
     async def refused(self, refusal: SessionRefusal, acked: bool) -> None:
         """A heartbeat or a join did not count."""
@@ -208,7 +208,7 @@ class Carrying:
         now = boot_time()
         log.debug("redis answered", call=type(call).__name__, verdict=answer.verdict.value, era=answer.era.number)
         if answer.verdict is not Verdict.OK:
-            self.session.hurry()
+            self._hurry()
         elif isinstance(call, act.Acquire) and isinstance(answer, Granted):
             for wish, epoch in zip(call.wishes, answer.epochs, strict=True):
                 if not epoch:
@@ -232,7 +232,7 @@ class Carrying:
     def heard(self, _channel: str, data: bytes) -> None:
         """An event came: a node has changed something."""
         if data in (b"open", b"ended"):
-            self.session.hurry()
+            self._hurry()
         self.do(self.agent.noticed())
 
     async def say(self, name: str, text: str) -> int:
@@ -249,7 +249,7 @@ class Carrying:
 
     def _respawned(self) -> None:
         self.do(self.agent.respawned(self.guarding.served == self.agent.session))
-        self.session.hurry()
+        self._hurry()
         self.on_change()
 
     def _hear(self, message: wire.Message) -> None:
@@ -274,7 +274,7 @@ class Carrying:
             case wire.Down():
                 log.warning("guardian went down", session=message.session, reason=message.reason)
                 self.do(self.agent.down(message.session, message.reason))
-                self.session.hurry()
+                self._hurry()
                 self.on_change()
             case wire.LinkState():
                 self.on_link(message.interface, message.up, message.there)

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import structlog
 
+from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.session import Session
 from eccmgr.cluster.timing import Timing
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.parts import NOTHING, Part, Prepared, Spawn, Takeover
@@ -65,17 +65,17 @@ class DuravipService(Part):
         link: Link,
         keys: Keys,
         options: ClusterOptions,
-        session: Session,
+        heartbeats: Heartbeats,
         guardians: Guardians,
         view: ScopeView,
         copies: int,
     ) -> None:
-        self._link, self._keys, self._options, self._session = link, keys, options, session
+        self._link, self._keys, self._options, self._session = link, keys, options, heartbeats.session
         self._guardians = guardians
         self._vips: dict[str, ConfiguredVip] = read_vips(view)
         self._held: DuravipOptions = duravip_options(view)
         self._shares = _shares(self._vips)
-        self.carrying = Carrying(link, keys, options, session, session.identity.name, copies)
+        self.carrying = Carrying(link, keys, options, heartbeats, self.node, copies)
         self.placing = Placing(link, self.carrying, lambda: self._held)
         self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
         self.placing.restate = self._restate

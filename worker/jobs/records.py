@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from eccmgr.node.messages import Life
+from eccmgr.cluster.members import Life
 from eccmgr.redis.reading import check_lines, decoded, parsing
 
 LONGEST_S = 1e9

@@ -15,13 +15,14 @@ from typing import Any
 
 import structlog
 
+from eccmgr.cluster.members import Life
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import JOB, State, pack_body, running_body
 from eccmgr.commands.answer import Answer, split_form
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Call, Command, Handler
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
-from eccmgr.node.messages import Life, Message, Response
+from eccmgr.node.messages import Message, Response
 from eccmgr.node.outbox import Outbox
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys

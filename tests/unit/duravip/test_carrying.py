@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 
 from eccmgr.cluster.carrier import VipNews
+from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.session import Session
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from worker.duravip.carrying import Carrying
@@ -23,6 +23,10 @@ class Outside:
         self.server, self.on_move = "first", list[Any]()
         self.view, self.hurries, self.told = 0, 0, list[wire.Message]()
 
+    @property
+    def session(self) -> "Outside":
+        return self
+
     def fresh_name(self) -> str:
         return "#ec0-1#east1"
 
@@ -37,7 +41,7 @@ class Outside:
 
 
 def carrying_of(outside: Outside) -> Carrying:
-    made = Carrying(cast(Link, outside), Keys("test"), ClusterOptions(), cast(Session, outside), "east1", copies=0)
+    made = Carrying(cast(Link, outside), Keys("test"), ClusterOptions(), cast(Heartbeats, outside), "east1", copies=0)
     made.guarding.ending = lambda: wire.Ending("", (), outside.server)
     made.guarding._pipe = cast(Any, outside)
     return made
