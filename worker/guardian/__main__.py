@@ -1,6 +1,6 @@
 """Starts the guardian: `python -m worker.guardian --agent FD [--charter FD] [--exec PROGRAM] [--lock FILE]`.
 
-Only the parent calls it. What takes root's rights is done here, before they are dropped.
+Only the parent starts it. This module does the work that needs root's rights, then drops the rights.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--exec", default="", help="the program that the plumber `exec` runs")
     parser.add_argument("--lock", type=Path, help="where the host's lock is")
     options = parser.parse_args()
-    # Ctrl-C and a stop of the service reach the agent too. The guardian waits until the agent has ended in good order.
+    # Ctrl-C and a stop of the service reach the agent too. The guardian stays until the agent has ended in good order.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     stay_prompt()
@@ -49,7 +49,8 @@ def main() -> int:
 
 
 def _way_to_redis(charter: Charter) -> EndSession:
-    """Ends sessions where the charter says. A file that cannot be read is no reason not to serve."""
+    """The way by which sessions end, on the server that the charter names. The guardian serves even if a file of it
+    cannot be read."""
     way, fault = None, "no Redis was named at the start"
     if charter.server is not None:
         try:

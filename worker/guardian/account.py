@@ -1,7 +1,8 @@
-"""The account that the agent gets from its parent: the agent becomes it before it reads anything that others may write.
+"""The account that the agent gets from its parent. The agent takes it on before it reads anything that others may
+write.
 
-The interpreter and its modules may lie where only root can read, so the agent begins as root, and has imported
-everything by then.
+The interpreter and its modules may lie where only root can read. So the agent begins as root, imports everything, and
+then takes the account on.
 """
 
 import grp
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from worker.guardian.rights import GUARDIAN_UID
 
 ACCOUNT = "ECCMGR_AGENT_ACCOUNT"
-"""The environment variable in which the parent says it: uid, gid and further groups between spaces."""
+"""The environment variable with the account: uid, gid and further groups, separated by spaces."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class Account:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells a child of ours to become it."""
+        """The variables that tell a child of ours to take the account on."""
         numbers = " ".join(map(str, (self.uid, self.gid, *self.groups)))
         return {ACCOUNT: numbers, "HOME": self.home, "USER": self.name, "LOGNAME": self.name}
 
 
 def account_of(user: str, group: str | None = None) -> Account:
-    """The account of a user, in a group other than its own if one is named. Raises OSError."""
+    """The account of a user, in the named group or else in the user's own. Raises OSError."""
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
@@ -48,7 +49,7 @@ def account_of(user: str, group: str | None = None) -> Account:
 
 
 def become_the_account() -> None:
-    """Become what the parent said, for good. Raises OSError."""
+    """Take on the account that the parent named, for good. Raises OSError."""
     uid, gid, *groups = map(int, os.environ.pop(ACCOUNT).split())
     os.setgroups(groups)
     os.setresgid(gid, gid, gid)

@@ -20,9 +20,9 @@ PACKETS_A_SECOND = 2000
 _BURST = 200
 _ETHERNET, _ARP_REQUEST = 1, 1
 _ICMPV6, _ADVERTISEMENT = 58, 136
-_OVERRIDE = 0x20000000  # a flag of an advertisement: put this in place of what was known
+_OVERRIDE = 0x20000000  # a flag of an advertisement: it replaces the known address
 _TARGET_MAC = struct.pack("!BB", 2, 1)  # an option of an advertisement, and its length in 8 bytes
-_HOP_LIMIT = 255  # what came from farther is not believed
+_HOP_LIMIT = 255  # a host believes no advertisement with less: it came through a router
 _BROADCAST = b"\xff" * 6
 _ALL_NODES = ipaddress.IPv6Address("ff02::1").packed
 _OUTGOING = 4
@@ -41,7 +41,8 @@ def gratuitous_arp(mac: bytes, address: str, to: bytes = _BROADCAST) -> bytes:
 
 
 def advertisement(mac: bytes, address: str, to: tuple[bytes, bytes] | None = None) -> bytes:
-    """The frame that announces `mac` for this IPv6 address, to all nodes or to one (hardware address and address)."""
+    """The frame that announces `mac` for this IPv6 address, to all hosts or to one host (its hardware address and
+    address)."""
     source = ipaddress.IPv6Address(address).packed
     hardware, target = to or (b"\x33\x33\x00\x00\x00\x01", _ALL_NODES)
     body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, _OVERRIDE) + source + _TARGET_MAC + mac
@@ -70,27 +71,26 @@ class Announcer:
         self._socket.close()
 
     def begin(self, addresses: Iterable[Address], now: float) -> None:
-        """Announce these addresses now, again as often as configured, then at each refresh, until they are
-        forgotten."""
+        """Announce these addresses now, then as often as configured, then at each refresh, until `forget` ends that."""
         for each in addresses:
             _, _, begun = self._turns.get(each.address, (each, 0, -1e9))
             if now - begun < _AGAIN_S:
-                continue  # a rival that keeps shouting is not answered without end
+                continue  # a rival may announce without end: answer it now and then only
             turn = next(self._number)
             self._turns[each.address] = (each, turn, now)
             heapq.heappush(self._due, (now, turn, each.address, 1))
 
     def forget(self, names: Iterable[str]) -> None:
-        """Announce these addresses no more."""
+        """Stop announcing these addresses."""
         for name in names:
             self._turns.pop(name, None)
 
     def next_at(self) -> float:
-        """The time of the next due announcement; infinity if there is none."""
+        """The time of the next announcement; infinity if nothing is to be announced."""
         return max(self._due[0][0], self._refilled) if self._due else float("inf")
 
     def send(self, now: float) -> None:
-        """Send due announcements, as far as the rate allows; the others become due a little later."""
+        """Send the due announcements that the rate allows; the rest becomes due a little later."""
         self._budget = min(_BURST, self._budget + (now - self._filled) * PACKETS_A_SECOND)
         self._filled = now
         while self._due and self._due[0][0] <= now:
@@ -123,7 +123,7 @@ class Announcer:
             ]
         self._budget -= len(frames)
         for frame in frames:
-            # A full queue, or a link that has just gone: the next turn sends it again.
+            # The queue is full, or the link has just gone. The next announcement repeats this one.
             with contextlib.suppress(OSError):
                 self._socket.sendto(frame, (each.interface, 0))
 
@@ -138,7 +138,7 @@ class Announcer:
 
 
 class Rivals:
-    """Hears hosts on the links that claim an address by ARP or neighbour advertisement."""
+    """Hears hosts on our links that claim an address by ARP or by neighbour advertisement."""
 
     def __init__(self) -> None:
         self.sockets = [_listen(ARP, ()), _listen(IPV6, _ONLY_ADVERTISEMENTS)]
@@ -149,7 +149,7 @@ class Rivals:
             each.close()
 
     def heard(self, own: set[bytes]) -> list[tuple[str, str]]:
-        """Address and hardware address of each claim, without those of our `own` hardware addresses."""
+        """Address and hardware address of each claim, without the claims from our `own` hardware addresses."""
         found = []
         for each in self.sockets:
             for _ in range(1000):
@@ -164,7 +164,8 @@ class Rivals:
 
 
 def claim(frame: bytes) -> tuple[str, bytes] | None:
-    """The address that a frame's sender claims for itself, and its hardware address; None if it claims none."""
+    """The address that a frame's sender claims for itself, and the sender's hardware address; None if the frame claims
+    no address."""
     if len(frame) >= 42 and frame[12:14] == b"\x08\x06" and frame[28:32] != bytes(4):
         return str(ipaddress.IPv4Address(frame[28:32])), frame[22:28]
     if len(frame) >= 78 and frame[12:14] == b"\x86\xdd" and frame[20] == _ICMPV6 and frame[54] == _ADVERTISEMENT:

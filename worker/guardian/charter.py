@@ -1,7 +1,7 @@
-"""What a guardian may do: on which networks it may carry addresses, for how long, and where Redis is.
+"""The charter of a guardian: the networks in which it may carry addresses, its longest hold, and the address of Redis.
 
-Whoever starts the guardian gives it the charter over a descriptor. The agent, which may have been taken over, has no
-say in it: what it asks for is parsed and held against the charter.
+The process that starts the guardian passes the charter over a descriptor. The agent may have been taken over, so it has
+no say in the charter: the guardian parses each request of the agent and compares it with the charter.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from functools import cached_property
 from worker.guardian.wire import Address, Announcing, Configure, Deadline, Ending, Message, Plumb, Unplumb, WireError
 
 LONGEST_HOLD_S = 10.0
-"""How far away a deadline may be, unless slow heartbeats need more."""
+"""The longest time until a deadline, unless slow heartbeats need more."""
 
 _PLUMBERS = frozenset({"netlink", "memory", "exec"})
 _FENCES = frozenset({"", "nftables", "valid_lft", "none"})
@@ -45,7 +45,8 @@ class Server:
 
 @dataclass(frozen=True)
 class Grounds:
-    """A network in which addresses may be carried: on this interface and with this prefix; "" and -1 are any."""
+    """A network in which addresses may be carried, on this interface and with this prefix. "" stands for any interface,
+    -1 for any prefix."""
 
     network: str
     interface: str = ""
@@ -54,21 +55,22 @@ class Grounds:
 
 @dataclass(frozen=True)
 class Charter:
-    """What a guardian may do. The empty one permits no address."""
+    """The rights of a guardian. The empty charter permits no address."""
 
     grounds: tuple[Grounds, ...] = ()
-    """The narrowest network first: an address belongs to the first one that it is in."""
+    """The networks, the narrowest first: an address belongs to the first one that contains it."""
     server: Server | None = None
-    """Where sessions are ended; None: nowhere."""
+    """The server on which sessions are ended; with None the guardian ends no session."""
     moves: bool = False
-    """Whether the agent may name another host and port than `server` does: the master moves."""
+    """Whether the agent may name another host and port than those of `server`, because the master moves."""
     longest_hold_s: float = LONGEST_HOLD_S
     plumber: str = ""
     fence: str | None = None
-    """Plumber and fence; "" and None leave the choice to the agent."""
+    """Plumber and fence. With "" or None the agent chooses."""
 
     def permitted(self, wanted: Configure) -> Configure:
-        """What the charter permits of a Configure. Raises WireError if an address is not even an address."""
+        """A Configure without the addresses that the charter does not permit. Raises WireError if a text is not an
+        address at all."""
         return dataclasses.replace(
             wanted,
             vips=tuple(each for each in wanted.vips if self._permits(each)),
@@ -121,7 +123,7 @@ class Charter:
 
 
 def write_charter(charter: Charter) -> int:
-    """A descriptor from which the charter can be read once; its owner closes it."""
+    """A descriptor from which the charter can be read once; the caller closes it."""
     descriptor = os.memfd_create("charter", os.MFD_CLOEXEC)
     with open(descriptor, "wb", closefd=False) as file:
         file.write(json.dumps(dataclasses.asdict(charter)).encode())
@@ -130,7 +132,7 @@ def write_charter(charter: Charter) -> int:
 
 
 def read_charter(descriptor: int) -> Charter:
-    """The charter from a descriptor, which is closed. Raises OSError."""
+    """Read the charter from a descriptor, and close the descriptor. Raises OSError."""
     with open(descriptor, "rb") as file:
         data = file.read()
     fields = json.loads(data)
@@ -140,11 +142,11 @@ def read_charter(descriptor: int) -> Charter:
 
 
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address in its usual spelling: nothing else is worth showing, as it may hold anything."""
+    """Parse an address in its usual spelling. An error does not repeat the text, because that may hold anything."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        raise WireError("what is no IP address, where one should be") from None
+        raise WireError("a text that is not an IP address") from None
     # The part after a `%` may be any text.
     if str(address) != text or "%" in text:
         raise WireError("an IP address that is not spelled as usual")

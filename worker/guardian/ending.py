@@ -17,7 +17,8 @@ class EndingFailed(Exception):
 
 
 class Way:
-    """The way to Redis of a process that is about to lose its rights: what takes them is done at once."""
+    """The way to Redis of a process that is about to lose its rights: everything that needs the rights is done here and
+    now."""
 
     def __init__(self, server: Server) -> None:
         """Raises OSError if a file of the server's cannot be read."""
@@ -25,17 +26,17 @@ class Way:
         self._context = _context(server) if server.tls else None
         self._kept: list[socket.socket] = []
         if server.path:
-            # The socket's file may be one that this process cannot open later.
+            # Later this process may have no right to open the socket's file.
             with contextlib.suppress(OSError):
                 self._kept.append(_connect(server, None, _FIRST_S))
 
     def close(self) -> None:
-        """Close what is kept open."""
+        """Close the kept connection."""
         while self._kept:
             self._kept.pop().close()
 
     def end_session(self, server: Server, ending: Ending, arguments: Sequence[str], timeout_s: float = 1.0) -> None:
-        """Run the script on the server, wherever it has moved to; `timeout_s` holds for each wait.
+        """Run the script on `server`, which may have moved; `timeout_s` holds for each wait.
 
         Raises EndingFailed.
         """
@@ -56,7 +57,7 @@ class Way:
 
 
 def _exchange(connection: socket.socket, server: Server, ending: Ending, arguments: Sequence[str]) -> None:
-    """Raises OSError, and ValueError for what Redis refuses."""
+    """Send the script and read the answers. Raises OSError, and ValueError if Redis refuses."""
     commands: list[Sequence[str]] = []
     if server.password:
         commands.append(("AUTH", server.username, server.password) if server.username else ("AUTH", server.password))
@@ -106,7 +107,7 @@ def _packed(command: Sequence[str]) -> bytes:
 
 
 class _EndingAnswers:
-    """Reads RESP2 answers one after another; an error among them is raised as ValueError."""
+    """Reads RESP2 answers one after another; raises an error among them as ValueError."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection, self._data = connection, bytearray()

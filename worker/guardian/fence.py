@@ -44,11 +44,11 @@ _HOOKS = """
 
 
 class Refused(OSError):
-    """Raised if the kernel did not take a change of the fence, which then stands as before."""
+    """Raised if the kernel did not take a change of the fence. The fence then stands as before."""
 
 
 class Fence(Protocol):
-    """The guardian's view of a fence. Every method raises Refused."""
+    """A fence, as the guardian uses it. Every method raises Refused."""
 
     name: str
     late_s: float
@@ -57,10 +57,10 @@ class Fence(Protocol):
         """Build the fence anew: closed, for these addresses, on these interfaces (index and name)."""
 
     def cover(self, addresses: Iterable[str]) -> None:
-        """Put these addresses behind the fence too, before they are plumbed."""
+        """Put further addresses behind the fence, before they are plumbed."""
 
     def hook(self, interfaces: Iterable[tuple[int, str]]) -> None:
-        """Stand on these interfaces, old and new ones."""
+        """Have the fence stand on all these interfaces, old and new."""
 
     def arm(self) -> None:
         """Make the first transaction: a token that lives TOKEN_S."""
@@ -72,10 +72,10 @@ class Fence(Protocol):
         """Close at once."""
 
     def touched(self) -> bool:
-        """Whether another process has changed the fence since the last call."""
+        """Whether another process has changed the fence since this was last asked."""
 
     def descriptor(self) -> int | None:
-        """The descriptor that becomes readable when `touched` should be asked."""
+        """The descriptor that becomes readable when it is time to ask `touched`."""
 
     def release(self) -> None:
         """Close the descriptors of this process; the fence in the kernel stays."""
@@ -96,7 +96,8 @@ class NftablesFence:
         self._covered: set[str] = set()
 
     def build(self, addresses: Iterable[str], interfaces: Iterable[tuple[int, str]]) -> None:
-        """Build the table in one transaction, so that it always blocks all that the old table blocked."""
+        """Build the table in one transaction, so that everything that the old table blocked stays blocked
+        throughout."""
         wanted, covered = dict(interfaces), set(addresses)
         parsed = [ipaddress.ip_address(each) for each in covered]
         sets = _SETS.format(
@@ -110,7 +111,7 @@ class NftablesFence:
         self._hooked, self._covered = set(wanted), covered
 
     def cover(self, addresses: Iterable[str]) -> None:
-        """Add to the sets of addresses; an address leaves them only when the table is built anew."""
+        """Add to the sets of addresses. An address leaves the sets only when the table is built anew."""
         fresh = sorted(set(addresses) - self._covered)
         parsed = [ipaddress.ip_address(each) for each in fresh]
         changes = [
@@ -131,7 +132,7 @@ class NftablesFence:
             self._hooked |= fresh.keys()
 
     def arm(self) -> None:
-        """Replace the old token in the same transaction, so that the new one always has a full life."""
+        """Replace the old token in one transaction, so that the new token always has a full life."""
         self._carry_out([self._elements.flush("token"), *self._elements.add("token", (_TOKEN,), TOKEN_S)])
 
     def open(self, left_s: float) -> None:
@@ -145,11 +146,11 @@ class NftablesFence:
         )
 
     def close(self) -> None:
-        """Close: nothing gets through from here on."""
+        """Close the fence: no packet gets through from now on."""
         self._carry_out([self._elements.flush("token"), self._elements.flush("open")])
 
     def touched(self) -> bool:
-        """Lost events count as a touch."""
+        """Whether another process has changed the table. Lost events count as a change."""
         heard = self._events.read()
         return heard is None or any(self._elements.is_foreign(event) for event in heard)
 
@@ -166,7 +167,7 @@ class NftablesFence:
     def _run(self, text: str) -> None:
         try:
             self._rules.run(text)
-            self._events.read()  # what libnftables did is told under a port of its own
+            self._events.read()  # the events of libnftables come under a port of its own
         except OSError as error:
             raise Refused(str(error)) from None
 
@@ -178,7 +179,7 @@ class NftablesFence:
 
 
 def _hooks(interfaces: Mapping[int, str]) -> str:
-    """Raises Refused for a name that nft could take for something else."""
+    """The interfaces in nft's language. Raises Refused for a name that nft could take for something else."""
     for name in interfaces.values():
         if '"' in name or not name.isprintable():
             raise Refused(f"no rule can name the interface {name!r}")
@@ -186,6 +187,7 @@ def _hooks(interfaces: Mapping[int, str]) -> str:
 
 
 def _listed(addresses: Iterable[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> str:
-    """Made from the parsed number alone: the text of an address may carry more, behind a `%`."""
+    """The addresses in nft's language, made from the parsed numbers alone: the text of an address may carry more,
+    behind a `%`."""
     joined = ", ".join(str(ipaddress.ip_address(each.packed)) for each in addresses)
     return f"elements = {{ {joined} }};" if joined else ""

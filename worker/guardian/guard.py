@@ -26,7 +26,7 @@ SESSION_OVER = "its session is over"
 TOO_LATE = "its time has passed"
 NOT_OURS = "it is in no configuration, or in no Topology with which this node was started"
 ASK_AGAIN = frozenset({SESSION_OVER, TOO_LATE})
-"""Reasons that say nothing of the address: the agent may ask for it again once a deadline stands."""
+"""Reasons that do not concern the address itself: the agent may ask for it again once a deadline stands."""
 
 _CHANGED_AT_ONCE = 64
 _ENDED_KEPT = 1000
@@ -122,7 +122,7 @@ class WantedAddress:
 
 @dataclass
 class Leaving:
-    """The part of an Unplumb that is still to do, and the part that failed."""
+    """An Unplumb that is not done yet: the addresses still to remove, and those that failed."""
 
     tag: str
     names: list[str]
@@ -152,17 +152,17 @@ class Guard:
 
     @property
     def leaving(self) -> int:
-        """How many of Unplumb are still to do."""
+        """The number of Unplumb messages that are not done yet."""
         return len(self._leaving)
 
     @property
     def has_under_way(self) -> bool:
-        """Whether a plumbing that takes time is under way."""
+        """Whether a plumbing is under way."""
         return bool(self._under_way)
 
     def configure(self, vips: Iterable[Address]) -> Steps:
-        """From now on this node may carry these addresses; a carried address that is not among them, or has changed, is
-        given up."""
+        """From now on this node may carry these addresses. Give up each carried address that is not among them, or that
+        has changed."""
         fresh = {each.address: each for each in vips}
         gone = [name for name in self.held if fresh.get(name) != self.vips[name]]
         if gone:
@@ -173,7 +173,7 @@ class Guard:
         self._released = {name: epoch for name, epoch in self._released.items() if name in fresh}
 
     def extend(self, message: Deadline) -> Steps:
-        """The session stands until the message's time: extend the fence, or open it after unplumbing everything."""
+        """The session stands until the message's time: extend the fence, or unplumb everything and open it."""
         now = yield ReadClock()
         if now >= message.at or message.session in self._ended:
             return
@@ -194,8 +194,8 @@ class Guard:
         yield Say(Kept(message.session, message.at))
 
     def plumb(self, message: Plumb) -> Steps:
-        """Take note of the addresses to plumb. `work` plumbs them, so that no deadline waits behind thousands of
-        them."""
+        """Take note of the addresses to plumb. `work` plumbs them: a deadline must not wait behind thousands of
+        addresses."""
         now = yield ReadClock()
         for grant in message.grants:
             if grant.address not in self.vips:
@@ -204,7 +204,7 @@ class Guard:
             self.waiting[grant.address] = WantedAddress(grant.epoch, message.session, message.at, now)
 
     def work(self) -> Steps:
-        """Unplumb some of the addresses that are to go. Once all of these are gone, plumb some of those that wait."""
+        """Unplumb some of the leaving addresses. Once all of these are gone, plumb some of the waiting ones."""
         if self._leaving:
             yield from self._leave()
             return
@@ -233,7 +233,7 @@ class Guard:
         wanted = self._under_way.get(address)
         if wanted is not None and wanted.epoch == epoch:
             del self._under_way[address]
-            # A failed plumbing may have done its work all the same, or may do it yet.
+            # A failed plumbing may have done its work, or may still do it.
             yield from self._settle(address, wanted, reason, is_there=True)
 
     def unplumb(self, message: Unplumb) -> Steps:
@@ -288,7 +288,8 @@ class Guard:
             yield Announce(tuple(self.vips[name] for name in self.held if self.vips[name].interface == interface))
 
     def resumed(self) -> Steps:
-        """This process was stopped for a while: the neighbours may have forgotten us, or have heard another host."""
+        """This process was stopped for a while. Meanwhile the neighbours may have forgotten us, or heard another
+        host."""
         yield Announce(tuple(self.vips[name] for name in self.held))
 
     def go_down(self, reason: str) -> Steps:
@@ -320,7 +321,8 @@ class Guard:
     def _open(self) -> Asking:
         """Open the fence in two transactions: if the guardian was held up between them, the kernel refuses its token.
 
-        A stop cannot last long once the token stands. So only then is it known whether the fence has lapsed meanwhile.
+        Once the token stands, the kernel refuses what a long stop has delayed. So the fence is checked for a lapse only
+        then.
         """
         for _ in range(2):
             if not (yield Arm()):
@@ -341,7 +343,7 @@ class Guard:
         return (yield from self._open())
 
     def _wanted(self, message: Deadline | None) -> dict[str, WantedAddress]:
-        """The addresses that are carried now, to be plumbed again once all is well."""
+        """The addresses that are carried now and do not leave: they will be plumbed again."""
         at = message.at if message else self.deadline
         leaving = {name for each in self._leaving for name in each.names}
         return {name: replace(each, at=at) for name, each in self.held.items() if name not in leaving}

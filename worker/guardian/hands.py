@@ -18,7 +18,7 @@ from worker.guardian.wire import Address, Configure, Ending, Message, boot_time
 
 Log = Callable[..., None]
 EndSession = Callable[[Ending, tuple[str, ...]], None]
-"""Ends a session with these arguments. Raises EndingFailed."""
+"""Ends a session, in the way of an Ending and with these arguments of its script. Raises EndingFailed."""
 _ENDING_STACK_BYTES = 512 * 1024
 
 
@@ -31,7 +31,7 @@ def check_plumber(plumber: str, program: str) -> None:
 
 
 class Hands:
-    """Changes the host. `say` takes messages for the agent, `log` an event with its fields."""
+    """Changes the host. `say` passes a message to the agent; `log` takes an event with its fields."""
 
     def __init__(
         self, wanted: Configure, program: str, end_session: EndSession, say: Callable[[Message], None], log: Log
@@ -50,7 +50,7 @@ class Hands:
         self.events = Events(ROUTE, EVENT_GROUPS) if self.netlink else None
 
     def close(self) -> None:
-        """Wait until sessions have been ended, then release everything; the fence stays in the kernel."""
+        """Wait until the sessions are ended, then release everything. The fence stays in the kernel."""
         for each in self._endings:
             each.join()
         for part in (self.plumber, self.announcer, self.rivals, self.events):
@@ -74,8 +74,8 @@ class Hands:
         return self.netlink.links, self._tried(self.fence.hook, self._places())
 
     def heard(self) -> tuple[bool, set[str] | None]:
-        """The news from netlink: whether links changed, and which of our addresses are gone or not well (None: any may
-        be)."""
+        """The news from netlink: whether links changed, and which of our addresses are gone or not well. None in place
+        of the addresses: each of them may be."""
         assert self.events is not None
         assert self.netlink is not None
         events = self.events.read()
@@ -85,7 +85,7 @@ class Hands:
         return any(event.kind in (NEW_LINK, DELETE_LINK) for event in events), mine - {""}
 
     def carry_out(self, steps: guard.Steps) -> None:
-        """Take the steps one after another, and give each the result of the one before."""
+        """Take the steps one after another, and send back the result of each."""
         answer: Any = None
         while True:
             try:
@@ -146,7 +146,7 @@ class Hands:
             self.announcer.begin(addresses, boot_time())
 
     def _end(self, session: str, arguments: tuple[str, ...]) -> None:
-        """In a thread: Redis may be away, and the next session's deadline must not wait for it."""
+        """End the session in a thread: Redis may be away, and the next session's deadline must not wait for it."""
         if self.ending is None:
             self._log("session not ended", session=session, reason="it was never said how")
             return

@@ -22,7 +22,7 @@ NEW_LINK, DELETE_LINK, NEW_ADDRESS, DELETE_ADDRESS = 16, 17, 20, 21
 _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOUR = 18, 22, 26, 30
 EVENT_GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
 MARK = 60652
-"""The metric of every address that a guardian plumbs: it tells these from the host's own addresses."""
+"""The metric of every address that a guardian plumbs. It tells these addresses from the host's own."""
 
 _UP, _RUNNING, _LOOPBACK = 0x1, 0x40, 0x8
 _NO_DAD, _DAD_FAILED = 0x02, 0x08
@@ -40,7 +40,7 @@ class _LinkPart(enum.IntEnum):
 
 
 class _AddressPart(enum.IntEnum):
-    """Attributes of an address. LOCAL is the host's own end; ADDRESS is then that of its peer."""
+    """Attributes of an address. LOCAL is the host's own end; if it is there, ADDRESS is the peer's end."""
 
     ADDRESS = 1
     LOCAL = 2
@@ -109,7 +109,7 @@ class Present:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A neighbour: its address, its hardware address if that is known, and the bits of the kernel's `state`."""
+    """A neighbour: its address, its hardware address (empty if unknown), and the bits of the kernel's `state`."""
 
     address: str
     mac: bytes

@@ -1,4 +1,4 @@
-"""How an agent gets a guardian: from the parent that started it, or, without a parent, by starting one itself."""
+"""Gets an agent its guardian: from the parent that started the agent, or from the agent itself if it has no parent."""
 
 import contextlib
 import os
@@ -16,15 +16,15 @@ CONTROL = "ECCMGR_GUARDIANS"
 ANOTHER = b"another guardian"
 _ANSWER_S = 10.0
 REASON_BYTES = 1024
-"""The most bytes of the parent's reason for having no guardian."""
+"""The maximum size of the parent's reason for a missing guardian, in bytes."""
 
 
 class NoGuardian(Exception):
-    """Raised if no guardian can be had."""
+    """Raised if there is no guardian to be had."""
 
 
 class Guardians(Protocol):
-    """The source of guardians."""
+    """A source of guardians."""
 
     def another(self) -> socket.socket:
         """Kill the present guardian, if there is one, and return the socket to a fresh one, not blocking.
@@ -37,8 +37,8 @@ class Guardians(Protocol):
 
 
 def find_guardians(program: str = "", charter: Charter = Charter()) -> Guardians:  # noqa: B008 — frozen
-    """The parent as the source, if a parent started this process; else a source of our own, with `program` for
-    `exec`."""
+    """The parent as the source if it started this process; else a source of our own, whose plumber `exec` runs
+    `program`."""
     named = os.environ.get(CONTROL)
     return ParentGuardians(socket.socket(fileno=int(named))) if named else OwnGuardians(program, charter)
 
@@ -109,12 +109,12 @@ class OwnGuardians:
 def start_guardian(
     end: socket.socket, program: str, charter: Charter, options: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
-    """Start a guardian that serves whoever is at the other end of `end`. Raises OSError."""
+    """Start a guardian for the agent at the other end of `end`. Raises OSError."""
     given = write_charter(charter)
     words = ("--agent", str(end.fileno()), "--charter", str(given), "--exec", program, *options)
     try:
         return subprocess.Popen(  # noqa: S603 — ourselves
-            # It imports nothing but the standard library and our own packages, so nothing else needs to be found.
+            # It imports only the standard library and our own packages, so no other folder is on its path.
             isolated("worker.guardian", *words, others=False),
             env=_environment(),
             stdin=subprocess.DEVNULL,

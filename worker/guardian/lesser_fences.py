@@ -10,11 +10,11 @@ from worker.guardian.fence import Refused
 class LifetimeFence:
     """The fence without nftables: each address has a lifetime in whole seconds, after which the kernel removes it.
 
-    The cost grows with the addresses. The kernel may be late: it looks for ended lifetimes about once a second.
+    The cost grows with the addresses. The kernel may be late, because it looks for ended lifetimes about once a second.
     """
 
     name = "valid_lft"
-    late_s = 2.25  # a second from rounding up what is left, and the most that was measured beyond
+    late_s = 2.25  # one second from rounding up, and the largest lateness of the kernel that was measured
 
     def __init__(self, renew: Callable[[int], None], clock: Callable[[], float]) -> None:
         """`renew` gives all plumbed addresses, and those plumbed later, a lifetime in seconds; it raises OSError."""
@@ -31,12 +31,11 @@ class LifetimeFence:
         """Nothing to hook."""
 
     def arm(self) -> None:
-        """Note the time as the token: here the kernel cannot refuse a late renewal."""
+        """Note the time in place of a token, because here the kernel cannot refuse a late renewal."""
         self._armed = self._clock()
 
     def open(self, left_s: float) -> None:
-        """Renew the lifetimes. Renewing an expired address would make it anew, so the clock is read again
-        afterwards."""
+        """Renew the lifetimes. A renewal brings an expired address back, so the clock is read again afterwards."""
         if self._clock() > self._armed + TOKEN_S:
             raise Refused("too late")
         try:
@@ -54,7 +53,7 @@ class LifetimeFence:
         return False
 
     def descriptor(self) -> int | None:
-        """No events."""
+        """There are no events to hear."""
         return None
 
     def release(self) -> None:
@@ -62,7 +61,7 @@ class LifetimeFence:
 
 
 class NoFence(LifetimeFence):
-    """No fence in the kernel: a host whose processes are stopped goes on answering."""
+    """No fence in the kernel: while its processes are stopped, a host goes on answering."""
 
     name = "none"
     late_s = math.inf

@@ -1,7 +1,7 @@
 """The netlink messages that the guardian needs: batches with an acknowledgement for each message, dumps, events.
 
 Own code, for speed: 2,560 addresses are plumbed while the fence is renewed ten times a second. pyroute2 takes 3 ms for
-each, and half a second for its import; this code takes no longer than the kernel.
+each address, and half a second for its import; this code takes no longer than the kernel.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _SEND_BUFFER_FORCE, _RECEIVE_BUFFER_FORCE = 32, 33
 
 @dataclass(frozen=True)
 class NetlinkRequest:
-    """One message: its kind, its flags beside REQUEST, and its body."""
+    """One message: its kind, its flags other than REQUEST, and its body."""
 
     kind: int
     flags: int
@@ -36,7 +36,7 @@ class NetlinkRequest:
 
 @dataclass(frozen=True)
 class NetlinkReply:
-    """One message from the kernel; `port` is the socket whose request caused it, 0 for the kernel itself."""
+    """One message from the kernel. `port` is the socket whose request caused it, or 0 if the kernel itself did."""
 
     kind: int
     port: int
@@ -61,7 +61,7 @@ class Netlink:
         self.socket.close()
 
     def carry_out(self, requests: Sequence[NetlinkRequest]) -> list[int]:
-        """Send messages, each to be acknowledged; answers 0 or the error number of each."""
+        """Send messages and wait for their acknowledgements; answers 0 or the error number for each."""
         results: list[int] = []
         for batch in _batches(requests):
             data, first = bytearray(), self._sequence + 1
@@ -72,7 +72,7 @@ class Netlink:
         return results
 
     def transaction(self, requests: Sequence[NetlinkRequest], subsystem: int) -> list[int]:
-        """Send messages as one nfnetlink batch, which takes effect all or nothing; answers 0 or the error number of
+        """Send messages as one nfnetlink batch, which takes effect all or nothing; answers 0 or the error number for
         each."""
         edge = struct.pack("!BBH", 0, 0, subsystem)
         data = bytearray(self._packed(NetlinkRequest(_BATCH_BEGINS, 0, edge)))
@@ -102,7 +102,7 @@ class Netlink:
         results = dict(waiting)
         while waiting:
             for sequence, reply in _replies(self.socket.recv(1024 * 1024)):
-                # An error may also be that of the whole batch; then the kernel took nothing of it.
+                # An error may also concern the whole batch. Then the kernel took nothing of it.
                 number: int = -struct.unpack_from("=i", reply.body)[0] if reply.kind == _ERROR else 0
                 if sequence in waiting:
                     results[sequence] = number

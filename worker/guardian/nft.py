@@ -30,7 +30,7 @@ GROUP_MASK = 1 << (7 - 1)  # NFNLGRP_NFTABLES
 
 
 class _SetMessage(enum.IntEnum):
-    """Attributes of a message that changes elements of a set; TABLE of every message about something in a table."""
+    """Attributes of a message that changes elements of a set. Every message about something in a table has TABLE."""
 
     TABLE = 1
     SET = 2
@@ -91,13 +91,13 @@ class Elements:
         self._netlink.close()
 
     def carry_out(self, changes: Sequence[NetlinkRequest]) -> None:
-        """Send all of them as one transaction. Raises OSError; then none of them takes effect."""
+        """Send all messages as one transaction. Raises OSError; then none of them takes effect."""
         for number in self._netlink.transaction(changes, _SUBSYSTEM):
             if number:
                 raise OSError(number, os.strerror(number))
 
     def add(self, name: str, keys: Sequence[bytes], timeout_s: float = 0.0) -> list[NetlinkRequest]:
-        """Add keys to a set, for at most `timeout_s` (whole milliseconds, rounded down), or for good if that is 0."""
+        """Add keys to a set for `timeout_s`, rounded down to whole milliseconds; for good if that is 0."""
         life = attribute(_SetElement.TIMEOUT, struct.pack("!Q", max(1, int(timeout_s * 1000)))) if timeout_s else b""
         return [
             self._request(_NEW_ELEMENTS, CREATE, name, keys[start : start + _ELEMENTS_A_MESSAGE], life)
@@ -105,7 +105,7 @@ class Elements:
         ]
 
     def delete(self, name: str, key: bytes) -> NetlinkRequest:
-        """Remove a key from a set; refused if the key is not in it, or has expired."""
+        """Remove a key from a set. The kernel refuses this if the key is not in the set, or has expired."""
         return self._request(_DELETE_ELEMENTS, 0, name, (key,), b"")
 
     def flush(self, name: str) -> NetlinkRequest:
@@ -113,7 +113,7 @@ class Elements:
         return self._request(_DELETE_ELEMENTS, 0, name, (), b"")
 
     def is_foreign(self, event: NetlinkReply) -> bool:
-        """Whether an event says that another process changed something in our table."""
+        """Whether an event reports a change of our table by another process."""
         kind = event.kind & 0xFF
         if event.kind >> 8 != _SUBSYSTEM or kind == _NEW_GENERATION or event.port in (0, self._netlink.port):
             return False

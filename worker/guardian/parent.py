@@ -1,6 +1,6 @@
 """The privileged parent: starts the guardian with its rights and the agent without, and restarts each when it ends.
 
-A spare guardian always waits, with its imports done, so it takes the place of a killed guardian at once.
+A spare guardian always waits, its imports done. So it takes the place of a killed guardian at once.
 """
 
 import contextlib
@@ -29,17 +29,17 @@ _AGENT_ENDS_S = 30.0
 class _Guardian:
     process: subprocess.Popen[bytes]
     agents_end: socket.socket | None
-    """None after it was given to the agent."""
+    """The agent's end of the socket; None once the agent has it."""
 
 
 class Pause:
-    """Seconds to wait before a restart. They double with each short life, and begin anew after a long one."""
+    """The seconds to wait before a restart. They double with each short life, and are few again after a long life."""
 
     def __init__(self) -> None:
         self._next_s = _FIRST_PAUSE_S
 
     def after(self, lived_s: float) -> float:
-        """Seconds to wait after a life of `lived_s`."""
+        """The seconds to wait after a life of `lived_s`."""
         if lived_s >= _WELL_AFTER_S:
             self._next_s = _FIRST_PAUSE_S
         pause, self._next_s = self._next_s, min(_LONGEST_PAUSE_S, self._next_s * 2)
@@ -47,7 +47,8 @@ class Pause:
 
 
 class Parent:
-    """Runs until the agent ends with status 0 or 2 (it does not want to run so), or until a signal tells it to stop."""
+    """Runs until the agent ends with status 0 or 2 (the agent refuses to run like this), or until a signal tells it to
+    stop."""
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class Parent:
     ) -> None:
         """If this process is root, the agent runs as `user`; its environment is ours and `environment`.
 
-        All of it is fixed from here on: nothing is read again. Raises OSError for an unknown user.
+        From here on all of this is fixed, and nothing is read again. Raises OSError for an unknown user.
         """
         self._command, self._program, self._charter, self._log = agent, program, charter, log
         self._environment = environment or {}
@@ -142,7 +143,7 @@ class Parent:
             self._have_spare(now)
 
     def _have_spare(self, now: float) -> str:
-        """Start a spare guardian; answers why that is not possible, or ""."""
+        """Start a spare guardian; answers "", or the reason why that is not possible."""
         try:
             self._spare, self._spare_since = self._start_guardian(), now
         except OSError as error:
@@ -153,9 +154,9 @@ class Parent:
         return ""
 
     def _give_another(self) -> None:
-        """Give the agent another guardian; the old one is dead before the new one is given."""
+        """Give the agent another guardian. Before that, the old one is dead."""
         if self._present is not None:
-            # If the agent is new too, its predecessor's guardian may still end the session, if it can.
+            # If the agent is new too, the guardian of the old agent gets time to end the session.
             _end(self._present, _GUARDIAN_ENDS_S if self._present.process.poll() is None and self._is_new() else 0.0)
         self._present = None
         if self._spare is not None and self._spare.process.poll() is not None:
@@ -236,7 +237,7 @@ def _close(guardian: _Guardian) -> None:
 
 
 def _account(user: str) -> tuple[int, int, list[int]] | tuple[None, None, None]:
-    """User, group and further groups of the agent; Nones if this process may not change its user."""
+    """User, group and further groups of the agent; None for each if this process may not change its user."""
     if os.geteuid() != 0 or not user:
         return None, None, None
     try:

@@ -6,11 +6,11 @@ from typing import Protocol
 from worker.guardian.wire import Address
 
 Failures = tuple[tuple[str, str], ...]
-"""Each address with a reason."""
+"""Addresses, each with a reason."""
 
 
 class Plumber(Protocol):
-    """What the guardian asks of a plumber. A method answers the failures of single addresses, and does not raise
+    """The guardian's requests to a plumber. A method does not raise the failures of single addresses; it answers
     them."""
 
     name: str
@@ -19,18 +19,17 @@ class Plumber(Protocol):
         """Remove the addresses that an earlier guardian left."""
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:
-        """Plumb; for each address '' or the reason for its failure, or None if it is under way and `finished` will
-        report it."""
+        """Plumb addresses; answers for each '' or the reason for its failure, or None if it is under way and `finished`
+        will report it."""
 
     def finished(self) -> list[tuple[str, int, str]]:
-        """The plumbings under way that have ended since the last call: address, epoch, and '' or the reason for the
-        failure."""
+        """The plumbings that have ended since the last call: address, epoch, and '' or the reason for the failure."""
 
     def unplumb(self, addresses: Sequence[Address]) -> Failures:
-        """Remove these addresses; answers those that are still there."""
+        """Remove these addresses; answers the addresses that are still there."""
 
     def check(self, addresses: Sequence[Address]) -> Failures:
-        """Add missing addresses and remove surplus ones; answers those that could not be mended."""
+        """Add missing addresses and remove surplus ones; answers the addresses that could not be mended."""
 
     def close(self) -> None:
         """Release its resources."""

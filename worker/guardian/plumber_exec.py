@@ -1,4 +1,4 @@
-"""Addresses that an operator's program moves, as in a cloud: PROGRAM plumb|unplumb|check ADDRESS INTERFACE EPOCH."""
+"""Plumbs by an operator's program, for example in a cloud: PROGRAM plumb|unplumb|check ADDRESS INTERFACE EPOCH."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ class ExecPlumber:
     """Runs the program. Exit status 0 means success; else the last line on standard error is the reason for the
     failure.
 
-    Plumbing goes on while the guardian keeps its deadlines; unplumbing is waited for. A run that takes too long is
+    The guardian keeps its deadlines while the program plumbs, and waits while it unplumbs. A run that takes too long is
     killed.
     """
 
@@ -65,7 +65,7 @@ class ExecPlumber:
         return ended
 
     def unplumb(self, addresses: Sequence[Address]) -> Failures:
-        """Unplumb; first kill a plumbing of these addresses that is under way."""
+        """Unplumb addresses, after killing the plumbings of them that are under way."""
         names = {each.address for each in addresses}
         self._queue = [each for each in self._queue if each[0].address not in names]
         for name in names & self._runs.keys():
@@ -76,7 +76,7 @@ class ExecPlumber:
         return tuple((name, reason) for name, reason in answers.items() if reason)
 
     def check(self, addresses: Sequence[Address]) -> Failures:  # noqa: ARG002
-        """Nothing: to ask a cloud every few seconds would cost more than it finds."""
+        """Check nothing: to ask a cloud every few seconds would cost more than it finds."""
         return ()
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class ExecPlumber:
 
 
 def _outcome(run: subprocess.Popen[bytes]) -> str:
-    """'' or the reason for the failure; kills a run that has not ended by itself."""
+    """The outcome of a run: '' or the reason for the failure. Kills a run that has not ended by itself."""
     late = run.poll() is None
     if late:
         run.kill()
@@ -139,7 +139,7 @@ def _outcome(run: subprocess.Popen[bytes]) -> str:
 def _last_line(run: subprocess.Popen[bytes]) -> str:
     assert run.stderr is not None
     with run.stderr as stream:
-        # A child of the program may hold the pipe open, so only the present output is read.
+        # A child of the program may hold the pipe open, so this reads only the output that is there.
         data = _readable_now(stream.fileno())
     run.wait()
     lines = data.decode(errors="replace").strip().splitlines()

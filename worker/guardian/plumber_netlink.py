@@ -1,4 +1,4 @@
-"""Plumbs addresses on this host's interfaces by netlink; never touches an address that was there before us."""
+"""Plumbs addresses on this host's interfaces by netlink. It never touches an address that was there before us."""
 
 import contextlib
 import errno
@@ -20,7 +20,7 @@ def check_rights() -> None:
     them."""
     interfaces = Interfaces()
     try:
-        # No interface has the number 0. A process with the right gets that answer, and nothing is changed.
+        # No interface has the number 0: a process with the right hears that, and nothing is changed.
         (number,) = interfaces.delete([("192.0.2.1", 32, 0)])
     finally:
         interfaces.close()
@@ -33,7 +33,8 @@ def check_rights() -> None:
 
 
 class NetlinkPlumber:
-    """`valid_s` is the lifetime of addresses plumbed from now on, in whole seconds; 0 if a better fence stands."""
+    """Plumbs by netlink. `valid_s` is the lifetime of newly plumbed addresses, in whole seconds; 0 if a better fence
+    stands."""
 
     name = "netlink"
 
@@ -57,7 +58,8 @@ class NetlinkPlumber:
         return present
 
     def heard(self, event: NetlinkReply) -> str:
-        """Take note of an address that came or went; answers the address of ours that is gone or not well, or ''."""
+        """Take note of an address that came or went; answers that address if it is ours and gone or not well, else
+        ''."""
         if event.kind not in (NEW_ADDRESS, DELETE_ADDRESS):
             return ""
         present = parse_address(event)
@@ -71,7 +73,8 @@ class NetlinkPlumber:
         return self._delete([(each.address, each.prefix, each.index) for each in self.look() if each.ours])
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:  # noqa: ARG002
-        """Plumb. IPv6 goes without duplicate address detection: the epoch has decided who carries the address."""
+        """Plumb addresses. IPv6 needs no duplicate address detection: the epoch has decided which host carries the
+        address."""
         reasons: dict[str, str | None] = {each.address: self._objection(each) for each in addresses}
         wanted = [each for each in addresses if not reasons[each.address]]
         for name in {each.interface for each in wanted} - self._prepared:
@@ -92,8 +95,8 @@ class NetlinkPlumber:
         return []
 
     def unplumb(self, addresses: Sequence[Address]) -> Failures:
-        """Unplumb. An address that is gone, or whose interface is gone, counts as unplumbed; the host's own address
-        stays."""
+        """Unplumb addresses. An address counts as unplumbed if it is gone, or if its interface is gone. The host's own
+        address stays."""
         places = [self._place(each) for each in addresses if each.interface in self.links]
         if any(place[0] in self._own for place in places):
             ours = {(each.address, each.prefix, each.index) for each in self.look() if each.ours}
@@ -101,14 +104,14 @@ class NetlinkPlumber:
         return self._delete(places)
 
     def renew(self, addresses: Sequence[Address]) -> None:
-        """Begin the lifetimes of these addresses anew. An address that cannot be renewed expires, and `check` finds
-        it."""
+        """Restart the lifetimes of these addresses. An address that cannot be renewed expires, and `check` finds
+        that."""
         places = [self._place(each) for each in addresses if each.interface in self.links]
         self.interfaces.add(places, valid_s=self.valid_s, renew=True)
 
     def check(self, addresses: Sequence[Address]) -> Failures:
-        """Mend the addresses, also an IPv6 address that the kernel took for a duplicate, and one on the wrong
-        interface."""
+        """Mend the addresses: missing ones, surplus ones, an IPv6 address that the kernel took for a duplicate, an
+        address on the wrong interface."""
         ours = {(each.address, each.index): each for each in self.look() if each.ours}
         wanted = {
             (each.address, self.links[each.interface].index) for each in addresses if each.interface in self.links

@@ -1,4 +1,4 @@
-"""The guardian's loop over messages of the agent, events of the kernel, and time."""
+"""The guardian's loop: it handles messages of the agent, events of the kernel, and the time."""
 
 import contextlib
 import selectors
@@ -40,7 +40,7 @@ def _line(level: str, event: str, **fields: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """One line without quotes, whatever the agent or a program said."""
+    """`value` as one line without quotes, because an agent or a program may have said anything."""
     return "".join(each if each.isprintable() and each != '"' else "?" for each in str(value))
 
 
@@ -48,7 +48,7 @@ _standard_error = Sink(2, lambda lines, reason: _line("warning", "log lines drop
 
 
 def log(event: str, level: str = "info", **fields: object) -> None:
-    """Write one line to standard error, if that is possible."""
+    """Write one line to standard error; do without if that fails."""
     _standard_error.write(_line(level, event, **fields) + "\n")
 
 
@@ -62,7 +62,7 @@ class Process:
     def __init__(
         self, agent: socket.socket, charter: Charter, program: str, alone: Alone, end_session: EndSession
     ) -> None:
-        """`program` is the program of the plumber `exec`; `alone` is the host's lock, which is not taken yet."""
+        """The plumber `exec` runs `program`; `alone` is the host's lock, which is not taken yet."""
         self._agent, self._charter, self._program = agent, charter, program
         self._alone, self._end_session = alone, end_session
         agent.setblocking(False)
@@ -72,7 +72,7 @@ class Process:
         self._guard = Guard()
         self._hands: Hands | None = None
         self._links: dict[str, tuple[bool, bool]] = {}
-        """For each interface that the agent was told of: whether it is up, and whether it exists."""
+        """The state of each interface that the agent knows of: whether it is up, and whether it exists."""
         self._absence = Absence()
         self._check_s, self._check_at = 5.0, 0.0
 
@@ -140,8 +140,8 @@ class Process:
         return min(longest, max(0.0, until - now))
 
     def _listen(self, hands: Hands, resumed: bool) -> None:
-        """Hear the kernel and the links. After a stop a rival's announcement is believed, and our other addresses are
-        announced again."""
+        """Hear the kernel and the links. After a stop this guardian believes a rival's announcement, and announces its
+        other addresses again."""
         if hands.fence.touched():
             log("fence changed by another")
             self._carry_out(self._guard.touched())
@@ -203,11 +203,11 @@ class Process:
         elif isinstance(message, Plumb):
             self._carry_out(self._guard.plumb(message))
         elif isinstance(message, Unplumb):
-            # An operator may have made an address the host's own a moment ago: then it stays.
+            # An operator may have given the address to the host itself a moment ago: then it stays.
             self._hear_kernel(self._hands)
             self._carry_out(self._guard.unplumb(message))
             if self._guard.leaving > _MOST_LEAVING:
-                raise WireError("more of Unplumb than can be served")
+                raise WireError("too many Unplumb messages")
         else:
             raise WireError(f"{type(message).__name__} is not for the guardian")
 
@@ -216,7 +216,7 @@ class Process:
         if len(message.vips) < len(asked.vips):
             log("addresses outside of the charter", level="warning", count=len(asked.vips) - len(message.vips))
         if self._hands is None:
-            # This comes first: a guardian that cannot serve must not end one that does.
+            # First the checks: a guardian that cannot serve must not end one that does.
             check_plumber(message.plumber, self._program)
             if message.plumber != "memory":
                 self._alone.take()
@@ -257,7 +257,7 @@ class Process:
         self._backlog += encode(message)
 
     def _write(self) -> None:
-        """Write as much as the agent takes: a guardian waits for nobody."""
+        """Write as much as the agent takes now: a guardian never waits for its agent."""
         if not self._backlog:
             return
         try:

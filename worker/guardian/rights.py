@@ -23,23 +23,23 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NotAlone(Exception):
-    """Raised when another guardian of this host does not end."""
+    """Raised if another guardian of this host does not end."""
 
 
 def stay_prompt() -> None:
-    """Lock this process in memory and give it priority, as far as it may."""
+    """Lock this process in memory and give it priority, as far as its rights allow."""
     with contextlib.suppress(OSError, ValueError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     with contextlib.suppress(OSError, ValueError):
-        # Without the limit, memory that is allocated after the rights are gone could not be locked, so allocating would
-        # fail.
+        # Memory that is allocated after the rights are gone can be locked only under this limit; without it, allocating
+        # would fail.
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         _libc.mlockall(_LOCK_NOW_AND_LATER)
 
 
 def drop_rights() -> None:
-    """From root, become the guardian's own user, who owns no file, with CAP_NET_ADMIN and CAP_NET_RAW alone, and never
-    gain any right again. A program that it runs has these two as well.
+    """Give up root for the guardian's own user, which owns no file. Keep CAP_NET_ADMIN and CAP_NET_RAW alone, and never
+    gain any other right. A program that the guardian runs has these two as well.
 
     Raises OSError.
     """
@@ -66,8 +66,8 @@ def drop_rights() -> None:
 
 
 def lock_path() -> Path:
-    """The path of the lock: one a network namespace. Root's is in a folder of its own, since others write where daemons
-    listen."""
+    """The path of the lock; each network namespace has its own. Root's lock is in a folder of root's own, because
+    others may write in the folder where daemons listen."""
     folder = Path("/run/eccmgr-guardian") if os.geteuid() == 0 else Path.home() / ".eccmgr"
     return folder / f"guardian-{Path('/proc/self/ns/net').stat().st_ino}.lock"
 
@@ -81,10 +81,10 @@ def _own_folder(folder: Path) -> None:
 
 
 class Alone:
-    """The host's lock. It is opened while this process may open it, and taken when this process is to serve."""
+    """The host's lock. This process opens it while it has the right to, and takes it when it is to serve."""
 
     def __init__(self, path: Path) -> None:
-        """If the lock cannot be opened, only `take` says so: not every guardian takes it."""
+        """If the lock cannot be opened, `take` says so later: not every guardian takes it."""
         self._file, self._fault = -1, ""
         try:
             _own_folder(path.parent)
@@ -108,13 +108,13 @@ class Alone:
                 raise NotAlone(f"another guardian of this host does not end (pid {holder})")
 
     def close(self) -> None:
-        """Let the next one in."""
+        """Release the lock for the next guardian."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
     def _holder(self) -> int:
-        """The process that holds the lock, as the kernel knows it; 0 if there is none."""
+        """The process that holds the lock, as the kernel knows it; 0 if no process holds it."""
         layout = "hhqqi4x"
         asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = struct.unpack(layout, fcntl.fcntl(self._file, fcntl.F_GETLK, asked))

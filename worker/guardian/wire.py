@@ -1,7 +1,7 @@
 """The messages between agent and guardian: one JSON object a line, over a socketpair.
 
-The standard library alone reads them: a guardian starts with `-S`, where no package is found, and is to start soon.
-Importing `json` takes a third of the time of `msgspec`.
+The standard library alone reads them: a guardian starts with `-S`, which finds no packages, and has to start quickly.
+`json` takes a third of the import time of `msgspec`.
 
 All times are CLOCK_BOOTTIME in seconds. The guardian takes messages in the order in which they were written.
 
@@ -17,11 +17,12 @@ from types import GenericAlias
 from typing import Any
 
 LONGEST_LINE = 16 * 1024 * 1024
-"""Bytes of the longest line; 10,000 addresses take about one tenth of it. A longer line ends the connection."""
+"""The maximum length of a line in bytes; 10,000 addresses take about a tenth of it. A longer line ends the
+connection."""
 
 
 def boot_time() -> float:
-    """Seconds since the host started, suspension included: no step of a wall clock moves it."""
+    """The seconds since the host started, with the time of suspension. No step of a wall clock changes it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -54,15 +55,15 @@ class Announcing:
     over_s: float = 2.0
     refresh_s: float = 60.0
     all_hosts: bool = True
-    """False: announce only to the gateways and to the hosts in the neighbour table."""
+    """If false, announce only to the gateways and to the hosts in the neighbour table."""
 
 
 @dataclass(frozen=True)
 class Configure:
-    """The addresses that this node may ever carry: the first message, and one at each reload. The first is answered
-    with Ready.
+    """The addresses that this node may carry. This is the first message, and is sent again at each reload. The guardian
+    answers the first one with Ready.
 
-    Plumber and fence count only in the first.
+    Plumber and fence count only in the first one.
     """
 
     vips: tuple[Address, ...]
@@ -76,7 +77,7 @@ class Configure:
 
 @dataclass(frozen=True)
 class Ending:
-    """How the guardian ends a session by itself; sent again whenever the master moves.
+    """Tells the guardian how to end a session by itself; sent again whenever the master moves.
 
     The guardian knows from its charter how to reach Redis. `host` and `port` count only if the charter says that the
     master moves.
@@ -91,7 +92,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Deadline:
-    """The session stands until `at`: extend the fence. Answered with Kept once it stands."""
+    """The session stands until `at`: extend the fence. The guardian answers with Kept once the fence stands."""
 
     session: str
     at: float
@@ -101,7 +102,7 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Plumb:
-    """Carry these addresses, if it is not later than `at`. Each is answered with Plumbed or NotPlumbed."""
+    """Carry these addresses, unless it is later than `at`. The guardian answers each with Plumbed or NotPlumbed."""
 
     grants: tuple[Grant, ...]
     session: str
@@ -110,7 +111,8 @@ class Plumb:
 
 @dataclass(frozen=True)
 class Unplumb:
-    """Give up these addresses; none is plumbed again with its epoch or a lower one. Answered with Unplumbed."""
+    """Give up these addresses: none is plumbed again with its epoch or a lower one. The guardian answers with
+    Unplumbed."""
 
     grants: tuple[Grant, ...]
     tag: str
@@ -125,10 +127,10 @@ class Ready:
     plumber: str
     """`netlink`, `memory` or `exec`."""
     late_s: float
-    """How long after the deadline the kernel may stay open if every process is stopped, beyond the share that T covers.
-    Infinite without a fence."""
+    """The time for which the fence may stay open after the deadline if every process is stopped, beyond the lateness
+    that all nodes allow for. Infinite without a fence."""
     why: str = ""
-    """Why no better fence is in force; empty if it is the best."""
+    """The reason why no better fence is in force; empty if this is the best one."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Plumbed:
 
 @dataclass(frozen=True)
 class NotPlumbed:
-    """The address is not carried, or no longer: the agent should release it."""
+    """The address is not carried, or no longer carried: the agent should release it."""
 
     address: str
     epoch: int
@@ -237,18 +239,18 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Message:
-    """The message of a line, every field of which has its type. Raises WireError."""
+    """The message of a line, with every field of the right type. Raises WireError."""
     try:
         name, fields = json.loads(line)
         message: Message = _typed(fields, _KINDS[name])
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        # The line is not repeated: it may hold anything.
-        raise WireError("a line that is no message") from None
+        # The error does not repeat the line, which may hold anything.
+        raise WireError("a line that is not a message") from None
     return message
 
 
 def _typed(value: Any, kind: Any) -> Any:
-    """The value as `kind`. Raises one of the errors that `decode` expects if it is something else."""
+    """The value, if it is of `kind`. If not, raises one of the errors that `decode` expects."""
     if isinstance(kind, GenericAlias):
         kinds = kind.__args__
         if not isinstance(value, list):
@@ -264,7 +266,7 @@ def _typed(value: Any, kind: Any) -> Any:
     if type(value) is not kind or value != value:
         raise TypeError
     if kind is str and not value.isascii():
-        value.encode()  # half a surrogate pair is no text
+        value.encode()  # half a surrogate pair is not a text
     return value
 
 
