@@ -3,7 +3,8 @@
 EccmgrError
 ├─ CommandError            a command that cannot run
 │  ├─ UsageError           its words do not fit its usage
-│  └─ NotAvailable         it exists, but this release does not have it yet
+│  ├─ NotAvailable         it exists, but this release does not have it yet
+│  └─ NotAuthorized        its caller may not run it
 ├─ ConfigError             a configuration that cannot be used
 ├─ SettingsError           a flag or an environment variable with an invalid value
 ├─ FrameError              bytes on a control connection that are not a frame
@@ -35,6 +36,10 @@ class UsageError(CommandError):
 
 class NotAvailable(CommandError):
     """Raised by a command that this release knows but does not have yet."""
+
+
+class NotAuthorized(CommandError):
+    """Raised when a command's caller may not run it."""
 
 
 class ConfigError(EccmgrError):

@@ -23,15 +23,24 @@ class Origin(enum.StrEnum):
     """A long command, in the process that runs jobs."""
 
 
+class Access(enum.Enum):
+    """The commands that the way in leaves to a caller, whoever the caller is."""
+
+    ALL = "all"
+    """Every command: this process knows the user, or the listener takes every command of everybody."""
+    OPEN = "open"
+    """The commands that are open to everybody (`Command.is_open`): nobody knows who the user is."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """The caller of a command, and how to answer it.
 
     `origin` is the way the command came, `listener` and `peer` are the two ends of the connection ("" without one), and
-    `roles` are the user's roles. `session` is the same object for all commands of one connection, and None for a
-    carried command. `emit`, if the client asked for a stream, sends an event in a CHUNK frame. `form` is the form of
-    the answer, `width` the columns of the terminal. `progress` takes the part of a long command that is done, in
-    percent. `only_here`: the command was sent to this node alone.
+    `access` is what that listener leaves to the caller. `roles` are the user's roles. `session` is the same object for
+    all commands of one connection, and None for a carried command. `emit`, if the client asked for a stream, sends an
+    event in a CHUNK frame. `form` is the form of the answer, `width` the columns of the terminal. `progress` takes the
+    part of a long command that is done, in percent. `only_here`: the command was sent to this node alone.
     """
 
     user: str
@@ -45,3 +54,4 @@ class Caller:
     form: Format = Format.TEXT
     progress: Callable[[float], None] = field(default=lambda _percent: None, compare=False)
     only_here: bool = False
+    access: Access = Access.ALL

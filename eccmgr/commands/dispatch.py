@@ -8,7 +8,7 @@ from eccmgr.commands.answer import Answer, Format, Status, split_form
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.errors import EccmgrError, NothingSent, UsageError, unwrapped
+from eccmgr.errors import EccmgrError, NotAuthorized, NothingSent, UsageError, unwrapped
 
 log = structlog.get_logger()
 
@@ -44,7 +44,8 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
         reason = unwrapped(error)
         if isinstance(reason, EccmgrError):
             usage, undone = isinstance(reason, UsageError), isinstance(reason, NothingSent)
-            answer = Answer(str(reason), Status.ERROR, usage=usage, undone=undone)
+            status = Status.DENIED if isinstance(reason, NotAuthorized) else Status.ERROR
+            answer = Answer(str(reason), status, usage=usage, undone=undone)
         else:
             log.exception("command failed", command=without_secrets(command), user=caller.user)
             answer = Answer(f"Internal error: {type(reason).__name__} (see the log)", Status.ERROR)

@@ -9,10 +9,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from eccmgr.commands.answer import Answer, split_form
-from eccmgr.commands.caller import Caller, Origin
+from eccmgr.commands.caller import Access, Caller, Origin
 from eccmgr.commands.carried import carried
 from eccmgr.commands.table import Call, Carries, Command, Table
-from eccmgr.errors import CommandError
+from eccmgr.errors import CommandError, NotAuthorized
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Gate:
 
     def admit(self, line: str, caller: Caller) -> Admitted:
         """Admit the command of `line`. Raises CommandError if it is unknown, or if `caller` may not run it."""
-        command, at = self.table.find(line)
+        command, at = self._find(line, caller)
         args = command.parse(line, at)
         self._authorize(caller, command, args)
         return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller)))
@@ -50,13 +50,33 @@ class Gate:
     def answer_at_hand(self, line: str, caller: Caller) -> str | None:
         """The immediate answer to `line`, if `line` is the bare name of a command that has one, as monitoring sends it.
 
-        None if only a task can answer. Raises CommandError if `caller` may not run the command.
+        None if only a task can answer, and if `caller` may not run the command.
         """
         command = self.table.commands.get(line)
-        if command is None or command.say is None:
+        if command is None or command.say is None or not _is_open(command, caller):
             return None
         self._authorize(caller, command, ())
         return command.say()
+
+    def _find(self, line: str, caller: Caller) -> tuple[Command, int]:
+        """The command of `line`, and the offset of its arguments. A caller whom nobody knows learns of no other
+        command, and of no module."""
+        try:
+            found = self.table.find(line)
+        except CommandError:
+            if caller.access is Access.ALL:
+                raise
+            raise self._not_open(caller) from None
+        if not _is_open(found[0], caller):
+            raise self._not_open(caller)
+        return found
+
+    def _not_open(self, caller: Caller) -> NotAuthorized:
+        names = ", ".join(command.name for command in self.table.listed() if command.is_open)
+        return NotAuthorized(
+            f"Not Authorized for this command: {caller.listener} cannot tell who you are, and answers {names}. "
+            "Use this daemon's Unix socket; Insecure = true opens the listener to every command of everybody"
+        )
 
     def _carry(self, command: Command, caller: Caller, text: str) -> str:
         assert command.carries is not None, f"the table does not say that {command.name} carries a command"
@@ -75,3 +95,7 @@ class Gate:
     def _authorize(self, caller: Caller, _command: Command | None, _args: tuple[str, ...]) -> None:
         """Check that `caller` may run a command of this table, or (None) send one to nodes. So far every caller may."""
         self.passed[caller.origin] += 1
+
+
+def _is_open(command: Command, caller: Caller) -> bool:
+    return caller.access is Access.ALL or command.is_open

@@ -48,7 +48,7 @@ class ManagerCommands:
         """The manager's commands, for its table."""
         return (
             Command("show cluster membership", "the members and their roles, in XML", self._membership),
-            Command("info", "the cluster and this manager", self._info),
+            Command("info", "the cluster and this manager", self._info, is_open=True),
             *process_commands(self._age),
             refused("cluster", CLUSTER_REFUSAL),
             refused("authz"),

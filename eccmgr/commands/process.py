@@ -15,8 +15,8 @@ _MIB = 1024 * 1024
 def process_commands(age: Age) -> tuple[Command, ...]:
     """The commands `pid`, `uptime`, `sysinfo` and `memory`."""
     return (
-        prompt("pid", "the process id", lambda: str(os.getpid())),
-        prompt("uptime", "how long this process has been up", lambda: f"up {age}"),
+        prompt("pid", "the process id", lambda: str(os.getpid()), is_open=True),
+        prompt("uptime", "how long this process has been up", lambda: f"up {age}", is_open=True),
         Command("sysinfo", "the host: system, processors, load, memory", _sysinfo, idempotent=True),
         Command("memory", "the memory that this process uses", _memory, idempotent=True),
     )

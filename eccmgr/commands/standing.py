@@ -53,7 +53,7 @@ def standing_commands(
         Command("reopen logs", "open the log files anew, after they were moved away", reopen_logs, idempotent=True),
         Command("json", "the answer to COMMAND as one JSON object", form_of_a_form, (machine,), idempotent=True),
         Command("xml", "the answer to COMMAND as XML", form_of_a_form, (machine,), idempotent=True),
-        prompt("version", "the banner", lambda: banner(program)),
+        prompt("version", "the banner", lambda: banner(program), is_open=True),
         Command(
             "complete",
             "the words that may follow a line typed so far (the console's Tab key asks this)",

@@ -76,7 +76,8 @@ class Command:
     leaves it out. A `long` command becomes a job on a node: it may take `timeout_s`, and if its process dies it is
     tried again up to `retries` times. A command with `danger` disturbs or destroys work in progress: `help` warns of
     it, and it is never suggested. `say` gives an immediate answer, which needs no task. A command that `carries`
-    another one passes that one through the gate too (`Call.carry`).
+    another one passes that one through the gate too (`Call.carry`). A command that `is_open` answers callers whom
+    nobody knows.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Command:
     timeout_s: float | None = None
     say: Saying | None = None
     carries: Carries | None = None
+    is_open: bool = False
 
     @property
     def usage(self) -> str:
@@ -117,13 +119,13 @@ class Command:
         return tuple(args)
 
 
-def prompt(name: str, brief: str, say: Saying) -> Command:
+def prompt(name: str, brief: str, say: Saying, *, is_open: bool = False) -> Command:
     """A command without parameters that changes nothing, and whose answer is immediate."""
 
     async def answer(_call: Call) -> str:
         return say()
 
-    return Command(name, brief, answer, idempotent=True, say=say)
+    return Command(name, brief, answer, idempotent=True, say=say, is_open=is_open)
 
 
 def refused(name: str, refusal: str = "") -> Command:

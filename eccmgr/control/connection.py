@@ -7,6 +7,7 @@ and no others.
 import asyncio
 import dataclasses
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -15,7 +16,7 @@ import structlog
 
 from eccmgr.channels import Channel
 from eccmgr.commands.answer import Answer, Format, Status
-from eccmgr.commands.caller import Caller, Event
+from eccmgr.commands.caller import Access, Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.gate import Gate
 from eccmgr.control import frames
@@ -43,13 +44,15 @@ _KEPT_S = 3600.0
 class Limits:
     """The limits of a listener: seconds of idleness (0 = for ever), bytes of a command, connections at once.
 
-    If there is a `refusal`, it is the answer to every command, and no command runs.
+    If there is a `refusal`, it is the answer to every command, and no command runs. `insecure`: callers whom
+    nobody knows, which are those over TCP, may run every command.
     """
 
     idle_timeout_s: float = 60.0
     max_command_bytes: int = 1024 * 1024
     max_connections: int = 4096
     refusal: Barred | None = None
+    insecure: bool = False
 
 
 @dataclass
@@ -102,7 +105,7 @@ class Connection(asyncio.Protocol):
             return
         self._connections.add(self)
         user, place = user_and_place(self._transport.get_extra_info("socket"))
-        self._caller = Caller(user, listener=self.terms.listener, peer=place, session=self)
+        self._caller = Caller(user, listener=self.terms.listener, peer=place, session=self, access=self._access())
         self._check_idle()
 
     def data_received(self, data: bytes) -> None:
@@ -156,10 +159,17 @@ class Connection(asyncio.Protocol):
     def terms_changed(self) -> None:
         """The listener has new limits, which hold from now on."""
         self._decoder.limit = self.terms.limits.max_command_bytes
+        self._caller = dataclasses.replace(self._caller, access=self._access())
         if not self._ending:
             if self._timer is not None:
                 self._timer.cancel()
             self._check_idle()
+
+    def _access(self) -> Access:
+        """What the listener leaves to the caller: the kernel tells who is behind a Unix socket, and nobody who is
+        behind TCP."""
+        known = self._transport.get_extra_info("socket").family == socket.AF_UNIX
+        return Access.ALL if known or self.terms.limits.insecure else Access.OPEN
 
     def finish(self) -> None:
         """Take no more commands, and close after the present ones are answered."""

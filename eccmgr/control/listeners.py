@@ -24,8 +24,11 @@ class ListeningPlan:
 
     @property
     def serves(self) -> bool:
-        """Whether at least one listener runs commands."""
-        return any(not listener.limits.refusal for listener in self.listeners.values())
+        """Whether at least one listener runs every command."""
+        return any(
+            not listener.limits.refusal and (endpoint.path is not None or listener.limits.insecure)
+            for endpoint, listener in self.listeners.items()
+        )
 
 
 class Listeners(Part):
@@ -104,6 +107,8 @@ def _remark(endpoint: Endpoint, configured: Configured) -> str:
         return f"Listener {endpoint} demands authorization, which is not available yet: it refuses all"
     if configured.insecure and endpoint.path is None:
         return f"Listener {endpoint} is insecure: every caller that reaches it may run every command"
+    if endpoint.path is None:
+        return f"Listener {endpoint} cannot tell who its callers are: it answers version, uptime, pid and info alone"
     return ""
 
 
@@ -126,6 +131,7 @@ def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
             idle_timeout_s=configured.timeout_s,
             max_command_bytes=configured.max_command_bytes,
             refusal=refusal,
+            insecure=configured.insecure,
         ),
         configured.file_mode,
         configured.backlog,

@@ -36,7 +36,8 @@ _LISTENER_OPTIONS = (
         "Insecure",
         OptionType.BOOLEAN,
         "false",
-        "allows a TCP listener beyond loopback without TLS or authentication",
+        "opens a TCP listener without authentication to every command of everybody, beyond loopback too; "
+        "without it, loopback alone is listened on, and answers version, uptime, pid and info",
     ),
     OptionSpec("Max_Command_Bytes", OptionType.BYTES, "1048576", "the longest command that is taken", 16, 1 << 30),
     OptionSpec("Listen_Backlog", OptionType.INTEGER, "1024", "connections that may wait to be accepted", 1, 65535),
