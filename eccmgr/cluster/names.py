@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterable
+from functools import cached_property
 
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
@@ -51,21 +52,66 @@ def fold(names: Iterable[str], limit: int | None = None) -> str:
     return ",".join(ranges[:limit]) + f" and {len(ranges) - limit} more ranges"
 
 
+class NameIndex:
+    """Names of nodes, each found by its whole name without case, or else by its first label.
+
+    A short name finds the fully qualified names that begin with it, and a fully qualified name finds its first label.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_key = {name.lower(): name for name in names}
+
+    def fitting(self, name: str) -> list[str]:
+        """The names that `name` may mean, as they are spelt here."""
+        key = name.lower()
+        if key in self._by_key:
+            return [self._by_key[key]]
+        label, dot, _ = key.partition(".")
+        if dot:
+            return [self._by_key[label]] if label in self._by_key else []
+        return self._by_label.get(label, [])
+
+    def find(self, name: str, what: str = "node") -> str:
+        """The one name that `name` means. Raises CommandError if it fits none, or several."""
+        fitting = self.fitting(name)
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            listed = ", ".join(sorted(fitting, key=natural))
+            raise CommandError(f"{what.capitalize()} '{name}' fits several: {listed}; give the whole name")
+        raise CommandError(f"Unknown {what} '{name}'{known(self._by_key.values())}")
+
+    def find_all(self, names: Iterable[str]) -> list[str]:
+        """The names of nodes that `names` mean, each once, in order. Raises CommandError with those that mean none."""
+        found: dict[str, None] = {}
+        unknown = []
+        for name in names:
+            fitting = self.fitting(name)
+            if len(fitting) == 1:
+                found[fitting[0]] = None
+            else:
+                unknown.append(name)
+        if len(unknown) == 1:
+            # This raises, and says whether the name fits none or several.
+            self.find(unknown[0])
+        if unknown:
+            raise CommandError(f"Unknown nodes '{fold(unknown, RANGES_SHOWN)}'{known(self._by_key.values())}")
+        return sorted(found, key=natural)
+
+    @cached_property
+    def _by_label(self) -> dict[str, list[str]]:
+        """The fully qualified names, by their first label."""
+        names: dict[str, list[str]] = {}
+        for key, name in self._by_key.items():
+            label, dot, _ = key.partition(".")
+            if dot:
+                names.setdefault(label, []).append(name)
+        return names
+
+
 def resolve(name: str, names: Iterable[str], what: str = "node") -> str:
-    """The name among `names` that `name` means: the whole name without case, else the first label. Raises
-    CommandError."""
-    by_key = {each.lower(): each for each in names}
-    key = name.lower()
-    if key in by_key:
-        return by_key[key]
-    label, dot, _ = key.partition(".")
-    fitting = [label] if dot else [each for each in by_key if each.startswith(f"{key}.")]
-    fitting = sorted((by_key[each] for each in fitting if each in by_key), key=natural)
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        raise CommandError(f"{what.capitalize()} '{name}' fits several: {', '.join(fitting)}; give the whole name")
-    raise CommandError(f"Unknown {what} '{name}'{known(by_key.values())}")
+    """The one of `names` that `name` means (`NameIndex.find`). Raises CommandError."""
+    return NameIndex(names).find(name, what)
 
 
 def same_node(one: str, other: str) -> bool:

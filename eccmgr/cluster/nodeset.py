@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from eccmgr.cluster import names
-from eccmgr.errors import CommandError, UsageError
+from eccmgr.errors import UsageError
 
 MAX_NAMES = 10_000
 """The most names in one set; a range with more is refused, not spelt out."""
@@ -57,36 +57,6 @@ def members(folded: str) -> frozenset[str]:
         return frozenset(name.lower() for name in spell_out(names.split_folded(folded)))
     except UsageError as error:
         raise ValueError(f"no set of nodes: {error}") from error
-
-
-def resolve(wanted: Iterable[str], known: Iterable[str]) -> list[str]:
-    """The names among `known` that `wanted` mean: as a whole and without case, else by their first label.
-
-    Raises CommandError with the wanted names that fit none. The time grows with the number of names, not with its
-    square.
-    """
-    by_key = {name.lower(): name for name in known}
-    by_label: dict[str, list[str]] = {}
-    for key in by_key:
-        by_label.setdefault(key.partition(".")[0], []).append(key)
-    found: dict[str, None] = {}
-    unknown: list[str] = []
-    for name in wanted:
-        key = name.lower()
-        if key not in by_key:
-            label, dot, _ = key.partition(".")
-            fitting = [label] if dot and label in by_key else [] if dot else by_label.get(label, [])
-            if len(fitting) != 1:
-                unknown.append(name)
-                continue
-            key = fitting[0]
-        found[by_key[key]] = None
-    if len(unknown) == 1:
-        # This raises, and says whether the name fits none or several.
-        names.resolve(unknown[0], by_key.values())
-    if unknown:
-        raise CommandError(f"Unknown nodes '{names.fold(unknown, names.RANGES_SHOWN)}'{names.known(by_key.values())}")
-    return sorted(found, key=names.natural)
 
 
 def _no_set(text: str, why: str = "write it like east[1-3,7],west1") -> UsageError:

@@ -156,35 +156,22 @@ class View:
         """The nodes that `target` means, the live and the absent together, in order of name."""
         return merged(*self.expected(target))
 
+    @cached_property
+    def index(self) -> names.NameIndex:
+        """The names of the nodes, the live and the absent."""
+        return names.NameIndex(seat.name for seat in self)
+
     def node(self, name: str) -> Seat:
-        """The node called `name`: the whole name without case, else the first label. Raises CommandError."""
-        if len(fitting := self.fitting(name)) == 1:
-            return fitting[0]
-        key = names.resolve(name, (seat.name for seat in self)).lower()
-        return self.live.get(key) or self.absent[key]
+        """The node that `name` means (`NameIndex.find`). Raises CommandError."""
+        return self._seat(self.index.find(name))
 
     def fitting(self, name: str) -> list[Seat]:
-        """The nodes that `name` may mean: the node of that name, else the nodes whose first label it is, or that are
-        its first label."""
+        """The nodes that `name` may mean."""
+        return [self._seat(spelt) for spelt in self.index.fitting(name)]
+
+    def _seat(self, name: str) -> Seat:
         key = name.lower()
-        if seat := self._seat(key):
-            return [seat]
-        label, dot, _ = key.partition(".")
-        keys = [label] if dot else self._by_label.get(label, [])
-        return [seat for seat in map(self._seat, keys) if seat is not None]
-
-    def _seat(self, key: str) -> Seat | None:
-        return self.live.get(key) or self.absent.get(key)
-
-    @cached_property
-    def _by_label(self) -> Mapping[str, list[str]]:
-        """The fully qualified names, by their first label."""
-        found: dict[str, list[str]] = {}
-        for key in dict.fromkeys((*self.live, *self.absent)):
-            label, dot, _ = key.partition(".")
-            if dot:
-                found.setdefault(label, []).append(key)
-        return found
+        return self.live.get(key) or self.absent[key]
 
     def subcluster(self, name: str) -> str:
         """The subcluster called `name`, as first spelt. Raises CommandError."""

@@ -20,7 +20,7 @@ def read_target(word: str, view: View) -> Target:
             return Target(TargetKind.SUBCLUSTER, view.subcluster(word[1:]))
         return Target(TargetKind.NODE, view.node(word).name)
     typed = nodeset.spell_out([part for part in parts if not part.startswith("@")])
-    found = dict.fromkeys(nodeset.resolve(typed, (seat.name for seat in view)))
+    found = dict.fromkeys(view.index.find_all(typed))
     for group in (part for part in parts if part.startswith("@")):
         for part_of in view.expected(read_target(group, view)):
             found.update(dict.fromkeys(seat.name for seat in part_of))

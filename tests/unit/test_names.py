@@ -95,6 +95,29 @@ class TestResolve:
         assert names.resolve(name.swapcase(), listed) == name
 
 
+class TestResolveSet:
+    def test_names_match_without_case_else_by_first_label(self) -> None:
+        index = names.NameIndex(["East1", "west1.example.com", "west2"])
+        assert index.find_all(["EAST1", "west1", "west2.example.com", "east1"]) == [
+            "East1",
+            "west1.example.com",
+            "west2",
+        ]
+
+    @pytest.mark.parametrize(
+        ("wanted", "said"),
+        [
+            (["nobody"], "Unknown node 'nobody'; known: a.x,a.y,b"),
+            (["n1", "b", "n2"], "Unknown nodes 'n[1-2]'; known: a.x,a.y,b"),
+            (["a"], "Node 'a' fits several: a.x, a.y; give the whole name"),
+        ],
+    )
+    def test_an_unknown_name_is_told_the_known_ones(self, wanted: list[str], said: str) -> None:
+        with pytest.raises(CommandError) as caught:
+            names.NameIndex(["a.x", "a.y", "b"]).find_all(wanted)
+        assert str(caught.value) == said
+
+
 class TestPrivateNames:
     def test_it_tells_role_process_and_host(self) -> None:
         assert names.private_name("ec0", 20768, "pono", "1f9a") == "#ec0-20768-1f9a#pono"

@@ -1,4 +1,4 @@
-"""Node sets: what is one, how many names it may hold, and which of the known names it means."""
+"""Node sets: what is one, and how many names it may hold."""
 
 import itertools
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eccmgr.cluster import names, nodeset
-from eccmgr.errors import CommandError, UsageError
+from eccmgr.errors import UsageError
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
 
@@ -145,26 +145,3 @@ def test_megabyte_of_brackets_takes_one_pass(text: str) -> None:
 @given(st.sets(NAMES, min_size=1, max_size=30))
 def test_folded_set_keeps_its_names(given_names: set[str]) -> None:
     assert nodeset.members(names.fold(given_names)) == {name.lower() for name in given_names}
-
-
-def test_names_match_without_case_else_by_first_label() -> None:
-    known = ["East1", "west1.example.com", "west2"]
-    assert nodeset.resolve(["EAST1", "west1", "west2.example.com", "east1"], known) == [
-        "East1",
-        "west1.example.com",
-        "west2",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "said"),
-    [
-        (["nobody"], "Unknown node 'nobody'; known: a.x,a.y,b"),
-        (["n1", "b", "n2"], "Unknown nodes 'n[1-2]'; known: a.x,a.y,b"),
-        (["a"], "Node 'a' fits several: a.x, a.y; give the whole name"),
-    ],
-)
-def test_an_unknown_name_is_told_the_known_ones(wanted: list[str], said: str) -> None:
-    with pytest.raises(CommandError) as caught:
-        nodeset.resolve(wanted, ["a.x", "a.y", "b"])
-    assert str(caught.value) == said

@@ -320,9 +320,8 @@ def _vip(word: str, standings: Mapping[str, Agreed]) -> str:
 def _find_node(word: str, situation: Situation) -> str | None:
     """The live node with this name; None if there is no such node. Raises CommandError if the name fits several
     nodes."""
-    if not any(names.same_node(word, node) for node in situation.nodes):
-        return None
-    return names.resolve(word, situation.nodes)
+    index = names.NameIndex(situation.nodes)
+    return index.find(word) if index.fitting(word) else None
 
 
 def _units(standings: Mapping[str, Agreed], leaders: Iterable[str]) -> dict[str, list[str]]:
