@@ -41,7 +41,7 @@ from worker.jobs.trusted import UNREADABLE, Home, NodeJob, NodeQueue  # noqa: E4
 
 def main() -> None:
     """Work until the input ends; the running job ends then too."""
-    # The output of a module belongs into the log, not between the answers.
+    # A module may print: that goes to the log, not between the answers.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     streams.forgive_output()
@@ -57,7 +57,7 @@ def main() -> None:
         _serve(requests, answers)
         return
     horse.put_into(_stable())
-    # Two connections: the worker forks while the other thread may be using its own.
+    # Each thread has a connection of its own, because the worker may fork while the other thread is in a call.
     threading.Thread(target=_serve_and_end, args=(requests, answers, whereabouts), daemon=True).start()
     patiently(requests.put_right, whereabouts)
     patiently(lambda: requests.abandon(dead), whereabouts)
@@ -102,7 +102,7 @@ def _serve(requests: Requests, answers: BinaryIO) -> None:
 
 
 def _answer(requests: Requests, asked: Question) -> Any:
-    """Do what was asked; once more if what stood in the way has been put right."""
+    """Do what was asked, and try once more after a repair of RQ's data."""
     try:
         return getattr(requests, asked.do)(**asked.arguments)
     except (Mended, *UNREADABLE):

@@ -14,7 +14,7 @@ _HEADINGS = ("ID", "STATE", "AGE", "PROGRESS", "COMMAND")
 
 
 class Jobs(Protocol):
-    """The jobs, as the commands need them."""
+    """The jobs of a node, as far as the commands use them."""
 
     @property
     def ids(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The messages between agent and worker process: one JSON object a line, decoded by its type.
 
-The worker process reads its first line before it imports anything that reads RQ's settings.
+The worker process reads the first line before it imports RQ, because RQ reads its settings when it is imported.
 """
 
 from typing import Any
@@ -9,10 +9,9 @@ import msgspec
 
 
 class Work(msgspec.Struct, frozen=True):
-    """The first line: the settings and the `name` of the worker process; without `works` it only answers requests.
-
-    `url` is the present address of Redis, `link` the address from which that was found, `dead` the workers that left
-    jobs behind, `journal` the folder of the jobs that the agent has queued.
+    """The first line: the settings and the `name` of the worker process. Without `works` it only answers requests.
+    `url` is the present address of Redis, and `link` the address from which the agent found it. `dead` are the workers
+    that left jobs behind. `journal` is the folder of the jobs that the agent has queued.
     """
 
     url: str
@@ -31,7 +30,7 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A request: what to `do`, and the arguments; its answer has the same number."""
+    """A request: what to `do`, and the arguments. The answer has the same number."""
 
     number: int
     do: str
@@ -39,7 +38,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to a request, or the error. `undone` is `surely` or `perhaps` if Redis did not do it."""
+    """The answer to a request, or the error. `undone` says whether Redis did not do it: `surely` or `perhaps`."""
 
     number: int
     answer: Any = None
@@ -48,7 +47,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def line_of(said: msgspec.Struct | dict[str, Any]) -> bytes:
-    """`said` as a line. Raises ValueError if it holds a text that is no valid Unicode."""
+    """`said` as a line. Raises ValueError if it holds a text that is not valid Unicode."""
     return msgspec.json.encode(said) + b"\n"
 
 

@@ -1,4 +1,4 @@
-"""Runs in the work-horse: one command, with the modules of the node made anew for it."""
+"""Runs one command in a work-horse, with fresh modules of the node."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ _TELL_S = 0.5
 
 @dataclass(frozen=True)
 class Stable:
-    """The things that each work-horse inherits from the worker from which it is forked."""
+    """The values that each work-horse inherits from its worker by the fork."""
 
     catalogue: Catalogue
     view: ScopeView
@@ -42,7 +42,7 @@ _stable: list[Stable] = []
 
 
 def put_into(stable: Stable) -> None:
-    """Have every work-horse find `stable`."""
+    """Make `stable` the values of every work-horse."""
     _stable[:] = [stable]
 
 
@@ -74,7 +74,7 @@ def perform(text: str, issuer: str, timeout_s: float) -> dict[str, object]:
     try:
         return asyncio.run(_perform(text, issuer, timeout_s))
     except asyncio.CancelledError:
-        # The worker asked for this end and says why; RQ would report any exception as a failed job.
+        # The worker asked for this end, and gives the reason itself. RQ would report any exception as a failed job.
         os.kill(os.getpid(), signal.SIGKILL)
         raise
 

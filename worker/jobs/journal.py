@@ -1,6 +1,7 @@
-"""The journal of a node's jobs: only this folder, and nothing in Redis, says what a job runs, and for whom.
+"""The journal of a node's jobs. This folder alone says what a job runs and for which user; nothing in Redis does.
 
-A job has two files that only its user may read: the agent's record of it, and how often it was begun.
+A job has two files, which only their user may read: the agent's record of the job, and a mark for each time that the
+job began.
 """
 
 import contextlib
@@ -29,11 +30,11 @@ _LONGEST = 64 * 1024 * 1024
 
 
 class NotOurs(CommandError):
-    """Raised for a job in Redis that this node's agent does not want to run."""
+    """Raised for a job in Redis that this node's agent has not queued, or that may not run again."""
 
 
 class JobJournal:
-    """The journal in `folder`; the agent writes it, and its job workers read it."""
+    """The journal in `folder`. The agent writes it, and its job workers read it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,12 +42,12 @@ class JobJournal:
 
     @classmethod
     def of(cls, cluster: str, node: str, server: str) -> "JobJournal":
-        """The journal of a node, in the host's folder for things that outlive a process. Makes nothing yet."""
+        """The journal of a node, in the host's folder for state that outlives a process. Makes no folder yet."""
         name = hashlib.sha256(f"{cluster}/{node.lower()}/{server}".encode()).hexdigest()[:16]
         return cls(next(_places()) / "jobs" / name)
 
     def make(self) -> None:
-        """Make the folder. If that is not possible, make a temporary one, which a later life of this node does not
+        """Make the folder. If that is not possible, make a temporary folder, which a later life of this node will not
         find."""
         if self._is_temporary or _is_private(self.folder):
             return
@@ -77,7 +78,7 @@ class JobJournal:
             raise CommandError(f"The journal of jobs cannot be written: {error.strerror}: {self.folder}") from error
 
     def forget(self, job: str) -> None:
-        """The job is finished: it may not run again."""
+        """The job is finished: remove its files, so that it does not run again."""
         for path in (self._path(job), self._marks(job)):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -96,7 +97,7 @@ class JobJournal:
         return found
 
     def begin(self, job: str) -> JobRecord:
-        """Begin a job; answers what it runs. Raises NotOurs if it must not run, or has run as often as it may."""
+        """Begin a job; answers its record. Raises NotOurs if it must not run, or has run as often as it may."""
         try:
             record = self._read(job)
         except Unreadable as error:
@@ -137,7 +138,7 @@ class JobJournal:
 
 
 def _places() -> Iterator[Path]:
-    """The folder that a service manager names, or else the user's folder for such things."""
+    """The folders for state, the best first: the one that a service manager names, then the user's own."""
     if given := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         yield Path(given)
     if given := os.environ.get("XDG_STATE_HOME", ""):

@@ -1,6 +1,6 @@
 """Reads the lines of a descriptor without a buffer of Python's.
 
-A thread that waits in a buffered reader holds its lock, and an interpreter that ends meanwhile aborts.
+A thread that waits in a buffered reader holds the reader's lock, and the interpreter aborts if it ends meanwhile.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""Repairs what RQ keeps in Redis: RQ checks nothing that it reads there, and would fail at it again and again.
+"""Repairs RQ's data in Redis. RQ checks nothing that it reads there, and would fail at the same entry again and again.
 
-A key of another kind than RQ writes is dropped. Entries that cannot be a job of ours are removed from the lists and
+This drops keys of a kind that RQ does not write, and removes entries that cannot be jobs of ours from the lists and
 sets of a queue.
 """
 
@@ -32,13 +32,15 @@ _LOCK_S = 60
 
 
 class Mended(redis.ConnectionError):
-    """Raised for a call that failed at a key which was then dropped: treat it like no answer, and ask again."""
+    """Raised for a call that failed at a wrong key, which was then dropped. Treat it like a missing answer, and ask
+    again."""
 
 
 def mend(client: Any, words: Iterable[object], error: redis.ResponseError) -> None:
-    """Drop the keys among the words of a call at which the call failed. Raises Mended if there was such a key."""
+    """Drop the wrong keys at which a call failed; `words` are the words of the call. Raises Mended if any key was
+    dropped."""
     if _NO_NUMBER.search(str(error)):
-        # Only the counts of a worker are incremented.
+        # RQ increments nothing but the counts of a worker.
         kinds = {key: "" for key in _keys(words) if key.startswith(f"{RQ_KEY_PREFIX}:worker:")}
     elif "WRONGTYPE" in str(error):
         kinds = _keys(words)
@@ -50,7 +52,7 @@ def mend(client: Any, words: Iterable[object], error: redis.ResponseError) -> No
 
 
 def drop_unless(client: Any, key: str, kind: str) -> bool:
-    """Drop a key that is not of this kind; answers whether it was dropped."""
+    """Drop the key if it is not of this kind; answers whether it was dropped."""
     found = client.type(key).decode()
     if found in ("none", kind):
         return False
@@ -60,7 +62,7 @@ def drop_unless(client: Any, key: str, kind: str) -> bool:
 
 
 def put_right(client: Any, queue: str) -> None:
-    """Remove from RQ's data of a queue every entry that is not a job or worker of ours, and bound the rest."""
+    """Repair RQ's data of a queue: remove every entry that is not a job or worker of ours, and bound the rest."""
     prefix = f"{RQ_KEY_PREFIX}:"
     now, soon = time.time(), time.time() + _LOCK_S
     waiting = (f"{prefix}queue:{queue}", f"{prefix}queue:{queue}:intermediate")
@@ -76,7 +78,7 @@ def put_right(client: Any, queue: str) -> None:
         entries = client.zrange(key, 0, -1, withscores=True)
         if strange := [name for name, _ in entries if not pattern.match(name)]:
             client.zrem(key, *strange)
-        # No job of ours is kept for ever, and RQ ignores times before 1970.
+        # Each job of ours is kept for a time only, and RQ ignores times before 1970.
         latest = soon if registry == "wip" else now + 366 * 86400
         if early_or_late := {n: latest for n, s in entries if not 0 <= s <= latest and pattern.match(n)}:
             client.zadd(key, early_or_late)
@@ -94,7 +96,7 @@ def put_right(client: Any, queue: str) -> None:
 
 
 def _check_moment(client: Any, key: str, now: float) -> None:
-    """Drop the time at which a job was first seen on its way, unless it is in the past."""
+    """Drop the time at which RQ first saw a job on its way, unless that time is in the past."""
     if drop_unless(client, key, "string") or (raw := client.get(key)) is None:
         return
     try:

@@ -1,7 +1,7 @@
-"""RQ's connection: it follows the server, and repeats what Redis refuses until Redis takes it.
+"""RQ's connection: it follows the server, and repeats a refused call until Redis takes it.
 
-A refused call was not done, so it is safe to repeat it. Whether a call without an answer was done is unknown, so the
-caller decides.
+A refused call was not done, so it is safe to repeat it. A call without an answer may have been done, so its caller
+decides.
 """
 
 import contextlib
@@ -28,22 +28,22 @@ log = structlog.get_logger()
 T = TypeVar("T")
 PATIENCE_S = 24 * 3600.0
 DESERTED_S = 60.0
-"""The time that is left for all that a worker process has to tell Redis, once its agent is gone."""
+"""After its agent is gone, a worker process has this long to tell Redis everything."""
 RETRY_S = 0.5
 _CONNECT_S = 5.0
 _SHARED_BYTES = 1024
 _DESERTED = struct.Struct("d")
-"""When the agent was found gone (monotonic, in seconds); 0 while it is there."""
+"""The time at which the agent was found gone (monotonic, in seconds); 0 while the agent is there."""
 
 
 class Whereabouts:
-    """Host and port of the server, as the agent named them last; forked processes read them too."""
+    """Host and port of the server, as the agent last named them. Forked processes see each change."""
 
     def __init__(self) -> None:
         self._shared = mmap.mmap(-1, _SHARED_BYTES)
 
     def move(self, url: str) -> None:
-        """The server is now the one of `url`."""
+        """From now on the server is that of `url`."""
         options = parse_url(url)  # type: ignore[no-untyped-call]
         if "host" in options:
             told = f"{options['host']} {options.get('port', 6379)}".encode()
@@ -54,14 +54,14 @@ class Whereabouts:
         self._shared[-_DESERTED.size :] = _DESERTED.pack(time.monotonic())
 
     def gives_up(self, began: float) -> bool:
-        """Whether a wait for Redis that began then (monotonic, in seconds) is over."""
+        """Whether a wait for Redis that began at `began` (monotonic, in seconds) has lasted too long."""
         (deserted,) = _DESERTED.unpack(self._shared[-_DESERTED.size :])
         until = deserted + DESERTED_S if deserted else began + PATIENCE_S
         return time.monotonic() > until
 
     @property
     def now(self) -> tuple[str, int] | None:
-        """Host and port; None if the agent has named none."""
+        """Host and port; None before the agent has named any."""
         host, _, port = self._shared[:].partition(b"\0")[0].decode().partition(" ")
         return (host, int(port)) if host else None
 
@@ -79,11 +79,11 @@ class FollowingConnection(LedBlockingConnection):
 
 
 class FollowingTlsConnection(FollowingConnection, LedBlockingTlsConnection):
-    """Such a connection with TLS."""
+    """A connection with TLS that asks for the server's address whenever it connects."""
 
 
 class JobRedis(redis.Redis):
-    """A client for RQ; if `patient`, it waits for as long as Redis refuses."""
+    """A client for RQ. A `patient` one waits for as long as Redis refuses."""
 
     patient = True
     whereabouts: Whereabouts
@@ -91,7 +91,7 @@ class JobRedis(redis.Redis):
     @classmethod
     def of(cls, url: str, whereabouts: Whereabouts, *, patient: bool) -> "JobRedis":
         """A client for the server at `url`, or at the address to which it has moved."""
-        # A client that is not patient serves a caller that waits.
+        # The caller of a client that is not patient is waiting, so its limits are short.
         limits = {} if patient else {"socket_timeout": _CONNECT_S, "retry": Retry(NoBackoff(), 0)}
         made = cls.from_url(url, socket_connect_timeout=_CONNECT_S, health_check_interval=15, **limits)
         assert isinstance(made, cls)
@@ -104,7 +104,7 @@ class JobRedis(redis.Redis):
         return made
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Run a command as the library does, until Redis takes it."""
+        """Run a command as the library does, again until Redis takes it."""
         return self.until_taken(lambda: self._execute(*args, **options))
 
     def _execute(self, *args: Any, **options: Any) -> Any:
@@ -120,7 +120,7 @@ class JobRedis(redis.Redis):
 
     @contextlib.contextmanager
     def hurried(self) -> Iterator[None]:
-        """Inside this block nothing is repeated."""
+        """Inside this block no call is repeated."""
         before, self.patient = self.patient, False
         try:
             yield
@@ -128,7 +128,7 @@ class JobRedis(redis.Redis):
             self.patient = before
 
     def until_taken(self, what: Callable[[], T]) -> T:
-        """Do `what` until Redis does not refuse it."""
+        """Do `what` again and again, until Redis does not refuse it."""
         began, said = time.monotonic(), ""
         while True:
             try:
@@ -146,15 +146,15 @@ class JobRedis(redis.Redis):
 
 
 class JobPipeline(Pipeline):
-    """A pipeline of such a client. If anything in a transaction is refused, all of it is."""
+    """A pipeline of a JobRedis. If Redis refuses any part of a transaction, it refuses the whole."""
 
     def __init__(self, client: JobRedis, transaction: bool, shard_hint: str | None) -> None:
         super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
         self._client = client
 
     def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
-        """Run a command as the library does. After a refusal, a caller that watches keys begins anew, on another
-        connection."""
+        """Run a command as the library does. A refusal closes the connection, so a caller that watches keys begins anew
+        on another one."""
         try:
             return super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except redis.ResponseError as error:
@@ -164,8 +164,8 @@ class JobPipeline(Pipeline):
             raise
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Execute as the library does, until Redis takes it. A pipeline that watches keys has to be made anew by its
-        maker."""
+        """Execute as the library does, again until Redis takes it. If the pipeline watches keys, its maker has to make
+        it anew."""
         stack, watches = list(self.command_stack), self.watching
 
         def attempt() -> list[Any]:
@@ -184,5 +184,5 @@ class JobPipeline(Pipeline):
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether Redis does not answer, or refuses for a reason of its own."""
+    """Whether an error means that Redis does not answer, or that it refuses for a reason of its own."""
     return isinstance(error, redis.ConnectionError | redis.TimeoutError) or refusal_of(error) is not None

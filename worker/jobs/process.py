@@ -25,7 +25,7 @@ class WorkerGone(CommandError):
 
 
 class NotTaken(CommandError):
-    """Raised if Redis did not do what the worker process asked; if not `surely`, Redis may have done it."""
+    """Raised if Redis did not do what the worker process asked. If not `surely`, Redis may have done it."""
 
     def __init__(self, text: str, *, surely: bool) -> None:
         super().__init__(text)
@@ -33,9 +33,10 @@ class NotTaken(CommandError):
 
 
 class WorkerProcess:
-    """One worker process. Its first line of input has its settings; then it takes requests, and answers them in order.
+    """One worker process. Its first line of input holds its settings; then it takes requests, and answers them in
+    order.
 
-    The end of its input means that nobody needs it any more: it first ends its job.
+    The end of its input tells it to end; it ends its job first.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
@@ -48,10 +49,10 @@ class WorkerProcess:
     async def start(
         cls, settings: Mapping[str, Any], name: str, dead: Sequence[str] = (), *, works: bool = True
     ) -> "WorkerProcess":
-        """Start a worker process with `settings`, which hold the password of Redis and so go by its input.
+        """Start a worker process. `settings` go to its input, because they hold the password of Redis.
 
-        The workers that are `dead` have left their jobs to the next one. A process that does not work only answers
-        requests. Raises WorkerGone if it cannot be started.
+        `dead` are the workers whose jobs this one takes over. With `works` false it only answers requests. Raises
+        WorkerGone if it cannot be started.
         """
         try:
             process = await asyncio.create_subprocess_exec(
@@ -65,7 +66,7 @@ class WorkerProcess:
             raise WorkerGone(f"The job worker cannot be started: {error.strerror}") from error
         assert process.stdin is not None
         with contextlib.suppress(OSError, RuntimeError):
-            # A process that has ended already is noticed when it is asked.
+            # If the process has ended already, the first request notices that.
             process.stdin.write(line_of({**settings, "name": name, "dead": dead, "works": works}))
         log.info("job worker started", pid=process.pid)
         return cls(process, name)
@@ -81,8 +82,8 @@ class WorkerProcess:
         return self._process.returncode is not None
 
     async def ask(self, what: str, **arguments: Any) -> Any:
-        """Make the request `what`. Raises WorkerGone if no answer comes, CommandError with the fault that the process
-        names."""
+        """Make the request `what`. Raises WorkerGone if no answer comes, and CommandError with the fault that the
+        process reports."""
         reader, writer = self._process.stdout, self._process.stdin
         assert reader is not None
         assert writer is not None
@@ -95,7 +96,7 @@ class WorkerProcess:
                     writer.write(line_of(Question(number, what, arguments)))
                     await writer.drain()
                     while line := await reader.readline():
-                        # An earlier answer may have come after its caller stopped waiting.
+                        # An answer to an earlier request may have come after its caller stopped waiting.
                         if (told := read_told(line)).number == number:
                             break
             except (TimeoutError, OSError, ValueError, RuntimeError) as error:
@@ -110,13 +111,13 @@ class WorkerProcess:
         raise CommandError(told.error)
 
     def let_go(self) -> None:
-        """Let it end as soon as it has nothing to do. It is no fault if it has ended already."""
+        """Let the process end as soon as it has nothing to do. It may have ended already."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 
     async def end(self, wait_s: float) -> bool:
-        """Wait at most `wait_s` until it has ended by itself, then end it and its job; answers whether that was
-        needed."""
+        """Wait at most `wait_s` until the process has ended by itself, then end it and its job; answers whether that
+        was needed."""
         self.let_go()
         if await self._ends_within(wait_s):
             return False

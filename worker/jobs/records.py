@@ -18,13 +18,15 @@ JOB_ID = r"\A[A-Za-z0-9-]{1,64}\Z"
 
 
 def job_id(cluster: str, node: str, command_id: str) -> str:
-    """The id of the job that a command becomes on a node; handing the command over again makes no second job."""
+    """The id of the job that a command becomes on a node. It is always the same, so a repeated request makes no second
+    job."""
     return hashlib.sha256(f"{cluster}/{node}/{command_id}".encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class JobRecord:
-    """An unfinished job: its command, the life of the node that claimed it, and the user who ended it, if any.
+    """An unfinished job: its command, the life of the node that claimed the command, and the user who ended the job, if
+    any.
 
     A command that was typed on the node itself has no id.
     """
@@ -36,7 +38,7 @@ class JobRecord:
     life: Life
     timeout_s: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_S)]
     retries: Annotated[int, msgspec.Meta(ge=0, le=_RETRIES_MAX)] = 0
-    """How often it may be begun again."""
+    """The number of times that it may begin again."""
     ended_by: str | None = None
     """The user who ended this job; '' if its command was withdrawn."""
 
@@ -66,7 +68,7 @@ class Stage(enum.StrEnum):
     ABORTED = "aborted"
     """A user ended it."""
     LOST = "lost"
-    """Its process died, or the job is unknown."""
+    """Its process died, or RQ does not know the job."""
 
     @property
     def final(self) -> bool:
@@ -76,7 +78,7 @@ class Stage(enum.StrEnum):
 
 @dataclass(frozen=True)
 class JobStanding:
-    """The state of a job: its progress in percent if it has reported any, its output if it has ended."""
+    """The state of a job: its progress in percent once it has reported any, its output once it has ended."""
 
     job: str
     stage: Stage
@@ -89,7 +91,7 @@ class JobStanding:
 
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> "JobStanding":
-        """Read what the worker process says. Raises Unreadable."""
+        """Read a report of the worker process. Raises Unreadable."""
         with parsing("What the job worker says of a job"):
             return msgspec.convert(said, cls)
 

@@ -1,4 +1,4 @@
-"""The agent's requests to the worker process: to queue jobs, look at them, and end them."""
+"""Carries out the agent's requests to the worker process: queue jobs, look at them, end them."""
 
 import contextlib
 import time
@@ -21,7 +21,7 @@ from worker.jobs.rq_worker import ENDED, KEPT_S
 from worker.jobs.trusted import LONG_COMMAND, UNREADABLE, NodeJob, NodeQueue, StartedJobs
 
 JobFacts = dict[str, Any]
-"""How a job stands, as the agent is told."""
+"""The state of a job, in the form in which the agent gets it."""
 
 _BACKSTOP_S = 30
 _LISTED_MAX = 200
@@ -38,7 +38,7 @@ _STAGES = {
 
 
 class Requests:
-    """Answers requests about the queue of one node; outcomes are kept for `results_ttl_s`."""
+    """Answers requests about the queue of one node. RQ keeps outcomes for `results_ttl_s`."""
 
     def __init__(self, queue: NodeQueue, results_ttl_s: int, whereabouts: Whereabouts) -> None:
         self._queue = queue
@@ -46,7 +46,7 @@ class Requests:
         self._whereabouts = whereabouts
 
     def follow(self, *, url: str) -> None:
-        """The server is now the one of `url`."""
+        """From now on the server is that of `url`."""
         self._whereabouts.move(url)
         self._queue.connection.connection_pool.disconnect(inuse_connections=False)
 
@@ -55,7 +55,7 @@ class Requests:
         try:
             self._queue.enqueue_call(
                 LONG_COMMAND,
-                # The command's own limit comes first; this one ends a job that ignores it.
+                # The command's own time limit comes first; this limit ends a job that ignores the command's.
                 timeout=int(timeout_s) + _BACKSTOP_S,
                 ttl=KEPT_S,
                 result_ttl=self._results_ttl_s,
@@ -70,9 +70,9 @@ class Requests:
             self._queue_again(job)
 
     def _queue_again(self, job: str) -> None:
-        """If Redis refused half-way, RQ knows a job that is in no queue: queue it again."""
+        """Queue a job again if RQ knows it and has it in no queue, because Redis refused half-way."""
         queue = self._queue
-        # In the order in which a job moves, so that a job on its way is seen somewhere.
+        # The lists in the order in which a job moves, so that this sees a job that is on its way.
         waits = job in queue.get_job_ids() or job in queue.intermediate_queue.get_job_ids()
         found = NodeJob.fetch(job, queue.connection, queue.serializer)
         if not waits and found.get_status() in (JobStatus.CREATED, JobStatus.QUEUED):
@@ -87,7 +87,7 @@ class Requests:
         return self._all(jobs)
 
     def listed(self) -> list[JobFacts]:
-        """The running jobs, then the waiting ones, the next first, then the ended ones, the latest first."""
+        """The running jobs, then the waiting jobs (the next one first), then the ended jobs (the latest first)."""
         ended = [name for registry in ENDED for name in registry(queue=self._queue).get_job_ids(cleanup=False)]
         started = StartedJobs(self._queue).get_job_ids(cleanup=False)
         names = dict.fromkeys((*started, *self._queue.get_job_ids(0, _LISTED_MAX), *ended))
@@ -111,14 +111,13 @@ class Requests:
                 self._keep_canceled_no_longer_than_others(found)
 
     def _keep_canceled_no_longer_than_others(self, job: Job) -> None:
-        """RQ itself would keep them for ever."""
+        """Keep a canceled job for `results_ttl_s`: RQ itself would keep it for ever."""
         connection, registry = self._queue.connection, CanceledJobRegistry(queue=self._queue)
         connection.expire(job.key, self._results_ttl_s)
         connection.zremrangebyscore(registry.key, "-inf", time.time() - self._results_ttl_s)
 
     def abandon(self, dead: set[str]) -> None:
-        """Try the jobs again that these workers were running when they died; those that may not be tried again are
-        lost."""
+        """These workers have died: try the jobs again that they were running. A job that may not run again is lost."""
         registry = StartedJobs(self._queue)
         for job_id, execution in registry.get_job_and_execution_ids(cleanup=False):
             (job,) = NodeJob.fetch_many([job_id], self._queue.connection, self._queue.serializer)
@@ -137,7 +136,7 @@ class Requests:
     def _readable(self, name: str, job: Any) -> JobFacts:
         try:
             said = self._standing(name, job)
-            # RQ may read a text that is no valid Unicode: such a job must not hide the others from the agent.
+            # RQ may read a text that is not valid Unicode. The job with it must not hide the other jobs from the agent.
             line_of(said)
         except UNREADABLE as error:
             reason = f"what RQ keeps of it cannot be read: {error}"[:_SHOWN_MAX]

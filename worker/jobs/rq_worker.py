@@ -1,4 +1,4 @@
-"""An RQ worker whose death is noticed soon, and whose work-horse never outlives it."""
+"""An RQ worker. Others notice its death soon, and its work-horse never outlives it."""
 
 import contextlib
 import ctypes
@@ -26,13 +26,13 @@ from worker.jobs.trusted import UNREADABLE, NodeJob, NodeQueue, StartedJobs
 log = structlog.get_logger()
 
 ALIVE_S = 15
-"""Seconds without a sign of life after which a worker and its running job count as dead."""
+"""A worker and its running job count as dead after this many seconds without a sign of life."""
 
 KEPT_S = 7 * 24 * 3600
-"""Seconds for which RQ keeps the data of a node that does not come back."""
+"""The time in seconds for which RQ keeps the data of a node that does not come back."""
 
 ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
-"""Where RQ keeps jobs that have ended."""
+"""The registries in which RQ keeps ended jobs."""
 
 _MONITORING_S = 5
 _END_S = 4.0
@@ -41,7 +41,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def patiently(what: Callable[[], object], whereabouts: Whereabouts) -> None:
-    """Do `what` again and again while Redis is away, until that takes too long; doing it twice must do no harm."""
+    """Do `what`, again and again while Redis is away, until that takes too long. `what` must be harmless if done
+    twice."""
     began = time.monotonic()
     while True:
         try:
@@ -68,7 +69,7 @@ class NodeWorker(Worker):
             name=name,
             connection=queue.connection,
             serializer=queue.serializer,
-            worker_ttl=ALIVE_S + _MONITORING_S,  # RQ waits 15 s less for a job before it gives a sign of life again
+            worker_ttl=ALIVE_S + _MONITORING_S,  # between signs of life, RQ waits 15 s less than this for a job
             job_monitoring_interval=_MONITORING_S,
             maintenance_interval=ALIVE_S,
         )
@@ -76,19 +77,20 @@ class NodeWorker(Worker):
         self._limit_s: float | None = None
         """The time limit of the job that runs."""
         self._beat_at = 0.0
-        # RQ asks for it just after it has taken a job, which is no time to wait.
+        # Ask for the version now: RQ would ask for it just after it has taken a job, when it must not wait.
         self._patiently(self.get_redis_server_version)
 
     def _patiently(self, what: Callable[[], object]) -> None:
         patiently(what, self.connection.whereabouts)
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """Watch the work-horse. While a job waits for Redis to take its result, its time limit stands still."""
+        """Watch the work-horse. The time limit of a job stands still while the job waits for Redis to take its
+        result."""
         self._limit_s, self._beat_at = job.timeout, time.monotonic()
         super().monitor_work_horse(job, queue, execution)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
-        """Report the job's signs of life. A job is not ended because Redis does not hear of them."""
+        """Report the job's signs of life. If Redis does not take them, the job still goes on."""
         before, self._beat_at = self._beat_at, time.monotonic()
         try:
             with self.connection.hurried():
@@ -99,7 +101,7 @@ class NodeWorker(Worker):
             job.timeout = (job.timeout or 0) + math.ceil(time.monotonic() - before)
 
     def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **named: Any) -> None:
-        """Put back a job that was taken but never begun, because its answer was lost; record any other failure."""
+        """Put a job back if it was taken and never began, because the answer was lost. Record any other failure."""
         if named.get("exc_string") == _STUCK:
             queue.push_job_id(job.id, at_front=True)
             return
@@ -108,13 +110,13 @@ class NodeWorker(Worker):
         self._patiently(lambda: super(NodeWorker, self).handle_job_failure(job, queue, *args, **named))
 
     def prepare_execution(self, job: Job) -> Execution:
-        """Record the execution. Doing this twice leaves one execution too many, which expires."""
+        """Record the execution. If this is done twice, one execution too many is left, which expires."""
         made: list[Execution] = []
         self._patiently(lambda: made.append(super(NodeWorker, self).prepare_execution(job)))
         return made[0]
 
     def prepare_job_execution(self, *args: Any, **named: Any) -> None:
-        """Record that the job begins; it begins only once Redis has taken that."""
+        """Record that the job begins. It begins only once Redis has taken the record."""
         self._patiently(lambda: super(NodeWorker, self).prepare_job_execution(*args, **named))
 
     def check_for_suspension(self, burst: bool) -> None:
@@ -133,7 +135,7 @@ class NodeWorker(Worker):
             log.warning("jobs not looked after", reason=str(error))
 
     def dequeue_job_and_maintain_ttl(self, *args: Any, **named: Any) -> Any:
-        """As the library does; what it cannot read is out of its way then."""
+        """Take the next job as the library does, and repair RQ's data if the library cannot read it."""
         while True:
             try:
                 return super().dequeue_job_and_maintain_ttl(*args, **named)
@@ -141,7 +143,7 @@ class NodeWorker(Worker):
                 self._look_again(error)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """The same."""
+        """Run a job as the library does, and repair RQ's data if the library cannot read it."""
         try:
             super().execute_job(job, queue)
         except UNREADABLE as error:
@@ -153,7 +155,7 @@ class NodeWorker(Worker):
         self._patiently(lambda: put_right(self.connection, self._queue.name))
 
     def register_birth(self) -> None:
-        """Doing it twice is a birth in the place of the first."""
+        """Report the start of this worker. A second report takes the place of the first."""
         self._patiently(self._register_birth)
 
     def _register_birth(self) -> None:
@@ -161,7 +163,7 @@ class NodeWorker(Worker):
         super().register_birth()  # type: ignore[no-untyped-call]
 
     def register_death(self) -> None:
-        """Report the end, if Redis answers; if not, the missing signs of life show it."""
+        """Report the end of this worker if Redis answers. If not, the missing signs of life show it."""
         with contextlib.suppress(redis.RedisError), self.connection.hurried():
             super().register_death()  # type: ignore[no-untyped-call]
 
@@ -173,7 +175,7 @@ class NodeWorker(Worker):
             log.warning("message to the job worker dropped", reason=str(error))
 
     def clean_registries(self) -> None:
-        """Clean up as the library does, but with our classes, so that RQ's own never read a job from elsewhere."""
+        """Clean up as the library does, but with our classes: RQ's own classes must never read a foreign job."""
         queue = self._queue
         self.last_cleaned_at = now()  # type: ignore[assignment]
         if not queue.acquire_maintenance_lock():
@@ -186,7 +188,7 @@ class NodeWorker(Worker):
         queue.release_maintenance_lock()  # type: ignore[no-untyped-call]
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
-        """Treat a refusal like no answer."""
+        """Treat a refusal like a missing answer."""
         known = exc if isinstance(exc, redis.ConnectionError) or not is_away(exc) else redis.ConnectionError(str(exc))
         super()._pubsub_exception_handler(known, pubsub, pubsub_thread)
 
@@ -203,7 +205,7 @@ class NodeWorker(Worker):
         self._patiently(lambda: super(NodeWorker, self).set_state(*args, **named))
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ARG002
-        """Give a sign of life. RQ adds a minute to each time limit; this does not."""
+        """Give a sign of life. RQ would add a minute to each lifetime."""
         if pipeline is not None:
             super().heartbeat(ALIVE_S, pipeline)
             return
@@ -211,7 +213,7 @@ class NodeWorker(Worker):
         self._patiently(self.end_some_day)
 
     def end_some_day(self) -> None:
-        """Give a lifetime to all keys that RQ keeps for this queue without one."""
+        """Give a lifetime to the keys of this queue that RQ keeps without one."""
         queue = self._queue
         registries = (registry(queue=queue).key for registry in (StartedJobRegistry, *ENDED))
         workers = (self.redis_workers_keys, worker_registration.WORKERS_BY_QUEUE_KEY % queue.name)
@@ -221,7 +223,7 @@ class NodeWorker(Worker):
             pipeline.execute()
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Log a refused job in one line: a job that somebody else put into the queue is no fault of the program."""
+        """Log a refused job in one line, without a trace: somebody else has put it into the queue."""
         if isinstance(exc_info[1], NotOurs):
             log.warning("job refused", job=job.id, reason=str(exc_info[1]))
             return
@@ -233,7 +235,7 @@ class NodeWorker(Worker):
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
         """Let the job end in order first, with all that it has started."""
-        # Read only once: it becomes 0 when RQ has seen the end, and a signal to 0 would reach this very process.
+        # Read this only once: it becomes 0 when RQ has seen the end, and a signal to 0 would reach this process itself.
         horse = self.horse_pid
         if not horse:
             return
@@ -247,7 +249,8 @@ class NodeWorker(Worker):
                 os.close(ending)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
-        """Have the work-horse die with its worker: otherwise its job would go on while it is begun again elsewhere."""
+        """Have the work-horse die with its worker. Otherwise the job would go on here while another worker begins it
+        again."""
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self.pid:
             os._exit(1)

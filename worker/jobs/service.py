@@ -1,7 +1,5 @@
-"""The agent's side of jobs: hands long commands over, follows each to its end, and writes its outcome.
-
-Nobody else writes it. So the death of a worker process, of this process or of Redis changes who knows the outcome, but
-not the outcome.
+"""The agent's side of jobs: it hands long commands over, follows each job to its end, and writes the outcome. Only the
+agent writes an outcome. So the death of a worker process, of this process or of Redis never changes an outcome.
 """
 
 import asyncio
@@ -46,7 +44,7 @@ _STATE_OF = {Stage.OK: State.OK, Stage.FAILED: State.FAILED, Stage.LOST: State.L
 class JobService:
     """The jobs of one node.
 
-    `settings` are the present settings for a worker process; `needed` answers whether a module has long commands.
+    `settings` answers the present settings for a worker process; `needed` answers whether a module has long commands.
     """
 
     def __init__(
@@ -65,18 +63,18 @@ class JobService:
         link.on_move.append(self.kick)
         self._records: dict[str, JobRecord] = {}
         self._shown: dict[str, tuple[str, float]] = {}
-        """What was last written about each running job, and when."""
+        """For each running job: the last thing written about it, and the time."""
         self._stopping: dict[str, float] = {}
-        """The time at which each job that somebody ended was told to end."""
+        """For each job that a user ended: the time at which it was last told to end."""
         self._worker: WorkerProcess | None = None
         self._worked_with: Mapping[str, Any] = {}
         self._dead: list[str] = []
-        """Workers that died, for the next one to know."""
+        """The workers that died; the next worker gets their names."""
         self._letting_go: list[WorkerProcess] = []
         self._starting = asyncio.Lock()
         self._failures, self._started = 0, 0.0
         self._handed_over = 0
-        """The number of commands that are being made jobs just now."""
+        """The number of commands that are just becoming jobs."""
         self._look = asyncio.Event()
         self._at_work = asyncio.Lock()
         self._closing = False
@@ -87,11 +85,11 @@ class JobService:
         return list(self._records)
 
     def kick(self) -> None:
-        """The modules have changed: check whether a worker process is needed, and with which settings."""
+        """The modules have changed: check soon whether a worker process is needed, and with which settings."""
         self._look.set()
 
     def adapted(self, command: Command) -> Command:
-        """A command for a console of this node: a long command becomes a job, and answers that at once."""
+        """The form of a command for a console of this node: a long command becomes a job and says so at once."""
         if not command.long:
             return command
 
@@ -105,7 +103,8 @@ class JobService:
         return dataclasses.replace(command, handler=handler)
 
     async def submit(self, message: Message, life: Life, command: Command) -> Response:
-        """Make a job of a command that this node has claimed; answers the response until the job has ended."""
+        """Make a job of a command that this node has claimed; answers the response that stands until the job has
+        ended."""
         job = job_id(self._keys.cluster, self._node, message.id)
         record = self._record(job, message.id, message.text, message.issuer, life, command)
         try:
@@ -120,7 +119,8 @@ class JobService:
         return JobRecord(job, command_id, text, issuer, life, timeout_s, command.retries)
 
     async def _hand_over_by(self, begin_by: float, record: JobRecord) -> None:
-        """Hand a command over, for as long as it may begin; doing so twice makes one job. Raises EccmgrError."""
+        """Hand a command over, and try again for as long as it may begin. Repeated tries make one job. Raises
+        EccmgrError."""
         said = ""
         while True:
             is_last = self._closing or time.monotonic() + LOOK_S > begin_by
@@ -137,7 +137,7 @@ class JobService:
                 return
 
     def withdraw(self, wanted: str, by: str) -> bool:
-        """End the job with this id, or of the command with this id; answers whether there was one. `by` is '' for a
+        """End the job that has this id, or whose command has it; answers whether there was such a job. `by` is '' for a
         withdrawal."""
         found = [each for each in self._records.values() if wanted.lower() == each.job or wanted == each.command_id]
         for record in found:
@@ -148,7 +148,7 @@ class JobService:
         return bool(found)
 
     async def standings(self) -> list[JobStanding]:
-        """Every known job: the running, the waiting, and those that have ended lately."""
+        """Every known job: running, waiting, or ended lately."""
         if self._worker is None and not self._needed():
             return []
         return [JobStanding.parse(each) for each in await (await self._process()).ask("listed")]
@@ -174,12 +174,12 @@ class JobService:
                     log.warning("jobs not looked at", reason=said)
             busy = bool(self._records) or not known
             with contextlib.suppress(TimeoutError):
-                # An idle worker process must be told about the server's address too.
+                # An idle worker process needs the server's address too.
                 async with asyncio.timeout(LOOK_S if busy else _IDLE_LOOK_S):
                     await self._look.wait()
 
     async def finish(self) -> None:
-        """End the worker process. A job that does not end soon is lost, or tried again later if it may be."""
+        """End the worker process. A job that does not end soon is lost, or begins again later if it may."""
         self._closing = True
         async with self._at_work:
             await self._finish()
@@ -192,7 +192,7 @@ class JobService:
         self._letting_go = []
         if not self._records:
             return
-        # Another process, which runs no jobs, reports their outcomes.
+        # Another process reports the outcomes; it runs no jobs.
         try:
             self._worker = await WorkerProcess.start(
                 self._told(self._settings()), f"{self._node}-end", self._dead, works=False
@@ -204,8 +204,8 @@ class JobService:
             await self._worker.end(_END_S)
 
     async def _hand_over(self, record: JobRecord, *, is_last: bool = True) -> None:
-        """Raises EccmgrError if the command cannot become a job, and, unless this `is_last`, also if it may have become
-        one."""
+        """Hand a command over once. Raises EccmgrError if it cannot become a job. If it may have become one, this
+        raises too, unless it `is_last`."""
         if len(self._records) + self._handed_over >= self._options.max_jobs:
             raise CommandError(f"too many jobs are queued (limit {self._options.max_jobs})")
         self._handed_over += 1
@@ -235,7 +235,7 @@ class JobService:
                 self._forget(record)
             if not (unsure and is_last):
                 raise
-            # It may have been queued: the next turn will see that by the record.
+            # The job may have been queued. The record is kept, so the next turn will see.
             log.warning("job not known to be queued", job=record.job, reason=str(error))
         log.info("job queued", job=record.job, id=record.command_id, text=shown, user=record.issuer)
 
@@ -247,7 +247,7 @@ class JobService:
         settings = self._settings()
         if self._worker is not None and not self._worker.ended and settings != self._worked_with:
             if {**self._worked_with, "url": settings["url"]} == settings:
-                # Another server has taken over: a running job goes on, and its result goes there.
+                # Another server has taken over: a running job goes on, and its result goes to that server.
                 await self._worker.ask("follow", url=settings["url"])
                 self._worked_with = settings
             else:
@@ -271,7 +271,8 @@ class JobService:
                 await self._write(known, standing)
 
     async def _stop(self, process: WorkerProcess, record: JobRecord) -> None:
-        """Ask the worker process to end a job. That may take some seconds, after which a lost request is repeated."""
+        """Ask the worker process to end a job. That may take some seconds; if the job still runs then, the request is
+        repeated."""
         now = time.monotonic()
         if now < self._stopping.get(record.job, -math.inf) + _STOP_AGAIN_S:
             return
@@ -300,13 +301,13 @@ class JobService:
     def _ended(self, record: JobRecord, standing: JobStanding) -> Response:
         state, text = _STATE_OF.get(standing.stage, State.ABORTED), standing.output
         if standing.stage is Stage.ABORTED and record.ended_by != "":
-            # Somebody may have ended it with RQ's own tools.
+            # A user may have ended it with RQ's own tools.
             state, text = State.FAILED, f"aborted by {record.ended_by or 'somebody'}"
         flags, body = pack_body(text, self._options.max_response_bytes)
         return Response(record.command_id, record.life, state, to_ms(standing.took_s), flags, body)
 
     async def _process(self) -> WorkerProcess:
-        """The worker process; started if there is none. Raises WorkerGone if it may not be started yet."""
+        """The worker process; this starts one if none runs. Raises WorkerGone if it is too early to start one again."""
         async with self._starting:
             if self._worker is not None and not self._worker.ended:
                 return self._worker
@@ -338,7 +339,7 @@ class JobService:
             self._records.setdefault(record.job, record)
 
     async def _withdrawn(self, record: JobRecord) -> bool:
-        """Whether the command of a job was withdrawn, perhaps while nobody heard of it."""
+        """Whether the command of a job was withdrawn, even if this node has not heard of it."""
         command = self._keys.command(record.command_id)
         return bool(record.command_id) and await self._link.call("HEXISTS", command, "aborted") == 1
 

@@ -1,7 +1,7 @@
-"""Jobs as this node takes them from Redis: nothing that stands there decides what runs.
+"""Jobs as this node takes them from Redis: nothing in Redis decides what runs.
 
-RQ runs any function that a job names, and any callback, as the node's user, and anybody who reaches Redis may write a
-job. So a job from Redis is only an id, and the journal says what it runs. A job that asks for more is refused.
+RQ runs any function and any callback that a job names, as the node's user. Anybody who reaches Redis may write a job.
+So a job from Redis is only an id, and the journal says what it runs. A job that asks for more is refused.
 """
 
 import base64
@@ -23,12 +23,12 @@ from worker.jobs.journal import JobJournal, NotOurs
 from worker.jobs.records import LONGEST_S
 
 LONG_COMMAND = "eccmgr long command"
-"""The function that our jobs name: RQ's tools show it, and nobody imports it."""
+"""The name of the function in our jobs. RQ's tools show it; there is no such function."""
 UNREADABLE = (
     *(ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError),
     *(NoSuchJobError, InvalidJobOperation, DeserializationError, TimeoutFormatError, zlib.error),
 )
-"""The errors that RQ raises if Redis holds something that RQ did not write: RQ does not check."""
+"""The errors that RQ raises if Redis holds something that RQ did not write, because RQ does not check it."""
 
 _DATA = zlib.compress(JSONSerializer.dumps((LONG_COMMAND, None, (), {})))  # type: ignore[no-untyped-call]
 _DATA_MAX = 1024
@@ -49,7 +49,7 @@ _FOREIGN = {
 
 @dataclass(frozen=True)
 class Home:
-    """The place of this process's jobs: the queue's name, the lifetime of results, and how jobs are run."""
+    """The settings for this process's jobs: the queue's name, the lifetime of results, and how to run a job."""
 
     queue: str
     results_ttl_s: int
@@ -61,9 +61,9 @@ class NodeJob(Job):
     """A job whose text comes from the journal."""
 
     home: ClassVar[Home]
-    """The place of this process's jobs."""
+    """The settings for this process's jobs."""
     refused = ""
-    """The reason not to run it, whatever the journal says."""
+    """The reason to refuse the job, even if the journal has it; "" for a job of ours."""
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
         """Read the fields that a job of ours may have. Raises NoSuchJobError if they cannot be read."""
@@ -83,7 +83,7 @@ class NodeJob(Job):
 
     @classmethod
     def fetch(cls, id: str, connection: "Redis | None" = None, serializer: Any = None) -> "NodeJob":  # noqa: A002
-        """Fetch a job as the library does. Raises NoSuchJobError, also for an id that RQ does not take."""
+        """Fetch a job as the library does. Raises NoSuchJobError, also for an id that RQ does not accept."""
         try:
             job = cls(id, connection=connection, serializer=serializer)
         except UNREADABLE as error:
@@ -110,7 +110,7 @@ class NodeJob(Job):
         return found
 
     def latest_result(self, timeout: int = 0) -> Result | None:  # noqa: ARG002
-        """Read the latest result as the library does, within bounds."""
+        """Read the latest result as the library does, up to a size."""
         found: Any = self.connection.xrevrange(Result.get_key(self.id), count=1)  # type: ignore[no-untyped-call]
         if not found:
             return None
@@ -123,7 +123,7 @@ class NodeJob(Job):
         return Result.restore(self.id, name.decode(), kept, self.connection, self.serializer)
 
     def _execute(self) -> dict[str, object]:
-        """Run what the journal says. Raises NotOurs."""
+        """Run the job's text in the journal. Raises NotOurs."""
         try:
             if self.refused:
                 raise NotOurs(self.refused)
@@ -137,7 +137,7 @@ class NodeJob(Job):
 
 
 class NodeQueue(Queue):
-    """A queue of such jobs, none of which depends on another."""
+    """A queue of NodeJobs, which never depend on each other."""
 
     job_class = NodeJob
 
@@ -151,18 +151,18 @@ class NodeQueue(Queue):
 
 
 class StartedJobs(StartedJobRegistry):
-    """The running jobs; our own classes handle abandoned ones."""
+    """The running jobs. Our own classes handle abandoned ones."""
 
     def __init__(self, queue: NodeQueue) -> None:
         super().__init__(queue=queue, job_class=NodeJob)
 
     def get_queue(self) -> NodeQueue:
-        """The queue of these jobs, as one of our class."""
+        """The queue of these jobs, as a NodeQueue."""
         return NodeQueue(self.name, connection=self.connection, serializer=self.serializer)
 
 
 def _foreign(raw: Mapping[bytes, bytes], queue: str) -> str:
-    """The field of a job that no job of ours has; "" for a job of ours."""
+    """The name of a field that no job of ours has; "" if there is no such field."""
     data = raw[b"data"]
     if len(data) > _DATA_MAX or zlib.decompressobj().decompress(data, _DATA_MAX) != zlib.decompress(_DATA):
         return "it asks for another function than ours"

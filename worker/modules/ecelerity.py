@@ -1,4 +1,5 @@
-"""The bridge: commands that the node does not know go to a program beside it that speaks the control protocol."""
+"""The bridge: it passes commands that the node does not know to a program on the same host that speaks the control
+protocol."""
 
 import os
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from worker.modules.far_end import FarEnd, FarEndError
 
 
 class Ecelerity(Module):
-    """Lets an existing mail node join the cluster as it is."""
+    """The bridge of a node: with it an existing mail node joins the cluster unchanged."""
 
     scope = "ecelerity"
     brief = "passes commands that the node does not know to a program that speaks the control protocol"
@@ -42,19 +43,19 @@ class Ecelerity(Module):
 
     @classmethod
     def check(cls, settings: ScopeView) -> None:
-        """Check that the endpoint makes sense. It is no fault if nobody listens there yet."""
+        """Check that the endpoint makes sense. The far end may start later."""
         try:
             Endpoint.parse(settings.text("control") or "")
         except SettingsError as error:
             raise ConfigError(str(error)) from None
 
     def commands(self) -> Iterable[Command]:
-        """`ecelerity COMMAND`, for commands that the node knows too."""
+        """The command `ecelerity COMMAND`, which reaches the far end also with a command that the node knows."""
         brief = "what the program behind the bridge answers to COMMAND, also where this node knows it itself"
         yield Command(self.context.name, brief, self.unknown, (Param("COMMAND", rest=True),))
 
     async def unknown(self, call: Call) -> Answer:
-        """Give the command to the far end; answers its answer."""
+        """Pass the command to the far end; answers the far end's answer."""
         asks_for_xml = call.caller.form is Format.XML
         line = f"xml {call.args[0]}" if asks_for_xml else call.args[0]
         try:
@@ -64,5 +65,5 @@ class Ecelerity(Module):
         return Answer(text, is_xml=asks_for_xml)
 
     async def stop(self) -> None:
-        """Close the kept connections."""
+        """Close the kept connections to the far end."""
         self._far_end.close()

@@ -22,7 +22,7 @@ _ARGUMENT_MAX = 1024
 
 @dataclass(frozen=True)
 class AllowedProgram:
-    """One command: the program with its own arguments, and the pattern for arguments of the caller, if these are
+    """One command: the program with its own arguments, and the pattern for the caller's arguments; None if none are
     allowed."""
 
     name: str
@@ -134,12 +134,12 @@ def _entry(name: str, line: str, pattern: str | None, long: bool) -> AllowedProg
         compiled = Pattern.parse(pattern) if pattern is not None else None
     except PatternError as error:
         raise ConfigError(f"arguments of {name}: '{pattern}' is not a regular expression: {error}") from None
-    # The path is not resolved: the name by which a program is called may matter to it.
+    # The path is not resolved, because a program may behave by the name with which it is called.
     return AllowedProgram(name, (os.path.abspath(program), *given[1:]), compiled, long)  # noqa: PTH100
 
 
 def _identity(user: str | None) -> RunsAs | None:
-    """The user for the programs. Raises ConfigError if there is no such user, or this process may not become that
+    """The user for the programs. Raises ConfigError if there is no such user, or if this process may not become that
     user."""
     if user is None:
         return None

@@ -1,4 +1,5 @@
-"""Runs a program without a shell, within limits of time and output, and ends it with all that it has started."""
+"""Runs a program without a shell and within limits of time and output. At the end it ends every process that the
+program has started."""
 
 import asyncio
 import contextlib
@@ -26,7 +27,7 @@ class RunsAs:
 
 @dataclass(frozen=True)
 class Program:
-    """A program line, its folder and user, and the number of bytes of its output that are kept."""
+    """A program line, its folder and user, and the maximum size of the kept output in bytes."""
 
     line: tuple[str, ...]
     folder: str
@@ -36,8 +37,8 @@ class Program:
 
 @dataclass(frozen=True)
 class Ended:
-    """The output of a program, the number of further bytes, and the exit code: negative for a signal, None if out of
-    time."""
+    """The kept output of a program, the number of further bytes, and the exit code: negative for a signal, None if the
+    time was over."""
 
     output: str
     dropped: int
@@ -45,15 +46,16 @@ class Ended:
 
 
 async def run(program: Program, limit_s: float | None) -> Ended:
-    """Run a program to its end, or end it after `limit_s`. Raises OSError if it cannot be run.
+    """Run a program to its end, or end it after `limit_s`. Raises OSError if the program cannot run.
 
-    A child that it leaves behind, and that holds its output open, is not waited for.
+    A child that the program leaves behind may hold the output open; this does not wait for it.
     """
     reading, writing = os.pipe()
     output = Output(program.output_limit)
     loop = asyncio.get_running_loop()
     with os.fdopen(reading, "rb", buffering=0) as pipe:
-        # Made before the program starts: between its start and the wait for its end nothing may be cancelled.
+        # Make this before the program starts: a cancellation between its start and the wait for its end would leave it
+        # running.
         try:
             transport, _ = await loop.connect_read_pipe(lambda: output, pipe)
             try:
@@ -74,7 +76,7 @@ async def run(program: Program, limit_s: float | None) -> Ended:
 
 
 class Output(asyncio.Protocol):
-    """Keeps the first bytes of the output, and counts the rest."""
+    """Keeps the first bytes of the output, and counts the further bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -110,7 +112,7 @@ async def _start(program: Program, output: int) -> asyncio.subprocess.Process:
 
 @cache
 def _leash(identity: RunsAs | None) -> tuple[str, ...]:
-    """The words before a program line that end the program when this process is killed, and run it as another user.
+    """The words before a program line: they run the program as another user, and end it when this process is killed.
     They are only necessary for another user."""
     setpriv = shutil.which("setpriv")
     if identity is None:
@@ -123,7 +125,7 @@ def _leash(identity: RunsAs | None) -> tuple[str, ...]:
 
 
 async def _end_of(process: asyncio.subprocess.Process, limit_s: float | None) -> int | None:
-    """The exit code; None if the program had to be ended, also because the caller was cancelled."""
+    """The exit code; None if the program had to be ended, for its time or because the caller was cancelled."""
     try:
         async with asyncio.timeout(limit_s):
             return await process.wait()
@@ -135,7 +137,7 @@ async def _end_of(process: asyncio.subprocess.Process, limit_s: float | None) ->
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask the program and all that it has started to end, then kill them."""
+    """Ask the program and every process that it has started to end, then kill them."""
     for number, wait_s in ((signal.SIGTERM, _TERM_S), (signal.SIGKILL, None)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

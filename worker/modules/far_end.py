@@ -1,4 +1,4 @@
-"""A client of the original control protocol: text frames only, over connections that are kept and made again."""
+"""A client of the original control protocol: text frames only, over connections that it keeps and makes anew."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ _CONNECT_TIMEOUT_S = 5.0
 
 
 class FarEndError(Exception):
-    """Raised if no answer comes; the message says whether the command may have been carried out."""
+    """Raised if no answer comes. The message says whether the command may have been carried out."""
 
 
 @dataclass
@@ -27,15 +27,14 @@ class FarConnection:
 
     @property
     def usable(self) -> bool:
-        """Whether the other side has neither closed it nor sent anything unasked."""
+        """Whether the connection is open, and the other side has sent nothing unasked."""
         return not self.reader.at_eof() and not self.writer.is_closing()
 
 
 class FarEnd:
-    """A program at `endpoint`. It is given as many commands at once as there are connections, each once and never
-    again.
+    """The program at `endpoint`. Each connection carries one command at a time, and no command is ever sent again.
 
-    It must not be the process `own_pid`, to which every command would come back.
+    The program must not be the process `own_pid`, because every command would come back to it.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class FarEnd:
                 try:
                     text = await self._exchange(connection, line)
                 except BaseException:
-                    # The rest of this answer may still come, so no later command may use this connection.
+                    # The rest of this answer may still come, so a later command must not use this connection.
                     connection.writer.transport.abort()
                     raise
         except TimeoutError:
@@ -66,7 +65,7 @@ class FarEnd:
         return text
 
     def close(self) -> None:
-        """Keep no connection any more: idle ones are closed now, used ones after their answer."""
+        """Stop keeping connections: close idle ones now, and used ones after their answer."""
         self._keep_s = 0.0
         self._close_idle()
 
@@ -93,7 +92,7 @@ class FarEnd:
                 else:
                     reader, writer = await asyncio.open_unix_connection(endpoint.path)
         except (OSError, TimeoutError) as error:
-            # asyncio's words repeat the address; its words for a name that is not found are good.
+            # The text of asyncio's errors repeats the address; only the text for an unknown name is good.
             number = error.errno or 0
             reason = os.strerror(number) if number > 0 else error.strerror or "no answer in time"
             raise FarEndError(f"cannot reach {endpoint}: {reason}") from None

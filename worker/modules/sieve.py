@@ -82,7 +82,7 @@ class Sieve(Module):
     async def testfile(
         self, phase: Annotated[str, Takes(choices=_phases)], file: Annotated[str, Takes(choices=_scripts)]
     ) -> str:
-        """As `test`, for a FILE in `script_dir`."""
+        """Test the script in a FILE of `script_dir`, as `test` does."""
         _check_phase(phase)
         file = str(PurePath(file))
         if (script := self._cache.get(file)) is None:

@@ -1,4 +1,4 @@
-"""Parsed scripts by their file. The least recently used one goes first, and none is kept beyond its time."""
+"""A cache of parsed scripts by file. It drops the least recently used script first, and each script after its time."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Cache:
         return found[1]
 
     def put(self, file: str, script: SieveScript) -> None:
-        """Keep a script; if there is no room, in place of the least recently used one."""
+        """Keep a script; if the cache is full, it takes the place of the least recently used one."""
         self._kept[file] = (self._now(), script)
         self._kept.move_to_end(file)
         while len(self._kept) > self._size:
@@ -45,7 +45,7 @@ class Cache:
             self._counts["evicted"] += 1
 
     def flush(self) -> int:
-        """Forget all scripts; answers the number of those that had not expired."""
+        """Forget all scripts; answers how many had not expired."""
         number = self._live()
         self._kept.clear()
         self._counts["flushed"] += number

@@ -1,4 +1,4 @@
-"""Sieve scripts: read from their folder only, and parsed by sievelib (RFC 5228)."""
+"""Reads Sieve scripts from their folder, and parses them by sievelib (RFC 5228)."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from worker.modules.sieve_cache import SieveScript
 
 
 def parse(text: str) -> SieveScript:
-    """Parse a script; a fault is reported with its line. Blocks; may be called in any thread."""
+    """Parse a script; the report of a fault names the line. Blocks; any thread may call it."""
     # Imported only here: most nodes never parse a script.
     from sievelib.parser import Parser
 
@@ -18,7 +18,7 @@ def parse(text: str) -> SieveScript:
     try:
         if parser.parse(text):
             commands = len(parser.result)
-            # The parser drops a last command that is not finished.
+            # If the last command is not finished, the parser drops it without a word.
             if parser.parse(f"{text}\nstop;") and len(parser.result) == commands + 1:
                 return SieveScript(commands)
             return SieveScript(fault="the last command is not finished: a ';' or '}' is missing")
