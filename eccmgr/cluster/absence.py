@@ -1,4 +1,4 @@
-"""Words for how long nodes have been absent."""
+"""Puts into words how long nodes have been absent."""
 
 import math
 import time
@@ -9,7 +9,7 @@ from eccmgr.cluster.view import Seat
 
 
 def absence(since_ms: int | None, now_s: float | None = None) -> str:
-    """`since 09:07`, with the date if that was on another day than `now_s` (Unix time; None: now).
+    """`since 09:07`; with the date if that day is not the day of `now_s` (Unix time; None: now).
 
     `never seen` for a node that never came.
     """
@@ -20,13 +20,13 @@ def absence(since_ms: int | None, now_s: float | None = None) -> str:
 
 
 def absent_for(since_ms: int | None, now_s: float | None = None) -> str:
-    """`absent since 09:07`, `absent, never seen`."""
+    """`absent since 09:07`, or `absent, never seen`."""
     return f"absent{',' if since_ms is None else ''} {absence(since_ms, now_s)}"
 
 
 def absent_nodes(absent: Iterable[Seat], now_s: float | None = None) -> str:
-    """`east[33,36] since 09:07, west9 never seen`: the longest absent nodes first; if there are many, only the first
-    ranges."""
+    """`east[33,36] since 09:07, west9 never seen`: the longest absent nodes first. Of many nodes, this names only the
+    first ranges."""
     alike: dict[str, list[str]] = {}
     for seat in sorted(absent, key=lambda seat: math.inf if seat.since_ms is None else seat.since_ms):
         alike.setdefault(absence(seat.since_ms, now_s), []).append(seat.name)

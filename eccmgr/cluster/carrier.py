@@ -1,4 +1,4 @@
-"""The carrier of a session: it has VIPs that rest on the session."""
+"""The carrier of a session: its VIPs rest on the session."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,9 +6,8 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class CarrierState:
-    """What a session that carries VIPs sends with each heartbeat; a majority of `copies` must have the answer.
-
-    `copies` 0 means as many as the sentinels know.
+    """The part of each heartbeat of a session that carries VIPs. A majority of `copies` must have the answer; with 0,
+    the sentinels know the number of copies.
     """
 
     private_name: str
@@ -19,10 +18,9 @@ class CarrierState:
 
 @dataclass(frozen=True)
 class VipNews:
-    """The news about VIPs that a session which carries them gets when it joins, and with each heartbeat.
-
-    They are the era with its memory, and whether it is open; the number of the latest change of any record; each
-    session that looks late on the lease clock, with its renewal counter.
+    """The news about VIPs for a session that carries VIPs; it comes with each join and each heartbeat. The news has the
+    era with its memory, and whether the era is open; the number of the latest change of any record; and each session
+    that looks late on the lease clock, with its renewal counter.
     """
 
     era: int
@@ -34,7 +32,8 @@ class VipNews:
 
 @dataclass(frozen=True)
 class SessionRefusal:
-    """A heartbeat or a join that did not count: `ended` or `rejoin`, with the era for a session that carries VIPs."""
+    """The answer to a heartbeat or a join that did not count: `ended` or `rejoin`, with the era for a session that
+    carries VIPs."""
 
     verdict: str
     era: int = 0
@@ -42,13 +41,14 @@ class SessionRefusal:
 
 
 class Carrier(Protocol):
-    """Carries VIPs by a session. It chooses the session's private name, and nothing else may renew under that name."""
+    """Carries VIPs, which rest on a session. It chooses the session's private name, and nothing else may renew under
+    that name."""
 
     async def begin(self, *, joins: bool) -> CarrierState:
-        """A heartbeat, or a join, is about to be sent."""
+        """A heartbeat or a join is about to be sent."""
 
     async def joined(self, news: VipNews, acked: bool) -> None:
-        """We have joined. Raises RedisUnreachable if the join does not count after all."""
+        """We have joined. Raises RedisUnreachable if it turns out that the join does not count."""
 
     async def renewed(self, news: VipNews, acked: bool) -> None:
         """A heartbeat was answered."""
@@ -57,7 +57,7 @@ class Carrier(Protocol):
         """A heartbeat or a join did not count."""
 
     async def reset(self) -> None:
-        """Choose another private name, under which the session is to go on."""
+        """Choose another private name, under which the session continues."""
 
     async def left(self) -> None:
         """The session has ended for good."""

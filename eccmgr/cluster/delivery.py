@@ -25,21 +25,21 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.words import fold
 
-# How often a gather looks by itself while it hears nothing, so that it depends on no notice.
+# How often a gather looks by itself while it hears nothing: a notice may be lost.
 _LOOK_AGAIN_S = 0.5
 
-# Reading many answers together costs less. A gather waits this long for a number of answers, or for all that are due,
-# before it looks. If none has come then, it is notified of the next one.
+# It costs less to read many answers together. So before a gather looks, it waits this long for a number of answers, or
+# for all that are due. If no answer has come by then, it is notified of the next one.
 _PATIENCE_S = 0.025
 
-# How long an abort waits until the nodes that run the command have ended it, and how often it looks.
+# The time for which an abort waits for the nodes that run the command, and the pause between its looks.
 _ABORT_WAIT_S = 2.0
 _ABORT_LOOK_S = 0.05
 
-# The most nodes in one release, so that no script holds the server for long.
+# The maximum number of nodes in one release: no script may hold the server for long.
 _RELEASED_AT_ONCE = 200
 
-# The longest wait until Redis has noted that a sender stopped waiting.
+# The time that Redis has to note that a sender has stopped waiting.
 _FAREWELL_S = 1.0
 
 OnSent = Callable[[Published], Awaitable[None]]
@@ -47,7 +47,7 @@ OnOutcome = Callable[[Outcome], Awaitable[None]]
 
 
 class Delivery:
-    """Sends commands for one manager, which hears notices of responses on the channel `notices`."""
+    """Sends commands for one manager. It hears notices of responses on the channel `notices`."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Delivery:
         self._keys = keys
         self._options = options
         self._normal = normal
-        """Gives the one spelling that all spellings of a command share."""
+        """Brings all spellings of a command to one."""
         self._roster = Roster(link, keys, options)
         self._publisher = Publisher(link, keys, options, self._roster, notices, wall_ms, normal)
         self._waiting: dict[str, asyncio.Event] = {}
@@ -72,7 +72,7 @@ class Delivery:
         return await self._roster.now()
 
     async def view_as_told(self) -> View:
-        """The nodes that this manager knows; a node that joined a moment ago may be missing."""
+        """The nodes that this manager knows; a node that has just joined may be missing."""
         return await self._roster.as_told()
 
     async def vocabulary(self) -> frozenset[str]:
@@ -98,14 +98,15 @@ class Delivery:
     ) -> Report:
         """Send `text`, wait until every expected node is accounted for or `timeout_s` is over, and report.
 
-        `on_sent` is called with the command once it is sent, before any response. `on_outcome` is called with each
-        response as it comes, and with each node that is found lost. With a `pace` the command goes out in batches.
+        `on_sent` is called with the command once it is sent, before any response. `on_outcome` is called with the
+        outcome of each node, as its response comes or as the node is found lost. With a `pace` the command goes out in
+        batches.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         heard, ids = asyncio.Event(), set[str]()
 
         def listen(made: str) -> None:
-            # An id that another gather uses is refused, and another one is tried.
+            # If another gather uses this id, the publisher tries another one.
             if self._waiting.setdefault(made, heard) is heard:
                 ids.add(made)
 
@@ -126,10 +127,10 @@ class Delivery:
                 del self._waiting[made]
 
     async def retrieve(self, named: str) -> Report | None:
-        """The report on the latest command with the text `named`, or on the command with that id; None if there is no
+        """The report on the latest command with the text `named`, or on the command with that id. None if there is no
         such command.
 
-        One round trip, and one more for each page if the responses fill several.
+        This takes one round trip, and one more for each page if the responses fill several pages.
         """
         wanted = named_id(named)
         found = await self._link.run(
@@ -145,9 +146,10 @@ class Delivery:
         return results.report(sent, then, now, entries, found.clock_ms, told)
 
     async def latest_for(self, target: Target, latest: Report, named: str) -> Report | None:
-        """The part for `target` of the latest command with the text `named` that was sent to any node of `target`.
+        """The latest command with the text `named` that was sent to any node of `target`: the part of its report for
+        `target`.
 
-        `latest` is the report that `retrieve` found for `named`. If `named` is an id, no other command is looked for.
+        `latest` is the report that `retrieve` found for `named`. If `named` is an id, this looks for no other command.
         None if no node of `target` was sent such a command.
         """
         if (part := latest.only(target)).outcomes:
@@ -162,12 +164,12 @@ class Delivery:
         return None
 
     async def _whole(self, found: dict[bytes, bytes] | str) -> dict[bytes, bytes]:
-        """The fields of a hash as a script answered them; if it answered only the key, the hash is read page by
-        page."""
+        """The fields of a hash as a script answered them. If the script answered only the key, this reads the hash page
+        by page."""
         return await read_hash(self._link, found) if isinstance(found, str) else found
 
     async def abort(self, named: str, issuer: str) -> Report | None:
-        """Withdraw the command with the id `named`, and report once the nodes that run it have answered.
+        """Withdraw the command with the id `named`, and report once the nodes that are running it have answered.
 
         None if there is no such command. A node that does not answer soon is reported as running.
         """
@@ -209,7 +211,7 @@ class Delivery:
             event.set()
 
     def heard_event(self) -> None:
-        """The membership has changed, or may have: every gather looks again for nodes that are gone."""
+        """The membership may have changed: every gather looks again for nodes that are gone."""
         self._roster.changed()
         for event in self._waiting.values():
             event.set()
@@ -223,7 +225,7 @@ class Delivery:
         while not waiting.over and not over:
             await self._listen(heard, min(wait_s, deadline - loop.time()))
             over = loop.time() >= deadline
-            # Cleared before the look: a notice during the look calls for another one.
+            # Clear this before the look: a notice that comes during the look calls for another look.
             heard.clear()
             try:
                 news = await self._look(sent, waiting, last=over)
@@ -239,24 +241,25 @@ class Delivery:
         if waiting.answered:
             return waiting.report()
         try:
-            # Some node is silent or lost: its answer is late from this moment on.
+            # A node is silent or lost. From this moment on, its answer is late.
             if not over:
                 await self._collect(sent.id, waiting, last=True)
             report = await self.retrieve(sent.id)
         except (RedisUnreachable, Unreadable):
             report = None
-        # The command was flushed meanwhile, or Redis went away or lost its memory: report what was read so far.
+        # Without a report the command was flushed meanwhile, or Redis is away or has lost its memory: then report what
+        # was read so far.
         return report or waiting.report()
 
     async def _stop_waiting(self, sent: Sent, waiting: Waiting) -> None:
-        """Note in Redis that the sender has stopped waiting: the command is released to no further nodes, and later
-        answers are late."""
+        """Note in Redis that the sender has stopped waiting. The command is then released to no further nodes, and
+        later answers are late."""
         with contextlib.suppress(EccmgrError, TimeoutError):
             async with asyncio.timeout(_FAREWELL_S):
                 await self._collect(sent.id, waiting, last=True)
 
     async def _listen(self, heard: asyncio.Event, longest_s: float) -> None:
-        """Wait for a notice, at most until it is time to look anyway."""
+        """Wait for a notice, at most `longest_s`."""
         longest_s = min(longest_s, self._roster.wait_s or longest_s)
         if longest_s <= 0:
             return
@@ -282,7 +285,7 @@ class Delivery:
             waiting.stop()
 
     async def _silent(self, sent: Sent) -> frozenset[str]:
-        """The nodes that have not begun the command, and will not."""
+        """The nodes that have not begun the command and never will."""
         report = await self.retrieve(sent.id)
         outcomes = report.outcomes if report is not None else ()
         return frozenset(found.node.lower() for found in outcomes if found.state in (State.MISSED, State.ABORTED))
@@ -296,5 +299,5 @@ class Delivery:
 
 
 def _patience_s(waiting: Waiting) -> float:
-    """How long a gather that has just found responses, or none yet, waits for further ones before it looks."""
+    """The time for which a gather waits for further responses before it looks."""
     return 0.0 if waiting.due() else _PATIENCE_S

@@ -17,8 +17,7 @@ _dropped = Dropped("command of the history")
 
 @dataclass(frozen=True)
 class PastCommand:
-    """A command that was sent: its issuer, its time (wall clock, for showing), its target, and the number of its
-    answers."""
+    """A command that was sent. Its time is on the wall clock, for showing."""
 
     id: str
     text: str
@@ -40,7 +39,7 @@ class PastCommand:
 
 
 async def history(link: Link, keys: Keys, options: ClusterOptions, count: int) -> list[PastCommand]:
-    """The latest `count` commands, the newest last; one round trip. Raises RedisUnreachable."""
+    """The latest `count` commands, the newest last, in one round trip. Raises RedisUnreachable."""
     found = await link.run(commands.history(keys, options, count))
     return list(_readable(reversed(found)))
 

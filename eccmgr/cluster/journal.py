@@ -1,4 +1,4 @@
-"""Logs the membership: each join, return, leave and loss is one line in the log, with the reason."""
+"""Logs the membership: one line in the log for each join, return, leave and loss, with the reason."""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,9 +17,8 @@ _MISSED = "it happened while this manager heard nothing of the cluster"
 
 
 class MembershipEvent(msgspec.Struct, frozen=True):
-    """What happened to members, named by their private names, or to absent nodes, by their own.
-
-    `since`, `to` and `by` belong to some kinds of event.
+    """An event that happened to members or to absent nodes. `members` has the private names of members, or the names of
+    absent nodes. `since`, `to` and `by` belong to some kinds of event.
     """
 
     event: str
@@ -34,7 +33,7 @@ _event = msgspec.json.Decoder(MembershipEvent)
 
 
 class Journal:
-    """Logs the events that it hears; finds those that it did not hear by comparing views.
+    """Logs the events that it hears. By comparing views it finds the events that it did not hear.
 
     `view` answers the present nodes.
     """
@@ -54,8 +53,7 @@ class Journal:
             self._waiting.append(event)
 
     async def look(self) -> None:
-        """Look for events that were not heard. Call it when this manager listens again, or for the first time. Raises
-        EccmgrError."""
+        """Look for events that were not heard. Call this whenever the manager begins to listen. Raises EccmgrError."""
         self._waiting = []
         try:
             view = await self._view()

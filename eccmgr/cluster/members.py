@@ -1,4 +1,4 @@
-"""Members of the cluster: the record of each, and their list."""
+"""The members of the cluster: their records and their list."""
 
 import enum
 import socket
@@ -21,7 +21,7 @@ _LATEST_START_S = 1e11
 
 NULL = "(Null)"
 SUBCLUSTER_GROUP = "ec_sc_"
-"""Before a subcluster's name: the group of its nodes."""
+"""This before a subcluster's name stands for the group of its nodes."""
 
 
 class Role(enum.StrEnum):
@@ -41,7 +41,7 @@ class Role(enum.StrEnum):
 class Member:
     """A member's record.
 
-    `started` is Unix time in seconds. `address` is HOST:PORT or [V6]:PORT, with port 0 if the member has no TCP
+    `started` is Unix time in seconds. `address` is HOST:PORT or [V6]:PORT; the port is 0 if the member has no TCP
     listener.
     """
 
@@ -85,7 +85,7 @@ _member = msgspec.json.Decoder(Member)
 
 @dataclass(frozen=True)
 class Identity:
-    """A process that joins: its role, the name of its host (for a node, the node's name), and the fields of its
+    """A process that joins. `name` is the node's name, or for another role the name of the host; the rest is for its
     record."""
 
     role: Role
@@ -127,7 +127,8 @@ class Life:
 
 @dataclass(frozen=True)
 class Membership:
-    """The members in one view: nodes first, each kind by name. `leader` is a private name, "" if nobody leads."""
+    """The members in one view: the nodes first, each kind in order of name. `leader` is a private name, "" without a
+    leader."""
 
     view: int
     leader: str
@@ -172,8 +173,8 @@ def _readable(records: Iterable[bytes]) -> Iterator[Member]:
 
 
 def host_address(redis: RedisAddress) -> str:
-    """This host's address on its way to Redis; nothing is sent. Over a Unix socket, or without a way there, it is
-    loopback."""
+    """The address of this host on its way to Redis. No packet is sent. Over a Unix socket, or without a route, it is
+    the loopback address."""
     if redis.path:
         return "127.0.0.1"
     try:

@@ -31,7 +31,8 @@ _AT_ONCE = PAGE
 
 @dataclass(frozen=True)
 class NamedNode:
-    """What bus files say of a node: its name, and the subclusters that each file (by its short name) gives it."""
+    """The statements of bus files on a node: its name, and the subclusters that each file gives it, by the file's short
+    name."""
 
     name: str
     given: Mapping[str, tuple[str, ...]]
@@ -46,20 +47,21 @@ class NamedNode:
 
     @property
     def subclusters(self) -> tuple[str, ...]:
-        """All subclusters that files give the node; the first one holds."""
+        """All subclusters that files give the node; the first one counts."""
         return tuple(dict.fromkeys(each for given in self.given.values() for each in given))
 
 
 @dataclass(frozen=True)
 class Named:
-    """What all bus files say: each node by its name in small letters, and when each file was last read (in ms)."""
+    """The statements of all bus files: each node by its name in small letters, and the time in ms at which each file
+    was last read."""
 
     nodes: Mapping[str, NamedNode] = field(default_factory=dict)
     read_ms: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, lines: Mapping[bytes, bytes]) -> "Named":
-        """Read the scripts' hash of subclusters, without the numbers of their nodes."""
+        """Read the scripts' hash of subclusters; the numbers of nodes in it are left out."""
         nodes, read_ms = {}, {}
         for key, raw in lines.items():
             try:
@@ -73,7 +75,7 @@ class Named:
         return cls(nodes, read_ms)
 
     def conflicts(self, claimed: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """The nodes that claim another subcluster than files give them: node, claimed, given."""
+        """The nodes that claim another subcluster than files give them, each as node, claimed, given."""
         found = []
         for node, subcluster in claimed.items():
             given = named.subclusters if (named := self.nodes.get(node.lower())) else ()
@@ -82,7 +84,8 @@ class Named:
         return found
 
     def stale(self, absent_ttl_s: float) -> list[str]:
-        """The files that nobody has read for this long (0: no limit), and the oldest files if there are too many."""
+        """The files that no manager has read for `absent_ttl_s` (0: no limit), and the oldest files if there are too
+        many."""
         by_age = sorted(self.read_ms, key=self.read_ms.__getitem__)
         newest_ms = max(self.read_ms.values(), default=0)
         old = [s for s in by_age if absent_ttl_s and newest_ms - self.read_ms[s] > to_ms(absent_ttl_s)]
@@ -90,7 +93,7 @@ class Named:
 
 
 async def subcluster_given(link: Link, keys: Keys, node: str) -> str | None:
-    """The subcluster of `node` if it states none; None if no bus file is known. Raises RedisUnreachable."""
+    """The subcluster of a `node` that states no subcluster; None if no bus file is known. Raises RedisUnreachable."""
     number, said = await link.pipeline(("HGET", keys.state, "bus"), ("HGET", keys.subclusters, f"={node.lower()}"))
     if number is None:
         return None
@@ -103,7 +106,8 @@ async def subcluster_given(link: Link, keys: Keys, node: str) -> str | None:
 
 
 class NamedNodes:
-    """What bus files say, for one manager. `called` is the name of its own bus file for people, "" if it has none."""
+    """The statements of bus files, for one manager. `called` is what people call its own bus file, "" if it has no bus
+    file."""
 
     def __init__(self, link: Link, keys: Keys, options: ClusterOptions, called: str) -> None:
         self._link = link
@@ -114,7 +118,7 @@ class NamedNodes:
         self._last: tuple[object, Named] = (None, Named())
 
     async def now(self) -> Named:
-        """What all bus files say now. Raises RedisUnreachable."""
+        """The present statements of all bus files. Raises RedisUnreachable."""
         read: object = await self._link.pipeline(("HMGET", self._keys.state, "born", "bus"))
         if read != self._last[0]:
             self._last = read, Named.parse(await read_hash(self._link, self._keys.subclusters))
@@ -140,8 +144,8 @@ class NamedNodes:
 
 
 def _changes(named: Named, source: str, wanted: Mapping[str, Sequence[str]]) -> list[NamedChange]:
-    """The changes if the file `source` now names `wanted`."""
-    # All of them, because a node may be missing among the absent ones.
+    """The changes for Redis if the file `source` now names the nodes `wanted`."""
+    # This states all nodes again, because Redis may have lost one of the absent nodes.
     found = [NamedChange(name, given) for name, given in wanted.items()]
     still = {name.lower() for name in wanted}
     for key, node in named.nodes.items():

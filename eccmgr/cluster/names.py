@@ -1,4 +1,4 @@
-"""Names of nodes, subclusters and members: which are allowed, and how they sort, fold and match."""
+"""Names of nodes, subclusters and members: which names are allowed, and how names sort, fold and match."""
 
 import re
 import secrets
@@ -16,19 +16,19 @@ RANGES_SHOWN = 20
 
 
 def check_name(name: str, what: str = "Node") -> str:
-    """`name` itself if a node or subcluster may have it. Raises SettingsError."""
+    """Check that a node or subcluster may have this name; answers the name. Raises SettingsError."""
     if not is_plain_name(name):
         raise SettingsError(f"{what} name '{name}': {ALLOWED}")
     return name
 
 
 def private_name(role: str, pid: int, host: str, nonce: str | None = None) -> str:
-    """A name unique to one life of a process: `#ec0-20768-1f9ac2d4#pono`."""
+    """A name that is unique to one life of a process: `#ec0-20768-1f9ac2d4#pono`."""
     return f"#{role}-{pid}-{nonce or secrets.token_hex(4)}#{host}"
 
 
 def public_name(private: str) -> str:
-    """The name of the host (for a node, the node's name) in a private name."""
+    """The last part of a private name: the node's name, or for another member the name of the host."""
     return private.rpartition("#")[2]
 
 
@@ -39,8 +39,8 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def fold(names: Iterable[str], limit: int | None = None) -> str:
-    """`east1 east2 west1` as `east[1-2],west1`. If there are more than `limit` ranges: the first ones, and the number
-    of the rest."""
+    """Fold `east1 east2 west1` into `east[1-2],west1`. More than `limit` ranges become the first ones and the number of
+    the rest."""
     listed = list(names)
     try:
         folded = str(NodeSet.fromlist(listed, resolver=RESOLVER_NOGROUP))
@@ -121,13 +121,13 @@ def same_node(one: str, other: str) -> bool:
 
 
 def known(names: Iterable[str]) -> str:
-    """The end of an answer to an unknown name: `; known: east[1-2],west1`, or that there are no names."""
+    """The end of an answer to an unknown name: `; known: east[1-2],west1`, or a remark that there are no names."""
     listed = list(names)
     return f"; known: {fold(listed, RANGES_SHOWN)}" if listed else "; none is known"
 
 
 def split_folded(folded: str) -> list[str]:
-    """The parts between the commas outside of brackets: `a[1-2,5],b` has two parts."""
+    """The parts between commas; commas in brackets do not count, so `a[1-2,5],b` has two parts."""
     parts, start, inside = [], 0, False
     for mark in _MARKS.finditer(folded):
         inside = mark[0] == "[" or (inside and mark[0] == ",")

@@ -1,8 +1,8 @@
 """Node sets: `east[1-3,7],west1`, and the names in them.
 
-A set is read in two steps. The typed text is checked and counted first, so that a range is spelt out only if it is
-small enough. ClusterShell folds names (names.py) but does not unfold them: it joins digits beside a bracket to the
-range, and takes `n1[5-10]` for n15 to n110.
+A set is read in two steps: the typed text is first checked and counted, then spelt out if it is small enough.
+ClusterShell folds names (names.py) but does not unfold them here: it joins digits beside a bracket to the range, and
+takes `n1[5-10]` for n15 to n110.
 """
 
 import itertools
@@ -14,18 +14,18 @@ from eccmgr.cluster import names
 from eccmgr.errors import UsageError
 
 MAX_NAMES = 10_000
-"""The most names in one set; a range with more is refused, not spelt out."""
+"""The maximum number of names in one set. A larger range is refused, and never spelt out."""
 
-# The most characters of a faulty set that an answer repeats.
+# An answer repeats at most this many characters of a faulty set.
 _SHOWN_MAX = 80
-# Possessive, so that a text of a megabyte is read in one pass.
+# The patterns are possessive, so that they read a text of a megabyte in one pass.
 _RANGE = r"[0-9]{1,63}+(?>(?:-[0-9]{1,63}+(?>(?:/[0-9]{1,9}+)?))?)"
 _PART = re.compile(rf"(?>(?:[A-Za-z0-9._-]++|\[{_RANGE}(?>(?:,{_RANGE})*)\](?!\[))+)\Z")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
 
 
 def parts(text: str) -> list[str]:
-    """The parts of a set: split at the commas outside of brackets. Raises UsageError if `text` is not a set."""
+    """The parts of a set, between the commas outside of brackets. Raises UsageError if `text` is not a set."""
     found = names.split_folded(text)
     if not found or ",".join(found) != text:
         raise _no_set(text)
@@ -33,8 +33,8 @@ def parts(text: str) -> list[str]:
 
 
 def spell_out(folded: Iterable[str]) -> list[str]:
-    """Every name in the parts `folded`, each once. Raises UsageError if a part is faulty, or if the names are too
-    many."""
+    """Every name in the parts `folded`, once each. Raises UsageError if a part is faulty, or if there are too many
+    names."""
     listed = list(folded)
     count = 0
     for part in listed:
@@ -68,7 +68,7 @@ def _ranges(part: str) -> list[str]:
 
 
 def _why_no_range(span: str) -> str:
-    """The fault of a range such as `3-1`; empty if there is none."""
+    """The fault of a range, for example `3-1`; empty for a good range."""
     first, dash, rest = span.partition("-")
     last, stepped, step = rest.partition("/")
     if not dash:
@@ -97,15 +97,15 @@ def _length(span: str) -> int:
 
 
 def _names_in(part: str) -> Iterator[str]:
-    """The names in `part`; the text beside a bracket stays as it is."""
-    # Texts alternate with the insides of brackets.
+    """The names in `part`. The text beside a bracket stays as it is."""
+    # The pieces alternate: a text, then the inside of a bracket.
     pieces = _BRACKETS.split(part)
     choices = [_numbers(piece) if i % 2 else (piece,) for i, piece in enumerate(pieces)]
     return map("".join, itertools.product(*choices))
 
 
 def _numbers(inside: str) -> list[str]:
-    """The numbers in a bracket as they stand in names: as long as the first one if that begins with 0."""
+    """The numbers in a bracket, as names have them: if the first one begins with 0, all are as long as it."""
     numbers: list[str] = []
     for span in inside.split(","):
         first, _, rest = span.partition("-")

@@ -1,5 +1,6 @@
-"""The calls of the cluster's Lua scripts: one typed function for each script, whose `ScriptCall` any connection sends.
+"""The calls of the cluster's Lua scripts: one typed function for each script makes a `ScriptCall`, which any connection
+can send.
 
-`membership` has those of sessions, `views` those of expected nodes, `commands` those of the sender, `answers` those of
-the nodes' answers.
+`membership` has the calls about sessions, `views` about expected nodes, `commands` the calls of a sender, and `answers`
+about the nodes' answers.
 """

@@ -17,7 +17,7 @@ _dropped_answers = Dropped("answer")
 _dropped_lines = Dropped("line of a plan")
 
 READ_AT_ONCE = 2 * TOLD_OF
-"""The most answers in one look: further ones arrive after its sender was notified."""
+"""The maximum number of answers in one look; its sender is notified of further ones."""
 
 
 class ClaimVerdict(enum.StrEnum):
@@ -27,9 +27,9 @@ class ClaimVerdict(enum.StrEnum):
     ENDED = "ended"
     """Its session has ended."""
     GONE = "gone"
-    """Nobody keeps the command any more."""
+    """Redis no longer keeps the command."""
     NOT_ADDRESSED = "not addressed"
-    """It was sent before this session joined, or not to this node."""
+    """It was sent before this session joined, or it is not for this node."""
     ABORTED = "aborted"
     EXPIRED = "expired"
     TAKEN = "taken"
@@ -37,7 +37,7 @@ class ClaimVerdict(enum.StrEnum):
 
 
 class ClaimAnswer(NamedTuple):
-    """Whether a node may run a command, and for how much longer it may begin."""
+    """Whether a node may run a command, and the time that is left to begin it."""
 
     verdict: ClaimVerdict
     left_ms: int = 0
@@ -48,7 +48,7 @@ class RespondVerdict(enum.StrEnum):
 
     KEPT = "kept"
     GONE = "gone"
-    """Nobody keeps the command any more."""
+    """Redis no longer keeps the command."""
     SUPERSEDED = "superseded"
     """Another life of the node holds the entry, or the command did not expect this session."""
     ABORTED = "aborted"
@@ -58,9 +58,10 @@ class RespondVerdict(enum.StrEnum):
 
 
 class Collected(NamedTuple):
-    """The responses that a gather had not seen.
+    """The responses that a gather had not seen before.
 
-    `aborted_ms` is when the command was withdrawn, on the lease clock; `more` says that there are further responses.
+    `aborted_ms` is the time on the lease clock at which the command was withdrawn; with `more` there are further
+    responses.
     """
 
     clock_ms: int
@@ -71,8 +72,8 @@ class Collected(NamedTuple):
 
 
 class KnownCommand(NamedTuple):
-    """A command and its responses. If the responses or the plan are too many, the name of their key stands in their
-    place."""
+    """A command and its responses. If the responses, or the entries of the plan, are too many, the name of their key
+    stands in their place."""
 
     clock_ms: int
     sent: Sent
@@ -126,7 +127,7 @@ def respond(
     body: bytes,
     claimed: bool,
 ) -> ScriptCall[RespondVerdict]:
-    """Keep the answer of `node` (in small letters) to a command; for its session see `claim`."""
+    """Keep the answer of `node` (in small letters) to a command. `claim` explains the arguments of the session."""
     return ScriptCall(
         "respond",
         (
@@ -155,10 +156,11 @@ def collect(
     limit: int = READ_AT_ONCE,
     told_of: int = TOLD_OF,
 ) -> ScriptCall[Collected]:
-    """Read at most `limit` responses after the first `seen`; `in_all` is their number once every node that may answer
-    has answered.
+    """Read at most `limit` responses after the first `seen` ones. `in_all` is the number of responses once every node
+    that may answer has answered.
 
-    After the `last` call the sender waits no longer; after any other it is notified of the next `told_of` responses.
+    After the `last` call the sender no longer waits. After any other call it is notified once `told_of` further
+    responses have come.
     """
     return ScriptCall(
         "collect",
@@ -179,7 +181,7 @@ def results(
 ) -> ScriptCall[KnownCommand | None]:
     """Read the command with that id ("" for none), else the latest command whose text has that digest.
 
-    The current view is kept unless it is `known_view` (BORN:NUMBER). None if there is no such command.
+    The script keeps the current view, unless that is `known_view` (BORN:NUMBER). None if there is no such command.
     """
     return ScriptCall(
         "results",
@@ -205,7 +207,7 @@ def _fields_or_key(found: Sequence[bytes] | bytes) -> dict[bytes, bytes] | str:
 
 
 def entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:
-    """The entries of nodes from a script's answer; UNREADABLE for one that cannot be read, and for one that is gone."""
+    """The entries of nodes from a script's answer. UNREADABLE stands for an entry that cannot be read or is gone."""
     return {node.decode(errors="replace"): _entry(node, raw or b"") for node, raw in found.items()}
 
 
@@ -218,7 +220,7 @@ def _entry(node: bytes, raw: bytes) -> Entry:
 
 
 def plan(kept: Mapping[bytes, bytes]) -> dict[str, int]:
-    """The time until which each node may begin a command; drops lines that cannot be read."""
+    """For each node, the time until which it may begin a command; drops lines that cannot be read."""
     found = {}
     for node, until in kept.items():
         try:

@@ -1,4 +1,4 @@
-"""The calls of the sender of commands, and of nodes that read the log."""
+"""The calls of a sender of commands, and of nodes that read the log."""
 
 import enum
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
 TOLD_OF = 250
-"""The waiting sender is notified after this many answers, and reads them while others arrive."""
+"""The waiting sender is notified after this many answers, and reads them while further ones arrive."""
 
 
 class PublishVerdict(enum.StrEnum):
@@ -26,7 +26,7 @@ class PublishVerdict(enum.StrEnum):
     """No node of the target is alive."""
     ID_TAKEN = "id taken"
     DRAFT_GONE = "draft gone"
-    """Its plan has to be drafted again."""
+    """The draft of its plan is gone: draft the plan again."""
 
 
 class ReleaseVerdict(enum.StrEnum):
@@ -34,9 +34,9 @@ class ReleaseVerdict(enum.StrEnum):
 
     RELEASED = "released"
     OVER = "over"
-    """Its sender has stopped waiting, or it was withdrawn."""
+    """Its sender has stopped waiting, or the command was withdrawn."""
     GONE = "gone"
-    """Nobody keeps it any more."""
+    """Redis no longer keeps it."""
 
 
 class AbortVerdict(enum.StrEnum):
@@ -44,17 +44,17 @@ class AbortVerdict(enum.StrEnum):
 
     ABORTED = "aborted"
     GONE = "gone"
-    """Nobody keeps it any more."""
+    """Redis no longer keeps it."""
 
 
 @dataclass(frozen=True)
 class CommandOrder:
-    """A command to send: its text (and `shown`, the text without secrets, "" if it has none), its target, its issuer,
-    and the `digest` of its text.
+    """A command to send. `shown` is the text without its secrets, "" if it holds none.
 
-    With `wait_s` its sender waits for that long, and is notified on the channel `notices` after each `told_of` answers.
-    A `rolling` command is not told to any node yet. `names` are the nodes of a set; for a set whose plan is in the key
-    `draft`, they are some of its `drafted` nodes.
+    The sender waits for `wait_s` (0: it does not wait). After each `told_of` answers, it is notified on the channel
+    `notices`.
+    No node is told of a `rolling` command yet. `names` are the nodes of a set. If the plan of the set is in the key
+    `draft`, they are some of its nodes, and `drafted` is their number in all.
     """
 
     id: str
@@ -73,9 +73,9 @@ class CommandOrder:
 
 
 class PublishAnswer(NamedTuple):
-    """The result of an order: its view, and its time on the lease clock and on the wall clock.
+    """The result of a CommandOrder: its view, and its time on the lease clock and on the wall clock.
 
-    View and times are known if the command was sent, or if no node was alive.
+    The view and the times are there if the command was sent, or if no node was alive.
     """
 
     verdict: PublishVerdict
@@ -86,14 +86,14 @@ class PublishAnswer(NamedTuple):
 
 @dataclass(frozen=True)
 class Released:
-    """The result of a release, and the time on the lease clock until which these nodes may begin."""
+    """The result of a release, and the time on the lease clock until which the released nodes may begin."""
 
     verdict: ReleaseVerdict
     expires_ms: int = 0
 
 
 class Flushed(NamedTuple):
-    """The number of cleared commands, the entry of the log to go on after ("" if all is done), and the entry to end
+    """The number of cleared commands, the last cleared entry of the log ("" once all are cleared), and the entry to end
     with."""
 
     cleared: int
@@ -102,7 +102,7 @@ class Flushed(NamedTuple):
 
 
 class CaughtUp(NamedTuple):
-    """The entry up to which the log was read, whether there may be more, and the messages as they were published."""
+    """The last entry of the log that was read, whether there may be more, and the messages as they were published."""
 
     entry: str
     more: bool
@@ -110,7 +110,7 @@ class CaughtUp(NamedTuple):
 
 
 def draft(keys: Keys, options: ClusterOptions, key: str, nodes: Iterable[str]) -> ScriptCall[None]:
-    """Draft the plan of a command for some `nodes` of a large set in the key `key`, before it is sent."""
+    """Before a command is sent: draft its plan for some `nodes` of a large set, in the key `key`."""
     args = (to_ms(options.max_step_s), to_ms(options.command_ttl_s), "\n".join(nodes))
     return ScriptCall("draft", (keys.state, key), args, _drafted)
 
@@ -121,7 +121,7 @@ def _drafted(reply: bytes) -> None:
 
 
 def publish(keys: Keys, options: ClusterOptions, order: CommandOrder) -> ScriptCall[PublishAnswer]:
-    """Send a command: note the nodes that it expects, keep it, and publish it, in one step."""
+    """Send a command, in one step: note the nodes that it expects, keep it, and publish it."""
     target, made = order.target, order.id
     return ScriptCall(
         "publish",
@@ -192,8 +192,8 @@ _abort_verdict = verdicts(AbortVerdict)
 
 
 def flush(keys: Keys, options: ClusterOptions, after: str = "-", last: str = "+") -> ScriptCall[Flushed]:
-    """Clear a page of sent commands: entries of the log `after` one ("-": from the first) up to `last` ("+": the
-    newest)."""
+    """Clear a page of sent commands: the entries of the log from after `after` ("-": from the first one) to `last`
+    ("+": the newest one)."""
     args = (to_ms(options.max_step_s), keys.command_prefix, after, last)
     return ScriptCall("flush", (keys.state, keys.log, keys.latest), args, _flushed)
 
@@ -204,7 +204,7 @@ def _flushed(reply: RawReply) -> Flushed:
 
 
 def history(keys: Keys, options: ClusterOptions, count: int) -> ScriptCall[tuple[Sequence[bytes], ...]]:
-    """The latest `count` commands, the newest first, each as fields for `PastCommand.parse`."""
+    """The latest `count` commands, newest first; each is a list of fields for `PastCommand.parse`."""
     args = (to_ms(options.max_step_s), count, keys.command_prefix)
     return ScriptCall("history", (keys.state, keys.log), args, tuple)
 
@@ -226,6 +226,6 @@ def _caught_up(reply: RawReply) -> CaughtUp:
 def say_words(
     keys: Keys, options: ClusterOptions, words: Iterable[str], counts_for_s: float, most: int
 ) -> ScriptCall[int]:
-    """Keep the first words of a live node's commands; answers the number of kept words of all nodes."""
+    """Keep the first words of a live node's commands; answers the number of words that Redis keeps of all nodes."""
     args: tuple[Argument, ...] = (to_ms(options.max_step_s), to_ms(counts_for_s), most, *words)
     return ScriptCall("vocabulary", (keys.state, keys.vocabulary), args, int)

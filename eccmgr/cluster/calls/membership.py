@@ -1,4 +1,4 @@
-"""The calls by which a process becomes a member, stays one, and leaves."""
+"""The calls with which a process becomes a member, stays a member, and leaves."""
 
 import enum
 from collections.abc import Sequence
@@ -14,11 +14,12 @@ from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
 LATE_AFTER_BEATS = 1.2
-"""How many heartbeat intervals after its last heartbeat a session that carries VIPs looks late."""
+"""A session that carries VIPs looks late this many heartbeat intervals after its last heartbeat."""
 
 
 class LastBeat(NamedTuple):
-    """The answer to a session's last heartbeat, which the next one sends back; the default is for the first one."""
+    """A part of the answer to a session's last heartbeat, which the next heartbeat sends back. The default is for the
+    first heartbeat."""
 
     view: int = 0
     leader: str = ""
@@ -27,7 +28,8 @@ class LastBeat(NamedTuple):
 
 @dataclass(frozen=True)
 class Joined:
-    """We are a member: since which view, after which entry of the log, and with which stretch of the lease.
+    """We are a member: the view in which we joined, the last entry of the log before that, and the stretch of the
+    lease.
 
     `vips` is None for a session that carries none.
     """
@@ -41,18 +43,18 @@ class Joined:
 
 @dataclass(frozen=True)
 class NameTaken:
-    """Another live session has the name: its private name, and the time left of it."""
+    """Another live session has the name: its private name, and the time that is left of it."""
 
     holder: str
     left_ms: int
 
 
 class Renewed(NamedTuple):
-    """A heartbeat that counted.
+    """The answer to a heartbeat that counted.
 
-    `heads` are the latest entries of the requested channels, in order. `leader` is a private name, "" if nobody leads;
-    `leader_is_over` says that its session has lapsed. `bus` is the number of the latest change of what bus files say,
-    b"" if there is no bus file. `vips` is None for a session that carries none.
+    `heads` are the latest entries of the requested channels, in order. `leader` is the leader's private name, ""
+    without a leader; `leader_is_over` says that the leader's session has lapsed. `bus` is the number of the latest
+    change of the bus files, b"" without a bus file. `vips` is None for a session that carries none.
     """
 
     view: int
@@ -80,7 +82,7 @@ class LeaveVerdict(enum.StrEnum):
 
     LEFT = "left"
     ENDED = "ended"
-    """It had ended already."""
+    """The session had ended already."""
 
 
 def membership_keys(keys: Keys) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ def membership_keys(keys: Keys) -> tuple[str, ...]:
 
 
 def carrier_keys(keys: Keys) -> tuple[str, ...]:
-    """The keys in which VIPs rest on sessions."""
+    """The keys that tie VIPs to sessions."""
     return keys.vips, keys.vip_changes, keys.late
 
 
@@ -109,9 +111,9 @@ def join(
 ) -> ScriptCall[Joined | NameTaken | SessionRefusal]:
     """Become a member as `identity` under a fresh private name.
 
-    `rate` is the heartbeats a second that it sends, 0 if its rate is steady however many others send. It `replaces` a
-    session of the caller's own, and `takes_over` the name from a live holder. With a `standing` VIPs rest on the
-    session.
+    `rate` is the number of heartbeats a second; 0 means a steady rate, however many members there are. `replaces` is a
+    session of the caller's own that ends with this. With `takes_over` the name is taken from a live holder. With a
+    `standing`, VIPs rest on the session.
     """
     carries: tuple[Argument, ...] = (1, standing.era) if standing else ("", 0)
     args = (
@@ -144,9 +146,8 @@ def renew(
     standing: CarrierState | None = None,
     record: str = "",
 ) -> ScriptCall[Renewed | SessionRefusal]:
-    """A heartbeat; asks for the latest entries of `channels`, and writes `record` again if Redis has lost it.
-
-    For the rest see `join`.
+    """Send a heartbeat. It asks for the latest entries of `channels`, and writes `record` again if Redis has lost it.
+    `join` explains the other arguments.
     """
     carries: tuple[Argument, ...] = (1, standing.era, standing.memory) if standing else ("", 0, "")
     args = (
@@ -198,7 +199,7 @@ def _refusal(reply: RawReply) -> SessionRefusal:
 
 
 def leave(keys: Keys, options: ClusterOptions, private_name: str) -> ScriptCall[LeaveVerdict]:
-    """End a session cleanly: from now on nobody expects the member."""
+    """End a session cleanly: from now on no command expects the member."""
     return ScriptCall("leave", membership_keys(keys), (to_ms(options.max_step_s), private_name), _left)
 
 
@@ -208,7 +209,7 @@ _left = verdicts(LeaveVerdict)
 def resettle(
     keys: Keys, options: ClusterOptions, private_name: str, node: str, subcluster: str, record: str
 ) -> ScriptCall[int | None]:
-    """Move a node to another subcluster within its session; answers the view from which it is there.
+    """Move a node to another subcluster within its session; answers the first view in which it is there.
 
     `record` is the member's record from then on. None if the session has ended.
     """

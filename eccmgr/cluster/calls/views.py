@@ -11,10 +11,10 @@ from eccmgr.redis.reading import whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 
 PAGE = 250
-"""The approximate number of a hash's fields, or a list's entries, in one call, so that no script holds the server for
+"""The approximate number of a hash's fields, or of a list's entries, in one call: no script may hold the server for
 long."""
 FIRST_PAGE = b"0"
-"""Where the reading of a hash begins; a page with this cursor was the last one."""
+"""The cursor of a hash's first page. A page that answers this cursor is the last one."""
 
 
 class HashPage(NamedTuple):
@@ -25,7 +25,7 @@ class HashPage(NamedTuple):
 
 
 class ViewNumber(NamedTuple):
-    """A view: its number, and when its numbering began, tell it from every other."""
+    """Identifies a view by its number and by the time at which the numbering began."""
 
     number: int
     born: bytes
@@ -39,12 +39,12 @@ class ForgetVerdict(enum.StrEnum):
     NAMED = "named"
     """Bus files name it."""
     UNKNOWN = "unknown"
-    """Nobody expects it."""
+    """The node is not expected, so there is nothing to forget."""
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """The result of forgetting a node; `files` are the people's names of the bus files that name it."""
+    """The result of forgetting a node. `files` are the bus files that name the node, as people call them."""
 
     verdict: ForgetVerdict
     files: tuple[str, ...]
@@ -52,8 +52,8 @@ class Forgotten:
 
 @dataclass(frozen=True)
 class NamedChange:
-    """A bus file's new statement on a node: the subclusters that it gives the node, and whether it names the node at
-    all."""
+    """A bus file's new statement on a node: the subclusters that it gives the node, or that it no longer names the
+    node."""
 
     node: str
     subclusters: Sequence[str] = ()
@@ -61,7 +61,7 @@ class NamedChange:
 
 
 def page(key: str, after: bytes = FIRST_PAGE, fields: int = PAGE) -> ScriptCall[HashPage]:
-    """Read about this many `fields` of the hash `key`, from where the last page ended."""
+    """Read the page of the hash `key` at the cursor, with about `fields` fields."""
     return ScriptCall("page", (key,), (after, fields), _page)
 
 
@@ -72,12 +72,12 @@ def _page(reply: RawReply) -> HashPage:
 
 
 def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """Fields and values from a script's answer, in which they alternate."""
+    """The fields and values of a script's answer, in which they alternate."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def roster(keys: Keys, options: ClusterOptions, keep_ms: int, known: str = "") -> ScriptCall[ViewNumber]:
-    """The number of the current view, which is kept for `keep_ms` unless it is the `known` one.
+    """The number of the current view. The script keeps that view for `keep_ms`, unless it is the `known` one.
 
     `known` is BORN:NUMBER, "" for none.
     """
@@ -93,8 +93,7 @@ def _view_number(reply: Sequence[bytes]) -> ViewNumber:
 def expect(
     keys: Keys, options: ClusterOptions, source: str, called: str, changes: Sequence[NamedChange]
 ) -> ScriptCall[None]:
-    """Take the `changes` of the bus file `source`, whose name for people is `called`; with `called` "" forget the
-    file."""
+    """Take the `changes` of the bus file `source`, which people call `called`. If `called` is "", forget the file."""
     flat = [word for each in changes for word in (each.node, ",".join(each.subclusters), int(each.named))]
     return ScriptCall(
         "expect",
