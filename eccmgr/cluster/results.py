@@ -16,6 +16,7 @@ from eccmgr.cluster.view import Seat, Target, TargetKind, View
 from eccmgr.errors import Unreadable
 from eccmgr.redis.reading import line, whole
 
+_SLICE = 1 << 20
 _COMPRESS_OVER = 64 * 1024
 _COMPRESSED = "z"
 JOB = "j"
@@ -115,14 +116,22 @@ def _unpacked(body: bytes) -> bytes:
 def pack_body(text: str, limit: int) -> tuple[str, bytes]:
     """The flags and body of a response: cut to `limit` bytes with a last line that says so, and compressed if it is
     large."""
-    body = text.encode("utf-8", "replace")
-    if len(body) > limit:
-        note = f"\n(cut: {len(body)} bytes, limit {limit})"
+    size = _encoded_size(text)
+    body = text[:limit].encode("utf-8", "replace")
+    if size > limit:
+        note = f"\n(cut: {size} bytes, limit {limit})"
         kept = body[: max(0, limit - len(note))].decode("utf-8", "ignore")
         body = (kept.rstrip("\n") + note).encode()
     if len(body) > _COMPRESS_OVER:
         return _COMPRESSED, zlib.compress(body, 1)
     return "", body
+
+
+def _encoded_size(text: str) -> int:
+    """The bytes of `text` in UTF-8, found without a second copy of it."""
+    if text.isascii():
+        return len(text)
+    return sum(len(text[start : start + _SLICE].encode("utf-8", "replace")) for start in range(0, len(text), _SLICE))
 
 
 def running_body(job: str, progress: str) -> bytes:

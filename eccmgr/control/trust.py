@@ -8,6 +8,7 @@ import os
 import pwd
 import socket
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from eccmgr.control.peer import credentials
@@ -58,6 +59,24 @@ def connect(connection: socket.socket, path: str, server_user: str | None = SERV
         raise NoConnection(
             f"Not connected to {path}: it is served by {_name(server)}, not by root, {server_user} or you. "
             f"Where that is right, set EC_CONSOLE_SERVER_USER={_name(server)}"
+        )
+
+
+def connect_to_one_of(connection: socket.socket, path: str, uids: Collection[int]) -> None:
+    """Connect to the socket at `path`, wherever it is; its server must have one of these uids.
+
+    Raises NoConnection for another server or somebody else's link, and OSError; BlockingIOError if the socket's queue
+    is full.
+    """
+    target = _link_of_root(path) or path
+    if _is_foreign_link(target):
+        raise NoConnection(f"{path} is a link of {_name(os.lstat(target).st_uid)}'s, which is not followed")
+    connection.connect(target)
+    server = credentials(connection).uid
+    if server not in uids:
+        believed = ", ".join(_name(uid) for uid in sorted(uids))
+        raise NoConnection(
+            f"{path} is served by {_name(server)}, not by {believed}; where that is right, set user = {_name(server)}"
         )
 
 

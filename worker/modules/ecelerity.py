@@ -1,7 +1,7 @@
 """The bridge: it passes commands that the node does not know to a program on the same host that speaks the control
 protocol."""
 
-import os
+import pwd
 from collections.abc import Iterable
 
 from eccmgr.commands.answer import Format
@@ -10,7 +10,9 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import SettingsError
 from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType
-from worker.modules.far_end import FarEnd, FarEndError
+from worker.modules.far_end import FarEnd, FarEndError, FarTerms
+
+_CONTROLS = frozenset(map(chr, (*range(0x09), *range(0x0A, 0x20), *range(0x7F, 0xA0))))
 
 
 class Ecelerity(Module):
@@ -26,24 +28,26 @@ class Ecelerity(Module):
         ),
         OptionSpec("timeout", OptionType.SECONDS, "60", "seconds that it may take to answer", 0.1, 86400),
         OptionSpec("keep", OptionType.SECONDS, "30", "seconds for which an idle connection is kept", 0, 3600),
-        OptionSpec("answer_limit", OptionType.BYTES, "1GiB", "the longest answer that is taken", 1024, 4 << 30),
+        OptionSpec("answer_limit", OptionType.BYTES, "32MiB", "the longest answer that is taken", 1024, 1 << 30),
+        OptionSpec("user", OptionType.TEXT, None, "the user, besides root and the node's, who may serve control"),
     )
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         settings = context.settings
-        self._far_end = FarEnd(
-            Endpoint.parse(settings.text("control") or ""),
+        terms = FarTerms(
             settings.integer("connections"),
             settings.seconds("timeout"),
             settings.seconds("keep"),
             settings.integer("answer_limit"),
-            os.getpid(),
+            _uid_of(settings.text("user")),
         )
+        self._far_end = FarEnd(Endpoint.parse(settings.text("control") or ""), terms)
 
     @classmethod
     def check(cls, settings: ScopeView) -> None:
-        """Check that the endpoint makes sense. The far end may start later."""
+        """Check that the endpoint and the user make sense. The far end may start later."""
+        _uid_of(settings.text("user"))
         try:
             Endpoint.parse(settings.text("control") or "")
         except SettingsError as error:
@@ -58,6 +62,9 @@ class Ecelerity(Module):
         """Pass the command to the far end; answers the far end's answer."""
         asks_for_xml = call.caller.form is Format.XML
         line = f"xml {call.args[0]}" if asks_for_xml else call.args[0]
+        if not _CONTROLS.isdisjoint(line):
+            # Another program may take one of these for the end of the command, and what follows for the next one.
+            raise CommandError(f"{self.scope}: a command has no control characters")
         try:
             text = await self._far_end.ask(line)
         except FarEndError as error:
@@ -67,3 +74,13 @@ class Ecelerity(Module):
     async def stop(self) -> None:
         """Close the kept connections to the far end."""
         self._far_end.close()
+
+
+def _uid_of(user: str | None) -> int | None:
+    """The uid of a user's name, or of a number: in a container, a user of the host may have no name."""
+    if user is None or user.isdecimal():
+        return None if user is None else int(user[:10])
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigError(f"no user '{user}' on this host") from None

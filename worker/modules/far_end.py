@@ -2,66 +2,86 @@
 
 import asyncio
 import os
+import re
 import socket
 import time
 from dataclasses import dataclass
 
-from eccmgr.control import frames
+from eccmgr.control import frames, trust
+from eccmgr.control.barred import Barred
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.peer import credentials
+from eccmgr.errors import NoConnection
+from worker.modules.far_answer import AnswerRefused, receive_answer
 
-_CONNECT_TIMEOUT_S = 5.0
+_BANNER_MAX = 64 * 1024
+_QUEUE_FULL_WAIT_S = 0.05
+_OF_A_CLUSTER = re.compile(r"\b(eccmgr|ecnode) version:", re.IGNORECASE)
 
 
 class FarEndError(Exception):
     """Raised if no answer comes. The message says whether the command may have been carried out."""
 
 
+@dataclass(frozen=True)
+class FarTerms:
+    """What a far end may cost, and who may serve it.
+
+    `connections` at once, seconds for an answer and for keeping an idle connection, bytes of the `longest` answer, the
+    uid that a Unix socket's server may have besides root's and our own, and seconds until it has said what it is.
+    """
+
+    connections: int = 4
+    timeout_s: float = 60.0
+    keep_s: float = 30.0
+    longest: int = 32 << 20
+    server_uid: int | None = None
+    introduction_s: float = 5.0
+
+
 @dataclass
 class FarConnection:
     """One connection, and the time since which it has been idle."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    socket: socket.socket
     idle_since: float = 0.0
 
     @property
     def usable(self) -> bool:
         """Whether the connection is open, and the other side has sent nothing unasked."""
-        return not self.reader.at_eof() and not self.writer.is_closing()
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
 
 class FarEnd:
     """The program at `endpoint`. Each connection carries one command at a time, and no command is ever sent again.
 
-    The program must not be the process `own_pid`, because every command would come back to it.
+    Each connection is asked for the program's version first. A daemon of ours is refused: a command that a node does
+    not know would come back to the cluster, as the node's own user and from every node anew.
     """
 
-    def __init__(
-        self, endpoint: Endpoint, connections: int, timeout_s: float, keep_s: float, longest: int, own_pid: int
-    ) -> None:
-        self._own_pid = own_pid
-        self._endpoint, self._timeout_s, self._keep_s, self._longest = endpoint, timeout_s, keep_s, longest
-        self._slots = asyncio.Semaphore(connections)
+    def __init__(self, endpoint: Endpoint, terms: FarTerms) -> None:
+        self._endpoint, self._terms, self._keep_s = endpoint, terms, terms.keep_s
+        self._slots = asyncio.Semaphore(terms.connections)
         self._idle: list[FarConnection] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, line: str) -> str:
         """Send a command; answers the answer. Raises FarEndError."""
+        timeout_s, sent = self._terms.timeout_s, False
         try:
-            async with asyncio.timeout(self._timeout_s), self._slots:
+            async with asyncio.timeout(timeout_s), self._slots:
                 connection = await self._connected()
-                try:
-                    text = await self._exchange(connection, line)
-                except BaseException:
-                    # The rest of this answer may still come, so a later command must not use this connection.
-                    connection.writer.transport.abort()
-                    raise
+                sent = True
+                text = await self._ask_on(connection, line, self._terms.longest)
         except TimeoutError:
-            reason = f"no answer from {self._endpoint} within {self._timeout_s:g} s; a command that was sent goes on"
-            raise FarEndError(reason) from None
-        connection.idle_since = time.monotonic()
-        self._idle.append(connection)
-        asyncio.get_running_loop().call_later(self._keep_s, self._close_idle)
+            said = "a command that was sent goes on" if sent else "the command was not sent"
+            raise FarEndError(f"no answer from {self._endpoint} within {timeout_s:g} s; {said}") from None
+        self._keep(connection)
         return text
 
     def close(self) -> None:
@@ -69,60 +89,125 @@ class FarEnd:
         self._keep_s = 0.0
         self._close_idle()
 
+    def _keep(self, connection: FarConnection) -> None:
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+        if self._keep_s == 0:
+            self._close_idle()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._keep_s, self._look_at_idle)
+
+    def _look_at_idle(self) -> None:
+        self._timer = None
+        self._close_idle()
+        if self._idle:
+            left = min(connection.idle_since for connection in self._idle) + self._keep_s - time.monotonic()
+            self._timer = asyncio.get_running_loop().call_later(max(0.01, left), self._look_at_idle)
+
     def _close_idle(self) -> None:
         """Close the connections that have failed, or have been idle for too long."""
         kept, self._idle = self._idle, []
         for connection in kept:
-            if connection.usable and time.monotonic() - connection.idle_since < self._keep_s:
+            if time.monotonic() - connection.idle_since < self._keep_s and connection.usable:
                 self._idle.append(connection)
             else:
-                connection.writer.close()
+                connection.socket.close()
+        if not self._idle and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _connected(self) -> FarConnection:
-        """The connection that was used last, if it is still good; else a new one."""
+        """The connection that was used last, if it is still good; else a new one, to a program that may be asked."""
         self._close_idle()
-        return self._idle.pop() if self._idle else await self._connect()
+        if self._idle:
+            return self._idle.pop()
+        limit_s = self._terms.introduction_s
+        try:
+            async with asyncio.timeout(limit_s):
+                connection = FarConnection(await self._connect())
+                await self._recognize(connection)
+                return connection
+        except TimeoutError:
+            reason = f"it did not say within {limit_s:g} s which program it is"
+            raise FarEndError(f"{self._endpoint} was not given the command: {reason}") from None
 
-    async def _connect(self) -> FarConnection:
+    async def _connect(self) -> socket.socket:
         endpoint = self._endpoint
         try:
-            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                if endpoint.path is None:
-                    reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
-                else:
-                    reader, writer = await asyncio.open_unix_connection(endpoint.path)
-        except (OSError, TimeoutError) as error:
-            # The text of asyncio's errors repeats the address; only the text for an unknown name is good.
+            if endpoint.path is not None:
+                return await self._connect_unix(endpoint.path)
+            return await _connect_tcp(endpoint.host, endpoint.port)
+        except NoConnection as error:
+            raise FarEndError(str(error)) from None
+        except OSError as error:
+            # The text of the library's errors repeats the address; only the text for an unknown name is good.
             number = error.errno or 0
             reason = os.strerror(number) if number > 0 else error.strerror or "no answer in time"
             raise FarEndError(f"cannot reach {endpoint}: {reason}") from None
-        if _pid_of(writer) == self._own_pid:
-            writer.transport.abort()
-            raise FarEndError(f"{endpoint} is this node's own listener; set control to that of the other program")
-        return FarConnection(reader, writer)
 
-    async def _exchange(self, connection: FarConnection, line: str) -> str:
+    async def _connect_unix(self, path: str) -> socket.socket:
+        named = self._terms.server_uid
+        believed = {0, os.geteuid(), *(() if named is None else (named,))}
+        connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.writer.write(frames.encode_text(line))
-            await connection.writer.drain()
-            kind = int.from_bytes(await connection.reader.readexactly(2))
-            if kind not in (frames.SHORT, frames.LONG):
-                raise FarEndError(f"{self._endpoint} answered with an unknown frame type {kind}")
-            length = int.from_bytes(await connection.reader.readexactly(2 if kind == frames.SHORT else 4))
-            if length > self._longest:
-                raise FarEndError(f"the answer of {self._endpoint} has {length} bytes, more than answer_limit")
-            return (await connection.reader.readexactly(length)).decode("utf-8", "replace")
-        except asyncio.IncompleteReadError:
-            raise self._broken("it was closed by the other side") from None
+            connection.setblocking(False)
+            while True:
+                try:
+                    trust.connect_to_one_of(connection, path, believed)
+                except BlockingIOError:
+                    # Its queue of connections is full.
+                    await asyncio.sleep(_QUEUE_FULL_WAIT_S)
+                    continue
+                return connection
+        except BaseException:
+            connection.close()
+            raise
+
+    async def _recognize(self, connection: FarConnection) -> None:
+        """Refuse a daemon of ours, and a program that may be one because it does not say what it is."""
+        banner = await self._ask_on(connection, "version", _BANNER_MAX)
+        reason = ""
+        if kind := _OF_A_CLUSTER.search(banner):
+            reason = f"it is an {kind[1].lower()}; set control to a program that is no part of a cluster"
+        elif banner.startswith((Barred.UNKNOWN_CALLER, Barred.NO_ROLES)):
+            reason = f"it does not say which program it is: version answers '{banner[:80]}'"
+        if reason:
+            connection.socket.close()
+            raise FarEndError(f"{self._endpoint} was not given the command: {reason}")
+
+    async def _ask_on(self, connection: FarConnection, line: str, longest: int) -> str:
+        """Send a command and receive its answer. Only after an answer may the connection be used again."""
+        loop, endpoint = asyncio.get_running_loop(), self._endpoint
+        try:
+            await loop.sock_sendall(connection.socket, frames.encode_text(line))
+            return await receive_answer(connection.socket, longest)
+        except AnswerRefused as error:
+            connection.socket.close()
+            raise FarEndError(f"{endpoint} {error}") from None
         except OSError as error:
-            raise self._broken(error.strerror or str(error)) from None
+            connection.socket.close()
+            reason = f"the connection to {endpoint} broke before the answer: {error.strerror or error}"
+            raise FarEndError(f"{reason}; the command may have been carried out") from None
+        except BaseException:
+            # The rest of this answer may still come, so a later command must not use this connection.
+            connection.socket.close()
+            raise
 
-    def _broken(self, reason: str) -> FarEndError:
-        text = f"the connection to {self._endpoint} broke before the answer: {reason}"
-        return FarEndError(f"{text}; the command may have been carried out")
 
-
-def _pid_of(writer: asyncio.StreamWriter) -> int | None:
-    """The process at the other end; None if the kernel cannot tell."""
-    connection = writer.get_extra_info("socket")
-    return credentials(connection).pid if connection.family == socket.AF_UNIX else None
+async def _connect_tcp(host: str, port: int) -> socket.socket:
+    """A connection to the first address of `host` that answers. Raises OSError."""
+    loop, failure = asyncio.get_running_loop(), OSError(0, "it has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.setblocking(False)
+            await loop.sock_connect(connection, address)
+        except OSError as error:
+            connection.close()
+            failure = error
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise failure

@@ -19,7 +19,10 @@ class OldProgram:
         self.path = path
         self.told: list[str] = []
         self.connections: list[socket.socket] = []
+        self.versions = 0
+        """How often it was asked which program it is: that is not kept with the rest."""
         self.answers: dict[str, Callable[[], bytes]] = {
+            "version": lambda: b"# mail version: 4.2",
             "summary": lambda: b"Uptime: 1 day\nDomains: 12",
             "big": lambda: b"x" * 20_000_000,
             "empty": lambda: b"",
@@ -74,7 +77,10 @@ class OldProgram:
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             while (command := self._command(connection)) is not None:
-                self.told.append(command)
+                if command == "version":
+                    self.versions += 1
+                else:
+                    self.told.append(command)
                 if command == "reset":
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     return
@@ -83,6 +89,13 @@ class OldProgram:
                     return
                 if command == "garbage":
                     connection.sendall(b"\x00\x63HTTP/1.1 400")
+                    return
+                if command == "liar":
+                    connection.sendall(struct.pack("!HI", 2, 0xFFFFFFFF))
+                    self._exactly(connection, 1)
+                    return
+                if command == "silence":
+                    self._exactly(connection, 1)
                     return
                 if command.startswith("sleep "):
                     time.sleep(float(command.split()[1]))
