@@ -30,16 +30,16 @@ class Heartbeats:
         self.channels: tuple[str, ...] = ()
         """The channels on which we listen; each heartbeat asks for the latest entry of each in the log."""
         self.on_heads: Callable[[dict[str, str]], None] = lambda _heads: None
-        """Called with these entries: a member that has not heard of one by then may be deaf."""
+        """Called with these entries: a member that has not heard of one of them may be deaf."""
         self.on_bus: Callable[[bytes], None] = lambda _number: None
-        """Called at each heartbeat with the number of the latest change of what bus files say; b"" if there is no bus
-        file."""
+        """Called at each heartbeat with the number of the latest change of the bus files; b"" without a bus file."""
         self.on_superseded: Callable[[], None] = lambda: None
-        """Called when another live process turns out to have our name."""
+        """Called when it turns out that another live process has our name."""
         self.before_join: Callable[[], Awaitable[None]] | None = None
         """If set, called before each join to settle the subcluster and the record. Raises EccmgrError if that fails."""
         self.listening: asyncio.Event | None = None
-        """If set, we join only while this event is set: a command sent to a member must find it listening."""
+        """If there is such an event, we join only while it is set: a member must listen before commands are sent to
+        it."""
         self._link = link
         self._options = options
         self._sweeper = Sweeper(link, keys, options, session)
@@ -52,7 +52,7 @@ class Heartbeats:
             tasks.create_task(self._sweeper.run(), name="sweeper")
 
     def hurry(self) -> None:
-        """Send the next heartbeat now, because its answer will bring a change."""
+        """Send the next heartbeat at once, because its answer will bring a change."""
         self._hurried.set()
 
     async def join(self) -> None:
@@ -80,13 +80,13 @@ class Heartbeats:
                     left_ms=taken.left_ms,
                 )
             left_before = taken.left_ms
-            # This looks more often than the holder renews, or a renewal might never show.
+            # This looks more often than the holder renews. Otherwise it might never see a renewal.
             await asyncio.sleep(min(_PROBE_HOLDER_S, self._options.heartbeat_s / 2))
 
     async def _make_ready(self) -> None:
-        """Do what comes before a join. Raises EccmgrError if we cannot join yet."""
+        """Do everything that comes before a join. Raises EccmgrError if we cannot join yet."""
         if self.before_join is not None and not self.session.joined.is_set():
-            # Only this probe finds out that Redis is back.
+            # Without this probe nothing would notice that Redis is back.
             await self._link.reach()
             await self.before_join()
         if self.listening is not None and not self.listening.is_set():
@@ -120,36 +120,35 @@ class Heartbeats:
             interval_s = self.session.lease.heartbeat_s
             due = max(due + interval_s, time.monotonic())
             if not was_member:
-                # Members that join together must not renew together.
+                # Members that joined at the same time must not renew at the same time.
                 due = time.monotonic() + interval_s * random.random()  # noqa: S311
             if self.session.joined.is_set():
                 due = await self._pause_until(due)
 
     async def _renew(self) -> None:
-        """Send one heartbeat, and pass on what its answer brings."""
+        """Send one heartbeat, and pass on the news of its answer."""
         channels = self.channels
         answer = await self.session.renew(channels)
         if answer is None:
             return
         self.on_bus(answer.bus)
         entries = zip(channels, answer.heads, strict=True)
-        # A channel may have been left while the heartbeat was under way.
+        # While the heartbeat was under way, this member may have left a channel.
         self.on_heads({channel: entry for channel, entry in entries if channel in self.channels})
         self._sweeper.notice()
         if answer.leader_is_over:
             await self._sweeper.sweep()
 
     def _longest_retry_s(self) -> float:
-        """The longest time until Redis is asked again, in seconds.
-
-        Once Redis answers one of us, the lease clock goes on for all. A session that carries VIPs has only until its
-        deadline, which may be over by the next heartbeat.
+        """The longest pause until Redis is asked again, in seconds. Once Redis answers one member, the lease clock goes
+        on for all. A session that carries VIPs must renew before its deadline, which may pass before the next regular
+        heartbeat.
         """
         carries = self.session.carrier is not None
         return min(_RETRY_MAX_S, self._options.heartbeat_s / 10 if carries else self.session.lease.heartbeat_s)
 
     async def _pause_until(self, due: float) -> float:
-        """Wait until `due`, or until a heartbeat is asked for; answers the time from which the next one counts."""
+        """Wait until `due`, or until a heartbeat is asked for; answers the time from which the next interval counts."""
         if self.session.carrier is None:
             await asyncio.sleep(due - time.monotonic())
             return due

@@ -53,7 +53,7 @@ def fold(names: Iterable[str], limit: int | None = None) -> str:
 
 
 class NameIndex:
-    """Names of nodes, each found by its whole name without case, or else by its first label.
+    """Names of nodes. Each is found by its whole name, or else by its first label; case does not count.
 
     A short name finds the fully qualified names that begin with it, and a fully qualified name finds its first label.
     """
@@ -62,7 +62,7 @@ class NameIndex:
         self._by_key = {name.lower(): name for name in names}
 
     def fitting(self, name: str) -> list[str]:
-        """The names that `name` may mean, as they are spelt here."""
+        """The names that `name` may mean, in the spelling of this index."""
         key = name.lower()
         if key in self._by_key:
             return [self._by_key[key]]
@@ -72,7 +72,7 @@ class NameIndex:
         return self._by_label.get(label, [])
 
     def find(self, name: str, what: str = "node") -> str:
-        """The one name that `name` means. Raises CommandError if it fits none, or several."""
+        """The one name that `name` means. Raises CommandError if `name` fits no name, or several."""
         fitting = self.fitting(name)
         if len(fitting) == 1:
             return fitting[0]
@@ -82,7 +82,8 @@ class NameIndex:
         raise CommandError(f"Unknown {what} '{name}'{known(self._by_key.values())}")
 
     def find_all(self, names: Iterable[str]) -> list[str]:
-        """The names of nodes that `names` mean, each once, in order. Raises CommandError with those that mean none."""
+        """The names of nodes that `names` mean, once each, in order. Raises CommandError, which lists the `names` that
+        fit no node."""
         found: dict[str, None] = {}
         unknown = []
         for name in names:
@@ -92,7 +93,7 @@ class NameIndex:
             else:
                 unknown.append(name)
         if len(unknown) == 1:
-            # This raises, and says whether the name fits none or several.
+            # This raises, and says whether the name fits no node or several.
             self.find(unknown[0])
         if unknown:
             raise CommandError(f"Unknown nodes '{fold(unknown, RANGES_SHOWN)}'{known(self._by_key.values())}")

@@ -105,7 +105,7 @@ def _names_in(part: str) -> Iterator[str]:
 
 
 def _numbers(inside: str) -> list[str]:
-    """The numbers in a bracket, as names have them: if the first one begins with 0, all are as long as it."""
+    """The numbers in a bracket, as they stand in names: if the first number begins with 0, all have its length."""
     numbers: list[str] = []
     for span in inside.split(","):
         first, _, rest = span.partition("-")

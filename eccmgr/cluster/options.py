@@ -3,14 +3,14 @@
 from dataclasses import dataclass, fields
 
 RESPONSE_BYTES_MAX = 64 * 1024 * 1024
-"""The size of the largest response that a node may be configured to give; nothing longer is decompressed."""
+"""The largest response that the configuration allows a node, in bytes. Nothing longer is decompressed."""
 
 
 @dataclass
 class ClusterOptions:
     """Times in seconds, unless the name says otherwise; the defaults are those of the configuration's schema.
 
-    A process has one object, which all its parts share and read anew each time. So a change of the configuration
+    A process has one such object. All its parts share it and read it anew each time, so a change of the configuration
     reaches them all.
     """
 
@@ -18,12 +18,12 @@ class ClusterOptions:
     """A session ends this long after its last heartbeat, on the lease clock."""
     heartbeats_per_sec: float = 2.0
     heartbeats_borne_per_sec: float = 2000.0
-    """The most heartbeats that all members send together. If there are too many members, they send fewer, under longer
-    leases."""
+    """The maximum number of heartbeats a second of all members together. If there are too many members, each sends
+    fewer, under a longer lease."""
     max_step_s: float = 0.6
-    """The most by which the lease clock advances between two scripts."""
+    """The longest step of the lease clock between two scripts."""
     absent_ttl_s: float = 30 * 86_400.0
-    """How long a lost node is still expected; 0: until it is back, or is forgotten by command."""
+    """The time for which a lost node is still expected; 0: until it is back, or until a command forgets it."""
     results_ttl_s: float = 3600.0
     command_ttl_s: float = 60.0
     """After this time no node begins the command."""
@@ -32,13 +32,13 @@ class ClusterOptions:
     job_timeout_s: float = 3600.0
     """A job (a long command) that runs longer is ended."""
     max_jobs: int = 100
-    """The most unfinished jobs of a node; further long commands are refused."""
+    """The maximum number of unfinished jobs of a node; it refuses further long commands."""
     max_running: int = 8
     max_waiting: int = 1000
-    """The most commands that wait for a free slot on a node; further ones are refused."""
+    """The maximum number of commands that wait for a free slot on a node; it refuses further ones."""
     max_response_bytes: int = 4 * 1024 * 1024
     log_cap: int = 10_000
-    """The most commands that are kept, whatever their age."""
+    """The maximum number of kept commands, whatever their age."""
     audit_cap: int = 10_000
 
     @property

@@ -1,5 +1,5 @@
-"""Sends commands to nodes: each gets an id, is written down with the nodes that it expects, and is published, in one
-step."""
+"""Sends commands to nodes. In one step, each command gets an id, is written down with the nodes that it expects, and is
+published."""
 
 import hashlib
 import secrets
@@ -23,7 +23,7 @@ from eccmgr.words import fold
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ID_LENGTH = 12
-# The plan of a larger set is drafted before the command is sent, and the command is published on the channel of all
+# If a set is larger, its plan is drafted before the command is sent, and the command goes out on the channel of all
 # nodes.
 _PLANNED_AT_ONCE = 100
 
@@ -34,7 +34,8 @@ def wall_clock_ms() -> int:
 
 
 def command_id(wall_ms: int, chance: int) -> str:
-    """An id: 12 characters of Crockford's base 32. Ten hold the time in ms, so that ids sort, and two hold `chance`."""
+    """An id of 12 characters of Crockford's base 32. Ten characters hold the time in ms, so that ids sort; two hold
+    `chance`."""
     number = (wall_ms << 10) | (chance & 0x3FF)
     digits = []
     for _ in range(_ID_LENGTH):
@@ -44,18 +45,18 @@ def command_id(wall_ms: int, chance: int) -> str:
 
 
 def named_id(named: str) -> str:
-    """The id in `named`, with or without #, in its own spelling; "" if it cannot be an id."""
+    """The id that `named` may be, with or without #, in the spelling of ids; "" if it cannot be an id."""
     wanted = named.removeprefix("#").upper()
     return wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
 
 
 def digest(text: str, normal: Callable[[str], str] = fold) -> str:
-    """The digest under which a command's text is kept: texts that `normal` makes equal are one command."""
+    """The digest under which Redis keeps a command's text. Texts that `normal` makes equal are one command."""
     return hashlib.sha1(normal(text).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
 class Publisher:
-    """Sends commands for one manager, which hears notices of responses on the channel `notices`."""
+    """Sends commands for one manager. It hears notices of responses on the channel `notices`."""
 
     def __init__(
         self,
@@ -86,13 +87,13 @@ class Publisher:
         rolling: bool = False,
         on_id: Callable[[str], None] = lambda _id: None,
     ) -> Published:
-        """Send `text` to `target`. With `wait_s` the sender waits for that long, and is notified of responses.
+        """Send `text` to `target`. The sender waits for `wait_s` and is notified of responses; with 0 it does not wait.
 
-        `shown` is the part of the text that may be shown and kept, if that is not all. A `rolling` command is not told
-        to any node yet. `on_id` is called with the id before any node can hear it.
+        `shown` is the text without its secrets, if it holds any. No node is told of a `rolling` command yet. `on_id` is
+        called with the id before any node can hear of it.
 
-        Raises CommandError if no node of the target is alive; then nothing was sent. Raises RedisUnreachable; if the
-        command may have been sent, its text says so.
+        Raises CommandError if no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
+        text says so if the command may have been sent.
         """
         order = CommandOrder(
             id="",
@@ -131,10 +132,8 @@ class Publisher:
         return Published(sent, *view.expected(target))
 
     async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
-        """Draft the plan of a large set in several steps before the command is sent; answers some of its live nodes,
-        and its size.
-
-        The plan of a `rolling` command is made as it is released.
+        """Draft the plan of a large set in several steps before the command is sent; answers some of the set's live
+        nodes, and its size. A `rolling` command gets its plan as it is released.
         """
         view = await self._roster.now()
         live, absent = view.expected(target)
@@ -151,7 +150,7 @@ class Publisher:
         except RedisUnreachable as error:
             if not error.asked:
                 raise
-            # The call may have come through, or may still do so, without an answer.
+            # The call has no answer. It may have come through, or may still do so.
             text = f"{error}; the command may have been sent, ask later: retrieve #{order.id}"
             raise RedisUnreachable(text, asked=True) from error
 

@@ -1,7 +1,7 @@
-"""The outcome of a command on each node that it expects: derived from what Redis keeps, without I/O.
+"""The outcome of a command on each node that it expects, derived from the data in Redis. This module does no I/O.
 
-A node's entry is written when the node claims the command and when it answers. Nothing is written when a node is lost
-or misses a command: that follows from the entry, the live sessions and the lease clock, so it can never be out of date.
+A node writes its entry when it claims the command, and again when it answers. Nobody writes that a node is lost or has
+missed a command: that follows from the entry, the live sessions and the lease clock, so it can never be out of date.
 """
 
 import enum
@@ -20,15 +20,15 @@ _SLICE = 1 << 20
 _COMPRESS_OVER = 64 * 1024
 _COMPRESSED = "z"
 JOB = "j"
-"""The flag of an entry with the progress of a job: it outlives the session that claimed the command."""
+"""The flag of an entry with the progress of a job. A job outlives the session that claimed the command."""
 STANDS_IN = "w"
 """The flag of an answer that stands in for one for which Redis has no memory yet."""
-# The year 3000: no later time needs to be shown.
+# The year 3000: times after it are faults.
 _WALL_END_MS = 32_503_680_000_000
 
 
 class State(enum.StrEnum):
-    """The outcome of a command on one node."""
+    """The state of a command on one node."""
 
     PENDING = "pending"
     """No answer yet."""
@@ -41,15 +41,15 @@ class State(enum.StrEnum):
     REFUSED = "refused"
     """The node refused to run it."""
     LOST = "lost"
-    """The node's session ended before it answered."""
+    """The node's session ended before the node answered."""
     ABSENT = "absent"
     """The node was absent when the command was sent."""
     MISSED = "missed"
     """The command did not reach the node before it expired."""
     SKIPPED = "skipped"
-    """It was never sent to this node."""
+    """The command was never sent to this node."""
     ABORTED = "aborted"
-    """It was withdrawn before the node had answered."""
+    """The command was withdrawn before the node had answered."""
 
     @property
     def answered(self) -> bool:
@@ -58,7 +58,7 @@ class State(enum.StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether the outcome can no longer change while somebody waits for it."""
+        """Whether the outcome no longer changes while its sender waits."""
         return self not in (State.PENDING, State.RUNNING)
 
 
@@ -67,7 +67,8 @@ _ANSWERED = (State.OK, State.FAILED, State.REFUSED)
 
 
 class Entry(NamedTuple):
-    """A node's entry in Redis: its state, the session that wrote it, the time (lease clock, ms), and the text."""
+    """A node's entry in Redis: the state, the session that wrote the entry, the time (lease clock, ms), and the
+    text."""
 
     state: State
     private_name: str
@@ -94,18 +95,18 @@ class Entry(NamedTuple):
 
 
 UNREADABLE = Entry(State.FAILED, "", 0, text="what Redis keeps of its answer cannot be read")
-"""Takes the place of an entry that cannot be read, of whatever session: it is only known that the answer is lost."""
+"""Stands for an entry that cannot be read: all that is known is that the answer is lost."""
 
 
 def wall_ms(text: str) -> int:
-    """A time on the wall clock, in ms, that can be shown. Raises ValueError."""
+    """Read a time on the wall clock, in ms, that can be shown. Raises ValueError."""
     if (moment := whole(text)) >= _WALL_END_MS:
         raise ValueError(f"{moment} is no moment")
     return moment
 
 
 def _unpacked(body: bytes) -> bytes:
-    """Decompress a body of `pack_body`. Raises ValueError if it would fill the memory, and zlib.error."""
+    """Decompress a body of `pack_body`. Raises zlib.error, and ValueError if the body would fill the memory."""
     unpacker = zlib.decompressobj()
     found = unpacker.decompress(body, RESPONSE_BYTES_MAX)
     if not unpacker.eof:
@@ -114,8 +115,8 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def pack_body(text: str, limit: int) -> tuple[str, bytes]:
-    """The flags and body of a response: cut to `limit` bytes with a last line that says so, and compressed if it is
-    large."""
+    """The flags and the body of a response. A body over `limit` bytes is cut, and its last line says so. A large body
+    is compressed."""
     size = _encoded_size(text)
     body = text[:limit].encode("utf-8", "replace")
     if size > limit:
@@ -141,11 +142,11 @@ def running_body(job: str, progress: str) -> bytes:
 
 @dataclass(frozen=True)
 class Sent:
-    """A command that was sent: its text (without its secrets), its target, its issuer and its times.
+    """A command that was sent. Its text is without its secrets.
 
-    `issued_ms`, `expires_ms`, `waited_ms` (when the sender stopped waiting; None if it never waited) and `aborted_ms`
-    (when the command was withdrawn) are on the lease clock; `issued_wall_ms` is for showing. A `rolling` command goes
-    out in batches: a node that it had not reached by the end of its sender's waiting is skipped.
+    `issued_ms`, `expires_ms`, `waited_ms` and `aborted_ms` are on the lease clock; `issued_wall_ms` is for showing. At
+    `waited_ms` the sender stopped waiting (None: it never waited), at `aborted_ms` the command was withdrawn. A
+    `rolling` command goes out in batches: a node that it has not reached when the sender stops waiting is skipped.
     """
 
     id: str
@@ -189,9 +190,9 @@ class Sent:
 class Outcome(NamedTuple):
     """The outcome of the command on one node.
 
-    `seconds` is the time from issue to answer, or for which it has been pending or running. `late_s` is how long after
-    the end of its sender's waiting the answer came; None if it came in time. `since_ms` is the wall clock since which
-    an absent node was absent; None for a node that never came.
+    `seconds` is the time from issue to answer, or until now if it is pending or running. `late_s` is the time from the
+    end of the sender's waiting to the answer; None if the answer came in time. `since_ms` is the wall clock at which an
+    absent node became absent; None for a node that never came.
     """
 
     node: str
@@ -214,7 +215,7 @@ class Report:
 
     @property
     def answered(self) -> int:
-        """The number of nodes that answered, with success or not."""
+        """The number of nodes that answered, successfully or not."""
         return sum(outcome.state.answered for outcome in self.outcomes)
 
     @property
@@ -235,9 +236,8 @@ def report(
     clock_ms: int,
     plan: Mapping[str, int] = MappingProxyType({}),
 ) -> Report:
-    """Account for every node that `sent` expected in view `then`, given the present view `now` and the lease clock.
-
-    For a rolling command `plan` has the nodes that it was sent to, each with the time until which it may begin.
+    """Account for every node that `sent` expected in view `then`, given the present view `now` and the lease clock. For
+    a rolling command, `plan` has the nodes that it was sent to, each with the time until which the node may begin.
     """
     return Report(
         sent,
@@ -251,7 +251,8 @@ def report(
 
 
 def outcome_of_absent(sent: Sent, seat: Seat, clock_ms: int) -> Outcome:
-    """The outcome of `sent` on a node that was absent when it was sent, whatever the node did later."""
+    """The outcome of `sent` on a node that was absent when the command was sent. Whatever the node did later does not
+    matter."""
     waiting = _since(sent.issued_ms, clock_ms)
     return Outcome(seat.name, seat.subcluster, State.ABSENT, waiting, since_ms=seat.since_ms)
 
@@ -273,7 +274,7 @@ def outcome(
         return Outcome(seat.name, seat.subcluster, entry.state, seconds, entry.text, late)
     waiting = _since(sent.issued_ms, clock_ms)
     if entry is not None and entry.job and entry.private_name == seat.private_name and seat.key in now.live:
-        # The entry may be of an earlier life of the node, but its job goes on.
+        # The entry may be from an earlier life of the node, but the job goes on.
         return Outcome(seat.name, seat.subcluster, State.RUNNING, waiting, entry.text, job=entry.job)
     if seat.private_name not in now.sessions:
         return Outcome(seat.name, seat.subcluster, State.LOST, waiting)
@@ -284,11 +285,11 @@ def outcome(
 
 
 def _silent(sent: Sent, clock_ms: int, expires_ms: int | None) -> State:
-    """The state of a live node that has not begun. It may begin until `expires_ms`; None: the command was not sent to
-    it."""
+    """The state of a live node that has not begun. The node may begin until `expires_ms`; None if the command was not
+    sent to it."""
     ended_ms = clock_ms if sent.aborted_ms is None else min(clock_ms, sent.aborted_ms)
     if expires_ms is None and sent.waited_ms is not None:
-        # A sender whose command is withdrawn may stop waiting in the same millisecond.
+        # A command may be withdrawn in the same millisecond in which its sender stops waiting.
         last_ms = sent.waited_ms if sent.aborted_ms is None else sent.waited_ms + 1
         if ended_ms >= last_ms:
             return State.SKIPPED

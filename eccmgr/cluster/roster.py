@@ -1,4 +1,5 @@
-"""Views as Redis keeps them: a process reads each once, page by page, and skips some if they change quickly."""
+"""Views as Redis keeps them. A process reads each view once, page by page, and skips some views if they change
+quickly."""
 
 import asyncio
 import time
@@ -11,9 +12,9 @@ from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
-# How long a view is kept that is only read and that no command expects.
+# A view that no command expects is kept this long after it was read.
 _READING_MS = 60_000
-# While the membership changes all the time, a reader spends at most one part in this many of its time on it.
+# While the membership changes all the time, a reader spends at most one in this many parts of its time on views.
 _REST = 10
 
 
@@ -44,12 +45,12 @@ class Roster:
 
     @property
     def newest(self) -> str:
-        """The view read last, in the form of the scripts."""
+        """The view that was read last, in the form of the scripts."""
         return self._views.newest
 
     @property
     def wait_s(self) -> float:
-        """How long `lately` will still read no view."""
+        """The time for which `lately` will not read another view."""
         return max(0.0, self._rested - time.monotonic())
 
     async def now(self) -> View:
@@ -77,11 +78,12 @@ class Roster:
                 raise CommandError(f"Node '{seat.name}' is expected no more")
 
     async def as_told(self) -> View:
-        """As `now`, but without asking Redis if this process has heard of no change (`changed`)."""
+        """The nodes as `now` would answer, but without asking Redis while this process hears of no change
+        (`changed`)."""
         return self._current or await self.now()
 
     def changed(self) -> None:
-        """The membership has changed, or may have."""
+        """The membership may have changed."""
         self._current = None
         self._changes += 1
 
@@ -97,7 +99,7 @@ class Roster:
         return view
 
     async def lately(self, current: ViewNumber, last: View | None) -> View:
-        """The current view, which has that number; `last` if it is too early to read another one.
+        """The current view, which has this number, or `last` if it is too early to read another view.
 
         Raises RedisUnreachable.
         """

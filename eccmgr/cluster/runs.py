@@ -1,4 +1,4 @@
-"""The latest runs of one text, one for each target, and which of them may have been sent to a certain node."""
+"""The latest runs of one text, one for each target; finds those that may have been sent to a certain node."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class LatestRun:
             kind, _, name = target.partition(":")
             at, _, count = entry.partition("-")
             run = cls((int(at), int(count)), Target(TargetKind(kind), name), made)
-            _ = run.target.names  # a set that cannot be read is found out here
+            _ = run.target.names  # raises if the set cannot be read
             return run
 
 
 @dataclass(frozen=True)
 class LatestRuns:
-    """The latest run for each target, the newest first."""
+    """The latest run for each target, newest first."""
 
     runs: tuple[LatestRun, ...]
 
@@ -48,10 +48,10 @@ class LatestRuns:
         return cls(tuple(sorted(found, key=lambda run: run.entry, reverse=True)))
 
     def that_may_concern(self, target: Target, view: View) -> Iterator[str]:
-        """The ids of the runs that may have been sent to a node of `target`, the newest first.
+        """The ids of the runs that may have been sent to a node of `target`, newest first.
 
-        This view cannot exclude a node that it does not hold, or that may have changed its subcluster since: only the
-        report says which nodes were meant.
+        A node may be missing in this view, or may have changed its subcluster since, so the view cannot exclude it.
+        Only the report says which nodes a run was for.
         """
         live, absent = view.expected(target)
         meant = {seat.key for seat in (*live, *absent)}

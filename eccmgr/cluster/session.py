@@ -1,7 +1,7 @@
-"""A process's session in the cluster: who the member is, and under which private name.
+"""A process's session in the cluster: the member's identity, and its present private name.
 
-Each change of it is one call to Redis, and one at a time: join, renew, move, reset, leave. The heartbeats
-(heartbeats.py) say when.
+Each change is one call to Redis, and only one change is under way at a time: join, renew, move, reset, leave. The
+heartbeats (heartbeats.py) decide when.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ log = structlog.get_logger()
 
 
 class Session:
-    """One member's session, under a fresh private name after each join."""
+    """One member's session. Each join gives it a fresh private name."""
 
     def __init__(self, link: Link, keys: Keys, options: ClusterOptions, identity: Identity) -> None:
         self.identity = identity
         self.life = Life("", 0)
-        """The life that this member leads now, or led last."""
+        """The member's present life, or else its last one."""
         self.last_entry = "0-0"
         """The latest entry of the log when that life began."""
         self.joined = asyncio.Event()
@@ -39,9 +39,9 @@ class Session:
         """Whether it has left for good."""
         self.lease = Lease(options, steady=identity.role is Role.MANAGER)
         self.on_joined: Callable[[], None] = lambda: None
-        """Called each time that a session of ours begins."""
+        """Called whenever a session of ours begins."""
         self.takes_over = False
-        """Whether our first join ends the session of a live holder of our name; later joins never do."""
+        """Whether our first join ends the session of a live holder of our name. Later joins never do that."""
         self.carrier: Carrier | None = None
         """If set, VIPs rest on this session."""
         self._link = link
@@ -51,7 +51,7 @@ class Session:
 
     @property
     def private_name(self) -> str:
-        """The private name of the present session, or of the last one; "" before the first."""
+        """The private name of the present session, or else of the last one; "" before the first session."""
         return self.life.private_name
 
     @property
@@ -61,7 +61,7 @@ class Session:
 
     @property
     def view(self) -> int:
-        """The latest view of which this member knows."""
+        """The latest view that this member knows of."""
         return self.lease.view
 
     @property
@@ -70,7 +70,7 @@ class Session:
         return self.joined.is_set() and self.lease.leader == self.private_name
 
     def located_at(self, address: str) -> None:
-        """Set the address that the record of the next join states."""
+        """Set the address in the record of the next join."""
         self.identity = replace(self.identity, address=address)
 
     def fresh_name(self) -> str:
@@ -78,7 +78,7 @@ class Session:
         return private_name(self.identity.role.tag, os.getpid(), self.identity.name)
 
     async def try_join(self) -> NameTaken | None:
-        """Make one attempt to become a member; answers the holder of our name if there is one.
+        """Make one attempt to become a member; answers the holder of our name if another session has it.
 
         If we are a member already, or have left, nothing is done. Raises RedisUnreachable.
         """
@@ -88,9 +88,9 @@ class Session:
             return await self._try_join(instead_of=self.private_name if self.carrier is not None else "")
 
     async def renew(self, channels: tuple[str, ...]) -> Renewed | None:
-        """Send a heartbeat, which asks for the latest entry of each of `channels` in the log.
+        """Send a heartbeat. It asks for the latest entry of each of `channels` in the log.
 
-        Answers None if no session was renewed: it is over, or another one has taken its place. Raises
+        Answers None if this renewed no session: the session is over, or another one has taken its place. Raises
         RedisUnreachable.
         """
         async with self._turn:
@@ -98,7 +98,7 @@ class Session:
                 return None
             standing = await self.carrier.begin(joins=False) if self.carrier is not None else None
             if standing is not None and standing.private_name != self.private_name:
-                # The carrier's session is over, but we go on as a member.
+                # The carrier's session is over, but we remain a member.
                 if await self._try_join(instead_of=self.private_name) is not None:
                     self.joined.clear()
                 return None
@@ -115,7 +115,7 @@ class Session:
             return answer
 
     async def move_to(self, subcluster: str) -> int | None:
-        """Move to another subcluster; answers the view from which we are in it, None if the session is over.
+        """Move to another subcluster; answers the first view in which we are in it, or None if the session is over.
 
         Raises RedisUnreachable.
         """
@@ -134,10 +134,10 @@ class Session:
             return view
 
     async def reset(self) -> None:
-        """Leave and join again under a new private name, in one step: commands that run under the old name are not
+        """Leave and join again under a new private name, in one step. The commands that run under the old name are not
         lost.
 
-        Raises NameInUse if our session had ended and another process has the name now, and RedisUnreachable.
+        Raises NameInUse if our session had ended and another process has the name now. Raises RedisUnreachable.
         """
         async with self._turn:
             if self.carrier is not None:
@@ -147,7 +147,7 @@ class Session:
 
     async def leave(self) -> None:
         """End the session cleanly, for good. If Redis is away, the session lapses by itself."""
-        # A heartbeat that is due meanwhile must not join again.
+        # A heartbeat that comes due in the meantime must not join again.
         self.has_left = True
         async with self._turn:
             if self.joined.is_set():
@@ -165,9 +165,8 @@ class Session:
             log.info("left", private_name=self.private_name)
 
     async def _try_join(self, instead_of: str = "") -> NameTaken | None:
-        """One attempt to join: None if we are a member now, else the holder of our name.
-
-        `instead_of` is the session of ours that ends with this join.
+        """Make one attempt to join; answers None if we are a member now, else the holder of our name. `instead_of` is
+        the session of ours that ends with this join.
         """
         standing = await self.carrier.begin(joins=True) if self.carrier is not None else None
         fresh = standing.private_name if standing else self.fresh_name()

@@ -28,7 +28,7 @@ class Sweeper:
         self._leading = asyncio.Event()
 
     def notice(self) -> None:
-        """A heartbeat has told who leads."""
+        """A heartbeat has told which member leads."""
         if self._session.leads:
             self._leading.set()
 
@@ -46,7 +46,7 @@ class Sweeper:
             await asyncio.sleep(pause_s)
 
     async def sweep(self) -> Swept | None:
-        """Sweep once; None if Redis did not do it, which costs nothing but the next sweep."""
+        """Sweep once; None if Redis did not do it. The next sweep makes up for that."""
         try:
             return await self._link.run(membership.sweep(self._keys, self._options))
         except EccmgrError as error:

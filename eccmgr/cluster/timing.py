@@ -1,8 +1,9 @@
-"""How long a holder may hold, and how long the others wait before they believe that it has stopped.
+"""The times of a hold: how long a holder may hold, and how long other nodes wait before they believe that it has
+stopped.
 
-Every span is counted on the clock of the process that waits, CLOCK_BOOTTIME, in seconds. Two clocks may differ in rate
+The process that waits counts each span on its own clock, CLOCK_BOOTTIME, in seconds. Two clocks may differ in rate
 by `CLOCK_RATE_ERROR` each. A kernel timer may be `KERNEL_LATE_S` late. If a process is stopped while it sets a fence,
-that fence lives at most `TOKEN_S` longer.
+the fence lives at most `TOKEN_S` longer.
 """
 
 import math
@@ -13,8 +14,9 @@ from eccmgr.errors import SettingsError
 CLOCK_RATE_ERROR = 0.09
 KERNEL_LATE_S = 0.02
 TOKEN_S = 0.02
-"""How long a guardian may take between reading its clock and the kernel's taking what follows from it."""
-# A packet that is lost is sent again after 0.2 s: one may be.
+"""The time that a guardian may take from reading its clock until the kernel takes the fence that rests on that
+reading."""
+# A lost packet is sent again after 0.2 s. This leaves time for one such loss.
 _SHORTEST_HOLD_S = 0.36
 
 
@@ -24,11 +26,11 @@ class Timing:
 
     heartbeat_s: float
     hold_s: float
-    """A holder holds for this long after it began to send its last answered renewal."""
+    """A holder holds for this long, counted from the time at which it began to send its last answered renewal."""
     others_hold_s: float = 0.0
-    """The longest `hold_s` of any node of the cluster: nodes may differ while their times are being changed."""
+    """The longest `hold_s` of all nodes of the cluster: nodes may differ while their times are changed."""
     extra_late_s: float = 0.0
-    """How much later than the kernel's timers the weakest fence of the cluster closes."""
+    """The lateness of the cluster's weakest fence, beyond that of the kernel's timers."""
 
     @classmethod
     def of(cls, heartbeat_s: float, session_lease_s: float, max_step_s: float) -> "Timing":
@@ -45,7 +47,7 @@ class Timing:
 
     @property
     def fence_late_s(self) -> float:
-        """How long after its deadline a fence may stay open, whatever happened to its guardian."""
+        """The longest time for which a fence may stay open after its deadline, whatever happens to its guardian."""
         return KERNEL_LATE_S + TOKEN_S
 
     @staticmethod
@@ -56,7 +58,7 @@ class Timing:
 
     @property
     def watch_s(self) -> float:
-        """If a counter has not moved for this long, its session holds nothing any more."""
+        """Once a counter has not moved for this long, its session no longer holds anything."""
         longest_s = (
             max(self.hold_s, self.others_hold_s) / (1 - CLOCK_RATE_ERROR) + KERNEL_LATE_S + TOKEN_S + self.extra_late_s
         )
@@ -64,12 +66,12 @@ class Timing:
 
     @property
     def longest_gap_s(self) -> float:
-        """After a longer gap between answers Redis may have been away, so that nobody could renew."""
+        """The longest gap between two answers. In a longer gap, Redis may have been away and nobody could renew."""
         return 2.5 * self.heartbeat_s
 
     @property
     def reserved_s(self) -> float:
-        """How long a VIP waits for the target of a move."""
+        """The time for which a VIP waits for the target of a move."""
         return 2 * self.heartbeat_s
 
     @property

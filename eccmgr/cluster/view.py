@@ -14,17 +14,17 @@ from eccmgr.redis.reading import Dropped, line, parsing
 
 _dropped = Dropped("roster line")
 _FIELDS = 5
-"""Fields of a roster's line; the line of an absent node has one more."""
+"""The number of fields in a roster's line; the line of an absent node has one field more."""
 _MOMENT = re.compile("[0-9]{1,14}")
 """A time in ms that can be shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node's place in a view: its session, its name as first given, its subcluster.
+    """A node in a view: its session, its name as first given, its subcluster.
 
-    `before` is the session that the same process had until it was reset, "" if there was none. For an `absent` node the
-    session is its last one, "" for a node that never came, and `since_ms` is the wall clock at which that ended.
+    `before` is the session that the same process had until it was reset, "" if it was never reset. An `absent` node has
+    its last session ("" if it never came), and `since_ms` is the wall clock at which that session ended.
     """
 
     private_name: str
@@ -62,8 +62,8 @@ class TargetKind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """A command's target: every node, the nodes of one subcluster, one node, or those of a set, whose `name` is the
-    folded set."""
+    """A command's target: every node, the nodes of one subcluster, one node, or the nodes of a set. The `name` of a set
+    is the folded set."""
 
     kind: TargetKind
     name: str = ""
@@ -83,7 +83,7 @@ class Target:
         return nodeset.members(self.name) if self.kind is TargetKind.SET else frozenset()
 
     def channel(self, keys: Keys) -> str:
-        """The channel that reaches this target's nodes; a command for a set goes to each of its nodes alone."""
+        """The channel that reaches this target's nodes. A set has no channel: its commands go to each node alone."""
         match self.kind:
             case TargetKind.ALL | TargetKind.SET:
                 return keys.everyone
@@ -93,7 +93,7 @@ class Target:
                 return keys.node(self.name)
 
     def holds(self, seat: Seat) -> bool:
-        """Whether this target means the node at `seat`."""
+        """Whether the node at `seat` belongs to this target."""
         match self.kind:
             case TargetKind.ALL:
                 return True
@@ -110,7 +110,7 @@ EVERYONE = Target(TargetKind.ALL)
 
 @dataclass(frozen=True)
 class View:
-    """The live nodes of view `number`, and the absent nodes that are expected, each by its name in small letters."""
+    """The live nodes of view `number` and the absent nodes that are expected, each by its name in small letters."""
 
     number: int
     live: Mapping[str, Seat]
@@ -123,7 +123,7 @@ class View:
 
     @cached_property
     def sessions(self) -> frozenset[str]:
-        """The live sessions, also under the private names that they had before a reset."""
+        """The private names of live sessions, with those from before a reset."""
         return frozenset(name for seat in self.live.values() for name in (seat.private_name, seat.before) if name)
 
     @cached_property
@@ -141,7 +141,7 @@ class View:
         yield from self.absent.values()
 
     def expected(self, target: Target) -> tuple[list[Seat], list[Seat]]:
-        """The live and the absent nodes that `target` means, each in order of name."""
+        """The live nodes and the absent nodes of `target`, each in order of name."""
         if target.kind is TargetKind.NODE:
             key = target.name.lower()
             return _one(self.live, key), _one(self.absent, key)
@@ -153,12 +153,12 @@ class View:
         return _sorted(self.live.values()), _sorted(self.absent.values())
 
     def listed(self, target: Target) -> Sequence[Seat]:
-        """The nodes that `target` means, the live and the absent together, in order of name."""
+        """The nodes of `target`, live and absent together, in order of name."""
         return merged(*self.expected(target))
 
     @cached_property
     def index(self) -> names.NameIndex:
-        """The names of the nodes, the live and the absent."""
+        """The names of the nodes, live and absent."""
         return names.NameIndex(seat.name for seat in self)
 
     def node(self, name: str) -> Seat:
@@ -217,9 +217,10 @@ def _one(seats: Mapping[str, Seat], key: str) -> list[Seat]:
 
 
 class Views:
-    """The last few views that this process has read, each by the time at which its numbering began, and by its number.
+    """The last few views that this process has read. Their key is the time at which the numbering began, and the
+    number.
 
-    A server that lost its memory numbers its views anew.
+    A server that lost its memory begins to number views anew.
     """
 
     _KEPT = 8
@@ -229,14 +230,14 @@ class Views:
 
     @property
     def newest(self) -> str:
-        """The view read last in the form of the scripts, BORN:NUMBER; "" if there is none."""
+        """The view that was read last, in the form of the scripts: BORN:NUMBER; "" before the first one."""
         if not self._views:
             return ""
         born, number = list(self._views)[-1]
         return f"{born.decode()}:{number}"
 
     def forget(self) -> None:
-        """Forget all views: another server has taken over, and may give the last numbers again, to other views."""
+        """Forget all views: another server has taken over, and may give the same numbers to other views."""
         self._views.clear()
 
     def get(self, born: bytes, number: int) -> View | None:
@@ -252,7 +253,7 @@ class Views:
 
 
 def names_of(seats: Iterable[Seat]) -> list[str]:
-    """The names at `seats`, in the order that people expect."""
+    """The names of `seats`, in the order that people expect."""
     return [seat.name for seat in _sorted(seats)]
 
 

@@ -1,4 +1,4 @@
-"""The first words of the commands of live nodes, beyond those that every node has: nodes state them, managers read
+"""The vocabulary: the first words of the commands that not every node has. Live nodes state them, and managers read
 them.
 
 A manager does not know the modules of its nodes. It looks here to tell a command from a mistyped target.
@@ -28,7 +28,7 @@ _LONGEST = 128
 
 
 class Vocabulary:
-    """States one node's own words, for as long as it runs."""
+    """States one node's own words while the node runs."""
 
     def __init__(
         self, link: Link, keys: Keys, options: ClusterOptions, session: Session, words: Callable[[], Iterable[str]]
@@ -41,11 +41,11 @@ class Vocabulary:
         self._changed = asyncio.Event()
 
     def changed(self) -> None:
-        """The words have changed, or the cluster may not have heard them: state them soon."""
+        """The words have changed, or the cluster may have lost them: state them soon."""
         self._changed.set()
 
     async def run(self) -> None:
-        """State the words now, after each change, and now and then, until cancelled."""
+        """State the words at once, after each change, and at intervals, until cancelled."""
         while True:
             await self._session.joined.wait()
             pause_s = _SAY_EVERY_S

@@ -1,4 +1,5 @@
-"""The state of a waiting gather, and the nodes that it releases next: pure, fed with the news of each look at Redis."""
+"""The state of a waiting gather, and the nodes to which it releases the command next. It is pure: each look at Redis
+feeds it with news."""
 
 import math
 from collections import deque
@@ -16,10 +17,11 @@ _FAILURES = (State.FAILED, State.REFUSED, State.LOST)
 
 @dataclass(frozen=True)
 class Pace:
-    """The pace of a command in batches: `batch` nodes at once, or that share of them in `percent`.
+    """The pace of a command in batches: it runs on `batch` nodes at once, or on that share of all nodes if in
+    `percent`.
 
-    Once more than `max_failures` nodes have failed, refused or were lost, it is released to no further nodes; None: no
-    limit.
+    Once more than `max_failures` nodes have failed, refused or were lost, the command is released to no further nodes.
+    None means no limit.
     """
 
     batch: int
@@ -27,13 +29,13 @@ class Pace:
     max_failures: int | None = None
 
     def width(self, nodes: int) -> int:
-        """How many of `nodes` may run it at once; at least one."""
+        """The number of `nodes` that may run it at once; at least one."""
         return max(1, math.ceil(nodes * self.batch / 100) if self.percent else self.batch)
 
 
 @dataclass(frozen=True)
 class Published:
-    """A command that has been sent, and the nodes that it expects: the live ones, and those absent when it was sent."""
+    """A command that was sent, and the nodes that it expects: those alive and those absent when it was sent."""
 
     sent: Sent
     live: Sequence[Seat]
@@ -41,16 +43,16 @@ class Published:
 
     @cached_property
     def listed(self) -> Sequence[Seat]:
-        """All of these nodes, in order of name."""
+        """All expected nodes, in order of name."""
         return merged(self.live, self.absent)
 
 
 @dataclass(frozen=True)
 class News:
-    """The news of one look at a command: the new responses, and the silent nodes whose outcome is settled.
+    """The news of one look at a command: the new responses, and the silent nodes that will not answer.
 
-    The nodes in `missed` have let the command expire, or it was withdrawn from them, at `aborted_ms` on the lease
-    clock.
+    `missed` are nodes that let the command expire, or from which it was withdrawn. `aborted_ms` is the time of the
+    withdrawal on the lease clock.
     """
 
     clock_ms: int
@@ -63,7 +65,7 @@ class News:
 
 
 class Waiting:
-    """The state of one gather. With a `pace` the command is released to its nodes in order of their names."""
+    """The state of one gather. With a `pace`, it releases the command to the nodes in order of name."""
 
     def __init__(self, published: Published, pace: Pace | None = None) -> None:
         self.seen = 0
@@ -81,21 +83,21 @@ class Waiting:
         self._failures = 0
         self._stopped = False
         self._abort_seen = False
-        # Nodes with the time until which they may begin, in order of time. Past ones have been checked.
+        # Times until which nodes may begin, with these nodes, in order of time. Past times were checked and are gone.
         self._ends: deque[tuple[int, Sequence[str]]] = deque()
         if pace is None:
             self._ends.append((published.sent.expires_ms, list(self._open)))
 
     @property
     def over(self) -> bool:
-        """Whether every expected node is accounted for: nodes are left open only if the command will not be sent to
-        them any more."""
+        """Whether every expected node is accounted for. A node may be open only if the command will never be sent to
+        it."""
         return not self._open or (self._stopped and len(self._open) == len(self._untold))
 
     @property
     def due_in_all(self) -> int:
-        """The number of responses once every node that may answer has answered: the read ones, and one for each open
-        node that the command was sent to."""
+        """The number of responses once every node that may answer has answered: those read so far, and one for each
+        open node that the command was sent to."""
         return self.seen + len(self._open) - len(self._untold)
 
     @property
@@ -105,17 +107,17 @@ class Waiting:
 
     @property
     def answered(self) -> bool:
-        """Whether every node that the command was sent to has answered: then Redis has no more than was read here."""
+        """Whether every node that the command was sent to has answered. Then Redis has no further responses."""
         return not self._open and self._all_answered
 
     def due(self) -> list[str]:
-        """The nodes to which the command is to be released now."""
+        """The nodes to which the command should be released now."""
         if self._stopped:
             return []
         return list(islice(self._untold, max(0, self._width - len(self._open) + len(self._untold))))
 
     def told(self, nodes: Sequence[str], expires_ms: int) -> None:
-        """The command was released to `nodes`, which may begin it until `expires_ms` on the lease clock."""
+        """The command was released to `nodes`. They may begin it until `expires_ms` on the lease clock."""
         for node in nodes:
             self._untold.pop(node, None)
             self._told[node] = expires_ms
@@ -126,7 +128,7 @@ class Waiting:
         self._stopped = True
 
     def unsure(self, news: News) -> bool:
-        """Whether a node may have missed the command since the last call, or the command was withdrawn."""
+        """Whether, since the last call, a node may have missed the command, or the command was withdrawn."""
         unsure = news.aborted_ms is not None and not self._abort_seen
         self._abort_seen = self._abort_seen or unsure
         while self._ends and self._ends[0][0] <= news.clock_ms:
@@ -156,7 +158,7 @@ class Waiting:
         return settled
 
     def report(self) -> Report:
-        """The report on every expected node, as far as it was read here."""
+        """The report on every expected node, from the responses that were read so far."""
         assert self._last is not None, "nothing was read yet"
         published, last = self._published, self._last
         if self.answered:
