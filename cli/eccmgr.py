@@ -41,6 +41,13 @@ def eccmgr(
     listen: Annotated[
         list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
     ] = None,
+    trusted_manager: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LINE", help="The public key of a manager, as in its .pub file; may be repeated."),
+    ] = None,
+    signing_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The file of the key that signs this manager's commands.")
+    ] = None,
 ) -> None:
     """Run a cluster manager in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
     from eccmgr.manager import PROGRAM, Manager
@@ -53,6 +60,8 @@ def eccmgr(
         "cluster": cluster,
         "name": name,
         "listen": tuple(listen) if listen else None,
+        "trusted_manager": tuple(trusted_manager) if trusted_manager else None,
+        "signing_key": signing_key,
     }
     program = DaemonProgram(PROGRAM, ManagerSettings, DEFAULT_FILE, Manager)
     raise typer.Exit(program.run(flags, check=check))

@@ -54,6 +54,10 @@ def ecnode(
     listen: Annotated[
         list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
     ] = None,
+    trusted_manager: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LINE", help="The public key of a manager, as in its .pub file; may be repeated."),
+    ] = None,
 ) -> None:
     """Run a node in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
     from worker.node import EcNode
@@ -68,6 +72,7 @@ def ecnode(
         "redis": redis,
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
+        "trusted_manager": tuple(trusted_manager) if trusted_manager else None,
     }
     program = DaemonProgram(EcNode.program, NodeSettings, DEFAULT_FILE, EcNode, _lead)
     raise typer.Exit(program.run(flags, check=check))

@@ -5,14 +5,18 @@ import contextlib
 import functools
 import os
 import secrets
+from pathlib import Path
 
 import structlog
 
+from eccmgr.access.keys import read_signing_key
+from eccmgr.access.signer import Signer
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.journal import Journal
 from eccmgr.cluster.members import Identity, Membership, Role
 from eccmgr.cluster.named import NamedNodes
+from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.view import names_of
 from eccmgr.commands.caller import Caller
@@ -24,6 +28,7 @@ from eccmgr.commands.manager import ManagerCommands
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.expected import BusFiles
 from eccmgr.config.live.store import Store
+from eccmgr.config.live.trusted import TrustedManagers, days_left
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
@@ -54,7 +59,13 @@ class Manager(Daemon):
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
-        self.delivery = Delivery(self.link, self.keys, self.options, self._notices, normal=same_command)
+        self.trusted = TrustedManagers(self.view, settings.trusted_manager)
+        self.add_part(self.trusted)
+        path = settings.signing_key or self.view.scope("cluster").text("signing_key")
+        self.signer = Signer(read_signing_key(Path(path)) if path else None, self.held.cluster, wall_clock_ms)
+        self.delivery = Delivery(
+            self.link, self.keys, self.options, self._notices, normal=same_command, signer=self.signer
+        )
         main = store.loaded.main
         called = f"{os.path.abspath(main)} of manager {self.name}" if main is not None else ""  # noqa: PTH100
         self.named = NamedNodes(self.link, self.keys, self.options, called)
@@ -114,7 +125,7 @@ class Manager(Daemon):
 
     async def _remarks_on(self, membership: Membership | None) -> list[str]:
         """The remarks of `info`; `membership` is None if it is unknown."""
-        found = self.remarks()
+        found = [f"Signing key: {self._signing()}", self.trusted.said(wall_clock_ms()), *self.remarks()]
         if self.bus_files.fault:
             found.append(f"Bus files: {self.bus_files.fault}")
         if membership is None:
@@ -124,6 +135,10 @@ class Manager(Daemon):
             for node, claimed, given in (await self.named.now()).conflicts(alive):
                 found.append(f"Conflict: {node} claims subcluster {claimed}, its bus file gives it {given}")
         return found
+
+    def _signing(self) -> str:
+        key = self.signer.key
+        return days_left(key.public, wall_clock_ms()) if key is not None else "none, so that commands are not signed"
 
     async def _known_names(self, caller: Caller) -> Known:
         configuration = functools.partial(self.complete_config, caller)

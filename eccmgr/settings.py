@@ -23,6 +23,8 @@ class DaemonSettings(BaseSettings):
     verbose: int = 0
     debug: bool = False
     listen: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_manager: Annotated[tuple[str, ...], NoDecode] = ()
+    """The public keys of managers, each a line; they add to those of the files."""
 
     @field_validator("listen", mode="before")
     @classmethod
@@ -30,9 +32,20 @@ class DaemonSettings(BaseSettings):
         """Split `ECCMGR_LISTEN`, which may hold several endpoints, at commas and white space."""
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
+    @field_validator("trusted_manager", mode="before")
+    @classmethod
+    def _split_lines(cls, value: Any) -> Any:
+        """Split `ECCMGR_TRUSTED_MANAGER`, which may hold several keys, at commas and line breaks."""
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, map(str.strip, value.replace(",", "\n").splitlines())))
+
 
 class ManagerSettings(DaemonSettings):
     """A manager's settings."""
+
+    signing_key: str | None = None
+    """The file of the key that signs this manager's commands; it wins over the one of the configuration."""
 
 
 class NodeSettings(DaemonSettings):

@@ -25,11 +25,12 @@ class _Timed(Protocol):
 class Recipient:
     """A node as it knows itself: its name, its subcluster, and when its process began (wall clock, ms).
 
-    `holds` answers whether a folded set of names holds this node; it raises ValueError for a text that is no set.
+    A node may change its subcluster while it runs. `holds` answers whether a folded set of names holds this node; it
+    raises ValueError for a text that is not a set.
     """
 
     name: str
-    subcluster: str
+    subcluster: Callable[[], str]
     began_ms: int
     holds: Callable[[str], bool]
 
@@ -68,7 +69,7 @@ class Recipient:
             case ("all",):
                 return True
             case ("sub", name):
-                return name.lower() == self.subcluster.lower()
+                return name.lower() == self.subcluster().lower()
             case ("node", name):
                 return name.lower() == self.name.lower()
             case ("set", names):

@@ -4,6 +4,7 @@ A statement is a JSON object. Its signature covers `eccmgr/1/KIND`, a zero byte,
 one kind can never take the place of another kind's. Times are whole milliseconds on the wall clock.
 """
 
+import base64
 import hashlib
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -17,15 +18,28 @@ _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class Signed(NamedTuple):
-    """The bytes of a statement, and their signature."""
+    """The bytes of a statement, and their signature; both empty if nothing is signed."""
 
     env: bytes
     sig: bytes
+
+    @classmethod
+    def read(cls, env: str | bytes, sig: str | bytes) -> "Signed":
+        """Read a statement as `kept` gives it. Raises ValueError."""
+        return cls(env.encode() if isinstance(env, str) else env, base64.b64decode(sig, validate=True))
+
+    @property
+    def kept(self) -> tuple[bytes, bytes]:
+        """The statement and its signature as Redis keeps them, the signature in base 64."""
+        return self.env, base64.b64encode(self.sig)
 
     @property
     def digest(self) -> str:
         """The SHA-256 of the statement, by which other statements name it."""
         return hashlib.sha256(self.env).hexdigest()
+
+
+UNSIGNED = Signed(b"", b"")
 
 
 class SignedStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +54,8 @@ class SignedStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class CommandStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A command: its id, target, text and issuer, and the times between which it may begin.
 
-    `t` is ("all",), ("sub", NAME), ("node", NAME) or ("set", the folded names).
+    `t` is ("all",), ("sub", NAME), ("node", NAME) or ("set", the folded names). A command with `b` goes out in batches:
+    a node begins it only with a release that names the node.
     """
 
     kind: ClassVar[bytes] = b"cmd"
@@ -51,6 +66,7 @@ class CommandStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknow
     u: _Text
     iat: Count
     exp: Count
+    b: Literal[True] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReleaseStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknown_fields=True):

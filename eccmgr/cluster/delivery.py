@@ -8,11 +8,12 @@ import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable
 
+from eccmgr.access.signer import RELEASED_AT_ONCE, Signer
 from eccmgr.cluster import results
 from eccmgr.cluster.calls import answers, commands
 from eccmgr.cluster.calls.commands import AbortVerdict, ReleaseVerdict
 from eccmgr.cluster.history import PastCommand, history
-from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.publishing import Publisher, digest, named_id, wall_clock_ms
 from eccmgr.cluster.results import Outcome, Report, Sent, State
 from eccmgr.cluster.roster import Roster, read_hash
@@ -36,9 +37,6 @@ _PATIENCE_S = 0.025
 _ABORT_WAIT_S = 2.0
 _ABORT_LOOK_S = 0.05
 
-# The maximum number of nodes in one release: no script may hold the server for long.
-_RELEASED_AT_ONCE = 200
-
 # The time that Redis has to note that a sender has stopped waiting.
 _FAREWELL_S = 1.0
 
@@ -57,6 +55,7 @@ class Delivery:
         notices: str,
         wall_ms: Callable[[], int] = wall_clock_ms,
         normal: Callable[[str], str] = fold,
+        signer: Signer | None = None,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -64,7 +63,8 @@ class Delivery:
         self._normal = normal
         """Brings all spellings of a command to one."""
         self._roster = Roster(link, keys, options)
-        self._publisher = Publisher(link, keys, options, self._roster, notices, wall_ms, normal)
+        self._signer = signer or Signer(None, keys.cluster, wall_ms)
+        self._publisher = Publisher(link, keys, options, self._roster, notices, wall_ms, normal, self._signer)
         self._waiting: dict[str, asyncio.Event] = {}
 
     async def view(self) -> View:
@@ -175,7 +175,8 @@ class Delivery:
         """
         if not (wanted := named_id(named)):
             return None
-        verdict = await self._link.run(commands.abort(self._keys, self._options, wanted, issuer))
+        signed = self._signer.withdrawal(wanted, issuer, to_ms(self._options.command_ttl_s))
+        verdict = await self._link.run(commands.abort(self._keys, self._options, wanted, issuer, signed))
         if verdict is AbortVerdict.GONE:
             return None
         deadline = asyncio.get_running_loop().time() + _ABORT_WAIT_S
@@ -276,9 +277,11 @@ class Delivery:
 
     async def _release(self, sent: Sent, waiting: Waiting) -> None:
         """Release a rolling command to the nodes that are due."""
-        if not (due := waiting.due()[:_RELEASED_AT_ONCE]):
+        if not (due := waiting.due()[:RELEASED_AT_ONCE]):
             return
-        released = await self._link.run(commands.release(self._keys, self._options, sent.id, sent.target, due))
+        life_ms = to_ms(self._options.command_ttl_s)
+        signed = self._signer.release(sent.id, waiting.published.signed, due, life_ms)
+        released = await self._link.run(commands.release(self._keys, self._options, sent.id, sent.target, due, signed))
         if released.verdict is ReleaseVerdict.RELEASED:
             waiting.told(due, released.expires_ms)
         else:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from eccmgr.access.signer import Signer
 from eccmgr.cluster.absence import absent_for, absent_nodes
 from eccmgr.cluster.calls import commands
 from eccmgr.cluster.calls.commands import CommandOrder, PublishAnswer, PublishVerdict
@@ -67,6 +68,7 @@ class Publisher:
         notices: str,
         wall_ms: Callable[[], int] = wall_clock_ms,
         normal: Callable[[str], str] = fold,
+        signer: Signer | None = None,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -75,6 +77,7 @@ class Publisher:
         self._notices = notices
         self._wall_ms = wall_ms
         self._normal = normal
+        self._signer = signer or Signer(None, keys.cluster, wall_ms)
 
     async def publish(
         self,
@@ -113,7 +116,7 @@ class Publisher:
             if len(target.names) > _PLANNED_AT_ONCE and answer.verdict is PublishVerdict.DRAFT_GONE:
                 names, drafted = await self._draft(target, order.draft, rolling=rolling)
                 order = replace(order, names=names, drafted=drafted)
-            order = replace(order, id=command_id(self._wall_ms(), secrets.randbits(10)))
+            order = self._signed(replace(order, id=command_id(self._wall_ms(), secrets.randbits(10))))
             on_id(order.id)
             answer = await self._try(order)
         try:
@@ -129,7 +132,14 @@ class Publisher:
         expires_ms = answer.clock_ms + to_ms(self._options.command_ttl_s)
         times = (answer.clock_ms, answer.wall_ms, expires_ms, waited_ms)
         sent = Sent(order.id, shown or text, target, issuer, view.number, *times, rolling=rolling)
-        return Published(sent, *view.expected(target))
+        return Published(sent, *view.expected(target), order.signed)
+
+    def _signed(self, order: CommandOrder) -> CommandOrder:
+        """Sign the command under its id. A rolling command may begin as long as its sender waits."""
+        life_s = self._options.command_ttl_s + (order.wait_s if order.rolling else 0.0)
+        target, rolling = order.target.signed_form, order.rolling
+        made = self._signer.command(order.id, target, order.text, order.issuer, to_ms(life_s), rolling=rolling)
+        return replace(order, signed=made)
 
     async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
         """Draft the plan of a large set in several steps before the command is sent; answers some of the set's live

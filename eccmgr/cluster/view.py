@@ -60,6 +60,9 @@ class TargetKind(enum.StrEnum):
     SET = "set"
 
 
+_SIGNED_KINDS = {TargetKind.ALL: "all", TargetKind.SUBCLUSTER: "sub", TargetKind.NODE: "node", TargetKind.SET: "set"}
+
+
 @dataclass(frozen=True)
 class Target:
     """A command's target: every node, the nodes of one subcluster, one node, or the nodes of a set. The `name` of a set
@@ -91,6 +94,11 @@ class Target:
                 return keys.subcluster(self.name)
             case TargetKind.NODE:
                 return keys.node(self.name)
+
+    @property
+    def signed_form(self) -> tuple[str, ...]:
+        """The target as a signed statement names it."""
+        return (_SIGNED_KINDS[self.kind], *filter(None, (self.name,)))
 
     def holds(self, seat: Seat) -> bool:
         """Whether the node at `seat` belongs to this target."""

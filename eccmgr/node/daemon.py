@@ -7,8 +7,11 @@ import asyncio
 import contextlib
 import functools
 
+from eccmgr.access.checks import Recipient
+from eccmgr.cluster import nodeset
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_membership
+from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.vocabulary import Vocabulary
 from eccmgr.commands.caller import Caller
@@ -17,9 +20,11 @@ from eccmgr.commands.completion import Known
 from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.store import Store
+from eccmgr.config.live.trusted import TrustedManagers
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
 from eccmgr.logs import LogFiles
+from eccmgr.node.authenticity import Authenticity
 from eccmgr.node.belonging import Belonging, channels_of
 from eccmgr.node.commands import NodeCommands
 from eccmgr.node.executor import Executor
@@ -50,7 +55,11 @@ class NodeDaemon(Daemon):
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self.outbox = Outbox(self.link, self.keys, self.options, self.name)
-        self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate, self.outbox)
+        self._trusted = TrustedManagers(self.view, settings.trusted_manager)
+        self.add_part(self._trusted)
+        recipient = Recipient(self.name, lambda: self.session.identity.subcluster, wall_clock_ms(), self._is_in)
+        authenticity = Authenticity(cluster, recipient, lambda: self._trusted.keys, wall_clock_ms)
+        self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate, self.outbox, authenticity)
         self.session.takes_over = settings.replace
         self.heartbeats.on_superseded = self.executor.abandon
         own = NodeCommands(
@@ -102,7 +111,10 @@ class NodeDaemon(Daemon):
 
     def facts(self) -> str:
         """The lines of `cluster info` about this node, beside its place in the cluster."""
-        return "\n".join(self.remarks())
+        return "\n".join((self._trusted.said(wall_clock_ms()), *self.remarks()))
+
+    def _is_in(self, folded: str) -> bool:
+        return self.name.lower() in nodeset.members(folded)
 
     async def known_names(self, caller: Caller) -> Known:
         """The names that `caller` may write in a command; the names of members only while Redis answers."""

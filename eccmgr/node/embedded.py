@@ -50,10 +50,12 @@ class Node:
         listen: str | tuple[str, ...] | None = None,
         config: str | None = None,
         replace: bool = False,
+        trusted_managers: tuple[str, ...] | None = None,
     ) -> None:
         """Arguments that are left out come from the environment (`ECCMGR_REDIS` and so on), or from the defaults of
         `ecnode`.
 
+        `trusted_managers` are lines of public keys; with any, only commands that one of them signed run here.
         `replace` takes over a name that is in use. Raises SettingsError and ConfigError for values that make no sense.
         """
         given = {
@@ -64,6 +66,7 @@ class Node:
             "listen": (listen,) if isinstance(listen, str) else listen,
             "config": config,
             "replace": replace or None,
+            "trusted_manager": trusted_managers,
         }
         settings = load(NodeSettings, given)
         named = {"name": settings.name, "cluster": settings.cluster, "subcluster": settings.subcluster}

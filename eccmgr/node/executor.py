@@ -11,6 +11,8 @@ from typing import Protocol
 
 import structlog
 
+from eccmgr.access.checks import LONGEST_LIFE_MS
+from eccmgr.access.trust import NotAuthentic
 from eccmgr.channels import Channel
 from eccmgr.cluster.calls import answers
 from eccmgr.cluster.calls.answers import ClaimVerdict
@@ -25,17 +27,20 @@ from eccmgr.commands.gate import Gate
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Command
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable
+from eccmgr.node.authenticity import Authenticity
 from eccmgr.node.messages import Message, Response, Withdrawal
 from eccmgr.node.outbox import Outbox
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import Dropped
 
 log = structlog.get_logger()
 
 _REMEMBERED_MAX = 100_000
 _ABORT = b'{"abort":'
 _LOOK_AGAIN_S = 1.0
+_disbelieved = Dropped("command")
 
 
 class LongCommands(Protocol):
@@ -70,6 +75,10 @@ class Claims:
 
     _until: OrderedDict[str, float] = field(default_factory=OrderedDict)
 
+    def holds(self, command_id: str) -> bool:
+        """Whether `command_id` is taken."""
+        return command_id in self._until
+
     def take(self, command_id: str, now: float, keep_s: float) -> bool:
         """Take `command_id`; answers whether it was new. It is remembered for `keep_s`, or until very many others have
         come."""
@@ -85,7 +94,14 @@ class Executor:
     """The running side of a node. `heard` takes messages as they are published; `run` runs commands until cancelled."""
 
     def __init__(
-        self, link: Link, keys: Keys, options: ClusterOptions, session: Session, gate: Gate, outbox: Outbox
+        self,
+        link: Link,
+        keys: Keys,
+        options: ClusterOptions,
+        session: Session,
+        gate: Gate,
+        outbox: Outbox,
+        authenticity: Authenticity,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -98,6 +114,7 @@ class Executor:
         self._claims = Claims()
         self._runs: dict[str, Run] = {}
         self._outbox = outbox
+        self._authenticity = authenticity
         self._busy = 0
         self.on_heard: Callable[[str, str, str], None] = lambda _channel, _entry, _before: None
         """Called with the place in the log of each heard message: its channel, its entry, the entry before it."""
@@ -112,7 +129,7 @@ class Executor:
         if raw.startswith(_ABORT):
             withdrawal = Withdrawal.parse(raw)
             self.on_heard(withdrawal.channel, withdrawal.entry, withdrawal.before)
-            self.abort(withdrawal.id)
+            self._withdraw(withdrawal)
             return
         message = Message.parse(raw, time.monotonic())
         self.on_heard(message.channel, message.entry, message.before)
@@ -121,18 +138,24 @@ class Executor:
     def read_up(self, raw: bytes) -> None:
         """Take a message from the log, which may have been heard before. Raises ValueError if it is broken."""
         if raw.startswith(_ABORT):
-            self.abort(Withdrawal.parse(raw).id)
+            self._withdraw(Withdrawal.parse(raw))
         else:
             self._take(Message.parse(raw, time.monotonic()))
 
     def _take(self, message: Message) -> None:
         if not self.meant(message.channel, message.view):
             return
-        # A server that was put back may offer a command for as long as it keeps commands, whatever happened to it
-        # since.
-        keep_s = max(self._options.results_ttl_s, 2 * message.ttl_ms / 1000)
-        if self.closing or not self._claims.take(message.id, time.monotonic(), keep_s):
+        if self.closing or self._claims.holds(message.id):
             return
+        try:
+            self._authenticity.open(message)
+        except NotAuthentic as error:
+            self._disbelieve(message, str(error))
+            return
+        # A server that was put back may offer a command for as long as it keeps commands, whatever happened to it
+        # since; a signed command, for as long as its statement counts.
+        longest_s = max(2 * message.ttl_ms / 1000, LONGEST_LIFE_MS / 1000)
+        self._claims.take(message.id, time.monotonic(), max(self._options.results_ttl_s, longest_s))
         limit = self._options.max_waiting
         if self._answered_at_once(message):
             return
@@ -145,6 +168,21 @@ class Executor:
         log.warning("command refused", channel=Channel.REJECT, id=message.id, reason=reason, limit=limit)
         text = f"too many commands are waiting (limit {limit})"
         self._outbox.keep(self._response(message, self._session.life, State.REFUSED, text))
+
+    def _withdraw(self, withdrawal: Withdrawal) -> None:
+        try:
+            self._authenticity.check_withdrawal(withdrawal)
+        except NotAuthentic as error:
+            _disbelieved.say(withdrawal.id, None, f"withdrawal: {error}")
+        else:
+            self.abort(withdrawal.id)
+
+    def _disbelieve(self, message: Message, reason: str) -> None:
+        """Refuse a command that is not authentic. Its id is not remembered: the true command may still come."""
+        _disbelieved.say(message.id, None, reason)
+        if self._session.joined.is_set() and self._session.life.joined_view <= message.view:
+            text = f"not authentic: {reason}"
+            self._outbox.keep(self._response(message, self._session.life, State.REFUSED, text, claimed=False))
 
     def _answered_at_once(self, message: Message) -> bool:
         """Answer at once, without a task, if the command changes nothing and needs no I/O; False if it has to wait its
@@ -312,8 +350,11 @@ class Executor:
         return self._response(message, life, answered_state, text, took_s, claimed=run.claimed)
 
     def _caller(self, message: Message) -> Caller:
-        is_own_channel = message.channel == self._keys.node(self._session.identity.name)
-        return Caller(message.issuer, Origin.CARRIED, only_here=is_own_channel and not message.planned)
+        if message.target:
+            only_here = message.target[0] == "node"
+        else:
+            only_here = message.channel == self._keys.node(self._session.identity.name) and not message.planned
+        return Caller(message.issuer, Origin.CARRIED, only_here=only_here)
 
     def _admitted_as_long(self, message: Message) -> Command | None:
         """The command that is to become a job; None for any other command, and for a refused one, to which `reply` says

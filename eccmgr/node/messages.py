@@ -13,20 +13,27 @@ from eccmgr.redis.reading import Count, decoded
 class Message(msgspec.Struct, frozen=True):
     """A command as it is published: the view that expects it, and the ms for which it may wait before it begins.
 
-    A gather waits until every node has read it, so it has to be read fast.
+    Text and issuer of a signed command stand in its statement (`env`), and are known once that is opened. A gather
+    waits until every node has read the message, so it has to be read fast.
     """
 
     id: str
-    text: str
-    issuer: str
     view: Count
     ttl_ms: Count = msgspec.field(name="ttl")
     channel: str
     entry: str
     before: str
     """Its place in the log, and the entry before it on its channel."""
+    text: str = ""
+    issuer: str = ""
     planned: bool = False
     """Whether it may be meant for other nodes only: then it never begins without a claim."""
+    env: str = ""
+    sig: str = ""
+    release_env: str = ""
+    release_sig: str = ""
+    target: tuple[str, ...] = ()
+    """The target of a signed command, as its statement names it."""
     begin_by: float = 0.0
     """The time until which it may begin, on this process's monotonic clock, in seconds."""
 
@@ -34,6 +41,8 @@ class Message(msgspec.Struct, frozen=True):
     def parse(cls, raw: bytes, now: float) -> "Message":
         """Read a message that was heard at `now`. Raises ValueError if `raw` is not a message."""
         message = _read(_message, raw)
+        if not message.text and not message.env:
+            raise ValueError("it has neither a text nor a statement")
         msgspec.structs.force_setattr(message, "begin_by", now + message.ttl_ms / 1000)
         return message
 
@@ -45,6 +54,8 @@ class Withdrawal(msgspec.Struct, frozen=True):
     channel: str
     entry: str
     before: str
+    env: str = ""
+    sig: str = ""
 
     @classmethod
     def parse(cls, raw: bytes) -> "Withdrawal":

@@ -174,6 +174,10 @@ class Keys:
         Other nodes may not begin a command that has a plan."""
         return f"{self.command_prefix}{command_id}:plan"
 
+    def releases(self, command_id: str) -> str:
+        """Hash: the signed releases of a command in batches, and the number of the one that names each node."""
+        return f"{self.command_prefix}{command_id}:releases"
+
     def schedules(self, owner: str) -> str:
         """Hash: id → a schedule of the managers (owner '') or of a node; it stays until it has run or is deleted."""
         return f"{self.tag}:sched:{owner.lower()}"

@@ -24,7 +24,7 @@ UNTIL = dt.date(2027, 11, 28)
 KEY = SigningKey(b"a" * 32, "m1", UNTIL)
 OTHER = SigningKey(b"b" * 32, "m2", UNTIL)
 TRUST = TrustedKeys([KEY.public])
-RECIPIENT = Recipient("East1", "east", NOW - 60_000, lambda names: "east1" in names.split(","))
+RECIPIENT = Recipient("East1", lambda: "east", NOW - 60_000, lambda names: "east1" in names.split(","))
 COMMAND = CommandStatement(c="lab", id="01", t=("all",), x="uptime", u="unix:tom", iat=NOW, exp=NOW + 60_000)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from eccmgr.access.statements import UNSIGNED, Signed
 from eccmgr.cluster.calls.membership import membership_keys
 from eccmgr.cluster.calls.views import ViewNumber
 from eccmgr.cluster.options import ClusterOptions, to_ms
@@ -49,7 +50,7 @@ class AbortVerdict(enum.StrEnum):
 
 @dataclass(frozen=True)
 class CommandOrder:
-    """A command to send. `shown` is the text without its secrets, "" if it holds none.
+    """A command to send. `shown` is the text without its secrets, "" if it holds none. `signed` is its statement.
 
     The sender waits for `wait_s` (0: it does not wait). After each `told_of` answers, it is notified on the channel
     `notices`.
@@ -63,6 +64,7 @@ class CommandOrder:
     target: Target
     issuer: str
     draft: str
+    signed: Signed = UNSIGNED
     wait_s: float = 0.0
     notices: str = ""
     shown: str = ""
@@ -135,7 +137,7 @@ def publish(keys: Keys, options: ClusterOptions, order: CommandOrder) -> ScriptC
             *(to_ms(options.command_ttl_s), to_ms(options.results_ttl_s), options.log_cap),
             *(order.notices if order.wait_s else "", to_ms(order.wait_s), keys.view_prefix, keys.command_prefix),
             *(options.audit_cap, order.shown, "\n".join(order.names), keys.node_prefix),
-            *("1" if order.rolling else "0", order.drafted, order.told_of),
+            *("1" if order.rolling else "0", order.drafted, order.told_of, *order.signed.kept),
         ),
         _published,
     )
@@ -153,18 +155,23 @@ def _published(reply: Sequence[bytes]) -> PublishAnswer:
 
 
 def release(
-    keys: Keys, options: ClusterOptions, command_id: str, target: Target, nodes: Iterable[str]
+    keys: Keys,
+    options: ClusterOptions,
+    command_id: str,
+    target: Target,
+    nodes: Iterable[str],
+    signed: Signed = UNSIGNED,
 ) -> ScriptCall[Released]:
     """Release a rolling command to `nodes`, in small letters."""
     return ScriptCall(
         "release",
         (
             *(keys.state, keys.command(command_id), keys.responses(command_id), keys.arrived(command_id)),
-            *(keys.plan(command_id), keys.log, keys.heads),
+            *(keys.plan(command_id), keys.releases(command_id), keys.log, keys.heads),
         ),
         (
             *(to_ms(options.max_step_s), to_ms(options.command_ttl_s), to_ms(options.results_ttl_s)),
-            *(keys.view_prefix, keys.node_prefix, "\n".join(nodes), target.channel(keys)),
+            *(keys.view_prefix, keys.node_prefix, "\n".join(nodes), target.channel(keys), *signed.kept),
         ),
         _released,
     )
@@ -178,12 +185,14 @@ def _released(reply: Sequence[bytes]) -> Released:
     return Released(_release_verdict(verdict), *map(whole, expires))
 
 
-def abort(keys: Keys, options: ClusterOptions, command_id: str, issuer: str) -> ScriptCall[AbortVerdict]:
+def abort(
+    keys: Keys, options: ClusterOptions, command_id: str, issuer: str, signed: Signed = UNSIGNED
+) -> ScriptCall[AbortVerdict]:
     """Withdraw a command: no node begins it from now on."""
     return ScriptCall(
         "abort",
         (keys.state, keys.command(command_id), keys.audit, keys.log, keys.heads),
-        (to_ms(options.max_step_s), keys.everyone, issuer, options.audit_cap),
+        (to_ms(options.max_step_s), keys.everyone, issuer, options.audit_cap, *signed.kept),
         _abort_verdict,
     )
 

@@ -176,7 +176,6 @@ class DaemonOptions:
     states_subcluster: bool
     nodename: str | None
     nodeaddr: str | None
-    trusted_managers: tuple[str, ...]
     timing: ClusterOptions
     listeners: tuple[ListenerOptions, ...]
     user: str | None
@@ -197,7 +196,6 @@ def daemon_options(view: ScopeView, default_endpoint: str, listen: Sequence[str]
         states_subcluster=cluster.states("subcluster"),
         nodename=cluster.text("nodename"),
         nodeaddr=cluster.text("nodeaddr"),
-        trusted_managers=cluster.items("trusted_managers"),
         timing=cluster_options(view),
         listeners=listeners(view, default_endpoint, listen),
         user=security.text("User"),

@@ -116,8 +116,10 @@ CLUSTER = ScopeSpec(
             "trusted_managers",
             OptionType.LIST,
             None,
-            "the keys whose commands a node runs; with any, only signed ones",
-            without_effect="commands are not signed yet in this release: a node runs all that reach it",
+            "the public keys of managers; with any, a node runs only the commands that one of them signed",
+        ),
+        OptionSpec(
+            "signing_key", OptionType.PATH, None, "the file of the key that signs a manager's commands", dynamic=False
         ),
         OptionSpec("if_check_interval", OptionType.SECONDS, "1", "seconds between checks of the interfaces", 0.1, 3600),
         OptionSpec(

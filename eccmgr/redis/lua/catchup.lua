@@ -21,13 +21,14 @@ for _, entry in ipairs(entries) do
   local id, channel, what = entry[2][2], entry[2][8], entry[2][10]
   after = entry[1]
   if wanted[channel] and what == 'aborted' then
-    messages[#messages + 1] = withdrawal_of(id, channel, entry[1], '0-0')
+    messages[#messages + 1] = withdrawal_of(keys_of_command(command_prefix, id), id, channel, entry[1], '0-0')
   elseif wanted[channel] then
-    local command, _, _, plan = keys_of_command(command_prefix, id)
+    local command, _, _, plan, releases = keys_of_command(command_prefix, id)
     local kept = read_of({}, 'HMGET', command, 'expires', 'planned')
     local expires = whole(kept[2] and read_of(false, 'HGET', plan, node) or not kept[2] and kept[1] or nil)
     if expires and clock < expires then
-      messages[#messages + 1] = message_of(command, expires - clock, channel, entry[1], '0-0')
+      messages[#messages + 1] = message_of(command, expires - clock, channel, entry[1], '0-0',
+        release_to(releases, node))
     end
   end
 end

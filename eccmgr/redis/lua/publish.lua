@@ -12,6 +12,7 @@
 --       1 if the command goes out in batches: then this script publishes nothing, and release.lua tells the nodes
 --       number of expected nodes of a large set (0: count them)
 --       number of answers after which a waiting sender is notified
+--       the signed statement of the command, and its signature ('' if commands are not signed)
 -- Answer  {'sent', view, clock, wall, when the numbering of views began}
 --         {'nobody', view, clock, wall, when it began}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
@@ -31,7 +32,7 @@ local at = {
 local log, latest, audit, heads, command, plan = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local draft = KEYS[16]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
-  view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted, told_of = unpack(ARGV)
+  view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted, told_of, env, sig = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
 -- A server whose memory is full refuses this write, before anything is done. After a DEL below it would refuse nothing.
@@ -99,6 +100,9 @@ if tonumber(wait) > 0 then
 end
 if shown ~= '' then
   redis.call('HSET', command, 'shown', shown)
+end
+if env ~= '' then
+  redis.call('HSET', command, 'env', env, 'sig', sig)
 end
 redis.call('PEXPIRE', command, results_ttl)
 keep_run(latest, digest, id, kind, name, channel, entry, results_ttl)

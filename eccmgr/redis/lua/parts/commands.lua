@@ -3,7 +3,7 @@
 -- The keys of one command, as keys.py names them.
 local function keys_of_command(prefix, id)
   local key = prefix .. id
-  return key, key .. ':resp', key .. ':arrived', key .. ':plan'
+  return key, key .. ':resp', key .. ':arrived', key .. ':plan', key .. ':releases'
 end
 
 -- Reads a command's key that is not among the script's KEYS, and answers the value. A key that holds another kind of
@@ -61,26 +61,57 @@ local function add_to_plan(plan, nodes, expires)
   end
 end
 
--- The message of a command for the nodes of a channel; they may begin the command for `ttl` ms more.
-local function message_of(command, ttl, channel, entry, before)
-  local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view', 'planned', 'rolling')
-  return cjson.encode({
-    id = kept[1], text = kept[2], issuer = kept[3], view = whole(kept[4]), ttl = ttl,
+-- Keeps a signed release of a command for the nodes that it names, and answers what `message_of` adds to the message.
+local function keep_release(releases, nodes, env, sig)
+  local number = ms((whole(redis.call('HGET', releases, 'last')) or 0) + 1)
+  redis.call('HSET', releases, 'last', number, 'env:' .. number, env, 'sig:' .. number, sig)
+  local fields = {}
+  for _, node in ipairs(nodes) do
+    fields[#fields + 1], fields[#fields + 2] = 'node:' .. node, number
+  end
+  redis.call('HSET', releases, unpack(fields))
+  return { env, sig }
+end
+
+-- The latest signed release of a command to `node`; nil if there is none.
+local function release_to(releases, node)
+  local number = read_of(false, 'HGET', releases, 'node:' .. node)
+  local kept = number and redis.call('HMGET', releases, 'env:' .. number, 'sig:' .. number) or {}
+  return kept[1] and kept or nil
+end
+
+-- The message of a command for the nodes of a channel; they may begin the command for `ttl` ms more. The statement of
+-- a signed command holds its text and its issuer. `release`, if not nil, is the signed release of a command in batches.
+local function message_of(command, ttl, channel, entry, before, release)
+  local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view', 'planned', 'rolling', 'env', 'sig')
+  local message = {
+    id = kept[1], view = whole(kept[4]), ttl = ttl,
     channel = channel, entry = entry, before = before, planned = kept[5] and not kept[6] or false,
-  })
+  }
+  if kept[7] then
+    message.env, message.sig = kept[7], kept[8]
+  else
+    message.text, message.issuer = kept[2], kept[3]
+  end
+  if release then
+    message.release_env, message.release_sig = release[1], release[2]
+  end
+  return cjson.encode(message)
 end
 
 -- Publishes a command to the nodes of a channel, and records `entry` as the latest entry of that channel.
-local function tell(heads, command, ttl, channel, entry)
+local function tell(heads, command, ttl, channel, entry, release)
   local before = redis.call('HGET', heads, channel) or '0-0'
   redis.call('HSET', heads, channel, entry)
-  redis.call(PUBLISH, channel, message_of(command, ttl, channel, entry, before))
+  redis.call(PUBLISH, channel, message_of(command, ttl, channel, entry, before, release))
 end
 
 -- The message that a command was withdrawn; nodes recognise it by its first characters.
-local function withdrawal_of(id, channel, entry, before)
-  return string.format('{"abort":%s,"channel":%s,"entry":%s,"before":%s}', cjson.encode(id), cjson.encode(channel),
-    cjson.encode(entry), cjson.encode(before))
+local function withdrawal_of(command, id, channel, entry, before)
+  local kept = redis.call('HMGET', command, 'abort_env', 'abort_sig')
+  return string.format('{"abort":%s,"channel":%s,"entry":%s,"before":%s,"env":%s,"sig":%s}', cjson.encode(id),
+    cjson.encode(channel), cjson.encode(entry), cjson.encode(before), cjson.encode(kept[1] or ''),
+    cjson.encode(kept[2] or ''))
 end
 
 -- Appends to the log that a command was released or withdrawn, for nodes that did not hear the message. Unlike

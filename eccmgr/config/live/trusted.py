@@ -1,0 +1,64 @@
+"""The part of a daemon that holds the keys of the managers which it trusts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eccmgr.access.keys import PublicKey
+from eccmgr.access.trust import TrustedKeys
+from eccmgr.config.live.parts import Part, Prepared, Takeover
+from eccmgr.errors import ConfigError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eccmgr.config.live.effective import ScopeView
+    from eccmgr.config.syntax.changes import Change
+
+
+class TrustedManagers(Part):
+    """The keys of `trusted_managers`, and those `given` by flag or by the environment."""
+
+    title = "trusted managers"
+
+    def __init__(self, view: ScopeView, given: Sequence[str]) -> None:
+        """Raises SettingsError and ConfigError for a line that is no key."""
+        try:
+            self._given = tuple(map(PublicKey.parse, given))
+        except ValueError as error:
+            raise SettingsError(f"--trusted-manager: {error}") from None
+        self.keys = TrustedKeys(self._of(view))
+
+    def check(self, view: ScopeView) -> None:
+        """Raises ConfigError, with its place, for a line that is no key."""
+        self._of(view)
+
+    async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
+        """Read the keys of `view`. Raises ConfigError."""
+        keys = TrustedKeys(self._of(view))
+
+        def take() -> None:
+            self.keys = keys
+
+        return Takeover(take)
+
+    def said(self, wall_ms: int) -> str:
+        """The line for an operator: `Trusted managers: m1, 364 days left`."""
+        if not self.keys:
+            return "Trusted managers: none, so that commands need no signature"
+        return f"Trusted managers: {'; '.join(days_left(key, wall_ms) for key in self.keys.keys)}"
+
+    def _of(self, view: ScopeView) -> tuple[PublicKey, ...]:
+        cluster = view.scope("cluster")
+        try:
+            return (*self._given, *map(PublicKey.parse, cluster.items("trusted_managers")))
+        except ValueError as error:
+            raise ConfigError(f"{cluster.place('trusted_managers')}: {error}") from None
+
+
+def days_left(key: PublicKey, wall_ms: int) -> str:
+    """How long a key still counts, for people: `m1, 364 days left`."""
+    days = key.days_left(wall_ms)
+    if not key.counts_at(wall_ms):
+        return f"{key.name}, ended on {key.until}"
+    return f"{key.name}, {days} {'day' if days == 1 else 'days'} left"

@@ -1,0 +1,107 @@
+"""Whether a node believes what it hears: commands, releases and withdrawals, each signed by a trusted manager.
+
+A node that trusts no keys believes all that reaches it through Redis.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from eccmgr.access.checks import WARNED_MS, Recipient
+from eccmgr.access.statements import CommandStatement, ReleaseStatement, Signed, SignedStatement, WithdrawalStatement
+from eccmgr.access.trust import LONGEST_STATEMENT, NotAuthentic, TrustedKeys
+from eccmgr.node.messages import Message, Withdrawal
+from eccmgr.redis.reading import decoded
+
+log = structlog.get_logger()
+
+S = TypeVar("S", bound=SignedStatement)
+_LONGEST = LONGEST_STATEMENT + 1024 * 1024
+"""The most bytes of a command's statement: a command has 1 MiB at most."""
+_command = msgspec.json.Decoder(CommandStatement)
+
+
+class Authenticity:
+    """Opens what `recipient`, a node of `cluster`, hears.
+
+    `trusted` answers the keys of the managers, which may change at any time; `wall_ms` the time on the wall clock.
+    """
+
+    def __init__(
+        self, cluster: str, recipient: Recipient, trusted: Callable[[], TrustedKeys], wall_ms: Callable[[], int]
+    ) -> None:
+        self._cluster = cluster
+        self._recipient = recipient
+        self._trusted = trusted
+        self._wall_ms = wall_ms
+        self._warned_of_skew = False
+
+    def open(self, message: Message) -> None:
+        """Read the statement of a command into `message`, which then has its text, issuer and target.
+
+        The command may begin only until its statement, and the statement of its release, expire. Raises NotAuthentic if
+        this node does not believe it, or has to wait for its release.
+        """
+        if not (trusted := self._trusted()):
+            if message.env:
+                _fill(message, _unverified(message.env))
+            return
+        now_ms = self._wall_ms()
+        signed = _signed(message.env, message.sig)
+        statement = trusted.open(signed, CommandStatement, self._cluster, now_ms, _LONGEST)
+        self._recipient.check(statement, message.id, now_ms)
+        until_ms = statement.exp
+        if statement.b is True:
+            if not message.release_env:
+                raise NotAuthentic("it goes out in batches, and it was not released to this node")
+            release = self._open(trusted, message.release_env, message.release_sig, ReleaseStatement, now_ms)
+            self._recipient.check_release(release, statement, signed, now_ms)
+            until_ms = min(until_ms, release.exp)
+        self._watch_skew(statement.iat - now_ms, message.id)
+        _fill(message, statement)
+        begin_by = min(message.begin_by, time.monotonic() + (until_ms - now_ms) / 1000)
+        msgspec.structs.force_setattr(message, "begin_by", begin_by)
+
+    def check_withdrawal(self, withdrawal: Withdrawal) -> None:
+        """Raises NotAuthentic if no trusted manager withdraws this command now."""
+        if not (trusted := self._trusted()):
+            return
+        now_ms = self._wall_ms()
+        statement = self._open(trusted, withdrawal.env, withdrawal.sig, WithdrawalStatement, now_ms)
+        if statement.id != withdrawal.id:
+            raise NotAuthentic(f"its id is {withdrawal.id}, but {statement.id} was signed")
+        self._recipient.check_times(statement, now_ms)
+
+    def _open(self, trusted: TrustedKeys, env: str, sig: str, kind: type[S], now_ms: int) -> S:
+        return trusted.open(_signed(env, sig), kind, self._cluster, now_ms)
+
+    def _watch_skew(self, ahead_ms: int, command_id: str) -> None:
+        """Warn once that the clock of a manager is ahead, until a command comes from a clock that is not."""
+        ahead = ahead_ms > WARNED_MS
+        if ahead and not self._warned_of_skew:
+            log.warning("clocks differ", id=command_id, reason=f"sent {ahead_ms / 1000:.1f} s in the future")
+        self._warned_of_skew = ahead
+
+
+def _fill(message: Message, statement: CommandStatement) -> None:
+    for name, value in (("text", statement.x), ("issuer", statement.u), ("target", statement.t)):
+        msgspec.structs.force_setattr(message, name, value)
+
+
+def _unverified(env: str) -> CommandStatement:
+    try:
+        return decoded(_command, env, _LONGEST)
+    except ValueError as error:
+        raise NotAuthentic(f"its statement cannot be read: {error}") from None
+
+
+def _signed(env: str, sig: str) -> Signed:
+    if not env:
+        raise NotAuthentic("it is not signed")
+    try:
+        return Signed.read(env, sig)
+    except ValueError:
+        raise NotAuthentic("its signature cannot be read") from None

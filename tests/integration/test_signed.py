@@ -1,0 +1,255 @@
+"""Signed commands: whoever writes Redis cannot make a node run, change, repeat, widen or cancel one."""
+
+import asyncio
+import datetime as dt
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from eccmgr.access.keys import SigningKey, write_key_files
+from eccmgr.access.statements import (
+    CommandStatement,
+    ReleaseStatement,
+    Signed,
+    SignedStatement,
+    WithdrawalStatement,
+    signed,
+)
+from eccmgr.cluster.publishing import wall_clock_ms
+from eccmgr.node.messages import Message
+from tests.integration.fleet import Fleet
+from tests.waiting import wait_until
+from worker.node import EcNode
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
+UNTIL = dt.date(2999, 1, 1)
+KEY, OTHER = SigningKey(b"k" * 32, "m1", UNTIL), SigningKey(b"o" * 32, "m2", UNTIL)
+TRUSTING = f'cluster {{ trusted_managers = ( "{KEY.public}" ) }}\n'
+
+
+@pytest.fixture
+def signing(folder: Path) -> str:
+    """The configuration of a manager that signs with KEY."""
+    folder.joinpath("keys").mkdir()
+    private, _ = write_key_files(folder / "keys", KEY)
+    return f'cluster {{ signing_key = "{private}" }}\n'
+
+
+def statement(fleet: Fleet, **values: object) -> CommandStatement:
+    now = wall_clock_ms()
+    made = CommandStatement(c=fleet.cluster, id="0123456789AB", t=("all",), x="mark", u="root", iat=now, exp=now + 9000)
+    return msgspec.structs.replace(made, **values)
+
+
+def message(node: EcNode, made: Signed | None = None, channel: str = "", **values: object) -> bytes:
+    """A message as whoever reaches Redis may publish it."""
+    fields: dict[str, object] = {
+        "id": "0123456789AB",
+        "view": 10**9,
+        "ttl": 60_000,
+        "channel": channel or node.keys.everyone,
+        "entry": "1-1",
+        "before": "0-0",
+    }
+    if made is not None:
+        env, sig = made.kept
+        fields |= {"env": env.decode(), "sig": sig.decode()}
+    return json.dumps(fields | values).encode()
+
+
+class TestSignedFleet:
+    async def test_signed_command_runs_and_unsigned_is_refused(self, fleet: Fleet, signing: str) -> None:
+        await fleet.manager(configuration=signing)
+        await fleet.manager("unsigned")
+        await fleet.node("east1", configuration=TRUSTING)
+        await fleet.node("east2")
+        assert await fleet.lines("gather mark") == ["east1: marked", "east2: marked"]
+        assert await fleet.lines("gather version", manager=0) != []
+        refused = await fleet.lines("gather mark", manager=1)
+        assert refused == ["east1: refused: not authentic: it is not signed", "east2: marked"]
+        assert (await fleet.lines("gather pid", manager=1))[0] == refused[0]
+        assert sorted(fleet.ran) == ["east1", "east2", "east2"]
+
+    @pytest.mark.parametrize("target", ["@all", "@default", "east1", "east[1-2]"])
+    async def test_every_target_is_signed(self, fleet: Fleet, signing: str, target: str) -> None:
+        await fleet.manager(configuration=signing)
+        await fleet.node("east1", configuration=TRUSTING)
+        await fleet.node("east2", configuration=TRUSTING)
+        lines = await fleet.lines(f"gather {target} mark")
+        assert lines == ["east1: marked", "east2: marked"][: len(lines)]
+        assert lines
+
+    async def test_batches_are_released_with_signatures(self, fleet: Fleet, signing: str) -> None:
+        await fleet.manager(configuration=signing)
+        for number in (1, 2, 3):
+            await fleet.node(f"east{number}", configuration=TRUSTING)
+        lines = await fleet.lines("gather --batch 1 mark")
+        assert lines == ["east1: marked", "east2: marked", "east3: marked"]
+
+    async def test_signed_abort_ends_a_running_command(self, fleet: Fleet, signing: str) -> None:
+        await fleet.manager(configuration=signing)
+        await fleet.node("east1", configuration=TRUSTING)
+        sent = await fleet.broadcast("hold")
+        await wait_until(lambda: fleet.ran == ["east1"], "it has begun")
+        assert await fleet.lines(f"abort #{sent}") == ["east1: (aborted)"]
+
+    async def test_unsigned_abort_cancels_nothing(self, fleet: Fleet, signing: str) -> None:
+        await fleet.manager(configuration=signing)
+        await fleet.manager("unsigned")
+        await fleet.node("east1", configuration=TRUSTING)
+        sent = await fleet.broadcast("hold")
+        await wait_until(lambda: fleet.ran == ["east1"], "it has begun")
+        await fleet.ask(f"abort #{sent}", manager=1)
+        fleet.gate.set()
+        await fleet.shows(f"retrieve #{sent}", "east1: held")
+
+    async def test_what_was_missed_is_read_with_its_signatures(self, fleet: Fleet, signing: str) -> None:
+        await fleet.manager(configuration=signing)
+        node = await fleet.node("east1", configuration=TRUSTING)
+        hear: Callable[[str, bytes], None] = node.executor.heard
+        node.executor.heard = lambda _channel, _raw: None  # type: ignore[method-assign]
+        try:
+            assert await fleet.lines("gather --batch 1 mark") == ["east1: marked"]
+        finally:
+            node.executor.heard = hear  # type: ignore[method-assign]
+
+    async def test_info_names_keys_and_their_days(self, fleet: Fleet, signing: str) -> None:
+        await fleet.manager(configuration=signing)
+        await fleet.node("east1", configuration=TRUSTING)
+        assert "Signing key: m1, " in await fleet.ask("info")
+        assert "Trusted managers: m1, " in await fleet.ask("gather cluster info")
+
+    async def test_unsigned_fleet_says_so(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        await fleet.node("east1")
+        assert "Signing key: none" in await fleet.ask("info")
+        assert "Trusted managers: none" in await fleet.ask("gather cluster info")
+
+
+async def disbelieved(node: EcNode, raw: bytes) -> str:
+    """The reason for which a node does not believe a message; "" if it takes the message."""
+    reasons: list[str] = []
+    node.executor._disbelieve = lambda _message, reason: reasons.append(reason)  # type: ignore[method-assign]
+    node.executor.heard(node.keys.everyone, raw)
+    await asyncio.sleep(0)
+    return reasons[0] if reasons else ""
+
+
+class TestForgeries:
+    async def forged(self, fleet: Fleet, made: Callable[[EcNode], bytes], reason: str) -> None:
+        node = await fleet.node("east1", subcluster="east", configuration=TRUSTING)
+        assert reason in await disbelieved(node, made(node))
+        assert fleet.ran == []
+
+    @pytest.mark.parametrize(
+        ("values", "reason"),
+        [
+            ({"c": "elsewhere"}, "for the cluster 'elsewhere'"),
+            ({"id": "OTHER"}, "OTHER was signed"),
+            ({"t": ("node", "east2")}, "not for this node"),
+            ({"t": ("sub", "west")}, "not for this node"),
+            ({"t": ("set", "east[2-9]")}, "not for this node"),
+            ({"b": True}, "it was not released to this node"),
+            ({"iat": 1, "exp": 2}, "expired"),
+        ],
+    )
+    async def test_signed_command_for_others_is_refused(
+        self, fleet: Fleet, values: dict[str, object], reason: str
+    ) -> None:
+        await self.forged(fleet, lambda node: message(node, signed(statement(fleet, **values), KEY)), reason)
+
+    async def test_future_and_long_lives_are_refused(self, fleet: Fleet) -> None:
+        now = wall_clock_ms()
+        node = await fleet.node("east1", configuration=TRUSTING)
+        future = statement(fleet, iat=now + 37_500, exp=now + 60_000)
+        assert "in the future by this node's clock" in await disbelieved(node, message(node, signed(future, KEY)))
+        long = statement(fleet, exp=now + 7_200_000)
+        assert "longer than an hour" in await disbelieved(node, message(node, signed(long, KEY)))
+
+    async def test_foreign_and_changed_statements_are_refused(self, fleet: Fleet) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        true = signed(statement(fleet), KEY)
+        for forged, reason in (
+            (signed(statement(fleet), OTHER), "not trusted"),
+            (Signed(true.env.replace(b"mark", b"hold"), true.sig), "does not fit"),
+            (Signed(true.env, OTHER.sign(true.env)), "does not fit"),
+        ):
+            assert reason in await disbelieved(node, message(node, forged))
+        assert "it is not signed" in await disbelieved(node, message(node, text="mark", issuer="root"))
+
+    async def test_release_is_no_command_and_of_its_command(self, fleet: Fleet) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        command = signed(statement(fleet, b=True), KEY)
+        now = wall_clock_ms()
+
+        def release(**values: object) -> dict[str, object]:
+            made = ReleaseStatement(
+                c=fleet.cluster, id="0123456789AB", of=command.digest, nodes=("east1",), iat=now, exp=now + 9000
+            )
+            env, sig = signed(msgspec.structs.replace(made, **values), KEY).kept
+            return {"release_env": env.decode(), "release_sig": sig.decode()}
+
+        for values, reason in (
+            ({"id": "OTHER"}, "another command"),
+            ({"of": "0" * 64}, "another command"),
+            ({"nodes": ("east2",)}, "other nodes"),
+            ({"exp": now - 1}, "expired"),
+        ):
+            assert reason in await disbelieved(node, message(node, command, **release(**values)))
+        unsigned = {"release_env": command.env.decode(), "release_sig": command.kept[1].decode()}
+        assert "does not fit" in await disbelieved(node, message(node, command, **unsigned))
+        assert await disbelieved(node, message(node, command, **release())) == ""
+
+    async def test_repeated_command_is_taken_once(self, fleet: Fleet) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        taken = []
+        node.executor._answered_at_once = lambda heard: taken.append(heard.id) or True  # type: ignore[method-assign]
+        made = signed(statement(fleet), KEY)
+        for _ in range(3):
+            node.executor.heard(node.keys.everyone, message(node, made))
+            node.executor.read_up(message(node, made))
+        assert taken == ["0123456789AB"]
+
+    async def test_command_from_before_this_life_is_refused(self, fleet: Fleet) -> None:
+        made = signed(statement(fleet), KEY)
+        await asyncio.sleep(0.005)
+        await self.forged(fleet, lambda node: message(node, made), "before this node's process began")
+
+    async def test_time_and_place_that_redis_says_only_narrow(self, fleet: Fleet) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        now = wall_clock_ms()
+        made = statement(fleet, exp=now + 1000, t=("node", "east1"))
+        raw = message(node, signed(made, KEY), ttl=10**9)
+        heard = Message.parse(raw, 0.0)
+        node.executor._authenticity.open(heard)
+        assert heard.begin_by <= time.monotonic() + 1.0
+        assert (heard.text, heard.issuer, heard.target) == ("mark", "root", ("node", "east1"))
+
+    async def test_forged_withdrawal_cancels_nothing(self, fleet: Fleet) -> None:
+        node = await fleet.node("east1", configuration=TRUSTING)
+        aborted: list[str] = []
+        node.executor.abort = lambda command: aborted.append(command) or True  # type: ignore[method-assign]
+        now = wall_clock_ms()
+
+        def withdrawal(made: SignedStatement, key: SigningKey = KEY) -> bytes:
+            env, sig = signed(made, key).kept
+            fields = {"abort": "0123456789AB", "channel": node.keys.everyone, "entry": "1-1", "before": "0-0"}
+            text = json.dumps(fields | {"env": env.decode(), "sig": sig.decode()})
+            return text.replace('{"abort": ', '{"abort":').encode()
+
+        true = WithdrawalStatement(c=fleet.cluster, id="0123456789AB", u="root", iat=now, exp=now + 9000)
+        for forged in (
+            withdrawal(msgspec.structs.replace(true, id="OTHER")),
+            withdrawal(true, OTHER),
+            withdrawal(msgspec.structs.replace(true, exp=now - 1)),
+            withdrawal(msgspec.structs.replace(true, c="elsewhere")),
+            withdrawal(statement(fleet)),
+        ):
+            node.executor.heard(node.keys.everyone, forged)
+        assert aborted == []
+        node.executor.heard(node.keys.everyone, withdrawal(true))
+        assert aborted == ["0123456789AB"]
