@@ -6,8 +6,9 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class CarrierState:
-    """The part of each heartbeat of a session that carries VIPs. A majority of `copies` must have the answer; with 0,
-    the sentinels know the number of copies.
+    """The part of each heartbeat of a session that carries VIPs.
+
+    A majority of `copies` must have the answer; with 0, the sentinels know the number of copies.
     """
 
     private_name: str
@@ -18,9 +19,10 @@ class CarrierState:
 
 @dataclass(frozen=True)
 class VipNews:
-    """The news about VIPs for a session that carries VIPs; it comes with each join and each heartbeat. The news has the
-    era with its memory, and whether the era is open; the number of the latest change of any record; and each session
-    that looks late on the lease clock, with its renewal counter.
+    """The news about VIPs for a session that carries VIPs; it comes with each join and each heartbeat.
+
+    The news has the era with its memory, and whether the era is open; the number of the latest change of any record;
+    and each session that looks late on the lease clock, with its renewal counter.
     """
 
     era: int

@@ -140,9 +140,10 @@ class Heartbeats:
             await self._sweeper.sweep()
 
     def _longest_retry_s(self) -> float:
-        """The longest pause until Redis is asked again, in seconds. Once Redis answers one member, the lease clock goes
-        on for all. A session that carries VIPs must renew before its deadline, which may pass before the next regular
-        heartbeat.
+        """The longest pause until Redis is asked again, in seconds.
+
+        Once Redis answers one member, the lease clock goes on for all. A session that carries VIPs must renew before
+        its deadline, which may pass before the next regular heartbeat.
         """
         carries = self.session.carrier is not None
         return min(_RETRY_MAX_S, self._options.heartbeat_s / 10 if carries else self.session.lease.heartbeat_s)

@@ -17,8 +17,10 @@ _MISSED = "it happened while this manager heard nothing of the cluster"
 
 
 class MembershipEvent(msgspec.Struct, frozen=True):
-    """An event that happened to members or to absent nodes. `members` has the private names of members, or the names of
-    absent nodes. `since`, `to` and `by` belong to some kinds of event.
+    """An event that happened to members or to absent nodes.
+
+    `members` has the private names of members, or the names of absent nodes. `since`, `to` and `by` belong to some
+    kinds of event.
     """
 
     event: str

@@ -142,8 +142,9 @@ class Publisher:
         return replace(order, signed=made)
 
     async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
-        """Draft the plan of a large set in several steps before the command is sent; answers some of the set's live
-        nodes, and its size. A `rolling` command gets its plan as it is released.
+        """Draft the plan of a large set before the command is sent; answers some of the set's live nodes, and its size.
+
+        This takes several steps. A `rolling` command gets its plan as it is released.
         """
         view = await self._roster.now()
         live, absent = view.expected(target)

@@ -236,8 +236,9 @@ def report(
     clock_ms: int,
     plan: Mapping[str, int] = MappingProxyType({}),
 ) -> Report:
-    """Account for every node that `sent` expected in view `then`, given the present view `now` and the lease clock. For
-    a rolling command, `plan` has the nodes that it was sent to, each with the time until which the node may begin.
+    """Account for every node that `sent` expected in view `then`, given the present view `now` and the lease clock.
+
+    For a rolling command, `plan` has the nodes that it was sent to, each with the time until which the node may begin.
     """
     return Report(
         sent,

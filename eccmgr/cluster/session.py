@@ -165,8 +165,9 @@ class Session:
             log.info("left", private_name=self.private_name)
 
     async def _try_join(self, instead_of: str = "") -> NameTaken | None:
-        """Make one attempt to join; answers None if we are a member now, else the holder of our name. `instead_of` is
-        the session of ours that ends with this join.
+        """Make one attempt to join; answers None if we are a member now, else the holder of our name.
+
+        `instead_of` is the session of ours that ends with this join.
         """
         standing = await self.carrier.begin(joins=True) if self.carrier is not None else None
         fresh = standing.private_name if standing else self.fresh_name()

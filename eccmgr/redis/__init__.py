@@ -1,1 +1,1 @@
-"""All that touches Redis directly: connections, key names, Lua scripts, an embedded server."""
+"""The code that talks to Redis directly: connections, key names, Lua scripts, an embedded server."""

@@ -1,4 +1,4 @@
-"""Where Redis is: reads its URL, and shows it without the password."""
+"""The address of Redis: reads its URL, and shows it without the password."""
 
 import enum
 import re
@@ -14,17 +14,17 @@ _FORMS = (
 )
 _PORT = 6379
 _SENTINEL_PORT = 26379
-# `urlsplit` would not do: releases of Python differ in what they allow between the hosts of a list.
+# `urlsplit` would not do: in a list of hosts, releases of Python allow different things.
 _URL = re.compile(
     r"(?P<scheme>[a-z+]+)://(?:(?P<login>[^/?#]*)@)?(?P<hosts>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?",
     re.IGNORECASE,
 )
 _ELSEWHERE = ("host", "port", "path")
-"""Options of the library that the URL names before the `?`."""
+"""Options of the library that a URL states before its `?`."""
 
 
 class Mode(enum.StrEnum):
-    """How Redis is deployed."""
+    """The ways to deploy Redis."""
 
     STANDALONE = "standalone"
     """One server at an address of its own."""
@@ -36,7 +36,7 @@ class Mode(enum.StrEnum):
 
 @dataclass(frozen=True)
 class ServerAccess:
-    """What it takes beside its address to reach one server, for a program without the client library."""
+    """For a program without the client library: what it needs, beside the address, to reach one server."""
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -51,7 +51,7 @@ class ServerAccess:
 
 @dataclass(frozen=True)
 class RedisAddress:
-    """Where Redis is, as it may be shown: without its password.
+    """The address of Redis, in a form that may be shown: without the password.
 
     Under Sentinel `hosts` are the sentinels; of a Redis Cluster they are some of its nodes.
     """
@@ -64,10 +64,10 @@ class RedisAddress:
     hosts: tuple[tuple[str, int], ...] = ()
     service: str = ""
     plain_url: str = field(default="", repr=False)
-    """The URL for the client library: one server's address, with the user, password and options that hold for each
+    """The URL for the client library: the address of one server, and the user, password and options for every
     server."""
     sentinel_urls: tuple[str, ...] = field(default=(), repr=False)
-    """Such a URL for each sentinel, with the sentinels' own user and password if the URL has them."""
+    """The URL of each sentinel for the client library, with the sentinels' own user and password if there are any."""
 
     @classmethod
     def parse(cls, url: str) -> "RedisAddress":
@@ -75,7 +75,7 @@ class RedisAddress:
         try:
             return cls._parse(url)
         except ValueError as error:
-            # The fault may be a piece of the password, so it is not repeated.
+            # The text of the fault may hold a piece of the password, so the message does not repeat it.
             raise SettingsError(
                 f"The URL of Redis makes no sense: {error} (special characters in a password must be percent-encoded)"
             ) from None
@@ -131,7 +131,7 @@ class RedisAddress:
 
     @property
     def access(self) -> ServerAccess:
-        """What `plain_url` says beside the address of the server."""
+        """The parts of `plain_url` other than the address of the server."""
         parts = urlsplit(self.plain_url)
         options = dict(parse_qsl(parts.query))
         database = options.get("db", "0") if self.path else parts.path.strip("/") or options.get("db", "0")
@@ -159,7 +159,7 @@ _LISTS = {Mode.SENTINEL.value: _SENTINEL_PORT, Mode.CLUSTER.value: _PORT}
 
 
 def _login(text: str | None) -> str:
-    """User and password as the client library takes them, percent-encoded or not."""
+    """User and password, as the client library reads them: percent-encoded or not."""
     if text is None:
         return ""
     return ":".join(quote(unquote(part), safe="") for part in text.split(":", 1)) + "@"
@@ -175,7 +175,7 @@ def _netloc(host: str, port: int) -> str:
 
 
 def _database(path: str, options: dict[str, str]) -> int:
-    """The database that the path or the option `db` names; removes `db` from `options`."""
+    """The database in the path or in the option `db`; removes `db` from `options`."""
     named = [text for text in (path, options.pop("db", "")) if text]
     if not all(text.isascii() and text.isdecimal() for text in named):
         raise SettingsError("The URL of Redis names a database that is not a number")

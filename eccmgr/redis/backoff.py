@@ -1,11 +1,11 @@
-"""How long to wait before Redis is asked again."""
+"""The pauses between attempts to reach Redis."""
 
 import random
 from collections.abc import Callable
 
 
 class Backoff:
-    """Waits that grow, up to `longest_s`. They are drawn at random, so that not all processes come back at once."""
+    """Pauses that grow up to `longest_s`. They are drawn at random, so that processes do not all come back at once."""
 
     def __init__(self, longest_s: Callable[[], float], first_s: float = 0.1) -> None:
         self._longest_s = longest_s
@@ -13,11 +13,11 @@ class Backoff:
         self._next_s = first_s
 
     def reset(self) -> None:
-        """Begin with short waits again, after a success."""
+        """After a success: begin again with short pauses."""
         self._next_s = self._first_s
 
     def next_s(self) -> float:
-        """The next wait, in seconds."""
+        """The next pause, in seconds."""
         bound_s = min(self._next_s, self._longest_s())
         self._next_s = 2 * bound_s
         return bound_s * random.uniform(0.5, 1.0)  # noqa: S311

@@ -36,7 +36,7 @@ def make_pool(address: RedisAddress, timeout_s: float) -> BlockingConnectionPool
         )
         if pool.connection_class is SSLConnection:
             pool.connection_class = TlsConnection
-        # Only this call refuses an option that the library does not know.
+        # The library checks options only when it makes a connection.
         sample = pool.connection_class(**pool.connection_kwargs)
     except (ValueError, TypeError, RedisError):
         raise SettingsError("The URL of Redis has an option that is not known, or of a wrong value") from None

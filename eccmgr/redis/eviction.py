@@ -1,5 +1,4 @@
-"""Watches Redis's eviction policy: a server that evicts keys when its memory is full may drop our data without a
-word."""
+"""Watches Redis's eviction policy: a server with full memory may evict keys, and so drop our data without a word."""
 
 import asyncio
 
@@ -16,18 +15,18 @@ _LOST = "commands, schedules and addresses may vanish"
 
 
 class EvictionWatch:
-    """Asks the present server for its policy again and again, and reports it in the log and in `remark`."""
+    """Asks the present server for its policy at intervals, and reports a bad one in the log and in `remark`."""
 
     def __init__(self, link: Link) -> None:
         self.policy: str | None = None
-        """The server's maxmemory-policy; "" if it does not report one, None before it was asked."""
+        """The server's maxmemory-policy; "" if the server does not report it, None before the server was asked."""
         self._link = link
         self._moved = asyncio.Event()
         link.on_move.append(self._moved.set)
 
     @property
     def remark(self) -> str:
-        """The warning for an operator; "" if nothing is known to be evicted."""
+        """The warning for an operator; "" unless the server may evict keys."""
         if self.policy in (None, "", NOEVICTION):
             return ""
         return f"Redis evicts keys (maxmemory-policy {self.policy}): {_LOST}; set {NOEVICTION}"
@@ -41,7 +40,7 @@ class EvictionWatch:
                 pause_s = _EACH_S
             except RedisUnreachable:
                 pause_s = _AGAIN_S if self.policy is None else _EACH_S
-            # A server that answers again may have started with another configuration.
+            # When a server answers again, it may have started with another configuration.
             waits = (asyncio.ensure_future(self._moved.wait()), asyncio.ensure_future(self._link.pause(pause_s)))
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -59,11 +58,11 @@ class EvictionWatch:
             remedy = f"set maxmemory-policy to {NOEVICTION}"
             log.warning("redis evicts keys", policy=policy, reason=_LOST, remedy=remedy)
         elif before:
-            log.info("redis evicts no keys any more")
+            log.info("redis no longer evicts keys")
 
 
 async def policy_of(link: Link) -> str:
-    """The maxmemory-policy of the present server; "" if it does not report one. Raises RedisUnreachable."""
+    """The maxmemory-policy of the present server; "" if the server does not report it. Raises RedisUnreachable."""
     try:
         answer = await link.call("CONFIG", "GET", "maxmemory-policy")
         pairs = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
@@ -81,7 +80,7 @@ async def policy_of(link: Link) -> str:
 
 
 def _pass_over(error: EccmgrError) -> None:
-    """Raise `error` if it may pass later; if not, the caller does without the answer."""
+    """Raise `error` if it may pass later. If not, the caller does without the answer."""
     may_pass = error.soon or error.whole if isinstance(error, RedisRefuses) else isinstance(error, RedisUnreachable)
     if may_pass:
         raise error

@@ -1,7 +1,7 @@
-"""Every key and channel name of a cluster; none is made anywhere else.
+"""Every name of a key or channel of a cluster; no other code makes such names.
 
 All have the hash tag `{ecc:CLUSTER}`. So the keys of one cluster lie in one slot of a Redis Cluster, and many clusters
-spread over it.
+spread over its slots.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ TAG_BEGINS = "{ecc:"
 
 @dataclass(frozen=True)
 class Keys:
-    """The names that belong to `cluster`; each is made once, because every command uses them."""
+    """The names of `cluster`. Each is made once, because every command uses them."""
 
     cluster: str
 
@@ -71,13 +71,14 @@ class Keys:
     @cached_property
     def absent(self) -> str:
         """Hash: name of an absent node in small letters → its line in the roster, and the wall clock in ms since which
-        it is absent. A node is absent if its session ended without a leave, or if a bus file names it and it is not
-        there."""
+        it is absent. A node is absent if its session ended without a leave, or if a bus file names it and it has no
+        session."""
         return f"{self.tag}:absent"
 
     @cached_property
     def absent_since(self) -> str:
-        """Sorted set: name of a lost node in small letters → when it was lost, on the lease clock in ms."""
+        """Sorted set: name of a lost node in small letters → the time at which it was lost, on the lease clock in
+        ms."""
         return f"{self.tag}:absent:since"
 
     @cached_property
@@ -103,13 +104,13 @@ class Keys:
 
     @cached_property
     def ended_prefix(self) -> str:
-        """Followed by a private name: string, kept for a day after a session that carried VIPs has ended."""
+        """Before a private name: string, kept for a day after a session that carried VIPs has ended."""
         return f"{self.tag}:vips:ended:"
 
     @cached_property
     def log(self) -> str:
-        """Stream: the ids of commands in order, and those that were released in batches or withdrawn; trimmed by age
-        and number."""
+        """Stream: the ids of commands in order, with an entry for each release in batches and each withdrawal; trimmed
+        by age and number."""
         return f"{self.tag}:log"
 
     @cached_property
@@ -129,24 +130,24 @@ class Keys:
 
     @cached_property
     def vocabulary(self) -> str:
-        """Sorted set: first word of a command of some node, in small letters → when a node last stated it, on the lease
-        clock in ms."""
+        """Sorted set: first word of a command of any node, in small letters → the time at which a node last stated it,
+        on the lease clock in ms."""
         return f"{self.tag}:vocabulary"
 
     @cached_property
     def audit(self) -> str:
-        """Stream: what users and nodes did, trimmed by number."""
+        """Stream: the actions of users and nodes, trimmed by number."""
         return f"{self.tag}:audit"
 
     @cached_property
     def view_prefix(self) -> str:
-        """Followed by a view's number: hash, the roster of that view, kept while a command expects it; its field ''
-        says when the numbering began. Followed by `:absent` too: hash, the nodes that were absent in that view."""
+        """Before a view's number: hash, the roster of that view, kept while a command expects it; its field '' says
+        when the numbering began. With `:absent` after the number: hash, the nodes that were absent in that view."""
         return f"{self.tag}:view:"
 
     @cached_property
     def command_prefix(self) -> str:
-        """Followed by a command's id: see `command`, `responses`, `arrived`, `plan`."""
+        """Before a command's id: see `command`, `responses`, `arrived`, `plan`."""
         return f"{self.tag}:cmd:"
 
     def view(self, number: int) -> str:
@@ -171,7 +172,7 @@ class Keys:
 
     def plan(self, command_id: str) -> str:
         """Hash: node name in small letters → the time on the lease clock, in ms, until which it may begin the command.
-        Other nodes may not begin a command that has a plan."""
+        If a command has a plan, no other node may begin it."""
         return f"{self.command_prefix}{command_id}:plan"
 
     def releases(self, command_id: str) -> str:
@@ -200,7 +201,7 @@ class Keys:
         return f"{self.tag}:rq"
 
     def draft(self, nonce: str) -> str:
-        """Hash: the plan of a command for a large set, before it is sent."""
+        """Hash: the plan of a command for a large set, before the command is sent."""
         return f"{self.tag}:draft:{nonce}"
 
     # Channels.
@@ -220,7 +221,7 @@ class Keys:
 
     @cached_property
     def node_prefix(self) -> str:
-        """Followed by a node's name in small letters: its channel."""
+        """Before a node's name in small letters: the node's channel."""
         return f"{self.tag}:node:"
 
     @cached_property
@@ -234,5 +235,5 @@ class Keys:
         return f"{self.tag}:vips:events"
 
     def notices(self, process: str) -> str:
-        """Tells one manager process that responses to one of its gathers have come."""
+        """Tells one manager process that responses for one of its gathers have come."""
         return f"{self.tag}:notices:{process}"

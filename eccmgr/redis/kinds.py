@@ -1,4 +1,4 @@
-"""The kind of value of each of our keys: a key of another kind was not written by us, and blocks its scripts."""
+"""The kind of value of each of our keys. A key of another kind is not ours, and blocks the scripts that use it."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,23 +24,23 @@ _PATTERNS = tuple((kind, re.compile(rf"{re.escape(TAG_BEGINS)}[^}}]+\}}:(?:{name
 
 
 def kind_of(key: str) -> str:
-    """The kind of `key`, one of `Keys`, in the words of TYPE; "" for a channel, or a name that is not ours."""
+    """The kind of `key`, in the words of TYPE; "" for a channel, and for a name that is not one of `Keys`."""
     return next((kind for kind, pattern in _PATTERNS if pattern.match(key)), "")
 
 
 def keys_among(words: Iterable[Argument]) -> dict[str, str]:
-    """The words of a command that are keys of ours, each with its kind."""
+    """Those words of a command that are keys of ours, each with its kind."""
     found = {word: kind_of(word) for word in words if isinstance(word, str) and word.startswith(TAG_BEGINS)}
     return {key: kind for key, kind in found.items() if kind}
 
 
 def is_of_another_kind(error: BaseException) -> bool:
-    """Whether a call failed at a key that holds another kind of value; a script's error has this in its text."""
+    """Whether a call failed at a key that holds a wrong kind of value. The text of a script's error says so too."""
     return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
 
 
 def mend(kinds: Mapping[str, str]) -> ScriptCall[tuple[tuple[str, str], ...]]:
-    """Drop the keys in `kinds` that hold another kind of value; answers each dropped key with its kind."""
+    """Drop those keys in `kinds` that hold another kind of value; answers each dropped key with its kind."""
     return ScriptCall("mend", tuple(kinds), tuple(kinds.values()), _dropped_keys)
 
 
@@ -49,7 +49,7 @@ def _dropped_keys(reply: Sequence[bytes]) -> tuple[tuple[str, str], ...]:
 
 
 def mended(kinds: Mapping[str, str], dropped: Sequence[tuple[str, str]]) -> EccmgrError:
-    """The error of a call to the keys `kinds`, after `mend` has `dropped` some of them."""
+    """The error for a call with the keys `kinds`, after `mend` has `dropped` some of them."""
     if not dropped:
         return EccmgrError("Redis refused: a key holds another kind of value than we write")
     said = []

@@ -1,6 +1,7 @@
-"""Our uses of the Redis library that it does not promise to keep: private parts, and the way it connects.
+"""Our uses of parts of the Redis library that it does not promise to keep: private names, and its way to connect.
 
-A new release may change any of them. `tests/unit/test_redis_library.py` names each, and says which one is missing.
+A new release may change any of them. `tests/unit/test_redis_library.py` names each part, and fails with the name of a
+missing one.
 """
 
 import asyncio
@@ -17,14 +18,14 @@ from redis.maint_notifications import MaintNotificationsConfig
 from eccmgr.errors import SettingsError
 
 error_of = BaseParser.parse_error
-"""Makes the library's exception from a server's error reply."""
+"""Makes an exception of the library from a server's error reply."""
 
 PLAIN_CONNECTION: dict[str, Any] = {
     "driver_info": None,
     "maint_notifications_config": MaintNotificationsConfig(enabled=False),
 }
-"""Options of a connection. Each switches off something that we do not use and that costs every new connection a round
-trip, or a look at the disk."""
+"""Options of a connection. Each switches off a feature that we do not use, which would cost every new connection a
+round trip or a read from the disk."""
 
 
 def slot_of(tag: str) -> int:
@@ -33,18 +34,18 @@ def slot_of(tag: str) -> int:
 
 
 def transport_of(connection: AbstractConnection) -> asyncio.WriteTransport:
-    """The transport of a connected connection."""
+    """The transport of a connection that is connected."""
     assert connection._writer is not None, "it is connected"
     return connection._writer.transport
 
 
 def drop(connection: AbstractConnection) -> None:
-    """Close a connection without a farewell, for which a peer that is gone would keep us waiting for ever."""
+    """Close a connection at once. A farewell would wait for ever if the peer is gone."""
     connection._close()  # type: ignore[no-untyped-call]
 
 
 class TlsConnection(SSLConnection):
-    """A TLS connection that shares its certificates, read once, with the others of its pool."""
+    """A TLS connection. All connections of a pool share the certificates, which are read once."""
 
     def __init__(self, shared: RedisSSLContext | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -68,7 +69,7 @@ class TlsConnection(SSLConnection):
 
 
 class LedConnection(Connection):
-    """A connection that asks for its address whenever it connects, and is inspected once it is connected."""
+    """A connection that asks for its address whenever it connects, and inspects the server once it is connected."""
 
     async def lead(self) -> tuple[str, int]:
         """The host and port to connect to now."""
@@ -88,7 +89,8 @@ class LedConnection(Connection):
 
 
 class LedBlockingConnection(BlockingConnection):
-    """Such a connection without asyncio; if `lead` gives no address, it connects as its options say."""
+    """A blocking connection that asks for its address whenever it connects. If `lead` gives no address, it connects by
+    its options."""
 
     def lead(self) -> tuple[str, int] | None:
         """The host and port to connect to now, if they are known."""
@@ -101,4 +103,4 @@ class LedBlockingConnection(BlockingConnection):
 
 
 class LedBlockingTlsConnection(LedBlockingConnection, BlockingTlsConnection):
-    """Such a blocking connection with TLS."""
+    """A blocking connection with TLS that asks for its address whenever it connects."""

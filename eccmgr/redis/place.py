@@ -1,4 +1,4 @@
-"""Finds our one server where it may change: it is sought at every new connection, and left when it has moved."""
+"""Finds our one server if it may change: looks for it at each new connection, and leaves it when it has moved."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,35 +17,35 @@ _ASK_TIMEOUT_S = 1.0
 
 
 NOT_HERE = (ReadOnlyError, MovedError)
-"""The replies of a server that is not the master, or the owner of our slot, any more."""
+"""The replies of a server that is no longer the master or the owner of our slot."""
 
 
 class NotFound(RedisConnectionError):
-    """Raised when nobody can name the server."""
+    """Raised if nobody can name the server."""
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A server's address, and the number of its reign as counted by those who appoint it."""
+    """A server's address, and the number of its reign in the count of the sentinels, or of the Redis Cluster."""
 
     host: str
     port: int
     epoch: int
     copies: int = field(default=1, compare=False)
-    """The number of the data's copies, with this one, as those who appoint the server know it."""
+    """The number of copies of the data, this one among them, as far as the sentinels know."""
 
     def __str__(self) -> str:
         return host_port(self.host, self.port)
 
 
 class Seeker(Protocol):
-    """Knows whom to ask for the server."""
+    """Finds the server by asking the processes that know it."""
 
     async def seek(self) -> Spot:
         """The server's present address. Raises NotFound."""
 
     async def check(self, connection: AbstractConnection) -> None:
-        """Make sure that a fresh connection reached the right server. Raises the library's ConnectionError."""
+        """Check that a fresh connection reached the right server. Raises the library's ConnectionError."""
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -54,8 +54,8 @@ class Seeker(Protocol):
 class Place:
     """The server's present spot, and all our connections to it.
 
-    When the server is found elsewhere, the connections to the old spot are closed, even those that wait for a message:
-    they might wait for ever. `moves` counts these moves, and `on_move` is called before anything is asked of the new
+    When the server turns up elsewhere, this closes the connections to the old spot, even those that wait for a message:
+    they might wait for ever. `moves` counts these moves, and `on_move` is called before the first call to the new
     server.
     """
 
@@ -79,14 +79,14 @@ class Place:
         return spot
 
     async def look(self) -> None:
-        """Ask anew for the server, whatever the connections say. Raises NotFound."""
+        """Look for the server anew, even if all connections are well. Raises NotFound."""
         await self._seek(None)
 
     async def _seek(self, seeking: "_Seeking | None") -> Spot:
         before = self.spot
         spot = await self._seeker.seek()
         if self.spot is not None and self.spot != before and self.spot.epoch > spot.epoch:
-            # Somebody else heard of a later reign while we asked.
+            # Another connection heard of a later reign while this one asked.
             return self.spot
         if self.spot is None or self.spot == spot:
             self.spot = spot
@@ -100,13 +100,13 @@ class Place:
         return spot
 
     async def check(self, connection: "_Seeking") -> None:
-        """Make sure that `connection` reached the right server. Raises the library's ConnectionError."""
+        """Check that `connection` reached the right server. Raises the library's ConnectionError."""
         await self._seeker.check(connection)
         if connection.spot != self.spot:
             raise RedisConnectionError("it has moved meanwhile")
 
     async def leave(self) -> None:
-        """Close the connections, because the server said that it is no longer the right one."""
+        """Close the connections: the server said that it is no longer the right one."""
         for connection in list(self._connections):
             await connection.disconnect(nowait=True)
 
@@ -124,12 +124,12 @@ class _Seeking(LedConnection):
         self._place = place
 
     async def lead(self) -> tuple[str, int]:
-        """Host and port of the server now."""
+        """The present host and port of the server."""
         self.spot = await self._place.find(self)
         return self.spot.host, self.spot.port
 
     async def inspect(self) -> None:
-        """Make sure that it is the right server."""
+        """Check that this is the right server."""
         await self._place.check(self)
 
 
@@ -138,12 +138,12 @@ class SeekingConnection(_Seeking):
 
 
 class SeekingTlsConnection(_Seeking, TlsConnection):
-    """Such a connection with TLS."""
+    """A connection with TLS that asks for its address whenever it connects."""
 
 
 async def ask_all(questions: "list[Awaitable[Any]]") -> list[Any]:
-    """The answers to `questions`, put to several servers at once: results and exceptions, in order; none is waited for
-    long."""
+    """Put `questions` to several servers at once; answers results and exceptions, in order. This waits only a short
+    time for each."""
 
     async def one(question: Awaitable[Any]) -> Any:
         async with asyncio.timeout(_ASK_TIMEOUT_S):

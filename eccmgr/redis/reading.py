@@ -1,7 +1,7 @@
-"""Strict reading of what stands in Redis, where anybody who reaches the server may have written anything.
+"""Reads data from Redis strictly: anybody who reaches the server may have written anything there.
 
-Each kind of record has one parser, made of these functions; it raises Unreadable. A record that cannot be read is
-dropped, and the log says so once. A JSON record is decoded by the type that its fields have.
+Each kind of record has one parser, made of these functions, which raises Unreadable. A record that cannot be read is
+dropped, and the log says so once. A JSON record is decoded by the types of its fields.
 """
 
 import contextlib
@@ -20,11 +20,12 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 _LONGEST_NUMBER = 15
-"""The most digits of a number: we write none with more, and a float holds each of these exactly."""
+"""The maximum number of digits of a number. We write no longer ones, and a float holds each of these exactly."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**_LONGEST_NUMBER)]
-"""The type of a whole number in a JSON record."""
+"""The type for a whole number in a JSON record."""
 LONGEST = 8 * 1024 * 1024
-"""The most bytes of a JSON record: a command has 1 MiB at most, and JSON takes up to six bytes for one of them."""
+"""The maximum size of a JSON record in bytes: a command has at most 1 MiB, and JSON takes up to six bytes for one of
+its bytes."""
 _REMEMBERED = 1000
 _SHOWN = 100
 
@@ -38,7 +39,7 @@ def whole(answered: bytes | str | int) -> int:
 
 
 def number(value: object, least: float, most: float) -> float:
-    """Read a number within its bounds, which NaN and Infinity never are. Raises ValueError."""
+    """Read a number within bounds. NaN and Infinity are never within them. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{str(value)[:_SHOWN]!r} is no number")
     if not least <= value <= most or not math.isfinite(value):
@@ -47,14 +48,14 @@ def number(value: object, least: float, most: float) -> float:
 
 
 def text(value: object) -> str:
-    """Read a text; it may have several lines. Raises ValueError."""
+    """Read a text of any number of lines. Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError("a text is wanted")
     return value
 
 
 def line(value: object) -> str:
-    """Read a text of one line: a name with a line break would forge lines in an answer. Raises ValueError."""
+    """Read a text of one line: with a line break, a name could forge lines in an answer. Raises ValueError."""
     found = text(value)
     if not found.isprintable():
         raise ValueError(f"{found[:_SHOWN]!r} is no text of one line")
@@ -62,7 +63,7 @@ def line(value: object) -> str:
 
 
 def check_lines(*values: str | None) -> None:
-    """Check that each of `values` that is not None is a text of one line. Raises ValueError."""
+    """Check that each of `values` is None or a text of one line. Raises ValueError."""
     for value in values:
         if value is not None:
             line(value)
@@ -77,7 +78,7 @@ def address(value: object) -> str:
 
 
 def decoded(kind: msgspec.json.Decoder[T], raw: bytes | str, most: int = LONGEST) -> T:
-    """Read a JSON record of at most `most` bytes, strictly as the type that `kind` decodes. Raises ValueError."""
+    """Read a JSON record of at most `most` bytes, strictly as the type of the decoder `kind`. Raises ValueError."""
     if len(raw) > most:
         raise ValueError(f"it is longer than {most} bytes")
     try:
@@ -88,7 +89,7 @@ def decoded(kind: msgspec.json.Decoder[T], raw: bytes | str, most: int = LONGEST
 
 @contextlib.contextmanager
 def parsing(what: str) -> Iterator[None]:
-    """Raises Unreadable, which names `what`, if the code inside finds a value that cannot be read."""
+    """Turns the errors of the code inside into Unreadable, which names `what` could not be read."""
     try:
         yield
     except (ValueError, TypeError, KeyError) as error:
@@ -96,14 +97,14 @@ def parsing(what: str) -> Iterator[None]:
 
 
 class Dropped:
-    """Logs each dropped thing once, and again if something else takes its place."""
+    """Logs each dropped value once, and again when another value takes its place."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._said: OrderedDict[bytes | str, tuple[object, str]] = OrderedDict()
 
     def say(self, where: bytes | str, raw: object, reason: str) -> None:
-        """Log that `raw`, which stands at `where`, was dropped for `reason`."""
+        """Log that the value `raw` at `where` was dropped, with the `reason`."""
         said = (hash(raw) if isinstance(raw, bytes | str) else raw, reason)
         if self._said.get(where) == said:
             return

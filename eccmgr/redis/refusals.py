@@ -1,7 +1,7 @@
-"""Classes the error replies of Redis: does a refusal pass by itself, or must an operator act, and how.
+"""Classifies the error replies of Redis: whether a refusal passes by itself, or what an operator must do.
 
-A caller of Redis gets a refusal as `RedisRefuses`, made from these classes. An error reply that is not listed is a
-fault of ours, such as one in a script.
+A caller of Redis gets a refusal as `RedisRefuses`, made from these kinds. An error reply that is not listed is a fault
+of ours, for example in a script.
 """
 
 import re
@@ -14,10 +14,10 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 log = structlog.get_logger()
 
 _DISPENSABLE = ("CONFIG", "INFO")
-"""Commands that we can do without, so a missing right to them is no fault."""
+"""Commands that we can do without: a missing right to them is no fault."""
 _SAY_AGAIN_S = 60.0
 _FORGET_S = 15.0
-"""Seconds after which a refusal is forgotten if nobody asks again: the call may pass by now."""
+"""A refusal is forgotten after this many seconds if nobody asks again: the call may pass by then."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Refusal:
     """One kind of error reply."""
 
     code: str
-    """The reply's first word, or a word of ours if that says nothing."""
+    """The reply's first word, or a word of ours if the first word says nothing."""
     why: str
-    """The fault in the words of an operator; "" if the reply's own text says it best."""
+    """The fault in words for an operator; "" if the reply's own text says it best."""
     remedy: str
     soon: bool = True
-    """Whether the refusal passes by itself; if not, an operator must act."""
+    """Whether the refusal passes by itself. If not, an operator must act."""
     whole: bool = False
     """Whether the server refuses every call, not only this one."""
     partly: bool = False
@@ -89,19 +89,19 @@ _WORDED = {
     "cluster support disabled": "MODE",
     "DB index is out of range": "DB",
 }
-"""The kinds of replies that begin with a bare ERR, each by a part of its text."""
+"""The kinds of replies that begin with a bare ERR: a part of the text tells the kind."""
 _IN_SCRIPT = re.compile(r" script: (?:[0-9a-f]+, )?on @user_script:\d+.*$", re.DOTALL)
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
-    """The kind of refusal that `error` is; None for a fault of ours, or for an error that is no reply of Redis."""
+    """The kind of refusal of `error`; None for a fault of ours, and for an error that is not a reply of Redis."""
     if not isinstance(error, RedisError):
         return None
     text = str(error)
     kind = _KINDS.get(error.status_code or text.partition(" ")[0])
     if kind is None:
         kind = next((_KINDS[code] for words, code in _WORDED.items() if words in text), None)
-        # A script that fails at its first write has done nothing; this error may come later.
+        # A script that fails at its first write has done nothing. This error may come at a later write.
         kind = kind and replace(kind, partly=kind.partly or _IN_SCRIPT.search(text) is not None)
     if kind is None and isinstance(error, AuthenticationError):
         kind = _KINDS["WRONGPASS"]
@@ -109,15 +109,14 @@ def refusal_of(error: BaseException) -> Refusal | None:
 
 
 def refusal_at_connecting(error: BaseException) -> Refusal | None:
-    """The kind of refusal when a server does not let us in. Unlike in `refusal_of`, it is never the fault of a
-    script."""
+    """The kind of refusal of a server that does not let us in. Here an unknown error is never the fault of a script."""
     if (kind := refusal_of(error)) is not None or not isinstance(error, ResponseError):
         return kind and replace(kind, whole=True)
     return Refusal("ERR", str(error).rstrip(". "), "see our URL of Redis", soon=False, whole=True)
 
 
 class RefusedCalls:
-    """The calls that a server refuses now, with their reasons. Each reason is logged once until it is over."""
+    """The calls that a server refuses now, with their reasons. Each reason is logged once, until it is over."""
 
     def __init__(self) -> None:
         self._refused: dict[str, tuple[str, float]] = {}
@@ -125,7 +124,7 @@ class RefusedCalls:
 
     @property
     def lately(self) -> tuple[str, ...]:
-        """The reasons and remedies of recent refusals whose calls have not passed since."""
+        """The reasons and remedies of recent refusals, if their calls have not passed since."""
         since = time.monotonic() - _FORGET_S
         return tuple(dict.fromkeys(reason for reason, at in self._refused.values() if at > since))
 

@@ -1,5 +1,4 @@
-"""The Lua scripts: loads them, calls them by their sha (whole if the server does not have it), and reads their
-replies."""
+"""The Lua scripts: loads them, calls them by their sha or else by their text, and reads their replies."""
 
 import enum
 import re
@@ -16,10 +15,10 @@ from eccmgr.errors import Unreadable
 from eccmgr.redis.wire import Argument
 
 SendWords = Callable[..., Awaitable[Any]]
-"""Sends one command, given as its words; answers the server's answer."""
+"""Sends one command, given as its words; answers the server's reply."""
 
 RawReply = Sequence[Any]
-"""A list that a script answers, before it is read."""
+"""A script's reply, a list that was not read yet."""
 
 ReadAs = TypeVar("ReadAs", covariant=True)
 AnyVerdict = TypeVar("AnyVerdict", bound=enum.StrEnum)
@@ -29,14 +28,15 @@ _FOLDER = resources.files("eccmgr.redis") / "lua"
 
 @dataclass(frozen=True)
 class Script:
-    """One `.lua` file, with the parts that it needs before it."""
+    """One `.lua` file, preceded by the parts that it needs."""
 
     name: str
     source: str
     sha: str
 
     async def __call__(self, call: SendWords, keys: Sequence[str], args: Sequence[Argument]) -> Any:
-        """Run the script once by `call`. A script that the server does not know has not run, and is sent whole."""
+        """Run the script once by `call`. If the server does not know the sha, the script has not run, and its text is
+        sent."""
         try:
             return await call("EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:
@@ -44,9 +44,9 @@ class Script:
 
 
 class ScriptCall(NamedTuple, Generic[ReadAs]):
-    """One call of a script: the words to send, and how to read the reply.
+    """One call of a script: the words to send, and the way to read the reply.
 
-    One function for each script makes it. The sender, on whatever connection, reads the reply by `answer`.
+    For each script, one function makes its calls. Any sender reads the reply by `answer`, whatever the connection.
     """
 
     script: str
@@ -55,7 +55,7 @@ class ScriptCall(NamedTuple, Generic[ReadAs]):
     read: Callable[[Any], ReadAs]
 
     def answer(self, reply: Any) -> ReadAs:
-        """The value of `reply`. Raises Unreadable if no script of ours replies like this."""
+        """The value of `reply`. Raises Unreadable if the script cannot have replied this."""
         try:
             return self.read(reply)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
@@ -64,12 +64,12 @@ class ScriptCall(NamedTuple, Generic[ReadAs]):
 
 
 def verdicts(kind: type[AnyVerdict]) -> Callable[[bytes], AnyVerdict]:
-    """A reader for verdicts of `kind` in the form of the scripts; it raises KeyError."""
+    """A function that reads the scripts' verdicts of `kind`; it raises KeyError."""
     return {verdict.value.encode(): verdict for verdict in kind}.__getitem__
 
 
 def load_all() -> None:
-    """Read every script now, so that no event loop waits for the disk later."""
+    """Read every script now: no event loop should wait for the disk later."""
     for name in names():
         for sharded in (False, True):
             script(name, sharded=sharded)
@@ -82,7 +82,7 @@ def names() -> list[str]:
 
 @cache
 def script(name: str, *, sharded: bool = False) -> Script:
-    """The script in `lua/NAME.lua`; if `sharded`, it sends messages in the way of a Redis Cluster."""
+    """The script in `lua/NAME.lua`. If `sharded`, it sends messages in the way of a Redis Cluster."""
     own = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
     needed = re.search(r"^-- NEEDS +(.*)$", own, re.MULTILINE)
     parts = [] if needed is None or needed[1] == "nothing" else needed[1].split()

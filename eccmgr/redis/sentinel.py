@@ -1,7 +1,7 @@
 """Finds the master that the sentinels name.
 
-Own code: the library asks one sentinel after another and trusts the first that knows a master. This one may not have
-heard of the latest failover, and each sentinel that hangs costs a time limit. Here all are asked at once.
+Own code: the library asks one sentinel after another and trusts the first one that knows a master. That one may not
+have heard of the latest failover, and each hanging sentinel costs a time limit. This code asks all at once.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ _ASK_TIMEOUT_S = 1.0
 
 @dataclass(frozen=True)
 class Master:
-    """The master as one sentinel sees it."""
+    """The master, as one sentinel sees it."""
 
     spot: Spot
     down: bool
@@ -41,7 +41,7 @@ class Sentinels:
         if masters:
             newest = max(masters, key=lambda master: (master.spot.epoch, not master.down))
             if newest.down:
-                # A sentinel that hangs would take a connection, and keep us waiting.
+                # Do not try the master that is down: if it hangs, it takes a connection and keeps us waiting.
                 raise NotFound("the sentinels say that the master is down")
             # A sentinel that has just started does not know all replicas yet.
             return replace(newest.spot, copies=max(master.spot.copies for master in masters))
@@ -53,7 +53,7 @@ class Sentinels:
         raise NotFound(f"the sentinels refused: {refusals[0]}")
 
     async def check(self, connection: AbstractConnection) -> None:
-        """Make sure of the role: a sentinel may name a master that was demoted, or a replica that is being promoted."""
+        """Check the role: a sentinel may name a master that was demoted, or a replica that is just being promoted."""
         await connection.send_command("ROLE")
         try:
             role = (await connection.read_response())[0]
@@ -72,7 +72,8 @@ class Sentinels:
         if not isinstance(fields, dict):
             fields = dict(zip(fields[::2], fields[1::2], strict=True))
         read = {_text(name): _text(value) for name, value in fields.items()}
-        # While a sentinel makes the replicas follow a new master, its MASTER is still the old one, with the new epoch.
+        # While a sentinel makes the replicas follow a new master, its MASTER is still the old master, with the new
+        # epoch.
         now = await sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)  # type: ignore[no-untyped-call]
         where = (read["ip"], int(read["port"])) if now is None else (_text(now[0]), int(now[1]))
         is_down = not {"s_down", "o_down"}.isdisjoint(read["flags"].split(","))

@@ -1,7 +1,7 @@
 """Finds the node of a Redis Cluster that owns the one slot of our keys.
 
-Own code: the library's client of a cluster makes every call itself, at the cost that `wire.py` states. By default it
-also repeats calls whose connection was lost, and a script that may have run must never be repeated. We need one
+Own code: the library's cluster client makes every call itself, at the cost that `wire.py` states. By default it also
+repeats a call whose connection was lost, but a script that may have run must never be repeated. We need only one
 connection to one node.
 """
 
@@ -25,7 +25,7 @@ _ASKED = 5
 
 @dataclass(frozen=True)
 class Shard:
-    """A master as one node of the cluster describes it."""
+    """A master, as one node of the cluster describes it."""
 
     spot: Spot
     failed: bool
@@ -33,7 +33,7 @@ class Shard:
 
 
 class SlotOwner:
-    """Asks some nodes, and trusts the one that knows of the latest change."""
+    """Asks some nodes for the owner of the slot, and trusts the one that knows of the latest change."""
 
     def __init__(self, address: RedisAddress, tag: str) -> None:
         self._address = address
@@ -64,7 +64,7 @@ class SlotOwner:
         return newest.spot
 
     async def check(self, connection: AbstractConnection) -> None:
-        """Nothing to check: a node that does not own the slot says so to every command."""
+        """There is nothing to check: a node that does not own the slot says so to every command."""
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -93,13 +93,13 @@ def read_masters(table: str, asked: str, slot: int) -> Iterator[Shard]:
         marks = flags.split(",")
         if "master" in marks and "noaddr" not in marks:
             host, port = read_bare(address.partition(",")[0].partition("@")[0])
-            # A node that has met no other node yet does not know its own address.
+            # A node does not know its own address before it has met another node.
             spot = Spot(host or asked, port, int(epoch))
             yield Shard(spot, "fail" in marks, any(_holds(span, slot) for span in slots))
 
 
 def _holds(span: str, slot: int) -> bool:
-    """Whether `span` (5, 5-9, or [5->-…] for a slot that is being moved) holds `slot`."""
+    """Whether `span` holds `slot`. A span is 5, 5-9, or [5->-…] for a slot that is just moving."""
     if span.startswith("["):
         return False
     first, _, last = span.partition("-")

@@ -1,4 +1,5 @@
-"""A subscription that comes back: it reconnects for ever, with jittered back-off, and reports when it listens again."""
+"""A subscription that comes back: it reconnects for ever, with random pauses that grow, and reports when it listens
+again."""
 
 import asyncio
 import contextlib
@@ -22,9 +23,9 @@ _ASK_EVERY_S = 5.0
 class Subscription:
     """Listens on `channels` and hands each message to `handler`, one after another, in order.
 
-    Anybody who reaches Redis may publish anything: a message that the handler cannot read (ValueError) is dropped.
+    Anybody who reaches Redis may publish anything, so a message that the handler cannot read (ValueError) is dropped.
     `listening` is set while Redis has confirmed every channel. `on_listening` is called each time that Redis has
-    confirmed them, because earlier messages were not heard.
+    confirmed them: earlier messages may have been missed.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Subscription:
         self._wire: Wire | None = None
 
     def listen_on(self, channels: Sequence[str]) -> None:
-        """Listen on these channels instead. `listening` is clear until Redis has confirmed them."""
+        """Listen on these channels from now on. `listening` is clear until Redis has confirmed them."""
         if self._channels != tuple(channels):
             self._channels = tuple(channels)
             self._over()
@@ -98,12 +99,13 @@ class Subscription:
                 except ValueError as error:
                     log.warning("message dropped", channel=name, reason=str(error))
             case [b"sunsubscribe", bytes(channel), *_] if self._wire is not None:
-                # A node of a Redis Cluster has given our slot away.
+                # This node of a Redis Cluster has given our slot away.
                 self._wire.close(f"{channel.decode(errors='replace')} is served elsewhere now")
 
 
 async def _while_up(wire: Wire) -> None:
-    """Wait until `wire` is lost, and raise the reason. A PING now and then finds a server that is gone without a word.
+    """Wait until `wire` is lost, and raise the reason. A PING at intervals finds out that a server is gone without a
+    word.
 
     A server that refuses the PING is still there, and publishes to us.
     """

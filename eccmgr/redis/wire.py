@@ -1,8 +1,8 @@
-"""One connection to Redis that many calls share: each call is sent at once, and the answers come in order.
+"""One connection to Redis that many calls share. Each call is sent at once, and the answers come in order.
 
-The library makes the connection (addresses, TLS, users, the master). After that, commands are written and answers are
-read here, because what the library does around a call takes many times as long as the call: a PING over a Unix socket
-costs this process 12 µs here, and 50 µs in the library.
+The library makes the connection (addresses, TLS, users, the master). After that, this module writes the commands and
+reads the answers, because the library's own work around a call takes many times as long as the call: a PING over a Unix
+socket costs this process 12 µs here, and 50 µs in the library.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ OnPush = Callable[[list[Any]], None]
 
 
 class Wire(asyncio.Protocol):
-    """An open connection; once it is lost it stays lost.
+    """An open connection. Once it is lost, it stays lost.
 
     `on_push` is called with each message of a subscription, on the event loop. A call without an answer for `timeout_s`
     ends the connection, because all later answers would wait behind it.
@@ -35,7 +35,7 @@ class Wire(asyncio.Protocol):
     def __init__(
         self, connection: AbstractConnection, transport: asyncio.WriteTransport, timeout_s: float, on_push: OnPush
     ) -> None:
-        # Kept alive: `Place` closes the connections to the previous server by these objects of the library.
+        # This reference keeps the library's object alive, because `Place` closes connections by these objects.
         self._connection = connection
         self._transport = transport
         self._timeout_s = timeout_s
@@ -47,21 +47,21 @@ class Wire(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self.fault: RedisError | None = None
-        """The reason why it is lost; None while it is open."""
+        """The reason why the connection was lost; None while it is open."""
         self.lost = asyncio.Event()
 
     @classmethod
     async def open(
         cls, connection: AbstractConnection, timeout_s: float, on_push: OnPush = lambda _message: None
     ) -> "Wire":
-        """Connect `connection`, which was not used before. Raises what the library raises, and OSError."""
+        """Connect `connection`, which must be unused. Raises the library's errors and OSError."""
         with _cancellable():
             try:
                 await connection.connect()  # type: ignore[no-untyped-call]
             except BaseException as error:
                 await connection.disconnect(nowait=True)
                 if isinstance(error, (TypeError, ValueError, LookupError, AttributeError, InvalidResponse)):
-                    # The library does not expect answers that no Redis would give.
+                    # The library cannot handle answers that no Redis would give.
                     raise _not_understood(error) from error
                 raise
         transport = transport_of(connection)
@@ -75,13 +75,13 @@ class Wire(asyncio.Protocol):
         return self._writable.is_set()
 
     async def call(self, *words: Argument) -> Any:
-        """The answer to one command. Raises the server's refusal, or ConnectionError or TimeoutError of the library."""
+        """The answer to one command. Raises the server's refusal, or the library's ConnectionError or TimeoutError."""
         if not self._writable.is_set():
             await self._writable.wait()
         return await self.send(*words)
 
     async def call_together(self, *commands: Sequence[Argument]) -> list[Any]:
-        """The answers to commands that are sent directly one after another. Raises the first refusal."""
+        """The answers to commands that are sent together, with no other call between them. Raises the first refusal."""
         if not self._writable.is_set():
             await self._writable.wait()
         calls = [self.send(*words) for words in commands]
@@ -92,7 +92,7 @@ class Wire(asyncio.Protocol):
         return answers
 
     def send(self, *words: Argument) -> "asyncio.Future[Any]":
-        """As `call`, but the command is sent when this returns, so that another one can follow directly."""
+        """Send a command before this returns, so that another one can follow directly; for the rest as `call`."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         if self.fault is not None:
             answer.set_exception(_again(self.fault))
@@ -104,7 +104,7 @@ class Wire(asyncio.Protocol):
         return answer
 
     def tell(self, *words: Argument) -> None:
-        """Send a command that is answered only by pushed messages, such as SUBSCRIBE."""
+        """Send a command whose only answers are pushed messages, such as SUBSCRIBE."""
         self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]
 
     def close(self, reason: str = "Connection closed") -> None:
@@ -183,7 +183,7 @@ def _not_understood(error: Exception | None) -> RedisError:
 
 
 def _again(fault: RedisError) -> RedisError:
-    """A copy of `fault` for one more call to raise, because each raising adds to an exception."""
+    """A copy of `fault` for another call to raise, because each raise adds a trace to an exception."""
     made = type(fault)(*fault.args)
     made.__cause__ = fault.__cause__
     return made
@@ -191,8 +191,7 @@ def _again(fault: RedisError) -> RedisError:
 
 @contextlib.contextmanager
 def _cancellable() -> Iterator[None]:
-    """Let a cancellation through: the library connects by asyncio.wait_for, which before Python 3.12 may swallow
-    one."""
+    """Let a cancellation through: the library connects by asyncio.wait_for, which may swallow it before Python 3.12."""
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     try:

@@ -37,8 +37,9 @@ def ending_keys(keys: Keys) -> tuple[str, ...]:
 
 
 def call_of(asked: RedisCall, keys: Keys, options: ClusterOptions, node: str) -> ScriptCall[SessionAnswer]:
-    """The script call for a decision of the agent of `node`. Heartbeats are not among these decisions: the session
-    sends them.
+    """The script call for a decision of the agent of `node`.
+
+    Heartbeats are not among these decisions: the session sends them.
     """
     match asked:
         case StateHeld():

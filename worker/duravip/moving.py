@@ -24,6 +24,7 @@ class Moving:
 
     async def move(self, addresses: Sequence[str], target: str) -> Sequence[Deed]:
         """Take this node's part in moving VIPs to a node, where they stay; answers nothing if this node has no part.
+
         The caller has checked that the VIPs can move there, and names them with all their followers.
         """
         return await self._take_part(addresses, dict.fromkeys(addresses, target), MOVED)

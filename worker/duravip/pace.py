@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 
 class LoopPace:
-    """The pace of one loop: after a turn it rests for `share` times the computing time of the turn, and for `least_s`
-    seconds at least. Waiting time does not count: if Redis took seconds to answer, the next turn must not come later
-    for that.
+    """The pace of one loop: after a turn it rests for `share` times the turn's computing time, at least `least_s`.
+
+    Waiting time does not count: if Redis took seconds to answer, the next turn must not come later for that.
     """
 
     def __init__(self, least_s: float, share: float, worked: Callable[[], float] = time.process_time) -> None:

@@ -24,8 +24,10 @@ _decoder = msgspec.json.Decoder(tuple[reading.Count, _Span, _Span, str])
 
 @dataclass(frozen=True)
 class Statement:
-    """A node's VIPs in its view number `view`. `late_s` is the lateness of its fence beyond the usual; `hold_s` is the
-    time for which the node holds after a renewal.
+    """A node's VIPs in its view number `view`.
+
+    `late_s` is the lateness of its fence beyond the usual; `hold_s` is the time for which the node holds after a
+    renewal.
     """
 
     view: int

@@ -89,8 +89,9 @@ class _Faults:
 
 
 def read_vips(view: ScopeView) -> dict[str, ConfiguredVip]:
-    """The VIPs of a configuration, by address and in order of address. Raises ConfigError with all faults: one line for
-    each, which begins with its place and names the VIP.
+    """The VIPs of a configuration, by address and in order of address.
+
+    Raises ConfigError with all faults: one line for each, which begins with its place and names the VIP.
     """
     faults = _Faults()
     stanzas = list(chain(_bindings(view, faults), _listeners(view, faults)))

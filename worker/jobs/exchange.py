@@ -9,9 +9,11 @@ import msgspec
 
 
 class Work(msgspec.Struct, frozen=True):
-    """The first line: the settings and the `name` of the worker process. Without `works` it only answers requests.
-    `url` is the present address of Redis, and `link` the address from which the agent found it. `dead` are the workers
-    that left jobs behind. `journal` is the folder of the jobs that the agent has queued.
+    """The first line: the settings and the `name` of the worker process.
+
+    Without `works` it only answers requests. `url` is the present address of Redis, and `link` the address from which
+    the agent found it. `dead` are the workers that left jobs behind. `journal` is the folder of the jobs that the agent
+    has queued.
     """
 
     url: str

@@ -1,5 +1,7 @@
-"""The agent's side of jobs: it hands long commands over, follows each job to its end, and writes the outcome. Only the
-agent writes an outcome. So the death of a worker process, of this process or of Redis never changes an outcome.
+"""The agent's side of jobs: it hands long commands over, follows each job to its end, and writes the outcome.
+
+Only the agent writes an outcome. So the death of a worker process, of this process or of Redis never changes an
+outcome.
 """
 
 import asyncio

@@ -146,8 +146,10 @@ def renew(
     standing: CarrierState | None = None,
     record: str = "",
 ) -> ScriptCall[Renewed | SessionRefusal]:
-    """Send a heartbeat. It asks for the latest entries of `channels`, and writes `record` again if Redis has lost it.
-    `join` explains the other arguments.
+    """Send a heartbeat.
+
+    It asks for the latest entries of `channels`, and writes `record` again if Redis has lost it. `join` explains the
+    other arguments.
     """
     carries: tuple[Argument, ...] = (1, standing.era, standing.memory) if standing else ("", 0, "")
     args = (

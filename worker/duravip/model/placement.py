@@ -54,10 +54,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The moves that should happen. `takeovers` (nobody carries the VIP) and `departures` (its owner is drained or
-    unable, or the VIP is apart from the VIP that it follows) happen at once. `balancing` waits for a mature view, and
-    goes in batches. `stranded` holds the VIPs that only a drained or unable node could carry, each with the reason;
-    such a VIP stays on its node.
+    """The moves that should happen.
+
+    `takeovers` (nobody carries the VIP) and `departures` (its owner is drained or unable, or the VIP is apart from the
+    VIP that it follows) happen at once. `balancing` waits for a mature view, and goes in batches. `stranded` holds the
+    VIPs that only a drained or unable node could carry, each with the reason; such a VIP stays on its node.
     """
 
     takeovers: tuple[Move, ...] = ()

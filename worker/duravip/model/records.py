@@ -69,8 +69,10 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class SessionAnswer:
-    """The answer to any call of a session. `acked` says whether a majority of Redis's copies has the call. The fields
-    after the verdict are empty unless the verdict is OK.
+    """The answer to any call of a session.
+
+    `acked` says whether a majority of Redis's copies has the call. The fields after the verdict are empty unless the
+    verdict is OK.
     """
 
     verdict: Verdict
@@ -103,9 +105,10 @@ class Granted(SessionAnswer):
 
 @dataclass(frozen=True, slots=True)
 class Page(SessionAnswer):
-    """The changes up to the change number `upto`; with `more`, another page follows. `records` has the VIPs by address.
-    `said` has the statements about nodes: @NODE its VIPs, ~NODE the VIPs that it cannot carry now, !NODE that it is
-    drained.
+    """The changes up to the change number `upto`; with `more`, another page follows.
+
+    `records` has the VIPs by address. `said` has the statements about nodes: @NODE its VIPs, ~NODE the VIPs that it
+    cannot carry now, !NODE that it is drained.
     """
 
     upto: int = 0
