@@ -10,6 +10,7 @@ EccmgrError
 ├─ FrameError              bytes on a control connection that are not a frame
 ├─ ListenError             an endpoint that cannot be listened on
 ├─ NoConnection            a control listener that cannot be reached
+│  └─ UntrustedServer      it is served by a stranger
 ├─ NoAnswer                a control listener that went away, or did not answer, after a command was sent
 ├─ TransactionLost         a console's transaction that was lost with its connection
 ├─ RedisUnreachable        Redis does not answer
@@ -60,6 +61,10 @@ class ListenError(EccmgrError):
 
 class NoConnection(EccmgrError):
     """Raised by a client when no connection to a control listener can be made; nothing was sent."""
+
+
+class UntrustedServer(NoConnection):
+    """Raised by a client for a socket that a stranger serves, or could have put in the place of ours."""
 
 
 class NoAnswer(EccmgrError):

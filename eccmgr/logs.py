@@ -10,6 +10,7 @@ import errno
 import functools
 import logging
 import os
+import stat
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from eccmgr.config.live.options import log_files
 from eccmgr.config.live.parts import Part, Spawn, opened_in_thread
 from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
+from eccmgr.safe_open import open_file, user_name
 from eccmgr.streams import Sink
 
 log = structlog.get_logger()
@@ -136,22 +138,13 @@ class LogFiles(Part):
 
     def _open(self, path: str, place: str | None, made: list[Path]) -> Sink:
         """Open a log file for appending; add the files and folders that it made to `made`. Raises ConfigError."""
-        file = Path(path)
         try:
-            for folder in [each for each in reversed(file.parents) if not each.exists()]:
-                folder.mkdir()
-                made.append(folder)
             # Opening a pipe without a reader fails, where it would otherwise wait for one.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-            try:
-                descriptor = os.open(path, flags | os.O_EXCL, _FILE_MODE)
-                made.append(file)
-            except FileExistsError:
-                descriptor = os.open(path, flags, _FILE_MODE)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            descriptor = open_file(Path(path).absolute(), flags, _FILE_MODE, pipes=True, made=made)
         except OSError as error:
             where = f"{place}: " if place else ""
-            reason = "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror
-            raise ConfigError(f"{where}cannot open the log file {path}: {reason}") from None
+            raise ConfigError(f"{where}cannot open the log file {path}: {_reason(error)}") from None
         return Sink(descriptor, functools.partial(_told, self._program))
 
 
@@ -176,9 +169,10 @@ class NewLogFiles:
         _close(self.fresh.values())
         for each in reversed(self.made):
             with contextlib.suppress(OSError):
-                if each.is_dir():
+                found = each.lstat()
+                if stat.S_ISDIR(found.st_mode):
                     each.rmdir()
-                elif not each.stat().st_size:
+                elif not found.st_size:
                     each.unlink()
 
 
@@ -244,6 +238,15 @@ def _told(program: str, lines: int, reason: str) -> str:
     time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     event = {"time": time, "level": "warning", "program": program, "event": "log lines dropped"}
     return _render(None, "", {**event, "lines": lines, "reason": reason})
+
+
+def _reason(error: OSError) -> str:
+    """Why a log file cannot be opened; root's rights may be gone by then."""
+    if error.errno == errno.ENXIO:
+        return "nobody reads this pipe"
+    if error.errno == errno.EACCES:
+        return f"{error.strerror} for {user_name(os.geteuid())}, as whom this daemon runs"
+    return error.strerror or str(error)
 
 
 def _close(files: Iterable[Sink]) -> None:

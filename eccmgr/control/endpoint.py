@@ -2,6 +2,7 @@
 
 import contextlib
 import encodings.idna  # noqa: F401  (what a look-up of names loads late, when we may have given up being root)
+import errno
 import fcntl
 import ipaddress
 import os
@@ -16,6 +17,7 @@ from eccmgr.control.peer import credentials
 from eccmgr.control.trust import place_to_listen
 from eccmgr.errors import ListenError, SettingsError
 from eccmgr.hostport import host_port, read_host_port
+from eccmgr.safe_open import OpenFolder, find_folder, user_name
 
 DEFAULT_ENDPOINT = "/tmp/2025"  # noqa: S108  (the protocol's well-known path)
 # Linux's sun_path, without its closing NUL.
@@ -50,24 +52,62 @@ class Endpoint:
         return self.path if self.path is not None else host_port(self.host, self.port)
 
 
+class SocketFile:
+    """The file of a Unix socket that we bound, wherever it is moved, and whatever takes its place."""
+
+    def __init__(self, path: str, folder: OpenFolder) -> None:
+        """Raises OSError."""
+        self.path = path
+        self.risk = folder.risk
+        """Why another user could replace it; '' if nobody can."""
+        self._descriptor = folder.look_at(Path(path).name)
+        status = os.fstat(self._descriptor)
+        mine = stat.S_ISSOCK(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
+        if folder.others_write and not mine:
+            self.close()
+            raise PermissionError(errno.EPERM, "somebody has put another file in the place of our socket")
+
+    def set_mode(self, mode: int) -> None:
+        """Set the permissions of this file, and of no other. Raises OSError."""
+        if self._descriptor >= 0 and stat.S_IMODE(os.fstat(self._descriptor).st_mode) != mode:
+            # fchmod() takes no descriptor that can only be looked at.
+            Path(f"/proc/self/fd/{self._descriptor}").chmod(mode)
+
+    def remove(self) -> None:
+        """Remove the file, unless another file has taken its place, and let go of it."""
+        if self._descriptor < 0:
+            return
+        # A file that we may no longer remove looks stale to the next start, which replaces it.
+        with contextlib.suppress(OSError), find_folder(Path(self.path).parent) as folder:
+            name = Path(self.path).name
+            if os.path.samestat(folder.status(name), os.fstat(self._descriptor)):
+                os.unlink(name, dir_fd=folder.descriptor)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
 @dataclass(frozen=True)
 class Listening:
     """A bound socket; for a Unix socket also its file, which is ours to remove."""
 
     endpoint: Endpoint
     socket: socket.socket
-    inode: int = 0
-    place: str = ""
+    file: SocketFile | None = None
+
+    @property
+    def place(self) -> str:
+        """The path of the socket's file; '' if it has none."""
+        return self.file.path if self.file is not None else ""
 
     def unlink(self) -> None:
         """Remove the socket's file, unless another file has taken its place."""
-        if self.endpoint.path is None:
-            return
-        # A file that we may no longer remove looks stale to the next start, which replaces it.
-        with contextlib.suppress(OSError):
-            path = Path(self.place)
-            if path.lstat().st_ino == self.inode:
-                path.unlink()
+        if self.file is not None:
+            self.file.remove()
 
     def close(self) -> None:
         """Stop listening, and leave no file."""
@@ -78,9 +118,9 @@ class Listening:
 def bind(endpoint: Endpoint, mode: int = 0o660, *, beyond_loopback: bool = False) -> Listening:
     """Bind `endpoint`, so that connections queue. A Unix socket gets the permissions `mode`, and never had wider ones.
 
-    A stale socket file is replaced. Refused are a socket on which somebody listens, a symlink, any other file, and,
-    without `beyond_loopback`, a TCP address that is not loopback. A link of root's in /tmp is followed: the socket is
-    bound where it leads. Raises ListenError.
+    A stale socket file is replaced. Refused are a socket on which somebody listens, a symlink, any other file, a path
+    over a stranger's link, and, without `beyond_loopback`, a TCP address that is not loopback. A link of root's in /tmp
+    is followed: the socket is bound where it leads. Raises ListenError.
     """
     try:
         if endpoint.path is None:
@@ -118,8 +158,8 @@ def _bind_tcp(endpoint: Endpoint, beyond_loopback: bool) -> Listening:
 
 
 def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
-    with _folder_locked(Path(path).parent):
-        _clear_stale(path)
+    with find_folder(Path(path).parent) as folder, _locked(folder):
+        _clear_stale(path, folder)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
@@ -129,20 +169,25 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
             sock.bind(path)
             # A socket that is bound but does not listen would look stale to another start.
             sock.listen(_BACKLOG)
-            Path(path).chmod(mode)
-            return Listening(endpoint, sock, os.lstat(path).st_ino, path)
+            file = SocketFile(path, folder)
+            try:
+                file.set_mode(mode)
+            except OSError:
+                file.close()
+                raise
+            return Listening(endpoint, sock, file)
         except OSError:
             sock.close()
             raise
 
 
 @contextlib.contextmanager
-def _folder_locked(folder: Path) -> Iterator[None]:
+def _locked(folder: OpenFolder) -> Iterator[None]:
     """Lock a folder, so that of two starts at once neither removes the fresh socket file of the other as a stale one.
 
     Anybody may lock a folder that all share, so a folder that stays locked delays us but does not stop us.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    handle = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
     try:
         deadline = time.monotonic() + _LOCK_WAIT_S
         while True:
@@ -158,9 +203,10 @@ def _folder_locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _clear_stale(path: str) -> None:
+def _clear_stale(path: str, folder: OpenFolder) -> None:
+    name = Path(path).name
     try:
-        found = os.lstat(path)
+        found = folder.status(name)
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
@@ -171,11 +217,30 @@ def _clear_stale(path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            Path(path).unlink()
+            _remove_stale(path, folder, found)
             return
+        except PermissionError:
+            raise ListenError(f"Cannot listen on {path}: {user_name(found.st_uid)} has a socket there") from None
         except FileNotFoundError:
             return
         except (TimeoutError, BlockingIOError):
             # The queue of the socket is full, so a process listens on it.
-            raise ListenError(f"{path} is in use") from None
-        raise ListenError(f"{path} is in use by pid {credentials(probe).pid}")
+            raise ListenError(f"{path} is in use{_by(found.st_uid)}") from None
+        holder = credentials(probe)
+    # A process in another container has no number here.
+    pid = f"pid {holder.pid}" if holder.pid else "a process of another container"
+    raise ListenError(f"{path} is in use by {pid}{_by(holder.uid)}")
+
+
+def _remove_stale(path: str, folder: OpenFolder, found: os.stat_result) -> None:
+    try:
+        os.unlink(Path(path).name, dir_fd=folder.descriptor)
+    except PermissionError:
+        raise ListenError(
+            f"Cannot listen on {path}: {user_name(found.st_uid)} left a socket there; remove it first"
+        ) from None
+
+
+def _by(uid: int) -> str:
+    """The user of a process that is in the way, unless it is this user."""
+    return "" if uid == os.geteuid() else f", run by {user_name(uid)}"

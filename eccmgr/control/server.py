@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import os
 import resource
 from collections.abc import Callable, Mapping
 
@@ -106,6 +105,8 @@ class ControlServer:
         server = await make(accept, sock=listening.socket, backlog=listener.backlog)
         led = {"place": listening.place} if listening.place not in ("", listening.endpoint.path) else {}
         log.info("listening", endpoint=str(listening.endpoint), **led)
+        if listening.file is not None and listening.file.risk:
+            log.warning("socket can be replaced", endpoint=str(listening.endpoint), reason=listening.file.risk)
         return _Open(listener, listening, server, terms)
 
 
@@ -136,10 +137,10 @@ class ServerChange:
     async def _adjust(self, opened: _Open, listener: Listener) -> None:
         """Put new settings in force on an endpoint that stays."""
         before, opened.listener = opened.listener, listener
-        path = opened.listening.endpoint.path
-        if path is not None and listener.file_mode != before.file_mode:
+        file = opened.listening.file
+        if file is not None and listener.file_mode != before.file_mode:
             with contextlib.suppress(OSError):
-                await asyncio.to_thread(os.chmod, path, listener.file_mode)
+                await asyncio.to_thread(file.set_mode, listener.file_mode)
         if listener.backlog != before.backlog:
             opened.listening.socket.listen(listener.backlog)
         opened.terms.limits = _affordable(listener.limits)

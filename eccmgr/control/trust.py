@@ -12,12 +12,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from eccmgr.control.peer import credentials
-from eccmgr.errors import ListenError, NoConnection
+from eccmgr.errors import ListenError, UntrustedServer
+from eccmgr.safe_open import OpenFolder, find_folder, user_name
 
 SERVER_USER = "eccmgr"
 """The user whom a console trusts besides root and its own user, unless EC_CONSOLE_SERVER_USER names another."""
-
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def place_to_listen(path: str) -> str:
@@ -28,38 +27,60 @@ def place_to_listen(path: str) -> str:
     target = _link_of_root(path)
     if target is None:
         return path
-    folder = Path(target).parent
     try:
-        found = folder.stat()
+        with find_folder(Path(target).parent) as folder:
+            others_write = folder.others_write
     except OSError as error:
         raise ListenError(f"Cannot listen on {path}: it leads to {target}: {error.strerror}") from None
-    if found.st_uid not in (0, os.geteuid()) or found.st_mode & _OTHERS_WRITE:
-        raise ListenError(f"Cannot listen on {path}: it leads to {target}, and other users may write in {folder}")
+    if others_write:
+        parent = Path(target).parent
+        raise ListenError(f"Cannot listen on {path}: it leads to {target}, and other users may write in {parent}")
     return target
 
 
 def connect(connection: socket.socket, path: str, server_user: str | None = SERVER_USER) -> None:
-    """Connect to the socket at `path`. If others may write beside it, its server must be trusted.
+    """Connect to the socket at `path`. If others could have put it there, its server must be trusted.
 
-    Trusted are root, this user and `server_user`; with None, anybody. Raises NoConnection for another server, and
+    Trusted are root, this user and `server_user`; with None, anybody. Raises UntrustedServer for another server, and
     OSError.
     """
     if server_user is None:
         connection.connect(path)
         return
     target = _link_of_root(path) or path
-    shared = Path(target).parent.stat().st_mode & _OTHERS_WRITE
-    if shared and _is_foreign_link(target):
-        raise NoConnection(f"Not connected to {path}: it is a link of {_name(os.lstat(target).st_uid)}'s")
+    trusted = trusted_users(server_user)
+    with find_folder(Path(target).parent, trusted) as folder:
+        others_write = folder.others_write
+        if others_write:
+            _check_file(path, folder, Path(target).name, trusted, server_user)
     connection.connect(target)
-    if not shared:
-        return
     server = credentials(connection).uid
-    if server not in (0, os.geteuid(), _uid(server_user)):
-        raise NoConnection(
-            f"Not connected to {path}: it is served by {_name(server)}, not by root, {server_user} or you. "
-            f"Where that is right, set EC_CONSOLE_SERVER_USER={_name(server)}"
-        )
+    if others_write and server not in trusted:
+        raise UntrustedServer(_refusal(path, "is served by", server, server_user))
+
+
+def trusted_users(server_user: str | None) -> frozenset[int]:
+    """The users whom a console believes: root, its own user, and `server_user`."""
+    named = _uid(server_user) if server_user else None
+    return frozenset((0, os.geteuid())) | (frozenset() if named is None else {named})
+
+
+def _check_file(path: str, folder: OpenFolder, name: str, trusted: frozenset[int], server_user: str) -> None:
+    """Before a stranger so much as hears that somebody connects: whose file it is."""
+    found = folder.status(name)
+    if found.st_uid in trusted:
+        return
+    if stat.S_ISLNK(found.st_mode):
+        raise UntrustedServer(f"Not connected to {path}: it is a link of {user_name(found.st_uid)}'s")
+    raise UntrustedServer(_refusal(path, "belongs to", found.st_uid, server_user))
+
+
+def _refusal(path: str, verb: str, uid: int, server_user: str) -> str:
+    name, by = user_name(uid), verb.rpartition(" ")[2]
+    return (
+        f"Not connected to {path}: it {verb} {name}, not {by} root, {server_user} or you. "
+        f"Where that is right, set EC_CONSOLE_SERVER_USER={uid if ' ' in name else name}"
+    )
 
 
 def connect_to_one_of(connection: socket.socket, path: str, uids: Collection[int]) -> None:
@@ -92,23 +113,11 @@ def _link_of_root(path: str) -> str | None:
     return str(target) if target.is_absolute() else None
 
 
-def _is_foreign_link(path: str) -> bool:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISLNK(found.st_mode) and found.st_uid not in (0, os.geteuid())
-
-
 def _uid(name: str) -> int | None:
+    """The number of a user, who may be given by the number."""
+    if name.isascii() and name.isdecimal():
+        return int(name)
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
         return None
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"

@@ -12,6 +12,8 @@ from eccmgr.control import endpoint as endpoints
 from eccmgr.control.endpoint import Endpoint, bind
 from eccmgr.errors import ListenError, SettingsError
 
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+
 
 @pytest.mark.parametrize(
     ("text", "endpoint"),
@@ -138,6 +140,75 @@ def test_socket_of_another_is_not_removed(folder: Path) -> None:
         other.bind(str(path))
         listening.unlink()
         assert path.is_socket()
+
+
+def test_mode_follows_the_socket_wherever_it_is(folder: Path) -> None:
+    listening = bind(Endpoint(path=str(folder / "s")))
+    (folder / "s").rename(folder / "moved")
+    (folder / "victim").write_text("secret")
+    (folder / "victim").chmod(0o600)
+    (folder / "s").symlink_to(folder / "victim")
+    with listening.socket:
+        assert listening.file is not None
+        listening.file.set_mode(0o666)
+        assert stat.S_IMODE((folder / "victim").stat().st_mode) == 0o600
+        assert stat.S_IMODE((folder / "moved").stat().st_mode) == 0o666
+        listening.unlink()
+        assert (folder / "s").is_symlink()
+
+
+@as_root
+@pytest.mark.parametrize("kind", ["link", "hard link", "file"])
+def test_file_in_the_sockets_place_keeps_its_mode(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """The folder's owner is as quick as he can be: between the bind and the change of the mode."""
+    os.chown(folder, 65534, 65534)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(folder / "victim"))
+    (folder / "victim").chmod(0o600)
+    listen = socket.socket.listen
+
+    def replaced(self: socket.socket, backlog: int) -> None:
+        listen(self, backlog)
+        (folder / "s").unlink()
+        if kind == "link":
+            (folder / "s").symlink_to(folder / "victim")
+        elif kind == "hard link":
+            os.link(folder / "victim", folder / "s")
+        else:
+            (folder / "s").touch(0o600)
+
+    monkeypatch.setattr(socket.socket, "listen", replaced)
+    with pytest.raises(ListenError, match="somebody has put another file in the place of our socket"):
+        bind(Endpoint(path=str(folder / "s")))
+    assert stat.S_IMODE((folder / "victim").stat().st_mode) == 0o600
+
+
+@as_root
+def test_a_socket_is_bound_over_no_strangers_link(folder: Path) -> None:
+    (folder / "run").mkdir()
+    (folder / "link").symlink_to("run")
+    bind(Endpoint(path=str(folder / "link" / "s"))).close()
+    os.chown(folder / "link", 65534, 65534, follow_symlinks=False)
+    with pytest.raises(ListenError, match=r"/link is a link of nobody's$"):
+        bind(Endpoint(path=str(folder / "link" / "s")))
+    assert not list((folder / "run").iterdir())
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("mode", "said"), [(0o666, "left a socket there; remove it first"), (0o600, "has a socket there")]
+)
+def test_strangers_socket_is_named_as_his(folder: Path, mode: int, said: str) -> None:
+    folder.chmod(0o1777)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(folder / "s"))
+    (folder / "s").chmod(mode)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ListenError, match=f": root {said}"):
+            bind(Endpoint(path=str(folder / "s")))
+    finally:
+        os.seteuid(0)
 
 
 def test_removing_a_missing_socket_is_no_fault(folder: Path) -> None:

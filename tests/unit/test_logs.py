@@ -1,5 +1,7 @@
 """What is logged comes as one structured line an event, whoever says it."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from eccmgr.channels import Channel
 from eccmgr.config.files.load import load_text
 from eccmgr.config.live.effective import Overrides, ScopeView
 from eccmgr.config.schema.known import SCHEMA
+from eccmgr.errors import ConfigError
 from eccmgr.logs import LogFiles
 from tests.daemons import ROOT
 
@@ -55,6 +58,39 @@ async def test_events_reach_the_files_of_their_channels(folder: Path) -> None:
         "reject": ["connection refused"],
         "panic": ["broken"],
     }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("link", "it is a symbolic link"),
+        ("strangers", "it belongs to nobody"),
+        ("hard link", "it has a second name (a hard link)"),
+        ("folder", "/logs belongs to nobody, who can replace what is in it"),
+    ],
+)
+async def test_no_log_is_written_where_strangers_lead(folder: Path, kind: str, said: str) -> None:
+    folder.chmod(0o755)
+    logs, victim = folder / "logs", folder / "victim"
+    logs.mkdir()
+    logs.chmod(0o1777)
+    victim.write_text("precious")
+    match kind:
+        case "link":
+            (logs / "main").symlink_to(victim)
+        case "hard link":
+            os.link(victim, logs / "main")
+        case "strangers":
+            (logs / "main").touch()
+            os.chown(logs / "main", 65534, 65534)
+        case "folder":
+            os.chown(logs, 65534, 65534)
+    text = f'ec_logger "x" {{ mainlog = "{logs}/main" }}'
+    with pytest.raises(ConfigError, match=f"cannot open the log file {logs}/main: .*{re.escape(said)}$"):
+        await LogFiles("eccmgr").prepare(ScopeView(load_text(text).root, (), Overrides(), SCHEMA), ())
+    assert victim.read_text() == "precious"
 
 
 def _event(line: str) -> str:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import unittest.mock
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from eccmgr.control.client import Client
 from eccmgr.control.endpoint import Endpoint, bind
-from eccmgr.errors import ListenError, NoConnection
+from eccmgr.errors import ListenError, NoConnection, UntrustedServer
 from tests.waiting import wait_until_sync
 
 STRANGER = pwd.getpwnam("nobody")
@@ -87,6 +88,12 @@ def test_a_daemon_listens_where_roots_link_leads(shared: Path, place: Path) -> N
 
 
 @as_root
+def test_a_daemon_says_who_is_at_its_place(strangers: Path) -> None:
+    with pytest.raises(ListenError, match=r"/s is in use by pid \d+, run by nobody$"):
+        bind(Endpoint(path=str(strangers)))
+
+
+@as_root
 def test_link_of_another_user_is_not_used(shared: Path, place: Path) -> None:
     os.chown(shared / "2025", STRANGER.pw_uid, -1, follow_symlinks=False)
     with pytest.raises(ListenError, match="is a symlink; remove it first"):
@@ -109,13 +116,56 @@ def test_a_link_to_a_missing_folder_says_so(shared: Path, place: Path) -> None:
 
 @as_root
 def test_a_console_does_not_believe_a_strangers_socket(strangers: Path) -> None:
-    with pytest.raises(NoConnection, match=r"served by nobody, not by root, eccmgr or you.*EC_CONSOLE_SERVER_USER=nob"):
+    with pytest.raises(
+        NoConnection, match=r"belongs to nobody, not to root, eccmgr or you.*EC_CONSOLE_SERVER_USER=nob"
+    ):
         connect(strangers)
 
 
 @as_root
-def test_a_console_believes_the_user_it_is_told(strangers: Path) -> None:
-    connect(strangers, "nobody")
+def test_a_stranger_does_not_hear_from_consoles(strangers: Path) -> None:
+    with pytest.raises(UntrustedServer), unittest.mock.patch.object(socket.socket, "connect") as connecting:
+        connect(strangers)
+    connecting.assert_not_called()
+
+
+@as_root
+def test_the_server_counts_not_the_files_owner(strangers: Path) -> None:
+    os.chown(strangers, 0, 0)
+    with pytest.raises(UntrustedServer, match="is served by nobody, not by root, eccmgr or you"):
+        connect(strangers)
+
+
+@as_root
+def test_no_server_in_a_strangers_folder_is_believed(shared: Path, strangers: Path) -> None:
+    own = shared.parent / "own"
+    own.mkdir(mode=0o755)
+    os.rename(strangers, own / "s")
+    connect(own / "s")
+    os.chown(own, STRANGER.pw_uid, -1)
+    with pytest.raises(UntrustedServer, match="belongs to nobody"):
+        connect(own / "s")
+
+
+@as_root
+def test_a_console_goes_over_no_strangers_link(shared: Path, place: Path) -> None:
+    (shared / "run").symlink_to(place.parent)
+    os.chown(shared / "run", STRANGER.pw_uid, -1, follow_symlinks=False)
+    with bind(Endpoint(path=str(place))).socket, pytest.raises(NoConnection, match=r"/run is a link of nobody's$"):
+        connect(shared / "run" / "2025")
+
+
+@as_root
+def test_user_without_a_name_is_told_by_number(strangers: Path) -> None:
+    os.chown(strangers, 54321, -1)
+    with pytest.raises(UntrustedServer, match=r"belongs to uid 54321, .* EC_CONSOLE_SERVER_USER=54321$"):
+        connect(strangers)
+
+
+@as_root
+@pytest.mark.parametrize("user", ["nobody", str(STRANGER.pw_uid)])
+def test_a_console_believes_the_user_it_is_told(strangers: Path, user: str) -> None:
+    connect(strangers, user)
 
 
 @as_root
