@@ -12,7 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from eccmgr.control.peer import credentials
-from eccmgr.errors import ListenError, UntrustedServer
+from eccmgr.errors import ListenError, NoConnection, UntrustedServer
 from eccmgr.safe_open import OpenFolder, find_folder, user_name
 
 SERVER_USER = "eccmgr"
@@ -90,15 +90,15 @@ def connect_to_one_of(connection: socket.socket, path: str, uids: Collection[int
     is full.
     """
     target = _link_of_root(path) or path
-    if _is_foreign_link(target):
-        raise NoConnection(f"{path} is a link of {_name(os.lstat(target).st_uid)}'s, which is not followed")
+    with find_folder(Path(target).parent, uids) as folder:
+        found = folder.status(Path(target).name)
+    if stat.S_ISLNK(found.st_mode) and found.st_uid not in (0, os.geteuid()):
+        raise NoConnection(f"{path} is a link of {user_name(found.st_uid)}'s, which is not followed")
     connection.connect(target)
     server = credentials(connection).uid
     if server not in uids:
-        believed = ", ".join(_name(uid) for uid in sorted(uids))
-        raise NoConnection(
-            f"{path} is served by {_name(server)}, not by {believed}; where that is right, set user = {_name(server)}"
-        )
+        believed, name = ", ".join(map(user_name, sorted(uids))), user_name(server)
+        raise NoConnection(f"{path} is served by {name}, not by {believed}; where that is right, set user = {name}")
 
 
 def _link_of_root(path: str) -> str | None:
