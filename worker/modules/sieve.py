@@ -3,18 +3,41 @@
 import asyncio
 import time
 from collections.abc import Iterable
-from pathlib import Path, PurePath
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Annotated
 
 from eccmgr.counting import counted
 from eccmgr.modules import Answer, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
 from worker.modules.sieve_cache import Cache, SieveScript
-from worker.modules.sieve_scripts import parse, read_within, scripts_in
+from worker.modules.sieve_scripts import NoScript, name_within, parse, read_within, scripts_in
 
 PHASES = ("connect", "ehlo", "mailfrom", "rcptto", "data", "each_rcpt", "spool", "rewrite")
 """The phases in the life of a message in which a script may run."""
 
 _SHOWN_MAX = 1000
+_WAITING_MAX = 16
+
+
+class ParserThread:
+    """The one thread in which scripts are parsed, so that others, which look up names or read files, stay free."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "sieve")
+        self._waiting = 0
+
+    async def parse(self, text: str) -> SieveScript:
+        """Parse a script once those before it are done. Raises CommandError if too many wait."""
+        if self._waiting >= _WAITING_MAX:
+            raise CommandError(f"{_WAITING_MAX} scripts wait to be parsed; try again later")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, parse, text)
+        finally:
+            self._waiting -= 1
+
+
+_parser = ParserThread()
 
 
 class Sieve(Module):
@@ -30,7 +53,7 @@ class Sieve(Module):
             "1000",
             "the most scripts that are kept; the least recently used goes first",
             1,
-            1e6,
+            100_000,
         ),
         OptionSpec(
             "cache_life",
@@ -40,7 +63,7 @@ class Sieve(Module):
             0,
             1e9,
         ),
-        OptionSpec("script_max_bytes", OptionType.BYTES, "256KiB", "the longest script that is parsed", 1, 16 << 20),
+        OptionSpec("script_max_bytes", OptionType.BYTES, "256KiB", "the longest script that is parsed", 1, 1 << 20),
     )
 
     def __init__(self, context: Context) -> None:
@@ -74,9 +97,9 @@ class Sieve(Module):
     async def test(self, phase: Annotated[str, Takes(choices=_phases)], script: Rest) -> str:
         """`ok: 2 commands`, or the fault and its place."""
         _check_phase(phase)
-        if len(script) > self._longest:
+        if len(script.encode("utf-8", "replace")) > self._longest:
             raise CommandError(f"The script is longer than {self._longest} bytes (script_max_bytes)")
-        return _verdict(await asyncio.to_thread(parse, script))
+        return _verdict(await _parser.parse(script))
 
     @command("testfile", "parse a script of the folder, through the cache", idempotent=True)
     async def testfile(
@@ -84,11 +107,17 @@ class Sieve(Module):
     ) -> str:
         """Test the script in a FILE of `script_dir`, as `test` does."""
         _check_phase(phase)
-        file = str(PurePath(file))
-        if (script := self._cache.get(file)) is None:
-            text = await asyncio.to_thread(read_within, self._folder, file, self._longest)
-            script = await asyncio.to_thread(parse, text)
-            self._cache.put(file, script)
+        try:
+            name = name_within(self._folder, file)
+            if (script := self._cache.get(name)) is None:
+                text = await asyncio.to_thread(read_within, self._folder, name, self._longest)
+                if text is None:
+                    raise CommandError(f"The script is longer than {self._longest} bytes (script_max_bytes)")
+                script = await _parser.parse(text)
+                self._cache.put(name, script)
+        except NoScript as error:
+            self.log.info("no script", file=file[:200], reason=str(error))
+            raise CommandError(f"There is no readable script '{file[:200]}' in {self._folder}") from None
         return _verdict(script)
 
 

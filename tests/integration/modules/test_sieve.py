@@ -42,6 +42,15 @@ def test_broadcast_flush_reports_each_nodes_true_count(processes: Processes, fol
     ]
 
 
+def test_file_elsewhere_is_answered_like_a_missing_one(processes: Processes, folder: Path) -> None:
+    node = processes.node("east1", "east", "-c", configured(folder))
+    (folder / "scripts" / "link").symlink_to(folder / "sieve.conf")
+    (folder / "scripts" / "forbidden").mkdir()
+    for file in ("none", "../sieve.conf", f"{folder}/sieve.conf", f"{folder}/none", "link", "forbidden", "/etc/shadow"):
+        said = f"There is no readable script '{file}' in {folder}/scripts"
+        assert ask_sync(node.endpoint, f"sieve:sieve1 testfile data {file}") == said
+
+
 def test_changed_file_is_noticed_if_options_say_so(processes: Processes, folder: Path) -> None:
     node = processes.node("east1", "east", "-c", configured(folder))
     script = folder / "scripts" / "s"
@@ -63,7 +72,6 @@ def test_changed_file_is_noticed_if_options_say_so(processes: Processes, folder:
     [
         ("sieve:sieve1 test data keep;", "ok: 1 command"),
         ("sieve:sieve1 test nowhere keep;", "Unknown phase 'nowhere'; there are connect, ehlo, mailfrom"),
-        ("sieve:sieve1 testfile data ../sieve.conf", "is outside of"),
         ("sieve:sieve1", "Usage: sieve:sieve1 flush cache | stats | test | testfile"),
         ("sieve:sieve9 stats", "No module 'sieve:sieve9'; loaded: sieve:sieve1"),
         ("help sieve:sieve1 test", "Usage: sieve:sieve1 test PHASE SCRIPT"),
