@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.daemons import DaemonProgram
+from cli.keys import keygen
 from eccmgr import streams
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import banner
@@ -20,8 +21,9 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def eccmgr(
+    context: typer.Context,
     config: Annotated[
         str | None,
         typer.Option("-c", "--config", metavar="FILE", help=f"Configuration file; {DEFAULT_FILE} where it exists."),
@@ -50,6 +52,8 @@ def eccmgr(
     ] = None,
 ) -> None:
     """Run a cluster manager in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
+    if context.invoked_subcommand is not None:
+        return
     from eccmgr.manager import PROGRAM, Manager
 
     flags = {
@@ -65,6 +69,9 @@ def eccmgr(
     }
     program = DaemonProgram(PROGRAM, ManagerSettings, DEFAULT_FILE, Manager)
     raise typer.Exit(program.run(flags, check=check))
+
+
+app.command()(keygen)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from eccmgr.access.keys import read_signing_key
 from eccmgr.access.signer import Signer
+from eccmgr.access.trust import TrustedKeys
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.journal import Journal
@@ -18,6 +19,7 @@ from eccmgr.cluster.members import Identity, Membership, Role
 from eccmgr.cluster.named import NamedNodes
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
+from eccmgr.cluster.verifying import SentVerifier
 from eccmgr.cluster.view import names_of
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.carried import same_command
@@ -25,6 +27,7 @@ from eccmgr.commands.completion import Known
 from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
 from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
+from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.expected import BusFiles
 from eccmgr.config.live.store import Store
@@ -63,8 +66,12 @@ class Manager(Daemon):
         self.add_part(self.trusted)
         path = settings.signing_key or self.view.scope("cluster").text("signing_key")
         self.signer = Signer(read_signing_key(Path(path)) if path else None, self.held.cluster, wall_clock_ms)
+        verifier = SentVerifier(self.held.cluster, self._trusted_keys, without_secrets)
         self.delivery = Delivery(
-            self.link, self.keys, self.options, self._notices, normal=same_command, signer=self.signer
+            *(self.link, self.keys, self.options, self._notices),
+            normal=same_command,
+            signer=self.signer,
+            verifier=verifier,
         )
         main = store.loaded.main
         called = f"{os.path.abspath(main)} of manager {self.name}" if main is not None else ""  # noqa: PTH100
@@ -135,6 +142,11 @@ class Manager(Daemon):
             for node, claimed, given in (await self.named.now()).conflicts(alive):
                 found.append(f"Conflict: {node} claims subcluster {claimed}, its bus file gives it {given}")
         return found
+
+    def _trusted_keys(self) -> TrustedKeys:
+        """The keys of managers that this manager trusts, its own among them."""
+        own = () if self.signer.key is None else (self.signer.key.public,)
+        return TrustedKeys((*own, *self.trusted.keys.keys))
 
     def _signing(self) -> str:
         key = self.signer.key

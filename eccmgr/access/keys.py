@@ -137,16 +137,20 @@ def read_signing_key(path: Path) -> SigningKey:
 
 
 def write_key_files(folder: Path, key: SigningKey) -> tuple[Path, Path]:
-    """Write `NAME.key` (0400) and `NAME.pub` (0444) into `folder`; answers both paths.
+    """Write `NAME.key` (0400) and `NAME.pub` (0444) into `folder`, which is made if need be; answers both paths.
 
     Raises SettingsError; a file that exists is never replaced.
     """
     paths = folder / f"{key.public.name}.key", folder / f"{key.public.name}.pub"
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be made: {error.strerror}") from None
+    if taken := [path for path in paths if os.path.lexists(path)]:
+        raise SettingsError(f"{taken[0]} exists; remove it first, or choose another name")
     for path, mode, line in zip(paths, (0o400, 0o444), (key.line(), str(key.public)), strict=True):
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-        except FileExistsError:
-            raise SettingsError(f"{path} exists; remove it first, or choose another name") from None
         except OSError as error:
             raise SettingsError(f"{path} cannot be written: {error.strerror}") from None
         with os.fdopen(descriptor, "w") as file:

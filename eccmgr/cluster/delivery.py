@@ -18,6 +18,7 @@ from eccmgr.cluster.publishing import Publisher, digest, named_id, wall_clock_ms
 from eccmgr.cluster.results import Outcome, Report, Sent, State
 from eccmgr.cluster.roster import Roster, read_hash
 from eccmgr.cluster.runs import LatestRuns
+from eccmgr.cluster.verifying import SentVerifier
 from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
 from eccmgr.cluster.waiting import News, Pace, Published, Waiting
@@ -56,6 +57,7 @@ class Delivery:
         wall_ms: Callable[[], int] = wall_clock_ms,
         normal: Callable[[str], str] = fold,
         signer: Signer | None = None,
+        verifier: SentVerifier | None = None,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -63,6 +65,7 @@ class Delivery:
         self._normal = normal
         """Brings all spellings of a command to one."""
         self._roster = Roster(link, keys, options)
+        self._verifier = verifier or SentVerifier(keys.cluster)
         self._signer = signer or Signer(None, keys.cluster, wall_ms)
         self._publisher = Publisher(link, keys, options, self._roster, notices, wall_ms, normal, self._signer)
         self._waiting: dict[str, asyncio.Event] = {}
@@ -138,7 +141,8 @@ class Delivery:
         )
         if found is None:
             return None
-        sent = found.sent
+        sent, named_by = found.sent, digest(named, self._normal)
+        self._verifier.check(sent, lambda text: sent.id == wanted or digest(text, self._normal) == named_by)
         now = await self._roster.at(found.view)
         then = now if sent.view == now.number else await self._roster.at(found.view._replace(number=sent.view))
         entries = answers.entries(await self._whole(found.responses))
@@ -280,7 +284,7 @@ class Delivery:
         if not (due := waiting.due()[:RELEASED_AT_ONCE]):
             return
         life_ms = to_ms(self._options.command_ttl_s)
-        signed = self._signer.release(sent.id, waiting.published.signed, due, life_ms)
+        signed = self._signer.release(sent.id, sent.signed, due, life_ms)
         released = await self._link.run(commands.release(self._keys, self._options, sent.id, sent.target, due, signed))
         if released.verdict is ReleaseVerdict.RELEASED:
             waiting.told(due, released.expires_ms)

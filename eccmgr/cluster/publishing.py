@@ -131,8 +131,8 @@ class Publisher:
         waited_ms = answer.clock_ms + to_ms(wait_s) if wait_s else None
         expires_ms = answer.clock_ms + to_ms(self._options.command_ttl_s)
         times = (answer.clock_ms, answer.wall_ms, expires_ms, waited_ms)
-        sent = Sent(order.id, shown or text, target, issuer, view.number, *times, rolling=rolling)
-        return Published(sent, *view.expected(target), order.signed)
+        sent = Sent(order.id, shown or text, target, issuer, view.number, *times, rolling=rolling, signed=order.signed)
+        return Published(sent, *view.expected(target))
 
     def _signed(self, order: CommandOrder) -> CommandOrder:
         """Sign the command under its id. A rolling command may begin as long as its sender waits."""

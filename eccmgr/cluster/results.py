@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from eccmgr.access.statements import UNSIGNED, Signed
 from eccmgr.cluster.options import RESPONSE_BYTES_MAX
 from eccmgr.cluster.view import Seat, Target, TargetKind, View
 from eccmgr.errors import Unreadable
@@ -160,6 +161,7 @@ class Sent:
     waited_ms: int | None = None
     rolling: bool = False
     aborted_ms: int | None = None
+    signed: Signed = UNSIGNED
 
     @classmethod
     def parse(cls, fields: Mapping[bytes, bytes]) -> "Sent":
@@ -182,6 +184,7 @@ class Sent:
                 waited_ms=whole(waited) if waited is not None else None,
                 rolling="rolling" in text,
                 aborted_ms=whole(text["aborted"]) if "aborted" in text else None,
+                signed=Signed.read(text.get("env", ""), text.get("sig", "")),
             )
         except (ValueError, KeyError) as error:
             raise Unreadable(f"What Redis keeps of the command cannot be read: {error}") from error

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
-from eccmgr.access.statements import UNSIGNED, Signed
 from eccmgr.cluster import results
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.view import Seat, View, merged
@@ -36,15 +35,11 @@ class Pace:
 
 @dataclass(frozen=True)
 class Published:
-    """A command that was sent, its statement if commands are signed, and the nodes that it expects.
-
-    The nodes are those alive and those absent when it was sent.
-    """
+    """A command that was sent, and the nodes that it expects: those alive and those absent when it was sent."""
 
     sent: Sent
     live: Sequence[Seat]
     absent: Sequence[Seat]
-    signed: Signed = UNSIGNED
 
     @cached_property
     def listed(self) -> Sequence[Seat]:
@@ -75,7 +70,7 @@ class Waiting:
     def __init__(self, published: Published, pace: Pace | None = None) -> None:
         self.seen = 0
         """The number of responses that were read."""
-        self.published = published
+        self._published = published
         self._open = {seat.key: seat for seat in published.live}
         self._entries: dict[str, Entry] = {}
         self._settled: dict[str, Outcome] = {}
@@ -165,7 +160,7 @@ class Waiting:
     def report(self) -> Report:
         """The report on every expected node, from the responses that were read so far."""
         assert self._last is not None, "nothing was read yet"
-        published, last = self.published, self._last
+        published, last = self._published, self._last
         if self.answered:
             # Later events do not change an answer.
             settled, clock_ms = self._settled, last.clock_ms
@@ -182,5 +177,5 @@ class Waiting:
         return results.report(sent, then, last.now, self._entries, last.clock_ms, self._told)
 
     def _sent(self, news: News) -> Sent:
-        sent = self.published.sent
+        sent = self._published.sent
         return sent if news.aborted_ms is None else replace(sent, aborted_ms=news.aborted_ms)

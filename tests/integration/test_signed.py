@@ -19,7 +19,7 @@ from eccmgr.access.statements import (
     WithdrawalStatement,
     signed,
 )
-from eccmgr.cluster.publishing import wall_clock_ms
+from eccmgr.cluster.publishing import digest, wall_clock_ms
 from eccmgr.node.messages import Message
 from tests.integration.fleet import Fleet
 from tests.waiting import wait_until
@@ -116,6 +116,27 @@ class TestSignedFleet:
             assert await fleet.lines("gather --batch 1 mark") == ["east1: marked"]
         finally:
             node.executor.heard = hear  # type: ignore[method-assign]
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("text", "hold"), ("env", ""), ("issuer", "somebody"), ("name", "x"), ("sig", ""), ("shown", "pid")],
+    )
+    async def test_changed_record_is_not_retrieved(self, fleet: Fleet, signing: str, field: str, value: str) -> None:
+        manager = await fleet.manager(configuration=signing)
+        await fleet.node("east1", configuration=TRUSTING)
+        sent = (await fleet.ask("gather mark")).split()[1]
+        assert await fleet.lines("retrieve mark") == ["east1: marked"]
+        assert await fleet.lines(f"retrieve #{sent}") == ["east1: marked"]
+        await manager.link.call("HSET", manager.keys.command(sent), field, value)
+        assert "is not authentic" in await fleet.ask(f"retrieve #{sent}")
+
+    async def test_text_led_to_another_command_is_not_retrieved(self, fleet: Fleet, signing: str) -> None:
+        manager = await fleet.manager(configuration=signing)
+        await fleet.node("east1", configuration=TRUSTING)
+        await fleet.ask("gather mark")
+        other = (await fleet.ask("gather pid")).split()[1]
+        await manager.link.call("HSET", manager.keys.latest, digest("mark"), other)
+        assert "is not authentic: it is another command" in await fleet.ask("retrieve mark")
 
     async def test_info_names_keys_and_their_days(self, fleet: Fleet, signing: str) -> None:
         await fleet.manager(configuration=signing)
