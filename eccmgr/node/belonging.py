@@ -1,6 +1,6 @@
-"""Moves a node that states no subcluster to the one that its bus file gives it, also when that changes.
+"""Moves a node that states no subcluster to the subcluster in its bus file, at the start and whenever the file changes.
 
-The node moves within its session: it listens for both subclusters, tells Redis, and leaves the earlier one.
+The node moves within its session: it listens for both subclusters, tells Redis, and then leaves the earlier one.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ _LISTEN_WAIT_S = 2.0
 
 @dataclass(frozen=True)
 class SubclusterMove:
-    """A move that senders may not have heard of: the earlier channel, the view of the move, and the time until which it
-    matters."""
+    """A move that some senders may not know of yet: the earlier channel, the view of the move, and the time after which
+    it no longer matters."""
 
     channel: str
     view: int
@@ -36,7 +36,7 @@ class SubclusterMove:
 
 
 class Belonging:
-    """Follows what bus files say of one node. `run` does so until cancelled; `before_join` does so at the start."""
+    """Follows the statements of bus files on one node: `before_join` at the start, and `run` until cancelled."""
 
     def __init__(
         self,
@@ -67,16 +67,16 @@ class Belonging:
         return channels_of(self._keys, self._session.identity.name, self._session.identity.subcluster)
 
     def heard(self, number: bytes) -> None:
-        """A heartbeat brought the number of the latest change of what bus files say."""
+        """A heartbeat brought the number of the latest change of the bus files."""
         if number != self._number:
             self._number = number
             self._changed.set()
 
     def meant(self, channel: str, view: int) -> bool:
-        """Whether a command on `channel` to the nodes of `view` is for this node: whether it was in the subcluster in
+        """Whether a command on `channel` to the nodes of `view` is for this node: the node was in the subcluster in
         that view.
 
-        During a move this is not known for a subcluster's channel: its commands are read in the log afterwards.
+        During a move nobody knows this for a subcluster's channel. Its commands are read in the log after the move.
         """
         everyone, subcluster, node = self.channels
         if channel in (everyone, node):
@@ -89,7 +89,7 @@ class Belonging:
         return channel == subcluster and (move is None or view >= move.view or time.monotonic() > move.until)
 
     async def before_join(self) -> None:
-        """Have the node join the right subcluster. Raises EccmgrError if Redis does not say which one."""
+        """Set the subcluster that the node joins. Raises EccmgrError if Redis does not say which one."""
         async with self._turn:
             given = await subcluster_given(self._link, self._keys, self._session.identity.name)
             if given is not None:
@@ -119,7 +119,7 @@ class Belonging:
             is_moving = self._moving_after is not None
             if given is None or (given.lower() == here.lower() and not is_moving) or not session.joined.is_set():
                 return
-            # Commands for either subcluster must find us listening.
+            # Listen for commands of both subclusters.
             await self._listen_on((*before, self._keys.subcluster(given)))
             self._moving_after = self._moving_after or self._follower.here
             view = await session.move_to(given)
@@ -129,7 +129,7 @@ class Belonging:
                 self._move = SubclusterMove(left, view, time.monotonic() + 2 * self._options.command_ttl_s)
                 self._heartbeats.channels = channels
                 log.info("moved", subcluster=given, before=here, reason="its bus file says so", view=view)
-            # Commands that were sent to the earlier subcluster are still for this node.
+            # Commands that were sent to the earlier subcluster before the move are still for this node.
             self._follower.follow((*channels, left) if left not in channels else channels, after)
             await self._listen_on(channels)
 
@@ -141,5 +141,5 @@ class Belonging:
 
 
 def channels_of(keys: Keys, node: str, subcluster: str) -> tuple[str, str, str]:
-    """The channels of a node: those of all nodes, of its subcluster, and of the node itself."""
+    """The channels of a node: that of all nodes, that of its subcluster, and its own."""
     return keys.everyone, keys.subcluster(subcluster), keys.node(node)

@@ -81,7 +81,7 @@ class NodeCommands:
         )
 
     def _nodeaddr(self) -> str:
-        # This is not known before the start is over.
+        # The address is known only once the start is over.
         address = self._session.identity.address
         return read_host_port(address, lowest=0)[0] if address else ""
 
@@ -95,6 +95,6 @@ class NodeCommands:
         return f"Aborted {wanted}"
 
     async def _reset(self, _call: Call) -> str:
-        # The answer to this command still goes out under the old private name, under which it was asked.
+        # The answer to this command still goes out under the old private name, under which the node claimed it.
         await asyncio.shield(self._session.reset())
         return f"Cluster connection reset: {self._session.private_name}"

@@ -1,6 +1,6 @@
-"""What every node is, in whatever program: a member that runs commands, each at most once, and answers them.
+"""The node in any program: a member that runs commands, each at most once, and answers them.
 
-`ecnode` adds floating addresses and jobs; a node that is embedded in another program adds nothing.
+`ecnode` adds floating addresses and jobs to it; a node that is embedded in another program adds nothing.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class NodeDaemon(Daemon):
         self.table.on_change = self.session.on_joined = self.vocabulary.changed
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Listen for commands before joining, because a command sent to a member must find it listening."""
+        """Listen for commands, then join: a member must listen before commands are sent to it."""
         channels = channels_of(self.keys, self.name, self.session.identity.subcluster)
         subscription = Subscription(self.link, channels, self.executor.heard, lambda: self.options.heartbeat_s)
         follower = Follower(
@@ -102,7 +102,7 @@ class NodeDaemon(Daemon):
                 await subscription.listening.wait()
 
     async def finish(self) -> None:
-        """Let running commands end, and their answers reach Redis."""
+        """Wait until running commands have ended and Redis has their answers."""
         await self.executor.drain(_DRAIN_S)
 
     def abort(self, wanted: str, _user: str) -> bool:
@@ -110,14 +110,15 @@ class NodeDaemon(Daemon):
         return self.executor.abort(wanted)
 
     def facts(self) -> str:
-        """The lines of `cluster info` about this node, beside its place in the cluster."""
+        """The lines of `cluster info` about this node, other than its place in the cluster."""
         return "\n".join((self._trusted.said(wall_clock_ms()), *self.remarks()))
 
     def _is_in(self, folded: str) -> bool:
         return self.name.lower() in nodeset.members(folded)
 
     async def known_names(self, caller: Caller) -> Known:
-        """The names that `caller` may write in a command; the names of members only while Redis answers."""
+        """The names that `caller` may write in a command. The names of members are among them only while Redis
+        answers."""
         configuration = functools.partial(self.complete_config, caller)
         try:
             membership = await read_membership(self.link, self.keys)
@@ -129,5 +130,5 @@ class NodeDaemon(Daemon):
         return Known(names, tuple(subclusters), configuration)
 
     def _words_of_its_own(self) -> set[str]:
-        """The first words of this node's commands that not every node has."""
+        """The first words of those commands of this node that not every node has."""
         return set(self.table.first_words()) - FIRST_WORDS

@@ -1,7 +1,6 @@
-"""A node inside another asyncio program, whose functions are its commands.
+"""A node inside another asyncio program. The functions of the program are its commands.
 
-It carries no VIPs and starts no processes: to the commands that only `ecnode` has, it answers that they do not concern
-it.
+It carries no VIPs and starts no processes. To commands that only `ecnode` has, it answers that they do not concern it.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ _WORDS = Param("WORDS", optional=True, rest=True)
 
 
 class Node:
-    """A node of the cluster for as long as `run` runs, or between `start` and `stop`, or in `async with`.
+    """A node of the cluster, while `run` runs, or between `start` and `stop`, or inside `async with`.
 
     It leaves the program alone: it handles no signal, logs only to the logger `eccmgr` (unless structlog is
     configured), and has a control listener only if `listen` or the file `config` names one. While Redis is away it
@@ -52,11 +51,12 @@ class Node:
         replace: bool = False,
         trusted_managers: tuple[str, ...] | None = None,
     ) -> None:
-        """Arguments that are left out come from the environment (`ECCMGR_REDIS` and so on), or from the defaults of
+        """Missing arguments come from the environment (`ECCMGR_REDIS` and so on), or else from the defaults of
         `ecnode`.
 
         `trusted_managers` are lines of public keys; with any, only commands that one of them signed run here.
-        `replace` takes over a name that is in use. Raises SettingsError and ConfigError for values that make no sense.
+        With `replace` the node takes its name over from a live holder. Raises SettingsError and ConfigError for values
+        that make no sense.
         """
         given = {
             "name": name,
@@ -93,7 +93,7 @@ class Node:
     ) -> Callable[[F], F]:
         """Make a function a command of this node, as `eccmgr.modules.command` does for methods.
 
-        Raises ValueError if the node has such a command, TypeError if a parameter cannot be a word.
+        Raises ValueError if the node already has a command of this name, and TypeError if a parameter cannot be a word.
         """
         declare = command(name, brief, about=about, idempotent=idempotent, serial=serial, danger=danger)
 
@@ -150,13 +150,14 @@ class _Daemon(NodeDaemon):
         return ""
 
     def remarks(self) -> list[str]:
-        """The remarks of every node, and one if the configuration asks for VIPs, which this node does not carry."""
+        """The remarks of every node, and one more if the configuration asks for VIPs, because this node carries
+        none."""
         unmet = ["DuraVIP: an embedded node carries no VIPs; its configuration asks for some"]
         return [*super().remarks(), *(unmet if _asks_for_vips(self.view) else ())]
 
 
 def _not_concerned(name: str) -> Command:
-    """A command of `ecnode` for this node. A broadcast reaches this node too, so the answer is no failure."""
+    """Answer a command that only `ecnode` has. A broadcast of it reaches this node too, so the answer is no failure."""
 
     async def answer(_call: Call) -> str:
         return NOT_CONCERNED

@@ -1,4 +1,4 @@
-"""Runs the commands that reach a node: each at most once, a bounded number at a time."""
+"""Runs the commands that reach a node: each command at most once, and a bounded number at a time."""
 
 import asyncio
 import contextlib
@@ -47,10 +47,11 @@ class LongCommands(Protocol):
     """Makes jobs of long commands."""
 
     async def submit(self, message: Message, life: Life, command: Command) -> Response:
-        """Make a job of a command that this node has claimed; answers the response until the job has ended."""
+        """Make a job of a command that this node has claimed; answers the response that stands until the job has
+        ended."""
 
     def withdraw(self, wanted: str, by: str) -> bool:
-        """End the job of a command; answers whether there was one."""
+        """End the job of a command; answers whether there was such a job."""
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Run:
     scope: asyncio.Timeout | None = None
 
     def withdraw(self) -> None:
-        """Cancel it if it runs; if it has not begun, it never will."""
+        """Cancel the command if it runs. If it has not begun, it will never begin."""
         self.withdrawn = True
         if self.scope is not None and not self.scope.expired():
             self.scope.reschedule(asyncio.get_running_loop().time())
@@ -70,8 +71,8 @@ class Run:
 
 @dataclass
 class Claims:
-    """The ids that this node has taken, until they expire: Redis may forget a claim, but a node runs no command
-    twice."""
+    """The ids of the commands that this node has taken, until they expire. Redis may forget a claim; the node still
+    runs no command twice."""
 
     _until: OrderedDict[str, float] = field(default_factory=OrderedDict)
 
@@ -80,7 +81,7 @@ class Claims:
         return command_id in self._until
 
     def take(self, command_id: str, now: float, keep_s: float) -> bool:
-        """Take `command_id`; answers whether it was new. It is remembered for `keep_s`, or until very many others have
+        """Take `command_id`; answers whether it was new. The id is kept for `keep_s`, or until very many others have
         come."""
         while self._until and (len(self._until) >= _REMEMBERED_MAX or next(iter(self._until.values())) <= now):
             self._until.popitem(last=False)
@@ -91,7 +92,7 @@ class Claims:
 
 
 class Executor:
-    """The running side of a node. `heard` takes messages as they are published; `run` runs commands until cancelled."""
+    """Runs a node's commands. `heard` takes published messages; `run` runs commands until cancelled."""
 
     def __init__(
         self,
@@ -117,11 +118,11 @@ class Executor:
         self._authenticity = authenticity
         self._busy = 0
         self.on_heard: Callable[[str, str, str], None] = lambda _channel, _entry, _before: None
-        """Called with the place in the log of each heard message: its channel, its entry, the entry before it."""
+        """Called for each heard message with its place in the log: the channel, the entry, the entry before it."""
         self.meant: Callable[[str, int], bool] = lambda _channel, _view: True
         """Whether a command on a channel to the nodes of a view is for this node."""
         self.jobs: LongCommands | None = None
-        """Takes the long commands; without it they run like others."""
+        """Makes jobs of long commands; without this, they run like other commands."""
         self.closing = False
 
     def heard(self, _channel: str, raw: bytes) -> None:
@@ -185,8 +186,8 @@ class Executor:
             self._outbox.keep(self._response(message, self._session.life, State.REFUSED, text, claimed=False))
 
     def _answered_at_once(self, message: Message) -> bool:
-        """Answer at once, without a task, if the command changes nothing and needs no I/O; False if it has to wait its
-        turn."""
+        """Answer a command at once, without a task, if it changes nothing and needs no I/O. Answers False if the
+        command has to wait for its turn."""
         if message.planned or self._busy >= self._options.max_running or not self._session.joined.is_set():
             return False
         if (life := self._session.life).joined_view > message.view:
@@ -204,7 +205,7 @@ class Executor:
         self._begin()
 
     def abort(self, command_id: str) -> bool:
-        """Withdraw a command on this node; answers whether it was waiting or running here."""
+        """Withdraw a command on this node; answers whether it waited or ran here."""
         if self.jobs is not None and self.jobs.withdraw(command_id, ""):
             return True
         if (run := self._runs.get(command_id)) is None:
@@ -214,7 +215,7 @@ class Executor:
         return True
 
     def abandon(self) -> None:
-        """Cancel all running commands and begin no waiting ones: another process answers to this node's name now."""
+        """Cancel all running commands, and begin none of the waiting ones: another process has this node's name now."""
         for command_id, run in self._runs.items():
             if not run.withdrawn:
                 log.warning("command ended", id=command_id, reason="another process has taken over this node's name")
@@ -224,19 +225,19 @@ class Executor:
         """Run commands until cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
             while True:
-                # The number of commands that may run may have changed meanwhile.
+                # Meanwhile the limit of running commands may have changed.
                 self._begin()
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def drain(self, timeout_s: float) -> None:
-        """Begin nothing new; wait until running commands have ended and are answered, at most `timeout_s`."""
+        """Begin no further command; wait, at most `timeout_s`, until the running ones have ended and are answered."""
         self.closing = True
         deadline = time.monotonic() + timeout_s
         while (self._busy or self._outbox) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
 
     def _begin(self) -> None:
-        """Begin waiting commands, as far as there is room."""
+        """Begin waiting commands, up to the limit of running ones."""
         while self._waiting and self._tasks is not None and not self.closing and self._busy < self._options.max_running:
             message = self._waiting.popleft()
             self._busy += 1
@@ -254,7 +255,7 @@ class Executor:
             self._begin()
 
     async def _carry_out(self, message: Message) -> Response | None:
-        """Run a command if this node may run it; answers the response that is owed."""
+        """Run a command if this node may run it; answers the response to give, or None."""
         if not await self._joined_by(message.begin_by):
             log.warning("command not run", id=message.id, reason="no session before it expired")
             return None
@@ -268,16 +269,18 @@ class Executor:
             run.claimed, begin_by = True, claimed
         if run.withdrawn:
             return self._response(message, life, State.ABORTED)
-        # The process may have been stopped since; a claim says nothing about the present.
+        # The process may have been stopped since the claim, so check the time again.
         if time.monotonic() > begin_by:
             return self._response(message, life, State.MISSED)
         if run.claimed:
-            # Commands that change nothing come all day, and the audit of the cluster has them like all others.
+            # Only claimed commands are logged here: the others change nothing, come all day, and are in the audit of
+            # the cluster.
             log.info("command", id=message.id, text=without_secrets(message.text)[:200], user=message.issuer)
         return await self._execute(message, life)
 
     async def _joined_by(self, deadline: float) -> bool:
-        """Whether we have a session before `deadline`: a message may arrive before the answer to our own join."""
+        """Wait until we have a session, at most until `deadline`; answers whether we have one. A message may arrive
+        before the answer to our own join."""
         joined = self._session.joined
         if not joined.is_set():
             with contextlib.suppress(TimeoutError):
@@ -286,9 +289,10 @@ class Executor:
         return joined.is_set()
 
     async def _claim(self, message: Message, life: Life) -> float | None:
-        """The time by which the command must have begun; None if this node may not run it.
+        """Claim a command; answers the time by which it must have begun, or None if this node may not run it.
 
-        While Redis does not answer, it is asked again: a claim that came through must not stay without an answer.
+        While Redis does not answer, this asks again: a claim may have come through, and then the command must get an
+        answer.
         """
         again = False
         backoff = Backoff(lambda: self._options.heartbeat_s)
@@ -315,14 +319,14 @@ class Executor:
                 await asyncio.sleep(backoff.next_s())
                 continue
             if answer.verdict is ClaimVerdict.CLAIMED:
-                # The lease clock may have stood still while we waited; our clock has not.
+                # While we waited, the lease clock may have stood still; our own clock has not.
                 return min(asked + answer.left_ms / 1000, message.begin_by)
             log.info("command not run", id=message.id, verdict=answer.verdict.value)
             if again and answer.verdict in (ClaimVerdict.ENDED, ClaimVerdict.EXPIRED):
-                # An earlier call may have claimed the command, which must not stay without an answer.
+                # An earlier call may have claimed the command. Then the command must get an answer.
                 return -math.inf
             if again and answer.verdict is ClaimVerdict.ABORTED:
-                # A call whose answer was lost may have claimed it all the same.
+                # A call may have claimed the command although its answer was lost.
                 self._outbox.keep(self._response(message, life, State.ABORTED))
             return None
 
@@ -374,7 +378,7 @@ class Executor:
             return None
 
     def _idempotent(self, text: str) -> bool:
-        # An unknown command runs nothing.
+        # An unknown command does nothing, so it needs no claim.
         return (command := self._find(text)) is None or command.idempotent
 
     def _response(

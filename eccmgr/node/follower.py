@@ -1,8 +1,8 @@
-"""Follows the log of commands: finds that an entry was not heard, and reads it in the log.
+"""Follows the log of commands: notices that an entry was not heard, and reads it in the log.
 
-Pub/sub forgets: a message that is published while a node reconnects, or to a connection that has gone deaf, never
-arrives. Each message names the entry before it on its channel, and each heartbeat brings the latest entry of every
-channel. If an entry was not heard by then, it is read from the log, with all later ones.
+Pub/sub may lose a message: it never arrives if the node is just reconnecting, or if its connection has gone deaf. So
+each message names the entry before it on its channel, and each heartbeat brings the latest entry of every channel. If a
+node has not heard such an entry, it reads the log from there.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from eccmgr.redis.keys import Keys
 log = structlog.get_logger()
 
 _PAGE = 200
-# A heartbeat's answer may overtake a message that is on its way on the other connection.
+# A heartbeat's answer may overtake a message, because the message comes on the other connection.
 _GRACE_S = 0.2
 
 _LAST = 2**64 - 1
@@ -33,7 +33,7 @@ Hear = Callable[[bytes], None]
 
 
 class Follower:
-    """Follows `channels` in the log; passes the messages that it reads to `hear`, as if they had been heard."""
+    """Follows `channels` in the log. It passes each message that it reads to `hear`, as if the node had heard it."""
 
     def __init__(
         self,
@@ -55,24 +55,24 @@ class Follower:
         self._node = session.identity.name.lower()
         self._life = ""
         self._heard: dict[str, str] = {}
-        # The latest entries, from heartbeats, for which the log was read.
+        # The latest entry of each channel for which the log was already read; heartbeats bring these entries.
         self._sought: dict[str, str] = {}
         self._behind = asyncio.Event()
 
     @property
     def here(self) -> str:
-        """The entry of the log up to which every channel was heard."""
+        """The last entry of the log up to which every channel was heard."""
         return min((self._position(channel) for channel in self._channels), key=_order)
 
     def follow(self, channels: tuple[str, ...], after: str = "") -> None:
-        """Follow these channels from now on; entries `after` that entry of the log are read again."""
+        """Follow these channels from now on. With `after`, the log is read again from after that entry."""
         here = after or self.here
         self._channels = channels
         self._heard |= {channel: min(here, self._heard.get(channel, here), key=_order) for channel in channels}
         self.catch_up()
 
     def heard(self, channel: str, entry: str, before: str) -> None:
-        """A message came; `before` is the entry before it on its channel."""
+        """A message has come. `before` is the entry before it on its channel."""
         here = self._position(channel)
         if before == here:
             self._heard[channel] = entry
@@ -82,7 +82,7 @@ class Follower:
             self._heard[channel] = entry
 
     def heads(self, heads: Mapping[str, str]) -> None:
-        """The latest entries, from a heartbeat; an entry that cannot be read is ignored."""
+        """Take the latest entries from a heartbeat. An entry that cannot be read is ignored."""
         readable = {channel: head for channel, head in heads.items() if is_entry(head)}
         for channel in heads.keys() - readable.keys():
             if self._sought.get(channel) != heads[channel]:
@@ -96,11 +96,11 @@ class Follower:
             asyncio.get_running_loop().call_later(_GRACE_S, self._look_again, readable)
 
     def catch_up(self) -> None:
-        """Read the log soon, because something may not have been heard."""
+        """Read the log soon, because a message may have been missed."""
         self._behind.set()
 
     async def run(self) -> None:
-        """Catch up whenever asked to, until cancelled."""
+        """Read the log whenever that is asked for, until cancelled."""
         said = ""
         backoff = Backoff(lambda: self._options.heartbeat_s)
         while True:
@@ -120,17 +120,18 @@ class Follower:
                 await asyncio.sleep(backoff.next_s())
 
     def _position(self, channel: str) -> str:
-        """The latest entry that was heard on `channel` in this life; a new life begins where it joined."""
+        """The latest entry that was heard on `channel` in this life. A new life begins at the log's latest entry when
+        it joined."""
         if self._life != self._session.private_name:
             self._life = self._session.private_name
-            # If that cannot be read, with the whole log: commands from before our join are not for us.
+            # If that entry cannot be read, begin with the whole log: commands from before our join are not for us.
             joined = self._session.last_entry if is_entry(self._session.last_entry) else _NOWHERE
             self._heard = dict.fromkeys(self._channels, joined)
         return self._heard.get(channel, _NOWHERE)
 
     def _missing(self, heads: Mapping[str, str]) -> list[str]:
-        """The channels with an entry that was not heard and for which the log was not read: it may have been
-        trimmed."""
+        """The channels whose latest entry was not heard, and for which the log was not read yet. The log may lack that
+        entry, because it is trimmed."""
         return [
             channel
             for channel, head in heads.items()
@@ -154,7 +155,7 @@ class Follower:
                 try:
                     self._hear(message)
                 except ValueError as error:
-                    # As with published messages, anybody who reaches Redis may have written anything.
+                    # Anybody who reaches Redis may have written anything, as with published messages.
                     log.warning("message dropped", reason=str(error))
             found += len(messages)
             for channel in self._channels:
@@ -181,6 +182,6 @@ def check_entries(*texts: str) -> None:
 
 
 def _order(entry: str) -> tuple[int, int]:
-    """A sort key for the ids of a stream: the milliseconds, and the number within one."""
+    """A sort key for the ids of a stream: the milliseconds, and the number within one millisecond."""
     milliseconds, _, number = entry.partition("-")
     return int(milliseconds), int(number or 0)

@@ -11,7 +11,8 @@ from eccmgr.redis.reading import Count, decoded
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A command as it is published: the view that expects it, and the ms for which it may wait before it begins.
+    """A command as it is published. `view` is the view whose nodes it is for; `ttl_ms` is the time for which it may
+    wait before it begins.
 
     Text and issuer of a signed command stand in its statement (`env`), and are known once that is opened. A gather
     waits until every node has read the message, so it has to be read fast.
@@ -27,7 +28,7 @@ class Message(msgspec.Struct, frozen=True):
     text: str = ""
     issuer: str = ""
     planned: bool = False
-    """Whether it may be meant for other nodes only: then it never begins without a claim."""
+    """Whether it may be for other nodes only. Such a command never begins without a claim."""
     env: str = ""
     sig: str = ""
     release_env: str = ""
@@ -78,7 +79,7 @@ def _read(decoder: msgspec.json.Decoder[_Heard], raw: bytes) -> _Heard:
 
 
 class Response(NamedTuple):
-    """A node's answer, ready to be written."""
+    """A node's answer, ready to be written to Redis."""
 
     id: str
     life: Life
@@ -87,4 +88,4 @@ class Response(NamedTuple):
     flags: str
     body: bytes
     claimed: bool = True
-    """Whether its command was claimed. A wrong value does no harm; a right one saves Redis a look-up."""
+    """Whether the node claimed the command. A right value saves Redis a look-up; a wrong value does no harm."""

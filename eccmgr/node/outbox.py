@@ -1,8 +1,9 @@
-"""The answers that a node owes: each is given to Redis at once, or kept and offered again until Redis takes it.
+"""The answers that a node owes. Redis gets each answer at once; if it does not take it, the answer is kept and offered
+again.
 
-Redis may be away, refuse everything, or refuse a single answer, which holds up none of the others. If Redis has no
-memory for an answer, a short failed answer stands in for it, which even a full server takes: until there is memory, or
-for ever if there can never be enough.
+Redis may be away, refuse everything, or refuse a single answer; a refused answer does not hold up the others. If Redis
+has no memory for an answer, a short failed answer stands in for it, because even a full server takes a short one. It
+stands in until there is memory, or for ever if there can never be enough.
 """
 
 import asyncio
@@ -31,36 +32,37 @@ log = structlog.get_logger()
 
 _MOST = 1000
 _SHORT = 512
-"""The most bytes of an answer that a full server takes (respond.lua)."""
+"""The maximum size of an answer that a full server takes, in bytes (respond.lua)."""
 _PATIENCE_S = 5.0
-"""How long an answer waits for memory before another stands in for it."""
+"""An answer waits this long for memory before a short one stands in for it."""
 _BLIND_S = 5.0
-"""How often an answer is offered though there seems to be no room: what Redis counts is not known to the byte."""
+"""The pause after which an answer is offered even if there seems to be no room: Redis may count its memory in another
+way."""
 _ALONE = ("OOM", "PROTOCOL")
-"""Refusals of one answer that do not concern the next."""
+"""Refusals that concern one answer and not the next."""
 _LONG = 1 << 20
 """The longest argument for which no server ends a connection."""
 _LOSSES = 5
-"""After this many lost connections an answer is taken to be longer than Redis allows."""
+"""After this many lost connections, an answer counts as longer than Redis allows."""
 
 
 @dataclass
 class _Owed:
-    """An answer that Redis has not taken: since when, and since when there has been no memory for it."""
+    """An answer that Redis has not taken since `since`. Since `full_since`, Redis has had no memory for it."""
 
     response: Response
     since: float
     full_since: float | None = None
     offered_at: float = 0.0
     stands_in: bool = False
-    """Whether a short answer stands in for it."""
+    """Whether Redis has a short answer in its place."""
     losses: int = 0
-    """How often the connection was lost while it was given."""
+    """The number of times that the connection was lost while Redis was given the answer."""
 
 
 @dataclass(frozen=True)
 class _Room:
-    """The memory of the server, in bytes: its limit, its use, and its use when empty."""
+    """The memory of the server in bytes: the limit, the present use, and the use of an empty server."""
 
     limit: int
     used: int
@@ -71,12 +73,13 @@ class _Room:
         return self.empty + size > self.limit
 
     def holds(self, size: int) -> bool:
-        """Whether there may be room for `size` bytes now: the server holds them twice while it reads them."""
+        """Whether there may be room for `size` bytes now. The server holds an argument twice while it reads it."""
         return self.used + 2 * size <= self.limit
 
 
 class Outbox:
-    """The answers of `node` that Redis has not taken yet: at most 1,000, and at most the size of 16 of the longest."""
+    """The answers of `node` that Redis has not taken yet: at most 1,000, and at most as many bytes as the 16 longest
+    possible."""
 
     def __init__(self, link: Link, keys: Keys, options: ClusterOptions, node: str) -> None:
         self._link = link
@@ -89,7 +92,7 @@ class Outbox:
         self._wanted = asyncio.Event()
 
     def __len__(self) -> int:
-        """The number of answers that are owed, with those that are just being given."""
+        """The number of owed answers, with those that are on their way to Redis."""
         return len(self._owed) + self._in_hand
 
     async def deliver(self, response: Response) -> None:
@@ -100,9 +103,9 @@ class Outbox:
             self.keep(response)
 
     def send(self, response: Response, on_reply: Callable[[], None]) -> bool:
-        """Send an answer at once, and call `on_reply` when Redis has replied; False if nothing can be sent now.
+        """Send an answer at once, and call `on_reply` when Redis has replied. Answers False if nothing can be sent now.
 
-        An answer that Redis did not take is kept.
+        If Redis does not take the answer, it is kept.
         """
         call = self._writing(response)
         sent = self._link.send(call)
@@ -125,12 +128,12 @@ class Outbox:
         on_reply()
 
     def keep(self, response: Response) -> None:
-        """Give Redis an answer later; if too many are owed, the oldest are dropped."""
+        """Give Redis an answer later. If too many are owed, this drops the oldest ones."""
         self._put(_Owed(response, time.monotonic()))
         self._wanted.set()
 
     async def run(self) -> None:
-        """Offer the owed answers, again and again, until cancelled."""
+        """Offer the owed answers to Redis again and again, until cancelled."""
         backoff = Backoff(lambda: self._options.heartbeat_s)
         while True:
             await self._wanted.wait()
@@ -142,7 +145,7 @@ class Outbox:
                 self._wanted.clear()
 
     async def _offer_all(self) -> bool:
-        """Offer each answer once, but stop if Redis takes nothing at all; answers whether any was taken."""
+        """Offer each answer once, but stop if Redis takes nothing at all. Answers whether Redis took any."""
         taken = False
         for _ in range(len(self._owed)):
             owed = self._owed.popleft()
@@ -173,7 +176,7 @@ class Outbox:
         log.error("response dropped", id=owed.response.id, reason=reason)
 
     async def _offer(self, owed: _Owed) -> None:
-        """Give an answer that was not taken before. Raises RedisUnreachable if it is still not taken."""
+        """Offer an answer again. Raises RedisUnreachable if Redis still does not take it."""
         size, now = len(owed.response.body), time.monotonic()
         if owed.full_since is not None and size > _SHORT:
             room = await self._room()
@@ -200,7 +203,7 @@ class Outbox:
             raise
 
     async def _give(self, response: Response) -> None:
-        """Give an answer. Raises RedisUnreachable if Redis did not take it."""
+        """Give Redis an answer. Raises RedisUnreachable if Redis did not take it."""
         try:
             verdict = await self._link.run(self._writing(response))
         except RedisUnreachable:
@@ -228,7 +231,7 @@ class Outbox:
         )
 
     async def _longest(self) -> int | None:
-        """The longest argument that the server takes; None if the server does not say."""
+        """The longest argument that the server takes, in bytes; None if the server does not tell."""
         try:
             pairs = await self._link.call("CONFIG", "GET", "proto-max-bulk-len")
             return int(next(iter(pairs.values())))
@@ -236,7 +239,7 @@ class Outbox:
             return None
 
     async def _room(self) -> _Room | None:
-        """The server's memory; None if the server does not say, or has no limit."""
+        """The server's memory; None if the server has no limit, or does not tell."""
         found: dict[str, str] = {}
         with contextlib.suppress(RedisRefuses):
             text: bytes = await self._link.call("INFO", "memory")
@@ -259,7 +262,7 @@ def _full(room: _Room | None) -> str:
 
 
 def _short(response: Response, why: str, flags: str = "") -> Response:
-    """The short answer that takes the place of one that Redis does not take."""
+    """The short answer that stands in for one that Redis does not take."""
     size = _size(len(response.body))
     log.error("response too long for redis", id=response.id, size=size, reason=why)
     not_kept = "is not kept yet" if flags else "cannot be kept"
