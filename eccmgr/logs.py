@@ -28,12 +28,25 @@ from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
 from eccmgr.safe_open import open_file, user_name
 from eccmgr.streams import Sink
+from eccmgr.unseen import visible_line
 
 log = structlog.get_logger()
 
 _FILE_MODE = 0o640
 _SIGN_OF_LIFE_RECHECK_S = 5.0
-_render = structlog.processors.LogfmtRenderer(key_order=["time", "level", "program", "event"])
+_logfmt = structlog.processors.LogfmtRenderer(key_order=["time", "level", "program", "event"])
+
+
+def _render(logger: Any, method: str, event: structlog.typing.EventDict) -> str:
+    """One line, whatever stands in the values: they may come from anybody who reaches the daemon, or Redis."""
+    return _logfmt(logger, method, {key: _printable(value) for key, value in event.items()})
+
+
+def _printable(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    # The renderer itself writes a line break as `\\n`.
+    return "\n".join(map(visible_line, str(value).split("\n")))
 
 
 class LogFiles(Part):

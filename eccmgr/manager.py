@@ -22,12 +22,11 @@ from eccmgr.cluster.session import Session
 from eccmgr.cluster.verifying import SentVerifier
 from eccmgr.cluster.view import names_of
 from eccmgr.commands.caller import Caller
-from eccmgr.commands.carried import same_command
 from eccmgr.commands.completion import Known
 from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
 from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
-from eccmgr.commands.secrets import without_secrets
+from eccmgr.commands.secrets import same_command, without_secrets
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.expected import BusFiles
 from eccmgr.config.live.store import Store

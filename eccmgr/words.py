@@ -43,7 +43,8 @@ def next_word(line: str, at: int) -> Word:
     """The word of `line` that begins at `at`, which must not be white space or the end."""
     match = _TOKEN.match(line, at)
     if match is None or (match.end() < len(line) and not line[match.end()].isspace()):
-        raise UsageError(f"A quote is never closed: {line[at : at + 40]}")
+        # The error does not repeat the text, which may hold a secret.
+        raise UsageError("A quote is never closed: close it, or write a backslash before it")
     return Word(_meaning(match.group()), at, match.end())
 
 

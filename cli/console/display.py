@@ -13,8 +13,8 @@ from cli.console.heard import Heard, outcome_of
 from eccmgr.commands.answer import FORMS, Format, Status
 from eccmgr.control.client import Client, Result
 from eccmgr.errors import NoConnection
+from eccmgr.unseen import visible_lines
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BAD = re.compile(r"^(\S+: )((?:failed|refused):|\((?:lost|missed|skipped|aborted|absent[^)\n]*)\))", re.MULTILINE)
 _OPEN = re.compile(r"^(\S+: )(\((?:pending|running),[^)]*\))$", re.MULTILINE)
 _HEADER = re.compile(r"^(# [0-9A-Z]{12}  .*)$", re.MULTILINE)
@@ -95,7 +95,7 @@ class Display:
     def write(self, text: str, stream: TextIO, *, problem: bool = False) -> None:
         """Print `text` and a newline; to a terminal with colours and without control characters."""
         if stream.isatty():
-            text = _CONTROLS.sub(lambda found: _visible(found.group()), text)
+            text = visible_lines(text)
             if self._asked.color:
                 text = f"{_RED}{text}{_PLAIN}" if problem else _colored(text)
         stream.write(text + "\n")
@@ -133,10 +133,6 @@ def _folded(body: str) -> str:
     if nodes is None:
         return text
     return "\n".join((text.partition("\n")[0], *folded(map(outcome_of, nodes))))
-
-
-def _visible(control: str) -> str:
-    return f"^{chr(ord(control) + 64)}" if ord(control) < 32 else f"\\x{ord(control):02x}"
 
 
 def _colored(text: str) -> str:

@@ -22,6 +22,7 @@ from cli.console.display import Display, deadline_after
 from eccmgr.commands.answer import Exit
 from eccmgr.control.client import Client
 from eccmgr.errors import EccmgrError, NoAnswer, NoConnection
+from eccmgr.unseen import visible_line, visible_lines
 from eccmgr.words import quote
 
 _HISTORY_MAX_BYTES = 256 * 1024
@@ -116,7 +117,9 @@ class Interactive:
 
     def _page(self, text: str) -> None:
         try:
-            subprocess.run(shlex.split(self._pager), input=text, text=True, check=False)  # noqa: S603
+            # A pager passes on what it gets: escapes of colours at least.
+            shown = visible_lines(text)
+            subprocess.run(shlex.split(self._pager), input=shown, text=True, errors="replace", check=False)  # noqa: S603
         except (OSError, ValueError) as error:
             self._display.write(text, sys.stdout)
             self._display.write(f"The pager does not run: {error}", sys.stderr, problem=True)
@@ -127,7 +130,7 @@ class Interactive:
         self._display.write(f"ec_console: {error}", sys.stderr, problem=True)
 
     def _prompt_text(self) -> str:
-        return f"{time.strftime('%H:%M:%S')} {self._endpoint}> "
+        return f"{time.strftime('%H:%M:%S')} {visible_line(str(self._endpoint))}> "
 
 
 class ServerCompleter(Completer):
@@ -149,7 +152,8 @@ class ServerCompleter(Completer):
             return
         typed = "" if not line or line[-1].isspace() else line.split()[-1]
         for word in answer.body.split("\n") if answer.exit == Exit.OK and answer.body else ():
-            yield Completion(word + " ", start_position=-len(typed), display=word)
+            if word.isprintable():
+                yield Completion(word + " ", start_position=-len(typed), display=word)
 
     def close(self) -> None:
         """Close its connection."""

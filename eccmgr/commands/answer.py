@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from eccmgr.unseen import json_escaped, xml_escaped
+
 
 class Status(enum.StrEnum):
     """How a command ended."""
@@ -48,13 +50,13 @@ FORMS = {form.value: form for form in (Format.JSON, Format.XML)}
 """The forms that a word before a command may ask for."""
 
 
+_FORM = re.compile(r"[ \t]*+(json|xml)(?:[ \t]++|\Z)(.*?)[ \t]*\Z", re.IGNORECASE | re.DOTALL)
+
+
 def split_form(line: str, form: Format = Format.TEXT) -> tuple[Format, str]:
     """Split `line` into the form that its first word names (`form` if it names none) and the command that follows."""
-    first, *behind = line.split(maxsplit=1) or [""]
-    named = FORMS.get(first.lower())
-    if named is None:
-        return form, line
-    return named, behind[0].rstrip() if behind else ""
+    typed = _FORM.match(line)
+    return (FORMS[typed[1].lower()], typed[2]) if typed is not None else (form, line)
 
 
 _EXIT_OF = {
@@ -104,11 +106,12 @@ class Answer:
 
     def _json(self, command: str) -> str:
         head = {"command": command, "status": self.status.value, "body": self.text}
-        return json.dumps({**head, **self.facts}, ensure_ascii=False)
+        return json_escaped(json.dumps({**head, **self.facts}, ensure_ascii=False))
 
     def _xml(self, command: str) -> str:
         if self.is_xml:
-            return self.text
+            # A module, or a program behind a bridge, may have made it.
+            return xml_escaped(_NOT_XML.sub("\ufffd", self.text))
         nodes: Sequence[Mapping[str, Any]] | None = self.facts.get("nodes")
         body = xml_text(self.text) if nodes is None else "".join(_response(node) for node in nodes) + "\n"
         return f"<Answer Command={xml_attribute(command)} Status={xml_attribute(self.status.value)}>{body}</Answer>"
@@ -128,9 +131,9 @@ _IN_ATTRIBUTE = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&
 
 def xml_text(text: str) -> str:
     """`text` as XML character data; a character that XML cannot hold becomes U+FFFD."""
-    return _NOT_XML.sub("\ufffd", text).translate(_IN_TEXT)
+    return xml_escaped(_NOT_XML.sub("\ufffd", text).translate(_IN_TEXT))
 
 
 def xml_attribute(text: str) -> str:
     """`text` as a quoted XML attribute value."""
-    return '"' + _NOT_XML.sub("\ufffd", text).translate(_IN_ATTRIBUTE) + '"'
+    return '"' + xml_escaped(_NOT_XML.sub("\ufffd", text).translate(_IN_ATTRIBUTE)) + '"'

@@ -1,4 +1,4 @@
-"""The command that another command carries to nodes: its possible names, its text, and its other spellings."""
+"""The command that another command carries to nodes: its possible names and its text."""
 
 from eccmgr import words
 from eccmgr.commands.answer import FORMS
@@ -45,9 +45,6 @@ compares them with that table.
 FIRST_WORDS = frozenset((*(name.split()[0] for name in ON_NODES), *FORMS, "complete"))
 """The first words of the commands that every node has."""
 
-# Modules without an instance, whose commands have names of two words, as those of every SCOPE:INSTANCE have.
-_SINGLETONS = ("sched",)
-
 
 def carried(text: str) -> str:
     """The command to send to nodes for `text`, which was typed behind `broadcast` or the like.
@@ -72,29 +69,3 @@ def _within(text: str) -> str:
 
 def _empty() -> UsageError:
     return UsageError("The command is empty: write what is to be run")
-
-
-def same_command(text: str) -> str:
-    """The one spelling that stands for every spelling of the command `text`.
-
-    White space and quotes between words make no difference, nor does the case of the command's name. The name of a
-    module's command, which no table here knows, is its first word; after a `SCOPE:INSTANCE`, its first two.
-    """
-    try:
-        typed = [word.text for word in words.split(_within(text))]
-    except UsageError:
-        return words.fold(text)
-    forms = next((i for i, word in enumerate(typed) if word.lower() not in FORMS), len(typed))
-    named = forms + _words_in_name([word.lower() for word in typed[forms:]])
-    return " ".join(words.quote(word.lower() if i < named else word) for i, word in enumerate(typed))
-
-
-def _words_in_name(typed: list[str]) -> int:
-    for length in range(min(len(typed), _LONGEST), 0, -1):
-        if " ".join(typed[:length]) in _NAMES:
-            return length
-    return 2 if typed and (":" in typed[0] or typed[0] in _SINGLETONS) else 1
-
-
-_NAMES = frozenset(ON_NODES)
-_LONGEST = max(len(name.split()) for name in ON_NODES)

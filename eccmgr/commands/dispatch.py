@@ -12,8 +12,8 @@ from eccmgr.errors import EccmgrError, NotAuthorized, NothingSent, UsageError, u
 
 log = structlog.get_logger()
 
-# All white space between words, and NUL, which a client written in C may send after the line.
-_BLANK = "\0" + "".join(filter(str.isspace, map(chr, range(0x3001))))
+# The blanks around a line, and NUL, which a client written in C may send after the line.
+_BLANK = "\0 \t\n\v\f\r"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
     """
     line = line.strip(_BLANK)
     form, command = split_form(line, form)
-    if not line:
+    if not line.strip():
         return _reply(Answer(""), form, "")
     if not command:
         return _reply(Answer(f"Usage: {line.lower()} COMMAND", Status.ERROR, usage=True), form, line)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from eccmgr.commands.answer import Answer, split_form
 from eccmgr.commands.caller import Access, Caller, Origin
 from eccmgr.commands.carried import carried
+from eccmgr.commands.normal_form import NormalForm, check_characters, normal_form
 from eccmgr.commands.table import Call, Carries, Command, Table
 from eccmgr.errors import CommandError, NotAuthorized
 
@@ -21,6 +22,8 @@ class Admitted:
 
     command: Command
     call: Call
+    form: NormalForm
+    """The one spelling of the command, with the one that it carries."""
 
     async def run(self) -> Answer:
         """Run the command's handler, and raise what it raises."""
@@ -37,11 +40,16 @@ class Gate:
         """How many commands came by each origin, commands inside commands included."""
 
     def admit(self, line: str, caller: Caller) -> Admitted:
-        """Admit the command of `line`. Raises CommandError if it is unknown, or if `caller` may not run it."""
+        """Admit the command of `line`.
+
+        Raises CommandError if it is unknown or has no normal form, or if `caller` may not run it.
+        """
+        check_characters(line)
         command, at = self._find(line, caller)
+        form = normal_form(line, self.table)
         args = command.parse(line, at)
         self._authorize(caller, command, args)
-        return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller)))
+        return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller)), form)
 
     async def run(self, line: str, caller: Caller) -> Answer:
         """Run `line` for `caller`. Raises EccmgrError, whose message is the answer, if the command cannot run."""
@@ -89,6 +97,7 @@ class Gate:
                 carried(inside.call.args[-1])
         else:
             # The node that gets the command looks it up in its own table.
+            normal_form(sent)
             self._authorize(caller, None, (sent,))
         return sent
 

@@ -1,48 +1,164 @@
-"""Masks the secrets in command lines, before a line is shown, logged or kept."""
+"""Masks the secrets in command lines, before a line is shown, logged or kept.
+
+What is shown of a command with a secret is its normal form with `********` in place of the secret. In doubt more is
+masked than the secret: the value of every option that no schema here knows, since it may be that of a module which
+only other hosts have.
+"""
 
 import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from eccmgr import words
+from eccmgr.commands.normal_form import DEEPEST, normal_form
 from eccmgr.config.schema import paths
 from eccmgr.config.schema.known import SCHEMA
-from eccmgr.config.schema.masking import MASK, is_secret, masked
+from eccmgr.config.schema.masking import MASK, is_secret_name, mask_parameters, masked
 from eccmgr.config.schema.spec import ScopeSpec
+from eccmgr.config.schema.unknown import known_within
 from eccmgr.config.syntax.tree import Scope
-from eccmgr.errors import EccmgrError
+from eccmgr.errors import EccmgrError, UsageError
+from eccmgr.unseen import visible_line, without_unseen
 
 _schemas = [SCHEMA]
+_secret_options: set[str] = set()
+"""The names, in small letters, of the options that any known schema holds for secret."""
 
-# Anywhere in the line: `broadcast`, `gather --timeout 5 @east` and the like carry a command behind words of their own.
-_SET = re.compile(r"(?:\A|\s)config\s++set\s++", re.IGNORECASE)
+# A line without any of these holds no secret; nearly every line does without.
+_SUSPICIOUS = re.compile(r"""["'\\=]|://|(?:\A|\s)-|\bset\b""", re.IGNORECASE)
+_QUOTING = re.compile(r"""["'\\]""")
+_SETTING = re.compile(r"config set\b", re.IGNORECASE)
+_FLAG = re.compile(r"--?([A-Za-z][\w.-]*)\Z")
+_OPENING = "([{,"
 
 
 def learn(schema: ScopeSpec) -> None:
     """Mask the secrets of `schema` too: a module has options of its own."""
     if schema not in _schemas:
         _schemas.append(schema)
+        _secret_options.update(_secrets_of(schema))
+
+
+def _secrets_of(schema: ScopeSpec) -> Iterable[str]:
+    yield from (option.name.lower() for option in schema.options if option.secret)
+    for inner in schema.scopes:
+        yield from _secrets_of(inner)
+
+
+_secret_options.update(_secrets_of(SCHEMA))
 
 
 def without_secrets(line: str) -> str:
-    """`line`, with `********` in place of the value of a `config set` that sets a secret."""
-    match = _SET.search(line)
-    if match is None:
+    """`line` as it is if it holds no secret; else its normal form with the secrets masked. Always one line."""
+    if _SUSPICIOUS.search(line) is None and line.isprintable():
         return line
-    for schema in _schemas:
-        line = _without_secrets(line, match, schema)
-    return line
-
-
-def _without_secrets(line: str, match: re.Match[str], schema: ScopeSpec) -> str:
-    operands = line[match.end() :]
     try:
-        assignment = paths.to_assignment(paths.start(Scope(), schema), operands)
+        typed = normal_form(line).words
+    except UsageError:
+        return _of_a_line_without_form(line)
+    shown = _masked_words(typed, 0)
+    return visible_line(line) if shown == list(typed) else " ".join(map(words.quote, shown))
+
+
+def same_command(line: str) -> str:
+    """The spelling that all spellings of a command share, without its secrets: its latest run is found by it.
+
+    The form of an answer (`json`) belongs to it: the answers differ.
+    """
+    try:
+        found = normal_form(line)
+    except UsageError:
+        return words.fold(line).lower()
+    shown = _masked_words(found.words, 0)
+    return " ".join((*found.forms, *map(words.quote, shown)))
+
+
+def _of_a_line_without_form(line: str) -> str:
+    """A line that no gate admits, without its quotes, and without all that follows a `config set`."""
+    plain = without_unseen(_QUOTING.sub("", " ".join(line.split())))
+    setting = _SETTING.search(plain)
+    if setting is None:
+        return mask_parameters(plain, secret=True)
+    return f"{mask_parameters(plain[: setting.end()], secret=True)} {MASK}"
+
+
+def _masked_words(typed: Sequence[str], depth: int) -> list[str]:
+    shown: list[str] = []
+    before = ""
+    for at, word in enumerate(typed):
+        if word.lower() == "set" and before.lower() == "config":
+            return [*shown, word, *_masked_operands(typed[at + 1 :])]
+        flag = _FLAG.match(before)
+        is_secret = flag is not None and is_secret_name(flag[1])
+        shown.append(MASK if is_secret else _masked_word(word, depth))
+        before = word
+    return shown
+
+
+def _masked_word(word: str, depth: int) -> str:
+    """A word, which may hold a command in quotes of its own."""
+    try:
+        inside = [each.text for each in words.split(word)]
+    except UsageError:
+        shown = _of_a_line_without_form(word)
+        return shown if MASK in shown else word
+    if len(inside) > 1:
+        shown_inside = _masked_words(inside, depth + 1) if depth < DEEPEST else [MASK]
+        if shown_inside != inside:
+            return " ".join(map(words.quote, shown_inside))
+    return mask_parameters(word, secret=True)
+
+
+def _masked_operands(operands: Sequence[str]) -> list[str]:
+    """The words behind `config set`, without the value if it is, or may be, a secret or holds one."""
+    places = [place for schema in _schemas if (place := _place_of_option(operands, schema)) is not None]
+    # Known to no schema: the words up to the option may be scopes to a host that knows more.
+    ends = [] if any(place.is_known for place in places) else [max((place.at for place in places), default=-1)]
+    ends += [place.at for place in places if place.is_known and not place.is_plain]
+    for at, word in enumerate(operands):
+        name = word.partition("=")[0].lstrip(_OPENING)
+        if is_secret_name(name) or name.lower() in _secret_options:
+            ends.append(at)
+        elif _masked_word(word, 0) != word:
+            ends.append(at - 1)
+    return _cut(list(operands), min(ends)) if ends else list(operands)
+
+
+class OptionPlace(NamedTuple):
+    """How a schema reads the operands of a `config set`."""
+
+    at: int
+    """The index of the option's word."""
+    is_known: bool
+    is_plain: bool
+    """Whether the value holds no secret, as far as the schema knows."""
+
+
+def _place_of_option(operands: Sequence[str], schema: ScopeSpec) -> OptionPlace | None:
+    """Where `schema` finds the option; None if it cannot read the operands. Operands that set nothing are plain."""
+    line = " ".join(map(words.quote, operands))
+    try:
+        assignment = paths.to_assignment(paths.start(Scope(), schema), line)
         if assignment is None:
-            return line
-        scope, option, value_at, _ = assignment
-        value = paths.value_of(operands[value_at:])
+            return OptionPlace(len(operands) - 1, is_known=True, is_plain=True)
+        here, option, value_at, _ = assignment
+        at = len(words.split(line[:value_at].rstrip().removesuffix("="))) - 1
     except EccmgrError:
-        # A line that cannot be parsed may hold a secret anywhere.
-        return line[: match.end()] + MASK
-    spec = scope.spec.option(option) if scope.spec else None
-    if is_secret(option, spec) or masked(option, value, spec) != value:
-        return line[: match.end() + value_at].rstrip() + f" {MASK}"
-    return line
+        return None
+    spec = here.spec.option(option) if here.spec else None
+    try:
+        value = paths.value_of(line[value_at:])
+    except EccmgrError:
+        return OptionPlace(at, known_within(here.spec, option), is_plain=False)
+    return OptionPlace(at, known_within(here.spec, option), masked(option, value, spec) == value)
+
+
+def _cut(shown: list[str], at: int) -> list[str]:
+    """`shown` with all masked that follows the word `at`, or the `=` within it or behind it."""
+    name, sign, value = shown[at].partition("=") if at >= 0 else ("", "", "")
+    if value:
+        return [*shown[:at], f"{name}{sign}{MASK}"]
+    behind = at + 1
+    if at >= 0 and shown[behind : behind + 1] == ["="]:
+        behind += 1
+    return [*shown[:behind], MASK] if behind < len(shown) else shown

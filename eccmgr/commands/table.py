@@ -5,6 +5,7 @@ without regard to case and are never abbreviated.
 """
 
 import enum
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -195,13 +196,17 @@ class Table:
         # Monitoring sends nothing but the name, all day.
         if (whole := self.commands.get(line.lower())) is not None:
             return whole, len(line)
-        best: tuple[Command, int] | None = None
-        name = ""
-        for word in _first_words(line, self._longest):
-            name = f"{name} {word.text.lower()}".lstrip()
-            if (command := self.commands.get(name)) is not None:
-                best = (command, word.end)
-        return best
+        found = list(_first_words(line, self._longest))
+        command, named = self.named([word.text for word in found])
+        return None if command is None else (command, found[named - 1].end)
+
+    def named(self, typed: Sequence[str]) -> tuple[Command | None, int]:
+        """The command whose name the words `typed` begin with (the longest wins), and the number of its words."""
+        words_of_name = leading_words(typed, self._longest)
+        for length in range(len(words_of_name), 0, -1):
+            if (command := self.commands.get(" ".join(words_of_name[:length]))) is not None:
+                return command, length
+        return None, 0
 
     def _help_of_family(self, line: str) -> Command | None:
         """The command for `sieve:sieve1 help`, which means `help sieve:sieve1`, if commands begin with those words."""
@@ -218,6 +223,14 @@ class Table:
     def first_words(self) -> list[str]:
         """The first words of the commands that run here."""
         return sorted({command.name.split()[0] for command in self.listed()})
+
+
+def leading_words(typed: Sequence[str], longest: int) -> list[str]:
+    """The words that `typed` begins with, in small letters, as far as they may be the name of a command.
+
+    No word of a name is empty, or holds a blank.
+    """
+    return [word.lower() for word in itertools.takewhile(lambda word: word.split() == [word], typed[:longest])]
 
 
 def _first_words(line: str, number: int) -> Iterator[words.Word]:

@@ -81,8 +81,6 @@ async def body(line: str, form: Format = Format.TEXT) -> str:
         "echo a  b  \0\0 \t\n",
         "\0echo a  b",
         "\v\fecho a  b",
-        "\u00a0echo a  b\u2003",
-        "\x1cecho a  b\x85",
     ],
 )
 async def test_space_and_nul_around_a_command_are_dropped(line: str) -> None:

@@ -14,12 +14,12 @@ from eccmgr.config.schema.types import OptionType
     ("line", "shown"),
     [
         ('config set Datasource ecdb uri ( "pg:host=a;password=hush" )', "config set Datasource ecdb uri ********"),
-        ("CONFIG  Set Some_Password hush", "CONFIG  Set Some_Password ********"),
+        ("CONFIG  Set Some_Password hush", "config set Some_Password ********"),
         ("config set Some_Password = hush", "config set Some_Password = ********"),
         ("broadcast config set db_password hush", "broadcast config set db_password ********"),
         ("gather @east config set api_token hush", "gather @east config set api_token ********"),
         ('config set Blackhole "hush', "config set ********"),
-        ("config set note ( hush", "config set ********"),
+        ("config set note ( hush", "config set note ********"),
     ],
 )
 def test_the_value_of_a_secret_is_hidden(line: str, shown: str) -> None:

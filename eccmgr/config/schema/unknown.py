@@ -24,7 +24,7 @@ _KEPT = " It is kept, and does nothing here"
 def check_known(found: Assignment, line: str) -> None:
     """Raises CommandError if `config set` with the operands `line` names, without a `=`, an unknown scope or option."""
     here, option = found.here, found.option
-    if found.signed or here.has_option(option) or _known_within(here.spec, option):
+    if found.signed or here.has_option(option) or known_within(here.spec, option):
         return
     kinds = _kinds(here.scope, here.spec)
     close = _closest(option, (*_options(here.scope, here.spec), *kinds))
@@ -42,7 +42,7 @@ def check_known(found: Assignment, line: str) -> None:
 def unknown_in(scope: Scope, spec: ScopeSpec, path: Path = ()) -> Iterator[str]:
     """Yield a line for each unknown option and scope in files; the contents of an unknown scope are not checked."""
     for setting in scope.options.values():
-        if not _known_within(spec, setting.name):
+        if not known_within(spec, setting.name):
             close = _closest(setting.name, _options(None, spec))
             yield f"{setting.place}: unknown option {_named(setting.name, path, close)}{_KEPT}"
     for child in scope.scopes.values():
@@ -56,10 +56,10 @@ def unknown_in(scope: Scope, spec: ScopeSpec, path: Path = ()) -> Iterator[str]:
         yield f"{place}: unknown scope {_named(child.kind, path, close)}{_KEPT}"
 
 
-def _known_within(spec: ScopeSpec | None, option: str) -> bool:
+def known_within(spec: ScopeSpec | None, option: str) -> bool:
     """Whether a scope, or a scope inside it that inherits from it, knows the option."""
     return spec is not None and (
-        spec.option(option) is not None or any(_known_within(inner, option) for inner in spec.scopes)
+        spec.option(option) is not None or any(known_within(inner, option) for inner in spec.scopes)
     )
 
 

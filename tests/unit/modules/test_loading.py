@@ -229,7 +229,7 @@ async def test_built_in_singleton_needs_no_scope() -> None:
         with pytest.raises(CommandError, match="Unknown command"):
             await made.ask("what is this")
     async with loaded("", "eccmgr") as made:
-        assert await made.ask("what is 'this") == "only got: what is 'this"
+        assert await made.ask("what is 'this'") == "only got: what is 'this'"
         assert await made.ask("'odd") == "only got: 'odd"
 
 

@@ -1,0 +1,187 @@
+"""The normal form of a command: the one spelling that stands for all spellings of it. Pure.
+
+It is the command's name in small letters, then each argument quoted by one rule (`eccmgr/words.py`). A command that
+another one carries is brought to its own normal form; `json` and `xml` before a command are left out. A line without
+a normal form is never run and never kept: it holds a character that nobody sees, or an open quote, or its commands
+are nested too deep.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from eccmgr import words
+from eccmgr.commands.answer import FORMS
+from eccmgr.commands.carried import FIRST_WORDS, ON_NODES
+from eccmgr.commands.table import COMMAND, Carries, Command, Table, leading_words
+from eccmgr.commands.target import looks_like_a_target
+from eccmgr.errors import UsageError
+from eccmgr.unseen import first_unseen, name_of
+
+DEEPEST = 4
+"""The most commands, or quotes around a whole command, around the innermost command."""
+
+# Modules without an instance, whose commands have names of two words, as those of every SCOPE:INSTANCE have.
+_SINGLETONS = ("sched",)
+_NAMES = frozenset(ON_NODES)
+_LONGEST = max(len(name.split()) for name in ON_NODES)
+# Commands of a node's modules that carry another one, and the number of arguments before it.
+_CARRIERS = {"sched in": 1, "sched at": 1, "sched every": 1, "ecelerity": 0}
+_GATHER = "gather"
+_END_OF_OPTIONS = "--"
+
+
+@dataclass(frozen=True)
+class NormalForm:
+    """A command: its name in small letters, its arguments without their quotes, and the command that it carries.
+
+    The name is empty if the line holds no command. Of a command that no table here knows, it is the first word; after
+    `SCOPE:INSTANCE`, the first two.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    carried: "NormalForm | None" = None
+    forms: tuple[str, ...] = ()
+    """The words before the command that asked for a form of its answer; they are no part of the text."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words, those of the carried command too."""
+        inside = self.carried.words if self.carried is not None else ()
+        return (*self.name.split(" "), *self.arguments, *inside) if self.name else (*self.arguments, *inside)
+
+    def __str__(self) -> str:
+        return " ".join(map(words.quote, self.words))
+
+
+class Anatomy(NamedTuple):
+    """The parts of a command: the words of its name, and the arguments before the command that it carries."""
+
+    named: int
+    before: int | None = None
+    """None: it carries no command."""
+    within: Table | None = None
+    """The table of the carried command; None: a node's."""
+
+
+def normal_form(line: str, table: Table | None = None) -> NormalForm:
+    """The normal form of `line`, a command of `table`. Raises UsageError if it has none.
+
+    Without a table it is a command for nodes, as another one carries it: it may be quoted as a whole.
+    """
+    typed, depth = _split(line), 0
+    if table is None:
+        typed, depth = _opened(typed, 0)
+    return _form(typed, table, depth)
+
+
+def check_characters(line: str) -> None:
+    """Raises UsageError if `line` holds a character that nobody sees, a tab left aside."""
+    if unseen := first_unseen(line):
+        raise UsageError(f"A command holds the control character {name_of(unseen)}, expected text without one")
+
+
+def _split(line: str) -> Sequence[str]:
+    """The words of `line`. Raises UsageError."""
+    check_characters(line)
+    found = words.split(line)
+    if not line.isascii() or "\t" in line:
+        _check_blanks(line, found)
+    return [word.text for word in found]
+
+
+def _check_blanks(line: str, found: Sequence[words.Word]) -> None:
+    """Raises UsageError if anything but blanks and tabs stands between words, or a tab within one."""
+    at = 0
+    for word in found:
+        _check_between(line[at : word.start])
+        if "\t" in word.text:
+            raise UsageError("A word of the command holds a tab, expected text without one")
+        at = word.end
+    _check_between(line[at:])
+
+
+def _check_between(blanks: str) -> None:
+    for blank in blanks:
+        if not blank.isascii():
+            raise UsageError(f"The blank {name_of(blank)} stands between words of the command, expected a plain one")
+
+
+def _form(typed: Sequence[str], table: Table | None, depth: int) -> NormalForm:
+    if depth > DEEPEST:
+        raise UsageError(f"Commands are nested too deep: at most {DEEPEST} may stand around another")
+    forms = tuple(word.lower() for word in itertools.takewhile(_is_form, typed))
+    typed = typed[len(forms) :]
+    parts = _on_a_node(typed) if table is None else _in_table(typed, table)
+    name, arguments = " ".join(typed[: parts.named]).lower(), tuple(typed[parts.named :])
+    if parts.before is None or len(arguments) <= parts.before:
+        return NormalForm(name, arguments, None, forms)
+    if name == _GATHER:
+        return replace(_gathered(arguments, depth + 1), forms=forms)
+    inside, opened = _opened(arguments[parts.before :], depth + 1)
+    return NormalForm(name, arguments[: parts.before], _form(inside, parts.within, opened), forms)
+
+
+def _opened(typed: Sequence[str], depth: int) -> tuple[Sequence[str], int]:
+    """The words of a carried command, which may be quoted as a whole, and their depth. Raises UsageError."""
+    while depth <= DEEPEST:
+        forms = list(itertools.takewhile(_is_form, typed))
+        quoted = typed[len(forms) :]
+        if len(quoted) != 1 or (inside := _split(quoted[0])) == list(quoted):
+            break
+        typed, depth = [*forms, *inside], depth + 1
+    return typed, depth
+
+
+def _is_form(word: str) -> bool:
+    return word.lower() in FORMS
+
+
+def _gathered(arguments: tuple[str, ...], depth: int) -> NormalForm:
+    """`[OPTIONS] [TARGET] [--] COMMAND`. Only the names of commands are known here, not those of nodes."""
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("--") and arguments[at] != _END_OF_OPTIONS:
+        at += 1 if "=" in arguments[at] else 2
+    typed, depth = _opened(arguments[at:], depth)
+    behind = _words_of_target(typed)
+    inside, depth = _opened(typed[behind:], depth)
+    return NormalForm(_GATHER, (*arguments[:at], *typed[:behind]), _form(inside, None, depth))
+
+
+def _words_of_target(typed: Sequence[str]) -> int:
+    """The number of words before the COMMAND of a gather, from its target on."""
+    first, second, *_ = (*typed, "", "")
+    if first == _END_OF_OPTIONS:
+        return 1
+    if second == _END_OF_OPTIONS:
+        return 2
+    if len(first.split()) != 1:
+        return 0
+    is_node = first.lower() not in FIRST_WORDS and second.lower() in FIRST_WORDS
+    return 1 if is_node or looks_like_a_target(first) else 0
+
+
+def _in_table(typed: Sequence[str], table: Table) -> Anatomy:
+    command, named = table.named(typed)
+    if command is None or (command.refusal and table.fallback is not None):
+        return _on_a_node(typed)
+    return Anatomy(named, _arguments_before(command), table if command.carries is Carries.FOR_ITSELF else None)
+
+
+def _arguments_before(command: Command) -> int | None:
+    """The number of arguments before the command that `command` takes; None if it takes none."""
+    *before, last = command.params or (None,)
+    if last is None or not last.rest or (command.carries is None and last.name != COMMAND.name):
+        return None
+    return len(before)
+
+
+def _on_a_node(typed: Sequence[str]) -> Anatomy:
+    for length in range(len(named := leading_words(typed, _LONGEST)), 0, -1):
+        name = " ".join(named[:length])
+        if name in _NAMES or name in _CARRIERS:
+            return Anatomy(length, _CARRIERS.get(name))
+    has_two = len(named) > 1 and (":" in named[0] or named[0] in _SINGLETONS)
+    return Anatomy(min(len(named), 2 if has_two else 1))
