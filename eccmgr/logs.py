@@ -45,7 +45,7 @@ def _render(logger: Any, method: str, event: structlog.typing.EventDict) -> str:
 def _printable(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
-    # The renderer itself writes a line break as `\\n`.
+    # The renderer itself writes a line break as `\n`.
     return "\n".join(map(visible_line, str(value).split("\n")))
 
 
