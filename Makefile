@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test retest test-units fault fault-vip soak model lint types check bench reference lock clean
+.PHONY: setup demo test retest test-units fault fault-vip soak fuzz model lint types check bench reference lock clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,13 @@ fault-vip: setup
 soak: setup
 	@$(BIN)/python -m tests.soak
 
+# FUZZ_S=… is for how many seconds in all, 600 if not given; TARGET=… is one target alone. Watches branches by atheris where
+# that installs.
+fuzz: setup
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --only-binary :all: --no-deps --require-hashes -r requirements-fuzz.txt || echo "atheris does not install here" >&2
+	@$(BIN)/python -m tests.fuzz
+
 # SEED=… begins elsewhere; RUNS=… is how many of each profile, 1500 if not given.
 model: setup
 	MODEL=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/model
@@ -67,6 +74,9 @@ lock:
 	  --quiet --extra fast --output-file requirements.txt pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" \
 	  --quiet --extra dev --output-file requirements-dev.txt pyproject.toml
+	@# A later atheris has no wheel for Python 3.11. No target but fuzz needs it.
+	echo "atheris>=3,<3.1" | uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" --quiet --output-file requirements-fuzz.txt -
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from eccmgr.cluster.calls import commands
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.results import wall_ms
-from eccmgr.cluster.view import Target, TargetKind
+from eccmgr.cluster.view import Target
 from eccmgr.errors import Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, line, whole
+from eccmgr.redis.reading import Dropped, command, line, plain_name, whole
 
 _dropped = Dropped("command of the history")
 
@@ -32,8 +32,10 @@ class PastCommand:
         """Read a command from the script's answer. Raises Unreadable."""
         try:
             made, text, kind, name, issuer, wall, answered, expected = (f.decode(errors="replace") for f in fields)
-            target = Target(TargetKind(kind), line(name))
-            return cls(line(made), text, target, line(issuer), wall_ms(wall), whole(answered), whole(expected))
+            target = Target.read(kind, name)
+            return cls(
+                plain_name(made), command(text), target, line(issuer), wall_ms(wall), whole(answered), whole(expected)
+            )
         except (ValueError, AttributeError) as error:
             raise Unreadable(f"What Redis keeps of a command cannot be read: {error}") from error
 

@@ -10,7 +10,7 @@ import msgspec
 
 from eccmgr.cluster.names import natural, public_name
 from eccmgr.errors import Unreadable
-from eccmgr.redis import reading
+from eccmgr.redis import reading, replies
 from eccmgr.redis.address import RedisAddress
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -146,9 +146,10 @@ class Membership:
 
 async def read_membership(link: Link, keys: Keys) -> Membership:
     """The present members. Raises RedisUnreachable."""
-    records, view, first = await link.pipeline(
+    kept, number, oldest = await link.pipeline(
         ("HVALS", keys.members), ("HGET", keys.state, "view"), ("ZRANGE", keys.seniority, 0, 0)
     )
+    records, view, first = replies.texts(kept), replies.value(number), replies.texts(oldest)
     members = sorted(
         _readable(records),
         key=lambda m: (list(Role).index(m.role), natural(public_name(m.private_name)), m.private_name),

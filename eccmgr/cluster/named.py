@@ -15,9 +15,10 @@ from eccmgr.cluster.nodeset import MAX_NAMES
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.roster import read_hash
 from eccmgr.errors import Unreadable
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, line, parsing, whole
+from eccmgr.redis.reading import Dropped, line, parsing, plain_name, whole
 
 log = structlog.get_logger()
 
@@ -43,7 +44,8 @@ class NamedNode:
         with parsing("What bus files say of a node"):
             name, *said = map(line, raw.decode().split("\t"))
             pairs = (each.partition("=") for each in said)
-            return cls(name, {source: tuple(filter(None, given.split(","))) for source, _, given in pairs})
+            given = {source: tuple(map(plain_name, filter(None, names.split(",")))) for source, _, names in pairs}
+            return cls(plain_name(name), given)
 
     @property
     def subclusters(self) -> tuple[str, ...]:
@@ -94,7 +96,8 @@ class Named:
 
 async def subcluster_given(link: Link, keys: Keys, node: str) -> str | None:
     """The subcluster of a `node` that states no subcluster; None if no bus file is known. Raises RedisUnreachable."""
-    number, said = await link.pipeline(("HGET", keys.state, "bus"), ("HGET", keys.subclusters, f"={node.lower()}"))
+    number, kept = await link.pipeline(("HGET", keys.state, "bus"), ("HGET", keys.subclusters, f"={node.lower()}"))
+    said = replies.value(kept)
     if number is None:
         return None
     try:

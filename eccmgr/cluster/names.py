@@ -10,7 +10,8 @@ from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 from eccmgr.errors import CommandError, SettingsError
 from eccmgr.naming import ALLOWED, is_plain_name
 
-_DIGITS = re.compile(r"(\d+)")
+# In pieces that `int` takes: a text from elsewhere may have any number of digits.
+_DIGITS = re.compile(r"([0-9]{1,300})")
 _MARKS = re.compile(r"[\[\],]")
 RANGES_SHOWN = 20
 
@@ -44,7 +45,8 @@ def fold(names: Iterable[str], limit: int | None = None) -> str:
     listed = list(names)
     try:
         folded = str(NodeSet.fromlist(listed, resolver=RESOLVER_NOGROUP))
-    except NodeSetException:
+    except (NodeSetException, ValueError):
+        # A name may be no name of a node, such as a number of 5,000 digits.
         folded = ",".join(sorted(listed, key=natural))
     ranges = split_folded(folded)
     if limit is None or len(ranges) <= limit:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from eccmgr.access.statements import UNSIGNED, Signed
 from eccmgr.cluster.options import RESPONSE_BYTES_MAX
-from eccmgr.cluster.view import Seat, Target, TargetKind, View
+from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.errors import Unreadable
-from eccmgr.redis.reading import line, whole
+from eccmgr.redis.reading import command, line, plain_name, whole
 
 _SLICE = 1 << 20
 _COMPRESS_OVER = 64 * 1024
@@ -169,13 +169,10 @@ class Sent:
         try:
             text = {key.decode(): value.decode() for key, value in fields.items()}
             waited = text.get("waited")
-            target = Target(TargetKind(text["kind"]), line(text["name"]))
-            if target.kind is TargetKind.SET:
-                _ = target.names
             return cls(
-                id=line(text["id"]),
-                text=text.get("shown", text["text"]),
-                target=target,
+                id=plain_name(text["id"]),
+                text=command(text.get("shown", text["text"])),
+                target=Target.read(text["kind"], text["name"]),
                 issuer=line(text["issuer"]),
                 view=whole(text["view"]),
                 issued_ms=whole(text["issued"]),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eccmgr.cluster.view import Target, TargetKind, View
 from eccmgr.errors import Unreadable
-from eccmgr.redis.reading import Dropped, parsing
+from eccmgr.redis.reading import Dropped, parsing, plain_name
 
 _dropped = Dropped("run of a command")
 
@@ -25,9 +25,7 @@ class LatestRun:
             entry, made, target = raw.decode().split(" ")
             kind, _, name = target.partition(":")
             at, _, count = entry.partition("-")
-            run = cls((int(at), int(count)), Target(TargetKind(kind), name), made)
-            _ = run.target.names  # raises if the set cannot be read
-            return run
+            return cls((int(at), int(count)), Target.read(kind, name), plain_name(made))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import cached_property
 from eccmgr.cluster import names, nodeset
 from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, line, parsing
+from eccmgr.redis.reading import Dropped, line, parsing, plain_name
 
 _dropped = Dropped("roster line")
 _FIELDS = 5
@@ -41,9 +41,16 @@ class Seat:
             fields = list(map(line, raw.decode().split("\t")))
             since = fields.pop() if absent and len(fields) == _FIELDS + 1 else ""
             private, name, subcluster, _joined, before = fields
-            if not name or not (private or absent):
-                raise ValueError("it names nobody")
-            return cls(private, name, subcluster, before, absent, int(since) if _MOMENT.fullmatch(since) else None)
+            if not (private or absent):
+                raise ValueError("it has no session")
+            return cls(
+                private,
+                plain_name(name),
+                plain_name(subcluster),
+                before,
+                absent,
+                int(since) if _MOMENT.fullmatch(since) else None,
+            )
 
     @property
     def key(self) -> str:
@@ -70,6 +77,19 @@ class Target:
 
     kind: TargetKind
     name: str = ""
+
+    @classmethod
+    def read(cls, kind: str, name: str) -> "Target":
+        """Read a target as Redis keeps it. Raises ValueError."""
+        target = cls(TargetKind(kind), name)
+        match target.kind:
+            case TargetKind.SUBCLUSTER | TargetKind.NODE:
+                plain_name(name)
+            case TargetKind.SET:
+                _ = [plain_name(each) for each in target.names]
+            case TargetKind.ALL if name:
+                raise ValueError("all nodes have no name")
+        return target
 
     def __str__(self) -> str:
         match self.kind:

@@ -14,6 +14,7 @@ from eccmgr.cluster.calls import commands
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.errors import EccmgrError
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -67,5 +68,5 @@ class Vocabulary:
 
 async def read_vocabulary(link: Link, keys: Keys) -> frozenset[str]:
     """The words that live nodes have stated, in small letters. Raises RedisUnreachable."""
-    found: list[bytes] = await link.call("ZRANGE", keys.vocabulary, 0, _WORDS_MAX)
+    found = replies.texts(await link.call("ZRANGE", keys.vocabulary, 0, _WORDS_MAX))
     return frozenset(word.decode(errors="replace") for word in found)

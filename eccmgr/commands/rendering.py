@@ -76,19 +76,24 @@ def folded(outcomes: Iterable[Outcome]) -> list[str]:
 
 def _under(name: str, outcome: Outcome) -> str:
     text = _text(outcome)
-    if "\n" not in text:
+    if not _has_several_lines(text):
         return f"{name}: {text}"
     word, several = "", text
     if outcome.state is not State.OK:
         word, several = f" {outcome.state}:", text.removeprefix(f"{outcome.state}: ")
-    return f"{name}:{word}\n" + "\n".join(f"  {each}".rstrip() for each in several.split("\n"))
+    return f"{name}:{word}\n" + "\n".join(f"  {each}".rstrip() for each in several.splitlines())
 
 
 def _text(outcome: Outcome) -> str:
     said = _said(outcome)
     if outcome.late_s is None:
         return said
-    return f"{said}{chr(10) if chr(10) in said else ' '}(late, {outcome.late_s:.0f} s)"
+    return f"{said}{chr(10) if _has_several_lines(said) else ' '}(late, {outcome.late_s:.0f} s)"
+
+
+def _has_several_lines(text: str) -> bool:
+    """Whether a reader may see several lines: a line ends at every character that any reader takes for its end."""
+    return len(f"{text}.".splitlines()) > 1
 
 
 def _said(outcome: Outcome) -> str:

@@ -21,11 +21,13 @@ from eccmgr.cluster.calls import answers
 from eccmgr.cluster.calls.answers import RespondVerdict
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.results import STANDS_IN, State
-from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
+from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable, Unreadable
 from eccmgr.node.messages import Response
+from eccmgr.redis import replies
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import whole
 from eccmgr.redis.scripts import ScriptCall
 
 log = structlog.get_logger()
@@ -233,19 +235,19 @@ class Outbox:
     async def _longest(self) -> int | None:
         """The longest argument that the server takes, in bytes; None if the server does not tell."""
         try:
-            pairs = await self._link.call("CONFIG", "GET", "proto-max-bulk-len")
-            return int(next(iter(pairs.values())))
-        except (RedisRefuses, AttributeError, StopIteration, ValueError):
+            pairs = replies.fields(await self._link.call("CONFIG", "GET", "proto-max-bulk-len"))
+            return whole(next(iter(pairs.values())))
+        except (RedisRefuses, Unreadable, StopIteration, ValueError):
             return None
 
     async def _room(self) -> _Room | None:
         """The server's memory; None if the server has no limit, or does not tell."""
         found: dict[str, str] = {}
-        with contextlib.suppress(RedisRefuses):
-            text: bytes = await self._link.call("INFO", "memory")
+        with contextlib.suppress(RedisRefuses, Unreadable):
+            text = replies.text(await self._link.call("INFO", "memory"))
             found = dict(line.split(":", 1) for line in text.decode(errors="replace").split() if ":" in line)
         try:
-            limit, used, empty = (int(found[name]) for name in ("maxmemory", "used_memory", "used_memory_startup"))
+            limit, used, empty = (whole(found[name]) for name in ("maxmemory", "used_memory", "used_memory_startup"))
         except (KeyError, ValueError):
             return None
         return _Room(limit, used, empty) if limit else None

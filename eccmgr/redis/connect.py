@@ -26,9 +26,11 @@ from eccmgr.redis.refusals import RefusedCalls, refusal_at_connecting, refusal_o
 from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from eccmgr.redis.sentinel import Sentinels
 from eccmgr.redis.slot import SlotOwner
-from eccmgr.redis.wire import Argument, OnPush, Wire
+from eccmgr.redis.wire import Argument, OnPush, Wire, not_understood
 
 log = structlog.get_logger()
+
+_SHOWN_MAX = 500
 
 
 def make_place(address: RedisAddress, tag: str) -> Place | None:
@@ -112,7 +114,7 @@ class Link:
                 answer, have = await wire.call_together(("EVALSHA", wanted.sha, *what), wait)
             except NoScriptError:
                 answer, have = await wire.call_together(("EVAL", wanted.source, *what), wait)
-            return answer, int(have) >= others
+            return answer, isinstance(have, int) and have >= others
 
         reply, acked = await self._ask(name, ask, probe=True, waits=True, words=keys)
         return call.answer(reply), acked
@@ -173,7 +175,7 @@ class Link:
 
         def hear(push: list[Any]) -> None:
             nonlocal left
-            if push[0] in (b"subscribe", b"ssubscribe"):
+            if push[:1] in ([b"subscribe"], [b"ssubscribe"]):
                 left -= 1
             else:
                 on_push(push)
@@ -308,7 +310,7 @@ class Link:
         kind = refusal_of(error) if asked else refusal_at_connecting(error)
         if kind is None:
             if asked and isinstance(error, ResponseError):
-                return EccmgrError(f"Redis refused: {error}")
+                return EccmgrError(f"Redis refused: {' '.join(str(error).split())[:_SHOWN_MAX]}")
             self.fault = self.reason(error)
             return self._unreachable(asked=asked)
         if self._place is not None and isinstance(error, NOT_HERE):
@@ -334,19 +336,21 @@ async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[
     if len(commands) == 1:
         return [await wire.call(*commands[0])]
     try:
-        found: list[Any] = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
+        found = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
     except OutOfMemoryError:
         # Redis now queues no command, not even one that only reads.
         return await wire.call_together(*commands)
+    if not isinstance(found, list) or len(found) != len(commands):
+        raise not_understood()
     for answer in found:
         if isinstance(answer, BaseException):
             raise answer
     return found
 
 
-def _fields(text: bytes | str) -> dict[str, str]:
+def _fields(text: object) -> dict[str, str]:
     """The fields of an answer to INFO."""
-    lines = (text.decode() if isinstance(text, bytes) else text).splitlines()
+    lines = text.decode(errors="replace").splitlines() if isinstance(text, bytes) else ()
     return {name: value for name, _, value in (line.partition(":") for line in lines)}
 
 

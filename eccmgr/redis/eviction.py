@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 
 log = structlog.get_logger()
@@ -64,18 +65,21 @@ class EvictionWatch:
 async def policy_of(link: Link) -> str:
     """The maxmemory-policy of the present server; "" if the server does not report it. Raises RedisUnreachable."""
     try:
-        answer = await link.call("CONFIG", "GET", "maxmemory-policy")
-        pairs = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+        pairs = replies.fields(await link.call("CONFIG", "GET", "maxmemory-policy"))
         if pairs:
-            return str(next(iter(pairs.values())).decode())
+            return next(iter(pairs.values())).decode(errors="replace")
     except EccmgrError as error:
         _pass_over(error)
     try:
-        lines: bytes = await link.call("INFO", "memory")
+        lines = replies.text(await link.call("INFO", "memory"))
     except EccmgrError as error:
         _pass_over(error)
         return ""
-    found = (line.partition(":")[2] for line in lines.decode().split() if line.startswith("maxmemory_policy:"))
+    found = (
+        line.partition(":")[2]
+        for line in lines.decode(errors="replace").split()
+        if line.startswith("maxmemory_policy:")
+    )
     return next(found, "")
 
 

@@ -54,7 +54,7 @@ def mended(kinds: Mapping[str, str], dropped: Sequence[tuple[str, str]]) -> Eccm
         return EccmgrError("Redis refused: a key holds another kind of value than we write")
     said = []
     for key, was in dropped:
-        said.append(f"{key} was a {was}, not a {kinds[key]}")
+        said.append(f"{key} was a {was}, not a {kinds.get(key)}")
         log.error("key dropped", key=key, reason=said[-1])
     text = f"Redis refused: {', '.join(said)}; it was dropped, try again"
     return RedisRefuses(text, code="WRONGTYPE", soon=True, asked=True)

@@ -13,12 +13,20 @@ from redis.asyncio.connection import AbstractConnection, Connection, RedisSSLCon
 from redis.connection import Connection as BlockingConnection
 from redis.connection import SSLConnection as BlockingTlsConnection
 from redis.crc import key_slot
+from redis.exceptions import InvalidResponse
 from redis.maint_notifications import MaintNotificationsConfig
 
 from eccmgr.errors import SettingsError
 
 error_of = BaseParser.parse_error
 """Makes an exception of the library from a server's error reply."""
+
+GARBLED = (
+    *(InvalidResponse, ValueError, TypeError, LookupError, AttributeError),
+    *(ArithmeticError, AssertionError, RecursionError, MemoryError),
+)
+"""What the library and its parser raise for answers that no Redis gives, and that they do not expect: TypeError for a
+map with a list as a key, IndexError for a MOVED without an address, MemoryError for a list of billions."""
 
 PLAIN_CONNECTION: dict[str, Any] = {
     "driver_info": None,

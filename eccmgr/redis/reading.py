@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from eccmgr.errors import Unreadable
+from eccmgr.naming import ALLOWED, is_plain_name
 
 log = structlog.get_logger()
 
@@ -36,6 +37,20 @@ def whole(answered: bytes | str | int) -> int:
     if not (raw.isascii() and raw.isdigit() and len(raw) <= _LONGEST_NUMBER):
         raise ValueError(f"{raw[:_SHOWN]!r} is no number")
     return int(raw)
+
+
+def raw_texts(answered: object) -> tuple[bytes, ...]:
+    """Read a list of texts of any kind. Raises ValueError."""
+    if not isinstance(answered, list) or not all(isinstance(each, bytes) for each in answered):
+        raise ValueError("a list of texts is wanted")
+    return tuple(answered)
+
+
+def flag(answered: bytes | int) -> bool:
+    """Read a yes or no as the scripts write it: 1 or 0. Raises ValueError."""
+    if whole(answered) > 1:
+        raise ValueError(f"{answered!r} is neither 0 nor 1")
+    return whole(answered) == 1
 
 
 def number(value: object, least: float, most: float) -> float:
@@ -62,6 +77,22 @@ def line(value: object) -> str:
     return found
 
 
+def command(value: object) -> str:
+    """Read a command's text: a line break in it would forge lines in an answer. Raises ValueError."""
+    found = text(value)
+    if len(f"{found}.".splitlines()) > 1:
+        raise ValueError(f"{found[:_SHOWN]!r} is no command, which is one line")
+    return found
+
+
+def plain_name(value: object) -> str:
+    """Read the name of a node or of a subcluster. Raises ValueError."""
+    found = text(value)
+    if not is_plain_name(found):
+        raise ValueError(f"{found[:_SHOWN]!r} is no name: {ALLOWED}")
+    return found
+
+
 def check_lines(*values: str | None) -> None:
     """Check that each of `values` is None or a text of one line. Raises ValueError."""
     for value in values:
@@ -72,7 +103,8 @@ def check_lines(*values: str | None) -> None:
 def address(value: object) -> str:
     """Read an IP address as `ipaddress` writes it. Raises ValueError."""
     found = text(value)
-    if str(ipaddress.ip_address(found)) != found:
+    # The part after a `%` may be any text.
+    if str(ipaddress.ip_address(found)) != found or "%" in found:
         raise ValueError(f"{found[:_SHOWN]!r} is not written as addresses are")
     return found
 

@@ -58,7 +58,7 @@ class ScriptCall(NamedTuple, Generic[ReadAs]):
         """The value of `reply`. Raises Unreadable if the script cannot have replied this."""
         try:
             return self.read(reply)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             text = f"What Redis keeps of the cluster's state cannot be read: {error} ({self.script})"
             raise Unreadable(text) from error
 

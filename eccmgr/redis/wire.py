@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from eccmgr.redis.library import drop, error_of, transport_of
+from eccmgr.redis.library import GARBLED, drop, error_of, transport_of
 
 _NOTHING = object()
 
@@ -60,9 +60,8 @@ class Wire(asyncio.Protocol):
                 await connection.connect()  # type: ignore[no-untyped-call]
             except BaseException as error:
                 await connection.disconnect(nowait=True)
-                if isinstance(error, (TypeError, ValueError, LookupError, AttributeError, InvalidResponse)):
-                    # The library cannot handle answers that no Redis would give.
-                    raise _not_understood(error) from error
+                if isinstance(error, GARBLED):
+                    raise not_understood(error) from error
                 raise
         transport = transport_of(connection)
         wire = cls(connection, transport, timeout_s, on_push)
@@ -118,16 +117,15 @@ class Wire(asyncio.Protocol):
         while True:
             try:
                 reply = parser.gets()
-            # The parser raises TypeError for a map's key that is not hashable, and ValueError for a faulty MOVED.
-            except (InvalidResponse, TypeError, ValueError) as error:
-                return self._end(_not_understood(error))
+            except GARBLED as error:
+                return self._end(not_understood(error))
             if reply is _NOTHING:
                 return None
             if isinstance(reply, hiredis.PushNotification):
                 self.on_push(reply)
                 continue
             if not self._unanswered:
-                return self._end(_not_understood(None))
+                return self._end(not_understood())
             answer, _ = self._unanswered.popleft()
             if answer.done():
                 continue
@@ -176,7 +174,8 @@ class Wire(asyncio.Protocol):
                 answer.set_exception(_again(self.fault))
 
 
-def _not_understood(error: Exception | None) -> RedisError:
+def not_understood(error: Exception | None = None) -> RedisError:
+    """The fault of a connection whose server says what no Redis says."""
     fault = RedisConnectionError("its answer is not understood; check that Redis answers at the URL of Redis")
     fault.__cause__ = error
     return fault

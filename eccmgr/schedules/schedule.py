@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from eccmgr.redis.reading import Count, check_lines, decoded, parsing
+from eccmgr.redis.reading import Count, check_lines, command, decoded, parsing
 from eccmgr.schedules.times import When, when
 
 
@@ -29,7 +29,7 @@ class Schedule:
         with parsing("What Redis keeps of a schedule"):
             kept = decoded(_schedule, raw)
             check_lines(kept.id, kept.user)
-            return cls(kept.id, kept.text, kept.user, when(msgspec.structs.asdict(kept)))
+            return cls(kept.id, command(kept.text), kept.user, when(msgspec.structs.asdict(kept)))
 
 
 class KeptSchedule(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ class Firing:
         with parsing("What Redis keeps of a run"):
             found = decoded(_firing, raw)
             check_lines(found.id, found.user, found.by)
-            return replace(found, note=found.note.partition("\n")[0])
+            return replace(found, text=command(found.text), note="".join(found.note.splitlines()[:1]))
 
 
 _firing = msgspec.json.Decoder(Firing)

@@ -3,10 +3,10 @@
 import structlog
 
 from eccmgr.errors import CommandError, Unreadable
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped
-from eccmgr.redis.scripts import RawReply
+from eccmgr.redis.reading import Dropped, whole
 from eccmgr.schedules import calls
 from eccmgr.schedules.calls import AddVerdict, KeepVerdict, MoveVerdict, ShelfKeys, TakeVerdict
 from eccmgr.schedules.schedule import Firing, Schedule
@@ -28,8 +28,8 @@ class Shelf:
 
     async def now_ms(self) -> int:
         """The wall clock of Redis, which all managers share."""
-        seconds, micros = await self._link.call("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
+        seconds, micros, *_ = map(whole, replies.texts(await self._link.call("TIME")))
+        return seconds * 1000 + micros // 1000
 
     async def add(self, schedule: Schedule, due_ms: int) -> bool:
         """Add a schedule; False if its id is taken. Raises CommandError if there are too many."""
@@ -52,8 +52,8 @@ class Shelf:
 
     async def timeless(self) -> list[Schedule]:
         """The schedules whose time somebody has dropped. Those that cannot be read are deleted."""
-        kept: dict[bytes, bytes] = await self._link.call("HGETALL", self._at.schedules)
-        due = set(await self._link.call("ZRANGE", self._at.due, 0, -1))
+        kept = replies.fields(await self._link.call("HGETALL", self._at.schedules))
+        due = set(replies.texts(await self._link.call("ZRANGE", self._at.due, 0, -1)))
         found = []
         for name, raw in kept.items():
             if name in due:
@@ -94,7 +94,7 @@ class Shelf:
 
     async def running(self) -> list[Firing]:
         """The runs that have not ended. A run that cannot be read is lost, or it would block the next one."""
-        kept: dict[bytes, bytes] = await self._link.call("HGETALL", self._at.running)
+        kept = replies.fields(await self._link.call("HGETALL", self._at.running))
         found = []
         for name, raw in kept.items():
             try:
@@ -107,18 +107,19 @@ class Shelf:
     async def past(self, number: int) -> list[Firing]:
         """The latest runs that have ended, the latest one last."""
         found = []
-        for raw in await self._link.call("LRANGE", self._at.past, 0, number - 1):
+        for raw in replies.texts(await self._link.call("LRANGE", self._at.past, 0, number - 1)):
             try:
                 found.append(Firing.parse(raw))
             except Unreadable as error:
                 _dropped.say(raw, raw, str(error))
         return found[::-1]
 
-    async def _read(self, found: RawReply) -> list[tuple[Schedule, int]]:
-        pairs = list(_pairs(found))
+    async def _read(self, found: object) -> list[tuple[Schedule, int]]:
+        pairs = replies.scores(found)
         if not pairs:
             return []
-        kept = await self._link.call("HMGET", self._at.schedules, *(name for name, _ in pairs))
+        names = (name for name, _ in pairs)
+        kept = replies.values(await self._link.call("HMGET", self._at.schedules, *names), len(pairs))
         read = []
         for (name, score), raw in zip(pairs, kept, strict=True):
             try:
@@ -147,9 +148,3 @@ def _schedule(name: bytes, raw: bytes | None) -> Schedule:
     if schedule.id.encode() != name:
         raise Unreadable("What Redis keeps of a schedule cannot be read: it has the id of another")
     return schedule
-
-
-def _pairs(found: RawReply) -> list[tuple[bytes, float]]:
-    if found and isinstance(found[0], list):
-        return [(name, float(score)) for name, score in found]
-    return [(found[i], float(found[i + 1])) for i in range(0, len(found), 2)]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from eccmgr.errors import Unreadable
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, line, whole
@@ -35,7 +36,10 @@ def beliefs_of(placing: Placing, situation: Situation) -> dict[str, Belief]:
 async def read_table(link: Link, keys: Keys, placing: Placing) -> VipTable:
     """Our beliefs about all VIPs, and the latest statement of each live participant. Raises RedisUnreachable."""
     nodes = list(placing.roster)
-    said = (await link.pipeline(("HMGET", keys.vip_beliefs, *nodes)))[0] if nodes else []
+    said = []
+    if nodes:
+        (kept,) = await link.pipeline(("HMGET", keys.vip_beliefs, *nodes))
+        said = replies.values(kept, len(nodes))
     situation = placing.situation()
     return await asyncio.to_thread(_table, placing, situation, dict(zip(nodes, said, strict=True)))
 

@@ -8,7 +8,7 @@ from eccmgr.cluster.carrier import SessionRefusal, VipNews
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, address, line, whole
+from eccmgr.redis.reading import Dropped, address, flag, line, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall
 from eccmgr.redis.wire import Argument
 from worker.duravip.model.actions import Acquire, EndCarrying, OpenEra, Read, RedisCall, Release, StateHeld, TakeOver
@@ -122,7 +122,7 @@ def _answer(reply: RawReply) -> SessionAnswer:
 
 def _stated(reply: RawReply) -> Stated:
     verdict, era = _verdict(reply)
-    return Stated(verdict, era, kept=tuple(bool(int(kept)) for kept in reply[3]) if verdict is Verdict.OK else ())
+    return Stated(verdict, era, kept=tuple(map(flag, reply[3])) if verdict is Verdict.OK else ())
 
 
 def _granted(reply: RawReply) -> Granted:
@@ -135,7 +135,7 @@ def _page(reply: RawReply) -> Page:
     if verdict is not Verdict.OK:
         return Page(verdict, era)
     records, said = _entries(reply[5])
-    return Page(verdict, era, upto=whole(reply[3]), more=bool(int(reply[4])), records=records, said=said)
+    return Page(verdict, era, upto=whole(reply[3]), more=flag(reply[4]), records=records, said=said)
 
 
 def _verdict(reply: RawReply) -> tuple[Verdict, Era]:

@@ -7,6 +7,7 @@ import structlog
 
 from eccmgr.cluster.view import Seat, View
 from eccmgr.errors import EccmgrError, Unreadable
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from worker.duravip.carrying import Carrying
 from worker.duravip.footing import NOT_LOOKED
@@ -19,7 +20,7 @@ from worker.duravip.model.vip_state import VipState
 from worker.duravip.options import DuravipOptions
 from worker.duravip.pace import LoopPace
 from worker.duravip.rendering import impediments
-from worker.duravip.statements import Said, Statement, dump_unable, parse_unable, participants
+from worker.duravip.statements import Said, Statement, dump_unable, participants
 from worker.guardian.wire import boot_time
 
 log = structlog.get_logger()
@@ -93,7 +94,7 @@ class Placing:
 
     def _hear(self, name: str, text: str) -> None:
         self.said.hear(name, text)
-        if name == self._unable_name and self._unable_said and parse_unable(text) != self._unable_said[0]:
+        if name == self._unable_name and self._unable_said and text != dump_unable(self._unable_said[0]):
             # When a link went down, a call may have counted as lost and still be carried out long afterwards.
             self._unable_said = None
             self.notice()
@@ -159,7 +160,7 @@ class Placing:
         view = (self.carrying.session.view, self.carrying.agent.era)
         if view != self._roster_view:
             (lines,) = await self._link.pipeline(("HGETALL", self.carrying.keys.roster))
-            self._seats = dict(View.read(0, lines, {}).live)
+            self._seats = dict(View.read(0, replies.fields(lines), {}).live)
             self._roster_view = view
 
     async def _state(self) -> None:

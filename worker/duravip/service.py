@@ -18,6 +18,7 @@ from eccmgr.config.live.times import TIMES
 from eccmgr.config.syntax.changes import Change
 from eccmgr.counting import counted
 from eccmgr.errors import CommandError, ConfigError, EccmgrError
+from eccmgr.redis import replies
 from eccmgr.redis.address import Mode
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -309,8 +310,8 @@ class DuravipService(Part):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_AGREE_WAIT_S):
                 while len(agreed) < len(self.placing.roster):
-                    said = await self._link.pipeline(("HGETALL", self._keys.vip_beliefs))
-                    agreed = self._agreed(said[0], view)
+                    (said,) = await self._link.pipeline(("HGETALL", self._keys.vip_beliefs))
+                    agreed = self._agreed(replies.fields(said), view)
                     if len(agreed) < len(self.placing.roster):
                         await asyncio.sleep(0.1)
         return Announced(view, agreed, tuple(seat.name for seat in self.placing.roster.values()))

@@ -12,13 +12,14 @@ from eccmgr.cluster.view import Seat
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
 from worker.duravip.model import shares
-from worker.duravip.model.shares import Shares
+from worker.duravip.model.shares import MAX_VIPS, Shares
 
 _MAX_BYTES = 32 * 1024 * 1024
 """The maximum size of an unpacked statement, in bytes."""
 _LONGEST_S = 3600.0
 """The longest lateness and hold that an agent believes: an agent that believed more would never take over."""
 _Span = Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
+_dropped = reading.Dropped("statement on VIPs")
 _decoder = msgspec.json.Decoder(tuple[reading.Count, _Span, _Span, str])
 
 
@@ -59,18 +60,23 @@ def dump_unable(unable: Mapping[str, str]) -> str:
     reason."""
     by_reason: dict[str, list[str]] = {}
     for address, reason in sorted(unable.items()):
-        by_reason.setdefault(" ".join(reason.split()), []).append(address)
+        # What the system says may be anything, but stands in one line.
+        said = " ".join("".join(each if each.isprintable() else " " for each in reason).split())
+        by_reason.setdefault(said, []).append(address)
     return "\n".join(f"{' '.join(addresses)}\t{reason}" for reason, addresses in sorted(by_reason.items()))
 
 
 def parse_unable(text: str) -> dict[str, str]:
-    """Read a text of `dump_unable`, or addresses alone."""
-    lines = (line.partition("\t") for line in text.split("\n"))
-    return {
-        address: "".join(filter(str.isprintable, reason))
-        for addresses, _, reason in lines
-        for address in addresses.split()
-    }
+    """Read a text of `dump_unable`, or addresses alone. Raises Unreadable."""
+    found: dict[str, str] = {}
+    with reading.parsing("What a node says of VIPs that it cannot carry"):
+        for line in text.split("\n"):
+            addresses, _, reason = line.partition("\t")
+            reading.line(reason)
+            found.update(dict.fromkeys(map(reading.address, addresses.split()), reason))
+            if len(found) > MAX_VIPS:
+                raise ValueError(f"it has more than {MAX_VIPS} VIPs")
+    return found
 
 
 @dataclass
@@ -85,12 +91,16 @@ class Said:
     drained: set[str] = field(default_factory=set)
 
     def hear(self, name: str, text: str) -> None:
-        """Take one entry."""
+        """Take one entry; one that cannot be read is dropped."""
         kind, node = name[0], name[1:]
         if kind == "!":
             (self.drained.add if text else self.drained.discard)(node)
         elif kind == "~":
-            self.unable[node] = parse_unable(text)
+            try:
+                self.unable[node] = parse_unable(text)
+            except Unreadable as error:
+                _dropped.say(name, text, str(error))
+                self.unable.pop(node, None)
         elif text:
             self.unread[node] = text
         else:

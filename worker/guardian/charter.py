@@ -5,6 +5,7 @@ no say in the charter: the guardian parses each request of the agent and compare
 """
 
 import dataclasses
+import errno
 import ipaddress
 import json
 import os
@@ -12,7 +13,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from worker.guardian.wire import Address, Announcing, Configure, Deadline, Ending, Message, Plumb, Unplumb, WireError
+from worker.guardian.wire import (
+    NOT_TYPED,
+    Address,
+    Announcing,
+    Configure,
+    Deadline,
+    Ending,
+    Message,
+    Plumb,
+    Unplumb,
+    WireError,
+    typed,
+)
 
 LONGEST_HOLD_S = 10.0
 """The longest time until a deadline, unless slow heartbeats need more."""
@@ -132,13 +145,15 @@ def write_charter(charter: Charter) -> int:
 
 
 def read_charter(descriptor: int) -> Charter:
-    """Read the charter from a descriptor, and close the descriptor. Raises OSError."""
+    """Read the charter from a descriptor, and close the descriptor. Raises OSError, also if it holds no charter."""
     with open(descriptor, "rb") as file:
         data = file.read()
-    fields = json.loads(data)
-    server = Server(**fields.pop("server")) if fields["server"] else fields.pop("server")
-    grounds = tuple(Grounds(**each) for each in fields.pop("grounds"))
-    return Charter(grounds, server, **fields)
+    try:
+        charter: Charter = typed(json.loads(data), Charter)
+        _ = charter._parsed_grounds  # raises if a network cannot be read
+    except NOT_TYPED:
+        raise OSError(errno.EBADMSG, "the charter cannot be read") from None
+    return charter
 
 
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -16,6 +16,7 @@ from worker.guardian.netlink import (
     NetlinkRequest,
     attribute,
     attributes,
+    understood,
 )
 
 NEW_LINK, DELETE_LINK, NEW_ADDRESS, DELETE_ADDRESS = 16, 17, 20, 21
@@ -127,6 +128,7 @@ class Interfaces:
         """Close the socket."""
         self._netlink.close()
 
+    @understood()
     def links(self) -> list[Interface]:
         """Every interface."""
         found = []
@@ -148,6 +150,7 @@ class Interfaces:
         found = (each for each in self.neighbour_table() if each.index == index and each.state & _USABLE)
         return [(each.address, each.mac) for each in found if len(each.mac) == _MAC_BYTES]
 
+    @understood()
     def neighbour_table(self) -> list[Neighbour]:
         """The kernel's neighbours, for ARP (v4) and neighbour discovery (v6)."""
         found = []
@@ -159,6 +162,7 @@ class Interfaces:
                 found.append(Neighbour(socket.inet_ntop(family, packed), mac, index, state))
         return found
 
+    @understood()
     def gateways(self, index: int) -> list[str]:
         """The hosts to which an interface's default routes lead."""
         found = []
@@ -184,8 +188,9 @@ class Interfaces:
         return self._netlink.carry_out([_request(DELETE_ADDRESS, 0, *each, b"") for each in unwanted])
 
 
+@understood()
 def parse_address(reply: NetlinkReply) -> Present:
-    """The address in a dump or an event."""
+    """The address in a dump or an event. Raises OSError."""
     family, prefix, flags, _, index = _ADDRESS.unpack_from(reply.body)
     parts = attributes(reply.body, 8)
     if (more := parts.get(_AddressPart.FLAGS)) is not None:

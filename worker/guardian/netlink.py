@@ -25,6 +25,15 @@ _ANSWER_S = 2.0
 _SEND_BUFFER_FORCE, _RECEIVE_BUFFER_FORCE = 32, 33
 
 
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Raises OSError for a message whose bytes are not what its kind has; decorates what reads one."""
+    try:
+        yield
+    except (struct.error, ValueError, LookupError) as error:
+        raise OSError(errno.EBADMSG, "the kernel's message is not understood") from error
+
+
 @dataclass(frozen=True)
 class NetlinkRequest:
     """One message: its kind, its flags other than REQUEST, and its body."""
@@ -103,7 +112,7 @@ class Netlink:
         while waiting:
             for sequence, reply in _replies(self.socket.recv(1024 * 1024)):
                 # An error may also concern the whole batch. Then the kernel took nothing of it.
-                number: int = -struct.unpack_from("=i", reply.body)[0] if reply.kind == _ERROR else 0
+                number = _error_number(reply) if reply.kind == _ERROR else 0
                 if sequence in waiting:
                     results[sequence] = number
                     del waiting[sequence]
@@ -188,6 +197,10 @@ def _replies(data: bytes) -> Iterator[tuple[int, NetlinkReply]]:
 
 
 def _refuse(reply: NetlinkReply) -> None:
-    number = -struct.unpack_from("=i", reply.body)[0]
-    if number:
+    if number := _error_number(reply):
         raise OSError(number, os.strerror(number))
+
+
+@understood()
+def _error_number(reply: NetlinkReply) -> int:
+    return -int(struct.unpack_from("=i", reply.body)[0])

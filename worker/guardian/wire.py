@@ -12,6 +12,7 @@ guardian → agent   Ready · Kept · Plumbed · NotPlumbed · Unplumbed · Down
 import dataclasses
 import json
 import time
+import types
 from dataclasses import dataclass
 from types import GenericAlias
 from typing import Any
@@ -226,10 +227,7 @@ _KINDS: dict[str, type[Any]] = {
         Unfit,
     )
 }
-_FIELDS: dict[Any, dict[str, Any]] = {
-    kind: {field.name: field.type for field in dataclasses.fields(kind)}
-    for kind in (*_KINDS.values(), Address, Announcing, Grant)
-}
+_fields: dict[Any, dict[str, Any]] = {}
 
 
 def encode(message: Message) -> bytes:
@@ -242,25 +240,34 @@ def decode(line: bytes) -> Message:
     """The message of a line, with every field of the right type. Raises WireError."""
     try:
         name, fields = json.loads(line)
-        message: Message = _typed(fields, _KINDS[name])
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        message: Message = typed(fields, _KINDS[name])
+    except NOT_TYPED:
         # The error does not repeat the line, which may hold anything.
         raise WireError("a line that is not a message") from None
     return message
 
 
-def _typed(value: Any, kind: Any) -> Any:
-    """The value, if it is of `kind`. If not, raises one of the errors that `decode` expects."""
+NOT_TYPED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""The errors of JSON, or of `typed`, for a value that is something else."""
+
+
+def typed(value: Any, kind: Any) -> Any:
+    """A value of JSON as `kind`: a dataclass, a tuple, a plain type, or one of these or None. Raises NOT_TYPED."""
+    if isinstance(kind, types.UnionType):
+        kind, nothing = kind.__args__
+        return None if value is None and nothing is types.NoneType else typed(value, kind)
     if isinstance(kind, GenericAlias):
         kinds = kind.__args__
         if not isinstance(value, list):
             raise TypeError
         if kinds[-1] is ...:
-            return tuple([_typed(each, kinds[0]) for each in value])
-        return tuple([_typed(each, part) for each, part in zip(value, kinds, strict=True)])
-    if kind in _FIELDS:
-        fields = _FIELDS[kind]
-        return kind(**{key: _typed(each, fields[key]) for key, each in value.items()})
+            return tuple([typed(each, kinds[0]) for each in value])
+        return tuple([typed(each, part) for each, part in zip(value, kinds, strict=True)])
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        if kind not in _fields:
+            _fields[kind] = {field.name: field.type for field in dataclasses.fields(kind)}
+        fields = _fields[kind]
+        return kind(**{key: typed(each, fields[key]) for key, each in value.items()})
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind or value != value:

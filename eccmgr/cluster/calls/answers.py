@@ -10,7 +10,7 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import UNREADABLE, Entry, Sent
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, whole
+from eccmgr.redis.reading import Dropped, flag, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 
 _dropped_answers = Dropped("answer")
@@ -109,7 +109,7 @@ _claim_verdict = verdicts(ClaimVerdict)
 
 def _claimed(reply: Sequence[bytes]) -> ClaimAnswer:
     if reply[0] == b"claimed":
-        return ClaimAnswer(ClaimVerdict.CLAIMED, int(reply[1]))
+        return ClaimAnswer(ClaimVerdict.CLAIMED, whole(reply[1]))
     return ClaimAnswer(_claim_verdict(reply[0]))
 
 
@@ -173,7 +173,7 @@ def collect(
 def _collected(reply: RawReply) -> Collected:
     clock, number, born, found, aborted, more = reply
     aborted_ms = whole(aborted) if aborted else None
-    return Collected(int(clock), ViewNumber(whole(number), born), entries(pairs(found)), aborted_ms, bool(int(more)))
+    return Collected(whole(clock), ViewNumber(whole(number), born), entries(pairs(found)), aborted_ms, flag(more))
 
 
 def results(

@@ -11,7 +11,7 @@ from eccmgr.cluster.calls.views import ViewNumber
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.view import Target
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import whole
+from eccmgr.redis.reading import flag, raw_texts, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
@@ -209,13 +209,17 @@ def flush(keys: Keys, options: ClusterOptions, after: str = "-", last: str = "+"
 
 def _flushed(reply: RawReply) -> Flushed:
     cleared, following, last = reply
-    return Flushed(int(cleared), following.decode(), last.decode())
+    return Flushed(whole(cleared), following.decode(), last.decode())
 
 
 def history(keys: Keys, options: ClusterOptions, count: int) -> ScriptCall[tuple[Sequence[bytes], ...]]:
     """The latest `count` commands, newest first; each is a list of fields for `PastCommand.parse`."""
     args = (to_ms(options.max_step_s), count, keys.command_prefix)
-    return ScriptCall("history", (keys.state, keys.log), args, tuple)
+    return ScriptCall("history", (keys.state, keys.log), args, _past_commands)
+
+
+def _past_commands(reply: RawReply) -> tuple[Sequence[bytes], ...]:
+    return tuple(map(raw_texts, reply))
 
 
 def catch_up(
@@ -229,7 +233,7 @@ def catch_up(
 
 def _caught_up(reply: RawReply) -> CaughtUp:
     entry, more, messages = reply
-    return CaughtUp(entry.decode(), bool(int(more)), tuple(messages))
+    return CaughtUp(entry.decode(), flag(more), raw_texts(messages))
 
 
 def say_words(
@@ -237,4 +241,4 @@ def say_words(
 ) -> ScriptCall[int]:
     """Keep the first words of a live node's commands; answers the number of words that Redis keeps of all nodes."""
     args: tuple[Argument, ...] = (to_ms(options.max_step_s), to_ms(counts_for_s), most, *words)
-    return ScriptCall("vocabulary", (keys.state, keys.vocabulary), args, int)
+    return ScriptCall("vocabulary", (keys.state, keys.vocabulary), args, whole)

@@ -9,10 +9,11 @@ from eccmgr.cluster.carrier import CarrierState, SessionRefusal, VipNews
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import whole
+from eccmgr.redis.reading import flag, number, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
+_LONGEST_STRETCH = 10_000.0
 LATE_AFTER_BEATS = 1.2
 """A session that carries VIPs looks late this many heartbeat intervals after its last heartbeat."""
 
@@ -128,7 +129,7 @@ def join(
 def _joined(reply: RawReply) -> Joined | NameTaken | SessionRefusal:
     if reply[0] == b"joined":
         _, view, clock, last, vips, stretch = reply
-        return Joined(whole(view), whole(clock), last.decode(errors="replace"), float(stretch), _vip_news(vips))
+        return Joined(whole(view), whole(clock), last.decode(errors="replace"), _stretch(stretch), _vip_news(vips))
     if reply[0] == b"taken":
         _, holder, left = reply
         return NameTaken(holder.decode(errors="replace"), whole(left))
@@ -168,14 +169,18 @@ def _renewed(reply: RawReply) -> Renewed | SessionRefusal:
     _, view, clock, heads, leader, over, stretch, vips, bus = reply
     return Renewed(
         whole(view),
-        int(clock),
+        whole(clock),
         tuple(head.decode(errors="replace") for head in heads),
         leader.decode(errors="replace"),
-        bool(int(over)),
-        float(stretch),
+        flag(over),
+        _stretch(stretch),
         _vip_news(vips),
         bus,
     )
+
+
+def _stretch(written: bytes) -> float:
+    return number(float(written), 1.0, _LONGEST_STRETCH)
 
 
 def _late_after_ms(options: ClusterOptions) -> int:
@@ -188,7 +193,7 @@ def _vip_news(found: RawReply) -> VipNews | None:
     era, memory, opened, change, late = found
     sessions = tuple(name.decode(errors="replace") for name in late[::2])
     counters = map(whole, late[1::2])
-    is_open = bool(int(opened))
+    is_open = flag(opened)
     return VipNews(whole(era), memory.decode(), is_open, whole(change), tuple(zip(sessions, counters, strict=True)))
 
 

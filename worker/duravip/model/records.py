@@ -50,7 +50,7 @@ class VipRecord:
             return cls()
         try:
             owner, epoch, era, to, reason = text.split("\t")
-            return cls(line(owner), whole(epoch), whole(era), line(to), reason)
+            return cls(line(owner), whole(epoch), whole(era), line(to), line(reason))
         except ValueError as error:
             raise Unreadable(f"What Redis keeps of a VIP cannot be read: {error}") from error
 

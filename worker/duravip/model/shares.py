@@ -59,7 +59,10 @@ def from_json(text: str | bytes) -> dict[str, Share]:
 
 
 def _rows(text: str | bytes) -> Iterator[_Row]:
-    for row in reading.decoded(_decoder, text, _LONGEST):
+    rows = reading.decoded(_decoder, text, _LONGEST)
+    if len(rows) > MAX_VIPS:
+        raise ValueError(f"it has more than {MAX_VIPS} VIPs")
+    for row in rows:
         _, names, preference, _, services = row
         reading.check_lines(*names, preference, services)
         yield row

@@ -28,8 +28,8 @@ local function advance(state, max_step, only_reads)
   local time = redis.call('TIME')
   local wall = time[1] * 1000 + math.floor(time[2] / 1000)
   local kept = redis.call('HMGET', state, 'clock', 'wall')
-  local clock = tonumber(kept[1] or '')
-  if clock and clock == clock and tonumber(kept[2] or '') == wall then
+  local clock = whole(kept[1])
+  if clock and tonumber(kept[2] or '') == wall then
     -- A busy server runs many scripts in one millisecond. The first of them did the work below for all of them.
     return clock, wall
   end

@@ -1,0 +1,72 @@
+"""Reads the replies to plain commands by their kinds: what answers at Redis's address may answer anything.
+
+Each function raises Unreadable for a reply of another kind. The replies to scripts are read by `ScriptCall.answer`.
+"""
+
+from eccmgr.errors import Unreadable
+
+
+def text(reply: object) -> bytes:
+    """Read a text: GET, INFO."""
+    if not isinstance(reply, bytes):
+        raise _other(reply, "a text")
+    return reply
+
+
+def value(reply: object) -> bytes | None:
+    """Read a text, None for a missing one: HGET."""
+    return None if reply is None else text(reply)
+
+
+def texts(reply: object) -> list[bytes]:
+    """Read a list of texts: HVALS, LRANGE, ZRANGE."""
+    return [text(each) for each in _items(reply)]
+
+
+def values(reply: object, number: int) -> list[bytes | None]:
+    """Read this number of texts, None for a missing one: HMGET."""
+    found = [value(each) for each in _items(reply)]
+    if len(found) != number:
+        raise _other(reply, f"a list of {number}")
+    return found
+
+
+def fields(reply: object) -> dict[bytes, bytes]:
+    """Read fields with their values: HGETALL, CONFIG GET; a list in which they alternate is the same."""
+    if isinstance(reply, dict):
+        return {text(name): text(each) for name, each in reply.items()}
+    flat = texts(reply)
+    if len(flat) % 2:
+        raise _other(reply, "a list of pairs")
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def scores(reply: object) -> list[tuple[bytes, float]]:
+    """Read members with their scores: ZRANGE WITHSCORES, in pairs or flat."""
+    flat = _items(reply)
+    rows = flat if flat and isinstance(flat[0], list) else list(zip(flat[::2], flat[1::2], strict=False))
+    found = []
+    for row in rows:
+        match row:
+            case [bytes(name), int(score) | float(score) | bytes(score)]:
+                found.append((name, _score(score)))
+            case _:
+                raise _other(reply, "a list of members and scores")
+    return found
+
+
+def _score(written: bytes | float) -> float:
+    try:
+        return float(written)
+    except (ValueError, OverflowError):
+        raise _other(written, "a score") from None
+
+
+def _items(reply: object) -> list[object]:
+    if not isinstance(reply, list):
+        raise _other(reply, "a list")
+    return reply
+
+
+def _other(reply: object, due: str) -> Unreadable:
+    return Unreadable(f"Redis answered a reply of another kind: {due} was due, not {type(reply).__name__}")

@@ -1,0 +1,90 @@
+"""Drives one target for a time: atheris watches its branches where it is installed, else hypothesis draws inputs."""
+
+import contextlib
+import importlib.util
+import io
+import secrets
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from tests.fuzz.target import LONGEST, FuzzTarget
+
+HANG_S = 20
+"""A single input that takes longer is a fault."""
+_MEMORY_MB = 2048
+_INSTRUMENTED = ("eccmgr", "worker", "croniter", "ClusterShell")
+
+
+def has_atheris() -> bool:
+    """Whether atheris is installed."""
+    return importlib.util.find_spec("atheris") is not None
+
+
+def load_targets() -> list[FuzzTarget]:
+    """Every target, its code instrumented if atheris is there. Call it before anything of it is imported."""
+    from tests.fuzz.target import all_targets
+
+    if not has_atheris():
+        return list(all_targets())
+    import atheris
+
+    # It names each module there.
+    with contextlib.redirect_stderr(io.StringIO()), atheris.instrument_imports(list(_INSTRUMENTED)):
+        return list(all_targets())
+
+
+def drive(target: FuzzTarget, seconds: int, folder: Path) -> None:
+    """Give the target inputs for `seconds`; ends this process. What ends it otherwise is left in `folder`."""
+    (_by_atheris if has_atheris() else _by_hypothesis)(target, seconds, folder)
+
+
+def _by_atheris(target: FuzzTarget, seconds: int, folder: Path) -> None:
+    import atheris
+
+    grown, words = folder / "grown", folder / "words"
+    grown.mkdir()
+    words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words if word))
+    limits = (f"-max_total_time={seconds}", f"-max_len={LONGEST}", f"-timeout={HANG_S}", f"-rss_limit_mb={_MEMORY_MB}")
+    kept = [str(path) for path in {each.parent for each in target.corpus}]
+    options = [sys.argv[0], *limits, f"-dict={words}", f"-artifact_prefix={folder}/", str(grown), *kept]
+    atheris.Setup(options, target, enable_python_coverage=True)
+    atheris.Fuzz()
+
+
+def _escaped(word: bytes) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in word)
+
+
+def _by_hypothesis(target: FuzzTarget, seconds: int, folder: Path) -> None:
+    from hypothesis import HealthCheck, given, seed, settings
+
+    from tests.fuzz.inputs import inputs
+
+    deadline, runs = time.monotonic() + seconds, 0
+    signal.signal(signal.SIGALRM, _hangs)
+
+    def run(data: bytes) -> None:
+        nonlocal runs
+        runs += 1
+        signal.alarm(HANG_S)
+        try:
+            target(data)
+        except BaseException:
+            # The last input that fails is the smallest.
+            (folder / "crash").write_bytes(data)
+            raise
+        finally:
+            signal.alarm(0)
+
+    quiet = settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    while time.monotonic() < deadline:
+        seed(secrets.randbits(64))(quiet(given(inputs(target))(run)))()
+    print(f"Done {runs} runs in {seconds} second(s)", flush=True)
+    sys.exit(0)
+
+
+def _hangs(_number: int, _frame: FrameType | None) -> None:
+    raise TimeoutError(f"one input takes longer than {HANG_S} s")

@@ -1,0 +1,74 @@
+"""What is fuzzed: each target takes bytes, and may raise only the errors that its parser declares."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eccmgr.errors import EccmgrError
+
+CORPUS = Path(__file__).parent / "corpus"
+LONGEST = 4096
+"""The most bytes of a drawn input: what is longer finds no further branch of a parser."""
+MODULES = ("configuration", "console", "guardian", "nodes", "records", "replies", "vips", "wire")
+
+_targets: dict[str, "FuzzTarget"] = {}
+
+
+@dataclass(frozen=True)
+class FuzzTarget:
+    """One parser under fire: its name, the function, the errors that it declares, and words of its grammar."""
+
+    name: str
+    run: Callable[[bytes], None]
+    declared: tuple[type[Exception], ...]
+    words: tuple[bytes, ...]
+
+    def __call__(self, data: bytes) -> None:
+        """Give it one input; raises what is a fault."""
+        try:
+            self.run(data)
+        except self.declared:
+            return
+
+    @property
+    def corpus(self) -> list[Path]:
+        """The kept inputs: examples of what is written, and what was once a fault."""
+        return sorted((CORPUS / self.name).glob("*"))
+
+
+def fuzzed(
+    *declared: type[Exception], words: tuple[bytes, ...] = ()
+) -> Callable[[Callable[[bytes], None]], Callable[[bytes], None]]:
+    """Make a function of this module a target, under its own name; without `declared` it may raise EccmgrError."""
+
+    def add(run: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        name = run.__name__
+        assert name not in _targets, f"{name} is a target already"
+        _targets[name] = FuzzTarget(name, run, declared or (EccmgrError,), words)
+        return run
+
+    return add
+
+
+def all_targets() -> Iterator[FuzzTarget]:
+    """Every target, in order of name."""
+    for module in MODULES:
+        importlib.import_module(f"tests.fuzz.targets.{module}")
+    yield from (_targets[name] for name in sorted(_targets))
+
+
+def target_called(name: str) -> FuzzTarget:
+    """The target of that name. Raises KeyError."""
+    return {each.name: each for each in all_targets()}[name]
+
+
+def in_two(data: bytes, mark: bytes = b"\0") -> tuple[bytes, bytes]:
+    """An input that is two: what stands before the first mark, and what stands behind it."""
+    first, _, second = data.partition(mark)
+    return first, second
+
+
+def text_of(data: bytes) -> str:
+    """Bytes as a text, as a listener or a script's answer makes one of them."""
+    return data.decode("utf-8", "replace")
