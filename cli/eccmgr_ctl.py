@@ -1,32 +1,33 @@
 """The command line of `eccmgr_ctl`: the manager in the background, for hosts without a service manager.
 
-The manager inherits the lock of the pid file, and so holds it as long as it lives. A stale pid file, or a process id
-that another program has taken over, misleads nobody.
+The manager inherits a lock, and so holds it as long as it lives. A stale pid file, or a process id that another program
+has taken over, misleads nobody.
 """
 
 import contextlib
 import enum
-import fcntl
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from cli.health import is_healthy
+from cli.process_record import Failed, ProcessRecord, opened
 from eccmgr import streams
+from eccmgr.notify import READY, READY_FD
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
+_LOOK_S = 0.05
+_LOG_MODE = 0o640
 _TAIL_LINES = 10
 _FAILED = 1
 _NOT_RUNNING = 3
@@ -40,10 +41,6 @@ class CtlAction(enum.StrEnum):
     RESTART = "restart"
     STATUS = "status"
     HEALTH = "health"
-
-
-class Failed(Exception):
-    """Raised if the action is not possible; the message says why."""
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -65,7 +62,7 @@ def eccmgr_ctl(
     try:
         raise typer.Exit(service.obey(action))
     except (Failed, OSError) as error:
-        typer.echo(f"eccmgr_ctl: {error}", err=True)
+        typer.echo(f"eccmgr_ctl: {getattr(error, 'strerror', None) or error}", err=True)
         raise typer.Exit(_FAILED) from None
 
 
@@ -73,8 +70,8 @@ class Service:
     """The manager that belongs to one pid file."""
 
     def __init__(self, pid_file: Path, log: Path, flags: list[str]) -> None:
-        self._pid_file = pid_file
-        self._log = log
+        self._record = ProcessRecord(pid_file)
+        self._log = log.absolute()
         self._flags = flags
 
     def obey(self, action: CtlAction) -> int:
@@ -85,92 +82,82 @@ class Service:
             self._start()
         if action is not CtlAction.STATUS:
             return 0
-        pid = self._running()
-        typer.echo(f"eccmgr is running (pid {pid})" if pid else "eccmgr is not running")
-        return 0 if pid else _NOT_RUNNING
-
-    def _running(self) -> int | None:
-        """The manager's process id; None if it does not run."""
-        try:
-            with self._pid_file.open("rb") as file:
-                if _lock(file):
-                    return None
-                return int(file.read() or 0)
-        except (FileNotFoundError, ValueError):
-            return None
+        manager = self._record.running()
+        if manager is None:
+            typer.echo("eccmgr is not running")
+            return _NOT_RUNNING
+        with manager:
+            typer.echo(f"eccmgr is running (pid {manager.pid})")
+        return 0
 
     def _start(self) -> None:
-        self._pid_file.parent.mkdir(parents=True, exist_ok=True)
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            # Not "w": until it is locked, the file may belong to a running manager.
-            file = stack.enter_context(self._pid_file.open("a+b"))
-            if not _lock(file):
-                typer.echo(f"eccmgr is running already (pid {self._running()})")
+        with self._record.taken() as lock, contextlib.ExitStack() as stack:
+            if lock is None:
+                manager = self._record.running()
+                typer.echo("eccmgr is running already" + (f" (pid {manager.pid})" if manager else ""))
                 return
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="eccmgr-ctl-"))
-            ready = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-            ready.bind(f"{folder}/notify")
-            log = stack.enter_context(self._log.open("ab"))
-            begin = log.tell()
-            process = subprocess.Popen(  # noqa: S603
-                [str(Path(sys.executable).parent / "eccmgr"), *self._flags],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "NOTIFY_SOCKET": f"{folder}/notify"},
-                start_new_session=True,
-                pass_fds=(file.fileno(),),
-            )
+            log = opened(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _LOG_MODE)
+            stack.callback(os.close, log)
+            begin = os.fstat(log).st_size
+            # The manager may be another user by the time it is ready, and then it reaches no socket of ours.
+            ready, told = os.pipe()
+            stack.callback(os.close, ready)
             try:
-                file.truncate(0)
-                file.write(f"{process.pid}\n".encode())
-                file.flush()
-            except OSError:
-                # Otherwise nobody could find this manager again.
-                process.kill()
-                process.wait()
-                raise
+                process = self._spawn(lock, log, told)
+            finally:
+                os.close(told)
             self._await_ready(process, ready, begin)
         typer.echo(f"eccmgr is running (pid {process.pid})")
 
-    def _await_ready(self, process: subprocess.Popen[bytes], ready: socket.socket, begin: int) -> None:
+    def _spawn(self, lock: int, log: int, told: int) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(  # noqa: S603
+            [str(Path(sys.executable).parent / "eccmgr"), *self._flags],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, READY_FD: str(told)},
+            start_new_session=True,
+            pass_fds=(lock, told),
+        )
+        try:
+            self._record.write(process.pid)
+        except (OSError, Failed):
+            # Otherwise nobody could find this manager again.
+            process.kill()
+            process.wait()
+            raise
+        return process
+
+    def _await_ready(self, process: subprocess.Popen[bytes], ready: int, begin: int) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while process.poll() is None and time.monotonic() < deadline:
-            if select.select([ready], [], [], 0.05)[0] and b"READY=1" in ready.recv(4096).split(b"\n"):
-                return
+            if select.select([ready], [], [], _LOOK_S)[0]:
+                if READY.encode() in os.read(ready, 4096):
+                    return
+                time.sleep(_LOOK_S)
         reason = f"is not ready after {_START_TIMEOUT_S:.0f} s; it was ended"
         if process.poll() is not None:
             reason = f"ended with exit code {process.returncode}"
         process.kill()
         process.wait()
-        with self._log.open("rb") as log:
-            log.seek(begin)
-            said = log.read(1 << 20).decode(errors="replace").splitlines()[-_TAIL_LINES:]
+        log = opened(self._log, os.O_RDONLY)
+        try:
+            said = os.pread(log, 1 << 20, begin).decode(errors="replace").splitlines()[-_TAIL_LINES:]
+        finally:
+            os.close(log)
         raise Failed("\n".join((f"eccmgr {reason}. Its last words, of {self._log}:", *said)))
 
     def _stop(self) -> None:
-        pid = self._running()
-        if not pid:
+        manager = self._record.running()
+        if manager is None:
             typer.echo("eccmgr is not running")
             return
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_TIMEOUT_S
-        while self._running():
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
-                raise Failed(f"eccmgr (pid {pid}) did not end in {_STOP_TIMEOUT_S:.0f} s and was killed")
-            time.sleep(0.02)
-        typer.echo(f"eccmgr has ended (pid {pid})")
-
-
-def _lock(file: BinaryIO) -> bool:
-    """Whether the lock of `file` was free; if so, it is ours until the file is closed."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        with manager:
+            manager.send(signal.SIGTERM)
+            if not manager.ends_within(_STOP_TIMEOUT_S):
+                manager.send(signal.SIGKILL)
+                raise Failed(f"eccmgr (pid {manager.pid}) did not end in {_STOP_TIMEOUT_S:.0f} s and was killed")
+            typer.echo(f"eccmgr has ended (pid {manager.pid})")
 
 
 def _folder(kind: str) -> Path:

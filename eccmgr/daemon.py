@@ -48,7 +48,7 @@ from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.following import ModulesPart
 from eccmgr.modules.loaded import Modules
-from eccmgr.notify import notify
+from eccmgr.notify import READY, STOPPING, notify
 from eccmgr.redis.connect import Link
 from eccmgr.redis.eviction import EvictionWatch
 from eccmgr.redis.keys import Keys
@@ -151,7 +151,7 @@ class Daemon(abc.ABC):
         for number, act in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
             loop.add_signal_handler(number, act)
         try:
-            await self.serve(lambda: notify("READY=1"))
+            await self.serve(lambda: notify(READY))
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
@@ -183,7 +183,7 @@ class Daemon(abc.ABC):
                 ready()
                 await self._stopping.wait()
                 log.info("stopping")
-                notify("STOPPING=1")
+                notify(STOPPING)
                 await self._end()
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
