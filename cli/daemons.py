@@ -69,7 +69,8 @@ class DaemonProgram(Generic[S]):
             if check:
                 store.load()
                 self._make(settings, store, LogFiles()).check()
-                for warning in itertools.islice(unknown_in(store.live, store.schema), _WARNINGS_MAX):
+                warnings = itertools.chain(store.loaded.ignored, unknown_in(store.live, store.schema))
+                for warning in itertools.islice(warnings, _WARNINGS_MAX):
                     typer.echo(f"Warning: {warning}", err=True)
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
                 return 0

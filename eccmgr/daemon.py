@@ -56,6 +56,8 @@ from eccmgr.settings import DaemonSettings
 
 log = structlog.get_logger()
 
+_REMARKS_MAX = 5
+
 
 class WayToRedis(Part):
     """The link to Redis, and the watch over the server's eviction policy for a full memory."""
@@ -302,5 +304,6 @@ class Daemon(abc.ABC):
         found = list(self._listeners.plan.remarks)
         if self.store.view().scope("as_logger").written:
             found.append("as_logger: the logs of nodes are not collected yet in this release")
+        found += self.store.loaded.ignored[:_REMARKS_MAX]
         found += self.modules.remarks(self.view)
         return [*found, *filter(None, (self._redis.remark,)), *self._log_files.remarks()]

@@ -3,6 +3,7 @@
 EccmgrError
 ├─ CommandError            a command that cannot run
 │  ├─ UsageError           its words do not fit its usage
+│  ├─ LockedOption         it would change a locked option
 │  ├─ NotAvailable         it exists, but this release does not have it yet
 │  └─ NotAuthorized        its caller may not run it
 ├─ ConfigError             a configuration that cannot be used
@@ -33,6 +34,15 @@ class CommandError(EccmgrError):
 
 class UsageError(CommandError):
     """Raised when a command's words do not fit its usage."""
+
+
+class LockedOption(CommandError):
+    """Raised when a command would change the locked option or scope `where`; `main` is the file that may."""
+
+    def __init__(self, where: str, main: str | None) -> None:
+        file = f"change it in {main} or a file that it includes, then config reload"
+        none = "it changes in files alone, and this process was started without one (-c FILE)"
+        super().__init__(f"{where} is locked: {file if main else none}")
 
 
 class NotAvailable(CommandError):

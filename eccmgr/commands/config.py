@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os.path
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,7 +18,6 @@ from eccmgr.config.schema.masking import MASK, is_secret, masked
 from eccmgr.config.schema.reference import help_text
 from eccmgr.config.schema.unknown import check_known
 from eccmgr.config.syntax.changes import Action, Change
-from eccmgr.config.syntax.lexer import control_character
 from eccmgr.config.syntax.tree import path_text
 from eccmgr.config.syntax.values import in_style_of
 from eccmgr.counting import counted
@@ -46,16 +44,18 @@ _DANGEROUS = frozenset({"reload", "rollback", "unset"})
 _ABOUT = {
     "eval": "Looks in the named scope, then in those around it, then for the default.",
     "set": "A missing scope is made. The value follows the =, quoted as in a file, or as words. Without a = only an "
-    "option that is known, or set already, can be set.",
+    "option that is known, or set already, can be set. A locked option changes in files alone.",
     "unset": "An option falls back to the value of an enclosing scope, or to its default.",
     "showrecurse": "Secrets are hidden; what is printed can be read as a file.",
     "locate": "REGEX is searched in the names of the scopes.",
     "begin": "From then on this session alone sees its changes, until it commits them or rolls them back. They are "
-    "lost with its connection, which is closed after an hour without a command.",
+    "lost with its connection, which is closed after an hour without a command. From scratch only the locked options "
+    "stay.",
     "commit": "Of two transactions that change the same option the first one wins; the other stays open.",
-    "reload": "On any fault the running configuration stays as it is. PATH becomes the main file.",
+    "reload": "On any fault the running configuration stays as it is. PATH, a file beside the main file, becomes the "
+    "main file; it must have the same locked options.",
     "writeback": "Comments, blank lines and the order of what did not change are kept. PATH bounds it to one file, or "
-    "names a new file for the whole configuration; --force overwrites a file that others changed.",
+    "names a new file beside the main file for the whole configuration; --force overwrites a file that others changed.",
 }
 
 
@@ -284,7 +284,7 @@ class _Answers:
         return f"Rolled back {counted(self.store.rollback(asked.session), 'command')}"
 
     async def reload(self, asked: Asked) -> str:
-        path = self.path(asked.words[0]) if asked.words else None
+        path = asked.words[0] if asked.words else None
         dropped = await self.store.reload(asked.session, asked.user, path)
         return "Reconfigured" + (f"; {counted(dropped, 'unsaved change')} dropped" if dropped else "")
 
@@ -295,10 +295,9 @@ class _Answers:
             raise UsageError(asked.usage)
         if not operands:
             return self.written(asked, await self.store.write_back(force=force))
-        path = self.path(operands[0])
-        if await asyncio.to_thread(self.store.is_loaded, path):
+        if (path := self.store.loaded_path(operands[0])) is not None:
             return self.written(asked, await self.store.write_back(path=path, force=force))
-        await self.store.export(path, force=force)
+        path = await self.store.export(operands[0], force=force)
         return f"Wrote the whole configuration to {path}"
 
     def written(self, asked: Asked, written: Written) -> str:
@@ -315,12 +314,6 @@ class _Answers:
         if written.unsaved or written.overridden:
             raise CommandError("\n".join((*lines, *remedies)))
         return "\n".join(lines) or "Nothing to write back"
-
-    def path(self, word: str) -> str:
-        """The path that `word` names; a relative one starts from the folder of the main file, as in an include."""
-        if not word or control_character(word):
-            raise CommandError("Not a path, expected text without control characters")
-        return os.path.join(os.path.dirname(self.store.loaded.main or ""), word)  # noqa: PTH120
 
     def help(self, asked: Asked) -> str:
         return help_text(asked.words, self.store.schema)

@@ -58,6 +58,8 @@ class Module:
     """The programs that load the module without a scope in the configuration; only for a singleton."""
     options: ClassVar[tuple[OptionSpec, ...]] = ()
     """The options of its scope. `context.settings` gives each as a Python value."""
+    locked: ClassVar[bool] = False
+    """Whether its scope changes in files alone, with all in it; `OptionSpec(locked=True)` says so of one option."""
     unknown: Callable[[Call], Awaitable[Answer]] | None = None
     """Runs commands that this node does not know, if a module defines this as a method."""
 
@@ -86,4 +88,4 @@ class Module:
     def spec(cls) -> ScopeSpec:
         """The module's scope, for the configuration's schema."""
         naming = Naming.EITHER if cls.singleton else Naming.ALWAYS
-        return ScopeSpec(cls.scope, cls.brief, naming, OptionType.NAME, (ENABLE, *cls.options))
+        return ScopeSpec(cls.scope, cls.brief, naming, OptionType.NAME, (ENABLE, *cls.options), locked=cls.locked)

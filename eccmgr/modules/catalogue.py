@@ -10,10 +10,11 @@ from pathlib import Path
 import structlog
 
 from eccmgr.config.schema.known import SCHEMA
-from eccmgr.config.schema.spec import ScopeSpec
+from eccmgr.config.schema.spec import Naming, ScopeSpec
 from eccmgr.modules.api import Module
 
 GROUP = "eccmgr.modules"
+_LOST = "a module that cannot be loaded here"
 _BESIDE = Path(__file__).resolve().parents[2]
 """The folder of this distribution's packages."""
 
@@ -49,8 +50,12 @@ class Catalogue:
 
     @functools.cached_property
     def schema(self) -> ScopeSpec:
-        """The schema of the configuration, with the scopes of the modules."""
-        scopes = (*SCHEMA.scopes, *(kind.spec() for kind in self.kinds.values()))
+        """The schema of the configuration, with the scopes of the modules.
+
+        The scope of a module that cannot be loaded is locked: what it would lock is not known here.
+        """
+        lost = (ScopeSpec(name, _LOST, Naming.EITHER, locked=True) for name in self.faults if name not in self.kinds)
+        scopes = (*SCHEMA.scopes, *(kind.spec() for kind in self.kinds.values()), *lost)
         return replace(SCHEMA, scopes=tuple(sorted(scopes, key=lambda scope: scope.name.lower())))
 
 

@@ -46,6 +46,13 @@ def path(made: Manager) -> str:
     return found
 
 
+async def add(made: Manager, text: str) -> None:
+    """Add a text to the main file of a manager, and have the manager read it."""
+    main = Path(made.store.main or "")
+    await asyncio.to_thread(main.write_text, f"{await asyncio.to_thread(main.read_text)}{text}\n")
+    assert await ask(path(made), "config reload") == "Reconfigured"
+
+
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("no_tasks_left")
 class TestListeners:
@@ -83,12 +90,12 @@ class TestListeners:
             assert await idle.rest() == b""
 
     async def test_the_mode_of_a_socket_changes_at_once(self, barca: Manager) -> None:
-        assert await ask(path(barca), "config set Control_Listener File_Mode 0600") == "File_Mode = 0600"
+        await add(barca, "Control_Listener { File_Mode = 0600 }")
         assert stat.S_IMODE(Path(path(barca)).stat().st_mode) == 0o600
 
     async def test_authenticating_tcp_listener_refuses_all_and_info_explains(self, barca: Manager) -> None:
         endpoint = f"127.0.0.1:{free_port()}"
-        await ask(path(barca), f"config set Control_Listener Listen {endpoint} Enable_Authentication true")
+        await add(barca, f'Control_Listener {{ Listen "{endpoint}" {{ Enable_Authentication = true }} }}')
         host, port = endpoint.split(":")
         async with Client(*await asyncio.open_connection(host, int(port))) as client:
             assert await client.ask("version") == "Authentication required"
@@ -100,7 +107,7 @@ class TestListeners:
         endpoint = f"0.0.0.0:{free_port()}"
         refused = await ask(path(barca), f"config set Control_Listener Listen {endpoint} Timeout 5")
         assert "without authentication only loopback addresses are allowed" in refused
-        await ask(path(barca), f"config set Control_Listener Listen {endpoint} Insecure true")
+        await add(barca, f'Control_Listener {{ Listen "{endpoint}" {{ Insecure = true }} }}')
         assert f"Listener {endpoint} is insecure" in await ask(path(barca), "info")
 
 

@@ -13,6 +13,7 @@ from eccmgr.config.live import parts
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.parts import Prepared
 from eccmgr.config.syntax.changes import Change
+from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
@@ -28,29 +29,37 @@ Binding "duravip-1" { Enable_Duravip = on  Bind_Address = "10.1.1.1" }
 REFUSED = {
     "a listener": ("set Control_Listener Listen {folder}/none/socket Timeout = 7", "Cannot listen on"),
     "a port in use": ("set Control_Listener Listen 127.0.0.1:{port} Timeout = 7", "Address already in use"),
-    "a log file": ("set ec_logger worse paniclog = {folder}/main/panic", "cannot open the log file"),
-    "a pipe that nobody reads": ("set ec_logger worse mainlog = {folder}/pipe", "nobody reads this pipe"),
     "the times": ("set cluster session_lease 0.1", "session_lease is 0.1 s, expected at least 1.86 s"),
     "the step": ("set cluster max_step 0.5", "max_step is 0.5 s, expected at least 0.6 s"),
-    "a listener that is not to be had": ("set Control_Listener Listen 127.0.0.1:0 TLS_Key = k", "TLS"),
     "the last listener": ("set Control_Listener Enable false", "The last listener that answers cannot be removed"),
     "the only listener": ("unset Control_Listener", "The last listener that answers cannot be removed"),
-    "a module that makes no sense": ('set exec tools commands = [ x = "/nonexistent" ]', "no program '/nonexistent'"),
     "a module's start": ("set sieve bad cache_size = 77", "it does not start today"),
+}
+IN_FILES = {
+    "a log file": ('ec_logger "worse" {{ paniclog = "{folder}/main/panic" }}', "cannot open the log file"),
+    "a pipe that nobody reads": ('ec_logger "worse" {{ mainlog = "{folder}/pipe" }}', "nobody reads this pipe"),
+    "a listener that is not to be had": ('Control_Listener {{ Listen "127.0.0.1:0" {{ TLS_Key = k }} }}', "TLS"),
+    "a module that makes no sense": (
+        'exec "tools" {{ commands = [ x = "/nonexistent" ] }}',
+        "no program '/nonexistent'",
+    ),
 }
 GOOD = (
     "set Control_Listener Listen {folder}/second Timeout = 33",
-    "set ec_logger extra mainlog = {folder}/logs/of/extra",
     "set Binding added Enable_Duravip = true",
     "set Binding added Bind_Address = 10.1.1.9",
     "set cluster results_ttl 500",
     "set sieve more cache_size = 5",
 )
+GOOD_FILE = """Control_Listener {{ Listen "{folder}/second" {{ Timeout = 33 }} }}
+ec_logger "extra" {{ mainlog = "{folder}/logs/of/extra" }}
+Binding "added" {{ Enable_Duravip = true  Bind_Address = 10.1.1.9 }}
+cluster {{ results_ttl = 500 }}
+sieve "more" {{ cache_size = 5 }}
+"""
 """Changes that concern every part, and that each of them can follow."""
-OF_NODES = {
-    "a VIP": ("set Binding worse Bind_Address = 10.9.9.9", "is outside of every Topology"),
-    "the plumber": ("set cluster plumber magic", "plumber is 'magic'"),
-}
+OF_NODES = {"a VIP": ("set Binding worse Bind_Address = 10.9.9.9", "is outside of every Topology")}
+IN_FILES_OF_NODES = {"the plumber": ("cluster {{ plumber = magic }}", "plumber is 'magic'")}
 
 
 @pytest.fixture
@@ -104,6 +113,17 @@ async def test_a_refused_change_leaves_no_trace_anywhere(
             assert await client.ask("config rollback") != "No transaction is open"
             assert await traces(client, folder, of_node=kind == "node") == before, faulty
             assert made.options.results_ttl_s != 500
+        for text, said in {**IN_FILES, **(IN_FILES_OF_NODES if kind == "node" else {})}.values():
+            await rewrite(made, configuration + f"{GOOD_FILE}{text}\n".format(folder=folder))
+            assert said in await client.ask("config reload")
+            assert await traces(client, folder, of_node=kind == "node") == before, text
+            assert made.options.results_ttl_s != 500
+
+
+async def rewrite(made: Daemon, text: str) -> None:
+    """Write the main file anew."""
+    assert made.store.main is not None
+    await asyncio.to_thread(Path(made.store.main).write_text, text)
 
 
 async def refuses(_view: ScopeView, _changes: Sequence[Change]) -> Prepared:
@@ -144,19 +164,15 @@ async def test_each_part_may_refuse_a_change(
         if kind == "node":
             await wait_until(lambda: owns(client, "10.1.1.1"), "the node carries its VIP")
         before = await traces(client, folder, of_node=kind == "node")
-        await client.ask("config begin")
-        for good in GOOD:
-            assert "=" in await client.ask(f"config {good.format(folder=folder)}")
+        await rewrite(made, configuration + GOOD_FILE.format(folder=folder))
         for part in made.parts:
             with monkeypatch.context() as patch:
                 patch.setattr(part, "prepare", prepare)
                 patch.setattr(parts, "PREPARE_TIMEOUT_S", 0.5 if prepare is hangs else parts.PREPARE_TIMEOUT_S)
-                assert said in await client.ask("config commit")
-            # What a transaction sees is what it would make; what holds is asked by somebody else.
-            async with await Client.open(str(made.endpoints[0])) as other:
-                assert await traces(other, folder, of_node=kind == "node") == before, part
+                assert said in await client.ask("config reload")
+            assert await traces(client, folder, of_node=kind == "node") == before, part
             assert made.options.results_ttl_s != 500
-        assert "Committed" in await client.ask("config commit")
+        assert await client.ask("config reload") == "Reconfigured"
         assert made.options.results_ttl_s == 500
         assert (folder / "second").exists()
 

@@ -22,7 +22,7 @@ class Ecelerity(Module):
     brief = "passes commands that the node does not know to a program that speaks the control protocol"
     singleton = True
     options = (
-        OptionSpec("control", OptionType.ENDPOINT, "/tmp/2025", "where that program listens"),  # noqa: S108
+        OptionSpec("control", OptionType.ENDPOINT, "/tmp/2025", "where that program listens", locked=True),  # noqa: S108
         OptionSpec(
             "connections", OptionType.INTEGER, "4", "commands that it is given at once; further ones wait", 1, 100
         ),

@@ -49,6 +49,7 @@ class Exec(Module):
 
     scope = "exec"
     brief = "programs of this host as commands"
+    locked = True
     options = (
         OptionSpec("commands", OptionType.DICTIONARY, None, "each command and its program line"),
         OptionSpec("arguments", OptionType.DICTIONARY, None, "the regular expression that an added argument must fit"),

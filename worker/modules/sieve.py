@@ -46,7 +46,7 @@ class Sieve(Module):
     scope = "sieve"
     brief = "a cache of parsed Sieve scripts"
     options = (
-        OptionSpec("script_dir", OptionType.PATH, "/etc/sieve", "the folder of the scripts"),
+        OptionSpec("script_dir", OptionType.PATH, "/etc/sieve", "the folder of the scripts", locked=True),
         OptionSpec(
             "cache_size",
             OptionType.INTEGER,

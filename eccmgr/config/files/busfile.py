@@ -84,13 +84,17 @@ def read_msgc_server(path: str, data: bytes) -> BusMap:
     )
 
 
+BUS_FILES = {"mbus.conf": read_mbus, "msgc_server.conf": read_msgc_server}
+"""The names of bus files, and their readers."""
+
+
 def expected_nodes(main: str, files: Reading, folders: Sequence[str]) -> BusMap:
     """The expected nodes of `mbus.conf` and `msgc_server.conf`, which are looked for beside `main`, then in `folders`.
 
     Empty if neither file exists. Raises FaultyConfigError.
     """
     found = BusMap(())
-    for name, read in (("mbus.conf", read_mbus), ("msgc_server.conf", read_msgc_server)):
+    for name, read in BUS_FILES.items():
         for folder in (os.path.dirname(main), *folders):  # noqa: PTH120
             path = os.path.join(folder, name)
             try:

@@ -3,16 +3,23 @@
 import os
 import stat
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 MAX_FILE_BYTES = 64 << 20
 """The size in bytes of the largest file that is read."""
 
 NEW_FILE_MODE = 0o640
 """The mode of a new file."""
+
+
+class Contents(NamedTuple):
+    """All bytes of a file, and whether it is `guarded`: nobody may write it but root, or who runs this process."""
+
+    data: bytes
+    guarded: bool
 
 
 class Reading(Protocol):
@@ -30,6 +37,9 @@ class Reading(Protocol):
     def read(self, path: str) -> bytes:
         """All bytes of a file."""
 
+    def examine(self, path: str, *, plain: bool = False) -> Contents:
+        """All bytes of a file, and who may write it; a `plain` file is no symbolic link and has one name."""
+
 
 class Files(Reading, Protocol):
     """The file access that writing back needs too; every method may raise OSError."""
@@ -37,17 +47,39 @@ class Files(Reading, Protocol):
     def writable(self, path: str) -> bool:
         """Whether a file, existing or not, could be replaced."""
 
-    def replace(self, contents: Mapping[str, bytes], new_file_mode: int = NEW_FILE_MODE) -> None:
-        """Replace the contents of files, each of them wholly or not at all, keeping mode and owner."""
+    def replace(self, contents: Mapping[str, bytes], widest: int = 0o7777) -> None:
+        """Replace the contents of files, each of them wholly or not at all, keeping the owner, and of the mode what
+        `widest` has."""
+
+    def mark(self, path: str) -> tuple[int, ...] | None:
+        """What tells the file at `path`, which is not followed, from any other and from its later versions; None if
+        nothing is there."""
+
+    def put(self, path: str, data: bytes, mode: int) -> None:
+        """Put a file of this mode, and of this process's user, at `path`, in place of whatever is there."""
 
 
 class DiskFiles:
-    """The files of this machine."""
+    """The files of this machine.
+
+    A file that root or the user who starts this process owns is guarded if nobody else may write it.
+    """
 
     _FLAGS = 0
 
+    def __init__(self) -> None:
+        user = os.geteuid()
+        self._users = frozenset({0, user})
+        # An ordinary user's files may be writable for the user's own group, as the usual umask makes them.
+        self._groups = frozenset({0, os.getegid()}) if user else frozenset({0})
+
     def _check(self, status: os.stat_result) -> None:
         """Raises OSError for a file that is not to be read."""
+
+    def _is_guarded(self, status: os.stat_result) -> bool:
+        mode = status.st_mode
+        by_group = mode & stat.S_IWGRP and status.st_gid not in self._groups
+        return status.st_uid in self._users and not mode & stat.S_IWOTH and not by_group
 
     def identity(self, path: str) -> str:
         """The path with every symbolic link followed."""
@@ -63,17 +95,24 @@ class DiskFiles:
         return [entry.name for entry in folder.iterdir() if not entry.is_dir()] if folder.is_dir() else None
 
     def read(self, path: str) -> bytes:
-        """All bytes of a regular file; pipes and devices, which might never end, are refused."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | self._FLAGS)
+        """All bytes of a regular file."""
+        return self.examine(path).data
+
+    def examine(self, path: str, *, plain: bool = False) -> Contents:
+        """All bytes of a regular file, and who may write it; pipes and devices, which might never end, are refused."""
+        flags = self._FLAGS | (os.O_NOFOLLOW if plain else 0)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
         try:
             status = os.fstat(descriptor)
             self._check(status)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError("not a regular file")
+            if plain and status.st_nlink > 1:
+                raise OSError("a file with more than one name (hard links)")
             if status.st_size > MAX_FILE_BYTES:
                 raise OSError(f"larger than {MAX_FILE_BYTES} bytes")
             with open(descriptor, "rb", closefd=False) as file:
-                return file.read(MAX_FILE_BYTES)
+                return Contents(file.read(MAX_FILE_BYTES), self._is_guarded(status))
         finally:
             os.close(descriptor)
 
@@ -82,7 +121,7 @@ class DiskFiles:
         target = Path(self.identity(path))
         return os.access(target.parent, os.W_OK) and (not target.exists() or os.access(target, os.W_OK))
 
-    def replace(self, contents: Mapping[str, bytes], new_file_mode: int = NEW_FILE_MODE) -> None:
+    def replace(self, contents: Mapping[str, bytes], widest: int = 0o7777) -> None:
         """Replace the contents of files: write temporary files, and rename them once all are safely on the disk.
 
         After a crash each file is either old or new. At worst a temporary file remains; its name begins with a dot, so
@@ -92,7 +131,7 @@ class DiskFiles:
         try:
             for path, data in contents.items():
                 target = self.identity(path)
-                prepared[target] = _temporary_copy(target, data, new_file_mode)
+                prepared[target] = _temporary_copy(target, data, widest)
             for target in list(prepared):
                 os.replace(prepared[target], target)  # noqa: PTH105
                 del prepared[target]
@@ -102,6 +141,25 @@ class DiskFiles:
                     os.unlink(temporary)  # noqa: PTH108
         for folder in {os.path.dirname(self.identity(path)) for path in contents}:  # noqa: PTH120
             _sync_folder(folder)
+
+    def mark(self, path: str) -> tuple[int, ...] | None:
+        """The numbers of the file at `path`, which is not followed, and the time of its last change."""
+        try:
+            status = os.stat(path, follow_symlinks=False)  # noqa: PTH116
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino, status.st_ctime_ns
+
+    def put(self, path: str, data: bytes, mode: int) -> None:
+        """Put a file at `path`: a rename, which follows no link and gives the new file the owner of this process."""
+        folder = os.path.dirname(path)  # noqa: PTH120
+        descriptor, temporary = tempfile.mkstemp(prefix=".new.", suffix=".tmp", dir=folder)
+        with _removed_after_failure(temporary):
+            with open(descriptor, "wb") as file:
+                os.fchmod(descriptor, mode)
+                _flush(file, data)
+            os.replace(temporary, path)  # noqa: PTH105
+        _sync_folder(folder)
 
 
 class RootsFiles(DiskFiles):
@@ -116,33 +174,42 @@ class RootsFiles(DiskFiles):
             raise OSError("others than root may write it, and it decides whom root becomes")
 
 
-def _temporary_copy(target: str, data: bytes, new_file_mode: int) -> str:
+def _temporary_copy(target: str, data: bytes, widest: int) -> str:
     folder, name = os.path.split(target)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
+    with _removed_after_failure(temporary), open(descriptor, "wb") as file:
+        _keep_mode_and_owner(descriptor, target, widest)
+        _flush(file, data)
+    return temporary
+
+
+@contextmanager
+def _removed_after_failure(temporary: str) -> Iterator[None]:
     try:
-        with open(descriptor, "wb") as file:
-            _keep_mode_and_owner(descriptor, target, new_file_mode)
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+        yield
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
         raise
-    return temporary
 
 
-def _keep_mode_and_owner(descriptor: int, target: str, new_file_mode: int) -> None:
+def _flush(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _keep_mode_and_owner(descriptor: int, target: str, widest: int) -> None:
     try:
         old = os.stat(target)  # noqa: PTH116
     except FileNotFoundError:
-        os.fchmod(descriptor, new_file_mode)
+        os.fchmod(descriptor, NEW_FILE_MODE)
         return
     mine = os.fstat(descriptor)
     if (old.st_uid, old.st_gid) != (mine.st_uid, mine.st_gid):
         os.fchown(descriptor, old.st_uid, old.st_gid)
     # After the change of owner, which takes the set-id bits away.
-    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode) & widest)
 
 
 def _sync_folder(folder: str) -> None:
@@ -164,14 +231,17 @@ class Snapshot:
         self._identities: dict[str, str] = {}
         self._exists: dict[str, bool] = {}
         self._entries: dict[str, list[str] | None] = {}
-        self._contents: dict[str, bytes] = {}
+        self._contents: dict[str, Contents] = {}
 
     def pretending(self, contents: Mapping[str, bytes]) -> "Snapshot":
         """A snapshot of the same files, in which those in `contents` (by identity) have these contents."""
         other = Snapshot(self._files)
         other._identities = dict(self._identities)
         other._entries = dict(self._entries)
-        other._contents = {**self._contents, **contents}
+        other._contents = dict(self._contents)
+        for path, data in contents.items():
+            # Our own writing does not change who may write a file.
+            other._contents[path] = Contents(data, self._contents[path].guarded if path in self._contents else True)
         changed = {path for path in self._exists if self.identity(path) in contents}
         other._exists = {path: exists or path in changed for path, exists in self._exists.items()}
         return other
@@ -196,7 +266,11 @@ class Snapshot:
 
     def read(self, path: str) -> bytes:
         """All bytes of a file at the time of the snapshot."""
+        return self.examine(path).data
+
+    def examine(self, path: str, *, plain: bool = False) -> Contents:
+        """The contents of a file at the time of the snapshot, and who could write it then."""
         identity = self.identity(path)
         if identity not in self._contents:
-            self._contents[identity] = self._files.read(path)
+            self._contents[identity] = self._files.examine(path, plain=plain)
         return self._contents[identity]

@@ -6,7 +6,7 @@ import os.path
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from eccmgr.config.files.disk import DiskFiles, Snapshot
+from eccmgr.config.files.disk import Contents, DiskFiles, Snapshot
 from eccmgr.config.schema.check import option_fault, scope_fault
 from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.syntax.document import MAX_DEPTH, Document, IncludeNode, Node, OptionNode, ScopeNode
@@ -38,6 +38,8 @@ class Loaded:
     faults: list[Fault] = field(default_factory=list)
     local_changes: Document | None = None
     snapshot: Snapshot | None = None
+    ignored: list[str] = field(default_factory=list)
+    """A line for each thing that `Local_Changes_File` says and may not."""
 
     def check(self, heading: str | None = None) -> None:
         """Raises FaultyConfigError with every fault, if there are any."""
@@ -92,21 +94,29 @@ def with_local_changes(loaded: Loaded, setting: Setting | None) -> Loaded:
     document.data = data
     root = Scope("", None, loaded.root.options, loaded.root.scopes, [*loaded.root.places, Block(document, None)])
     documents = {**loaded.documents, identity: document}
-    return Loaded(loaded.main, root, documents, [], document, loaded.snapshot)
+    return Loaded(loaded.main, root, documents, [], document, loaded.snapshot, loaded.ignored)
 
 
 @dataclass(slots=True)
 class _Context:
-    """The place where items are added: the scope, its schema and depth, and the files being read."""
+    """The place where items are added: the scope, its schema and depth, and the files being read.
+
+    `is_local`: they come from the file for local changes, which the daemon itself writes. `guarded`: so is each of the
+    files being read. `locked`: a scope around is locked.
+    """
 
     scope: Scope
     spec: ScopeSpec | None
     depth: int
-    chain: tuple[str, ...]
-    readonly: bool
+    chain: tuple[str, ...] = ()
+    readonly: bool = False
+    is_local: bool = False
+    guarded: bool = True
+    locked: bool = False
 
     def inner(self, scope: Scope, spec: ScopeSpec | None) -> _Context:
-        return _Context(scope, spec, self.depth + 1, self.chain, self.readonly)
+        locked = self.locked or bool(spec and spec.locked)
+        return replace(self, scope=scope, spec=spec, depth=self.depth + 1, locked=locked)
 
 
 class _Loader:
@@ -116,6 +126,8 @@ class _Loader:
         self.search_path = search_path
         self.schema = schema
         self.reads = 0
+        self.locking: set[int] = set()
+        """The documents that locked options were taken from."""
         self.spellings: dict[tuple[int, str], str] = {}
 
     def fault(self, document: Document, offset: int, what: str, expected: str) -> None:
@@ -125,15 +137,15 @@ class _Loader:
             self.loaded.faults.append(fault)
 
     def main_file(self, path: str, *, local_changes: bool) -> None:
-        context = _Context(self.loaded.root, self.schema, 0, (), False)
+        context = _Context(self.loaded.root, self.schema, 0)
         try:
-            data = self.files.read(path)
+            contents = self.files.examine(path)
         except OSError as error:
             self.loaded.faults.append(Fault(path, 1, 1, f"cannot be read: {_reason(error)}", "a file"))
             return
-        self.overlay_file(path, data, context)
+        self.overlay_file(path, contents, context)
         if local_changes:
-            self.local_changes_file(path, context)
+            self.local_changes_file(path, replace(context, is_local=True))
 
     def local_changes_file(self, main: str, context: _Context) -> None:
         """Overlay `Local_Changes_File` last; if it does not exist yet, it counts as empty."""
@@ -145,29 +157,36 @@ class _Loader:
         if identity not in self.loaded.documents:
             try:
                 exists = self.files.exists(path)
-                data = self.files.read(path) if exists else b""
+                contents = self.files.examine(path, plain=True) if exists else Contents(b"", guarded=False)
             except OSError as error:
                 if setting.document and setting.node:
                     what = f"{path} cannot be read: {_reason(error)}"
                     self.fault(setting.document, setting.node.start, what, "a file for local changes")
                 return
-            self.overlay_file(path, data, context)
+            self.overlay_file(path, contents, context)
             if not exists:
                 self.loaded.documents[identity].data = None
-        self.loaded.local_changes = self.loaded.documents[identity]
+        document = self.loaded.documents[identity]
+        if id(document) in self.locking and setting.document and setting.node:
+            what = f"{path}, which this process writes, is included too, and has locked options"
+            self.fault(setting.document, setting.node.start, what, "another file for local changes")
+        self.loaded.local_changes = document
 
-    def overlay_file(self, path: str, data: bytes, context: _Context) -> None:
+    def overlay_file(self, path: str, contents: Contents | None, context: _Context) -> None:
+        """Add what a file says; `contents` is None if the file was read before."""
         identity = self.files.identity(path)
         document = self.loaded.documents.get(identity)
         if document is None:
-            document, faults = parse_bytes(path, data)
-            document.readonly = context.readonly
+            assert contents is not None
+            document, faults = parse_bytes(path, contents.data)
+            document.readonly, document.guarded = context.readonly, contents.guarded
             self.loaded.documents[identity] = document
             self.loaded.faults.extend(faults)
         else:
             # A change could not be assigned to one of the places that include the file.
             document.readonly = True
-        inner = _Context(context.scope, context.spec, context.depth, (*context.chain, identity), context.readonly)
+        guarded = context.guarded and document.guarded
+        inner = replace(context, chain=(*context.chain, identity), guarded=guarded)
         context.scope.places.append(Block(document, None))
         self.overlay(document, document.items, inner)
 
@@ -177,11 +196,33 @@ class _Loader:
                 self.option(document, node, context)
             elif isinstance(node, ScopeNode):
                 self.scope(document, node, context)
+            elif context.is_local:
+                self.ignore(document, node, "an include")
             else:
                 self.include(document, node, context)
 
+    def ignore(self, document: Document, node: Node, what: str) -> None:
+        """Leave out what may not stand in the file for local changes."""
+        if len(self.loaded.ignored) < MAX_FAULTS:
+            self.loaded.ignored.append(f"{document.place(node.start)}: {what} is ignored in the Local_Changes_File")
+
+    def refuses(self, document: Document, node: OptionNode | ScopeNode, name: str, context: _Context) -> bool:
+        """Whether a locked option or scope may not be taken from here; it is then reported."""
+        if context.is_local:
+            self.ignore(document, node, f"{name}, which is locked,")
+        elif not context.guarded:
+            what = f"{name} is locked, and not taken from a file if others than root may write it"
+            self.fault(document, node.start, what, "files that root, or this process's user, owns and alone may write")
+        else:
+            self.locking.add(id(document))
+            return False
+        return True
+
     def option(self, document: Document, node: OptionNode, context: _Context) -> None:
         lower = node.name.lower()
+        locked = context.locked or (context.spec is not None and context.spec.locks(lower))
+        if locked and self.refuses(document, node, node.name, context):
+            return
         spec = context.spec.option(lower) if context.spec else None
         name = node.name
         if spec is not None:
@@ -198,12 +239,18 @@ class _Loader:
             self.fault(document, node.start, "a scope nested too deep", f"at most {MAX_DEPTH} scopes within each other")
             return
         spec = context.spec.scope(node.kind) if context.spec else None
+        locked = context.locked or (spec is not None and spec.locked)
+        if locked and self.refuses(document, node, spec.name if spec else node.kind, context):
+            return
         if spec is not None:
             wrong = scope_fault(spec, node.name)
             if wrong:
                 self.fault(document, node.start, *wrong)
         key = (node.kind.lower(), node.name)
         scope = context.scope.scopes.get(key)
+        if scope is None and context.is_local and _halves(node, spec):
+            self.ignore(document, node, f'{node.kind} "{node.name}", with locked options,')
+            return
         if scope is None:
             kind = spec.name if spec else self.kind_spelling(context.scope, node.kind)
             scope = context.scope.scopes[key] = Scope(kind, node.name)
@@ -233,13 +280,11 @@ class _Loader:
                 self.fault(document, node.start, what, expected)
                 return
             try:
-                known = identity in self.loaded.documents
-                data = b"" if known else self.files.read(path)
+                contents = None if identity in self.loaded.documents else self.files.examine(path)
             except OSError as error:
                 self.fault(document, node.start, f"{path} cannot be read: {_reason(error)}", "a file or a folder")
                 continue
-            inner = _Context(context.scope, context.spec, context.depth, context.chain, readonly)
-            self.overlay_file(path, data, inner)
+            self.overlay_file(path, contents, replace(context, readonly=readonly))
 
     def find(self, document: Document, node: IncludeNode) -> list[str] | None:
         """The files that an include names: one, or those of a folder in order; None, and a fault, if it names none."""
@@ -262,6 +307,16 @@ class _Loader:
         # join() drops the folder if the path is absolute.
         folders = [os.path.dirname(including), *self.search_path]  # noqa: PTH120
         return list(dict.fromkeys(os.path.join(folder, path) for folder in folders))
+
+
+def _halves(node: ScopeNode, spec: ScopeSpec | None) -> bool:
+    """Whether this is an instance that would lack something without its locked options, such as a guarded listener."""
+    if node.name is None or spec is None:
+        return False
+    scopes = ((each, spec.scope(each.kind)) for each in node.items if isinstance(each, ScopeNode))
+    return any(isinstance(each, OptionNode) and spec.locks(each.name) for each in node.items) or any(
+        inner is not None and (inner.locked or _halves(each, inner)) for each, inner in scopes
+    )
 
 
 def _in_order(loaded: Loaded) -> list[Fault]:

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from eccmgr.config.files.beside import EXPORT_MODE
 from eccmgr.config.files.edits import DocumentEdits
 from eccmgr.config.files.load import Loaded, load, with_local_changes
 from eccmgr.config.schema.masking import masked_text
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
     from eccmgr.config.syntax.tree import Block, Path
 
 NEW_LOCAL_FILE = "# Changes made from a console; read after every other file, so they override.\n"
-EXPORT_MODE = 0o600
 _PLACES_MAX = 20
 _Key = tuple[tuple[ScopeKey, ...], str]
-_LOCAL_OPTIONS = frozenset({"local_changes_file", "local_changes_only"})
 
 
 @dataclass(eq=False)
@@ -91,26 +90,29 @@ def plan(
         return result
 
 
-def carry_out(plan: WritePlan, files: Files, schema: ScopeSpec, *, force: bool = False) -> Written:
-    """Write a plan's files, all or none. Raises ConfigError with the difference if one has changed, unless `force`."""
+def carry_out(
+    plan: WritePlan, files: Files, schema: ScopeSpec, *, force: bool = False, widest: int = 0o7777
+) -> Written:
+    """Write a plan's files, all or none; they keep of their modes what `widest` has.
+
+    Raises ConfigError with the difference if one has changed, unless `force`.
+    """
     if not force:
         for identity, (document, _, _) in plan.texts.items():
             _check_unchanged(identity, document, files, schema)
     try:
-        files.replace({identity: text.encode() for identity, (_, text, _) in plan.texts.items()})
+        files.replace({identity: text.encode() for identity, (_, text, _) in plan.texts.items()}, widest)
     except OSError as error:
         raise ConfigError(f"Nothing was written: {error.strerror or error}") from error
     counts = tuple((document.path, count) for document, _, count in plan.texts.values())
     return Written(counts, tuple(plan.unsaved), tuple(plan.overridden), tuple(dict.fromkeys(plan.remedies)))
 
 
-def export(live: Scope, path: str, files: Files, schema: ScopeSpec, *, force: bool = False) -> None:
+def export(live: Scope, path: str, files: Files, schema: ScopeSpec) -> None:
     """Write a whole tree to a file of its own, which only its owner may read, since it holds secrets."""
+    text = show_recurse(live, schema, reveal=True)
     try:
-        if files.exists(path) and not force:
-            raise CommandError(f"{path} exists and is not a part of this configuration; --force overwrites it")
-        text = show_recurse(live, schema, reveal=True)
-        files.replace({path: (text + "\n" if text else "").encode()}, EXPORT_MODE)
+        files.put(path, (text + "\n" if text else "").encode(), EXPORT_MODE)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -188,8 +190,7 @@ class _Planner:
         return NEW_LOCAL_FILE + text if edits.document.data is None else text
 
     def _set(self, change: Change) -> None:
-        own = change.option.lower() in _LOCAL_OPTIONS and not change.path
-        if (self.local_only or _key(change) in self.redirected) and not own:
+        if self.local_only or _key(change) in self.redirected:
             self._into(change, self.local)
             return
         scope = self.loaded.root.find(change.path)
@@ -198,10 +199,10 @@ class _Planner:
             self._replace(change, setting.document, setting.node)
             return
         for place in scope.places if scope else []:
-            if self._can_write(place.document) and not (own and place.document is self.local):
+            if self._can_write(place.document):
                 self._into(change, place.document)
                 return
-        self._into(change, self._around(change) if own or (scope is None and not self.local) else self.local)
+        self._into(change, self._around(change) if scope is None and not self.local else self.local)
 
     def _around(self, change: Change) -> Document | None:
         """The document for a scope that no file has yet: the first writable file that has the scope around it."""
@@ -216,15 +217,11 @@ class _Planner:
         """What the operator can do to have a file for changes that belong to no other."""
         main = self.loaded.main
         if main is None:
-            return "start the daemon with a file (-c FILE); config writeback PATH writes everything to a new one"
+            return "start the daemon with a file (-c FILE)"
         named = self.loaded.local_changes
         if named is not None and self.local is None:
             return f"make {named.path} writable, which is the Local_Changes_File"
-        name = "name a file that can be written: config set Local_Changes_File PATH, then config writeback"
-        document = self.loaded.documents.get(self.files.identity(main))
-        if document is not None and self._can_write(document):
-            return name
-        return f'{name}; and put Local_Changes_File = "PATH" into {main} by hand, so that the next start reads it'
+        return f'put Local_Changes_File = "PATH" into {main} by hand, then config reload'
 
     def _replace(self, change: Change, document: Document, node: OptionNode) -> None:
         edits = self._edits(document, change)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os.path
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,17 +13,21 @@ from weakref import WeakSet
 import structlog
 
 from eccmgr.config.files import writeback
+from eccmgr.config.files.beside import WIDEST_MODE, beside, may_create, snapshot_of, without_quotes
 from eccmgr.config.files.disk import DiskFiles
 from eccmgr.config.files.load import Loaded, load
+from eccmgr.config.live.access import check_added
 from eccmgr.config.live.effective import Overrides, ScopeView
 from eccmgr.config.live.transaction import Commit, ConfigSession, Transaction, Typed, conflicts
 from eccmgr.config.schema.known import SCHEMA
+from eccmgr.config.schema.locks import locked_by, only_locked
 from eccmgr.config.syntax.changes import Change, apply_all, difference
+from eccmgr.config.syntax.faults import FaultyConfigError
 from eccmgr.config.syntax.tree import Scope
-from eccmgr.errors import CommandError, ConfigError, EccmgrError
+from eccmgr.errors import CommandError, ConfigError, EccmgrError, LockedOption
 
 if TYPE_CHECKING:
-    from eccmgr.config.files.disk import Files
+    from eccmgr.config.files.disk import Files, Reading
     from eccmgr.config.live.parts import Prepared
     from eccmgr.config.schema.spec import ScopeSpec
 
@@ -57,6 +62,9 @@ class Store:
     (`on_change`), accepted and carried out before the next one begins. Once a change has begun, it runs to its end even
     if its caller is cancelled. Threads read and compare files.
 
+    Locked options change by a reload of `main` alone, the file of the start: the store refuses every other change of
+    them.
+
     `on_change` is called before every commit, set and unset that makes a difference, and before every reload. If it
     raises, the change fails. It may be set when the daemon is up; opening the store does not call it.
     """
@@ -76,8 +84,11 @@ class Store:
         self.overrides = overrides or Overrides()
         self.on_change = on_change
         self.schema = schema
+        self.main = main
         self.loaded = Loaded(main)
         self.live = self.loaded.root
+        self._exports: dict[str, tuple[int, ...] | None] = {}
+        """What tells the files that `export` wrote from any others."""
         self._version = 0
         self._log: list[Commit] = []
         self._open: WeakSet[Transaction] = WeakSet()
@@ -139,14 +150,16 @@ class Store:
         return session.transaction.root if session.transaction else self.live
 
     def begin(self, session: ConfigSession, *, scratch: bool = False) -> None:
-        """Open a transaction, on an empty tree if from `scratch`."""
+        """Open a transaction; one from `scratch` begins with the locked options alone."""
         if session.transaction:
             raise CommandError("A transaction is open already; commit or rollback it first")
-        session.transaction = Transaction(self._version, Scope() if scratch else self.live, scratch)
+        root = only_locked(self.live, self.schema) if scratch else self.live
+        session.transaction = Transaction(self._version, root, scratch)
         self._open.add(session.transaction)
 
     async def change(self, session: ConfigSession, user: str, change: Change, typed: Typed) -> None:
-        """Make a change: in the session's transaction if it has one, else live."""
+        """Make a change: in the session's transaction if it has one, else live. Raises LockedOption."""
+        self._refuse_locked((change,), self.root(session), user)
         if session.transaction:
             if len(session.transaction.typed) >= MAX_TYPED:
                 raise CommandError(f"A transaction holds at most {MAX_TYPED} commands")
@@ -184,21 +197,28 @@ class Store:
         return dropped
 
     async def reload(self, session: ConfigSession, user: str, path: str | None = None) -> int:
-        """Read the files again (`path` becomes the main file); return the number of unsaved changes that were dropped.
+        """Read the files again; return the number of unsaved changes that were dropped.
 
-        On any fault nothing changes: raises a ConfigError that begins with `Reconfigure failed`.
+        `path`, as a console names a file beside the main file, becomes the main file.
+
+        On any fault nothing changes: raises a ConfigError that begins with `Reconfigure failed`. Raises LockedOption if
+        another file than the one of the start would change a locked option.
         """
         if session.transaction:
             raise CommandError("A transaction is open; commit or rollback it before a reload")
 
         async def make() -> int:
-            loaded = await asyncio.to_thread(self._read, path or self.loaded.main)
-            loaded.check("Reconfigure failed")
+            try:
+                loaded = await asyncio.to_thread(self._reread, path)
+            except EccmgrError as error:
+                raise ConfigError(f"Reconfigure failed\n{error}") from error
             dropped = len(await asyncio.to_thread(self.unsaved))
             try:
                 await self._propose(loaded.root, user, loaded)
             except EccmgrError as error:
                 raise ConfigError(f"Reconfigure failed\n{error}") from error
+            for line in loaded.ignored:
+                log.warning("local change ignored", reason=line)
             return dropped
 
         return await self._alone(make)
@@ -208,11 +228,17 @@ class Store:
         return difference(self.loaded.root, self.live)
 
     async def write_back(self, *, path: str | None = None, force: bool = False) -> writeback.Written:
-        """Write unsaved changes to the files they belong to; with `path`, to that file only."""
+        """Write unsaved changes to the files they belong to; with `path`, to that file only.
+
+        `force` overwrites what others changed in a file, but no locked option.
+        """
 
         def write() -> tuple[writeback.Written, Loaded, Scope]:
             plan = writeback.plan(self.loaded, self.live, self.files, self.search_path, self.schema, path)
-            written = writeback.carry_out(plan, self.files, self.schema, force=force)
+            if force and plan.texts:
+                self._check_locked_on_disk()
+            widest = WIDEST_MODE if path else 0o7777
+            written = writeback.carry_out(plan, self.files, self.schema, force=force, widest=widest)
             if plan.loaded is None:
                 return written, self.loaded, self.live
             left = difference(plan.loaded.root, self.live)
@@ -224,20 +250,62 @@ class Store:
 
         return await self._alone(make)
 
-    def is_loaded(self, path: str) -> bool:
-        """Whether the file at `path` is part of the configuration."""
-        return self.files.identity(path) in self.loaded.documents
+    def _check_locked_on_disk(self) -> None:
+        """Raises CommandError if the files have other locked options than those that were read from them."""
+        on_disk = self._read(self.loaded.main)
+        where = locked_by(difference(self.loaded.root, on_disk.root), self.loaded.root, self.schema)
+        if on_disk.faults or where is not None:
+            what = f"{where} was changed, which is locked" if where is not None else "they have faults"
+            raise CommandError(
+                f"The files were changed since they were read: {what}; nothing was written. Reload first"
+            )
 
-    async def export(self, path: str, *, force: bool = False) -> None:
-        """Write the whole live configuration to one file that is not part of it."""
+    def loaded_path(self, path: str) -> str | None:
+        """The path by which a file of the configuration was read, as a console names it; None if it names none."""
+        full = os.path.join(os.path.dirname(self.loaded.main or ""), path)  # noqa: PTH120
+        return full if any(document.path == full for document in self.loaded.documents.values()) else None
 
-        async def make() -> None:
-            await asyncio.to_thread(writeback.export, self.live, path, self.files, self.schema, force=force)
+    async def export(self, path: str, *, force: bool = False) -> str:
+        """Write the whole live configuration to a file beside the main file that is not part of it; return its path.
 
-        await self._alone(make)
+        `force` overwrites what this process exported to it before, and nothing else.
+        """
+        named = beside(self.main, path)
 
-    def _read(self, main: str | None) -> Loaded:
-        return load(main, self.files, self.search_path, self.schema)
+        async def make() -> str:
+            await asyncio.to_thread(self._export, named, force=force)
+            return named
+
+        return await self._alone(make)
+
+    def _export(self, path: str, *, force: bool) -> None:
+        may_create(path)
+        try:
+            there = self.files.mark(path)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
+        ours = there is not None and self._exports.get(path) == there
+        if there is not None and not (ours and force):
+            remedy = "--force overwrites it" if ours else "nothing was written, expected the name of a new file"
+            raise CommandError(f"{path} exists and is not a part of this configuration; {remedy}")
+        writeback.export(self.live, path, self.files, self.schema)
+        self._exports[path] = self.files.mark(path)
+
+    def _read(self, main: str | None, files: Reading | None = None) -> Loaded:
+        return load(main, files or self.files, self.search_path, self.schema)
+
+    def _reread(self, path: str | None) -> Loaded:
+        """The files as they are now. Raises ConfigError."""
+        if path is None:
+            loaded = self._read(self.loaded.main)
+        else:
+            named = beside(self.main, path)
+            loaded = self._read(named, snapshot_of(named, self.files))
+        try:
+            loaded.check()
+        except FaultyConfigError as error:
+            raise without_quotes(error, self.main or "", self.files, self.loaded.documents) from None
+        return loaded
 
     async def _alone(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run `make` under the lock; once it has begun it runs to its end, even if the caller is cancelled."""
@@ -249,6 +317,9 @@ class Store:
     async def _propose(self, new: Scope, user: str, loaded: Loaded | None = None) -> int:
         """Have the daemon prepare for `new`, accept it, and have it carried out; `loaded` is the source of a reload."""
         changes = tuple(await asyncio.to_thread(difference, self.live, new))
+        if changes and (loaded is None or loaded.main != self.main):
+            self._refuse_locked(changes, self.live, user)
+            check_added(self._view_of(self.live), self._view_of(new))
         prepared = None
         if self.on_change and (changes or loaded):
             proposal = Proposal(self._view_of(self.live), self._view_of(new), changes, user)
@@ -263,6 +334,13 @@ class Store:
             if changes:
                 log.info("configuration changed", changes=len(changes), user=user)
         return len(changes)
+
+    def _refuse_locked(self, changes: Sequence[Change], before: Scope, user: str) -> None:
+        """Raises LockedOption if `changes` of the tree `before` affect a locked option."""
+        where = locked_by(changes, before, self.schema)
+        if where is not None:
+            log.warning("locked option not changed", option=where, user=user)
+            raise LockedOption(where, self.main)
 
     async def _prepare(self, preparing: Coroutine[Any, Any, Prepared]) -> Prepared:
         """Wait for the daemon to prepare; `refuse` may cancel this wait."""

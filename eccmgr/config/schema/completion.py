@@ -77,10 +77,15 @@ def _inside(command: str, here: paths.Here) -> list[str]:
     """The options and scopes that can come next inside a scope."""
     options = [setting.name for setting in here.scope.options.values()] if here.scope else []
     scopes = [scope.kind for scope in here.scope.scopes.values()] if here.scope else []
-    if here.spec and command not in _SETTINGS_ONLY:
-        options += [option.name for option in here.spec.options]
-    if here.spec and command in ("eval", "set"):
-        scopes += [scope.name for scope in here.spec.scopes]
+    spec = here.spec
+    if spec and command not in _SETTINGS_ONLY:
+        options += [option.name for option in spec.options]
+    if spec and command in ("eval", "set"):
+        scopes += [scope.name for scope in spec.scopes]
+    if spec and command == "set":
+        # A console cannot set what is locked.
+        options = [option for option in options if not spec.locks(option)]
+        scopes = [kind for kind in scopes if not ((inner := spec.scope(kind)) and inner.locked)]
     return scopes if command in _SCOPES_ONLY else [*options, *scopes]
 
 

@@ -21,16 +21,19 @@ _DURAVIP_FOLLOW = OptionSpec(
 
 _LISTENER_OPTIONS = (
     OptionSpec("Enable", OptionType.BOOLEAN, "true", "whether the listener is open"),
-    OptionSpec("File_Mode", OptionType.MODE, "0660", "the mode of a Unix socket, from its creation on"),
+    OptionSpec("File_Mode", OptionType.MODE, "0660", "the mode of a Unix socket, from its creation on", locked=True),
     OptionSpec(
         "Timeout", OptionType.SECONDS, "60", "idle seconds after which a connection is closed; 0 is never", 0, 1e9
     ),
-    OptionSpec("Enable_Authentication", OptionType.BOOLEAN, "false", "whether a caller has to authenticate"),
+    OptionSpec(
+        "Enable_Authentication", OptionType.BOOLEAN, "false", "whether a caller has to authenticate", locked=True
+    ),
     OptionSpec(
         "Enable_Authorization",
         OptionType.BOOLEAN,
         "false",
         "whether a caller's roles limit the commands that the caller may run",
+        locked=True,
     ),
     OptionSpec(
         "Insecure",
@@ -38,12 +41,19 @@ _LISTENER_OPTIONS = (
         "false",
         "opens a TCP listener without authentication to every command of everybody, beyond loopback too; "
         "without it, loopback alone is listened on, and answers version, uptime, pid and info",
+        locked=True,
     ),
     OptionSpec("Max_Command_Bytes", OptionType.BYTES, "1048576", "the longest command that is taken", 16, 1 << 30),
     OptionSpec("Listen_Backlog", OptionType.INTEGER, "1024", "connections that may wait to be accepted", 1, 65535),
-    OptionSpec("TLS_Certificate", OptionType.PATH, None, "the certificate of a TLS listener (PEM)"),
-    OptionSpec("TLS_Key", OptionType.PATH, None, "the private key of that certificate (PEM)"),
-    OptionSpec("TLS_Client_CA", OptionType.PATH, None, "the authority whose client certificates are demanded (PEM)"),
+    OptionSpec("TLS_Certificate", OptionType.PATH, None, "the certificate of a TLS listener (PEM)", locked=True),
+    OptionSpec("TLS_Key", OptionType.PATH, None, "the private key of that certificate (PEM)", locked=True),
+    OptionSpec(
+        "TLS_Client_CA",
+        OptionType.PATH,
+        None,
+        "the authority whose client certificates are demanded (PEM)",
+        locked=True,
+    ),
 )
 
 _PEER = ScopeSpec(
@@ -55,6 +65,7 @@ _PEER = ScopeSpec(
         OptionSpec("Always_Allow", OptionType.BOOLEAN, "false", "whether these callers need not authenticate"),
         OptionSpec("Always_Deny", OptionType.BOOLEAN, "false", "whether these callers are turned away"),
     ),
+    locked=True,
 )
 
 CONTROL_LISTENER = ScopeSpec(
@@ -68,6 +79,7 @@ CONTROL_LISTENER = ScopeSpec(
             None,
             "where the SCRAM verifiers are found",
             without_effect="callers cannot authenticate yet in this release",
+            locked=True,
         ),
         OptionSpec(
             "AuthorizationParameters",
@@ -75,6 +87,7 @@ CONTROL_LISTENER = ScopeSpec(
             None,
             "where the groups of users are found",
             without_effect=_NO_ROLES,
+            locked=True,
         ),
     ),
     scopes=(
@@ -109,6 +122,7 @@ AUTHORIZATION = ScopeSpec(
             ),
         ),
     ),
+    locked=True,
 )
 
 SECURITY = ScopeSpec(
@@ -118,6 +132,7 @@ SECURITY = ScopeSpec(
         OptionSpec("User", OptionType.TEXT, None, "the user that the daemon becomes after its start", dynamic=False),
         OptionSpec("Group", OptionType.TEXT, None, "the group that the daemon becomes after its start", dynamic=False),
     ),
+    locked=True,
 )
 
 EC_LOGGER = ScopeSpec(
@@ -125,16 +140,17 @@ EC_LOGGER = ScopeSpec(
     "the daemon's own log files",
     Naming.EITHER,
     options=(
-        OptionSpec("mainlog", OptionType.PATH, None, "all events"),
-        OptionSpec("paniclog", OptionType.PATH, None, "faults that should never happen"),
+        OptionSpec("mainlog", OptionType.PATH, None, "all events", locked=True),
+        OptionSpec("paniclog", OptionType.PATH, None, "faults that should never happen", locked=True),
         OptionSpec(
             "acctlog",
             OptionType.PATH,
             None,
             "authentications, and the commands that each user ran",
             without_effect="the file is made, and nothing is written to it yet in this release",
+            locked=True,
         ),
-        OptionSpec("rejectlog", OptionType.PATH, None, "callers and requests that were refused"),
+        OptionSpec("rejectlog", OptionType.PATH, None, "callers and requests that were refused", locked=True),
         OptionSpec(
             "heartbeat", OptionType.SECONDS, "0", "seconds between signs of life in the main log; 0: no signs", 0, 1e9
         ),
@@ -148,6 +164,7 @@ _LOG_FILES = (
         None,
         "the path of a collected log; %Y %m %d and %{l} %{s} %{n} are filled in",
         without_effect=_NO_COLLECTING,
+        locked=True,
     ),
     OptionSpec("file_mode", OptionType.MODE, "0640", "the mode of new log files", without_effect=_NO_COLLECTING),
     OptionSpec("dir_mode", OptionType.MODE, "0755", "the mode of new log folders", without_effect=_NO_COLLECTING),
@@ -176,6 +193,7 @@ LOGS = ScopeSpec(
             None,
             "where the position in each log is kept",
             without_effect=_NO_COLLECTING,
+            locked=True,
         ),
     ),
     scopes=tuple(
@@ -266,8 +284,15 @@ SCHEMA = ScopeSpec(
             OptionType.PATH,
             None,
             "the file for changes that belong to no other file; loaded last",
+            locked=True,
         ),
-        OptionSpec("Local_Changes_Only", OptionType.BOOLEAN, "false", "whether every change is written to that file"),
+        OptionSpec(
+            "Local_Changes_Only",
+            OptionType.BOOLEAN,
+            "false",
+            "whether every change is written to that file",
+            locked=True,
+        ),
     ),
     scopes=(
         AS_LOGGER,

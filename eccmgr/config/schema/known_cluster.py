@@ -117,9 +117,15 @@ CLUSTER = ScopeSpec(
             OptionType.LIST,
             None,
             "the public keys of managers; with any, a node runs only the commands that one of them signed",
+            locked=True,
         ),
         OptionSpec(
-            "signing_key", OptionType.PATH, None, "the file of the key that signs a manager's commands", dynamic=False
+            "signing_key",
+            OptionType.PATH,
+            None,
+            "the file of the key that signs a manager's commands",
+            dynamic=False,
+            locked=True,
         ),
         OptionSpec("if_check_interval", OptionType.SECONDS, "1", "seconds between checks of the interfaces", 0.1, 3600),
         OptionSpec(
@@ -170,6 +176,7 @@ CLUSTER = ScopeSpec(
             "what changes addresses: netlink, exec (plumber_program), memory (nothing: for a demonstration); "
             "auto is netlink, and a node that may not use it carries nothing",
             dynamic=False,
+            locked=True,
         ),
         OptionSpec(
             "plumber_program",
@@ -177,6 +184,7 @@ CLUSTER = ScopeSpec(
             None,
             "the program of plumber exec, run as PROGRAM plumb (or unplumb, check) ADDRESS INTERFACE EPOCH",
             dynamic=False,
+            locked=True,
         ),
         OptionSpec(
             "fence",
@@ -185,6 +193,7 @@ CLUSTER = ScopeSpec(
             "what silences the addresses of a host whose processes are stopped: nftables, valid_lft or none; "
             "auto takes the first of these that works",
             dynamic=False,
+            locked=True,
         ),
     ),
     scopes=(
@@ -205,6 +214,7 @@ CLUSTER = ScopeSpec(
                     default_of=_cidrmask,
                 ),
             ),
+            locked=True,
         ),
     ),
 )

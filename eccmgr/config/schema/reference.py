@@ -21,6 +21,7 @@ _PAGE_HEAD = """\
 
 Names match without case. An option that is not *dynamic* takes effect after a restart, any other at once. If a scope
 does not set an option, the option has its value from the nearest scope around it that sets it, else its default.
+A *locked* option changes in files alone: [operations.md](operations.md#locked-options) says in which, and why.
 An option *without effect* is taken, checked and kept, and nothing acts on it; it is there for files that have it.
 Scopes and options that are not listed here are kept and shown, for the programs that know them.
 """
@@ -28,15 +29,15 @@ Scopes and options that are not listed here are kept and shown, for the programs
 
 def help_text(words: Sequence[str] = (), schema: ScopeSpec = SCHEMA) -> str:
     """The help on a scope or an option, which the kinds of scopes on its path name. Raises CommandError."""
-    scope = schema
+    scope, locked = schema, False
     for at, word in enumerate(words):
         option, inner = scope.option(word), scope.scope(word)
         if at == len(words) - 1 and option:
-            return "\n".join(_option_help(option))
+            return "\n".join(_option_help(option, locked=locked or option.locked))
         if inner is None:
             raise CommandError(f"Nothing is known of '{' '.join(words)}'")
-        scope = inner
-    return "\n".join(_scope_help(scope))
+        scope, locked = inner, locked or inner.locked
+    return "\n".join(_scope_help(scope, locked=locked))
 
 
 def reference_page(schema: ScopeSpec = SCHEMA) -> str:
@@ -44,7 +45,7 @@ def reference_page(schema: ScopeSpec = SCHEMA) -> str:
     return "\n".join([_PAGE_HEAD, *_sections(schema, ())])
 
 
-def _option_help(option: OptionSpec) -> Iterator[str]:
+def _option_help(option: OptionSpec, *, locked: bool) -> Iterator[str]:
     yield f"{option.name}: {option.help}"
     yield f"  takes {expectation(option.type, option.low, option.high)}"
     yield f"  default: {'none' if option.default is None else option.default}"
@@ -54,10 +55,14 @@ def _option_help(option: OptionSpec) -> Iterator[str]:
         yield "  dynamic: takes effect at once" if option.dynamic else "  not dynamic: takes effect after a restart"
     if option.secret:
         yield "  holds secrets"
+    if locked:
+        yield "  locked: changes in files alone"
 
 
-def _scope_help(scope: ScopeSpec) -> Iterator[str]:
+def _scope_help(scope: ScopeSpec, *, locked: bool) -> Iterator[str]:
     yield f"{written(scope)}: {scope.help}" if scope.name else f"{scope.help[:1].upper()}{scope.help[1:]}:"
+    if locked:
+        yield "  locked, with all in it: changes in files alone"
     width = max((len(option.name) for option in scope.options), default=0)
     for option in scope.options:
         yield f"  {option.name:<{width}}  {option.help}"
@@ -71,21 +76,23 @@ def written(scope: ScopeSpec) -> str:
     return f"{scope.name}{name} {{ … }}"
 
 
-def _sections(scope: ScopeSpec, path: tuple[ScopeSpec, ...]) -> Iterator[str]:
+def _sections(scope: ScopeSpec, path: tuple[ScopeSpec, ...], *, around: bool = False) -> Iterator[str]:
     title = " › ".join(f"`{written(each)}`" for each in path) or "The global scope"
     yield f"## {title}\n"
-    yield f"{scope.help[:1].upper()}{scope.help[1:]}.\n"
+    locked = around or scope.locked
+    yield f"{scope.help[:1].upper()}{scope.help[1:]}.{' Locked, with all in it.' if locked else ''}\n"
     if scope.options:
         yield "| option | takes | default | dynamic | |"
         yield "|---|---|---|---|---|"
-        yield from map(_row, scope.options)
+        yield from (_row(option, locked=locked or option.locked) for option in scope.options)
         yield ""
     for inner in scope.scopes:
-        yield from _sections(inner, (*path, inner))
+        yield from _sections(inner, (*path, inner), around=locked)
 
 
-def _row(option: OptionSpec) -> str:
+def _row(option: OptionSpec, *, locked: bool) -> str:
     default = "" if option.default is None else f"`{option.default}`"
     takes = expectation(option.type, option.low, option.high).replace("|", "\\|")
     effect = f"; **without effect**: {option.without_effect}" if option.without_effect else ""
-    return f"| `{option.name}` | {takes} | {default} | {'yes' if option.dynamic else 'no'} | {option.help}{effect} |"
+    about = f"{'**locked**: ' if locked else ''}{option.help}{effect}"
+    return f"| `{option.name}` | {takes} | {default} | {'yes' if option.dynamic else 'no'} | {about} |"

@@ -30,8 +30,9 @@ class OptionSpec:
     """The schema of one option: its spelling, its type, its default, and one line of help.
 
     `low` and `high` bound a number, in the unit of its type. A `dynamic` option takes effect at once, any other after
-    a restart. The text of a `secret` option holds passwords. `default_of` gives a default that depends on the scope's
-    name; `default` then only describes it. If `without_effect` gives a reason, nothing acts on the option.
+    a restart. The text of a `secret` option holds passwords. A `locked` option changes in files alone (see `locks.py`).
+    `default_of` gives a default that depends on the scope's name; `default` then only describes it. If
+    `without_effect` gives a reason, nothing acts on the option.
     """
 
     name: str
@@ -42,6 +43,7 @@ class OptionSpec:
     high: float | None = None
     dynamic: bool = True
     secret: bool = False
+    locked: bool = False
     default_of: Callable[[str | None], str] | None = None
     without_effect: str = ""
 
@@ -53,7 +55,10 @@ class OptionSpec:
 
 @dataclass(frozen=True, slots=True)
 class ScopeSpec:
-    """The schema of one scope: its spelling, whether it has a name (and of which type), its options and scopes."""
+    """The schema of one scope: its spelling, whether it has a name (and of which type), its options and scopes.
+
+    If the scope is `locked`, it is so with all in it: its instances, and every option and scope, known or not.
+    """
 
     name: str
     help: str
@@ -61,12 +66,19 @@ class ScopeSpec:
     name_type: OptionType | None = None
     options: tuple[OptionSpec, ...] = ()
     scopes: tuple[ScopeSpec, ...] = ()
+    locked: bool = False
     _options: dict[str, OptionSpec] = field(init=False, repr=False, compare=False)
     _scopes: dict[str, ScopeSpec] = field(init=False, repr=False, compare=False)
+    _locked: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_options", {option.name.lower(): option for option in self.options})
         object.__setattr__(self, "_scopes", {scope.name.lower(): scope for scope in self.scopes})
+        object.__setattr__(self, "_locked", frozenset(_locked_names(self)))
+
+    def locks(self, option: str) -> bool:
+        """Whether setting an option of this name here is locked: here, or in a scope inside that would inherit it."""
+        return self.locked or option.lower() in self._locked
 
     def option(self, name: str) -> OptionSpec | None:
         """The option of this name, in any case."""
@@ -84,3 +96,10 @@ class ScopeSpec:
                 return None
             here = here.scope(kind)
         return here
+
+
+def _locked_names(scope: ScopeSpec, *, around: bool = False) -> set[str]:
+    """The locked options of a scope and of the scopes in it; `around`: it lies in a locked scope."""
+    locked = around or scope.locked
+    names = {option.name.lower() for option in scope.options if locked or option.locked}
+    return names.union(*(_locked_names(inner, around=locked) for inner in scope.scopes))

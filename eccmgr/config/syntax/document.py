@@ -62,7 +62,8 @@ Node = OptionNode | ScopeNode | IncludeNode
 class Document:
     """A file: `path` as users see it, `text` decoded without any translation, `items` in the order written.
 
-    A `readonly` file is never written back to. `data` are the bytes that were read, None for a file that does not
+    A `readonly` file is never written back to. Nobody may write a `guarded` file but root, or who runs this process.
+    `data` are the bytes that were read, None for a file that does not
     exist yet.
     """
 
@@ -70,6 +71,7 @@ class Document:
     text: str
     items: list[Node] = field(default_factory=list)
     readonly: bool = False
+    guarded: bool = True
     data: bytes | None = None
 
     @cached_property

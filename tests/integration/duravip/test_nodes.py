@@ -272,7 +272,8 @@ def test_an_agent_cannot_choose_its_own_user() -> None:
         agent().kill()
         wait_until_sync(lambda: node.log.count("event=ready") == 2, "another agent serves")
         assert set(agent().uids()) == {pwd.getpwnam("nobody").pw_uid}
-        assert "root" in ask_sync(node.endpoint, "config get Security User"), "the change is there, and has no effect"
+        assert ask_sync(node.endpoint, "config get Security User") == 'User = "nobody"'
+        assert f"{changes}:1:1: Security, which is locked, is ignored in the Local_Changes_File" in node.log
 
 
 @pytest.mark.timeout(300)

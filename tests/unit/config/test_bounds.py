@@ -90,15 +90,12 @@ def test_a_binary_file_is_refused_with_its_place(tmp_path: Path, data: bytes) ->
 
 
 def test_list_set_at_run_time_stays_a_list(console_on: Opened, tmp_path: Path) -> None:
-    console = console_on({"a.conf": 'Authorization { Role "a" { allow = ( ".*" ) } }\n'})
-    assert (
-        console.ok("config set Authorization Role a allow ( '^config' )".replace("'", '"')) == 'allow = ( "^config" )'
-    )
-    role = console.store.view().scope("Authorization").scope("Role", "a")
-    assert role.items("allow") == ("^config",)
-    console.ok("config set Authorization Role a allow x")
+    console = console_on({"a.conf": 'Datasource "a" { uri = ( "x" ) }\n'})
+    assert console.ok('config set Datasource a uri ( "y:z" )') == 'uri = ( "y:z" )'
+    assert console.store.view().scope("Datasource", "a").items("uri") == ("y:z",)
+    console.ok("config set Datasource a uri x")
     console.ok("config writeback")
-    assert (tmp_path / "a.conf").read_text() == 'Authorization { Role "a" { allow = "x" } }\n'
+    assert (tmp_path / "a.conf").read_text() == 'Datasource "a" { uri = "x" }\n'
 
 
 def test_unsetting_an_unset_option_is_an_answer(manager: Console) -> None:

@@ -192,12 +192,14 @@ def test_rollback_drops_a_transaction(manager: Console) -> None:
     assert manager.refused("config rollback") == "No transaction is open"
 
 
-def test_transaction_from_scratch_replaces_everything(manager: Console) -> None:
-    assert manager.ok("config BEGIN From Scratch") == "Transaction begun from scratch"
-    assert manager.ok("config showrecurse") == ""
-    manager.ok("config set blackhole on")
-    manager.ok("config commit")
-    assert manager.ok("config showrecurse") == "Blackhole = on"
+def test_transaction_from_scratch_replaces_all_but_locked(console_on: Opened) -> None:
+    locked = "cluster {\n  fence = none\n}"
+    console = console_on({"a.conf": f"x = 1\nfoo {{ y = 1 }}\n{locked} cluster {{ max_jobs = 5 }}"})
+    assert console.ok("config BEGIN From Scratch") == "Transaction begun from scratch"
+    assert console.ok("config showrecurse") == locked
+    console.ok("config set blackhole on")
+    console.ok("config commit")
+    assert console.ok("config showrecurse") == f"Blackhole = on\n{locked}"
 
 
 def test_a_transaction_from_scratch_collides_with_every_change(manager: Console) -> None:

@@ -148,26 +148,28 @@ def test_a_new_scope_goes_to_the_main_file(line: str, text: str) -> None:
 
 
 def test_new_scope_goes_into_its_surrounding_block(console_on: Opened, tmp_path: Path) -> None:
-    console = console_on({"a.conf": "include b.conf\n", "b.conf": "cluster {\n  max_jobs = 5\n}\n"})
-    console.ok("config set cluster Topology 10.1.1.0/24 interface = eth1")
+    console = console_on({"a.conf": "include b.conf\n", "b.conf": "ESMTP_Listener {\n  x = 5\n}\n"})
+    console.ok("config set ESMTP_Listener Listen 10.1.1.1:25 Duravip_Follow = v1")
     assert console.ok("config writeback") == f"Wrote 1 change to {tmp_path}/b.conf"
-    assert '  Topology "10.1.1.0/24" {' in (tmp_path / "b.conf").read_text()
+    assert '  Listen "10.1.1.1:25" {' in (tmp_path / "b.conf").read_text()
 
 
 def test_unwritable_main_file_is_named_in_the_remedy() -> None:
     console, memory = in_memory({"/a": "x = 1\n"}, frozenset({"/a"}))
     console.ok("config set Logs max_open 7")
     assert console.refused("config writeback").endswith(
-        'and put Local_Changes_File = "PATH" into /a by hand, so that the next start reads it'
+        'Remedy: put Local_Changes_File = "PATH" into /a by hand, then config reload'
     )
     assert memory.contents["/a"] == b"x = 1\n"
 
 
-def test_else_it_is_shown_with_a_warning(console_on: Opened) -> None:
+def test_else_it_is_shown_with_a_warning(console_on: Opened, tmp_path: Path) -> None:
     console = console_on({"a.conf": "readonly_include b.conf", "b.conf": "foo { Password = 1x }"})
     console.ok("config set foo Password 2x")
-    said = f"{WARNING}\nfoo {{\n  Password = ********\n}}\nRemedy: name a file that can be written: "
-    assert console.refused("config writeback").startswith(f"{said}config set Local_Changes_File PATH")
+    said = (
+        f'{WARNING}\nfoo {{\n  Password = ********\n}}\nRemedy: put Local_Changes_File = "PATH" into {tmp_path}/a.conf'
+    )
+    assert console.refused("config writeback") == f"{said} by hand, then config reload"
     assert console.ok("config get foo Password") == "Password = ********"
     assert console.ok("config reload") == "Reconfigured; 1 unsaved change dropped"
 
@@ -188,8 +190,8 @@ def test_change_overridden_by_a_read_only_file_warns(console_on: Opened, tmp_pat
         f"Wrote 1 change to {tmp_path}/a.conf",
         f"Warning: foo::x was written but is overridden at {place}",
         (
-            f"Remedy: take it out at {place} by hand, or name a file that can be written: "
-            "config set Local_Changes_File PATH, then config writeback"
+            f'Remedy: take it out at {place} by hand, or put Local_Changes_File = "PATH" into {tmp_path}/a.conf '
+            "by hand, then config reload"
         ),
     ]
     assert console.ok("config get foo x") == "x = 3"
@@ -357,11 +359,11 @@ def test_everything_is_unsaved_without_a_main_file() -> None:
         (
             "ecelerity-cluster.conf",
             [
-                "set cluster topology 10.1.1.0/24 cidrmask 24",
+                "set cluster if_check_interval 7",
                 "set binding duravip-6 x=1",
                 "set cluster max_running 1",
             ],
-            ["set cluster topology 10.1.1.0/24 cidrmask 32", "unset binding duravip-6 x", "unset cluster max_running"],
+            ["unset cluster if_check_interval", "unset binding duravip-6 x", "unset cluster max_running"],
         ),
     ],
 )

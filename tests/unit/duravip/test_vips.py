@@ -204,7 +204,7 @@ def test_shares_that_nobody_could_have_told_are_refused(text: str) -> None:
         ("config set Binding new Bind_Address 10.1.1.1", True),
         ("config unset Binding old", True),
         ("config set ESMTP_Listener Listen 10.1.1.1:25 Enable_Duravip on", True),
-        ("config set Cluster fence none", True),
+        ("config set Cluster arp_all_hosts false", True),
         ("config set Duravip_Preference east1", True),
         ("config set Control_Listener Timeout 7", False),
     ],
