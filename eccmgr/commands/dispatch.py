@@ -6,9 +6,9 @@ import structlog
 
 from eccmgr.commands.answer import Answer, Format, Status, split_form
 from eccmgr.commands.caller import Caller
-from eccmgr.commands.gate import Gate
+from eccmgr.commands.gate import Gate, check_length
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.errors import EccmgrError, NotAuthorized, NothingSent, UsageError, unwrapped
+from eccmgr.errors import CommandError, EccmgrError, NotAuthorized, NothingSent, UsageError, unwrapped
 
 log = structlog.get_logger()
 
@@ -32,6 +32,11 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
     """
     line = line.strip(_BLANK)
     form, command = split_form(line, form)
+    try:
+        check_length(line)
+    except CommandError as error:
+        # Nor is it read for its secrets, so it is not repeated.
+        return _reply(Answer(str(error), Status.ERROR), form, "")
     if not line.strip():
         return _reply(Answer(""), form, "")
     if not command:

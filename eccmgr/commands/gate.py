@@ -16,6 +16,17 @@ from eccmgr.commands.table import Call, Carries, Command, Table
 from eccmgr.errors import CommandError, NotAuthorized
 
 
+LINE_BYTES_MAX = 64 * 1024
+"""The longest line that is read as a command: everything that looks at a line takes a moment for that much."""
+
+
+def check_length(line: str) -> None:
+    """Raises CommandError if `line` is longer than a command may be."""
+    # No character takes more than four bytes, so a short line need not be counted.
+    if len(line) * 4 > LINE_BYTES_MAX and (size := len(line.encode("utf-8", "replace"))) > LINE_BYTES_MAX:
+        raise CommandError(f"Command too long ({size} bytes, limit {LINE_BYTES_MAX})")
+
+
 @dataclass(frozen=True)
 class Admitted:
     """A command that has passed the gate: it exists, its arguments are parsed, and its caller may run it."""
@@ -42,8 +53,9 @@ class Gate:
     def admit(self, line: str, caller: Caller) -> Admitted:
         """Admit the command of `line`.
 
-        Raises CommandError if it is unknown or has no normal form, or if `caller` may not run it.
+        Raises CommandError if it is unknown, too long or has no normal form, or if `caller` may not run it.
         """
+        check_length(line)
         check_characters(line)
         command, at = self._find(line, caller)
         form = normal_form(line, self.table)
