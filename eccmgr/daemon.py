@@ -306,4 +306,6 @@ class Daemon(abc.ABC):
             found.append("as_logger: the logs of nodes are not collected yet in this release")
         found += self.store.loaded.ignored[:_REMARKS_MAX]
         found += self.modules.remarks(self.view)
+        if refused := str(self.gate.refused):
+            found.append(f"Refused since the start: {refused}")
         return [*found, *filter(None, (self._redis.remark,)), *self._log_files.remarks()]

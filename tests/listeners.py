@@ -11,9 +11,9 @@ from eccmgr.commands.answer import Answer
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import COMMAND, Call, Command, Param, Table, help_command, prompt
 from eccmgr.control import frames
-from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.frames import Frame
+from eccmgr.control.limits import Limits
 from eccmgr.control.server import ControlServer
 from eccmgr.control.server import Listener as Settings
 from eccmgr.version import banner
@@ -91,10 +91,10 @@ async def listening(folder: Path, limits: Limits | None = None) -> AsyncIterator
         await listener.server.close(grace_s=0.1)
 
 
-async def listen_too(server: ControlServer, endpoint: Endpoint) -> None:
-    """Listen on one more endpoint."""
+async def listen_too(server: ControlServer, endpoint: Endpoint, limits: Limits | None = None) -> None:
+    """Listen on one more endpoint, or with other limits."""
     there = {each: opened.listener for each, opened in server.opened.items()}
-    await server.follow({**there, endpoint: Settings()})
+    await server.follow({**there, endpoint: Settings(limits or Limits())})
 
 
 class Client:

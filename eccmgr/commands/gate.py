@@ -14,7 +14,7 @@ from eccmgr.commands.carried import carried
 from eccmgr.commands.normal_form import NormalForm, check_characters, normal_form
 from eccmgr.commands.table import Call, Carries, Command, Table
 from eccmgr.errors import CommandError, NotAuthorized
-
+from eccmgr.tally import Tally
 
 LINE_BYTES_MAX = 64 * 1024
 """The longest line that is read as a command: everything that looks at a line takes a moment for that much."""
@@ -49,6 +49,8 @@ class Gate:
         self.table = table
         self.passed: Counter[Origin] = Counter()
         """How many commands came by each origin, commands inside commands included."""
+        self.refused = Tally()
+        """What the gate and the control listeners refused."""
 
     def admit(self, line: str, caller: Caller) -> Admitted:
         """Admit the command of `line`.
@@ -92,6 +94,7 @@ class Gate:
         return found
 
     def _not_open(self, caller: Caller) -> NotAuthorized:
+        self.refused.note("commands of unknown callers", listener=caller.listener, peer=caller.peer)
         names = ", ".join(command.name for command in self.table.listed() if command.is_open)
         return NotAuthorized(
             f"Not Authorized for this command: {caller.listener} cannot tell who you are, and answers {names}. "

@@ -7,22 +7,23 @@ and no others.
 import asyncio
 import dataclasses
 import json
+import math
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import structlog
 
-from eccmgr.channels import Channel
 from eccmgr.commands.answer import Answer, Format, Status
 from eccmgr.commands.caller import Access, Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
-from eccmgr.commands.gate import Gate
+from eccmgr.commands.gate import LINE_BYTES_MAX, Gate
 from eccmgr.control import frames
-from eccmgr.control.barred import Barred
+from eccmgr.control.crowd import Crowd
 from eccmgr.control.frames import Frame
-from eccmgr.control.peer import user_and_place
+from eccmgr.control.holdings import MIB, Stake
+from eccmgr.control.limits import Terms
+from eccmgr.control.peer import RemoteEnd, remote_end
 from eccmgr.control.request import BadRequest, ConsoleRequest, chunk_frame, result_frame
 from eccmgr.errors import FrameError
 
@@ -34,34 +35,20 @@ _READ_AHEAD_BYTES = 256 * 1024
 _COALESCE_BYTES = 64 * 1024
 # After this many commands in a row the other connections have their turn.
 _TURN = 128
-# A client that broke the protocol has this long to read the answer that says so.
-_LINGER_S = 2.0
+# A client that broke the protocol, or was turned away, has this long to read the answer that says so. What it still
+# sends is thrown away, up to a size.
+_LINGER_S = 10.0
+_THROWN_AWAY_MAX = 16 * MIB
 # An idle connection with an open transaction stays longer, but not for ever.
 _KEPT_S = 3600.0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits of a listener: seconds of idleness (0 = for ever), bytes of a command, connections at once.
-
-    If there is a `refusal`, it is the answer to every command, and no command runs. `insecure`: callers whom
-    nobody knows, which are those over TCP, may run every command.
-    """
-
-    idle_timeout_s: float = 60.0
-    max_command_bytes: int = 1024 * 1024
-    max_connections: int = 4096
-    refusal: Barred | None = None
-    insecure: bool = False
-
-
-@dataclass
-class Terms:
-    """The terms of one listener, for its present and future connections; they may be replaced at any time."""
-
-    limits: Limits
-    listener: str = ""
-    """The endpoint in the form that is shown."""
+# A frame has this long to arrive whole, and an answer to be read, also where the idle time is longer.
+_FRAME_S = 60.0
+# A client that reads less than this in that time does not count as reading.
+_READ_BYTES_MIN = 16 * 1024
+# So long a command waits for room for its answer.
+_ROOM_S = 10.0
+# The JSON of the longest command, each of whose bytes may be escaped.
+_REQUEST_BYTES_MAX = 6 * LINE_BYTES_MAX + 4096
 
 
 class Connection(asyncio.Protocol):
@@ -71,19 +58,22 @@ class Connection(asyncio.Protocol):
         self,
         gate: Gate,
         terms: Terms,
-        connections: set["Connection"],
+        crowd: "Crowd[Connection]",
         keeps: Callable[["Connection"], bool] = lambda _connection: False,
     ) -> None:
         """`keeps` answers whether an idle connection should stay, because something would be lost with it."""
         self._gate = gate
         self.terms = terms
-        self._connections = connections
+        self._crowd = crowd
         self._keeps = keeps
         self._loop = asyncio.get_running_loop()
         self._decoder = frames.Decoder(terms.limits.max_command_bytes)
         self._out = bytearray()
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._caller = Caller("")
+        self.remote = RemoteEnd("", "", "")
+        self._unread = self._unsent = Stake(terms.unread, "")
+        self._turned_away, self._thrown_away = "", 0
         self._flushing = False
         self._ending = False
         self._streaming = False
@@ -96,21 +86,30 @@ class Connection(asyncio.Protocol):
     # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept the connection, unless there are too many."""
+        """Accept the connection, or turn it away if there are too many."""
         self._transport = cast(asyncio.Transport, transport)
-        limit = self.terms.limits.max_connections
-        if len(self._connections) >= limit:
-            log.warning("connection refused", channel=Channel.REJECT, reason="too many", limit=limit)
-            self._transport.abort()
-            return
-        self._connections.add(self)
-        user, place = user_and_place(self._transport.get_extra_info("socket"))
+        self.remote = remote_end(self._transport.get_extra_info("socket"))
+        user, place, key, _ = self.remote
+        self._unread, self._unsent = Stake(self.terms.unread, key), Stake(self._crowd.unsent, key)
         self._caller = Caller(user, listener=self.terms.listener, peer=place, session=self, access=self._access())
-        self._check_idle()
+        self._turned_away = self._crowd.enter(self, self.terms.limits)
+        if self._turned_away:
+            # The server does not speak first: the client learns why once it has sent something.
+            self._refuse("too many connections")
+            self._timer = self._loop.call_later(_LINGER_S, self._transport.abort)
+        else:
+            self._check_idle()
 
     def data_received(self, data: bytes) -> None:
         """Take the bytes, and make sure that the commands in them are answered."""
         if self._ending:
+            self._thrown_away += len(data)
+            if self._thrown_away > _THROWN_AWAY_MAX:
+                self._transport.abort()
+            return
+        if self._turned_away:
+            self._transport.write(frames.encode_text(self._turned_away))
+            self._hang_up()
             return
         if not self._decoder.pending:
             # A frame may take the idle time to arrive whole, counted from its first byte.
@@ -119,10 +118,11 @@ class Connection(asyncio.Protocol):
                 self._transport.write(answer)
                 return
         self._decoder.push(data)
+        self._unread.become(self._decoder.pending)
         if self.task is None:
             self._task = self._loop.create_task(self._answer_all(), name="control connection")
             self._task.add_done_callback(self._stopped)
-        elif self._decoder.pending > _READ_AHEAD_BYTES:
+        elif self._decoder.pending > _READ_AHEAD_BYTES or self._unread.is_over:
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -134,7 +134,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The connection is lost, and the waiting for answers ends."""
-        self._connections.discard(self)
+        self._crowd.leave(self)
+        self._unread.become(0)
+        self._unsent.become(0)
         if self._timer is not None:
             self._timer.cancel()
         self._writable.set()
@@ -148,6 +150,20 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._writable.set()
+        self._unsent.become(self._transport.get_write_buffer_size())
+
+    # Called by the crowd.
+
+    def idle_s(self) -> float:
+        """The seconds for which nothing has happened; 0 while something is under way, or would be lost."""
+        unsent = self._out or self._transport.get_write_buffer_size()
+        if self.task is not None or self._decoder.pending or unsent or self._keeps(self):
+            return 0.0
+        return self._loop.time() - self._last_active
+
+    def drop(self) -> None:
+        """Close at once, in favour of another connection."""
+        self._transport.abort()
 
     # Called by the server.
 
@@ -160,7 +176,7 @@ class Connection(asyncio.Protocol):
         """The listener has new limits, which hold from now on."""
         self._decoder.limit = self.terms.limits.max_command_bytes
         self._caller = dataclasses.replace(self._caller, access=self._access())
-        if not self._ending:
+        if not self._ending and not self._turned_away:
             if self._timer is not None:
                 self._timer.cancel()
             self._check_idle()
@@ -207,7 +223,9 @@ class Connection(asyncio.Protocol):
             while await self._answer_frames():
                 # More may have arrived while the client took its time to read.
                 await self._drain()
+            self._check_unread()
         except FrameError as error:
+            self._refuse("broken or oversized frames")
             self._out += frames.encode_text(str(error))
             await self._drain()
             self._hang_up()
@@ -221,6 +239,7 @@ class Connection(asyncio.Protocol):
         """Answer every frame that has arrived; answers their number."""
         answered = 0
         while (frame := self._decoder.pull()) is not None:
+            self._unread.become(self._decoder.pending)
             if self._out and not self._flushing:
                 # An answer waits for those beside it, but not for a slow one.
                 self._flushing = True
@@ -240,19 +259,31 @@ class Connection(asyncio.Protocol):
         if self._out:
             data, self._out = self._out, bytearray()
             self._transport.write(data)
+            self._unsent.become(self._transport.get_write_buffer_size())
+
+    def _check_unread(self) -> None:
+        """Raises FrameError if the clients hold too much of unfinished commands in this process."""
+        if self._decoder.pending and self._unread.is_over:
+            raise FrameError(
+                f"Too many unfinished commands: {self._unread.bounds}; send each whole before the next one begins"
+            )
+
+    def _refuse(self, reason: str) -> None:
+        self._gate.refused.note(reason, listener=self.terms.listener, peer=self.remote.place, user=self.remote.user)
 
     async def _drain(self) -> None:
-        """Send the output so far. A client that has taken none of it for the idle time is dropped."""
+        """Send the output so far. A client that has taken next to none of it for the idle time is dropped."""
         self._flush()
         left = self._transport.get_write_buffer_size()
         while not self._writable.is_set():
             try:
-                async with asyncio.timeout(self.terms.limits.idle_timeout_s or None):
+                async with asyncio.timeout(min(self.terms.limits.idle_timeout_s or _FRAME_S, _FRAME_S)):
                     await self._writable.wait()
             except TimeoutError:
                 before, left = left, self._transport.get_write_buffer_size()
-                if left >= before:
-                    log.warning("connection closed", reason="the client does not read", user=self._caller.user)
+                self._unsent.become(self._transport.get_write_buffer_size())
+                if left > before - _READ_BYTES_MIN:
+                    self._refuse("clients that do not read their answers")
                     self._transport.abort()
                     return
 
@@ -262,6 +293,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._ending = True
+        self._crowd.turn_away(self)
+        self._decoder.clear()
+        self._unread.become(self._decoder.pending)
         self._transport.write_eof()
         self._transport.resume_reading()
         if self._timer is not None:
@@ -277,6 +311,8 @@ class Connection(asyncio.Protocol):
                 return frames.encode_text("Command is not valid UTF-8")
             if self.terms.limits.refusal:
                 return frames.encode_text(self.terms.limits.refusal)
+            if busy := await self._no_room():
+                return frames.encode_text(busy)
             return frames.encode_text((await reply(self._gate, line, self._caller)).body)
         if kind == frames.REQUEST:
             return await self._request(payload)
@@ -285,7 +321,17 @@ class Connection(asyncio.Protocol):
             return frames.encode(frames.AUTH, json.dumps(refusal).encode())
         raise FrameError(f"Unknown frame type {kind}")
 
+    async def _no_room(self) -> str:
+        """The refusal of a command for whose answer there is no room; "" once there is room."""
+        if await self._unsent.room(_ROOM_S):
+            return ""
+        self._refuse("commands while too many answers are unread")
+        return f"Too many answers wait to be read: {self._unsent.bounds}; read them first"
+
     async def _request(self, payload: bytes) -> bytes:
+        if len(payload) > _REQUEST_BYTES_MAX:
+            fault = f"Not a request: Command too long ({len(payload)} bytes of JSON, limit {_REQUEST_BYTES_MAX})"
+            return result_frame(None, Reply(Answer(fault, Status.ERROR), fault))
         try:
             request = ConsoleRequest.parse(payload)
         except BadRequest as error:
@@ -293,6 +339,8 @@ class Connection(asyncio.Protocol):
             return result_frame(error.id, Reply(Answer(fault, Status.ERROR, usage=True), fault))
         if refusal := self.terms.limits.refusal:
             return result_frame(request.id, Reply(Answer(refusal, Status.DENIED), refusal))
+        if busy := await self._no_room():
+            return result_frame(request.id, Reply(Answer(busy, Status.ERROR), busy))
         if not request.stream:
             return result_frame(request.id, await reply(self._gate, request.command, self._caller, request.form))
 
@@ -316,10 +364,16 @@ class Connection(asyncio.Protocol):
         return result_frame(request.id, answered)
 
     def _check_idle(self) -> None:
-        often = timeout = self.terms.limits.idle_timeout_s
-        if timeout == 0:
-            return
-        if keeps := self._keeps(self):
+        """Close the connection if it was idle for too long, else look again later."""
+        idle_s = self.terms.limits.idle_timeout_s
+        often = timeout = idle_s or _FRAME_S
+        keeps = False
+        if self._decoder.pending:
+            # It may take the idle time to arrive whole, and no longer, whatever else is kept.
+            timeout = min(timeout, _FRAME_S)
+        elif idle_s == 0:
+            timeout = math.inf
+        elif keeps := self._keeps(self):
             timeout = max(timeout, _KEPT_S)
         quiet = 0.0 if self.task is not None else self._loop.time() - self._last_active
         if quiet >= timeout:

@@ -86,6 +86,10 @@ class Decoder:
         """The number of bytes that were not yet given out as frames."""
         return len(self._buffer)
 
+    def clear(self) -> None:
+        """Throw away what was not given out."""
+        self._buffer = bytearray()
+
     def push(self, data: bytes) -> None:
         """Add bytes to the stream."""
         self._buffer += data

@@ -9,8 +9,8 @@ from eccmgr.config.live.options import listeners
 from eccmgr.config.live.parts import Part
 from eccmgr.config.syntax.changes import Change
 from eccmgr.control.barred import Barred
-from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.limits import Limits
 from eccmgr.control.server import ControlServer, Listener, ServerChange
 from eccmgr.errors import ConfigError, SettingsError
 
@@ -130,6 +130,7 @@ def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
         Limits(
             idle_timeout_s=configured.timeout_s,
             max_command_bytes=configured.max_command_bytes,
+            max_connections_of_peer=configured.max_connections_of_peer,
             refusal=refusal,
             insecure=configured.insecure,
         ),

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import ipaddress
 import pwd
 import socket
 import struct
@@ -25,14 +26,38 @@ def credentials(connection: socket.socket) -> Credentials:
     return Credentials(pid, uid)
 
 
-def user_and_place(connection: socket.socket) -> tuple[str, str]:
-    """The name of the user at the other end, and the place: `pid 4711` on this host, else the address."""
+class RemoteEnd(NamedTuple):
+    """The other end of a connection.
+
+    `user` is its user's name, `place` is `pid 4711` on this host, else the address. `key` is the same for all
+    connections of one user of this host (`uid 1000`), else of one address. Addresses of version 6 count by their
+    network of 64 bits, all of which one host may have.
+    """
+
+    user: str
+    place: str
+    key: str
+    is_root: bool = False
+
+
+def remote_end(connection: socket.socket) -> RemoteEnd:
+    """The other end of a connection that was accepted."""
     if connection.family == socket.AF_UNIX:
         found = credentials(connection)
-        return _name_of(found.uid), f"pid {found.pid}"
+        return RemoteEnd(_name_of(found.uid), f"pid {found.pid}", f"uid {found.uid}", found.uid == 0)
     with contextlib.suppress(OSError):
-        return ANONYMOUS, str(connection.getpeername()[0])
-    return ANONYMOUS, ""
+        address = str(connection.getpeername()[0])
+        return RemoteEnd(ANONYMOUS, address, _network_of(address))
+    return RemoteEnd(ANONYMOUS, "", "unknown address")
+
+
+def _network_of(address: str) -> str:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if found.version == 4:
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 @functools.lru_cache(maxsize=1024)

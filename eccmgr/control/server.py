@@ -11,13 +11,16 @@ import structlog
 
 from eccmgr.commands.gate import Gate
 from eccmgr.config.live.parts import opened_in_thread
-from eccmgr.control.connection import Connection, Limits, Terms
+from eccmgr.control.connection import Connection
+from eccmgr.control.crowd import Crowd
 from eccmgr.control.endpoint import Endpoint, Listening, bind
+from eccmgr.control.limits import Limits, Terms
 
 log = structlog.get_logger()
 
 # Descriptors that are kept free of clients, for connections to Redis, logs, and the files that commands open.
 _RESERVED_DESCRIPTORS = 128
+_ACCEPTED_AT_ONCE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +48,15 @@ class ControlServer:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
-        self.connections: set[Connection] = set()
+        self.crowd: Crowd[Connection] = Crowd()
         self.opened: dict[Endpoint, _Open] = {}
         self.keeps: Callable[[Connection], bool] = lambda _connection: False
         """Whether an idle connection should stay, because something would be lost with it."""
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The connections that are not closed yet."""
+        return self.crowd.guests
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -83,7 +91,7 @@ class ControlServer:
         deadline = loop.time() + grace_s
         # Again on every turn: a connection that was being accepted when the endpoints closed arrives late.
         while self.connections and loop.time() < deadline:
-            for connection in list(self.connections):
+            for connection in self.connections:
                 connection.finish()
             tasks = [connection.task for connection in self.connections if connection.task is not None]
             await asyncio.wait(tasks, timeout=0.05) if tasks else await asyncio.sleep(0.01)
@@ -99,10 +107,13 @@ class ControlServer:
         loop = asyncio.get_running_loop()
 
         def accept() -> Connection:
-            return Connection(self.gate, terms, self.connections, lambda each: self.keeps(each))
+            return Connection(self.gate, terms, self.crowd, lambda each: self.keeps(each))
 
         make = loop.create_server if listening.endpoint.path is None else loop.create_unix_server
-        server = await make(accept, sock=listening.socket, backlog=listener.backlog)
+        # The loop accepts as many at a time as may wait, before it asks what becomes of them: few, or for a moment
+        # there would be no descriptor left. More may wait afterwards.
+        server = await make(accept, sock=listening.socket, backlog=min(listener.backlog, _ACCEPTED_AT_ONCE))
+        listening.socket.listen(listener.backlog)
         led = {"place": listening.place} if listening.place not in ("", listening.endpoint.path) else {}
         log.info("listening", endpoint=str(listening.endpoint), **led)
         if listening.file is not None and listening.file.risk:

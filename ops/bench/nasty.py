@@ -32,11 +32,33 @@ from worker.node import EcNode
 
 _LEFT_OUT = ("shutdown", "cluster reset", "flush control cache", "config writeback", "config write")
 _PATIENCE_S = 20.0
-_CONFIGURATION = 'Binding "{0}" {{ }}\nexec "x" {{ commands = [ id = "/usr/bin/id" ] }}\nsieve "s1" {{ }}\nBinding "b[1-3],{0}" {{ }}\n'
+_CONFIGURATION = """
+Binding "{0}" {{ }}
+Binding "b[1-3],{0}" {{ }}
+exec "x" {{ commands = [ id = "/usr/bin/id" ] }}
+sieve "s1" {{ }}
+"""
 _PIECES = (
     *("a", "0", "9", " ", "a ", '"', "'", "\\", "[", "]", "(", ")", "{", "}", "<", "&", "/", ":", ";", "#", "=", "%"),
     *(",", "-", ".", "@", "*", "?", "!", "+", "|", "^", "$", "_", "~", "a,", "a.", "1a", "a1", "[a", "a[", "[1", "()"),
-    *('""', "''", '"" ', '" ', '\\"', '\\" ', "\\\\", '"a" ', '"\\" ', "a=b ", "a = b ", "= ", "x=", "x =", "--", "-- "),
+    *(
+        '""',
+        "''",
+        '"" ',
+        '" ',
+        '\\"',
+        '\\" ',
+        "\\\\",
+        '"a" ',
+        '"\\" ',
+        "a=b ",
+        "a = b ",
+        "= ",
+        "x=",
+        "x =",
+        "--",
+        "-- ",
+    ),
     *("@all,", "@east,", "@all ", "a[1-2]", "a[1-9],", "[1-10000]", "[0-1]", "[1,1]", "[1-2/1,", "1-2,", "1/", "01-"),
     *("n[1-100000][1-100000],", "a70000[11-105],", "n[1-10000],", "#", "#01KB3ZC0WV9Y ", "east1,", "east1 ", "east1."),
     *("password=", "password= ", "password='", "a_password ", "token=x ", "://a:", "://a:b@", "secret=", "pass1"),
@@ -44,7 +66,24 @@ _PIECES = (
     *("config set password ", "retrieve ", "complete ", "x:y ", "cluster ", "Binding a ", "cluster duravip ", "to "),
     *("(?:", "(a+)+", "a{1000}", "(a{100}){100}", "[a-z]*", "a|", ".*", "(?i)", "\\pL", "[^a]", "(?#[)", "x{0,1000}"),
     *("{ ", "} ", "( ", ") ", "[ ", "] ", "[ a = ", "( a ", 'Binding "a" { ', "//", "/*", "*/", "1.", "1e", "0x", "::"),
-    *("é", "ß", "İ", "ſ", "\u2003", "\u2003a", "𝄞", "\u0300", "\u202e", "\x00", "\x1b[", "\x07", "\t", "\ufffd", "٣", "²"),
+    *(
+        "é",
+        "ß",
+        "İ",
+        "ſ",
+        "\u2003",
+        "\u2003a",
+        "𝄞",
+        "\u0300",
+        "\u202e",
+        "\x00",
+        "\x1b[",
+        "\x07",
+        "\t",
+        "\ufffd",
+        "٣",
+        "²",
+    ),
     *("10.0.0.1 ", "::1 ", "TZ=", "* ", "1-5 ", "0 0 1 1 * ", "2026-01-01T", "\\n", "${a}", "$(a)", "`", "%Y", "a@b "),
 )
 _SHAPES = ("{name} {text}", "{name} x {text}", "{name} x = {text}", '{name} "{text}"', "{name} a b c {text}")
@@ -109,8 +148,7 @@ async def _try_all(daemon: Daemon, turns: Turns, chosen: tuple[str, ...]) -> Non
         costs = []
         session = ConfigSession()
         for line in _lines(name):
-            for form in _FORMS:
-                costs.append(await _cost(daemon, turns, line.lstrip(" "), form, session))
+            costs += [await _cost(daemon, turns, line.lstrip(" "), form, session) for form in _FORMS]
         held, whole = max(costs, key=lambda cost: cost.held_s), max(costs, key=lambda cost: cost.whole_s)
         shown = [f"{cost.line[:20]!r}…{cost.line[len(name) + 20 :][:30]!r}" for cost in (held, whole)]
         print(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from eccmgr.config.live.store import Store
 from eccmgr.control import frames
-from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.limits import Limits
 from eccmgr.control.server import Listener
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from eccmgr.control import frames
-from eccmgr.control.connection import Limits
+from eccmgr.control.limits import Limits
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import manager, node, running

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from eccmgr.control import frames
-from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
+from eccmgr.control.limits import Limits
 from tests.listeners import Client, ask, listen_too, listening
 from tests.waiting import wait_until
 
@@ -118,7 +118,7 @@ async def test_vanished_stream_client_cancels_the_waiting(folder: Path) -> None:
 
 async def test_reset_client_connection_cancels_the_waiting(folder: Path) -> None:
     async with listening(folder) as listener:
-        await listen_too(listener.server, Endpoint(host="127.0.0.1", port=0))
+        await listen_too(listener.server, Endpoint(host="127.0.0.1", port=0), Limits(insecure=True))
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.server.endpoints[1].port)
         client = Client(reader, writer)
         client.send("wait")
@@ -164,7 +164,7 @@ async def test_without_an_idle_timeout_a_session_stays(folder: Path) -> None:
     async with listening(folder, Limits(idle_timeout_s=0)) as listener, await Client.open(listener.path) as client:
         await client.ask("version")
         (connection,) = listener.server.connections
-        assert connection._timer is None
+        connection._check_idle()
 
 
 async def test_frame_has_idle_time_from_its_first_byte(folder: Path) -> None:
@@ -272,7 +272,7 @@ async def test_client_sending_single_bytes_is_answered(folder: Path) -> None:
 
 
 async def test_five_hundred_connections_at_once_are_all_answered(folder: Path) -> None:
-    async with listening(folder) as listener:
+    async with listening(folder, Limits(max_connections_of_peer=500)) as listener:
         clients = await asyncio.gather(*(Client.open(listener.path) for _ in range(500)))
         await wait_until(lambda: listener.connections == 500, "all are connected")
         answers = await asyncio.gather(*(client.ask(f"echo {number}") for number, client in enumerate(clients)))
@@ -286,6 +286,8 @@ async def test_excess_connections_are_closed_and_others_served(folder: Path) -> 
         async with await Client.open(listener.path) as first, await Client.open(listener.path) as second:
             assert [await first.ask("echo 1"), await second.ask("echo 2")] == ["1", "2"]
             async with await Client.open(listener.path) as third:
+                refused = await third.ask("echo 3")
+                assert refused == "Too many connections: 2 are open, and none is idle; try again later"
                 assert await third.rest() == b""
             assert await first.ask("echo still") == "still"
         await wait_until(lambda: listener.connections == 0, "they are gone")

@@ -9,14 +9,13 @@ import pytest_asyncio
 
 from eccmgr.commands.answer import FORMS
 from eccmgr.control import frames
-from eccmgr.control.connection import Limits
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.server import Listener
+from eccmgr.control.limits import Limits
 from eccmgr.daemon import Daemon
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import manager, node, running
-from tests.listeners import Client
+from tests.listeners import Client, listen_too
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left", "no_blocking")]
 
@@ -32,14 +31,8 @@ async def daemon(
     make = manager if request.param == "eccmgr" else node
     name = "barca" if request.param == "eccmgr" else "east1"
     async with running(make(redis_server.url, cluster_keys.cluster, folder, name)) as made:  # type: ignore[operator]
-        await listen_on_loopback(made)
+        await listen_too(made.server, LOOPBACK)
         yield made
-
-
-async def listen_on_loopback(daemon: Daemon, limits: Limits | None = None) -> None:
-    """Listen on loopback, or change the limits there."""
-    there = {each: opened.listener for each, opened in daemon.server.opened.items()}
-    await daemon.server.follow({**there, LOOPBACK: Listener(limits or Limits())})
 
 
 async def connected(daemon: Daemon) -> Client:
@@ -83,9 +76,9 @@ async def test_no_other_command_is_answered_however_sent(daemon: Daemon) -> None
 
 
 async def test_insecure_listener_runs_everything_until_secured(daemon: Daemon) -> None:
-    await listen_on_loopback(daemon, Limits(insecure=True))
+    await listen_too(daemon.server, LOOPBACK, Limits(insecure=True))
     async with await connected(daemon) as client:
         assert "Usage: help" in await client.ask("help help")
-        await listen_on_loopback(daemon)
+        await listen_too(daemon.server, LOOPBACK)
         assert (await client.ask("help help")).startswith("Not Authorized")
         assert "version:" in await client.ask("version")

@@ -77,6 +77,7 @@ class ListenerOptions:
     file_mode: int
     timeout_s: float
     max_command_bytes: int
+    max_connections_of_peer: int
     backlog: int
     authenticate: bool
     authorize: bool
@@ -107,6 +108,7 @@ def _listener(view: ScopeView) -> ListenerOptions:
         file_mode=view.integer("File_Mode"),
         timeout_s=view.seconds("Timeout"),
         max_command_bytes=view.integer("Max_Command_Bytes"),
+        max_connections_of_peer=view.integer("Max_Connections_Per_Peer"),
         backlog=view.integer("Listen_Backlog"),
         authenticate=view.boolean("Enable_Authentication"),
         authorize=view.boolean("Enable_Authorization"),

@@ -42,6 +42,7 @@ def test_without_a_file_there_is_the_default_endpoint() -> None:
         file_mode=0o660,
         timeout_s=60.0,
         max_command_bytes=1 << 20,
+        max_connections_of_peer=64,
         backlog=1024,
         authenticate=False,
         authorize=False,
@@ -64,6 +65,7 @@ def test_a_listener_has_all_that_its_file_says(console_on: Opened) -> None:
               File_Mode = 0600
               Listen "0.0.0.0:2025" {
                 Timeout = 2m  Max_Command_Bytes = 4KiB  Listen_Backlog = 5  Insecure = on
+                Max_Connections_Per_Peer = 7
                 TLS_Certificate = "/c"  TLS_Key = "/k"
                 Peer "10.0.0.0/8" { Always_Allow = yes }
               }
@@ -77,6 +79,7 @@ def test_a_listener_has_all_that_its_file_says(console_on: Opened) -> None:
         0o600,
         120.0,
         4096,
+        7,
         5,
         False,
         False,

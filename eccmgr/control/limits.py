@@ -1,0 +1,39 @@
+"""What a listener demands of its connections: times, sizes, numbers, and what they hold together."""
+
+from dataclasses import dataclass, field
+
+from eccmgr.control.barred import Barred
+from eccmgr.control.holdings import MIB, Holdings
+
+UNREAD_BYTES = 64 * MIB
+"""The most bytes of commands that are not whole yet, or wait for their turn, at one listener."""
+UNREAD_BYTES_OF_PEER = 16 * MIB
+"""The most of them that one peer may have."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a listener: seconds of idleness (0 = for ever), bytes of a frame, connections at once, in all and
+    of one peer.
+
+    If there is a `refusal`, it is the answer to every command, and no command runs. `insecure`: callers whom nobody
+    knows, which are those over TCP, may run every command.
+    """
+
+    idle_timeout_s: float = 60.0
+    max_command_bytes: int = MIB
+    max_connections: int = 4096
+    max_connections_of_peer: int = 64
+    refusal: Barred | None = None
+    insecure: bool = False
+
+
+@dataclass
+class Terms:
+    """The terms of one listener, for its present and future connections; the limits may be replaced at any time."""
+
+    limits: Limits
+    listener: str = ""
+    """The endpoint in the form that is shown."""
+    unread: Holdings = field(default_factory=lambda: Holdings(UNREAD_BYTES, UNREAD_BYTES_OF_PEER))
+    """What its connections have sent and nobody has read as a command yet."""
