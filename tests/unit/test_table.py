@@ -124,9 +124,9 @@ async def test_a_prefix_of_a_name_is_not_accepted(table: Table) -> None:
         await run(table, "vers")
 
 
-async def test_unknown_command_of_a_megabyte_is_not_repeated(table: Table) -> None:
+async def test_long_unknown_command_is_not_repeated(table: Table) -> None:
     with pytest.raises(CommandError) as raised:
-        await run(table, "v" * 1024 * 1024)
+        await run(table, "v" * 64 * 1024)
     assert str(raised.value) == f"Unknown command: '{'v' * 80}…'. Type help for a list."
 
 
