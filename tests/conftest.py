@@ -24,12 +24,12 @@ from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import load_all
 from eccmgr.version import full_version
 
-# Files that are read only once are read before any event loop runs, as in the programs.
+# As in the programs: read the files that are read only once before any event loop runs.
 full_version()
 load_all()
 installed()
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-# A busy machine must fail no test.
+# No test may fail because the machine is busy.
 hypothesis.settings.register_profile("timeless", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("timeless")
 
@@ -66,11 +66,11 @@ def keys() -> Keys:
 
 @pytest.fixture
 def cluster_keys(redis_server: EmbeddedServer, keys: Keys) -> Iterator[Keys]:
-    """`keys`, on the real server; afterwards no key without a lifetime may be left."""
+    """`keys` on the real server. After the test, no key without a lifetime may be left."""
     yield keys
     with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
         left = list(client.scan_iter(match=keys.tag.replace("[", "\\[") + "*", count=1000))
-        # RQ's keys get a lifetime with each sign of life of its worker; schedules stay until they have run.
+        # RQ's keys get their lifetime with each sign of life of a worker; schedules stay until they have run.
         meant = (b"}:rq:", b"}:sched:")
         immortal = [key.decode() for key in left if client.ttl(key) == -1 and not any(each in key for each in meant)]
         if left:

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OWN_USER = pwd.getpwuid(os.geteuid()).pw_name
 """The name that a daemon has for the user who runs the tests."""
 QUICK = ClusterOptions(session_lease_s=0.6, heartbeats_per_sec=10.0, max_step_s=0.25)
-"""Options with which deaths are noticed sooner than by default."""
+"""Options that make deaths show sooner than by default."""
 
 
 @contextlib.asynccontextmanager
@@ -69,7 +69,7 @@ def _made(
     configuration: str = "",
     **more: Any,
 ) -> D:
-    """A daemon with the text `configuration` for a file, and `options` instead of what follows from that."""
+    """A daemon whose file has the text `configuration`; `options` replace its cluster options."""
     main = None
     if configuration:
         main = str(Path(tempfile.mkdtemp(dir=folder)) / "main.conf")
@@ -117,7 +117,7 @@ def ask_sync(path: str | Path, command: str, timeout_s: float = 60.0) -> str:
 
 @dataclass
 class Process:
-    """A daemon in a process of its own, its log in a file beside its socket."""
+    """A daemon in a process of its own. Its log is a file beside its socket."""
 
     popen: subprocess.Popen[bytes]
     endpoint: Path
@@ -142,7 +142,7 @@ class Process:
 
 @dataclass
 class Processes:
-    """The processes of one test, which end with it."""
+    """The processes of one test. They end with the test."""
 
     url: str
     cluster: str

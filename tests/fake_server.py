@@ -1,4 +1,5 @@
-"""fakeredis with a COPY that makes a new value, as a server does; its own shares the value with the original."""
+"""fakeredis with a COPY that makes a new value, as a real server does. In fakeredis's own COPY, both keys share the
+value."""
 
 import copy
 from functools import wraps

@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 _FAULTS_A_ROUND = 20
 _CONSOLES = 80
 _REST_S = 0.5
-"""After each fault of a patient round: two heartbeats and more."""
+"""The pause after each fault of a patient round: more than two heartbeats."""
 _NO_ANSWER = (OSError, asyncio.IncompleteReadError, TimeoutError)
 
 
@@ -114,7 +114,8 @@ class Battle:
                 self._take(order.token, answer)
 
     async def _given(self, order: Order) -> dict[str, Any]:
-        """The answer to `order` from its manager, or from another if that does not run; {} without an answer."""
+        """The answer to `order` from its manager, or from another one if that manager does not run; {} without an
+        answer."""
         for manager in sorted(MANAGERS, key=lambda each: each != order.manager):
             try:
                 return dict(json.loads(await self._stage.ask(manager, order.line, 4.0)))
@@ -135,7 +136,7 @@ class Battle:
                 self._take(order.token, answer)
 
     async def _settled(self, tokens: list[str]) -> bool:
-        """Whether both managers account for each command; notes their reports."""
+        """Whether both managers account for each command. Notes their reports."""
         for token in list(tokens):
             sent = self._stage.ledger.sent[token]
             for manager in MANAGERS:

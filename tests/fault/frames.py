@@ -4,7 +4,7 @@ _SIZED, _COUNTED = b"$=!", b"*~>%|"
 
 
 class Cutter:
-    """One direction of a connection; an incomplete part waits for the next piece."""
+    """One direction of a connection. An incomplete part waits for the next piece."""
 
     def __init__(self) -> None:
         self._rest = b""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TOLERANCE_S = 0.1
-"""The most time between a node's reading of its clock and a command's, on a busy machine."""
+"""The longest time between two readings of the clock on a busy machine: the node's and its command's."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Sample:
-    """The lease clock, in ms, as read between two moments; `born` tells one memory of the server from another."""
+    """The lease clock, in ms, as it was read between two moments. `born` tells one memory of the server from
+    another."""
 
     asked: float
     answered: float
@@ -49,7 +50,8 @@ class LeaseClock:
         self._samples.append(sample)
 
     def passed_s(self, start: float, end: float) -> float:
-        """The least seconds from `start` to `end` on the lease clock; none while the server had lost its data."""
+        """The least number of seconds from `start` to `end` on the lease clock; 0 for the time when the server had lost
+        its data."""
         within = [sample for sample in self._samples if sample.asked >= start and sample.answered <= end]
         steps = itertools.pairwise(within)
         return sum(b.clock_ms - a.clock_ms for a, b in steps if a.born == b.born) / 1000
@@ -57,9 +59,10 @@ class LeaseClock:
 
 @dataclass
 class Sent:
-    """A command that the harness knows to be sent: its id, since when it does, and how many nodes it expects.
+    """A command that was sent, as far as the harness knows: its id, the time since which this is known, its expected
+    nodes.
 
-    `asked_at` is when it was asked for, and not sent before, where its answer told of it.
+    `asked_at` is the time of the order, if the order's own answer reported the sending: it was not sent before that.
     """
 
     token: str
@@ -89,7 +92,7 @@ class Ledger:
     reports: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By token: the reports on it, in order."""
     rolling: set[str] = field(default_factory=set)
-    """By token: the commands in batches, whose nodes are told in turn and have their time from then on."""
+    """By token: the commands in batches. Their nodes are told in turn, and each node's time begins then."""
     aborts: dict[str, Abort] = field(default_factory=dict)
     """By token: the first answer of an abort."""
     losses: list[float] = field(default_factory=list)
@@ -100,7 +103,7 @@ class Ledger:
     """By token: the answer of a manager that said that the command was not sent."""
 
     def violations(self) -> list[str]:
-        """A line for each broken promise."""
+        """The broken promises, one line for each."""
         ran = [mark for mark in self.marks if mark.what == "ran"]
         runners: dict[str, set[str]] = {}
         for mark in ran:
@@ -116,7 +119,7 @@ class Ledger:
         return found
 
     def forgotten(self, token: str) -> bool:
-        """Whether the server came back after this command was sent, and so may have lost parts of its record."""
+        """Whether the server came back after this command was sent, so that it may have lost parts of its record."""
         sent = self.sent[token]
         return any(loss > min(sent.asked_at, sent.known_at) for loss in self.losses)
 
@@ -130,7 +133,7 @@ class Ledger:
                 yield f"{mark.token} ran on {mark.node} {since_s:.3f} s after its abort was answered"
 
     def forget_what_is_settled(self) -> None:
-        """Keep only the runs, which later rounds may still affect."""
+        """Keep only the runs: later rounds may still affect them."""
         self.reports.clear()
         self.refused.clear()
         self.aborts.clear()

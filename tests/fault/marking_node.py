@@ -1,7 +1,7 @@
-"""A node with a command more, `mark TOKEN HOLD_MS`, that notes each of its runs in a file itself: for these tests only.
+"""A node for these tests, with one more command: `mark TOKEN HOLD_MS` notes each of its runs in a file.
 
-A line of the file: what happened (`heard`, `ran`, `done`), the token, the node, its process id, and when on the clock
-that all processes of a host share.
+A line of the file has the event (`heard`, `ran`, `done`), the token, the node, its process id, and the time on the
+clock that all processes of a host share.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _began: contextvars.ContextVar[float] = contextvars.ContextVar("_began")
 
 
 class Marks:
-    """The file; a line is written whole or not at all, whoever else writes."""
+    """The file. A line is written whole or not at all, even if others write too."""
 
     def __init__(self, path: str, node: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -45,7 +45,7 @@ def marking(node: EcNode, marks: Marks) -> EcNode:
         hear(channel, raw)
 
     async def executed(message: Message, life: Life) -> Response:
-        # The moment at which the node decided: a stop may come before the command's first step.
+        # The time at which the node decided to run it: a stop may come before the command's first step.
         _began.set(time.monotonic())
         return await execute(message, life)
 

@@ -12,9 +12,9 @@ NODES = {"east1": "east", "east2": "east", "west1": "west", "west2": "west"}
 """The nodes, and the subcluster of each."""
 MANAGERS = ("barca", "roma")
 _SPAN_S = 4.0
-"""The time from the round's beginning in which commands are sent and faults begin."""
+"""Commands are sent and faults begin within this time from the round's beginning."""
 _TRAPS_S = 3.0
-"""The time in which faults begin that wait for a point of a command's life."""
+"""Faults that wait for a point of a command's life begin within this time."""
 
 _WITH_THE_SERVER = 0.5
 """The share of rounds in which the server itself fails."""
@@ -72,12 +72,12 @@ class Moment(enum.StrEnum):
 
 OF_NODES = ("claim", "respond")
 _MORE_OF_NODES, _MORE_OF_MANAGERS = ("renew", "catchup"), ("results",)
-"""Further scripts whose refusal may affect a command."""
+"""Further scripts; their refusal may affect a command."""
 OF_MANAGERS = ("publish", "collect", "release", "abort")
 """The scripts of a command's life, on either side."""
 
 _OF_THE_SERVER = (Kind.SERVER_SLOW, Kind.SERVER_STOP, Kind.SERVER_BACK, Kind.SERVER_PAST, Kind.SERVER_EMPTY)
-# A server that comes back with old data has forgotten what all others remember: the hardest faults.
+# These are the hardest faults: a server that comes back with old data has forgotten facts that all others remember.
 _WEIGHTS = (2, 2, 2, 3, 2)
 _AT_A_POINT = (Kind.KILL_AT, Kind.STOP_AT, Kind.RESET_AT)
 _AT_ANY_TIME = [kind for kind in Kind if kind not in (*_OF_THE_SERVER, *_AT_A_POINT, Kind.REFUSE_AT)]
@@ -87,7 +87,7 @@ POINTS: tuple[tuple[Kind, str, Moment, Veto | None], ...] = (
 )
 """The faults that may strike at each point; a long run reaches each of them."""
 _SOON_S = (0.1, 0.8)
-"""The time after which commands with the awaited call are given."""
+"""Commands with the awaited call are given after this time."""
 _PATIENT_EACH = 8
 """One round in this many is patient."""
 _PATIENT_SPAN_S = 0.8
@@ -99,7 +99,7 @@ _PATIENT_FOR_S = (0.05, 0.1, 0.2, 0.3)
 class Fault:
     """A fault: `kind` strikes `victim` ("" for none in particular) `at_s` after the round's beginning, for `for_s`.
 
-    At a point of a command's life: the call of `script`, and the moment of it.
+    For a point of a command's life: the call of `script`, and the moment in that call.
     """
 
     at_s: float
@@ -125,8 +125,8 @@ class Fault:
 class Order:
     """A command that a console gives to `manager`, `at_s` after the round's beginning.
 
-    With `abort_after_s` it is withdrawn so long after its answer, by way of `abort_by`. A `rolling` one goes out in
-    batches.
+    With `abort_after_s` it is withdrawn that long after its answer, through the manager `abort_by`. A `rolling` one
+    goes out in batches.
     """
 
     at_s: float
@@ -183,7 +183,7 @@ def _patient(chance: random.Random, number: int, size: int, faults: int) -> Roun
 
 
 def _points(seed: str) -> Iterator[tuple[Kind, str, Moment, Veto | None]]:
-    """Yield all of them repeatedly, in an order that depends on the seed."""
+    """Yield all points again and again, in an order that depends on the seed."""
     shuffled = list(POINTS)
     random.Random(seed).shuffle(shuffled)
     return itertools.cycle(shuffled)
@@ -209,7 +209,7 @@ def _provoking(fault: Fault, after_s: float, token: str) -> Order:
 
 
 def _refusal(chance: random.Random, at_s: float) -> Fault:
-    """A refusal by the server, for all; or by the proxy, for one process or for all."""
+    """A refusal by the server, for all processes, or by the proxy, for one process or for all."""
     veto = chance.choice(tuple(Veto))
     victim = "" if veto in REAL or chance.random() < 0.3 else chance.choice((*NODES, *MANAGERS))
     return Fault(at_s, Kind.REFUSE, victim, _refused_s(chance), veto=veto)
@@ -240,7 +240,7 @@ def _order(chance: random.Random, token: str, span_s: float = _SPAN_S) -> Order:
     at_s, manager = chance.uniform(0, span_s), chance.choice(MANAGERS)
     form = chance.random()
     if form < 0.2:
-        # A bare name is a target only while a member has it; in brackets it always is.
+        # A bare name is a target only while a member has it; a name in brackets is always a target.
         alone = f"{node[:-1]}[{node[-1]}]"
         target = chance.choice(("@all", f"@{subcluster}", alone, ",".join(chance.sample(list(NODES), 2))))
         batch = f"--batch {chance.choice((1, 2))} " if form < 0.1 else ""

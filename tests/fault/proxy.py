@@ -1,6 +1,6 @@
-"""A proxy in front of a Redis server with the faults of networks: delay, stall, reset, swallow, go deaf.
+"""A proxy in front of a Redis server that plays the faults of networks: delay, stall, reset, swallow, go deaf.
 
-It may also refuse in the server's place: what is refused does not reach the server.
+It may also refuse in the server's place: a refused command does not reach the server.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ _TRANSACTION, _TRANSACTION_ENDS = b"MULTI", (b"EXEC", b"DISCARD")
 
 @dataclass
 class Trap:
-    """A trap for one script's next call: it springs once, before the server gets the call, before its answer, or later.
+    """A trap for one script's next call. It springs once: before the server gets the call, before its answer, or later.
 
-    `action` is called then, and awaited if there is something to await. If it `resets`, the connection is reset
-    right after, so that the call, or its answer, is lost; else both pass once the action is done.
+    It then calls `action`, and awaits the result if that is awaitable. If it `resets`, it then resets the connection,
+    so that the call or its answer is lost. Else both pass once the action is done.
     """
 
     script: str
@@ -46,7 +46,7 @@ class Trap:
 
 @dataclass
 class Owed:
-    """An answer that a client waits for: the server's, or the refusal in its place."""
+    """An answer that a client waits for: the server's answer, or a refusal in its place."""
 
     trap: Trap | None = None
     instead: bytes = b""
@@ -80,7 +80,7 @@ class Line:
             writer.transport.abort()
 
     def say_what_is_due(self) -> None:
-        """Send the refusals that no earlier answer has to precede."""
+        """Send the refusals that need not wait for an earlier answer."""
         while self.owed and self.owed[0].instead:
             self.client.write(self.owed.popleft().instead)
 
@@ -131,7 +131,7 @@ class FaultProxy:
             await listener.wait_closed()
 
     def stall(self) -> None:
-        """Hold all data until `resume`, without loss."""
+        """Hold all data back until `resume`, without loss."""
         self._open.clear()
 
     def resume(self) -> None:
@@ -150,7 +150,7 @@ class FaultProxy:
             line.half_open = True
 
     def deafen(self) -> None:
-        """Make the present subscriptions deaf, while all other connections go on."""
+        """Make the present subscriptions deaf. All other connections go on."""
         for line in self.lines:
             line.deaf = line.subscribes
 
@@ -279,7 +279,7 @@ class FaultProxy:
                 continue
             trap = line.owed.popleft().trap
             if trap is not None and frame.startswith(b"-") and not trap.disarmed:
-                # The server has forgotten the script, or refuses; it did nothing.
+                # The server has forgotten the script, or refuses: it did nothing.
                 self.traps.append(trap)
                 trap = None
             if trap is not None and trap.moment is Moment.LATER:

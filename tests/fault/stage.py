@@ -1,4 +1,4 @@
-"""Real processes on a real server, each behind a proxy of its own, and the faults that strike them."""
+"""Real processes on a real server, each behind its own proxy, and the faults that strike them."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ _TRAP_WAIT_S = 1.5
 
 @dataclass
 class Actor:
-    """A daemon in a process of its own, that is killed and started again."""
+    """A daemon in a process of its own, which is killed and started again."""
 
     name: str
     arguments: tuple[str, ...]
@@ -232,7 +232,7 @@ class Stage:
             proxy.resume()
 
     async def _at_a_point(self, actor: Actor, fault: Fault) -> bool:
-        """Wait for the point, and return whether it came; a kill comes at once, before another byte can pass."""
+        """Wait for the point, and return whether it came. A kill comes at once, before another byte can pass."""
         sprung = asyncio.Event()
         if fault.veto is not None:
             return await self._refuse_at_a_point(actor, fault, fault.veto)
@@ -258,7 +258,7 @@ class Stage:
         await self._end_refusing(actors, fault.veto)
 
     async def _refuse_at_a_point(self, actor: Actor, fault: Fault, veto: Veto) -> bool:
-        """Refuse from the point on: the server refuses every process, the proxy only its own."""
+        """Refuse from the point on: the server refuses every process, a proxy only its own process."""
         sprung = asyncio.Event()
 
         async def spring() -> None:
@@ -289,7 +289,7 @@ class Stage:
 
     async def _restart_server(self, fault: Fault) -> None:
         dump = self.server.folder / "dump.rdb"
-        with contextlib.suppress(OSError):  # It is a folder while saving has to fail.
+        with contextlib.suppress(OSError):  # While saves have to fail, there is a folder in its place.
             dump.unlink(missing_ok=True)
         if fault.kind is not Kind.SERVER_EMPTY:
             with contextlib.suppress(RedisError, OSError):
@@ -352,7 +352,7 @@ class Stage:
 async def _springs(actor: Actor, trap: Trap, sprung: asyncio.Event) -> bool:
     """Wait for a trap to spring; return whether it did."""
     actor.proxy.traps.append(trap)
-    if trap.script == "catchup":  # A node that has lost its subscription catches up.
+    if trap.script == "catchup":  # To provoke this call: a node that has lost its subscription catches up.
         actor.proxy.reset()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_TRAP_WAIT_S):

@@ -1,4 +1,4 @@
-"""The judge itself: it finds each kind of broken promise, and nothing if all were kept."""
+"""The judge itself: it finds each kind of broken promise, and nothing if all promises were kept."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.fault.vetoes import Veto
 
 
 def ledger(*marks: str, reports: tuple[dict[str, str], ...] = ()) -> Ledger:
-    """A ledger of the one command `t`, with the nodes' notes (`ran east1 10.5`) and the reported states."""
+    """A ledger of one command `t`, with the nodes' notes (`ran east1 10.5`) and the reported states."""
     made = Ledger(ttl_s=2.0)
     for mark in marks:
         what, node, at = mark.split()

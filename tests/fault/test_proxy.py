@@ -35,7 +35,7 @@ async def proxy(
 
 @contextlib.asynccontextmanager
 async def through(proxy: FaultProxy) -> AsyncIterator[Link]:
-    """A connection by way of `proxy`."""
+    """A connection through `proxy`."""
     link = Link(proxy.url)
     try:
         yield link
@@ -112,7 +112,7 @@ async def test_trap_springs_before_or_after_the_server_acts(
     sprung: list[bool] = []
     call = roster(cluster_keys, ClusterOptions(), 60_000)
     async with through(proxy) as link:
-        # The server knows the script from now on.
+        # From now on the server knows the script.
         await link.run(call)
         await link.call("DEL", cluster_keys.state)
         proxy.traps.append(Trap("roster", moment, lambda: sprung.append(True)))

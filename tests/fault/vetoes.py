@@ -40,7 +40,7 @@ SAID = {
     Veto.DENIED: b"-DENIED Redis is running in protected mode because protected mode is enabled.\r\n",
     Veto.PROTOCOL: b"-ERR Protocol error: expected '$', got ' '\r\n",
 }
-"""The refusals that the proxy sends; the server itself can be made to give the others."""
+"""The refusals that the proxy sends. The server itself can be made to give the others."""
 REAL = tuple(each for each in Veto if each not in SAID)
 ENDS_CONNECTIONS = frozenset({Veto.DENIED, Veto.PROTOCOL})
 """After these Redis closes the connection."""
@@ -61,7 +61,7 @@ def said_to(veto: Veto, command: bytes) -> bytes:
 
 
 class Vetoing:
-    """Makes a real server refuse for a while; several refusals may overlap, and each lasts until its own end."""
+    """Makes a real server refuse for a while. Refusals may overlap, and each lasts until its own end."""
 
     def __init__(self, connect: Callable[[float | None], redis.Redis], folder: Path) -> None:
         """`connect` makes a client with a time-out in seconds; the server keeps its data in `folder`."""
@@ -84,7 +84,7 @@ class Vetoing:
             self._apply(_END_WAIT_S)
 
     def _apply(self, wait_s: float) -> None:
-        """Repeat the call until the server accepts it: it may be stopped, killed or busy."""
+        """Repeat the call until the server accepts it: the server may be stopped, killed or busy."""
         until = time.monotonic() + wait_s
         while True:
             try:
@@ -122,7 +122,7 @@ class Vetoing:
             client.eval(_LONG_SCRIPT, 0)
 
     def _fail_to_save(self, client: redis.Redis) -> None:
-        """Have a save fail; the server then refuses writes as long as it is configured to save."""
+        """Make a save fail. From then on the server refuses writes, as long as it is configured to save."""
         if client.info("persistence")["rdb_last_bgsave_status"] == "err":
             return
         in_the_way = self._folder / "dump.rdb"

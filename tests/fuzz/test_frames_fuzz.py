@@ -19,7 +19,7 @@ from eccmgr.settings import ManagerSettings
 from tests.listeners import Client, ask
 from tests.waiting import wait_until
 
-# No server listens there: a command that needs Redis is answered at once with an error.
+# No server listens there, so a command that needs Redis gets an error at once.
 NO_REDIS = "redis://127.0.0.1:1/0"
 
 lines = st.sampled_from(
@@ -55,7 +55,8 @@ async def lonely_manager(folder: Path) -> AsyncIterator[tuple[Manager, str]]:
 
 
 async def bombard(folder: Path, sessions: list[list[bytes]]) -> None:
-    """Send each session's pieces at once, each on a connection of its own, and see that the others are served."""
+    """Send the pieces of all sessions at once, each session on a connection of its own, and check that other clients
+    are served."""
     async with lonely_manager(folder) as (manager, path):
 
         async def send(parts: list[bytes]) -> None:

@@ -18,7 +18,7 @@ from tests.servers import programs
 
 @pytest.fixture
 def processes(redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path) -> Iterator[Processes]:
-    """Starts daemons as real processes, and ends those that are left."""
+    """Starts daemons as real processes, and ends those that remain."""
     made = Processes(redis_server.url, cluster_keys.cluster, folder)
     yield made
     made.end()
@@ -33,7 +33,8 @@ async def fleet(redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path) 
 
 @pytest.fixture(params=programs(), ids=lambda program: program.name)
 def each_server(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Servers that are started hereafter are of this program: the test is run once with each that there is."""
+    """Runs the test once with each server program of this machine: servers that are started from now on are of that
+    program."""
     first = folder / "path"
     first.mkdir()
     (first / "redis-server").symlink_to(request.param)
@@ -43,7 +44,7 @@ def each_server(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytes
 
 @pytest_asyncio.fixture
 async def server(folder: Path) -> AsyncIterator[EmbeddedServer]:
-    """A server of this test's own, to be stopped and started."""
+    """A server for this test alone, to stop and start."""
     made = EmbeddedServer(folder / "redis")
     await asyncio.to_thread(made.start)
     yield made

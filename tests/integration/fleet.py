@@ -1,4 +1,4 @@
-"""A manager and nodes in the test's own event loop, spoken to as an operator speaks to them."""
+"""A manager and nodes in the test's own event loop. Tests give them commands as an operator does."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from worker.node import EcNode
 
 @dataclass
 class Fleet:
-    """The daemons of one test; every node has the commands of `trial_commands` beside its own."""
+    """The daemons of one test. Every node has the commands of `trial_commands` too."""
 
     url: str
     cluster: str
@@ -30,14 +30,14 @@ class Fleet:
     managers: list[Manager] = field(default_factory=list)
 
     async def manager(self, name: str = "barca", **more: object) -> Manager:
-        """One more manager; the first is the one that `ask` speaks to."""
+        """Add a manager. `ask` gives its commands to the first one."""
         made = daemons.manager(self.url, self.cluster, self.folder, name, **more)
         await self.stack.enter_async_context(daemons.running(made))
         self.managers.append(made)
         return made
 
     async def node(self, name: str, subcluster: str | None = "default", deaf: bool = False, **more: object) -> EcNode:
-        """One more node; a deaf one is alive and never hears a command."""
+        """Add a node. A deaf node is alive and never hears a command."""
         made = daemons.node(self.url, self.cluster, self.folder, name, subcluster, **more)
         made.table.add(*self.trial_commands(made))
         if deaf:
@@ -46,24 +46,24 @@ class Fleet:
         return made
 
     async def ask(self, command: str, manager: int = 0) -> str:
-        """What a manager answers."""
+        """The answer of a manager."""
         (answer,) = await daemons.ask(str(self.managers[manager].endpoints[0].path), command)
         return answer
 
     async def lines(self, command: str, manager: int = 0) -> list[str]:
-        """The lines of an answer behind its header, which must be one."""
+        """The lines of an answer after its header. The answer must have a header."""
         header, *lines = (await self.ask(command, manager)).splitlines()
         assert header.startswith("# "), header
         return lines
 
     async def broadcast(self, command: str) -> str:
-        """Send `command`, which must succeed; its id."""
+        """Send `command`, which must succeed; return its id."""
         answer = await self.ask(f"broadcast {command}")
         assert answer.startswith("Broadcast "), answer
         return answer.split()[1]
 
     async def shows(self, command: str, *expected: str) -> None:
-        """Wait until the lines behind the header of `command`'s answer are those `expected`."""
+        """Wait until the lines after the header of `command`'s answer are those `expected`."""
 
         async def shown() -> bool:
             return (await self.ask(command)).splitlines()[1:] == list(expected)
@@ -95,7 +95,7 @@ class Fleet:
 
 
 async def die(node: EcNode) -> None:
-    """End `node` as a kill does: nothing is finished, nobody is told."""
+    """End `node` as a kill does: it finishes nothing and tells nobody."""
 
     node.finish = node.session.leave = _nothing  # type: ignore[method-assign]
     node.stop()
@@ -111,7 +111,7 @@ def _ignore(*_message: object) -> None:
 
 @contextlib.asynccontextmanager
 async def hearing(link: Link, channel: str) -> AsyncIterator[list[bytes]]:
-    """What is published on `channel` meanwhile."""
+    """The messages on `channel` during the block."""
     heard: list[bytes] = []
 
     def hear(push: list[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""An operator withdraws a command: nodes that have not begun it never do, and running ones end it."""
+"""An operator withdraws a command: nodes that have not begun it never begin it, and nodes that run it end it."""
 
 import asyncio
 import dataclasses

@@ -41,7 +41,7 @@ async def says(fleet: Fleet, line: str, manager: int = 0) -> None:
 
 
 def bus_file(manager: Manager, text: str) -> None:
-    """Write the bus file beside a manager's main file, and have it read again."""
+    """Write the bus file beside a manager's main file, and have the manager read it again."""
     assert manager.store.loaded.main is not None
     (Path(manager.store.loaded.main).parent / "mbus.conf").write_text(text)
     manager.reload()

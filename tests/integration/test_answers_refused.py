@@ -1,4 +1,4 @@
-"""The answer of a program arrives, whatever Redis refuses while the program ends."""
+"""The answer of a program arrives, whatever Redis refuses when the program ends."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Server]:
-    """A server that refuses nothing yet."""
+    """A server that does not refuse yet."""
     with plain_server(folder) as made:
         yield made
 

@@ -1,4 +1,4 @@
-"""The cluster works alike on each server program: Redis and Valkey."""
+"""The cluster works in the same way on each server program: Redis and Valkey."""
 
 import asyncio
 import dataclasses
@@ -22,7 +22,7 @@ CALM = dataclasses.replace(QUICK, session_lease_s=4.0)
 
 @pytest_asyncio.fixture
 async def own_server(each_server: Path, folder: Path) -> AsyncIterator[EmbeddedServer]:
-    """A server of that program and this test's own."""
+    """A server of that program, for this test alone."""
     made = EmbeddedServer(folder / "redis", program=each_server)
     await asyncio.to_thread(made.start)
     yield made
@@ -31,7 +31,7 @@ async def own_server(each_server: Path, folder: Path) -> AsyncIterator[EmbeddedS
 
 @pytest_asyncio.fixture
 async def fleet(own_server: EmbeddedServer, folder: Path) -> AsyncIterator[Fleet]:
-    """A manager and three nodes there."""
+    """A manager and three nodes on that server."""
     async with AsyncExitStack() as stack:
         made = Fleet(own_server.url, "any", folder, stack)
         await made.manager(options=CALM)

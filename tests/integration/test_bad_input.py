@@ -1,4 +1,4 @@
-"""Broken input is answered, or its connection is closed, and no other client notices."""
+"""A listener answers broken input or closes the connection, and no other client notices."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 @pytest_asyncio.fixture
 async def listener(folder: Path) -> AsyncIterator[Listener]:
-    """A listener that must serve others as before when the test is over, and know of no session any more."""
+    """A listener. After the test it must serve others as before, and have no session left."""
     async with listening(folder, Limits(max_command_bytes=1000)) as made:
         yield made
         assert "eccmgr version:" in await ask(made.path, "version")
@@ -31,7 +31,7 @@ async def listener(folder: Path) -> AsyncIterator[Listener]:
 
 
 async def sent(listener: Listener, data: bytes) -> bytes:
-    """All that is answered to `data` by a listener that then closes."""
+    """The whole answer to `data`, from a listener that then closes."""
     async with await Client.open(listener.path) as client:
         client.send_raw(data)
         return await client.rest()

@@ -1,4 +1,4 @@
-"""An operator lets a command out in batches, and stops it where too many nodes fail."""
+"""An operator sends a command in batches. It stops if too many nodes fail."""
 
 import asyncio
 import dataclasses

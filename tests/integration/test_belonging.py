@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 
 def bus(**given: str) -> str:
-    """A bus file that gives each of these nodes a subcluster."""
+    """Write a bus file that gives each of these nodes a subcluster."""
     return "".join(
         f"# Subcluster: {subcluster} = m\nSpread_Segment 10.0.0.255:4803 {{ {node} 10.0.0.1 }}\n"
         for node, subcluster in given.items()
@@ -24,7 +24,7 @@ def bus(**given: str) -> str:
 
 
 async def is_in(fleet: Fleet, **expected: str) -> None:
-    """Wait until these are the subclusters of the nodes that are alive."""
+    """Wait until the live nodes are in these subclusters."""
 
     async def there() -> bool:
         view = await fleet.managers[0].delivery.view()
@@ -88,7 +88,7 @@ async def test_stated_other_subcluster_stays_as_a_conflict(fleet: Fleet) -> None
 
 async def test_commands_during_node_moves_run_once_where_expected(fleet: Fleet) -> None:
     manager = await fleet.manager("m1", configuration=" ")
-    # A subcluster that nobody is in is unknown.
+    # A subcluster without nodes is unknown.
     stay = {"e1": "east", "w1": "west"}
     for name in ("e1", "w1", "n1", "n2", "n3"):
         await fleet.node(name, stay.get(name))
@@ -105,7 +105,7 @@ async def test_commands_during_node_moves_run_once_where_expected(fleet: Fleet) 
 
 @contextlib.asynccontextmanager
 async def _sending(fleet: Fleet, expected: list[str]) -> AsyncIterator[None]:
-    """Send to the subclusters all the while; `expected` is told of the nodes that each answer lists."""
+    """Send to the subclusters all the time. `expected` is called with the nodes that each answer lists."""
     over = asyncio.Event()
 
     async def send(subcluster: str) -> None:
@@ -136,7 +136,7 @@ async def test_a_server_without_memory_moves_nobody(fleet: Fleet) -> None:
 
 
 def _places(node: EcNode) -> list[str]:
-    """The subclusters that a node moves to from now on."""
+    """A list of the subclusters that a node moves to from now on."""
     moved: list[str] = []
     original = node.session.move_to
 

@@ -1,4 +1,4 @@
-"""A short outage loses nothing: a node reads the commands that it missed, and runs each once."""
+"""A short outage loses no command: a node reads the commands that it missed, and runs each once."""
 
 import asyncio
 import contextlib
@@ -26,12 +26,12 @@ async def cut_subscriptions(node: EcNode) -> None:
 
 
 class Deafness:
-    """Subscriptions that are made while it lasts stay connected and never hear a message."""
+    """While it lasts, new subscriptions stay connected and never hear a message."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, channel: str) -> None:
         self.lasts = True
         self.lost = 0
-        """Messages on `channel` that were not heard."""
+        """The messages on `channel` that were not heard."""
         subscribe = Link.subscribe
 
         async def deafened(link: Link, channels: Sequence[str], on_push: OnPush) -> Wire:
@@ -84,7 +84,7 @@ async def test_deaf_subscription_is_noticed_and_caught_up_once(
 
 @contextlib.asynccontextmanager
 async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[EcNode, list[bytes]]]:
-    """A node that loses the first message that it hears, and does not learn of it by a heartbeat; what it lost."""
+    """A node that loses its first message, and does not learn of it by a heartbeat; also the lost messages."""
     node = daemons.node(fleet.url, fleet.cluster, fleet.folder, name)
     node.table.add(*fleet.trial_commands(node))
     heard, lost = node.executor.heard, []
@@ -103,13 +103,13 @@ async def hard_of_hearing(fleet: Fleet, name: str) -> AsyncIterator[tuple[EcNode
 
 @dataclass
 class HardOfHearing:
-    """Whether a node hears nothing that is published, while all else of it lives."""
+    """Makes a node deaf for as long as it `lasts`: the node hears no message, and everything else of it works."""
 
     lasts: bool = True
 
 
 async def deaf_node(fleet: Fleet, name: str) -> HardOfHearing:
-    """One more node, deaf from the beginning until it is told otherwise."""
+    """Add a node that is deaf from the beginning."""
     node = daemons.node(fleet.url, fleet.cluster, fleet.folder, name)
     node.table.add(*fleet.trial_commands(node))
     heard, deafness = node.executor.heard, HardOfHearing()

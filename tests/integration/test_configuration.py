@@ -1,4 +1,4 @@
-"""Daemons that follow their configuration: at start, and each time it changes."""
+"""Daemons follow their configuration, at the start and at each change."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ def free_port() -> int:
 
 @pytest_asyncio.fixture
 async def barca(redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path) -> AsyncIterator[Manager]:
-    """A manager whose endpoints are those of its file."""
+    """A manager with the endpoints of its file."""
     configuration = f'Control_Listener {{\n  Timeout = 60\n  Listen "{folder}/m-barca" {{ }}\n}}\n'
     made = await asyncio.to_thread(
         manager, redis_server.url, cluster_keys.cluster, folder, configuration=configuration, listen=()

@@ -1,4 +1,4 @@
-"""One connection to a listener: order, patience, idleness, and what is left when the client goes."""
+"""One connection to a listener: the order of answers, its patience, its idleness, and its end when the client goes."""
 
 import asyncio
 import json
@@ -215,7 +215,7 @@ async def test_client_leaving_an_answer_unread_is_given_up(folder: Path) -> None
             await wait_until(lambda: listener.connections == 1, "it is connected")
             (connection,) = listener.server.connections
             waiting = connection._transport.get_write_buffer_size
-            # Little enough behind the full socket that the server is not asked to wait.
+            # So few bytes remain behind the full socket that the transport does not ask the server to wait.
             while waiting() == 0 and listener.connections:
                 deaf.send(frames.encode_text("big 10000"))
                 await asyncio.sleep(0.001)

@@ -188,13 +188,13 @@ def test_batch_mode_loads_nothing_heavy(fleet: Path) -> None:
 
 @dataclass
 class FakeListener:
-    """Accepts connections and does to each what the test says."""
+    """Accepts connections, and treats each as the test says."""
 
     path: Path
     answer: bytes | None
-    """What it sends to whatever it is asked, before it closes; None: it keeps silent."""
+    """The bytes that it sends before it closes; with None it is silent."""
     stays: bool = False
-    """Whether it then waits for the client to go."""
+    """Whether it waits for the client to go before it closes."""
 
     def __post_init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX)

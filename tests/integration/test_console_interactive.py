@@ -1,4 +1,4 @@
-"""`ec_console` on a terminal: prompt, completion, history, and what an operator does wrong."""
+"""`ec_console` on a terminal: prompt, completion, history, and an operator's mistakes."""
 
 import fcntl
 import os
@@ -25,7 +25,7 @@ PROMPT = re.compile(r"\d\d:\d\d:\d\d \S+>")
 
 
 class Terminal:
-    """A program on a terminal of its own, high enough that nothing scrolls away."""
+    """A program on a terminal of its own, which is so high that nothing scrolls away."""
 
     def __init__(self, arguments: list[str], **environment: str) -> None:
         self._master, slave = pty.openpty()
@@ -48,7 +48,7 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What stands on its screen."""
+        """The text on its screen."""
         while select.select([self._master], [], [], 0)[0]:
             try:
                 self._stream.feed(os.read(self._master, 65536))
@@ -58,7 +58,7 @@ class Terminal:
 
     @property
     def prompts(self) -> int:
-        """How many prompts it has shown."""
+        """The number of prompts that it has shown."""
         return len(PROMPT.findall(self.text))
 
     def wait_for(self, wanted: str) -> None:
@@ -69,7 +69,7 @@ class Terminal:
             raise AssertionError(f"{error}; the screen:\n{self.text}") from None
 
     def wait_prompt(self) -> None:
-        """Wait until its last line is a prompt with nothing behind it."""
+        """Wait until its last line is an empty prompt."""
         wait_until_sync(lambda: PROMPT.fullmatch(self.text.rpartition("\n")[2]) is not None, "a prompt")
 
     def type(self, keys: str) -> None:
@@ -77,7 +77,7 @@ class Terminal:
         os.write(self._master, keys.encode())
 
     def say(self, line: str) -> str:
-        """Type a line at a prompt; what it shows until the next prompt."""
+        """Type a line at a prompt; return the text up to the next prompt."""
         before = self.prompts
         self.type(line + "\r")
         wait_until_sync(lambda: self.prompts > before, f"an answer to {line!r}")
@@ -85,7 +85,7 @@ class Terminal:
         return PROMPT.split(self.text)[-2].removeprefix(f" {line}").strip("\n")
 
     def end(self) -> int:
-        """Wait for its end, by force where it does not come; its exit code."""
+        """Wait for its end, and force it if it does not come; return the exit code."""
         try:
             wait_until_sync(lambda: self.text is not None and self.process.poll() is not None, "it ends")
         finally:
@@ -100,7 +100,7 @@ Opened = Callable[..., Terminal]
 
 @pytest.fixture
 def console(folder: Path) -> Iterator[Opened]:
-    """Opens consoles on terminals, and ends what is left of them."""
+    """Opens consoles on terminals, and ends those that remain."""
     opened: list[Terminal] = []
 
     def open_one(*arguments: str | Path, **environment: str) -> Terminal:

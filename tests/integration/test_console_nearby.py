@@ -1,4 +1,4 @@
-"""A console that was not told where to go, on a host where nobody listens at the well-known place."""
+"""A console without an address, on a host where no daemon listens at the well-known path."""
 
 import os
 import subprocess

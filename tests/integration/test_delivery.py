@@ -1,4 +1,4 @@
-"""An operator sends commands through a manager and reads back what became of them on every node."""
+"""An operator sends commands through a manager and reads back their outcome on every node."""
 
 import asyncio
 import dataclasses
@@ -367,7 +367,7 @@ class TestAnswers:
         node.executor._execute = _noting(ran, node.executor._execute)  # type: ignore[method-assign]
         await fleet.broadcast(command)
         await fleet.shows(f"retrieve {command}", "east1: (missed)")
-        # What is answered without a claim goes by the node's own clock, from when it heard of it.
+        # For a command without a claim, the node counts on its own clock, from the time at which it heard the command.
         (waiting,) = node.executor._waiting
         await wait_until(lambda: time.monotonic() > waiting.begin_by, "its time is over there too")
         fleet.gate.set()

@@ -20,7 +20,7 @@ from tests.waiting import wait_until, wait_until_sync
 
 
 class LossyLink(Link):
-    """Loses the answers to the first `losses` calls of one script, which have been carried out."""
+    """Loses the answers to the first `losses` calls of one script. The calls themselves are carried out."""
 
     script, losses = "", 0
     on_loss: Callable[[str], Awaitable[None]] | None = None

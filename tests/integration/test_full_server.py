@@ -1,4 +1,4 @@
-"""On a server with full memory the cluster stays up, no answer is lost, and memory can be freed."""
+"""On a server with full memory the cluster stays up, loses no answer, and can free memory."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ _MEBIBYTE = 1 << 20
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Server]:
-    """A server with memory enough."""
+    """A server with enough memory."""
     with plain_server(folder) as made:
         yield made
 
@@ -35,12 +35,12 @@ async def fleet(server: Server, folder: Path) -> AsyncIterator[Fleet]:
 
 
 async def limit(server: Server, memory: int | str) -> None:
-    """Let the server have so much memory."""
+    """Limit the server to this much memory."""
     await asyncio.to_thread(server.call, "CONFIG", "SET", "maxmemory", str(memory))
 
 
 async def noisy(fleet: Fleet, name: str, size: int = _MEBIBYTE) -> EcNode:
-    """A node that answers `noise`, once the gate is open, with much that cannot be compressed."""
+    """A node that answers `noise` once the gate is open. The answer is long and compresses badly."""
     node = await fleet.node(name)
 
     async def noise(_call: Call) -> str:
@@ -53,7 +53,7 @@ async def noisy(fleet: Fleet, name: str, size: int = _MEBIBYTE) -> EcNode:
 
 
 async def state_of(fleet: Fleet, sent: str) -> str:
-    """The first words on the one node of a command."""
+    """The text that a report shows for the one node of a command."""
     header, *lines = (await fleet.ask(f"retrieve {sent}")).splitlines()
     return lines[0][:300] if lines else header
 

@@ -25,14 +25,14 @@ GARBAGE = st.sampled_from(
 
 
 class Vandal:
-    """Changes one value of a cluster, whatever key it is in; its text says which."""
+    """Changes one value of a cluster, in any key. Its text says which value."""
 
     def __init__(self, client: "redis.Redis", keys: Keys) -> None:
         self._client = client
         self._keys = keys
 
     def garble(self, choose: int, garbage: bytes) -> str:
-        """Put `garbage` in the place of the value that `choose` picks."""
+        """Replace the value that `choose` picks by `garbage`."""
         client: Any = self._client
         found = sorted(client.scan_iter(f"{self._keys.tag}*", count=1000))
         choose, key = choose // len(found), found[choose % len(found)]
@@ -73,7 +73,7 @@ def small_cluster(runner: asyncio.Runner, url: str, keys: Keys, folder: Path) ->
             await fleet.node(name, name[:4])
 
     async def end() -> None:
-        # The runner's own task ends here, and the daemons with it.
+        # Here the runner's own task ends, and so do the daemons.
         await stack.aclose()
 
     try:
@@ -84,7 +84,7 @@ def small_cluster(runner: asyncio.Runner, url: str, keys: Keys, folder: Path) ->
 
 
 async def work(fleet: Fleet) -> None:
-    """Have a bit of everything in Redis."""
+    """Have a record of every kind in Redis."""
     sent = await fleet.broadcast("hold")
     for line in (
         "gather --batch 1 --timeout 5 mark",
@@ -96,7 +96,7 @@ async def work(fleet: Fleet) -> None:
 
 
 async def goes_on(fleet: Fleet, what: str) -> None:
-    """Whatever is asked is answered, and before long every node answers again."""
+    """Check that every command gets an answer, and that soon every node answers again."""
     for line in ("retrieve pid", "retrieve mark", "history", "show cluster membership", "info", "preview @all"):
         answer = await fleet.ask(line)
         assert "Internal error" not in answer, f"{what}: {line}: {answer}"

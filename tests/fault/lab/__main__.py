@@ -1,4 +1,4 @@
-"""`make fault-vip`: every fault on real hosts, and the table of measurements, ours beside the peer's.
+"""`make fault-vip`: plays every fault on real hosts, and prints our measurements beside the peer's.
 
 SEED plays a draw again; ROUNDS is how often each fault of the table is played (6), FAULTS how many are drawn (50),
 ONLY names what is played: table, refused, failover, more, drawn,
@@ -33,7 +33,7 @@ _ADVERTS_S = (1.0, 0.1)
 
 
 def main() -> int:
-    """Return 0 if all was lawful and ended well; else 1, and keep the logs."""
+    """Return 0 if no fault broke the law and all ended well. Else return 1 and keep the logs."""
     seed = os.environ.get("SEED") or secrets.token_hex(4)
     rounds, faults = int(os.environ.get("ROUNDS") or 6), int(os.environ.get("FAULTS") or 50)
     only = (os.environ.get("ONLY") or "table refused failover more drawn crowd peer").split()

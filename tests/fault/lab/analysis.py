@@ -1,9 +1,9 @@
 """Evaluates the prober's records. Pure.
 
-Who held an address when is known with certainty only between two of a host's own answers: from the arrival of the
-first to the asking of the last, where it answered every round between. What is called an overlap is the time in which
-two hosts are both known to have held; it is too short by up to a round at either end, and never too long. The rounds
-that two hosts answered are counted beside it: one such round is a violation even if it left no overlap.
+A host is known to have held an address from the arrival of one of its answers until the request of a later one, if it
+answered every round between them. An overlap is the time for which two hosts are both known to have held an address. It
+is too short by up to a round at either end, and never too long. Rounds that two hosts answered are counted apart: one
+such round is a violation even without an overlap.
 """
 
 import bisect
@@ -35,7 +35,7 @@ class Echo:
 
 @dataclass(frozen=True)
 class Span:
-    """A host is known to have held an address from `begin` to `end`, both in nanoseconds."""
+    """The time from `begin` to `end`, in nanoseconds, for which a host is known to have held an address."""
 
     host: str
     begin: int
@@ -75,14 +75,14 @@ class Records:
         self.announced = [each for each in self.announced if each.heard >= before]
 
     def between(self, begin: int, end: int) -> "Records":
-        """The observations from `begin` to `end`; an answer belongs to the time of its request."""
+        """The observations from `begin` to `end`. An answer belongs to the time of its request."""
         low, high = bisect.bisect_left(self.rounds, begin), bisect.bisect_right(self.rounds, end)
         answers = _cut(self.answers, begin, end, "asked")
         return Records(self.rounds[low:high], answers, _cut(self.echoes, begin, end, "heard"), [], self.late)
 
 
 def _cut(items: list, begin: int, end: int, key: str) -> list:  # type: ignore[type-arg]
-    # They are nearly in order of arrival, within the size of the prober's ring.
+    # They are in order of arrival, but for the size of the prober's ring.
     slack = 400 * MS
     low = bisect.bisect_left(items, begin - slack, key=lambda each: getattr(each, key))
     high = bisect.bisect_right(items, end + slack, key=lambda each: getattr(each, key))
@@ -93,7 +93,7 @@ def spans(records: Records, vip: str) -> list[Span]:
     """The times in which each host is known to have held `vip`."""
     place = {asked: number for number, asked in enumerate(records.rounds)}
     found: list[Span] = []
-    running: dict[str, tuple[int, int, int]] = {}  # of each host: begin, last asked, its round
+    running: dict[str, tuple[int, int, int]] = {}  # per host: begin, last request and its round
     for answer in sorted((a for a in records.answers if a.vip == vip), key=lambda a: (a.asked, a.heard)):
         number = place.get(answer.asked)
         if number is None:
@@ -121,7 +121,7 @@ def overlap_ns(held: Iterable[Span]) -> int:
 
 
 def answered_twice(records: Records, vip: str) -> list[int]:
-    """The beginnings of the rounds in which two or more hosts answered for `vip`."""
+    """The begin of each round in which two or more hosts answered for `vip`."""
     hosts: dict[int, set[str]] = {}
     for answer in records.answers:
         if answer.vip == vip:
@@ -131,7 +131,7 @@ def answered_twice(records: Records, vip: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Gap:
-    """The longest silence; `open`: it lasted beyond the end of the watch."""
+    """The longest silence. If it is `open`, it lasted beyond the end of the watch."""
 
     begin: int
     end: int
@@ -144,9 +144,9 @@ class Gap:
 
 
 def longest_gap(heard: Iterable[int], begin: int, end: int) -> Gap:
-    """The longest silence that touches the time from `begin` to `end`; an earlier one counts from its own start.
+    """The longest silence that touches the time from `begin` to `end`, measured from its own start.
 
-    Silence before the first that was ever heard counts from `begin`.
+    Silence before the very first answer counts from `begin`.
     """
     times = sorted(heard)
     low = bisect.bisect_right(times, begin)
@@ -169,7 +169,8 @@ def holders(records: Records, vip: str, begin: int, end: int) -> list[str]:
 
 
 def steady_holder(records: Records, vip: str, begin: int, end: int) -> str | None:
-    """The one host that answered every round of that time and returned every datagram; None if no host did."""
+    """The one host that answered every round of that time and returned every datagram; None if there is no such
+    host."""
     part = records.between(begin, end)
     by_round = [each.asked for each in part.answers if each.vip == vip]
     hosts = {each.host for each in part.answers if each.vip == vip}

@@ -1,4 +1,4 @@
-"""The faults to play, their number, and their verdicts by the rules."""
+"""The faults to play, how often each is played, and the verdicts by the rules."""
 
 import random
 import shutil
@@ -60,7 +60,7 @@ def table_faults(profile: Profile) -> tuple[Fault, ...]:
 
 
 def more_faults(profile: Profile) -> tuple[Fault, ...]:
-    """The faults that only have to be lawful and to end."""
+    """The faults that only have to keep the law and end well."""
     steps = tuple(
         MoveBroken(fault, after_s / 1000, taker)
         for taker in (False, True)
@@ -85,7 +85,7 @@ def more_faults(profile: Profile) -> tuple[Fault, ...]:
 
 
 def refusals(profile: Profile) -> tuple[Fault, ...]:
-    """The refusals of Redis, each for a shorter and a longer time than a holder can bridge."""
+    """The refusals of Redis. Each one lasts once shorter and once longer than a holder can bridge."""
     # On a busy machine, reconnecting takes time, and so does causing a refusal.
     bearable_s = profile.deadline_s - profile.heartbeat_s - 0.05
     short_s, long_s = 0.7 * bearable_s, profile.deadline_s + 1.0
@@ -100,7 +100,8 @@ def refusals(profile: Profile) -> tuple[Fault, ...]:
 
 
 def drawn(rng: random.Random, *, steps_clocks: bool) -> Iterator[Fault]:
-    """Random faults, for ever, a quarter of them in pairs; with `steps_clocks`, also steps of a clock."""
+    """Random faults without end; a quarter of them come in pairs. With `steps_clocks`, steps of a clock are among
+    them."""
 
     def one() -> Fault:
         part = rng.choice(("agent", "guardian", "agent and guardian", "all"))
@@ -140,7 +141,7 @@ class Campaign:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def broken(self) -> list[Outcome]:
-        """The outcomes with an address on two hosts, on no host in the end, or away without need."""
+        """The bad outcomes: an address was on two hosts, was on no host in the end, or went away without need."""
         return [each for each in self.outcomes if not (each.lawful and each.ended and each.kept)]
 
     def play(self, scene: Scene, fault: Fault, say: Callable[[str], None], settle_s: float = _SETTLE_S) -> Outcome:
@@ -160,7 +161,7 @@ class Campaign:
 
 
 def play_peer(folder: Path, advert_s: float, rounds: int, seed: str, say: Callable[[str], None]) -> Campaign:
-    """keepalived, each fault `rounds` times. Raises NoLab."""
+    """Play keepalived, each fault `rounds` times. Raises NoLab."""
     if shutil.which(PROGRAM) is None:
         raise NoLab(f"not installed: {PROGRAM}")
     with Lab(folder, (*NODES, "client")) as lab:
@@ -169,12 +170,12 @@ def play_peer(folder: Path, advert_s: float, rounds: int, seed: str, say: Callab
 
 
 def play_table(folder: Path, profile: Profile, rounds: int, seed: str, say: Callable[[str], None]) -> Campaign:
-    """Ours, each fault of the table `rounds` times. Raises NoLab."""
+    """Play our system, each fault of the table `rounds` times. Raises NoLab."""
     return _ours(folder, profile, seed, [fault for fault in table_faults(profile) for _ in range(rounds)], say)
 
 
 def play_failovers(folder: Path, profile: Profile, rounds: int, seed: str, say: Callable[[str], None]) -> Campaign:
-    """Ours on a Redis under Sentinel: fresh and stale replicas promoted `rounds` times each. Raises NoLab."""
+    """Play our system on a Redis under Sentinel: promote fresh and stale replicas `rounds` times each. Raises NoLab."""
     kinds = (HandedOver(), FailedOver(0.0), FailedOver(0.2))
     faults: list[Fault] = [fault for fault in kinds for _ in range(rounds)]
     with Lab(folder, (*NODES, *COPIES, "client")) as lab:
@@ -182,17 +183,17 @@ def play_failovers(folder: Path, profile: Profile, rounds: int, seed: str, say: 
 
 
 def play_refusals(folder: Path, profile: Profile, rounds: int, seed: str, say: Callable[[str], None]) -> Campaign:
-    """Ours, each refusal of Redis `rounds` times. Raises NoLab."""
+    """Play our system, each refusal of Redis `rounds` times. Raises NoLab."""
     return _ours(folder, profile, seed, [fault for fault in refusals(profile) for _ in range(rounds)], say)
 
 
 def play_more(folder: Path, profile: Profile, seed: str, say: Callable[[str], None]) -> Campaign:
-    """Ours, each of the others once. Raises NoLab."""
+    """Play our system, each of the other faults once. Raises NoLab."""
     return _ours(folder, profile, seed, list(more_faults(profile)), say)
 
 
 def play_drawn(folder: Path, profile: Profile, faults: int, seed: str, say: Callable[[str], None]) -> Campaign:
-    """Ours, faults drawn from `seed`. Raises NoLab."""
+    """Play our system with faults drawn from `seed`. Raises NoLab."""
     source = drawn(random.Random(seed), steps_clocks=steps_clocks_by() is not None)
     return _ours(folder, profile, seed, [next(source) for _ in range(faults)], say)
 
@@ -209,5 +210,5 @@ def _played(lab: Lab, system: System, seed: str, faults: list[Fault], say: Calla
         scene = Scene(lab, system, watch, random.Random(seed))
         for fault in faults:
             if not campaign.play(scene, fault, say).ended:
-                break  # The next fault would strike a broken system.
+                break  # A further fault would strike a broken system.
     return campaign

@@ -36,7 +36,7 @@ def addresses(count: int) -> tuple[str, ...]:
 
 
 def held(lines: Iterable[str]) -> dict[str, int]:
-    """The addresses that a host holds at the end of its notes, and since when."""
+    """The addresses that a host holds at the end of its notes, each with the time since which it holds it."""
     found: dict[str, int] = {}
     for line in lines:
         sign, time, address = line.split(" ", 2)
@@ -48,7 +48,8 @@ def held(lines: Iterable[str]) -> dict[str, int]:
 
 
 def play_crowd(folder: Path, profile: Profile, count: int, say: Callable[[str], None]) -> Crowd:
-    """Start, spread the addresses, remove one host. Raises NoLab; AssertionError if an address stays without a host."""
+    """Start, spread the addresses, remove one host. Raises NoLab, and AssertionError if an address stays without a
+    host."""
     vips = addresses(count)
     with Lab(folder, (*NODES, SERVER, "client")) as lab:
         nodes = Nodes(lab, NODES, profile, vips, LabRedis(lab))
@@ -59,7 +60,7 @@ def play_crowd(folder: Path, profile: Profile, count: int, say: Callable[[str], 
 
         wanted = set(vips)
         with Watch(lab, vips[:: max(1, count // _PROBED)], NODES) as watch:
-            # The program that notes addresses starts before there are any.
+            # The program that notes addresses starts before any address is there.
             nodes.start()
             share = count // len(NODES)
             wait_until_sync(
@@ -76,7 +77,7 @@ def play_crowd(folder: Path, profile: Profile, count: int, say: Callable[[str], 
 
             wait_until_sync(lambda: left() == 0, "all that were lost are carried again", 120.0)
             taken = [since for node in others for vip, since in held_by(node).items() if vip in lost]
-            # Its watch needs all of its hosts to the end.
+            # The watch needs all of its hosts to the end.
             lab.add(victim)
             watch.look_at(victim)
     seen = Crowd(count, len(lost), (min(taken) - began) / MS / 1000, (max(taken) - began) / MS / 1000)

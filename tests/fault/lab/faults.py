@@ -1,4 +1,4 @@
-"""The faults: small named objects, each of which strikes the victim of a scene and can be healed."""
+"""The faults: small named objects. Each strikes the victim of a scene and can be healed."""
 
 import signal
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Kill:
     def strike(self, scene: Scene) -> None:
         """Kill every process of the part."""
         struck = scene.system.processes(scene.victim, self.part)
-        # All at once: a process that outlives another by a millisecond might react.
+        # Kill all at once: a process that outlives another by a millisecond might react.
         scene.host.signal(signal.SIGSTOP, struck)
         scene.host.signal(signal.SIGKILL, struck)
 
@@ -88,7 +88,7 @@ class LinkDown:
 
 @dataclass(frozen=True)
 class Gone:
-    """The owner's host is gone, and comes back as another machine under its name."""
+    """The owner's host is gone. Another machine comes back under its name."""
 
     name: str = "host gone"
     observe_s: float = 6.0

@@ -2,7 +2,7 @@
 
     python -m tests.fault.lab.holding OUT
 
-Runs on the host. Lines, each with the wall clock in nanoseconds when the kernel had told of it:
+It runs on the host. Each line has the wall clock, in nanoseconds, at which the kernel reported the change:
 
     + time address      plumbed
     - time address      unplumbed

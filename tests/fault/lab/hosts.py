@@ -1,7 +1,8 @@
-"""Hosts on one machine: namespaces that die with the process that made them, joined by a switch that can separate them.
+"""Hosts on one machine: namespaces that die with the process that made them. A switch joins them, and can separate
+them.
 
-A host is a process in namespaces of its own (network, process ids, mounts, name). It is not named anywhere: when it
-ends, the kernel kills all that runs in it and takes its interfaces away, so a crash leaves nothing behind.
+A host is a process in namespaces of its own (network, process ids, mounts, name). No name refers to it: when it ends,
+the kernel kills every process in it and removes its interfaces. So a crash leaves nothing behind.
 """
 
 import contextlib
@@ -41,7 +42,7 @@ table bridge lab {
 
 
 class NoLab(Exception):
-    """Raised when namespaces cannot be made on this machine; the message says why."""
+    """Raised if this machine cannot make namespaces; the message gives the reason."""
 
 
 def _killed_with_parent() -> None:
@@ -49,7 +50,7 @@ def _killed_with_parent() -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without the variables that our programs take as options."""
+    """The environment, without the variables that our programs read as options."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("ECCMGR_", "EC_", "COV_"))}
 
 
@@ -91,7 +92,8 @@ class Namespace:
         return done.stdout
 
     def start(self, *command: str, log: Path, more: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a program inside. The returned process ends with the program, but signals must go to `pids`."""
+        """Start a program inside. The returned process ends with the program. Signals must go to `pids`, not to that
+        process."""
         self._started = [each for each in self._started if each.poll() is None]
         with log.open("ab") as output:
             started = subprocess.Popen(
@@ -129,13 +131,13 @@ class Namespace:
                 os.kill(pid, number)
 
     def kill(self, *words: str) -> None:
-        """Kill those that `pids` finds, at least one, and wait until they are gone."""
+        """Kill the processes that `pids` finds, and wait until they are gone. There must be at least one."""
         self.signal(signal.SIGKILL, struck := self.pids(*words))
         assert struck, f"{words} do not run on {self.name}"
         wait_until_sync(lambda: not set(struck) & self.processes().keys(), f"{words} end on {self.name}")
 
     def end(self) -> None:
-        """End the host with all that runs in it."""
+        """End the host with every process in it."""
         for stream in (self._holder.stdout, self._holder.stderr):
             if stream is not None:
                 stream.close()
@@ -205,8 +207,8 @@ class Lab:
         return host
 
     def remove(self, name: str) -> None:
-        """Remove the host at once, as if its power were cut; `add` brings it back."""
-        # First its port: a network that has lost its last process may still answer for a while.
+        """Remove the host at once, as a power cut would; `add` brings it back."""
+        # Remove its port first: a network may still answer for a while after its last process is gone.
         self.switch.run("ip", "link", "del", f"p-{name}")
         self.hosts.pop(name).end()
 
@@ -228,7 +230,7 @@ class Lab:
 
 @contextlib.contextmanager
 def made_or_skipped(folder: Path, names: Sequence[str]) -> Iterator[Lab]:
-    """A lab for a test; if it cannot be made, the test is skipped with the reason."""
+    """A lab for a test. If this machine cannot make one, the test is skipped with the reason."""
     import pytest
 
     if os.geteuid() or sys.platform != "linux":
@@ -244,5 +246,5 @@ def made_or_skipped(folder: Path, names: Sequence[str]) -> Iterator[Lab]:
 
 
 def now_ns() -> int:
-    """The clock of all records: the machine's, as the kernel stamps packets with it."""
+    """The clock of all records: the wall clock of the machine, with which the kernel stamps packets."""
     return time.time_ns()

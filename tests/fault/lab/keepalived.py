@@ -25,7 +25,7 @@ PROGRAM = "keepalived"
 
 
 class Keepalived:
-    """keepalived with an advertisement every `advert_s` seconds, the first node preferred."""
+    """keepalived with an advertisement every `advert_s` seconds. It prefers the first node."""
 
     vips = ("10.77.1.1",)
     steady_s = 0.5
@@ -43,7 +43,7 @@ class Keepalived:
     def _begin(self, node: str) -> None:
         self._write(node, 150 - 10 * self.nodes.index(node))
         host = self._lab.hosts[node]
-        # The pid files of a killed keepalived may name a process id that another process has now.
+        # After keepalived was killed, another process may have the process id in its pid files.
         pids = [self._lab.folder / f"{node}-{kind}.pid" for kind in ("main", "vrrp")]
         for each in pids:
             each.unlink(missing_ok=True)
@@ -58,11 +58,11 @@ class Keepalived:
         return self._lab.folder / f"{node}-keepalived.conf"
 
     def processes(self, node: str, part: str) -> list[int]:
-        """The ids of all its processes, since it has no parts."""
+        """The ids of all its processes: keepalived has no parts."""
         return self._lab.hosts[node].pids(PROGRAM)
 
     def move(self, vip: str, node: str, target: str) -> None:
-        """End it, as its operators do; it tells the others."""
+        """End it, as its operators do. It tells the other hosts."""
         host = self._lab.hosts[node]
         host.signal(signal.SIGTERM, self.processes(node, "all"))
 
@@ -71,7 +71,7 @@ class Keepalived:
         return True
 
     def mend(self, node: str) -> None:
-        """Start it if it does not run, after removing an address that was left behind."""
+        """If it does not run, remove the address that it left behind, and start it."""
         if not self.processes(node, "all"):
             host = self._lab.hosts[node]
             host.run("ip", "addr", "del", f"{self.vips[0]}/32", "dev", "eth0", check=False)

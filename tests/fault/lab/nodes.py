@@ -1,4 +1,4 @@
-"""Our system: ecnode on every host, and Redis with a manager on a host of its own."""
+"""Our system: ecnode on each host, and Redis and a manager on one more host."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ _CLUSTER = "lab"
 _NODE, _GUARDIAN = "cli.ecnode", "worker.guardian"
 """Words in the command lines of the agent and its parent, and of guardians."""
 _SPARE_SOCKETS = 2
-"""The number of sockets of a spare guardian, which so far talks to its agent only."""
+"""The number of sockets of a spare guardian, which so far only talks to its agent."""
 _CONFIGURATION = """
 cluster {{
   heartbeats_per_sec = {heartbeats_per_sec}
@@ -35,7 +35,7 @@ Binding "vip-{number}" {{ Enable_Duravip = true  Bind_Address = "{address}" }}
 
 @dataclass(frozen=True)
 class Profile:
-    """The times of a cluster, in seconds, and what follows from them."""
+    """The times of a cluster, in seconds, and the times that follow from them."""
 
     name: str
     heartbeats_per_sec: float
@@ -135,7 +135,7 @@ class Nodes:
         return said.count("<Member>") == len(self.nodes) + 1
 
     def mend(self, node: str) -> None:
-        """Start ecnode if it does not run, as a service manager would."""
+        """If ecnode does not run, start it, as a service manager would."""
         if not self.processes(node, "all"):
             self.begin(node)
 

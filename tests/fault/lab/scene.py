@@ -1,4 +1,4 @@
-"""Plays one fault (settle, strike, observe, heal, observe), and gives the observations."""
+"""Plays one fault (settle, strike, observe, heal, observe), and returns the observations."""
 
 import math
 import random
@@ -32,7 +32,7 @@ class System(Protocol):
 
     @property
     def steady_s(self) -> float:
-        """The time after which the system itself no longer moves an unmoved address."""
+        """The time after which the system no longer moves an address by itself."""
 
     def start(self) -> None:
         """Start the system on every host."""
@@ -47,7 +47,7 @@ class System(Protocol):
         """Restore a host after a fault, as an operator would."""
 
     def whole(self) -> bool:
-        """Whether all parts of the system work again, as far as that can be asked."""
+        """Whether all parts of the system work again, as far as it can tell."""
 
 
 @dataclass
@@ -64,11 +64,11 @@ class Scene:
     kept: dict[str, list[int]] = field(default_factory=dict)
     """The processes that a fault stopped, until it is healed."""
     struck: tuple[str, ...] = ()
-    """The addresses that the fault affects, if not all of the victim's."""
+    """The addresses that the fault affects, if they are not all addresses of the victim."""
     gone: str = ""
     """The host of a server that the fault ended, until it is healed."""
     began: int = 0
-    """The time of the strike in nanoseconds: causing a fault may take longer than the fault lasts."""
+    """The time of the strike in nanoseconds. It may take longer to cause a fault than the fault lasts."""
     back: int | None = None
     """The time at which Redis answered again, if the fault took it away; in nanoseconds."""
     unnoticed: bool = False
@@ -81,7 +81,7 @@ class Scene:
 
     @property
     def target(self) -> str:
-        """Another node, always the same one for a victim."""
+        """Another node; for one victim, it is always the same."""
         nodes = self.system.nodes
         return nodes[(nodes.index(self.victim) + 1) % len(nodes)]
 
@@ -113,19 +113,20 @@ class Outcome:
     outage: float
     """The longest silence of the victim's addresses, by a client's datagrams."""
     taken: float | None
-    """The time from the strike until other hosts had answered for all of them; None if they did not."""
+    """The time from the strike until other hosts had answered for all its addresses; None if they never did."""
     unanswered: float
-    """The longest time without an answer for them, by ARP or neighbour discovery."""
+    """The longest time without an answer for its addresses, by ARP or neighbour discovery."""
     overlap: float
     """The time for which two hosts are known to have held one address, summed over all addresses."""
     twice: int
     """The number of requests that two hosts answered."""
     recovery: float | None
-    """The time from Redis's return until all was served; 0 if it always was, None if Redis was not away."""
+    """The time from Redis's return until every address was served; 0 if every address always was, None if Redis was not
+    away."""
     healing: float
     """The longest silence after the healing began."""
     ended: bool
-    """Whether one host carried each address steadily at the end; if not, the outage had not ended."""
+    """Whether one host carried each address steadily at the end. If not, the outage had not ended."""
     pause: float
     """The longest pause of the prober itself, which limits the precision of all figures."""
     away: float | None
@@ -133,13 +134,13 @@ class Outcome:
     others: float
     """The longest silence of the addresses that the victim did not carry."""
     kernels: float = 0.0
-    """The longest time for which no host's kernel answered for an address, which depends on no process of ours."""
+    """The longest time for which no host's kernel answered for an address. No process of ours affects this."""
     unnoticed: bool = False
     """Whether no client was allowed to notice the fault."""
 
     @property
     def kept(self) -> bool:
-        """Whether a fault that had to go unnoticed did, apart from pauses of the prober itself."""
+        """Whether no client noticed a fault that none may notice, apart from pauses of the prober itself."""
         return not self.unnoticed or self.kernels <= _BLINK_MS + self.pause
 
     @property
@@ -149,14 +150,14 @@ class Outcome:
 
 
 def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None = None) -> Outcome:
-    """Strike with `fault` the node that carries a random address, or an address of `victim`'s."""
+    """Strike a node with `fault`: the node `victim`, or the node that carries a random address."""
     before = scene.watch.settle(settle_s, scene.system.steady_s)
     scene.back, scene.struck, scene.unnoticed = None, (), False
     carried = [vip for vip in scene.system.vips if victim is None or before[vip] == victim]
     scene.vip = scene.random.choice(carried or list(scene.system.vips))
     scene.victim = before[scene.vip]
     own = [vip for vip, holder in before.items() if holder == scene.victim]
-    # The delay varies the point of the heartbeat.
+    # The random delay strikes at another point of the heartbeat each time.
     time.sleep(scene.random.uniform(0.0, 0.6))
     scene.began = now_ns()
     fault.strike(scene)
@@ -179,7 +180,7 @@ def play(scene: Scene, fault: Fault, settle_s: float = 60.0, victim: str | None 
 
 @dataclass(frozen=True)
 class Times:
-    """The times of a fault's strike, of its healing, of the watch's end, and of Redis's return, in nanoseconds."""
+    """The times of a fault: its strike, its healing, the end of the watch, and Redis's return, in nanoseconds."""
 
     began: int
     healed: int

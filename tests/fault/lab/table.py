@@ -9,7 +9,7 @@ HEAD = ("fault", "n", "outage", "taken over", "two holders", "after Redis is bac
 
 
 def rows(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
-    """One row for each fault, in the order of first occurrence; times as least / median / most."""
+    """One row for each fault, in the order of first occurrence. Times are shown as least / median / most."""
     by_fault: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_fault.setdefault(outcome.fault, []).append(outcome)

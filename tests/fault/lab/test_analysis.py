@@ -1,4 +1,4 @@
-"""The analysis, on made-up records: 10 ms rounds, answers 0.1 ms after their requests."""
+"""The analysis, on made-up records: rounds of 10 ms, and answers 0.1 ms after their requests."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ VIP = "10.77.1.1"
 
 
 def seen(rounds: int, **who: Iterable[int]) -> Records:
-    """Rounds 0 … `rounds` - 1, and which of them each host answered."""
+    """The records of the rounds 0 … `rounds` - 1, of which each host answered some."""
     answers = [Answer(n * 10 * MS, n * 10 * MS + MS // 10, VIP, host) for host, numbers in who.items() for n in numbers]
     answers.sort(key=lambda each: each.heard)
     return Records(

@@ -47,7 +47,7 @@ def test_two_holders_are_seen_while_both_answer(scene: Scene) -> None:
     outcome = play(scene, Move(observe_s=0.2))
     assert not outcome.lawful
     assert outcome.twice > 0
-    # It sleeps at least so long; the ends of what is known are a round short each.
+    # The lab sleeps at least that long. The known time is short by a round at each end.
     assert outcome.overlap > 450
 
 

@@ -35,7 +35,7 @@ def test_faults_leave_each_address_with_one_host(lab: Lab) -> None:
     said: list[str] = []
     with Watch(lab, VIPS, NODES) as watch:
         scene = Scene(lab, nodes, watch, random.Random(seed))
-        # Some faults that involve every rule, then one of all.
+        # First some faults that involve every rule, then any fault.
         faults: tuple[Fault, ...] = (
             Stop("all", 2.0),
             RedisKilled(0.5, data=False, observe_s=1.0),

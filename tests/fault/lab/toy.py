@@ -1,10 +1,11 @@
-"""A holder without any protocol, to test the laboratory itself: an address is where the lab puts it."""
+"""A system without any protocol, to test the laboratory itself: an address is where the lab puts it."""
 
 from tests.fault.lab.hosts import Lab
 
 
 class Toy:
-    """Every VIP is on the first node until it is moved; `careless`: a move adds it there before removing it here."""
+    """Every VIP is on the first node until it is moved. A `careless` move adds it on the new host, then removes it from
+    the old."""
 
     name = "toy"
     vips: tuple[str, ...] = ("10.77.1.1", "fd77::1:1")

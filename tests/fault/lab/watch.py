@@ -24,7 +24,7 @@ class Watch:
         self._path = lab.folder / "records"
         self._prober: subprocess.Popen[bytes] | None = None
         self._rest = ""
-        # The kernel stamps packets with the wall clock: a step of it would void all figures.
+        # The kernel stamps packets with the wall clock, so a step of that clock would spoil all figures.
         self._clocks = time.time() - time.monotonic()
 
     def __enter__(self) -> "Watch":
@@ -48,7 +48,8 @@ class Watch:
         assert abs(time.time() - time.monotonic() - self._clocks) < 0.01, "the machine's clock was stepped: void"
 
     def look_at(self, name: str) -> None:
-        """Start a host's echo and the program that notes its addresses and fence; again after the host has returned."""
+        """Start a host's echo, and the program that notes its addresses and fence. Call this again after the host has
+        returned."""
         host, module = self.lab.hosts[name], (sys.executable, "-m")
         host.start(*module, "tests.fault.lab.echo", name, log=self.log_of(name, "echo"))
         noted = str(self.lab.folder / f"{name}-holding")
@@ -70,12 +71,12 @@ class Watch:
         return self.records
 
     def read_until(self, moment: int) -> Records:
-        """All that was seen up to `moment`, once the prober has written it."""
+        """Wait until the prober has written everything up to `moment`; return it."""
         wait_until_sync(lambda: self.read().rounds[-1] > moment + 20 * MS, "the prober has written", 10.0)
         return self.records
 
     def steady(self, for_s: float = 0.5) -> dict[str, str] | None:
-        """Who carries each VIP, where each has had one and the same holder, alone, for so long; else None."""
+        """The holder of each VIP, if each VIP has had one and the same holder, alone, for that long; else None."""
         self.read()
         end = self.records.rounds[-1]
         found = {}
@@ -87,7 +88,7 @@ class Watch:
         return found
 
     def settle(self, timeout_s: float = 60.0, for_s: float = 0.5) -> dict[str, str]:
-        """Wait until all is steady. Raises AssertionError if it never is."""
+        """Wait until each VIP has one steady holder. Raises AssertionError if that takes too long."""
         deadline = time.monotonic() + timeout_s
         while (found := self.steady(for_s)) is None:
             if time.monotonic() > deadline:

@@ -18,7 +18,7 @@ EAST, WEST = "#ec0-1#east1", "#ec0-2#West1"
 
 @dataclass
 class Audited:
-    """Two nodes in an era that is open, and what the audit says of them."""
+    """Two nodes in an open era, and their entries in the audit."""
 
     real: Real
     era: Era

@@ -1,4 +1,4 @@
-"""A node that follows changes of its floating addresses, or refuses them."""
+"""A node follows changes of its floating addresses, or refuses them."""
 
 import asyncio
 from pathlib import Path

@@ -57,7 +57,7 @@ class Cluster:
             self.nodes[name].wait_ready()
 
     def owners(self, asked: str) -> dict[str, str]:
-        """Who carries each VIP, as a node believes: by the last number of the address."""
+        """The owner of each VIP as a node believes it, by the last number of the address."""
         text = ask_sync(self.nodes[asked].endpoint, "cluster duravip show")
         found = {}
         for block in re.split(r"^(?=\d)", text, flags=re.MULTILINE)[1:]:
@@ -67,7 +67,7 @@ class Cluster:
         return found
 
     def settle(self, *counts: int, asked: str = "") -> dict[str, str]:
-        """Wait until all live nodes agree, and each has as many VIPs as named in any order."""
+        """Wait until all live nodes agree, and the numbers of their VIPs are these, in any order."""
         live = [name for name, node in self.nodes.items() if node.popen.poll() is None]
         views: list[dict[str, str]] = []
 
@@ -198,7 +198,7 @@ def test_empty_restarted_server_finds_every_vip_in_place(cluster: Cluster) -> No
     cluster.server.stop()
     cluster.server.start()
     with redis.Redis.from_url(f"redis://{cluster.server.address}/0") as client:
-        # Until then the nodes go on believing what the old one knew.
+        # Until then the nodes rely on the data of the old server.
         wait_until_sync(
             lambda: sum(b"." in name for name in client.hkeys(Keys("vips").vips)) == 6, "it knows them again"
         )

@@ -1,4 +1,4 @@
-"""A short refusal of Redis costs no VIP; a full Redis costs none either, and allows takeovers."""
+"""A short refusal of Redis costs no VIP. A full Redis costs no VIP either, and allows takeovers."""
 
 import contextlib
 import re
@@ -43,7 +43,7 @@ class Pair:
             self.nodes[name].wait_ready()
 
     def owner(self, asked: str) -> tuple[str, str]:
-        """The owner of the VIP and its epoch, as a node believes; '' without an owner."""
+        """The owner of the VIP and the epoch, as a node believes them; '' without an owner."""
         text = ask_sync(self.nodes[asked].endpoint, "cluster duravip show")
         found = re.search(r"\(owned,\w+\) epoch (\d+).*^ \*\s+(\S+)", text, re.MULTILINE | re.DOTALL)
         return (found[2], found[1]) if found else ("", "")
@@ -60,7 +60,7 @@ class Pair:
 
     @property
     def lost(self) -> list[str]:
-        """What the nodes have logged of VIPs that went away."""
+        """The nodes' log lines about VIPs that went away."""
         logs = "".join(node.log for node in self.nodes.values())
         return re.findall(r'event="(?:vip lost|vip given up|guardian went down)".*', logs)
 
@@ -81,7 +81,7 @@ def test_a_short_refusal_costs_no_vip(pair: tuple[Pair, Server], code: str) -> N
     before = made.settled("a1", "a2")
     refused = {name: node.log.count("event=joined") for name, node in made.nodes.items()}
     with REFUSALS[code](server):
-        # The nodes are refused a heartbeat and still have most of their deadline.
+        # Redis has refused a heartbeat, and the nodes still have most of their deadline.
         said = 'event="redis refuses"'
         wait_until_sync(lambda: code == "OOM" or all(said in node.log for node in made.nodes.values()), "they notice")
     if code in ("READONLY", "MASTERDOWN"):

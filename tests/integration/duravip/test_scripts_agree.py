@@ -1,4 +1,4 @@
-"""The scripts, and the plain server of the model, give the same answers to the same calls."""
+"""The scripts and the model's plain server give the same answers to the same calls."""
 
 import contextlib
 import itertools
@@ -79,7 +79,7 @@ class Real:
 
 
 class Both:
-    """The two servers, driven by one schedule; eras are told apart by the order in which they came."""
+    """The two servers, driven by one schedule. Eras are compared by the order in which they came."""
 
     def __init__(self, real: Real, seed: int) -> None:
         self.real, self.random = real, random.Random(seed)
@@ -87,10 +87,10 @@ class Both:
         eras = itertools.count(1)
         self.plain = Scripts(lambda: 0, lambda: self.memory, 0, LATE_MS, floor=lambda: 1000 * next(eras))
         self.numbers: dict[int, int] = {0: 0}
-        """Number of an era as the plain server has it, for each as the real one has it."""
+        """The real server's number of each era → the plain server's number of it."""
         self.seen: dict[str, tuple[Era, Era]] = {}
         self.before: dict[str, tuple[Era, Era]] = {}
-        """The eras that it had seen before: calls may come late."""
+        """The eras that each node had seen before: calls may come late."""
         self.names = itertools.count(1)
         self.sessions = [self.fresh(i) for i in range(3)]
         self.copies: list[tuple[Data, dict[str, Any]]] = []
@@ -163,10 +163,10 @@ class Both:
         return type(answer)(**values)
 
     def happen(self) -> None:
-        """Something that no call of an agent does."""
+        """An event that no agent's call causes."""
         what = self.random.choice(("time", "time", "restart", "empty", "evict", "copy", "put back", "end", "end"))
         self.kinds.add(what)
-        # Eras are numbered by the time where all else is lost, and no server loses it twice in a millisecond.
+        # If everything else is lost, the time numbers an era, and no server loses everything twice in one millisecond.
         time.sleep(0.002)
         keys, client, data = self.real.keys, self.real.client, self.plain.data
         if what == "time" and "clock" in data.state:
@@ -206,7 +206,8 @@ class Both:
 
     @staticmethod
     def _pass_a_moment() -> None:
-        """No server comes back within the millisecond: the number of an era is the time where nothing is known."""
+        """Wait for the next millisecond: the time numbers an era if nothing is known, and no server comes back that
+        fast."""
         time.sleep(0.002)
 
 

@@ -1,4 +1,4 @@
-"""Taking part in carrying VIPs, on real hosts: a node that cannot says why and leaves them to others."""
+"""Nodes on real hosts take part in carrying VIPs. A node that cannot gives the reason and leaves the VIPs to others."""
 
 import os
 import re
@@ -42,7 +42,7 @@ class Hosts:
         return (self.lab.folder / f"{node}.log").read_text()
 
     def owners(self, asked: str) -> list[str]:
-        """Who carries each VIP, or its state where nobody does, as a node believes."""
+        """The owner of each VIP as a node believes it, or the VIP's state if it has no owner."""
         found = []
         for block in re.split(r"^(?=\d)", self.ask(asked, "cluster duravip show"), flags=re.MULTILINE)[1:]:
             owner = re.search(r"^ \*\s+(\S+)", block, re.MULTILINE)
@@ -109,7 +109,7 @@ def test_node_takes_part_once_its_interface_exists(hosts: Hosts) -> None:
 
 
 def _lock_in_the_way(hosts: Hosts, node: str) -> tuple[str, str]:
-    """Its lock cannot be opened any more: how that is undone, and what is said of it."""
+    """Make its lock impossible to open; return how to undo that, and the expected reason."""
     number = os.stat(f"/proc/{hosts.lab.hosts[node].pid}/ns/net").st_ino
     lock = f"/run/eccmgr-guardian/guardian-{number}.lock"
     hosts.inside(node, "rm", lock)
@@ -118,7 +118,7 @@ def _lock_in_the_way(hosts: Hosts, node: str) -> tuple[str, str]:
 
 
 def _program_broken(hosts: Hosts, node: str) -> tuple[str, str]:
-    """What should be the guardian's program is another."""
+    """Put another program in the place of the guardian's; return how to undo that, and the expected reason."""
     program = Path("worker/guardian/__main__.py").absolute()
     hosts.inside(node, "mount", "--bind", "/dev/null", str(program))
     return f"umount {program}", "the guardian ended before it served"

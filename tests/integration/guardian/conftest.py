@@ -1,4 +1,4 @@
-"""A host in a network namespace of its own, with a client beside it on the same link."""
+"""A host in a network namespace of its own, with a client on the same link."""
 
 import contextlib
 import itertools
@@ -38,7 +38,7 @@ print(lost)
 
 
 class Guardian:
-    """A real guardian process, and this test as its agent."""
+    """A real guardian process. The test is its agent."""
 
     def __init__(self, namespace: str, folder: Path, *options: str, charter: Charter = ANYTHING) -> None:
         self.socket, theirs = socket.socketpair()
@@ -57,11 +57,11 @@ class Guardian:
         self.heard: list[wire.Message] = []
 
     def say(self, *messages: wire.Message) -> None:
-        """Send these."""
+        """Send these messages."""
         self.socket.sendall(b"".join(wire.encode(each) for each in messages))
 
     def hear(self, kind: type[M], where: Callable[[Any], bool] = lambda _: True) -> M:
-        """The first message of this kind that has not been taken; what comes before it stays."""
+        """The next message of this kind. Messages of other kinds stay for later."""
         while True:
             for each in self.heard:
                 if isinstance(each, kind) and where(each):
@@ -72,7 +72,7 @@ class Guardian:
             self.heard += self._lines.feed(data)
 
     def hold(self, seconds: float, *grants: wire.Grant, session: str = "s1") -> float:
-        """Extend the fence and plumb these; when all stands, the deadline."""
+        """Extend the fence and plumb these addresses; return the deadline once everything stands."""
         at = wire.boot_time() + seconds
         self.say(wire.Deadline(session, at, (session,)), wire.Plumb(grants, session, at))
         self.hear(wire.Kept)
@@ -85,7 +85,7 @@ class Guardian:
         self.process.send_signal(number)
 
     def close(self) -> None:
-        """End it, however it stands."""
+        """End it, in whatever state it is."""
         self.socket.close()
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGCONT)
@@ -107,7 +107,7 @@ class Host:
         self.guardians: list[Guardian] = []
 
     def start(self) -> None:
-        """Make it."""
+        """Make the host and its client."""
         run("ip", "netns", "add", self.name)
         run("ip", "netns", "add", self.client)
         run("ip", "-n", self.name, "link", "add", "eth1", "type", "veth", "peer", "eth1", "netns", self.client)
@@ -122,7 +122,7 @@ class Host:
         wait_until_sync(lambda: "LOWER_UP" in self.ip("link", "show", "eth1"), "the link is up")
 
     def stop(self) -> None:
-        """Remove it, with all that runs in it."""
+        """Remove the host, with every process in it."""
         try:
             for each in self.guardians:
                 each.close()
@@ -137,11 +137,11 @@ class Host:
         return made
 
     def ip(self, *words: str) -> str:
-        """`ip` on the host."""
+        """Run `ip` on the host."""
         return run("ip", "-n", self.name, *words)
 
     def run(self, *words: str) -> str:
-        """A command on the host."""
+        """Run a command on the host."""
         return run("ip", "netns", "exec", self.name, *words)
 
     def client_mac(self) -> str:
@@ -153,7 +153,7 @@ class Host:
         return f" {address}/" in self.ip("addr", "show")
 
     def answers(self, address: str) -> bool:
-        """Whether the client, who forgets what it knew, is answered by ARP, or by ND and a packet."""
+        """Whether the client, after forgetting its neighbours, gets an answer by ARP, or by ND and a packet."""
         subprocess.run(["ip", "-n", self.client, "neigh", "flush", "all"], check=True, capture_output=True)
         if ":" not in address:
             words = ["arping", "-f", "-c", "1", "-w", "1", "-I", "eth1", address]
@@ -162,12 +162,12 @@ class Host:
         return self.lost(address, 1) == 0
 
     def lost(self, address: str, count: int) -> int:
-        """How many of the client's packets, one after the other to a closed port, are not answered within a second."""
+        """The number of the client's packets, sent one by one to a closed port, that get no answer within a second."""
         return int(run("ip", "netns", "exec", self.client, sys.executable, "-S", "-c", _PROBE, address, str(count)))
 
 
 def run(*words: str) -> str:
-    """Run a command; what it says."""
+    """Run a command; return its output."""
     done = subprocess.run(words, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}"
     return done.stdout

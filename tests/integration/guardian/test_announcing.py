@@ -44,7 +44,7 @@ def python(host: Host, text: str, *arguments: str) -> list[str]:
 
 @contextlib.contextmanager
 def listening(host: Host) -> Iterator[Iterator[list[str]]]:
-    """The claims that the client hears: address, and to whom the frame went."""
+    """The claims that the client hears: the address, and the destination of the frame."""
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     with subprocess.Popen(python(host, LISTEN), stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
@@ -99,7 +99,7 @@ def test_whoever_was_stopped_gives_way_to_a_rival(host: Host, address: str) -> N
     guardian.hold(60, wire.Grant(V4, 1), wire.Grant(V6, 1))
     guardian.signal(signal.SIGSTOP)
     claim(host, address)
-    time.sleep(2)  # longer than it ever waits by itself
+    time.sleep(2)  # longer than its longest wait
     guardian.signal(signal.SIGCONT)
     said = guardian.hear(wire.NotPlumbed)
     assert (said.address, said.reason) == (address, "another host announces it: 02:00:00:00:00:09")

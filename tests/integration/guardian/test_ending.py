@@ -1,4 +1,4 @@
-"""A session is ended in Redis by the guardian itself, and only once nothing answers any more."""
+"""The guardian itself ends a session in Redis, once all addresses are silent."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def local(folder: Path, redis_server: EmbeddedServer) -> Iterator[Guardian]:
 
 @contextlib.contextmanager
 def serving(folder: Path, server: Server) -> Iterator[Guardian]:
-    """A guardian that plumbs in memory, and ends sessions there."""
+    """A guardian that plumbs in memory, and ends sessions on the test's server."""
     made = Guardian("", folder, charter=replace(ANYTHING, server=server))
     made.say(wire.Configure((wire.Address(V4, 32, "eth1"),), plumber="memory"))
     assert made.hear(wire.Ready).fence == "none"

@@ -1,4 +1,4 @@
-"""A floating address answers while the fence is open, and not a moment longer, whichever processes live."""
+"""A floating address answers while the fence is open and not a moment longer, whichever processes live."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor

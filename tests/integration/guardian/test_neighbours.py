@@ -1,4 +1,4 @@
-"""`cluster arp show` shows the neighbours that this host's kernel knows."""
+"""`cluster arp show` shows the neighbours that the host's kernel knows."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The parent starts agent and guardian with the right privileges, and again when one ends."""
+"""The parent starts agent and guardian with the right privileges, and starts each again when it ends."""
 
 import contextlib
 import os
@@ -53,7 +53,7 @@ def parent(agent: Sequence[str], user: str = "") -> Iterator[subprocess.Popen[st
 
 
 def ready(process: subprocess.Popen[str]) -> int:
-    """The process id of the agent, once it has a guardian that serves."""
+    """Wait until the agent has a guardian that serves; return the agent's process id."""
     assert process.stdout is not None
     word, pid = process.stdout.readline().split()
     assert word == "ready"
@@ -61,7 +61,7 @@ def ready(process: subprocess.Popen[str]) -> int:
 
 
 def guardians(process: subprocess.Popen[str]) -> set[int]:
-    """The process ids of the guardians that run."""
+    """The process ids of the running guardians."""
     found = set()
     for each in psutil.Process(process.pid).children():
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""An agent that was taken over gets nothing from its guardian but what the charter permits."""
+"""A guardian does for an agent that was taken over only what the charter permits."""
 
 import os
 from pathlib import Path

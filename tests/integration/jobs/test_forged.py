@@ -58,7 +58,7 @@ def is_refused(site: Site, job: str) -> Callable[[], bool]:
 
 
 def works(site: Site) -> None:
-    """Its jobs run as ever."""
+    """Check that its jobs run as before."""
     site.let("g")
     site.send("trial hold g")
     site.shows("trial hold g", "east1 held g for .*")
@@ -87,10 +87,10 @@ def test_job_not_queued_by_the_agent_never_runs(site: Site, client: "redis.Redis
 def test_no_callback_of_a_job_is_called(
     site: Site, client: "redis.Redis", folder: Path, kind: str, status: str
 ) -> None:
-    # It would be called with the job: a function that takes anything, and leaves a trace.
+    # RQ would call it with the job: it takes any argument and leaves a trace.
     put(client, "evil", status == "queued", status=status, **{f"{kind}_callback_name": "trial_module.touch_here"})
     if status == "started":
-        # Its worker is gone, so that it is abandoned.
+        # Its worker is gone, so it counts as abandoned.
         client.zadd(f"{RQ}wip:east1", {"evil:1": time.time() - 60})
         wait_until_sync(lambda: client.zcard(f"{RQ}wip:east1") == 0, "it is abandoned", timeout_s=60)
     else:

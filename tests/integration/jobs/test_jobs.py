@@ -43,7 +43,7 @@ class Site:
         return answer.split()[1]
 
     def line(self, command: str) -> str:
-        """What `retrieve` shows of the node."""
+        """The line that `retrieve` shows for the node."""
         return "\n".join(ask_sync(self.manager.endpoint, f"retrieve {command}").splitlines()[1:])
 
     def shows(self, command: str, wanted: str) -> None:
@@ -53,7 +53,7 @@ class Site:
             raise AssertionError(f"{self.line(command)}\n{self.node.log}") from None
 
     def ask(self, command: str) -> str:
-        """What the node itself answers."""
+        """The node's own answer."""
         return ask_sync(self.node.endpoint, command)
 
     def job(self, stage: str) -> str:
@@ -66,7 +66,7 @@ class Site:
         (self.folder / name).touch()
 
     def runs(self, name: str) -> list[int]:
-        """The processes in which `hold NAME` has begun."""
+        """The ids of the processes in which `hold NAME` has begun."""
         marks = self.folder / f"began-{name}"
         return [int(line) for line in marks.read_text().split()] if marks.exists() else []
 
@@ -271,7 +271,7 @@ def test_a_job_goes_on_while_redis_is_away(
         if ends == "while it is away":
             site.let("a")
         since = time.monotonic()
-        # Long enough that a sign of life of the job is due.
+        # Wait until a sign of life of the job is due.
         wait_until_sync(lambda: time.monotonic() > since + 6, "time passes")
         assert "Traceback" not in site.node.log, site.node.log
         assert site.node.log.count("jobs not looked at") < 4, "it is said again and again"

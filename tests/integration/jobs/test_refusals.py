@@ -50,7 +50,7 @@ def test_job_ending_while_redis_refuses_is_kept(site: Site, server: Server, code
     server.call(*begin)
     assert refuses(server)
     site.let("a")
-    # It has written what it held, and waits for Redis.
+    # The job has written its mark, and waits for Redis.
     wait_until_sync(lambda: (site.folder / "held-a").exists() or code in site.node.log, f"the job is told {code}")
     assert psutil.pid_exists(horse)
     server.call(*end)
@@ -68,7 +68,7 @@ def test_job_requested_during_refusals_begins_later(site: Site, server: Server) 
     site.let("a")
     site.send("trial hold b")
     site.begins("b")
-    # What the node itself writes is taken, what RQ writes is not.
+    # Redis takes the node's own writes, and refuses those of RQ.
     server.call("ACL", "SETUSER", "default", "-rpush")
     site.send("trial hold a")
     wait_until_sync(lambda: "job not queued yet" in site.node.log, "the job is refused")

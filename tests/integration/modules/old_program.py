@@ -1,6 +1,6 @@
-"""A program that speaks the original control protocol and nothing newer, as an existing mail node does.
+"""A program that speaks only the original control protocol, as an existing mail node does.
 
-Written from the protocol's description alone, apart from the code that it is to test.
+It was written from the protocol's description alone, without the code that it tests.
 """
 
 import contextlib
@@ -13,14 +13,14 @@ from pathlib import Path
 
 
 class OldProgram:
-    """Serves `path`, a thread for each connection; keeps what it was told."""
+    """Serves `path` with a thread for each connection, and keeps the commands that it gets."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.told: list[str] = []
         self.connections: list[socket.socket] = []
         self.versions = 0
-        """How often it was asked which program it is: that is not kept with the rest."""
+        """The number of times that it was asked for its version. These commands are not kept with the others."""
         self.answers: dict[str, Callable[[], bytes]] = {
             "version": lambda: b"# mail version: 4.2",
             "summary": lambda: b"Uptime: 1 day\nDomains: 12",
@@ -43,7 +43,7 @@ class OldProgram:
         self.close()
 
     def close(self) -> None:
-        """End it; once more is harmless."""
+        """End it. A second call is harmless."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

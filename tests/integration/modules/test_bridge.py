@@ -1,4 +1,4 @@
-"""An existing program joins unchanged by the bridge, and gets each command that the node does not know, once."""
+"""An existing program joins unchanged by the bridge, and gets each command that the node does not know once."""
 
 import asyncio
 import json

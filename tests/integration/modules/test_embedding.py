@@ -1,4 +1,4 @@
-"""Another program as a node: its functions are commands, and it stays its own master."""
+"""Another program is a node: its functions are commands, and it keeps control of itself."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 
 @pytest.fixture
 def shop_folder(folder: Path) -> Path:
-    """The example, among files of its own that have names of our packages and must never be run."""
+    """The folder of the example. Files there have the names of our packages, and must never run."""
     own = folder / "shop"
     own.mkdir()
     shutil.copy(ROOT / "docs" / "examples" / "shop.py", own)
@@ -58,7 +58,7 @@ def test_the_example_of_the_documentation_answers(processes: Processes, shop_fol
             shop.wait(30)
         assert shop.stdout is not None
         said = shop.stdout.read().decode()
-    assert "KeyboardInterrupt" in said  # the program's own way of ending
+    assert "KeyboardInterrupt" in said  # the program ends in its own way
     assert "level=" not in said
     wait_until_sync(lambda: "0 nodes" in ask_sync(manager.endpoint, "info"), "it has left, and was not lost")
     assert "(lost)" not in ask_sync(manager.endpoint, "broadcast pid")

@@ -1,4 +1,4 @@
-"""Programs as commands: real ones, with their output, their exit codes, their children and their deaths."""
+"""Real programs as commands: their output, their exit codes, their children and their deaths."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ def script(folder: Path, text: str) -> Path:
 
 
 async def answer(text: str, line: str) -> tuple[str, str]:
-    """The status and text that a command of this configuration answers."""
+    """The status and the text that a command answers under this configuration."""
     table = Table()
     modules = Modules(CATALOGUE, "ecnode", "east1", Gate(table), Link("redis://127.0.0.1:1/0"), Keys("c"))
     await modules.start(view(text))

@@ -62,7 +62,7 @@ def test_changed_file_is_noticed_if_options_say_so(processes: Processes, folder:
     assert "Hits: 1\nMisses: 1" in ask_sync(node.endpoint, "sieve:sieve1 stats")
     ask_sync(node.endpoint, "sieve:sieve1 flush cache")
     assert "unknown command 'nonsense'" in ask_sync(node.endpoint, test)
-    # An option that changes makes the module anew, its cache empty.
+    # After a change of an option there is a new instance, with an empty cache.
     assert ask_sync(node.endpoint, "config set sieve sieve1 cache_size 7") == "cache_size = 7"
     assert "Entries: 0 of 7" in ask_sync(node.endpoint, "sieve:sieve1 stats")
 

@@ -1,4 +1,4 @@
-"""A module in its own distribution is found by its entry point, and its faults affect nothing else."""
+"""The node finds a module in its own distribution by the entry point, and the module's faults affect nothing else."""
 
 import subprocess
 import sys

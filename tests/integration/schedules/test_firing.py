@@ -1,4 +1,4 @@
-"""Several managers run the same schedules and die at any moment: no run is repeated or silently lost."""
+"""Several managers share schedules and die at any moment: no run is repeated, and none is lost without a word."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ LOG = structlog.get_logger()
 
 @dataclass
 class World:
-    """A shelf, and what was run."""
+    """A shelf of schedules, and the commands that were run."""
 
     shelf: Shelf
     ran: list[str] = field(default_factory=list)
@@ -219,7 +219,8 @@ async def test_a_schedule_without_a_time_can_be_deleted(world: World, link: Link
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(8))
 async def test_every_run_is_accounted_for_through_deaths(world: World, seed: int) -> None:
-    """Three managers, of which any dies before it takes, after it took, and after it ran; the clock is stepped too."""
+    """There are three managers. Any of them dies before it takes a run, after it took it, or after it ran it. The clock
+    is stepped too."""
     chance = random.Random(seed)
     now = START
     names = {"once": Once(), "often": Every(30), "cron": Cron("*/5 * * * *")}
@@ -235,7 +236,7 @@ async def test_every_run_is_accounted_for_through_deaths(world: World, seed: int
             await world.runner().keep_rhythm(now)
         latest = max(now, latest)
         if chance.random() < 0.2:
-            continue  # nobody is alive just now
+            continue  # no manager is alive now
         for name in chance.sample(("one", "two", "three"), 3):
             runner = world.runner(name)
             await runner.give_up_lost(now)

@@ -1,4 +1,4 @@
-"""Schedules on real managers: killed, restarted, and asked by an operator."""
+"""Schedules on real managers, which are killed, restarted, and asked by an operator."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def past(manager: Process) -> list[dict[str, str]]:
 
 
 def sent(manager: Process) -> int:
-    """How many commands were broadcast."""
+    """The number of broadcast commands."""
     return len(ask_sync(manager.endpoint, "history 1000").splitlines())
 
 

@@ -1,4 +1,4 @@
-"""Redis refuses when a command is due: the command runs late, once, or is reported as missed, never lost."""
+"""Redis refuses when a command is due: the command runs late and once, or is reported as missed. It is never lost."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ class Site:
         self.server.call(*command)
 
     def runs(self, state: str) -> int:
-        """How many runs have come to this."""
+        """The number of runs in this state."""
         return sum(f" {state} " in line for line in self.ask("sched history 100").splitlines())
 
 
@@ -53,7 +53,7 @@ REFUSALS = {
 
 
 def refused(site: Site) -> bool:
-    """Whether the manager was told of the refusal after the schedule was due."""
+    """Whether Redis has refused the manager since the schedule was due."""
     return site.manager.log.count("redis refuses") > 0
 
 

@@ -1,8 +1,8 @@
-"""A cluster played by hand: each script called as the programs call it, its answer made readable.
+"""A cluster played by hand: it calls each script as the programs do, and makes the answers readable.
 
-The lease clock stands still unless the test moves it, so that no test depends on how fast it runs: scripts are called
-with a `max_step_ms` of 0, and `pass_time` moves the clock. Tests of the clock itself set another step and the wall
-clock that the scripts have on record.
+The lease clock stands still unless the test moves it, so that no test depends on its speed: scripts get a `max_step_ms`
+of 0, and `pass_time` moves the clock. Tests of the clock itself set another step, and the wall clock that the scripts
+have recorded.
 """
 
 import json
@@ -40,7 +40,7 @@ class Life:
 
 @dataclass
 class Cluster:
-    """The scripts over `redis`, under the names of `keys`."""
+    """The scripts over `redis`, with the names of `keys`."""
 
     redis: "redis.Redis"
     keys: Keys
@@ -53,13 +53,13 @@ class Cluster:
     told_of: int = 50
     audit_cap: int = 1000
     says_claimed: bool = False
-    """What nodes say of each answer; it makes no difference to what becomes of it."""
+    """Whether nodes say that they claimed the command. This changes no answer's fate."""
     _lives: int = 0
     _ids: int = 0
     _events: list[dict[str, Any]] = field(default_factory=list)
 
     def raw(self, call: ScriptCall[Any]) -> Any:
-        """The bare answer to a call, which can be read."""
+        """The bare answer to a call. Checks that it can be read."""
         reply = self.redis.eval(script(call.script).source, len(call.keys), *call.keys, *call.args)
         call.answer(reply)
         return reply
@@ -71,7 +71,7 @@ class Cluster:
 
     @property
     def options(self) -> ClusterOptions:
-        """The times and bounds as they are now."""
+        """The present times and bounds."""
         return ClusterOptions(
             session_lease_s=self.lease_ms / 1000,
             max_step_s=self.max_step_ms / 1000,
@@ -86,16 +86,16 @@ class Cluster:
 
     @property
     def clock(self) -> int:
-        """The lease clock as the last script left it."""
+        """The lease clock, as the last script left it."""
         return int(self.redis.hget(self.keys.state, "clock") or 0)  # type: ignore[arg-type]
 
     def pass_time(self, ms: int) -> None:
-        """Move the lease clock, as scripts do over time."""
+        """Move the lease clock on, as scripts do over time."""
         self.roster()
         self.redis.hincrby(self.keys.state, "clock", ms)
 
     def step_wall_clock(self, ms: int) -> None:
-        """Make the server's wall clock seem to have been stepped by `ms` since the last script."""
+        """Step the server's wall clock by `ms`, as far as the next script can see."""
         self.redis.hincrby(self.keys.state, "wall", -ms)
 
     # Members.
@@ -110,7 +110,7 @@ class Cluster:
         rate: float = 2,
         borne: float = 5000,
     ) -> list[bytes]:
-        """The answer to one attempt to join; the private name is the next fresh one."""
+        """The answer to one attempt to join, under the next fresh private name."""
         self._lives += 1
         private = f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}"
         identity = Identity(Role(rank.capitalize()), name, subcluster)
@@ -121,7 +121,7 @@ class Cluster:
         return [*answer[:4], *answer[5:]]
 
     def join(self, name: str, subcluster: str = "default", rank: str = "node", replaces: str = "") -> Life:
-        """Join, which must succeed."""
+        """Join. This must succeed."""
         verdict, view, *_ = self.try_join(name, subcluster, rank, replaces)
         assert verdict == b"joined"
         return Life(f"#{'ec0' if rank == 'node' else 'mgr'}-{self._lives}#{name}", name, int(view))
@@ -134,9 +134,9 @@ class Cluster:
         borne: float = 5000,
         before: LastBeat = LastBeat(),  # noqa: B008
     ) -> list[Any]:
-        """A heartbeat, one of `rate` a second, that asks for the latest entries of `channels`.
+        """Send a heartbeat, one of `rate` a second, which asks for the latest entries of `channels`.
 
-        `before` is what the last one was answered.
+        `before` is the answer to the last one.
         """
         options = replace(self.options, heartbeats_borne_per_sec=borne)
         call = membership.renew(self.keys, options, life.private, channels, rate=rate, last=before)
@@ -147,61 +147,62 @@ class Cluster:
         return bool(self.renew(life)[0] == "renewed")
 
     def leave(self, life: Life) -> str:
-        """A clean end."""
+        """End a session cleanly."""
         return self.run(membership.leave(self.keys, self.options, life.private)).value
 
     def sweep(self) -> tuple[int, int, int]:
-        """The leader's round: view, clock, ms until the next session lapses."""
+        """Sweep as the leader does; answers the view, the clock, and the ms until the next session lapses."""
         swept = self.run(membership.sweep(self.keys, self.options))
         return swept.view, swept.clock_ms, -1 if swept.lapses_in_ms is None else swept.lapses_in_ms
 
     def expect(self, named: dict[str, str | None], source: str = "a", called: str = "the file") -> None:
-        """The bus file `source` names these nodes, with their subclusters; None if it no longer does."""
+        """State that the bus file `source` names these nodes, with their subclusters; None if it no longer names the
+        node."""
         changes = [
             NamedChange(name, (given,) if given else (), named=given is not None) for name, given in named.items()
         ]
         self.run(views.expect(self.keys, self.options, source, called, changes))
 
     def forget(self, node: str) -> list[str]:
-        """Expect an absent node no more; the answer."""
+        """Forget an absent node; answers the verdict."""
         forgotten = self.run(views.forget(self.keys, self.options, node, "root"))
         return [forgotten.verdict.value, *forgotten.files]
 
     def renew_with_record(self, life: Life) -> bytes:
-        """A heartbeat that brings the record that the node wrote when it joined; that record."""
+        """Send a heartbeat with the record that the node wrote when it joined; answers that record."""
         record = Identity(Role.NODE, life.name, "default").member(life.private).dump()
         self.run(membership.renew(self.keys, self.options, life.private, rate=2, record=record))
         return record.encode()
 
     def resettle(self, life: Life, subcluster: str) -> int | None:
-        """Have a node follow its bus file to another subcluster; return the view, None if its session is over."""
+        """Move a node to another subcluster, as its bus file says; answers the view, None if its session is over."""
         return self.run(membership.resettle(self.keys, self.options, life.private, life.name, subcluster, "{}"))
 
     def catch_up(
         self, after: str, *channels: str, limit: int = 100, node: str = "east1"
     ) -> tuple[str, bool, list[dict[str, Any]]]:
-        """Where the reading ended, whether there may be more, and the messages."""
+        """The last entry that was read, whether there may be more, and the messages."""
         read, more, messages = self.run(commands.catch_up(self.keys, self.options, after, limit, node, channels))
         return read, more, [json.loads(message) for message in messages]
 
     def roster(self, known: str = "") -> str:
-        """The view of now, as BORN:NUMBER; it is kept where it is not the one that is `known`."""
+        """The present view as BORN:NUMBER. The script keeps it unless it is the `known` one."""
         number, born = self.run(views.roster(self.keys, self.options, self.results_ttl_ms, known))
         return f"{born.decode()}:{number}"
 
     @property
     def view(self) -> View:
-        """The nodes of now."""
+        """The present nodes."""
         return self.kept_view(int(self.roster().partition(":")[2]))
 
     def kept_view(self, number: int) -> View:
-        """View `number` as it is kept; nobody asks for one that is not."""
+        """View `number`, which must be kept."""
         live = self.read(self.keys.view(number))
         assert b"" in live, "the view is not kept"
         return View.read(number, live, self.read(self.keys.absent_in_view(number)))
 
     def read(self, key: str) -> dict[bytes, bytes]:
-        """All of a hash, by pages of about three."""
+        """All fields of a hash, read by pages of about three."""
         found: dict[bytes, bytes] = {}
         after = FIRST_PAGE
         while True:
@@ -223,7 +224,7 @@ class Cluster:
         drafted: int = 0,
         names: str | None = None,
     ) -> list[bytes]:
-        """The answer to one attempt to send `text`; the id is the next fresh one where none is given."""
+        """The answer to one attempt to send `text`. Without an id, this takes the next fresh one."""
         if not made:
             self._ids += 1
             made = f"{self._ids:012}"
@@ -246,16 +247,16 @@ class Cluster:
         return answer
 
     def publish(self, text: str = "pid", target: Target = EVERYONE, wait_ms: int = 0, rolling: bool = False) -> str:
-        """Send `text`, which must succeed; its id."""
+        """Send `text`, which must succeed; answers its id."""
         assert self.try_publish(text, target, wait_ms=wait_ms, rolling=rolling)[0] == b"sent"
         return f"{self._ids:012}"
 
     def draft(self, *nodes: str) -> None:
-        """Plan a command for a large set, before it is sent."""
+        """Before a command for a large set is sent: draft its plan."""
         self.run(commands.draft(self.keys, self.options, self.keys.draft("1"), nodes))
 
     def release(self, sent: str, *nodes: str) -> str:
-        """Send a rolling command to `nodes`; the verdict."""
+        """Release a rolling command to `nodes`; answers the verdict."""
         return self.run(commands.release(self.keys, self.options, sent, EVERYONE, nodes)).verdict.value
 
     def try_claim(self, life: Life, sent: str, again: bool = False) -> ClaimAnswer:
@@ -268,7 +269,7 @@ class Cluster:
         return self.try_claim(life, sent, again).verdict.value
 
     def abort(self, sent: str) -> str:
-        """Withdraw a command; the verdict."""
+        """Withdraw a command; answers the verdict."""
         return self.run(commands.abort(self.keys, self.options, sent, "root")).value
 
     def respond(self, life: Life, sent: str, body: str | bytes = "", state: str = "ok", flags: str = "") -> str:
@@ -291,14 +292,14 @@ class Cluster:
     def collect(
         self, sent: str, seen: int = 0, last: bool = False, limit: int = 100, in_all: int = 99
     ) -> dict[str, Entry]:
-        """What a gather that has `seen` so many responses, and waits for `in_all`, has not seen yet."""
+        """The responses that a gather has not seen yet. It has `seen` that many responses, and waits for `in_all`."""
         call = answers.collect(
             self.keys, self.options, sent, seen, in_all, last=last, limit=limit, told_of=self.told_of
         )
         return self.run(call).entries
 
     def results(self, named: str, limit: int = 100) -> Report | None:
-        """The report on the command of that id or text; more entries than `limit` are read by pages."""
+        """The report on the command with that id or text. More entries than `limit` are read by pages."""
         wanted = named if named.isdigit() else ""
         found = self.run(answers.results(self.keys, self.options, wanted, digest(named), limit=limit))
         if found is None:
@@ -312,12 +313,12 @@ class Cluster:
         return self.read(found) if isinstance(found, str) else found
 
     def states(self, named: str) -> dict[str, str]:
-        """Each expected node and what became of the command there; {} where there is nothing to retrieve."""
+        """The state of the command on each expected node; {} if there is no such command."""
         found = self.results(named)
         return {outcome.node: outcome.state.value for outcome in found.outcomes} if found is not None else {}
 
     def flush(self) -> int:
-        """Clear the results buffer; how many commands were cleared."""
+        """Clear the results buffer; answers the number of cleared commands."""
         after, last, cleared = "-", "+", 0
         while after:
             number, after, last = self.run(commands.flush(self.keys, self.options, after, last))
@@ -325,18 +326,18 @@ class Cluster:
         return cleared
 
     def history(self, count: int = 20) -> list[PastCommand]:
-        """The latest commands, the newest last."""
+        """The latest commands, newest last."""
         found = self.run(commands.history(self.keys, self.options, count))
         return [PastCommand.parse(fields) for fields in reversed(found)]
 
     def say_words(self, *words: str) -> int:
-        """Keep which words the commands of a node begin with; how many count."""
+        """Keep the first words of a node's commands; answers the number of kept words."""
         return self.run(commands.say_words(self.keys, self.options, words, counts_for_s=1.0, most=10))
 
-    # What is heard.
+    # Messages.
 
     def messages(self, channel: str, act: Callable[[], object]) -> list[bytes]:
-        """What is published on `channel` while `act` runs."""
+        """The messages on `channel` while `act` runs."""
         with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             pubsub.subscribe(channel)
             while not pubsub.subscribed:
@@ -351,12 +352,12 @@ class Cluster:
             return heard[:-1]
 
     def events(self, act: Callable[[], object]) -> list[tuple[str, list[str]]]:
-        """The events of the membership while `act` runs: what happened, and to whom."""
+        """The events of the membership while `act` runs, each with its members."""
         found = [json.loads(message) for message in self.messages(self.keys.events, act)]
         return [(event["event"], event["members"]) for event in found]
 
     def immortal(self) -> list[str]:
-        """The keys of this cluster that would never end."""
+        """The keys of this cluster that have no lifetime."""
         return [key.decode() for key in self.redis.scan_iter(f"{self.keys.tag}*") if self.redis.ttl(key) == -1]
 
 

@@ -1,4 +1,4 @@
-"""The cluster for the scripts' contract tests: in process and on the real server."""
+"""The cluster for the scripts' contract tests, on fakeredis and on the real server."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.integration.scripts.cluster import Cluster
 
 @pytest.fixture(params=["fakeredis", "server"])
 def cluster(request: pytest.FixtureRequest, keys: Keys) -> Iterator[Cluster]:
-    """A cluster without members; afterwards no key without a lifetime may be left."""
+    """A cluster without members. After the test, no key without a lifetime may be left."""
     if request.param == "fakeredis":
         client = FakeRedis()
     else:

@@ -1,4 +1,4 @@
-"""abort: no node begins a withdrawn command, earlier results stand, and all concerned are told."""
+"""abort: no node begins a withdrawn command, earlier results stay, and every concerned node is told."""
 
 import json
 

@@ -1,4 +1,5 @@
-"""respond, collect, results, flush: answers are kept, told to waiting managers, and cleared on request."""
+"""respond, collect, results, flush: Redis keeps answers, notifies waiting managers of them, and clears them on
+request."""
 
 import pytest
 
@@ -195,7 +196,7 @@ class TestCollect:
 
 
 def _told(cluster: Cluster, sent: str, *lives: Life) -> int:
-    """How often who waits is told while these answer."""
+    """The number of notices to the waiting sender while these nodes answer."""
     return len(cluster.messages("asked", lambda: [cluster.respond(life, sent) for life in lives]))
 
 

@@ -1,4 +1,4 @@
-"""release: a command in batches is told to each node in its turn, and to no node after its sender's wait."""
+"""release: each node is told of a command in batches in its turn, and no node after the sender's wait."""
 
 import json
 

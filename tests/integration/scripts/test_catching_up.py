@@ -1,4 +1,4 @@
-"""How a node that was deaf for a while learns that it missed messages, and reads them from the log."""
+"""A node that was deaf for a while learns that it missed messages, and reads them from the log."""
 
 import json
 

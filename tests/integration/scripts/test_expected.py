@@ -1,4 +1,4 @@
-"""expect, forget, resettle: the nodes of bus files, absent expected nodes, and the subclusters of nodes."""
+"""expect, forget, resettle: the nodes of bus files, absent nodes, and the subclusters of nodes."""
 
 import pytest
 
@@ -10,7 +10,7 @@ EAST, WEST = Target(TargetKind.SUBCLUSTER, "east"), Target(TargetKind.SUBCLUSTER
 
 
 def lose(cluster: Cluster, *names: str, subcluster: str = "default") -> list[Life]:
-    """Nodes that were alive, and are lost."""
+    """Have these nodes join, and lose them."""
     lives = [cluster.join(name, subcluster) for name in names]
     cluster.pass_time(cluster.lease_ms)
     cluster.sweep()

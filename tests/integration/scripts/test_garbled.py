@@ -1,4 +1,4 @@
-"""Foreign values are recounted or ignored; they stop no script for good."""
+"""The scripts ignore foreign values or count anew; no foreign value stops a script for good."""
 
 import time
 
@@ -17,7 +17,7 @@ def test_cluster_survives_garbled_state(cluster: Cluster, field: str, garbage: s
     cluster.join("east1")
     cluster.publish()
     cluster.redis.hset(cluster.keys.state, field, garbage)
-    # What the first script of a millisecond has seen to holds for the others in it.
+    # The first script of a millisecond checks the clock for the others, so pass to the next one.
     time.sleep(0.002)
     life = cluster.join("east2")
     sent = cluster.publish()

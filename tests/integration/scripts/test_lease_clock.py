@@ -1,4 +1,4 @@
-"""The lease clock that every script advances: no step of a wall clock and no pause ends a session that is renewed."""
+"""Every script advances the lease clock: no step of a wall clock and no pause ends a session that is renewed."""
 
 from collections.abc import Callable
 
@@ -35,8 +35,8 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
 
 
 def test_every_script_is_held_against_its_contract() -> None:
-    # What reads a page writes nothing, and what mends keys knows no clock; what is about VIPs is held against the
-    # server of their model, what is about schedules knows no lease clock.
+    # Left out: the script that reads a page writes nothing; the one that mends keys and those of schedules use no lease
+    # clock; those about VIPs are compared with the model's server.
     assert {name for name in names() if not name.startswith(("vip_", "sched_"))} - {"page", "mend"} == set(CALLS)
 
 

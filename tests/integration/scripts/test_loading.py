@@ -1,4 +1,4 @@
-"""How scripts are called: by their digest, and sent whole to a server that does not know them."""
+"""Scripts are called by their digest; a server that does not know a script gets its text."""
 
 import pytest
 

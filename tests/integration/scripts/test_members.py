@@ -1,4 +1,4 @@
-"""join, renew, leave, sweep, roster: the members, and the times since which they are members."""
+"""join, renew, leave, sweep, roster: the members, and the view in which each joined."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""publish and claim: a command is sent whole or not at all, its nodes are fixed, and each takes it at most once."""
+"""publish and claim: a command is sent whole or not at all, its nodes never change, and each takes it at most once."""
 
 import json
 
