@@ -78,7 +78,8 @@ class Belonging:
 
         During a move nobody knows this for a subcluster's channel. Its commands are read in the log after the move.
         """
-        everyone, subcluster, node = self.channels
+        # Every message that is heard comes here, so the names are not made anew.
+        everyone, subcluster, node = self._heartbeats.channels
         if channel in (everyone, node):
             return True
         if self._moving_after is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import math
 import time
 from collections import OrderedDict, deque
@@ -110,6 +111,7 @@ class Executor:
         self._session = session
         self._gate = gate
         self._node_key = session.identity.name.lower()
+        self._own_channel = keys.node(session.identity.name)
         self._waiting: deque[Message] = deque()
         self._tasks: asyncio.TaskGroup | None = None
         self._claims = Claims()
@@ -331,8 +333,7 @@ class Executor:
             return None
 
     async def _execute(self, message: Message, life: Life) -> Response:
-        command = self._find(message.text)
-        if self.jobs is not None and command is not None and command.long:
+        if self.jobs is not None and (command := self._admitted_as_long(message)) is not None:
             response = await self.jobs.submit(message, life, command)
             if self._runs[message.id].withdrawn:
                 self.jobs.withdraw(message.id, "")
@@ -357,8 +358,8 @@ class Executor:
         if message.target:
             only_here = message.target[0] == "node"
         else:
-            only_here = message.channel == self._keys.node(self._session.identity.name) and not message.planned
-        return Caller(message.issuer, Origin.CARRIED, only_here=only_here)
+            only_here = message.channel == self._own_channel and not message.planned
+        return _caller_of(message.issuer, only_here)
 
     def _admitted_as_long(self, message: Message) -> Command | None:
         """The command that is to become a job; None for any other command, and for a refused one, to which `reply` says
@@ -386,6 +387,12 @@ class Executor:
     ) -> Response:
         flags, body = pack_body(text, self._options.max_response_bytes)
         return Response(message.id, life, state, to_ms(took_s), flags, body, claimed)
+
+
+@functools.lru_cache(maxsize=64)
+def _caller_of(issuer: str, only_here: bool) -> Caller:
+    """The caller of carried commands, made once for all of them: a gather waits until every node has answered."""
+    return Caller(issuer, Origin.CARRIED, only_here=only_here)
 
 
 def _state_of(answer: Answer) -> State:

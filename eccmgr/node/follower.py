@@ -6,11 +6,13 @@ node has not heard such an entry, it reads the log from there.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 
 import structlog
 
 from eccmgr.cluster.calls import commands
+from eccmgr.cluster.members import Life
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.errors import EccmgrError, RedisRefuses
@@ -27,6 +29,7 @@ _GRACE_S = 0.2
 _LAST = 2**64 - 1
 _DIGITS = 20
 """Digits of that number."""
+_ENTRY = re.compile(rf"[0-9]{{1,{_DIGITS}}}-[0-9]{{1,{_DIGITS}}}")
 _NOWHERE = "0-0"
 
 Hear = Callable[[bytes], None]
@@ -53,7 +56,7 @@ class Follower:
         self._hear = hear
         self._on_deaf = on_deaf
         self._node = session.identity.name.lower()
-        self._life = ""
+        self._life: Life | None = None
         self._heard: dict[str, str] = {}
         # The latest entry of each channel for which the log was already read; heartbeats bring these entries.
         self._sought: dict[str, str] = {}
@@ -122,8 +125,8 @@ class Follower:
     def _position(self, channel: str) -> str:
         """The latest entry that was heard on `channel` in this life. A new life begins at the log's latest entry when
         it joined."""
-        if self._life != self._session.private_name:
-            self._life = self._session.private_name
+        if self._life is not self._session.life:
+            self._life = self._session.life
             # If that entry cannot be read, begin with the whole log: commands from before our join are not for us.
             joined = self._session.last_entry if is_entry(self._session.last_entry) else _NOWHERE
             self._heard = dict.fromkeys(self._channels, joined)
@@ -147,7 +150,7 @@ class Follower:
     async def _catch_up(self) -> None:
         after = self.here
         life, more, found = self._life, True, 0
-        while more and life == self._session.private_name:
+        while more and life is self._session.life:
             after, more, messages = await self._link.run(
                 commands.catch_up(self._keys, self._options, after, _PAGE, self._node, self._channels)
             )
@@ -167,11 +170,10 @@ class Follower:
 
 def is_entry(text: str) -> bool:
     """Whether `text` is the id of a log's entry."""
-    milliseconds, _, number = text.partition("-")
-    if not (milliseconds.isdigit() and number.isdigit() and text.isascii()):
+    if not _ENTRY.fullmatch(text):
         return False
-    # A number of this length cannot be too large.
-    return len(text) <= _DIGITS or (len(text) <= 2 * _DIGITS + 1 and max(_order(text)) <= _LAST)
+    # In a text of this length no number is too large.
+    return len(text) <= _DIGITS or max(_order(text)) <= _LAST
 
 
 def check_entries(*texts: str) -> None:

@@ -12,6 +12,8 @@ import pytest
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.results import Outcome
 from eccmgr.cluster.view import EVERYONE
+from eccmgr.commands.caller import Origin
+from eccmgr.commands.table import Call, Command, Param
 from tests.daemons import QUICK
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
@@ -309,6 +311,19 @@ class TestGather:
 
 
 class TestAnswers:
+    async def test_long_command_passes_the_gate_before_its_job(self, fleet: Fleet) -> None:
+        await fleet.manager()
+        node = await fleet.node("east1")
+
+        async def never(_call: Call) -> str:
+            raise AssertionError("the gate has let it through")
+
+        node.table.add(Command("dig", "", never, (Param("DEPTH"),), long=True))
+        sent = await fleet.broadcast("dig")
+        await fleet.shows(f"retrieve {sent}", "east1: failed: Usage: dig DEPTH")
+        assert node.jobs.ids == []
+        assert node.gate.passed[Origin.CARRIED] == 0
+
     async def test_a_failure_is_shown_as_one(self, fleet: Fleet) -> None:
         await fleet.manager()
         await fleet.node("east1")
