@@ -54,6 +54,9 @@ def ecnode(
     listen: Annotated[
         list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
     ] = None,
+    signing_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The file of the key that signs this node's schedules.")
+    ] = None,
     trusted_manager: Annotated[
         list[str] | None,
         typer.Option(metavar="LINE", help="The public key of a manager, as in its .pub file; may be repeated."),
@@ -72,6 +75,7 @@ def ecnode(
         "redis": redis,
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
+        "signing_key": signing_key,
         "trusted_manager": tuple(trusted_manager) if trusted_manager else None,
     }
     program = DaemonProgram(EcNode.program, NodeSettings, DEFAULT_FILE, EcNode, _lead)

@@ -11,13 +11,18 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import structlog
 
+from eccmgr.access.authority import Authority
+from eccmgr.access.keys import read_signing_key
+from eccmgr.access.signer import Signer
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import host_address
+from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
 from eccmgr.commands import config
 from eccmgr.commands.caller import Caller
@@ -31,6 +36,7 @@ from eccmgr.config.live.options import DaemonOptions, node_name
 from eccmgr.config.live.parts import Part, Prepared, Spawn, prepare_all
 from eccmgr.config.live.store import Proposal, Store
 from eccmgr.config.live.transaction import ConfigSession
+from eccmgr.config.live.trusted import TrustedManagers
 from eccmgr.config.schema import completion
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import Listeners
@@ -105,14 +111,18 @@ class Daemon(abc.ABC):
         self._redis = WayToRedis(self.link)
         self.table = Table()
         self.gate = Gate(self.table)
-        self.modules = Modules(installed(), self.program, self.name, self.gate, self.link, self.keys)
+        self.trusted = TrustedManagers(view, settings.trusted_manager)
+        path = settings.signing_key or view.scope("cluster").text("signing_key")
+        signer = Signer(read_signing_key(Path(path)) if path else None, self.held.cluster, wall_clock_ms)
+        self.authority = Authority(signer, lambda: self.trusted.keys)
+        self.modules = Modules(installed(), self.program, self.name, self.gate, self.link, self.keys, self.authority)
         self.server = ControlServer(self.gate)
         self.server.keeps = self._has_transaction
         self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
         self._log_files = log_files or LogFiles()
         following = ModulesPart(self.modules, view)
         # They end in the reverse order: the log ends last, and answers under way may still need Redis.
-        self.parts: list[Part] = [self._log_files, self._redis, self._holding, self._listeners, following]
+        self.parts: list[Part] = [self._log_files, self._redis, self._holding, self._listeners, self.trusted, following]
         """The parts that follow the configuration, in the order in which they prepare, carry out and start."""
         self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
         self._stopping = asyncio.Event()

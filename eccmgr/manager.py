@@ -5,13 +5,9 @@ import contextlib
 import functools
 import os
 import secrets
-from pathlib import Path
 
 import structlog
 
-from eccmgr.access.keys import read_signing_key
-from eccmgr.access.signer import Signer
-from eccmgr.access.trust import TrustedKeys
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.journal import Journal
@@ -30,7 +26,7 @@ from eccmgr.commands.secrets import same_command, without_secrets
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.expected import BusFiles
 from eccmgr.config.live.store import Store
-from eccmgr.config.live.trusted import TrustedManagers, days_left
+from eccmgr.config.live.trusted import days_left
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
@@ -61,15 +57,11 @@ class Manager(Daemon):
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
-        self.trusted = TrustedManagers(self.view, settings.trusted_manager)
-        self.add_part(self.trusted)
-        path = settings.signing_key or self.view.scope("cluster").text("signing_key")
-        self.signer = Signer(read_signing_key(Path(path)) if path else None, self.held.cluster, wall_clock_ms)
-        verifier = SentVerifier(self.held.cluster, self._trusted_keys, without_secrets)
+        verifier = SentVerifier(self.held.cluster, lambda: self.authority.keys, without_secrets)
         self.delivery = Delivery(
             *(self.link, self.keys, self.options, self._notices),
             normal=same_command,
-            signer=self.signer,
+            signer=self.authority.signer,
             verifier=verifier,
         )
         main = store.loaded.main
@@ -142,13 +134,8 @@ class Manager(Daemon):
                 found.append(f"Conflict: {node} claims subcluster {claimed}, its bus file gives it {given}")
         return found
 
-    def _trusted_keys(self) -> TrustedKeys:
-        """The keys of managers that this manager trusts, its own among them."""
-        own = () if self.signer.key is None else (self.signer.key.public,)
-        return TrustedKeys((*own, *self.trusted.keys.keys))
-
     def _signing(self) -> str:
-        key = self.signer.key
+        key = self.authority.signer.key
         return days_left(key.public, wall_clock_ms()) if key is not None else "none, so that commands are not signed"
 
     async def _known_names(self, caller: Caller) -> Known:

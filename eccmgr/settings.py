@@ -25,6 +25,8 @@ class DaemonSettings(BaseSettings):
     listen: Annotated[tuple[str, ...], NoDecode] = ()
     trusted_manager: Annotated[tuple[str, ...], NoDecode] = ()
     """The public keys of managers, each a line; they add to those of the files."""
+    signing_key: str | None = None
+    """The file of the key with which it signs; it wins over the one of the configuration."""
 
     @field_validator("listen", mode="before")
     @classmethod
@@ -43,9 +45,6 @@ class DaemonSettings(BaseSettings):
 
 class ManagerSettings(DaemonSettings):
     """A manager's settings."""
-
-    signing_key: str | None = None
-    """The file of the key that signs this manager's commands; it wins over the one of the configuration."""
 
 
 class NodeSettings(DaemonSettings):

@@ -11,6 +11,7 @@ from eccmgr.access.statements import (
     UNSIGNED,
     CommandStatement,
     ReleaseStatement,
+    ScheduleStatement,
     Signed,
     WithdrawalStatement,
     signed,
@@ -66,6 +67,10 @@ class Signer:
         now = self._wall_ms()
         life = min(life_ms, LONGEST_LIFE_MS)
         return signed(WithdrawalStatement(c=self._cluster, id=command_id, u=user, iat=now, exp=now + life), self.key)
+
+    def schedule(self, statement: ScheduleStatement) -> Signed:
+        """Sign a schedule."""
+        return UNSIGNED if self.key is None else signed(statement, self.key)
 
 
 def _batches(*, rolling: bool) -> Literal[True] | msgspec.UnsetType:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from structlog.typing import FilteringBoundLogger
 
+from eccmgr.access.authority import Authority
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.table import Call, Command
@@ -28,7 +29,7 @@ class Context:
 
     The commands of the instance begin with `name` (`sieve:sieve1`, `sched`); `settings` is its scope of the
     configuration. `program` is `eccmgr` or `ecnode`, `member` the name of the manager or node. `run` runs a command
-    line in this process, as its console would, and never raises.
+    line in this process, as its console would, and never raises. `authority` has what the daemon signs with.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Context:
     keys: Keys
     run: Callable[[str, Caller], Awaitable[Answer]]
     log: FilteringBoundLogger
+    authority: Authority
 
 
 class Module:

@@ -11,6 +11,10 @@ from typing import Any
 
 import structlog
 
+from eccmgr.access.authority import Authority
+from eccmgr.access.signer import Signer
+from eccmgr.access.trust import TrustedKeys
+from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.dispatch import reply
@@ -96,7 +100,16 @@ class ModulesChange:
 class Modules:
     """The loaded instances, by their names in lower case."""
 
-    def __init__(self, catalogue: Catalogue, program: str, member: str, gate: Gate, link: Link, keys: Keys) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        program: str,
+        member: str,
+        gate: Gate,
+        link: Link,
+        keys: Keys,
+        authority: Authority | None = None,
+    ) -> None:
         self.catalogue = catalogue
         self._program = program
         self._member = member
@@ -104,6 +117,7 @@ class Modules:
         self._table = gate.table
         self._link = link
         self._keys = keys
+        self._authority = authority or Authority(Signer(None, keys.cluster, wall_clock_ms), TrustedKeys)
         self._loaded: dict[str, Instance] = {}
         self.adapted: Callable[[Command], Command] = lambda command: command
         """Makes the command that enters the table of a module's command."""
@@ -199,6 +213,7 @@ class Modules:
             self._keys,
             self._run,
             logger,
+            self._authority,
         )
         try:
             module = wanted.kind(context)

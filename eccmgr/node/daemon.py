@@ -20,7 +20,6 @@ from eccmgr.commands.completion import Known
 from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.store import Store
-from eccmgr.config.live.trusted import TrustedManagers
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
 from eccmgr.logs import LogFiles
@@ -55,10 +54,8 @@ class NodeDaemon(Daemon):
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self.outbox = Outbox(self.link, self.keys, self.options, self.name)
-        self._trusted = TrustedManagers(self.view, settings.trusted_manager)
-        self.add_part(self._trusted)
         recipient = Recipient(self.name, lambda: self.session.identity.subcluster, wall_clock_ms(), self._is_in)
-        authenticity = Authenticity(cluster, recipient, lambda: self._trusted.keys, wall_clock_ms)
+        authenticity = Authenticity(cluster, recipient, lambda: self.trusted.keys, wall_clock_ms)
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate, self.outbox, authenticity)
         self.session.takes_over = settings.replace
         self.heartbeats.on_superseded = self.executor.abandon
@@ -111,7 +108,7 @@ class NodeDaemon(Daemon):
 
     def facts(self) -> str:
         """The lines of `cluster info` about this node, other than its place in the cluster."""
-        return "\n".join((self._trusted.said(wall_clock_ms()), *self.remarks()))
+        return "\n".join((self.trusted.said(wall_clock_ms()), *self.remarks()))
 
     def _is_in(self, folded: str) -> bool:
         return self.name.lower() in nodeset.members(folded)

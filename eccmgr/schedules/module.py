@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from eccmgr import words
@@ -13,6 +14,7 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import ConfigError, RedisUnreachable, UsageError
 from eccmgr.modules import Answer, Call, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
 from eccmgr.schedules import times
+from eccmgr.schedules.authentic import ScheduleSeal
 from eccmgr.schedules.calls import PAST_KEPT
 from eccmgr.schedules.runner import Clerk, Runner
 from eccmgr.schedules.schedule import Firing, Schedule
@@ -52,7 +54,8 @@ class Sched(Module):
         owner = "" if context.program == "eccmgr" else context.member
         self._shelf = Shelf(context.link, context.keys, owner)
         grace_s, timeout_s = settings.seconds("sched_grace"), settings.seconds("run_timeout")
-        runner = Runner(self._shelf, context.run, context.member, grace_s, timeout_s, context.log)
+        self._seal = ScheduleSeal(context.authority, context.keys.cluster, owner)
+        runner = Runner(self._shelf, context.run, context.member, grace_s, timeout_s, context.log, self._seal)
         self._listed: list[str] = []
         self._clerk = Clerk(self._shelf, runner, context.log)
 
@@ -175,6 +178,7 @@ class Sched(Module):
         text = call.carry(text)
         for _ in range(_TRIES):
             schedule = Schedule(secrets.token_hex(3), text, call.caller.user, when)
+            schedule = replace(schedule, signed=self._seal.sign(schedule))
             if await self._kept(schedule, due_ms):
                 self._clerk.told.set()
                 self.log.info(

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from structlog.typing import FilteringBoundLogger
 
+from eccmgr.access.trust import NotAuthentic
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.caller import Caller, Origin
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.schedules.authentic import ScheduleSeal
 from eccmgr.schedules.calls import TakeVerdict
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
@@ -27,9 +29,17 @@ class Runner:
     """Takes and runs the schedules of a shelf. It holds no state that matters, so any runner may die."""
 
     def __init__(
-        self, shelf: Shelf, run: Run, by: str, grace_s: float, timeout_s: float, log: FilteringBoundLogger
+        self,
+        shelf: Shelf,
+        run: Run,
+        by: str,
+        grace_s: float,
+        timeout_s: float,
+        log: FilteringBoundLogger,
+        seal: ScheduleSeal | None = None,
     ) -> None:
         self._shelf, self._run, self._by, self._log = shelf, run, by, log
+        self._seal = seal
         self._grace_s, self._grace_ms, self._timeout_s = grace_s, round(grace_s * 1000), timeout_s
 
     async def take_due(self, now_ms: int, most: int = RUNNING_MAX) -> list[Firing]:
@@ -154,11 +164,24 @@ class Runner:
         else:
             instead = dataclasses.replace(firing, fate=Fate.SKIPPED, note="the run before had not ended")
         following = schedule.when.after(due_ms, now_ms)
+        if not missed and (reason := self._why_false(schedule, due_ms)):
+            missed, instead = True, dataclasses.replace(firing, fate=Fate.FAILED, note=f"not authentic: {reason}")
         verdict = await self._shelf.take(schedule, due_ms, following, None if missed else firing, instead)
         if verdict == "kept":
             text = _short(schedule.text)
             self._log.warning("scheduled command not run", id=schedule.id, text=text, reason=instead.note)
+        if verdict is TakeVerdict.TAKEN and self._seal is not None:
+            self._seal.begun(schedule.id, due_ms)
         return firing if verdict is TakeVerdict.TAKEN else None
+
+    def _why_false(self, schedule: Schedule, due_ms: int) -> str:
+        """The reason why a schedule is not authentic; "" if it is."""
+        try:
+            if self._seal is not None:
+                self._seal.check(schedule, due_ms)
+        except NotAuthentic as error:
+            return str(error)
+        return ""
 
 
 def _short(text: str) -> str:

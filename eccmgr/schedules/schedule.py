@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from eccmgr.access.statements import UNSIGNED, Signed
 from eccmgr.redis.reading import Count, check_lines, command, decoded, parsing
 from eccmgr.schedules.times import When, when
 
@@ -17,10 +18,14 @@ class Schedule:
     text: str
     user: str
     when: When
+    signed: Signed = UNSIGNED
 
     def dump(self) -> str:
         """The form in which Redis keeps it."""
         kept = {"id": self.id, "text": self.text, "user": self.user, **self.when.dump()}
+        if self.signed.env:
+            env, sig = self.signed.kept
+            kept |= {"env": env.decode(), "sig": sig.decode()}
         return msgspec.json.encode(kept).decode()
 
     @classmethod
@@ -29,7 +34,8 @@ class Schedule:
         with parsing("What Redis keeps of a schedule"):
             kept = decoded(_schedule, raw)
             check_lines(kept.id, kept.user)
-            return cls(kept.id, command(kept.text), kept.user, when(msgspec.structs.asdict(kept)))
+            made = when(msgspec.structs.asdict(kept))
+            return cls(kept.id, command(kept.text), kept.user, made, Signed.read(kept.env, kept.sig))
 
 
 class KeptSchedule(msgspec.Struct, frozen=True):
@@ -42,6 +48,8 @@ class KeptSchedule(msgspec.Struct, frozen=True):
     cron: str | None = None
     zone: str | None = None
     at: Count | None = None
+    env: str = ""
+    sig: str = ""
 
 
 _schedule = msgspec.json.Decoder(KeptSchedule)

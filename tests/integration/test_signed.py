@@ -138,6 +138,21 @@ class TestSignedFleet:
         await manager.link.call("HSET", manager.keys.latest, digest("mark"), other)
         assert "is not authentic: it is another command" in await fleet.ask("retrieve mark")
 
+    async def test_forged_schedule_does_not_run(self, fleet: Fleet, signing: str) -> None:
+        manager = await fleet.manager(configuration=signing)
+        await fleet.node("east1", configuration=TRUSTING)
+        forged = {"id": "00aa11", "text": "broadcast mark", "user": "root", "every": 1}
+        await manager.link.call("HSET", manager.keys.schedules(""), "00aa11", json.dumps(forged))
+        await manager.link.call("ZADD", manager.keys.schedules_due(""), wall_clock_ms(), "00aa11")
+
+        async def refused() -> bool:
+            return "broadcast mark: not authentic: it is not signed" in await fleet.ask("sched history")
+
+        await wait_until(refused, "it is refused")
+        await fleet.ask("sched delete 00aa11")
+        assert (await fleet.ask("sched in 0 broadcast mark")).startswith("Job ")
+        await wait_until(lambda: fleet.ran == ["east1"], "the true one runs")
+
     async def test_info_names_keys_and_their_days(self, fleet: Fleet, signing: str) -> None:
         await fleet.manager(configuration=signing)
         await fleet.node("east1", configuration=TRUSTING)

@@ -123,7 +123,7 @@ CLUSTER = ScopeSpec(
             "signing_key",
             OptionType.PATH,
             None,
-            "the file of the key that signs a manager's commands",
+            "the file of the key that signs a manager's commands, or a node's schedules",
             dynamic=False,
             locked=True,
         ),
