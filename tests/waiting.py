@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 async def wait_until(
     predicate: Callable[[], bool | Awaitable[bool]], description: str, timeout_s: float = 30.0
 ) -> None:
-    """Return once `predicate` holds; fail with `description` if it does not within `timeout_s`."""
+    """Return once `predicate` holds. Fail with `description` if it does not hold within `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:
         held = predicate()
@@ -22,7 +22,7 @@ async def wait_until(
 
 
 def wait_until_sync(predicate: Callable[[], bool], description: str, timeout_s: float = 30.0) -> None:
-    """`wait_until` outside of an event loop."""
+    """Do as `wait_until`, outside of an event loop."""
     deadline = time.monotonic() + timeout_s
     while not predicate():
         assert time.monotonic() < deadline, f"waited {timeout_s:g} s in vain: {description}"

@@ -1,4 +1,5 @@
-"""Nothing in the working folder takes the place of a module in any process that a node starts, nor of an embedding."""
+"""No file in the working folder takes the place of a module, neither in a process that a node starts nor in an
+embedding."""
 
 import contextlib
 import os
@@ -39,7 +40,7 @@ _JOBS = 'exec "x" {\n  commands = [ say = "/bin/echo said" ]\n  long = ( say )\n
 
 
 class Harbour:
-    """A node in a working folder of its own, that PYTHONPATH names too; and what others put there meanwhile."""
+    """A node in a working folder that PYTHONPATH names too, and the files that others put there."""
 
     def __init__(self, processes: Processes, folder: Path) -> None:
         self.processes = processes
@@ -47,7 +48,7 @@ class Harbour:
         self.working.mkdir(mode=0o755)
 
     def node(self, configuration: str) -> Process:
-        """Start one while the folder is empty still."""
+        """Start a node while the folder is still empty."""
         main = self.working.parent / "main.conf"
         main.write_text(configuration)
         log = self.working.parent / "node.log"
@@ -66,7 +67,7 @@ class Harbour:
         return node
 
     def poison(self) -> None:
-        """Put files there that have the names of modules."""
+        """Put files with the names of modules into the working folder."""
         for name in _TAKEN:
             file = self.working / name
             file.parent.mkdir(exist_ok=True)
@@ -75,13 +76,13 @@ class Harbour:
         self.marks.chmod(0o666)
 
     def unharmed(self) -> bool:
-        """Whether none of them was run."""
+        """Whether no such file has run."""
         return self.marks.read_text() == ""
 
 
 @pytest.fixture
 def harbour() -> Iterator[Harbour]:
-    """In a folder that other users may enter, on a server that they reach."""
+    """A harbour in a folder that other users may enter, on a server that they reach."""
     with tempfile.TemporaryDirectory(prefix="ecc-") as made, contextlib.ExitStack() as end:
         folder = Path(made)
         folder.chmod(0o777)

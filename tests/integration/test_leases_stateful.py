@@ -1,4 +1,4 @@
-"""Sessions and commands under any order of events, held against a model that knows what time it is."""
+"""Sessions and commands in any order of events, compared with a model that knows the time."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -28,20 +28,20 @@ STEP_MS = 700
 
 @dataclass
 class Sending:
-    """What the model knows of one command."""
+    """The model's knowledge of one command."""
 
     id: str
     expires_ms: int
     expected: dict[str, str]
-    """Node in small letters → the private name that is asked; "" for one lost before."""
+    """Node in small letters → the private name that is asked; "" for a node that was lost before."""
     claimed: dict[str, str] = field(default_factory=dict)
     """Node → the session that claimed it."""
     answered: dict[str, str] = field(default_factory=dict)
-    """Node → the state that it answered with."""
+    """Node → the state in its answer."""
 
 
 class Leases(RuleBasedStateMachine):
-    """The scripts beside a model of what they promise."""
+    """The scripts, and a model of their promises."""
 
     client: "redis.Redis"
 
@@ -55,9 +55,9 @@ class Leases(RuleBasedStateMachine):
         self.clock = self.cluster.clock
         self.view = 0
         self.ends: dict[str, int] = {}
-        """Private name → the end of its session, of those that nobody has ended."""
+        """Private name → the end of its session, without the sessions that were ended."""
         self.holders: dict[str, str] = {}
-        """Node → the private name that joined last."""
+        """Node → the private name of its last join."""
         self.sent: list[Sending] = []
 
     def alive(self, private: str) -> bool:

@@ -1,4 +1,4 @@
-"""The control protocol as existing clients know it, on a real manager and a real node."""
+"""The control protocol of existing clients, on a real manager and a real node."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ async def daemons(
 
 
 def path(daemon: Daemon) -> str:
-    """Where it listens."""
+    """The path on which it listens."""
     return str(daemon.endpoints[0].path)
 
 
@@ -155,7 +155,7 @@ async def test_simultaneous_broadcasts_of_two_sessions_stay_apart(daemons: tuple
 
 
 async def wait_for(client: Client, command: str, pattern: str) -> None:
-    """Ask until the answer is as `pattern` has it."""
+    """Ask until the answer fits `pattern`."""
 
     async def fits() -> bool:
         return re.search(pattern, await client.ask(command)) is not None

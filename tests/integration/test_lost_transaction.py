@@ -1,4 +1,4 @@
-"""A transaction that is lost with its connection: nothing of what was meant for it goes live."""
+"""A transaction is lost with its connection: no change that was meant for it goes live."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def manager(processes: Processes, folder: Path) -> Process:
 
 @pytest.fixture
 def lines(manager: Process) -> Iterator["subprocess.Popen[str]"]:
-    """A console that is given lines."""
+    """Run a console with these lines."""
     command = [sys.executable, "-m", "cli.ec_console", str(manager.endpoint)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as console:
@@ -36,7 +36,7 @@ def lines(manager: Process) -> Iterator["subprocess.Popen[str]"]:
 
 
 def soon() -> float:
-    """A deadline for one command."""
+    """The deadline for one command."""
     return time.monotonic() + 30
 
 

@@ -1,4 +1,4 @@
-"""The main job: an operator sends a command, and reads back what every node answered."""
+"""The main job: an operator sends a command, and reads back every node's answer."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""More nodes than one call writes or reads: sets, responses and views go by pages, and nothing falls between two."""
+"""More nodes than one call writes or reads: sets, responses and views go page by page, and no page loses a node."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ def cluster(redis_server: EmbeddedServer, cluster_keys: Keys) -> Iterator[Cluste
 
 @pytest.fixture
 def lives(cluster: Cluster) -> list[Life]:
-    """Its nodes."""
+    """The lives of its nodes."""
     return [cluster.join(f"east{number}") for number in range(NODES)]
 
 
 @pytest.fixture
 def delivery(link: Link, cluster_keys: Keys) -> Delivery:
-    """A manager's, which hears of nothing."""
+    """The delivery of a manager that hears no notice."""
     return Delivery(link, cluster_keys, ClusterOptions(), "nobody")
 
 

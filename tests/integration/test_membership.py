@@ -1,4 +1,4 @@
-"""The membership: joins, leaves, deaths, names, the leader, and the shown list of members."""
+"""The membership: joins, leaves, deaths, names, the leader, and the list of members."""
 
 import asyncio
 import dataclasses
@@ -24,17 +24,17 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 
 async def members(node: EcNode) -> Membership:
-    """The members as `node` reads them."""
+    """The members, as `node` reads them."""
     return await read_membership(node.link, node.keys)
 
 
 async def names(node: EcNode) -> list[str | None]:
-    """The nodes as `node` reads them."""
+    """The names of the nodes, as `node` reads them."""
     return [member.node_name for member in (await members(node)).of(Role.NODE)]
 
 
 async def ask_node(node: EcNode, command: str) -> str:
-    """What the node's own listener answers."""
+    """The answer of the node's own listener."""
     (answer,) = await ask(str(node.endpoints[0].path), command)
     return answer
 

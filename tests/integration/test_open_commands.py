@@ -1,4 +1,4 @@
-"""What a TCP listener answers to callers whom nobody knows: the commands that are open to everybody, and no other."""
+"""To an unknown caller, a TCP listener answers the commands that are open to everybody, and no others."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ LOOPBACK = Endpoint(host="127.0.0.1", port=0)
 async def daemon(
     request: pytest.FixtureRequest, redis_server: EmbeddedServer, cluster_keys: Keys, folder: object
 ) -> AsyncIterator[Daemon]:
-    """A manager, or a node, that listens on loopback too."""
+    """A manager or a node that also listens on loopback."""
     make = manager if request.param == "eccmgr" else node
     name = "barca" if request.param == "eccmgr" else "east1"
     async with running(make(redis_server.url, cluster_keys.cluster, folder, name)) as made:  # type: ignore[operator]
@@ -46,7 +46,7 @@ def open_commands(daemon: Daemon) -> list[str]:
 
 
 def refusal(daemon: Daemon) -> str:
-    """How every other command is refused."""
+    """The refusal of every other command."""
     return REFUSED.format(daemon.server.endpoints[-1], ", ".join(open_commands(daemon)))
 
 

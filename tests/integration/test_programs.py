@@ -1,4 +1,4 @@
-"""The programs as people start them: flags, environment, exit codes, a clean end."""
+"""The programs, started as people start them: flags, environment, exit codes, a clean end."""
 
 import os
 import re
@@ -186,7 +186,7 @@ def test_manager_starts_without_redis_and_recovers(folder: Path) -> None:
 
 
 class TestDemonstration:
-    """`python -m cli.demo`, without a terminal."""
+    """`python -m cli.demo` without a terminal."""
 
     def test_it_plays_the_tour_and_leaves_nothing(self, tmp_path: Path) -> None:
         done = subprocess.run(
@@ -236,7 +236,7 @@ class TestDemonstration:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """A zombie does not: one that was being waited for at that moment is left to init."""
+    """Whether a process runs. A zombie does not: its parent may have ended first, and has left it to init."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""A Redis Cluster of real nodes: the slot of all our keys moves, or its owner dies, in the middle of traffic."""
+"""A Redis Cluster of real nodes: during traffic, the slot of all our keys moves, or its owner dies."""
 
 import asyncio
 import contextlib
@@ -37,12 +37,12 @@ class RedisCluster:
 
     @property
     def url(self) -> str:
-        """How daemons reach it: two nodes of several, the first of which need not live."""
+        """The URL for daemons. It names two of the nodes, and the first of them may be dead."""
         return f"redis+cluster://{self.nodes[1].address},{self.nodes[2].address}/"
 
     @property
     def owner(self) -> Server:
-        """The master that owns the slot, as a node that lives sees it."""
+        """The master that owns the slot, as a live node sees it."""
         for node in self.nodes:
             with contextlib.suppress(RedisError):
                 for first, last, master, *_ in node.call("CLUSTER", "SLOTS"):
@@ -68,19 +68,19 @@ class RedisCluster:
         wait_until_sync(lambda: "connected" in self.nodes[3].call("ROLE"), "it replicates")
 
     def move(self, target: Server) -> None:
-        """Give the slot to `target`, key by key, as resharding does."""
+        """Move the slot to `target` key by key, as resharding does."""
         self.begin_move(target)
         self.end_move(target)
 
     def begin_move(self, target: Server) -> None:
-        """Move the first keys only: the slot is on its way."""
+        """Move only the first keys: the slot is on its way."""
         source, slot = self.owner, self.slot
         target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.call("CLUSTER", "MYID"))
         source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.call("CLUSTER", "MYID"))
         self._move_some(source, target)
 
     def end_move(self, target: Server) -> None:
-        """Move the others, and tell everybody who owns the slot now."""
+        """Move the other keys, and tell all nodes of the new owner."""
         source, slot = self.owner, self.slot
         while self._move_some(source, target):
             pass
@@ -99,7 +99,7 @@ class RedisCluster:
 
 @pytest.fixture
 def redis_cluster(each_server: Path, folder: Path, keys: Keys) -> Iterator[RedisCluster]:
-    """A Redis Cluster of this test's own."""
+    """A Redis Cluster for this test alone."""
     options = ("cluster-enabled yes", "cluster-node-timeout 1000", "cluster-replica-validity-factor 0")
     made = RedisCluster([Server(folder / f"c{i}", *options) for i in range(4)], key_slot(keys.tag.encode()))
     try:
@@ -114,7 +114,7 @@ def redis_cluster(each_server: Path, folder: Path, keys: Keys) -> Iterator[Redis
 
 @pytest_asyncio.fixture
 async def fleet(redis_cluster: RedisCluster, keys: Keys, folder: Path) -> AsyncIterator[Fleet]:
-    """A manager and two nodes there."""
+    """A manager and two nodes on it."""
     async with contextlib.AsyncExitStack() as stack:
         made = Fleet(redis_cluster.url, keys.cluster, folder, stack)
         await made.manager(options=CALM)
@@ -129,7 +129,7 @@ async def _both_answer(fleet: Fleet) -> bool:
 
 @contextlib.asynccontextmanager
 async def _traffic(fleet: Fleet) -> AsyncIterator[list[str]]:
-    """Commands one after another; their answers, of which none may be false."""
+    """Send commands one after another; return the answers, after checking that each is true."""
     answers: list[str] = []
     before = len(fleet.ran)
 

@@ -1,4 +1,4 @@
-"""Redis under Sentinel: a master, two replicas and three sentinels, all real, that die in the middle of traffic."""
+"""Redis under Sentinel: a real master, two replicas and three sentinels, which die during traffic."""
 
 import asyncio
 import contextlib
@@ -31,20 +31,20 @@ SECRET = "hunter2"
 
 @dataclass
 class Deployment:
-    """A service called `ecc`."""
+    """A deployment of Redis with the service name `ecc`."""
 
     data: list[Server]
     sentinels: list[Server]
 
     @property
     def url(self) -> str:
-        """How daemons reach it."""
+        """The URL for daemons."""
         hosts = ",".join(sentinel.address for sentinel in self.sentinels)
         return f"redis+sentinel://:{SECRET}@{hosts}/ecc/0"
 
     @property
     def master(self) -> Server:
-        """The one that the sentinels name."""
+        """The master that the sentinels name."""
         for sentinel in self.sentinels:
             with contextlib.suppress(OSError):
                 port = int(sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "ecc")[1])
@@ -52,7 +52,7 @@ class Deployment:
         raise AssertionError("no sentinel answers")
 
     def ready(self) -> bool:
-        """Whether the sentinels know each other and the replicas, which follow."""
+        """Whether the sentinels know each other and the replicas, and the replicas follow."""
         states = [_fields(sentinel.call("SENTINEL", "MASTER", "ecc")) for sentinel in self.sentinels]
         replicas = [_fields(replica) for replica in self.sentinels[0].call("SENTINEL", "REPLICAS", "ecc")]
         return all((state["num-other-sentinels"], state["num-slaves"]) == ("2", "2") for state in states) and all(
@@ -66,7 +66,7 @@ def _fields(flat: list[str]) -> dict[str, str]:
 
 @pytest.fixture
 def deployment(each_server: Path, folder: Path) -> Iterator[Deployment]:
-    """A deployment of this test's own, to be killed in parts."""
+    """A deployment for this test alone, parts of which it kills."""
     login = (f"requirepass {SECRET}", f"masterauth {SECRET}")
     master = Server(folder / "d0", *login)
     replicas = [Server(folder / f"d{i}", *login, f"replicaof 127.0.0.1 {master.port}") for i in (1, 2)]
@@ -90,7 +90,7 @@ def deployment(each_server: Path, folder: Path) -> Iterator[Deployment]:
 
 @pytest_asyncio.fixture
 async def fleet(deployment: Deployment, keys: Keys, folder: Path) -> AsyncIterator[Fleet]:
-    """A manager and two nodes there."""
+    """A manager and two nodes on it."""
     async with contextlib.AsyncExitStack() as stack:
         made = Fleet(deployment.url, keys.cluster, folder, stack)
         await made.manager()
@@ -129,13 +129,13 @@ class TestFailover:
             sending.cancel()
             await asyncio.wait([sending])
             first.send(signal.SIGCONT)
-        # One that hung is back, and still thinks that it is the master: nobody believes it.
+        # A master that hung is back and still takes itself for the master. Nobody believes it.
         sent = await fleet.broadcast("mark")
         await fleet.shows(f"retrieve {sent}", "east1: marked", "east2: marked")
         await wait_until(lambda: deployment.master is not first, "the sentinel that is asked has heard of it")
         second = await asyncio.to_thread(lambda: deployment.master)
         assert f" sentinel {second.address}, round trip " in await fleet.ask("info")
-        # What was answered is what was done: each `marked` ran, and no command ran twice.
+        # The answers are true: each command that answered `marked` ran, and no command ran twice.
         marked = sum(answer.count(": marked") for answer in answers)
         assert marked <= len(fleet.ran) <= 2 * (len(answers) + 2)
         assert not any(SECRET in answer for answer in answers)
@@ -163,7 +163,7 @@ class TestFailover:
         link, numbers = Link(deployment.url), count(1)
 
         async def say(copies: int = 0) -> bool:
-            # Each changes something: the copies have what was written before.
+            # Each of these writes, so the copies have everything that was written before.
             return (await link.run_durably(say_of_node(keys, Era(), "!east1", str(next(numbers))), copies))[1]
 
         first, second = (server for server in deployment.data if server is not deployment.master)

@@ -1,4 +1,4 @@
-"""Redis behind TLS, and users of its own access lists; what is wrong with either is said, never with a password."""
+"""Redis behind TLS, and users of its access lists. Messages name the fault of either, and never a password."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(OPENSSL is None, reason="certificates are made w
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
 
     file: Path
     key: Path
@@ -64,7 +64,8 @@ def ours(certify: Callable[[str], Certificate]) -> Certificate:
 
 @pytest.fixture
 def own_tls(folder: Path, ours: Certificate) -> Iterator[Server]:
-    """A server that speaks TLS itself and asks for a certificate; skips where this one was built without."""
+    """A server that speaks TLS itself and asks for a certificate. Skips the test if this server was built without
+    TLS."""
     tls = ("tls-auth-clients yes", f"tls-cert-file {ours.file}", f"tls-key-file {ours.key}")
     made = Server(folder / "redis", f"tls-port {free_port()}", f"tls-ca-cert-file {ours.file}", *tls)
     try:
@@ -79,7 +80,7 @@ def own_tls(folder: Path, ours: Certificate) -> Iterator[Server]:
 
 @pytest_asyncio.fixture
 async def tls_port(redis_server: EmbeddedServer, ours: Certificate) -> AsyncIterator[int]:
-    """Takes TLS off in front of the server that every build has, and asks for a certificate."""
+    """A port that speaks TLS, asks for a certificate, and passes plain text on to a server of any build."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(ours.file))
     context.load_cert_chain(ours.file, ours.key)
     context.verify_mode = ssl.CERT_REQUIRED

@@ -27,14 +27,14 @@ KEYS = Keys("refused")
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Server]:
-    """A server that refuses nothing yet."""
+    """A server that does not refuse yet."""
     with plain_server(folder) as made:
         yield made
 
 
 @pytest_asyncio.fixture
 async def to_it(server: Server) -> AsyncIterator[Link]:
-    """A connection to it."""
+    """A link to that server."""
     made = Link(f"redis://{server.address}")
     yield made
     await made.close()
@@ -42,7 +42,7 @@ async def to_it(server: Server) -> AsyncIterator[Link]:
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[MutableMapping[str, Any]]:
-    """What the connection logs."""
+    """The log lines of the link."""
     capture = LogCapture()
     said = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.BoundLogger)
     monkeypatch.setattr("eccmgr.redis.refusals.log", said)
@@ -50,7 +50,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[MutableMapping[str, Any]]:
 
 
 async def write(link: Link) -> None:
-    """A heartbeat's way, with a script that stores something new."""
+    """Call a script that stores a new value, in the way of a heartbeat."""
     await link.run(draft(KEYS, ClusterOptions(command_ttl_s=1), KEYS.draft("x"), ["east1"]), probe=True)
 
 
@@ -91,7 +91,7 @@ async def test_a_refusal_is_said_once_with_its_remedy(
 
 @contextlib.asynccontextmanager
 async def listening(link: Link, heard: list[bytes]) -> AsyncIterator[Subscription]:
-    """A subscription that runs."""
+    """A running subscription."""
     made = Subscription(link, (KEYS.events,), lambda _channel, data: heard.append(data))
     task = asyncio.create_task(made.run())
     yield made

@@ -57,7 +57,7 @@ Binding "added" {{ Enable_Duravip = true  Bind_Address = 10.1.1.9 }}
 cluster {{ results_ttl = 500 }}
 sieve "more" {{ cache_size = 5 }}
 """
-"""Changes that concern every part, and that each of them can follow."""
+"""Changes that concern every part, and that each part can follow."""
 OF_NODES = {"a VIP": ("set Binding worse Bind_Address = 10.9.9.9", "is outside of every Topology")}
 IN_FILES_OF_NODES = {"the plumber": ("cluster {{ plumber = magic }}", "plumber is 'magic'")}
 
@@ -75,7 +75,7 @@ def lazy_sieve(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def traces(client: Client, folder: Path, *, of_node: bool) -> list[str]:
-    """All that tells what holds: the configuration, modules, files, and a node's VIPs."""
+    """Everything that shows the present state: the configuration, modules, files, and a node's VIPs."""
     commands = ["config showrecurse", "module list", "help", "config eval cluster results_ttl"]
     found = [await client.ask(command) for command in commands]
     if of_node:

@@ -1,4 +1,5 @@
-"""Daemons started while Redis refuses report it, answer what they can, and join later by themselves."""
+"""Daemons that start while Redis refuses report this, answer the commands that they can, and join later by
+themselves."""
 
 import contextlib
 from collections.abc import Callable
@@ -19,7 +20,7 @@ AT_START: dict[str, Callable[[Server], contextlib.AbstractContextManager[None]]]
 
 
 def says_so(daemon: Process) -> bool:
-    """Whether its log says that Redis refuses, and what helps."""
+    """Whether its log says that Redis refuses, with the remedy."""
     lines = [line for line in daemon.log.splitlines() if 'event="redis refuses"' in line]
     return len(lines) == 1 and "remedy=" in lines[0]
 

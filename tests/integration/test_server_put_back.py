@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
 
 STANDING = dataclasses.replace(QUICK, max_step_s=0.001, command_ttl_s=0.5)
-"""The lease clock all but stands still, as it does while Redis is away."""
+"""Options with which the lease clock nearly stands still, as it does while Redis is away."""
 
 
 async def test_renumbered_views_are_not_taken_for_earlier_ones(server: EmbeddedServer, lonely: Fleet) -> None:

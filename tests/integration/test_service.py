@@ -1,4 +1,4 @@
-"""The manager as a service: started in the background, told about, and ended."""
+"""The manager as a service: `eccmgr_ctl` starts it in the background, shows its status, and ends it."""
 
 import os
 import re
@@ -39,7 +39,7 @@ class Control:
         )
 
     def start(self) -> int:
-        """Start a manager without Redis; its process id."""
+        """Start a manager without Redis; return its process id."""
         done = self("start", "--", "--listen", str(self.endpoint), "--redis", "redis://127.0.0.1:1/0")
         found = re.fullmatch(r"eccmgr is running \(pid (\d+)\)\n", done.stdout)
         assert found is not None, done.stderr

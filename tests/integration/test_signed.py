@@ -1,4 +1,4 @@
-"""Signed commands: whoever writes Redis cannot make a node run, change, repeat, widen or cancel one."""
+"""Signed commands: writing to Redis is not enough to make a node run, change, repeat, widen or cancel one."""
 
 import asyncio
 import datetime as dt
@@ -46,7 +46,7 @@ def statement(fleet: Fleet, **values: object) -> CommandStatement:
 
 
 def message(node: EcNode, made: Signed | None = None, channel: str = "", **values: object) -> bytes:
-    """A message as whoever reaches Redis may publish it."""
+    """A message that anybody who reaches Redis may publish."""
     fields: dict[str, object] = {
         "id": "0123456789AB",
         "view": 10**9,
@@ -167,7 +167,7 @@ class TestSignedFleet:
 
 
 async def disbelieved(node: EcNode, raw: bytes) -> str:
-    """The reason for which a node does not believe a message; "" if it takes the message."""
+    """The reason why a node does not believe a message; "" if it takes the message."""
     reasons: list[str] = []
     node.executor._disbelieve = lambda _message, reason: reasons.append(reason)  # type: ignore[method-assign]
     node.executor.heard(node.keys.everyone, raw)

@@ -1,4 +1,5 @@
-"""A node that reads too slowly is cut off by Redis: it subscribes again, and misses nothing that has not expired."""
+"""Redis cuts off a node that reads too slowly. The node subscribes again, and misses no command that has not
+expired."""
 
 import os
 import signal
@@ -14,13 +15,13 @@ from tests.daemons import Processes, ask_sync
 from tests.waiting import wait_until_sync
 
 CLUSTER = "slow"
-# Longer than any pause of this machine: the node is to be cut off, not to lapse.
+# A lease longer than any pause of this machine: Redis should cut the node off, and its session should not lapse.
 LEASE = "cluster { session_lease = 60 }\n"
 
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[EmbeddedServer]:
-    """A server that bears little from those who do not read."""
+    """A server that soon cuts off a client that does not read."""
     with EmbeddedServer(folder / "redis") as made:
         with redis.Redis(unix_socket_path=str(made.socket)) as client:
             client.config_set("client-output-buffer-limit", "pubsub 256kb 128kb 1")

@@ -1,4 +1,4 @@
-"""Programs whose standard streams, or log files, are closed, full or not read."""
+"""Programs with standard streams or log files that are closed, full, or without a reader."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ FULL, CLOSED = "No space left on device", "it is closed"
 
 
 def shell(program: str, arguments: str, redirected: str) -> subprocess.CompletedProcess[str]:
-    """Run a program as a shell does that redirects its streams; the exit code is the program's own."""
+    """Run a program from a shell that redirects its streams; return the program's own exit code."""
     main = f"{sys.executable} -c 'from cli.{program} import main; main()'"
     return subprocess.run(
         ["bash", "-c", f"{main} {arguments} {redirected}; exit ${{PIPESTATUS[0]}}"],

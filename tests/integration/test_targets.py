@@ -1,4 +1,4 @@
-"""An operator looks before and after: which nodes a target means, and which commands were sent."""
+"""An operator looks first which nodes a target means, and later which commands were sent."""
 
 import json
 import re
@@ -90,7 +90,7 @@ async def _said(manager: Manager, word: str) -> bool:
 
 
 def _count(link: Link, name: str) -> list[int]:
-    """How often the script `name` is called from now on."""
+    """Count the calls of the script `name` from now on."""
     called, run = [0], link.run
 
     async def counting(wanted: str, *args: Any, **more: Any) -> Any:

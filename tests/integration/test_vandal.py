@@ -1,4 +1,4 @@
-"""No garbage in Redis ends a process: every kind of it in every kind of key of a working cluster."""
+"""No garbage in Redis ends a process: every kind of garbage, in every kind of key of a working cluster."""
 
 import json
 import re
@@ -43,7 +43,7 @@ NODE = (
 
 
 class Site:
-    """A manager with a schedule, two nodes that carry a VIP, one of them with a long job."""
+    """A manager with a schedule, and two nodes that carry a VIP. One of the nodes has a long job."""
 
     def __init__(self, folder: Path, server: Server) -> None:
         file = folder / "site.conf"
@@ -59,27 +59,27 @@ class Site:
         return (self.manager, *self.nodes)
 
     def work(self) -> None:
-        """Have a bit of everything in Redis."""
+        """Have a record of every kind in Redis."""
         for line in ("broadcast pid", "sched every 1 broadcast pid", "sched in 9000 broadcast pid"):
             ask_sync(self.manager.endpoint, line)
         for line in ("gather --timeout 1 --batch 1 uptime", "unicast a1 exec:nap nap"):
             ask_sync(self.manager.endpoint, line)
 
     def ask_all(self) -> dict[str, str]:
-        """What is asked all day."""
+        """Give the commands that operators give all day."""
         found = {line: ask_sync(self.manager.endpoint, line) for line in MANAGER}
         for node in self.nodes:
             found |= {f"{node.endpoint.name} {line}": ask_sync(node.endpoint, line) for line in NODE}
         return found
 
     def check(self) -> None:
-        """Nobody has died, nor stumbled."""
+        """Check that no process has died or logged a trace."""
         for each in self.daemons:
             assert each.popen.poll() is None, each.log
             assert "Traceback" not in each.log, each.log
 
     def is_well(self) -> bool:
-        """Whether every node answers, the VIP is carried once, and a command of each kind is carried out."""
+        """Whether every node answers, one node carries the VIP, and a command of each kind works."""
         report = json.loads(ask_sync(self.manager.endpoint, "json gather --timeout 2 cluster nodename"))
         answered = {node["node"]: node["state"] for node in report.get("nodes", ())} == {"a1": "ok", "a2": "ok"}
         shown = [ask_sync(node.endpoint, "cluster duravip show") for node in self.nodes]

@@ -1,4 +1,4 @@
-"""One connection that many calls share: whatever becomes of one call, every other gets its own answer or a fault."""
+"""Many calls share one connection: whatever happens to one call, every other call gets its own answer or a fault."""
 
 import asyncio
 import contextlib
@@ -88,7 +88,7 @@ async def test_cut_connection_fails_its_unanswered_calls(redis_server: EmbeddedS
     async with proxy.running(), connected(proxy.url) as wire:
         await wire.call("PING")
         proxy.stall()
-        # More than fits in any buffer: some wait to be written, and must not wait for ever.
+        # More than any buffer holds, so some bytes wait for their write. They must not wait for ever.
         calls = [asyncio.ensure_future(wire.call("ECHO", "x" * 1_000_000)) for _ in range(10)]
         await wait_until(lambda: not wire._writable.is_set(), "the connection is full")
         late = asyncio.ensure_future(wire.call("PING"))

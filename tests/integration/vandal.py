@@ -68,7 +68,7 @@ SCORES = (0.0, -1.0, 1.5, 1e15, 1e300, float("inf"), float("-inf"))
 
 
 class Vandal:
-    """Changes what a cluster keeps, a value or a key at a time; `done` says what it did."""
+    """Changes a cluster's data, one value or key at a time; `done` describes each change."""
 
     def __init__(self, client: "redis.Redis", keys: Keys, seed: int) -> None:
         self._client: Any = client
@@ -77,7 +77,7 @@ class Vandal:
         self.done: list[str] = []
 
     def strike(self) -> None:
-        """Do something that nobody who knows these keys would do."""
+        """Make a change that no program of ours would make."""
         key = self._random.choice(self._known_keys())
         what = self._random.choice((self._another_kind, self._overwrite, self._overwrite, self._add, self._add))
         garbage = self._random.choice(GARBAGE)
@@ -88,7 +88,7 @@ class Vandal:
             self.done[-1] += f": {error}"
 
     def publish(self) -> None:
-        """Say something on one of the cluster's channels."""
+        """Publish garbage on one of the cluster's channels."""
         keys, garbage = self._keys, self._random.choice(GARBAGE)
         channel = self._random.choice((keys.everyone, keys.events, keys.vip_events, keys.node("a1")))
         self.done.append(f"publish {channel} {garbage[:40]!r}")

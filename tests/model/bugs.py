@@ -69,7 +69,7 @@ class ReleasesAtOnce(Agent):
 
 
 class BelievesRecords(Agent):
-    """An agent plumbs every address of its record, even those it gave up."""
+    """An agent plumbs every address of its record, even addresses that it gave up."""
 
     def changed(self, now: float, asked: Read, page: Page) -> list[Action]:
         actions = super().changed(now, asked, page)
@@ -141,7 +141,7 @@ class MovesEarly(Agent):
 
 @dataclass(frozen=True)
 class Bug:
-    """A rule that is off, the failure that follows, the faults that expose it, and the seed to begin the hunt with."""
+    """A rule that is off: the failure that follows, the faults that expose it, and the first seed of the hunt."""
 
     breaks: str
     off: frozenset[str] = frozenset()
@@ -156,8 +156,9 @@ def _off(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-# That a grant counts only when a majority has it is not among them: thousands of runs without it found nothing. Nor is
-# that a late call of an earlier era is void, which is found too seldom; the scripts' own tests have it.
+# Two rules are missing here. One is that a grant counts only if a majority has it: thousands of runs without that rule
+# found nothing. The other is that a late call of an earlier era is void: the search finds its absence too seldom, so
+# the scripts' own tests check it.
 BUGS = {
     "T covers D, drift, token and kernel lateness": Bug(
         UNLAW, timing=NoMargin, kinds=("restart", "cut", "steps"), first=1801

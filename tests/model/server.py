@@ -1,6 +1,6 @@
-"""The scripts in plain Python: one server's data, and the answer to each call.
+"""The scripts in plain Python: one server's data, and the answers to calls.
 
-`off` names rules that are switched off, to show that the search finds what they prevent.
+`off` names rules that are switched off, to show that the search finds the failures that they prevent.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class Data:
 
 
 class Scripts:
-    """The scripts over one server's `data`; `wall` is its clock, `memory` its life, both as they are now."""
+    """The scripts over one server's `data`. `wall` is its present clock, `memory` its present life."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class Scripts:
         self.data = Data()
         self.wall, self.memory, self.max_step, self.late_after, self.off = wall, memory, max_step, late_after, off
         self.floor = floor
-        """The server's time, which no new era's number is below."""
+        """The server's time. The number of a new era is never below it."""
 
     def call(self, asked: RedisCall, node: str, fresh: bool = False) -> SessionAnswer | None:
-        """The server's answer; None if it refuses, which no script of ours does."""
+        """The server's answer; None if it refuses. No script of ours refuses."""
         data, state = self.data, self.data.state
         if not self._begin_era(asked.era, fresh):
             return None

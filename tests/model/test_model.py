@@ -1,6 +1,6 @@
-"""The search: random faults neither break the law nor leave a VIP alone, and each missing rule is found.
+"""The search: random faults neither break the law nor leave a VIP alone, and the search finds each missing rule.
 
-`make model` searches for longer, and for what takes longer to find; SEED=… begins elsewhere.
+`make model` searches for longer, also for rules that take longer to find; SEED=… begins elsewhere.
 """
 
 import os
@@ -37,7 +37,7 @@ QUICK = frozenset(
 
 
 def play(world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> str:
-    """The verdict on one run, "" if all went well. Faults may also fall between the calls of one change."""
+    """The verdict on one run, "" if all went well. A fault may also come between two calls of one change."""
     monkeypatch.setattr(batches, "BATCH", (1, 250)[seed % 2])
     try:
         world.run()

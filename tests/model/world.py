@@ -1,4 +1,4 @@
-"""Hosts, processes, clocks, a network and servers that fail at random around the pure agent and the pure guard.
+"""Hosts, processes, clocks, a network and servers, which fail at random around the pure agent and the pure guard.
 
 Time is real seconds; a clock runs at a constant rate within 1 ± ρ. A run fails as UNLAW when two hosts answer for one
 VIP at one instant (plumbed and the kernel's fence open), and as ORPHAN when, long after the last fault, a VIP is not
@@ -43,12 +43,12 @@ PAIRS = (("cut", "steps"), ("cut", "stall"), ("stop", "steps"), ("stop", "stop g
 
 
 class Found(Exception):
-    """The law was broken, or a VIP was left alone."""
+    """Raised when the law was broken, or a VIP was left alone."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Times of one kind of cluster, in seconds."""
+    """The times of one kind of cluster, in seconds."""
 
     heartbeat: float
     lease: float
@@ -59,7 +59,7 @@ SLOW, FAST = Profile(0.5, 2.5, 0.6), Profile(0.1, 0.6, 0.12)
 
 
 class Process:
-    """What reaches it waits, in order, while it is stopped, and is lost when it is dead."""
+    """A process. While it is stopped, events for it wait in order; when it is dead, they are lost."""
 
     dead, until = False, 0.0
 
@@ -70,9 +70,9 @@ class AgentProcess(Process):
     agent: Agent
     fresh = True
     served = ""
-    """The session that its guardian was last told of."""
+    """The last session of which its guardian was told."""
     unguarded_since: float | None = None
-    """Since when it has no guardian, on its own clock."""
+    """The time on its own clock since which it has no guardian."""
 
     def __init__(self) -> None:
         self.outbox: deque[Action] = deque()
@@ -80,7 +80,7 @@ class AgentProcess(Process):
 
 
 class GuardProcess(Process):
-    """A process around the guard: one event after the other, step by step."""
+    """A process around the guard: it handles one event after the other, step by step."""
 
     def __init__(self, agent: AgentProcess, guard: Guard) -> None:
         self.agent, self.guard = agent, guard
@@ -117,7 +117,7 @@ class Server:
 
 
 class Host:
-    """Its kernel's state outlives its processes."""
+    """A host. The state of its kernel outlives its processes."""
 
     agent: AgentProcess
     guard: GuardProcess
@@ -134,7 +134,8 @@ class Host:
 
 
 class World:
-    """One run, drawn from a seed. `off` names rules that are off; `kind` and `guard` are the classes of both parts."""
+    """One run, drawn from a seed. `off` names rules that are off; `kind` is the class of the agent, `guard` that of the
+    guard."""
 
     def __init__(
         self,
@@ -188,7 +189,7 @@ class World:
             call(*args)
 
     def trip(self, *processes: Process) -> None:
-        """Sometimes a process, or all of a host, is stopped right here, between two of its steps."""
+        """Sometimes stop a process, or a whole host, right here between two steps."""
         if not self.calm and self.random.random() < self.trips:
             for each in processes[: self.random.randint(1, 2)]:
                 longest = self.random.choice(
@@ -215,7 +216,7 @@ class World:
     # Redis.
 
     def call(self, host: Host, process: Process, asked: RedisCall, hear: Callable[[Any], None] | None) -> None:
-        """To the server that the host believes in; may be lost or late, before or after it was executed."""
+        """Call the server that the host believes in. The call may be lost or late, before or after its execution."""
         r, late = self.random, self.random.uniform(0.0002, 0.003)
         if not self.calm:
             if r.random() < (0.02 if isinstance(asked, (Beat, Read)) else self.rare):
@@ -239,7 +240,7 @@ class World:
         self.say(server.name, host.name, asked, "->", answer)
         acked, when = [len(self.servers) == 1], self.now
         peers = [each for each in self.servers if each.up and each.follows is server]
-        for each in peers:  # WAIT 1 of two replicas: with the master a majority
+        for each in peers:  # WAIT 1 of two replicas: a majority, with the master
             rare = self.random.random() < 0.03 and not self.calm
             slow = self.random.uniform(0, self.profile.lease) if rare else 0
             each.lag = max(each.lag, self.now + self.random.uniform(0.0002, 0.002) + slow)
@@ -258,19 +259,19 @@ class World:
 
     def hear(self, hear: Callable[[Any], None], answer: SessionAnswer | None, acked: list[bool]) -> None:
         if answer is not None:
-            object.__setattr__(answer, "acked", acked[0])  # decided only after the script had answered
+            object.__setattr__(answer, "acked", acked[0])  # known only after the script has answered
         hear(answer)
 
     # A host's kernel and guardian.
 
     def befalls(self, host: Host, process: GuardProcess, event: Callable[[], Steps]) -> None:
-        """Something that the guard is to deal with, once it is done with what came before."""
+        """An event for the guard, which handles it after the earlier ones."""
         process.events.append(event)
         if process.steps is None and len(process.events) == 1:
             self.go_on(host, process)
 
     def go_on(self, host: Host, process: GuardProcess) -> None:
-        """Take the next step; the process may be stopped before any."""
+        """Take the next step. The process may be stopped before each step."""
         guard = process.guard
         while True:
             if process.steps is None:
@@ -301,7 +302,8 @@ class World:
             case guarding.Arm():
                 host.armed = self.now
             case guarding.OpenFence(until):
-                # The clock is read before the transaction: what is left is then set, whenever that comes.
+                # The clock is read before the transaction: the time that is left then takes effect, however late the
+                # transaction is.
                 left = (until - self.clock(host)) / host.rate
                 self.trip(process, process.agent)
                 late = self.now + self.random.uniform(1e-5, 1e-4)
@@ -330,7 +332,7 @@ class World:
         return ""
 
     def commit(self, host: Host, process: GuardProcess, left: float) -> None:
-        """Second transaction: the kernel refuses it whole if the token is gone."""
+        """The second transaction: if the token is gone, the kernel refuses it as a whole."""
         taken = left > 0 and (self.now <= host.armed + TOKEN_S or "token" in self.off)
         if taken:
             host.fence, host.armed = self.now + left + self.random.uniform(0, KERNEL_LATE_S), -1.0
@@ -354,7 +356,8 @@ class World:
         self.at(first, self.on, process, self.beat, host, process)
 
     def spawn(self, host: Host, process: AgentProcess) -> None:
-        """A new guardian: the old one is killed first; nothing is plumbed and the fence is closed before it serves."""
+        """Start a new guardian. The old one is killed first; before the new one serves, nothing is plumbed and the
+        fence is closed."""
         if self.now < host.barred:
             host.guard.dead = True
             return
@@ -381,7 +384,7 @@ class World:
         self.do(host, process, process.agent.beat(self.clock(host)))
 
     def miss(self, host: Host, process: AgentProcess, agent: Agent) -> None:
-        """The agent has no guardian; once nothing of it can answer any more it gives up."""
+        """The agent has no guardian. Once none of its addresses can answer, it gives up."""
         if process.unguarded_since is None:
             process.unguarded_since = self.clock(host)
         alone_s = self.clock(host) - process.unguarded_since
@@ -389,7 +392,7 @@ class World:
             self.do(host, process, agent.unguarded("no guardian serves"))
 
     def tell(self, host: Host, guard: GuardProcess, message: wire.Message) -> None:
-        """The agent hears what its guardian says."""
+        """Pass the guardian's message to the agent."""
         if guard is not host.guard or guard.agent is not host.agent:
             return
         agent, actions = guard.agent.agent, list[Action]()
@@ -416,7 +419,7 @@ class World:
             self.pump(host, process)
 
     def pump(self, host: Host, process: AgentProcess) -> None:
-        """Carry out what was decided, in order; the process may be stopped between any two steps."""
+        """Carry out the decisions in order. The process may be stopped between any two steps."""
         process.busy = True
         while process.outbox:
             self.trip(process)
@@ -488,7 +491,7 @@ class World:
         end = self.now + lasts
         if kind.startswith(("stop", "kill")):
             self.harm(kind, host, end)
-        elif kind == "bar":  # its guardian ends, and none can be started for a while
+        elif kind == "bar":  # its guardian ends, and no other can start for a while
             host.barred, host.guard.dead = end, True
         elif kind == "cut":
             host.cut = end
@@ -548,7 +551,7 @@ class World:
             self.say("Redis back", how, server.run)
 
     def failover(self, linger: float) -> None:
-        """Some replica is promoted, the others follow later; the old master answers whoever still calls it."""
+        """Promote a replica. The others follow later, and the old master still answers calls."""
         old, r = self.master, self.random
         heirs = [each for each in self.servers if each.up and each.follows is old]
         if not heirs:
@@ -577,7 +580,8 @@ class World:
             self.snap = self.master.scripts.data.copy()
 
     def heal(self) -> None:
-        """Faults end; what is dead is started; but one guardian may hang, and one host be gone, for ever."""
+        """End the faults and start dead processes. But one guardian may hang for ever, and one host be gone for
+        ever."""
         self.calm, master, r = True, self.master, self.random
         hang, lost = r.random() < 0.5, r.choice([*self.hosts, None, None, None])
         self.reboot(master, "kept")

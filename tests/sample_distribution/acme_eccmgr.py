@@ -4,7 +4,7 @@ from eccmgr.modules import Module, OptionSpec, OptionType, command
 
 
 class Acme(Module):
-    """Greets."""
+    """Greets people."""
 
     scope = "acme"
     brief = "greets whoever is named"

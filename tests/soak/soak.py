@@ -30,7 +30,7 @@ _ANSWER_WAIT_S = 60.0
 
 
 class Soak:
-    """One run of `commands` commands in `folder`, or of those that fit into `limit_s`."""
+    """One run of `commands` commands in `folder`, or of as many as fit into `limit_s`."""
 
     def __init__(self, folder: Path, commands: int, limit_s: float, seed: str = "soak") -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""A node with the commands of a soak: one runs once, one fails, one has a long answer, one waits."""
+"""A node with the commands of a soak: one must run once, one fails, one has a long answer, one waits."""
 
 import argparse
 import asyncio

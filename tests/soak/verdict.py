@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 GROWTH = 0.05
-"""The most by which the last quarter may exceed the second; the first is for warming up."""
+"""The maximum by which the last quarter may exceed the second one. The first quarter is for warming up."""
 _MIB = 1024 * 1024
 _SLACK = {"manager": _MIB, "node": _MIB, "redis": _MIB, "keys": 200, "descriptors": 20}
 """The amount that comes and goes by itself, and never counts as growth."""
@@ -13,7 +13,8 @@ _SLACK = {"manager": _MIB, "node": _MIB, "redis": _MIB, "keys": 200, "descriptor
 
 @dataclass(frozen=True)
 class Sample:
-    """Bytes that the manager, the largest node and Redis take, keys in Redis, and descriptors of all daemons."""
+    """The memory of the manager, of the largest node and of Redis in bytes; the keys in Redis; the descriptors of all
+    daemons."""
 
     commands: int
     seconds: float

@@ -52,5 +52,5 @@ class Trial(Module):
 
 
 def touch_here(*_args: object) -> None:
-    """A callback that a job in Redis names, and that must never be called."""
+    """A callback that a forged job in Redis names. It must never be called."""
     (Path(os.environ["XDG_STATE_HOME"]) / "touched").touch()

@@ -1,4 +1,4 @@
-"""Since when nodes are absent, as operators read it."""
+"""The words in which operators read how long nodes have been absent."""
 
 import time
 

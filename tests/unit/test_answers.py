@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eccmgr.commands.answer import Answer, Exit, Format, Status, xml_attribute, xml_text
 
-# What an XML parser leaves alone: it makes every line end a plain newline unless it is escaped, which it must be.
+# An XML parser keeps these characters. It would turn every other line end into a newline, so our text escapes those.
 xml_characters = st.text(
     alphabet=st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="\ufffe\uffff")
     | st.sampled_from("\t\n\r")

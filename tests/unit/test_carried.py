@@ -1,4 +1,4 @@
-"""What a broadcast carries: which text is sent."""
+"""The command in a broadcast: the text that is sent."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a node remembers of the commands it took, and how it reads a message off the wire."""
+"""A node remembers the commands that it took, and reads messages off the wire."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The way to Redis: its address, and what is said of it when it does not answer; never a password."""
+"""The way to Redis: its address, and the messages when it does not answer, which never hold a password."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""How the console reads its command line."""
+"""The console's reading of its command line."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What was typed is kept, within bounds, and never in the way."""
+"""The history keeps typed lines, within bounds, and never hinders the console."""
 
 from pathlib import Path
 

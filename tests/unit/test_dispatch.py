@@ -170,7 +170,7 @@ async def test_json_and_xml_are_in_help() -> None:
 @given(st.text(max_size=60) | st.text(alphabet="xmljson \t\n\0\"'\\", max_size=30))
 def test_any_line_at_all_gets_an_answer(line: str) -> None:
     coroutine = reply(Gate(TABLE), line, CALLER)
-    # Nothing in this table waits, so that it ends at its first step; StopIteration carries the answer.
+    # No command of this table waits, so it ends at its first step, and StopIteration carries the answer.
     with pytest.raises(StopIteration) as ended:
         coroutine.send(None)
     assert "Internal error" not in ended.value.value.body

@@ -1,4 +1,4 @@
-"""A command typed at the wrong kind of daemon is answered with where it runs, and with what to type here."""
+"""If a command is typed at the wrong kind of daemon, the answer says where it runs, and what to type here."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Endpoints: how they are written, and how one is listened on without taking what belongs to others."""
+"""Endpoints: their spelling, and listening on one without taking another program's socket or file."""
 
 import fcntl
 import os
@@ -160,7 +160,7 @@ def test_mode_follows_the_socket_wherever_it_is(folder: Path) -> None:
 @as_root
 @pytest.mark.parametrize("kind", ["link", "hard link", "file"])
 def test_file_in_the_sockets_place_keeps_its_mode(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """The folder's owner is as quick as he can be: between the bind and the change of the mode."""
+    """The folder's owner puts a file there as quickly as possible: between the bind and the change of the mode."""
     os.chown(folder, 65534, 65534)
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(folder / "victim"))

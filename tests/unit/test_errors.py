@@ -1,4 +1,4 @@
-"""The error that is reported of a group of errors, such as a task group's."""
+"""The one error that is reported for a group of errors, such as a task group's."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The gate: the only way from a line to a handler, for what a command carries too."""
+"""The gate is the only way from a line to a handler, also for a command inside a command."""
 
 import ast
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def test_only_the_gate_calls_handlers_and_says() -> None:
 
 
 def _is_command(value: ast.expr) -> bool:
-    """Whether `value` is named as a command is; messages to the guardian and the like are said too."""
+    """Whether `value` has the name of a command. Other objects have a `say` too, for example the guardian's."""
     return isinstance(value, ast.Name | ast.Attribute) and (
         value.id if isinstance(value, ast.Name) else value.attr
     ) in ("command", "found", "entry")

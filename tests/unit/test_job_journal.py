@@ -1,4 +1,4 @@
-"""The journal of a node's jobs: only its jobs may run, as often as each may."""
+"""The journal of a node's jobs: only the jobs in it may run, each as often as it may."""
 
 import os
 from pathlib import Path

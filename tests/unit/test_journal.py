@@ -1,4 +1,4 @@
-"""The log of the membership: what was heard is a line, and what was not heard is found."""
+"""The log of the membership: each heard event is a line, and events that were not heard are found."""
 
 import json
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What is logged: the event, and the node."""
+    """The logged lines: the event and the node of each."""
     capture, found = LogCapture(), list[tuple[str, str]]()
 
     def keep(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

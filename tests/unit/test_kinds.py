@@ -1,4 +1,4 @@
-"""What kind of value a key holds follows from its name, as its docstring says."""
+"""The kind of a key's value follows from the key's name, as its docstring says."""
 
 import inspect
 from functools import cached_property

@@ -23,7 +23,7 @@ def test_config_command_is_recognized_in_every_spelling(line: str, command: str 
 
 
 def session(*commands: str, script: bool = False) -> OpenTransaction:
-    """A session in which these commands were answered well."""
+    """A session in which these commands have succeeded."""
     made = OpenTransaction(script=script)
     for command in commands:
         made.allow(command)

@@ -1,4 +1,4 @@
-"""What is logged comes as one structured line an event, whoever says it."""
+"""Each event is one structured line in the log, whichever library reports it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What bus files say, as Redis keeps it for all."""
+"""The statements of bus files, as Redis keeps them for all."""
 
 from eccmgr.cluster.named import Named
 

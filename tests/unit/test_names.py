@@ -1,4 +1,4 @@
-"""Names: what is allowed, their order, how sets of them are folded, and which of them a word means."""
+"""Names: which are allowed, their order, the folding of sets, and the names that a word means."""
 
 import pytest
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet

@@ -25,7 +25,7 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def running(folder: Path, endpoint: str) -> Iterator[str]:
-    """A program that is called `ecnode` and listens there; what it says of its port."""
+    """A program called `ecnode` that listens at that path; returns its output about its port."""
     (folder / "ecnode").write_text(PROGRAM)
     command = [sys.executable, str(folder / "ecnode"), endpoint]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -43,7 +43,7 @@ def test_a_daemon_is_found_wherever_it_listens(folder: Path) -> None:
 
 
 def nowhere(path: str) -> bool:
-    """Other tests' sockets are not to be touched."""
+    """Keep away from the sockets of other tests."""
     return False
 
 

@@ -1,4 +1,4 @@
-"""Node sets: what is one, and how many names it may hold."""
+"""Node sets: which texts are sets, and how many names a set may hold."""
 
 import itertools
 
@@ -137,7 +137,7 @@ def test_what_folding_writes_is_read_back(given_names: set[str]) -> None:
     "text", ["[" * 2**20, "a[" + "1," * 2**19, "a" * 2**20 + "]", "[1]" * 2**18, "1-" * 2**19 + "["]
 )
 def test_megabyte_of_brackets_takes_one_pass(text: str) -> None:
-    # Were anything tried twice, this would not end before the test's time is up.
+    # If the parser tried any part twice, this would take longer than the test may.
     with pytest.raises(UsageError):
         nodeset.spell_out(nodeset.parts(text))
 

@@ -84,7 +84,7 @@ def test_the_deepest_nesting_is_still_admitted() -> None:
     assert str(normal_form(line, TABLE)) == line
 
 
-# Everything that splits, quotes, carries and asks for a form, in any order.
+# Characters and words that split, quote, carry or ask for a form, in any order.
 SPELLED = st.lists(
     st.sampled_from(
         [
@@ -167,7 +167,7 @@ def test_values_keep_their_case_and_their_blanks(one: str, other: str) -> None:
     assert same_command(one) != same_command(other)
 
 
-# A blank at the very end of a line is dropped before anybody asks whether it is escaped.
+# A blank at the very end of a line is dropped before escapes are read.
 WORD = st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)), min_size=1).filter(lambda w: w == w.rstrip())
 
 

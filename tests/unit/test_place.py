@@ -1,4 +1,4 @@
-"""A server that moves: connections follow it, and none stays behind."""
+"""A server moves: all connections follow it, and none stays behind."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What we use of the Redis library without its promise is there, and used in one file alone."""
+"""The parts of the Redis library that we use without its promise exist, and one file alone uses them."""
 
 import ast
 import importlib
@@ -26,7 +26,7 @@ WHERE_WE_USE_IT = {
     "redis.connection.parse_url": "worker/jobs/patience.py",
     "redis.client.Pipeline.immediate_execute_command": "worker/jobs/patience.py",
 }
-"""Names that the library may take away without a word; the last ones are public by name, and documented nowhere."""
+"""Names that the library may remove without a word. The last ones are public by name, but documented nowhere."""
 
 PRIVATE_MODULES = ("redis._", "redis.crc", "redis.driver_info", "redis.maint_notifications")
 

@@ -1,4 +1,4 @@
-"""The reference pages are what the tables of commands and options say."""
+"""The reference pages agree with the tables of commands and options."""
 
 import pytest
 

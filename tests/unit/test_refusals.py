@@ -1,4 +1,4 @@
-"""Each error reply is classed once: as one that passes, as one that wants an operator, or as a fault of ours."""
+"""Each error reply has one class: it passes by itself, an operator must act, or it is a fault of ours."""
 
 import pytest
 from redis._parsers.base import BaseParser

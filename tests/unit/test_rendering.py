@@ -1,4 +1,4 @@
-"""How a report is shown: the exact lines that operators and scripts read."""
+"""The rendering of a report: the exact lines that operators and scripts read."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Files are opened where nobody else can have put a link or a file of his own."""
+"""Files are opened only where no other user can have put a link or a file."""
 
 import os
 import re
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 @pytest.fixture
 def shared(folder: Path) -> Path:
-    """A folder where everybody may write, as /tmp, in one where only root may."""
+    """A folder where everybody may write, as /tmp, inside a folder where only root may write."""
     folder.chmod(0o755)
     made = folder / "shared"
     made.mkdir()

@@ -1,4 +1,4 @@
-"""The typed functions by which scripts are called: one for each, and a reply that no script gives ends nobody."""
+"""Each script has one typed function for its calls, and a reply that no script gives ends no daemon."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""The scripts as a plain server and as a Redis Cluster want them."""
+"""The scripts in the forms for a plain server and for a Redis Cluster."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""How a process joins where its name seems to be taken, by a live holder or by one that has stopped; and goes on."""
+"""A process joins although its name seems to be taken, by a live holder or by one that has stopped, and stays a
+member."""
 
 import asyncio
 from typing import Any
@@ -18,14 +19,14 @@ LEASE_MS = 2500
 
 
 class Held(Link):
-    """Redis as the one who joins sees it, in a time of its own: a holder has the name, and renews or has stopped."""
+    """Redis as a joining process sees it, with its own time: a holder has the name, and renews or has stopped."""
 
     def __init__(self, every_ms: int | None) -> None:
         super().__init__("unix:///none.sock")
         self.now_ms, self.every_ms, self.asked = 0, every_ms, 0
 
     async def sleep(self, seconds: float) -> None:
-        """Time passes while the one who joins sleeps."""
+        """Let time pass while the joining process sleeps."""
         self.now_ms += to_ms(seconds)
 
     async def run(self, call: ScriptCall[Any], **_: Any) -> Any:
@@ -94,7 +95,8 @@ async def test_silent_redis_is_polled_at_the_usual_rate(
     with pytest.raises(asyncio.CancelledError):
         await joining(away, monkeypatch, heartbeats_per_sec)._renew_forever()
     longest_s = min(1.0, 1 / heartbeats_per_sec)
-    # When it is back, whoever asks last has time left of a lease that another's heartbeat has set going again.
+    # When Redis is back, another member's heartbeat has started the lease clock again. The last one to ask still has
+    # lease left.
     assert 0.9 * longest_s < max(away.pauses) <= 1.5 * longest_s
     assert away.pauses[0] <= 1.5 * 0.1
 
@@ -110,7 +112,7 @@ async def test_a_member_does_not_join_again(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Blinking(Link):
-    """Redis is away for one heartbeat; what is slept between two calls is noted, and takes no time."""
+    """Redis is away for one heartbeat. Sleeps between two calls are noted, and take no time."""
 
     def __init__(self) -> None:
         super().__init__("unix:///none.sock")

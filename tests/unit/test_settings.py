@@ -1,4 +1,4 @@
-"""Settings: a flag wins over a variable, a variable over the default, and a fault is one line that names its place."""
+"""Settings: a flag wins over a variable, and a variable over the default. A fault is one line that names its place."""
 
 import pytest
 

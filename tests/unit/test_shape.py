@@ -1,4 +1,5 @@
-"""The shape of the code: class names used once, files of one idea, functions that fit a screen, imports one way."""
+"""The shape of the code: each class name is used once, a file has one idea, a function fits a screen, imports run one
+way."""
 
 import ast
 import collections

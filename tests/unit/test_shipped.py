@@ -1,4 +1,4 @@
-"""What is shipped in ops/ fits together; `make test-units` runs it."""
+"""The shipped files in ops/ fit together; `make test-units` runs them."""
 
 import re
 import subprocess

@@ -72,7 +72,7 @@ def test_key_counts_to_end_of_its_last_day() -> None:
 def test_only_its_own_signature_fits(seed: bytes, data: bytes, other: bytes) -> None:
     made = key(seed)
     signature = made.sign(data)
-    for _ in range(2):  # the second time it is remembered
+    for _ in range(2):  # the second result comes from the cache
         assert made.public.verify(signature, data)
     assert not made.public.verify(signature, data + b".")
     assert not made.public.verify(other, data)
@@ -96,7 +96,7 @@ def test_both_sides_share_one_secret(one: bytes, other: bytes) -> None:
 
 @given(seeds)
 def test_agreement_key_is_the_mapped_point(seed: bytes) -> None:
-    # The private half maps by its own rule (RFC 8032, section 5.1.5); both halves have to meet.
+    # The private half maps by a rule of its own (RFC 8032, section 5.1.5). Both halves have to give the same.
     import hashlib
 
     private = X25519PrivateKey.from_private_bytes(hashlib.sha512(seed).digest()[:32])

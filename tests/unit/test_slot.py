@@ -1,4 +1,4 @@
-"""What a node of a Redis Cluster says of its fellows."""
+"""A node's description of a Redis Cluster is read."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a daemon reads at its start, and what wins over what."""
+"""The settings and files that a daemon reads at its start, and their precedence."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A log's sink: it never raises, tries again, and says what it dropped."""
+"""The sink of a log never raises, tries again, and reports dropped lines."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def told(lines: int, reason: str) -> str:
 
 
 def put_on(descriptor: int, path: str | Path) -> None:
-    """Make the descriptor one of the file at `path`."""
+    """Replace the descriptor by one of the file at `path`."""
     fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(fresh, descriptor)
     os.close(fresh)

@@ -1,4 +1,4 @@
-"""The table of commands: how a line finds its command, and what is said where it finds none."""
+"""The table of commands: a line finds its command, or an answer that says why there is no such command."""
 
 import pytest
 

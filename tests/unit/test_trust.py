@@ -1,4 +1,4 @@
-"""Sockets where everybody may write: where daemons listen there, and which server a console believes."""
+"""Sockets in folders where everybody may write: where daemons listen, and which servers a console trusts."""
 
 import os
 import pwd
@@ -42,7 +42,7 @@ def shared(folder: Path) -> Path:
 
 @pytest.fixture
 def place(shared: Path) -> Path:
-    """Where root's link `shared/2025` leads."""
+    """The folder to which root's link `shared/2025` leads."""
     made = shared.parent / "run" / "2025"
     made.parent.mkdir(mode=0o755)
     (shared / "2025").symlink_to(made)
@@ -65,7 +65,7 @@ def _answers(path: Path) -> bool:
 
 
 def connect(path: Path, server_user: str = "eccmgr") -> None:
-    """What a console does before it sends anything."""
+    """Connect and check the server, as a console does before it sends anything."""
     client = Client(Endpoint(path=str(path)), server_user)
     try:
         client._connected(time.monotonic() + 10)
@@ -177,7 +177,7 @@ def test_a_console_follows_no_link_of_a_stranger(shared: Path, place: Path) -> N
 
 @as_root
 def test_a_console_follows_roots_link_to_any_server(shared: Path, place: Path, strangers: Path) -> None:
-    # Who may write where root's link leads is root's business.
+    # Root decides who may write in the folder to which its link leads.
     os.rename(strangers, place)
     connect(shared / "2025")
 

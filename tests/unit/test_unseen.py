@@ -1,4 +1,4 @@
-"""Characters that nobody sees: all of Unicode's are found, and made visible without loss."""
+"""Invisible characters: all of Unicode's are found, and made visible without loss."""
 
 import json
 import unicodedata
@@ -12,7 +12,7 @@ from eccmgr import unseen
 from eccmgr.commands.answer import Answer, Format, Status
 
 INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Cs")
-# Halves of pairs are left out here: two that meet are one character in JSON.
+# Halves of surrogate pairs are left out: two halves in a row are one character in JSON.
 UNSEEN = st.sampled_from(
     [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Cc", "Cf", "Zl", "Zp")]
 )

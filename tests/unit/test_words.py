@@ -105,7 +105,7 @@ def test_the_rest_is_passed_on_as_typed(typed: str) -> None:
     [("a", 1), ("\\", 1), ("\\a", 1), ('"', 1), ("'", 1), ("a\\ ", 1), ('"a', 1), ('"" ', 2**18), ("\u00a0", 0)],
 )
 def test_many_of_one_kind_take_one_pass(kind: str, number: int) -> None:
-    # Were anything tried twice, this would not end before the test's time is up.
+    # If the parser tried any part twice, this would take longer than the test may.
     assert len(words.split(kind * 2**18)) == number
 
 

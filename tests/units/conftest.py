@@ -19,7 +19,7 @@ true
 
 @pytest.fixture(scope="session")
 def booted() -> Iterator[Machine]:
-    """The machine; both services run, and `neo` may use the console, `mallory` may not."""
+    """The machine with both services running. The user `neo` may use the console, `mallory` may not."""
     if why := missing():
         pytest.skip(why)
     with made_root() as root:

@@ -23,7 +23,7 @@ _PATH = "/opt/eccmgr/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def missing() -> str:
-    """The reason why a machine cannot be made here; '' if it can."""
+    """The reason why no machine can be made here; '' if one can be made."""
     if os.geteuid() != 0:
         return "only root can boot a machine"
     absent = [each for each in TOOLS if shutil.which(each) is None]
@@ -40,10 +40,10 @@ class Machine:
 
     def boot(self) -> None:
         """Boot it, and wait until systemd has started its units."""
-        # It is not registered, since the host may have no systemd.
+        # Do not register the machine, because the host may have no systemd.
         options = ["--register=no", "--keep-unit", "--private-network", "--resolv-conf=off", "--console=pipe"]
         start = 'mount --make-rprivate / && exec systemd-nspawn --quiet --machine=units --boot "$@"'
-        # systemd-nspawn itself finds out how a host with cgroups v2 alone has them; not so a host that has both.
+        # systemd-nspawn detects cgroups by itself on a host with v2 alone, but not on a host with both versions.
         old = {} if Path("/sys/fs/cgroup/cgroup.controllers").exists() else {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "0"}
         self._nspawn = subprocess.Popen(
             ["unshare", "--mount", "bash", "-c", start, "boot", f"--directory={self.root}", *options],
@@ -59,7 +59,7 @@ class Machine:
             raise
 
     def shut_down(self) -> None:
-        """End the machine and all that runs on it."""
+        """End the machine and every process on it."""
         assert self._nspawn is not None
         try:
             self.run("systemctl poweroff")
@@ -68,7 +68,7 @@ class Machine:
             self._end()
 
     def _end(self) -> None:
-        """The machine ends with the process that runs it."""
+        """End the process that runs the machine; the machine ends with it."""
         assert self._nspawn is not None
         self._nspawn.kill()
         self._nspawn.wait()
@@ -104,13 +104,13 @@ class Machine:
 
 @contextmanager
 def made_root() -> Iterator[Path]:
-    """A Debian with the packages of a host, the sources in /opt/src, and what pip will ask for in /opt/wheels.
+    """A Debian with the packages of a host. The sources are in /opt/src, and the packages for pip in /opt/wheels.
 
     `UNITS_ROOT=FOLDER` keeps it there for the next run.
     """
     kept = os.environ.get("UNITS_ROOT")
     made = None if kept else Path(tempfile.mkdtemp(prefix="eccmgr-units-", dir="/var/tmp"))
-    # Not the temporary folder itself, which only its owner may enter.
+    # Use a subfolder: only the owner may enter the temporary folder itself.
     root = made / "root" if made else Path(str(kept))
     try:
         if not (root / "opt").exists():
@@ -139,7 +139,7 @@ def _bootstrap(root: Path) -> None:
 
 
 def _mirror() -> list[str]:
-    """The mirror from which this machine's apt gets Debian; debootstrap has a default of its own."""
+    """The mirror of this machine's apt. debootstrap would take its own default."""
     form = ("--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages")
     lines = subprocess.run(["apt-get", "indextargets", *form], capture_output=True, text=True, check=False).stdout
     found = [uri for origin, _, uri in (line.partition(" ") for line in lines.splitlines()) if origin == "Debian"]
@@ -149,7 +149,7 @@ def _mirror() -> list[str]:
 def _fetch_wheels(folder: Path) -> None:
     choice = ("--only-binary=:all:", f"--python-version={_PYTHON}", "--dest", str(folder))
     folder.mkdir(exist_ok=True)
-    # All locked packages: another Python version may need those that the markers leave out for this one.
+    # Fetch all locked packages: another Python version may need packages that the markers leave out for this one.
     locked = re.sub(r" ; [^\\]*", " ", (ROOT / "requirements.txt").read_text())
     (folder / "locked.txt").write_text(locked)
     for wanted in (("--no-deps", "--require-hashes", "-r", str(folder / "locked.txt")), ("hatchling",)):

@@ -1,4 +1,4 @@
-"""The units of ops/systemd on a booted machine, with the configuration as it is shipped."""
+"""The units of ops/systemd on a booted machine, with the shipped configuration."""
 
 from collections.abc import Iterator
 
@@ -36,7 +36,7 @@ def machine(booted: Machine) -> Machine:
 
 @pytest.fixture
 def with_vip(machine: Machine) -> Iterator[Machine]:
-    """A node that shall carry 10.1.1.1 on eth1, by a drop-in for its unit."""
+    """A node that a drop-in for its unit lets carry 10.1.1.1 on eth1."""
     machine.run(
         "ip link show eth1 || ip link add eth1 type veth peer name eth1p; ip link set eth1 up; ip link set eth1p up"
     )

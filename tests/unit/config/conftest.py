@@ -23,7 +23,7 @@ def node() -> Console:
 
 @pytest.fixture
 def console_on(tmp_path: Path) -> Opened:
-    """A console on files of this test's own, the first of which is the main file."""
+    """A console on files of this test; the first one is the main file."""
 
     def make(files: Mapping[str, str | bytes]) -> Console:
         return opened(tmp_path, files)

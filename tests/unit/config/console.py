@@ -17,7 +17,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 class Console:
-    """One session of one user; `reveal` is whether his role allows him to see secrets."""
+    """One session of one user. With `reveal`, the user's role allows secrets to be shown."""
 
     def __init__(self, store: Store, user: str = "alice", *, reveal: bool = False) -> None:
         self.store = store
@@ -27,17 +27,17 @@ class Console:
         self.table.add(*commands(store, lambda _: self.session, lambda _: reveal))
 
     def reply(self, line: str) -> Reply:
-        """What a line is answered, whatever it is."""
+        """The answer to a line, whatever its status."""
         return asyncio.run(reply(Gate(self.table), line, Caller(self.user)))
 
     def ok(self, line: str) -> str:
-        """The text that a line is answered, which must not be an error."""
+        """The text of the answer to a line, which must not be an error."""
         replied = self.reply(line)
         assert replied.answer.status is Status.OK, replied.body
         return replied.body
 
     def refused(self, line: str) -> str:
-        """The text of the error that a line is answered."""
+        """The text of the answer to a line, which must be an error."""
         replied = self.reply(line)
         assert replied.answer.status is Status.ERROR, replied.body
         assert "Internal error" not in replied.body
@@ -54,7 +54,7 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def opened(folder: Path, files: Mapping[str, str | bytes]) -> Console:
-    """A console on the configuration that the first of these files is the main file of."""
+    """A console on a configuration; the first of these files is its main file."""
     return Console(Store.open(str(write(folder, files))))
 
 

@@ -1,4 +1,4 @@
-"""What earlier systems of this kind broke on: strange files, changes at run time, reloads, many callers at once."""
+"""Cases that broke earlier systems of this kind: strange files, changes at run time, reloads, many callers at once."""
 
 import asyncio
 import gc

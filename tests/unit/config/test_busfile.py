@@ -1,4 +1,4 @@
-"""Bus files and group files: what they say, and that no bytes crash their readers."""
+"""Bus files and group files: their content is read, and no bytes crash their readers."""
 
 import pytest
 from hypothesis import given

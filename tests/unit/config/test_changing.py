@@ -1,4 +1,5 @@
-"""`config set`, `unset`, transactions and `reload`: what they answer, what then holds, and for whom."""
+"""`config set`, `unset`, transactions and `reload`: their answers, and the configuration that each session then
+sees."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the console offers while a `config` command is typed."""
+"""The words that the console offers while a `config` command is typed."""
 
 import pytest
 

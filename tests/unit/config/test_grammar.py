@@ -1,4 +1,4 @@
-"""The grammar: what a text says, where each of its items stands, and what is wrong with one."""
+"""The grammar: the items of a text, their places, and their faults."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Includes: where they are looked up, what they overlay, and every way in which they can be wrong."""
+"""Includes: the folders where they are looked up, the items that they overlay, and every fault that they can have."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What decides whom root becomes is read from files that root alone may write."""
+"""Options that decide what root becomes are read only from files that root alone may write."""
 
 import os
 from pathlib import Path

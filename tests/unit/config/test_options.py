@@ -1,4 +1,4 @@
-"""What a daemon reads: typed values, listeners, cluster options, and who wins over whom."""
+"""The options that a daemon reads: typed values, listeners, cluster options, and their precedence."""
 
 import pytest
 

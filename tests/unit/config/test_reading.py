@@ -133,7 +133,7 @@ def test_a_pattern_that_is_none_is_refused(console_on: Opened, pattern: str) -> 
     ["(a+)+$", "(a|a)*b", "(a?){60}a{60}$", "a?" * 50 + "a" * 50 + "$", ".*.*.*.*x", "(?#[)(a+)+b(?#])", r"(\w+\s?)*$"],
 )
 def test_no_pattern_runs_away(console_on: Opened, pattern: str) -> None:
-    # Were anything tried twice, this would not end before the test's time is up.
+    # If the parser tried any part twice, this would take longer than the test may.
     console = console_on({"a.conf": f"foo {'a' * 250}! {{ }}"})
     console.reply(f"config locate foo '{pattern}'")
 
@@ -193,7 +193,7 @@ def test_what_is_masked(console_on: Opened, text: str, shown: str) -> None:
 
 
 def _read_located(text: str) -> list[str]:
-    """The parts of a located path, read as its reader would: a backslash takes a colon or another backslash."""
+    """The parts of a located path, as a reader takes it apart: a backslash protects a colon or another backslash."""
     parts, part, at = [], "", 0
     while at < len(text):
         if text[at] == "\\" and text[at + 1 : at + 2] in (":", "\\"):

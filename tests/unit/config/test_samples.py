@@ -1,4 +1,4 @@
-"""The sample files: each is taken by its own reader, and says what its comments say."""
+"""The sample files: their readers take them, and their items are those that the comments describe."""
 
 import pytest
 

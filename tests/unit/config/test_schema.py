@@ -1,4 +1,4 @@
-"""The table of what is known: its types, its defaults, and what is generated from it."""
+"""The table of known options: its types, its defaults, and the reference that is generated from it."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The store's changes, one at a time: proposed, accepted and carried out, or given up."""
+"""The store makes one change at a time: a change is proposed, accepted and carried out, or given up."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_tasks_left")]
 
 
 def change_of(store: Store, option: str) -> asyncio.Task[None]:
-    """Somebody who sets an option."""
+    """A change that sets an option."""
     change = Change(Action.SET, (), option, Text("1"))
     return asyncio.create_task(store.change(ConfigSession(), "u", change, Typed("", "")))
 

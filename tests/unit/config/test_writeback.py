@@ -1,4 +1,4 @@
-"""`config writeback`: which file a change goes to, what stays as it was, and what can go wrong meanwhile."""
+"""`config writeback`: the file to which a change goes, the parts that stay as they were, and faults on the way."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ def in_memory(files: dict[str, str], readonly: frozenset[str] = frozenset()) -> 
 
 
 def after(text: str, *lines: str) -> str:
-    """What a file says after these changes were written back to it."""
+    """The text of a file after these changes were written back to it."""
     console, memory = in_memory({"/a": text})
     for line in lines:
         console.ok(f"config {line}")

@@ -1,4 +1,4 @@
-"""Properties of every written-back file: nothing is lost, and nothing else is changed."""
+"""Properties of every written-back file: it loses no item, and only the changed items differ."""
 
 import asyncio
 from itertools import takewhile
@@ -84,12 +84,12 @@ def test_an_exported_tree_is_read_again(tree: Scope) -> None:
 
 
 def _alike(one: str, other: str) -> int:
-    """How many characters two texts have in common from their beginning."""
+    """The number of characters that two texts have in common from their beginning."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _kept(before: str, now: str) -> int:
-    """How many characters of `before` stand before and behind the one place where `now` differs."""
+    """The numbers of characters of `before` that are before and behind the one place where `now` differs."""
     head = _alike(before, now)
     return head + _alike(before[head:][::-1], now[head:][::-1])
 

@@ -1,4 +1,4 @@
-"""Strategies for trees, values and texts of files, and what a document says in a form to compare."""
+"""Strategies for trees, values and texts of files, and a form in which documents can be compared."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ trees = st.recursive(
     lambda inner: st.builds(_scope, names, st.none() | texts, _options, st.lists(inner, max_size=3)),
     max_leaves=8,
 ).map(lambda scope: _scope("", None, {s.name: s.value for s in scope.options.values()}, list(scope.scopes.values())))
-"""A global scope with all that may be in it."""
+"""A global scope with every kind of item that may be in it."""
 
 pieces = st.sampled_from(
     [
@@ -80,7 +80,7 @@ pieces = st.sampled_from(
     ]
 )
 soup = st.lists(pieces, max_size=25).map("".join)
-"""Texts that are nearly configurations."""
+"""Texts that look much like configurations."""
 
 well_formed = st.recursive(
     st.sampled_from(
@@ -108,7 +108,7 @@ well_formed = st.recursive(
 
 
 def plain_form(items: list[Node]) -> list[Any]:
-    """What items say, without where they stand."""
+    """The content of items, without their places."""
     found: list[Any] = []
     for node in items:
         if isinstance(node, OptionNode):

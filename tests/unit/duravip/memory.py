@@ -1,4 +1,4 @@
-"""A cluster in memory whose nodes have the commands about VIPs: what they do to it can be read from it."""
+"""A cluster in memory. Its nodes have the commands about VIPs, and the effects of these can be read."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from worker.duravip.model.table import VipTable as Vips
 
 @dataclass
 class Cluster:
-    """What all nodes share."""
+    """The state that all nodes share."""
 
     stated: Mapping[str, Shares]
     owners: dict[str, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Cluster:
 
 @dataclass
 class MemoryDuravip:
-    """What one node does: a VIP that it releases waits for its new owner."""
+    """One node. A VIP that it releases waits for its new owner."""
 
     cluster: Cluster
     node: str

@@ -1,4 +1,4 @@
-"""Situations to place VIPs in: made in a line, or drawn."""
+"""Situations for placement, made in one line or drawn."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ def situation(
 
 
 def alike(nodes: str, shares: Mapping[str, Share]) -> dict[str, Mapping[str, Share]]:
-    """All of `nodes` (words) take part in the same."""
+    """A situation in which all of `nodes` (words) take part in the same VIPs."""
     return dict.fromkeys(nodes.split(), shares)
 
 
@@ -48,7 +48,7 @@ def settled(where: Situation, found: Placement) -> dict[str, str]:
 def situations(draw: st.DrawFn, *, evenly: bool = False, plainly: bool = False) -> Situation:
     """Any situation of up to five nodes.
 
-    `evenly`: all nodes can carry all. `plainly`: and there are no preferences, pins or followers.
+    With `evenly`, all nodes can carry all VIPs. With `plainly`, there are also no preferences, pins or followers.
     """
     evenly = evenly or plainly
     nodes = draw(st.lists(st.sampled_from(NODES), min_size=1, unique=True))

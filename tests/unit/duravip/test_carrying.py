@@ -1,4 +1,4 @@
-"""What an agent does where Redis is several servers, of which another may be called tomorrow."""
+"""An agent's actions if Redis has several servers, and another one may take over."""
 
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio
 
 
 class Outside:
-    """Redis, the session and the guardian, as far as they hear of the agent."""
+    """Redis, the session and the guardian, as far as the agent calls them."""
 
     def __init__(self) -> None:
         self.server, self.on_move = "first", list[Any]()

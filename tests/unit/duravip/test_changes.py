@@ -1,4 +1,4 @@
-"""What a node says and counts of the changes of its VIPs."""
+"""The log lines and counts of the changes of a node's VIPs."""
 
 import math
 from typing import Any
@@ -19,7 +19,7 @@ WEST = "#ec0-7-1f9ac2d4#West1"
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What is logged, each line as its fields."""
+    """The logged lines, each as its fields."""
     capture = LogCapture()
     keep = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0))
     monkeypatch.setattr("worker.duravip.changes.log", keep)

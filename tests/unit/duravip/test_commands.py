@@ -1,4 +1,4 @@
-"""The commands about floating addresses, as an operator types them."""
+"""The commands about floating addresses, typed as an operator types them."""
 
 import json
 import xml.etree.ElementTree as ET

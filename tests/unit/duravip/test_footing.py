@@ -1,4 +1,4 @@
-"""The conditions for VIPs: a Redis that evicts nothing, and that is still the one to call."""
+"""The conditions for VIPs: a Redis that evicts nothing, and that is still the right server."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio
 
 
 class Server:
-    """Answers CONFIG GET and INFO as it was told to: an exception is raised."""
+    """Answers CONFIG GET and INFO with the given answers. It raises an answer that is an exception."""
 
     def __init__(self, config: Any, info: Any = b"") -> None:
         self.config, self.info, self.looks = config, info, 0

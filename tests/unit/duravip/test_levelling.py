@@ -1,4 +1,4 @@
-"""Levelling: the best that the sets of nodes allow, held against every possibility."""
+"""Levelling: the best result that the sets of nodes allow, compared with every possibility."""
 
 import itertools
 from collections import Counter
@@ -20,7 +20,7 @@ others = st.fixed_dictionaries({node: st.integers(0, 3) for node in NODES})
 
 
 def loads(places: tuple[str, ...], fixed: dict[str, int]) -> tuple[int, ...]:
-    """The loads, the heaviest first: of two, the lesser is the more level one."""
+    """The loads, the heaviest first. Of two results, the smaller one is more level."""
     on = Counter(places)
     return tuple(sorted((fixed[node] + on[node] for node in NODES), reverse=True))
 

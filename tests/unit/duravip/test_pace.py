@@ -1,4 +1,4 @@
-"""Rest is paid for work alone."""
+"""A loop rests for the time of its work, not for the time of its waits."""
 
 from worker.duravip.pace import LoopPace
 

@@ -1,4 +1,4 @@
-"""Placement: every node computes the same carriers of the VIPs, with few moves."""
+"""Placement: every node computes the same owners of the VIPs, with few moves."""
 
 import random
 from collections import Counter

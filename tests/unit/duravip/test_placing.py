@@ -1,4 +1,5 @@
-"""What a node has said that it cannot carry: no call that was lost, came late, or was forgotten leaves it wrong."""
+"""A node's statement of the VIPs that it cannot carry is right in the end, even if a call was lost, late or
+forgotten."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -21,7 +22,8 @@ pytestmark = pytest.mark.asyncio
 
 
 class Saying:
-    """The part of a carrier that `Placing` speaks by; where Redis is `away`, a call may be carried out all the same."""
+    """The part of a carrier by which `Placing` makes statements. While Redis is `away`, a call may still be carried
+    out."""
 
     def __init__(self) -> None:
         self.agent = SimpleNamespace(node="east1", era=Era(1, "memory"))
@@ -91,7 +93,7 @@ async def test_words_to_a_server_without_memory_are_void(saying: Saying, placing
 
 
 class Saw(Saying):
-    """Of a cluster in which some nodes state some VIPs."""
+    """The statements in a cluster where some nodes state some VIPs."""
 
     def __init__(self) -> None:
         super().__init__()

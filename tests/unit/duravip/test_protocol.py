@@ -1,4 +1,4 @@
-"""The agent's decisions, where the model cannot see them: what is asked how often, and in which pieces."""
+"""Decisions of the agent that the model cannot see: how often it asks, and in which pieces."""
 
 from itertools import count
 

@@ -1,4 +1,4 @@
-"""What nodes say of their VIPs, and what becomes of what cannot be read."""
+"""Statements of nodes about their VIPs, and statements that cannot be read."""
 
 import pytest
 

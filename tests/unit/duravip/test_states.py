@@ -1,4 +1,4 @@
-"""How nodes agree on a VIP, worked out from what each of them states."""
+"""The agreement of nodes on a VIP, worked out from their statements."""
 
 from tests.unit.duravip.situations import address
 from worker.duravip.model.shares import Share

@@ -1,4 +1,4 @@
-"""What a participant says of its beliefs, on its way to the others."""
+"""A participant's statement of its beliefs, packed for the others and unpacked."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""What an agent decides is told in words."""
+"""The log has an agent's decisions in words."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The time that a holder may go on, and the time that the others wait."""
+"""The time for which a holder may hold, and the time for which the others wait."""
 
 import pytest
 from hypothesis import assume, given

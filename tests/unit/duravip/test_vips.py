@@ -1,4 +1,4 @@
-"""A node's VIPs as it reads them, and its messages about impossible ones."""
+"""A node reads its VIPs, and its messages name impossible ones."""
 
 import itertools
 from pathlib import Path

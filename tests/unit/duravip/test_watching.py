@@ -1,4 +1,4 @@
-"""A watched counter ages on the watcher's own clock only, and only while it does not change."""
+"""A watched counter ages only on the watcher's own clock, and only while it does not change."""
 
 from eccmgr.cluster.timing import Timing
 from worker.duravip.model.records import Beaten, Era, Late, Verdict
@@ -14,7 +14,7 @@ def beaten(*late: Late, opened: bool = True, acked: bool = True) -> Beaten:
 
 
 def aged(watches: Watches, *times: float, answer: Beaten, era: Era = ERA) -> list[Watched]:
-    """What has aged by the last of `times`, at each of which the same was answered."""
+    """The watched things that have aged by the last of `times`. At each of the times the answer was the same."""
     return [list(watches.aged(at, era, answer, TIMING)) for at in times][-1]
 
 

@@ -1,4 +1,4 @@
-"""A kernel as the guard's steps change it: a fence with a timer, addresses, and a clock that can be pushed on."""
+"""A kernel that the guard's steps change: a fence with a timer, addresses, and a clock that a test can move on."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from worker.guardian.wire import Message
 
 @dataclass
 class Kernel:
-    """Carries out steps; after each one the host is looked at. `stops` are seconds that pass before the n-th step."""
+    """Carries out steps, and looks at the host after each. `stops` are the seconds that pass before the n-th step."""
 
     now: float = 1000.0
     open_until: float = -1.0
@@ -25,7 +25,7 @@ class Kernel:
     cannot: dict[str, str | None] = field(default_factory=dict)
 
     def carry_out(self, steps: guard.Steps, upto: int | None = None) -> bool:
-        """Take the steps, or the first `upto`; whether that were all of them."""
+        """Take the steps, or the first `upto` of them; returns whether these were all."""
         answer: Any = None
         for number in range(10_000):
             if upto is not None and number >= upto:
@@ -41,7 +41,7 @@ class Kernel:
         raise AssertionError("steps without end")
 
     def kinds(self) -> list[str]:
-        """The names of the steps that were taken, but for reading the clock and telling the agent."""
+        """The names of the steps that were taken, without those that read the clock or tell the agent."""
         return [type(each).__name__ for each in self.taken if not isinstance(each, guard.ReadClock | guard.Say)]
 
     def answers(self) -> set[str]:

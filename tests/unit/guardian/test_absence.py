@@ -1,4 +1,4 @@
-"""A loop notices that its process was away, wherever in its turn that was; being busy is not being away."""
+"""A loop notices that its process was away, at whatever point of its turn. Being busy is not being away."""
 
 import pytest
 
@@ -13,7 +13,7 @@ class Time:
         self.absence = Absence(lambda: self.now, lambda: self.worked)
 
     def turn(self, *, wait_s: float, waited_s: float, worked_s: float = 0.0, stopped_s: float = 0.0) -> bool:
-        """A wait of `wait_s` that takes `waited_s`; then work, in the midst of which the process is stopped."""
+        """A turn: a wait of `wait_s` that takes `waited_s`, then work, during which the process is stopped."""
         self.absence.waits(wait_s)
         self.now += waited_s
         away = self.absence.returned()

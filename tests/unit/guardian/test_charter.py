@@ -1,4 +1,4 @@
-"""A guardian does what its charter permits, whatever its agent asks for."""
+"""A guardian does only what its charter permits, whatever its agent asks for."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is announced on the link, and what is heard there as a claim."""
+"""The frames that announce an address, and the frames that count as a claim."""
 
 import pytest
 

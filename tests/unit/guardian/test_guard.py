@@ -1,4 +1,5 @@
-"""The guard's order of steps: stopped or cut off anywhere, nothing answers past a deadline or after a session's end."""
+"""The guard's order of steps: wherever it is stopped or killed, no address answers past a deadline or after a session's
+end."""
 
 import random
 
@@ -20,7 +21,7 @@ class Bench:
         self.do(self.guard.configure(VIPS))
 
     def do(self, steps: guard.Steps) -> list[wire.Message]:
-        """What was said to it."""
+        """Have it take the steps; returns the messages to the agent."""
         before = len(self.kernel.said)
         self.kernel.carry_out(steps)
         return self.kernel.said[before:]
@@ -41,7 +42,7 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Bench:
-    """One that holds both addresses until 1001.5."""
+    """A guard that holds both addresses until 1001.5."""
     made = Bench()
     assert made.extend(1001.5) == [wire.Kept("s1", 1001.5)]
     made.plumb(A, B)
@@ -281,7 +282,7 @@ def test_removal_is_not_undone_by_a_sweep() -> None:
 
 @pytest.mark.parametrize("seed", range(300))
 def test_random_stops_leave_no_answer_outside_the_session(seed: int) -> None:
-    """The law as one host can break it: past every deadline that was given, or once a session was ended."""
+    """One host breaks the law if an address answers past every given deadline, or after the end of its session."""
     drawn = random.Random(seed)
     bench, latest, session = Bench(), 0.0, 0
     for _ in range(60):
@@ -309,7 +310,7 @@ def test_random_stops_leave_no_answer_outside_the_session(seed: int) -> None:
         ended = len(kernel.ended)
         if not kernel.carry_out(steps, drawn.randrange(9) if drawn.random() < 0.03 else None):
             kernel.stuck = set()
-            bench.guard = Guard()  # killed there; the next one closes the fence and sweeps before it serves
+            bench.guard = Guard()  # killed here; the next guard closes the fence and sweeps before it serves
             kernel.open_until, kernel.plumbed = -1.0, {}
             bench.do(bench.guard.configure(VIPS))
         assert not kernel.answers() or kernel.now < latest

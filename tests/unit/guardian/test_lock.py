@@ -1,4 +1,4 @@
-"""The lock by which a guardian is the only one of its host: nobody but its own user can put another in its place."""
+"""The lock that makes a guardian the only one of its host: only its own user can put another lock in its place."""
 
 from pathlib import Path
 

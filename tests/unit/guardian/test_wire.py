@@ -1,4 +1,4 @@
-"""What agent and guardian say to each other comes out as it went in."""
+"""A message between agent and guardian comes out as it went in."""
 
 import pytest
 

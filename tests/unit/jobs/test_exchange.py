@@ -1,4 +1,4 @@
-"""What worker process and agent say to each other can be said, whatever stands in Redis."""
+"""Worker process and agent can exchange their messages, whatever is in Redis."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How long a worker process of jobs waits for Redis: a day, and a minute in all once its agent is gone."""
+"""A job worker waits for Redis for a day, and once its agent is gone for a minute in all."""
 
 import pytest
 
@@ -28,6 +28,6 @@ def test_all_waits_end_a_minute_after_the_agent(clock: list[float]) -> None:
     clock[0] += DESERTED_S - 1
     assert not whereabouts.gives_up(clock[0])
     clock[0] += 2
-    # A wait that has just begun is over too: several in a row would keep the process for as many times as long.
+    # A wait that has just begun is over too: otherwise several waits in a row would keep the process much longer.
     assert whereabouts.gives_up(clock[0])
     assert whereabouts.now == ("127.0.0.1", 7000)

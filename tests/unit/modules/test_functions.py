@@ -1,4 +1,4 @@
-"""A function becomes a command: its parameters are words, what it returns or yields is the answer."""
+"""A function becomes a command: its parameters are the words, and its returned or yielded values are the answer."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Modules are found by entry points, loaded by scope, and followed through changes; none harms another."""
+"""Modules are found by entry points, loaded by scope, and follow changes. No module harms another."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +23,7 @@ from tests.unit.config.memory import MemoryFiles
 
 
 class Counter(Module):
-    """Counts from where its configuration says."""
+    """Counts from the number in its configuration."""
 
     scope = "counter"
     brief = "counts"
@@ -58,7 +58,7 @@ class Counter(Module):
 
 
 class Only(Module):
-    """There is but one."""
+    """A module with a single instance."""
 
     scope = "only"
     brief = "takes all that is unknown"
@@ -86,7 +86,7 @@ def view(text: str, schema: Catalogue) -> ScopeView:
 
 
 class Loaded:
-    """Modules with a table of their own, which follow texts."""
+    """Modules with a table of their own; they follow the given texts of a configuration."""
 
     def __init__(self, program: str = "ecnode", *more: EntryPoint) -> None:
         self.catalogue = catalogue(*more)

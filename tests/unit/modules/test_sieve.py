@@ -1,4 +1,4 @@
-"""Sieve scripts: parsed once, kept for their time, read from their folder and nowhere else."""
+"""Sieve scripts are parsed once, kept for a time, and read only from their folder."""
 
 import os
 from pathlib import Path

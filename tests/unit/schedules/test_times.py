@@ -1,4 +1,4 @@
-"""When a schedule is due, on whatever clock: time zones, summer time, clocks that are stepped."""
+"""The due times of schedules: time zones, summer time, clocks that are stepped."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
