@@ -42,7 +42,7 @@ def beside(main: str | None, word: str) -> str:
     )
     if not name or not fits:
         raise CommandError(f"Not a file that a console may name, expected NAME{ending} in {folder}")
-    return os.path.join(above, name)
+    return main if name == os.path.basename(main) else os.path.join(above, name)  # noqa: PTH119
 
 
 def may_create(path: str) -> None:

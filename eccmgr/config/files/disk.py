@@ -122,15 +122,15 @@ class DiskFiles:
         return os.access(target.parent, os.W_OK) and (not target.exists() or os.access(target, os.W_OK))
 
     def replace(self, contents: Mapping[str, bytes], widest: int = 0o7777) -> None:
-        """Replace the contents of files: write temporary files, and rename them once all are safely on the disk.
+        """Replace the contents of files, by identity: write temporary files, and rename them once all are safely on
+        the disk. A link that took the place of a file meanwhile is not followed.
 
         After a crash each file is either old or new. At worst a temporary file remains; its name begins with a dot, so
         that no include of a folder reads it. A failure before the first rename changes nothing.
         """
         prepared: dict[str, str] = {}
         try:
-            for path, data in contents.items():
-                target = self.identity(path)
+            for target, data in contents.items():
                 prepared[target] = _temporary_copy(target, data, widest)
             for target in list(prepared):
                 os.replace(prepared[target], target)  # noqa: PTH105
@@ -139,7 +139,7 @@ class DiskFiles:
             for temporary in prepared.values():
                 with suppress(OSError):
                     os.unlink(temporary)  # noqa: PTH108
-        for folder in {os.path.dirname(self.identity(path)) for path in contents}:  # noqa: PTH120
+        for folder in {os.path.dirname(target) for target in contents}:  # noqa: PTH120
             _sync_folder(folder)
 
     def mark(self, path: str) -> tuple[int, ...] | None:
@@ -200,9 +200,10 @@ def _flush(file: BinaryIO, data: bytes) -> None:
 
 
 def _keep_mode_and_owner(descriptor: int, target: str, widest: int) -> None:
-    try:
-        old = os.stat(target)  # noqa: PTH116
-    except FileNotFoundError:
+    old = None
+    with suppress(FileNotFoundError):
+        old = os.stat(target, follow_symlinks=False)  # noqa: PTH116
+    if old is None or not stat.S_ISREG(old.st_mode):
         os.fchmod(descriptor, NEW_FILE_MODE)
         return
     mine = os.fstat(descriptor)

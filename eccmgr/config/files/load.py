@@ -115,7 +115,7 @@ class _Context:
     locked: bool = False
 
     def inner(self, scope: Scope, spec: ScopeSpec | None) -> _Context:
-        locked = self.locked or bool(spec and spec.locked)
+        locked = self.locked or bool(self.spec and self.spec.locks(scope.kind))
         return replace(self, scope=scope, spec=spec, depth=self.depth + 1, locked=locked)
 
 
@@ -239,7 +239,7 @@ class _Loader:
             self.fault(document, node.start, "a scope nested too deep", f"at most {MAX_DEPTH} scopes within each other")
             return
         spec = context.spec.scope(node.kind) if context.spec else None
-        locked = context.locked or (spec is not None and spec.locked)
+        locked = context.locked or (context.spec is not None and context.spec.locks(node.kind))
         if locked and self.refuses(document, node, spec.name if spec else node.kind, context):
             return
         if spec is not None:
@@ -313,10 +313,9 @@ def _halves(node: ScopeNode, spec: ScopeSpec | None) -> bool:
     """Whether this is an instance that would lack something without its locked options, such as a guarded listener."""
     if node.name is None or spec is None:
         return False
-    scopes = ((each, spec.scope(each.kind)) for each in node.items if isinstance(each, ScopeNode))
-    return any(isinstance(each, OptionNode) and spec.locks(each.name) for each in node.items) or any(
-        inner is not None and (inner.locked or _halves(each, inner)) for each, inner in scopes
-    )
+    scopes = [each for each in node.items if isinstance(each, ScopeNode)]
+    names = [each.name for each in node.items if isinstance(each, OptionNode)] + [each.kind for each in scopes]
+    return any(map(spec.locks, names)) or any(_halves(each, spec.scope(each.kind)) for each in scopes)
 
 
 def _in_order(loaded: Loaded) -> list[Fault]:

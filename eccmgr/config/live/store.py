@@ -296,11 +296,9 @@ class Store:
 
     def _reread(self, path: str | None) -> Loaded:
         """The files as they are now. Raises ConfigError."""
-        if path is None:
-            loaded = self._read(self.loaded.main)
-        else:
-            named = beside(self.main, path)
-            loaded = self._read(named, snapshot_of(named, self.files))
+        named = beside(self.main, path) if path is not None else self.loaded.main
+        is_new = named is not None and named not in (self.main, self.loaded.main)
+        loaded = self._read(named, snapshot_of(named, self.files) if named is not None and is_new else None)
         try:
             loaded.check()
         except FaultyConfigError as error:

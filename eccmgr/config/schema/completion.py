@@ -85,7 +85,7 @@ def _inside(command: str, here: paths.Here) -> list[str]:
     if spec and command == "set":
         # A console cannot set what is locked.
         options = [option for option in options if not spec.locks(option)]
-        scopes = [kind for kind in scopes if not ((inner := spec.scope(kind)) and inner.locked)]
+        scopes = [kind for kind in scopes if not spec.locks(kind)]
     return scopes if command in _SCOPES_ONLY else [*options, *scopes]
 
 

@@ -26,18 +26,23 @@ def locked_by(changes: Iterable[Change], before: Scope, schema: ScopeSpec) -> st
 def only_locked(scope: Scope, spec: ScopeSpec) -> Scope:
     """A tree that has the locked options and scopes of `scope`, and nothing else."""
     options = {name: setting for name, setting in scope.options.items() if spec.locks(name)}
-    inner = ((key, child, spec.scope(child.kind)) for key, child in scope.scopes.items())
-    kept = {key: child if known.locked else only_locked(child, known) for key, child, known in inner if known}
-    scopes = {key: child for key, child in kept.items() if child is scope.scopes[key] or child.options or child.scopes}
+    scopes = {}
+    for key, child in scope.scopes.items():
+        known = spec.scope(child.kind)
+        kept = child if spec.locks(child.kind) else only_locked(child, known) if known else None
+        if kept is not None and (kept is child or kept.options or kept.scopes):
+            scopes[key] = kept
     return Scope(scope.kind, scope.name, options, scopes, scope.places)
 
 
 def _locked_by(change: Change, before: Scope, schema: ScopeSpec) -> str | None:
     spec: ScopeSpec | None = schema
     for step in change.path:
-        spec = spec.scope(step.kind) if spec else None
-        if spec and spec.locked:
+        if spec is None:
+            return None
+        if spec.locks(step.kind):
             return change.where
+        spec = spec.scope(step.kind)
     if spec is None:
         return None
     if change.option:
@@ -53,7 +58,7 @@ def _locked_in(scope: Scope, spec: ScopeSpec, path: Path) -> Iterator[str]:
             yield path_text(path) + setting.name
     for child in scope.scopes.values():
         known, inner = spec.scope(child.kind), (*path, child.step())
-        if known and known.locked:
+        if spec.locks(child.kind):
             yield path_text(inner)
         elif known:
             yield from _locked_in(child, known, inner)

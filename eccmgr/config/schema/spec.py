@@ -76,9 +76,9 @@ class ScopeSpec:
         object.__setattr__(self, "_scopes", {scope.name.lower(): scope for scope in self.scopes})
         object.__setattr__(self, "_locked", frozenset(_locked_names(self)))
 
-    def locks(self, option: str) -> bool:
-        """Whether setting an option of this name here is locked: here, or in a scope inside that would inherit it."""
-        return self.locked or option.lower() in self._locked
+    def locks(self, name: str) -> bool:
+        """Whether an option or a scope of this name is locked here, or in a scope inside that might inherit it."""
+        return self.locked or name.lower() in self._locked
 
     def option(self, name: str) -> OptionSpec | None:
         """The option of this name, in any case."""
@@ -99,7 +99,8 @@ class ScopeSpec:
 
 
 def _locked_names(scope: ScopeSpec, *, around: bool = False) -> set[str]:
-    """The locked options of a scope and of the scopes in it; `around`: it lies in a locked scope."""
+    """The locked options and scopes in a scope and in those inside; `around`: it lies in a locked scope."""
     locked = around or scope.locked
     names = {option.name.lower() for option in scope.options if locked or option.locked}
+    names |= {inner.name.lower() for inner in scope.scopes if locked or inner.locked}
     return names.union(*(_locked_names(inner, around=locked) for inner in scope.scopes))

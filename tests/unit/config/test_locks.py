@@ -292,6 +292,20 @@ def test_scopes_appear_and_vanish_only_in_files() -> None:
     assert console.ok("config showrecurse") == 'exec "x" {\n}'
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Security = root",
+        "exec = x",
+        "Topology 10.0.0.0/8 interface = lo",
+        "Control_Listener Peer ::/0 Always_Allow = on",
+    ],
+)
+def test_no_name_of_a_locked_scope_is_taken(line: str) -> None:
+    console, _ = console_on()
+    assert is_refused(console, f"config set {line}")
+
+
 def test_the_refusal_names_option_and_file() -> None:
     console, _ = console_on()
     assert console.refused('config set exec "x" commands [ id = "/usr/bin/id" ]') == (
