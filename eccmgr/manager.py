@@ -22,7 +22,7 @@ from eccmgr.commands.completion import Known
 from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
 from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
-from eccmgr.commands.secrets import same_command, without_secrets
+from eccmgr.commands.secrets import same_command
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.expected import BusFiles
 from eccmgr.config.live.store import Store
@@ -57,7 +57,7 @@ class Manager(Daemon):
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
-        verifier = SentVerifier(self.held.cluster, lambda: self.authority.keys, without_secrets)
+        verifier = SentVerifier(self.held.cluster, lambda: self.authority.keys)
         self.delivery = Delivery(
             *(self.link, self.keys, self.options, self._notices),
             normal=same_command,

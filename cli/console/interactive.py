@@ -178,4 +178,15 @@ def open_history(path: Path) -> History:
             path.write_bytes(kept[kept.find(b"\n#") :])
     except (OSError, RuntimeError):
         return InMemoryHistory()
-    return FileHistory(str(path))
+    return MaskedHistory(str(path))
+
+
+class MaskedHistory(FileHistory):
+    """The history of a console: the file never holds a secret that a command sets; this session still recalls it."""
+
+    def store_string(self, string: str) -> None:
+        """Add a typed line to the file."""
+        # Imported only here: the console starts sooner without the schema.
+        from eccmgr.commands.secrets import without_secrets
+
+        super().store_string(without_secrets(string))

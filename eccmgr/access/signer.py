@@ -12,6 +12,7 @@ from eccmgr.access.statements import (
     CommandStatement,
     ReleaseStatement,
     ScheduleStatement,
+    ShownStatement,
     Signed,
     WithdrawalStatement,
     signed,
@@ -44,6 +45,12 @@ class Signer:
             c=self._cluster, id=command_id, t=target, x=text, u=user, iat=now, exp=now + life, b=batches
         )
         return signed(statement, self.key)
+
+    def shown(self, command_id: str, target: tuple[str, ...], text: str, user: str) -> Signed:
+        """Sign the text of a command without its secrets."""
+        if self.key is None:
+            return UNSIGNED
+        return signed(ShownStatement(c=self._cluster, id=command_id, t=target, x=text, u=user), self.key)
 
     def release(self, command_id: str, command: Signed, nodes: Sequence[str], life_ms: int) -> Signed:
         """Sign that `nodes`, in small letters, may begin the rolling command `command` within `life_ms`."""

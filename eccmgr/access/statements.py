@@ -69,6 +69,17 @@ class CommandStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknow
     b: Literal[True] | msgspec.UnsetType = msgspec.UNSET
 
 
+class ShownStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The text of a command without its secrets, as it is kept after the command itself. It runs nothing."""
+
+    kind: ClassVar[bytes] = b"shn"
+    k: Literal["shn"] = "shn"
+    id: _Text
+    t: tuple[str, ...]
+    x: str
+    u: _Text
+
+
 class ReleaseStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The release of a rolling command to some nodes: `of` is the digest of the command's statement."""
 

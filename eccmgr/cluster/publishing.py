@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from eccmgr.access.signer import Signer
+from eccmgr.access.statements import UNSIGNED
 from eccmgr.cluster.absence import absent_for, absent_nodes
 from eccmgr.cluster.calls import commands
 from eccmgr.cluster.calls.commands import CommandOrder, PublishAnswer, PublishVerdict
@@ -139,7 +140,8 @@ class Publisher:
         life_s = self._options.command_ttl_s + (order.wait_s if order.rolling else 0.0)
         target, rolling = order.target.signed_form, order.rolling
         made = self._signer.command(order.id, target, order.text, order.issuer, to_ms(life_s), rolling=rolling)
-        return replace(order, signed=made)
+        shown = self._signer.shown(order.id, target, order.shown, order.issuer) if order.shown else UNSIGNED
+        return replace(order, signed=made, signed_shown=shown)
 
     async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
         """Draft the plan of a large set before the command is sent; answers some of the set's live nodes, and its size.

@@ -162,6 +162,8 @@ class Sent:
     rolling: bool = False
     aborted_ms: int | None = None
     signed: Signed = UNSIGNED
+    masked: bool = False
+    """Whether secrets were left out of the text: then `signed` is a ShownStatement."""
 
     @classmethod
     def parse(cls, fields: Mapping[bytes, bytes]) -> "Sent":
@@ -171,7 +173,7 @@ class Sent:
             waited = text.get("waited")
             return cls(
                 id=plain_name(text["id"]),
-                text=command(text.get("shown", text["text"])),
+                text=command(text["text"]),
                 target=Target.read(text["kind"], text["name"]),
                 issuer=line(text["issuer"]),
                 view=whole(text["view"]),
@@ -182,6 +184,7 @@ class Sent:
                 rolling="rolling" in text,
                 aborted_ms=whole(text["aborted"]) if "aborted" in text else None,
                 signed=Signed.read(text.get("env", ""), text.get("sig", "")),
+                masked="masked" in text,
             )
         except (ValueError, KeyError) as error:
             raise Unreadable(f"What Redis keeps of the command cannot be read: {error}") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from eccmgr.access.statements import CommandStatement
+from eccmgr.access.statements import CommandStatement, ShownStatement
 from eccmgr.access.trust import LONGEST_STATEMENT, NotAuthentic, TrustedKeys
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.results import Sent
@@ -12,21 +12,16 @@ _LONGEST = LONGEST_STATEMENT + 1024 * 1024
 
 
 class SentVerifier:
-    """Verifies kept commands of `cluster`. Without `trusted` keys, nothing is verified.
-
-    `shown` leaves the secrets out of a text, as it is kept to be shown.
-    """
+    """Verifies kept commands of `cluster`. Without `trusted` keys, nothing is verified."""
 
     def __init__(
         self,
         cluster: str,
         trusted: Callable[[], TrustedKeys] = TrustedKeys,
-        shown: Callable[[str], str] = lambda text: text,
         wall_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._cluster = cluster
         self._trusted = trusted
-        self._shown = shown
         self._wall_ms = wall_ms
 
     def check(self, sent: Sent, is_wanted: Callable[[str], bool]) -> None:
@@ -36,10 +31,11 @@ class SentVerifier:
         try:
             if not sent.signed.env:
                 raise NotAuthentic("it is not signed")
-            statement = trusted.open(sent.signed, CommandStatement, self._cluster, self._wall_ms(), _LONGEST)
+            kind: type[CommandStatement | ShownStatement] = ShownStatement if sent.masked else CommandStatement
+            statement = trusted.open(sent.signed, kind, self._cluster, self._wall_ms(), _LONGEST)
             if statement.id != sent.id:
                 raise NotAuthentic(f"{statement.id} was signed")
-            if self._shown(statement.x) != sent.text or statement.t != sent.target.signed_form:
+            if statement.x != sent.text or statement.t != sent.target.signed_form:
                 raise NotAuthentic("another text or target was signed")
             if statement.u != sent.issuer:
                 raise NotAuthentic("another user's name was signed")

@@ -12,6 +12,7 @@ from eccmgr.cluster.results import Outcome, Report, State, outcome_of_absent
 from eccmgr.cluster.view import TargetKind
 from eccmgr.cluster.waiting import Published
 from eccmgr.commands.answer import Answer, Facts, Format, Status
+from eccmgr.commands.secrets import without_secrets
 from eccmgr.counting import counted
 
 _WRONG = (State.FAILED, State.REFUSED, State.LOST, State.ABSENT)
@@ -58,7 +59,7 @@ def header(report: Report, clock: Clock = local_time) -> str:
         count = Counter(outcome.state for outcome in report.outcomes)
         wrong = "".join(f", {count[state]} {state}" for state in _WRONG if count[state])
     answered = f"{report.answered} of {len(report.outcomes)} answered"
-    return f"# {sent.id}  {sent.text}  {clock(sent.issued_wall_ms)}  {answered}{wrong}"
+    return f"# {sent.id}  {without_secrets(sent.text)}  {clock(sent.issued_wall_ms)}  {answered}{wrong}"
 
 
 def line(outcome: Outcome) -> str:
@@ -146,7 +147,7 @@ def sent_event(published: Published) -> Facts:
     return {
         "event": "progress",
         "command_id": sent.id,
-        "command": sent.text,
+        "command": without_secrets(sent.text),
         "issued": iso_time(sent.issued_wall_ms),
         "target": str(sent.target),
         "expected": len(published.live) + len(published.absent),
@@ -162,8 +163,8 @@ def response_event(outcome: Outcome) -> Facts:
 
 def past_line(past: PastCommand, clock: Clock = local_time) -> str:
     """A line of `history`."""
-    answered = f"{past.answered}/{past.expected}"
-    return f"{past.id}  {clock(past.issued_wall_ms)}  {past.issuer}  {past.target}  {answered}  {past.text}"
+    answered, shown = f"{past.answered}/{past.expected}", without_secrets(past.text)
+    return f"{past.id}  {clock(past.issued_wall_ms)}  {past.issuer}  {past.target}  {answered}  {shown}"
 
 
 def past_facts(past: PastCommand) -> Facts:
@@ -175,7 +176,7 @@ def past_facts(past: PastCommand) -> Facts:
         "target": str(past.target),
         "answered": past.answered,
         "expected": past.expected,
-        "command": past.text,
+        "command": without_secrets(past.text),
     }
 
 

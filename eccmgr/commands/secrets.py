@@ -18,7 +18,7 @@ from eccmgr.config.schema.spec import ScopeSpec
 from eccmgr.config.schema.unknown import known_within
 from eccmgr.config.syntax.tree import Scope
 from eccmgr.errors import EccmgrError, UsageError
-from eccmgr.unseen import visible_line, without_unseen
+from eccmgr.unseen import without_unseen
 
 _schemas = [SCHEMA]
 _secret_options: set[str] = set()
@@ -49,7 +49,10 @@ _secret_options.update(_secrets_of(SCHEMA))
 
 
 def without_secrets(line: str) -> str:
-    """`line` as it is if it holds no secret; else its normal form with the secrets masked. Always one line."""
+    """`line` as it is if it holds no secret; else its normal form with the secrets masked.
+
+    A line that no gate would admit is changed too, so that it is one line and controls no terminal.
+    """
     if _SUSPICIOUS.search(line) is None and line.isprintable():
         return line
     try:
@@ -57,7 +60,7 @@ def without_secrets(line: str) -> str:
     except UsageError:
         return _of_a_line_without_form(line)
     shown = _masked_words(typed, 0)
-    return visible_line(line) if shown == list(typed) else " ".join(map(words.quote, shown))
+    return line if shown == list(typed) else " ".join(map(words.quote, shown))
 
 
 def same_command(line: str) -> str:
@@ -102,11 +105,11 @@ def _masked_word(word: str, depth: int) -> str:
     except UsageError:
         shown = _of_a_line_without_form(word)
         return shown if MASK in shown else word
+    shown = word
     if len(inside) > 1:
         shown_inside = _masked_words(inside, depth + 1) if depth < DEEPEST else [MASK]
-        if shown_inside != inside:
-            return " ".join(map(words.quote, shown_inside))
-    return mask_parameters(word, secret=True)
+        shown = word if shown_inside == inside else " ".join(map(words.quote, shown_inside))
+    return mask_parameters(shown, secret=True)
 
 
 def _masked_operands(operands: Sequence[str]) -> list[str]:

@@ -147,7 +147,7 @@ class Keys:
 
     @cached_property
     def command_prefix(self) -> str:
-        """Before a command's id: see `command`, `responses`, `arrived`, `plan`."""
+        """Before a command's id: see `command`, `responses`, `arrived`, `plan`, `releases`, `secret`."""
         return f"{self.tag}:cmd:"
 
     def view(self, number: int) -> str:
@@ -159,7 +159,7 @@ class Keys:
         return f"{self.view_prefix}{number}:absent"
 
     def command(self, command_id: str) -> str:
-        """Hash: text, target, issuer, times and expected view of one command."""
+        """Hash: text without its secrets, target, issuer, times and expected view of one command."""
         return f"{self.command_prefix}{command_id}"
 
     def responses(self, command_id: str) -> str:
@@ -178,6 +178,11 @@ class Keys:
     def releases(self, command_id: str) -> str:
         """Hash: the signed releases of a command in batches, and the number of the one that names each node."""
         return f"{self.command_prefix}{command_id}:releases"
+
+    def secret(self, command_id: str) -> str:
+        """Hash: the text of a command that holds a secret, with its signed statement. It expires when no node may begin
+        the command any more."""
+        return f"{self.command_prefix}{command_id}:secret"
 
     def schedules(self, owner: str) -> str:
         """Hash: id → a schedule of the managers (owner '') or of a node; it stays until it has run or is deleted."""

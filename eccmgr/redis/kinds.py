@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 _KINDS = (
     ("hash", r"state|members|roster|subclusters|absent|heads|latest(:[^:]+)?|vips|vips:beliefs"),
-    ("hash", r"view:[^:]+(:absent)?|cmd:[^:]+(:resp|:plan)?|draft:.+|sched:[^:]*(:running)?"),
+    ("hash", r"view:[^:]+(:absent)?|cmd:[^:]+(:resp|:plan|:releases|:secret)?|draft:.+|sched:[^:]*(:running)?"),
     ("zset", r"sessions|seniority|absent:since|vips:changes|vips:late|sched:[^:]*:due|vocabulary"),
     ("stream", r"log|audit"),
     ("list", r"cmd:[^:]+:arrived|sched:[^:]*:past"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from eccmgr.access.statements import UNSIGNED, Signed
+from eccmgr.commands.secrets import without_secrets
 from eccmgr.redis.reading import Count, check_lines, command, decoded, parsing
 from eccmgr.schedules.times import When, when
 
@@ -83,8 +84,8 @@ class Firing:
     note: str = ""
 
     def dump(self) -> str:
-        """The form in which Redis keeps it."""
-        return msgspec.json.encode(self).decode()
+        """The form in which Redis keeps it, long after the run: without secrets."""
+        return msgspec.json.encode(replace(self, text=without_secrets(self.text))).decode()
 
     @classmethod
     def parse(cls, raw: bytes) -> "Firing":

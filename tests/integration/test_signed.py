@@ -119,7 +119,7 @@ class TestSignedFleet:
 
     @pytest.mark.parametrize(
         ("field", "value"),
-        [("text", "hold"), ("env", ""), ("issuer", "somebody"), ("name", "x"), ("sig", ""), ("shown", "pid")],
+        [("text", "hold"), ("env", ""), ("issuer", "somebody"), ("name", "x"), ("sig", ""), ("masked", "1")],
     )
     async def test_changed_record_is_not_retrieved(self, fleet: Fleet, signing: str, field: str, value: str) -> None:
         manager = await fleet.manager(configuration=signing)

@@ -50,7 +50,8 @@ class AbortVerdict(enum.StrEnum):
 
 @dataclass(frozen=True)
 class CommandOrder:
-    """A command to send. `shown` is the text without its secrets, "" if it holds none. `signed` is its statement.
+    """A command to send. `shown` is the text without its secrets, "" if it holds none. `signed` is its statement,
+    `signed_shown` that of `shown`.
 
     The sender waits for `wait_s` (0: it does not wait). After each `told_of` answers, it is notified on the channel
     `notices`.
@@ -65,6 +66,7 @@ class CommandOrder:
     issuer: str
     draft: str
     signed: Signed = UNSIGNED
+    signed_shown: Signed = UNSIGNED
     wait_s: float = 0.0
     notices: str = ""
     shown: str = ""
@@ -137,7 +139,8 @@ def publish(keys: Keys, options: ClusterOptions, order: CommandOrder) -> ScriptC
             *(to_ms(options.command_ttl_s), to_ms(options.results_ttl_s), options.log_cap),
             *(order.notices if order.wait_s else "", to_ms(order.wait_s), keys.view_prefix, keys.command_prefix),
             *(options.audit_cap, order.shown, "\n".join(order.names), keys.node_prefix),
-            *("1" if order.rolling else "0", order.drafted, order.told_of, *order.signed.kept),
+            *("1" if order.rolling else "0", order.drafted, order.told_of),
+            *(*order.signed.kept, *order.signed_shown.kept),
         ),
         _published,
     )

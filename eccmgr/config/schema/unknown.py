@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from eccmgr import words
-from eccmgr.config.schema.masking import MASK, is_secret, mask_parameters
+from eccmgr.config.schema.masking import MASK, is_secret
 from eccmgr.config.schema.printing import heading
 from eccmgr.errors import CommandError
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from eccmgr.config.syntax.tree import Path, Scope
 
 _SHOWN_MAX = 80
+# A switch, or a number with its unit: no secret, and what is mistyped most.
+_HARMLESS = re.compile(r"(?:true|false|yes|no|on|off|[0-9]{1,6}[A-Za-z%]{0,3})\Z", re.IGNORECASE)
 _KEPT = " It is kept, and does nothing here"
 
 
@@ -32,7 +35,8 @@ def check_known(found: Assignment, line: str) -> None:
     names_scope = close in kinds and len(value) > 1
     sign_at = found.value_at + value[-1].start if names_scope else found.value_at
     given = line[sign_at:].strip()
-    shown = MASK if is_secret(option, None) or mask_parameters(given) != given else given
+    # Nobody knows whether an option that nobody knows is secret.
+    shown = given if _HARMLESS.match(given) and not is_secret(option, None) else MASK
     raise CommandError(
         f"Unknown {'scope' if names_scope else 'option'} {_named(option, here.path, close)} "
         f"To set it all the same: config set {line[:sign_at].strip()} = {shown}"

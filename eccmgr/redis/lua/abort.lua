@@ -26,6 +26,7 @@ end
 local entry, before = '0-0', '0-0'
 if not kept[3] then
   redis.call('HSET', command, 'aborted', ms(clock))
+  redis.call('UNLINK', command .. ':secret')
   append(audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'abort', 'id', kept[1], 'issuer', issuer)
   entry = append_to_log(state, log, kept[1], '', clock, channel, 'aborted')
   before = redis.call('HGET', heads, channel) or before

@@ -20,9 +20,9 @@ while left > 0 do
       left = left - 1
       local key, _, arrived = keys_of_command(command_prefix, entry[2][2])
       local kept = read_of({}, 'HMGET', key, 'id', 'text', 'kind', 'name', 'issuer',
-        'issued_wall', 'answered', 'expected', 'shown', 'hidden')
-      if kept[1] and not kept[10] then
-        local text = (kept[9] or kept[2] or ''):sub(1, 1024)
+        'issued_wall', 'answered', 'expected', 'hidden')
+      if kept[1] and not kept[9] then
+        local text = (kept[2] or ''):sub(1, 1024)
         -- While a gather waits, the nodes that answered stand in this list instead.
         local counted = tonumber((kept[7] or ''):match('^-?%d+$') or '') or 0
         local answered = math.max(0, math.min(counted, 1000000)) + read_of(0, 'LLEN', arrived)

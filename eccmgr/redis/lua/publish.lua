@@ -13,13 +13,14 @@
 --       number of expected nodes of a large set (0: count them)
 --       number of answers after which a waiting sender is notified
 --       the signed statement of the command, and its signature ('' if commands are not signed)
+--       the signed statement of the text without its secrets, and its signature ('' as above, or if it holds none)
 -- Answer  {'sent', view, clock, wall, when the numbering of views began}
 --         {'nobody', view, clock, wall, when it began}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
 --         {'draft gone'}                               draft the plan again; nothing was done
 -- Invariant  a command expects the roster of one view, which does not change afterwards. A command for a set, or in
 --            batches, has its nodes in its plan, and no other node may begin it. Each of these nodes is told on its own
---            channel; for a large set all nodes are told.
+--            channel; for a large set all nodes are told. A text with a secret is kept no longer than nodes may begin it.
 
 -- The largest set whose nodes are told one by one. For a larger set it costs less to tell all nodes; those outside of
 -- the plan get no claim.
@@ -32,7 +33,8 @@ local at = {
 local log, latest, audit, heads, command, plan = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local draft = KEYS[16]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
-  view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted, told_of, env, sig = unpack(ARGV)
+  view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted, told_of, env, sig,
+  shown_env, shown_sig = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
 -- A server whose memory is full refuses this write, before anything is done. After a DEL below it would refuse nothing.
@@ -92,17 +94,27 @@ forget(log, latest, heads, command_prefix, clock - tonumber(results_ttl), tonumb
 local entry = append(log, '*', 'id', id, 'digest', digest, 'issued', ms(clock), 'channel', channel)
 redis.call('HSET', at.state, 'last', entry)
 local expires = clock + tonumber(command_ttl)
-redis.call('HSET', command, 'id', id, 'text', text, 'kind', kind, 'name', name, 'issuer', issuer, 'view', view,
+redis.call('HSET', command, 'id', id, 'text', shown ~= '' and shown or text, 'kind', kind, 'name', name, 'issuer', issuer, 'view', view,
   'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices,
   'expected', expected)
 if tonumber(wait) > 0 then
   redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)), 'tell_at', ms(math.min(told_of, math.max(live, drafted))))
 end
+local statement = { env, sig }
 if shown ~= '' then
-  redis.call('HSET', command, 'shown', shown)
+  -- What the nodes run stays for as long as they may begin it; what is kept longer holds no secret.
+  local secret = command .. ':secret'
+  redis.call('DEL', secret)
+  redis.call('HSET', secret, 'text', text)
+  if env ~= '' then
+    redis.call('HSET', secret, 'env', env, 'sig', sig)
+  end
+  redis.call('PEXPIRE', secret, ms(tonumber(command_ttl) + (rolling == '1' and tonumber(wait) or 0)))
+  redis.call('HSET', command, 'masked', '1')
+  statement = { shown_env, shown_sig }
 end
-if env ~= '' then
-  redis.call('HSET', command, 'env', env, 'sig', sig)
+if statement[1] ~= '' then
+  redis.call('HSET', command, 'env', statement[1], 'sig', statement[2])
 end
 redis.call('PEXPIRE', command, results_ttl)
 keep_run(latest, digest, id, kind, name, channel, entry, results_ttl)

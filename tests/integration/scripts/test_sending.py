@@ -23,6 +23,32 @@ class TestPublish:
         assert found.sent.text == "set secret ********"
         assert [entry[1][b"text"] for entry in cluster.redis.xrange(cluster.keys.audit)] == [b"set secret ********"]
 
+    def test_secret_text_is_kept_while_nodes_may_begin_it(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        made, everyone = "000000000001", cluster.keys.everyone
+        heard = cluster.messages(
+            everyone, lambda: cluster.try_publish("set it hush", made=made, shown="set it ********")
+        )
+        assert [json.loads(message)["text"] for message in heard] == ["set it hush"]
+        assert [message["text"] for message in cluster.catch_up("0-0", everyone)[2]] == ["set it hush"]
+        assert 0 < cluster.redis.pttl(cluster.keys.secret(made)) <= cluster.options.command_ttl_s * 1000
+        assert b"hush" not in b" ".join(cluster.redis.hgetall(cluster.keys.command(made)).values())
+        cluster.redis.delete(cluster.keys.secret(made))
+        assert cluster.catch_up("0-0", everyone)[2] == []
+
+    def test_withdrawal_ends_the_text_with_a_secret(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        cluster.try_publish("set it hush", made="000000000001", shown="set it ********")
+        cluster.abort("000000000001")
+        assert not cluster.redis.exists(cluster.keys.secret("000000000001"))
+
+    def test_secret_text_waits_for_its_release(self, cluster: Cluster) -> None:
+        cluster.join("east1")
+        made = "000000000001"
+        cluster.try_publish("set it hush", made=made, shown="set it ********", rolling=True, wait_ms=5000)
+        heard = cluster.messages(f"{cluster.keys.node_prefix}east1", lambda: cluster.release(made, "east1"))
+        assert [json.loads(message)["text"] for message in heard] == ["set it hush"]
+
     def test_command_expects_the_nodes_of_its_moment(self, cluster: Cluster) -> None:
         cluster.join("east1")
         leaving = cluster.join("east2")

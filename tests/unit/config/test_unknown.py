@@ -46,7 +46,7 @@ def console(console_on: Opened) -> Console:
             ),
         ),
         ("Blakhole on", f"Unknown option 'Blakhole'. Did you mean 'Blackhole'? {REMEDY} Blakhole = on"),
-        ("zzz some thing", f"Unknown option 'zzz'. {REMEDY} zzz = some thing"),
+        ("zzz some thing", f"Unknown option 'zzz'. {REMEDY} zzz = ********"),
         ("foreign b 2", f"Unknown option 'b' in foreign. {REMEDY} foreign b = 2"),
         ("my_password hunter2", f"Unknown option 'my_password'. {REMEDY} my_password = ********"),
     ],

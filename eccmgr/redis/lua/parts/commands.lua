@@ -3,7 +3,7 @@
 -- The keys of one command, as keys.py names them.
 local function keys_of_command(prefix, id)
   local key = prefix .. id
-  return key, key .. ':resp', key .. ':arrived', key .. ':plan', key .. ':releases'
+  return key, key .. ':resp', key .. ':arrived', key .. ':plan', key .. ':releases', key .. ':secret'
 end
 
 -- Reads a command's key that is not among the script's KEYS, and answers the value. A key that holds another kind of
@@ -82,8 +82,17 @@ end
 
 -- The message of a command for the nodes of a channel; they may begin the command for `ttl` ms more. The statement of
 -- a signed command holds its text and its issuer. `release`, if not nil, is the signed release of a command in batches.
+-- A text with a secret stands in a key of its own, which expires with the command: then there is no message, but nil.
 local function message_of(command, ttl, channel, entry, before, release)
-  local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view', 'planned', 'rolling', 'env', 'sig')
+  local kept = redis.call('HMGET', command, 'id', 'text', 'issuer', 'view', 'planned', 'rolling', 'env', 'sig',
+    'masked')
+  if kept[9] then
+    local secret = read_of({}, 'HMGET', command .. ':secret', 'text', 'env', 'sig')
+    kept[2], kept[7], kept[8] = secret[1], secret[2], secret[3]
+    if not secret[1] then
+      return nil
+    end
+  end
   local message = {
     id = kept[1], view = whole(kept[4]), ttl = ttl,
     channel = channel, entry = entry, before = before, planned = kept[5] and not kept[6] or false,
@@ -103,7 +112,10 @@ end
 local function tell(heads, command, ttl, channel, entry, release)
   local before = redis.call('HGET', heads, channel) or '0-0'
   redis.call('HSET', heads, channel, entry)
-  redis.call(PUBLISH, channel, message_of(command, ttl, channel, entry, before, release))
+  local message = message_of(command, ttl, channel, entry, before, release)
+  if message then
+    redis.call(PUBLISH, channel, message)
+  end
 end
 
 -- The message that a command was withdrawn; nodes recognise it by its first characters.
