@@ -35,7 +35,7 @@ log = structlog.get_logger()
 _DESCRIPTORS = 65_536
 _WARNINGS_MAX = 100
 _NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
-"""The settings that are names, each with the thing that it names."""
+"""The settings that are names, each with a word for the named thing."""
 
 
 class DaemonProgram(Generic[S]):
@@ -76,7 +76,7 @@ class DaemonProgram(Generic[S]):
                 return 0
             streams.forgive_output()
             log_files = logs.configure(self._name, settings.verbose)
-            # This comes first: a parent that stays root reads nothing that its child may write.
+            # This comes first: a parent that stays root must read no file that its child may write.
             if os.geteuid() == 0 and (code := self._lead(settings, locked_view(store))) is not None:
                 return code
             store.load()
@@ -106,7 +106,7 @@ class DaemonProgram(Generic[S]):
         return store
 
     def _store(self, settings: S, flags: Mapping[str, Any]) -> Store:
-        """One that has read nothing yet."""
+        """A store that has read nothing yet."""
         given = {name: value for name in _NAMED if (value := getattr(settings, name, None)) is not None}
         for name, value in given.items():
             check_name(value, _NAMED[name])

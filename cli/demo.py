@@ -121,7 +121,7 @@ class Demonstration:
 
 @contextlib.contextmanager
 def demonstration() -> Iterator[Demonstration]:
-    """A running demonstration, which is taken down whatever happens."""
+    """A running demonstration, which ends with the block, whatever happens."""
     before = psutil.Process().children(recursive=True)
     folder = Path(tempfile.mkdtemp(prefix="eccmgr-demo-"))
     try:
@@ -138,8 +138,8 @@ def demonstration() -> Iterator[Demonstration]:
 
 
 def _end_strays(before: list[psutil.Process]) -> None:
-    """End the processes that were not there `before`: a signal may come after a process has started, but before we know
-    of it."""
+    """End the processes that were not there `before`: a signal may come when a process has started and we do not know
+    of it yet."""
     strays = [child for child in psutil.Process().children(recursive=True) if child not in before]
     for stray in strays:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -151,7 +151,7 @@ Check = Callable[[str], bool]
 
 
 class Tour:
-    """Plays commands, shows them as the console would, and notes whether each answer was right."""
+    """Plays commands, shows them as the console does, and notes whether each answer was right."""
 
     def __init__(self, running: Demonstration) -> None:
         self._running = running
@@ -191,7 +191,7 @@ class Tour:
             self.wrong.append(command)
 
     def _await(self, command: str, wanted: str) -> None:
-        """Give `command` until its answer has `wanted`: answers take a moment to come, and an operator would type it
+        """Repeat `command` until its answer has `wanted`: answers take a moment, and an operator would type the command
         again."""
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while wanted not in self._running.ask(command).stdout and time.monotonic() < deadline:

@@ -1,7 +1,7 @@
 """The command line of `eccmgr_ctl`: the manager in the background, for hosts without a service manager.
 
-The manager inherits a lock, and so holds it as long as it lives. A stale pid file, or a process id that another program
-has taken over, misleads nobody.
+The manager inherits a lock, and holds it for as long as it lives. A stale pid file, or a process id that another
+program has taken over, misleads nobody.
 """
 
 import contextlib
@@ -99,7 +99,7 @@ class Service:
             log = opened(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _LOG_MODE)
             stack.callback(os.close, log)
             begin = os.fstat(log).st_size
-            # The manager may be another user by the time it is ready, and then it reaches no socket of ours.
+            # By the time it is ready, the manager may have become another user, who reaches no socket of ours.
             ready, told = os.pipe()
             stack.callback(os.close, ready)
             try:

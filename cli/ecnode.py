@@ -83,7 +83,7 @@ def ecnode(
 
 
 def _lead(settings: NodeSettings, view: ScopeView) -> int | None:
-    """If the node will stop being root and has VIPs, run it under a parent that keeps the right to change addresses.
+    """If the node has VIPs and will give up root, run it under a parent that keeps the right to change addresses.
 
     The view is of files that root alone may write. The parent reads nothing else, and reads it once.
     """
@@ -111,7 +111,7 @@ def _lead(settings: NodeSettings, view: ScopeView) -> int | None:
 
 
 def _begin_as_agent() -> None:
-    """Import everything while the modules can be read, then become the user that the parent has said."""
+    """Import everything while the modules can be read, then become the user that the parent has named."""
     from eccmgr.modules.catalogue import installed
     from eccmgr.redis.scripts import load_all
     from worker.guardian.account import become_the_account

@@ -13,7 +13,7 @@ _TIMEOUT_S = 5.0
 
 
 def is_healthy(find: Callable[[], Sequence[Nearby]] = nearby, timeout_s: float = _TIMEOUT_S) -> bool:
-    """Print a line for each daemon; answers whether there is one, and each answers within `timeout_s`."""
+    """Print a line for each daemon; answers whether there are daemons and all answer within `timeout_s`."""
     problems = [(daemon, _problem(daemon, timeout_s)) for daemon in find()]
     for daemon, problem in problems:
         typer.echo(f"{daemon.program} at {daemon.endpoint}: {problem or 'answers'}")
@@ -24,7 +24,7 @@ def is_healthy(find: Callable[[], Sequence[Nearby]] = nearby, timeout_s: float =
 
 def _problem(daemon: Nearby, timeout_s: float) -> str:
     """The reason why it does not answer; '' if it does."""
-    # It is only asked for its version, so any user may serve it.
+    # This asks only for the version, so any user may serve the socket.
     client = Client(daemon.endpoint, server_user=None)
     try:
         client.ask("version", time.monotonic() + timeout_s)

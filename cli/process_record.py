@@ -1,6 +1,7 @@
-"""Which process is the manager: a lock that it inherits, beside a record of the process that only we can write.
+"""Tells which process is the manager: by a lock that it inherits, and by a record of the process that only we can
+write.
 
-The pid file is for other programs, and nothing is believed that it says. The record is in the file of the lock. The
+The pid file is for other programs; this module does not believe it. The record is in the file of the lock. The
 manager inherits a descriptor of it that can only be read, so a manager that has become another user cannot name another
 process. A process that the record names is the manager only if it also began when the record says.
 """
@@ -69,7 +70,7 @@ class Held:
         os.close(self._descriptor)
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal; it is no fault if it has ended."""
+        """Send it a signal. It may have ended already."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._descriptor, number)
 
@@ -114,7 +115,7 @@ class ProcessRecord:
         os.close(opened(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
         lock = opened(self.path, os.O_RDONLY)
         try:
-            # Somebody who only asks whether the manager runs has the lock for a moment.
+            # A caller that only asks whether the manager runs has the lock for a moment.
             until = time.monotonic() + _LOCK_WAIT_S
             while not (is_ours := _is_taken(lock)) and time.monotonic() < until:
                 time.sleep(_LOOK_S)

@@ -1,4 +1,4 @@
-"""eccmgr: the common code of managers and nodes, the manager, and the node that a program embeds.
+"""The common code of managers and nodes, the manager, and the node that a program embeds.
 
 `eccmgr.Node` makes a program a node of the cluster.
 """
@@ -12,7 +12,7 @@ __all__ = ["Node"]
 
 
 def __getattr__(name: str) -> object:
-    """Import `Node` only when it is used: it imports most of eccmgr, and other importers need not wait for that."""
+    """Import `Node` only when it is used: it imports most of eccmgr, and other importers should not wait for that."""
     if name == "Node":
         from eccmgr.node.embedded import Node
 

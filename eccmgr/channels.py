@@ -1,4 +1,4 @@
-"""The channels of the log, each for one file of `ec_logger`."""
+"""The channels of the log. Each channel goes to one file of `ec_logger`."""
 
 import enum
 from typing import Any
@@ -19,7 +19,7 @@ class Channel(enum.StrEnum):
     ACCOUNT = "acctlog"
     """The accounting log: authentications, and the commands of each user."""
     HEARTBEAT = "heartbeat"
-    """Signs of life, for the main log of an `ec_logger` that asks for them."""
+    """Signs of life, for the main log if an `ec_logger` asks for them."""
 
 
 def without_channel(_logger: Any, _method: str, event: Any) -> Any:

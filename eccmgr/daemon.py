@@ -94,7 +94,7 @@ class Daemon(abc.ABC):
     """The name of the program."""
     session: Session
     heartbeats: Heartbeats
-    """What keeps that session alive."""
+    """The heartbeats that keep that session alive."""
 
     def __init__(
         self, settings: DaemonSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
@@ -121,7 +121,7 @@ class Daemon(abc.ABC):
         self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
         self._log_files = log_files or LogFiles()
         following = ModulesPart(self.modules, view)
-        # They end in the reverse order: the log ends last, and answers under way may still need Redis.
+        # The parts end in the reverse order: the log ends last, and answers under way may still need Redis.
         self.parts: list[Part] = [self._log_files, self._redis, self._holding, self._listeners, self.trusted, following]
         """The parts that follow the configuration, in the order in which they prepare, carry out and start."""
         self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
@@ -223,7 +223,7 @@ class Daemon(abc.ABC):
             task.cancel()
 
     async def _join(self) -> None:
-        """Become a member; if Redis is away, as soon as it is back. Raises NameInUse."""
+        """Become a member. If Redis is away, this waits until it is back. Raises NameInUse."""
         try:
             await self.heartbeats.join()
         except NameInUse:
@@ -240,7 +240,7 @@ class Daemon(abc.ABC):
         self.session.located_at(host_port(host, port))
 
     def stop(self) -> None:
-        """Begin a clean end; the answer to the caller is still sent."""
+        """Begin a clean end. The caller still gets the answer."""
         self._stopping.set()
 
     def spawn(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None], name: str) -> None:

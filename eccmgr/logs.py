@@ -38,7 +38,8 @@ _logfmt = structlog.processors.LogfmtRenderer(key_order=["time", "level", "progr
 
 
 def _render(logger: Any, method: str, event: structlog.typing.EventDict) -> str:
-    """One line, whatever stands in the values: they may come from anybody who reaches the daemon, or Redis."""
+    """Render the event as one line. Its values may hold anything, because anybody who reaches the daemon or Redis may
+    have sent them."""
     return _logfmt(logger, method, {key: _printable(value) for key, value in event.items()})
 
 
@@ -50,7 +51,7 @@ def _printable(value: Any) -> Any:
 
 
 class LogFiles(Part):
-    """The files of `ec_logger`, each of which takes the events of its channels."""
+    """The files of `ec_logger`. Each file takes the events of its channels."""
 
     title = "log files"
 
@@ -152,7 +153,7 @@ class LogFiles(Part):
     def _open(self, path: str, place: str | None, made: list[Path]) -> Sink:
         """Open a log file for appending; add the files and folders that it made to `made`. Raises ConfigError."""
         try:
-            # Opening a pipe without a reader fails, where it would otherwise wait for one.
+            # With this flag, opening a pipe without a reader fails; otherwise it would wait for one.
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             descriptor = open_file(Path(path).absolute(), flags, _FILE_MODE, pipes=True, made=made)
         except OSError as error:
@@ -254,7 +255,7 @@ def _told(program: str, lines: int, reason: str) -> str:
 
 
 def _reason(error: OSError) -> str:
-    """Why a log file cannot be opened; root's rights may be gone by then."""
+    """The reason why a log file cannot be opened. By then root's rights may be gone."""
     if error.errno == errno.ENXIO:
         return "nobody reads this pipe"
     if error.errno == errno.EACCES:

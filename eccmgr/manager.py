@@ -1,4 +1,4 @@
-"""A manager: builds its parts, connects them and runs them. Nothing else knows all the parts."""
+"""A manager: builds its parts, connects them and runs them. Only this module knows all its parts."""
 
 import asyncio
 import contextlib

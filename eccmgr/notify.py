@@ -15,7 +15,7 @@ _DIGITS_MAX = 7
 
 
 def notify(state: str) -> None:
-    """Send `state` to whoever waits for it; do nothing if nobody does."""
+    """Send `state` to the processes that wait for it, if any."""
     if state == READY:
         _tell_starter()
     path = os.environ.get("NOTIFY_SOCKET")

@@ -1,4 +1,4 @@
-"""The regular expressions of operators and callers: RE2's, so that every search takes linear time."""
+"""The regular expressions of operators and callers. They are RE2's, so every search takes linear time."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +42,8 @@ class Pattern:
 
 
 def _known(text: str) -> str:
-    """`text` with U+FFFD in place of lone surrogates (from a file name that is not UTF-8), which RE2 rejects."""
+    """`text` with U+FFFD in place of lone surrogates, which come from file names that are not UTF-8. RE2 rejects
+    them."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -1,8 +1,8 @@
 """Opens files by a path on which nobody but root and this user can have put a link or another file.
 
-Whoever may write in a folder on the way can put a symbolic link, a hard link, a pipe or a file of his own in place of
-what a program of ours writes, perhaps as root. So each folder on the way is opened from the one before it, and what is
-opened is looked at by its descriptor. This module imports little, since consoles use it too.
+A user who may write in a folder on the way can put a symbolic link, a hard link, a pipe or another file in the place of
+a file that a program of ours writes, perhaps as root. So this opens each folder on the way from the one before it, and
+examines everything that it opens by its descriptor. It imports little, because consoles use it too.
 """
 
 import errno
@@ -26,15 +26,15 @@ _HARMLESS = {os.makedev(1, 3): "/dev/null", os.makedev(1, 7): "/dev/full"}
 
 @dataclass
 class OpenFolder:
-    """An open folder, and what is known of the way to it. Close it after use."""
+    """An open folder, and the risks on the way to it. Close it after use."""
 
     descriptor: int
-    """For use as `dir_fd`; it cannot be read."""
+    """A descriptor for use as `dir_fd`; it cannot be read."""
     path: Path
     risk: str
-    """Why another user could put another folder in its place; '' if nobody can."""
+    """The reason why another user could put another folder in its place; '' if no user can."""
     others_write: bool
-    """Whether another user may write in the folder or on the way to it, so that an entry of it may be anybody's."""
+    """Whether another user may write in the folder or on the way to it. Then an entry of it may be anybody's."""
 
     def __enter__(self) -> "OpenFolder":
         return self
@@ -68,7 +68,7 @@ def user_name(uid: int) -> str:
 def find_folder(path: Path, trusted: Collection[int] | None = None) -> OpenFolder:
     """Open a folder by its path, following no link of a stranger's; its `risk` says whether a stranger could move it.
 
-    Strangers are all users but those in `trusted`: root and this user, if that is not given. Raises OSError.
+    Strangers are all users but those in `trusted`; by default these are root and this user. Raises OSError.
     """
     return _Walk(path, trusted).go()
 
@@ -105,8 +105,8 @@ def open_file(path: Path, flags: int, mode: int = 0o600, *, pipes: bool = False,
 def open_in(folder: OpenFolder, name: str, flags: int, mode: int = 0o600, *, pipes: bool = False) -> Opened:
     """Open a regular file in a folder; with `pipes` it may be a named pipe, or /dev/null or /dev/full.
 
-    With os.O_CREAT a missing file is made. Refused is a link, and in a folder where others may write also a file of
-    another user's and one with a second name. Raises OSError.
+    With os.O_CREAT a missing file is made. This refuses a link. In a folder where others may write, it also refuses a
+    file of another user's, and a file with a second name. Raises OSError.
     """
     beginning = flags & ~(os.O_CREAT | os.O_EXCL) | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     for _ in range(_TRIES):
@@ -144,7 +144,7 @@ def _harmless_device(name: str, folder: OpenFolder) -> str:
 
 
 def _check(status: os.stat_result, folder: OpenFolder, *, pipes: bool) -> None:
-    """Raises OSError for a file that is not one of ours to open."""
+    """Raises OSError for a file that we should not open."""
     mode = status.st_mode
     if stat.S_ISLNK(mode):
         raise OSError(errno.ELOOP, "it is a symbolic link")
@@ -162,7 +162,7 @@ def _check(status: os.stat_result, folder: OpenFolder, *, pipes: bool) -> None:
 
 
 def _own() -> frozenset[int]:
-    """Root, this user, and the owner of `/`, who is root by another number in some containers."""
+    """Root, this user, and the owner of `/`: in some containers that is root under another number."""
     return frozenset((0, os.geteuid(), Path("/").lstat().st_uid))
 
 
@@ -230,7 +230,7 @@ class _Walk:
     def _take_note(self, status: os.stat_result) -> None:
         """Note who may change entries of the folder that has been reached."""
         self._is_shared = bool(status.st_mode & _OTHERS_WRITE)
-        # In a sticky folder nobody can move what belongs to another user.
+        # In a sticky folder no user can move the entries of another user.
         self._is_loose |= self._is_shared and not status.st_mode & stat.S_ISVTX
         if self._risk:
             return

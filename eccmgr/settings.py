@@ -53,16 +53,16 @@ class NodeSettings(DaemonSettings):
     subcluster: str | None = None
     replace: bool = False
     redis_copies: Annotated[int, Field(ge=0, le=9)] = 0
-    """The number of copies of Redis, the master and its replicas. 0: as many as the sentinels know.
+    """The number of copies of Redis, the master and its replicas. With 0, the sentinels know the number.
 
-    A write for VIPs counts once a majority of the copies has it."""
+    A write about VIPs counts once a majority of the copies has it."""
 
 
 S = TypeVar("S", bound=DaemonSettings)
 
 
 def load(kind: type[S], flags: Mapping[str, Any]) -> S:
-    """Load the settings of `kind`; a flag that is not None wins over the environment.
+    """Load the settings of `kind`. A flag that is not None wins over the environment.
 
     Raises SettingsError, whose one line names the flag or variable.
     """

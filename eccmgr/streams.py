@@ -1,6 +1,6 @@
 """The standard streams of a program, which may be closed, full, or without a reader.
 
-Standard output is what the program was asked for: if it cannot be written, the program says so in one line and fails.
+Standard output has the result of the program: if it cannot be written, the program says so in one line and fails.
 Standard error only accompanies it: if that cannot be written, the program goes on. This module imports the standard
 library only, since the guardian uses it too.
 """
@@ -79,7 +79,7 @@ def fill_descriptors() -> None:
 
 
 def forgive_output() -> None:
-    """From now on drop standard output that cannot be written: in a daemon it is what a module prints."""
+    """From now on drop standard output that cannot be written: in a daemon only modules print there."""
     sys.stdout = _text(_Forgiving(1, "w", closefd=False), sys.stdout, line_buffering=True)
 
 
@@ -110,7 +110,7 @@ class _Forgiving(io.FileIO):
     """A descriptor that drops data that cannot be written."""
 
     def write(self, data: "memoryview | bytes", /) -> int:  # type: ignore[override]
-        """Write some of `data`, or drop it; return how much of it is done with."""
+        """Write some of `data`, or drop it; return the number of bytes that were handled."""
         try:
             return super().write(data) or len(data)
         except OSError:

@@ -1,4 +1,4 @@
-"""Counts what a daemon refused, by reason, and says so in its log, seldom enough that nobody can fill the log."""
+"""Counts the refusals of a daemon by reason, and logs them, so seldom that no caller can fill the log."""
 
 import time
 from collections import Counter

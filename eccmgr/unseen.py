@@ -1,4 +1,4 @@
-"""Characters that nobody sees, and that control a terminal or the order of the text: found, and made visible.
+"""Finds characters that are invisible, or that control a terminal or the order of the text, and makes them visible.
 
 These are the control and format characters of Unicode (Cc, Cf), its line and paragraph separators, halves of
 surrogate pairs, and the few letters that are drawn as nothing. This module imports the standard library only, since
@@ -19,7 +19,7 @@ _LAST_OF_C0 = 0x1F
 
 
 def first_unseen(line: str) -> str:
-    """The first unseen character of `line`, a tab left aside; empty if there is none."""
+    """The first unseen character of `line` other than a tab; empty if `line` has no such character."""
     # Nearly every line is printable, and this is the fastest way to see it.
     if line.isprintable():
         return ""

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
-"""The whole environment of a program that has rights which we have not, or that an operator names."""
+"""The whole environment of a program that has other rights than we have, or that an operator names."""
 
 _BESIDE = str(Path(__file__).resolve().parents[1])
 """The folder of our packages."""
@@ -41,7 +41,7 @@ def isolated(module: str, *arguments: str, others: bool = True) -> list[str]:
 
 
 def _places_of_others() -> list[str]:
-    """This process's search path without the working folder, which comes last if PYTHONPATH names it in full."""
+    """This process's search path without the working folder. If PYTHONPATH names that folder in full, it comes last."""
     found = [place for place in sys.path if Path(place).is_absolute()]
     named = [place for place in os.environ.get("PYTHONPATH", "").split(":") if Path(place).is_absolute()]
     elsewhere = [place for place in found if not _is_working_folder(place)]

@@ -25,7 +25,7 @@ from worker.jobs.service import JobService
 
 
 class EcNode(NodeDaemon):
-    """A node of a host: what every node is, with the host's VIPs and long commands."""
+    """The node of a host: like every node, and with the host's VIPs and long commands."""
 
     def __init__(
         self, settings: NodeSettings, store: Store, log_files: LogFiles | None = None, link: Link | None = None
@@ -44,8 +44,8 @@ class EcNode(NodeDaemon):
         self.table.add(arp_command(), *JobCommands(self.jobs).commands(), *DuravipCommands(self.duravip).commands())
 
     def default_endpoint(self) -> str:
-        """A path that tells the nodes of one host apart; in the folder that a service manager made for the node, if
-        there is one."""
+        """A path of this node alone among the nodes of its host. If a service manager made a folder for the node, the
+        path is in it."""
         folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
         return f"{folder}/{self.name}" if folder else f"/tmp/ecnode-{self.name}"  # noqa: S108
 
@@ -55,7 +55,7 @@ class EcNode(NodeDaemon):
         await super().start(tasks)
 
     async def finish(self) -> None:
-        """End as every node does, then let jobs end."""
+        """End commands as every node does, then let jobs end."""
         await super().finish()
         await self.jobs.finish()
 

@@ -1,7 +1,7 @@
 """The console's command line: `ec_console [OPTIONS] [ENDPOINT] [OPTIONS] [COMMAND …]`.
 
-It is parsed by hand. The options end at the first word of the command, which no common parser does, and a library for
-command lines would take longer than everything else in a batch call.
+It is parsed by hand, for two reasons: the options end at the first word of the command, which no common parser can do,
+and a library for command lines would take longer than everything else in a batch call.
 """
 
 import re
@@ -42,7 +42,7 @@ _TIMEOUT_MAX_S = 7 * 86400.0
 
 @dataclass(frozen=True)
 class Arguments:
-    """The arguments of the console; `command` is None if there is none."""
+    """The arguments of the console; `command` is None without a command."""
 
     endpoint: Endpoint
     named: bool = True

@@ -23,7 +23,7 @@ class Batch:
         self._display = Display(client, asked)
         self._deadline = deadline_after(asked.timeout_s)
         for stream in (sys.stdout, sys.stderr):
-            # An answer may hold characters that the locale's encoding cannot write.
+            # The encoding of the locale may lack characters of an answer.
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
 
     def run(self, command: str) -> int:
@@ -46,7 +46,7 @@ class Batch:
         return result.exit
 
     def run_lines(self, lines: BinaryIO) -> int:
-        """Run each line, also after a failure; answers the first exit code that is not 0."""
+        """Run each line, even after a failure; answers the first exit code that is not 0."""
         first = 0
         for number in itertools.count():
             try:

@@ -1,4 +1,5 @@
-"""The display of answers: streams, folding, colours on a terminal, and nothing that could control the terminal."""
+"""The display of answers: streams, folding, colours on a terminal, and the removal of characters that could control
+it."""
 
 import json
 import re
@@ -22,7 +23,7 @@ _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 
 class Display:
-    """Asks on a client and shows the result: answers on standard output, problems on standard error."""
+    """Gives commands to a client and shows the results: answers on standard output, problems on standard error."""
 
     def __init__(self, client: Client, asked: Arguments) -> None:
         self._client = client
@@ -52,9 +53,10 @@ class Display:
         return result, _folded(result.body) if folding else result.body
 
     def leave_off(self, *, answers: bool) -> bool:
-        """The console stops waiting: say how the present command goes on. Answers False if no command has been sent.
+        """The console stops waiting: tell the user how the present command goes on. Answers False if no command was
+        sent.
 
-        With `answers` the responses so far are shown first, and the others are shown as pending.
+        With `answers`, first show the responses so far, and the other nodes as pending.
         """
         if not self._heard.id:
             return False
@@ -65,7 +67,7 @@ class Display:
 
     @property
     def knows_the_way(self) -> bool:
-        """Whether the present command is known to have been sent: then `leave_off` says how it goes on."""
+        """Whether the present command was certainly sent. Then `leave_off` says how it goes on."""
         return bool(self._heard.id)
 
     @property
@@ -108,7 +110,7 @@ class Display:
 
 
 def deadline_after(seconds: float) -> float:
-    """The time `seconds` from now, as `Display.ask` takes it."""
+    """The deadline for `Display.ask` that is `seconds` from now."""
     return time.monotonic() + seconds
 
 

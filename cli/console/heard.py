@@ -1,4 +1,4 @@
-"""The events that the console has heard of a running command, from which it says how to go on if it stops waiting."""
+"""The events that the console has heard of a running command. If it stops waiting, they tell the user how to go on."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Heard:
-    """The events of one command. The first has its id and its target, the others bring responses."""
+    """The events of one command. The first event has its id and target; the others bring responses."""
 
     def __init__(self) -> None:
         self._first: Mapping[str, Any] = {}
@@ -27,7 +27,7 @@ class Heard:
 
     @property
     def id(self) -> str:
-        """The command's id; empty if no command is known to have been sent."""
+        """The command's id; empty if it is not certain that a command was sent."""
         return str(self._first.get("command_id", ""))
 
     @property
@@ -36,7 +36,8 @@ class Heard:
         return f"{self.id} goes on: retrieve {self.id}, abort {self.id}"
 
     def answer(self, form: Format, *, shown: bool) -> Answer:
-        """The report as far as it is known here; with `shown` its tail leaves out the lines that have been shown."""
+        """The report, as far as the console knows it. With `shown`, its tail leaves out the lines that were shown
+        before."""
         # Imported only here: a call that ends well does not need them.
         from datetime import datetime
 

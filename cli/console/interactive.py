@@ -117,7 +117,7 @@ class Interactive:
 
     def _page(self, text: str) -> None:
         try:
-            # A pager passes on what it gets: escapes of colours at least.
+            # A pager passes control characters on, at least the escapes of colours.
             shown = visible_lines(text)
             subprocess.run(shlex.split(self._pager), input=shown, text=True, errors="replace", check=False)  # noqa: S603
         except (OSError, ValueError) as error:
@@ -134,7 +134,8 @@ class Interactive:
 
 
 class ServerCompleter(Completer):
-    """Asks the listener for the words that may follow, on a connection of its own, so that no wait delays it."""
+    """Asks the listener for the words that may follow. It has a connection of its own, so no running command delays
+    it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -144,7 +145,7 @@ class ServerCompleter(Completer):
         document: Document,
         complete_event: CompleteEvent,  # noqa: ARG002
     ) -> Iterable[Completion]:
-        """The words that may stand at the cursor; none if the listener does not answer."""
+        """The words that fit at the cursor; no words if the listener does not answer."""
         line = document.text_before_cursor
         try:
             answer = self._client.ask(f"complete {quote(line)}", deadline_after(_COMPLETION_WAIT_S))

@@ -1,1 +1,1 @@
-"""Console commands: how a line is read, one table of what exists, and how an answer is shown."""
+"""Console commands: reading a line, the one table of commands, and showing an answer."""

@@ -1,4 +1,4 @@
-"""What a command answers, and its three forms: text, JSON, XML."""
+"""The answer of a command, and its three forms: text, JSON, XML."""
 
 import enum
 import json
@@ -14,7 +14,7 @@ class Status(enum.StrEnum):
     """How a command ended."""
 
     OK = "ok"
-    """The command did what was asked."""
+    """The command succeeded."""
     ERROR = "error"
     """The command was refused or failed."""
     DENIED = "denied"
@@ -87,7 +87,7 @@ class Answer:
     is_xml: bool = False
     tail: str | None = None
     undone: bool = False
-    """Whether Redis was unreachable before anything was done, so that a retry cannot run the command twice."""
+    """Whether Redis was unreachable before anything was done: a retry then cannot run the command twice."""
 
     @property
     def exit(self) -> Exit:
@@ -110,7 +110,7 @@ class Answer:
 
     def _xml(self, command: str) -> str:
         if self.is_xml:
-            # A module, or a program behind a bridge, may have made it.
+            # A module, or a program behind a bridge, may have made this XML.
             return xml_escaped(_NOT_XML.sub("\ufffd", self.text))
         nodes: Sequence[Mapping[str, Any]] | None = self.facts.get("nodes")
         body = xml_text(self.text) if nodes is None else "".join(_response(node) for node in nodes) + "\n"
@@ -124,7 +124,7 @@ def _response(node: Mapping[str, Any]) -> str:
 
 # XML 1.0 cannot hold these characters, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# The standard library's own escapes live in a module that loads half of urllib.
+# The standard library has such escapes in a module that loads half of urllib.
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _IN_ATTRIBUTE = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 

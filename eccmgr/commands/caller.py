@@ -24,12 +24,12 @@ class Origin(enum.StrEnum):
 
 
 class Access(enum.Enum):
-    """The commands that the way in leaves to a caller, whoever the caller is."""
+    """The commands that a listener allows to all its callers."""
 
     ALL = "all"
-    """Every command: this process knows the user, or the listener takes every command of everybody."""
+    """Every command: this process knows the user, or the listener accepts every command from everybody."""
     OPEN = "open"
-    """The commands that are open to everybody (`Command.is_open`): nobody knows who the user is."""
+    """The commands that are open to everybody (`Command.is_open`), because the user is unknown."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Caller:
     """The caller of a command, and how to answer it.
 
     `origin` is the way the command came, `listener` and `peer` are the two ends of the connection ("" without one), and
-    `access` is what that listener leaves to the caller. `roles` are the user's roles. `session` is the same object for
+    `access` says which commands that listener allows. `roles` are the user's roles. `session` is the same object for
     all commands of one connection, and None for a carried command. `emit`, if the client asked for a stream, sends an
     event in a CHUNK frame. `form` is the form of the answer, `width` the columns of the terminal. `progress` takes the
     part of a long command that is done, in percent. `only_here`: the command was sent to this node alone.

@@ -4,7 +4,7 @@ from eccmgr import words
 from eccmgr.commands.answer import FORMS
 from eccmgr.errors import UsageError
 
-# Without the commands of a transaction, which needs a console session.
+# The commands of a transaction are missing, because a transaction needs a console session.
 _CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "write", "help")
 ON_NODES = (
     "cluster abort",
@@ -36,9 +36,9 @@ ON_NODES = (
     "uptime",
     "version",
 )
-"""The commands that every node has, and so the ones that a broadcast can carry.
+"""The commands that every node has: a broadcast can carry these.
 
-A manager cannot build a node's table, which takes all of a node's parts; so the names are listed here, and a test
+A manager cannot build a node's table, because that takes all parts of a node. So this lists the names, and a test
 compares them with that table.
 """
 
@@ -47,7 +47,7 @@ FIRST_WORDS = frozenset((*(name.split()[0] for name in ON_NODES), *FORMS, "compl
 
 
 def carried(text: str) -> str:
-    """The command to send to nodes for `text`, which was typed behind `broadcast` or the like.
+    """The command to send to nodes for `text`, the words behind `broadcast` or a similar command.
 
     If `text` is one quoted word, the command is inside the quotes: no name of a command holds a blank. Raises
     UsageError if `text` holds no command, or a quote that is never closed.

@@ -162,7 +162,7 @@ class _Answers:
         return line
 
     def effective(self, asked: Asked, here: paths.Here, option: str) -> str | None:
-        """The effective value of an option, as a line; None if it has none."""
+        """The effective value of an option, as a line; None if the option has no value."""
         root = self.store.root(asked.session)
         found = evaluate(root, here.path, option, self.store.overrides, self.store.schema)
         if found is None:
@@ -230,7 +230,7 @@ class _Answers:
         return meant.found[0]
 
     def scopes(self, asked: Asked) -> paths.Scopes:
-        """The scopes that the operands name. Raises CommandError if there is none."""
+        """The scopes that the operands name. Raises CommandError if there is no such scope."""
         meant = paths.to_scopes(self.here(asked), asked.words)
         if not meant.found:
             raise CommandError(f"No scope '{' '.join(asked.words)}'.")
@@ -301,7 +301,8 @@ class _Answers:
         return f"Wrote the whole configuration to {path}"
 
     def written(self, asked: Asked, written: Written) -> str:
-        """The answer of a writeback. Raises CommandError with it if a change was not saved, or saved in vain."""
+        """The answer of a writeback. If a change was not saved, or saved in vain, raises CommandError with this
+        answer."""
         lines = [f"Wrote {counted(count, 'change')} to {path}" for path, count in written.files]
         for change, place in written.overridden:
             lines.append(f"Warning: {change.where} was written but is overridden at {place}")

@@ -35,7 +35,7 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
     try:
         check_length(line)
     except CommandError as error:
-        # Nor is it read for its secrets, so it is not repeated.
+        # The line was not searched for secrets either, so the answer does not repeat it.
         return _reply(Answer(str(error), Status.ERROR), form, "")
     if not line.strip():
         return _reply(Answer(""), form, "")

@@ -29,9 +29,9 @@ _ITS_COMMAND = "the COMMAND alone"
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """The commands `names`, which run `there` and not `here`; `instead` maps a command to what to type here.
+    """The commands `names`, which run `there` and not `here`. `instead` maps a command to the line to type here.
 
-    For a command that `instead` does not name, `otherwise` says what to type; `{}` in it stands for the command.
+    For a command that is not in `instead`, `otherwise` is the line to type; `{}` in it stands for the command.
     """
 
     there: str

@@ -53,7 +53,7 @@ _ABOUT_ABORT = (
 
 
 def _sends(handler: Handler) -> Handler:
-    """Wrap the handler of a command that sends to nodes: it raises NothingSent if certainly nothing was sent."""
+    """Wrap the handler of a command that sends to nodes: it then raises NothingSent if certainly nothing was sent."""
 
     async def send(call: Call) -> Answer | str:
         try:

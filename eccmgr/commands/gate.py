@@ -1,7 +1,7 @@
 """The one gate, through which every line passes on its way to a handler.
 
-Console frames, requests, immediate answers, carried commands, schedules, jobs and modules' own calls all pass the gate;
-so does a command inside a command, before it is sent. Nothing else calls a handler or a `say`.
+Console frames, requests, immediate answers, carried commands, schedules, jobs and the calls of modules all pass the
+gate. A command inside a command passes it too, before it is sent. No other code calls a handler or a `say`.
 """
 
 import functools
@@ -17,12 +17,12 @@ from eccmgr.errors import CommandError, NotAuthorized
 from eccmgr.tally import Tally
 
 LINE_BYTES_MAX = 64 * 1024
-"""The longest line that is read as a command: everything that looks at a line takes a moment for that much."""
+"""The longest line that is read as a command: each step that looks at such a line takes a moment."""
 
 
 def check_length(line: str) -> None:
     """Raises CommandError if `line` is longer than a command may be."""
-    # No character takes more than four bytes, so a short line need not be counted.
+    # A character takes at most four bytes, so the bytes of a short line need not be counted.
     if len(line) * 4 > LINE_BYTES_MAX and (size := len(line.encode("utf-8", "replace"))) > LINE_BYTES_MAX:
         raise CommandError(f"Command too long ({size} bytes, limit {LINE_BYTES_MAX})")
 
@@ -34,10 +34,10 @@ class Admitted:
     command: Command
     call: Call
     form: NormalForm
-    """The one spelling of the command, with the one that it carries."""
+    """The one spelling of the command, and of the command that it carries."""
 
     async def run(self) -> Answer:
-        """Run the command's handler, and raise what it raises."""
+        """Run the command's handler. Raises the handler's errors."""
         answer = await self.command.handler(self.call)
         return Answer(answer) if isinstance(answer, str) else answer
 
@@ -48,9 +48,9 @@ class Gate:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.passed: Counter[Origin] = Counter()
-        """How many commands came by each origin, commands inside commands included."""
+        """The number of commands by origin, with the commands inside commands."""
         self.refused = Tally()
-        """What the gate and the control listeners refused."""
+        """The refusals of the gate and of the control listeners."""
 
     def admit(self, line: str, caller: Caller) -> Admitted:
         """Admit the command of `line`.
@@ -72,7 +72,7 @@ class Gate:
     def answer_at_hand(self, line: str, caller: Caller) -> str | None:
         """The immediate answer to `line`, if `line` is the bare name of a command that has one, as monitoring sends it.
 
-        None if only a task can answer, and if `caller` may not run the command.
+        None if only a task can answer, or if `caller` may not run the command.
         """
         command = self.table.commands.get(line)
         if command is None or command.say is None or not _is_open(command, caller):
@@ -81,8 +81,8 @@ class Gate:
         return command.say()
 
     def _find(self, line: str, caller: Caller) -> tuple[Command, int]:
-        """The command of `line`, and the offset of its arguments. A caller whom nobody knows learns of no other
-        command, and of no module."""
+        """The command of `line`, and the offset of its arguments. An unknown caller learns nothing of other commands,
+        nor of modules."""
         try:
             found = self.table.find(line)
         except CommandError:

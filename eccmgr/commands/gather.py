@@ -18,7 +18,7 @@ _END_OF_OPTIONS = "--"
 _BATCH = re.compile(r"([1-9][0-9]{0,8})(%?)\Z")
 _COUNT = re.compile(r"[0-9]{1,9}\Z")
 _NUMBER = re.compile(r"\d+(\.\d+)?\Z")
-# Patterns and exclusions that people try for several nodes; no name and no command looks like them.
+# Patterns and exclusions that people type for several nodes. No name and no command looks like these.
 _NO_TARGET = re.compile(r"[-!]|.*[*?]", re.DOTALL)
 
 
@@ -47,7 +47,7 @@ class GatherWish:
 
 
 def in_doubt(line: str, view: View) -> bool:
-    """Whether only the vocabulary of the live nodes' modules tells if `line` begins with a target or a command.
+    """Whether `line` may begin with a target or a command, so that only the vocabulary of live nodes can tell.
 
     Raises CommandError if `line` is wrong in either case.
     """
@@ -104,7 +104,8 @@ def _target(line: str, view: View, vocabulary: frozenset[str]) -> tuple[Target, 
 
 
 def _word(line: str, at: int) -> tuple[str, int]:
-    """The unquoted word at `at`, empty if it holds blanks (then it is a command), and the offset of the next word."""
+    """The unquoted word at `at`, and the offset of the next word. A word with blanks is a command, and counts as empty
+    here."""
     word = words.next_word(line, at)
     return (word.text if len(word.text.split()) == 1 else ""), words.skip_space(line, word.end)
 
@@ -135,7 +136,7 @@ def _refuse_no_target(word: str, line: str) -> None:
 
 
 def _refuse_unknown_node(word: str, line: str, after: int, view: View, vocabulary: frozenset[str]) -> None:
-    """Raises CommandError if `word` is no command but a command follows it: then it names an unknown node."""
+    """Raises CommandError if `word` is not a command and a command follows it: then `word` names an unknown node."""
     if not word or word.lower() in vocabulary or after == len(line):
         return
     second, _ = _word(line, after)
@@ -154,7 +155,7 @@ def _pace(batch: str | None, failures: str | None) -> Pace | None:
     if failures is not None and not _COUNT.match(failures):
         raise UsageError(f"--max-failures takes a number of nodes, not '{failures[:80]}'")
     if batch is None:
-        # Without batches no node is left to be skipped.
+        # Without batches no node can be skipped.
         return None
     matched = _BATCH.match(batch)
     if matched is None or (matched[2] and int(matched[1]) > 100):

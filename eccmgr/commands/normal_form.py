@@ -1,9 +1,9 @@
 """The normal form of a command: the one spelling that stands for all spellings of it. Pure.
 
 It is the command's name in small letters, then each argument quoted by one rule (`eccmgr/words.py`). A command that
-another one carries is brought to its own normal form; `json` and `xml` before a command are left out. A line without
-a normal form is never run and never kept: it holds a character that nobody sees, or an open quote, or its commands
-are nested too deep.
+another one carries is brought to its own normal form; `json` and `xml` before a command are left out. A line without a
+normal form is never run and never kept: it holds an unseen character or an open quote, or its commands are nested too
+deep.
 """
 
 import itertools
@@ -20,13 +20,13 @@ from eccmgr.errors import UsageError
 from eccmgr.unseen import first_unseen, name_of
 
 DEEPEST = 4
-"""The most commands, or quotes around a whole command, around the innermost command."""
+"""The maximum number of levels (commands, or quotes around a whole command) around the innermost command."""
 
-# Modules without an instance, whose commands have names of two words, as those of every SCOPE:INSTANCE have.
+# Modules without an instance. Their commands have names of two words, as the commands of every SCOPE:INSTANCE have.
 _SINGLETONS = ("sched",)
 _NAMES = frozenset(ON_NODES)
 _LONGEST = max(len(name.split()) for name in ON_NODES)
-# Commands of a node's modules that carry another one, and the number of arguments before it.
+# Commands of a node's modules that carry another command, each with the number of arguments before that.
 _CARRIERS = {"sched in": 1, "sched at": 1, "sched every": 1, "ecelerity": 0}
 _GATHER = "gather"
 _END_OF_OPTIONS = "--"
@@ -36,19 +36,19 @@ _END_OF_OPTIONS = "--"
 class NormalForm:
     """A command: its name in small letters, its arguments without their quotes, and the command that it carries.
 
-    The name is empty if the line holds no command. Of a command that no table here knows, it is the first word; after
-    `SCOPE:INSTANCE`, the first two.
+    The name is empty if the line holds no command. If no table here knows the command, its name is the first word, or
+    after `SCOPE:INSTANCE` the first two.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     carried: "NormalForm | None" = None
     forms: tuple[str, ...] = ()
-    """The words before the command that asked for a form of its answer; they are no part of the text."""
+    """The words before the command that asked for a form of the answer. They are not part of the text."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """All words, those of the carried command too."""
+        """All words, with those of the carried command."""
         inside = self.carried.words if self.carried is not None else ()
         return (*self.name.split(" "), *self.arguments, *inside) if self.name else (*self.arguments, *inside)
 
@@ -61,15 +61,15 @@ class Anatomy(NamedTuple):
 
     named: int
     before: int | None = None
-    """None: it carries no command."""
+    """None if it carries no command."""
     within: Table | None = None
-    """The table of the carried command; None: a node's."""
+    """The table of the carried command; None stands for a node's table."""
 
 
 def normal_form(line: str, table: Table | None = None) -> NormalForm:
     """The normal form of `line`, a command of `table`. Raises UsageError if it has none.
 
-    Without a table it is a command for nodes, as another one carries it: it may be quoted as a whole.
+    Without a table it is a carried command for nodes, which may be quoted as a whole.
     """
     typed, depth = _split(line), 0
     if table is None:
@@ -78,7 +78,7 @@ def normal_form(line: str, table: Table | None = None) -> NormalForm:
 
 
 def check_characters(line: str) -> None:
-    """Raises UsageError if `line` holds a character that nobody sees, a tab left aside."""
+    """Raises UsageError if `line` holds an unseen character other than a tab."""
     if unseen := first_unseen(line):
         raise UsageError(f"A command holds the control character {name_of(unseen)}, expected text without one")
 
@@ -93,7 +93,7 @@ def _split(line: str) -> Sequence[str]:
 
 
 def _check_blanks(line: str, found: Sequence[words.Word]) -> None:
-    """Raises UsageError if anything but blanks and tabs stands between words, or a tab within one."""
+    """Raises UsageError if other characters than blanks and tabs separate words, or if a word holds a tab."""
     at = 0
     for word in found:
         _check_between(line[at : word.start])

@@ -93,7 +93,7 @@ def _text(outcome: Outcome) -> str:
 
 
 def _has_several_lines(text: str) -> bool:
-    """Whether a reader may see several lines: a line ends at every character that any reader takes for its end."""
+    """Whether a reader may see several lines: every character that any reader takes for a line's end counts."""
     return len(f"{text}.".splitlines()) > 1
 
 
@@ -115,7 +115,7 @@ def _said(outcome: Outcome) -> str:
 
 
 def facts(report: Report) -> Facts:
-    """The fields of the JSON form beside command, status and body."""
+    """The fields of the JSON form other than command, status and body."""
     return {
         "id": report.sent.id,
         "issued": iso_time(report.sent.issued_wall_ms),

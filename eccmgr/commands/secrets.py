@@ -1,8 +1,8 @@
 """Masks the secrets in command lines, before a line is shown, logged or kept.
 
-What is shown of a command with a secret is its normal form with `********` in place of the secret. In doubt more is
-masked than the secret: the value of every option that no schema here knows, since it may be that of a module which
-only other hosts have.
+A command with a secret is shown in its normal form, with `********` in place of the secret. In doubt this masks more:
+the value of every option that no schema here knows, because the option may belong to a module that only other hosts
+have.
 """
 
 import re
@@ -22,9 +22,9 @@ from eccmgr.unseen import without_unseen
 
 _schemas = [SCHEMA]
 _secret_options: set[str] = set()
-"""The names, in small letters, of the options that any known schema holds for secret."""
+"""The names, in small letters, of the options that are secret in any known schema."""
 
-# A line without any of these holds no secret; nearly every line does without.
+# A line without any of these words holds no secret. Nearly every line is one.
 _SUSPICIOUS = re.compile(r"""["'\\=]|://|(?:\A|\s)-|\bset\b""", re.IGNORECASE)
 _QUOTING = re.compile(r"""["'\\]""")
 _SETTING = re.compile(r"config set\b", re.IGNORECASE)
@@ -64,7 +64,7 @@ def without_secrets(line: str) -> str:
 
 
 def same_command(line: str) -> str:
-    """The spelling that all spellings of a command share, without its secrets: its latest run is found by it.
+    """The spelling that all spellings of a command share, without its secrets. The latest run is found by it.
 
     The form of an answer (`json`) belongs to it: the answers differ.
     """
@@ -77,7 +77,7 @@ def same_command(line: str) -> str:
 
 
 def _of_a_line_without_form(line: str) -> str:
-    """A line that no gate admits, without its quotes, and without all that follows a `config set`."""
+    """A line that no gate admits, without its quotes, and without everything behind a `config set`."""
     plain = without_unseen(_QUOTING.sub("", " ".join(line.split())))
     setting = _SETTING.search(plain)
     if setting is None:
@@ -115,7 +115,7 @@ def _masked_word(word: str, depth: int) -> str:
 def _masked_operands(operands: Sequence[str]) -> list[str]:
     """The words behind `config set`, without the value if it is, or may be, a secret or holds one."""
     places = [place for schema in _schemas if (place := _place_of_option(operands, schema)) is not None]
-    # Known to no schema: the words up to the option may be scopes to a host that knows more.
+    # No schema knows the option: to a host that knows more, the words before it may be scopes.
     ends = [] if any(place.is_known for place in places) else [max((place.at for place in places), default=-1)]
     ends += [place.at for place in places if place.is_known and not place.is_plain]
     for at, word in enumerate(operands):
@@ -128,7 +128,7 @@ def _masked_operands(operands: Sequence[str]) -> list[str]:
 
 
 class OptionPlace(NamedTuple):
-    """How a schema reads the operands of a `config set`."""
+    """The operands of a `config set`, as a schema reads them."""
 
     at: int
     """The index of the option's word."""
@@ -138,7 +138,8 @@ class OptionPlace(NamedTuple):
 
 
 def _place_of_option(operands: Sequence[str], schema: ScopeSpec) -> OptionPlace | None:
-    """Where `schema` finds the option; None if it cannot read the operands. Operands that set nothing are plain."""
+    """The place where `schema` finds the option; None if it cannot read the operands. Operands that set nothing are
+    plain."""
     line = " ".join(map(words.quote, operands))
     try:
         assignment = paths.to_assignment(paths.start(Scope(), schema), line)
@@ -157,7 +158,7 @@ def _place_of_option(operands: Sequence[str], schema: ScopeSpec) -> OptionPlace 
 
 
 def _cut(shown: list[str], at: int) -> list[str]:
-    """`shown` with all masked that follows the word `at`, or the `=` within it or behind it."""
+    """`shown`, with everything masked behind the word `at`, or behind the `=` in it or after it."""
     name, sign, value = shown[at].partition("=") if at >= 0 else ("", "", "")
     if value:
         return [*shown[:at], f"{name}{sign}{MASK}"]

@@ -27,7 +27,7 @@ def standing_commands(
     reopen: Callable[[], int],
     schema: ScopeSpec = SCHEMA,
 ) -> tuple[Command, ...]:
-    """The commands that every daemon has, the words for a form among them, for the daemon called `program`.
+    """The commands that every daemon has, and the words for a form, for the daemon called `program`.
 
     `stop` begins a clean shutdown; `reopen` opens the log files anew and returns their number.
     """
@@ -87,7 +87,7 @@ class Age:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start, whatever the wall clock does."""
+        """The seconds since the start; no step of the wall clock changes them."""
         return time.monotonic() - self._since
 
     def __str__(self) -> str:

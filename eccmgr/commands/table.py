@@ -25,7 +25,7 @@ class Call:
     caller: Caller
     text: str
     carry: Callable[[str], str] = field(default=carried, compare=False)
-    """Checks the command that this command carries, and returns it as it is to be sent. Raises CommandError if the
+    """Checks the command that this command carries, and returns it in the form to send. Raises CommandError if the
     caller may not send it."""
 
     def progress(self, percent: float) -> None:
@@ -72,13 +72,12 @@ class Carries(enum.Enum):
 class Command:
     """One entry of the table.
 
-    `brief` is its line in `help`, and `about` is what `help COMMAND` adds. `idempotent`: running the command twice is
-    harmless, so a node may answer it without a claim. A command with a `refusal` answers nothing else, and `help`
-    leaves it out. A `long` command becomes a job on a node: it may take `timeout_s`, and if its process dies it is
-    tried again up to `retries` times. A command with `danger` disturbs or destroys work in progress: `help` warns of
-    it, and it is never suggested. `say` gives an immediate answer, which needs no task. A command that `carries`
-    another one passes that one through the gate too (`Call.carry`). A command that `is_open` answers callers whom
-    nobody knows.
+    `brief` is its line in `help`, and `about` is what `help COMMAND` adds. An `idempotent` command is harmless if run
+    twice, so a node may answer it without a claim. A command with a `refusal` answers nothing else, and `help` leaves
+    it out. A `long` command becomes a job on a node: it may take `timeout_s`, and if its process dies it is tried again
+    up to `retries` times. A command with `danger` disturbs or destroys work in progress: `help` warns of it, and it is
+    never suggested. `say` gives an immediate answer, which needs no task. A command that `carries` another one passes
+    that through the gate too (`Call.carry`). A command that `is_open` answers unknown callers.
     """
 
     name: str
@@ -145,11 +144,11 @@ class Table:
 
     commands: dict[str, Command] = field(default_factory=dict)
     fallback: Command | None = None
-    """The command that takes, whole, every line that is no command of this table."""
+    """The command that gets the whole line if the line is not a command of this table."""
     no_module: Callable[[str], CommandError | None] = lambda _first: None
-    """Gives the error for an unknown command whose first word could name a module; None for any other word."""
+    """The error for an unknown command if its first word could name a module; else None."""
     elsewhere: Callable[[Sequence[str]], str] = lambda _typed: ""
-    """Gives the text for a command of the other kind of daemon, from the line's first words; empty for any other."""
+    """The text for a command of the other kind of daemon, given the line's first words; "" for any other line."""
     on_change: Callable[[], None] = lambda: None
     """Called after a command was added or removed."""
     _longest: int = 0
@@ -174,7 +173,7 @@ class Table:
     def find(self, line: str) -> tuple[Command, int]:
         """Find the command that `line` begins with (the longest name wins), and the offset of its arguments.
 
-        Raises CommandError, with a suggestion, if there is none.
+        Raises CommandError, with a suggestion, if there is no such command.
         """
         try:
             best = self._best(line)
@@ -193,7 +192,7 @@ class Table:
         return best
 
     def _best(self, line: str) -> tuple[Command, int] | None:
-        # Monitoring sends nothing but the name, all day.
+        # Monitoring sends just the name, all day.
         if (whole := self.commands.get(line.lower())) is not None:
             return whole, len(line)
         found = list(_first_words(line, self._longest))
@@ -242,7 +241,7 @@ def _first_words(line: str, number: int) -> Iterator[words.Word]:
         try:
             word = words.next_word(line, at)
         except UsageError:
-            # Behind a command's name a lone quote may belong to the text that the command passes on.
+            # Behind a command's name, a single quote may belong to the text that the command passes on.
             if left == number:
                 raise
             return
@@ -251,7 +250,7 @@ def _first_words(line: str, number: int) -> Iterator[words.Word]:
 
 
 Topic = Callable[[list[str]], str]
-"""Gives the help for the words behind a topic's own; raises CommandError if there is none."""
+"""Gives the help for the words behind a topic. Raises CommandError if there is no help for them."""
 
 
 def help_command(table: Table, topics: Mapping[str, Topic] | None = None) -> Command:

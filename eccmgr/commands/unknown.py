@@ -1,4 +1,5 @@
-"""The error for a line that is not a command: with a similar command, those of its family, or where it does run."""
+"""The error for a line that is not a command. It names a similar command, the commands of the family, or the place
+where the command runs."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,7 +9,7 @@ from eccmgr.errors import CommandError, UsageError
 _LIST = "Type help for a list."
 # An error repeats at most this many characters of an unknown word.
 _SHOWN_MAX = 80
-# A less similar word would mislead.
+# A word that is less similar would mislead.
 _LIKENESS = 0.7
 
 

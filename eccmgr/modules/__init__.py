@@ -1,4 +1,4 @@
-"""The names that a module is written with.
+"""The names with which a module is written.
 
 A module is a class with options and commands. An entry point of the group `eccmgr.modules` announces it under the name
 of its scope, and a daemon loads one instance for each scope of that name in its configuration.

@@ -44,7 +44,7 @@ class Context:
 
 
 class Module:
-    """One instance of a module; its methods with `@command` are its commands.
+    """One instance of a module. Its methods with `@command` are its commands.
 
     If the configuration of an instance changes, a new instance with the new settings is made and started; it replaces
     the old one, which is then stopped.
@@ -61,7 +61,7 @@ class Module:
     options: ClassVar[tuple[OptionSpec, ...]] = ()
     """The options of its scope. `context.settings` gives each as a Python value."""
     locked: ClassVar[bool] = False
-    """Whether its scope changes in files alone, with all in it; `OptionSpec(locked=True)` says so of one option."""
+    """Whether its scope, with everything in it, changes only in files. `OptionSpec(locked=True)` locks one option."""
     unknown: Callable[[Call], Awaitable[Answer]] | None = None
     """Runs commands that this node does not know, if a module defines this as a method."""
 

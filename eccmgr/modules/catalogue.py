@@ -1,4 +1,4 @@
-"""Finds the installed kinds of modules by their entry points."""
+"""Finds the installed modules by their entry points."""
 
 import functools
 from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ class Catalogue:
             except Hidden as error:
                 log.info("module hidden", module=entry.name, reason=str(error))
                 faults[entry.name.lower()] = str(error)
-            except Exception as error:  # code of others; whatever it does must not end the daemon
+            except Exception as error:  # other people's code must not end the daemon, whatever it does
                 log.exception("module not found", module=entry.name, where=entry.value)
                 faults[entry.name.lower()] = f"{type(error).__name__}: {error}"
         return cls(kinds, faults)
@@ -52,7 +52,8 @@ class Catalogue:
     def schema(self) -> ScopeSpec:
         """The schema of the configuration, with the scopes of the modules.
 
-        The scope of a module that cannot be loaded is locked: what it would lock is not known here.
+        The scope of a module that cannot be loaded is locked as a whole, because the options that it would lock are
+        unknown.
         """
         lost = (ScopeSpec(name, _LOST, Naming.EITHER, locked=True) for name in self.faults if name not in self.kinds)
         scopes = (*SCHEMA.scopes, *(kind.spec() for kind in self.kinds.values()), *lost)
@@ -80,7 +81,7 @@ def _module(entry: metadata.EntryPoint, others: Mapping[str, type[Module]]) -> t
 
 
 def _refuse_hidden(entry: metadata.EntryPoint) -> None:
-    """Raises Hidden if a file that only has the name of a package of ours would be imported instead."""
+    """Raises Hidden if Python would import another file that has the name of a package of ours."""
     if entry.dist is None or entry.dist.name != "eccmgr":
         return
     package = entry.module.partition(".")[0]

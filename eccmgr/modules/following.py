@@ -10,7 +10,8 @@ from eccmgr.modules.loaded import Modules
 
 
 class ModulesPart(Part):
-    """Loads the modules at the start, when a failure of one is only reported, and has them follow later changes."""
+    """Loads the modules at the start, and has them follow changes. At the start, a module's failure is only
+    reported."""
 
     title = "modules"
 

@@ -1,4 +1,4 @@
-"""Makes commands of Python functions: parameters become words, the returned or yielded value the answer."""
+"""Makes commands of Python functions: the parameters become words, and the returned or yielded value the answer."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ class Takes:
 
 
 Rest = Annotated[str, Takes(rest=True)]
-"""All following text, exactly as typed."""
+"""The type of a parameter that takes all following text, exactly as typed."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def as_command(function: Callable[..., Any], prefix: str = "", owner: object | N
     declared: Declared = getattr(function, _DECLARED)
     slots = _slots(function, owner)
     name = f"{prefix} {declared.name}".strip()
-    # A plain function goes on if its caller stops waiting; the next call then waits for its thread.
+    # If the caller of a plain function stops waiting, the function goes on. The next call then waits for its thread.
     threads = ThreadPoolExecutor(1, name) if declared.serial else None
     run = _runner(function, threads)
     lock = asyncio.Lock() if declared.serial else contextlib.nullcontext()

@@ -120,7 +120,7 @@ class Modules:
         self._authority = authority or Authority(Signer(None, keys.cluster, wall_clock_ms), TrustedKeys)
         self._loaded: dict[str, Instance] = {}
         self.adapted: Callable[[Command], Command] = lambda command: command
-        """Makes the command that enters the table of a module's command."""
+        """Turns a module's command into the one that enters the table."""
         self.on_change: Callable[[], None] = lambda: None
         """Called after the loaded modules have changed."""
         self._table.no_module = self._no_module
@@ -162,7 +162,8 @@ class Modules:
         return change
 
     async def become(self, new: dict[str, Instance]) -> None:
-        """Enter the commands of `new` in the table in place of the loaded ones, and stop the instances not in `new`."""
+        """Replace the commands of the loaded modules in the table by those of `new`, and stop the instances that are
+        not in `new`."""
         old, self._loaded = self._loaded, new
         for instance in old.values():
             self._table.remove(*instance.commands)
@@ -278,7 +279,7 @@ class Modules:
         if not colon and scope not in self.catalogue.kinds:
             return None
         loaded = ", ".join(each.wanted.name for each in self._loaded.values() if each.module is not None)
-        # A manager has few modules; most commands of modules that are typed there are meant for nodes.
+        # A manager has few modules. Most module commands that are typed there are meant for nodes.
         on_nodes = f"; on nodes: broadcast {first[:80]} …" if self._program == "eccmgr" else ""
         return CommandError(f"No module '{first[:80]}'; loaded: {loaded or 'none'}{on_nodes}")
 

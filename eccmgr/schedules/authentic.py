@@ -1,4 +1,4 @@
-"""Whether a schedule in Redis is one that a trusted daemon signed, and is due when it says so."""
+"""Checks that a trusted daemon has signed a schedule in Redis, and that the schedule is due at its own times."""
 
 import time
 from collections import OrderedDict
@@ -41,7 +41,7 @@ class ScheduleSeal:
         self._wall_ms = wall_ms
         self._monotonic_s = monotonic_s
         self._latest: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        """The latest run of each schedule that this process knows: when it was due, and when it was verified."""
+        """The latest run of each schedule that this process knows of: its due time, and the time of its check."""
 
     def sign(self, schedule: Schedule) -> Signed:
         """Sign a schedule. Raises CommandError if signatures are asked for here, and this daemon has no key."""

@@ -1,4 +1,4 @@
-"""The calls of the scripts about schedules: one typed function for each."""
+"""The calls of the scripts about schedules, with one typed function for each script."""
 
 import enum
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def move(at: ShelfKeys, schedule_id: str | bytes, seen_ms: int | None, due_ms: i
 
 
 def restore(at: ShelfKeys, schedule_id: str, due_ms: int) -> ScriptCall[MoveVerdict]:
-    """Let a schedule that was seen to be due at no time be due at one."""
+    """Give a due time to a schedule that was seen without one."""
     return _move(at, schedule_id, "-", due_ms)
 
 

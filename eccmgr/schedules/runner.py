@@ -1,4 +1,4 @@
-"""Runs schedules that are due: each due time is taken by one of the runners that look."""
+"""Runs due schedules. For each due time, one of the runners takes the run."""
 
 import asyncio
 import dataclasses
@@ -51,7 +51,7 @@ class Runner:
             try:
                 firing = await self._take(schedule, due_ms, now_ms)
             except RedisUnreachable as error:
-                # The runs that were taken before still have to be carried out.
+                # The runs that were taken before still need to be carried out.
                 self._log.debug("schedule not taken", id=schedule.id, reason=str(error))
                 break
             if firing is not None:
@@ -59,7 +59,7 @@ class Runner:
         return taken
 
     async def carry_out(self, firing: Firing) -> None:
-        """Run it as the user who scheduled it, and record how it ended."""
+        """Run the command as the user who scheduled it, and record the end."""
         self._log.info("scheduled command", id=firing.id, text=_short(firing.text), user=firing.user)
         begun, deadline = await self._begin(firing), asyncio.get_running_loop().time() + self._grace_s
         if begun is None:
@@ -127,7 +127,7 @@ class Runner:
                 self._log.error("scheduled command lost", id=firing.id, text=_short(firing.text), by=firing.by)
 
     async def keep_rhythm(self, now_ms: int) -> None:
-        """After the clock was stepped back: make recurring commands due no later than one interval from now."""
+        """After a step of the clock backwards: make recurring commands due at most one interval from now."""
         for schedule, due_ms in await self._shelf.all():
             if isinstance(schedule.when, Every) and due_ms > now_ms + schedule.when.ms:
                 await self._shelf.move(schedule.id, due_ms, now_ms + schedule.when.ms)
@@ -146,7 +146,7 @@ class Runner:
                 self._log.warning("schedule is due again", id=schedule.id, reason="Redis had lost the time")
 
     def _until_ms(self, now_ms: int) -> int:
-        """The time at which a run that is taken now is given up for lost."""
+        """The time at which a run that is taken now counts as lost."""
         return now_ms + round((self._timeout_s + _LOST_AFTER_S) * 1000)
 
     def _taken_ms(self, firing: Firing) -> int:
@@ -189,7 +189,7 @@ def _short(text: str) -> str:
 
 
 class Clerk:
-    """Has a runner look once a second, or at once when asked, until cancelled."""
+    """Lets a runner look once a second, and at once when asked, until cancelled."""
 
     LOOK_S = 1.0
     _STEP_MS = 2000
@@ -233,5 +233,5 @@ class Clerk:
             self._log.warning("end of a scheduled command not kept", id=firing.id, reason=str(error))
         finally:
             self._running -= 1
-            # More may be due than could be run at once.
+            # More schedules may be due than one look could take.
             self.told.set()

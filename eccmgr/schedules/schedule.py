@@ -40,7 +40,7 @@ class Schedule:
 
 
 class KeptSchedule(msgspec.Struct, frozen=True):
-    """A schedule as Redis keeps it: the fields of its times are beside the others."""
+    """A schedule as Redis keeps it: the fields of its times stand among the others."""
 
     id: str
     text: str
@@ -67,12 +67,12 @@ class Fate(enum.StrEnum):
     SKIPPED = "skipped"
     """The previous run had not ended."""
     LOST = "lost"
-    """Its runner never kept its end."""
+    """Its runner never recorded its end."""
 
 
 @dataclass(frozen=True)
 class Firing:
-    """One run of a schedule: when it was due, its runner and that runner's deadline (in ms), and its state."""
+    """One run of a schedule: its due time, its runner and the runner's deadline (all in ms), and its state."""
 
     id: str
     text: str

@@ -1,4 +1,4 @@
-"""Schedules in Redis: each is taken by one manager when it is due, and the end of each run is recorded."""
+"""Schedules in Redis. When one is due, one manager takes the run, and records its end."""
 
 import structlog
 
@@ -39,7 +39,7 @@ class Shelf:
         return verdict is AddVerdict.ADDED
 
     async def delete(self, schedule_id: str) -> bool:
-        """Delete a schedule; answers whether there was one. A run of it goes on."""
+        """Delete a schedule; answers whether there was such a schedule. A run of it goes on."""
         return await self.move(schedule_id, None, None)
 
     async def move(self, schedule_id: str, seen_ms: int | None, due_ms: int | None) -> bool:
@@ -51,7 +51,7 @@ class Shelf:
         return await self._read(await self._link.call("ZRANGE", self._at.due, 0, -1, "WITHSCORES"))
 
     async def timeless(self) -> list[Schedule]:
-        """The schedules whose time somebody has dropped. Those that cannot be read are deleted."""
+        """The schedules whose due time is lost. This deletes schedules that cannot be read."""
         kept = replies.fields(await self._link.call("HGETALL", self._at.schedules))
         due = set(replies.texts(await self._link.call("ZRANGE", self._at.due, 0, -1)))
         found = []
@@ -65,12 +65,13 @@ class Shelf:
         return found
 
     async def lacks_times(self) -> bool:
-        """Whether there are not as many times as schedules."""
+        """Whether Redis has fewer due times than schedules."""
         schedules, times = await self._link.pipeline(("HLEN", self._at.schedules), ("ZCARD", self._at.due))
         return bool(schedules != times)
 
     async def restore(self, schedule_id: str, due_ms: int) -> bool:
-        """Give a schedule without a due time one; False if another runner has done so, or the schedule was deleted."""
+        """Give a due time to a schedule without one. False if another runner has done so, or the schedule was
+        deleted."""
         return await self._link.run(calls.restore(self._at, schedule_id, due_ms)) is MoveVerdict.MOVED
 
     async def due(self, now_ms: int) -> list[tuple[Schedule, int]]:
@@ -93,7 +94,8 @@ class Shelf:
         return await self._link.run(calls.over(self._at, taken, ended)) is KeepVerdict.KEPT
 
     async def running(self) -> list[Firing]:
-        """The runs that have not ended. A run that cannot be read is lost, or it would block the next one."""
+        """The runs that have not ended. A run that cannot be read counts as lost; otherwise it would block the next
+        one."""
         kept = replies.fields(await self._link.call("HGETALL", self._at.running))
         found = []
         for name, raw in kept.items():

@@ -15,12 +15,12 @@ from eccmgr.errors import CommandError, UsageError
 from eccmgr.redis.reading import line, number
 
 UNKNOWN_MS = 0
-"""Stands for a moment that nobody knows any more."""
+"""Stands for a moment that is lost."""
 _LONGEST_S = 10 * 366 * 86400
 _SHORTEST_S = 1.0
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,3})?\Z")
 _TEN_YEARS_MS = _LONGEST_S * 1000
-# Random fields, whose times differ at each evaluation, so that no list could show the next run.
+# Random fields: their times differ at each evaluation, so no list could show the next run.
 _RANDOM = re.compile(r"(?<![a-z])[hr](?![a-z])", re.IGNORECASE)
 _ZONE = re.compile(r"TZ=(\S+)\s+")
 _CRON = (
@@ -31,18 +31,18 @@ _CRON = (
 
 @dataclass(frozen=True)
 class Once:
-    """At one moment, in ms; None if nobody wrote it down."""
+    """Runs at one moment, in ms; None if the moment is lost."""
 
     at_ms: int | None = None
     recurs = False
     words = "once"
 
     def after(self, _due_ms: int, _now_ms: int) -> int | None:
-        """None: there is no further run."""
+        """Answers None: there is no further run."""
         return None
 
     def dump(self) -> dict[str, Any]:
-        """As it is kept."""
+        """The form in which Redis keeps it."""
         return {} if self.at_ms is None else {"at": self.at_ms}
 
 
@@ -91,8 +91,8 @@ class Cron:
         return self.expression if self.zone == "UTC" else f"TZ={self.zone} {self.expression}"
 
     def after(self, _due_ms: int, now_ms: int) -> int | None:
-        """The time of the next run after now; None if there is none in fifty years."""
-        # The import takes a tenth of a second, and most daemons never need it.
+        """The time of the next run after now; None if no run comes within fifty years."""
+        # Imported only here: the import takes a tenth of a second, and most daemons never need it.
         from croniter import CroniterBadDateError, croniter
 
         start = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(self.zone))
