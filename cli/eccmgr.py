@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.daemons import DaemonProgram
-from cli.keys import keygen
+from cli.keys import authority, keygen
 from eccmgr import streams
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import banner
@@ -47,6 +47,10 @@ def eccmgr(
         list[str] | None,
         typer.Option(metavar="LINE", help="The public key of a manager, as in its .pub file; may be repeated."),
     ] = None,
+    node_authority: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LINE", help="The public key of an authority that certifies nodes; may be repeated."),
+    ] = None,
     signing_key: Annotated[
         str | None, typer.Option(metavar="FILE", help="The file of the key that signs this manager's commands.")
     ] = None,
@@ -66,12 +70,14 @@ def eccmgr(
         "listen": tuple(listen) if listen else None,
         "trusted_manager": tuple(trusted_manager) if trusted_manager else None,
         "signing_key": signing_key,
+        "node_authority": tuple(node_authority) if node_authority else None,
     }
     program = DaemonProgram(PROGRAM, ManagerSettings, DEFAULT_FILE, Manager)
     raise typer.Exit(program.run(flags, check=check))
 
 
 app.command()(keygen)
+app.add_typer(authority, name="ca")
 
 
 def main() -> None:

@@ -55,7 +55,10 @@ def ecnode(
         list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
     ] = None,
     signing_key: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The file of the key that signs this node's schedules.")
+        str | None, typer.Option(metavar="FILE", help="The file of this node's key, for its answers and schedules.")
+    ] = None,
+    certificate: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The file of this node's certificate.")
     ] = None,
     trusted_manager: Annotated[
         list[str] | None,
@@ -76,6 +79,7 @@ def ecnode(
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
         "signing_key": signing_key,
+        "certificate": certificate,
         "trusted_manager": tuple(trusted_manager) if trusted_manager else None,
     }
     program = DaemonProgram(EcNode.program, NodeSettings, DEFAULT_FILE, EcNode, _lead)

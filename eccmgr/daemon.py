@@ -36,7 +36,7 @@ from eccmgr.config.live.options import DaemonOptions, node_name
 from eccmgr.config.live.parts import Part, Prepared, Spawn, prepare_all
 from eccmgr.config.live.store import Proposal, Store
 from eccmgr.config.live.transaction import ConfigSession
-from eccmgr.config.live.trusted import TrustedManagers
+from eccmgr.config.live.trusted import TrustedKeysPart
 from eccmgr.config.schema import completion
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import Listeners
@@ -111,7 +111,8 @@ class Daemon(abc.ABC):
         self._redis = WayToRedis(self.link)
         self.table = Table()
         self.gate = Gate(self.table)
-        self.trusted = TrustedManagers(view, settings.trusted_manager)
+        given = settings.trusted_manager
+        self.trusted = TrustedKeysPart(view, "trusted_managers", given, "--trusted-manager")
         path = settings.signing_key or view.scope("cluster").text("signing_key")
         signer = Signer(read_signing_key(Path(path)) if path else None, self.held.cluster, wall_clock_ms)
         self.authority = Authority(signer, lambda: self.trusted.keys)

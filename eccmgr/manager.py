@@ -8,6 +8,7 @@ import secrets
 
 import structlog
 
+from eccmgr.cluster.answering import AnswerVerifier
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.journal import Journal
@@ -26,7 +27,7 @@ from eccmgr.commands.secrets import same_command
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.expected import BusFiles
 from eccmgr.config.live.store import Store
-from eccmgr.config.live.trusted import days_left
+from eccmgr.config.live.trusted import TrustedKeysPart, days_left
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
@@ -57,12 +58,18 @@ class Manager(Daemon):
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
+        given = settings.node_authority
+        self.authorities = TrustedKeysPart(self.view, "node_authorities", given, "--node-authority")
+        self.add_part(self.authorities)
         verifier = SentVerifier(self.held.cluster, lambda: self.authority.keys)
         self.delivery = Delivery(
             *(self.link, self.keys, self.options, self._notices),
             normal=same_command,
             signer=self.authority.signer,
             verifier=verifier,
+            answer_verifier=AnswerVerifier(
+                *(self.link, self.keys, self.authority.signer.key, lambda: self.authorities.keys)
+            ),
         )
         main = store.loaded.main
         called = f"{os.path.abspath(main)} of manager {self.name}" if main is not None else ""  # noqa: PTH100
@@ -123,7 +130,7 @@ class Manager(Daemon):
 
     async def _remarks_on(self, membership: Membership | None) -> list[str]:
         """The remarks of `info`; `membership` is None if it is unknown."""
-        found = [f"Signing key: {self._signing()}", self.trusted.said(wall_clock_ms()), *self.remarks()]
+        found = [*self._keys_said(wall_clock_ms()), *self.remarks()]
         if self.bus_files.fault:
             found.append(f"Bus files: {self.bus_files.fault}")
         if membership is None:
@@ -134,9 +141,17 @@ class Manager(Daemon):
                 found.append(f"Conflict: {node} claims subcluster {claimed}, its bus file gives it {given}")
         return found
 
-    def _signing(self) -> str:
+    def _keys_said(self, wall_ms: int) -> list[str]:
+        """The lines of `info` about keys, with the days that each key has left."""
         key = self.authority.signer.key
-        return days_left(key.public, wall_clock_ms()) if key is not None else "none, so that commands are not signed"
+        signing = days_left(key.public, wall_ms) if key is not None else "none, so that commands are not signed"
+        lines = [f"Signing key: {signing}"]
+        for title, part in (("Trusted managers", self.trusted), ("Node authorities", self.authorities)):
+            if said := part.said(wall_ms):
+                lines.append(f"{title}: {said}")
+        if self.authorities.keys and key is None:
+            lines.append("node_authorities: no answer can be verified without a signing_key")
+        return lines
 
     async def _known_names(self, caller: Caller) -> Known:
         configuration = functools.partial(self.complete_config, caller)

@@ -11,6 +11,12 @@ from eccmgr.errors import SettingsError
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 
 
+def _lines(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(filter(None, map(str.strip, value.replace(",", "\n").splitlines())))
+
+
 class DaemonSettings(BaseSettings):
     """The settings of managers and nodes. `cluster`, `name` and `subcluster`, if given, win over the files."""
 
@@ -38,18 +44,26 @@ class DaemonSettings(BaseSettings):
     @classmethod
     def _split_lines(cls, value: Any) -> Any:
         """Split `ECCMGR_TRUSTED_MANAGER`, which may hold several keys, at commas and line breaks."""
-        if not isinstance(value, str):
-            return value
-        return tuple(filter(None, map(str.strip, value.replace(",", "\n").splitlines())))
+        return _lines(value)
 
 
 class ManagerSettings(DaemonSettings):
     """A manager's settings."""
 
+    node_authority: Annotated[tuple[str, ...], NoDecode] = ()
+    """The public keys of the authorities that certify nodes, each a line; they add to those of the files."""
+
+    @field_validator("node_authority", mode="before")
+    @classmethod
+    def _split_authorities(cls, value: Any) -> Any:
+        return _lines(value)
+
 
 class NodeSettings(DaemonSettings):
     """A node's settings."""
 
+    certificate: str | None = None
+    """The file of the node's certificate; it wins over the one of the configuration."""
     subcluster: str | None = None
     replace: bool = False
     redis_copies: Annotated[int, Field(ge=0, le=9)] = 0

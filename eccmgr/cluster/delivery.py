@@ -9,7 +9,9 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 
 from eccmgr.access.signer import RELEASED_AT_ONCE, Signer
+from eccmgr.access.trust import TrustedKeys
 from eccmgr.cluster import results
+from eccmgr.cluster.answering import AnswerVerifier
 from eccmgr.cluster.calls import answers, commands
 from eccmgr.cluster.calls.commands import AbortVerdict, ReleaseVerdict
 from eccmgr.cluster.history import PastCommand, history
@@ -58,6 +60,7 @@ class Delivery:
         normal: Callable[[str], str] = fold,
         signer: Signer | None = None,
         verifier: SentVerifier | None = None,
+        answer_verifier: AnswerVerifier | None = None,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -65,6 +68,7 @@ class Delivery:
         self._normal = normal
         """Brings all spellings of a command to one."""
         self._roster = Roster(link, keys, options)
+        self._answer_verifier = answer_verifier or AnswerVerifier(link, keys, None, TrustedKeys)
         self._verifier = verifier or SentVerifier(keys.cluster)
         self._signer = signer or Signer(None, keys.cluster, wall_ms)
         self._publisher = Publisher(link, keys, options, self._roster, notices, wall_ms, normal, self._signer)
@@ -145,7 +149,7 @@ class Delivery:
         self._verifier.check(sent, lambda text: sent.id == wanted or digest(text, self._normal) == named_by)
         now = await self._roster.at(found.view)
         then = now if sent.view == now.number else await self._roster.at(found.view._replace(number=sent.view))
-        entries = answers.entries(await self._whole(found.responses))
+        entries = await self._answer_verifier.verified(sent, answers.entries(await self._whole(found.responses)))
         told = answers.plan(await self._whole(found.plan))
         return results.report(sent, then, now, entries, found.clock_ms, told)
 
@@ -248,7 +252,7 @@ class Delivery:
         try:
             # A node is silent or lost. From this moment on, its answer is late.
             if not over:
-                await self._collect(sent.id, waiting, last=True)
+                await self._collect(sent, waiting, last=True)
             report = await self.retrieve(sent.id)
         except (RedisUnreachable, Unreadable):
             report = None
@@ -261,7 +265,7 @@ class Delivery:
         later answers are late."""
         with contextlib.suppress(EccmgrError, TimeoutError):
             async with asyncio.timeout(_FAREWELL_S):
-                await self._collect(sent.id, waiting, last=True)
+                await self._collect(sent, waiting, last=True)
 
     async def _listen(self, heard: asyncio.Event, longest_s: float) -> None:
         """Wait for a notice, at most `longest_s`."""
@@ -276,7 +280,7 @@ class Delivery:
         """Release a rolling command to the nodes whose turn it is, and read the new responses."""
         if not last:
             await self._release(sent, waiting)
-        news = await self._collect(sent.id, waiting, last=last)
+        news = await self._collect(sent, waiting, last=last)
         return dataclasses.replace(news, missed=await self._silent(sent)) if waiting.unsure(news) else news
 
     async def _release(self, sent: Sent, waiting: Waiting) -> None:
@@ -297,12 +301,13 @@ class Delivery:
         outcomes = report.outcomes if report is not None else ()
         return frozenset(found.node.lower() for found in outcomes if found.state in (State.MISSED, State.ABORTED))
 
-    async def _collect(self, wanted: str, waiting: Waiting, *, last: bool) -> News:
+    async def _collect(self, sent: Sent, waiting: Waiting, *, last: bool) -> News:
         found = await self._link.run(
-            answers.collect(self._keys, self._options, wanted, waiting.seen, waiting.due_in_all, last=last)
+            answers.collect(self._keys, self._options, sent.id, waiting.seen, waiting.due_in_all, last=last)
         )
         now = await self._roster.lately(found.view, waiting.view)
-        return News(found.clock_ms, now, found.entries, aborted_ms=found.aborted_ms, more=found.more)
+        entries = await self._answer_verifier.verified(sent, found.entries)
+        return News(found.clock_ms, now, entries, aborted_ms=found.aborted_ms, more=found.more)
 
 
 def _patience_s(waiting: Waiting) -> float:

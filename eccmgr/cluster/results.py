@@ -22,6 +22,8 @@ _COMPRESS_OVER = 64 * 1024
 _COMPRESSED = "z"
 JOB = "j"
 """The flag of an entry with the progress of a job. A job outlives the session that claimed the command."""
+SEALED = "s"
+"""The flag of an entry whose body begins with a line of seals."""
 STANDS_IN = "w"
 """The flag of an answer that stands in for one for which Redis has no memory yet."""
 # The year 3000: times after it are faults.
@@ -78,6 +80,10 @@ class Entry(NamedTuple):
     text: str = ""
     job: str = ""
     """The job that the command has become; `text` is then its progress."""
+    flags: str = ""
+    seals: bytes = b""
+    sealed: bytes = b""
+    """The body as the seals cover it, if there are any."""
 
     @classmethod
     def parse(cls, raw: bytes) -> "Entry":
@@ -85,12 +91,16 @@ class Entry(NamedTuple):
         try:
             head, _, body = raw.partition(b"\n")
             state, private, at_ms, took_ms, flags = head.decode().split("\t")
+            seals = sealed = b""
+            if SEALED in flags:
+                seals, _, body = body.partition(b"\n")
+                sealed = body
             if _COMPRESSED in flags:
                 body = _unpacked(body)
             text, job = body.decode("utf-8", "replace"), ""
             if JOB in flags:
                 job, _, text = text.partition("\t")
-            return cls(_STATES[state], private, whole(at_ms), whole(took_ms), text, job)
+            return cls(_STATES[state], private, whole(at_ms), whole(took_ms), text, job, flags, seals, sealed)
         except (ValueError, KeyError, zlib.error) as error:
             raise Unreadable(f"What Redis keeps of an answer cannot be read: {error}") from error
 

@@ -47,7 +47,7 @@ class Authenticity:
         """
         if not (trusted := self._trusted()):
             if message.env:
-                _fill(message, _unverified(message.env))
+                _fill(message, _unverified(message.env), "")
             return
         now_ms = self._wall_ms()
         signed = _signed(message.env, message.sig)
@@ -61,7 +61,7 @@ class Authenticity:
             self._recipient.check_release(release, statement, signed, now_ms)
             until_ms = min(until_ms, release.exp)
         self._watch_skew(statement.iat - now_ms, message.id)
-        _fill(message, statement)
+        _fill(message, statement, signed.digest)
         begin_by = min(message.begin_by, time.monotonic() + (until_ms - now_ms) / 1000)
         msgspec.structs.force_setattr(message, "begin_by", begin_by)
 
@@ -86,8 +86,9 @@ class Authenticity:
         self._warned_of_skew = ahead
 
 
-def _fill(message: Message, statement: CommandStatement) -> None:
-    for name, value in (("text", statement.x), ("issuer", statement.u), ("target", statement.t)):
+def _fill(message: Message, statement: CommandStatement, digest: str) -> None:
+    known = {"text": statement.x, "issuer": statement.u, "target": statement.t, "of": digest}
+    for name, value in known.items():
         msgspec.structs.force_setattr(message, name, value)
 
 

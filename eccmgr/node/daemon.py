@@ -6,7 +6,9 @@
 import asyncio
 import contextlib
 import functools
+from pathlib import Path
 
+from eccmgr.access.answering import AnswerSealer
 from eccmgr.access.checks import Recipient
 from eccmgr.cluster import nodeset
 from eccmgr.cluster.heartbeats import Heartbeats
@@ -25,6 +27,7 @@ from eccmgr.errors import EccmgrError
 from eccmgr.logs import LogFiles
 from eccmgr.node.authenticity import Authenticity
 from eccmgr.node.belonging import Belonging, channels_of
+from eccmgr.node.certificate import read_certificate, show_certificate
 from eccmgr.node.commands import NodeCommands
 from eccmgr.node.executor import Executor
 from eccmgr.node.follower import Follower
@@ -53,9 +56,13 @@ class NodeDaemon(Daemon):
         identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
-        self.outbox = Outbox(self.link, self.keys, self.options, self.name)
+        key, managers = self.authority.signer.key, lambda: self.trusted.keys
+        sealer = AnswerSealer(key, cluster, self.name, managers)
+        self.outbox = Outbox(self.link, self.keys, self.options, self.name, sealer)
+        path = settings.certificate or self.view.scope("cluster").text("certificate")
+        self._certificate = read_certificate(Path(path), self.name, key) if path else None
         recipient = Recipient(self.name, lambda: self.session.identity.subcluster, wall_clock_ms(), self._is_in)
-        authenticity = Authenticity(cluster, recipient, lambda: self.trusted.keys, wall_clock_ms)
+        authenticity = Authenticity(cluster, recipient, managers, wall_clock_ms)
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate, self.outbox, authenticity)
         self.session.takes_over = settings.replace
         self.heartbeats.on_superseded = self.executor.abandon
@@ -94,6 +101,8 @@ class NodeDaemon(Daemon):
         self.spawn(tasks, self.outbox.run(), "outbox")
         self.spawn(tasks, self.executor.run(), "executor")
         self.spawn(tasks, self.vocabulary.run(), "vocabulary")
+        if self._certificate is not None:
+            self.spawn(tasks, show_certificate(self.link, self.keys, self.name, self._certificate), "certificate")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LISTEN_WAIT_S):
                 await subscription.listening.wait()
@@ -108,7 +117,8 @@ class NodeDaemon(Daemon):
 
     def facts(self) -> str:
         """The lines of `cluster info` about this node, other than its place in the cluster."""
-        return "\n".join((self.trusted.said(wall_clock_ms()), *self.remarks()))
+        trusted = self.trusted.said(wall_clock_ms()) or "none, so that commands need no signature"
+        return "\n".join((f"Trusted managers: {trusted}", *self.remarks()))
 
     def _is_in(self, folded: str) -> bool:
         return self.name.lower() in nodeset.members(folded)

@@ -386,7 +386,7 @@ class Executor:
         self, message: Message, life: Life, state: State, text: str = "", took_s: float = 0.0, *, claimed: bool = True
     ) -> Response:
         flags, body = pack_body(text, self._options.max_response_bytes)
-        return Response(message.id, life, state, to_ms(took_s), flags, body, claimed)
+        return Response(message.id, life, state, to_ms(took_s), flags, body, message.of, claimed)
 
 
 @functools.lru_cache(maxsize=64)

@@ -33,6 +33,8 @@ class Message(msgspec.Struct, frozen=True):
     sig: str = ""
     release_env: str = ""
     release_sig: str = ""
+    of: str = ""
+    """The digest of the statement of a signed command."""
     target: tuple[str, ...] = ()
     """The target of a signed command, as its statement names it."""
     begin_by: float = 0.0
@@ -87,5 +89,7 @@ class Response(NamedTuple):
     took_ms: int
     flags: str
     body: bytes
+    of: str = ""
+    """The digest of the command's statement; "" if the command is not signed."""
     claimed: bool = True
     """Whether the node claimed the command. A right value saves Redis a look-up; a wrong value does no harm."""

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from eccmgr.access.answering import AnswerSealer, SealedAnswer
 from eccmgr.channels import Channel
 from eccmgr.cluster.calls import answers
 from eccmgr.cluster.calls.answers import RespondVerdict
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.results import STANDS_IN, State
+from eccmgr.cluster.results import SEALED, STANDS_IN, State
 from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable, Unreadable
 from eccmgr.node.messages import Response
 from eccmgr.redis import replies
@@ -83,11 +84,14 @@ class Outbox:
     """The answers of `node` that Redis has not taken yet: at most 1,000, and at most as many bytes as the 16 longest
     possible."""
 
-    def __init__(self, link: Link, keys: Keys, options: ClusterOptions, node: str) -> None:
+    def __init__(
+        self, link: Link, keys: Keys, options: ClusterOptions, node: str, sealer: AnswerSealer | None = None
+    ) -> None:
         self._link = link
         self._keys = keys
         self._options = options
         self._node_key = node.lower()
+        self._sealer = sealer
         self._owed: deque[_Owed] = deque()
         self._bytes = 0
         self._in_hand = 0
@@ -218,6 +222,7 @@ class Outbox:
     def _writing(self, response: Response) -> ScriptCall[RespondVerdict]:
         """The call that writes an answer."""
         life = response.life
+        flags, body = self._sealed(response)
         return answers.respond(
             self._keys,
             self._options,
@@ -227,10 +232,22 @@ class Outbox:
             life.joined_view,
             state=response.state,
             took_ms=response.took_ms,
-            flags=response.flags,
-            body=response.body,
+            flags=flags,
+            body=body,
             claimed=response.claimed,
         )
+
+    def _sealed(self, response: Response) -> tuple[str, bytes]:
+        """The flags and the body of an answer, with its seals if answers are sealed."""
+        if self._sealer is None:
+            return response.flags, response.body
+        flags, state = response.flags + SEALED, response.state.value
+        answer = SealedAnswer(
+            *(response.id, response.of, response.life.private_name, state, response.took_ms, flags, response.body)
+        )
+        if not (seals := self._sealer.seals(answer)):
+            return response.flags, response.body
+        return flags, seals + b"\n" + response.body
 
     async def _longest(self) -> int | None:
         """The longest argument that the server takes, in bytes; None if the server does not tell."""

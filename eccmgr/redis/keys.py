@@ -184,6 +184,10 @@ class Keys:
         the command any more."""
         return f"{self.command_prefix}{command_id}:secret"
 
+    def certificate(self, node: str) -> str:
+        """String: the certificate of a node, which the node writes when it joins, and again every hour."""
+        return f"{self.tag}:certificate:{node.lower()}"
+
     def schedules(self, owner: str) -> str:
         """Hash: id → a schedule of the managers (owner '') or of a node; it stays until it has run or is deleted."""
         return f"{self.tag}:sched:{owner.lower()}"

@@ -41,6 +41,8 @@ class JobRecord:
     """The number of times that it may begin again."""
     ended_by: str | None = None
     """The user who ended this job; '' if its command was withdrawn."""
+    of: str = ""
+    """The digest of the command's statement; '' if the command is not signed."""
 
     def dump(self) -> str:
         """The record as it is kept."""

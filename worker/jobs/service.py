@@ -109,11 +109,12 @@ class JobService:
         ended."""
         job = job_id(self._keys.cluster, self._node, message.id)
         record = self._record(job, message.id, message.text, message.issuer, life, command)
+        record = dataclasses.replace(record, of=message.of)
         try:
             await self._hand_over_by(message.begin_by, record)
         except EccmgrError as error:
             flags, body = pack_body(str(error), self._options.max_response_bytes)
-            return Response(message.id, life, State.REFUSED, 0, flags, body)
+            return Response(message.id, life, State.REFUSED, 0, flags, body, message.of)
         return self._running(record, JobStanding(job, Stage.QUEUED))
 
     def _record(self, job: str, command_id: str, text: str, issuer: str, life: Life, command: Command) -> JobRecord:
@@ -298,7 +299,7 @@ class JobService:
 
     def _running(self, record: JobRecord, standing: JobStanding) -> Response:
         body = running_body(record.job, standing.percent)
-        return Response(record.command_id, record.life, State.RUNNING, to_ms(standing.took_s), JOB, body)
+        return Response(record.command_id, record.life, State.RUNNING, to_ms(standing.took_s), JOB, body, record.of)
 
     def _ended(self, record: JobRecord, standing: JobStanding) -> Response:
         state, text = _STATE_OF.get(standing.stage, State.ABORTED), standing.output
@@ -306,7 +307,7 @@ class JobService:
             # A user may have ended it with RQ's own tools.
             state, text = State.FAILED, f"aborted by {record.ended_by or 'somebody'}"
         flags, body = pack_body(text, self._options.max_response_bytes)
-        return Response(record.command_id, record.life, state, to_ms(standing.took_s), flags, body)
+        return Response(record.command_id, record.life, state, to_ms(standing.took_s), flags, body, record.of)
 
     async def _process(self) -> WorkerProcess:
         """The worker process; this starts one if none runs. Raises WorkerGone if it is too early to start one again."""

@@ -1,4 +1,4 @@
-"""The part of a daemon that holds the keys of the managers which it trusts."""
+"""The parts of a daemon that hold the keys which it trusts: those of managers, and those of authorities over nodes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from eccmgr.config.syntax.changes import Change
 
 
-class TrustedManagers(Part):
-    """The keys of `trusted_managers`, and those `given` by flag or by the environment."""
+class TrustedKeysPart(Part):
+    """The keys of one option of the scope `cluster`, and those `given` by the flag or the variable of a setting."""
 
-    title = "trusted managers"
+    title = "trusted keys"
 
-    def __init__(self, view: ScopeView, given: Sequence[str]) -> None:
+    def __init__(self, view: ScopeView, option: str, given: Sequence[str], flag: str) -> None:
         """Raises SettingsError and ConfigError for a line that is no key."""
+        self._option = option
         try:
             self._given = tuple(map(PublicKey.parse, given))
         except ValueError as error:
-            raise SettingsError(f"--trusted-manager: {error}") from None
+            raise SettingsError(f"{flag}: {error}") from None
         self.keys = TrustedKeys(self._of(view))
 
     def check(self, view: ScopeView) -> None:
@@ -43,17 +44,15 @@ class TrustedManagers(Part):
         return Takeover(take)
 
     def said(self, wall_ms: int) -> str:
-        """The line for an operator: `Trusted managers: m1, 364 days left`."""
-        if not self.keys:
-            return "Trusted managers: none, so that commands need no signature"
-        return f"Trusted managers: {'; '.join(days_left(key, wall_ms) for key in self.keys.keys)}"
+        """The keys for an operator: `m1, 364 days left`; "" if there are none."""
+        return "; ".join(days_left(key, wall_ms) for key in self.keys.keys)
 
     def _of(self, view: ScopeView) -> tuple[PublicKey, ...]:
         cluster = view.scope("cluster")
         try:
-            return (*self._given, *map(PublicKey.parse, cluster.items("trusted_managers")))
+            return (*self._given, *map(PublicKey.parse, cluster.items(self._option)))
         except ValueError as error:
-            raise ConfigError(f"{cluster.place('trusted_managers')}: {error}") from None
+            raise ConfigError(f"{cluster.place(self._option)}: {error}") from None
 
 
 def days_left(key: PublicKey, wall_ms: int) -> str:

@@ -127,6 +127,21 @@ CLUSTER = ScopeSpec(
             dynamic=False,
             locked=True,
         ),
+        OptionSpec(
+            "certificate",
+            OptionType.PATH,
+            None,
+            "the file of a node's certificate, with which managers know its answers",
+            dynamic=False,
+            locked=True,
+        ),
+        OptionSpec(
+            "node_authorities",
+            OptionType.LIST,
+            None,
+            "the public keys that certify nodes; with any, a manager believes only the answers of certified nodes",
+            locked=True,
+        ),
         OptionSpec("if_check_interval", OptionType.SECONDS, "1", "seconds between checks of the interfaces", 0.1, 3600),
         OptionSpec(
             "if_down_limit",

@@ -66,7 +66,7 @@ if claimed == '1' or refused or redis.call('HSETNX', responses, node, entry) == 
     if holder ~= private then
       return 'superseded'
     elseif was ~= 'running' then
-      stood_in = before:find('^[^\n]*\tw\n') ~= nil
+      stood_in = before:find('^[^\n]*\tw%l*\n') ~= nil
       if not stood_in then
         return 'kept'
       end

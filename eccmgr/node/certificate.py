@@ -1,0 +1,42 @@
+"""A node's certificate: read from its file, and shown to managers through Redis."""
+
+import asyncio
+from pathlib import Path
+
+from eccmgr.access.certificates import LONGEST_LINE, Certificate
+from eccmgr.access.keys import SigningKey
+from eccmgr.errors import RedisUnreachable, SettingsError
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+_AGAIN_S = 3600.0
+_RETRY_S = 5.0
+_KEPT_MS = 30 * 86_400_000
+
+
+def read_certificate(path: Path, node: str, key: SigningKey | None) -> Certificate:
+    """Read the certificate of `node`, whose key is `key`. Raises SettingsError if it is another node's or key's."""
+    try:
+        with path.open("rb") as file:
+            certificate = Certificate.parse(file.read(LONGEST_LINE))
+        said = certificate.unverified()
+    except OSError as error:
+        raise SettingsError(f"The certificate {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise SettingsError(f"{path} holds no certificate: {error}") from None
+    if said.name.lower() != node.lower():
+        raise SettingsError(f"The certificate {path} is for the node {said.name}, not for {node}")
+    if key is None or key.public.raw not in {found.raw for found in certificate.named_keys()}:
+        raise SettingsError(f"The certificate {path} is for another key than this node's signing_key")
+    return certificate
+
+
+async def show_certificate(link: Link, keys: Keys, node: str, certificate: Certificate) -> None:
+    """Keep the certificate in Redis, where managers read it, until cancelled."""
+    while True:
+        try:
+            await link.call("SET", keys.certificate(node), certificate.line, "PX", _KEPT_MS)
+        except RedisUnreachable:
+            await asyncio.sleep(_RETRY_S)
+        else:
+            await asyncio.sleep(_AGAIN_S)
