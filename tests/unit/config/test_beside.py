@@ -151,3 +151,28 @@ def test_a_file_of_another_user_is_not_guarded(tmp_path: Path, user: int, group:
     os.chown(path, user, group)
     path.chmod(mode)
     assert DiskFiles().examine(str(path)).guarded is guarded
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("user", "group", "mode", "guarded"),
+    [
+        (1234, 4321, 0o664, True),
+        (0, 0, 0o644, True),
+        (1234, 99, 0o664, False),
+        (1234, 4321, 0o666, False),
+        (99, 4321, 0o644, False),
+    ],
+)
+def test_ordinary_user_has_guarded_files_too(tmp_path: Path, user: int, group: int, mode: int, guarded: bool) -> None:
+    path = write(tmp_path, {"a": "x = 1"})
+    os.chown(path, user, group)
+    path.chmod(mode)
+    os.setegid(4321)
+    os.seteuid(1234)
+    try:
+        files = DiskFiles()
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    assert files.examine(str(path)).guarded is guarded
