@@ -46,11 +46,12 @@ class Signer:
         )
         return signed(statement, self.key)
 
-    def shown(self, command_id: str, target: tuple[str, ...], text: str, user: str) -> Signed:
-        """Sign the text of a command without its secrets."""
+    def shown(self, command_id: str, command: Signed, target: tuple[str, ...], text: str, user: str) -> Signed:
+        """Sign the text of the command `command` without its secrets."""
         if self.key is None:
             return UNSIGNED
-        return signed(ShownStatement(c=self._cluster, id=command_id, t=target, x=text, u=user), self.key)
+        made = ShownStatement(c=self._cluster, id=command_id, of=command.digest, t=target, x=text, u=user)
+        return signed(made, self.key)
 
     def release(self, command_id: str, command: Signed, nodes: Sequence[str], life_ms: int) -> Signed:
         """Sign that `nodes`, in small letters, may begin the rolling command `command` within `life_ms`."""

@@ -70,11 +70,15 @@ class CommandStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknow
 
 
 class ShownStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The text of a command without its secrets, as it is kept after the command itself. It runs nothing."""
+    """The text of a command without its secrets, as it is kept after the command itself. It runs nothing.
+
+    `of` is the digest of the command's statement.
+    """
 
     kind: ClassVar[bytes] = b"shn"
     k: Literal["shn"] = "shn"
     id: _Text
+    of: _Digest
     t: tuple[str, ...]
     x: str
     u: _Text

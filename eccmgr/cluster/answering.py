@@ -69,7 +69,7 @@ class AnswerVerifier:
             raise NotAuthentic("the node has shown no certificate")
         node_key: PublicKey = certificate.key_of(node, self._keys.cluster, authorities, now_ms)
         answer = SealedAnswer(
-            *(sent.id, sent.signed.digest if sent.signed.env else "", entry.private_name, entry.state.value),
+            *(sent.id, sent.of, entry.private_name, entry.state.value),
             *(entry.took_ms, entry.flags, entry.sealed),
         )
         secret = self._secrets.with_other(node_key, node)

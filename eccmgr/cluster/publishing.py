@@ -140,7 +140,7 @@ class Publisher:
         life_s = self._options.command_ttl_s + (order.wait_s if order.rolling else 0.0)
         target, rolling = order.target.signed_form, order.rolling
         made = self._signer.command(order.id, target, order.text, order.issuer, to_ms(life_s), rolling=rolling)
-        shown = self._signer.shown(order.id, target, order.shown, order.issuer) if order.shown else UNSIGNED
+        shown = self._signer.shown(order.id, made, target, order.shown, order.issuer) if order.shown else UNSIGNED
         return replace(order, signed=made, signed_shown=shown)
 
     async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:

@@ -8,10 +8,13 @@ import enum
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
-from eccmgr.access.statements import UNSIGNED, Signed
+import msgspec
+
+from eccmgr.access.statements import UNSIGNED, ShownStatement, Signed
 from eccmgr.cluster.options import RESPONSE_BYTES_MAX
 from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.errors import Unreadable
@@ -174,6 +177,16 @@ class Sent:
     signed: Signed = UNSIGNED
     masked: bool = False
     """Whether secrets were left out of the text: then `signed` is a ShownStatement."""
+
+    @cached_property
+    def of(self) -> str:
+        """The digest of the command's statement, to which the nodes' answers refer; "" if it is not known."""
+        if not self.signed.env or not self.masked:
+            return self.signed.digest if self.signed.env else ""
+        try:
+            return msgspec.json.decode(self.signed.env, type=ShownStatement).of
+        except msgspec.DecodeError:
+            return ""
 
     @classmethod
     def parse(cls, fields: Mapping[bytes, bytes]) -> "Sent":

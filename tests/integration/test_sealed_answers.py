@@ -61,6 +61,14 @@ async def test_answers_of_certified_nodes_are_shown(fleet: Fleet, keyring: Keyri
     assert len((await fleet.lines("gather east1 repeat 100000"))[0]) > 100_000
 
 
+async def test_answer_to_a_secret_command_is_shown(fleet: Fleet, keyring: Keyring) -> None:
+    await fleet.manager(configuration=keyring.manager)
+    await fleet.node("east1", configuration=keyring.node("east1"))
+    answer = await fleet.ask('gather config set Datasource d uri "pg:password=S3cr3t"')
+    assert "not authentic" not in answer
+    assert await fleet.lines(f"retrieve #{answer.split()[1]}") == answer.splitlines()[1:]
+
+
 async def test_answers_without_certificate_are_not_believed(fleet: Fleet, keyring: Keyring) -> None:
     await fleet.manager(configuration=keyring.manager)
     await fleet.node("east1")

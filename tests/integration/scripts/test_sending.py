@@ -23,7 +23,7 @@ class TestPublish:
         assert found.sent.text == "set secret ********"
         assert [entry[1][b"text"] for entry in cluster.redis.xrange(cluster.keys.audit)] == [b"set secret ********"]
 
-    def test_secret_text_is_kept_while_nodes_may_begin_it(self, cluster: Cluster) -> None:
+    def test_secret_text_is_kept_while_it_counts(self, cluster: Cluster) -> None:
         cluster.join("east1")
         made, everyone = "000000000001", cluster.keys.everyone
         heard = cluster.messages(
