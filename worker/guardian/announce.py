@@ -56,7 +56,7 @@ class Announcer:
     """Sends due announcements, at most PACKETS_A_SECOND. `links` answers the present interfaces by name."""
 
     def __init__(self, interfaces: Interfaces, links: Callable[[], dict[str, Interface]]) -> None:
-        self.options = Announcing()
+        self._options = Announcing()
         self._interfaces, self._links = interfaces, links
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._socket.setblocking(False)
@@ -69,6 +69,15 @@ class Announcer:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+    def configure(self, options: Announcing, now: float) -> None:
+        """Announce by these options from now on. Addresses that were to have no refresh get one."""
+        self._options = options
+        if options.refresh_s:
+            waiting = {turn for _, turn, _, _ in self._due}
+            for address, turn, _ in self._turns.values():
+                if turn not in waiting:
+                    heapq.heappush(self._due, (now + options.refresh_s, turn, address.address, options.count + 1))
 
     def begin(self, addresses: Iterable[Address], now: float) -> None:
         """Announce these addresses now, then as often as configured, then at each refresh, until `forget` ends that."""
@@ -99,19 +108,25 @@ class Announcer:
                 return
             _, turn, name, sent = heapq.heappop(self._due)
             address, current, _ = self._turns.get(name, (None, -1, 0.0))
-            if address is None or turn != current:
+            is_refresh = sent > self._options.count
+            if address is None or turn != current or (is_refresh and not self._options.refresh_s):
                 continue
             self._announce(address, now)
-            gap = self.options.over_s / max(1, self.options.count - 1)
-            wait = gap if sent < self.options.count else self.options.refresh_s
-            heapq.heappush(self._due, (now + wait, turn, name, sent + 1))
+            if (wait := self._wait_after(sent)) is not None:
+                heapq.heappush(self._due, (now + wait, turn, name, sent + 1))
+
+    def _wait_after(self, sent: int) -> float | None:
+        """Seconds from announcement number `sent` of an address to its next one; None if there is none."""
+        if sent < self._options.count:
+            return self._options.over_s / max(1, self._options.count - 1)
+        return self._options.refresh_s or None
 
     def _announce(self, each: Address, now: float) -> None:
         link = self._links().get(each.interface)
         if link is None or not link.mac or not link.up:
             return
         six = ":" in each.address
-        if self.options.all_hosts:
+        if self._options.all_hosts:
             frames = [advertisement(link.mac, each.address) if six else gratuitous_arp(link.mac, each.address)]
         else:
             frames = [

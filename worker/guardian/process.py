@@ -225,7 +225,7 @@ class Process:
         hands = self._hands
         self._check_s = message.if_check_s
         if hands.announcer:
-            hands.announcer.options = message.announcing
+            hands.announcer.configure(message.announcing, boot_time())
         if first:
             for address, reason in hands.sweep():
                 raise OSError(f"{address}, left by an earlier guardian, cannot be removed: {reason}")

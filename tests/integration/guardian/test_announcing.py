@@ -174,3 +174,37 @@ def test_thousands_are_announced_at_a_bounded_rate(host: Host) -> None:
     assert 190 <= burst <= 210
     assert 280 <= then <= 320
     assert forgotten <= 10
+
+
+NEVER_AGAIN = """
+from worker.guardian.announce import Announcer
+from worker.guardian.interfaces import Interfaces
+from worker.guardian.wire import Address, Announcing
+interfaces = Interfaces()
+announcer = Announcer(interfaces, lambda: {each.name: each for each in interfaces.links()})
+def sent():
+    return int(open("/sys/class/net/eth1/statistics/tx_packets").read())
+before = sent()
+def pass_time(*times):
+    for now in times:
+        announcer.send(now)
+    print(sent() - before, announcer.next_at())
+announcer.configure(Announcing(count=2, over_s=1.0, refresh_s=0), 100.0)
+announcer.begin([Address("10.8.0.1", 32, "eth1")], 100.0)
+pass_time(100.0, 101.0, 102.0)
+announcer.configure(Announcing(count=2, over_s=1.0, refresh_s=60), 200.0)
+pass_time(200.0, 260.0)
+announcer.configure(Announcing(count=2, over_s=1.0, refresh_s=0), 261.0)
+pass_time(320.0, 400.0)
+"""
+
+
+def test_no_refresh_follows_until_one_is_configured(host: Host) -> None:
+    said = subprocess.run(
+        ["ip", "netns", "exec", host.name, sys.executable, "-S", "-c", NEVER_AGAIN],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    ).stdout.splitlines()
+    assert said == ["2 inf", "3 320.0", "3 inf"]
