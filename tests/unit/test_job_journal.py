@@ -90,3 +90,31 @@ def test_what_is_garbled_is_dropped_alone(journal: JobJournal) -> None:
     (journal.folder / "aaaa").write_bytes(b"[" * 100_000)
     os.symlink("/etc/passwd", journal.folder / "bbbb")
     assert journal.records() == [JOB]
+
+
+def test_journals_of_dead_nodes_go_after_a_week(journal: JobJournal) -> None:
+    now, left = journal_time(journal), JobJournal.of("lab", "gone", "127.0.0.1:6379")
+    journal.keep(JOB)
+    left.keep(JOB)
+    strange = journal.folder.parent / "notes"
+    strange.mkdir(0o700)
+    for hours in range(7 * 24 + 1):
+        journal.tend(now + hours * 3600)
+    assert left.records() == [JOB]
+    journal.tend(now + (7 * 24 + 2) * 3600)
+    assert sorted(journal.folder.parent.iterdir()) == sorted((journal.folder, strange))
+    assert journal.records() == [JOB]
+
+
+def test_a_clock_set_forward_costs_no_journal(journal: JobJournal) -> None:
+    now, other = journal_time(journal), JobJournal.of("lab", "east2", "127.0.0.1:6379")
+    other.keep(JOB)
+    for each in (journal, other, journal, other):
+        each.tend(now + 30 * 24 * 3600)
+    assert other.records() == [JOB]
+
+
+def journal_time(journal: JobJournal) -> float:
+    """The time at which the folder of `journal` is made."""
+    journal.make()
+    return journal.folder.stat().st_mtime

@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 
 from eccmgr.errors import CommandError, Unreadable
-from worker.jobs.records import JOB_ID, JobRecord
+from worker.jobs.records import JOB_ID, KEPT_S, JobRecord
 
 log = structlog.get_logger()
 
@@ -27,6 +27,10 @@ _ID = re.compile(JOB_ID)
 _BEGUN, _OVER = b".", b"!"
 _MARKS_MAX = 10_000
 _LONGEST = 64 * 1024 * 1024
+_LASTING, _TEMPORARY = re.compile(r"[0-9a-f]{16}"), re.compile(r"ecnode-jobs-\w+")
+"""The names of journals' folders."""
+TENDED_EACH_S = 3600.0
+"""How often a node marks its journal as used."""
 
 
 class NotOurs(CommandError):
@@ -60,6 +64,27 @@ class JobJournal:
             return
         log.warning("jobs that wait are lost when this node ends", folder=str(self.folder), reason=reason)
         self.folder, self._is_temporary = Path(tempfile.mkdtemp(prefix="ecnode-jobs-")), True
+
+    def tend(self, now: float) -> None:
+        """Mark this journal as used at `now` (Unix time), and remove those that no node has marked for KEPT_S.
+
+        If the own mark is old, other nodes may not have marked theirs yet, because the host or its clock was changed.
+        Then this removes nothing.
+        """
+        with contextlib.suppress(OSError):
+            if not _is_private(self.folder):
+                return
+            marked_at = self.folder.stat().st_mtime
+            os.utime(self.folder, (now, now))
+            if now - marked_at <= 2 * TENDED_EACH_S:
+                self._remove_left_behind(now)
+
+    def _remove_left_behind(self, now: float) -> None:
+        pattern = _TEMPORARY if self._is_temporary else _LASTING
+        for folder in self.folder.parent.iterdir():
+            if pattern.fullmatch(folder.name) and _is_private(folder) and now - folder.lstat().st_mtime > KEPT_S:
+                shutil.rmtree(folder, ignore_errors=True)
+                log.info("journal of jobs removed", folder=str(folder), reason="no node has used it for a week")
 
     def close(self) -> None:
         """Remove the folder if it is a temporary one."""

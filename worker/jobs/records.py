@@ -13,6 +13,8 @@ from eccmgr.redis.reading import check_lines, decoded, parsing
 
 LONGEST_S = 1e9
 _RETRIES_MAX = 1000
+KEPT_S = 7 * 24 * 3600
+"""The time in seconds for which RQ, and the journals on a host, keep the data of a node that does not come back."""
 JOB_ID = r"\A[A-Za-z0-9-]{1,64}\Z"
 """The pattern of the id of a job."""
 

@@ -16,8 +16,8 @@ from eccmgr.redis.reading import line, number, text
 from worker.jobs.exchange import line_of
 from worker.jobs.mending import put_right
 from worker.jobs.patience import Whereabouts
-from worker.jobs.records import LONGEST_S, Stage
-from worker.jobs.rq_worker import ENDED, KEPT_S
+from worker.jobs.records import KEPT_S, LONGEST_S, Stage
+from worker.jobs.rq_worker import ENDED
 from worker.jobs.trusted import LONG_COMMAND, UNREADABLE, NodeJob, NodeQueue, StartedJobs
 
 JobFacts = dict[str, Any]

@@ -21,15 +21,13 @@ from rq.utils import now
 from worker.jobs.journal import NotOurs
 from worker.jobs.mending import put_right
 from worker.jobs.patience import RETRY_S, JobRedis, Whereabouts, is_away
+from worker.jobs.records import KEPT_S
 from worker.jobs.trusted import UNREADABLE, NodeJob, NodeQueue, StartedJobs
 
 log = structlog.get_logger()
 
 ALIVE_S = 15
 """A worker and its running job count as dead after this many seconds without a sign of life."""
-
-KEPT_S = 7 * 24 * 3600
-"""The time in seconds for which RQ keeps the data of a node that does not come back."""
 
 ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 """The registries in which RQ keeps ended jobs."""

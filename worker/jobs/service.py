@@ -26,7 +26,7 @@ from eccmgr.node.messages import Message, Response
 from eccmgr.node.outbox import Outbox
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from worker.jobs.journal import JobJournal
+from worker.jobs.journal import TENDED_EACH_S, JobJournal
 from worker.jobs.process import NotTaken, WorkerGone, WorkerProcess
 from worker.jobs.records import JobRecord, JobStanding, Stage, job_id
 
@@ -78,6 +78,7 @@ class JobService:
         self._handed_over = 0
         """The number of commands that are just becoming jobs."""
         self._look = asyncio.Event()
+        self._tended_at = -math.inf
         self._at_work = asyncio.Lock()
         self._closing = False
 
@@ -161,6 +162,7 @@ class JobService:
         known, said = False, ""
         while True:
             self._look.clear()
+            await self._tend_journal()
             try:
                 if not known:
                     await self._remember()
@@ -180,6 +182,11 @@ class JobService:
                 # An idle worker process needs the server's address too.
                 async with asyncio.timeout(LOOK_S if busy else _IDLE_LOOK_S):
                     await self._look.wait()
+
+    async def _tend_journal(self) -> None:
+        if time.monotonic() - self._tended_at >= TENDED_EACH_S:
+            self._tended_at = time.monotonic()
+            await asyncio.to_thread(self._journal.tend, time.time())
 
     async def finish(self) -> None:
         """End the worker process. A job that does not end soon is lost, or begins again later if it may."""
