@@ -1,1 +1,1 @@
-"""Who may do what: keys, signed statements and their checks. Pure, but for the files of keys."""
+"""Access: keys, signed statements and their checks. Pure, but for the files of keys."""

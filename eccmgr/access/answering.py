@@ -82,5 +82,5 @@ def _seal(kid: str, secret: bytes, packed: bytes) -> bytes:
 
 
 def _packed(fields: Sequence[bytes]) -> bytes:
-    """The fields, each behind its length, so that no two sequences give the same bytes."""
+    """The fields, each behind its length: two different sequences never give the same bytes."""
     return b"".join(struct.pack("!I", len(field)) + field for field in fields)

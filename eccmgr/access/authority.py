@@ -1,4 +1,4 @@
-"""What a daemon signs with, and whose signatures it takes."""
+"""The key with which a daemon signs, and the keys whose signatures it accepts."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from eccmgr.access.trust import TrustedKeys
 
 
 class Authority:
-    """The signer of a daemon, and the keys that the daemon trusts: those of `trusted`, and its own."""
+    """The signer of a daemon, and the keys that the daemon trusts: the keys of `trusted`, and its own."""
 
     def __init__(self, signer: Signer, trusted: Callable[[], TrustedKeys]) -> None:
         self.signer = signer
@@ -21,5 +21,5 @@ class Authority:
 
     @property
     def lacks_key(self) -> bool:
-        """Whether signatures are asked for here, and none can be given."""
+        """Whether this daemon demands signatures and cannot sign itself."""
         return self.signer.key is None and bool(self._trusted())

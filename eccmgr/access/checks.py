@@ -1,4 +1,4 @@
-"""What a node checks of a command that its manager has signed, before it runs it."""
+"""The checks of a node: it makes them on a command that a manager has signed, before it runs the command."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from eccmgr.access.statements import CommandStatement, ReleaseStatement, Signed
 from eccmgr.access.trust import NotAuthentic
 
 EARLY_MS = 5_000
-"""How far the clock of the signer may be ahead of the node's."""
+"""The maximum by which the signer's clock may be ahead of the node's."""
 WARNED_MS = 2_000
-"""How far it may be ahead before the node warns of it."""
+"""If the signer's clock is further ahead than this, the node warns."""
 LONGEST_LIFE_MS = 3_600_000
 
 
@@ -23,7 +23,7 @@ class _Timed(Protocol):
 
 @dataclass(frozen=True)
 class Recipient:
-    """A node as it knows itself: its name, its subcluster, and when its process began (wall clock, ms).
+    """A node's own name and subcluster, and the time at which its process began (wall clock, ms).
 
     A node may change its subcluster while it runs. `holds` answers whether a folded set of names holds this node; it
     raises ValueError for a text that is not a set.

@@ -67,7 +67,7 @@ class PublicKey:
         return (_end_ms(self.until) - wall_ms) // 86_400_000
 
     def verify(self, signature: bytes, data: bytes) -> bool:
-        """Whether `signature` of `data` was made with this key. Equal statements are verified once a process."""
+        """Whether `signature` is this key's signature of `data`. A process verifies equal statements only once."""
         if len(signature) != _SIGNATURE_BYTES:
             return False
         digest = hashlib.sha256(self.raw + signature + data).digest()
@@ -137,9 +137,10 @@ def read_signing_key(path: Path) -> SigningKey:
 
 
 def write_key_files(folder: Path, key: SigningKey) -> tuple[Path, Path]:
-    """Write `NAME.key` (0400) and `NAME.pub` (0444) into `folder`, which is made if need be; answers both paths.
+    """Write `NAME.key` (0400) and `NAME.pub` (0444) into `folder`, and make the folder if it is missing; answers both
+    paths.
 
-    Raises SettingsError; a file that exists is never replaced.
+    Never replaces a file. Raises SettingsError.
     """
     paths = folder / f"{key.public.name}.key", folder / f"{key.public.name}.pub"
     try:

@@ -19,7 +19,7 @@ from eccmgr.access.statements import (
 )
 
 RELEASED_AT_ONCE = 200
-"""The most nodes in one release, so that no script holds the server for long."""
+"""The maximum number of nodes in one release: no script may hold the server for long."""
 
 
 class Signer:

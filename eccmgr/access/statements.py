@@ -1,4 +1,4 @@
-"""Signed statements: the bytes that are signed, stored and sent, and never encoded anew.
+"""Signed statements: the very bytes that were signed are stored and sent, and are never encoded anew.
 
 A statement is a JSON object. Its signature covers `eccmgr/1/KIND`, a zero byte, and these bytes, so that a statement of
 one kind can never take the place of another kind's. Times are whole milliseconds on the wall clock.
@@ -133,7 +133,8 @@ class NodeCertificate(SignedStatement, frozen=True, kw_only=True, forbid_unknown
 
 
 class MemberStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A node's word that the session `private` is its own; with `replace` that it may take over the node's name."""
+    """A node's statement that the session `private` is its own, and with `replace` that it may take over the node's
+    name."""
 
     kind: ClassVar[bytes] = b"mbr"
     k: Literal["mbr"] = "mbr"

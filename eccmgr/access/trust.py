@@ -14,7 +14,7 @@ from eccmgr.redis.reading import decoded
 S = TypeVar("S", bound=SignedStatement)
 
 LONGEST_STATEMENT = 64 * 1024
-"""The most bytes of a statement, besides the longest text of a command."""
+"""The maximum size of a statement in bytes, without the text of its command."""
 
 
 class NotAuthentic(EccmgrError):
@@ -39,7 +39,7 @@ class TrustedKeys:
         return bool(self.keys)
 
     def open(self, signed: Signed, kind: type[S], cluster: str, now_ms: int, longest: int = LONGEST_STATEMENT) -> S:
-        """The statement in `signed`, after every check that needs nothing but the keys, the cluster and the time.
+        """The statement in `signed`, after every check that needs only the keys, the cluster and the time.
 
         `now_ms` is the time on the wall clock. Raises NotAuthentic.
         """

@@ -1,1 +1,1 @@
-"""The control protocol: its frames, the listeners that answer, and the client that asks."""
+"""The control protocol: its frames, its listeners, and its client."""

@@ -1,7 +1,7 @@
 """The client of the control protocol, for consoles: one connection, one request at a time, blocking.
 
-It imports neither asyncio nor anything else that is slow: a console in batch mode lives for milliseconds. So the
-standard library reads JSON, whose import takes a third of the time of msgspec's.
+It imports neither asyncio nor any other slow module, because a console in batch mode lives for milliseconds. So the
+standard library reads JSON: its import takes a third of the time of msgspec's.
 """
 
 import json
@@ -32,14 +32,15 @@ class Result(NamedTuple):
 
 
 class Client:
-    """A connection that is made when it is needed, and made anew if the listener has closed it."""
+    """A connection that is made when it is first needed, and made anew if the listener has closed it."""
 
     def __init__(
         self, endpoint: Endpoint, server_user: str | None = trust.SERVER_USER, *, script: bool = False
     ) -> None:
-        """If others may write beside a Unix socket, its server must be root, us, or `server_user`; None: anybody.
+        """If other users may write in the folder of a Unix socket, root, this user or `server_user` must serve it; with
+        None, anybody may.
 
-        `script`: commands are sent without reading the answers to earlier ones first.
+        In a `script`, commands are sent before anybody reads the answers to earlier ones.
         """
         self.endpoint, self.server_user = endpoint, server_user
         self._socket: socket.socket | None = None
@@ -59,9 +60,9 @@ class Client:
     ) -> Result:
         """Send `command` and wait for its result, at the latest until `deadline` (of time.monotonic).
 
-        With `on_event` a stream is asked for, and each event is passed to it as it comes. The body is then the rest to
-        show, or everything if it is to be `whole`. Raises NoConnection; NoAnswer if the command was sent and no answer
-        came; TransactionLost if the command was not sent, because its transaction was lost with an earlier connection.
+        With `on_event` the client asks for a stream, and passes each event on as it comes. The body is then the rest to
+        show, or everything with `whole`. Raises NoConnection; NoAnswer if the command was sent and no answer came;
+        TransactionLost if the command was not sent, because its transaction was lost with an earlier connection.
         """
         try:
             command.encode()
@@ -96,7 +97,8 @@ class Client:
             reason = getattr(error, "strerror", None) or error
             raise NoAnswer(f"The connection to {self.endpoint} broke before the answer: {reason}") from error
         except BaseException:
-            # Interrupted: the rest of this answer may still come, so no later command may use this connection.
+            # The wait was interrupted. The rest of this answer may still come, so a later command must not use this
+            # connection.
             self.close()
             raise
 
@@ -148,7 +150,7 @@ class Client:
                     on_event(fields)
 
     def _refused(self, text: str) -> Result:
-        """The listener refused the request itself."""
+        """The result for a request that the listener itself refused."""
         if text == Barred.UNKNOWN_CALLER:
             return Result(Status.DENIED, Exit.DENIED, text)
         return Result(Status.ERROR, Exit.FAILED, text)

@@ -1,7 +1,7 @@
 """One client's connection to a control listener.
 
-Its commands run one after another in a task of its own. So a slow command delays the later answers on this connection,
-and no others.
+Its commands run one after another in a task of its own. So a slow command delays only the later answers on this
+connection.
 """
 
 import asyncio
@@ -29,25 +29,26 @@ from eccmgr.errors import FrameError
 
 log = structlog.get_logger()
 
-# A client may pipeline. If more than this is waiting, no more is read until that is answered.
+# A client may pipeline. If more bytes than this wait, the server reads on only once they are answered.
 _READ_AHEAD_BYTES = 256 * 1024
 # Answers that are ready at the same time are sent together, up to this size.
 _COALESCE_BYTES = 64 * 1024
 # After this many commands in a row the other connections have their turn.
 _TURN = 128
-# A client that broke the protocol, or was turned away, has this long to read the answer that says so. What it still
-# sends is thrown away, up to a size.
+# A client that broke the protocol, or was turned away, has this long to read the answer that says so. Up to a size, the
+# bytes that it still sends are thrown away.
 _LINGER_S = 10.0
 _THROWN_AWAY_MAX = 16 * MIB
 # An idle connection with an open transaction stays longer, but not for ever.
 _KEPT_S = 3600.0
-# A frame has this long to arrive whole, and an answer to be read, also where the idle time is longer.
+# A frame must arrive whole within this time, and a client must read an answer within it, even if the idle time is
+# longer.
 _FRAME_S = 60.0
-# A client that reads less than this in that time does not count as reading.
+# A client that reads fewer bytes than this in that time counts as not reading.
 _READ_BYTES_MIN = 16 * 1024
-# So long a command waits for room for its answer.
+# A command waits this long for room for its answer.
 _ROOM_S = 10.0
-# The JSON of the longest command, each of whose bytes may be escaped.
+# The maximum size of a command's JSON: each byte of the longest command may be escaped.
 _REQUEST_BYTES_MAX = 6 * LINE_BYTES_MAX + 4096
 
 
@@ -61,7 +62,7 @@ class Connection(asyncio.Protocol):
         crowd: "Crowd[Connection]",
         keeps: Callable[["Connection"], bool] = lambda _connection: False,
     ) -> None:
-        """`keeps` answers whether an idle connection should stay, because something would be lost with it."""
+        """`keeps` answers whether an idle connection should stay, because a transaction would be lost with it."""
         self._gate = gate
         self.terms = terms
         self._crowd = crowd
@@ -155,7 +156,8 @@ class Connection(asyncio.Protocol):
     # Called by the crowd.
 
     def idle_s(self) -> float:
-        """The seconds for which nothing has happened; 0 while something is under way, or would be lost."""
+        """The seconds for which nothing has happened; 0 while a command is under way, or a transaction would be
+        lost."""
         unsent = self._out or self._transport.get_write_buffer_size()
         if self.task is not None or self._decoder.pending or unsent or self._keeps(self):
             return 0.0
@@ -169,7 +171,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def task(self) -> asyncio.Task[None] | None:
-        """The task that answers commands now; None if there is none."""
+        """The task that answers commands now; None if no command is being answered."""
         return None if self._task is None or self._task.done() else self._task
 
     def terms_changed(self) -> None:
@@ -182,8 +184,8 @@ class Connection(asyncio.Protocol):
             self._check_idle()
 
     def _access(self) -> Access:
-        """What the listener leaves to the caller: the kernel tells who is behind a Unix socket, and nobody who is
-        behind TCP."""
+        """The commands that the listener allows to the caller. The kernel tells the user behind a Unix socket; nobody
+        tells the user behind TCP."""
         known = self._transport.get_extra_info("socket").family == socket.AF_UNIX
         return Access.ALL if known or self.terms.limits.insecure else Access.OPEN
 
@@ -208,8 +210,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _at_hand(self, data: bytes) -> bytes | None:
-        """The answer if a client sends a single command that needs no I/O, as monitoring does; None if the answer takes
-        a task."""
+        """The immediate answer to `data`, if that is a single command that needs no I/O, as monitoring sends it; None
+        if the answer needs a task."""
         payload = frames.only_frame(data)
         if payload is None or len(payload) > self._decoder.limit or self.terms.limits.refusal:
             return None
@@ -241,7 +243,7 @@ class Connection(asyncio.Protocol):
         while (frame := self._decoder.pull()) is not None:
             self._unread.become(self._decoder.pending)
             if self._out and not self._flushing:
-                # An answer waits for those beside it, but not for a slow one.
+                # An answer waits for answers that are ready at the same time, but not for a slow one.
                 self._flushing = True
                 self._loop.call_soon(self._flush)
             # This takes two statements: `_out` may be sent and replaced before the answer is ready.
@@ -322,7 +324,7 @@ class Connection(asyncio.Protocol):
         raise FrameError(f"Unknown frame type {kind}")
 
     async def _no_room(self) -> str:
-        """The refusal of a command for whose answer there is no room; "" once there is room."""
+        """Wait for room for a command's answer; answers "", or the refusal if there is no room."""
         if await self._unsent.room(_ROOM_S):
             return ""
         self._refuse("commands while too many answers are unread")
@@ -369,7 +371,7 @@ class Connection(asyncio.Protocol):
         often = timeout = idle_s or _FRAME_S
         keeps = False
         if self._decoder.pending:
-            # It may take the idle time to arrive whole, and no longer, whatever else is kept.
+            # A frame may take the idle time to arrive whole and no longer, even if the connection is kept.
             timeout = min(timeout, _FRAME_S)
         elif idle_s == 0:
             timeout = math.inf
@@ -379,8 +381,8 @@ class Connection(asyncio.Protocol):
         if quiet >= timeout:
             said = log.warning if keeps else log.debug
             said("connection closed", reason="idle", user=self._caller.user, transaction="lost" if keeps else "none")
-            # Not close(), which would wait for ever for a client that does not read the end of its last answer.
+            # This is not close(), which would wait for ever for a client that does not read the end of its last answer.
             self._transport.abort()
         else:
-            # The reason to keep it may end at any time.
+            # The reason to keep the connection may end at any time.
             self._timer = self._loop.call_later(min(timeout - quiet, often), self._check_idle)

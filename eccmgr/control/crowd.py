@@ -1,8 +1,9 @@
-"""The connections of one server: no peer takes them all, and root always gets in.
+"""The connections of one server: no peer can take them all, and root always gets in.
 
-A peer with too many connections gets another one if one of them is idle, which is then closed. Otherwise the new
-connection is turned away: it is told why, and what it still sends is thrown away. Connections that are turned away, or
-leave after an error, take no room from others: the oldest is closed as soon as its descriptor is needed.
+If a peer with too many connections opens another one, the server closes an idle one for it. If none is idle, the server
+turns the new connection away: it tells the reason, and throws away whatever the client still sends. Connections that
+are turned away, or leave after an error, take no room from others: the server closes the oldest as soon as it needs the
+descriptor.
 """
 
 import itertools
@@ -16,13 +17,13 @@ from eccmgr.control.peer import RemoteEnd
 KEPT_FOR_ROOT = 16
 """The connections that only root may use."""
 IDLE_S = 1.0
-"""A connection that was idle for so long may be closed for another one."""
+"""A connection that was idle for this long may be closed for another one."""
 UNSENT_BYTES = 256 * MIB
-"""The most bytes of answers that wait for their readers, before no further command is begun."""
+"""If the answers that wait for their readers have more bytes than this, no further command begins."""
 UNSENT_BYTES_OF_PEER = 64 * MIB
-"""The most of them that may wait for one peer."""
+"""The maximum number of these bytes for one peer."""
 
-# Looking at thousands of connections for each one that is refused would cost more than it brings.
+# To look at thousands of connections for each refused one would cost more than it brings.
 _LOOKED_AT = 256
 
 
@@ -34,7 +35,7 @@ class Guest(Protocol):
         """The other end."""
 
     def idle_s(self) -> float:
-        """The seconds for which nothing has happened; 0 while something is under way."""
+        """The seconds for which nothing has happened; 0 while a command is under way."""
 
     def drop(self) -> None:
         """Close at once."""
@@ -62,7 +63,7 @@ class Crowd(Generic[G]):
         return [*self._inside, *self._leaving]
 
     def enter(self, guest: G, limits: Limits) -> str:
-        """Let a connection in; answers why it is turned away, "" if it is not."""
+        """Let a connection in; answers "", or the reason why it is turned away."""
         remote = guest.remote
         theirs = self._of_peer.get(remote.key, {})
         room = limits.max_connections if remote.is_root else max(1, limits.max_connections - KEPT_FOR_ROOT)
@@ -83,7 +84,7 @@ class Crowd(Generic[G]):
         return refusal
 
     def turn_away(self, guest: G) -> None:
-        """A connection that is to end takes no room from others any more."""
+        """This connection will end: from now on it takes no room from others."""
         self._forget(guest)
         self._leaving[guest] = None
 
@@ -93,8 +94,8 @@ class Crowd(Generic[G]):
         self._leaving.pop(guest, None)
 
     def _make_room(self, guests: Iterable[G]) -> bool:
-        """Close the connection that was idle for the longest, of those that are open for longest; answers whether there
-        was one."""
+        """Of the connections that have been open for longest, close the one that has been idle for longest; answers
+        whether one was idle enough."""
         oldest = itertools.islice(guests, _LOOKED_AT)
         idle_s, idlest = max(((guest.idle_s(), guest) for guest in oldest), key=lambda found: found[0])
         if idle_s < IDLE_S:

@@ -53,13 +53,13 @@ class Endpoint:
 
 
 class SocketFile:
-    """The file of a Unix socket that we bound, wherever it is moved, and whatever takes its place."""
+    """The file of a Unix socket that we bound, even if it is moved or another file takes its place."""
 
     def __init__(self, path: str, folder: OpenFolder) -> None:
         """Raises OSError."""
         self.path = path
         self.risk = folder.risk
-        """Why another user could replace it; '' if nobody can."""
+        """The reason why another user could replace it; '' if no user can."""
         self._descriptor = folder.look_at(Path(path).name)
         status = os.fstat(self._descriptor)
         mine = stat.S_ISSOCK(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
@@ -70,14 +70,14 @@ class SocketFile:
     def set_mode(self, mode: int) -> None:
         """Set the permissions of this file, and of no other. Raises OSError."""
         if self._descriptor >= 0 and stat.S_IMODE(os.fstat(self._descriptor).st_mode) != mode:
-            # fchmod() takes no descriptor that can only be looked at.
+            # fchmod() does not take a descriptor that can only be looked at.
             Path(f"/proc/self/fd/{self._descriptor}").chmod(mode)
 
     def remove(self) -> None:
         """Remove the file, unless another file has taken its place, and let go of it."""
         if self._descriptor < 0:
             return
-        # A file that we may no longer remove looks stale to the next start, which replaces it.
+        # If we may no longer remove the file, it looks stale to the next start, which replaces it.
         with contextlib.suppress(OSError), find_folder(Path(self.path).parent) as folder:
             name = Path(self.path).name
             if os.path.samestat(folder.status(name), os.fstat(self._descriptor)):
@@ -93,7 +93,7 @@ class SocketFile:
 
 @dataclass(frozen=True)
 class Listening:
-    """A bound socket; for a Unix socket also its file, which is ours to remove."""
+    """A bound socket. For a Unix socket this includes its file, which we remove."""
 
     endpoint: Endpoint
     socket: socket.socket
@@ -116,11 +116,11 @@ class Listening:
 
 
 def bind(endpoint: Endpoint, mode: int = 0o660, *, beyond_loopback: bool = False) -> Listening:
-    """Bind `endpoint`, so that connections queue. A Unix socket gets the permissions `mode`, and never had wider ones.
+    """Bind `endpoint`, so that connections queue. A Unix socket gets the permissions `mode`, and never has wider ones.
 
-    A stale socket file is replaced. Refused are a socket on which somebody listens, a symlink, any other file, a path
-    over a stranger's link, and, without `beyond_loopback`, a TCP address that is not loopback. A link of root's in /tmp
-    is followed: the socket is bound where it leads. Raises ListenError.
+    A stale socket file is replaced. This refuses a socket on which a process listens, a symlink, any other file, a path
+    over a stranger's link, and, without `beyond_loopback`, a TCP address that is not loopback. It follows a link of
+    root's in /tmp, and binds the socket at the link's destination. Raises ListenError.
     """
     try:
         if endpoint.path is None:
@@ -149,7 +149,7 @@ def _bind_tcp(endpoint: Endpoint, beyond_loopback: bool) -> Listening:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)
         sock.bind(address)
-        # Two processes may bind one port as long as neither listens.
+        # Two processes can bind one port as long as neither listens.
         sock.listen(_BACKLOG)
     except OSError:
         sock.close()
@@ -163,11 +163,11 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            # Linux makes the file with the mode of the unbound socket, less the umask; we widen it to `mode`
+            # Linux makes the file with the mode of the unbound socket, less the umask. We widen it to `mode`
             # afterwards.
             os.fchmod(sock.fileno(), mode)
             sock.bind(path)
-            # A socket that is bound but does not listen would look stale to another start.
+            # To another start, a socket that is bound and does not listen would look stale.
             sock.listen(_BACKLOG)
             file = SocketFile(path, folder)
             try:
@@ -183,7 +183,8 @@ def _bind_unix(endpoint: Endpoint, path: str, mode: int) -> Listening:
 
 @contextlib.contextmanager
 def _locked(folder: OpenFolder) -> Iterator[None]:
-    """Lock a folder, so that of two starts at once neither removes the fresh socket file of the other as a stale one.
+    """Lock a folder: if two daemons start at once, neither may take the other's fresh socket file for a stale one and
+    remove it.
 
     Anybody may lock a folder that all share, so a folder that stays locked delays us but does not stop us.
     """
@@ -227,7 +228,7 @@ def _clear_stale(path: str, folder: OpenFolder) -> None:
             # The queue of the socket is full, so a process listens on it.
             raise ListenError(f"{path} is in use{_by(found.st_uid)}") from None
         holder = credentials(probe)
-    # A process in another container has no number here.
+    # A process in another container has no process id here.
     pid = f"pid {holder.pid}" if holder.pid else "a process of another container"
     raise ListenError(f"{path} is in use by {pid}{_by(holder.uid)}")
 

@@ -1,7 +1,7 @@
 """Frames of the control protocol: encodes them, and decodes a stream of bytes.
 
 A frame is a big-endian u16 type, a length (u16 for type 1, u32 for all others) and the payload.
-Imports nothing slow: the console in batch mode starts with it.
+This imports nothing slow, because the console in batch mode starts with it.
 """
 
 import struct
@@ -83,11 +83,11 @@ class Decoder:
 
     @property
     def pending(self) -> int:
-        """The number of bytes that were not yet given out as frames."""
+        """The number of bytes that are not part of a returned frame yet."""
         return len(self._buffer)
 
     def clear(self) -> None:
-        """Throw away what was not given out."""
+        """Throw these bytes away."""
         self._buffer = bytearray()
 
     def push(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The bytes that a server holds for its clients: commands that are not whole yet, and answers that nobody reads."""
+"""The bytes that a server holds for its clients: commands that are not whole yet, and unread answers."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,8 @@ MIB = 1024 * 1024
 
 
 class Holdings:
-    """Bytes held for clients: `in_all` at most for all together, `each` at most for one of them, by its key."""
+    """Bytes held for clients: at most `in_all` for all clients together, and at most `each` for one client, by its
+    key."""
 
     def __init__(self, in_all: int, each: int) -> None:
         self.in_all, self.each = in_all, each
@@ -18,7 +19,7 @@ class Holdings:
         self._less = asyncio.Event()
 
     def change(self, key: str, by: int) -> None:
-        """Note that more bytes are held for a client, or (negative) fewer."""
+        """Note that this many more bytes are held for a client; a negative number means fewer."""
         if not by:
             return
         self.total += by
@@ -29,11 +30,11 @@ class Holdings:
             self._less.set()
 
     def is_over(self, key: str) -> bool:
-        """Whether no more should be held for this client."""
+        """Whether no more bytes should be held for this client."""
         return self.total > self.in_all or self._of[key] > self.each
 
     async def room(self, key: str, patience_s: float) -> bool:
-        """Wait until more may be held for this client; False if that takes longer than `patience_s`."""
+        """Wait until more bytes may be held for this client; answers False if that takes longer than `patience_s`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 while self.is_over(key):
@@ -47,14 +48,14 @@ class Holdings:
 
 
 class Stake:
-    """What is held for one connection of a client."""
+    """The bytes that are held for one connection of a client."""
 
     def __init__(self, holdings: Holdings, key: str) -> None:
         self._holdings, self._key, self._held = holdings, key, 0
 
     @property
     def is_over(self) -> bool:
-        """Whether no more should be held for the client."""
+        """Whether no more bytes should be held for the client."""
         return self._holdings.is_over(self._key)
 
     @property
@@ -63,10 +64,10 @@ class Stake:
         return self._holdings.bounds(self._key)
 
     def become(self, held: int) -> None:
-        """Note how many bytes are held now."""
+        """Note the number of bytes that are held now."""
         change, self._held = held - self._held, held
         self._holdings.change(self._key, change)
 
     async def room(self, patience_s: float) -> bool:
-        """Wait until more may be held; False if that takes too long."""
+        """Wait until more bytes may be held; answers False if that takes too long."""
         return not self.is_over or await self._holdings.room(self._key, patience_s)

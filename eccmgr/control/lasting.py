@@ -36,7 +36,8 @@ def config_command(line: str) -> str | None:
 
 
 class OpenTransaction:
-    """The transaction of one session. In a `script` nobody reads an answer before the next command is sent."""
+    """The transaction of one session. In a `script`, commands are sent before anybody reads the answers to earlier
+    ones."""
 
     def __init__(self, *, script: bool = False) -> None:
         self._script = script

@@ -1,4 +1,4 @@
-"""What a listener demands of its connections: times, sizes, numbers, and what they hold together."""
+"""The limits of a listener for its connections: times, sizes, numbers, and the bytes that they hold together."""
 
 from dataclasses import dataclass, field
 
@@ -6,9 +6,9 @@ from eccmgr.control.barred import Barred
 from eccmgr.control.holdings import MIB, Holdings
 
 UNREAD_BYTES = 64 * MIB
-"""The most bytes of commands that are not whole yet, or wait for their turn, at one listener."""
+"""The maximum number of bytes of commands that are not whole yet, or wait for their turn, at one listener."""
 UNREAD_BYTES_OF_PEER = 16 * MIB
-"""The most of them that one peer may have."""
+"""The maximum number of these bytes for one peer."""
 
 
 @dataclass(frozen=True)
@@ -36,4 +36,4 @@ class Terms:
     listener: str = ""
     """The endpoint in the form that is shown."""
     unread: Holdings = field(default_factory=lambda: Holdings(UNREAD_BYTES, UNREAD_BYTES_OF_PEER))
-    """What its connections have sent and nobody has read as a command yet."""
+    """The bytes from its connections that were not read as commands yet."""

@@ -1,4 +1,4 @@
-"""A daemon's control listeners: turns those of the configuration into those that the server opens."""
+"""A daemon's control listeners: turns the listeners of the configuration into those that the server opens."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ from eccmgr.errors import ConfigError, SettingsError
 
 @dataclass(frozen=True)
 class ListeningPlan:
-    """How to listen on each endpoint, and the options that have no effect yet, or are less safe than they seem."""
+    """The settings for each endpoint, and remarks on options that have no effect yet or are less safe than they
+    seem."""
 
     listeners: Mapping[Endpoint, Listener]
     remarks: tuple[str, ...]
@@ -32,8 +33,8 @@ class ListeningPlan:
 
 
 class Listeners(Part):
-    """The listeners of one daemon. `default` is the one if nobody names any; those in `listen` replace those of the
-    files."""
+    """The listeners of one daemon. The endpoints in `listen` replace those of the files; `default` is the only one if
+    neither names any."""
 
     title = "listeners"
 
@@ -141,7 +142,8 @@ def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
 
 
 def _refusal(endpoint: Endpoint, configured: Configured) -> Barred | None:
-    """The answer to every command, if the listener refuses all. A caller on a Unix socket is known by connecting."""
+    """The answer to every command, if the listener refuses all commands. A caller on a Unix socket is known from the
+    connection."""
     if configured.authenticate and endpoint.path is None:
         return Barred.UNKNOWN_CALLER
     return Barred.NO_ROLES if configured.authorize else None

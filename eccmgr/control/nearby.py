@@ -1,4 +1,4 @@
-"""Finds the daemons of this host by the sockets on which they listen, so that nobody has to name them."""
+"""Finds the daemons of this host by the sockets on which they listen, so that a user need not name them."""
 
 import contextlib
 import ipaddress
@@ -33,7 +33,7 @@ def is_usual(path: str) -> bool:
 
 
 def may_be_tried(path: str) -> bool:
-    """Whether connecting does nothing else: under systemd it may start the service of the socket."""
+    """Whether connecting has no other effect: under systemd, it may start the service of the socket."""
     return is_usual(path) or Path("/proc/1/comm").read_text() != "systemd\n"
 
 
@@ -75,8 +75,8 @@ def _on_tcp() -> Iterator[Nearby]:
 
 
 def _descriptors(folder: Path) -> Iterator[str]:
-    """The targets of a process's descriptors, except those that it closes meanwhile; none for another user's
-    process."""
+    """The targets of a process's descriptors, without those that it closes meanwhile. A process of another user has
+    none here."""
     with contextlib.suppress(OSError):
         for each in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):

@@ -13,7 +13,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 class Credentials(NamedTuple):
-    """The process at the other end of a Unix socket, and its user, from the kernel."""
+    """The process at the other end of a Unix socket, and its user, as the kernel names them."""
 
     pid: int
     uid: int

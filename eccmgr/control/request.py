@@ -1,7 +1,7 @@
 """A command with options: the JSON of a REQUEST frame, and of the CHUNK and RESULT frames that answer it.
 
 The standard library reads and writes it. So the answer to a faulty request names the wrong field in our words, and has
-the request's id; and an answer may hold a text that is no valid Unicode, which msgspec does not write.
+the request's id. And an answer may hold a text that is not valid Unicode, which msgspec cannot write.
 """
 
 import json
@@ -30,8 +30,8 @@ class BadRequest(ValueError):
 class ConsoleRequest:
     """The JSON of a REQUEST frame.
 
-    With `stream` the client gets events as they happen; the text at the end leaves out what they have shown, unless it
-    is to be `whole`.
+    With `stream` the client gets events as they happen. The text at the end leaves out the lines that they have shown,
+    unless the client wants it `whole`.
     """
 
     id: int | str | None

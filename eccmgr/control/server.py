@@ -18,14 +18,15 @@ from eccmgr.control.limits import Limits, Terms
 
 log = structlog.get_logger()
 
-# Descriptors that are kept free of clients, for connections to Redis, logs, and the files that commands open.
+# The number of descriptors that clients cannot take: they are for connections to Redis, logs, and files that commands
+# open.
 _RESERVED_DESCRIPTORS = 128
 _ACCEPTED_AT_ONCE = 32
 
 
 @dataclasses.dataclass(frozen=True)
 class Listener:
-    """How to listen on one endpoint; `file_mode` is that of a Unix socket."""
+    """How to listen on one endpoint. `file_mode` is the mode of a Unix socket."""
 
     limits: Limits = dataclasses.field(default_factory=Limits)
     file_mode: int = 0o660
@@ -51,7 +52,7 @@ class ControlServer:
         self.crowd: Crowd[Connection] = Crowd()
         self.opened: dict[Endpoint, _Open] = {}
         self.keeps: Callable[[Connection], bool] = lambda _connection: False
-        """Whether an idle connection should stay, because something would be lost with it."""
+        """Whether an idle connection should stay, because a transaction would be lost with it."""
 
     @property
     def connections(self) -> list[Connection]:
@@ -89,7 +90,7 @@ class ControlServer:
         self.opened.clear()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
-        # Again on every turn: a connection that was being accepted when the endpoints closed arrives late.
+        # Do this on every turn: a connection that was just being accepted when the endpoints closed arrives late.
         while self.connections and loop.time() < deadline:
             for connection in self.connections:
                 connection.finish()
@@ -102,7 +103,7 @@ class ControlServer:
             await asyncio.sleep(0)
 
     async def serve(self, listening: Listening, listener: Listener) -> _Open:
-        """Accept the connections of a bound endpoint."""
+        """Begin to accept the connections of a bound endpoint."""
         terms = Terms(_affordable(listener.limits), str(listening.endpoint))
         loop = asyncio.get_running_loop()
 
@@ -123,7 +124,7 @@ class ControlServer:
 
 @dataclasses.dataclass
 class ServerChange:
-    """New and removed endpoints: to be carried out or undone, neither of which fails."""
+    """New and removed endpoints. The change can be carried out or undone, and neither fails."""
 
     server: ControlServer
     wanted: Mapping[Endpoint, Listener]

@@ -1,7 +1,7 @@
-"""Trust in a socket's path in a folder where everybody may write, such as /tmp: who may serve behind it.
+"""Trust in a socket whose folder is open to everybody, such as /tmp: decides which servers may stand behind its path.
 
 Root can leave a link there to a folder where only the daemons may write. Nobody else can remove the link, because /tmp
-is sticky. A daemon that is told to listen at the link listens at its destination, and consoles are led there.
+is sticky. A daemon that is told to listen at the link listens at its destination, and consoles connect there.
 """
 
 import os
@@ -22,7 +22,7 @@ SERVER_USER = "eccmgr"
 def place_to_listen(path: str) -> str:
     """The path at which to bind a socket for `path`: the destination of a link of root's, else `path` itself.
 
-    Raises ListenError if the link leads to a folder in which others than root and this user may write.
+    Raises ListenError if other users than root and this user may write in the folder of the destination.
     """
     target = _link_of_root(path)
     if target is None:
@@ -41,8 +41,8 @@ def place_to_listen(path: str) -> str:
 def connect(connection: socket.socket, path: str, server_user: str | None = SERVER_USER) -> None:
     """Connect to the socket at `path`. If others could have put it there, its server must be trusted.
 
-    Trusted are root, this user and `server_user`; with None, anybody. Raises UntrustedServer for another server, and
-    OSError.
+    The trusted servers are root's, this user's and those of `server_user`; with None, everybody's. Raises
+    UntrustedServer for another server, and OSError.
     """
     if server_user is None:
         connection.connect(path)
@@ -60,13 +60,13 @@ def connect(connection: socket.socket, path: str, server_user: str | None = SERV
 
 
 def trusted_users(server_user: str | None) -> frozenset[int]:
-    """The users whom a console believes: root, its own user, and `server_user`."""
+    """The users that a console trusts: root, its own user, and `server_user`."""
     named = _uid(server_user) if server_user else None
     return frozenset((0, os.geteuid())) | (frozenset() if named is None else {named})
 
 
 def _check_file(path: str, folder: OpenFolder, name: str, trusted: frozenset[int], server_user: str) -> None:
-    """Before a stranger so much as hears that somebody connects: whose file it is."""
+    """Check the owner of the file first: a stranger's server must not even notice that a client connects."""
     found = folder.status(name)
     if found.st_uid in trusted:
         return
@@ -84,10 +84,10 @@ def _refusal(path: str, verb: str, uid: int, server_user: str) -> str:
 
 
 def connect_to_one_of(connection: socket.socket, path: str, uids: Collection[int]) -> None:
-    """Connect to the socket at `path`, wherever it is; its server must have one of these uids.
+    """Connect to the socket at `path`, in any folder. Its server must have one of these uids.
 
-    Raises NoConnection for another server or somebody else's link, and OSError; BlockingIOError if the socket's queue
-    is full.
+    Raises NoConnection for another server or a stranger's link. Raises OSError, and BlockingIOError if the socket's
+    queue is full.
     """
     target = _link_of_root(path) or path
     with find_folder(Path(target).parent, uids) as folder:
@@ -114,7 +114,7 @@ def _link_of_root(path: str) -> str | None:
 
 
 def _uid(name: str) -> int | None:
-    """The number of a user, who may be given by the number."""
+    """The number of a user; `user` may be that number itself."""
     if name.isascii() and name.isdecimal():
         return int(name)
     try:

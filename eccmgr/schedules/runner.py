@@ -80,7 +80,7 @@ class Runner:
                 await asyncio.sleep(AGAIN_S)
 
     async def _begin(self, firing: Firing) -> tuple[Firing, Fate, str] | None:
-        """Run it; if Redis was away and nothing was done, try again until it is too late.
+        """Run the command. If Redis was away and nothing was done, try again until it is too late.
 
         None if another manager has recorded its end meanwhile.
         """
@@ -133,9 +133,9 @@ class Runner:
                 await self._shelf.move(schedule.id, due_ms, now_ms + schedule.when.ms)
 
     async def restore_times(self, now_ms: int) -> None:
-        """Give each schedule in Redis a time at which it is due: a recurring one its next time from now on.
+        """Give each schedule in Redis a due time: a recurring one gets its next time from now on.
 
-        A command that runs once, but whose time is lost, is reported as missed.
+        A one-time command whose time is lost is reported as missed.
         """
         # Reading drops the records that cannot be used.
         await self._shelf.all()

@@ -1,4 +1,4 @@
-"""What one line can cost everybody: each command of a manager and of a node with 64 KiB of each kind of nasty text.
+"""The cost of one line for everybody: each command of a manager and of a node, with 64 KiB of each kind of nasty text.
 
 `python -m ops.bench.nasty [WORD …]` prints, for the commands that begin with a WORD (by default all), the longest time
 for which a line held the event loop, and the longest time that all threads spent on it. Both are processor time of this
@@ -129,7 +129,7 @@ def _lines(name: str) -> Iterator[str]:
 
 
 async def _cost(daemon: Daemon, turns: Turns, line: str, form: Format, session: object) -> Cost:
-    # What earlier lines left behind runs first.
+    # Let the work that earlier lines left behind run first.
     await asyncio.sleep(0)
     turns.begin()
     before = time.process_time()

@@ -1,5 +1,6 @@
-"""Cheap connections to Redis, so that one process can hold thousands: each is one asyncio.Protocol, and hiredis parses
-the replies. A connection with RESP3 both subscribes and calls.
+"""Cheap connections to Redis, so that one process can hold thousands of them.
+
+Each connection is one asyncio.Protocol, and hiredis parses the replies. With RESP3 it both subscribes and calls.
 """
 
 import asyncio

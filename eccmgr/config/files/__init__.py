@@ -1,1 +1,1 @@
-"""The files: reading and including them, bus files and group files, and writing changes back where they belong."""
+"""The files: reads and includes them, reads bus files and group files, and writes changes back to the right file."""

@@ -1,4 +1,4 @@
-"""The files that a console may name: those beside the main file, opened without following a link."""
+"""The files that a console may name: files beside the main file, which are opened without following a link."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 EXPORT_MODE = 0o600
 WIDEST_MODE = 0o640
-"""The most that others may do with a file that a console names, after it was written."""
+"""The widest mode of a file that a console has named and this process has written."""
 _UNQUOTED = "not as the grammar or the schema has it", "a configuration; --check names the fault"
 
 
 def beside(main: str | None, word: str) -> str:
     """The path that `word` names: a file in the folder of `main` whose name ends as the name of `main` does.
 
-    So a key, a password or a file of another program is none. This looks at words alone, so that the refusal tells
-    nothing about the files of this host. Raises CommandError.
+    So a console cannot name a key, a password or a file of another program. This looks only at the word, so the refusal
+    tells nothing about the files of this host. Raises CommandError.
     """
     if main is None:
         raise CommandError("This process was started without a file (-c FILE), so there is no file to name")
@@ -46,13 +46,13 @@ def beside(main: str | None, word: str) -> str:
 
 
 def may_create(path: str) -> None:
-    """Raises CommandError if the name of a new file would make it more than a configuration."""
+    """Raises CommandError if the name of a new file would make it something other than a configuration."""
     if os.path.basename(path).lower() in BUS_FILES:  # noqa: PTH119
         raise CommandError(f"{path} would be read as a bus file, expected another name")
 
 
 def snapshot_of(path: str, files: Reading) -> Snapshot:
-    """A snapshot that has the file which a console named. Raises ConfigError if it is none to read."""
+    """A snapshot with the file that a console named. Raises ConfigError if that file is not one to read."""
     snapshot = Snapshot(files)
     try:
         if snapshot.examine(path, plain=True).guarded:
@@ -65,7 +65,7 @@ def snapshot_of(path: str, files: Reading) -> Snapshot:
 
 
 def without_quotes(error: FaultyConfigError, main: str, files: Reading, known: Container[str]) -> FaultyConfigError:
-    """The same faults, without a word of files that are neither in the folder of `main` nor `known` by identity."""
+    """The faults without quotes from files that are neither in the folder of `main` nor `known` by their identity."""
     folder = os.path.join(os.path.dirname(files.identity(main)), "")  # noqa: PTH120
 
     def told(fault: Fault) -> Fault:

@@ -1,4 +1,4 @@
-"""Bus files of older clusters: which nodes a cluster should have, and to which subcluster each belongs."""
+"""Reads the bus files of older clusters: the nodes that a cluster should have, and the subcluster of each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ExpectedNode(NamedTuple):
     subcluster: str | None = None
     manager: str | None = None
     is_peer: bool = False
-    """Whether the node is listed among the peers of a manager and not in a segment."""
+    """Whether the node is among the peers of a manager and in no segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,10 @@ class BusMap:
     nodes: tuple[ExpectedNode, ...] = ()
 
     def given(self, manager: str = "") -> dict[str, list[str]]:
-        """Map each node, by its name as first written, to the subclusters that the files give it, normally one or none.
+        """Map each node, by its name as first written, to the subclusters that the files give it (normally at most
+        one).
 
-        The `peers` of a manager hold managers too: the one called `manager` is not a node, unless a segment lists it.
+        The `peers` of a manager hold managers too: the peer called `manager` is not a node, unless a segment lists it.
         """
         spelt: dict[str, str] = {}
         found: dict[str, list[str]] = {}

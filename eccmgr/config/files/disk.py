@@ -16,17 +16,17 @@ NEW_FILE_MODE = 0o640
 
 
 class Contents(NamedTuple):
-    """All bytes of a file, and whether it is `guarded`: nobody may write it but root, or who runs this process."""
+    """All bytes of a file, and whether it is `guarded`: only root, or the user of this process, may write it."""
 
     data: bytes
     guarded: bool
 
 
 class Reading(Protocol):
-    """The file access that loading needs; every method may raise OSError."""
+    """The file access for loading. Every method may raise OSError."""
 
     def identity(self, path: str) -> str:
-        """The same text for every path to one file; it is also the path that is written."""
+        """The same text for every path to one file. Writing uses this path."""
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder at `path`."""
@@ -38,31 +38,31 @@ class Reading(Protocol):
         """All bytes of a file."""
 
     def examine(self, path: str, *, plain: bool = False) -> Contents:
-        """All bytes of a file, and who may write it; a `plain` file is no symbolic link and has one name."""
+        """All bytes of a file, and who may write it. A `plain` file is not a symbolic link, and has one name."""
 
 
 class Files(Reading, Protocol):
-    """The file access that writing back needs too; every method may raise OSError."""
+    """The file access for loading and writing back. Every method may raise OSError."""
 
     def writable(self, path: str) -> bool:
         """Whether a file, existing or not, could be replaced."""
 
     def replace(self, contents: Mapping[str, bytes], widest: int = 0o7777) -> None:
-        """Replace the contents of files, each of them wholly or not at all, keeping the owner, and of the mode what
-        `widest` has."""
+        """Replace the contents of files, each as a whole or not at all. Each file keeps its owner, and of its mode the
+        bits in `widest`."""
 
     def mark(self, path: str) -> tuple[int, ...] | None:
-        """What tells the file at `path`, which is not followed, from any other and from its later versions; None if
-        nothing is there."""
+        """A mark that tells the file at `path` from any other file and from its later versions; None if there is no
+        file. A link is not followed."""
 
     def put(self, path: str, data: bytes, mode: int) -> None:
-        """Put a file of this mode, and of this process's user, at `path`, in place of whatever is there."""
+        """Put a file of this mode and of this process's user at `path`. It replaces whatever is there."""
 
 
 class DiskFiles:
     """The files of this machine.
 
-    A file that root or the user who starts this process owns is guarded if nobody else may write it.
+    A file of root, or of the user who starts this process, is guarded if nobody else may write it.
     """
 
     _FLAGS = 0
@@ -70,11 +70,11 @@ class DiskFiles:
     def __init__(self) -> None:
         user = os.geteuid()
         self._users = frozenset({0, user})
-        # An ordinary user's files may be writable for the user's own group, as the usual umask makes them.
+        # The usual umask makes an ordinary user's files writable for the user's own group.
         self._groups = frozenset({0, os.getegid()}) if user else frozenset({0})
 
     def _check(self, status: os.stat_result) -> None:
-        """Raises OSError for a file that is not to be read."""
+        """Raises OSError for a file that must not be read."""
 
     def _is_guarded(self, status: os.stat_result) -> bool:
         mode = status.st_mode
@@ -125,8 +125,8 @@ class DiskFiles:
         """Replace the contents of files, by identity: write temporary files, and rename them once all are safely on
         the disk. A link that took the place of a file meanwhile is not followed.
 
-        After a crash each file is either old or new. At worst a temporary file remains; its name begins with a dot, so
-        that no include of a folder reads it. A failure before the first rename changes nothing.
+        After a crash each file is either old or new. At worst a temporary file remains. Its name begins with a dot, so
+        no include of a folder reads it. A failure before the first rename changes nothing.
         """
         prepared: dict[str, str] = {}
         try:
@@ -143,7 +143,7 @@ class DiskFiles:
             _sync_folder(folder)
 
     def mark(self, path: str) -> tuple[int, ...] | None:
-        """The numbers of the file at `path`, which is not followed, and the time of its last change."""
+        """The numbers of the file at `path`, and the time of its last change. A link is not followed."""
         try:
             status = os.stat(path, follow_symlinks=False)  # noqa: PTH116
         except FileNotFoundError:
@@ -151,7 +151,7 @@ class DiskFiles:
         return status.st_dev, status.st_ino, status.st_ctime_ns
 
     def put(self, path: str, data: bytes, mode: int) -> None:
-        """Put a file at `path`: a rename, which follows no link and gives the new file the owner of this process."""
+        """Put a file at `path` by a rename, which follows no link. The new file has the owner of this process."""
         folder = os.path.dirname(path)  # noqa: PTH120
         descriptor, temporary = tempfile.mkstemp(prefix=".new.", suffix=".tmp", dir=folder)
         with _removed_after_failure(temporary):
@@ -163,7 +163,7 @@ class DiskFiles:
 
 
 class RootsFiles(DiskFiles):
-    """The files of this machine that root alone may write, none of them behind a symbolic link."""
+    """The files of this machine that only root may write and that are not behind a symbolic link."""
 
     _FLAGS = os.O_NOFOLLOW
 
@@ -222,7 +222,7 @@ def _sync_folder(folder: str) -> None:
 
 
 class Snapshot:
-    """Files as they were when they were first read: a second read returns the same.
+    """The files as they were at their first read: a second read returns the same.
 
     For reading only. A `Snapshot` can pretend new contents, to find the configuration that they would make.
     """
@@ -235,13 +235,13 @@ class Snapshot:
         self._contents: dict[str, Contents] = {}
 
     def pretending(self, contents: Mapping[str, bytes]) -> "Snapshot":
-        """A snapshot of the same files, in which those in `contents` (by identity) have these contents."""
+        """A snapshot of the same files, with the new `contents` of some of them (by identity)."""
         other = Snapshot(self._files)
         other._identities = dict(self._identities)
         other._entries = dict(self._entries)
         other._contents = dict(self._contents)
         for path, data in contents.items():
-            # Our own writing does not change who may write a file.
+            # When we write a file, the users who may write it stay the same.
             other._contents[path] = Contents(data, self._contents[path].guarded if path in self._contents else True)
         changed = {path for path in self._exists if self.identity(path) in contents}
         other._exists = {path: exists or path in changed for path, exists in self._exists.items()}

@@ -1,4 +1,4 @@
-"""Edits one file's text: replaces a value, removes an item, adds to a block; all other text stays."""
+"""Edits the text of one file: replaces a value, removes an item, adds to a block. All other text stays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eccmgr.config.syntax.values import Value
 
 _BLANKS = " \t\f\v"
-# If only this follows an item on its line, a new item goes on the next line.
+# If no more than this follows an item on its line, a new item goes on the next line.
 _REST_OF_LINE = re.compile(
     r"[ \t\f\v]*+(?>(?:/\*(?>(?:(?!\*/)[^\r\n])*)\*/[ \t\f\v]*+)*)(?:#[^\r\n]*+)?(?:\r\n|\r|\n|\Z)"
 )
@@ -42,13 +42,13 @@ class DocumentEdits:
     def replace_value(self, node: OptionNode, value: Value) -> None:
         """Give an option another value."""
         before, behind = self.document.text[node.value_start - 1], self.document.text[node.end : node.end + 1]
-        # Quotes and brackets may touch the text around them; a bare word would join it.
+        # Quotes and brackets may touch the text around them. A bare word would merge with it.
         lead = "" if before.isspace() or before == "=" else " "
         tail = "" if not behind or behind.isspace() else " "
         self.edits.append(Edit(node.value_start, node.end, lead + format_value(value) + tail))
 
     def remove(self, node: Node) -> None:
-        """Remove an item, and its lines too if nothing else is on them."""
+        """Remove an item, with its lines if nothing else is on them."""
         text, start, end = self.document.text, node.start, node.end
         begin = line_start(text, start)
         behind = text[end : line_end(text, end)]
@@ -63,7 +63,8 @@ class DocumentEdits:
         self.edits.append(Edit(start, end, ""))
 
     def pending(self, block: ScopeNode | None) -> Scope:
-        """The scope whose contents go to the end of a block (None: of the file); the caller fills it."""
+        """The scope whose contents go to the end of a block, or with None to the end of the file. The caller fills
+        it."""
         return self._insertions.setdefault(id(block), (block, Scope()))[1]
 
     def put(self, block: ScopeNode | None, scope: Scope) -> None:
@@ -75,7 +76,7 @@ class DocumentEdits:
         edits = [*self.edits, *(_insertion(self.document, *each) for each in self._insertions.values())]
         text, at = self.document.text, 0
         parts: list[str] = []
-        # Of two edits at one place the insertion comes before the removal.
+        # If two edits are at one place, the insertion comes before the removal.
         for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
             parts += [text[at : edit.start], edit.text]
             at = max(at, edit.end)
@@ -118,7 +119,7 @@ def _one_line(scope: Scope) -> str:
 
 
 def _whole_lines(document: Document, scope: Scope, indent: str) -> str:
-    """A scope's contents, with the line ending of the file; a newline within a value stays as it is."""
+    """A scope's contents, with the line ending of the file. A newline within a value stays as it is."""
     return "".join(line + document.newline for line in contents(scope, None, reveal=True, indent=indent))
 
 

@@ -1,4 +1,4 @@
-"""Group files (`console_roles`): which users have which roles."""
+"""Reads group files (`console_roles`): the roles of users."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from eccmgr.config.schema.spec import ScopeSpec
 
 MAX_INCLUDES = 10_000
-"""The most files read in all: files that include each other twice would double their number with each level."""
+"""The maximum number of files in all: files that include each other twice would double their number with each level."""
 _NO_FILE = "configuration"
 MAX_INCLUDE_DEPTH = 32
 """The deepest nesting of includes."""
@@ -39,7 +39,7 @@ class Loaded:
     local_changes: Document | None = None
     snapshot: Snapshot | None = None
     ignored: list[str] = field(default_factory=list)
-    """A line for each thing that `Local_Changes_File` says and may not."""
+    """A line for each item of `Local_Changes_File` that must not be there."""
 
     def check(self, heading: str | None = None) -> None:
         """Raises FaultyConfigError with every fault, if there are any."""
@@ -99,10 +99,10 @@ def with_local_changes(loaded: Loaded, setting: Setting | None) -> Loaded:
 
 @dataclass(slots=True)
 class _Context:
-    """The place where items are added: the scope, its schema and depth, and the files being read.
+    """The place where items are added: the scope, its schema and depth, and the files that are being read.
 
-    `is_local`: they come from the file for local changes, which the daemon itself writes. `guarded`: so is each of the
-    files being read. `locked`: a scope around is locked.
+    With `is_local`, the items come from the file for local changes, which the daemon itself writes. With `guarded`,
+    each of the files is guarded. With `locked`, a scope around is locked.
     """
 
     scope: Scope
@@ -127,7 +127,7 @@ class _Loader:
         self.schema = schema
         self.reads = 0
         self.locking: set[int] = set()
-        """The documents that locked options were taken from."""
+        """The documents from which locked options were taken."""
         self.spellings: dict[tuple[int, str], str] = {}
 
     def fault(self, document: Document, offset: int, what: str, expected: str) -> None:
@@ -173,7 +173,7 @@ class _Loader:
         self.loaded.local_changes = document
 
     def overlay_file(self, path: str, contents: Contents | None, context: _Context) -> None:
-        """Add what a file says; `contents` is None if the file was read before."""
+        """Add the items of a file; `contents` is None if the file was read before."""
         identity = self.files.identity(path)
         document = self.loaded.documents.get(identity)
         if document is None:
@@ -183,7 +183,7 @@ class _Loader:
             self.loaded.documents[identity] = document
             self.loaded.faults.extend(faults)
         else:
-            # A change could not be assigned to one of the places that include the file.
+            # Several places include this file, and a change could not be assigned to one of them.
             document.readonly = True
         guarded = context.guarded and document.guarded
         inner = replace(context, chain=(*context.chain, identity), guarded=guarded)
@@ -202,12 +202,12 @@ class _Loader:
                 self.include(document, node, context)
 
     def ignore(self, document: Document, node: Node, what: str) -> None:
-        """Leave out what may not stand in the file for local changes."""
+        """Leave out an item that must not be in the file for local changes."""
         if len(self.loaded.ignored) < MAX_FAULTS:
             self.loaded.ignored.append(f"{document.place(node.start)}: {what} is ignored in the Local_Changes_File")
 
     def refuses(self, document: Document, node: OptionNode | ScopeNode, name: str, context: _Context) -> bool:
-        """Whether a locked option or scope may not be taken from here; it is then reported."""
+        """Whether a locked option or scope must not be taken from here. Then this reports it."""
         if context.is_local:
             self.ignore(document, node, f"{name}, which is locked,")
         elif not context.guarded:
@@ -287,7 +287,8 @@ class _Loader:
             self.overlay_file(path, contents, replace(context, readonly=readonly))
 
     def find(self, document: Document, node: IncludeNode) -> list[str] | None:
-        """The files that an include names: one, or those of a folder in order; None, and a fault, if it names none."""
+        """The files that an include names: one file, or the files of a folder in order. If there is no such file, notes
+        a fault and answers None."""
         for path in self.candidates(document.path, node.path):
             try:
                 names = self.files.entries(path)
@@ -310,7 +311,7 @@ class _Loader:
 
 
 def _halves(node: ScopeNode, spec: ScopeSpec | None) -> bool:
-    """Whether this is an instance that would lack something without its locked options, such as a guarded listener."""
+    """Whether this instance would be incomplete without its locked options, as a guarded listener would."""
     if node.name is None or spec is None:
         return False
     scopes = [each for each in node.items if isinstance(each, ScopeNode)]

@@ -33,7 +33,8 @@ _Key = tuple[tuple[ScopeKey, ...], str]
 
 @dataclass(eq=False)
 class WritePlan:
-    """A plan for a writeback: each file with its new text and its number of changes, and the changes that fit no file.
+    """A plan for a writeback: the files, each with its new text and its number of changes, and the changes that fit no
+    file.
 
     `loaded` is the configuration that the written files will make; None if there is nothing to write.
     """
@@ -47,8 +48,10 @@ class WritePlan:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The result of a writeback: files with their number of changes, changes that could not be saved, changes saved in
-    vain, because a file that cannot be changed overrides them at the place given, and remedies for the operator.
+    """The result of a writeback.
+
+    It has the files, each with its number of changes; the changes that could not be saved; the changes that were saved
+    in vain, each with the place of a file that cannot be changed and overrides it; and remedies for the operator.
     """
 
     files: tuple[tuple[str, int], ...] = ()
@@ -62,7 +65,7 @@ def plan(
 ) -> WritePlan:
     """Find the file of each change, and prove that the written files will make the live configuration.
 
-    A change that a later, read-only file would override goes to `Local_Changes_File`, if there is one.
+    A change that a later, read-only file would override goes to `Local_Changes_File`, if that is set.
     """
     changes = difference(loaded.root, live)
     if changes:
@@ -93,9 +96,9 @@ def plan(
 def carry_out(
     plan: WritePlan, files: Files, schema: ScopeSpec, *, force: bool = False, widest: int = 0o7777
 ) -> Written:
-    """Write a plan's files, all or none; they keep of their modes what `widest` has.
+    """Write all files of a plan or none. Of its mode, each file keeps the bits in `widest`.
 
-    Raises ConfigError with the difference if one has changed, unless `force`.
+    If a file has changed, raises ConfigError with the difference, unless `force`.
     """
     if not force:
         for identity, (document, _, _) in plan.texts.items():
@@ -109,7 +112,7 @@ def carry_out(
 
 
 def export(live: Scope, path: str, files: Files, schema: ScopeSpec) -> None:
-    """Write a whole tree to a file of its own, which only its owner may read, since it holds secrets."""
+    """Write a whole tree to a file of its own. Only the owner may read it, because it holds secrets."""
     text = show_recurse(live, schema, reveal=True)
     try:
         files.put(path, (text + "\n" if text else "").encode(), EXPORT_MODE)
@@ -118,7 +121,7 @@ def export(live: Scope, path: str, files: Files, schema: ScopeSpec) -> None:
 
 
 def as_text(changes: Sequence[Change], schema: ScopeSpec, *, reveal: bool = False) -> str:
-    """Changes in the syntax of a file; an unset option, which has no syntax, as a comment."""
+    """Changes in the syntax of a file. An unset option has no syntax, so it becomes a comment."""
     settable = [change for change in changes if change.action in (Action.SET, Action.CREATE)]
     tree = show_recurse(apply_all(Scope(), settable), schema, reveal=reveal)
     rest = [
@@ -205,7 +208,7 @@ class _Planner:
         self._into(change, self._around(change) if scope is None and not self.local else self.local)
 
     def _around(self, change: Change) -> Document | None:
-        """The document for a scope that no file has yet: the first writable file that has the scope around it."""
+        """The document for a scope that no file has yet: the first writable file with the scope around it."""
         for depth in range(len(change.path) - 1, -1, -1):
             around = self.loaded.root.find(change.path[:depth])
             for place in around.places if around else []:
@@ -214,7 +217,7 @@ class _Planner:
         return None
 
     def local_remedy(self) -> str:
-        """What the operator can do to have a file for changes that belong to no other."""
+        """The remedy: how the operator gets a file for changes that belong to no other file."""
         main = self.loaded.main
         if main is None:
             return "start the daemon with a file (-c FILE)"
@@ -263,7 +266,8 @@ class _Planner:
         raise ConfigError(f"{document.path} has no place for {heading(path[0]) if path else 'an option'}")
 
     def _remove(self, change: Change, nodes: Sequence[tuple[Document, OptionNode | ScopeNode]]) -> None:
-        """Remove every place of an option or scope; none if one of them must stay, since that one would then hold."""
+        """Remove every place of an option or scope. If one place must stay, remove no place: the one that stays would
+        count."""
         allowed = [not self.local_only or document is self.local for document, _ in nodes]
         if not nodes or not all(allowed) or not all(self._can_write(document) for document, _ in nodes):
             self.unsaved.append(change)
@@ -293,7 +297,7 @@ class _Planner:
         return found
 
     def _edits(self, document: Document, change: Change) -> DocumentEdits | None:
-        """The edits of a document, after counting the change; None if only another file may be written."""
+        """Count the change, and answer the edits of its document; None if only another file may be written."""
         identity = self.identities[id(document)]
         if self.only is not None and identity != self.only:
             self.elsewhere.append(change)

@@ -1,1 +1,1 @@
-"""The configuration that holds: effective values, transactions, store, and the parts that follow it."""
+"""The configuration in force: effective values, transactions, the store, and the parts that follow it."""

@@ -1,4 +1,4 @@
-"""Keeps a listener that a console adds from being a way around the access that the others demand."""
+"""Checks a listener that a console adds: it must not be a way around the access that the other listeners demand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def check_added(before: ScopeView, after: ScopeView) -> None:
-    """Raises CommandError if a listener that `before` does not have, or has disabled, is more open than the others."""
+    """Raises CommandError if a new listener is more open than the others. A listener is new if `before` lacks it or has
+    it disabled."""
     others = listeners(before, "")
     known = {other.endpoint for other in others}
     for added in listeners(after, ""):
@@ -29,7 +30,7 @@ def check_added(before: ScopeView, after: ScopeView) -> None:
 
 
 def _lacking(added: ListenerOptions, others: Sequence[ListenerOptions]) -> Iterator[str]:
-    """The options of access by which a listener is more open than each of the others, or than one that demands more."""
+    """The options by which a listener is more open than all the others, or than one that demands more."""
     if any(other.authenticate for other in others) and not added.authenticate:
         yield "Enable_Authentication"
     if any(other.authorize for other in others) and not added.authorize:

@@ -1,4 +1,4 @@
-"""The effective value of an option: set in its scope, in one around it, on the command line, or by default.
+"""The effective value of an option: from its scope, from a scope around it, from the command line, or by default.
 
 `evaluate` answers `config eval`; a `ScopeView` gives a daemon the same values as Python values.
 """
@@ -72,10 +72,10 @@ class Effective:
 def evaluate(
     root: Scope, path: Path, option: str, overrides: Overrides | None = None, schema: ScopeSpec = SCHEMA
 ) -> Effective | None:
-    """The effective value of an option in the scope at `path`, which need not exist; None if there is none.
+    """The effective value of an option in the scope at `path`, which need not exist; None if the option has no value.
 
-    The scope itself comes first, then those around it from the inside out, and at last the defaults in the same order.
-    A value in an enclosing scope that does not fit this scope's option has another meaning there and is ignored.
+    The scope itself comes first, then the scopes around it from the inside out, and at last the defaults in the same
+    order. If a value in a scope around does not fit this scope's option, it has another meaning there and is ignored.
     """
     scopes = _scopes_on(root, path)
     specs = _specs_on(schema, path)
@@ -121,8 +121,9 @@ def _specs_on(schema: ScopeSpec, path: Path) -> list[ScopeSpec | None]:
 class ScopeView:
     """A scope as a daemon reads it, written or not: its known options as Python values.
 
-    An option that this scope does not set is looked up as `config eval` does. An option that the schema does not have
-    in this scope, or the method of another type, is a mistake of the program and raises LookupError.
+    If this scope does not set an option, the option gets the value that `config eval` shows. It is a mistake of the
+    program, and raises LookupError, to ask for an option that this scope does not have in the schema, or by the method
+    of another type.
     """
 
     root: Scope
@@ -199,7 +200,7 @@ class ScopeView:
         return evaluate(self.root, self.path, option, self.overrides, self.schema)
 
     def states(self, option: str) -> bool:
-        """Whether a file, a console, a flag or the environment sets the option, so that it is not a default."""
+        """Whether a file, a console, a flag or the environment sets the option; if not, it has its default."""
         effective = self.effective(option)
         return effective is not None and (effective.setting is not None or effective.source is not None)
 
@@ -214,6 +215,6 @@ class ScopeView:
         try:
             return convert(spec.type, effective.value, spec.low, spec.high)
         except ValueError as error:
-            # Values are checked in the scope that sets them; one of an enclosing scope may be of another type.
+            # A value was checked in the scope that sets it. In a scope around, the option may have another type.
             place = self.place(option) or spec.name
             raise ConfigError(f"{place}: {spec.name} does not fit, expected {error}") from error

@@ -34,7 +34,8 @@ class BusFiles(Part):
 
     def __init__(self, store: Store, named: NamedNodes, manager: str) -> None:
         self.fault = ""
-        """Why the bus files cannot be read, "" if they can; until then their earlier contents hold."""
+        """The reason why the bus files cannot be read, "" if they can. While they cannot, their earlier contents
+        count."""
         self._store = store
         self._named = named
         self._manager = manager
@@ -42,7 +43,7 @@ class BusFiles(Part):
         self._published = False
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
-        """Read the bus files again if the files of the configuration were read again; no other change affects them."""
+        """Read the bus files again if the configuration's files were read again. No other change affects them."""
 
         def take() -> None:
             if self._store.loaded.root is view.root:
@@ -59,7 +60,7 @@ class BusFiles(Part):
         self._changed.set()
 
     def heard(self, number: bytes) -> None:
-        """Take the number of the latest change from a heartbeat; if it is empty, Redis has lost the expected nodes."""
+        """Take the number of the latest change from a heartbeat. If it is empty, Redis has lost the expected nodes."""
         if self._published and not number:
             self.changed()
 

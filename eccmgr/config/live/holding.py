@@ -1,4 +1,4 @@
-"""The part of a daemon that holds its own options, its times and bounds among them."""
+"""The part of a daemon that holds its own options, with its times and bounds."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 class Holding(Part):
-    """The options of one daemon; `default` and `listen` are the endpoints that stand in for those of its files."""
+    """The options of one daemon. The endpoints `listen` replace those of its files; `default` is the endpoint if
+    neither names any."""
 
     title = "options"
 
     def __init__(self, view: ScopeView, default: str, listen: Sequence[str]) -> None:
-        """Raises ConfigError if options do not fit each other."""
+        """Raises ConfigError if options do not fit together."""
         self._default, self._listen = default, listen
         self.check(view)
         self.view = view
@@ -31,11 +32,11 @@ class Holding(Part):
         """The one object with the cluster's times and bounds that all parts share; see `ClusterOptions`."""
 
     def check(self, view: ScopeView) -> None:
-        """Raises ConfigError if the times of the cluster do not fit each other."""
+        """Raises ConfigError if the times of the cluster do not fit together."""
         check_times(view)
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
-        """Read the options of `view`. Raises ConfigError if they do not fit each other."""
+        """Read the options of `view`. Raises ConfigError if they do not fit together."""
         if view is self.view:
             return Takeover(lambda: None)
         self.check(view)

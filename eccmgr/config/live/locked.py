@@ -1,4 +1,4 @@
-"""What a configuration says where no agent that was taken over can have written it."""
+"""The part of a configuration that no agent that was taken over can have written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def locked_view(store: Store) -> ScopeView:
     """The configuration without its `Local_Changes_File`, which the daemon itself writes; blocks.
 
-    If this process is root and is to become another user, every file must be one that root alone may write. Raises
+    If this process is root and will become another user, only root may be able to write each file. Raises
     FaultyConfigError.
     """
     view = _view(store, store.files)

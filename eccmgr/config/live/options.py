@@ -1,4 +1,4 @@
-"""The options of a daemon as frozen values, read from a configuration at once and compared with those of another."""
+"""The options of a daemon as frozen values: read from a configuration in one go, and comparable."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def node_name(view: ScopeView, environment: Mapping[str, str], host: str) -> str
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The rules for callers from a network (as written, `10.1.1.0/24`)."""
+    """The rules for callers from one network (as written: `10.1.1.0/24`)."""
 
     network: str
     always_allow: bool
@@ -133,7 +133,7 @@ def _tls(view: ScopeView) -> Tls | None:
 def cluster_options(view: ScopeView) -> ClusterOptions:
     """The cluster's times and bounds."""
     cluster = view.scope("cluster")
-    # The record of a command must outlast the command.
+    # Redis must keep the record of a command for longer than the command lasts.
     longest_s = cluster.seconds("command_ttl") + cluster.seconds("command_timeout")
     return ClusterOptions(
         session_lease_s=cluster.seconds("session_lease"),

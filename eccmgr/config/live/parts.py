@@ -1,7 +1,8 @@
 """The parts of a daemon, which follow its configuration all together or not at all.
 
-A part first prepares: it does all that can fail, without effect yet. Once every part has prepared, each carries out
-what it prepared, which cannot fail. If a part cannot prepare, the parts before it undo, and no trace is left.
+A part first prepares: it does everything that can fail, without effect yet. Once every part has prepared, each part
+carries out its prepared change, which cannot fail. If a part cannot prepare, the parts before it undo, and no trace is
+left.
 """
 
 from __future__ import annotations
@@ -54,20 +55,21 @@ class Part(Protocol):
     """
 
     title: ClassVar[str]
-    """Its name in messages to an operator, in the plural."""
+    """The name of the part in messages to an operator, in the plural."""
 
     def check(self, _view: ScopeView, /) -> None:
         """Raises ConfigError if this part cannot follow a view. It changes nothing, and may be called in any thread.
 
-        `--check` calls it; so does the `prepare` of a part that does not check the view otherwise.
+        `--check` calls it. If the `prepare` of a part does not check the view in another way, it calls this too.
         """
         return
 
     async def prepare(self, _view: ScopeView, _changes: Sequence[Change], /) -> Prepared:
         """Prepare for a view, which differs by `_changes` from the one in force.
 
-        At the start of the daemon, before `start`, there are no changes: all is new. A reload of files that say the
-        same has no changes either. Raises EccmgrError, having changed nothing, if this part cannot follow the view.
+        At the start of the daemon, before `start`, there are no changes, because everything is new. A reload of
+        unchanged files has no changes either. Raises EccmgrError, having changed nothing, if this part cannot follow
+        the view.
         """
         return NOTHING
 
@@ -80,12 +82,12 @@ class Part(Protocol):
         return
 
     async def close(self) -> None:
-        """Release all resources; also called after a failed start, at whatever point it failed."""
+        """Release all resources. It is also called after a failed start, at whatever point that failed."""
         return
 
 
 class Takeover:
-    """A prepared change that only needs `take`, which replaces old values by new ones; there is nothing to undo."""
+    """A prepared change that only replaces old values by new ones, by `take`. There is nothing to undo."""
 
     def __init__(self, take: Callable[[], None]) -> None:
         self._take = take
@@ -137,7 +139,7 @@ async def prepare_all(parts: Iterable[Part], view: ScopeView, changes: Sequence[
             if isinstance(error, TimeoutError) and limit.expired():
                 reason = f"The {title} were not ready within {PREPARE_TIMEOUT_S:g} s"
             else:
-                # A fault of the program: it must neither harm the other parts nor end the daemon.
+                # This is a fault of the program. It must neither harm the other parts nor end the daemon.
                 log.exception("change not prepared", part=title)
                 reason = f"The {title} cannot follow: {type(error).__name__}: {error} (see the log)"
             raise ConfigError(f"{reason}; nothing was changed") from error
@@ -146,7 +148,7 @@ async def prepare_all(parts: Iterable[Part], view: ScopeView, changes: Sequence[
 
 
 async def opened_in_thread(work: Callable[[], T], take_back: Callable[[T], None]) -> T:
-    """Run `work`, which opens something, in a thread; if the caller is cancelled meanwhile, `take_back` closes it."""
+    """Run `work`, which opens something, in a thread. If the caller is cancelled meanwhile, `take_back` closes it."""
     opening = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(opening)

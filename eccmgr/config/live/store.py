@@ -43,7 +43,7 @@ MAX_TYPED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A new configuration that is about to replace the old one: both of them, and the changes between them."""
+    """A new configuration that is about to replace the old one, with the changes between the two."""
 
     before: ScopeView
     after: ScopeView
@@ -52,7 +52,7 @@ class Proposal:
 
 
 OnChange = Callable[[Proposal], Coroutine[Any, Any, "Prepared"]]
-"""Makes a daemon ready for a proposal: raises an EccmgrError, having changed nothing, if the daemon cannot take it."""
+"""Makes a daemon ready for a proposal. If the daemon cannot take it, raises an EccmgrError and changes nothing."""
 
 
 class Store:
@@ -62,7 +62,7 @@ class Store:
     (`on_change`), accepted and carried out before the next one begins. Once a change has begun, it runs to its end even
     if its caller is cancelled. Threads read and compare files.
 
-    Locked options change by a reload of `main` alone, the file of the start: the store refuses every other change of
+    Locked options change only by a reload of `main`, the file of the start. The store refuses every other change of
     them.
 
     `on_change` is called before every commit, set and unset that makes a difference, and before every reload. If it
@@ -88,7 +88,7 @@ class Store:
         self.loaded = Loaded(main)
         self.live = self.loaded.root
         self._exports: dict[str, tuple[int, ...] | None] = {}
-        """What tells the files that `export` wrote from any others."""
+        """The marks of the files that `export` wrote: they tell these files from any others."""
         self._version = 0
         self._log: list[Commit] = []
         self._open: WeakSet[Transaction] = WeakSet()
@@ -124,8 +124,8 @@ class Store:
     async def refuse(self, refusal: EccmgrError) -> None:
         """Refuse every change with `refusal` from now on, until `on_change` is set again.
 
-        A change that is still being prepared is cancelled and refused too. One that is being carried out runs to its
-        end, for which this waits for 10 s: a thread may hang on a file.
+        A change that is still preparing is cancelled and refused too. A change that is being carried out runs to its
+        end; this waits at most 10 s for that, because a thread may hang on a file.
         """
 
         async def refuse(_proposal: Proposal) -> Prepared:
@@ -136,7 +136,7 @@ class Store:
             self._preparing.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_END_TIMEOUT_S), self._lock:
-                pass  # No change is under way any more.
+                pass  # No change is under way now.
 
     def view(self) -> ScopeView:
         """The global scope of the live tree as Python values; a later change does not affect the view."""
@@ -182,7 +182,8 @@ class Store:
                 raise CommandError("\n".join(["Conflict: another transaction was committed first", *lines]))
             new = transaction.root
             if not transaction.scratch:
-                # Applied to the present live tree: others may have changed or written back other parts of it.
+                # Apply the commands to the present live tree: other sessions may have changed or written back other
+                # parts of it.
                 new = await asyncio.to_thread(apply_all, self.live, tuple(transaction.changes), user)
             changed = await self._propose(new, user)
             self._close(session)
@@ -199,7 +200,7 @@ class Store:
     async def reload(self, session: ConfigSession, user: str, path: str | None = None) -> int:
         """Read the files again; return the number of unsaved changes that were dropped.
 
-        `path`, as a console names a file beside the main file, becomes the main file.
+        With `path`, which names a file beside the main file, that file becomes the main file.
 
         On any fault nothing changes: raises a ConfigError that begins with `Reconfigure failed`. Raises LockedOption if
         another file than the one of the start would change a locked option.
@@ -224,7 +225,7 @@ class Store:
         return await self._alone(make)
 
     def unsaved(self) -> list[Change]:
-        """The live changes that no file has yet."""
+        """The live changes that are in no file yet."""
         return difference(self.loaded.root, self.live)
 
     async def write_back(self, *, path: str | None = None, force: bool = False) -> writeback.Written:
@@ -261,7 +262,8 @@ class Store:
             )
 
     def loaded_path(self, path: str) -> str | None:
-        """The path by which a file of the configuration was read, as a console names it; None if it names none."""
+        """The path by which the file that a console names was read; None if no file of the configuration has that
+        name."""
         full = os.path.join(os.path.dirname(self.loaded.main or ""), path)  # noqa: PTH120
         return full if any(document.path == full for document in self.loaded.documents.values()) else None
 
@@ -295,7 +297,7 @@ class Store:
         return load(main, files or self.files, self.search_path, self.schema)
 
     def _reread(self, path: str | None) -> Loaded:
-        """The files as they are now. Raises ConfigError."""
+        """The configuration of the files as they are now. Raises ConfigError."""
         named = beside(self.main, path) if path is not None else self.loaded.main
         is_new = named is not None and named not in (self.main, self.loaded.main)
         loaded = self._read(named, snapshot_of(named, self.files) if named is not None and is_new else None)
@@ -306,7 +308,7 @@ class Store:
         return loaded
 
     async def _alone(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run `make` under the lock; once it has begun it runs to its end, even if the caller is cancelled."""
+        """Run `make` under the lock. Once it has begun, it runs to its end, even if the caller is cancelled."""
         await self._lock.acquire()
         task = self._under_way = asyncio.create_task(make(), name="change of the configuration")
         task.add_done_callback(lambda _: self._lock.release())
@@ -359,7 +361,7 @@ class Store:
         self._forget()
 
     def _forget(self) -> None:
-        """Drop the commits that no open transaction can collide with any more."""
+        """Drop the commits that can no longer collide with an open transaction."""
         oldest = min((transaction.version for transaction in self._open), default=self._version)
         self._log = [commit for commit in self._log if commit.version > oldest]
 

@@ -5,7 +5,7 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import ConfigError, SettingsError
 
 _STEP_HEARTBEATS = 1.2
-"""The least `max_step`, in heartbeats: one step of the lease clock spans a heartbeat and some lateness."""
+"""The smallest `max_step`, in heartbeats: one step of the lease clock spans a heartbeat and some lateness."""
 _ROUNDING_S = 1e-9
 TIMES = ("session_lease", "max_step", "heartbeats_per_sec")
 """The options that `check_times` compares."""

@@ -22,7 +22,7 @@ class TrustedKeysPart(Part):
     title = "trusted keys"
 
     def __init__(self, view: ScopeView, option: str, given: Sequence[str], flag: str) -> None:
-        """Raises SettingsError and ConfigError for a line that is no key."""
+        """Raises SettingsError and ConfigError for a line that is not a key."""
         self._option = option
         try:
             self._given = tuple(map(PublicKey.parse, given))
@@ -31,7 +31,7 @@ class TrustedKeysPart(Part):
         self.keys = TrustedKeys(self._of(view))
 
     def check(self, view: ScopeView) -> None:
-        """Raises ConfigError, with its place, for a line that is no key."""
+        """Raises ConfigError, with the place, for a line that is not a key."""
         self._of(view)
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
@@ -56,7 +56,7 @@ class TrustedKeysPart(Part):
 
 
 def days_left(key: PublicKey, wall_ms: int) -> str:
-    """How long a key still counts, for people: `m1, 364 days left`."""
+    """The time for which a key still counts, in words: `m1, 364 days left`."""
     days = key.days_left(wall_ms)
     if not key.counts_at(wall_ms):
         return f"{key.name}, ended on {key.until}"

@@ -1,1 +1,1 @@
-"""What the options are: types, every scope and option, checks, secrets, paths on a console, printing, completion."""
+"""The options: their types, every scope and option, checks, secrets, paths on a console, printing, completion."""

@@ -13,7 +13,7 @@ _SHOWN = 60
 
 
 def option_fault(spec: OptionSpec, value: Value) -> tuple[str, str] | None:
-    """The fault of a value, as what was found and what was expected; None if the value fits. Never shows a secret."""
+    """The fault of a value: what was found, and what was expected. None if the value fits. Never shows a secret."""
     try:
         convert(spec.type, value, spec.low, spec.high)
     except BadValueError as error:
@@ -22,7 +22,7 @@ def option_fault(spec: OptionSpec, value: Value) -> tuple[str, str] | None:
 
 
 def scope_fault(spec: ScopeSpec, name: str | None) -> tuple[str, str] | None:
-    """The fault of a scope's name, as what was found and what was expected; None if the name, or its absence, fits."""
+    """The fault of a scope's name: what was found, and what was expected. None if the name, or its absence, fits."""
     if name is None and spec.naming is Naming.ALWAYS:
         return f"{spec.name} without a name", f'{spec.name} "NAME" {{ … }}'
     if name is not None and spec.naming is Naming.NEVER:

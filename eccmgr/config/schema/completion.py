@@ -22,7 +22,7 @@ _SCOPES_ONLY = frozenset({"show", "showrecurse"})
 
 
 def candidates(command: str, words: Sequence[str], root: Scope, schema: ScopeSpec = SCHEMA) -> list[str]:
-    """The completions of the last of `words` (which is empty if it is not begun), quoted if they need it.
+    """The completions of the last of `words` (an empty word if nothing is typed yet), quoted if needed.
 
     `words` are the words behind `config COMMAND`; `root` is the tree that the session sees. Names match without case.
     """
@@ -83,7 +83,7 @@ def _inside(command: str, here: paths.Here) -> list[str]:
     if spec and command in ("eval", "set"):
         scopes += [scope.name for scope in spec.scopes]
     if spec and command == "set":
-        # A console cannot set what is locked.
+        # A console cannot set a locked option.
         options = [option for option in options if not spec.locks(option)]
         scopes = [kind for kind in scopes if not spec.locks(kind)]
     return scopes if command in _SCOPES_ONLY else [*options, *scopes]

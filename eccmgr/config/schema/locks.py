@@ -1,6 +1,6 @@
-"""Locked options: those that decide what may run, as whom, where, and who may ask for it.
+"""Locked options. They decide what may run, as which user, where, and who may ask for it.
 
-They change only in files that nobody else may write: never by a console or by whatever else runs a command, and not in
+They change only in files that nobody else may write: never by a console or any other way to run a command, and not in
 the file that the daemon itself writes.
 """
 
@@ -24,7 +24,7 @@ def locked_by(changes: Iterable[Change], before: Scope, schema: ScopeSpec) -> st
 
 
 def only_locked(scope: Scope, spec: ScopeSpec) -> Scope:
-    """A tree that has the locked options and scopes of `scope`, and nothing else."""
+    """A tree with only the locked options and scopes of `scope`."""
     options = {name: setting for name, setting in scope.options.items() if spec.locks(name)}
     scopes = {}
     for key, child in scope.scopes.items():

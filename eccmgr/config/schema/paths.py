@@ -79,14 +79,15 @@ def to_option(here: Here, words: Sequence[str]) -> tuple[Here, str]:
 
 
 class Scopes(NamedTuple):
-    """The scopes that a path names; `of_kind` if the path ends in a kind and so names all scopes of that kind."""
+    """The scopes that a path names. With `of_kind`, the path ends in a kind and names all scopes of that kind."""
 
     found: list[Here]
     of_kind: bool
 
 
 def to_scopes(here: Here, words: Sequence[str]) -> Scopes:
-    """Resolve `[SCOPE [NAME]]…` to a scope, or to all of a kind that was given without a name; only written ones."""
+    """Resolve `[SCOPE [NAME]]…` to a written scope, or to all written scopes of a kind if the kind has no name behind
+    it."""
     at = 0
     while at < len(words):
         kind, above = words[at], here
@@ -177,7 +178,7 @@ def _scope_before_setting(here: Here, line: str, words: Sequence[Word], at: int,
         return anonymous, at
     if here.has_instance(kind, word) or naming is Naming.ALWAYS:
         return here.into(kind, word), at + 1
-    # A name is followed by an option and a value; with too few words the word is the option and not a name.
+    # An option and a value follow a name. With too few words, this word is the option and not a name.
     too_few = len(words) - at < 3 and anonymous.scope is not None
     if naming is Naming.NEVER or anonymous.has_kind(word) or too_few:
         return anonymous, at

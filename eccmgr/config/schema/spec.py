@@ -22,16 +22,16 @@ class Naming(Enum):
     ALWAYS = "always"
     """`Listen "/tmp/2025" { … }`"""
     EITHER = "either"
-    """With or without."""
+    """With a name or without."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptionSpec:
     """The schema of one option: its spelling, its type, its default, and one line of help.
 
-    `low` and `high` bound a number, in the unit of its type. A `dynamic` option takes effect at once, any other after
-    a restart. The text of a `secret` option holds passwords. A `locked` option changes in files alone (see `locks.py`).
-    `default_of` gives a default that depends on the scope's name; `default` then only describes it. If
+    `low` and `high` bound a number, in the unit of its type. A `dynamic` option takes effect at once, any other option
+    after a restart. The text of a `secret` option holds passwords. A `locked` option changes in files alone (see
+    `locks.py`). `default_of` gives a default that depends on the scope's name; `default` then only describes it. If
     `without_effect` gives a reason, nothing acts on the option.
     """
 
@@ -57,7 +57,7 @@ class OptionSpec:
 class ScopeSpec:
     """The schema of one scope: its spelling, whether it has a name (and of which type), its options and scopes.
 
-    If the scope is `locked`, it is so with all in it: its instances, and every option and scope, known or not.
+    If the scope is `locked`, everything in it is locked too: its instances, and every option and scope, known or not.
     """
 
     name: str

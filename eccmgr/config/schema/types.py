@@ -1,4 +1,4 @@
-"""The types of options: the values that each accepts, and their conversion to Python values."""
+"""The types of options: the values that a type accepts, and their conversion to Python values."""
 
 import ipaddress
 import re
@@ -28,7 +28,7 @@ _OCTAL = re.compile(r"[0-7]{1,5}")
 
 
 class OptionType(Enum):
-    """The type of an option's value; the member's value describes it for an operator."""
+    """The type of an option's value. The text of a member describes the type for an operator."""
 
     BOOLEAN = "on|off, true|false, enabled|disabled, yes|no or 1|0"
     """A `bool`."""
@@ -55,9 +55,9 @@ class OptionType(Enum):
     ENDPOINT = "a path or ADDRESS:PORT"
     """A `str`, as written."""
     LIST = "a list"
-    """A `tuple` of `str`; a single value is a list of one."""
+    """A `tuple` of `str`. A single value is a list with one item."""
     PATTERNS = "a list of regular expressions"
-    """A `tuple` of `str`, each of which compiles."""
+    """A `tuple` of `str`. Each of them compiles as a regular expression."""
     DICTIONARY = "a dictionary"
     """A `dict` of `str`."""
 

@@ -85,6 +85,6 @@ def _kinds(scope: Scope | None, spec: ScopeSpec | None) -> list[str]:
 
 def _closest(word: str, known: Iterable[str]) -> str | None:
     by_lower = {name.lower(): name for name in known}
-    # A word this long is similar to no name, and costly to compare.
+    # So long a word is similar to no name, and is costly to compare.
     close = difflib.get_close_matches(word.lower(), by_lower, n=1) if len(word) <= _SHOWN_MAX else []
     return by_lower[close[0]] if close else None

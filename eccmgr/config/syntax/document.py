@@ -62,7 +62,7 @@ Node = OptionNode | ScopeNode | IncludeNode
 class Document:
     """A file: `path` as users see it, `text` decoded without any translation, `items` in the order written.
 
-    A `readonly` file is never written back to. Nobody may write a `guarded` file but root, or who runs this process.
+    A `readonly` file is never written back to. Only root, or the user of this process, may write a `guarded` file.
     `data` are the bytes that were read, None for a file that does not
     exist yet.
     """

@@ -141,7 +141,7 @@ class _Parser:
             return
         self.at += 1
         if kind == "{":
-            # Treated as a scope without a name, so that its closing bracket is not a second fault.
+            # Treat this as a scope without a name, so that its closing bracket is not a second fault.
             stack.append(ScopeNode("", None, start, end))
         elif kind == "=" and self.kind() in (WORD, STRING) and self.kind(1) != "=":
             self.at += 1
@@ -167,7 +167,7 @@ class _Parser:
         return OptionNode(name, value, start, value_start, self.tokens[self.at - 1][2])
 
     def shown(self, name: str, start: int) -> str:
-        """A name for a message. Within a line it is not shown: it may be the rest of an unquoted secret."""
+        """A name for a message. A name within a line is not shown, because it may be the rest of an unquoted secret."""
         before = self.text[line_start(self.text, start) : start]
         return f"'{name}'" if len(name) <= 40 and not before.strip() else "this name"
 

@@ -1,4 +1,4 @@
-"""The tree of scopes and options: the overlay of all files, in the order they were read.
+"""The tree of scopes and options: the overlay of all files, in the order in which they were read.
 
 A finished tree never changes: a change makes a new tree that shares the unchanged parts. So a transaction is one
 reference, and a reload does not affect readers of the old tree.
@@ -101,7 +101,7 @@ class Scope:
         return [scope for (each, _), scope in self.scopes.items() if each == lower]
 
     def find(self, path: Path) -> Scope | None:
-        """The scope at the end of a path from this one; None if there is none."""
+        """The scope at the end of a path from this one; None if there is no such scope."""
         here: Scope | None = self
         for step in path:
             if here is None:

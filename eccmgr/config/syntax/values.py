@@ -10,7 +10,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A plain value; `quoted` if the file has quotes around it, which are kept."""
+    """A plain value. It is `quoted` if the file has quotes around it; writing back keeps them."""
 
     text: str
     quoted: bool = False
@@ -46,7 +46,7 @@ def content(value: Value) -> tuple[str, Content]:
 
 
 def needs_quotes(text: str, *, separated: bool = False) -> bool:
-    """Whether `text` needs quotes; within lists and dictionaries (`separated`) a comma needs them too."""
+    """Whether `text` needs quotes. Within lists and dictionaries (`separated`) a comma needs them too."""
     return not text or _NEEDS_QUOTES.search(text) is not None or (separated and "," in text)
 
 
