@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from eccmgr.modules import Call, CommandError, Module, OptionSpec, OptionType, command
@@ -45,6 +46,13 @@ class Trial(Module):
     @command("die", "kills its own process", long=True)
     async def die(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+    @command("leave", "as hold; first starts a program in a session of its own", long=True)
+    async def leave(self, call: Call, name: str) -> str:
+        folder = Path(self.context.settings.text("folder") or "")
+        program = f"trap '' TERM; echo $$ > {folder}/left-{name}; sleep 3600; sleep 3600"
+        subprocess.Popen(("setsid", "setsid", "sh", "-c", program))
+        return await self.hold(call, name)
 
     @command("limit", "never ends", long=True, timeout_s=0.5)
     async def limit(self) -> None:

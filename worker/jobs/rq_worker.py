@@ -1,7 +1,6 @@
 """An RQ worker. Others notice its death soon, and its work-horse never outlives it."""
 
 import contextlib
-import ctypes
 import math
 import os
 import select
@@ -18,6 +17,7 @@ from rq.job import Job
 from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 from rq.utils import now
 
+from worker.descendants import EndedDescendants, become_subreaper, die_with
 from worker.jobs.journal import NotOurs
 from worker.jobs.mending import put_right
 from worker.jobs.patience import RETRY_S, JobRedis, Whereabouts, is_away
@@ -35,7 +35,7 @@ ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 _MONITORING_S = 5
 _END_S = 4.0
 _STUCK = "Job was stuck in intermediate queue."
-_PR_SET_PDEATHSIG = 1
+_POLITE_S, _KILL_S = 2.5, 2.5
 
 
 def patiently(what: Callable[[], object], whereabouts: Whereabouts) -> None:
@@ -75,6 +75,8 @@ class NodeWorker(Worker):
         self._limit_s: float | None = None
         """The time limit of the job that runs."""
         self._beat_at = 0.0
+        # Whatever a job starts becomes a child of this process at the latest when the work-horse has ended.
+        become_subreaper()
         # Ask for the version now: RQ would ask for it just after it has taken a job, when it must not wait.
         self._patiently(self.get_redis_server_version)
 
@@ -82,10 +84,15 @@ class NodeWorker(Worker):
         patiently(what, self.connection.whereabouts)
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """Watch the work-horse. The time limit of a job stands still while the job waits for Redis to take its
-        result."""
+        """Watch the work-horse, and end whatever its job has left running. The time limit of a job stands still while
+        the job waits for Redis to take its result."""
         self._limit_s, self._beat_at = job.timeout, time.monotonic()
-        super().monitor_work_horse(job, queue, execution)
+        try:
+            super().monitor_work_horse(job, queue, execution)
+        finally:
+            ending = EndedDescendants.of_all(_POLITE_S, _KILL_S)
+            if ending.seen:
+                log.info("processes of a job ended", job=job.id, number=len(ending.seen), all=not ending.left)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
         """Report the job's signs of life. If Redis does not take them, the job still goes on."""
@@ -249,7 +256,6 @@ class NodeWorker(Worker):
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Have the work-horse die with its worker. Otherwise the job would go on here while another worker begins it
         again."""
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != self.pid:
-            os._exit(1)
+        assert self.pid is not None
+        die_with(self.pid)
         super().main_work_horse(job, queue)

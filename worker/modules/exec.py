@@ -1,5 +1,6 @@
 """Programs as commands, from an allow-list and without a shell."""
 
+import functools
 import grp
 import os
 import pwd
@@ -11,10 +12,13 @@ from dataclasses import dataclass
 from eccmgr import words
 from eccmgr.commands.table import Command, Param
 from eccmgr.config.live.effective import ScopeView
+from eccmgr.counting import counted
 from eccmgr.errors import UsageError
 from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType, Status
-from eccmgr.patterns import Pattern, PatternError
-from worker.modules.exec_program import Ended, Program, RunsAs, run
+from eccmgr.patterns import PatternError
+from worker.isolation import CLEAN
+from worker.modules.exec_arguments import ArgumentRule
+from worker.modules.exec_program import CannotRun, Ended, Program, RunsAs, run
 
 _ARGUMENTS_MAX = 32
 _ARGUMENT_MAX = 1024
@@ -22,25 +26,27 @@ _ARGUMENT_MAX = 1024
 
 @dataclass(frozen=True)
 class AllowedProgram:
-    """One command: the program with its own arguments, and the pattern for the caller's arguments; None if none are
+    """One command: the program with its own arguments, and the rule for the caller's arguments; None if none are
     allowed."""
 
     name: str
     words: tuple[str, ...]
-    pattern: Pattern | None
+    rule: ArgumentRule | None
     long: bool
 
     def with_arguments(self, typed: str) -> tuple[str, ...]:
         """The program line with the typed arguments. Raises CommandError for arguments that are not allowed."""
         more = tuple(word.text for word in words.split(typed))
-        if more and self.pattern is None:
+        if not more:
+            return self.words
+        if self.rule is None:
             raise UsageError(f"{self.name} takes no arguments")
         if len(more) > _ARGUMENTS_MAX:
             raise CommandError(f"{self.name} takes at most {_ARGUMENTS_MAX} arguments")
-        for each in more:
-            if len(each) > _ARGUMENT_MAX or "\0" in each or not (self.pattern and self.pattern.is_all_of(each)):
-                pattern = self.pattern.text if self.pattern else ""
-                raise CommandError(f"{self.name} does not take '{each[:80]}'; an argument must fit {pattern}")
+        for argument in more:
+            long = f"an argument has at most {_ARGUMENT_MAX} characters" if len(argument) > _ARGUMENT_MAX else ""
+            if fault := long or self.rule.fault_of(argument):
+                raise CommandError(f"{self.name} does not take '{argument[:80]}'; {fault}")
         return (*self.words, *more)
 
 
@@ -52,7 +58,12 @@ class Exec(Module):
     locked = True
     options = (
         OptionSpec("commands", OptionType.DICTIONARY, None, "each command and its program line"),
-        OptionSpec("arguments", OptionType.DICTIONARY, None, "the regular expression that an added argument must fit"),
+        OptionSpec(
+            "arguments",
+            OptionType.DICTIONARY,
+            None,
+            "the regular expression that an added argument must fit; an option, an alternative that begins with -",
+        ),
         OptionSpec("long", OptionType.LIST, None, "the commands that run as jobs"),
         OptionSpec("user", OptionType.TEXT, None, "the user that they run as; the node's if not set"),
         OptionSpec("directory", OptionType.PATH, "/", "the folder in which they run"),
@@ -78,22 +89,21 @@ class Exec(Module):
     def commands(self) -> Iterable[Command]:
         """A command for each entry."""
         for entry in self._entries:
-            params = (Param("ARGUMENTS", optional=True, rest=True),) if entry.pattern else ()
-            yield Command(
-                f"{self.context.name} {entry.name}", f"runs {' '.join(entry.words)}", self._run, params, long=entry.long
-            )
+            params = (Param("ARGUMENTS", optional=True, rest=True),) if entry.rule else ()
+            name, brief = f"{self.context.name} {entry.name}", f"runs {' '.join(entry.words)}"
+            yield Command(name, brief, functools.partial(self._run, entry), params, long=entry.long)
 
-    async def _run(self, call: Call) -> Answer:
-        name = words.split(call.text)[1].text.lower()
-        entry = next(each for each in self._entries if each.name.lower() == name)
+    async def _run(self, entry: AllowedProgram, call: Call) -> Answer:
         line = entry.with_arguments(call.args[0] if call.args else "")
         self.log.info("program started", line=" ".join(line)[:200], user=call.caller.user)
         program = Program(line, self._folder, self._identity, self._output_limit)
         limit_s = None if entry.long else self._time_limit_s
         try:
             ended = await run(program, limit_s)
-        except OSError as error:
-            raise CommandError(f"{line[0]} cannot be run: {error.strerror}") from None
+        except CannotRun as error:
+            raise CommandError(str(error)) from None
+        if ended.unending:
+            self.log.warning("processes cannot be ended", line=" ".join(line)[:200])
         return _answer(ended, limit_s)
 
 
@@ -101,13 +111,21 @@ def _answer(ended: Ended, limit_s: float | None) -> Answer:
     lines = [ended.output.rstrip("\n")] if ended.output.strip("\n") else []
     if ended.dropped:
         lines.append(f"(cut: {ended.dropped} bytes more)")
+    if ended.left:
+        lines.append(f"(ended: {counted(ended.left, 'process', 'processes')} that it left running)")
     if ended.code is None:
         lines.append(f"ended: it took more than {limit_s:g} s")
     elif ended.code < 0:
-        lines.append(f"ended by signal {-ended.code} ({signal.Signals(-ended.code).name})")
+        lines.append(f"ended by signal {-ended.code}{_name_of(-ended.code)}")
     elif ended.code:
         lines.append(f"exit code {ended.code}")
     return Answer("\n".join(lines), Status.ERROR if ended.code != 0 else Status.OK)
+
+
+def _name_of(number: int) -> str:
+    """The name of a signal, in brackets; '' for those without, such as real-time ones."""
+    known = number in set(map(int, signal.Signals))
+    return f" ({signal.Signals(number).name})" if known else ""
 
 
 def _entries(settings: ScopeView) -> tuple[AllowedProgram, ...]:
@@ -128,15 +146,20 @@ def _entry(name: str, line: str, pattern: str | None, long: bool) -> AllowedProg
         raise ConfigError(f"{name}: {error}") from None
     if not given:
         raise ConfigError(f"{name}: no program, expected a program and its arguments")
-    program = shutil.which(given[0])
+    if "\0" in line:
+        raise ConfigError(f"{name}: a program line has no NUL")
+    if "/" in given[0] and not os.path.isabs(given[0]):  # noqa: PTH117
+        # It would depend on the folder in which the node was started.
+        raise ConfigError(f"{name}: '{given[0]}' is relative, expected an absolute path or a name in {CLEAN['PATH']}")
+    program = shutil.which(given[0], path=CLEAN["PATH"])
     if program is None:
-        raise ConfigError(f"{name}: no program '{given[0]}' on this host")
+        raise ConfigError(f"{name}: no program '{given[0]}' on this host; a name is looked up in {CLEAN['PATH']}")
     try:
-        compiled = Pattern.parse(pattern) if pattern is not None else None
+        rule = ArgumentRule.parse(pattern) if pattern is not None else None
     except PatternError as error:
         raise ConfigError(f"arguments of {name}: '{pattern}' is not a regular expression: {error}") from None
     # The path is not resolved, because a program may behave by the name with which it is called.
-    return AllowedProgram(name, (os.path.abspath(program), *given[1:]), compiled, long)  # noqa: PTH100
+    return AllowedProgram(name, (program, *given[1:]), rule, long)
 
 
 def _identity(user: str | None) -> RunsAs | None:

@@ -1,18 +1,20 @@
-"""Runs a program without a shell and within limits of time and output. At the end it ends every process that the
-program has started."""
+"""Runs a program without a shell, within limits of time and output, and ends it with all that it has started."""
 
 import asyncio
 import contextlib
-import errno
 import os
-import shutil
-import signal
+import pwd
 from dataclasses import dataclass
-from functools import cache
 
-_TERM_S = 2.0
+from worker.isolation import CLEAN, isolated
+
+_START_S = 30.0
+_END_S = 15.0
 _REST_S = 0.5
-_CHUNK = 65536
+
+
+class CannotRun(Exception):
+    """Raised when a program cannot be run; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class RunsAs:
 
 @dataclass(frozen=True)
 class Program:
-    """A program line, its folder and user, and the maximum size of the kept output in bytes."""
+    """A program line, its folder and user, and the number of bytes of its output that are kept."""
 
     line: tuple[str, ...]
     folder: str
@@ -37,46 +39,50 @@ class Program:
 
 @dataclass(frozen=True)
 class Ended:
-    """The kept output of a program, the number of further bytes, and the exit code: negative for a signal, None if the
-    time was over."""
+    """The output of a program, the number of bytes that were dropped, and the exit code: negative for a signal, None if
+    the time was over.
+
+    `left`: the number of processes that it left running, and that were ended after it. `unending`: some could not be.
+    """
 
     output: str
     dropped: int
     code: int | None
+    left: int
+    unending: bool
 
 
 async def run(program: Program, limit_s: float | None) -> Ended:
-    """Run a program to its end, or end it after `limit_s`. Raises OSError if the program cannot run.
+    """Run a program to its end, or end it after `limit_s`; then end all that it has started.
 
-    A child that the program leaves behind may hold the output open; this does not wait for it.
+    Raises CannotRun.
     """
     reading, writing = os.pipe()
     output = Output(program.output_limit)
     loop = asyncio.get_running_loop()
     with os.fdopen(reading, "rb", buffering=0) as pipe:
-        # Make this before the program starts: a cancellation between its start and the wait for its end would leave it
-        # running.
+        # Made before the program starts: between its start and the wait for its end nothing may be cancelled.
         try:
             transport, _ = await loop.connect_read_pipe(lambda: output, pipe)
             try:
-                process = await _start(program, writing)
+                supervisor = await _start(program, writing)
             except BaseException:
                 transport.close()
                 raise
         finally:
             os.close(writing)
         try:
-            code = await _end_of(process, limit_s)
+            code, left, unending = await _end_of(supervisor, program, limit_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_REST_S):
                     await output.closed.wait()
         finally:
             transport.close()
-    return Ended(output.kept.decode("utf-8", "replace"), output.dropped, code)
+    return Ended(output.kept.decode("utf-8", "replace"), output.dropped, code, left, unending)
 
 
 class Output(asyncio.Protocol):
-    """Keeps the first bytes of the output, and counts the further bytes."""
+    """Keeps the first bytes of the output, and counts the rest."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -96,53 +102,88 @@ class Output(asyncio.Protocol):
 
 
 async def _start(program: Program, output: int) -> asyncio.subprocess.Process:
+    """Start the program's supervisor. It is no child of a shell or of this process's terminal, and its input tells it
+    whether this process lives."""
     identity = program.identity
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": os.environ.get("LANG", "C.UTF-8")}
-    environment["HOME"] = identity.home if identity else os.environ.get("HOME", "/")
-    return await asyncio.create_subprocess_exec(
-        *(*_leash(identity), *program.line),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        cwd=program.folder,
-        env=environment,
-        start_new_session=True,
+    who = ("-", "-", "-")
+    if identity is not None:
+        who = (str(identity.user), str(identity.group), ",".join(map(str, identity.groups)))
+    supervisor = isolated(
+        "worker.modules.exec_supervisor", str(output), *who, program.folder, *program.line, others=False
     )
-
-
-@cache
-def _leash(identity: RunsAs | None) -> tuple[str, ...]:
-    """The words before a program line: they run the program as another user, and end it when this process is killed.
-    They are only necessary for another user."""
-    setpriv = shutil.which("setpriv")
-    if identity is None:
-        return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
-    if setpriv is None:
-        raise FileNotFoundError(errno.ENOENT, "setpriv, which runs it as another user, is not on PATH")
-    groups = ("--groups", ",".join(map(str, identity.groups))) if identity.groups else ("--clear-groups",)
-    become = ("--reuid", str(identity.user), "--regid", str(identity.group), *groups)
-    return (setpriv, *become, "--pdeathsig", "KILL", "--")
-
-
-async def _end_of(process: asyncio.subprocess.Process, limit_s: float | None) -> int | None:
-    """The exit code; None if the program had to be ended, for its time or because the caller was cancelled."""
     try:
-        async with asyncio.timeout(limit_s):
-            return await process.wait()
+        return await asyncio.create_subprocess_exec(
+            *supervisor,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=(output,),
+            cwd="/",
+            env={**CLEAN, "HOME": identity.home if identity else _own_home()},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CannotRun(f"the program's supervisor cannot be started: {error.strerror}") from None
+
+
+def _own_home() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return CLEAN["HOME"]
+
+
+async def _end_of(
+    supervisor: asyncio.subprocess.Process, program: Program, limit_s: float | None
+) -> tuple[int | None, int, bool]:
+    """The exit code (None if the time was over), the number of processes left, and whether some go on.
+
+    All has ended then, also if the caller was cancelled.
+    """
+    begun: list[str] = []
+    ended: list[str] = []
+    late = False
+    try:
+        async with asyncio.timeout(_START_S):
+            begun = await _line_of(supervisor)
+        if begun[:1] == ["started"]:
+            async with asyncio.timeout(limit_s):
+                ended = await _line_of(supervisor)
     except TimeoutError:
-        return None
+        late = True
     finally:
-        if process.returncode is None:
-            await asyncio.shield(_end(process))
+        ended = await asyncio.shield(_end(supervisor, ended))
+    if ended[:1] != ["ended"]:
+        raise CannotRun(_reason(begun, program))
+    code, left, unending = map(int, ended[1:])
+    return (None, 0, bool(unending)) if late else (code, left, bool(unending))
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask the program and every process that it has started to end, then kill them."""
-    for number, wait_s in ((signal.SIGTERM, _TERM_S), (signal.SIGKILL, None)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await process.wait()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+def _reason(said: list[str], program: Program) -> str:
+    if said[:1] != ["cannot"]:
+        return f"the supervisor of {program.line[0]} was ended by somebody else, and the program with it"
+    _, where, number = said
+    reason = os.strerror(int(number))
+    if where == "folder":
+        return f"the folder {program.folder} cannot be entered: {reason}"
+    return f"{program.line[0]} cannot be run: {reason}"
+
+
+async def _line_of(supervisor: asyncio.subprocess.Process) -> list[str]:
+    assert supervisor.stdout is not None
+    return (await supervisor.stdout.readline()).decode().split()
+
+
+async def _end(supervisor: asyncio.subprocess.Process, said: list[str]) -> list[str]:
+    """Have the program and all that it has started ended, as far as they run.
+
+    `said` is the supervisor's last line so far; answers the one after which no other comes.
+    """
+    assert supervisor.stdin is not None
+    supervisor.stdin.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            while line := await _line_of(supervisor):
+                said = line
+            if not said or said[-1] == "0":
+                await supervisor.wait()
+    return said

@@ -199,10 +199,10 @@ def test_run_ended_while_waiting_expires_with_results(site: Site, cluster_keys: 
         assert client.zcard(registry) == 1
 
 
-@pytest.mark.parametrize("how", ["abort", "stop"])
+@pytest.mark.parametrize("how", ["abort", "stop", "kill the worker"])
 def test_programs_children_end_with_the_job(site: Site, how: str) -> None:
     program, children = site.folder / "program", site.folder / "children"
-    program.write_text(f"#!/bin/sh\nsleep 1000 & echo $! > {children}\nsleep 1000\n")
+    program.write_text(f"#!/bin/sh\nsetsid sh -c 'sleep 1000 & echo $! > {children}' &\nsleep 1000\n")
     program.chmod(0o755)
     site.node.end()
     site.start_node(f'exec "e" {{ commands = [ go = "{program}" ] long = ( go ) }}')
@@ -211,10 +211,33 @@ def test_programs_children_end_with_the_job(site: Site, how: str) -> None:
     if how == "abort":
         site.ask(f"cluster abort {site.job('running')}")
         site.shows("exec:e go", "failed: aborted by .*")
-    else:
+    elif how == "stop":
         site.node.end()
         site.shows("exec:e go", r"\(lost\)")
+    else:
+        (worker,) = workers(site.node)
+        worker.kill()
+        site.shows("exec:e go", r"\(lost\)")
     wait_until_sync(lambda: not psutil.pid_exists(int(children.read_text())), "it has ended too")
+
+
+@pytest.mark.parametrize("how", ["end", "abort", "death"])
+def test_nothing_of_a_job_outlives_it(site: Site, how: str) -> None:
+    site.send("trial leave a")
+    horse = site.begins("a")
+    left = site.folder / "left-a"
+    wait_until_sync(lambda: left.exists() and left.read_text().strip(), "it has started a program")
+    if how == "end":
+        site.let("a")
+    elif how == "abort":
+        site.ask(f"cluster abort {site.job('running')}")
+    else:
+        os.kill(horse, signal.SIGKILL)
+    site.shows("trial leave a", {"end": "east1 held a .*", "abort": "failed: aborted by .*", "death": r"\(lost\)"}[how])
+    wait_until_sync(lambda: not psutil.pid_exists(int(left.read_text())), "the program has ended too")
+    site.let("b")
+    site.send("trial hold b")
+    site.shows("trial hold b", "east1 held b for .*")
 
 
 def test_jobs_are_listed_running_first_then_next(site: Site) -> None:

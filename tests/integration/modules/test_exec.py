@@ -3,7 +3,10 @@
 import asyncio
 import os
 import pwd
+import re
 import signal
+import socket
+import sys
 from pathlib import Path
 
 import psutil
@@ -21,8 +24,21 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from tests.daemons import Processes, ask_sync
 from tests.waiting import wait_until, wait_until_sync
+from worker.isolation import CLEAN
 from worker.modules.exec import Exec
 
+HOPPING = """
+import os, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork():
+    sys.exit()
+while True:
+    os.setsid()
+    with open("{marks}", "a") as marks:
+        marks.write("x")
+    if os.fork():
+        os._exit(0)
+"""
 CATALOGUE = Catalogue({"exec": Exec}, {})
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -52,6 +68,12 @@ async def answer(text: str, line: str) -> tuple[str, str]:
         await modules.stop()
 
 
+def _running(program: Path) -> bool:
+    return any(
+        str(program) in found.info["cmdline"] for found in psutil.process_iter(["cmdline"]) if found.info["cmdline"]
+    )
+
+
 def one(program: object, more: str = "") -> str:
     return f'commands = [ go = "{program}" ]\n{more}'
 
@@ -65,6 +87,7 @@ def one(program: object, more: str = "") -> str:
         ("echo half; exit 3", ("error", "half\nexit code 3")),
         ("exit 1", ("error", "exit code 1")),
         ("kill -9 $$", ("error", "ended by signal 9 (SIGKILL)")),
+        ("kill -40 $$", ("error", "ended by signal 40")),
         ("printf 'a\\377b'", ("ok", "a\ufffdb")),
         ("read line; echo \"read $line\"", ("ok", "read ")),
         ("pwd", ("ok", "/")),
@@ -94,6 +117,13 @@ async def test_no_shell_reads_what_is_typed(folder: Path) -> None:
         ("", "exec:x go more", "Usage: exec:x go"),
         ('arguments = [ go = "[a-z]+" ]', "exec:x go abc -rf", r"go does not take '-rf'; an argument must fit \[a-z\]"),
         ('arguments = [ go = "[a-z]+" ]', "exec:x go 'a\nb'", "go does not take 'a\nb'"),
+        (
+            'arguments = [ go = ".+" ]',
+            "exec:x go -rf",
+            r"go does not take '-rf'; an argument that begins with - must fit",
+        ),
+        ('arguments = [ go = "(?s).*" ]', "exec:x go 'a\nb'", "an argument has printable characters only"),
+        ('arguments = [ go = "[^x]*" ]', "exec:x go 'a\0b'", "an argument has printable characters only"),
         ('arguments = [ go = ".*" ]', f"exec:x go {'x ' * 33}", "go takes at most 32 arguments"),
         ('arguments = [ go = ".*" ]', f"exec:x go {'x' * 1025}", "does not take"),
         ('arguments = [ go = ".*" ]', "exec:x go 'x", "quote"),
@@ -126,10 +156,81 @@ async def test_program_ends_when_all_waiting_ends(folder: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_child_left_behind_delays_no_answer(folder: Path) -> None:
-    program = script(folder, f"setsid sleep 3600 & echo $! > {folder}/child; echo done")
-    assert await answer(one(program), "exec:x go") == ("ok", "done")
-    os.kill(int((folder / "child").read_text()), signal.SIGKILL)
+@pytest.mark.parametrize(
+    "leaving",
+    [
+        "setsid sleep 3600 & echo $! > {folder}/left",
+        "(setsid sh -c 'sleep 3600 & echo $! > {folder}/left' &)",
+        "setsid sh -c 'trap \"\" TERM HUP; echo $$ > {folder}/left; sleep 3600; sleep 3600' > /dev/null 2>&1 &",
+        "nohup setsid sh -c 'setsid sh -c \"echo \\$\\$ > {folder}/left; exec sleep 3600\" &' &",
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+async def test_nothing_outlives_a_program(folder: Path, leaving: str, late: bool) -> None:
+    left = folder / "left"
+    begun = f"until test -s {left}; do sleep 0.01; done; echo done"
+    program = script(folder, f"{leaving.format(folder=folder)}\n{begun}\n{'sleep 3600' if late else ''}")
+    status, text = await answer(one(program, "time_limit = 3" if late else ""), "exec:x go")
+    assert not psutil.pid_exists(int(left.read_text()))
+    if late:
+        assert (status, text) == ("error", "done\nended: it took more than 3 s")
+    else:
+        assert status == "ok"
+        assert re.fullmatch(r"done\n\(ended: \d process(es)? that it left running\)", text)
+
+
+@pytest.mark.asyncio
+async def test_process_that_keeps_forking_is_caught(folder: Path) -> None:
+    program = folder / "hop"
+    program.write_text(f"#!{sys.executable} -S\n{HOPPING.format(marks=folder / 'marks')}")
+    program.chmod(0o755)
+    status, text = await answer(one(program), "exec:x go")
+    assert (status, "left running" in text) == ("ok", True)
+    size = (folder / "marks").stat().st_size
+    await wait_until(lambda: not _running(program), "none of its processes runs")
+    assert (folder / "marks").stat().st_size >= size
+
+
+@pytest.mark.asyncio
+async def test_program_whose_supervisor_is_killed_ends(folder: Path) -> None:
+    program = script(folder, f"echo $$ > {folder}/pid; kill -9 $PPID; sleep 3600")
+    with pytest.raises(CommandError, match=f"the supervisor of {program} was ended by somebody else"):
+        await answer(one(program), "exec:x go")
+    await wait_until(lambda: not psutil.pid_exists(int((folder / "pid").read_text())), "it has ended")
+
+
+@pytest.mark.asyncio
+async def test_program_finds_a_clean_beginning(folder: Path) -> None:
+    with socket.socket() as listening:
+        listening.set_inheritable(True)
+        status, text = await answer(one(script(folder, "env; ls /proc/self/fd")), "exec:x go")
+    home = pwd.getpwuid(os.geteuid()).pw_dir
+    assert status == "ok"
+    assert {line for line in text.splitlines() if "=" in line} == {
+        f"PATH={CLEAN['PATH']}", "LANG=C.UTF-8", f"HOME={home}", "PWD=/"
+    }  # fmt: skip
+    assert [line for line in text.splitlines() if line in {"0", "1", "2", "3", "4", "5"}] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("program", "more", "said"),
+    [
+        ("{folder}/gone", "", "{folder}/gone cannot be run: No such file or directory"),
+        ("/bin/true", 'directory = "{folder}/none"', "the folder {folder}/none cannot be entered: No such file"),
+    ],
+)
+async def test_program_that_cannot_run_is_reported(folder: Path, program: str, more: str, said: str) -> None:
+    gone = script(folder, "true").rename(folder / "gone")
+    table, program = Table(), program.format(folder=folder)
+    modules = Modules(CATALOGUE, "ecnode", "east1", Gate(table), Link("redis://127.0.0.1:1/0"), Keys("c"))
+    await modules.start(view(one(program, more.format(folder=folder))))
+    gone.unlink()
+    try:
+        with pytest.raises(CommandError, match=said.format(folder=folder)):
+            await Gate(table).run("exec:x go", Caller("ann"))
+    finally:
+        await modules.stop()
 
 
 @pytest.mark.asyncio
@@ -154,6 +255,7 @@ async def test_a_program_runs_as_its_own_user(folder: Path) -> None:
     [
         ("", "configuration:1:1: exec:x: no commands, expected commands = "),
         ('commands = [ go = "no-such-program" ]', "go: no program 'no-such-program' on this host"),
+        ('commands = [ go = "./program" ]', "go: './program' is relative, expected an absolute path or a name in /usr"),
         ('commands = [ go = "" ]', "go: no program, expected"),
         ('commands = [ go = "echo \'x" ]', "go: .*quote"),
         ('commands = [ go = "echo" ] long = ( gone )', "long names 'gone', which is not a command; there are go"),
@@ -180,13 +282,13 @@ def test_broadcast_programs_run_and_long_ones_become_jobs(processes: Processes, 
 
 
 def test_program_does_not_outlive_a_killed_node(processes: Processes, folder: Path) -> None:
-    program = script(folder, f"echo $$ > {folder}/pid; exec sleep 3600")
+    program = script(folder, f"setsid sleep 3600 & echo $! $$ > {folder}/pids; exec sleep 3600")
     main = folder / "exec.conf"
     main.write_text(f'exec "x" {{ commands = [ go = "{program}" ] }}')
     manager = processes.manager()
     node = processes.node("east1", "east", "-c", str(main))
     ask_sync(manager.endpoint, "broadcast exec:x go")
-    wait_until_sync(lambda: (folder / "pid").exists() and (folder / "pid").read_text() != "", "it has begun")
+    wait_until_sync(lambda: (folder / "pids").exists() and (folder / "pids").read_text() != "", "it has begun")
     node.end(signal.SIGKILL)
-    pid = int((folder / "pid").read_text())
-    wait_until_sync(lambda: not psutil.pid_exists(pid), "it has ended")
+    for pid in (folder / "pids").read_text().split():
+        wait_until_sync(lambda pid=pid: not psutil.pid_exists(int(pid)), "it has ended")

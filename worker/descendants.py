@@ -1,0 +1,111 @@
+"""Ends all processes that a process has started, and that these have started in turn.
+
+A subreaper becomes the parent of each descendant whose own parent ends. So no descendant gets away by a second fork or
+a session of its own, and once the subreaper has no child, there is no descendant.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_LOOK_AGAIN_S = 0.005
+
+
+def become_subreaper() -> None:
+    """Have this process become the parent of its descendants whose own parent ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its `parent` ends, or end it now if that has happened."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+@dataclass
+class EndedDescendants:
+    """The end of all descendants of this process, which must be a subreaper: how many lived, and whether some do
+    still."""
+
+    seen: set[int] = field(default_factory=set)
+    left: bool = False
+
+    @classmethod
+    def of_all(
+        cls, polite_s: float, limit_s: float, reaped: Callable[[int, int], None] = lambda *_: None
+    ) -> "EndedDescendants":
+        """Ask them to end, kill them after `polite_s`, and give up after `limit_s` more.
+
+        `reaped` is told the pid and the wait status of each child of this process that has ended.
+        """
+        ending, began, asked = cls(), time.monotonic(), set[int]()
+        while reap(reaped):
+            waited_s = time.monotonic() - began
+            if waited_s > polite_s + limit_s:
+                ending.left = True
+                break
+            for pid, parent in _living().items():
+                ending.seen.add(pid)
+                if waited_s >= polite_s:
+                    _send(pid, parent, signal.SIGKILL)
+                elif pid not in asked:
+                    asked.add(pid)
+                    _send(pid, parent, signal.SIGTERM)
+            time.sleep(_LOOK_AGAIN_S)
+        return ending
+
+
+def reap(reaped: Callable[[int, int], None] = lambda *_: None) -> bool:
+    """Collect the children of this process that have ended; answers whether there are others."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+        reaped(pid, status)
+
+
+def _living() -> dict[int, int]:
+    """The descendants of this process, each with its parent; children come after their parents."""
+    children: dict[int, list[int]] = {}
+    with os.scandir("/proc") as entries:
+        pids = [int(entry.name) for entry in entries if entry.name.isdecimal()]
+    for pid in pids:
+        if (parent := _parent_of(pid)) is not None:
+            children.setdefault(parent, []).append(pid)
+    found: dict[int, int] = {}
+    parents = [os.getpid()]
+    for parent in parents:
+        for child in children.get(parent, ()):
+            found[child] = parent
+            parents.append(child)
+    return found
+
+
+def _parent_of(pid: int) -> int | None:
+    """The parent of a process; None if it has ended."""
+    try:
+        state, parent, *_ = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if state in (b"Z", b"X") else int(parent)
+
+
+def _send(pid: int, parent: int, number: signal.Signals) -> None:
+    """Send a signal to a descendant, and to no process that has got its number since."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        handle = os.pidfd_open(pid)
+        try:
+            if _parent_of(pid) in (parent, os.getpid()):
+                signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
