@@ -12,8 +12,6 @@ from eccmgr.errors import SettingsError
 from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType
 from worker.modules.far_end import FarEnd, FarEndError, FarTerms
 
-_CONTROLS = frozenset(map(chr, (*range(0x09), *range(0x0A, 0x20), *range(0x7F, 0xA0))))
-
 
 class Ecelerity(Module):
     """The bridge of a node: with it an existing mail node joins the cluster unchanged."""
@@ -62,9 +60,6 @@ class Ecelerity(Module):
         """Pass the command to the far end; answers the far end's answer."""
         asks_for_xml = call.caller.form is Format.XML
         line = f"xml {call.args[0]}" if asks_for_xml else call.args[0]
-        if not _CONTROLS.isdisjoint(line):
-            # Another program may take one of these for the end of the command, and what follows for the next one.
-            raise CommandError(f"{self.scope}: a command has no control characters")
         try:
             text = await self._far_end.ask(line)
         except FarEndError as error:

@@ -241,9 +241,9 @@ def test_an_existing_program_is_managed_through_its_node(
     assert ask_sync(manager.endpoint, "gather summary").endswith(summary)
     assert ask_sync(manager.endpoint, "gather pid").endswith(str(node.popen.pid))
     assert "pid" not in program.told
-    assert "control characters" in ask_sync(node.endpoint, "ecelerity pid\0shutdown")
+    assert "control character" in ask_sync(node.endpoint, "ecelerity pid\0shutdown")
     assert ask_sync(node.endpoint, "ecelerity pid") == "Unknown command: pid"
-    assert ask_sync(node.endpoint, "cluster unheard 'of") == "Unknown command: cluster unheard 'of"
+    assert ask_sync(node.endpoint, "cluster unheard of") == "Unknown command: cluster unheard of"
     assert ask_sync(node.endpoint, "xml summary") == "<Summary><Domains>12</Domains></Summary>"
     assert json.loads(ask_sync(node.endpoint, "json summary"))["body"] == "Uptime: 1 day\nDomains: 12"
     assert ask_sync(node.endpoint, "big") == "x" * 20_000_000

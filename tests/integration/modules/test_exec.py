@@ -116,14 +116,12 @@ async def test_no_shell_reads_what_is_typed(folder: Path) -> None:
     [
         ("", "exec:x go more", "Usage: exec:x go"),
         ('arguments = [ go = "[a-z]+" ]', "exec:x go abc -rf", r"go does not take '-rf'; an argument must fit \[a-z\]"),
-        ('arguments = [ go = "[a-z]+" ]', "exec:x go 'a\nb'", "go does not take 'a\nb'"),
+        ('arguments = [ go = "[a-z]+" ]', "exec:x go 'a b'", "go does not take 'a b'"),
         (
             'arguments = [ go = ".+" ]',
             "exec:x go -rf",
             r"go does not take '-rf'; an argument that begins with - must fit",
         ),
-        ('arguments = [ go = "(?s).*" ]', "exec:x go 'a\nb'", "an argument has printable characters only"),
-        ('arguments = [ go = "[^x]*" ]', "exec:x go 'a\0b'", "an argument has printable characters only"),
         ('arguments = [ go = ".*" ]', f"exec:x go {'x ' * 33}", "go takes at most 32 arguments"),
         ('arguments = [ go = ".*" ]', f"exec:x go {'x' * 1025}", "does not take"),
         ('arguments = [ go = ".*" ]', "exec:x go 'x", "quote"),
