@@ -47,10 +47,26 @@ class Supervised:
             reap(self.reaped)
 
 
-def main(output: str, user: str, group: str, groups: str, folder: str, *line: str) -> NoReturn:
-    """Run the program and end it."""
+def main(output: str, *what: str) -> NoReturn:
+    """Run the program and end it.
+
+    A program of our own user can kill its parent. What it leaves then comes to the parent's parent, which is this
+    process, and which does nothing else.
+    """
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    become_subreaper()
+    if os.fork() == 0:
+        supervise(output, *what)
+    os.close(1)
+    os.close(int(output))
+    os.wait()
+    EndedDescendants.of_all(0.0, _KILL_S)
+    os._exit(0)
+
+
+def supervise(output: str, user: str, group: str, groups: str, folder: str, *line: str) -> NoReturn:
+    """Run the program, end it with all that it has started, and tell how it ended."""
     become_subreaper()
     woken = _woken_by_children()
     try:

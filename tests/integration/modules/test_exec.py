@@ -191,10 +191,12 @@ async def test_process_that_keeps_forking_is_caught(folder: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_program_whose_supervisor_is_killed_ends(folder: Path) -> None:
-    program = script(folder, f"echo $$ > {folder}/pid; kill -9 $PPID; sleep 3600")
+    beside = f"setsid sh -c 'sleep 3600 & echo $! > {folder}/beside' &\nuntil test -s {folder}/beside; do :; done"
+    program = script(folder, f"{beside}\necho $$ > {folder}/pid; kill -9 $PPID; sleep 3600")
     with pytest.raises(CommandError, match=f"the supervisor of {program} was ended by somebody else"):
         await answer(one(program), "exec:x go")
-    await wait_until(lambda: not psutil.pid_exists(int((folder / "pid").read_text())), "it has ended")
+    for name in ("pid", "beside"):
+        await wait_until(lambda name=name: not psutil.pid_exists(int((folder / name).read_text())), "it has ended")
 
 
 @pytest.mark.asyncio
