@@ -165,7 +165,7 @@ def _fields(line: str, kind: str) -> tuple[bytes, str, dt.date]:
     if len(words) != 4 or words[2] != "until" or not words[0].startswith(kind):
         raise ValueError(f"a key is written as {kind}BASE64 NAME until YYYY-MM-DD")
     if not is_plain_name(words[1]):
-        raise ValueError(f"'{words[1][:80]}' is no name of a key: 1 to 63 of A-Z a-z 0-9 . _ -")
+        raise ValueError(f"'{words[1][:80]}' is not the name of a key: 1 to 63 of A-Z a-z 0-9 . _ -")
     try:
         raw = base64.b64decode(words[0].removeprefix(kind), validate=True)
     except ValueError:
@@ -175,7 +175,7 @@ def _fields(line: str, kind: str) -> tuple[bytes, str, dt.date]:
     try:
         until = dt.date.fromisoformat(words[3])
     except ValueError:
-        raise ValueError(f"'{words[3][:80]}' is no day: YYYY-MM-DD") from None
+        raise ValueError(f"'{words[3][:80]}' is not a day: YYYY-MM-DD") from None
     if until.year > _LAST_YEAR:
         raise ValueError(f"a key ends in the year {_LAST_YEAR} at the latest")
     return raw, words[1], until

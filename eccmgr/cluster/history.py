@@ -37,7 +37,7 @@ class PastCommand:
                 plain_name(made), command(text), target, line(issuer), wall_ms(wall), whole(answered), whole(expected)
             )
         except (ValueError, AttributeError) as error:
-            raise Unreadable(f"What Redis keeps of a command cannot be read: {error}") from error
+            raise Unreadable(f"The record of a command in Redis cannot be read: {error}") from error
 
 
 async def history(link: Link, keys: Keys, options: ClusterOptions, count: int) -> list[PastCommand]:

@@ -41,7 +41,7 @@ class NamedNode:
     @classmethod
     def parse(cls, raw: bytes) -> "NamedNode":
         """Read the scripts' record of a node. Raises Unreadable."""
-        with parsing("What bus files say of a node"):
+        with parsing("The statement of bus files on a node"):
             name, *said = map(line, raw.decode().split("\t"))
             pairs = (each.partition("=") for each in said)
             given = {source: tuple(map(plain_name, filter(None, names.split(",")))) for source, _, names in pairs}

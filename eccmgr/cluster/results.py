@@ -105,17 +105,17 @@ class Entry(NamedTuple):
                 job, _, text = text.partition("\t")
             return cls(_STATES[state], private, whole(at_ms), whole(took_ms), text, job, flags, seals, sealed)
         except (ValueError, KeyError, zlib.error) as error:
-            raise Unreadable(f"What Redis keeps of an answer cannot be read: {error}") from error
+            raise Unreadable(f"The record of an answer in Redis cannot be read: {error}") from error
 
 
-UNREADABLE = Entry(State.FAILED, "", 0, text="what Redis keeps of its answer cannot be read")
+UNREADABLE = Entry(State.FAILED, "", 0, text="the record of its answer in Redis cannot be read")
 """Stands for an entry that cannot be read: all that is known is that the answer is lost."""
 
 
 def wall_ms(text: str) -> int:
     """Read a time on the wall clock, in ms, that can be shown. Raises ValueError."""
     if (moment := whole(text)) >= _WALL_END_MS:
-        raise ValueError(f"{moment} is no moment")
+        raise ValueError(f"{moment} is not a moment")
     return moment
 
 
@@ -210,7 +210,7 @@ class Sent:
                 masked="masked" in text,
             )
         except (ValueError, KeyError) as error:
-            raise Unreadable(f"What Redis keeps of the command cannot be read: {error}") from error
+            raise Unreadable(f"The record of the command in Redis cannot be read: {error}") from error
 
 
 class Outcome(NamedTuple):

@@ -75,7 +75,7 @@ class Roster:
                     "take it out of that file, and reload"
                 )
             case ForgetVerdict.UNKNOWN:
-                raise CommandError(f"Node '{seat.name}' is expected no more")
+                raise CommandError(f"Node '{seat.name}' is no longer expected")
 
     async def as_told(self) -> View:
         """The nodes as `now` would answer, but without asking Redis while this process hears of no change
@@ -113,7 +113,7 @@ class Roster:
         started = time.monotonic()
         live = await read_hash(self._link, self._keys.view(number))
         if b"" not in live:
-            raise CommandError(f"The nodes that were expected are not known any more (view {number})")
+            raise CommandError(f"The expected nodes of view {number} are no longer known")
         view = View.read(number, live, await read_hash(self._link, self._keys.absent_in_view(number)))
         self._views.keep(born, view)
         ended = time.monotonic()

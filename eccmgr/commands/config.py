@@ -46,7 +46,7 @@ _ABOUT = {
     "set": "A missing scope is made. The value follows the =, quoted as in a file, or as words. Without a = only an "
     "option that is known, or set already, can be set. A locked option changes in files alone.",
     "unset": "An option falls back to the value of an enclosing scope, or to its default.",
-    "showrecurse": "Secrets are hidden; what is printed can be read as a file.",
+    "showrecurse": "Secrets are hidden; the output can be read as a file.",
     "locate": "REGEX is searched in the names of the scopes.",
     "begin": "From then on this session alone sees its changes, until it commits them or rolls them back. They are "
     "lost with its connection, which is closed after an hour without a command. From scratch only the locked options "
@@ -54,7 +54,7 @@ _ABOUT = {
     "commit": "Of two transactions that change the same option the first one wins; the other stays open.",
     "reload": "On any fault the running configuration stays as it is. PATH, a file beside the main file, becomes the "
     "main file; it must have the same locked options.",
-    "writeback": "Comments, blank lines and the order of what did not change are kept. PATH bounds it to one file, or "
+    "writeback": "Comments, blank lines and the order of unchanged items are kept. PATH bounds it to one file, or "
     "names a new file beside the main file for the whole configuration; --force overwrites a file that others changed.",
 }
 
@@ -117,8 +117,8 @@ def commands(
         command("rollback", "drops the open transaction", answers.rollback),
         command("reload", "reads the files again; unsaved changes are dropped", answers.reload, _FILE),
         command("writeback", "writes changes to the files they belong to", answers.write_back, _FILE, _FORCE),
-        command("write", "the same as writeback", answers.write_back, _FILE, _FORCE),
-        reading("help", "what is known of a scope or an option", answers.help, _KNOWN),
+        command("write", "another name for writeback", answers.write_back, _FILE, _FORCE),
+        reading("help", "help on a scope or an option", answers.help, _KNOWN),
     )
 
 

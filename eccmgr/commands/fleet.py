@@ -104,17 +104,17 @@ class Fleet:
 
     def _retrieving(self) -> tuple[Command, ...]:
         return (
-            Command("retrieve", "what every node answered", self._retrieve, (COMMAND,), about=f"{_RETRIEVED}."),
+            Command("retrieve", "every node's answer", self._retrieve, (COMMAND,), about=f"{_RETRIEVED}."),
             Command(
                 "subcluster retrieve",
-                "what the nodes of one subcluster answered",
+                "the answers of one subcluster's nodes",
                 self._subcluster_retrieve,
                 (_SUBCLUSTER, COMMAND),
                 about=f"{_RETRIEVED} that was sent to any node of the subcluster.",
             ),
             Command(
                 "retrieve_node",
-                "what one node answered",
+                "one node's answer",
                 self._retrieve_node,
                 (_NODE, COMMAND),
                 about=f"{_RETRIEVED} that was sent to the node.",
@@ -125,7 +125,7 @@ class Fleet:
         return (
             Command(
                 "gather",
-                "publish a command, wait, and show what every node answered",
+                "publish a command, wait, and show every node's answer",
                 _sends(self._gather),
                 (Param(GATHER_USAGE.removeprefix("gather "), kind="gather", rest=True),),
                 carries=Carries.FOR_NODES,
@@ -152,14 +152,14 @@ class Fleet:
             ),
             Command(
                 "forget",
-                "forget an absent node: nobody expects it from then on",
+                "forget an absent node: from then on it is not expected",
                 self._forget,
                 (_NODE,),
                 about=_ABOUT_FORGET,
             ),
             Command(
                 "abort",
-                "withdraw a command; shows what became of it on each node",
+                "withdraw a command; shows its state on each node",
                 self._abort,
                 (Param("#ID"),),
                 about=_ABOUT_ABORT,

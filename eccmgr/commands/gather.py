@@ -130,7 +130,7 @@ def _refuse_no_target(word: str, line: str) -> None:
         raise _no_option(word)
     if _NO_TARGET.match(word):
         raise UsageError(
-            f"'{word[:80]}' is no TARGET: write @NAME, a node's name, or a set such as east[1-3,7],west1; "
+            f"'{word[:80]}' is not a TARGET: write @NAME, a node's name, or a set such as east[1-3,7],west1; "
             f"to send it as a command: gather -- {line.strip()[:80]}"
         )
 

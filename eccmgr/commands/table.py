@@ -301,5 +301,5 @@ def describe(table: Table, name: str) -> str:
 def _description(command: Command) -> str:
     text = f"Usage: {command.usage}\n  {command.brief}"
     text += "\n  It becomes a job: retrieve shows its progress, then its result." if command.long else ""
-    text += "\n  Dangerous: it disturbs or destroys what is at work." if command.danger else ""
+    text += "\n  Dangerous: it disturbs or destroys work in progress." if command.danger else ""
     return f"{text}\n\n{command.about}" if command.about else text

@@ -180,7 +180,7 @@ def check_entries(*texts: str) -> None:
     """Raises ValueError if one of `texts` is not the id of a log's entry."""
     for text in texts:
         if not is_entry(text):
-            raise ValueError(f"{text[:100]!r} is no entry of a log")
+            raise ValueError(f"{text[:100]!r} is not an entry of a log")
 
 
 def _order(entry: str) -> tuple[int, int]:

@@ -196,7 +196,7 @@ class Outbox:
         if owed.losses and size > _LONG:
             longest = await self._longest()
             if owed.losses >= _LOSSES if longest is None else size > longest:
-                return await self._give(_short(owed.response, "Redis takes none so long (proto-max-bulk-len)"))
+                return await self._give(_short(owed.response, "Redis takes no answer this long (proto-max-bulk-len)"))
         try:
             owed.offered_at = now
             await self._give(owed.response)

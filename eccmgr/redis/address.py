@@ -91,7 +91,7 @@ class RedisAddress:
         login = _login(found["login"])
         options = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
         if not options.keys().isdisjoint(_ELSEWHERE):
-            raise ValueError(f"{', '.join(_ELSEWHERE)} are no options: they stand before the '?'")
+            raise ValueError(f"{', '.join(_ELSEWHERE)} are not options: they stand before the '?'")
         if scheme == "unix" and path.strip("/"):
             if hosts_text:
                 raise ValueError("a socket's path begins with a third slash: unix:///PATH")

@@ -35,7 +35,7 @@ def whole(answered: bytes | str | int) -> int:
     """Read a whole number as the scripts write it. Raises ValueError."""
     raw = str(answered) if isinstance(answered, int) else answered
     if not (raw.isascii() and raw.isdigit() and len(raw) <= _LONGEST_NUMBER):
-        raise ValueError(f"{raw[:_SHOWN]!r} is no number")
+        raise ValueError(f"{raw[:_SHOWN]!r} is not a number")
     return int(raw)
 
 
@@ -56,7 +56,7 @@ def flag(answered: bytes | int) -> bool:
 def number(value: object, least: float, most: float) -> float:
     """Read a number within bounds. NaN and Infinity are never within them. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{str(value)[:_SHOWN]!r} is no number")
+        raise ValueError(f"{str(value)[:_SHOWN]!r} is not a number")
     if not least <= value <= most or not math.isfinite(value):
         raise ValueError(f"a number is out of its bounds {least:g} to {most:g}")
     return value
@@ -73,7 +73,7 @@ def line(value: object) -> str:
     """Read a text of one line: with a line break, a name could forge lines in an answer. Raises ValueError."""
     found = text(value)
     if not found.isprintable():
-        raise ValueError(f"{found[:_SHOWN]!r} is no text of one line")
+        raise ValueError(f"{found[:_SHOWN]!r} is not a text of one line")
     return found
 
 
@@ -81,7 +81,7 @@ def command(value: object) -> str:
     """Read a command's text: a line break in it would forge lines in an answer. Raises ValueError."""
     found = text(value)
     if len(f"{found}.".splitlines()) > 1:
-        raise ValueError(f"{found[:_SHOWN]!r} is no command, which is one line")
+        raise ValueError(f"{found[:_SHOWN]!r} is not a command of one line")
     return found
 
 
@@ -89,7 +89,7 @@ def plain_name(value: object) -> str:
     """Read the name of a node or of a subcluster. Raises ValueError."""
     found = text(value)
     if not is_plain_name(found):
-        raise ValueError(f"{found[:_SHOWN]!r} is no name: {ALLOWED}")
+        raise ValueError(f"{found[:_SHOWN]!r} is not a name: {ALLOWED}")
     return found
 
 

@@ -72,7 +72,7 @@ _KINDS = {
         ),
         Refusal("UNKNOWN", "", _COMMANDS, soon=False),
         Refusal("PROTOCOL", "", "see that nothing but Redis answers at our URL of Redis", soon=False),
-        Refusal("MODE", "it is no Redis Cluster", "name it as redis://HOST", soon=False, whole=True),
+        Refusal("MODE", "it is not a Redis Cluster", "name it as redis://HOST", soon=False, whole=True),
         Refusal("DB", "it has no such database", "name another in our URL of Redis", soon=False, whole=True),
     )
 }

@@ -59,7 +59,7 @@ class ScriptCall(NamedTuple, Generic[ReadAs]):
         try:
             return self.read(reply)
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            text = f"What Redis keeps of the cluster's state cannot be read: {error} ({self.script})"
+            text = f"The cluster's state in Redis cannot be read: {error} ({self.script})"
             raise Unreadable(text) from error
 
 

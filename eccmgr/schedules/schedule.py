@@ -32,7 +32,7 @@ class Schedule:
     @classmethod
     def parse(cls, raw: bytes) -> "Schedule":
         """Parse what `dump` returned. Raises Unreadable."""
-        with parsing("What Redis keeps of a schedule"):
+        with parsing("The record of a schedule in Redis"):
             kept = decoded(_schedule, raw)
             check_lines(kept.id, kept.user)
             made = when(msgspec.structs.asdict(kept))
@@ -90,7 +90,7 @@ class Firing:
     @classmethod
     def parse(cls, raw: bytes) -> "Firing":
         """Parse what `dump` returned. Raises Unreadable."""
-        with parsing("What Redis keeps of a run"):
+        with parsing("The record of a run in Redis"):
             found = decoded(_firing, raw)
             check_lines(found.id, found.user, found.by)
             return replace(found, text=command(found.text), note="".join(found.note.splitlines()[:1]))

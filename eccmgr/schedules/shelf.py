@@ -148,5 +148,5 @@ def _schedule(name: bytes, raw: bytes | None) -> Schedule:
         raise Unreadable("There is no such schedule")
     schedule = Schedule.parse(raw)
     if schedule.id.encode() != name:
-        raise Unreadable("What Redis keeps of a schedule cannot be read: it has the id of another")
+        raise Unreadable("The record of a schedule in Redis cannot be read: it has the id of another")
     return schedule

@@ -128,6 +128,6 @@ async def test_an_answer_longer_than_redis_takes_says_so(server: Server, fleet: 
     sent = await fleet.broadcast("noise")
 
     async def said() -> bool:
-        return "Redis takes none so long (proto-max-bulk-len)" in await state_of(fleet, sent)
+        return "Redis takes no answer this long (proto-max-bulk-len)" in await state_of(fleet, sent)
 
     await wait_until(said, "it says so")

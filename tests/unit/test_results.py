@@ -165,7 +165,7 @@ class TestBody:
     @pytest.mark.parametrize("raw", [b"", b"x", b"ok\t#ec0-1#east1\t3000\t5\tz\nno zlib", b"\xff\t\t\t\t\n"])
     def test_unreadable_answer_is_its_nodes_failure(self, raw: bytes) -> None:
         (outcome, *_) = report(sent(), ALIVE, ALIVE, entries({b"east1": raw}), 2000).outcomes
-        assert (outcome.state, outcome.text) == (State.FAILED, "what Redis keeps of its answer cannot be read")
+        assert (outcome.state, outcome.text) == (State.FAILED, "the record of its answer in Redis cannot be read")
 
 
 class TestWaiting:

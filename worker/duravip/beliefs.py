@@ -94,7 +94,7 @@ def parts_of(said: bytes) -> tuple[int, str, bytes]:
         upto, private, packed = said.split(b" ", 2)
         return whole(upto), line(private.decode()), packed
     except ValueError as error:
-        raise Unreadable(f"What a node believes of VIPs cannot be read: {error}") from error
+        raise Unreadable(f"A node's beliefs about VIPs cannot be read: {error}") from error
 
 
 def read_upto(said: Mapping[bytes, bytes]) -> dict[str, int]:

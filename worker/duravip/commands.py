@@ -44,7 +44,7 @@ class DuravipCommands:
             ),
             Command(
                 "cluster duravip show tables",
-                "what every participant believes of each floating address, in XML",
+                "every participant's beliefs about each floating address, in XML",
                 self._tables,
                 idempotent=True,
             ),
@@ -66,10 +66,10 @@ class DuravipCommands:
             ),
             Command(
                 "cluster duravip plan",
-                "what placement would move, and why; moves nothing",
+                "the moves that placement would make, and why; moves nothing",
                 self._plan,
                 (Param("without NODE", kind="without node", optional=True, rest=True),),
-                about="With `without NODE`: what would happen if that node died.",
+                about="With `without NODE`: the moves if that node died.",
                 idempotent=True,
             ),
             Command(
@@ -95,7 +95,7 @@ class DuravipCommands:
             ),
             Command(
                 "metrics",
-                "what this node counts about its floating addresses, in Prometheus' text format",
+                "this node's counters about its floating addresses, in Prometheus' text format",
                 self._metrics,
                 about=_ABOUT_METRICS,
                 idempotent=True,
@@ -236,7 +236,7 @@ class DuravipCommands:
         node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
         if node not in situation.drained:
             return Answer(f"{node} is not drained")
-        return _answer(await self._duravip.undrain(node), f"{node} is not drained any more")
+        return _answer(await self._duravip.undrain(node), f"{node} is no longer drained")
 
     async def _metrics(self, _call: Call) -> str:
         return await self._duravip.metrics()

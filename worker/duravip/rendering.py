@@ -168,7 +168,7 @@ def plan_as_text(situation: Situation, placement: Placement) -> str:
         if found:
             lines.extend((f"{heading}: {counted(len(found), 'VIP')}", *found))
     if impeded := _impeded(situation):
-        lines.append(f"Nodes that cannot carry what is theirs: {len(impeded)}")
+        lines.append(f"Nodes that cannot carry all their VIPs: {len(impeded)}")
         lines.extend(f"  {node}: {line}" for node, why in impeded.items() for line in why)
     return "\n".join(lines)
 

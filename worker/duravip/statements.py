@@ -52,7 +52,7 @@ class Statement:
             view, late_s, hold_s, said = reading.decoded(_decoder, raw, _MAX_BYTES)
             return cls(view, late_s, hold_s, shares.from_json(said))
         except (ValueError, TypeError, zlib.error) as error:
-            raise Unreadable(f"What a node says of its VIPs cannot be read: {error}") from None
+            raise Unreadable(f"A node's statement of its VIPs cannot be read: {error}") from None
 
 
 def dump_unable(unable: Mapping[str, str]) -> str:
@@ -69,7 +69,7 @@ def dump_unable(unable: Mapping[str, str]) -> str:
 def parse_unable(text: str) -> dict[str, str]:
     """Read a text of `dump_unable`, or addresses alone. Raises Unreadable."""
     found: dict[str, str] = {}
-    with reading.parsing("What a node says of VIPs that it cannot carry"):
+    with reading.parsing("A node's statement of VIPs that it cannot carry"):
         for line in text.split("\n"):
             addresses, _, reason = line.partition("\t")
             reading.line(reason)

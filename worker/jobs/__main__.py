@@ -94,7 +94,7 @@ def _serve(requests: Requests, answers: BinaryIO) -> None:
         except redis.RedisError as error:
             said = line_of(_failure(asked, error))
         except UNREADABLE as error:
-            said = line_of(Told(asked.number, error=f"What RQ keeps in Redis cannot be read: {error}"))
+            said = line_of(Told(asked.number, error=f"RQ's data in Redis cannot be read: {error}"))
         try:
             answers.write(said)
         except OSError:

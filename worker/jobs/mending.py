@@ -48,7 +48,7 @@ def mend(client: Any, words: Iterable[object], error: redis.ResponseError) -> No
         return
     dropped = [key for key, kind in kinds.items() if drop_unless(client, key, kind)]
     if dropped:
-        raise Mended("a key held what RQ does not write") from error
+        raise Mended("a key held a value that RQ does not write") from error
 
 
 def drop_unless(client: Any, key: str, kind: str) -> bool:

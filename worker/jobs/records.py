@@ -53,7 +53,7 @@ class JobRecord:
     @classmethod
     def parse(cls, raw: bytes) -> "JobRecord":
         """Read a record. Raises Unreadable."""
-        with parsing("What the journal keeps of a job"):
+        with parsing("The journal's record of a job"):
             found = decoded(_record, raw)
             check_lines(found.command_id, found.issuer, found.life.private_name, found.ended_by)
             return found
@@ -96,7 +96,7 @@ class JobStanding:
     @classmethod
     def parse(cls, said: Mapping[str, Any]) -> "JobStanding":
         """Read a report of the worker process. Raises Unreadable."""
-        with parsing("What the job worker says of a job"):
+        with parsing("The job worker's report on a job"):
             return msgspec.convert(said, cls)
 
     @property

@@ -139,13 +139,13 @@ class Requests:
             # RQ may read a text that is not valid Unicode. The job with it must not hide the other jobs from the agent.
             line_of(said)
         except UNREADABLE as error:
-            reason = f"what RQ keeps of it cannot be read: {error}"[:_SHOWN_MAX]
+            reason = f"RQ's record of it cannot be read: {error}"[:_SHOWN_MAX]
             return {"job": name, "stage": Stage.LOST, "output": reason.encode(errors="backslashreplace").decode()}
         return said
 
     def _standing(self, name: str, job: Any) -> JobFacts:
         if job is None:
-            return {"job": name, "stage": Stage.LOST, "output": "nothing is known of it any more"}
+            return {"job": name, "stage": Stage.LOST, "output": "the job is no longer known"}
         status = job.get_status(refresh=False)
         said = {
             "job": name,
@@ -172,7 +172,7 @@ def _place(said: Mapping[str, Any]) -> tuple[int, float]:
 
 def _ended(result: Result | None, status: JobStatus) -> JobFacts:
     if result is None:
-        return {"stage": Stage.LOST, "output": "nothing is known of its result any more"}
+        return {"stage": Stage.LOST, "output": "its result is no longer known"}
     if status is JobStatus.FINISHED:
         said: JobFacts = result.return_value or {}
         took_s = number(said["took_s"], 0, LONGEST_S)

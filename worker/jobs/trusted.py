@@ -76,7 +76,7 @@ class NodeJob(Job):
             if self.timeout is not None:
                 number(self.timeout, 1, LONGEST_S)
         except UNREADABLE as error:
-            raise NoSuchJobError(f"What Redis keeps of the job {self.id} cannot be read: {error}") from error
+            raise NoSuchJobError(f"The record of the job {self.id} in Redis cannot be read: {error}") from error
         self.origin = self.home.queue
         self.result_ttl = self.failure_ttl = self.home.results_ttl_s
         self.meta = self.meta if isinstance(self.meta, dict) else {}

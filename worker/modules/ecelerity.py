@@ -53,7 +53,7 @@ class Ecelerity(Module):
 
     def commands(self) -> Iterable[Command]:
         """The command `ecelerity COMMAND`, which reaches the far end also with a command that the node knows."""
-        brief = "what the program behind the bridge answers to COMMAND, also where this node knows it itself"
+        brief = "the answer of the program behind the bridge, even to a COMMAND that this node knows"
         yield Command(self.context.name, brief, self.unknown, (Param("COMMAND", rest=True),))
 
     async def unknown(self, call: Call) -> Answer:

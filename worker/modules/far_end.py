@@ -168,7 +168,7 @@ class FarEnd:
         banner = await self._ask_on(connection, "version", _BANNER_MAX)
         reason = ""
         if kind := _OF_A_CLUSTER.search(banner):
-            reason = f"it is an {kind[1].lower()}; set control to a program that is no part of a cluster"
+            reason = f"it is an {kind[1].lower()}; set control to a program that is not part of a cluster"
         elif banner.startswith((Barred.UNKNOWN_CALLER, Barred.NO_ROLES)):
             reason = f"it does not say which program it is: version answers '{banner[:80]}'"
         if reason:

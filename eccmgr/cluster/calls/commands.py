@@ -121,7 +121,7 @@ def draft(keys: Keys, options: ClusterOptions, key: str, nodes: Iterable[str]) -
 
 def _drafted(reply: bytes) -> None:
     if reply != b"drafted":
-        raise ValueError(f"{reply!r} is no verdict")
+        raise ValueError(f"{reply!r} is not a verdict")
 
 
 def publish(keys: Keys, options: ClusterOptions, order: CommandOrder) -> ScriptCall[PublishAnswer]:

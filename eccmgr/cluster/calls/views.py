@@ -105,7 +105,7 @@ def expect(
 
 def _taken(reply: bytes) -> None:
     if reply != b"taken":
-        raise ValueError(f"{reply!r} is no verdict")
+        raise ValueError(f"{reply!r} is not a verdict")
 
 
 def forget(keys: Keys, options: ClusterOptions, node: str, issuer: str) -> ScriptCall[Forgotten]:

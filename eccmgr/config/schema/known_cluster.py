@@ -150,7 +150,7 @@ CLUSTER = ScopeSpec(
             "looks at an interface that is down before its addresses are given up",
             1,
             1000,
-            without_effect="what a down interface carries is given up at once",
+            without_effect="the addresses of a down interface are given up at once",
         ),
         OptionSpec(
             "view_mature_time", OptionType.SECONDS, "5", "seconds of quiet before addresses are balanced", 0, 86400
@@ -188,7 +188,7 @@ CLUSTER = ScopeSpec(
             "plumber",
             OptionType.NAME,
             "auto",
-            "what changes addresses: netlink, exec (plumber_program), memory (nothing: for a demonstration); "
+            "the way to change addresses: netlink, exec (plumber_program), memory (none: for a demonstration); "
             "auto is netlink, and a node that may not use it carries nothing",
             dynamic=False,
             locked=True,
@@ -205,7 +205,7 @@ CLUSTER = ScopeSpec(
             "fence",
             OptionType.NAME,
             "auto",
-            "what silences the addresses of a host whose processes are stopped: nftables, valid_lft or none; "
+            "the fence that silences the addresses of a host whose processes are stopped: nftables, valid_lft or none; "
             "auto takes the first of these that works",
             dynamic=False,
             locked=True,

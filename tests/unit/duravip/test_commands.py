@@ -185,7 +185,7 @@ def test_participants_learn_why_a_node_cannot_carry(cluster: Cluster) -> None:
     cluster.unable = {"east1": dict.fromkeys(SHARES, why), "east2": {A: "eth1 is down"}}
     planned = cluster.console("west1").ok("plan")
     assert planned.endswith(
-        "Nodes that cannot carry what is theirs: 2\n"
+        "Nodes that cannot carry all their VIPs: 2\n"
         f"  east1: takes no part: {why}\n"
         "  east2: cannot carry 10.1.1.1: eth1 is down"
     )
@@ -291,7 +291,7 @@ def test_drained_node_gives_up_all_until_undrained(cluster: Cluster) -> None:
     assert lines == ["east1 is drained", "10.1.1.1 released (epoch 4)"]
     assert "east1" not in {move.split("→ ")[1].split()[0] for move in cluster.console("east2").ok("plan").splitlines()
         if "→" in move}  # fmt: skip
-    assert cluster.console("west1").ok("undrain east1") == "east1 is not drained any more"
+    assert cluster.console("west1").ok("undrain east1") == "east1 is no longer drained"
     assert cluster.console("west1").ok("undrain east1") == "east1 is not drained"
 
 

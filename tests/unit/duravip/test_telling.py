@@ -16,8 +16,8 @@ HOLD = "10.1.1.1 (epoch 4), 10.1.1.2 (epoch 1)"
     [
         (act.Beat("#a", ERA, 1.0, joins=True), "begin session #a"),
         (act.Beat("#a", ERA, 1.0, joins=False), "renew session #a"),
-        (act.StateHeld("#a", ERA, HELD), f"tell Redis what is held here: {HOLD}"),
-        (act.StateHeld("#a", ERA, ()), "tell Redis what is held here: nothing"),
+        (act.StateHeld("#a", ERA, HELD), f"state to Redis the VIPs held here: {HOLD}"),
+        (act.StateHeld("#a", ERA, ()), "state to Redis the VIPs held here: nothing"),
         (act.OpenEra("#a", ERA), "open era 7: every holder has stated its VIPs"),
         (act.TakeOver("#a", ERA, "#b", 12), "end session #b, which has not renewed since counter 12"),
         (
@@ -28,9 +28,9 @@ HOLD = "10.1.1.1 (epoch 4), 10.1.1.2 (epoch 1)"
             act.Release("#a", ERA, (act.Gift("10.1.1.1", 4, "west1", "moved"),)),
             "give up 10.1.1.1 for west1 (epoch 4: moved)",
         ),
-        (act.Read("#a", ERA, 9), "read what changed since change 9"),
-        (act.EndCarrying("#a", ERA), "end session #a, under which nothing is plumbed"),
-        (act.Extend("#a", 101.5, ERA), "the guardian may hold what it holds for 1.50 s"),
+        (act.Read("#a", ERA, 9), "read the changes after change 9"),
+        (act.EndCarrying("#a", ERA), "end session #a: nothing is plumbed under it"),
+        (act.Extend("#a", 101.5, ERA), "the guardian may hold its VIPs for 1.50 s"),
         (act.TellPlumb("#a", 101.0, HELD), f"plumb {HOLD}, within 1.00 s"),
         (act.TellUnplumb(3, HELD), f"unplumb {HOLD}"),
         (act.ReplaceGuardian(), "start another guardian: this one confirms nothing"),

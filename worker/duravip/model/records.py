@@ -52,7 +52,7 @@ class VipRecord:
             owner, epoch, era, to, reason = text.split("\t")
             return cls(line(owner), whole(epoch), whole(era), line(to), line(reason))
         except ValueError as error:
-            raise Unreadable(f"What Redis keeps of a VIP cannot be read: {error}") from error
+            raise Unreadable(f"The record of a VIP in Redis cannot be read: {error}") from error
 
     def dump(self) -> str:
         """The record as the scripts write it."""

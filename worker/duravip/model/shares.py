@@ -55,7 +55,7 @@ def from_json(text: str | bytes) -> dict[str, Share]:
             for address, names, preference, follows, services in _rows(text)
         }
     except (ValueError, TypeError) as error:
-        raise Unreadable(f"What a node states of its VIPs cannot be read: {error}") from None
+        raise Unreadable(f"A node's statement of its VIPs cannot be read: {error}") from None
 
 
 def _rows(text: str | bytes) -> Iterator[_Row]:

@@ -98,4 +98,4 @@ def unpack(data: bytes) -> dict[str, Belief]:
             found[reading.address(address)] = Belief(names, ownership, agreement, owner)
         return found
     except (ValueError, TypeError, zlib.error) as error:
-        raise Unreadable(f"What a node says of its VIPs cannot be read: {error}") from None
+        raise Unreadable(f"A node's statement of its beliefs cannot be read: {error}") from None

@@ -14,7 +14,7 @@ def told(action: act.Action, now: float) -> str:
         case act.RedisCall():
             return _to_redis(action)
         case act.Extend():
-            return f"the guardian may hold what it holds for {action.at - now:.2f} s"
+            return f"the guardian may hold its VIPs for {action.at - now:.2f} s"
         case act.TellPlumb():
             return f"plumb {_epochs(action.addresses)}, within {action.at - now:.2f} s"
         case act.TellUnplumb():
@@ -28,7 +28,7 @@ def _to_redis(call: act.RedisCall) -> str:
         case act.Beat():
             return f"{'begin' if call.joins else 'renew'} session {call.session}"
         case act.StateHeld():
-            return f"tell Redis what is held here: {_epochs(call.holdings)}"
+            return f"state to Redis the VIPs held here: {_epochs(call.holdings)}"
         case act.OpenEra():
             return f"open era {call.era.number}: every holder has stated its VIPs"
         case act.TakeOver():
@@ -38,9 +38,9 @@ def _to_redis(call: act.RedisCall) -> str:
         case act.Release():
             return f"give up {_listed(map(_given, call.gifts))}"
         case act.Read():
-            return f"read what changed since change {call.since}"
+            return f"read the changes after change {call.since}"
         case act.EndCarrying():
-            return f"end session {call.session}, under which nothing is plumbed"
+            return f"end session {call.session}: nothing is plumbed under it"
     return f"call Redis: {type(call).__name__}"
 
 
