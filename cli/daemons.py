@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 import typer
 
+from cli.concealment import keep, revealed
 from eccmgr import logs, streams
 from eccmgr.cluster.names import check_name
 from eccmgr.config.files.load import search_path
@@ -26,14 +27,18 @@ from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
+from eccmgr.redis.password import masked
 from eccmgr.redis.scripts import load_all
-from eccmgr.settings import DaemonSettings, load
+from eccmgr.settings import DaemonSettings, load, read_password
+from eccmgr.undumpable import hide_memory
 
 S = TypeVar("S", bound=DaemonSettings)
 log = structlog.get_logger()
 
 _DESCRIPTORS = 65_536
 _WARNINGS_MAX = 100
+_UMASK = 0o022
+"""No file of a daemon's may be written by others, whatever it inherits."""
 _NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
 """The settings that are names, each with a word for the named thing."""
 
@@ -64,7 +69,9 @@ class DaemonProgram(Generic[S]):
         The exit code is 0 after a clean end, 1 after a failure, 2 if the settings make no sense.
         """
         try:
-            settings = load(self._kind, flags)
+            settings = load(self._kind, flags, revealed, _password_in)
+            if masked(settings.redis) != settings.redis:
+                hide_memory()
             store = self._store(settings, flags)
             if check:
                 store.load()
@@ -74,6 +81,7 @@ class DaemonProgram(Generic[S]):
                     typer.echo(f"Warning: {warning}", err=True)
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
                 return 0
+            os.umask(os.umask(_UMASK) | _UMASK)
             streams.forgive_output()
             log_files = logs.configure(self._name, settings.verbose)
             # This comes first: a parent that stays root must read no file that its child may write.
@@ -123,6 +131,15 @@ class DaemonProgram(Generic[S]):
             overrides=overrides(by_flag, by_variable),
             schema=installed().schema,
         )
+
+
+def _password_in(file: str) -> str:
+    """The password in a file, which is read once: a child that will be another user may not be able to read it."""
+    stands_for = f"the password in {file}"
+    if (password := revealed(stands_for)) == stands_for:
+        password = read_password(file)
+        keep(stands_for, password)
+    return password
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

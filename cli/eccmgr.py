@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cli.concealment import conceal
 from cli.daemons import DaemonProgram
 from cli.keys import authority, keygen
 from eccmgr import streams
@@ -35,6 +36,9 @@ def eccmgr(
         typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version and end."),
     ] = False,
     redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
+    redis_password_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The file with the password of Redis.")
+    ] = None,
     cluster: Annotated[
         str | None, typer.Option("-g", "--cluster", metavar="NAME", help="The cluster to manage.")
     ] = None,
@@ -65,6 +69,7 @@ def eccmgr(
         "debug": debug,
         "verbose": verbose or None,
         "redis": redis,
+        "redis_password_file": redis_password_file,
         "cluster": cluster,
         "name": name,
         "listen": tuple(listen) if listen else None,
@@ -82,4 +87,5 @@ app.add_typer(authority, name="ca")
 
 def main() -> None:
     """The program's entry point."""
+    conceal()
     streams.run("eccmgr", app)

@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from cli.concealment import conceal, handed_over
 from cli.health import is_healthy
 from cli.process_record import Failed, ProcessRecord, opened
 from eccmgr import streams
@@ -110,15 +111,16 @@ class Service:
         typer.echo(f"eccmgr is running (pid {process.pid})")
 
     def _spawn(self, lock: int, log: int, told: int) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(  # noqa: S603
-            [str(Path(sys.executable).parent / "eccmgr"), *self._flags],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, READY_FD: str(told)},
-            start_new_session=True,
-            pass_fds=(lock, told),
-        )
+        with handed_over() as (variable, secrets):
+            process = subprocess.Popen(  # noqa: S603
+                [str(Path(sys.executable).parent / "eccmgr"), *self._flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **variable, READY_FD: str(told)},
+                start_new_session=True,
+                pass_fds=(lock, told, *secrets),
+            )
         try:
             self._record.write(process.pid)
         except (OSError, Failed):
@@ -169,4 +171,5 @@ def _folder(kind: str) -> Path:
 
 def main() -> None:
     """The program's entry point."""
+    conceal()
     streams.run("eccmgr_ctl", app)

@@ -8,6 +8,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from cli.concealment import conceal, handed_over
 from cli.daemons import DaemonProgram
 from eccmgr import streams
 from eccmgr.config.live.effective import ScopeView
@@ -49,6 +50,9 @@ def ecnode(
         typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version and end."),
     ] = False,
     redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
+    redis_password_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The file with the password of Redis.")
+    ] = None,
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The cluster to join.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Check the configuration file and end.")] = False,
     listen: Annotated[
@@ -76,6 +80,7 @@ def ecnode(
         "debug": debug,
         "verbose": verbose or None,
         "redis": redis,
+        "redis_password_file": redis_password_file,
         "cluster": cluster,
         "listen": tuple(listen) if listen else None,
         "signing_key": signing_key,
@@ -108,8 +113,11 @@ def _lead(settings: NodeSettings, view: ScopeView) -> int | None:
     charter = charter_of(view, RedisAddress.parse(settings.redis))
     agent = isolated("cli.ecnode", *sys.argv[1:])
     try:
-        environment = account_of(user or "", group).environment
-        return Parent(agent, "", program, log.warning, charter=charter, environment=environment).run()
+        account = account_of(user or "", group).environment
+        with handed_over() as (variable, secrets):
+            environment = {**account, **variable}
+            parent = Parent(agent, "", program, log.warning, charter=charter, environment=environment, given=secrets)
+            return parent.run()
     except OSError as error:
         raise EccmgrError(f"{security.place('User')}: {error}") from None
 
@@ -132,6 +140,7 @@ def main() -> None:
     """The program's entry point."""
     from worker.guardian.account import ACCOUNT
 
+    conceal()
     if ACCOUNT in os.environ:
         _begin_as_agent()
     streams.run("ecnode", app)

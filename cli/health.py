@@ -1,5 +1,6 @@
 """The health check of a container: whether the daemons of this host or container answer."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -7,27 +8,44 @@ import typer
 
 from eccmgr.control.client import Client
 from eccmgr.control.nearby import Nearby, nearby
-from eccmgr.errors import EccmgrError
+from eccmgr.control.trust import SERVER_USER
+from eccmgr.errors import EccmgrError, UntrustedServer
 
 _TIMEOUT_S = 5.0
 
 
-def is_healthy(find: Callable[[], Sequence[Nearby]] = nearby, timeout_s: float = _TIMEOUT_S) -> bool:
-    """Print a line for each daemon; answers whether there are daemons and all answer within `timeout_s`."""
-    problems = [(daemon, _problem(daemon, timeout_s)) for daemon in find()]
-    for daemon, problem in problems:
-        typer.echo(f"{daemon.program} at {daemon.endpoint}: {problem or 'answers'}")
+def _find(server_user: str) -> list[Nearby]:
+    return nearby(server_user=server_user)
+
+
+def is_healthy(find: Callable[[str], Sequence[Nearby]] = _find, timeout_s: float = _TIMEOUT_S) -> bool:
+    """Print a line for each daemon; answers whether there are daemons and all answer within `timeout_s`.
+
+    What a stranger serves is named, and neither asked nor counted.
+    """
+    server_user = os.environ.get("EC_CONSOLE_SERVER_USER") or SERVER_USER
+    problems: list[str] = []
+    for daemon in find(server_user):
+        where = f"{daemon.program} at {daemon.endpoint}"
+        try:
+            problem = _problem(daemon, server_user, timeout_s)
+        except UntrustedServer as error:
+            typer.echo(f"{where}: not asked: {error}")
+            continue
+        problems.append(problem)
+        typer.echo(f"{where}: {problem or 'answers'}")
     if not problems:
         typer.echo("No eccmgr or ecnode is seen to listen here; ask one by its endpoint: ec_console ENDPOINT version")
-    return bool(problems) and not any(problem for _, problem in problems)
+    return bool(problems) and not any(problems)
 
 
-def _problem(daemon: Nearby, timeout_s: float) -> str:
-    """The reason why it does not answer; '' if it does."""
-    # This asks only for the version, so any user may serve the socket.
-    client = Client(daemon.endpoint, server_user=None)
+def _problem(daemon: Nearby, server_user: str, timeout_s: float) -> str:
+    """The reason why it does not answer; '' if it does. Raises UntrustedServer."""
+    client = Client(daemon.endpoint, server_user)
     try:
         client.ask("version", time.monotonic() + timeout_s)
+    except UntrustedServer:
+        raise
     except EccmgrError as error:
         return str(error)
     finally:

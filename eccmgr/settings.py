@@ -1,14 +1,18 @@
 """The settings of a process, such as the URL of Redis: from flags, else `ECCMGR_*` variables, else defaults."""
 
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from eccmgr.errors import SettingsError
+from eccmgr.redis.password import with_password
 
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+_PASSWORD_MAX = 4096
 
 
 def _lines(value: Any) -> Any:
@@ -22,7 +26,9 @@ class DaemonSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ECCMGR_", extra="ignore")
 
-    redis: str = DEFAULT_REDIS
+    redis: Annotated[str, Field(repr=False)] = DEFAULT_REDIS
+    redis_password_file: str | None = None
+    """The file with the password for `redis`, which then has none."""
     cluster: str | None = None
     name: str | None = None
     config: str | None = None
@@ -75,16 +81,51 @@ class NodeSettings(DaemonSettings):
 S = TypeVar("S", bound=DaemonSettings)
 
 
-def load(kind: type[S], flags: Mapping[str, Any]) -> S:
+def load(
+    kind: type[S],
+    flags: Mapping[str, Any],
+    revealed: Callable[[str], str] = lambda url: url,
+    password_in: "Callable[[str], str] | None" = None,
+) -> S:
     """Load the settings of `kind`. A flag that is not None wins over the environment.
 
-    Raises SettingsError, whose one line names the flag or variable.
+    `redis` is then the whole URL: the one that is `revealed`, with the password of `redis_password_file`, which
+    `password_in` reads. Raises SettingsError, whose one line names the flag or variable.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return kind(**given)
+        settings = kind(**given)
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]) if fault["loc"] else "?"
         where = f"--{name}" if name in given else f"ECCMGR_{name.upper()}"
         raise SettingsError(f"{where}: {fault['msg']} (was '{fault['input']}')") from None
+    url = revealed(settings.redis)
+    if settings.redis_password_file is not None:
+        url = with_password(url, (password_in or read_password)(settings.redis_password_file))
+    return settings.model_copy(update={"redis": url})
+
+
+def read_password(path: str) -> str:
+    """The password in a file of one line. Raises SettingsError, whose text repeats nothing of the file."""
+    try:
+        # A pipe without a writer is refused below, where it would otherwise be waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            data = file.read(_PASSWORD_MAX + 2) if is_regular else b""
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "that is no path"
+        raise SettingsError(f"The file of Redis's password, {path!r}, cannot be read: {reason}") from None
+    text = data.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+    if not is_regular:
+        fault = "is not a regular file"
+    elif not text:
+        fault = "is empty"
+    elif len(data) > _PASSWORD_MAX:
+        fault = f"is longer than {_PASSWORD_MAX} bytes"
+    elif not text.isprintable() or "\ufffd" in text:
+        fault = "must be one line of UTF-8 without control characters"
+    else:
+        return text
+    raise SettingsError(f"The file of Redis's password, {path!r}, {fault}")

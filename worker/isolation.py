@@ -12,6 +12,7 @@ from pathlib import Path
 CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
 """The whole environment of a program that has other rights than we have, or that an operator names."""
 
+_OF_THIS_PROCESS = ("NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY")
 _BESIDE = str(Path(__file__).resolve().parents[1])
 """The folder of our packages."""
 
@@ -27,6 +28,16 @@ if with_site:
 from runpy import run_module
 run_module(module, run_name="__main__", alter_sys=True)
 """
+
+
+def without_settings() -> dict[str, str]:
+    """This process's environment for a child that gets its settings in another way: without ours, and what else speaks
+    of this process alone."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith("ECCMGR_") and name not in _OF_THIS_PROCESS
+    }
 
 
 def isolated(module: str, *arguments: str, others: bool = True) -> list[str]:

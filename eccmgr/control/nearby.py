@@ -6,12 +6,13 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.peer import credentials
+from eccmgr.control.trust import SERVER_USER, trusted_users
 
 PROGRAMS = ("eccmgr", "ecnode")
 _USUAL = re.compile(r"/run/eccmgr/|/tmp/(2025|ecnode-[^/]+)\Z")
@@ -37,9 +38,12 @@ def may_be_tried(path: str) -> bool:
     return is_usual(path) or Path("/proc/1/comm").read_text() != "systemd\n"
 
 
-def nearby(wanted: Callable[[str], bool] = may_be_tried) -> list[Nearby]:
-    """The daemons that this process can see: those at `wanted` paths first, then those of this user on TCP."""
-    return [*_on_unix(wanted), *_on_tcp()]
+def nearby(wanted: Callable[[str], bool] = may_be_tried, server_user: str = SERVER_USER) -> list[Nearby]:
+    """The daemons that this process can see: those at `wanted` paths first, whoever runs them, then those on TCP.
+
+    On TCP they are those of the users whom a console trusts: root, this user and `server_user`.
+    """
+    return [*_on_unix(wanted), *_on_tcp(trusted_users(server_user))]
 
 
 def _on_unix(wanted: Callable[[str], bool]) -> Iterator[Nearby]:
@@ -64,34 +68,79 @@ def _program_at(path: str) -> str:
     return ""
 
 
-def _on_tcp() -> Iterator[Nearby]:
-    """The listening sockets among the descriptors of our programs, as far as this process may look."""
+def _on_tcp(trusted: Collection[int]) -> Iterator[Nearby]:
+    """The listening sockets among the descriptors of our programs."""
     listening = dict(_tcp_sockets())
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or not (program := _program(int(entry.name))):
+    closed: list[tuple[str, int]] = []
+    for entry in _processes():
+        program, uid = _program(int(entry.name)), _user(entry)
+        if not program or uid not in trusted:
             continue
-        held = set(_descriptors(entry / "fd"))
-        yield from (Nearby(program, listening[each]) for each in sorted(listening.keys() & held))
+        held = _descriptors(entry / "fd")
+        if held is not None:
+            yield from (Nearby(program, listening.pop(each).endpoint) for each in sorted(listening.keys() & held))
+        elif os.geteuid() in (0, uid):
+            closed.append((program, uid))
+    if closed and listening:
+        yield from _of_closed(closed, listening)
 
 
-def _descriptors(folder: Path) -> Iterator[str]:
-    """The targets of a process's descriptors, without those that it closes meanwhile. A process of another user has
-    none here."""
-    with contextlib.suppress(OSError):
+def _of_closed(closed: Sequence[tuple[str, int]], listening: "dict[str, TcpSocket]") -> Iterator[Nearby]:
+    """The sockets of programs that keep a password, and whose descriptors therefore only root may see: those of their
+    users that no other process holds."""
+    users = {uid for _, uid in closed}
+    for entry in _processes():
+        if _user(entry) in users:
+            for name in listening.keys() & (_descriptors(entry / "fd") or set()):
+                del listening[name]
+    for found in listening.values():
+        program = next((program for program, uid in closed if uid == found.uid), "")
+        if program:
+            yield Nearby(program, found.endpoint)
+
+
+def _processes() -> Iterator[Path]:
+    return (entry for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _user(entry: Path) -> int:
+    """The user of a process, who need not be the owner of its entry; -1 if it has ended."""
+    with contextlib.suppress(OSError, ValueError):
+        line = next(line for line in (entry / "status").read_text().splitlines() if line.startswith("Uid:"))
+        return int(line.split()[2])
+    return -1
+
+
+def _descriptors(folder: Path) -> set[str] | None:
+    """The targets of a process's descriptors, except those that it closes meanwhile; None if they may not be seen."""
+    found: set[str] = set()
+    try:
         for each in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
-                yield str(each.readlink())
+                found.add(str(each.readlink()))
+    except PermissionError:
+        return None
+    except OSError:
+        return set()
+    return found
 
 
-def _tcp_sockets() -> Iterator[tuple[str, Endpoint]]:
-    """For each TCP socket the name that a descriptor of it has, and its endpoint."""
+class TcpSocket(NamedTuple):
+    """A listening socket: its endpoint, and the user who made it."""
+
+    endpoint: Endpoint
+    uid: int
+
+
+def _tcp_sockets() -> Iterator[tuple[str, TcpSocket]]:
+    """For each listening TCP socket the name that a descriptor of it has, and the socket."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(FileNotFoundError):
             for line in Path(table).read_text().splitlines()[1:]:
-                _, local, _, state, _, _, _, _, _, inode, *_ = line.split()
+                _, local, _, state, _, _, _, uid, _, inode, *_ = line.split()
                 if state == _TCP_LISTENS:
                     address, _, port = local.partition(":")
-                    yield f"socket:[{inode}]", Endpoint(host=_address(address), port=int(port, 16))
+                    yield f"socket:[{inode}]", TcpSocket(Endpoint(host=_address(address), port=int(port, 16)), int(uid))
 
 
 def _address(text: str) -> str:

@@ -16,6 +16,14 @@ from eccmgr.control.nearby import Nearby, nearby
 from tests.daemons import ROOT, ask_sync
 from tests.waiting import wait_until_sync
 
+_STRANGER = """
+import os, socket, sys
+os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as listening:
+    listening.bind(sys.argv[1])
+    listening.listen()
+    sys.stdin.read()
+"""
 pytestmark = pytest.mark.usefixtures("nothing_left", "environment")
 
 
@@ -54,7 +62,7 @@ def control(folder: Path) -> Iterator[Control]:
 
 
 def test_a_daemon_is_healthy_while_it_answers(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
-    def here() -> list[Nearby]:
+    def here(_server_user: str) -> list[Nearby]:
         return [each for each in nearby(str(control.endpoint).__eq__) if each.endpoint.path]
 
     assert not is_healthy(here)
@@ -69,6 +77,20 @@ def test_a_daemon_is_healthy_while_it_answers(control: Control, capsys: pytest.C
     assert absent.startswith("No eccmgr or ecnode is seen to listen here")
     assert well == f"eccmgr at {control.endpoint}: answers"
     assert stopped.startswith(f"eccmgr at {control.endpoint}: No answer in time")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_strangers_daemon_makes_nothing_healthy(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.chmod(0o1777)
+    (folder / "eccmgr").write_text(_STRANGER)
+    path = folder / "2025"
+    with subprocess.Popen([sys.executable, folder / "eccmgr", path], stdin=subprocess.PIPE) as stranger:
+        wait_until_sync(lambda: len(nearby(str(path).__eq__)) > 0, "the stranger listens")
+        assert not is_healthy(lambda _: [each for each in nearby(str(path).__eq__) if each.endpoint.path])
+        stranger.kill()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"eccmgr at {path}: not asked: Not connected to {path}: it belongs to nobody, not to root")
+    assert second.startswith("No eccmgr or ecnode is seen to listen here")
 
 
 def test_it_is_started_told_about_and_ended(control: Control) -> None:

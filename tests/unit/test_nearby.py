@@ -1,6 +1,7 @@
 """The daemons of a host are found by the sockets on which they listen."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -11,9 +12,12 @@ import pytest
 
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.nearby import Nearby, is_usual, nearby
+from tests.daemons import ROOT
 
 PROGRAM = """
-import socket, sys
+import os, socket, sys
+if len(sys.argv) > 2:
+    os.setuid(int(sys.argv[2]))
 host, port = sys.argv[1].rsplit(":", 1) if ":" in sys.argv[1] else ("", "")
 s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET if host else socket.AF_UNIX)
 s.bind((host, int(port)) if host else sys.argv[1])
@@ -24,10 +28,10 @@ sys.stdin.read()
 
 
 @contextlib.contextmanager
-def running(folder: Path, endpoint: str) -> Iterator[str]:
+def running(folder: Path, endpoint: str, *user: str) -> Iterator[str]:
     """A program called `ecnode` that listens at that path; returns its output about its port."""
     (folder / "ecnode").write_text(PROGRAM)
-    command = [sys.executable, str(folder / "ecnode"), endpoint]
+    command = [sys.executable, str(folder / "ecnode"), endpoint, *user]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
@@ -51,6 +55,36 @@ def nowhere(path: str) -> bool:
 def test_a_daemon_on_tcp_is_found_too(folder: Path, host: str) -> None:
     with running(folder, f"{host}:0") as port:
         assert Nearby("ecnode", Endpoint(host=host, port=int(port))) in nearby(nowhere)
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+
+
+@as_root
+def test_strangers_daemon_on_tcp_is_left_out(folder: Path) -> None:
+    folder.chmod(0o755)
+    with running(folder, "127.0.0.1:0", "65534") as port:
+        found = Nearby("ecnode", Endpoint(host="127.0.0.1", port=int(port)))
+        assert found not in nearby(nowhere)
+        assert found in nearby(nowhere, "nobody")
+
+
+@as_root
+def test_daemon_that_hides_its_memory_is_found(folder: Path) -> None:
+    """By another process of its user, which may not look at its descriptors."""
+    folder.chmod(0o755)
+    look = (
+        "import os, pwd; from eccmgr.control.nearby import nearby\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "print(*(each.endpoint for each in nearby(lambda _: False)))"
+    )
+    # A process that changes its user is hidden from then on, until it runs another program.
+    with running(folder, "127.0.0.1:0", "65534") as port, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert f"127.0.0.1:{port}" in done.stdout.split()
+        assert f"127.0.0.1:{other.getsockname()[1]}" not in done.stdout.split()
 
 
 def test_sockets_of_other_programs_are_left_out(folder: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from eccmgr.streams import fill_descriptors
+from eccmgr.undumpable import hide_memory
 from worker.guardian.charter import Charter, read_charter
 from worker.guardian.ending import EndingFailed, Way
 from worker.guardian.hands import EndSession
@@ -35,6 +36,8 @@ def main() -> int:
     agent = socket.socket(fileno=options.agent)
     agent.set_inheritable(False)
     charter = read_charter(options.charter) if options.charter >= 0 else Charter()
+    if charter.server is not None and charter.server.password:
+        hide_memory()
     alone = Alone(options.lock or lock_path())
     process = Process(agent, charter, options.exec, alone, _way_to_redis(charter))
     try:

@@ -59,13 +59,15 @@ class Parent:
         *,
         charter: Charter = Charter(),  # noqa: B008 — frozen
         environment: Mapping[str, str] | None = None,
+        given: Sequence[int] = (),
     ) -> None:
         """If this process is root, the agent runs as `user`; its environment is ours and `environment`.
 
+        It inherits the descriptors that are `given` to it.
         From here on all of this is fixed, and nothing is read again. Raises OSError for an unknown user.
         """
         self._command, self._program, self._charter, self._log = agent, program, charter, log
-        self._environment = environment or {}
+        self._environment, self._given = environment or {}, tuple(given)
         self._account = _account(user)
         self._control, self._agents_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._wake, self._wake_end = socket.socketpair()
@@ -185,7 +187,7 @@ class Parent:
         return subprocess.Popen(  # noqa: S603 — the node's own program
             self._command,
             env={**os.environ, **self._environment, CONTROL: str(given)},
-            pass_fds=(given,),
+            pass_fds=(given, *self._given),
             user=user,
             group=group,
             extra_groups=groups,

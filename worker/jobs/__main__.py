@@ -29,7 +29,9 @@ from eccmgr import logs  # noqa: E402
 from eccmgr.config.files.load import load_text  # noqa: E402
 from eccmgr.config.live.effective import ScopeView  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
+from eccmgr.redis.password import masked  # noqa: E402
 from eccmgr.redis.refusals import refusal_of  # noqa: E402
+from eccmgr.undumpable import hide_memory  # noqa: E402
 from worker.jobs import horse  # noqa: E402
 from worker.jobs.journal import JobJournal  # noqa: E402
 from worker.jobs.mending import Mended  # noqa: E402
@@ -41,6 +43,8 @@ from worker.jobs.trusted import UNREADABLE, Home, NodeJob, NodeQueue  # noqa: E4
 
 def main() -> None:
     """Work until the input ends; the running job ends then too."""
+    if masked(_work.url) != _work.url:
+        hide_memory()
     # A module may print: that goes to the log, not between the answers.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from eccmgr.errors import CommandError
-from worker.isolation import isolated
+from worker.isolation import isolated, without_settings
 from worker.jobs.exchange import Question, line_of, read_told
 
 log = structlog.get_logger()
@@ -60,6 +60,7 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LONGEST_LINE,
+                env=without_settings(),
                 start_new_session=True,
             )
         except OSError as error:
