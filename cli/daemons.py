@@ -6,6 +6,7 @@ import itertools
 import os
 import pwd
 import resource
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -27,6 +28,7 @@ from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
+from eccmgr.printed import PrintedLines
 from eccmgr.redis.password import masked
 from eccmgr.redis.scripts import load_all
 from eccmgr.settings import DaemonSettings, load, read_password
@@ -84,6 +86,7 @@ class DaemonProgram(Generic[S]):
             os.umask(os.umask(_UMASK) | _UMASK)
             streams.forgive_output()
             log_files = logs.configure(self._name, settings.verbose)
+            sys.stdout = PrintedLines()
             # This comes first: a parent that stays root must read no file that its child may write.
             if os.geteuid() == 0 and (code := self._lead(settings, locked_view(store))) is not None:
                 return code

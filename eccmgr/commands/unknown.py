@@ -4,6 +4,7 @@ where the command runs."""
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from eccmgr.config.schema.masking import mask_parameters
 from eccmgr.errors import CommandError, UsageError
 
 _LIST = "Type help for a list."
@@ -27,6 +28,7 @@ def unknown(
     """
     if not typed:
         return CommandError(f"No command was given. {_LIST}")
+    typed = [_shown(word) for word in typed]
     words = [word.lower() for word in typed]
     depth = _depth(words, dangers)
     if depth:
@@ -76,6 +78,12 @@ def _close(typed: str, names: Iterable[str], at: int) -> str:
 
 def _suggestion(close: str) -> str:
     return f" Did you mean '{close}'?" if close else ""
+
+
+def _shown(word: str) -> str:
+    """`word` as an error may repeat it: it may be a whole command in quotes, with a secret in it."""
+    first, *more = word.split() or [""]
+    return mask_parameters(f"{first} …" if more else first, secret=True)
 
 
 def _shortened(typed: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from tests.daemons import ROOT, Processes
+from tests.daemons import ROOT, Processes, ask_sync
 from tests.waiting import wait_until_sync
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "environment")
@@ -45,15 +45,19 @@ class Terminal:
             start_new_session=True,
         )
         os.close(slave)
+        self.raw = b""
+        """All that it was sent."""
 
     @property
     def text(self) -> str:
         """The text on its screen."""
         while select.select([self._master], [], [], 0)[0]:
             try:
-                self._stream.feed(os.read(self._master, 65536))
+                data = os.read(self._master, 65536)
             except OSError:
                 break
+            self.raw += data
+            self._stream.feed(data)
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     @property
@@ -181,6 +185,61 @@ def test_what_was_typed_is_there_the_next_time(console: Opened, processes: Proce
     second.wait_prompt()
     second.type("\x1b[A")
     second.wait_for("> help version")
+
+
+HOSTILE = "\x1b]0;pwned\x07 \x1b[2J \x9b2J \u202etxt \u2066x \u200b \u2028west1 \U000e0041 \b\b"
+SEQUENCES = [each.encode() for each in HOSTILE.split(" ")]
+
+
+def test_no_answer_steers_the_terminal(console: Opened, processes: Processes, folder: Path) -> None:
+    program, pager, paged = folder / "hostile", folder / "pager", folder / "paged"
+    program.write_text(f"#!/bin/sh\nprintf '%s' '{HOSTILE}'\nseq 1 \"$1\"\n")
+    pager.write_text(f"#!/bin/sh\ncat > {paged}.new; mv {paged}.new {paged}\n")
+    for each in (program, pager):
+        each.chmod(0o755)
+    (folder / "node.conf").write_text(
+        f'exec "t" {{ commands = [ run = "{program}" ] arguments = [ run = "[0-9]+" ] }}\n'
+    )
+    node = processes.node("east1", "default", "-c", str(folder / "node.conf"))
+    manager = processes.manager()
+    for endpoint, paging, forms in (
+        (
+            manager.endpoint,
+            "retrieve exec:t run 1000",
+            ["gather exec:t run 1", "retrieve exec:t run 1", "xml gather exec:t run 1"],
+        ),
+        (node.endpoint, "exec:t run 1000", ["exec:t run 1", "json exec:t run 1"]),
+    ):
+        terminal = console(endpoint)
+        terminal.wait_prompt()
+        for line in forms:
+            assert "pwned" in terminal.say(line)
+        terminal.say(f"\\pager {pager}")
+        ask_sync(manager.endpoint, "gather exec:t run 1000")
+        terminal.type(f"{paging}\r")
+        wait_until_sync(paged.exists, "the pager has the answer")
+        terminal.wait_prompt()
+        terminal.type("\x04")
+        assert terminal.end() == 0
+        batches = [console(option, endpoint, forms[0]) for option in ("--fold", "--json")]
+        assert [batch.end() for batch in batches] == [0, 0]
+        shown = b"".join((paged.read_bytes(), terminal.raw, *(batch.raw for batch in batches)))
+        assert [sequence for sequence in SEQUENCES if sequence in shown] == []
+        assert b"^[]0;pwned^G" in paged.read_bytes()
+        paged.unlink()
+
+
+def test_no_secret_reaches_the_history_file(console: Opened, processes: Processes, folder: Path) -> None:
+    terminal = console(processes.manager().endpoint)
+    terminal.wait_prompt()
+    for line in ("con\\fig 'set' a_password = S3CR3T", "broadcast config set Datasource d uri S3CR3T", "help version"):
+        terminal.say(line)
+    terminal.type("\x04")
+    assert terminal.end() == 0
+    kept = (folder / "state" / "eccmgr" / "console_history").read_text()
+    assert "S3CR3T" not in kept
+    assert "+broadcast config set Datasource d uri ********" in kept
+    assert "+help version" in kept
 
 
 def test_restarted_manager_is_found_again(console: Opened, processes: Processes) -> None:

@@ -29,6 +29,7 @@ from eccmgr import logs  # noqa: E402
 from eccmgr.config.files.load import load_text  # noqa: E402
 from eccmgr.config.live.effective import ScopeView  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
+from eccmgr.printed import PrintedLines  # noqa: E402
 from eccmgr.redis.password import masked  # noqa: E402
 from eccmgr.redis.refusals import refusal_of  # noqa: E402
 from eccmgr.undumpable import hide_memory  # noqa: E402
@@ -50,6 +51,7 @@ def main() -> None:
     os.dup2(2, 1)
     streams.forgive_output()
     logs.configure("ecnode job", 0)
+    sys.stdout = sys.stderr = PrintedLines()
     journal = JobJournal(Path(_work.journal))
     NodeJob.home = Home(_work.queue, _work.results_ttl_s, journal, horse.perform)
     whereabouts = Whereabouts()

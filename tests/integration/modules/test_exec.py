@@ -122,6 +122,7 @@ async def test_no_shell_reads_what_is_typed(folder: Path) -> None:
             "exec:x go -rf",
             r"go does not take '-rf'; an argument that begins with - must fit",
         ),
+        ('arguments = [ go = "[a-z]+" ]', "exec:x go 'a\nb'", "control character U\\+000A"),
         ('arguments = [ go = ".*" ]', f"exec:x go {'x ' * 33}", "go takes at most 32 arguments"),
         ('arguments = [ go = ".*" ]', f"exec:x go {'x' * 1025}", "does not take"),
         ('arguments = [ go = ".*" ]', "exec:x go 'x", "quote"),
