@@ -22,6 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _DECLARED = "__eccmgr_command__"
 _OUTPUT_MAX = 16 * 1024 * 1024
+# Threads of modules' own: slow functions must not take those in which the daemon itself reads files and places VIPs.
+_THREADS = ThreadPoolExecutor(32, "module")
 _EXPECTED = {int: "a whole number", float: "a number", bool: "on or off"}
 _BOOLEANS = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 
@@ -217,7 +219,7 @@ def _runner(
 
 
 def _in_thread(threads: Executor | None, work: Callable[[], Any]) -> Awaitable[Any]:
-    return asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
+    return asyncio.get_running_loop().run_in_executor(threads or _THREADS, copy_context().run, work)
 
 
 async def _in_threads(threads: Executor | None, parts: Iterator[Any]) -> AsyncGenerator[Any, None]:

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from eccmgr.counting import counted
 from eccmgr.modules import Answer, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
@@ -15,29 +16,30 @@ from worker.modules.sieve_scripts import NoScript, name_within, parse, read_with
 PHASES = ("connect", "ehlo", "mailfrom", "rcptto", "data", "each_rcpt", "spool", "rewrite")
 """The phases in the life of a message in which a script may run."""
 
+T = TypeVar("T")
 _SHOWN_MAX = 1000
 _WAITING_MAX = 16
 
 
-class ParserThread:
-    """The one thread in which scripts are parsed, so that others, which look up names or read files, stay free."""
+class ScriptThread:
+    """The one thread in which scripts are read and parsed, so that slow ones take no thread of the daemon."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "sieve")
         self._waiting = 0
 
-    async def parse(self, text: str) -> SieveScript:
-        """Parse a script once those before it are done. Raises CommandError if too many wait."""
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do `work` once that before it is done. Raises CommandError if too many wait."""
         if self._waiting >= _WAITING_MAX:
-            raise CommandError(f"{_WAITING_MAX} scripts wait to be parsed; try again later")
+            raise CommandError(f"{_WAITING_MAX} scripts wait already; try again later")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, parse, text)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         finally:
             self._waiting -= 1
 
 
-_parser = ParserThread()
+_thread = ScriptThread()
 
 
 class Sieve(Module):
@@ -99,7 +101,7 @@ class Sieve(Module):
         _check_phase(phase)
         if len(script.encode("utf-8", "replace")) > self._longest:
             raise CommandError(f"The script is longer than {self._longest} bytes (script_max_bytes)")
-        return _verdict(await _parser.parse(script))
+        return _verdict(await _thread.run(partial(parse, script)))
 
     @command("testfile", "parse a script of the folder, through the cache", idempotent=True)
     async def testfile(
@@ -110,10 +112,10 @@ class Sieve(Module):
         try:
             name = name_within(self._folder, file)
             if (script := self._cache.get(name)) is None:
-                text = await asyncio.to_thread(read_within, self._folder, name, self._longest)
+                text = await _thread.run(partial(read_within, self._folder, name, self._longest))
                 if text is None:
                     raise CommandError(f"The script is longer than {self._longest} bytes (script_max_bytes)")
-                script = await _parser.parse(text)
+                script = await _thread.run(partial(parse, text))
                 self._cache.put(name, script)
         except NoScript as error:
             self.log.info("no script", file=file[:200], reason=str(error))

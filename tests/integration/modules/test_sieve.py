@@ -1,12 +1,16 @@
 """The Sieve module on real nodes, asked through a real manager."""
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from eccmgr.errors import CommandError
 from tests.daemons import Processes, ask_sync
 from tests.waiting import wait_until_sync
+from worker.modules.sieve import ScriptThread
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -85,3 +89,15 @@ def test_what_an_operator_types_is_answered(processes: Processes, folder: Path, 
     node = processes.node("east1", "east", "-c", configured(folder))
     assert said in ask_sync(node.endpoint, command)
     assert os.listdir(folder / "scripts") == []
+
+
+@pytest.mark.asyncio
+async def test_only_so_many_scripts_may_wait() -> None:
+    release, thread = threading.Event(), ScriptThread()
+    waiting = [asyncio.create_task(thread.run(lambda: release.wait(60))) for _ in range(16)]
+    await asyncio.sleep(0)
+    with pytest.raises(CommandError, match="16 scripts wait already; try again later"):
+        await thread.run(lambda: None)
+    release.set()
+    assert all(await asyncio.gather(*waiting))
+    assert await thread.run(lambda: "read") == "read"

@@ -208,3 +208,22 @@ def test_the_methods_of_an_object_are_its_commands() -> None:
     assert (close.name, close.danger, close.idempotent) == ("shop:corner close", False, True)
     assert sell.params[0].choices is not None
     assert list(sell.params[0].choices()) == ["milk", "bread"]
+
+
+@pytest.mark.asyncio
+async def test_slow_functions_leave_the_daemon_its_threads() -> None:
+    release = threading.Event()
+
+    @command("block", "waits")
+    def block() -> None:
+        release.wait(60)
+
+    gate = Gate(table_of(block))
+    blocked = [asyncio.create_task(gate.run("block", Caller("ann"))) for _ in range(100)]
+    try:
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            assert await asyncio.to_thread(lambda: "done") == "done"
+    finally:
+        release.set()
+        await asyncio.gather(*blocked)
