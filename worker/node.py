@@ -40,6 +40,7 @@ class EcNode(NodeDaemon):
         guardians = find_guardians(program, own_charter(self.link.address))
         copies = settings.redis_copies
         self.duravip = DuravipService(self.link, self.keys, self.options, self.heartbeats, guardians, self.view, copies)
+        self.duravip.on_orphaned = self.stop
         self.add_part(self.duravip)
         self.table.add(arp_command(), *JobCommands(self.jobs).commands(), *DuravipCommands(self.duravip).commands())
 

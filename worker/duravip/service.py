@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -83,6 +83,8 @@ class DuravipService(Part):
         self._moving = Moving(self.carrying, self.placing)
         self._said_beliefs: object = None
         self.carrying.guarding.ending = self._ending
+        self.on_orphaned: Callable[[], None] = lambda: None
+        """Called when the parent of this process is gone: then nobody restarts the guardian, or this process."""
         self._has_begun = False
         self._spawn: Spawn | None = None
 
@@ -114,7 +116,13 @@ class DuravipService(Part):
     async def start(self, spawn: Spawn) -> None:
         """Begin to carry VIPs, now or once the configuration has any."""
         self._spawn = spawn
+        spawn(self._watch_parent(), "parent")
         self._begin()
+
+    async def _watch_parent(self) -> None:
+        await self._guardians.orphaned()
+        log.error("the parent is gone; the node ends")
+        self.on_orphaned()
 
     def _begin(self) -> None:
         """Begin to carry VIPs, if the configuration has some for the first time.

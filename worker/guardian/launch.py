@@ -1,7 +1,9 @@
 """Gets an agent its guardian: from the parent that started the agent, or from the agent itself if it has no parent."""
 
+import asyncio
 import contextlib
 import os
+import select
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -31,6 +33,9 @@ class Guardians(Protocol):
 
         Takes some milliseconds. Raises NoGuardian.
         """
+
+    async def orphaned(self) -> None:
+        """Wait until the parent that started this process is gone; without a parent, for ever."""
 
     def close(self) -> None:
         """Release it; the guardian goes down by itself once the agent's end of its socket is closed."""
@@ -64,6 +69,17 @@ class ParentGuardians:
         made.setblocking(False)
         return made
 
+    async def orphaned(self) -> None:
+        """Wait for the end of the parent, which alone holds the other end of the socket."""
+        loop, gone, poll = asyncio.get_running_loop(), asyncio.Event(), select.poll()
+        # Not for what can be read, which is an answer to `another`.
+        poll.register(self._control, 0)
+        loop.add_reader(self._control.fileno(), lambda: gone.set() if poll.poll(0) else None)
+        try:
+            await gone.wait()
+        finally:
+            loop.remove_reader(self._control.fileno())
+
     def close(self) -> None:
         """Close the socket to the parent."""
         self._control.close()
@@ -91,6 +107,10 @@ class OwnGuardians:
                 raise NoGuardian(f"the guardian does not start: {error}") from None
         ours.setblocking(False)
         return ours
+
+    async def orphaned(self) -> None:
+        """Wait for ever: there is no parent."""
+        await asyncio.Event().wait()
 
     def close(self) -> None:
         """Wait for its end. Close the agent's end of its socket first, so that it goes down by itself."""

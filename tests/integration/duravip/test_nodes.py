@@ -249,6 +249,30 @@ def test_unprivileged_node_leaves_address_changes_to_its_guardian() -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_killed_parent_takes_its_node_along() -> None:
+    with tempfile.TemporaryDirectory(prefix="ecc-") as made, contextlib.ExitStack() as end:
+        folder = Path(made)
+        folder.chmod(0o777)
+        server = Server(folder / "redis").start()
+        end.callback(server.stop)
+        file = folder / "vips.conf"
+        file.write_text(CONFIGURATION + 'Security { User = "nobody" }\n')
+        processes = Processes(f"redis://{server.address}/0", "vips", folder)
+        end.callback(processes.end)
+        node = processes.start("ecnode", "a1", "-c", str(file))
+        wait_until_sync(lambda: node.log.count("vip owned") == VIPS, "it carries its VIPs")
+        children = psutil.Process(node.popen.pid).children(recursive=True)
+        for child in children:
+            end.callback(lambda child=child: child.is_running() and child.kill())
+        node.popen.kill()
+        _, alive = psutil.wait_procs(children, timeout=60)
+        assert not alive
+        assert "the parent is gone; the node ends" in node.log
+        assert server.call("EXISTS", Keys("vips").roster) == 0, "its session is over"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_an_agent_cannot_choose_its_own_user() -> None:
     with tempfile.TemporaryDirectory(prefix="ecc-") as made, contextlib.ExitStack() as end:
         folder = Path(made)
