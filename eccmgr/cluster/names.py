@@ -2,10 +2,9 @@
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-
-from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
+from itertools import pairwise
 
 from eccmgr.errors import CommandError, SettingsError
 from eccmgr.naming import ALLOWED, is_plain_name
@@ -33,7 +32,12 @@ def public_name(private: str) -> str:
     return private.rpartition("#")[2]
 
 
-def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+_Order = tuple[tuple[int, int, str], ...]
+_Pieces = tuple[str, ...]
+"""A name in pieces: texts in the even places, numbers in the odd ones; a number may be folded already."""
+
+
+def natural(name: str) -> _Order:
     """A sort key that compares numbers in names as numbers: east2 before east10."""
     pieces = _DIGITS.split(name.lower())
     return tuple((0, int(piece), piece) if i % 2 else (1, 0, piece) for i, piece in enumerate(pieces))
@@ -42,16 +46,47 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 def fold(names: Iterable[str], limit: int | None = None) -> str:
     """Fold `east1 east2 west1` into `east[1-2],west1`. More than `limit` ranges become the first ones and the number of
     the rest."""
-    listed = list(names)
-    try:
-        folded = str(NodeSet.fromlist(listed, resolver=RESOLVER_NOGROUP))
-    except (NodeSetException, ValueError):
-        # A name may be no name of a node, such as a number of 5,000 digits.
-        folded = ",".join(sorted(listed, key=natural))
-    ranges = split_folded(folded)
+    parts = {tuple(_DIGITS.split(name)): natural(name) for name in names}
+    # The names that differ in their last number alone become one, then those that differ in the number before it, and
+    # so on: the time grows with the number of names, not with its square.
+    for axis in range(max(map(len, parts), default=0) - 2, 0, -2):
+        parts = _folded_along(axis, parts)
+    ranges = ["".join(pieces) for pieces in sorted(parts, key=lambda pieces: (parts[pieces], pieces))]
     if limit is None or len(ranges) <= limit:
-        return folded
+        return ",".join(ranges)
     return ",".join(ranges[:limit]) + f" and {len(ranges) - limit} more ranges"
+
+
+def _folded_along(axis: int, parts: dict[_Pieces, _Order]) -> dict[_Pieces, _Order]:
+    """The parts, with those folded into one that differ in the number at `axis` alone; each with its first name."""
+    alike: dict[tuple[_Pieces, _Pieces], list[_Pieces]] = {}
+    for pieces in parts:
+        alike.setdefault((pieces[:axis], pieces[axis + 1 :]), []).append(pieces)
+    found = {}
+    for (before, behind), group in alike.items():
+        if len(group) == 1:
+            found[group[0]] = parts[group[0]]
+        else:
+            numbers = ",".join(_ranges([pieces[axis] for pieces in group]))
+            found[*before, f"[{numbers}]", *behind] = min(parts[pieces] for pieces in group)
+    return found
+
+
+def _ranges(numbers: list[str]) -> Iterator[str]:
+    """The ranges of different numbers, such as `1-3`, `01-10` and `7`. A padded range has numbers of one length."""
+    in_order = sorted(numbers, key=lambda number: (len(number), int(number)))
+    first = in_order[0]
+    for number, following in pairwise([*in_order, ""]):
+        if not following or int(following) != int(number) + 1 or not _alike_in_length(first, following):
+            yield number if number == first else f"{first}-{number}"
+            first = following
+
+
+def _alike_in_length(first: str, following: str) -> bool:
+    """Whether `following` is written as a range that begins with `first` writes it."""
+    if first.startswith("0") and len(first) > 1:
+        return len(first) == len(following)
+    return not following.startswith("0")
 
 
 class NameIndex:

@@ -1,8 +1,7 @@
 """Node sets: `east[1-3,7],west1`, and the names in them.
 
-A set is read in two steps: the typed text is first checked and counted, then spelt out if it is small enough.
-ClusterShell folds names (names.py) but does not unfold them here: it joins digits beside a bracket to the range, and
-takes `n1[5-10]` for n15 to n110.
+A set is read in two steps: the typed text is first checked and counted, then spelt out if it is small enough. Digits
+beside a bracket belong to the text: `n1[5-10]` is n15 to n110, six names. `names.fold` writes sets.
 """
 
 import itertools

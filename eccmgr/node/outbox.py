@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+from redis.exceptions import RedisError
 
 from eccmgr.access.answering import AnswerSealer, SealedAnswer
 from eccmgr.channels import Channel
@@ -127,10 +128,10 @@ class Outbox:
         on_reply: Callable[[], None],
         reply: "asyncio.Future[bytes]",
     ) -> None:
-        if reply.cancelled() or reply.exception() is not None:
-            self.keep(response)
-        else:
+        try:
             _say_if_not_kept(response, call.answer(reply.result()))
+        except (RedisError, Unreadable, asyncio.CancelledError):
+            self.keep(response)
         on_reply()
 
     def keep(self, response: Response) -> None:
@@ -214,6 +215,9 @@ class Outbox:
             verdict = await self._link.run(self._writing(response))
         except RedisUnreachable:
             raise
+        except Unreadable as error:
+            # It is not known whether Redis took it: giving it again does no harm.
+            raise RedisUnreachable(str(error), asked=True) from error
         except EccmgrError as error:
             log.error("response refused", channel=Channel.REJECT, id=response.id, reason=str(error))
         else:

@@ -4,6 +4,7 @@ Each function raises Unreadable for a reply of another kind. The replies to scri
 """
 
 from eccmgr.errors import Unreadable
+from eccmgr.redis.reading import whole
 
 
 def text(reply: object) -> bytes:
@@ -60,6 +61,15 @@ def _score(written: bytes | float) -> float:
         return float(written)
     except (ValueError, OverflowError):
         raise _other(written, "a score") from None
+
+
+def time_ms(reply: object) -> int:
+    """Read a time in ms: TIME."""
+    try:
+        seconds, micros = map(whole, texts(reply))
+    except ValueError:
+        raise _other(reply, "a time") from None
+    return seconds * 1000 + micros // 1000
 
 
 def _items(reply: object) -> list[object]:

@@ -6,7 +6,7 @@ from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, whole
+from eccmgr.redis.reading import Dropped
 from eccmgr.schedules import calls
 from eccmgr.schedules.calls import AddVerdict, KeepVerdict, MoveVerdict, ShelfKeys, TakeVerdict
 from eccmgr.schedules.schedule import Firing, Schedule
@@ -28,8 +28,7 @@ class Shelf:
 
     async def now_ms(self) -> int:
         """The wall clock of Redis, which all managers share."""
-        seconds, micros, *_ = map(whole, replies.texts(await self._link.call("TIME")))
-        return seconds * 1000 + micros // 1000
+        return replies.time_ms(await self._link.call("TIME"))
 
     async def add(self, schedule: Schedule, due_ms: int) -> bool:
         """Add a schedule; False if its id is taken. Raises CommandError if there are too many."""

@@ -1,6 +1,6 @@
 """A proxy in front of a Redis server that plays the faults of networks: delay, stall, reset, swallow, go deaf.
 
-It may also refuse in the server's place: a refused command does not reach the server.
+It may also refuse in the server's place: a refused command does not reach the server. It may also garble the replies.
 """
 
 import asyncio
@@ -102,6 +102,8 @@ class FaultProxy:
     traps: list[Trap] = field(default_factory=list)
     vetoes: list[Veto] = field(default_factory=list)
     """The present refusals; the latest one counts."""
+    garbled: Callable[[bytes], bytes] = bytes
+    """What the client gets in place of each reply of the server."""
     _open: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
     _closed: bool = False
@@ -274,6 +276,7 @@ class FaultProxy:
             self.swallowed += line.deaf
             return
         for frame in line.said.feed(data):
+            frame = self.garbled(frame)
             if is_push(frame) or not line.owed:
                 client.write(frame)
                 continue

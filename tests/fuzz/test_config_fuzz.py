@@ -23,6 +23,7 @@ from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.schema.masking import masked_text
 from eccmgr.config.syntax.faults import FaultyConfigError
 from eccmgr.config.syntax.parse import parse_bytes
+from eccmgr.errors import ConfigError
 from tests.unit.config.console import SAMPLES
 from tests.unit.config.memory import MemoryFiles
 from tests.unit.config.trees import soup
@@ -73,7 +74,7 @@ def test_no_bytes_crash_loading_or_reloading(good: bytes, bad: bytes) -> None:
     memory.contents["/a"] = bad
     try:
         asyncio.run(store.reload(ConfigSession(), "u"))
-    except FaultyConfigError as error:
+    except ConfigError as error:
         assert str(error).startswith("Reconfigure failed\n")  # noqa: PT017
         assert store.live is live
 

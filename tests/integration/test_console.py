@@ -183,7 +183,7 @@ def test_batch_mode_loads_nothing_heavy(fleet: Path) -> None:
     )
     loaded = set(done.stderr.split())
     assert "eccmgr.control.client" in loaded
-    assert not loaded & {"asyncio", "typer", "pydantic", "redis", "prompt_toolkit", "structlog", "ClusterShell", "ssl"}
+    assert not loaded & {"asyncio", "typer", "pydantic", "redis", "prompt_toolkit", "structlog", "ssl"}
 
 
 @dataclass

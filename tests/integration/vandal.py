@@ -1,6 +1,8 @@
 """A vandal that overwrites a cluster's keys in Redis with garbage, drawn from a seed."""
 
+import base64
 import random
+import zlib
 from typing import Any
 
 import redis
@@ -9,6 +11,9 @@ from eccmgr.redis.keys import Keys
 from eccmgr.redis.kinds import kind_of
 
 _DEEP = b"[" * 100_000
+_HUGE = 8 << 20
+_FLOOD = 100_000
+_AT_ONCE = 5_000
 GARBAGE = (
     *(
         b"",
@@ -42,6 +47,24 @@ GARBAGE = (
         b'{"every": NaN, "id": "x", "text": "", "user": ""}',
     ),
     *(b'{"id": "x", "text": "pid", "user": "u", "cron": "x y", "zone": "Nowhere"}', b'{"started": Infinity}'),
+    *(
+        b"x" * _HUGE,
+        b"9" * _HUGE,
+        b"\t" * _HUGE,
+        b'{"id": "' + b"x" * _HUGE + b'"}',
+        b"[" * _HUGE,
+        b"10.9.0.1 " * 100_000,
+    ),
+    *(
+        base64.b85encode(zlib.compress(_DEEP)),
+        base64.b85encode(zlib.compress(b"\0" * (64 << 20))),
+        zlib.compress(_DEEP),
+    ),
+    *(
+        b"1 #ec0-1-a#b " + zlib.compress(b"\0" * (64 << 20)),
+        b"ok\t#ec0-1-a#b\t1\t1\tz\n" + zlib.compress(b"\0" * (64 << 20)),
+    ),
+    *(b"\x1b[2J\x1b]0;x\x07", "east1: ok\u2028west1: ok\x85".encode(), b"\x00\x01\x02", b"a b\tc d\te f\t1\t"),
     *(b"name\nwith: a line\r\nbreak", "zä\u202ename".encode(), b"ok\t#ec0-1-a#b\t1\t1\tz\nnot compressed"),
 )
 NAMES = (
@@ -57,6 +80,12 @@ NAMES = (
     b"#ec0-1-a#zz",
     b"#mgr-1-a#zz",
     b"x" * 300,
+    b"9" * 5000,
+    b"west1: ok",
+    b"\x1b[2J",
+    "a\u2028b".encode(),
+    b"fe80::1%x",
+    b"@" + b"9" * 5000,
 )
 _RQ_KINDS = {
     "list": ("queue",),
@@ -75,9 +104,16 @@ class Vandal:
         self._keys = keys
         self._random = random.Random(seed)
         self.done: list[str] = []
+        self._strikes = 0
+
+    @property
+    def struck(self) -> int:
+        """How many strikes it has made."""
+        return self._strikes
 
     def strike(self) -> None:
         """Make a change that no program of ours would make."""
+        self._strikes += 1
         key = self._random.choice(self._known_keys())
         what = self._random.choice((self._another_kind, self._overwrite, self._overwrite, self._add, self._add))
         garbage = self._random.choice(GARBAGE)
@@ -90,9 +126,26 @@ class Vandal:
     def publish(self) -> None:
         """Publish garbage on one of the cluster's channels."""
         keys, garbage = self._keys, self._random.choice(GARBAGE)
-        channel = self._random.choice((keys.everyone, keys.events, keys.vip_events, keys.node("a1")))
+        own = (keys.everyone, keys.events, keys.vip_events, keys.node("a1"), keys.subcluster("default"))
+        heard = [name.decode() for name in self._client.pubsub_channels(f"{keys.tag}*")]
+        channel = self._random.choice([*own, *(name for name in heard if name not in own)])
         self.done.append(f"publish {channel} {garbage[:40]!r}")
         self._client.publish(channel, garbage)
+
+    def keys_of_kind(self, kind: str) -> list[str]:
+        """The keys that hold such values now, or would."""
+        return [key for key in self._known_keys() if self._kind(key) == kind]
+
+    def flood(self, key: str) -> None:
+        """Add a hundred thousand parts to a key, each of them garbage."""
+        self.done.append(f"flood {key}")
+        kind, small = self._kind(key), [each for each in GARBAGE if len(each) < 100]
+        for first in range(0, _FLOOD, _AT_ONCE):
+            with self._client.pipeline(transaction=False) as pipeline:
+                for number in range(first, first + _AT_ONCE):
+                    garbage, name = small[number % len(small)], b"%s%d" % (NAMES[number % 12], number)
+                    _put(pipeline, kind, key, name, garbage, float(number))
+                pipeline.execute(raise_on_error=False)
 
     def _known_keys(self) -> list[str]:
         keys = self._keys
@@ -156,3 +209,16 @@ class Vandal:
             client.xadd(key, dict(list(fields.items())[: pick((1, 3, 4))]), entry)
         elif kind == "string":
             client.set(key, garbage)
+
+
+def _put(pipeline: Any, kind: str, key: str, name: bytes, garbage: bytes, score: float) -> None:
+    if kind == "hash":
+        pipeline.hset(key, name, garbage)
+    elif kind == "zset":
+        pipeline.zadd(key, {name: score})
+    elif kind == "set":
+        pipeline.sadd(key, name)
+    elif kind == "list":
+        pipeline.rpush(key, garbage)
+    elif kind == "stream":
+        pipeline.xadd(key, {"id": garbage, "channel": name})

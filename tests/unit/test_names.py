@@ -1,11 +1,10 @@
 """Names: which are allowed, their order, the folding of sets, and the names that a word means."""
 
 import pytest
-from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.cluster import names
+from eccmgr.cluster import names, nodeset
 from eccmgr.errors import CommandError, SettingsError
 
 NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)
@@ -38,6 +37,29 @@ def test_names_are_folded_in_ranges() -> None:
     assert names.fold(["east1.example.com", "east2.example.com"]) == "east[1-2].example.com"
 
 
+@pytest.mark.parametrize(
+    ("written", "folded"),
+    [
+        ("a8 a9 a10 a11", "a[8-11]"),
+        ("a08 a09 a10 a11", "a[08-11]"),
+        ("a8 a9 a10 a08 a09 a12", "a[8-9,08-10,12]"),
+        ("a0 a1 a00 a01", "a[0-1,00-01]"),
+        ("r1n1 r1n2 r2n1 r2n2", "r[1-2]n[1-2]"),
+        ("r1n1 r1n2 r2n1", "r1n[1-2],r2n1"),
+        ("1 2 3", "[1-3]"),
+        ("A1 a2 a3", "A1,a[2-3]"),
+    ],
+)
+def test_only_numbers_written_alike_form_a_range(written: str, folded: str) -> None:
+    assert names.fold(written.split()) == folded
+
+
+def test_names_of_several_numbers_are_folded_fast() -> None:
+    # Comparing them with each other takes longer than the test may.
+    listed = [f"a{number}b{number * number % 97}c{number % 7}" for number in range(20_000)]
+    assert names.fold(listed)
+
+
 def test_of_many_ranges_the_first_are_shown() -> None:
     listed = [f"{letter}1" for letter in "abcdefghijklmnopqrstuvwxyz"]
     folded = names.fold(listed, 20)
@@ -48,7 +70,7 @@ def test_of_many_ranges_the_first_are_shown() -> None:
 
 @given(st.lists(st.one_of(NAME, NUMBERED), min_size=1, max_size=30, unique=True))
 def test_what_was_folded_unfolds_to_the_same_names(listed: list[str]) -> None:
-    assert sorted(NodeSet(names.fold(listed), resolver=RESOLVER_NOGROUP)) == sorted(listed)
+    assert sorted(nodeset.spell_out(nodeset.parts(names.fold(listed)))) == sorted(listed)
 
 
 @given(st.lists(NUMBERED, min_size=1, max_size=30, unique=True))

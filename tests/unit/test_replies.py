@@ -40,6 +40,7 @@ KEYS, OPTIONS = Keys("c"), ClusterOptions()
         (lambda reply: replies.values(reply, 2), [b"a", None]),
         (replies.fields, {b"a": b"b"}),
         (replies.scores, [[b"a", 1.5]]),
+        (replies.time_ms, [b"17", b"5000"]),
     ],
 )
 def test_a_reply_of_another_kind_is_unreadable(read: Callable[[Any], object], right: Any) -> None:

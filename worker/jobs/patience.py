@@ -19,9 +19,9 @@ from redis.connection import Connection, SSLConnection, parse_url
 from redis.exceptions import WatchError
 from redis.retry import Retry
 
-from eccmgr.redis.library import LedBlockingConnection, LedBlockingTlsConnection
+from eccmgr.redis.library import GARBLED, LedBlockingConnection, LedBlockingTlsConnection
 from eccmgr.redis.refusals import refusal_of
-from worker.jobs.mending import mend
+from worker.jobs.mending import NotUnderstood, mend
 
 log = structlog.get_logger()
 
@@ -113,6 +113,8 @@ class JobRedis(redis.Redis):
         except redis.ResponseError as error:
             mend(self, args, error)
             raise
+        except GARBLED as error:
+            raise NotUnderstood from error
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "JobPipeline":
         """Make a pipeline as the library does."""
@@ -179,6 +181,8 @@ class JobPipeline(Pipeline):
                     time.sleep(RETRY_S)
                     raise WatchError("refused") from error
                 raise
+            except GARBLED as error:
+                raise NotUnderstood from error
 
         return self._client.until_taken(attempt)
 

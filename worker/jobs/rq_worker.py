@@ -17,6 +17,7 @@ from rq.job import Job
 from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 from rq.utils import now
 
+from eccmgr.redis.library import GARBLED
 from worker.descendants import EndedDescendants, become_subreaper, die_with
 from worker.jobs.journal import NotOurs
 from worker.jobs.mending import put_right
@@ -193,8 +194,10 @@ class NodeWorker(Worker):
         queue.release_maintenance_lock()  # type: ignore[no-untyped-call]
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
-        """Treat a refusal like a missing answer."""
-        known = exc if isinstance(exc, redis.ConnectionError) or not is_away(exc) else redis.ConnectionError(str(exc))
+        """Treat a refusal, and an answer that is not understood, like a missing answer."""
+        known = exc
+        if isinstance(exc, GARBLED) or (is_away(exc) and not isinstance(exc, redis.ConnectionError)):
+            known = redis.ConnectionError(str(exc))
         super()._pubsub_exception_handler(known, pubsub, pubsub_thread)
 
     def handle_execution_ended(self, *args: Any) -> None:

@@ -1,0 +1,90 @@
+"""Whatever answers at the address of Redis ends no daemon: replies of every other kind, and bytes that are no reply."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from eccmgr.redis.embedded import EmbeddedServer
+from tests.fault.proxy import FaultProxy
+from tests.integration.site import Site
+from tests.waiting import wait_until
+
+REPLIES = (
+    *(b"+OK\r\n", b":7\r\n", b":-1\r\n", b"(" + b"9" * 400 + b"\r\n", b",nan\r\n", b",inf\r\n", b"#t\r\n", b"_\r\n"),
+    *(b"$-1\r\n", b"$0\r\n\r\n", b"$4\r\njunk\r\n", b"$2\r\n\xff\xfe\r\n", b"=8\r\ntxt:junk\r\n", b"!4\r\nJUNK\r\n"),
+    *(
+        b"*0\r\n",
+        b"*-1\r\n",
+        b"*1\r\n:7\r\n",
+        b"*2\r\n*0\r\n*0\r\n",
+        b"*1\r\n*1\r\n$4\r\njunk\r\n",
+        b"*3\r\n_\r\n_\r\n_\r\n",
+    ),
+    *(b"%0\r\n", b"%1\r\n+a\r\n:7\r\n", b"%1\r\n:7\r\n%0\r\n", b"~1\r\n:7\r\n", b">0\r\n", b">1\r\n:7\r\n"),
+    *(b">3\r\n$7\r\nmessage\r\n:7\r\n:7\r\n", b"-JUNK\r\n", b"-\r\n", b"-ERR a\r\n", b"*6\r\n" + b":0\r\n" * 6),
+    *(b"*9\r\n$7\r\nrenewed\r\n" + b":7\r\n" * 8, b"*6\r\n$6\r\njoined\r\n" + b"$3\r\n1e9\r\n" * 5),
+)
+NO_REPLIES = (
+    *(
+        b"%1\r\n*0\r\n+x\r\n",
+        b"~1\r\n*0\r\n",
+        b"-MOVED 1\r\n",
+        b"-ASK x y\r\n",
+        b"|1\r\n+a\r\n+b\r\n",
+        b"*4294967295\r\n",
+    ),
+    *(
+        b"*1\r\n" * 20,
+        b"(" + b"9" * 5000 + b"\r\n",
+        b"$99999999999\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\0\0\0\0",
+    ),
+    *(b":junk\r\n", b",junk\r\n", b"-\xff\r\n", b"*x\r\n"),
+)
+
+
+class Garbler:
+    """Puts `shape` in the place of a share of the replies, drawn from a seed, and counts them."""
+
+    def __init__(self, shape: bytes, share: float) -> None:
+        self._shape, self._share, self._random = shape, share, random.Random(shape)
+        self.garbled = 0
+
+    def __call__(self, reply: bytes) -> bytes:
+        if self._random.random() >= self._share:
+            return reply
+        self.garbled += 1
+        return self._shape
+
+
+@pytest.mark.asyncio
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("share", [1.0, 0.2])
+async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder: Path, share: float) -> None:
+    proxy = FaultProxy(server.socket, folder / "proxy")
+    async with proxy.running():
+        site = await asyncio.to_thread(Site, folder, proxy.url)
+        try:
+            await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work", 300)
+            for shape in (*REPLIES, *NO_REPLIES):
+                await asyncio.to_thread(site.work)
+                proxy.garbled = garbler = Garbler(shape, share)
+                await asyncio.to_thread(_ask_all, site, shape)
+                await wait_until(lambda: garbler.garbled >= 20, f"daemons have heard {shape[:40]!r}", 60)  # noqa: B023
+                proxy.garbled = bytes
+                await asyncio.to_thread(_ask_all, site, shape)
+                site.check()
+            await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work again", 300)
+            assert site.has_workers()
+            site.check()
+        finally:
+            proxy.garbled = bytes
+            await asyncio.to_thread(site.processes.end)
+
+
+def _ask_all(site: Site, shape: bytes) -> None:
+    for line, answer in site.ask_all().items():
+        assert "Internal error" not in answer, f"{shape[:40]!r}: {line}: {answer}"
