@@ -92,7 +92,7 @@ async def listening(folder: Path, limits: Limits | None = None) -> AsyncIterator
 
 
 async def listen_too(server: ControlServer, endpoint: Endpoint, limits: Limits | None = None) -> None:
-    """Listen on one more endpoint, or with other limits."""
+    """Also listen on another endpoint, or with other limits."""
     there = {each: opened.listener for each, opened in server.opened.items()}
     await server.follow({**there, endpoint: Settings(limits or Limits())})
 

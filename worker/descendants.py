@@ -1,7 +1,7 @@
-"""Ends all processes that a process has started, and that these have started in turn.
+"""Ends all descendants of a process: the processes that it has started, and those that they have started in turn.
 
 A subreaper becomes the parent of each descendant whose own parent ends. So no descendant gets away by a second fork or
-a session of its own, and once the subreaper has no child, there is no descendant.
+a session of its own. Once the subreaper has no child, no descendant is left.
 """
 
 import contextlib
@@ -31,8 +31,8 @@ def die_with(parent: int) -> None:
 
 @dataclass
 class EndedDescendants:
-    """The end of all descendants of this process, which must be a subreaper: how many lived, and whether some do
-    still."""
+    """The end of all descendants of this process, which must be a subreaper: the number that lived, and whether any
+    still live."""
 
     seen: set[int] = field(default_factory=set)
     left: bool = False
@@ -41,9 +41,9 @@ class EndedDescendants:
     def of_all(
         cls, polite_s: float, limit_s: float, reaped: Callable[[int, int], None] = lambda *_: None
     ) -> "EndedDescendants":
-        """Ask them to end, kill them after `polite_s`, and give up after `limit_s` more.
+        """Ask all descendants to end, kill them after `polite_s`, and give up after `limit_s` more.
 
-        `reaped` is told the pid and the wait status of each child of this process that has ended.
+        `reaped` is called with the pid and the wait status of each child of this process that has ended.
         """
         ending, began, asked = cls(), time.monotonic(), set[int]()
         while reap(reaped):
@@ -63,7 +63,7 @@ class EndedDescendants:
 
 
 def reap(reaped: Callable[[int, int], None] = lambda *_: None) -> bool:
-    """Collect the children of this process that have ended; answers whether there are others."""
+    """Collect the ended children of this process; answers whether any child is left."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -75,7 +75,7 @@ def reap(reaped: Callable[[int, int], None] = lambda *_: None) -> bool:
 
 
 def _living() -> dict[int, int]:
-    """The descendants of this process, each with its parent; children come after their parents."""
+    """The descendants of this process, each with its parent. Children come after their parents."""
     children: dict[int, list[int]] = {}
     with os.scandir("/proc") as entries:
         pids = [int(entry.name) for entry in entries if entry.name.isdecimal()]
@@ -101,7 +101,7 @@ def _parent_of(pid: int) -> int | None:
 
 
 def _send(pid: int, parent: int, number: signal.Signals) -> None:
-    """Send a signal to a descendant, and to no process that has got its number since."""
+    """Send a signal to a descendant, but not to a process that has taken over its process id."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         handle = os.pidfd_open(pid)
         try:

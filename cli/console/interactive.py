@@ -183,7 +183,8 @@ def open_history(path: Path) -> History:
 
 
 class MaskedHistory(FileHistory):
-    """The history of a console: the file never holds a secret that a command sets; this session still recalls it."""
+    """The history of a console. The file never holds a secret that a command sets; within this session, the console
+    still recalls it."""
 
     def store_string(self, string: str) -> None:
         """Add a typed line to the file."""

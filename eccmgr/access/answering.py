@@ -1,4 +1,4 @@
-"""Authentic answers: a node seals each of its answers for each manager, with a secret that only these two share.
+"""Authentic answers: a node seals each of its answers for each manager, with a secret that only the two share.
 
 A seal is an HMAC-SHA-256, which costs a fiftieth of a signature to verify.
 """

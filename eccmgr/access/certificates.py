@@ -1,4 +1,4 @@
-"""Certificates of nodes: the line with which the cluster's authority says that a key speaks for a node."""
+"""Certificates of nodes. In a certificate, the cluster's authority states that a key speaks for a node."""
 
 import base64
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Certificate:
         return f"{_PREFIX}{env}:{sig}"
 
     def unverified(self) -> NodeCertificate:
-        """What the certificate says, true or not. Raises ValueError if it cannot be read."""
+        """The statement of the certificate, unverified. Raises ValueError if it cannot be read."""
         return decoded(_certificate, self.signed.env, LONGEST_LINE)
 
     def named_keys(self) -> list[PublicKey]:
@@ -48,7 +48,7 @@ class Certificate:
         return list(map(PublicKey.parse, self.unverified().keys))
 
     def key_of(self, node: str, cluster: str, authorities: TrustedKeys, now_ms: int) -> PublicKey:
-        """The key that speaks for `node` at `now_ms`, by the word of one of `authorities`. Raises NotAuthentic."""
+        """The key that speaks for `node` at `now_ms`, as one of `authorities` has certified. Raises NotAuthentic."""
         said = authorities.open(self.signed, NodeCertificate, cluster, now_ms)
         if said.name.lower() != node.lower():
             raise NotAuthentic(f"its certificate is {said.name}'s")

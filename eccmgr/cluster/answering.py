@@ -1,4 +1,4 @@
-"""Whether answers in Redis were given by the nodes whose names they bear."""
+"""Checks that the answers in Redis come from the nodes that they name."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -36,7 +36,8 @@ class AnswerVerifier:
         self._certificates: dict[str, Certificate] = {}
 
     async def verified(self, sent: Sent, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
-        """The entries of nodes (by their names in small letters), with a failed one for each that is not authentic.
+        """The entries of nodes, by their names in small letters. A failed entry takes the place of one that is not
+        authentic.
 
         Raises RedisUnreachable.
         """
@@ -46,7 +47,7 @@ class AnswerVerifier:
         await self._read([node for node in answered if node not in self._certificates])
         faults = self._faults(sent, entries, answered)
         if changed := [node for node in faults if node in self._certificates]:
-            # A node may have another key by now.
+            # Meanwhile the node may have another key.
             await self._read(changed)
             faults = self._faults(sent, entries, faults)
         return {**entries, **{node: _false(entries[node], fault) for node, fault in faults.items()}}

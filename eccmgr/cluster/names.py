@@ -9,7 +9,7 @@ from itertools import pairwise
 from eccmgr.errors import CommandError, SettingsError
 from eccmgr.naming import ALLOWED, is_plain_name
 
-# In pieces that `int` takes: a text from elsewhere may have any number of digits.
+# The digits are taken in pieces that `int` accepts, because a text from outside may have any number of digits.
 _DIGITS = re.compile(r"([0-9]{1,300})")
 _MARKS = re.compile(r"[\[\],]")
 RANGES_SHOWN = 20

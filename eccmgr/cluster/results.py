@@ -86,7 +86,7 @@ class Entry(NamedTuple):
     flags: str = ""
     seals: bytes = b""
     sealed: bytes = b""
-    """The body as the seals cover it, if there are any."""
+    """The body in the form that the seals cover, if there are seals."""
 
     @classmethod
     def parse(cls, raw: bytes) -> "Entry":

@@ -1,4 +1,4 @@
-"""Whether the commands that Redis keeps are those that a manager signed."""
+"""Checks that the commands in Redis are those that a manager signed."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,7 @@
-"""Whether a node believes what it hears: commands, releases and withdrawals, each signed by a trusted manager.
+"""Decides whether a node believes a command, release or withdrawal that it hears: a trusted manager must have signed
+it.
 
-A node that trusts no keys believes all that reaches it through Redis.
+A node that trusts no keys believes everything that reaches it through Redis.
 """
 
 import time
@@ -20,12 +21,12 @@ log = structlog.get_logger()
 
 S = TypeVar("S", bound=SignedStatement)
 _LONGEST = LONGEST_STATEMENT + 1024 * 1024
-"""The most bytes of a command's statement: a command has 1 MiB at most."""
+"""The maximum size of a command's statement in bytes; a command has at most 1 MiB."""
 _command = msgspec.json.Decoder(CommandStatement)
 
 
 class Authenticity:
-    """Opens what `recipient`, a node of `cluster`, hears.
+    """Opens the messages to `recipient`, a node of `cluster`.
 
     `trusted` answers the keys of the managers, which may change at any time; `wall_ms` the time on the wall clock.
     """
@@ -40,10 +41,10 @@ class Authenticity:
         self._warned_of_skew = False
 
     def open(self, message: Message) -> None:
-        """Read the statement of a command into `message`, which then has its text, issuer and target.
+        """Read the statement of a command into `message`, which then has the text, the issuer and the target.
 
         The command may begin only until its statement, and the statement of its release, expire. Raises NotAuthentic if
-        this node does not believe it, or has to wait for its release.
+        this node does not believe the command, or has to wait for its release.
         """
         if not (trusted := self._trusted()):
             if message.env:
@@ -79,7 +80,7 @@ class Authenticity:
         return trusted.open(_signed(env, sig), kind, self._cluster, now_ms)
 
     def _watch_skew(self, ahead_ms: int, command_id: str) -> None:
-        """Warn once that the clock of a manager is ahead, until a command comes from a clock that is not."""
+        """Warn that the clock of a manager is ahead: once, until a command comes from a clock that is not ahead."""
         ahead = ahead_ms > WARNED_MS
         if ahead and not self._warned_of_skew:
             log.warning("clocks differ", id=command_id, reason=f"sent {ahead_ms / 1000:.1f} s in the future")

@@ -1,4 +1,4 @@
-"""A node's certificate: read from its file, and shown to managers through Redis."""
+"""A node's certificate: reads it from its file, and shows it to managers through Redis."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,8 @@ _KEPT_MS = 30 * 86_400_000
 
 
 def read_certificate(path: Path, node: str, key: SigningKey | None) -> Certificate:
-    """Read the certificate of `node`, whose key is `key`. Raises SettingsError if it is another node's or key's."""
+    """Read the certificate of `node` and its `key`. Raises SettingsError if the certificate is for another node or
+    key."""
     try:
         with path.open("rb") as file:
             certificate = Certificate.parse(file.read(LONGEST_LINE))

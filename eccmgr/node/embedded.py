@@ -54,9 +54,9 @@ class Node:
         """Missing arguments come from the environment (`ECCMGR_REDIS` and so on), or else from the defaults of
         `ecnode`.
 
-        `trusted_managers` are lines of public keys; with any, only commands that one of them signed run here.
-        With `replace` the node takes its name over from a live holder. Raises SettingsError and ConfigError for values
-        that make no sense.
+        `trusted_managers` are lines of public keys. If there are any, this node runs only commands that one of these
+        managers has signed. With `replace` the node takes its name over from a live holder. Raises SettingsError and
+        ConfigError for values that make no sense.
         """
         given = {
             "name": name,

@@ -181,7 +181,7 @@ class Executor:
             self.abort(withdrawal.id)
 
     def _disbelieve(self, message: Message, reason: str) -> None:
-        """Refuse a command that is not authentic. Its id is not remembered: the true command may still come."""
+        """Refuse a command that is not authentic, and do not remember its id: the true command may still come."""
         _disbelieved.say(message.id, None, reason)
         if self._session.joined.is_set() and self._session.life.joined_view <= message.view:
             text = f"not authentic: {reason}"
@@ -391,7 +391,8 @@ class Executor:
 
 @functools.lru_cache(maxsize=64)
 def _caller_of(issuer: str, only_here: bool) -> Caller:
-    """The caller of carried commands, made once for all of them: a gather waits until every node has answered."""
+    """The caller of carried commands. It is made once for all of them, because a gather waits until every node has
+    answered."""
     return Caller(issuer, Origin.CARRIED, only_here=only_here)
 
 

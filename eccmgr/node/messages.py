@@ -14,8 +14,8 @@ class Message(msgspec.Struct, frozen=True):
     """A command as it is published. `view` is the view whose nodes it is for; `ttl_ms` is the time for which it may
     wait before it begins.
 
-    Text and issuer of a signed command stand in its statement (`env`), and are known once that is opened. A gather
-    waits until every node has read the message, so it has to be read fast.
+    A signed command has its text and issuer in its statement (`env`); they are known once that is opened. A gather
+    waits until every node has read the message, so reading it has to be fast.
     """
 
     id: str

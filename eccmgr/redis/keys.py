@@ -181,7 +181,7 @@ class Keys:
 
     def secret(self, command_id: str) -> str:
         """Hash: the text of a command that holds a secret, with its signed statement. It expires when no node may begin
-        the command any more."""
+        the command."""
         return f"{self.command_prefix}{command_id}:secret"
 
     def certificate(self, node: str) -> str:

@@ -25,8 +25,8 @@ GARBLED = (
     *(InvalidResponse, ValueError, TypeError, LookupError, AttributeError),
     *(ArithmeticError, AssertionError, RecursionError, MemoryError),
 )
-"""What the library and its parser raise for answers that no Redis gives, and that they do not expect: TypeError for a
-map with a list as a key, IndexError for a MOVED without an address, MemoryError for a list of billions."""
+"""The errors of the library and its parser for answers that no Redis gives: TypeError for a map with a list as a key,
+IndexError for a MOVED without an address, MemoryError for a list of billions."""
 
 PLAIN_CONNECTION: dict[str, Any] = {
     "driver_info": None,

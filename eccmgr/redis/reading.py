@@ -47,7 +47,7 @@ def raw_texts(answered: object) -> tuple[bytes, ...]:
 
 
 def flag(answered: bytes | int) -> bool:
-    """Read a yes or no as the scripts write it: 1 or 0. Raises ValueError."""
+    """Read a yes or no, which the scripts write as 1 or 0. Raises ValueError."""
     if whole(answered) > 1:
         raise ValueError(f"{answered!r} is neither 0 nor 1")
     return whole(answered) == 1

@@ -1,4 +1,4 @@
-"""Reads the replies to plain commands by their kinds: what answers at Redis's address may answer anything.
+"""Reads the replies to plain commands by their kinds, because another program at Redis's address may answer anything.
 
 Each function raises Unreadable for a reply of another kind. The replies to scripts are read by `ScriptCall.answer`.
 """
@@ -15,7 +15,7 @@ def text(reply: object) -> bytes:
 
 
 def value(reply: object) -> bytes | None:
-    """Read a text, None for a missing one: HGET."""
+    """Read a text, or None for a missing value: HGET."""
     return None if reply is None else text(reply)
 
 
@@ -25,7 +25,7 @@ def texts(reply: object) -> list[bytes]:
 
 
 def values(reply: object, number: int) -> list[bytes | None]:
-    """Read this number of texts, None for a missing one: HMGET."""
+    """Read this number of texts, with None for each missing value: HMGET."""
     found = [value(each) for each in _items(reply)]
     if len(found) != number:
         raise _other(reply, f"a list of {number}")
@@ -33,7 +33,7 @@ def values(reply: object, number: int) -> list[bytes | None]:
 
 
 def fields(reply: object) -> dict[bytes, bytes]:
-    """Read fields with their values: HGETALL, CONFIG GET; a list in which they alternate is the same."""
+    """Read fields with their values, as a map or as a list in which they alternate: HGETALL, CONFIG GET."""
     if isinstance(reply, dict):
         return {text(name): text(each) for name, each in reply.items()}
     flat = texts(reply)

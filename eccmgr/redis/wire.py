@@ -175,7 +175,7 @@ class Wire(asyncio.Protocol):
 
 
 def not_understood(error: Exception | None = None) -> RedisError:
-    """The fault of a connection whose server says what no Redis says."""
+    """The fault of a connection if its server gives an answer that no Redis gives."""
     fault = RedisConnectionError("its answer is not understood; check that Redis answers at the URL of Redis")
     fault.__cause__ = error
     return fault

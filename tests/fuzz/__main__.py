@@ -28,17 +28,17 @@ class Drive:
 
     @property
     def log(self) -> str:
-        """What the process has said."""
+        """The output of the process."""
         return (self.folder / "log").read_text(errors="replace")
 
     @property
     def faults(self) -> list[Path]:
-        """The inputs that it did not stand."""
+        """The inputs at which the target failed."""
         return [path for kind in ("crash*", "timeout*", "oom*", "slow-unit*") for path in self.folder.glob(kind)]
 
 
 def main() -> int:
-    """Return 0 if every target stood every input; else 1, and keep the inputs."""
+    """Return 0 if no target failed at any input. Else return 1 and keep these inputs."""
     in_all_s = int(os.environ.get("FUZZ_S") or 600)
     targets = load_targets()
     if wanted := os.environ.get("TARGET"):
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def run_all(targets: "list[FuzzTarget]", seconds: int, at_once: int, folder: Path) -> list[str]:
-    """Run the targets, so many at once; answers the names of those that did not stand."""
+    """Run the targets, a number of them at once; answers the names of those that failed."""
     waiting, running, bad = list(targets), dict[int, Drive](), list[str]()
     while waiting or running:
         while waiting and len(running) < at_once:
@@ -79,7 +79,7 @@ def run_all(targets: "list[FuzzTarget]", seconds: int, at_once: int, folder: Pat
 
 
 def _forked(each: Drive, seconds: int) -> int:
-    """Begin to drive a target in a child of this process, which has loaded the code already."""
+    """Begin to drive a target in a child of this process. The code is loaded already."""
     each.folder.mkdir()
     sys.stdout.flush()
     if (child := os.fork()) != 0:

@@ -1,4 +1,5 @@
-"""Drives one target for a time: atheris watches its branches where it is installed, else hypothesis draws inputs."""
+"""Drives one target for a time. If atheris is installed, it watches the target's branches; else hypothesis draws
+inputs."""
 
 import contextlib
 import importlib.util
@@ -24,20 +25,21 @@ def has_atheris() -> bool:
 
 
 def load_targets() -> list[FuzzTarget]:
-    """Every target, its code instrumented if atheris is there. Call it before anything of it is imported."""
+    """Every target, with instrumented code if atheris is installed. Call this before that code is imported."""
     from tests.fuzz.target import all_targets
 
     if not has_atheris():
         return list(all_targets())
     import atheris
 
-    # It names each module there.
+    # atheris names each module on that stream.
     with contextlib.redirect_stderr(io.StringIO()), atheris.instrument_imports(list(_INSTRUMENTED)):
         return list(all_targets())
 
 
 def drive(target: FuzzTarget, seconds: int, folder: Path) -> None:
-    """Give the target inputs for `seconds`; ends this process. What ends it otherwise is left in `folder`."""
+    """Give the target inputs for `seconds`, then end this process. If an input ends it earlier, that input is left in
+    `folder`."""
     (_by_atheris if has_atheris() else _by_hypothesis)(target, seconds, folder)
 
 
@@ -73,7 +75,7 @@ def _by_hypothesis(target: FuzzTarget, seconds: int, folder: Path) -> None:
         try:
             target(data)
         except BaseException:
-            # The last input that fails is the smallest.
+            # The last failing input is the smallest.
             (folder / "crash").write_bytes(data)
             raise
         finally:

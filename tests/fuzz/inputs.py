@@ -1,4 +1,4 @@
-"""Inputs for a target where no engine watches its branches: kept inputs, words of its grammar, and anything else."""
+"""Inputs for a target if no engine watches its branches: kept inputs, words of its grammar, and any other bytes."""
 
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ _ANYTHING = (
 
 
 def inputs(target: FuzzTarget) -> st.SearchStrategy[bytes]:
-    """Kept inputs with pieces cut out, put in and repeated; words after one another; any bytes; any text."""
+    """Kept inputs with pieces cut out, put in or repeated; sequences of words; any bytes; any text."""
     kept = [path.read_bytes() for path in target.corpus] or [b""]
     piece = st.sampled_from((*target.words, *_ANYTHING)) | st.binary(max_size=6)
     words = st.lists(piece, max_size=12).map(b"".join)

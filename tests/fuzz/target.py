@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes bytes, and may raise only the errors that its parser declares."""
+"""The fuzzed targets. Each takes bytes, and may raise only the errors that its parser declares."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from eccmgr.errors import EccmgrError
 
 CORPUS = Path(__file__).parent / "corpus"
 LONGEST = 4096
-"""The most bytes of a drawn input: what is longer finds no further branch of a parser."""
+"""The maximum size of a drawn input in bytes: a longer one finds no further branch of a parser."""
 MODULES = ("configuration", "console", "guardian", "nodes", "records", "replies", "vips", "wire")
 
 _targets: dict[str, "FuzzTarget"] = {}
@@ -25,7 +25,7 @@ class FuzzTarget:
     words: tuple[bytes, ...]
 
     def __call__(self, data: bytes) -> None:
-        """Give it one input; raises what is a fault."""
+        """Give it one input; raises any undeclared error, which is a fault."""
         try:
             self.run(data)
         except self.declared:
@@ -33,14 +33,14 @@ class FuzzTarget:
 
     @property
     def corpus(self) -> list[Path]:
-        """The kept inputs: examples of what is written, and what was once a fault."""
+        """The kept inputs: typical inputs, and inputs that once caused a fault."""
         return sorted((CORPUS / self.name).glob("*"))
 
 
 def fuzzed(
     *declared: type[Exception], words: tuple[bytes, ...] = ()
 ) -> Callable[[Callable[[bytes], None]], Callable[[bytes], None]]:
-    """Make a function of this module a target, under its own name; without `declared` it may raise EccmgrError."""
+    """Make a function a target under its own name. Without `declared` it may raise EccmgrError."""
 
     def add(run: Callable[[bytes], None]) -> Callable[[bytes], None]:
         name = run.__name__
@@ -64,11 +64,11 @@ def target_called(name: str) -> FuzzTarget:
 
 
 def in_two(data: bytes, mark: bytes = b"\0") -> tuple[bytes, bytes]:
-    """An input that is two: what stands before the first mark, and what stands behind it."""
+    """Split an input in two: the part before the first mark and the part behind it."""
     first, _, second = data.partition(mark)
     return first, second
 
 
 def text_of(data: bytes) -> str:
-    """Bytes as a text, as a listener or a script's answer makes one of them."""
+    """Bytes as a text, decoded as a listener or a script's answer is."""
     return data.decode("utf-8", "replace")

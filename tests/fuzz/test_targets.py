@@ -1,4 +1,4 @@
-"""No input ends a parser, makes it hang, or gets more out of it than it declares: kept inputs, and drawn ones."""
+"""No kept or drawn input crashes a parser, makes it hang, or raises an error that it does not declare."""
 
 import os
 

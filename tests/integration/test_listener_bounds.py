@@ -1,4 +1,4 @@
-"""What one client can take from the others at a listener: no descriptor, no memory, and no log that they need."""
+"""At a listener, one client can take no descriptor, no memory and no log that other clients need."""
 
 import asyncio
 import struct
@@ -35,7 +35,7 @@ async def test_half_frames_of_one_peer_are_bounded(folder: Path) -> None:
         refused = await clients[-1].answer()
         assert refused.startswith("Too many unfinished commands: uid ")
         assert await ask(listener.path, "echo on") == "on"
-        # Who is within the bounds goes on.
+        # A client within the bounds goes on.
         clients[0].send_raw(b"x")
         assert (await clients[0].answer()).startswith("Command too long (1048576 bytes, limit 65536)")
         await close(*clients)

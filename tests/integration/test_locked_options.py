@@ -1,4 +1,4 @@
-"""Locked options of real daemons: nothing that runs a command gives them a program, whatever carries it."""
+"""Locked options of real daemons: no command gives the daemons a program, in whatever way the command comes."""
 
 import subprocess
 import sys

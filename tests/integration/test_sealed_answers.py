@@ -1,4 +1,4 @@
-"""Authentic answers: whoever writes Redis cannot answer for a certified node."""
+"""Authentic answers: writing to Redis is not enough to answer for a certified node."""
 
 import datetime as dt
 import zlib

@@ -1,4 +1,4 @@
-"""The files of `eccmgr_ctl`: no stranger redirects them, and none chooses the process that root ends."""
+"""The files of `eccmgr_ctl`: no stranger can redirect them, or choose the process that root ends."""
 
 import os
 import re
@@ -86,7 +86,7 @@ def bystander() -> Iterator[int]:
 
 @pytest.fixture
 def held(folder: Path) -> Iterator[Path]:
-    """A lock that some process holds, and that is not the manager."""
+    """A lock that a process other than the manager holds."""
     folder.chmod(0o755)
     lock = folder / "pid.lock"
     lock.touch(0o600)

@@ -1,4 +1,5 @@
-"""The crowd at a control listener: how many of each peer get in, and whose connection is closed for another one."""
+"""The crowd at a control listener: the number of connections for each peer, and the connection that is closed for a new
+one."""
 
 from dataclasses import dataclass, field
 
@@ -21,11 +22,11 @@ class Visitor:
     dropped: list["Visitor"] = field(default_factory=list)
 
     def idle_s(self) -> float:
-        """As the test says."""
+        """The idle time that the test has set."""
         return self.idle
 
     def drop(self) -> None:
-        """Note it."""
+        """Note the end of this connection."""
         self.dropped.append(self)
 
 

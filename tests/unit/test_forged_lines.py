@@ -1,4 +1,4 @@
-"""Nothing that stands in Redis looks like another node's line, or another command's, in an answer."""
+"""In an answer, no value from Redis can look like the line of another node or command."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from worker.duravip.model.records import VipRecord
 from worker.duravip.statements import Said, parse_unable
 
 BREAKS = ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"]
-"""Every character that some reader takes for the end of a line."""
+"""Every character that any reader takes for the end of a line."""
 
 
 @pytest.mark.parametrize("end", BREAKS, ids=ascii)

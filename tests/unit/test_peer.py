@@ -1,4 +1,4 @@
-"""The other end of a connection, and which connections count as one peer's."""
+"""The other end of a connection, and the connections that count as one peer's."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ class Accepted(socket.socket):
         self.address = address
 
     def getpeername(self) -> tuple[str, int]:
-        """As given."""
+        """The given address."""
         return self.address, 7
 
 

@@ -1,4 +1,4 @@
-"""Whatever a server replies to a command, its reader takes the kind that is due and no other."""
+"""Whatever a server replies to a command, the command's reader accepts one kind of reply and no other."""
 
 from collections.abc import Callable
 from typing import Any

@@ -67,7 +67,7 @@ def test_text_without_secrets_is_shown_unchanged(line: str) -> None:
     assert without_secrets(line) == line
 
 
-# What may stand around a command, and the ways to write a word.
+# The words that may stand around a command, and the ways to write a word.
 AROUND = st.lists(
     st.sampled_from(
         [

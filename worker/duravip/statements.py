@@ -60,7 +60,7 @@ def dump_unable(unable: Mapping[str, str]) -> str:
     reason."""
     by_reason: dict[str, list[str]] = {}
     for address, reason in sorted(unable.items()):
-        # What the system says may be anything, but stands in one line.
+        # The system's text may be anything, but must be one line.
         said = " ".join("".join(each if each.isprintable() else " " for each in reason).split())
         by_reason.setdefault(said, []).append(address)
     return "\n".join(f"{' '.join(addresses)}\t{reason}" for reason, addresses in sorted(by_reason.items()))
@@ -91,7 +91,7 @@ class Said:
     drained: set[str] = field(default_factory=set)
 
     def hear(self, name: str, text: str) -> None:
-        """Take one entry; one that cannot be read is dropped."""
+        """Take one entry. An entry that cannot be read is dropped."""
         kind, node = name[0], name[1:]
         if kind == "!":
             (self.drained.add if text else self.drained.discard)(node)

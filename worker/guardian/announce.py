@@ -71,7 +71,7 @@ class Announcer:
         self._socket.close()
 
     def configure(self, options: Announcing, now: float) -> None:
-        """Announce by these options from now on. Addresses that were to have no refresh get one."""
+        """From now on announce by these options. Addresses without a refresh get one."""
         self._options = options
         if options.refresh_s:
             waiting = {turn for _, turn, _, _ in self._due}
@@ -116,7 +116,7 @@ class Announcer:
                 heapq.heappush(self._due, (now + wait, turn, name, sent + 1))
 
     def _wait_after(self, sent: int) -> float | None:
-        """Seconds from announcement number `sent` of an address to its next one; None if there is none."""
+        """The seconds from announcement number `sent` of an address to the next one; None if that was the last."""
         if sent < self._options.count:
             return self._options.over_s / max(1, self._options.count - 1)
         return self._options.refresh_s or None

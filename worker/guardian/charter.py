@@ -145,7 +145,8 @@ def write_charter(charter: Charter) -> int:
 
 
 def read_charter(descriptor: int) -> Charter:
-    """Read the charter from a descriptor, and close the descriptor. Raises OSError, also if it holds no charter."""
+    """Read the charter from a descriptor, and close the descriptor. Raises OSError, also if the text is not a
+    charter."""
     with open(descriptor, "rb") as file:
         data = file.read()
     try:

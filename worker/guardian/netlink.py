@@ -27,7 +27,7 @@ _SEND_BUFFER_FORCE, _RECEIVE_BUFFER_FORCE = 32, 33
 
 @contextlib.contextmanager
 def understood() -> Iterator[None]:
-    """Raises OSError for a message whose bytes are not what its kind has; decorates what reads one."""
+    """Decorates a function that reads a message: it then raises OSError if the bytes do not fit the message's kind."""
     try:
         yield
     except (struct.error, ValueError, LookupError) as error:

@@ -249,11 +249,12 @@ def decode(line: bytes) -> Message:
 
 
 NOT_TYPED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-"""The errors of JSON, or of `typed`, for a value that is something else."""
+"""The errors of JSON and of `typed` for a value of another type."""
 
 
 def typed(value: Any, kind: Any) -> Any:
-    """A value of JSON as `kind`: a dataclass, a tuple, a plain type, or one of these or None. Raises NOT_TYPED."""
+    """A value of JSON as `kind`, which is a dataclass, a tuple, a plain type, or one of these or None. Raises
+    NOT_TYPED."""
     if isinstance(kind, types.UnionType):
         kind, nothing = kind.__args__
         return None if value is None and nothing is types.NoneType else typed(value, kind)

@@ -66,10 +66,10 @@ class JobJournal:
         self.folder, self._is_temporary = Path(tempfile.mkdtemp(prefix="ecnode-jobs-")), True
 
     def tend(self, now: float) -> None:
-        """Mark this journal as used at `now` (Unix time), and remove those that no node has marked for KEPT_S.
+        """Mark this journal as used at `now` (Unix time), and remove the journals that no node has marked for KEPT_S.
 
-        If the own mark is old, other nodes may not have marked theirs yet, because the host or its clock was changed.
-        Then this removes nothing.
+        If our own mark is old, other nodes may not have marked their journals yet, because the host or its clock was
+        changed. Then this removes nothing.
         """
         with contextlib.suppress(OSError):
             if not _is_private(self.folder):

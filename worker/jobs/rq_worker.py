@@ -76,7 +76,7 @@ class NodeWorker(Worker):
         self._limit_s: float | None = None
         """The time limit of the job that runs."""
         self._beat_at = 0.0
-        # Whatever a job starts becomes a child of this process at the latest when the work-horse has ended.
+        # Every process that a job starts becomes a child of this process, at the latest when the work-horse has ended.
         become_subreaper()
         # Ask for the version now: RQ would ask for it just after it has taken a job, when it must not wait.
         self._patiently(self.get_redis_server_version)
@@ -85,8 +85,8 @@ class NodeWorker(Worker):
         patiently(what, self.connection.whereabouts)
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """Watch the work-horse, and end whatever its job has left running. The time limit of a job stands still while
-        the job waits for Redis to take its result."""
+        """Watch the work-horse, and end the processes that its job has left running. The time limit of a job stands
+        still while the job waits for Redis to take its result."""
         self._limit_s, self._beat_at = job.timeout, time.monotonic()
         try:
             super().monitor_work_horse(job, queue, execution)

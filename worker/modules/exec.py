@@ -123,7 +123,7 @@ def _answer(ended: Ended, limit_s: float | None) -> Answer:
 
 
 def _name_of(number: int) -> str:
-    """The name of a signal, in brackets; '' for those without, such as real-time ones."""
+    """The name of a signal, in brackets; '' for a signal without a name, such as a real-time one."""
     known = number in set(map(int, signal.Signals))
     return f" ({signal.Signals(number).name})" if known else ""
 
@@ -149,7 +149,7 @@ def _entry(name: str, line: str, pattern: str | None, long: bool) -> AllowedProg
     if "\0" in line:
         raise ConfigError(f"{name}: a program line has no NUL")
     if "/" in given[0] and not os.path.isabs(given[0]):  # noqa: PTH117
-        # It would depend on the folder in which the node was started.
+        # Such a path would depend on the folder in which the node was started.
         raise ConfigError(f"{name}: '{given[0]}' is relative, expected an absolute path or a name in {CLEAN['PATH']}")
     program = shutil.which(given[0], path=CLEAN["PATH"])
     if program is None:

@@ -27,7 +27,7 @@ class ArgumentRule:
         return cls(Pattern.parse(text), tuple(_compiled(_options_of(text))))
 
     def fault_of(self, argument: str) -> str:
-        """What is wrong with `argument`; '' if it is allowed."""
+        """The fault of `argument`; '' if the argument is allowed."""
         if not argument.isprintable():
             return "an argument has printable characters only"
         if not self.pattern.is_all_of(argument):
@@ -43,15 +43,15 @@ def _compiled(texts: list[str]) -> list[Pattern]:
         try:
             found.append(Pattern.parse(text))
         except PatternError:
-            # What we cannot take apart allows no option.
+            # A pattern that we cannot take apart allows no option.
             continue
     return found
 
 
 def _options_of(text: str) -> list[str]:
-    """The alternatives of a regular expression that begin with a literal `-`, also those of a group at its beginning.
+    """The alternatives of a regular expression that begin with a literal `-`, also inside a group at its beginning.
 
-    Each is a regular expression that allows nothing that the whole one does not allow.
+    Each is a regular expression by itself, and allows no more than the whole one does.
     """
     flags = re.match(r"\(\?[A-Za-z-]+\)|", text)
     assert flags is not None
@@ -70,7 +70,7 @@ def _options_of(text: str) -> list[str]:
 
 
 def _alternatives(text: str) -> list[str]:
-    """The parts of a regular expression between each `|` that is in no group."""
+    """The parts of a regular expression, split at each `|` outside of groups."""
     parts, depth, start, place = [], 0, 0, 0
     while place < len(text):
         char, following = text[place], _after(text, place)
@@ -103,7 +103,7 @@ def _after(text: str, place: int) -> int:
     if text[place] != "[":
         return place + 1
     place += 2 if text.startswith("[^", place) else 1
-    # A bracket that is the first in its class does not end it.
+    # A bracket at the beginning of a class does not end the class.
     place += text.startswith("]", place)
     while place < len(text) and text[place] != "]":
         named = text.find(":]", place) if text.startswith("[:", place) else -1

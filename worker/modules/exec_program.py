@@ -14,7 +14,7 @@ _REST_S = 0.5
 
 
 class CannotRun(Exception):
-    """Raised when a program cannot be run; the message says why."""
+    """Raised if a program cannot run; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,11 @@ class Program:
 
 @dataclass(frozen=True)
 class Ended:
-    """The output of a program, the number of bytes that were dropped, and the exit code: negative for a signal, None if
-    the time was over.
+    """The kept output of a program, the number of dropped bytes, and the exit code: negative for a signal, None if the
+    time was over.
 
-    `left`: the number of processes that it left running, and that were ended after it. `unending`: some could not be.
+    `left` is the number of processes that the program left running and that were ended after it. `unending` says that
+    some could not be ended.
     """
 
     output: str
@@ -53,7 +54,7 @@ class Ended:
 
 
 async def run(program: Program, limit_s: float | None) -> Ended:
-    """Run a program to its end, or end it after `limit_s`; then end all that it has started.
+    """Run a program to its end, or end it after `limit_s`; then end every process that it has started.
 
     Raises CannotRun.
     """
@@ -102,8 +103,8 @@ class Output(asyncio.Protocol):
 
 
 async def _start(program: Program, output: int) -> asyncio.subprocess.Process:
-    """Start the program's supervisor. It is no child of a shell or of this process's terminal, and its input tells it
-    whether this process lives."""
+    """Start the program's supervisor. It has a session of its own, and its input tells it whether this process
+    lives."""
     identity = program.identity
     who = ("-", "-", "-")
     if identity is not None:
@@ -137,7 +138,7 @@ async def _end_of(
 ) -> tuple[int | None, int, bool]:
     """The exit code (None if the time was over), the number of processes left, and whether some go on.
 
-    All has ended then, also if the caller was cancelled.
+    By then everything has ended, also if the caller was cancelled.
     """
     begun: list[str] = []
     ended: list[str] = []
@@ -174,7 +175,7 @@ async def _line_of(supervisor: asyncio.subprocess.Process) -> list[str]:
 
 
 async def _end(supervisor: asyncio.subprocess.Process, said: list[str]) -> list[str]:
-    """Have the program and all that it has started ended, as far as they run.
+    """Have the supervisor end the program and every process that it has started.
 
     `said` is the supervisor's last line so far; answers the one after which no other comes.
     """

@@ -1,8 +1,8 @@
-"""The parent of one program: it ends all that the program has started, whatever ends first.
+"""The parent of one program: it ends every process that the program has started, whatever ends first.
 
 Its arguments are the descriptor for the program's output, the program's uid, gid and groups (- for its own), its folder
-and its line. It writes `started`, then how the program ended; or that the program cannot be run. Once its input ends,
-nobody waits for the program any more.
+and its line. It writes `started`, and later the program's end; or it writes that the program cannot run. The end of its
+input means that nobody waits for the program.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import NoReturn
 from worker.descendants import EndedDescendants, become_subreaper, die_with, reap
 
 POLITE_S = 2.0
-"""Seconds that a program has to end after it was asked to."""
+"""The seconds that a program has for its end, after it was asked to end."""
 
 _LEFT_POLITE_S = 0.5
 _KILL_S = 5.0
@@ -36,7 +36,7 @@ class Supervised:
             self.status = status
 
     def wait(self, woken: int) -> None:
-        """Wait until the program has ended, or nobody waits for it any more."""
+        """Wait until the program has ended, or nobody waits for it."""
         events = select.poll()
         events.register(0, select.POLLIN)
         events.register(woken, select.POLLIN)
@@ -50,8 +50,8 @@ class Supervised:
 def main(output: str, *what: str) -> NoReturn:
     """Run the program and end it.
 
-    A program of our own user can kill its parent. What it leaves then comes to the parent's parent, which is this
-    process, and which does nothing else.
+    A program of our own user can kill its parent. The processes that it leaves then come to the parent's parent: this
+    process, which does nothing else.
     """
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -66,7 +66,7 @@ def main(output: str, *what: str) -> NoReturn:
 
 
 def supervise(output: str, user: str, group: str, groups: str, folder: str, *line: str) -> NoReturn:
-    """Run the program, end it with all that it has started, and tell how it ended."""
+    """Run the program, end it with every process that it has started, and report its end."""
     become_subreaper()
     woken = _woken_by_children()
     try:
@@ -96,13 +96,13 @@ def supervise(output: str, user: str, group: str, groups: str, folder: str, *lin
     _tell(f"ended {code} {len(ending.seen)} {int(ending.left)}")
     os.close(1)
     while ending.left:
-        # They cannot be killed now; they still get no other parent.
+        # They cannot be killed now, but they get no other parent either.
         ending = EndedDescendants.of_all(0.0, 60.0)
     os._exit(0)
 
 
 def _woken_by_children() -> int:
-    """A descriptor that can be read whenever a child has ended."""
+    """A descriptor that becomes readable whenever a child has ended."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -111,7 +111,8 @@ def _woken_by_children() -> int:
 
 
 def _beginning(parent: int) -> Callable[[], None]:
-    """What the new process does before it becomes the program: it takes signals, and dies with its parent."""
+    """The work of the new process before it becomes the program: it lets signals through, and arranges to die with its
+    parent."""
 
     def begin() -> None:
         for number in _IGNORED:

@@ -10,7 +10,7 @@ _PIECE = 256 * 1024
 
 
 class AnswerRefused(Exception):
-    """Raised for an answer of which only the header was read; the message says what the other side did."""
+    """Raised for an answer of which only the header was read. The message describes the answer."""
 
 
 async def receive_answer(connection: socket.socket, longest: int) -> str:
@@ -25,15 +25,16 @@ async def receive_answer(connection: socket.socket, longest: int) -> str:
 
 
 async def _text(connection: socket.socket, length: int) -> str:
-    """Decode each piece as it comes: in one go, a long answer would stop the loop and stand in memory several times."""
+    """Decode each piece as it comes. Decoded in one go, a long answer would stop the loop and be in memory several
+    times."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = ""
     while length:
         piece = await _some(connection, min(length, _PIECE))
         length -= len(piece)
-        # As the only reference to its text, a local variable grows in place.
+        # The text grows in place, because a local variable is the only reference to it.
         text += decoder.decode(piece, not length)
-        # The next piece may be there already; others have their turn first.
+        # The next piece may be there already. Other tasks have their turn first.
         await asyncio.sleep(0)
     return text
 

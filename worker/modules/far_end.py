@@ -24,7 +24,7 @@ class FarEndError(Exception):
 
 @dataclass(frozen=True)
 class FarTerms:
-    """What a far end may cost, and who may serve it.
+    """The limits for a far end, and the user who may serve it.
 
     `connections` at once, seconds for an answer and for keeping an idle connection, bytes of the `longest` answer, the
     uid that a Unix socket's server may have besides root's and our own, and seconds until it has said what it is.
@@ -60,8 +60,8 @@ class FarConnection:
 class FarEnd:
     """The program at `endpoint`. Each connection carries one command at a time, and no command is ever sent again.
 
-    Each connection is asked for the program's version first. A daemon of ours is refused: a command that a node does
-    not know would come back to the cluster, as the node's own user and from every node anew.
+    Each connection is asked for the program's version first. A daemon of ours is refused. Otherwise a command that a
+    node does not know would come back to the cluster, as the node's own user and from every node anew.
     """
 
     def __init__(self, endpoint: Endpoint, terms: FarTerms) -> None:
@@ -117,7 +117,7 @@ class FarEnd:
             self._timer = None
 
     async def _connected(self) -> FarConnection:
-        """The connection that was used last, if it is still good; else a new one, to a program that may be asked."""
+        """The connection that was used last, if it is still good; else a new one, after a check of the program."""
         self._close_idle()
         if self._idle:
             return self._idle.pop()
@@ -155,7 +155,7 @@ class FarEnd:
                 try:
                     trust.connect_to_one_of(connection, path, believed)
                 except BlockingIOError:
-                    # Its queue of connections is full.
+                    # The program's queue of connections is full.
                     await asyncio.sleep(_QUEUE_FULL_WAIT_S)
                     continue
                 return connection
@@ -164,7 +164,7 @@ class FarEnd:
             raise
 
     async def _recognize(self, connection: FarConnection) -> None:
-        """Refuse a daemon of ours, and a program that may be one because it does not say what it is."""
+        """Refuse a daemon of ours. Also refuse a program that does not say what it is, because it may be one."""
         banner = await self._ask_on(connection, "version", _BANNER_MAX)
         reason = ""
         if kind := _OF_A_CLUSTER.search(banner):

@@ -11,7 +11,7 @@ from typing import Any
 from worker.modules.sieve_cache import SieveScript
 
 PARSE_S = 5.0
-"""Seconds after which parsing a script is given up."""
+"""The time limit for parsing a script, in seconds."""
 
 _FAULT_MAX = 300
 _LOOKED_AT_MAX = 10_000
@@ -23,9 +23,9 @@ class _TooCostly(Exception):
 
 
 class NoScript(Exception):
-    """Raised for every name that is not that of a readable script in the folder; the message is for the log alone.
+    """Raised for every name without a readable script in the folder. The message is for the log alone.
 
-    Its caller gives one answer for all reasons, so that nobody learns by it which other files exist.
+    The caller gives the same answer for all reasons, so that it does not tell which other files exist.
     """
 
 
@@ -54,7 +54,7 @@ def parse(text: str, limit_s: float = PARSE_S) -> SieveScript:
 
 
 def _bound(lexer: Any, limit_s: float) -> None:
-    """Have `lexer` raise _TooCostly at a token that comes too late, or that is one name too many of a `require`.
+    """Have `lexer` raise _TooCostly at a token that comes too late, or at a name too many in a `require`.
 
     The library compares all names of a `require` with each other, in one step.
     """
@@ -83,7 +83,7 @@ def _short(fault: str) -> str:
 def name_within(folder: Path, file: str) -> str:
     """The name of `file` relative to `folder`, in one spelling. Raises NoScript if it leads out of the folder.
 
-    No file is looked at: the answer depends on the words alone.
+    This looks at no file: the answer depends on the words alone.
     """
     path = PurePath(file)
     if path.is_absolute():
@@ -98,7 +98,7 @@ def name_within(folder: Path, file: str) -> str:
 def read_within(folder: Path, name: str, longest: int) -> str | None:
     """The text of the file that `name_within` named; None if it has more than `longest` bytes.
 
-    Raises NoScript if it is no regular file that can be read, or stands behind a link.
+    Raises NoScript unless it is a readable regular file that is not behind a link.
     """
     *folders, file = PurePath(name).parts
     try:

@@ -50,8 +50,8 @@ class AbortVerdict(enum.StrEnum):
 
 @dataclass(frozen=True)
 class CommandOrder:
-    """A command to send. `shown` is the text without its secrets, "" if it holds none. `signed` is its statement,
-    `signed_shown` that of `shown`.
+    """A command to send. `shown` is the text without its secrets, "" if it holds none. `signed` is the statement of the
+    command, `signed_shown` the statement of `shown`.
 
     The sender waits for `wait_s` (0: it does not wait). After each `told_of` answers, it is notified on the channel
     `notices`.

@@ -1,4 +1,4 @@
-"""The parts of a daemon that hold the keys which it trusts: those of managers, and those of authorities over nodes."""
+"""The parts of a daemon that hold the keys that it trusts: keys of managers, and keys of authorities over nodes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TrustedKeysPart(Part):
         return Takeover(take)
 
     def said(self, wall_ms: int) -> str:
-        """The keys for an operator: `m1, 364 days left`; "" if there are none."""
+        """The keys in words for an operator: `m1, 364 days left`; "" without keys."""
         return "; ".join(days_left(key, wall_ms) for key in self.keys.keys)
 
     def _of(self, view: ScopeView) -> tuple[PublicKey, ...]:

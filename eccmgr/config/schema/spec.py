@@ -77,7 +77,7 @@ class ScopeSpec:
         object.__setattr__(self, "_locked", frozenset(_locked_names(self)))
 
     def locks(self, name: str) -> bool:
-        """Whether an option or a scope of this name is locked here, or in a scope inside that might inherit it."""
+        """Whether an option or a scope of this name is locked here, or in an inner scope that might inherit it."""
         return self.locked or name.lower() in self._locked
 
     def option(self, name: str) -> OptionSpec | None:
@@ -99,7 +99,8 @@ class ScopeSpec:
 
 
 def _locked_names(scope: ScopeSpec, *, around: bool = False) -> set[str]:
-    """The locked options and scopes in a scope and in those inside; `around`: it lies in a locked scope."""
+    """The locked options and scopes in a scope and in its inner scopes. With `around`, the scope is inside a locked
+    scope."""
     locked = around or scope.locked
     names = {option.name.lower() for option in scope.options if locked or option.locked}
     names |= {inner.name.lower() for inner in scope.scopes if locked or inner.locked}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eccmgr.config.syntax.tree import Path, Scope
 
 _SHOWN_MAX = 80
-# A switch, or a number with its unit: no secret, and what is mistyped most.
+# A switch, or a number with its unit: such a value is not a secret, and is mistyped most often.
 _HARMLESS = re.compile(r"(?:true|false|yes|no|on|off|[0-9]{1,6}[A-Za-z%]{0,3})\Z", re.IGNORECASE)
 _KEPT = " It is kept, and does nothing here"
 
@@ -35,7 +35,7 @@ def check_known(found: Assignment, line: str) -> None:
     names_scope = close in kinds and len(value) > 1
     sign_at = found.value_at + value[-1].start if names_scope else found.value_at
     given = line[sign_at:].strip()
-    # Nobody knows whether an option that nobody knows is secret.
+    # An unknown option may be secret.
     shown = given if _HARMLESS.match(given) and not is_secret(option, None) else MASK
     raise CommandError(
         f"Unknown {'scope' if names_scope else 'option'} {_named(option, here.path, close)} "

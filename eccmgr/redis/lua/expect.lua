@@ -1,4 +1,5 @@
--- Keeps what a bus file says: the nodes that it names, and the subcluster of each. A large file takes several calls.
+-- Keeps the statement of a bus file: the nodes that it names, and the subcluster of each. A large file takes several
+-- calls.
 --
 -- NEEDS  clock members
 -- KEYS  state roster absent absent_since subclusters events

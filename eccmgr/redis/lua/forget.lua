@@ -1,4 +1,4 @@
--- Forgets an absent node: from now on nobody expects it.
+-- Forgets an absent node: from now on no command expects it.
 --
 -- NEEDS  when_full clock members
 -- KEYS  state roster absent absent_since subclusters events vips changes audit

@@ -1,4 +1,4 @@
--- A member leaves: its session ends, and nobody expects it from now on.
+-- A member leaves: its session ends, and from now on no command expects it.
 --
 -- NEEDS  when_full clock members
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events

@@ -102,7 +102,7 @@ if tonumber(wait) > 0 then
 end
 local statement = { env, sig }
 if shown ~= '' then
-  -- What the nodes run stays for as long as they may begin it; what is kept longer holds no secret.
+  -- The text that nodes run stays for as long as they may begin it. The text that is kept longer holds no secret.
   local secret = command .. ':secret'
   redis.call('DEL', secret)
   redis.call('HSET', secret, 'text', text)

@@ -34,7 +34,7 @@ local expiry = tonumber(redis.call('ZSCORE', sessions, private) or '')
 if is_over(expiry, clock) or not has_place(at, private, wall) then
   return era and { 'ended', ms(era.number), era.memory } or { 'ended' }
 end
--- Whoever reaches Redis may have dropped or overwritten what the member wrote when it joined.
+-- Anybody who reaches Redis may have dropped or overwritten the data that the member wrote when it joined.
 local node = private:match('^#ec0%-[^#]*#(.*)$')
 local name = node and node:lower() or private
 local is_lost = record ~= '' and redis.call('HGET', KEYS[9], name) ~= record

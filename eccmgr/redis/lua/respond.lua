@@ -43,7 +43,7 @@ local function expected(expires)
   return type(line) == 'string' and line:find(holder, 1, true) == 1
 end
 
--- Why an unclaimed answer is not kept; nil if it is.
+-- The reason why an unclaimed answer is not kept; nil if it is kept.
 local function refusal()
   local expires = kept[2]
   if kept[4] then

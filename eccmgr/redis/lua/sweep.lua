@@ -7,7 +7,7 @@
 -- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix
 -- Answer  {view, clock, ms until the next session lapses (-1 if there is no session)}
 
--- How long absent nodes are kept after the last sweep if absent_ttl is 0 (never forget), in ms.
+-- The time for which absent nodes are kept after the last sweep if absent_ttl is 0 (never forget), in ms.
 local NEVER = 365 * 24 * 3600 * 1000
 
 local at = {
@@ -21,7 +21,7 @@ end_lapsed(at, clock, 200)
 local never = redis.call('ZRANGEBYSCORE', at.sessions, '(' .. ms(clock + LONGEST_LEASE), '+inf', 'LIMIT', 0, 200)
 end_sessions(at, never, 'lost', clock)
 
--- The most absent nodes that are kept: nodes that come with a new name each time would fill Redis.
+-- The maximum number of kept absent nodes: nodes that come with a new name each time would fill Redis.
 local ABSENT_MOST = 10000
 local gone = {}
 if tonumber(absent_ttl) > 0 then

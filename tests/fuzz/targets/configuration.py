@@ -21,7 +21,7 @@ _WORDS = (
 
 @fuzzed(words=_WORDS)
 def configuration(data: bytes) -> None:
-    """A file's bytes are kept; a file without a fault is printed so that it reads back to the same tree."""
+    """A document keeps a file's bytes. If a file has no fault, its printed form reads back to the same tree."""
     document, faults = parse_bytes("f", data)
     assert document.data == data
     for fault in faults:

@@ -1,4 +1,4 @@
-"""What a console may send: frames, requests, command lines."""
+"""The data that a console may send: frames, requests, command lines."""
 
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.control import frames
@@ -14,7 +14,7 @@ from tests.fuzz.target import fuzzed, text_of
 
 @fuzzed(FrameError, words=(b"\0\1", b"\0\2", b"\0\20", b"\0\21", b"\0\22", b"\0\23", b"\377\377\377\377"))
 def control_frames(data: bytes) -> None:
-    """However a stream is cut into pieces, the same frames come out of it, and each is encoded as it was."""
+    """However a stream is cut into pieces, the same frames come out, and encoding each gives the same bytes."""
     size = 1 + (data[0] if data else 0)
     whole, pieces = _decoded([data[1:]]), _decoded([data[at : at + size] for at in range(1, len(data), size)])
     assert whole == pieces
@@ -36,7 +36,7 @@ def _decoded(pieces: list[bytes]) -> list[frames.Frame]:
 
 @fuzzed(BadRequest, words=(b'"id":', b'"command":', b'"format":"json"', b'"stream":true', b'"width":', b"\\ud800"))
 def request_json(data: bytes) -> None:
-    """A request that is taken can be answered: its id goes into a frame, and its command to Redis."""
+    """An accepted request can be answered: its id fits into a frame, and its command can go to Redis."""
     try:
         request = ConsoleRequest.parse(data)
     except BadRequest as error:
@@ -47,7 +47,7 @@ def request_json(data: bytes) -> None:
 
 @fuzzed(UsageError, words=(b'"', b"'", b"\\", b" ", b"\\\\", b'\\"', "\u2028".encode(), b"\x85", b"\t"))
 def command_words(data: bytes) -> None:
-    """Words that are quoted are split into the same words, and folding changes nothing that is folded."""
+    """Splitting quoted words gives the same words again, and folding a folded line changes nothing."""
     line = text_of(data)
     words = [word.text for word in split(line)]
     assert [word.text for word in split(" ".join(map(quote, words)))] == words
@@ -68,7 +68,7 @@ def command_secrets(data: bytes) -> None:
 
 @fuzzed(words=(b"redis://", b"rediss+sentinel://", b"unix://", b"tls://", b"ssh://", b"[::1]:", b"%00", b"?db=", b"@"))
 def addresses(data: bytes) -> None:
-    """An endpoint, a host with its port, a URL of Redis, a pattern: typed by an operator."""
+    """Texts that an operator types: an endpoint, a host with its port, a URL of Redis, a pattern."""
     text = text_of(data)
     for read in (Endpoint.parse, read_host_port, RedisAddress.parse, Pattern.parse):
         try:

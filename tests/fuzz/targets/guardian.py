@@ -1,4 +1,4 @@
-"""What reaches a guardian: its agent's lines, its charter, the kernel's messages."""
+"""The input of a guardian: its agent's lines, its charter, the kernel's messages."""
 
 import os
 import struct
@@ -43,7 +43,7 @@ def guardian_lines(data: bytes) -> None:
     ),
 )
 def charter(data: bytes) -> None:
-    """A charter is whole, or the guardian does not start."""
+    """A charter is complete, or the guardian does not start."""
     descriptor = os.memfd_create("charter", os.MFD_CLOEXEC)
     os.write(descriptor, data)
     os.lseek(descriptor, 0, os.SEEK_SET)

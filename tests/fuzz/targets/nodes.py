@@ -1,4 +1,4 @@
-"""Node sets and targets: they mean what they look like, and folding is read back to the same set."""
+"""Node sets and targets mean what they look like, and a folded set reads back to the same set."""
 
 import itertools
 import re
@@ -12,13 +12,13 @@ from tests.fuzz.target import fuzzed, text_of
 
 _WORDS = (b"east[1-3,7],west1", b"[01-10]", b"[1-9/2]", b"@all", b"@east", b"[5]", b",", b"-", b"/", b"]", b"a1[5-10]")
 _SMALL = 200
-"""Names in a set that is also spelt out by hand."""
+"""The maximum number of names in a set that the target also spells out itself."""
 _SPAN = re.compile(r"([0-9]+)(?:-([0-9]+)(?:/([0-9]+))?)?")
 
 
 @fuzzed(UsageError, words=_WORDS)
 def node_sets(data: bytes) -> None:
-    """A set is spelt out as a person would, and its folded form is the same set."""
+    """A set is spelt out as a person would do it, and its folded form is the same set."""
     text = text_of(data)
     spelt = nodeset.spell_out(nodeset.parts(text))
     assert len(spelt) <= nodeset.MAX_NAMES
@@ -29,7 +29,7 @@ def node_sets(data: bytes) -> None:
 
 @fuzzed(words=(b"east1\n", b"east01\n", b"a.b-c_9\n", b"1\n", b"x-1\n", b"x-2\n"))
 def folding(data: bytes) -> None:
-    """Whatever names are folded, the folded form names them and no others."""
+    """For any names, the folded form names these and no others."""
     _folds([name for name in text_of(data).split("\n") if is_plain_name(name)])
 
 

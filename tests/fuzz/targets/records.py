@@ -1,4 +1,4 @@
-"""Every kind of record that Redis keeps: whatever stands there is read, or is Unreadable."""
+"""Every kind of record in Redis: any bytes there can be read, or raise Unreadable."""
 
 import math
 
@@ -28,7 +28,7 @@ _JSON = (b'"id":', b'"text":', b'"user":', b"null", b"NaN", b"Infinity", b"1e999
     Unreadable, words=(*_JSON, b'"private_name":"#ec0-1-a#east1"', b'"role":"Node"', b'"groups":[]', b'"started":0')
 )
 def member_record(data: bytes) -> None:
-    """A member's record is written back as it was, and shown in one line a field."""
+    """A member's record is written back as it was, and each of its fields is shown in one line."""
     member = Member.parse(data)
     assert Member.parse(member.dump()) == member
     membership = Membership(1, member.private_name, (member, member))
@@ -84,7 +84,7 @@ _FIELDS = ("id", "text", "kind", "name", "issuer", "view", "issued", "issued_wal
 
 @fuzzed(Unreadable, words=(b"\0", b"all", b"set", b"node", b"subcluster", b"east[1-9]", b"\n", b"01KB3ZD4P1QX"))
 def sent_command(data: bytes) -> None:
-    """What Redis keeps of a command is shown in one line, and names one target."""
+    """The record of a command is shown in one line, and names one target."""
     values = data.split(b"\0")
     fields = {name.encode(): value for name, value in zip(_FIELDS, values, strict=False)}
     try:
@@ -108,7 +108,7 @@ def latest_run(data: bytes) -> None:
     ValueError, words=(*_JSON, b'"view":1', b'"ttl":1', b'"entry":"1-1"', b'"before":"0-0"', b'"abort":', b'"channel":')
 )
 def message(data: bytes) -> None:
-    """What is published to nodes and managers; a message that cannot be read is a ValueError, and is dropped."""
+    """The messages to nodes and managers. A message that cannot be read raises ValueError, and is dropped."""
     for read in (lambda: Message.parse(data, 1.0), lambda: Withdrawal.parse(data), lambda: _journal.heard(data)):
         try:
             read()
@@ -196,7 +196,7 @@ def job_record(data: bytes) -> None:
 
 @fuzzed(Unreadable, words=(b'"job":"a"', b'"stage":"lost"', b'"progress":50', b'"output":""', b'"age_s":1e300'))
 def job_standing(data: bytes) -> None:
-    """What the job worker says of a job is shown in one row."""
+    """The job worker's report on a job is shown in one row."""
     try:
         told = read_told(data)
     except (ValueError, RecursionError):

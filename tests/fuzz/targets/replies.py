@@ -1,4 +1,4 @@
-"""What a server may answer to a call: any reply of the protocol to any of our scripts and commands."""
+"""The answers of a server to a call: any reply of the protocol to any of our scripts and commands."""
 
 import dataclasses
 import math
@@ -76,7 +76,7 @@ CALLS: tuple[ScriptCall[Any], ...] = (
 
 
 def reply_of(data: bytes) -> Any:
-    """The reply that these bytes are on the wire. Raises Unreadable if they are none."""
+    """The reply of which these are the bytes on the wire. Raises Unreadable if they are not a reply."""
     parser = hiredis.Reader(protocolError=Unreadable, replyError=Unreadable)
     try:
         parser.feed(data)
@@ -95,7 +95,7 @@ _WORDS = tuple(
 
 @fuzzed(Unreadable, words=_WORDS)
 def script_replies(data: bytes) -> None:
-    """Whatever answers a call of a script is read with bounds, or is Unreadable."""
+    """Any reply to a script's call is read within bounds, or raises Unreadable."""
     if not data:
         return
     call = CALLS[data[0] % len(CALLS)]
@@ -103,7 +103,7 @@ def script_replies(data: bytes) -> None:
 
 
 def check_bounds(value: Any) -> None:
-    """Every number in what was read is finite, and none is larger than any that we write."""
+    """Every number in the read value is finite, and not larger than the largest that we write."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = tuple(getattr(value, field.name) for field in dataclasses.fields(value))
     if isinstance(value, float):

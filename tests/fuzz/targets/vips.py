@@ -1,4 +1,4 @@
-"""What nodes state of VIPs, and the records of VIPs."""
+"""The statements of nodes about VIPs, and the records of VIPs."""
 
 from eccmgr.errors import Unreadable
 from tests.fuzz.target import fuzzed, in_two, text_of
@@ -23,7 +23,7 @@ def vip_record(data: bytes) -> None:
     Unreadable, words=(b'[1,0.02,1.5,"[', b'[\\"10.1.1.1\\",[\\"v1\\"],null,null,\\"\\"]', b"\\\\n", b"1e308", b']"]')
 )
 def vip_statement(data: bytes) -> None:
-    """What a node states of its VIPs can be assessed and shown, and is written back as it was."""
+    """A node's statement of its VIPs can be assessed and shown, and is written back as it was."""
     stated = Statement.parse(text_of(data))
     assert Statement.parse(stated.dump()) == stated
     assert len(stated.shares) <= MAX_VIPS
@@ -35,7 +35,7 @@ def vip_statement(data: bytes) -> None:
 
 @fuzzed(Unreadable, words=(b"10.1.1.1 10.1.1.2\t", b"eth1 is down", b"\n", b"fe80::1%eth0", b"\t\t"))
 def vip_unable(data: bytes) -> None:
-    """What a node cannot carry is shown in one line a reason."""
+    """The VIPs that a node cannot carry are shown in one line for each reason."""
     text = text_of(data)
     unable = parse_unable(text)
     written = dump_unable(unable)
@@ -62,7 +62,7 @@ def vip_beliefs(data: bytes) -> None:
 
 @fuzzed(Unreadable, words=(b"\0@east1", b"\0~east1", b"\0!east1", b"\x0010.1.1.1\0"))
 def vip_page(data: bytes) -> None:
-    """A name and a text, as a page of changes has them."""
+    """A name and a text from a page of changes."""
     from worker.duravip.calls import _entries
 
     first, second = in_two(data)

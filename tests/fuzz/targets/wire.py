@@ -1,4 +1,4 @@
-"""The connection to Redis: whatever a server says ends the connection at most, and every call has its end."""
+"""The connection to Redis: an answer of the server can at most end the connection, and every call ends."""
 
 import asyncio
 from typing import Any, cast

@@ -7,8 +7,8 @@ from eccmgr.config.files.disk import Contents
 
 
 class MemoryFiles:
-    """Files by path; `readonly` ones cannot be replaced, others may write those `open_to_others`, and `broken` makes
-    every replacement fail."""
+    """Files by path. `readonly` files cannot be replaced, other users may write the files `open_to_others`, and with
+    `broken` every replacement fails."""
 
     def __init__(self, contents: Mapping[str, bytes], readonly: frozenset[str] = frozenset()) -> None:
         self.contents = dict(contents)

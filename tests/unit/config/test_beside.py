@@ -1,4 +1,4 @@
-"""The files that a console may name: which those are, and how they are read and written."""
+"""The files that a console may name, and how they are read and written."""
 
 import os
 import stat

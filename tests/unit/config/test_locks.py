@@ -1,4 +1,4 @@
-"""What decides what may run changes in files alone, whatever path a change takes."""
+"""Options that decide what may run change only in files, whatever path a change takes."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -39,12 +39,12 @@ class Locked(NamedTuple):
     value: str
 
     def typed(self, option: str = "") -> str:
-        """The words that name it on a console."""
+        """The words that name this option on a console."""
         words = [word for kind, name in self.steps for word in (kind, f'"{name}"') if word != '""']
         return " ".join([*words, option or self.option])
 
     def written(self) -> str:
-        """What sets it in a file."""
+        """The text that sets this option in a file."""
         heads = [f'{kind} "{name}" {{ ' if name else f"{kind} {{ " for kind, name in self.steps]
         return f"{''.join(heads)}{self.option} = {self.value}{' }' * len(heads)}\n"
 

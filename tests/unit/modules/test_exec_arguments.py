@@ -1,4 +1,5 @@
-"""Arguments that a caller adds to a program: they fit the pattern as a whole, and options only where it names them."""
+"""Arguments that a caller adds to a program: each fits the pattern as a whole, and the pattern has to name an
+option."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Signed schedules: what a daemon verifies before each run."""
+"""Signed schedules: the checks of a daemon before each run."""
 
 import dataclasses
 import datetime as dt

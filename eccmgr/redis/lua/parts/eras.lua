@@ -11,7 +11,7 @@
 -- Hash `vips`, field → value:
 --   private name → the session's era and renewal counter
 --   address      → owner, epoch, era, the node that it is reserved for, reason of the last change
---   @node        → what the node says of its VIPs
+--   @node        → the statement of the node about its VIPs
 --   ~node        → the VIPs that the node cannot carry now
 --   !node        → that the node is drained
 -- Sorted set `changes`: field of `vips` → number of its latest change.

@@ -43,10 +43,9 @@ local function recount_subcluster(at, field)
   return size
 end
 
--- Whether others find a session where they look for it. A node has to be in the roster, or nobody would expect it; a
--- node or manager has to be in the ranking, or it would never lead.
--- If the numbering of views went back behind a node's join, new commands would not be for this node. This function then
--- raises the number of the view.
+-- Whether others find a session where they look for it. A node has to be in the roster, or no command would expect it.
+-- A node or manager has to be in the ranking, or it would never lead. If the numbering of views went back behind a
+-- node's join, new commands would not be for this node. This function then raises the number of the view.
 local function has_place(at, private, wall)
   local node = private:match('^#ec0%-[^#]*#(.*)$')
   if node then
@@ -128,7 +127,7 @@ local function absent_since(line)
   return line:match('\t(%d*)$') or ''
 end
 
--- The subcluster that bus files give a node; nil if they give it none. `said` is what they say: the node's name, then
+-- The subcluster that bus files give a node; nil if no file gives one. `said` is their statement: the node's name, then
 -- SOURCE=SUBCLUSTER,… for each file, the latest first.
 local function given_subcluster(said)
   return said:match('\t[^\t=]*=([^\t,]+)')
