@@ -1,7 +1,8 @@
-"""Keeps passwords of Redis out of sight: any user reads a command line, and any process of one's own an environment.
+"""Keeps passwords of Redis out of sight: any user can read a command line, and any process of the same user can read an
+environment.
 
 A program that finds a password there starts itself anew without it, and hands it over through memory. It imports
-nothing slow, so that the password is seen as short as possible.
+nothing slow, so that the password is visible only for a moment.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ _VARIABLE = "ECCMGR_REDIS"
 _LONGEST = 64 * 1024
 _BEYOND_STREAMS = 3
 _secrets: dict[str, str] = {}
-"""Each secret, by the text that stands in its place where others can read it."""
+"""The secrets, each by the text in its place, which others can read."""
 
 
 def conceal() -> None:
@@ -39,24 +40,25 @@ def conceal() -> None:
 
 
 def revealed(text: str) -> str:
-    """The secret for which `text` stands; `text` itself if it stands for none."""
+    """The secret for which `text` stands; `text` itself if it stands for no secret."""
     return _secrets.get(text, text)
 
 
 def keep(text: str, secret: str) -> None:
-    """From now on `text` stands for `secret`, here and in every process to which the secrets are handed over."""
+    """From now on `text` stands for `secret`, here and in every process that gets the secrets."""
     _secrets[text] = secret
 
 
 @contextlib.contextmanager
 def handed_over() -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
-    """What a process needs to get the secrets: variables for its environment, and descriptors that it inherits."""
+    """The means by which a process gets the secrets: variables for its environment, and descriptors that it
+    inherits."""
     if not _secrets:
         yield {}, ()
         return
     made = os.memfd_create("secrets")
     try:
-        # A standard stream that is closed would be taken for open.
+        # Otherwise a closed standard stream would count as open.
         descriptor = fcntl.fcntl(made, fcntl.F_DUPFD, _BEYOND_STREAMS)
     finally:
         os.close(made)

@@ -40,7 +40,7 @@ log = structlog.get_logger()
 _DESCRIPTORS = 65_536
 _WARNINGS_MAX = 100
 _UMASK = 0o022
-"""No file of a daemon's may be written by others, whatever it inherits."""
+"""Others may write no file of a daemon, whatever mask it inherits."""
 _NAMED = {"cluster": "Cluster", "subcluster": "Subcluster", "name": "Node"}
 """The settings that are names, each with a word for the named thing."""
 

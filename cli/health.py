@@ -21,7 +21,7 @@ def _find(server_user: str) -> list[Nearby]:
 def is_healthy(find: Callable[[str], Sequence[Nearby]] = _find, timeout_s: float = _TIMEOUT_S) -> bool:
     """Print a line for each daemon; answers whether there are daemons and all answer within `timeout_s`.
 
-    What a stranger serves is named, and neither asked nor counted.
+    A socket that a stranger serves is named, but neither asked nor counted.
     """
     server_user = os.environ.get("EC_CONSOLE_SERVER_USER") or SERVER_USER
     problems: list[str] = []

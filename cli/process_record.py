@@ -135,7 +135,7 @@ class ProcessRecord:
 def opened(path: Path, flags: int, mode: int = 0) -> int:
     """Open a file of this user's or root's, in a folder of theirs; with os.O_CREAT missing folders are made with it.
 
-    Raises FileNotFoundError if it is to be there and is not, and Failed.
+    Raises Failed, and FileNotFoundError for a missing file that must exist.
     """
     makes = bool(flags & os.O_CREAT)
     try:

@@ -54,7 +54,7 @@ class NotAuthorized(CommandError):
 
 
 class ConfigError(EccmgrError):
-    """Raised when a configuration cannot be read or used; says where, and what was expected."""
+    """Raised when a configuration cannot be read or used; the message has the place, and what was expected."""
 
 
 class SettingsError(EccmgrError):

@@ -1,4 +1,4 @@
-"""Standard output of a daemon: what a module prints becomes events of the log, a line each."""
+"""The standard output of a daemon: each line that a module prints becomes an event of the log."""
 
 import io
 import threading
@@ -11,10 +11,10 @@ _LONGEST = 64 * 1024
 
 
 class PrintedLines(io.TextIOBase):
-    """A text stream whose lines are logged. Each thread has lines of its own; a very long line is logged in parts."""
+    """A text stream whose lines go to the log. Each thread has its own lines. A very long line is logged in parts."""
 
     def __init__(self) -> None:
-        # No lock: a process that is forked while another thread holds one would wait for ever.
+        # This has no lock: a process that is forked while another thread holds one would wait for ever.
         self._of_thread = threading.local()
 
     def writable(self) -> bool:

@@ -28,7 +28,7 @@ class DaemonSettings(BaseSettings):
 
     redis: Annotated[str, Field(repr=False)] = DEFAULT_REDIS
     redis_password_file: str | None = None
-    """The file with the password for `redis`, which then has none."""
+    """The file with the password for `redis`; the URL itself then has no password."""
     cluster: str | None = None
     name: str | None = None
     config: str | None = None
@@ -109,7 +109,7 @@ def load(
 def read_password(path: str) -> str:
     """The password in a file of one line. Raises SettingsError, whose text repeats nothing of the file."""
     try:
-        # A pipe without a writer is refused below, where it would otherwise be waited for.
+        # With this flag, a pipe without a writer is refused below; otherwise this would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)

@@ -31,8 +31,8 @@ run_module(module, run_name="__main__", alter_sys=True)
 
 
 def without_settings() -> dict[str, str]:
-    """This process's environment for a child that gets its settings in another way: without ours, and what else speaks
-    of this process alone."""
+    """This process's environment for a child that gets its settings in another way. It lacks our settings, and the
+    variables that concern this process alone."""
     return {
         name: value
         for name, value in os.environ.items()

@@ -43,7 +43,7 @@ UNSIGNED = Signed(b"", b"")
 
 
 class SignedStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every statement says: its version, the cluster it is for, and the key that signed it."""
+    """The fields of every statement: its version, its cluster, and the key that signed it."""
 
     kind: ClassVar[bytes]
     v: Literal[1] = 1

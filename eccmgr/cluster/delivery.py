@@ -29,7 +29,7 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.words import fold
 
-# How often a gather looks by itself while it hears nothing: a notice may be lost.
+# The pause after which a gather looks by itself if it hears no notice: a notice may be lost.
 _LOOK_AGAIN_S = 0.5
 
 # It costs less to read many answers together. So before a gather looks, it waits this long for a number of answers, or

@@ -34,7 +34,7 @@ def public_name(private: str) -> str:
 
 _Order = tuple[tuple[int, int, str], ...]
 _Pieces = tuple[str, ...]
-"""A name in pieces: texts in the even places, numbers in the odd ones; a number may be folded already."""
+"""A name in pieces: texts at even positions, numbers at odd ones. A number may be folded already."""
 
 
 def natural(name: str) -> _Order:
@@ -47,8 +47,8 @@ def fold(names: Iterable[str], limit: int | None = None) -> str:
     """Fold `east1 east2 west1` into `east[1-2],west1`. More than `limit` ranges become the first ones and the number of
     the rest."""
     parts = {tuple(_DIGITS.split(name)): natural(name) for name in names}
-    # The names that differ in their last number alone become one, then those that differ in the number before it, and
-    # so on: the time grows with the number of names, not with its square.
+    # Names that differ only in their last number become one, then those that differ only in the number before it, and
+    # so on. The time grows with the number of names, not with its square.
     for axis in range(max(map(len, parts), default=0) - 2, 0, -2):
         parts = _folded_along(axis, parts)
     ranges = ["".join(pieces) for pieces in sorted(parts, key=lambda pieces: (parts[pieces], pieces))]
@@ -58,7 +58,7 @@ def fold(names: Iterable[str], limit: int | None = None) -> str:
 
 
 def _folded_along(axis: int, parts: dict[_Pieces, _Order]) -> dict[_Pieces, _Order]:
-    """The parts, with those folded into one that differ in the number at `axis` alone; each with its first name."""
+    """Fold those parts into one that differ only in the number at `axis`; each part has its first name."""
     alike: dict[tuple[_Pieces, _Pieces], list[_Pieces]] = {}
     for pieces in parts:
         alike.setdefault((pieces[:axis], pieces[axis + 1 :]), []).append(pieces)

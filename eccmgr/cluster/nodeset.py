@@ -1,7 +1,7 @@
 """Node sets: `east[1-3,7],west1`, and the names in them.
 
 A set is read in two steps: the typed text is first checked and counted, then spelt out if it is small enough. Digits
-beside a bracket belong to the text: `n1[5-10]` is n15 to n110, six names. `names.fold` writes sets.
+beside a bracket belong to the text: `n1[5-10]` means the six names n15 to n110. `names.fold` writes sets.
 """
 
 import itertools

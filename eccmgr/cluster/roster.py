@@ -14,7 +14,7 @@ from eccmgr.redis.keys import Keys
 
 # A view that no command expects is kept this long after it was read.
 _READING_MS = 60_000
-# While the membership changes all the time, a reader spends at most one in this many parts of its time on views.
+# If the membership changes all the time, a reader rests this many times as long as it reads views.
 _REST = 10
 
 

@@ -33,10 +33,10 @@ class Session:
         self.life = Life("", 0)
         """The member's present life, or else its last one."""
         self.last_entry = "0-0"
-        """The latest entry of the log when that life began."""
+        """The entry of the log that was the latest when that life began."""
         self.joined = asyncio.Event()
         self.has_left = False
-        """Whether it has left for good."""
+        """Whether this member has left for good."""
         self.lease = Lease(options, steady=identity.role is Role.MANAGER)
         self.on_joined: Callable[[], None] = lambda: None
         """Called whenever a session of ours begins."""

@@ -11,7 +11,7 @@ from eccmgr.unseen import json_escaped, xml_escaped
 
 
 class Status(enum.StrEnum):
-    """How a command ended."""
+    """The result of a command."""
 
     OK = "ok"
     """The command succeeded."""

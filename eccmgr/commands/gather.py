@@ -1,4 +1,4 @@
-"""Parses what was typed behind `gather`: its options, its target, and the command."""
+"""Parses the words behind `gather`: the options, the target, and the command."""
 
 import re
 from dataclasses import dataclass

@@ -60,7 +60,7 @@ COMMAND = Param("COMMAND", kind="node command", rest=True)
 
 
 class Carries(enum.Enum):
-    """Where a carried command runs."""
+    """The place where a carried command runs."""
 
     FOR_NODES = "for nodes"
     """On the nodes that it is sent to."""

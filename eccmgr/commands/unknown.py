@@ -55,7 +55,7 @@ def _in_family(typed: Sequence[str], depth: int, dangers: Mapping[str, bool]) ->
 
 
 def _depth(words: Sequence[str], names: Iterable[str]) -> int:
-    """How many of `words` begin the name of a longer command."""
+    """The number of `words` that begin the name of a longer command."""
     split = [name.lower().split() for name in names]
     depths = (sum(1 for _ in _alike(words, name)) for name in split if len(name) > 1)
     return max(depths, default=0)
@@ -81,7 +81,7 @@ def _suggestion(close: str) -> str:
 
 
 def _shown(word: str) -> str:
-    """`word` as an error may repeat it: it may be a whole command in quotes, with a secret in it."""
+    """`word` in the form in which an error may repeat it: it may be a whole quoted command with a secret."""
     first, *more = word.split() or [""]
     return mask_parameters(f"{first} …" if more else first, secret=True)
 

@@ -274,7 +274,7 @@ class Connection(asyncio.Protocol):
         self._gate.refused.note(reason, listener=self.terms.listener, peer=self.remote.place, user=self.remote.user)
 
     async def _drain(self) -> None:
-        """Send the output so far. A client that has taken next to none of it for the idle time is dropped."""
+        """Send the output so far. A client that has taken hardly any of it within the idle time is dropped."""
         self._flush()
         left = self._transport.get_write_buffer_size()
         while not self._writable.is_set():

@@ -16,8 +16,8 @@ class Limits:
     """The limits of a listener: seconds of idleness (0 = for ever), bytes of a frame, connections at once, in all and
     of one peer.
 
-    If there is a `refusal`, it is the answer to every command, and no command runs. `insecure`: callers whom nobody
-    knows, which are those over TCP, may run every command.
+    If there is a `refusal`, it is the answer to every command, and no command runs. With `insecure`, unknown callers
+    (those over TCP) may run every command.
     """
 
     idle_timeout_s: float = 60.0

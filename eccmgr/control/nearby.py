@@ -86,8 +86,8 @@ def _on_tcp(trusted: Collection[int]) -> Iterator[Nearby]:
 
 
 def _of_closed(closed: Sequence[tuple[str, int]], listening: "dict[str, TcpSocket]") -> Iterator[Nearby]:
-    """The sockets of programs that keep a password, and whose descriptors therefore only root may see: those of their
-    users that no other process holds."""
+    """The sockets of programs that keep a password. Only root may see the descriptors of such a program, so these are
+    the sockets of its user that no other process holds."""
     users = {uid for _, uid in closed}
     for entry in _processes():
         if _user(entry) in users:
@@ -133,7 +133,7 @@ class TcpSocket(NamedTuple):
 
 
 def _tcp_sockets() -> Iterator[tuple[str, TcpSocket]]:
-    """For each listening TCP socket the name that a descriptor of it has, and the socket."""
+    """Each listening TCP socket, by the name that its descriptors have."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(FileNotFoundError):
             for line in Path(table).read_text().splitlines()[1:]:

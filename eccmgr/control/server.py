@@ -111,8 +111,8 @@ class ControlServer:
             return Connection(self.gate, terms, self.crowd, lambda each: self.keeps(each))
 
         make = loop.create_server if listening.endpoint.path is None else loop.create_unix_server
-        # The loop accepts as many at a time as may wait, before it asks what becomes of them: few, or for a moment
-        # there would be no descriptor left. More may wait afterwards.
+        # In one step, the loop accepts as many connections as the backlog names here. So that number is small, or for a
+        # moment no descriptor would be left. More connections may wait afterwards.
         server = await make(accept, sock=listening.socket, backlog=min(listener.backlog, _ACCEPTED_AT_ONCE))
         listening.socket.listen(listener.backlog)
         led = {"place": listening.place} if listening.place not in ("", listening.endpoint.path) else {}

@@ -29,7 +29,7 @@ class Context:
 
     The commands of the instance begin with `name` (`sieve:sieve1`, `sched`); `settings` is its scope of the
     configuration. `program` is `eccmgr` or `ecnode`, `member` the name of the manager or node. `run` runs a command
-    line in this process, as its console would, and never raises. `authority` has what the daemon signs with.
+    line in this process, as its console would, and never raises. `authority` has the keys with which the daemon signs.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Module:
     scope: ClassVar[str]
     """The name of the module's scope in the configuration."""
     brief: ClassVar[str]
-    """One line on what the module does."""
+    """One line that describes the module."""
     singleton: ClassVar[bool] = False
     """Whether there is only one instance, whose commands begin with the scope alone."""
     built_in: ClassVar[tuple[str, ...]] = ()
@@ -84,7 +84,7 @@ class Module:
         """Work in the background, until cancelled."""
 
     async def stop(self) -> None:
-        """Release what `start` took, within a few seconds."""
+        """Release the resources that `start` took, within a few seconds."""
 
     @classmethod
     def spec(cls) -> ScopeSpec:

@@ -31,7 +31,7 @@ class ModulesPart(Part):
         return await self._modules.prepare(view)
 
     async def start(self, _spawn: Spawn) -> None:
-        """Load all that the configuration asks for."""
+        """Load every module that the configuration asks for."""
         await self._modules.start(self._view)
         self._has_started = True
 

@@ -22,7 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _DECLARED = "__eccmgr_command__"
 _OUTPUT_MAX = 16 * 1024 * 1024
-# Threads of modules' own: slow functions must not take those in which the daemon itself reads files and places VIPs.
+# Modules have threads of their own: slow functions must not take the threads in which the daemon reads files and places
+# VIPs.
 _THREADS = ThreadPoolExecutor(32, "module")
 _EXPECTED = {int: "a whole number", float: "a number", bool: "on or off"}
 _BOOLEANS = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}

@@ -1,1 +1,1 @@
-"""What a node is: it hears commands, runs each at most once, and keeps an answer until Redis takes it."""
+"""The node: it hears commands, runs each at most once, and keeps an answer until Redis takes it."""

@@ -216,7 +216,7 @@ class Outbox:
         except RedisUnreachable:
             raise
         except Unreadable as error:
-            # It is not known whether Redis took it: giving it again does no harm.
+            # Redis may have taken it. To give it again does no harm.
             raise RedisUnreachable(str(error), asked=True) from error
         except EccmgrError as error:
             log.error("response refused", channel=Channel.REJECT, id=response.id, reason=str(error))

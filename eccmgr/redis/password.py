@@ -1,4 +1,4 @@
-"""The password in a URL of Redis: taken out before the URL is shown, and put in from a file.
+"""The password in a URL of Redis: takes it out before the URL is shown, and puts it in from a file.
 
 It imports little: a program takes the password out of sight before it imports anything slow.
 """
@@ -12,7 +12,7 @@ _OPTIONS = frozenset({"password", "sentinel_password"})
 
 
 def masked(text: str) -> str:
-    """A URL with `***` for each password in it; a text without a password stays as it is.
+    """A URL with `***` in place of each password. A text without a password stays as it is.
 
     A URL that cannot be read may lose more than its password.
     """

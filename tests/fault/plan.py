@@ -97,7 +97,8 @@ _PATIENT_FOR_S = (0.05, 0.1, 0.2, 0.3)
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault: `kind` strikes `victim` ("" for none in particular) `at_s` after the round's beginning, for `for_s`.
+    """A fault: `kind` strikes `victim` ("" for no particular one) `at_s` after the round's beginning, and lasts
+    `for_s`.
 
     For a point of a command's life: the call of `script`, and the moment in that call.
     """

@@ -103,7 +103,7 @@ class FaultProxy:
     vetoes: list[Veto] = field(default_factory=list)
     """The present refusals; the latest one counts."""
     garbled: Callable[[bytes], bytes] = bytes
-    """What the client gets in place of each reply of the server."""
+    """The reply that the client gets in place of each reply of the server."""
     _open: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
     _closed: bool = False

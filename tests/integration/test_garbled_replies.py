@@ -1,4 +1,5 @@
-"""Whatever answers at the address of Redis ends no daemon: replies of every other kind, and bytes that are no reply."""
+"""No answer at the address of Redis ends a daemon: neither replies of every wrong kind, nor bytes that are not a
+reply."""
 
 import asyncio
 import random
@@ -47,7 +48,7 @@ NO_REPLIES = (
 
 
 class Garbler:
-    """Puts `shape` in the place of a share of the replies, drawn from a seed, and counts them."""
+    """Replaces a share of the replies, drawn from a seed, by `shape`, and counts them."""
 
     def __init__(self, shape: bytes, share: float) -> None:
         self._shape, self._share, self._random = shape, share, random.Random(shape)

@@ -1,4 +1,4 @@
-"""No secret, however it is spelt, reaches what is shown, logged or kept; no line of a log is forged."""
+"""No secret, however it is spelt, is shown, logged or kept, and no line of a log is forged."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ CARRIERS = ["broadcast {}", "gather --timeout 5 @all {}", "unicast east1 {}", "j
 
 
 def kept_in_redis(url: str, keys: Keys) -> dict[str, bytes]:
-    """What stands in each key of the cluster."""
+    """The content of each key of the cluster."""
     with redis.Redis.from_url(url) as client:
         return {key.decode(): client.dump(key) or b"" for key in client.scan_iter(f"{keys.tag}:*")}
 
@@ -62,7 +62,7 @@ def test_no_spelling_leaves_its_secret_anywhere(processes: Processes, cluster_ke
     assert SECRET not in manager.log
     assert SECRET not in node.log
     left = {key for key, value in kept_in_redis(processes.url, cluster_keys).items() if SECRET.encode() in value}
-    # What is still to run stands in Redis for as long: the text of a command for its nodes, and of a schedule.
+    # A text that is still to run stays in Redis until then: that of a command for its nodes, and that of a schedule.
     assert [key for key in left if not key.endswith((":secret", ":sched:"))] == []
 
 

@@ -1,4 +1,4 @@
-"""The password of Redis: no process of ours shows it on a command line, in an environment or in what it says."""
+"""The password of Redis: no process of ours shows it on a command line, in an environment or in its output."""
 
 import contextlib
 import os
@@ -79,7 +79,7 @@ def house() -> Iterator[House]:
 
 
 def shown_by(process: Process) -> str:
-    """What other processes can read of a daemon, and of all processes that it has started."""
+    """The texts that other processes can read about a daemon and about all processes that it has started."""
     main = psutil.Process(process.popen.pid)
     shown = [process.log]
     for each in (main, *main.children(recursive=True)):

@@ -1,6 +1,6 @@
 """No garbage in Redis ends a process: every kind of garbage, in every kind of key, on every channel of a cluster.
 
-VANDAL_S=… goes on for so many seconds with each seed, in place of a number of rounds.
+With VANDAL_S=…, each seed runs for that many seconds and not for a number of rounds.
 """
 
 import os
@@ -20,7 +20,7 @@ from tests.waiting import wait_until_sync
 ROUNDS = 60
 LONGER_S = float(os.environ.get("VANDAL_S", "0"))
 WELL_S = 300.0
-"""A machine with much else to do needs minutes for what it does in seconds else."""
+"""A busy machine needs minutes for work that otherwise takes seconds."""
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ class Vandal:
 
     @property
     def struck(self) -> int:
-        """How many strikes it has made."""
+        """The number of strikes that it has made."""
         return self._strikes
 
     def strike(self) -> None:

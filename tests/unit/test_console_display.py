@@ -1,4 +1,4 @@
-"""How the console shows answers."""
+"""The console's display of answers."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Frames: what leaves is what arrives, however the bytes are cut."""
+"""Frames arrive as they were sent, however the bytes are cut."""
 
 import itertools
 

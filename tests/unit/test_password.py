@@ -1,4 +1,4 @@
-"""Where the password of Redis is not shown: no URL that a program prints or hands on has it."""
+"""The password of Redis is not shown: no URL that a program prints or hands on has it."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Signed statements, and what a node checks of them."""
+"""Signed statements, and a node's checks of them."""
 
 import dataclasses
 import datetime as dt

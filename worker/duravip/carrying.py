@@ -63,7 +63,7 @@ class Carrying:
         self.agent.on_given_up = lambda *seen: self.changes.given_up(boot_time(), *seen)
         self.agent.on_lost = lambda *seen: self.changes.lost(boot_time(), *seen)
         self._renewed_at: float | None = None
-        """When the last answered renewal was sent."""
+        """The time at which the last answered renewal was sent."""
         self.carried: dict[str, Carried] = {}
         self.failed: dict[str, str] = {}
         """Addresses that could not be plumbed, each with its reason, until placement takes them out."""

@@ -41,7 +41,7 @@ class DuravipOptions:
     """Times in seconds; the defaults are those of the configuration's schema."""
 
     view_mature_time_s: float = 5.0
-    """How long a view must have been still before it is balanced."""
+    """The time for which a view must have been still before it is balanced."""
     view_balance_interval_s: float = 5.0
     """The time between two steps of balancing."""
     balance_set_size: int = 10

@@ -84,7 +84,7 @@ class DuravipService(Part):
         self._said_beliefs: object = None
         self.carrying.guarding.ending = self._ending
         self.on_orphaned: Callable[[], None] = lambda: None
-        """Called when the parent of this process is gone: then nobody restarts the guardian, or this process."""
+        """Called when the parent of this process is gone. Then nobody restarts the guardian or this process."""
         self._has_begun = False
         self._spawn: Spawn | None = None
 
@@ -246,7 +246,9 @@ class DuravipService(Part):
     def _restate(self) -> None:
         ready = self.carrying.ready
         before = self.placing.statement
-        late_s = before.late_s if before is not None else 0.0  # What a guardian left behind is as late as its fence.
+        late_s = (
+            before.late_s if before is not None else 0.0
+        )  # the addresses that a guardian left are as late as its fence
         if ready is not None:
             late_s = ready.late_s if math.isfinite(ready.late_s) else 0.0
         if before is None or before.late_s != late_s or before.shares is not self._shares:

@@ -9,7 +9,7 @@ _LATE_S = 0.3
 
 
 class Absence:
-    """Watches the turns of a loop, each of which waits and then works.
+    """Watches the turns of a loop. Each turn waits, then works.
 
     A stopped process does no work. So it was away if a turn took longer than its work, or if a wait lasted beyond its
     end.

@@ -321,8 +321,7 @@ class Guard:
     def _open(self) -> Asking:
         """Open the fence in two transactions: if the guardian was held up between them, the kernel refuses its token.
 
-        Once the token stands, the kernel refuses what a long stop has delayed. So the fence is checked for a lapse only
-        then.
+        Once the token stands, a long stop makes the kernel refuse. So the fence is checked for a lapse only after that.
         """
         for _ in range(2):
             if not (yield Arm()):

@@ -72,7 +72,7 @@ class ParentGuardians:
     async def orphaned(self) -> None:
         """Wait for the end of the parent, which alone holds the other end of the socket."""
         loop, gone, poll = asyncio.get_running_loop(), asyncio.Event(), select.poll()
-        # Not for what can be read, which is an answer to `another`.
+        # This does not wait for bytes to read, which are an answer to `another`.
         poll.register(self._control, 0)
         loop.add_reader(self._control.fileno(), lambda: gone.set() if poll.poll(0) else None)
         try:

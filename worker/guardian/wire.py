@@ -50,8 +50,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Announcing:
-    """How an address is announced after it was plumbed: `count` times within `over_s`, then every `refresh_s` (0: never
-    again)."""
+    """The announcing of a plumbed address: `count` times within `over_s`, then every `refresh_s` (0: never again)."""
 
     count: int = 5
     over_s: float = 2.0

@@ -30,7 +30,7 @@ _LONGEST = 64 * 1024 * 1024
 _LASTING, _TEMPORARY = re.compile(r"[0-9a-f]{16}"), re.compile(r"ecnode-jobs-\w+")
 """The names of journals' folders."""
 TENDED_EACH_S = 3600.0
-"""How often a node marks its journal as used."""
+"""The pause after which a node marks its journal as used again."""
 
 
 class NotOurs(CommandError):

@@ -40,7 +40,7 @@ class Mended(redis.ConnectionError):
 
 
 class NotUnderstood(redis.ConnectionError):
-    """Raised for an answer that no Redis gives; what may be wrong is the server, not its data."""
+    """Raised for an answer that no Redis gives. The server may be the wrong one; its data are not to blame."""
 
     def __init__(self) -> None:
         super().__init__("its answer is not understood")

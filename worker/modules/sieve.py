@@ -22,14 +22,14 @@ _WAITING_MAX = 16
 
 
 class ScriptThread:
-    """The one thread in which scripts are read and parsed, so that slow ones take no thread of the daemon."""
+    """The one thread in which scripts are read and parsed: slow scripts must take no thread of the daemon."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "sieve")
         self._waiting = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do `work` once that before it is done. Raises CommandError if too many wait."""
+        """Do `work` once the earlier work is done. Raises CommandError if too much work waits."""
         if self._waiting >= _WAITING_MAX:
             raise CommandError(f"{_WAITING_MAX} scripts wait already; try again later")
         self._waiting += 1

@@ -106,7 +106,7 @@ class Flushed(NamedTuple):
 
 
 class CaughtUp(NamedTuple):
-    """The last entry of the log that was read, whether there may be more, and the messages as they were published."""
+    """The last entry of the log that was read, whether there may be more, and the published messages."""
 
     entry: str
     more: bool

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _RETRY_S = 1.0
-# How often a manager publishes unchanged files again.
+# The time after which a manager publishes unchanged files again.
 _CONFIRM_S = 3600.0
 
 

@@ -231,7 +231,7 @@ class Store:
     async def write_back(self, *, path: str | None = None, force: bool = False) -> writeback.Written:
         """Write unsaved changes to the files they belong to; with `path`, to that file only.
 
-        `force` overwrites what others changed in a file, but no locked option.
+        `force` overwrites the changes of others in a file, but no locked option.
         """
 
         def write() -> tuple[writeback.Written, Loaded, Scope]:
@@ -270,7 +270,7 @@ class Store:
     async def export(self, path: str, *, force: bool = False) -> str:
         """Write the whole live configuration to a file beside the main file that is not part of it; return its path.
 
-        `force` overwrites what this process exported to it before, and nothing else.
+        `force` overwrites only a file that this process has exported before.
         """
         named = beside(self.main, path)
 

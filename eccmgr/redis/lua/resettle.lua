@@ -1,4 +1,4 @@
--- Moves a node to another subcluster, as a bus file says. The node's session, and all that rests on it, goes on.
+-- Moves a node to another subcluster, as a bus file says. The node's session goes on, with everything that rests on it.
 -- Only nodes that state no subcluster of their own are moved.
 --
 -- NEEDS  when_full clock members

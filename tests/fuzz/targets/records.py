@@ -55,7 +55,7 @@ def roster_line(data: bytes) -> None:
 
 @fuzzed(Unreadable, words=(b"\t", b"=", b",", b"1f3a=east", b"east1\t1f3a=east,west"))
 def bus_record(data: bytes) -> None:
-    """What bus files say of a node."""
+    """The statement of bus files on a node."""
     first, second = in_two(data)
     Named.parse({b"=" + first: second, b"@" + first: second}).stale(1.0)
     node = NamedNode.parse(data)

@@ -1,4 +1,4 @@
-"""What nodes did with VIPs for a command: the answer of the command."""
+"""The deeds of nodes with VIPs for a command, which are the command's answer."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Did(StrEnum):
-    """What a node did with a VIP."""
+    """The deed of a node with a VIP."""
 
     RELEASED = "released"
     """It unplumbed the VIP and gave it up."""

@@ -45,7 +45,7 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """This node's belief about a VIP, with what explains it.
+    """This node's belief about a VIP, with its explanation.
 
     `epoch` is that of the latest grant, 0 before the first one. `nodes` take part in the VIP; its preference names the
     node `preferred`. `target` is the node to which it is moving. The stable times are the seconds since its view last
