@@ -23,6 +23,7 @@ from eccmgr.config.live.locked import locked_view
 from eccmgr.config.live.options import overrides
 from eccmgr.config.live.store import Store
 from eccmgr.config.schema.unknown import unknown_in
+from eccmgr.control.access import unanchored
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError
@@ -78,7 +79,8 @@ class DaemonProgram(Generic[S]):
             if check:
                 store.load()
                 self._make(settings, store, LogFiles()).check()
-                warnings = itertools.chain(store.loaded.ignored, unknown_in(store.live, store.schema))
+                unknown = unknown_in(store.live, store.schema)
+                warnings = itertools.chain(store.loaded.ignored, unknown, unanchored(store.view()))
                 for warning in itertools.islice(warnings, _WARNINGS_MAX):
                     typer.echo(f"Warning: {warning}", err=True)
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")

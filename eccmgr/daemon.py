@@ -19,6 +19,7 @@ import structlog
 
 from eccmgr.access.authority import Authority
 from eccmgr.access.keys import read_signing_key
+from eccmgr.access.policy import Policy
 from eccmgr.access.signer import Signer
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import host_address
@@ -38,6 +39,7 @@ from eccmgr.config.live.store import Proposal, Store
 from eccmgr.config.live.transaction import ConfigSession
 from eccmgr.config.live.trusted import TrustedKeysPart
 from eccmgr.config.schema import completion
+from eccmgr.control.access import AccessPart
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import Listeners
 from eccmgr.control.server import ControlServer
@@ -120,15 +122,20 @@ class Daemon(abc.ABC):
         self.server = ControlServer(self.gate)
         self.server.keeps = self._has_transaction
         self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
+        access = AccessPart(store, view, self.default_endpoint(), settings.listen, self._take_policy)
         self._log_files = log_files or LogFiles()
         following = ModulesPart(self.modules, view)
         # The parts end in the reverse order: the log ends last, and answers under way may still need Redis.
-        self.parts: list[Part] = [self._log_files, self._redis, self._holding, self._listeners, self.trusted, following]
+        own: list[Part] = [self._log_files, self._redis, self._holding, self.trusted, access]
+        self.parts = [*own, self._listeners, following]
         """The parts that follow the configuration, in the order in which they prepare, carry out and start."""
         self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
         self._stopping = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
         self._tasks: asyncio.TaskGroup | None = None
+
+    def _take_policy(self, policy: Policy) -> None:
+        self.gate.policy = policy
 
     def add_part(self, part: Part) -> None:
         """Add a part that follows the configuration, before the modules, which alone may take long to prepare."""

@@ -18,6 +18,7 @@ from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.verifying import SentVerifier
 from eccmgr.cluster.view import names_of
+from eccmgr.commands.authz import authz_commands
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
 from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
@@ -88,7 +89,12 @@ class Manager(Daemon):
             self._remarks_on,
             self.delivery.view,
         )
-        self.table.add(*self.common_commands(self._known_names), *facts.commands(), *Fleet(self.delivery).commands())
+        self.table.add(
+            *self.common_commands(self._known_names),
+            *facts.commands(),
+            *Fleet(self.delivery).commands(),
+            *authz_commands(self.gate),
+        )
         self.table.elsewhere = ASKED_OF_A_MANAGER.told
 
     def default_endpoint(self) -> str:

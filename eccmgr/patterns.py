@@ -9,6 +9,9 @@ MAX_PATTERN = 1000
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_OPTIONS_OF_ANY_CASE = re2.Options()
+_OPTIONS_OF_ANY_CASE.log_errors = False
+_OPTIONS_OF_ANY_CASE.case_sensitive = False
 
 
 class PatternError(ValueError):
@@ -23,12 +26,12 @@ class Pattern:
     _compiled: Any = field(repr=False, compare=False)
 
     @classmethod
-    def parse(cls, text: str) -> "Pattern":
+    def parse(cls, text: str, *, ignore_case: bool = False) -> "Pattern":
         """Compile `text`. Raises PatternError."""
         if len(text) > MAX_PATTERN:
             raise PatternError(f"it is longer than {MAX_PATTERN} characters")
         try:
-            return cls(text, re2.compile(_known(text), _OPTIONS))
+            return cls(text, re2.compile(_known(text), _OPTIONS_OF_ANY_CASE if ignore_case else _OPTIONS))
         except re2.error as error:
             raise PatternError(_said(error)) from None
 

@@ -7,7 +7,8 @@ from eccmgr.commands.carried import ON_NODES
 
 ON_MANAGERS = (
     "abort",
-    "authz",
+    "authz id",
+    "authz roles list",
     "broadcast",
     "flush control cache",
     "forget",

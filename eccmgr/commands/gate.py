@@ -4,10 +4,14 @@ Console frames, requests, immediate answers, carried commands, schedules, jobs a
 gate. A command inside a command passes it too, before it is sent. No other code calls a handler or a `say`.
 """
 
+import enum
 import functools
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from eccmgr.access.policy import Policy
 from eccmgr.commands.answer import Answer, split_form
 from eccmgr.commands.caller import Access, Caller, Origin
 from eccmgr.commands.carried import carried
@@ -16,6 +20,7 @@ from eccmgr.commands.table import Call, Carries, Command, Table
 from eccmgr.errors import CommandError, NotAuthorized
 from eccmgr.tally import Tally
 
+NOT_AUTHORIZED = "Not Authorized for this command"
 LINE_BYTES_MAX = 64 * 1024
 """The longest line that is read as a command: each step that looks at such a line takes a moment."""
 
@@ -25,6 +30,24 @@ def check_length(line: str) -> None:
     # A character takes at most four bytes, so the bytes of a short line need not be counted.
     if len(line) * 4 > LINE_BYTES_MAX and (size := len(line.encode("utf-8", "replace"))) > LINE_BYTES_MAX:
         raise CommandError(f"Command too long ({size} bytes, limit {LINE_BYTES_MAX})")
+
+
+class Admission(enum.IntEnum):
+    """The judgement of the gate on a command, as the account of commands writes it."""
+
+    ALLOWED = 1
+    REFUSED = 0
+    UNASKED = -1
+    """Nothing limits the caller."""
+
+
+class Judged(NamedTuple):
+    """A judgement of the gate: `role` allowed the command, which is in normal form."""
+
+    caller: Caller
+    command: str
+    verdict: Admission
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,23 +70,32 @@ class Gate:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self.policy = Policy()
+        """Who may run what. A change of the configuration replaces it, for open connections too."""
+        self.on_judged: Callable[[Judged], None] = lambda _judged: None
+        """Called with each judgement, for the account of commands."""
         self.passed: Counter[Origin] = Counter()
         """The number of commands by origin, with the commands inside commands."""
         self.refused = Tally()
         """The refusals of the gate and of the control listeners."""
 
-    def admit(self, line: str, caller: Caller) -> Admitted:
-        """Admit the command of `line`.
+    def admit(self, line: str, caller: Caller, carrier: str = "") -> Admitted:
+        """Admit the command of `line`, which the command `carrier` (in normal form) may carry.
 
-        Raises CommandError if it is unknown, too long or has no normal form, or if `caller` may not run it.
+        Raises CommandError if it is unknown, too long or has no normal form, or if `caller` may not run it. A caller
+        whose roles are limited learns of other commands nothing but that.
         """
         check_length(line)
         check_characters(line)
+        limited = self.policy.limits(caller.listener)
+        if limited:
+            self._authorize(caller, str(normal_form(line, self.table)), carrier)
         command, at = self._find(line, caller)
         form = normal_form(line, self.table)
         args = command.parse(line, at)
-        self._authorize(caller, command, args)
-        return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller)), form)
+        if not limited:
+            self._authorize(caller, str(form), carrier)
+        return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller, form)), form)
 
     async def run(self, line: str, caller: Caller) -> Answer:
         """Run `line` for `caller`. Raises EccmgrError, whose message is the answer, if the command cannot run."""
@@ -77,7 +109,9 @@ class Gate:
         command = self.table.commands.get(line)
         if command is None or command.say is None or not _is_open(command, caller):
             return None
-        self._authorize(caller, command, ())
+        if self.policy.limits(caller.listener) and not self.policy.role_for(caller.user, command.name):
+            return None
+        self._authorize(caller, command.name)
         return command.say()
 
     def _find(self, line: str, caller: Caller) -> tuple[Command, int]:
@@ -101,23 +135,36 @@ class Gate:
             "Use this daemon's Unix socket; Insecure = true opens the listener to every command of everybody"
         )
 
-    def _carry(self, command: Command, caller: Caller, text: str) -> str:
+    def _carry(self, command: Command, caller: Caller, form: NormalForm, text: str) -> str:
         assert command.carries is not None, f"the table does not say that {command.name} carries a command"
         sent = carried(text)
         if command.carries is Carries.FOR_ITSELF:
-            inside = self.admit(split_form(sent)[1], caller)
+            inside = self.admit(split_form(sent)[1], caller, str(form))
             if inside.command.refusal:
                 raise CommandError(inside.command.refusal)
             if inside.command.carries is not None:
                 carried(inside.call.args[-1])
         else:
             # The node that gets the command looks it up in its own table.
-            normal_form(sent)
-            self._authorize(caller, None, (sent,))
+            inner: NormalForm | None = normal_form(sent)
+            while inner is not None:
+                self._authorize(caller, str(inner), str(form))
+                inner = inner.carried
         return sent
 
-    def _authorize(self, caller: Caller, _command: Command | None, _args: tuple[str, ...]) -> None:
-        """Check that `caller` may run a command of this table, or (None) send one to nodes. So far every caller may."""
+    def _authorize(self, caller: Caller, command: str, carrier: str = "") -> None:
+        """Check that `caller` may run `command`, or let `carrier` carry it; both are in normal form.
+
+        Raises NotAuthorized.
+        """
+        role: str | None = ""
+        if self.policy.limits(caller.listener):
+            role = self.policy.role_for(caller.user, command, carrier)
+            if role is None:
+                self.refused.note("commands without a role", user=caller.user, listener=caller.listener)
+                self.on_judged(Judged(caller, command, Admission.REFUSED))
+                raise NotAuthorized(NOT_AUTHORIZED)
+        self.on_judged(Judged(caller, command, Admission.ALLOWED if role else Admission.UNASKED, role or ""))
         self.passed[caller.origin] += 1
 
 

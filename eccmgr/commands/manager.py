@@ -51,7 +51,6 @@ class ManagerCommands:
             Command("info", "the cluster and this manager", self._info, is_open=True),
             *process_commands(self._age),
             refused("cluster", CLUSTER_REFUSAL),
-            refused("authz"),
         )
 
     async def _membership(self, _call: Call) -> Answer:

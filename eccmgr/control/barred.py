@@ -8,5 +8,3 @@ class Barred(enum.StrEnum):
 
     UNKNOWN_CALLER = "Authentication required"
     """The caller has not authenticated."""
-    NO_ROLES = "Not Authorized for this command"
-    """Nobody has a role that allows the command."""

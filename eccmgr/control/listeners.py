@@ -104,8 +104,6 @@ def _remark(endpoint: Endpoint, configured: Configured) -> str:
     refusal = _refusal(endpoint, configured)
     if refusal is Barred.UNKNOWN_CALLER:
         return f"Listener {endpoint} demands authentication, which is not available yet: it refuses all"
-    if refusal is not None:
-        return f"Listener {endpoint} demands authorization, which is not available yet: it refuses all"
     if configured.insecure and endpoint.path is None:
         return f"Listener {endpoint} is insecure: every caller that reaches it may run every command"
     if endpoint.path is None:
@@ -144,9 +142,7 @@ def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
 def _refusal(endpoint: Endpoint, configured: Configured) -> Barred | None:
     """The answer to every command, if the listener refuses all commands. A caller on a Unix socket is known from the
     connection."""
-    if configured.authenticate and endpoint.path is None:
-        return Barred.UNKNOWN_CALLER
-    return Barred.NO_ROLES if configured.authorize else None
+    return Barred.UNKNOWN_CALLER if configured.authenticate and endpoint.path is None else None
 
 
 def _at(configured: Configured, text: str) -> str:

@@ -7,6 +7,7 @@ import socket
 import time
 from dataclasses import dataclass
 
+from eccmgr.commands.gate import NOT_AUTHORIZED
 from eccmgr.control import frames, trust
 from eccmgr.control.barred import Barred
 from eccmgr.control.endpoint import Endpoint
@@ -169,7 +170,7 @@ class FarEnd:
         reason = ""
         if kind := _OF_A_CLUSTER.search(banner):
             reason = f"it is an {kind[1].lower()}; set control to a program that is not part of a cluster"
-        elif banner.startswith((Barred.UNKNOWN_CALLER, Barred.NO_ROLES)):
+        elif banner.startswith((Barred.UNKNOWN_CALLER, NOT_AUTHORIZED)):
             reason = f"it does not say which program it is: version answers '{banner[:80]}'"
         if reason:
             connection.socket.close()

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_KINDS = ("unix", "scram", "cert", "node")
+"""The kinds of an identity, such as `scram:alice`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Groups:
     """The users of each group, in the order of the file."""
@@ -27,7 +31,8 @@ class Groups:
 def read_groups(path: str, data: bytes) -> Groups:
     """Parse the lines `group:user1,user2` or `group:x:user1,user2` of a group file. Raises FaultyConfigError.
 
-    The last part of a line names the users, so a system's group file, with four parts, is accepted too.
+    The last part of a line names the users, so a system's group file, with four parts, is accepted too. A user is a
+    name of this host, or an identity such as `scram:alice`.
     """
     users: dict[str, tuple[str, ...]] = {}
     faults: list[Fault] = []
@@ -39,7 +44,7 @@ def read_groups(path: str, data: bytes) -> Groups:
             break
         if not entry or entry.startswith("#"):
             continue
-        parts = [part.strip() for part in entry.split(":")]
+        parts = _parts(entry)
         if not 2 <= len(parts) <= 4 or not parts[0]:
             column = len(line) - len(line.lstrip()) + 1
             faults.append(Fault(path, number, column, "not a group with its users", expected))
@@ -49,3 +54,13 @@ def read_groups(path: str, data: bytes) -> Groups:
     if faults:
         raise FaultyConfigError(faults)
     return Groups(users)
+
+
+def _parts(entry: str) -> list[str]:
+    """The parts of a line; the colon of an identity does not part."""
+    parts: list[str] = []
+    rest = entry
+    while (colon := rest.find(":")) >= 0 and "," not in rest[:colon] and rest[:colon].strip().lower() not in _KINDS:
+        parts.append(rest[:colon].strip())
+        rest = rest[colon + 1 :]
+    return [*parts, rest.strip()]

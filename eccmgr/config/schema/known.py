@@ -7,7 +7,6 @@ from eccmgr.config.schema.known_cluster import CLUSTER
 from eccmgr.config.schema.spec import Naming, OptionSpec, ScopeSpec
 from eccmgr.config.schema.types import OptionType
 
-_NO_ROLES = "callers are not told apart by roles yet in this release"
 _NO_COLLECTING = "the logs of nodes are not collected yet in this release"
 _OF_MAIL = "it is the mail server's"
 
@@ -94,7 +93,6 @@ CONTROL_LISTENER = ScopeSpec(
             OptionType.DICTIONARY,
             None,
             "where the groups of users are found",
-            without_effect=_NO_ROLES,
             locked=True,
         ),
     ),
@@ -125,7 +123,6 @@ AUTHORIZATION = ScopeSpec(
                     OptionType.PATTERNS,
                     None,
                     "regular expressions; a command in which one is found is allowed",
-                    without_effect=_NO_ROLES,
                 ),
             ),
         ),
