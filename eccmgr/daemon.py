@@ -271,7 +271,7 @@ class Daemon(abc.ABC):
     async def _reload(self) -> None:
         """Read the configuration's files again and open the log files anew, for SIGHUP."""
         try:
-            await self.store.reload(ConfigSession(), "SIGHUP")
+            await self.store.reload(ConfigSession(), "SIGHUP", anew=True)
             await asyncio.to_thread(self._log_files.reopen)
         except EccmgrError as error:
             log.error("configuration not changed", reason=str(error))

@@ -27,7 +27,9 @@ class Ecelerity(Module):
         OptionSpec("timeout", OptionType.SECONDS, "60", "seconds that it may take to answer", 0.1, 86400),
         OptionSpec("keep", OptionType.SECONDS, "30", "seconds for which an idle connection is kept", 0, 3600),
         OptionSpec("answer_limit", OptionType.BYTES, "32MiB", "the longest answer that is taken", 1024, 1 << 30),
-        OptionSpec("user", OptionType.TEXT, None, "the user, besides root and the node's, who may serve control"),
+        OptionSpec(
+            "user", OptionType.TEXT, None, "the user, besides root and the node's, who may serve control", locked=True
+        ),
     )
 
     def __init__(self, context: Context) -> None:

@@ -79,24 +79,6 @@ def load_text(text: str, schema: ScopeSpec = SCHEMA) -> Loaded:
     return load(_NO_FILE, Snapshot(DiskFiles()).pretending({DiskFiles().identity(_NO_FILE): text.encode()}), (), schema)
 
 
-def with_local_changes(loaded: Loaded, setting: Setting | None) -> Loaded:
-    """`loaded` with the file that `setting` names, a `Local_Changes_File` that no file sets yet."""
-    path = _beside(loaded.main, setting)
-    if path is None or loaded.snapshot is None:
-        return replace(loaded, local_changes=None)
-    identity = loaded.snapshot.identity(path)
-    if identity in loaded.documents:
-        return replace(loaded, local_changes=loaded.documents[identity])
-    data = loaded.snapshot.read(path) if loaded.snapshot.exists(path) else None
-    document, faults = parse_bytes(path, data or b"")
-    if faults:
-        raise FaultyConfigError(faults, f"{path} cannot take local changes")
-    document.data = data
-    root = Scope("", None, loaded.root.options, loaded.root.scopes, [*loaded.root.places, Block(document, None)])
-    documents = {**loaded.documents, identity: document}
-    return Loaded(loaded.main, root, documents, [], document, loaded.snapshot, loaded.ignored)
-
-
 @dataclass(slots=True)
 class _Context:
     """The place where items are added: the scope, its schema and depth, and the files that are being read.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from eccmgr.config.files.beside import EXPORT_MODE
 from eccmgr.config.files.edits import DocumentEdits
-from eccmgr.config.files.load import Loaded, load, with_local_changes
+from eccmgr.config.files.load import Loaded, load
 from eccmgr.config.schema.masking import masked_text
 from eccmgr.config.schema.printing import heading, show_recurse
 from eccmgr.config.schema.types import OptionType, convert
@@ -68,8 +68,6 @@ def plan(
     A change that a later, read-only file would override goes to `Local_Changes_File`, if that is set.
     """
     changes = difference(loaded.root, live)
-    if changes:
-        loaded = with_local_changes(loaded, live.option("local_changes_file"))
     redirected: set[_Key] = set()
     while True:
         planner = _Planner(loaded, live, files, only, frozenset(redirected))

@@ -197,10 +197,11 @@ class Store:
         self._close(session)
         return dropped
 
-    async def reload(self, session: ConfigSession, user: str, path: str | None = None) -> int:
+    async def reload(self, session: ConfigSession, user: str, path: str | None = None, *, anew: bool = False) -> int:
         """Read the files again; return the number of unsaved changes that were dropped.
 
-        With `path`, which names a file beside the main file, that file becomes the main file.
+        With `path`, which names a file beside the main file, that file becomes the main file; `anew`, the file of the
+        start does, whatever became it since.
 
         On any fault nothing changes: raises a ConfigError that begins with `Reconfigure failed`. Raises LockedOption if
         another file than the one of the start would change a locked option.
@@ -210,7 +211,10 @@ class Store:
 
         async def make() -> int:
             try:
-                loaded = await asyncio.to_thread(self._reread, path)
+                named = self.main if anew else beside(self.main, path) if path is not None else self.loaded.main
+                loaded = await asyncio.to_thread(self._reread, named)
+            except FaultyConfigError as error:
+                raise FaultyConfigError(error.faults, "Reconfigure failed") from None
             except EccmgrError as error:
                 raise ConfigError(f"Reconfigure failed\n{error}") from error
             dropped = len(await asyncio.to_thread(self.unsaved))
@@ -296,9 +300,8 @@ class Store:
     def _read(self, main: str | None, files: Reading | None = None) -> Loaded:
         return load(main, files or self.files, self.search_path, self.schema)
 
-    def _reread(self, path: str | None) -> Loaded:
-        """The configuration of the files as they are now. Raises ConfigError."""
-        named = beside(self.main, path) if path is not None else self.loaded.main
+    def _reread(self, named: str | None) -> Loaded:
+        """The configuration of the files as they are now, with `named` as the main file. Raises ConfigError."""
         is_new = named is not None and named not in (self.main, self.loaded.main)
         loaded = self._read(named, snapshot_of(named, self.files) if named is not None and is_new else None)
         try:

@@ -1,5 +1,6 @@
 """The files that a console may name, and how they are read and written."""
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from eccmgr.config.files.disk import DiskFiles
 from eccmgr.config.live.store import Store
+from eccmgr.config.live.transaction import ConfigSession
 from tests.unit.config.console import Console, Opened, write
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -51,6 +53,15 @@ def test_spellings_of_a_file_beside_the_main_file(console_on: Opened, tmp_path: 
     console = console_on({"a.conf": "x = 1", "b.conf": "x = 2"})
     for path in ("b.conf", "./b.conf", f"{tmp_path}/b.conf", f"{tmp_path}/./b.conf", "a.conf", f"{tmp_path}/a.conf"):
         assert console.ok(f"config reload {path}") == "Reconfigured"
+
+
+def test_hangup_reads_the_file_of_the_start(console_on: Opened, tmp_path: Path) -> None:
+    console = console_on({"a.conf": 'Authorization { Role "x" { allow = ( ".*" ) } }'})
+    console.ok("config writeback b.conf")
+    console.ok("config reload b.conf")
+    (tmp_path / "a.conf").write_text('Authorization { Role "x" { allow = ( "^pid$" ) } }')
+    asyncio.run(console.store.reload(ConfigSession(), "SIGHUP", anew=True))
+    assert console.ok("config get Authorization Role x allow") == 'allow = ( "^pid$" )'
 
 
 @pytest.mark.parametrize("kind", ["a link", "a dangling link", "a hard link", "a pipe", "a folder"])
