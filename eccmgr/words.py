@@ -9,10 +9,11 @@ from typing import NamedTuple
 from eccmgr.errors import UsageError
 
 # Possessive throughout: a megabyte of any one kind of character is read in one pass, without a second try.
-_TOKEN = re.compile(
-    r"""(?> (?: [^\s"'\\]++ | \\. | "(?>(?:[^"\\]++|\\.)*)" | '(?>(?:[^'\\]++|\\.)*)' | \\\Z )+ )""",
-    re.VERBOSE | re.DOTALL,
-)
+_WORD = r"""(?> (?: [^\s"'\\]++ | \\. | "(?>(?:[^"\\]++|\\.)*)" | '(?>(?:[^'\\]++|\\.)*)' | \\\Z )+ )"""
+_TOKEN = re.compile(_WORD, re.VERBOSE | re.DOTALL)
+_NEXT = re.compile(rf"\s*+ ({_WORD})", re.VERBOSE | re.DOTALL)
+_QUOTING = re.compile(r"""["'\\]""")
+_PLAIN_WORD = re.compile(r"\S++")
 _PIECE = re.compile(
     r"""([^"'\\]++|\\\Z) | \\(.) | "((?>(?:[^"\\]++|\\.)*))" | '((?>(?:[^'\\]++|\\.)*))'""", re.VERBOSE | re.DOTALL
 )
@@ -31,11 +32,16 @@ class Word(NamedTuple):
 
 def split(line: str) -> list[Word]:
     """The words of `line`. Raises UsageError if a quote is never closed."""
-    words, at = [], 0
-    while (at := skip_space(line, at)) < len(line):
-        word = next_word(line, at)
-        words.append(word)
-        at = word.end
+    if not _QUOTING.search(line):
+        return [Word(found[0], found.start(), found.end()) for found in _PLAIN_WORD.finditer(line)]
+    words, at, length, find = [], 0, len(line), _NEXT.match
+    while (found := find(line, at)) is not None:
+        token, (start, at) = found[1], found.span(1)
+        if at < length and not line[at].isspace():
+            raise _never_closed()
+        words.append(Word(_meaning(token), start, at))
+    if (at := skip_space(line, at)) < length:
+        raise _never_closed()
     return words
 
 
@@ -43,8 +49,7 @@ def next_word(line: str, at: int) -> Word:
     """The word of `line` that begins at `at`, which must not be white space or the end."""
     match = _TOKEN.match(line, at)
     if match is None or (match.end() < len(line) and not line[match.end()].isspace()):
-        # The error does not repeat the text, which may hold a secret.
-        raise UsageError("A quote is never closed: close it, or write a backslash before it")
+        raise _never_closed()
     return Word(_meaning(match.group()), at, match.end())
 
 
@@ -79,6 +84,11 @@ def skip_space(line: str, at: int) -> int:
     """The offset of the first character from `at` on that is not white space, or of the end of `line`."""
     match = _SPACE.match(line, at)
     return match.end() if match is not None else at
+
+
+def _never_closed() -> UsageError:
+    # The error does not repeat the text, which may hold a secret.
+    return UsageError("A quote is never closed: close it, or write a backslash before it")
 
 
 def _meaning(token: str) -> str:

@@ -11,6 +11,8 @@ from eccmgr.commands.table import COMMAND, Command, Param, Table
 from eccmgr.errors import UsageError
 
 _MAX = 1000
+# The words of a line that is still completed: no line that somebody types has more.
+_WORDS_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ def complete(table: Table, line: str, known: Known) -> list[str]:
     try:
         typed = [word.text for word in words.split(line)]
     except UsageError:
+        return []
+    if len(typed) > _WORDS_MAX:
         return []
     part = "" if not line or line[-1].isspace() else typed.pop()
     found = _candidates(table, [command.name for command in table.listed()], typed, known)
@@ -75,7 +79,7 @@ def _values(table: Table, names: list[str], param: Param, given: list[str], know
             yield from known.subclusters
         case "command":
             yield from next_words(names, given)
-        case "own command":
+        case "own command" if not given or given[0].lower() not in FORMS:
             yield from _candidates(table, [name for name in names if name not in FORMS], given, known)
         case COMMAND.kind:
             yield from next_words(ON_NODES, given)

@@ -4,6 +4,7 @@ Console frames, requests, immediate answers, carried commands, schedules, jobs a
 gate. A command inside a command passes it too, before it is sent. No other code calls a handler or a `say`.
 """
 
+import asyncio
 import enum
 import functools
 from collections import Counter
@@ -23,6 +24,9 @@ from eccmgr.tally import Tally
 NOT_AUTHORIZED = "Not Authorized for this command"
 LINE_BYTES_MAX = 64 * 1024
 """The longest line that is read as a command: each step that looks at such a line takes a moment."""
+
+LONG_LINE = 4096
+"""A line of more characters is taken apart in a thread, so that other clients do not wait for that."""
 
 
 def check_length(line: str) -> None:
@@ -99,7 +103,9 @@ class Gate:
 
     async def run(self, line: str, caller: Caller) -> Answer:
         """Run `line` for `caller`. Raises EccmgrError, whose message is the answer, if the command cannot run."""
-        return await self.admit(line, caller).run()
+        if len(line) <= LONG_LINE:
+            return await self.admit(line, caller).run()
+        return await (await asyncio.to_thread(self.admit, line, caller)).run()
 
     def answer_at_hand(self, line: str, caller: Caller) -> str | None:
         """The immediate answer to `line`, if `line` is the bare name of a command that has one, as monitoring sends it.

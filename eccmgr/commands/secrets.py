@@ -30,6 +30,8 @@ _QUOTING = re.compile(r"""["'\\]""")
 _SETTING = re.compile(r"config set\b", re.IGNORECASE)
 _FLAG = re.compile(r"--?([A-Za-z][\w.-]*)\Z")
 _OPENING = "([{,"
+# Most words hold neither a command in quotes nor a parameter with a value; thousands of them take a moment.
+_PLAIN = re.compile(r"""[^\s"'\\=:]*+=?\Z""")
 
 
 def learn(schema: ScopeSpec) -> None:
@@ -91,7 +93,7 @@ def _masked_words(typed: Sequence[str], depth: int) -> list[str]:
     for at, word in enumerate(typed):
         if word.lower() == "set" and before.lower() == "config":
             return [*shown, word, *_masked_operands(typed[at + 1 :])]
-        flag = _FLAG.match(before)
+        flag = _FLAG.match(before) if before.startswith("-") else None
         is_secret = flag is not None and is_secret_name(flag[1])
         shown.append(MASK if is_secret else _masked_word(word, depth))
         before = word
@@ -100,6 +102,8 @@ def _masked_words(typed: Sequence[str], depth: int) -> list[str]:
 
 def _masked_word(word: str, depth: int) -> str:
     """A word, which may hold a command in quotes of its own."""
+    if _PLAIN.match(word):
+        return word
     try:
         inside = [each.text for each in words.split(word)]
     except UsageError:
