@@ -25,6 +25,7 @@ from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
 from eccmgr.cluster.waiting import News, Pace, Published, Waiting
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
+from eccmgr.long_lines import off_loop
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.words import fold
@@ -140,12 +141,11 @@ class Delivery:
         This takes one round trip, and one more for each page if the responses fill several pages.
         """
         wanted = named_id(named)
-        found = await self._link.run(
-            answers.results(self._keys, self._options, wanted, digest(named, self._normal), self._roster.newest)
-        )
+        named_by = await self._digest(named)
+        found = await self._link.run(answers.results(self._keys, self._options, wanted, named_by, self._roster.newest))
         if found is None:
             return None
-        sent, named_by = found.sent, digest(named, self._normal)
+        sent = found.sent
         self._verifier.check(sent, lambda text: sent.id == wanted or digest(text, self._normal) == named_by)
         now = await self._roster.at(found.view)
         then = now if sent.view == now.number else await self._roster.at(found.view._replace(number=sent.view))
@@ -164,12 +164,15 @@ class Delivery:
             return part
         if latest.sent.id == named_id(named):
             return None
-        runs = await read_hash(self._link, self._keys.latest_of(digest(named, self._normal)))
+        runs = await read_hash(self._link, self._keys.latest_of(await self._digest(named)))
         for earlier in LatestRuns.parse(runs).that_may_concern(target, await self.view()):
             report = await self.retrieve(earlier)
             if report is not None and (part := report.only(target)).outcomes:
                 return part
         return None
+
+    async def _digest(self, text: str) -> str:
+        return await off_loop(lambda line: digest(line, self._normal), text)
 
     async def _whole(self, found: dict[bytes, bytes] | str) -> dict[bytes, bytes]:
         """The fields of a hash as a script answered them. If the script answered only the key, this reads the hash page

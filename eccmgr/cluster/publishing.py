@@ -19,6 +19,7 @@ from eccmgr.cluster.roster import Roster
 from eccmgr.cluster.view import Target, TargetKind, View
 from eccmgr.cluster.waiting import Published
 from eccmgr.errors import CommandError, RedisUnreachable
+from eccmgr.long_lines import off_loop
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.words import fold
@@ -101,7 +102,7 @@ class Publisher:
         """
         order = CommandOrder(
             id="",
-            digest=digest(text, self._normal),
+            digest=await off_loop(lambda line: digest(line, self._normal), text),
             text=text,
             target=target,
             issuer=issuer,

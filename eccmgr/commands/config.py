@@ -22,6 +22,7 @@ from eccmgr.config.syntax.tree import path_text
 from eccmgr.config.syntax.values import in_style_of
 from eccmgr.counting import counted
 from eccmgr.errors import CommandError, UsageError
+from eccmgr.long_lines import off_loop
 from eccmgr.patterns import Pattern, PatternError
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def commands(
         usage = " ".join(("Usage: config", name, *map(str, operands)))
 
         async def handle(call: Call) -> str:
-            return await answer(_asked(call, usage, session_of(call.caller), may_reveal(call.caller)))
+            session, reveal = session_of(call.caller), may_reveal(call.caller)
+            return await answer(await off_loop(lambda _: _asked(call, usage, session, reveal), call.text))
 
         return Command(f"config {name}", brief, handle, operands, _ABOUT.get(name, ""), danger=name in _DANGEROUS)
 

@@ -9,6 +9,7 @@ from eccmgr.commands.caller import Caller
 from eccmgr.commands.gate import Gate, check_length
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.errors import CommandError, EccmgrError, NotAuthorized, NothingSent, UsageError, unwrapped
+from eccmgr.long_lines import off_loop
 
 log = structlog.get_logger()
 
@@ -36,13 +37,13 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
         check_length(line)
     except CommandError as error:
         # The line was not searched for secrets either, so the answer does not repeat it.
-        return _reply(Answer(str(error), Status.ERROR), form, "")
+        return await _reply(Answer(str(error), Status.ERROR), form, "")
     if not line.strip():
-        return _reply(Answer(""), form, "")
+        return await _reply(Answer(""), form, "")
     if not command:
-        return _reply(Answer(f"Usage: {line.lower()} COMMAND", Status.ERROR, usage=True), form, line)
+        return await _reply(Answer(f"Usage: {line.lower()} COMMAND", Status.ERROR, usage=True), form, line)
     if "\n" in line or "\r" in line:
-        return _reply(Answer("A command is one line", Status.ERROR), form, command)
+        return await _reply(Answer("A command is one line", Status.ERROR), form, command)
     try:
         answer = await gate.run(command, caller if form is caller.form else replace(caller, form=form))
     except Exception as error:  # a fault in one handler must not end the daemon or the session
@@ -54,8 +55,10 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
         else:
             log.exception("command failed", command=without_secrets(command), user=caller.user)
             answer = Answer(f"Internal error: {type(reason).__name__} (see the log)", Status.ERROR)
-    return _reply(answer, form, command)
+    return await _reply(answer, form, command)
 
 
-def _reply(answer: Answer, form: Format, command: str) -> Reply:
-    return Reply(answer, answer.text if form is Format.TEXT else answer.render(form, without_secrets(command)))
+async def _reply(answer: Answer, form: Format, command: str) -> Reply:
+    if form is Format.TEXT:
+        return Reply(answer, answer.text)
+    return Reply(answer, answer.render(form, await off_loop(without_secrets, command)))

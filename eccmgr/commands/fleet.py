@@ -18,6 +18,7 @@ from eccmgr.commands.table import COMMAND, Call, Carries, Command, Handler, Para
 from eccmgr.commands.target import read_target
 from eccmgr.counting import counted
 from eccmgr.errors import CommandError, NothingSent, RedisUnreachable, UsageError
+from eccmgr.long_lines import off_loop
 
 _HISTORY = 20
 _HISTORY_MAX = 1000
@@ -179,8 +180,9 @@ class Fleet:
         return await self._send(call, Target(TargetKind.NODE, view.node(call.args[0]).name), call.args[1])
 
     async def _send(self, call: Call, target: Target, typed: str) -> Answer:
-        text = call.carry(typed)
-        published = await self._delivery.publish(text, target, call.caller.user, shown=without_secrets(text))
+        text = await off_loop(call.carry, typed)
+        shown = await off_loop(without_secrets, text)
+        published = await self._delivery.publish(text, target, call.caller.user, shown=shown)
         sent = published.sent
         facts = {
             "id": sent.id,
@@ -216,15 +218,15 @@ class Fleet:
     async def _found(self, named: str) -> Report:
         report = await self._delivery.retrieve(named)
         if report is None:
-            raise CommandError(f"Nothing to retrieve for '{without_secrets(named)}'")
+            raise CommandError(f"Nothing to retrieve for '{await off_loop(without_secrets, named)}'")
         return report
 
     async def _gather(self, call: Call) -> Answer:
         view = await self._delivery.view_as_told()
         vocabulary = FIRST_WORDS
-        if in_doubt(call.args[0], view):
+        if await off_loop(lambda line: in_doubt(line, view), call.args[0]):
             vocabulary |= await self._delivery.vocabulary()
-        wish = GatherWish.parse(call.args[0], view, vocabulary)
+        wish = await off_loop(lambda line: GatherWish.parse(line, view, vocabulary), call.args[0])
         emit = call.caller.emit
         shown: set[str] = set()
 
@@ -237,15 +239,16 @@ class Fleet:
                 shown.add(outcome.node)
                 await emit(rendering.response_event(outcome))
 
-        text = call.carry(wish.text)
+        text = await off_loop(call.carry, wish.text)
+        masked = await off_loop(without_secrets, text)
         report = await self._delivery.gather(
-            text, wish.target, call.caller.user, wish.timeout_s, tell, without_secrets(text), wish.pace, tell_sent
+            text, wish.target, call.caller.user, wish.timeout_s, tell, masked, wish.pace, tell_sent
         )
         return rendering.answer(report, call.caller.form, frozenset(shown) if emit is not None else None)
 
     async def _preview(self, call: Call) -> Answer:
         view = await self._delivery.view()
-        target = read_target(call.args[0], view)
+        target = await off_loop(lambda word: read_target(word, view), call.args[0])
         live, _ = view.expected(target)
         if not live:
             raise CommandError(nobody(target, view))

@@ -4,7 +4,6 @@ Console frames, requests, immediate answers, carried commands, schedules, jobs a
 gate. A command inside a command passes it too, before it is sent. No other code calls a handler or a `say`.
 """
 
-import asyncio
 import enum
 import functools
 from collections import Counter
@@ -19,14 +18,12 @@ from eccmgr.commands.carried import carried
 from eccmgr.commands.normal_form import NormalForm, check_characters, normal_form
 from eccmgr.commands.table import Call, Carries, Command, Table
 from eccmgr.errors import CommandError, NotAuthorized
+from eccmgr.long_lines import off_loop
 from eccmgr.tally import Tally
 
 NOT_AUTHORIZED = "Not Authorized for this command"
 LINE_BYTES_MAX = 64 * 1024
 """The longest line that is read as a command: each step that looks at such a line takes a moment."""
-
-LONG_LINE = 4096
-"""A line of more characters is taken apart in a thread, so that other clients do not wait for that."""
 
 
 def check_length(line: str) -> None:
@@ -103,9 +100,8 @@ class Gate:
 
     async def run(self, line: str, caller: Caller) -> Answer:
         """Run `line` for `caller`. Raises EccmgrError, whose message is the answer, if the command cannot run."""
-        if len(line) <= LONG_LINE:
-            return await self.admit(line, caller).run()
-        return await (await asyncio.to_thread(self.admit, line, caller)).run()
+        admitted = await off_loop(lambda text: self.admit(text, caller), line)
+        return await admitted.run()
 
     def answer_at_hand(self, line: str, caller: Caller) -> str | None:
         """The immediate answer to `line`, if `line` is the bare name of a command that has one, as monitoring sends it.

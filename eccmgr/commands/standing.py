@@ -14,6 +14,7 @@ from eccmgr.config.schema.reference import help_text
 from eccmgr.config.schema.spec import ScopeSpec
 from eccmgr.counting import counted
 from eccmgr.errors import UsageError
+from eccmgr.long_lines import off_loop
 from eccmgr.version import banner
 
 KnownNames = Callable[[Caller], Awaitable[Known]]
@@ -33,7 +34,8 @@ def standing_commands(
     """
 
     async def completed(call: Call) -> Answer:
-        candidates = complete(table, call.args[0] if call.args else "", await known(call.caller))
+        names = await known(call.caller)
+        candidates = await off_loop(lambda line: complete(table, line, names), call.args[0] if call.args else "")
         return Answer("\n".join(candidates), facts={"candidates": candidates})
 
     async def shutdown(_call: Call) -> str:

@@ -12,6 +12,7 @@ from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Carries
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import ConfigError, RedisUnreachable, UsageError
+from eccmgr.long_lines import off_loop
 from eccmgr.modules import Answer, Call, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
 from eccmgr.schedules import times
 from eccmgr.schedules.authentic import ScheduleSeal
@@ -175,7 +176,7 @@ class Sched(Module):
         command = split_form(text)[1]
         if command and words.next_word(command, 0).text.lower() == self.scope:
             raise CommandError("sched commands cannot be scheduled")
-        text = call.carry(text)
+        text = await off_loop(call.carry, text)
         for _ in range(_TRIES):
             schedule = Schedule(secrets.token_hex(3), text, call.caller.user, when)
             schedule = replace(schedule, signed=self._seal.sign(schedule))
