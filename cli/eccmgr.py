@@ -6,51 +6,42 @@ import typer
 
 from cli.concealment import conceal
 from cli.daemons import DaemonProgram
+from cli.flags import (
+    Check,
+    Debug,
+    Endpoints,
+    ManagerKeys,
+    PasswordFile,
+    RedisUrl,
+    Verbose,
+    config_flag,
+    version_flag,
+)
 from cli.keys import authority, keygen
 from eccmgr import streams
 from eccmgr.settings import ManagerSettings
-from eccmgr.version import banner
 
 DEFAULT_FILE = "/etc/eccmgr/eccluster.conf"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
-        typer.echo(banner("eccmgr"))
-        raise typer.Exit
-
-
 @app.callback(invoke_without_command=True)
 def eccmgr(
     context: typer.Context,
-    config: Annotated[
-        str | None,
-        typer.Option("-c", "--config", metavar="FILE", help=f"Configuration file; {DEFAULT_FILE} where it exists."),
-    ] = None,
-    debug: Annotated[bool | None, typer.Option("-d", "--debug", help="Stay in the foreground (always so).")] = None,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; may be repeated.")] = 0,
-    _version: Annotated[
-        bool,
-        typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version and end."),
-    ] = False,
-    redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
-    redis_password_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The file with the password of Redis.")
-    ] = None,
+    config: Annotated[str | None, config_flag(DEFAULT_FILE)] = None,
+    debug: Debug = None,
+    verbose: Verbose = 0,
+    _version: Annotated[bool, version_flag("eccmgr")] = False,
+    redis: RedisUrl = None,
+    redis_password_file: PasswordFile = None,
     cluster: Annotated[
         str | None, typer.Option("-g", "--cluster", metavar="NAME", help="The cluster to manage.")
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="HOST", help="This host's name.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Check the configuration file and end.")] = False,
-    listen: Annotated[
-        list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
-    ] = None,
-    trusted_manager: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LINE", help="The public key of a manager, as in its .pub file; may be repeated."),
-    ] = None,
+    check: Check = False,
+    listen: Endpoints = None,
+    trusted_manager: ManagerKeys = None,
     node_authority: Annotated[
         list[str] | None,
         typer.Option(metavar="LINE", help="The public key of an authority that certifies nodes; may be repeated."),

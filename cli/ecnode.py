@@ -10,23 +10,27 @@ import typer
 
 from cli.concealment import conceal, handed_over
 from cli.daemons import DaemonProgram
+from cli.flags import (
+    Check,
+    Debug,
+    Endpoints,
+    ManagerKeys,
+    PasswordFile,
+    RedisUrl,
+    Verbose,
+    config_flag,
+    version_flag,
+)
 from eccmgr import streams
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import EccmgrError
 from eccmgr.settings import NodeSettings
-from eccmgr.version import banner
 
 DEFAULT_FILE = "/etc/eccmgr/ecelerity-cluster.conf"
 
 log = structlog.get_logger()
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-def _show_version(asked: bool) -> None:
-    if asked:
-        typer.echo(banner("ecnode"))
-        raise typer.Exit
 
 
 @app.command()
@@ -39,35 +43,22 @@ def ecnode(
     replace: Annotated[
         bool | None, typer.Option("--replace", help="Take the name over from a process that is alive under it.")
     ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option("-c", "--config", metavar="FILE", help=f"Configuration file; {DEFAULT_FILE} where it exists."),
-    ] = None,
-    debug: Annotated[bool | None, typer.Option("-d", "--debug", help="Stay in the foreground (always so).")] = None,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; may be repeated.")] = 0,
-    _version: Annotated[
-        bool,
-        typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version and end."),
-    ] = False,
-    redis: Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")] = None,
-    redis_password_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The file with the password of Redis.")
-    ] = None,
+    config: Annotated[str | None, config_flag(DEFAULT_FILE)] = None,
+    debug: Debug = None,
+    verbose: Verbose = 0,
+    _version: Annotated[bool, version_flag("ecnode")] = False,
+    redis: RedisUrl = None,
+    redis_password_file: PasswordFile = None,
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="The cluster to join.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Check the configuration file and end.")] = False,
-    listen: Annotated[
-        list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")
-    ] = None,
+    check: Check = False,
+    listen: Endpoints = None,
     signing_key: Annotated[
         str | None, typer.Option(metavar="FILE", help="The file of this node's key, for its answers and schedules.")
     ] = None,
     certificate: Annotated[
         str | None, typer.Option(metavar="FILE", help="The file of this node's certificate.")
     ] = None,
-    trusted_manager: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LINE", help="The public key of a manager, as in its .pub file; may be repeated."),
-    ] = None,
+    trusted_manager: ManagerKeys = None,
 ) -> None:
     """Run a node in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
     from worker.node import EcNode

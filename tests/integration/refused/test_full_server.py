@@ -2,36 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from eccmgr.commands.table import Call, Command
 from tests.integration.fleet import Fleet
-from tests.refusing import full, plain_server
+from tests.refusing import full
 from tests.servers import Server
 from tests.waiting import wait_until
 from worker.node import EcNode
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
 _MEBIBYTE = 1 << 20
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[Server]:
-    """A server with enough memory."""
-    with plain_server(folder) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def fleet(server: Server, folder: Path) -> AsyncIterator[Fleet]:
-    """A fleet on that server."""
-    async with AsyncExitStack() as stack:
-        yield Fleet(f"redis://{server.address}/0", "full", folder, stack)
 
 
 async def limit(server: Server, memory: int | str) -> None:

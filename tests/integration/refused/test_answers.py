@@ -1,32 +1,13 @@
 """The answer of a program arrives, whatever Redis refuses when the program ends."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from tests.integration.fleet import Fleet
-from tests.refusing import REFUSALS, forbidden, plain_server
+from tests.refusing import REFUSALS, forbidden
 from tests.servers import Server
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[Server]:
-    """A server that does not refuse yet."""
-    with plain_server(folder) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def fleet(server: Server, folder: Path) -> AsyncIterator[Fleet]:
-    """A fleet on that server."""
-    async with AsyncExitStack() as stack:
-        yield Fleet(f"redis://{server.address}/0", "refused", folder, stack)
 
 
 @pytest.mark.parametrize("code", REFUSALS)
