@@ -34,6 +34,7 @@ from eccmgr.redis.password import masked
 from eccmgr.redis.scripts import load_all
 from eccmgr.settings import DaemonSettings, load, read_password
 from eccmgr.undumpable import hide_memory
+from eccmgr.unseen import visible_lines
 
 S = TypeVar("S", bound=DaemonSettings)
 log = structlog.get_logger()
@@ -82,7 +83,7 @@ class DaemonProgram(Generic[S]):
                 unknown = unknown_in(store.live, store.schema)
                 warnings = itertools.chain(store.loaded.ignored, unknown, unanchored(store.view()))
                 for warning in itertools.islice(warnings, _WARNINGS_MAX):
-                    typer.echo(f"Warning: {warning}", err=True)
+                    typer.echo(visible_lines(f"Warning: {warning}"), err=True)
                 typer.echo(f"{store.loaded.main}: no faults" if store.loaded.main else "There is no file to check")
                 return 0
             os.umask(os.umask(_UMASK) | _UMASK)
@@ -99,13 +100,13 @@ class DaemonProgram(Generic[S]):
             _become((locked_view(store) if store.loaded.local_changes else store.view()).scope("Security"))
             _run(daemon.run())
         except ConfigError as error:
-            typer.echo(str(error), err=True)
+            typer.echo(visible_lines(str(error)), err=True)
             return 1
         except SettingsError as error:
-            typer.echo(f"{self._name}: {error}", err=True)
+            typer.echo(visible_lines(f"{self._name}: {error}"), err=True)
             return 2
         except EccmgrError as error:
-            typer.echo(f"{self._name}: {error}", err=True)
+            typer.echo(visible_lines(f"{self._name}: {error}"), err=True)
             return 1
         return 0
 

@@ -10,6 +10,7 @@ from eccmgr import streams
 from eccmgr.commands.answer import Exit
 from eccmgr.control.client import Client
 from eccmgr.errors import UsageError
+from eccmgr.unseen import visible_lines
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def _run(words: list[str]) -> int:
     try:
         asked = arguments.parse(words, os.environ)
     except UsageError as error:
-        sys.stderr.write(f"ec_console: {error}\n")
+        sys.stderr.write(visible_lines(f"ec_console: {error}\n"))
         return Exit.USAGE
     if asked.shows == "help":
         sys.stdout.write(arguments.HELP + "\n")

@@ -22,6 +22,7 @@ from cli.health import is_healthy
 from cli.process_record import Failed, ProcessRecord, opened
 from eccmgr import streams
 from eccmgr.notify import READY, READY_FD
+from eccmgr.unseen import visible_lines
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -63,7 +64,7 @@ def eccmgr_ctl(
     try:
         raise typer.Exit(service.obey(action))
     except (Failed, OSError) as error:
-        typer.echo(f"eccmgr_ctl: {getattr(error, 'strerror', None) or error}", err=True)
+        typer.echo(visible_lines(f"eccmgr_ctl: {getattr(error, 'strerror', None) or error}"), err=True)
         raise typer.Exit(_FAILED) from None
 
 

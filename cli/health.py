@@ -10,6 +10,7 @@ from eccmgr.control.client import Client
 from eccmgr.control.nearby import Nearby, nearby
 from eccmgr.control.trust import SERVER_USER
 from eccmgr.errors import EccmgrError, UntrustedServer
+from eccmgr.unseen import visible_line
 
 _TIMEOUT_S = 5.0
 
@@ -30,10 +31,10 @@ def is_healthy(find: Callable[[str], Sequence[Nearby]] = _find, timeout_s: float
         try:
             problem = _problem(daemon, server_user, timeout_s)
         except UntrustedServer as error:
-            typer.echo(f"{where}: not asked: {error}")
+            typer.echo(visible_line(f"{where}: not asked: {error}"))
             continue
         problems.append(problem)
-        typer.echo(f"{where}: {problem or 'answers'}")
+        typer.echo(visible_line(f"{where}: {problem or 'answers'}"))
     if not problems:
         typer.echo("No eccmgr or ecnode is seen to listen here; ask one by its endpoint: ec_console ENDPOINT version")
     return bool(problems) and not any(problems)

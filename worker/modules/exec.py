@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from eccmgr import words
+from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Command, Param
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.counting import counted
@@ -90,12 +91,12 @@ class Exec(Module):
         """A command for each entry."""
         for entry in self._entries:
             params = (Param("ARGUMENTS", optional=True, rest=True),) if entry.rule else ()
-            name, brief = f"{self.context.name} {entry.name}", f"runs {' '.join(entry.words)}"
+            name, brief = f"{self.context.name} {entry.name}", f"runs {_shown(entry.words)}"
             yield Command(name, brief, functools.partial(self._run, entry), params, long=entry.long)
 
     async def _run(self, entry: AllowedProgram, call: Call) -> Answer:
         line = entry.with_arguments(call.args[0] if call.args else "")
-        self.log.info("program started", line=" ".join(line)[:200], user=call.caller.user)
+        self.log.info("program started", line=_shown(line)[:200], user=call.caller.user)
         program = Program(line, self._folder, self._identity, self._output_limit)
         limit_s = None if entry.long else self._time_limit_s
         try:
@@ -103,8 +104,13 @@ class Exec(Module):
         except CannotRun as error:
             raise CommandError(str(error)) from None
         if ended.unending:
-            self.log.warning("processes cannot be ended", line=" ".join(line)[:200])
+            self.log.warning("processes cannot be ended", line=_shown(line)[:200])
         return _answer(ended, limit_s)
+
+
+def _shown(line: Iterable[str]) -> str:
+    """A program with its arguments, without the secrets among them."""
+    return without_secrets(" ".join(map(words.quote, line)))
 
 
 def _answer(ended: Ended, limit_s: float | None) -> Answer:
