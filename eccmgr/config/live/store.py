@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 _END_TIMEOUT_S = 10.0
 
+MAX_EXPORTS = 20
+"""The most files that consoles may have one process export."""
 MAX_TYPED = 10_000
 """The most commands in one transaction."""
 
@@ -294,6 +296,8 @@ class Store:
         if there is not None and not (ours and force):
             remedy = "--force overwrites it" if ours else "nothing was written, expected the name of a new file"
             raise CommandError(f"{path} exists and is not a part of this configuration; {remedy}")
+        if not ours and len(self._exports) >= MAX_EXPORTS:
+            raise CommandError(f"This process has exported {MAX_EXPORTS} files; export over one of them (--force)")
         writeback.export(self.live, path, self.files, self.schema)
         self._exports[path] = self.files.mark(path)
 

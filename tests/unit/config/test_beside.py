@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eccmgr.config.files.disk import DiskFiles
-from eccmgr.config.live.store import Store
+from eccmgr.config.live.store import MAX_EXPORTS, Store
 from eccmgr.config.live.transaction import ConfigSession
 from tests.unit.config.console import Console, Opened, write
 
@@ -98,6 +98,14 @@ def test_file_that_is_not_ours_is_never_replaced(console_on: Opened, tmp_path: P
     (tmp_path / "c.conf").write_text("# somebody's\n")
     assert "nothing was written" in console.refused("config writeback c.conf --force")
     assert (tmp_path / "c.conf").read_text() == (tmp_path / "b.conf").read_text() == "# somebody's\n"
+
+
+def test_exports_are_bounded(console_on: Opened) -> None:
+    console = console_on({"a.conf": "x = 1"})
+    for number in range(MAX_EXPORTS):
+        console.ok(f"config writeback b{number}.conf")
+    assert "has exported 20 files" in console.refused("config writeback c.conf")
+    console.ok("config writeback b3.conf --force")
 
 
 @pytest.mark.parametrize("name", ["mbus.conf", "msgc_server.conf", "MBUS.conf"])
