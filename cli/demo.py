@@ -95,11 +95,11 @@ class Demonstration:
     def console(self) -> int:
         """Open the console on this terminal; its exit code."""
         # While the console is open, Ctrl-C is for the console. If we ignored it here, the console would inherit that.
-        before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+        handler = signal.signal(signal.SIGINT, lambda _number, _frame: None)
         try:
             return subprocess.run([_program("ec_console"), str(self.endpoint)], check=False).returncode  # noqa: S603
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, handler)
 
     def _launch(self, program: str, name: str, endpoint: Path, *flags: str) -> Started:
         log = self._folder / f"{name}.log"
@@ -122,7 +122,7 @@ class Demonstration:
 @contextlib.contextmanager
 def demonstration() -> Iterator[Demonstration]:
     """A running demonstration, which ends with the block, whatever happens."""
-    before = psutil.Process().children(recursive=True)
+    children = psutil.Process().children(recursive=True)
     folder = Path(tempfile.mkdtemp(prefix="eccmgr-demo-"))
     try:
         with EmbeddedServer(folder / "redis") as server:
@@ -133,7 +133,7 @@ def demonstration() -> Iterator[Demonstration]:
             finally:
                 running.stop()
     finally:
-        _end_strays(before)
+        _end_strays(children)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -95,12 +95,12 @@ class ProcessRecord:
         try:
             if _is_taken(lock):
                 return None
-            found = _RECORD.fullmatch(os.pread(lock, _LONGEST_RECORD, 0))
+            match = _RECORD.fullmatch(os.pread(lock, _LONGEST_RECORD, 0))
         finally:
             os.close(lock)
-        if found is None:
+        if match is None:
             raise Failed(f"{self.path} is locked but names no process: a manager may be starting; nothing was done")
-        process = Recorded(int(found[1]), int(found[2]))
+        process = Recorded(int(match[1]), int(match[2]))
         try:
             return Held(process)
         except ProcessLookupError:

@@ -117,7 +117,7 @@ def deadline_after(seconds: float) -> float:
 def _elsewhere() -> str:
     from eccmgr.control.nearby import nearby
 
-    return "".join(f"\nOn this host {each.program} listens; try: ec_console {each.endpoint}" for each in nearby())
+    return "".join(f"\nOn this host {daemon.program} listens; try: ec_console {daemon.endpoint}" for daemon in nearby())
 
 
 def _form_named(command: str) -> Format | None:

@@ -50,7 +50,7 @@ class Heard:
         issued_ms = round(datetime.fromisoformat(first["issued"]).timestamp() * 1000)
         target = Target(TargetKind.SET, first["target"])
         sent = Sent(self.id, first["command"], target, "", 0, 0, issued_ms, 0)
-        outcomes = [outcome_of(each) for each in (*self._answers.values(), *first["absent"])]
+        outcomes = [outcome_of(facts) for facts in (*self._answers.values(), *first["absent"])]
         known = {outcome.node for outcome in outcomes}
         outcomes += [
             Outcome(name, "", State.PENDING, waited_s) for name in map(str, first["nodes"]) if name not in known

@@ -36,8 +36,8 @@ def complete(table: Table, line: str, known: Known) -> list[str]:
     if len(typed) > _WORDS_MAX:
         return []
     part = "" if not line or line[-1].isspace() else typed.pop()
-    found = _candidates(table, [command.name for command in table.listed()], typed, known)
-    return sorted({word for word in found if word.lower().startswith(part.lower())}, key=natural)[:_MAX]
+    candidates = _candidates(table, [command.name for command in table.listed()], typed, known)
+    return sorted({word for word in candidates if word.lower().startswith(part.lower())}, key=natural)[:_MAX]
 
 
 def _candidates(table: Table, names: list[str], typed: list[str], known: Known) -> Iterable[str]:

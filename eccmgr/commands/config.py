@@ -125,10 +125,10 @@ def commands(
 
 
 def _asked(call: Call, usage: str, session: ConfigSession | None, reveal: bool) -> Asked:
-    at = 0
+    offset = 0
     for _ in ("config", "the command's own name"):
-        at = words.next_word(call.text, words.skip_space(call.text, at)).end
-    operands = words.rest(call.text, at)
+        offset = words.next_word(call.text, words.skip_space(call.text, offset)).end
+    operands = words.rest(call.text, offset)
     try:
         given = tuple(word.text for word in words.split(operands))
     except UsageError:
@@ -149,28 +149,28 @@ class _Answers:
         return paths.start(self.store.root(asked.session), self.store.schema)
 
     def get(self, asked: Asked) -> str:
-        here, option = paths.to_option(self.here(asked), asked.words)
-        setting = here.scope.option(option) if here.scope else None
+        place, option = paths.to_option(self.here(asked), asked.words)
+        setting = place.scope.option(option) if place.scope else None
         if setting is None:
-            raise CommandError(_not_set(here, option))
-        spec = here.spec.option(option) if here.spec else None
+            raise CommandError(_not_set(place, option))
+        spec = place.spec.option(option) if place.spec else None
         return printing.option_line(setting.name, setting.value, spec, reveal=asked.reveal)
 
     def eval(self, asked: Asked) -> str:
-        here, option = paths.to_option(self.here(asked), asked.words)
-        line = self.effective(asked, here, option)
+        place, option = paths.to_option(self.here(asked), asked.words)
+        line = self.effective(asked, place, option)
         if line is None:
-            raise CommandError(_not_set(here, option))
+            raise CommandError(_not_set(place, option))
         return line
 
     def effective(self, asked: Asked, here: paths.Here, option: str) -> str | None:
         """The effective value of an option, as a line; None if the option has no value."""
         root = self.store.root(asked.session)
-        found = evaluate(root, here.path, option, self.store.overrides, self.store.schema)
-        if found is None:
+        effective = evaluate(root, here.path, option, self.store.overrides, self.store.schema)
+        if effective is None:
             return None
-        line = printing.option_line(found.name, found.value, found.spec, reveal=asked.reveal)
-        return f"{line}  # {found.origin}" if found.origin else line
+        line = printing.option_line(effective.name, effective.value, effective.spec, reveal=asked.reveal)
+        return f"{line}  # {effective.origin}" if effective.origin else line
 
     async def set(self, asked: Asked) -> str:
         change, typed, answer = await asyncio.to_thread(self.setting, asked)
@@ -179,44 +179,44 @@ class _Answers:
 
     def setting(self, asked: Asked) -> tuple[Change, Typed, str]:
         """A `set` that was parsed: its change, the form in which it is shown to others, and its answer."""
-        found = paths.to_assignment(self.here(asked), asked.operands)
-        if found is None:
+        assignment = paths.to_assignment(self.here(asked), asked.operands)
+        if assignment is None:
             raise UsageError(asked.usage)
-        check_known(found, asked.operands)
-        here, option, value_at, _ = found
+        check_known(assignment, asked.operands)
+        place, option, value_at, _ = assignment
         typed_value = asked.operands[value_at:]
-        old = here.scope.option(option) if here.scope else None
+        old = place.scope.option(option) if place.scope else None
         value = in_style_of(paths.value_of(typed_value), old.value if old else None)
-        check_setting(self.store.schema, here.path, option, value)
-        spec = here.spec.option(option) if here.spec else None
+        check_setting(self.store.schema, place.path, option, value)
+        spec = place.spec.option(option) if place.spec else None
         secret = is_secret(option, spec) or masked(option, value, spec) != value
         shown = f"{asked.line[: -len(typed_value)].rstrip()} {MASK}" if secret else asked.line
         lines = [printing.option_line(option, value, spec, reveal=asked.reveal)]
-        override = self.store.overrides.get(here.path, option)
+        override = self.store.overrides.get(place.path, option)
         if override:
             lines.append(f"# {option} from {override.source} still holds")
         if spec and not spec.dynamic:
             lines.append(f"# {option} takes effect after a restart")
-        return Change(Action.SET, here.path, option, value), Typed(asked.line, shown), "\n".join(lines)
+        return Change(Action.SET, place.path, option, value), Typed(asked.line, shown), "\n".join(lines)
 
     async def unset(self, asked: Asked) -> str:
         if not any(asked.words):
             raise CommandError("The global scope cannot be unset")
-        here, option, change = await asyncio.to_thread(self.unsetting, asked)
+        place, option, change = await asyncio.to_thread(self.unsetting, asked)
         await self.store.change(asked.session, asked.user, change, Typed(asked.line, asked.line))
         if change.action is Action.DROP:
             return f"{printing.heading(change.path[-1])} has been unset."
-        line = self.effective(asked, here, option)
+        line = self.effective(asked, place, option)
         answer = f'"{option}" has been unset. '
         return answer + (f"Effective value is now:\n        {line}" if line else "It has no effective value now.")
 
     def unsetting(self, asked: Asked) -> tuple[paths.Here, str, Change]:
         """An `unset` that was parsed: its scope, its option, and its change."""
-        here, option = paths.to_option(self.here(asked), asked.words)
-        if here.scope is not None and here.scope.option(option) is not None:
-            return here, option, Change(Action.UNSET, here.path, option)
-        path = self.scope_to_unset(asked, _not_set(here, option)).path
-        return here, option, Change(Action.DROP, path)
+        place, option = paths.to_option(self.here(asked), asked.words)
+        if place.scope is not None and place.scope.option(option) is not None:
+            return place, option, Change(Action.UNSET, place.path, option)
+        path = self.scope_to_unset(asked, _not_set(place, option)).path
+        return place, option, Change(Action.DROP, path)
 
     def scope_to_unset(self, asked: Asked, not_set: str) -> paths.Here:
         """The one scope to drop. Raises CommandError if the words name no scope, or several."""
@@ -227,7 +227,7 @@ class _Answers:
         if not meant.found:
             raise CommandError(not_set)
         if meant.of_kind:
-            names = ", ".join(printing.heading(each.path[-1]) for each in meant.found[:20])
+            names = ", ".join(printing.heading(scope.path[-1]) for scope in meant.found[:20])
             raise CommandError(f"Which one? Name the scope to unset: {names}")
         return meant.found[0]
 
@@ -250,7 +250,7 @@ class _Answers:
         if not asked.words:
             root = self.store.root(asked.session)
             return printing.show_recurse(root, self.store.schema, reveal=asked.reveal)
-        blocks = (printing.block(here.scope, here.spec, reveal=asked.reveal) for here in meant.found if here.scope)
+        blocks = (printing.block(place.scope, place.spec, reveal=asked.reveal) for place in meant.found if place.scope)
         return "\n".join(blocks)
 
     def locate(self, asked: Asked) -> str:
@@ -259,11 +259,11 @@ class _Answers:
             fits = Pattern.parse(pattern[0]).is_in if pattern else _anything
         except PatternError as error:
             raise CommandError(f"'{pattern[0][:80]}' is not a regular expression: {error}") from None
-        found = printing.locate(self.store.root(asked.session), kind, fits)
-        if not found:
+        lines = printing.locate(self.store.root(asked.session), kind, fits)
+        if not lines:
             fitting = f" that fits '{pattern[0]}'" if pattern else ""
             raise CommandError(f"No scope '{kind}'{fitting}.")
-        return "\n".join(found)
+        return "\n".join(lines)
 
     async def begin(self, asked: Asked) -> str:
         scratch = [word.lower() for word in asked.words]

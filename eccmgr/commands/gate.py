@@ -91,9 +91,9 @@ class Gate:
         limited = self.policy.limits(caller.listener)
         if limited:
             self._authorize(caller, str(normal_form(line, self.table)), carrier)
-        command, at = self._find(line, caller)
+        command, offset = self._find(line, caller)
         form = normal_form(line, self.table)
-        args = command.parse(line, at)
+        args = command.parse(line, offset)
         if not limited:
             self._authorize(caller, str(form), carrier)
         return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller, form)), form)
@@ -120,14 +120,14 @@ class Gate:
         """The command of `line`, and the offset of its arguments. An unknown caller learns nothing of other commands,
         nor of modules."""
         try:
-            found = self.table.find(line)
+            command_and_offset = self.table.find(line)
         except CommandError:
             if caller.access is Access.ALL:
                 raise
             raise self._not_open(caller) from None
-        if not _is_open(found[0], caller):
+        if not _is_open(command_and_offset[0], caller):
             raise self._not_open(caller)
-        return found
+        return command_and_offset
 
     def _not_open(self, caller: Caller) -> NotAuthorized:
         self.refused.note("commands of unknown callers", listener=caller.listener, peer=caller.peer)

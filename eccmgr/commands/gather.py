@@ -38,12 +38,12 @@ class GatherWish:
         `view` tells which words name a node, `vocabulary` which words a command may begin with. Raises CommandError,
         also if the first word looks like a mistyped target: it must not become a command for every node.
         """
-        values, at = _options(line)
+        values, offset = _options(line)
         timeout_s = _seconds(values["--timeout"]) if "--timeout" in values else GATHER_TIMEOUT_S
         pace = _pace(values.get("--batch"), values.get("--max-failures"))
-        line = carried(words.rest(line, at))
-        target, at = _target(line, view, vocabulary)
-        return cls(timeout_s, target, carried(words.rest(line, at)), pace)
+        line = carried(words.rest(line, offset))
+        target, offset = _target(line, view, vocabulary)
+        return cls(timeout_s, target, carried(words.rest(line, offset)), pace)
 
 
 def in_doubt(line: str, view: View) -> bool:
@@ -51,8 +51,8 @@ def in_doubt(line: str, view: View) -> bool:
 
     Raises CommandError if `line` is wrong in either case.
     """
-    _, at = _options(line)
-    line = carried(words.rest(line, at))
+    _, offset = _options(line)
+    line = carried(words.rest(line, offset))
     first, after = _word(line, 0)
     if not first or first == _END_OF_OPTIONS or looks_like_a_target(first):
         return False
@@ -62,24 +62,24 @@ def in_doubt(line: str, view: View) -> bool:
 def _options(line: str) -> tuple[dict[str, str], int]:
     """Parse the options that `line` begins with; return them and the offset of the next word. Raises UsageError."""
     values: dict[str, str] = {}
-    at = 0
-    while line[at:].startswith("--"):
-        word = words.next_word(line, at)
+    offset = 0
+    while line[offset:].startswith("--"):
+        word = words.next_word(line, offset)
         if word.text == _END_OF_OPTIONS:
             break
         name, given, value = word.text.partition("=")
-        at = words.skip_space(line, word.end)
+        offset = words.skip_space(line, word.end)
         if name not in _OPTIONS:
             raise _no_option(name)
         if not given:
-            if at == len(line):
+            if offset == len(line):
                 raise UsageError(f"Usage: {GATHER_USAGE}")
-            word = words.next_word(line, at)
-            value, at = word.text, words.skip_space(line, word.end)
+            word = words.next_word(line, offset)
+            value, offset = word.text, words.skip_space(line, word.end)
         values[name] = value
-    if at == len(line):
+    if offset == len(line):
         raise UsageError(f"Usage: {GATHER_USAGE}")
-    return values, at
+    return values, offset
 
 
 def _target(line: str, view: View, vocabulary: frozenset[str]) -> tuple[Target, int]:

@@ -86,21 +86,21 @@ def check_characters(line: str) -> None:
 def _split(line: str) -> Sequence[str]:
     """The words of `line`. Raises UsageError."""
     check_characters(line)
-    found = words.split(line)
+    parts = words.split(line)
     if not line.isascii() or "\t" in line:
-        _check_blanks(line, found)
-    return [word.text for word in found]
+        _check_blanks(line, parts)
+    return [word.text for word in parts]
 
 
 def _check_blanks(line: str, found: Sequence[words.Word]) -> None:
     """Raises UsageError if other characters than blanks and tabs separate words, or if a word holds a tab."""
-    at = 0
+    offset = 0
     for word in found:
-        _check_between(line[at : word.start])
+        _check_between(line[offset : word.start])
         if "\t" in word.text:
             raise UsageError("A word of the command holds a tab, expected text without one")
-        at = word.end
-    _check_between(line[at:])
+        offset = word.end
+    _check_between(line[offset:])
 
 
 def _check_between(blanks: str) -> None:
@@ -141,13 +141,13 @@ def _is_form(word: str) -> bool:
 
 def _gathered(arguments: tuple[str, ...], depth: int) -> NormalForm:
     """`[OPTIONS] [TARGET] [--] COMMAND`. Only the names of commands are known here, not those of nodes."""
-    at = 0
-    while at < len(arguments) and arguments[at].startswith("--") and arguments[at] != _END_OF_OPTIONS:
-        at += 1 if "=" in arguments[at] else 2
-    typed, depth = _opened(arguments[at:], depth)
+    index = 0
+    while index < len(arguments) and arguments[index].startswith("--") and arguments[index] != _END_OF_OPTIONS:
+        index += 1 if "=" in arguments[index] else 2
+    typed, depth = _opened(arguments[index:], depth)
     behind = _words_of_target(typed)
     inside, depth = _opened(typed[behind:], depth)
-    return NormalForm(_GATHER, (*arguments[:at], *typed[:behind]), _form(inside, None, depth))
+    return NormalForm(_GATHER, (*arguments[:index], *typed[:behind]), _form(inside, None, depth))
 
 
 def _words_of_target(typed: Sequence[str]) -> int:
@@ -172,10 +172,10 @@ def _in_table(typed: Sequence[str], table: Table) -> Anatomy:
 
 def _arguments_before(command: Command) -> int | None:
     """The number of arguments before the command that `command` takes; None if it takes none."""
-    *before, last = command.params or (None,)
+    *others, last = command.params or (None,)
     if last is None or not last.rest or (command.carries is None and last.name != COMMAND.name):
         return None
-    return len(before)
+    return len(others)
 
 
 def _on_a_node(typed: Sequence[str]) -> Anatomy:

@@ -82,7 +82,7 @@ def _under(name: str, outcome: Outcome) -> str:
     word, several = "", text
     if outcome.state is not State.OK:
         word, several = f" {outcome.state}:", text.removeprefix(f"{outcome.state}: ")
-    return f"{name}:{word}\n" + "\n".join(f"  {each}".rstrip() for each in several.splitlines())
+    return f"{name}:{word}\n" + "\n".join(f"  {line}".rstrip() for line in several.splitlines())
 
 
 def _text(outcome: Outcome) -> str:

@@ -71,11 +71,11 @@ def same_command(line: str) -> str:
     The form of an answer (`json`) belongs to it: the answers differ.
     """
     try:
-        found = normal_form(line)
+        form = normal_form(line)
     except UsageError:
         return words.fold(line).lower()
-    shown = _masked_words(found.words, 0)
-    return " ".join((*found.forms, *map(words.quote, shown)))
+    shown = _masked_words(form.words, 0)
+    return " ".join((*form.forms, *map(words.quote, shown)))
 
 
 def _of_a_line_without_form(line: str) -> str:
@@ -89,14 +89,14 @@ def _of_a_line_without_form(line: str) -> str:
 
 def _masked_words(typed: Sequence[str], depth: int) -> list[str]:
     shown: list[str] = []
-    before = ""
-    for at, word in enumerate(typed):
-        if word.lower() == "set" and before.lower() == "config":
-            return [*shown, word, *_masked_operands(typed[at + 1 :])]
-        flag = _FLAG.match(before) if before.startswith("-") else None
+    previous = ""
+    for index, word in enumerate(typed):
+        if word.lower() == "set" and previous.lower() == "config":
+            return [*shown, word, *_masked_operands(typed[index + 1 :])]
+        flag = _FLAG.match(previous) if previous.startswith("-") else None
         is_secret = flag is not None and is_secret_name(flag[1])
         shown.append(MASK if is_secret else _masked_word(word, depth))
-        before = word
+        previous = word
     return shown
 
 
@@ -105,7 +105,7 @@ def _masked_word(word: str, depth: int) -> str:
     if _PLAIN.match(word):
         return word
     try:
-        inside = [each.text for each in words.split(word)]
+        inside = [part.text for part in words.split(word)]
     except UsageError:
         shown = _of_a_line_without_form(word)
         return shown if MASK in shown else word
@@ -122,12 +122,12 @@ def _masked_operands(operands: Sequence[str]) -> list[str]:
     # No schema knows the option: to a host that knows more, the words before it may be scopes.
     ends = [] if any(place.is_known for place in places) else [max((place.at for place in places), default=-1)]
     ends += [place.at for place in places if place.is_known and not place.is_plain]
-    for at, word in enumerate(operands):
+    for index, word in enumerate(operands):
         name = word.partition("=")[0].lstrip(_OPENING)
         if is_secret_name(name) or name.lower() in _secret_options:
-            ends.append(at)
+            ends.append(index)
         elif _masked_word(word, 0) != word:
-            ends.append(at - 1)
+            ends.append(index - 1)
     return _cut(list(operands), min(ends)) if ends else list(operands)
 
 
@@ -149,16 +149,16 @@ def _place_of_option(operands: Sequence[str], schema: ScopeSpec) -> OptionPlace 
         assignment = paths.to_assignment(paths.start(Scope(), schema), line)
         if assignment is None:
             return OptionPlace(len(operands) - 1, is_known=True, is_plain=True)
-        here, option, value_at, _ = assignment
-        at = len(words.split(line[:value_at].rstrip().removesuffix("="))) - 1
+        place, option, value_at, _ = assignment
+        index = len(words.split(line[:value_at].rstrip().removesuffix("="))) - 1
     except EccmgrError:
         return None
-    spec = here.spec.option(option) if here.spec else None
+    spec = place.spec.option(option) if place.spec else None
     try:
         value = paths.value_of(line[value_at:])
     except EccmgrError:
-        return OptionPlace(at, known_within(here.spec, option), is_plain=False)
-    return OptionPlace(at, known_within(here.spec, option), masked(option, value, spec) == value)
+        return OptionPlace(index, known_within(place.spec, option), is_plain=False)
+    return OptionPlace(index, known_within(place.spec, option), masked(option, value, spec) == value)
 
 
 def _cut(shown: list[str], at: int) -> list[str]:

@@ -195,9 +195,9 @@ class Table:
         # Monitoring sends just the name, all day.
         if (whole := self.commands.get(line.lower())) is not None:
             return whole, len(line)
-        found = list(_first_words(line, self._longest))
-        command, named = self.named([word.text for word in found])
-        return None if command is None else (command, found[named - 1].end)
+        typed = list(_first_words(line, self._longest))
+        command, named = self.named([word.text for word in typed])
+        return None if command is None else (command, typed[named - 1].end)
 
     def named(self, typed: Sequence[str]) -> tuple[Command | None, int]:
         """The command whose name the words `typed` begin with (the longest wins), and the number of its words."""
@@ -211,7 +211,11 @@ class Table:
         """The command for `sieve:sieve1 help`, which means `help sieve:sieve1`, if commands begin with those words."""
         family, _, last = words.fold(line).lower().rpartition(" ")
         begins = (f"{family} ", f"{family}:")
-        if last != "help" or not family or not any(each.name.lower().startswith(begins) for each in self.listed()):
+        if (
+            last != "help"
+            or not family
+            or not any(command.name.lower().startswith(begins) for command in self.listed())
+        ):
             return None
         return prompt(f"{family} help", "the commands that begin so", lambda: describe(self, family))
 
@@ -234,19 +238,19 @@ def leading_words(typed: Sequence[str], longest: int) -> list[str]:
 
 def _first_words(line: str, number: int) -> Iterator[words.Word]:
     """The first `number` words of `line`. Raises UsageError if the very first one is broken."""
-    at = 0
+    offset = 0
     for left in range(number, 0, -1):
-        if (at := words.skip_space(line, at)) == len(line):
+        if (offset := words.skip_space(line, offset)) == len(line):
             return
         try:
-            word = words.next_word(line, at)
+            word = words.next_word(line, offset)
         except UsageError:
             # Behind a command's name, a single quote may belong to the text that the command passes on.
             if left == number:
                 raise
             return
         yield word
-        at = word.end
+        offset = word.end
 
 
 Topic = Callable[[list[str]], str]

@@ -20,14 +20,14 @@ def read_target(word: str, view: View) -> Target:
             return Target(TargetKind.SUBCLUSTER, view.subcluster(word[1:]))
         return Target(TargetKind.NODE, view.node(word).name)
     typed = nodeset.spell_out([part for part in parts if not part.startswith("@")])
-    found = dict.fromkeys(view.index.find_all(typed))
+    nodes = dict.fromkeys(view.index.find_all(typed))
     for group in (part for part in parts if part.startswith("@")):
         for part_of in view.expected(read_target(group, view)):
-            found.update(dict.fromkeys(seat.name for seat in part_of))
-    if len(found) > nodeset.MAX_NAMES:
+            nodes.update(dict.fromkeys(seat.name for seat in part_of))
+    if len(nodes) > nodeset.MAX_NAMES:
         raise UsageError(f"A node set may name at most {nodeset.MAX_NAMES} nodes")
-    if len(found) == 1:
-        return Target(TargetKind.NODE, *found)
-    if not found:
+    if len(nodes) == 1:
+        return Target(TargetKind.NODE, *nodes)
+    if not nodes:
         raise CommandError("No node is known in the cluster")
-    return Target(TargetKind.SET, names.fold(found))
+    return Target(TargetKind.SET, names.fold(nodes))

@@ -72,8 +72,8 @@ def _close(typed: str, names: Iterable[str], at: int) -> str:
     """The word at position `at` of the `names` that is most similar to `typed`; empty if no word is similar."""
     if len(typed) > _SHOWN_MAX:
         return ""  # costly to compare, and similar to no word
-    found = sorted({name.split()[at] for name in names})
-    return next(iter(difflib.get_close_matches(typed.lower(), found, 1, _LIKENESS)), "")
+    candidates = sorted({name.split()[at] for name in names})
+    return next(iter(difflib.get_close_matches(typed.lower(), candidates, 1, _LIKENESS)), "")
 
 
 def _suggestion(close: str) -> str:

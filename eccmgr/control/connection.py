@@ -282,9 +282,9 @@ class Connection(asyncio.Protocol):
                 async with asyncio.timeout(min(self.terms.limits.idle_timeout_s or _FRAME_S, _FRAME_S)):
                     await self._writable.wait()
             except TimeoutError:
-                before, left = left, self._transport.get_write_buffer_size()
+                previous, left = left, self._transport.get_write_buffer_size()
                 self._unsent.become(self._transport.get_write_buffer_size())
-                if left > before - _READ_BYTES_MIN:
+                if left > previous - _READ_BYTES_MIN:
                     self._refuse("clients that do not read their answers")
                     self._transport.abort()
                     return

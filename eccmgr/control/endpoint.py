@@ -207,26 +207,26 @@ def _locked(folder: OpenFolder) -> Iterator[None]:
 def _clear_stale(path: str, folder: OpenFolder) -> None:
     name = Path(path).name
     try:
-        found = folder.status(name)
+        status = folder.status(name)
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(found.st_mode):
-        kind = "a symlink" if stat.S_ISLNK(found.st_mode) else "not a socket"
+    if not stat.S_ISSOCK(status.st_mode):
+        kind = "a symlink" if stat.S_ISLNK(status.st_mode) else "not a socket"
         raise ListenError(f"Cannot listen on {path}: the path is {kind}; remove it first")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            _remove_stale(path, folder, found)
+            _remove_stale(path, folder, status)
             return
         except PermissionError:
-            raise ListenError(f"Cannot listen on {path}: {user_name(found.st_uid)} has a socket there") from None
+            raise ListenError(f"Cannot listen on {path}: {user_name(status.st_uid)} has a socket there") from None
         except FileNotFoundError:
             return
         except (TimeoutError, BlockingIOError):
             # The queue of the socket is full, so a process listens on it.
-            raise ListenError(f"{path} is in use{_by(found.st_uid)}") from None
+            raise ListenError(f"{path} is in use{_by(status.st_uid)}") from None
         holder = credentials(probe)
     # A process in another container has no process id here.
     pid = f"pid {holder.pid}" if holder.pid else "a process of another container"

@@ -21,18 +21,18 @@ _UNKNOWN = (
 
 def config_command(line: str) -> str | None:
     """The second word of a `config` command, in lower case; None for any other line."""
-    found: list[str] = []
-    at = 0
-    while len(found) < 3 and (at := words.skip_space(line, at)) < len(line):
+    typed: list[str] = []
+    offset = 0
+    while len(typed) < 3 and (offset := words.skip_space(line, offset)) < len(line):
         try:
-            word = words.next_word(line, at)
+            word = words.next_word(line, offset)
         except UsageError:
             break
-        found.append(word.text.lower())
-        at = word.end
-    if found and found[0] in FORMS:
-        del found[0]
-    return found[1] if len(found) > 1 and found[0] == "config" else None
+        typed.append(word.text.lower())
+        offset = word.end
+    if typed and typed[0] in FORMS:
+        del typed[0]
+    return typed[1] if len(typed) > 1 and typed[0] == "config" else None
 
 
 class OpenTransaction:

@@ -94,10 +94,10 @@ class ListenersChange:
 
 def plan(configured: Sequence[Configured]) -> ListeningPlan:
     """The plan for the server. Raises ConfigError for a listener that makes no sense."""
-    endpoints = [_endpoint(each) for each in configured]
+    endpoints = [_endpoint(options) for options in configured]
     pairs = list(zip(endpoints, configured, strict=True))
-    remarks = [text for endpoint, each in pairs if (text := _remark(endpoint, each))]
-    return ListeningPlan({endpoint: _listener(endpoint, each) for endpoint, each in pairs}, tuple(remarks))
+    remarks = [text for endpoint, options in pairs if (text := _remark(endpoint, options))]
+    return ListeningPlan({endpoint: _listener(endpoint, options) for endpoint, options in pairs}, tuple(remarks))
 
 
 def _remark(endpoint: Endpoint, configured: Configured) -> str:

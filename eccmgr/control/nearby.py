@@ -78,7 +78,9 @@ def _on_tcp(trusted: Collection[int]) -> Iterator[Nearby]:
             continue
         held = _descriptors(entry / "fd")
         if held is not None:
-            yield from (Nearby(program, listening.pop(each).endpoint) for each in sorted(listening.keys() & held))
+            yield from (
+                Nearby(program, listening.pop(socket_name).endpoint) for socket_name in sorted(listening.keys() & held)
+            )
         elif os.geteuid() in (0, uid):
             closed.append((program, uid))
     if closed and listening:
@@ -93,10 +95,10 @@ def _of_closed(closed: Sequence[tuple[str, int]], listening: "dict[str, TcpSocke
         if _user(entry) in users:
             for name in listening.keys() & (_descriptors(entry / "fd") or set()):
                 del listening[name]
-    for found in listening.values():
-        program = next((program for program, uid in closed if uid == found.uid), "")
+    for listened in listening.values():
+        program = next((program for program, uid in closed if uid == listened.uid), "")
         if program:
-            yield Nearby(program, found.endpoint)
+            yield Nearby(program, listened.endpoint)
 
 
 def _processes() -> Iterator[Path]:
@@ -113,16 +115,16 @@ def _user(entry: Path) -> int:
 
 def _descriptors(folder: Path) -> set[str] | None:
     """The targets of a process's descriptors, except those that it closes meanwhile; None if they may not be seen."""
-    found: set[str] = set()
+    targets: set[str] = set()
     try:
-        for each in folder.iterdir():
+        for entry in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
-                found.add(str(each.readlink()))
+                targets.add(str(entry.readlink()))
     except PermissionError:
         return None
     except OSError:
         return set()
-    return found
+    return targets
 
 
 class TcpSocket(NamedTuple):
@@ -145,7 +147,7 @@ def _tcp_sockets() -> Iterator[tuple[str, TcpSocket]]:
 
 def _address(text: str) -> str:
     """Read an address as the kernel shows it: in words in the byte order of this machine."""
-    words = [int(text[each : each + 8], 16) for each in range(0, len(text), 8)]
+    words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
     return str(ipaddress.ip_address(struct.pack(f"={len(words)}I", *words)))
 
 

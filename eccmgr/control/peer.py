@@ -43,8 +43,8 @@ class RemoteEnd(NamedTuple):
 def remote_end(connection: socket.socket) -> RemoteEnd:
     """The other end of a connection that was accepted."""
     if connection.family == socket.AF_UNIX:
-        found = credentials(connection)
-        return RemoteEnd(_name_of(found.uid), f"pid {found.pid}", f"uid {found.uid}", found.uid == 0)
+        process = credentials(connection)
+        return RemoteEnd(_name_of(process.uid), f"pid {process.pid}", f"uid {process.uid}", process.uid == 0)
     with contextlib.suppress(OSError):
         address = str(connection.getpeername()[0])
         return RemoteEnd(ANONYMOUS, address, _network_of(address))
@@ -52,12 +52,12 @@ def remote_end(connection: socket.socket) -> RemoteEnd:
 
 
 def _network_of(address: str) -> str:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if found.version == 4:
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if parsed.version == 4:
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 @functools.lru_cache(maxsize=1024)

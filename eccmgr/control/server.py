@@ -62,7 +62,7 @@ class ControlServer:
     @property
     def endpoints(self) -> list[Endpoint]:
         """The endpoints of this server, with the system's choice of a port instead of port 0."""
-        return [each.listening.endpoint for each in self.opened.values()]
+        return [opened.listening.endpoint for opened in self.opened.values()]
 
     async def follow(self, wanted: Mapping[Endpoint, Listener]) -> None:
         """Listen on exactly these endpoints. Raises ListenError if that is not possible; then nothing changes.
@@ -132,10 +132,10 @@ class ServerChange:
 
     async def carry_out(self) -> None:
         """Put the new listeners in force. Until now no new connection was answered."""
-        before = self.server.opened
+        opened_before = self.server.opened
         fresh = {each: await self.server.serve(listening, self.wanted[each]) for each, listening in self.fresh.items()}
-        self.server.opened = {each: fresh.get(each) or before[each] for each in self.wanted}
-        for endpoint, opened in before.items():
+        self.server.opened = {each: fresh.get(each) or opened_before[each] for each in self.wanted}
+        for endpoint, opened in opened_before.items():
             if endpoint in self.wanted:
                 await self._adjust(opened, self.wanted[endpoint])
             else:
@@ -148,12 +148,12 @@ class ServerChange:
 
     async def _adjust(self, opened: _Open, listener: Listener) -> None:
         """Put new settings in force on an endpoint that stays."""
-        before, opened.listener = opened.listener, listener
+        old, opened.listener = opened.listener, listener
         file = opened.listening.file
-        if file is not None and listener.file_mode != before.file_mode:
+        if file is not None and listener.file_mode != old.file_mode:
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(file.set_mode, listener.file_mode)
-        if listener.backlog != before.backlog:
+        if listener.backlog != old.backlog:
             opened.listening.socket.listen(listener.backlog)
         opened.terms.limits = _affordable(listener.limits)
         for connection in self.server.connections:

@@ -67,12 +67,12 @@ def trusted_users(server_user: str | None) -> frozenset[int]:
 
 def _check_file(path: str, folder: OpenFolder, name: str, trusted: frozenset[int], server_user: str) -> None:
     """Check the owner of the file first: a stranger's server must not even notice that a client connects."""
-    found = folder.status(name)
-    if found.st_uid in trusted:
+    status = folder.status(name)
+    if status.st_uid in trusted:
         return
-    if stat.S_ISLNK(found.st_mode):
-        raise UntrustedServer(f"Not connected to {path}: it is a link of {user_name(found.st_uid)}'s")
-    raise UntrustedServer(_refusal(path, "belongs to", found.st_uid, server_user))
+    if stat.S_ISLNK(status.st_mode):
+        raise UntrustedServer(f"Not connected to {path}: it is a link of {user_name(status.st_uid)}'s")
+    raise UntrustedServer(_refusal(path, "belongs to", status.st_uid, server_user))
 
 
 def _refusal(path: str, verb: str, uid: int, server_user: str) -> str:
@@ -91,9 +91,9 @@ def connect_to_one_of(connection: socket.socket, path: str, uids: Collection[int
     """
     target = _link_of_root(path) or path
     with find_folder(Path(target).parent, uids) as folder:
-        found = folder.status(Path(target).name)
-    if stat.S_ISLNK(found.st_mode) and found.st_uid not in (0, os.geteuid()):
-        raise NoConnection(f"{path} is a link of {user_name(found.st_uid)}'s, which is not followed")
+        status = folder.status(Path(target).name)
+    if stat.S_ISLNK(status.st_mode) and status.st_uid not in (0, os.geteuid()):
+        raise NoConnection(f"{path} is a link of {user_name(status.st_uid)}'s, which is not followed")
     connection.connect(target)
     server = credentials(connection).uid
     if server not in uids:
@@ -104,10 +104,15 @@ def connect_to_one_of(connection: socket.socket, path: str, uids: Collection[int
 def _link_of_root(path: str) -> str | None:
     """The destination of `path`, if it is a link that root made in root's sticky folder; else None."""
     try:
-        found, folder = os.lstat(path), Path(path).parent.stat()
+        status, folder = os.lstat(path), Path(path).parent.stat()
     except OSError:
         return None
-    if not stat.S_ISLNK(found.st_mode) or found.st_uid != 0 or folder.st_uid != 0 or not folder.st_mode & stat.S_ISVTX:
+    if (
+        not stat.S_ISLNK(status.st_mode)
+        or status.st_uid != 0
+        or folder.st_uid != 0
+        or not folder.st_mode & stat.S_ISVTX
+    ):
         return None
     target = Path(path).readlink()
     return str(target) if target.is_absolute() else None

@@ -145,14 +145,14 @@ class _Slot:
 
 def _slots(function: Callable[..., Any], owner: object | None) -> list[_Slot]:
     hints = get_type_hints(function, include_extras=True)
-    found = []
+    slots = []
     for parameter in inspect.signature(function).parameters.values():
         hint, takes = hints.get(parameter.name, str), Takes()
         if get_origin(hint) is Annotated:
             hint, *extras = get_args(hint)
-            takes = next((each for each in extras if isinstance(each, Takes)), takes)
+            takes = next((extra for extra in extras if isinstance(extra, Takes)), takes)
         if hint is Call:
-            found.append(_Slot(parameter.name, Call, None))
+            slots.append(_Slot(parameter.name, Call, None))
             continue
         if hint not in (str, *_EXPECTED) or parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
             raise TypeError(f"{function.__qualname__}: {parameter} cannot be a word of a command")
@@ -163,8 +163,8 @@ def _slots(function: Callable[..., Any], owner: object | None) -> list[_Slot]:
             rest=takes.rest,
             choices=_choices(takes.choices, owner),
         )
-        found.append(_Slot(parameter.name, hint, param))
-    return found
+        slots.append(_Slot(parameter.name, hint, param))
+    return slots
 
 
 def _choices(

@@ -316,8 +316,8 @@ def _same(old: WantedModule, new: WantedModule) -> bool:
 def _values(settings: ScopeView) -> dict[str, Any]:
     spec = settings.schema.find([step.kind for step in settings.path])
     options = spec.options if spec else ()
-    found = ((option.name, settings.effective(option.name)) for option in options)
-    return {name: effective.value for name, effective in found if effective is not None}
+    effectives = ((option.name, settings.effective(option.name)) for option in options)
+    return {name: effective.value for name, effective in effectives if effective is not None}
 
 
 def _place(wanted: WantedModule) -> str:

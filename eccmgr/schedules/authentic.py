@@ -57,15 +57,15 @@ class ScheduleSeal:
             raise NotAuthentic("it is not signed")
         now_ms = self._wall_ms()
         longest = 2 * LONGEST_STATEMENT
-        found = keys.open(schedule.signed, ScheduleStatement, self._cluster, now_ms, longest)
+        statement = keys.open(schedule.signed, ScheduleStatement, self._cluster, now_ms, longest)
         asked = self._statement(schedule)
-        if msgspec.structs.replace(found, kid="", created=0, until=0) != msgspec.structs.replace(
+        if msgspec.structs.replace(statement, kid="", created=0, until=0) != msgspec.structs.replace(
             asked, created=0, until=0
         ):
             raise NotAuthentic("another schedule was signed")
-        if now_ms > found.until:
+        if now_ms > statement.until:
             raise NotAuthentic("its signature counts no longer")
-        self._check_due(schedule, due_ms, now_ms, found.created)
+        self._check_due(schedule, due_ms, now_ms, statement.created)
 
     def begun(self, schedule_id: str, due_ms: int) -> None:
         """Note that a run was taken."""

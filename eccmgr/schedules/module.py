@@ -105,26 +105,26 @@ class Sched(Module):
     async def show(self) -> Answer:
         """`JOB ID  NEXT RUN TIME  REC  COMMAND  LOCAL TIME  RECURS  BY`."""
         timed = await self._shelf.all()
-        found = [*timed, *((each, times.UNKNOWN_MS) for each in await self._shelf.timeless())]
-        self._listed = [each.id for each, _ in found]
+        schedules = [*timed, *((schedule, times.UNKNOWN_MS) for schedule in await self._shelf.timeless())]
+        self._listed = [schedule.id for schedule, _ in schedules]
         rows = [
             (
-                *(each.id, shown(due_ms), "y" if each.when.recurs else "", without_secrets(each.text)),
-                *(times.shown_here(due_ms), each.when.words, each.user),
+                *(schedule.id, shown(due_ms), "y" if schedule.when.recurs else "", without_secrets(schedule.text)),
+                *(times.shown_here(due_ms), schedule.when.words, schedule.user),
             )
-            for each, due_ms in found
+            for schedule, due_ms in schedules
         ]
         facts = [
             {
-                "id": each.id,
+                "id": schedule.id,
                 "next": shown(due_ms),
                 "local": times.shown_here(due_ms),
-                "recurs": each.when.recurs,
-                "user": each.user,
-                "command": without_secrets(each.text),
-                **each.when.dump(),
+                "recurs": schedule.when.recurs,
+                "user": schedule.user,
+                "command": without_secrets(schedule.text),
+                **schedule.when.dump(),
             }
-            for each, due_ms in found
+            for schedule, due_ms in schedules
         ]
         return Answer(columns(_LISTED, rows, _WIDEST), facts={"schedules": facts})
 
@@ -133,19 +133,19 @@ class Sched(Module):
         """List the latest `number` runs, the newest last."""
         if not 1 <= number <= PAST_KEPT:
             raise UsageError(f"sched history takes a number from 1 up to {PAST_KEPT}")
-        found = [*await self._shelf.past(number), *await self._shelf.running()][-number:]
-        rows = [(each.id, shown(each.due_ms), each.fate.value, each.by, _said(each)) for each in found]
+        runs = [*await self._shelf.past(number), *await self._shelf.running()][-number:]
+        rows = [(run.id, shown(run.due_ms), run.fate.value, run.by, _said(run)) for run in runs]
         facts = [
             {
-                "id": each.id,
-                "due": shown(each.due_ms),
-                "state": each.fate.value,
-                "by": each.by,
-                "user": each.user,
-                "command": without_secrets(each.text),
-                "note": each.note,
+                "id": run.id,
+                "due": shown(run.due_ms),
+                "state": run.fate.value,
+                "by": run.by,
+                "user": run.user,
+                "command": without_secrets(run.text),
+                "note": run.note,
             }
-            for each in found
+            for run in runs
         ]
         return Answer(columns(("JOB ID", "DUE", "STATE", "BY", "COMMAND"), rows), facts={"runs": facts})
 

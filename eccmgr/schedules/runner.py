@@ -208,10 +208,10 @@ class Clerk:
                 self.told.clear()
                 try:
                     now_ms = await self._shelf.now_ms()
-                    before, offset = offset, now_ms - loop.time() * 1000
-                    if before is None or offset < before - self._STEP_MS:
+                    previous, offset = offset, now_ms - loop.time() * 1000
+                    if previous is None or offset < previous - self._STEP_MS:
                         await self._runner.keep_rhythm(now_ms)
-                    if before is None or await self._shelf.lacks_times():
+                    if previous is None or await self._shelf.lacks_times():
                         await self._runner.restore_times(now_ms)
                     await self._runner.give_up_lost(now_ms)
                     for firing in await self._runner.take_due(now_ms, RUNNING_MAX - self._running):

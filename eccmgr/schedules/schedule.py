@@ -91,9 +91,9 @@ class Firing:
     def parse(cls, raw: bytes) -> "Firing":
         """Parse what `dump` returned. Raises Unreadable."""
         with parsing("The record of a run in Redis"):
-            found = decoded(_firing, raw)
-            check_lines(found.id, found.user, found.by)
-            return replace(found, text=command(found.text), note="".join(found.note.splitlines()[:1]))
+            firing = decoded(_firing, raw)
+            check_lines(firing.id, firing.user, firing.by)
+            return replace(firing, text=command(firing.text), note="".join(firing.note.splitlines()[:1]))
 
 
 _firing = msgspec.json.Decoder(Firing)

@@ -53,15 +53,15 @@ class Shelf:
         """The schedules whose due time is lost. This deletes schedules that cannot be read."""
         kept = replies.fields(await self._link.call("HGETALL", self._at.schedules))
         due = set(replies.texts(await self._link.call("ZRANGE", self._at.due, 0, -1)))
-        found = []
+        schedules = []
         for name, raw in kept.items():
             if name in due:
                 continue
             try:
-                found.append(_schedule(name, raw))
+                schedules.append(_schedule(name, raw))
             except Unreadable as error:
                 await self._drop(name, error)
-        return found
+        return schedules
 
     async def lacks_times(self) -> bool:
         """Whether Redis has fewer due times than schedules."""
@@ -96,24 +96,24 @@ class Shelf:
         """The runs that have not ended. A run that cannot be read counts as lost; otherwise it would block the next
         one."""
         kept = replies.fields(await self._link.call("HGETALL", self._at.running))
-        found = []
+        runs = []
         for name, raw in kept.items():
             try:
-                found.append(Firing.parse(raw))
+                runs.append(Firing.parse(raw))
             except Unreadable as error:
                 log.error("run of a schedule dropped", id=name[:80], reason=str(error))
                 await self._link.call("HDEL", self._at.running, name)
-        return found
+        return runs
 
     async def past(self, number: int) -> list[Firing]:
         """The latest runs that have ended, the latest one last."""
-        found = []
+        runs = []
         for raw in replies.texts(await self._link.call("LRANGE", self._at.past, 0, number - 1)):
             try:
-                found.append(Firing.parse(raw))
+                runs.append(Firing.parse(raw))
             except Unreadable as error:
                 _dropped.say(raw, raw, str(error))
-        return found[::-1]
+        return runs[::-1]
 
     async def _read(self, found: object) -> list[tuple[Schedule, int]]:
         pairs = replies.scores(found)

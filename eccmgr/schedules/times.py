@@ -99,12 +99,12 @@ class Cron:
         hourly = self.expression.split()[1].startswith("*")
         times = croniter(self.expression, start)
         try:
-            found: datetime = times.get_next(datetime)
-            while found.fold and not hourly:
-                found = times.get_next(datetime)
+            next_time: datetime = times.get_next(datetime)
+            while next_time.fold and not hourly:
+                next_time = times.get_next(datetime)
         except CroniterBadDateError:
             return None
-        return round(found.timestamp() * 1000)
+        return round(next_time.timestamp() * 1000)
 
     def dump(self) -> dict[str, Any]:
         """The form in which Redis keeps it."""
@@ -128,12 +128,12 @@ def _cron(expression: str, zone: str) -> Cron:
     """Parse a kept cron expression. Raises ValueError if it is never due."""
     try:
         check_zone(zone)
-        found = recurrence(expression, zone)
+        cron = recurrence(expression, zone)
     except UsageError as error:
         raise ValueError(str(error)) from None
-    if not isinstance(found, Cron) or found.expression != expression:
+    if not isinstance(cron, Cron) or cron.expression != expression:
         raise ValueError(f"{expression[:80]!r} is not a cron expression")
-    return found
+    return cron
 
 
 def seconds(text: str) -> float:
@@ -148,12 +148,12 @@ def moment(text: str) -> int:
     if _NUMBER.match(text):
         return round(float(text) * 1000)
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
             f"'{text[:80]}' is not a time; expected a Unix time, or ISO 8601 such as 2026-11-23T04:00:00Z"
         ) from None
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def check_within_reach(text: str, moment_ms: int, now_ms: int) -> None:

@@ -1,5 +1,6 @@
 """In an answer, no value from Redis can look like the line of another node or command."""
 
+import msgspec
 import pytest
 
 from eccmgr.cluster.history import PastCommand
@@ -42,12 +43,11 @@ def test_a_command_of_several_lines_is_unreadable(end: str) -> None:
     values = ("01KB", text, "all", "", "root", "3", "1", "1700000000000", "2")
     with pytest.raises(Unreadable):
         Sent.parse({name.encode(): value.encode() for name, value in zip(names, values, strict=True)})
-    for record in (
-        Schedule("a", text, "root", Schedule.parse(b'{"id":"a","text":"x","user":"u"}').when),
-        Firing("a", text, "root", 1, "#m", 2),
-    ):
-        with pytest.raises(Unreadable):
-            type(record).parse(record.dump().encode())
+    schedule = Schedule("a", text, "root", Schedule.parse(b'{"id":"a","text":"x","user":"u"}').when)
+    with pytest.raises(Unreadable):
+        Schedule.parse(schedule.dump().encode())
+    with pytest.raises(Unreadable):
+        Firing.parse(msgspec.json.encode(Firing("a", text, "root", 1, "#m", 2)))
 
 
 @pytest.mark.parametrize("end", BREAKS, ids=ascii)
@@ -64,7 +64,7 @@ def test_only_a_name_names_a_node(name: str) -> None:
     with pytest.raises(Unreadable):
         Seat.parse(f"#ec0-1-a#x\teast1\t{name}\t1\t".encode())
     for kind in ("node", "subcluster"):
-        with pytest.raises(ValueError, match="no name"):
+        with pytest.raises(ValueError, match="is not a name"):
             Target.read(kind, name)
         with pytest.raises(Unreadable):
             LatestRun.parse(f"1-1 01KB {kind}:{name}".encode())

@@ -22,15 +22,15 @@ _NOTHING: Mapping[str, str] = {}
 def beliefs_of(placing: Placing, situation: Situation) -> dict[str, Belief]:
     """Our belief about each VIP that any node states."""
     agent = placing.carrying.agent
-    found = {}
+    beliefs = {}
     for address, standing in situation.standings.items():
         vip = agent.vips.get(address)
         owner = situation.owners.get(address)
         is_moving = vip is not None and (vip.moving or (owner is not None and not vip.record.owner))
         is_coming = vip is not None and vip.held != vip.plumbed
         ownership = Ownership.MOVING if is_moving or is_coming else Ownership.OWNED if owner else Ownership.UNOWNED
-        found[address] = Belief(standing.names, ownership, standing.agreement, owner)
-    return found
+        beliefs[address] = Belief(standing.names, ownership, standing.agreement, owner)
+    return beliefs
 
 
 async def read_table(link: Link, keys: Keys, placing: Placing) -> VipTable:
@@ -70,7 +70,9 @@ def _table(placing: Placing, situation: Situation, said: dict[str, bytes | None]
                 },
             )
         )
-    participants = [found for node, text in said.items() if (found := _participant(placing, node, text)) is not None]
+    participants = [
+        participant for node, text in said.items() if (participant := _participant(placing, node, text)) is not None
+    ]
     return VipTable(rows, participants, situation.drained)
 
 
@@ -99,10 +101,10 @@ def parts_of(said: bytes) -> tuple[int, str, bytes]:
 
 def read_upto(said: Mapping[bytes, bytes]) -> dict[str, int]:
     """For each node, the number of the last change that it had read when it last stated its beliefs."""
-    found = {}
+    read = {}
     for node, text in said.items():
         try:
-            found[node.decode(errors="replace")] = parts_of(text)[0]
+            read[node.decode(errors="replace")] = parts_of(text)[0]
         except Unreadable as error:
             _dropped.say(node, text, str(error))
-    return found
+    return read

@@ -113,8 +113,8 @@ class Carrying:
         if not acked:
             self.footing.doubt()
         pending = self.agent.beaten(boot_time(), self._beat, calls.beaten(news, acked))
-        while states := [each for each in pending if isinstance(each, act.StateHeld)]:
-            self.do(each for each in pending if not isinstance(each, act.StateHeld))
+        while states := [action for action in pending if isinstance(action, act.StateHeld)]:
+            self.do(action for action in pending if not isinstance(action, act.StateHeld))
             answer = await self.calls.ask(states[0])
             assert isinstance(answer, Stated)
             pending = self.agent.stated(boot_time(), states[0], answer)

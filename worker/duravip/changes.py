@@ -125,10 +125,10 @@ class Changes:
             late = self._late.get(record.owner)
             is_fresh = late is not None and now - late.upto <= self.fresh_s
             return Kind.TAKEN_OVER, f"takeover of {owner}", late.since if late is not None and is_fresh else now
-        before = self._owners.get(address)
+        last_owner = self._owners.get(address)
         if record.to.lower() == self.node.lower():
-            return Kind.MOVED, f"moved from {before}" if before else "moved", now
-        return Kind.ACQUIRED, f"free, released by {before}" if before else "free", now
+            return Kind.MOVED, f"moved from {last_owner}" if last_owner else "moved", now
+        return Kind.ACQUIRED, f"free, released by {last_owner}" if last_owner else "free", now
 
     def refused(self, address: str) -> None:
         """Redis refused us the VIP."""
@@ -136,8 +136,8 @@ class Changes:
 
     def owned(self, now: float, address: str, epoch: int) -> None:
         """The VIP is ours, and is plumbed here."""
-        before = self._owned.get(address)
-        if before is not None and before.epoch == epoch:
+        known = self._owned.get(address)
+        if known is not None and known.epoch == epoch:
             return
         asked = self._asked.pop(address, None) or _Asked(now, Kind.ACQUIRED, "plumbed again", now)
         self._owned[address] = _Owned(epoch, now)

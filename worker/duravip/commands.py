@@ -162,7 +162,7 @@ class DuravipCommands:
     async def _move_all(self, situation: Situation, source: str, target: str) -> Answer:
         moving: list[str] = []
         stay: list[Deed] = []
-        theirs = [each for each in situation.standings if situation.owners.get(each) == source]
+        theirs = [vip for vip in situation.standings if situation.owners.get(vip) == source]
         for leader, unit in _units(situation.standings, theirs).items():
             if situation.standings[leader].follows is not None:
                 continue
@@ -218,9 +218,9 @@ class DuravipCommands:
         if _takes_no_part(situation):
             return Answer(NOT_CONCERNED)
         node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
-        found = await asyncio.to_thread(place, replace(situation, drained=situation.drained | {node}))
+        placement = await asyncio.to_thread(place, replace(situation, drained=situation.drained | {node}))
         deeds = await self._duravip.drain(node)
-        return _answer((*deeds, *self._staying(situation, found, node)), f"{node} is drained")
+        return _answer((*deeds, *self._staying(situation, placement, node)), f"{node} is drained")
 
     def _staying(self, situation: Situation, found: Placement, node: str) -> list[Deed]:
         """The VIPs that the drained node keeps because no other node can carry them; only that node reports them."""
@@ -279,8 +279,8 @@ def _words(call: Call) -> list[str]:
 
 
 def _planned(situation: Situation) -> Answer:
-    found = place(situation)
-    return Answer(rendering.plan_as_text(situation, found), facts=rendering.plan_facts(situation, found))
+    placement = place(situation)
+    return Answer(rendering.plan_as_text(situation, placement), facts=rendering.plan_facts(situation, placement))
 
 
 def _answer(deeds: Sequence[Deed], lead: str = "") -> Answer:
@@ -298,23 +298,23 @@ def find_vip(word: str, standings: Mapping[str, Agreed]) -> str | None:
     try:
         address = str(ipaddress.ip_address(word))
     except ValueError:
-        exact = [each for each, standing in standings.items() if word in standing.names]
+        exact = [vip for vip, standing in standings.items() if word in standing.names]
         lower = word.lower()
-        found = exact or [
-            each for each, standing in standings.items() if any(name.lower() == lower for name in standing.names)
+        fitting = exact or [
+            vip for vip, standing in standings.items() if any(name.lower() == lower for name in standing.names)
         ]
-        if len(found) > 1:
-            raise CommandError(f"VIP '{word}' fits several: {', '.join(found[:10])}; give the address") from None
-        return found[0] if found else None
+        if len(fitting) > 1:
+            raise CommandError(f"VIP '{word}' fits several: {', '.join(fitting[:10])}; give the address") from None
+        return fitting[0] if fitting else None
     return address if address in standings else None
 
 
 def _vip(word: str, standings: Mapping[str, Agreed]) -> str:
-    found = find_vip(word, standings)
-    if found is None:
+    address = find_vip(word, standings)
+    if address is None:
         every = (name for standing in standings.values() for name in standing.names)
         raise CommandError(f"Unknown VIP '{word[:80]}'{names.known(every)}")
-    return found
+    return address
 
 
 def _find_node(word: str, situation: Situation) -> str | None:

@@ -48,10 +48,10 @@ class Moving:
         coming = [a for a in addresses if a in targets and self._is_us(targets[a]) and a not in stay]
         deeds = [self._plumbed(a) for a in (stay if reason == MOVED else fresh)]
         if coming:
-            before = {a: self._released_upto(a) for a in coming}
+            released_before = {a: self._released_upto(a) for a in coming}
             await self._placing.until(
                 # A VIP that we could not plumb was given up, so its released epoch has grown.
-                lambda: all(self._has_come(a, reason) or self._released_upto(a) > before[a] for a in coming),
+                lambda: all(self._has_come(a, reason) or self._released_upto(a) > released_before[a] for a in coming),
                 _MOVE_WAIT_S,
             )
             deeds += [self._plumbed(a) if self._has_come(a, reason) else self._missed(a) for a in coming]

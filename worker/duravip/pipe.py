@@ -47,11 +47,11 @@ class Pipe:
         with contextlib.suppress(OSError):
             while data := await self._reader.read(_READ_BYTES):
                 try:
-                    found = lines.feed(data)
+                    received = lines.feed(data)
                 except WireError as error:
                     log.error("guardian not understood", reason=str(error))
                     return
-                for message in found:
+                for message in received:
                     yield message
 
     async def close(self) -> None:

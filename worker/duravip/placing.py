@@ -186,17 +186,21 @@ class Placing:
         now = boot_time()
         self._failed |= {address: (now, reason) for address, reason in self.carrying.failed.items()}
         self.carrying.failed.clear()
-        self._failed = {address: (at, why) for address, (at, why) in self._failed.items() if now - at < _RETRY_FAILED_S}
-        down = {each: self._down[name] for each, name in self.interfaces.items() if name in self._down}
+        self._failed = {
+            address: (failed_at, why)
+            for address, (failed_at, why) in self._failed.items()
+            if now - failed_at < _RETRY_FAILED_S
+        }
+        down = {vip_address: self._down[name] for vip_address, name in self.interfaces.items() if name in self._down}
         return {address: why for address, (_, why) in self._failed.items()} | down
 
     def _log_unable(self, unable: dict[str, str]) -> None:
-        before, self.unable = self.unable, unable
+        previous, self.unable = self.unable, unable
         if _is_grave(unable):
             reasons = "; ".join(impediments(unable, len(self.interfaces)))
             log.warning("vips cannot be carried here", vips=len(unable), reason=reasons)
-        elif _is_grave(before) and not unable:
-            log.info("vips can be carried here again", vips=len(before))
+        elif _is_grave(previous) and not unable:
+            log.info("vips can be carried here again", vips=len(previous))
 
     async def _assess(self) -> None:
         while self.said.unread:
@@ -215,8 +219,8 @@ class Placing:
         if (stated, drained) == (self._assessed, self._drained):
             return
         self.standings = await asyncio.to_thread(assess, stated)
-        before = {name: self._assessed.get(name, shares) for name, shares in stated.items()}
-        if (stated, drained) != (before, self._drained):
+        known = {name: self._assessed.get(name, shares) for name, shares in stated.items()}
+        if (stated, drained) != (known, self._drained):
             self.stated_since = boot_time()
         self._assessed, self._drained = stated, drained
 
@@ -254,12 +258,12 @@ class Placing:
 
     def _apply(self, placement: Placement) -> None:
         agent, now = self.carrying.agent, boot_time()
-        wanted = {move.address: move.reason for move in placement.takeovers if self._is_us(move.target)}
+        to_take = {move.address: move.reason for move in placement.takeovers if self._is_us(move.target)}
         for address, vip in agent.vips.items():
             if not vip.record.owner and vip.record.to == agent.node and vip.record.era == agent.era.number:
-                wanted.setdefault(address, vip.record.reason)
-        wanted = {address: reason for address, reason in wanted.items() if address in self.interfaces}
-        self.carrying.do(agent.place(now, wanted))
+                to_take.setdefault(address, vip.record.reason)
+        to_take = {address: reason for address, reason in to_take.items() if address in self.interfaces}
+        self.carrying.do(agent.place(now, to_take))
         self._give_up(placement.departures)
         options = self._options()
         is_mature = now - max(self.roster_since, self.stated_since) >= options.view_mature_time_s

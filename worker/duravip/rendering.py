@@ -164,9 +164,9 @@ def plan_as_text(situation: Situation, placement: Placement) -> str:
         ("Not managed", [_stays(situation, address, why) for address, why in unmanaged(situation).items()]),
     )
     lines = [] if placement.moves else ["Nothing would move"]
-    for heading, found in sections:
-        if found:
-            lines.extend((f"{heading}: {counted(len(found), 'VIP')}", *found))
+    for heading, section in sections:
+        if section:
+            lines.extend((f"{heading}: {counted(len(section), 'VIP')}", *section))
     if impeded := _impeded(situation):
         lines.append(f"Nodes that cannot carry all their VIPs: {len(impeded)}")
         lines.extend(f"  {node}: {line}" for node, why in impeded.items() for line in why)
@@ -175,11 +175,11 @@ def plan_as_text(situation: Situation, placement: Placement) -> str:
 
 def _impeded(situation: Situation) -> dict[str, list[str]]:
     """The live nodes that cannot carry all of their VIPs, with the reasons."""
-    found = {}
+    by_node = {}
     for node in sorted(situation.nodes & situation.unable.keys(), key=natural):
         number = sum(node in standing.nodes for standing in situation.standings.values())
-        found[node] = impediments(situation.unable[node], number)
-    return {node: why for node, why in found.items() if why}
+        by_node[node] = impediments(situation.unable[node], number)
+    return {node: why for node, why in by_node.items() if why}
 
 
 def plan_facts(situation: Situation, placement: Placement) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def plan_facts(situation: Situation, placement: Placement) -> dict[str, Any]:
 
 def unmanaged(situation: Situation) -> dict[str, str]:
     """The broken VIPs, with the reasons."""
-    return {address: each.reason for address, each in situation.standings.items() if not each.managed}
+    return {address: standing.reason for address, standing in situation.standings.items() if not standing.managed}
 
 
 def _move_facts(when: str, moves: Sequence[Move]) -> Iterator[dict[str, Any]]:

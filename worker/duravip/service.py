@@ -78,7 +78,7 @@ class DuravipService(Part):
         self._shares = _shares(self._vips)
         self.carrying = Carrying(link, keys, options, heartbeats, self.node, copies)
         self.placing = Placing(link, self.carrying, lambda: self._held)
-        self.placing.interfaces = {each.address: each.interface for each in self._vips.values()}
+        self.placing.interfaces = {vip.address: vip.interface for vip in self._vips.values()}
         self.placing.restate = self._restate
         self._moving = Moving(self.carrying, self.placing)
         self._said_beliefs: object = None
@@ -110,7 +110,7 @@ class DuravipService(Part):
             return f"DuraVIP: nothing is carried: {self.carrying.footing.refusal}"
         why = f" ({ready.why})" if ready.why else ""
         vips = counted(len(self._vips), "VIP")
-        unable = "".join(f"; {each}" for each in impediments(self.placing.unable, len(self._vips)))
+        unable = "".join(f"; {impediment}" for impediment in impediments(self.placing.unable, len(self._vips)))
         return f"DuraVIP: {vips}, fence {ready.fence}, plumber {ready.plumber}{why}{unable}"
 
     async def start(self, spawn: Spawn) -> None:
@@ -188,9 +188,7 @@ class DuravipService(Part):
 
     def _configure(self) -> wire.Configure:
         held = self._held
-        addresses = tuple(
-            wire.Address(each.address, each.prefix_length, each.interface) for each in self._vips.values()
-        )
+        addresses = tuple(wire.Address(vip.address, vip.prefix_length, vip.interface) for vip in self._vips.values())
         return wire.Configure(
             addresses,
             guardians_plumber(held.plumber),
@@ -222,7 +220,7 @@ class DuravipService(Part):
 
         def take() -> None:
             self._vips, self._held, self._shares = vips, held, shares
-            self.placing.interfaces = {each.address: each.interface for each in vips.values()}
+            self.placing.interfaces = {vip.address: vip.interface for vip in vips.values()}
             self.carrying.guarding.configure(self._configure())
             self._restate()
             self._begin()
@@ -245,15 +243,13 @@ class DuravipService(Part):
 
     def _restate(self) -> None:
         ready = self.carrying.ready
-        before = self.placing.statement
-        late_s = (
-            before.late_s if before is not None else 0.0
-        )  # the addresses that a guardian left are as late as its fence
+        old = self.placing.statement
+        late_s = old.late_s if old is not None else 0.0  # the addresses that a guardian left are as late as its fence
         if ready is not None:
             late_s = ready.late_s if math.isfinite(ready.late_s) else 0.0
-        if before is None or before.late_s != late_s or before.shares is not self._shares:
+        if old is None or old.late_s != late_s or old.shares is not self._shares:
             self.placing.statement = Statement(
-                before.view + 1 if before else 1, late_s, self.carrying.agent.timing.hold_s, self._shares
+                old.view + 1 if old else 1, late_s, self.carrying.agent.timing.hold_s, self._shares
             )
             self.placing.notice()
 
@@ -310,10 +306,10 @@ class DuravipService(Part):
 
     async def announce(self) -> Announced:
         """Publish the configuration of VIPs with a new view number, and wait until the nodes agree on it."""
-        before = self.placing.statement
-        if before is None:
+        old = self.placing.statement
+        if old is None:
             raise CommandError("No view is announced: no guardian serves this node yet")
-        self.placing.statement = replace(before, view=before.view + 1)
+        self.placing.statement = replace(old, view=old.view + 1)
         view = await self.carrying.say(f"@{self.carrying.agent.node}", self.placing.statement.dump())
         agreed: tuple[str, ...] = ()
         # If some nodes do not agree in time, the answer names them.

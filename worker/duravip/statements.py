@@ -61,22 +61,22 @@ def dump_unable(unable: Mapping[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for address, reason in sorted(unable.items()):
         # The system's text may be anything, but must be one line.
-        said = " ".join("".join(each if each.isprintable() else " " for each in reason).split())
+        said = " ".join("".join(character if character.isprintable() else " " for character in reason).split())
         by_reason.setdefault(said, []).append(address)
     return "\n".join(f"{' '.join(addresses)}\t{reason}" for reason, addresses in sorted(by_reason.items()))
 
 
 def parse_unable(text: str) -> dict[str, str]:
     """Read a text of `dump_unable`, or addresses alone. Raises Unreadable."""
-    found: dict[str, str] = {}
+    unable: dict[str, str] = {}
     with reading.parsing("A node's statement of VIPs that it cannot carry"):
         for line in text.split("\n"):
             addresses, _, reason = line.partition("\t")
             reading.line(reason)
-            found.update(dict.fromkeys(map(reading.address, addresses.split()), reason))
-            if len(found) > MAX_VIPS:
+            unable.update(dict.fromkeys(map(reading.address, addresses.split()), reason))
+            if len(unable) > MAX_VIPS:
                 raise ValueError(f"it has more than {MAX_VIPS} VIPs")
-    return found
+    return unable
 
 
 @dataclass
@@ -109,18 +109,18 @@ class Said:
 
     def forget(self) -> None:
         """Forget all statements; they will be heard again."""
-        for each in (self.statements, self.unread, self.unable, self.drained):
-            each.clear()
+        for kept in (self.statements, self.unread, self.unable, self.drained):
+            kept.clear()
 
     @property
     def longest_hold_s(self) -> float:
         """The longest hold of any node after a renewal."""
-        return max((each.hold_s for each in self.statements.values()), default=0.0)
+        return max((statement.hold_s for statement in self.statements.values()), default=0.0)
 
     @property
     def latest_s(self) -> float:
         """The lateness of the weakest fence; a node without a fence is left out, because its fence never closes."""
-        return max((each.late_s for each in self.statements.values()), default=0.0)
+        return max((statement.late_s for statement in self.statements.values()), default=0.0)
 
 
 def participants(roster: Iterable[Seat], said: Said) -> Mapping[str, Seat]:

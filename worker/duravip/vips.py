@@ -158,24 +158,28 @@ def _address_of(endpoint: str) -> IPAddress | None:
 def read_grounds(view: ScopeView) -> tuple[Grounds, ...]:
     """The networks in which a guardian may carry addresses, the narrowest first: every Topology that names an
     interface."""
-    found = _topologies(view, _Faults())
-    return tuple(Grounds(str(each.network), each.interface, each.prefix_length) for each in found if each.interface)
+    topologies = _topologies(view, _Faults())
+    return tuple(
+        Grounds(str(topology.network), topology.interface, topology.prefix_length)
+        for topology in topologies
+        if topology.interface
+    )
 
 
 def _topologies(view: ScopeView, faults: _Faults) -> list[_Topology]:
     """All networks, the narrowest first."""
-    found: list[_Topology] = []
+    topologies: list[_Topology] = []
     for scope in view.scope("cluster").scopes("Topology"):
         network = ipaddress.ip_network(scope.name, strict=False)
         topology = _Topology(network, scope.text("interface"), scope.integer("cidrmask"), scope.name)
         if topology.prefix_length > network.max_prefixlen:
             wrong = f'Topology "{scope.name}" has cidrmask {topology.prefix_length}'
             faults.add(scope.place("cidrmask"), f"{wrong}, expected at most {network.max_prefixlen}")
-        for other in found:
+        for other in topologies:
             if other.network == network and other != topology:
                 faults.add(scope.place(), f'Topology "{scope.name}" is the network of Topology "{other.name}" again')
-        found.append(topology)
-    return sorted(found, key=lambda each: -each.network.prefixlen)
+        topologies.append(topology)
+    return sorted(topologies, key=lambda each: -each.network.prefixlen)
 
 
 def _leaders(floating: dict[IPAddress, list[_Stanza]], faults: _Faults) -> dict[IPAddress, IPAddress]:
@@ -263,15 +267,15 @@ def _vip(
 
 def _preference(address: IPAddress, stanzas: list[_Stanza], faults: _Faults) -> str | None:
     """The preference of an address, from its enabled stanzas."""
-    found: str | None = None
+    preference: str | None = None
     for stanza in stanzas:
         if not stanza.enabled or stanza.preference is None:
             continue
-        if found is not None and not same_node(found, stanza.preference):
-            wrong = f"VIP {address} has the preferences {found} and {stanza.preference}, expected one"
+        if preference is not None and not same_node(preference, stanza.preference):
+            wrong = f"VIP {address} has the preferences {preference} and {stanza.preference}, expected one"
             faults.add(stanza.place, wrong)
-        found = found or stanza.preference
-    return found
+        preference = preference or stanza.preference
+    return preference
 
 
 def _neighbourhood(address: IPAddress) -> str:

@@ -39,13 +39,13 @@ class JobCommands:
     async def _show(self, call: Call) -> Answer:
         standings = await self._jobs.standings()
         if call.args:
-            wanted = call.args[0].lower()
-            found = [each for each in standings if each.job == wanted]
-            if not found:
+            job = call.args[0].lower()
+            fitting = [standing for standing in standings if standing.job == job]
+            if not fitting:
                 raise CommandError(f"No job '{call.args[0][:80]}' on this node")
-            return Answer(_details(found[0]), facts={"jobs": [asdict(found[0])]})
-        table = columns(_HEADINGS, [_row(each) for each in standings]) if standings else "No jobs"
-        return Answer(table, facts={"jobs": [asdict(each) for each in standings]})
+            return Answer(_details(fitting[0]), facts={"jobs": [asdict(fitting[0])]})
+        table = columns(_HEADINGS, [_row(standing) for standing in standings]) if standings else "No jobs"
+        return Answer(table, facts={"jobs": [asdict(standing) for standing in standings]})
 
 
 def _row(each: JobStanding) -> tuple[str, ...]:

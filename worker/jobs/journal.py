@@ -110,16 +110,16 @@ class JobJournal:
 
     def records(self) -> list[JobRecord]:
         """The unfinished jobs."""
-        found = []
+        unfinished = []
         with contextlib.suppress(OSError):
             for path in sorted(self.folder.iterdir()):
                 if not _ID.match(path.name):
                     continue
                 try:
-                    found.append(self._read(path.name))
+                    unfinished.append(self._read(path.name))
                 except (NotOurs, Unreadable) as error:
                     log.warning("job dropped", job=path.name, reason=str(error))
-        return found
+        return unfinished
 
     def begin(self, job: str) -> JobRecord:
         """Begin a job; answers its record. Raises NotOurs if it must not run, or has run as often as it may."""
@@ -176,10 +176,10 @@ def _places() -> Iterator[Path]:
 
 def _is_private(folder: Path) -> bool:
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return False
-    mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
     return mine and os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
 
 

@@ -63,11 +63,11 @@ def mend(client: Any, words: Iterable[object], error: redis.ResponseError) -> No
 
 def drop_unless(client: Any, key: str, kind: str) -> bool:
     """Drop the key if it is not of this kind; answers whether it was dropped."""
-    found = _understood(client.type(key), bytes).decode(errors="replace")
-    if found == kind or found not in _TYPES:
+    present = _understood(client.type(key), bytes).decode(errors="replace")
+    if present == kind or present not in _TYPES:
         return False
     client.unlink(key)
-    log.error("key dropped", key=key, reason=f"it was a {found} that RQ did not write")
+    log.error("key dropped", key=key, reason=f"it was a {present} that RQ did not write")
     return True
 
 
@@ -127,13 +127,13 @@ def _understood(answer: Any, kind: type[T]) -> T:
 
 
 def _texts(answer: Any) -> list[bytes]:
-    return [_understood(each, bytes) for each in (answer if isinstance(answer, set) else _understood(answer, list))]
+    return [_understood(text, bytes) for text in (answer if isinstance(answer, set) else _understood(answer, list))]
 
 
 def _keys(words: Iterable[object]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for word in words:
         text = word.decode(errors="replace") if isinstance(word, bytes) else word
         if isinstance(text, str):
-            found.update((text, kind) for kind, pattern in _PATTERNS if pattern.match(text))
-    return found
+            kinds.update((text, kind) for kind, pattern in _PATTERNS if pattern.match(text))
+    return kinds

@@ -123,11 +123,11 @@ class JobRedis(redis.Redis):
     @contextlib.contextmanager
     def hurried(self) -> Iterator[None]:
         """Inside this block no call is repeated."""
-        before, self.patient = self.patient, False
+        was_patient, self.patient = self.patient, False
         try:
             yield
         finally:
-            self.patient = before
+            self.patient = was_patient
 
     def until_taken(self, what: Callable[[], T]) -> T:
         """Do `what` again and again, until Redis does not refuse it."""

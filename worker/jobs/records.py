@@ -54,9 +54,9 @@ class JobRecord:
     def parse(cls, raw: bytes) -> "JobRecord":
         """Read a record. Raises Unreadable."""
         with parsing("The journal's record of a job"):
-            found = decoded(_record, raw)
-            check_lines(found.command_id, found.issuer, found.life.private_name, found.ended_by)
-            return found
+            record = decoded(_record, raw)
+            check_lines(record.command_id, record.issuer, record.life.private_name, record.ended_by)
+            return record
 
 
 _record = msgspec.json.Decoder(JobRecord)

@@ -74,8 +74,8 @@ class Requests:
         queue = self._queue
         # The lists in the order in which a job moves, so that this sees a job that is on its way.
         waits = job in queue.get_job_ids() or job in queue.intermediate_queue.get_job_ids()
-        found = NodeJob.fetch(job, queue.connection, queue.serializer)
-        if not waits and found.get_status() in (JobStatus.CREATED, JobStatus.QUEUED):
+        known = NodeJob.fetch(job, queue.connection, queue.serializer)
+        if not waits and known.get_status() in (JobStatus.CREATED, JobStatus.QUEUED):
             queue.push_job_id(job)
 
     def put_right(self) -> None:
@@ -91,24 +91,24 @@ class Requests:
         ended = [name for registry in ENDED for name in registry(queue=self._queue).get_job_ids(cleanup=False)]
         started = StartedJobs(self._queue).get_job_ids(cleanup=False)
         names = dict.fromkeys((*started, *self._queue.get_job_ids(0, _LISTED_MAX), *ended))
-        found = self._known(names)
-        found.sort(key=_place)
-        return found[:_LISTED_MAX]
+        facts = self._known(names)
+        facts.sort(key=_place)
+        return facts[:_LISTED_MAX]
 
     def stop(self, *, job: str, by: str) -> None:
         """End a waiting or running job; any other job stays as it is."""
         with contextlib.suppress(NoSuchJobError, InvalidJobOperation):
-            found = NodeJob.fetch(job, self._queue.connection, self._queue.serializer)
-            status = found.get_status()
+            known = NodeJob.fetch(job, self._queue.connection, self._queue.serializer)
+            status = known.get_status()
             if status in _OVER:
                 return
-            found.meta["ended_by"] = by
-            found.save_meta()  # type: ignore[no-untyped-call]
+            known.meta["ended_by"] = by
+            known.save_meta()  # type: ignore[no-untyped-call]
             if status is JobStatus.STARTED:
                 send_stop_job_command(self._queue.connection, job, self._queue.serializer)
             else:
-                found.cancel()
-                self._keep_canceled_no_longer_than_others(found)
+                known.cancel()
+                self._keep_canceled_no_longer_than_others(known)
 
     def _keep_canceled_no_longer_than_others(self, job: Job) -> None:
         """Keep a canceled job for `results_ttl_s`: RQ itself would keep it for ever."""
@@ -130,8 +130,8 @@ class Requests:
 
     def _all(self, names: list[str]) -> list[JobFacts]:
         """The state of each job."""
-        found = NodeJob.fetch_many(names, self._queue.connection, self._queue.serializer)
-        return [self._readable(name, job) for name, job in zip(names, found, strict=True)]
+        fetched = NodeJob.fetch_many(names, self._queue.connection, self._queue.serializer)
+        return [self._readable(name, job) for name, job in zip(names, fetched, strict=True)]
 
     def _readable(self, name: str, job: Any) -> JobFacts:
         try:

@@ -97,14 +97,14 @@ class NodeWorker(Worker):
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
         """Report the job's signs of life. If Redis does not take them, the job still goes on."""
-        before, self._beat_at = self._beat_at, time.monotonic()
+        previous_beat, self._beat_at = self._beat_at, time.monotonic()
         try:
             with self.connection.hurried():
                 super().maintain_heartbeats(job, execution)
         except redis.RedisError as error:
             if not is_away(error):
                 raise
-            job.timeout = (job.timeout or 0) + math.ceil(time.monotonic() - before)
+            job.timeout = (job.timeout or 0) + math.ceil(time.monotonic() - previous_beat)
 
     def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **named: Any) -> None:
         """Put a job back if it was taken and never began, because the answer was lost. Record any other failure."""

@@ -143,19 +143,21 @@ class JobService:
     def withdraw(self, wanted: str, by: str) -> bool:
         """End the job that has this id, or whose command has it; answers whether there was such a job. `by` is '' for a
         withdrawal."""
-        found = [each for each in self._records.values() if wanted.lower() == each.job or wanted == each.command_id]
-        for record in found:
+        records = [
+            known for known in self._records.values() if wanted.lower() == known.job or wanted == known.command_id
+        ]
+        for record in records:
             self._records[record.job] = dataclasses.replace(record, ended_by=by)
             log.info("job ended", job=record.job, user=by)
-        if found:
+        if records:
             self._look.set()
-        return bool(found)
+        return bool(records)
 
     async def standings(self) -> list[JobStanding]:
         """Every known job: running, waiting, or ended lately."""
         if self._worker is None and not self._needed():
             return []
-        return [JobStanding.parse(each) for each in await (await self._process()).ask("listed")]
+        return [JobStanding.parse(fields) for fields in await (await self._process()).ask("listed")]
 
     async def run(self) -> None:
         """Follow the jobs until cancelled."""
@@ -197,8 +199,8 @@ class JobService:
 
     async def _finish(self) -> None:
         workers = [*self._letting_go, *([self._worker] if self._worker is not None else [])]
-        killed = await asyncio.gather(*(each.end(DRAIN_S) for each in workers))
-        self._dead += [each.name for each, was_killed in zip(workers, killed, strict=True) if was_killed]
+        killed = await asyncio.gather(*(worker.end(DRAIN_S) for worker in workers))
+        self._dead += [worker.name for worker, was_killed in zip(workers, killed, strict=True) if was_killed]
         self._letting_go = []
         if not self._records:
             return

@@ -99,22 +99,22 @@ class NodeJob(Job):
             for name in names:
                 pipeline.hgetall(cls.key_for(name))
             answers = pipeline.execute()
-        found: list[Job | None] = []
+        jobs: list[Job | None] = []
         for name, raw in zip(names, answers, strict=True):
             try:
                 job = cls(name, connection=connection, serializer=serializer)
                 job.restore(raw)
-                found.append(job)
+                jobs.append(job)
             except UNREADABLE:
-                found.append(None)
-        return found
+                jobs.append(None)
+        return jobs
 
     def latest_result(self, timeout: int = 0) -> Result | None:  # noqa: ARG002
         """Read the latest result as the library does, up to a size."""
-        found: Any = self.connection.xrevrange(Result.get_key(self.id), count=1)  # type: ignore[no-untyped-call]
-        if not found:
+        entries: Any = self.connection.xrevrange(Result.get_key(self.id), count=1)  # type: ignore[no-untyped-call]
+        if not entries:
             return None
-        (name, fields), names = found[0], (b"type", b"return_value", b"exc_string")
+        (name, fields), names = entries[0], (b"type", b"return_value", b"exc_string")
         kept = {field: fields[field] for field in names if field in fields}
         unpacker = zlib.decompressobj()
         unpacker.decompress(base64.b64decode(kept.get(b"exc_string", b"")), _RESULT_MAX)

@@ -181,5 +181,5 @@ def _identity(user: str | None) -> RunsAs | None:
         return None
     if os.geteuid() != 0:
         raise ConfigError(f"only a node that runs as root can run programs as '{user}'")
-    groups = [each.gr_gid for each in grp.getgrall() if user in each.gr_mem]
+    groups = [group.gr_gid for group in grp.getgrall() if user in group.gr_mem]
     return RunsAs(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir)

@@ -38,14 +38,14 @@ class ArgumentRule:
 
 
 def _compiled(texts: list[str]) -> list[Pattern]:
-    found = []
+    patterns = []
     for text in texts:
         try:
-            found.append(Pattern.parse(text))
+            patterns.append(Pattern.parse(text))
         except PatternError:
             # A pattern that we cannot take apart allows no option.
             continue
-    return found
+    return patterns
 
 
 def _options_of(text: str) -> list[str]:
@@ -55,18 +55,18 @@ def _options_of(text: str) -> list[str]:
     """
     flags = re.match(r"\(\?[A-Za-z-]+\)|", text)
     assert flags is not None
-    found = []
+    options = []
     for part in _alternatives(text[flags.end() :]):
         anchors = _ANCHORS.match(part)
         assert anchors is not None
-        before, rest = anchors[0], part[anchors.end() :]
+        anchor, rest = anchors[0], part[anchors.end() :]
         if rest.startswith(("-", r"\-")):
-            found.append(part)
+            options.append(part)
         elif group := _GROUP.match(rest):
             end = _end_of_group(rest)
             inside, after = rest[group.end() : end - 1], rest[end - 1 :]
-            found += [before + group[0] + option + after for option in _options_of(inside)]
-    return [flags[0] + option for option in found]
+            options += [anchor + group[0] + option + after for option in _options_of(inside)]
+    return [flags[0] + option for option in options]
 
 
 def _alternatives(text: str) -> list[str]:

@@ -23,18 +23,18 @@ class Cache:
 
     def get(self, file: str) -> SieveScript | None:
         """The script of `file`, if it is kept and has not expired."""
-        found = self._kept.get(file)
-        if found is None:
+        kept = self._kept.get(file)
+        if kept is None:
             self._counts["misses"] += 1
             return None
-        if self._over(found[0]):
+        if self._over(kept[0]):
             del self._kept[file]
             self._counts["expired"] += 1
             self._counts["misses"] += 1
             return None
         self._kept.move_to_end(file)
         self._counts["hits"] += 1
-        return found[1]
+        return kept[1]
 
     def put(self, file: str, script: SieveScript) -> None:
         """Keep a script; if the cache is full, it takes the place of the least recently used one."""

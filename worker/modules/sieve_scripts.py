@@ -130,7 +130,7 @@ def scripts_in(folder: Path, most: int) -> list[str]:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    with os.scandir(folder) as found:
-        for entry in islice(found, _LOOKED_AT_MAX):
+    with os.scandir(folder) as entries:
+        for entry in islice(entries, _LOOKED_AT_MAX):
             if entry.name.isprintable() and entry.is_file(follow_symlinks=False):
                 yield entry.name

@@ -49,15 +49,15 @@ class BusMap:
         The `peers` of a manager hold managers too: the peer called `manager` is not a node, unless a segment lists it.
         """
         spelt: dict[str, str] = {}
-        found: dict[str, list[str]] = {}
+        subclusters: dict[str, list[str]] = {}
         segmented = {node.name.lower() for node in self.nodes if not node.is_peer}
         for node in self.nodes:
             if node.name.lower() == manager.lower() and manager.lower() not in segmented:
                 continue
-            given = found.setdefault(spelt.setdefault(node.name.lower(), node.name), [])
+            given = subclusters.setdefault(spelt.setdefault(node.name.lower(), node.name), [])
             if node.subcluster and node.subcluster not in given:
                 given.append(node.subcluster)
-        return found
+        return subclusters
 
     def __add__(self, other: BusMap) -> BusMap:
         return BusMap((*self.nodes, *other.nodes))
@@ -81,7 +81,7 @@ def read_msgc_server(path: str, data: bytes) -> BusMap:
     options = [node for server in servers for node in server.items if isinstance(node, OptionNode)]
     peers = [node.value for node in options if node.name.lower() == "peers" and isinstance(node.value, Dictionary)]
     return BusMap(
-        tuple(ExpectedNode(key.text, address.text, is_peer=True) for each in peers for key, address in each.pairs)
+        tuple(ExpectedNode(key.text, address.text, is_peer=True) for peer in peers for key, address in peer.pairs)
     )
 
 
@@ -94,7 +94,7 @@ def expected_nodes(main: str, files: Reading, folders: Sequence[str]) -> BusMap:
 
     Empty if neither file exists. Raises FaultyConfigError.
     """
-    found = BusMap(())
+    expected = BusMap(())
     for name, read in BUS_FILES.items():
         for folder in (os.path.dirname(main), *folders):  # noqa: PTH120
             path = os.path.join(folder, name)
@@ -104,9 +104,9 @@ def expected_nodes(main: str, files: Reading, folders: Sequence[str]) -> BusMap:
                 continue
             except OSError as error:
                 raise FaultyConfigError([Fault(path, 1, 1, error.strerror or str(error), "a file to read")]) from None
-            found += read(path, data)
+            expected += read(path, data)
             break
-    return found
+    return expected
 
 
 class _Reader:

@@ -41,9 +41,9 @@ class DocumentEdits:
 
     def replace_value(self, node: OptionNode, value: Value) -> None:
         """Give an option another value."""
-        before, behind = self.document.text[node.value_start - 1], self.document.text[node.end : node.end + 1]
+        preceding, behind = self.document.text[node.value_start - 1], self.document.text[node.end : node.end + 1]
         # Quotes and brackets may touch the text around them. A bare word would merge with it.
-        lead = "" if before.isspace() or before == "=" else " "
+        lead = "" if preceding.isspace() or preceding == "=" else " "
         tail = "" if not behind or behind.isspace() else " "
         self.edits.append(Edit(node.value_start, node.end, lead + format_value(value) + tail))
 
@@ -73,14 +73,14 @@ class DocumentEdits:
 
     def result(self) -> str:
         """The text with all edits made."""
-        edits = [*self.edits, *(_insertion(self.document, *each) for each in self._insertions.values())]
-        text, at = self.document.text, 0
+        edits = [*self.edits, *(_insertion(self.document, *insertion) for insertion in self._insertions.values())]
+        text, copied = self.document.text, 0
         parts: list[str] = []
         # If two edits are at one place, the insertion comes before the removal.
         for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
-            parts += [text[at : edit.start], edit.text]
-            at = max(at, edit.end)
-        return "".join([*parts, text[at:]])
+            parts += [text[copied : edit.start], edit.text]
+            copied = max(copied, edit.end)
+        return "".join([*parts, text[copied:]])
 
 
 def _insertion(document: Document, block: ScopeNode | None, scope: Scope) -> Edit:

@@ -244,11 +244,11 @@ class _Loader:
         return self.spellings.setdefault((id(parent), kind.lower()), kind)
 
     def include(self, document: Document, node: IncludeNode, context: _Context) -> None:
-        found = self.find(document, node)
-        if found is None:
+        paths = self.find(document, node)
+        if paths is None:
             return
         readonly = context.readonly or node.readonly
-        for path in found:
+        for path in paths:
             identity = self.files.identity(path)
             if identity in context.chain:
                 chain = [*context.chain[context.chain.index(identity) :], identity]
@@ -302,7 +302,7 @@ def _halves(node: ScopeNode, spec: ScopeSpec | None) -> bool:
 
 
 def _in_order(loaded: Loaded) -> list[Fault]:
-    order = {document.path: at for at, document in enumerate(loaded.documents.values())}
+    order = {document.path: index for index, document in enumerate(loaded.documents.values())}
     return sorted(loaded.faults, key=lambda fault: (order.get(fault.file, 0), fault.line, fault.column))
 
 

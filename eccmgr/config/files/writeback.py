@@ -286,13 +286,13 @@ class _Planner:
         """Every place that sets an option, in the order read."""
         scope = self.loaded.root.find(change.path)
         lower = change.option.lower()
-        found: list[tuple[Document, OptionNode]] = []
+        nodes: list[tuple[Document, OptionNode]] = []
         for place in scope.places if scope else []:
             items = place.node.items if place.node else place.document.items
-            found += [
+            nodes += [
                 (place.document, node) for node in items if isinstance(node, OptionNode) and node.name.lower() == lower
             ]
-        return found
+        return nodes
 
     def _edits(self, document: Document, change: Change) -> DocumentEdits | None:
         """Count the change, and answer the edits of its document; None if only another file may be written."""

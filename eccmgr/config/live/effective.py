@@ -38,7 +38,7 @@ class Overrides:
     """All overrides of a process, by scope and option."""
 
     def __init__(self, overrides: Iterable[Override] = ()) -> None:
-        self._all = {(keys_of(each.path), each.option.lower()): each for each in overrides}
+        self._all = {(keys_of(override.path), override.option.lower()): override for override in overrides}
 
     def get(self, path: Path, option: str) -> Override | None:
         """The override of an option in this very scope."""
@@ -102,19 +102,19 @@ def evaluate(
 
 
 def _scopes_on(root: Scope, path: Path) -> list[Scope | None]:
-    found: list[Scope | None] = [root]
+    scopes: list[Scope | None] = [root]
     for step in path:
-        above = found[-1]
-        found.append(above.scopes.get(step.key) if above else None)
-    return found
+        above = scopes[-1]
+        scopes.append(above.scopes.get(step.key) if above else None)
+    return scopes
 
 
 def _specs_on(schema: ScopeSpec, path: Path) -> list[ScopeSpec | None]:
-    found: list[ScopeSpec | None] = [schema]
+    specs: list[ScopeSpec | None] = [schema]
     for step in path:
-        above = found[-1]
-        found.append(above.scope(step.kind) if above else None)
-    return found
+        above = specs[-1]
+        specs.append(above.scope(step.kind) if above else None)
+    return specs
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class ScopeView:
     def scopes(self, kind: str) -> list[ScopeView]:
         """The scopes of a kind within this one that are written, in the order written."""
         here = self.root.find(self.path)
-        return [self.scope(each.kind, each.name) for each in here.of_kind(kind)] if here else []
+        return [self.scope(scope.kind, scope.name) for scope in here.of_kind(kind)] if here else []
 
     def boolean(self, option: str) -> bool:
         """The value of a boolean option; False if it has none."""
@@ -208,7 +208,7 @@ class ScopeView:
         scope = self.schema.find([step.kind for step in self.path])
         spec = scope.option(option) if scope else None
         if spec is None or spec.type not in types:
-            raise LookupError(f"{option} is not known here as {' or '.join(each.name for each in types)}")
+            raise LookupError(f"{option} is not known here as {' or '.join(option_type.name for option_type in types)}")
         effective = self.effective(option)
         if effective is None:
             return None

@@ -24,13 +24,13 @@ def overrides(flags: Mapping[str, str | None], variables: Mapping[str, str | Non
 
     Both arguments map the name of a setting (`cluster`, `subcluster`, `name`) to its value, None if it was not given.
     """
-    found: dict[str, Override] = {}
+    by_option: dict[str, Override] = {}
     for given, source in ((variables, ENVIRONMENT), (flags, COMMAND_LINE)):
         for setting, option in _OPTION_OF_SETTING.items():
             value = given.get(setting)
             if value is not None:
-                found[option] = Override(_CLUSTER, option, Text(value), source)
-    return Overrides(found.values())
+                by_option[option] = Override(_CLUSTER, option, Text(value), source)
+    return Overrides(by_option.values())
 
 
 def node_name(view: ScopeView, environment: Mapping[str, str], host: str) -> str:

@@ -112,14 +112,14 @@ class AllPrepared:
 
     async def carry_out(self) -> None:
         """Bring the change into force in every part."""
-        for each in self._prepared:
-            await each.carry_out()
+        for prepared in self._prepared:
+            await prepared.carry_out()
 
     async def undo(self) -> None:
         """Undo the change in every part, in the reverse order."""
         async with contextlib.AsyncExitStack() as undoing:
-            for each in self._prepared:
-                undoing.push_async_callback(each.undo)
+            for prepared in self._prepared:
+                undoing.push_async_callback(prepared.undo)
 
 
 async def prepare_all(parts: Iterable[Part], view: ScopeView, changes: Sequence[Change] = ()) -> AllPrepared:

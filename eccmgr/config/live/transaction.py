@@ -57,11 +57,11 @@ class Commit:
 
 def conflicts(transaction: Transaction, log: Iterable[Commit]) -> list[tuple[Change, str]]:
     """The changes, with their users, that were committed since `transaction` began and collide with it; each once."""
-    found: dict[str, tuple[Change, str]] = {}
+    colliding: dict[str, tuple[Change, str]] = {}
     for commit in log:
         if commit.version <= transaction.version:
             continue
         for theirs in commit.changes:
             if transaction.scratch or any(collide(mine, theirs) for mine in transaction.changes):
-                found[theirs.where] = (theirs, commit.user)
-    return list(found.values())
+                colliding[theirs.where] = (theirs, commit.user)
+    return list(colliding.values())

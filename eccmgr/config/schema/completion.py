@@ -29,13 +29,13 @@ def candidates(command: str, words: Sequence[str], root: Scope, schema: ScopeSpe
     *done, partial = words or [""]
     command, lower = command.lower(), partial.lower()
     if command in ("get", "eval", "set", "unset", "show", "showrecurse"):
-        found = _of_path(command, done, paths.start(root, schema))
+        texts = _of_path(command, done, paths.start(root, schema))
     elif command == "help":
         known = schema.find(done)
-        found = _names(known) if known else []
+        texts = _names(known) if known else []
     else:
-        found = _of_operands(command, len(done), root, schema)
-    return [quote(each) for each in dict.fromkeys(found) if each.lower().startswith(lower)]
+        texts = _of_operands(command, len(done), root, schema)
+    return [quote(text) for text in dict.fromkeys(texts) if text.lower().startswith(lower)]
 
 
 def _of_operands(command: str, position: int, root: Scope, schema: ScopeSpec) -> list[str]:
@@ -57,17 +57,19 @@ def _kinds(schema: ScopeSpec) -> list[str]:
 
 
 def _of_path(command: str, done: list[str], here: paths.Here) -> list[str]:
-    at = 0
+    index = 0
     names: list[str] = []
-    while at < len(done):
-        if command == "set" and here.has_option(done[at]):
-            return _values(here, done[at]) if at == len(done) - 1 else []
-        if not here.has_kind(done[at]):
+    while index < len(done):
+        if command == "set" and here.has_option(done[index]):
+            return _values(here, done[index]) if index == len(done) - 1 else []
+        if not here.has_kind(done[index]):
             return []
-        above, kind = here, done[at]
-        here, at = paths.one_scope(above, done, at, len(done))
-        if at == len(done) and here.path[-1].name is None:
-            names = [each.name for each in (above.scope.of_kind(kind) if above.scope else []) if each.name is not None]
+        above, kind = here, done[index]
+        here, index = paths.one_scope(above, done, index, len(done))
+        if index == len(done) and here.path[-1].name is None:
+            names = [
+                scope.name for scope in (above.scope.of_kind(kind) if above.scope else []) if scope.name is not None
+            ]
             if here.scope is None and (above.naming(kind) in (Naming.ALWAYS, None)):
                 return names
     return [*names, *_inside(command, here)]

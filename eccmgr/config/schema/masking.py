@@ -85,12 +85,12 @@ def masked_text(path: str, text: str, schema: ScopeSpec) -> str:
     """`text` with secret values masked, in comments too; in a text that does not parse, more than the secrets."""
     document, faults = parse_text(path, text)
     parts: list[str] = []
-    at = 0
+    copied = 0
     if not faults:
         for start, end, replacement in _secrets(document.items, schema):
-            parts += [_masked_lines(text[at:start]), replacement]
-            at = end
-    parts.append(_masked_lines(text[at:]))
+            parts += [_masked_lines(text[copied:start]), replacement]
+            copied = end
+    parts.append(_masked_lines(text[copied:]))
     return "".join(parts)
 
 

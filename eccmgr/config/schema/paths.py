@@ -72,9 +72,9 @@ def start(root: Scope, schema: ScopeSpec = SCHEMA) -> Here:
 
 def to_option(here: Here, words: Sequence[str]) -> tuple[Here, str]:
     """Resolve `[SCOPE [NAME]]… OPTION` to the scope, and the option in the spelling that is shown."""
-    at = 0
-    while at < len(words) - 1:
-        here, at = one_scope(here, words, at, len(words) - 1)
+    index = 0
+    while index < len(words) - 1:
+        here, index = one_scope(here, words, index, len(words) - 1)
     return here, here.option_name(words[-1])
 
 
@@ -88,11 +88,11 @@ class Scopes(NamedTuple):
 def to_scopes(here: Here, words: Sequence[str]) -> Scopes:
     """Resolve `[SCOPE [NAME]]…` to a written scope, or to all written scopes of a kind if the kind has no name behind
     it."""
-    at = 0
-    while at < len(words):
-        kind, above = words[at], here
-        here, at = one_scope(here, words, at, len(words))
-        if here.scope is None and here.path[-1].name is None and at == len(words) and above.scope:
+    index = 0
+    while index < len(words):
+        kind, above = words[index], here
+        here, index = one_scope(here, words, index, len(words))
+        if here.scope is None and here.path[-1].name is None and index == len(words) and above.scope:
             named = above.scope.of_kind(kind)
             return Scopes([above.into(scope.kind, scope.name) for scope in named], of_kind=True)
     return Scopes([here] if here.scope else [], of_kind=False)
@@ -130,26 +130,26 @@ def to_assignment(here: Here, line: str) -> Assignment | None:
     """
     words = command_words.split(line)
     sign = _sign(line, words)
-    at = 0
-    while at < len(words):
-        word = words[at]
+    index = 0
+    while index < len(words):
+        word = words[index]
         name = _before_sign(line, word)
-        known_scope = here.has_kind(word.text) or (sign is not None and sign > at)
-        if name != word.text or at + 1 == sign or here.has_option(word.text) or not known_scope:
+        known_scope = here.has_kind(word.text) or (sign is not None and sign > index)
+        if name != word.text or index + 1 == sign or here.has_option(word.text) or not known_scope:
             end = word.start + len(name) if name != word.text else word.end
             value_at = _value_at(line, end)
             signed = "=" in line[end:value_at]
             return Assignment(here, here.option_name(name), value_at, signed) if value_at < len(line) else None
-        here, at = _scope_before_setting(here, line, words, at, sign)
+        here, index = _scope_before_setting(here, line, words, index, sign)
     return None
 
 
 def _sign(line: str, words: Sequence[Word]) -> int | None:
     """The index of the `=` between option and value; None if a list or dictionary begins before any `=`."""
-    for at, word in enumerate(words):
+    for index, word in enumerate(words):
         typed = line[word.start : word.end]
         if typed == "=":
-            return at or None
+            return index or None
         # `[::1]:2025` is a name; a dictionary in one word holds no separate `=`.
         if typed[0] == "(" or (typed[0] == "[" and "]" not in typed):
             return None

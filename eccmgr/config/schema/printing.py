@@ -58,9 +58,9 @@ def locate(root: Scope, kind: str, matches: Callable[[str], bool]) -> list[str]:
 def walk(root: Scope, path: Path = ()) -> Iterator[tuple[Path, Scope]]:
     """Yield every scope below `root` with its path, in the order written."""
     for scope in root.scopes.values():
-        here = (*path, scope.step())
-        yield here, scope
-        yield from walk(scope, here)
+        inner = (*path, scope.step())
+        yield inner, scope
+        yield from walk(scope, inner)
 
 
 def _options(scope: Scope, spec: ScopeSpec | None, reveal: bool) -> Iterator[str]:

@@ -30,9 +30,9 @@ Scopes and options that are not listed here are kept and shown, for the programs
 def help_text(words: Sequence[str] = (), schema: ScopeSpec = SCHEMA) -> str:
     """The help on a scope or an option, which the kinds of scopes on its path name. Raises CommandError."""
     scope, locked = schema, False
-    for at, word in enumerate(words):
+    for index, word in enumerate(words):
         option, inner = scope.option(word), scope.scope(word)
-        if at == len(words) - 1 and option:
+        if index == len(words) - 1 and option:
             return "\n".join(_option_help(option, locked=locked or option.locked))
         if inner is None:
             raise CommandError(f"Nothing is known of '{' '.join(words)}'")
@@ -77,7 +77,7 @@ def written(scope: ScopeSpec) -> str:
 
 
 def _sections(scope: ScopeSpec, path: tuple[ScopeSpec, ...], *, around: bool = False) -> Iterator[str]:
-    title = " › ".join(f"`{written(each)}`" for each in path) or "The global scope"
+    title = " › ".join(f"`{written(kind)}`" for kind in path) or "The global scope"
     yield f"## {title}\n"
     locked = around or scope.locked
     yield f"{scope.help[:1].upper()}{scope.help[1:]}.{' Locked, with all in it.' if locked else ''}\n"

@@ -90,12 +90,12 @@ class ScopeSpec:
 
     def find(self, kinds: Sequence[str]) -> ScopeSpec | None:
         """The scope at the end of a path of kinds; None if the schema does not know it."""
-        here: ScopeSpec | None = self
+        spec: ScopeSpec | None = self
         for kind in kinds:
-            if here is None:
+            if spec is None:
                 return None
-            here = here.scope(kind)
-        return here
+            spec = spec.scope(kind)
+        return spec
 
 
 def _locked_names(scope: ScopeSpec, *, around: bool = False) -> set[str]:

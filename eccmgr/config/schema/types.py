@@ -126,25 +126,25 @@ def is_boolean(text: str) -> bool:
 
 
 def _integer(text: str) -> int | None:
-    found = _NUMBER.fullmatch(text)
-    return int(found[1]) if found and not found[2] and "." not in found[1] else None
+    match = _NUMBER.fullmatch(text)
+    return int(match[1]) if match and not match[2] and "." not in match[1] else None
 
 
 def _number(text: str) -> float | None:
-    found = _NUMBER.fullmatch(text)
-    return float(found[1]) if found and not found[2] else None
+    match = _NUMBER.fullmatch(text)
+    return float(match[1]) if match and not match[2] else None
 
 
 def _seconds(text: str) -> float | None:
-    found = _NUMBER.fullmatch(text)
-    unit = _SECONDS.get(found[2].lower()) if found else None
-    return float(found[1]) * unit if found and unit is not None else None
+    match = _NUMBER.fullmatch(text)
+    unit = _SECONDS.get(match[2].lower()) if match else None
+    return float(match[1]) * unit if match and unit is not None else None
 
 
 def _bytes(text: str) -> int | None:
-    found = _NUMBER.fullmatch(text)
-    unit = _BYTES.get(found[2].lower()) if found else None
-    return int(float(found[1]) * unit) if found and unit is not None else None
+    match = _NUMBER.fullmatch(text)
+    unit = _BYTES.get(match[2].lower()) if match else None
+    return int(float(match[1]) * unit) if match and unit is not None else None
 
 
 def _mode(text: str) -> int | None:

@@ -26,11 +26,11 @@ _KEPT = " It is kept, and does nothing here"
 
 def check_known(found: Assignment, line: str) -> None:
     """Raises CommandError if `config set` with the operands `line` names, without a `=`, an unknown scope or option."""
-    here, option = found.here, found.option
-    if found.signed or here.has_option(option) or known_within(here.spec, option):
+    place, option = found.here, found.option
+    if found.signed or place.has_option(option) or known_within(place.spec, option):
         return
-    kinds = _kinds(here.scope, here.spec)
-    close = _closest(option, (*_options(here.scope, here.spec), *kinds))
+    kinds = _kinds(place.scope, place.spec)
+    close = _closest(option, (*_options(place.scope, place.spec), *kinds))
     value = words.split(line[found.value_at :])
     names_scope = close in kinds and len(value) > 1
     sign_at = found.value_at + value[-1].start if names_scope else found.value_at
@@ -38,7 +38,7 @@ def check_known(found: Assignment, line: str) -> None:
     # An unknown option may be secret.
     shown = given if _HARMLESS.match(given) and not is_secret(option, None) else MASK
     raise CommandError(
-        f"Unknown {'scope' if names_scope else 'option'} {_named(option, here.path, close)} "
+        f"Unknown {'scope' if names_scope else 'option'} {_named(option, place.path, close)} "
         f"To set it all the same: config set {line[:sign_at].strip()} = {shown}"
     )
 

@@ -83,8 +83,8 @@ def _differences(old: Scope, new: Scope, path: Path) -> Iterator[Change]:
         if lower not in new.options:
             yield Change(Action.UNSET, path, setting.name)
     for lower, setting in new.options.items():
-        before = old.options.get(lower)
-        if before is None or (before is not setting and content(before.value) != content(setting.value)):
+        old_setting = old.options.get(lower)
+        if old_setting is None or (old_setting is not setting and content(old_setting.value) != content(setting.value)):
             yield Change(Action.SET, path, setting.name, setting.value)
     for key, scope in old.scopes.items():
         if key not in new.scopes:

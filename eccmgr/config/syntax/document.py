@@ -76,7 +76,7 @@ class Document:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        return [0, *(found.end() for found in BREAK.finditer(self.text))]
+        return [0, *(end_of_line.end() for end_of_line in BREAK.finditer(self.text))]
 
     @property
     def newline(self) -> str:

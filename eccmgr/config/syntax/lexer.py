@@ -51,31 +51,31 @@ def control_character(text: str) -> re.Match[str] | None:
 
 def tokens(text: str, fault: OnFault) -> list[Token]:
     """The tokens of `text`, the last of them END. After a fault the lexer goes on at the next recognizable token."""
-    found: list[Token] = []
-    at, size = (1 if text.startswith(_BYTE_ORDER_MARK) else 0), len(text)
-    control = _CONTROL.search(text, at)
+    read: list[Token] = []
+    offset, size = (1 if text.startswith(_BYTE_ORDER_MARK) else 0), len(text)
+    control = _CONTROL.search(text, offset)
     if control:
         code = ord(control[0])
         fault(control.start(), f"control character 0x{code:02x} (is this a binary file?)", "text")
         return [(END, control.start(), control.start())]
-    match, append = _TOKEN.match, found.append
+    match, append = _TOKEN.match, read.append
     while True:
-        hit = match(text, at)
+        hit = match(text, offset)
         # The pattern always matches: every character is in one of its classes, and the end is \Z.
         assert hit is not None
         group = hit.lastindex
-        start, at = hit.span(group or 0)
+        start, offset = hit.span(group or 0)
         if group == 1:
-            append((WORD, start, at))
+            append((WORD, start, offset))
         elif group == 2:
-            append((STRING, start, at))
+            append((STRING, start, offset))
         elif group == 3:
-            append((text[start], start, at))
+            append((text[start], start, offset))
         elif group is None:
             append((END, size, size))
-            return found
+            return read
         else:
-            at = _after_stray(text, start, found, fault)
+            offset = _after_stray(text, start, read, fault)
 
 
 def _after_stray(text: str, start: int, found: list[Token], fault: OnFault) -> int:

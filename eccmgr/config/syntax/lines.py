@@ -15,14 +15,14 @@ def line_start(text: str, offset: int) -> int:
 
 def line_end(text: str, offset: int) -> int:
     """The offset of the line break after `offset`, or of the end of the text."""
-    found = BREAK.search(text, offset)
-    return found.start() if found else len(text)
+    line_break = BREAK.search(text, offset)
+    return line_break.start() if line_break else len(text)
 
 
 def next_line(text: str, offset: int) -> int:
     """The offset of the beginning of the line after that of `offset`, or of the end of the text."""
-    found = BREAK.search(text, offset)
-    return found.end() if found else len(text)
+    line_break = BREAK.search(text, offset)
+    return line_break.end() if line_break else len(text)
 
 
 def position(text: str, offset: int) -> tuple[int, int]:

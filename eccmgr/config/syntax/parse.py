@@ -19,7 +19,7 @@ def parse_bytes(path: str, data: bytes) -> tuple[Document, list[Fault]]:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        line, column = position(before := data[: error.start].decode(), len(before))
+        line, column = position(valid := data[: error.start].decode(), len(valid))
         what = f"byte 0x{data[error.start]:02x} (is this a binary file?)"
         return Document(path, "", data=data), [Fault(path, line, column, what, "UTF-8 text")]
     document, faults = parse_text(path, text)
@@ -168,8 +168,8 @@ class _Parser:
 
     def shown(self, name: str, start: int) -> str:
         """A name for a message. A name within a line is not shown, because it may be the rest of an unquoted secret."""
-        before = self.text[line_start(self.text, start) : start]
-        return f"'{name}'" if len(name) <= 40 and not before.strip() else "this name"
+        line_so_far = self.text[line_start(self.text, start) : start]
+        return f"'{name}'" if len(name) <= 40 and not line_so_far.strip() else "this name"
 
     def scope(self, kind: str, start: int) -> ScopeNode:
         name = None
@@ -239,25 +239,25 @@ class _Parser:
         """The elements between the current bracket and its closing one; commas only separate them."""
         opening, opened_at, _ = self.tokens[self.at]
         closing = _CLOSING[opening]
-        found: list[_Element] = []
+        read: list[_Element] = []
         self.at += 1
         while (kind := self.kind()) != closing:
             start = self.tokens[self.at][1]
             if kind == STRING:
-                found.append(_Element(self.plain(), start))
+                read.append(_Element(self.plain(), start))
             elif kind == WORD:
-                found.extend(_Element(Text(part), start) for part in self.plain().text.split(",") if part)
-            elif kind == "=" and (opening == "[" or not self.next_option_begins(found)):
-                found.append(_Element(None, start))
+                read.extend(_Element(Text(part), start) for part in self.plain().text.split(",") if part)
+            elif kind == "=" and (opening == "[" or not self.next_option_begins(read)):
+                read.append(_Element(None, start))
                 self.at += 1
             elif kind in _CLOSING:
                 self.fault(expected, f"found '{kind}' within {_named(opening)}")
                 self.skip_brackets()
             else:
-                self.unclosed(opening, opened_at, found)
-                return found
+                self.unclosed(opening, opened_at, read)
+                return read
         self.at += 1
-        return found
+        return read
 
     def next_option_begins(self, found: list[_Element]) -> bool:
         """Whether `word =` in a list begins the next option, because the closing bracket was forgotten."""

@@ -98,16 +98,16 @@ class Scope:
     def of_kind(self, kind: str) -> list[Scope]:
         """The scopes of this kind, in any case, directly within this one."""
         lower = kind.lower()
-        return [scope for (each, _), scope in self.scopes.items() if each == lower]
+        return [scope for (scope_kind, _), scope in self.scopes.items() if scope_kind == lower]
 
     def find(self, path: Path) -> Scope | None:
         """The scope at the end of a path from this one; None if there is no such scope."""
-        here: Scope | None = self
+        scope: Scope | None = self
         for step in path:
-            if here is None:
+            if scope is None:
                 return None
-            here = here.scopes.get(step.key)
-        return here
+            scope = scope.scopes.get(step.key)
+        return scope
 
     def step(self) -> Step:
         """This scope as the last step of a path."""
@@ -144,21 +144,21 @@ def with_scope(root: Scope, path: Path) -> Scope:
 
 def without_option(root: Scope, path: Path, name: str) -> Scope:
     """Return `root` with one option unset; `root` itself if the option was not set."""
-    here = root.find(path)
-    if here is None or name.lower() not in here.options:
+    scope = root.find(path)
+    if scope is None or name.lower() not in scope.options:
         return root
-    options = {key: setting for key, setting in here.options.items() if key != name.lower()}
-    return _replaced(root, path, Scope(here.kind, here.name, options, here.scopes, here.places))
+    options = {key: setting for key, setting in scope.options.items() if key != name.lower()}
+    return _replaced(root, path, Scope(scope.kind, scope.name, options, scope.scopes, scope.places))
 
 
 def without_scope(root: Scope, path: Path) -> Scope:
     """Return `root` without the scope at `path`; `root` itself if there is no such scope."""
     above, last = path[:-1], path[-1]
-    here = root.find(above)
-    if here is None or last.key not in here.scopes:
+    parent = root.find(above)
+    if parent is None or last.key not in parent.scopes:
         return root
-    scopes = {key: scope for key, scope in here.scopes.items() if key != last.key}
-    return _replaced(root, above, Scope(here.kind, here.name, here.options, scopes, here.places))
+    scopes = {key: scope for key, scope in parent.scopes.items() if key != last.key}
+    return _replaced(root, above, Scope(parent.kind, parent.name, parent.options, scopes, parent.places))
 
 
 def _child(scope: Scope, step: Step) -> Scope:

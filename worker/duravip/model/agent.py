@@ -260,7 +260,9 @@ class Agent:
         if not self.joined:
             return []
         due = Due()
-        for address in [each for each in (self._unsettled if among is None else among) if each in self._unsettled]:
+        for address in [
+            unsettled for unsettled in (self._unsettled if among is None else among) if unsettled in self._unsettled
+        ]:
             vip = self.vips[address]
             if self._is_settled(address, vip):
                 self._unsettled.pop(address, None)

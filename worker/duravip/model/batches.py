@@ -10,5 +10,5 @@ BATCH = 250
 
 def batches(items: list[T]) -> Iterator[list[T]]:
     """The items in order, at most BATCH at a time."""
-    for at in range(0, len(items), BATCH):
-        yield items[at : at + BATCH]
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]

@@ -20,11 +20,11 @@ def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict
     that always stay; it is updated. Afterwards no item can reach a node whose load is lower by two or more, neither
     directly nor by a chain in which each item takes the place of the next.
     """
-    before = dict(load)
+    load_before = dict(load)
     shelves: _Shelves = {node: {} for node in load}
-    for at, (node, candidates) in enumerate(items):
-        shelves[node].setdefault(candidates, []).append(at)
-    at_node = {at: node for at, (node, _) in enumerate(items)}
+    for index, (node, candidates) in enumerate(items):
+        shelves[node].setdefault(candidates, []).append(index)
+    at_node = {index: node for index, (node, _) in enumerate(items)}
     longest = 1
     while longest < len(load):
         path = _next_way(shelves, load, longest)
@@ -35,7 +35,7 @@ def level(items: Sequence[tuple[str, Candidates]], load: dict[str, int]) -> dict
         load[path[0]] -= 1
         load[path[-1]] += 1
         longest = 1
-    return _in_order({at: node for at, node in at_node.items() if node != items[at][0]}, items, before)
+    return _in_order({index: node for index, node in at_node.items() if node != items[index][0]}, items, load_before)
 
 
 def _next_way(shelves: _Shelves, load: dict[str, int], longest: int) -> list[str] | None:
@@ -82,7 +82,7 @@ def _way_down(source: str, shelves: _Shelves, load: dict[str, int], longest: int
 def _shift(path: list[str], shelves: _Shelves, at_node: dict[int, str]) -> None:
     """Move one item along each step of a path, the last step first."""
     for node, following in zip(path[-2::-1], path[:0:-1], strict=True):
-        candidates = min(each for each, there in shelves[node].items() if there and following in each)
+        candidates = min(group for group, there in shelves[node].items() if there and following in group)
         item = shelves[node][candidates].pop()
         at_node[item] = following
         shelves[following].setdefault(candidates, []).append(item)
@@ -92,15 +92,15 @@ def _in_order(moves: dict[int, str], items: Sequence[tuple[str, Candidates]], lo
     """The same moves in another order: each move goes to the node that is then the lightest. In a chain, the item that
     makes room goes first."""
     left: dict[str, deque[int]] = {}
-    for at, node in moves.items():
-        left.setdefault(node, deque()).append(at)
+    for index, node in moves.items():
+        left.setdefault(node, deque()).append(index)
     ordered = {}
     while left:
         target = min(left, key=lambda node: (load[node], node))
-        at = left[target].popleft()
+        index = left[target].popleft()
         if not left[target]:
             del left[target]
-        ordered[at] = target
+        ordered[index] = target
         load[target] += 1
-        load[items[at][0]] -= 1
+        load[items[index][0]] -= 1
     return ordered

@@ -117,9 +117,9 @@ def place(situation: Situation) -> Placement:
         load[unit.target] += 1
     free = [unit for unit in units if unit.anchor is None and unit.led and unit.whole and unit.target == unit.owner]
     relocated = level([(unit.target or "", unit.candidates) for unit in free], load)
-    for at, target in relocated.items():
-        free[at].target, free[at].why = target, "levels the load"
-    return _outcome(situation, units, [free[at] for at in relocated])
+    for index, target in relocated.items():
+        free[index].target, free[index].why = target, "levels the load"
+    return _outcome(situation, units, [free[index] for index in relocated])
 
 
 def home_of(situation: Situation, address: str) -> str | None:
@@ -184,7 +184,7 @@ def _able(situation: Situation) -> dict[str, tuple[str, ...]]:
     """The nodes that can carry each VIP. Most VIPs have the same nodes, so they share one tuple."""
     usable = situation.nodes - situation.drained
     seen: dict[tuple[str, ...], tuple[str, ...]] = {}
-    found = {}
+    able = {}
     impaired = {address for addresses in situation.unable.values() for address in addresses}
     for address, standing in situation.standings.items():
         nodes = seen.get(standing.nodes)
@@ -193,8 +193,8 @@ def _able(situation: Situation) -> dict[str, tuple[str, ...]]:
             seen[standing.nodes] = nodes
         if address in impaired:
             nodes = tuple(node for node in nodes if address not in situation.unable.get(node, ()))
-        found[address] = nodes
-    return found
+        able[address] = nodes
+    return able
 
 
 def _join(unit: _Unit, able: Mapping[str, tuple[str, ...]], situation: Situation) -> None:
@@ -226,7 +226,7 @@ def _outcome(situation: Situation, units: Iterable[_Unit], levelled: Sequence[_U
     homeward: list[Move] = []
     levelling: list[Move] = []
     stranded = {}
-    turn = {unit.leader: at for at, unit in enumerate(levelled)}
+    turn = {unit.leader: index for index, unit in enumerate(levelled)}
     for unit in units:
         if unit.target is None:
             stranded.update(dict.fromkeys(unit.members, _why_stranded(situation, unit)))

@@ -101,8 +101,8 @@ def _standing(parts: _Parts, addresses_of: Mapping[str, set[str]]) -> Agreed:
     names = _sorted({name for share in distinct for name in share.names})
     for name in names:
         if len(addresses_of[name]) > 1:
-            found = ", ".join(sorted(addresses_of[name], key=in_order))
-            return Agreed(Agreement.BROKEN, nodes, names, reason=f"{name} has several addresses: {found}")
+            listed = ", ".join(sorted(addresses_of[name], key=in_order))
+            return Agreed(Agreement.BROKEN, nodes, names, reason=f"{name} has several addresses: {listed}")
     if len({share.names for share in distinct if share.names}) > 1:
         said = _said(parts, lambda share: ",".join(share.names))
         return Agreed(Agreement.BROKEN, nodes, names, reason=f"its names differ: {said}")

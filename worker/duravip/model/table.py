@@ -92,10 +92,10 @@ def unpack(data: bytes) -> dict[str, Belief]:
         text = unpacker.decompress(data, _MAX_BYTES)
         if not unpacker.eof:
             raise ValueError("it is cut, or too long")
-        found = {}
+        beliefs = {}
         for address, names, ownership, agreement, owner in reading.decoded(_decoder, text, _MAX_BYTES):
             reading.check_lines(*names, owner)
-            found[reading.address(address)] = Belief(names, ownership, agreement, owner)
-        return found
+            beliefs[reading.address(address)] = Belief(names, ownership, agreement, owner)
+        return beliefs
     except (ValueError, TypeError, zlib.error) as error:
         raise Unreadable(f"A node's statement of its beliefs cannot be read: {error}") from None

@@ -59,6 +59,6 @@ def _given(gift: act.Gift) -> str:
 
 
 def _listed(parts: Iterable[str]) -> str:
-    found = list(parts)
-    more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(found[:_NAMED]) + more or "nothing"
+    texts = list(parts)
+    more = f", and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return ", ".join(texts[:_NAMED]) + more or "nothing"

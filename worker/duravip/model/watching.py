@@ -33,10 +33,10 @@ class Watches:
         watches begin anew after a gap between answers, because nobody could renew in it. The watch of an era begins
         with an answer that a majority of the copies has.
         """
-        before = self._since if now - self._answered_at <= timing.longest_gap_s else {}
+        since_before = self._since if now - self._answered_at <= timing.longest_gap_s else {}
         self._answered_at = now
         watched = [Watched(era, late) for late in answer.late]
-        if not answer.opened and (answer.acked or Watched(era) in before):
+        if not answer.opened and (answer.acked or Watched(era) in since_before):
             watched.append(Watched(era))
-        self._since = {each: before.get(each, now) for each in watched}
-        return (each for each, since in self._since.items() if now - since >= timing.watch_s)
+        self._since = {thing: since_before.get(thing, now) for thing in watched}
+        return (thing for thing, since in self._since.items() if now - since >= timing.watch_s)
