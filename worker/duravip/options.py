@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import TypeVar
 
 from eccmgr.config.live.effective import ScopeView
-from eccmgr.errors import ConfigError
 
 
 class PlumberKind(StrEnum):
@@ -77,7 +76,7 @@ def duravip_options(view: ScopeView) -> DuravipOptions:
         fence=_choice(cluster, "fence", FenceKind),
     )
     if options.plumber is PlumberKind.EXEC and options.plumber_program is None:
-        raise ConfigError(_led(cluster, "plumber", "plumber is exec, expected a plumber_program"))
+        raise cluster.fault("plumber is exec, expected a plumber_program", "plumber")
     return options
 
 
@@ -89,9 +88,4 @@ def _choice(scope: ScopeView, option: str, kind: type[_Kind]) -> _Kind:
     try:
         return kind(text.lower())
     except ValueError:
-        raise ConfigError(_led(scope, option, f"{option} is '{text[:60]}', expected {' or '.join(kind)}")) from None
-
-
-def _led(scope: ScopeView, option: str, text: str) -> str:
-    place = scope.place(option)
-    return f"{place}: {text}" if place else text
+        raise scope.fault(f"{option} is '{text[:60]}', expected {' or '.join(kind)}", option) from None

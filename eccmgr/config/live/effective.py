@@ -195,6 +195,11 @@ class ScopeView:
         effective = self.effective(option)
         return effective.setting.place if effective and effective.setting else None
 
+    def fault(self, text: str, option: str | None = None) -> ConfigError:
+        """An error about an option, or about this scope. It begins with the place, if a file has one."""
+        place = self.place(option)
+        return ConfigError(f"{place}: {text}" if place else text)
+
     def effective(self, option: str) -> Effective | None:
         """The effective value of an option, with its source."""
         return evaluate(self.root, self.path, option, self.overrides, self.schema)
@@ -216,5 +221,4 @@ class ScopeView:
             return convert(spec.type, effective.value, spec.low, spec.high)
         except ValueError as error:
             # A value was checked in the scope that sets it. In a scope around, the option may have another type.
-            place = self.place(option) or spec.name
-            raise ConfigError(f"{place}: {spec.name} does not fit, expected {error}") from error
+            raise self.fault(f"{spec.name} does not fit, expected {error}", option) from error
