@@ -73,12 +73,12 @@ def find_folder(path: Path, trusted: Collection[int] | None = None) -> OpenFolde
     return _Walk(path, trusted).go()
 
 
-def open_folder(path: Path, made: list[Path] | None = None) -> OpenFolder:
+def open_folder(path: Path, made: list[Path] | None = None, folder_mode: int = FOLDER_MODE) -> OpenFolder:
     """Open a folder that only root and this user can move or replace.
 
     With `made`, missing folders are made, and added to it. Raises OSError.
     """
-    folder = _Walk(path, None, made).go()
+    folder = _Walk(path, None, made, folder_mode).go()
     if folder.risk:
         folder.close()
         raise PermissionError(errno.EPERM, folder.risk)
@@ -93,9 +93,17 @@ class Opened:
     is_new: bool
 
 
-def open_file(path: Path, flags: int, mode: int = 0o600, *, pipes: bool = False, made: list[Path] | None = None) -> int:
+def open_file(
+    path: Path,
+    flags: int,
+    mode: int = 0o600,
+    *,
+    pipes: bool = False,
+    made: list[Path] | None = None,
+    folder_mode: int = FOLDER_MODE,
+) -> int:
     """The descriptor of a regular file; see `open_in`. Files and folders that are made are added to `made`."""
-    with open_folder(path.parent, made) as folder:
+    with open_folder(path.parent, made, folder_mode) as folder:
         opened = open_in(folder, path.name, flags, mode, pipes=pipes)
     if opened.is_new and made is not None:
         made.append(path)
@@ -108,7 +116,7 @@ def open_in(folder: OpenFolder, name: str, flags: int, mode: int = 0o600, *, pip
     With os.O_CREAT a missing file is made. This refuses a link. In a folder where others may write, it also refuses a
     file of another user's, and a file with a second name. Raises OSError.
     """
-    beginning = flags & ~(os.O_CREAT | os.O_EXCL) | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    beginning = flags & ~(os.O_CREAT | os.O_EXCL | os.O_TRUNC) | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     for _ in range(_TRIES):
         try:
             look = folder.look_at(name)
@@ -129,6 +137,8 @@ def open_in(folder: OpenFolder, name: str, flags: int, mode: int = 0o600, *, pip
         finally:
             os.close(look)
         if os.path.samestat(seen, os.fstat(descriptor)):
+            if flags & os.O_TRUNC:
+                os.ftruncate(descriptor, 0)
             return Opened(descriptor, False)
         os.close(descriptor)
     raise PermissionError(errno.EPERM, "somebody replaces it again and again")
@@ -169,9 +179,15 @@ def _own() -> frozenset[int]:
 class _Walk:
     """The way to one folder, from the root of all."""
 
-    def __init__(self, path: Path, trusted: Collection[int] | None, made: list[Path] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        trusted: Collection[int] | None,
+        made: list[Path] | None = None,
+        folder_mode: int = FOLDER_MODE,
+    ) -> None:
         self._left = list(reversed(path.absolute().parts[1:]))
-        self._path, self._made = path, made
+        self._path, self._made, self._mode = path, made, folder_mode
         self._trusted = _own() | frozenset(trusted or ())
         self._at, self._here = os.open("/", _LOOK | os.O_DIRECTORY), Path("/")
         self._links = 0
@@ -196,7 +212,7 @@ class _Walk:
                 raise
             if self._risk:
                 raise PermissionError(errno.EPERM, self._risk) from None
-            os.mkdir(name, FOLDER_MODE, dir_fd=self._at)
+            os.mkdir(name, self._mode, dir_fd=self._at)
             self._made.append(self._here / name)
             entry = os.open(name, _LOOK, dir_fd=self._at)
         try:

@@ -22,6 +22,7 @@ from cli.console.display import Display, deadline_after
 from eccmgr.commands.answer import Exit
 from eccmgr.control.client import Client
 from eccmgr.errors import EccmgrError, NoAnswer, NoConnection
+from eccmgr.safe_open import open_file
 from eccmgr.unseen import visible_line, visible_lines
 from eccmgr.words import quote
 
@@ -170,13 +171,16 @@ def history_path() -> Path:
 def open_history(path: Path) -> History:
     """The history in `path`, cut to its latest part if it has grown; in memory if the file cannot be used."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Commands may hold private things.
-        path.touch(mode=0o600)
-        if path.stat().st_size > _HISTORY_MAX_BYTES:
-            kept = path.read_bytes()[-_HISTORY_MAX_BYTES // 2 :]
-            # An entry is an empty line, a `# time` line, and lines that begin with `+`.
-            path.write_bytes(kept[kept.find(b"\n#") :])
+        # Commands may hold private things; and HOME may be the folder of a user who becomes root by it.
+        descriptor = open_file(path, os.O_RDWR | os.O_CREAT, made=[], folder_mode=0o700)
+        with open(descriptor, "r+b") as file:
+            if os.fstat(descriptor).st_size > _HISTORY_MAX_BYTES:
+                file.seek(-(_HISTORY_MAX_BYTES // 2), os.SEEK_END)
+                kept = file.read()
+                file.seek(0)
+                file.truncate()
+                # An entry is an empty line, a `# time` line, and lines that begin with `+`.
+                file.write(kept[kept.find(b"\n#") :])
     except (OSError, RuntimeError):
         return InMemoryHistory()
     return MaskedHistory(str(path))

@@ -29,6 +29,14 @@ def test_grown_history_is_cut_to_its_latest_part(folder: Path) -> None:
     assert len(kept) > 100
 
 
+def test_history_is_written_over_no_link(folder: Path) -> None:
+    """HOME may be the folder of a user who became root by `sudo`, and put a link there before."""
+    (folder / "victim").write_text("precious")
+    (folder / "history").symlink_to(folder / "victim")
+    assert isinstance(open_history(folder / "history"), InMemoryHistory)
+    assert (folder / "victim").read_text() == "precious"
+
+
 def test_console_works_without_a_history_file(folder: Path) -> None:
     (folder / "file").touch()
     assert isinstance(open_history(folder / "file" / "history"), InMemoryHistory)

@@ -25,6 +25,19 @@ def test_a_job_runs_once(journal: JobJournal) -> None:
         journal.begin(JOB.job)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_journal_in_a_strangers_folder_counts_nothing(journal: JobJournal) -> None:
+    journal.keep(JOB)
+    planted = journal.folder
+    os.chown(planted.parent, 65534, 65534)
+    assert journal.records() == []
+    with pytest.raises(NotOurs):
+        journal.begin(JOB.job)
+    journal.keep(JOB)
+    assert journal.folder != planted
+    journal.close()
+
+
 def test_a_job_that_may_be_tried_again_is(journal: JobJournal) -> None:
     again = JobRecord(JOB.job, "", "x", "tom", JOB.life, 60.0, retries=1)
     journal.keep(again)

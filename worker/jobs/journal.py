@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from eccmgr.errors import CommandError, Unreadable
+from eccmgr.safe_open import open_file, open_folder
 from worker.jobs.records import JOB_ID, KEPT_S, JobRecord
 
 log = structlog.get_logger()
@@ -53,15 +54,15 @@ class JobJournal:
     def make(self) -> None:
         """Make the folder. If that is not possible, make a temporary folder, which a later life of this node will not
         find."""
-        if self._is_temporary or _is_private(self.folder):
+        if self._is_temporary:
             return
         reason = "others may write there"
         try:
-            self.folder.mkdir(0o700, parents=True, exist_ok=True)
+            open_folder(self.folder, [], 0o700).close()
+            if _is_private(self.folder):
+                return
         except OSError as error:
             reason = error.strerror or str(error)
-        if _is_private(self.folder):
-            return
         log.warning("jobs that wait are lost when this node ends", folder=str(self.folder), reason=reason)
         self.folder, self._is_temporary = Path(tempfile.mkdtemp(prefix="ecnode-jobs-")), True
 
@@ -185,7 +186,7 @@ def _is_private(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = open_file(path, flags)
     try:
         yield descriptor
     finally:
