@@ -120,7 +120,7 @@ class Daemon(abc.ABC):
         self.authority = Authority(signer, lambda: self.trusted.keys)
         self.modules = Modules(installed(), self.program, self.name, self.gate, self.link, self.keys, self.authority)
         self.server = ControlServer(self.gate)
-        self.server.keeps = self._has_transaction
+        self.server.keeps, self.server.lost = self._has_transaction, self._abandon_transaction
         self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
         access = AccessPart(store, view, self.default_endpoint(), settings.listen, self._take_policy)
         self._log_files = log_files or LogFiles()
@@ -311,6 +311,10 @@ class Daemon(abc.ABC):
     def _has_transaction(self, connection: object) -> bool:
         session = self._config_sessions.get(connection)
         return session is not None and session.transaction is not None
+
+    def _abandon_transaction(self, connection: object) -> None:
+        if (session := self._config_sessions.pop(connection, None)) is not None:
+            self.store.abandon(session)
 
     def complete_config(self, caller: Caller, command: str, words: "tuple[str, ...]") -> list[str]:
         """The next words of a `config` command."""

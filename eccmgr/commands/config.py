@@ -271,7 +271,7 @@ class _Answers:
             raise UsageError(asked.usage)
         if not asked.lasts:
             raise CommandError("A transaction belongs to a console's session; connect to this process itself")
-        self.store.begin(asked.session, scratch=bool(scratch))
+        self.store.begin(asked.session, asked.user, scratch=bool(scratch))
         return "Transaction begun from scratch" if scratch else "Transaction begun"
 
     def replay(self, asked: Asked) -> str:

@@ -74,7 +74,7 @@ class Gate:
         self.policy = Policy()
         """Who may run what. A change of the configuration replaces it, for open connections too."""
         self.on_judged: Callable[[Judged], None] = lambda _judged: None
-        """Called with each judgement, for the account of commands."""
+        """Called with each judgement, for the account of commands; for a long line from a thread."""
         self.passed: Counter[Origin] = Counter()
         """The number of commands by origin, with the commands inside commands."""
         self.refused = Tally()

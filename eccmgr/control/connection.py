@@ -61,12 +61,14 @@ class Connection(asyncio.Protocol):
         terms: Terms,
         crowd: "Crowd[Connection]",
         keeps: Callable[["Connection"], bool] = lambda _connection: False,
+        lost: Callable[["Connection"], None] = lambda _connection: None,
     ) -> None:
-        """`keeps` answers whether an idle connection should stay, because a transaction would be lost with it."""
+        """`keeps` answers whether an idle connection should stay, because a transaction would be lost with it; `lost`
+        drops that transaction."""
         self._gate = gate
         self.terms = terms
         self._crowd = crowd
-        self._keeps = keeps
+        self._keeps, self._lost = keeps, lost
         self._loop = asyncio.get_running_loop()
         self._decoder = frames.Decoder(terms.limits.max_command_bytes)
         self._out = bytearray()
@@ -136,6 +138,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """The connection is lost, and the waiting for answers ends."""
         self._crowd.leave(self)
+        self._lost(self)
         self._unread.become(0)
         self._unsent.become(0)
         if self._timer is not None:

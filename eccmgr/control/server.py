@@ -51,6 +51,8 @@ class ControlServer:
         self.gate = gate
         self.crowd: Crowd[Connection] = Crowd()
         self.opened: dict[Endpoint, _Open] = {}
+        self.lost: Callable[[Connection], None] = lambda _connection: None
+        """Called with each connection that is lost."""
         self.keeps: Callable[[Connection], bool] = lambda _connection: False
         """Whether an idle connection should stay, because a transaction would be lost with it."""
 
@@ -108,7 +110,7 @@ class ControlServer:
         loop = asyncio.get_running_loop()
 
         def accept() -> Connection:
-            return Connection(self.gate, terms, self.crowd, lambda each: self.keeps(each))
+            return Connection(self.gate, terms, self.crowd, lambda each: self.keeps(each), lambda each: self.lost(each))
 
         make = loop.create_server if listening.endpoint.path is None else loop.create_unix_server
         # In one step, the loop accepts as many connections as the backlog names here. So that number is small, or for a

@@ -18,7 +18,7 @@ from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import OWN_USER, ROOT, Processes, ask_sync, manager, node, running
 from tests.listeners import Client, ask
-from tests.waiting import wait_until_sync
+from tests.waiting import wait_until, wait_until_sync
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -143,6 +143,12 @@ class TestOptions:
             assert "is not set" in await theirs.ask("config get suspend_delivery")
             assert await theirs.ask("config commit") == "No transaction is open"
         assert "is not set" in await ask(path(barca), "config get suspend_delivery")
+
+    async def test_a_lost_connection_ends_its_transaction(self, barca: Manager) -> None:
+        async with await Client.open(path(barca)) as client:
+            assert await client.ask("config begin") == "Transaction begun"
+            assert len(barca.store._open) == 1
+        await wait_until(lambda: not barca.store._open, "the transaction is dropped")
 
     async def test_first_of_two_transactions_wins_openly(self, barca: Manager) -> None:
         async with await Client.open(path(barca)) as first, await Client.open(path(barca)) as second:

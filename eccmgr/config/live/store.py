@@ -39,6 +39,10 @@ _END_TIMEOUT_S = 10.0
 
 MAX_EXPORTS = 20
 """The most files that consoles may have one process export."""
+MAX_OPEN, MAX_OPEN_OF_USER = 32, 8
+"""The most open transactions of a process, and of one user."""
+MAX_TYPED_BYTES = 1024 * 1024
+"""The most bytes of the commands in one transaction, which takes about twice as much memory."""
 MAX_TYPED = 10_000
 """The most commands in one transaction."""
 
@@ -151,12 +155,16 @@ class Store:
         """The tree that a session sees: the tree of its transaction, else the live one."""
         return session.transaction.root if session.transaction else self.live
 
-    def begin(self, session: ConfigSession, *, scratch: bool = False) -> None:
+    def begin(self, session: ConfigSession, user: str = "", *, scratch: bool = False) -> None:
         """Open a transaction; one from `scratch` begins with the locked options alone."""
         if session.transaction:
             raise CommandError("A transaction is open already; commit or rollback it first")
+        if len(self._open) >= MAX_OPEN:
+            raise CommandError(f"{MAX_OPEN} transactions are open here, which is the most: try again later")
+        if sum(transaction.user == user for transaction in self._open) >= MAX_OPEN_OF_USER:
+            raise CommandError(f"{user} has {MAX_OPEN_OF_USER} open transactions, which is the most: end one of them")
         root = only_locked(self.live, self.schema) if scratch else self.live
-        session.transaction = Transaction(self._version, root, scratch)
+        session.transaction = Transaction(self._version, root, scratch, user)
         self._open.add(session.transaction)
 
     async def change(self, session: ConfigSession, user: str, change: Change, typed: Typed) -> None:
@@ -165,6 +173,8 @@ class Store:
         if session.transaction:
             if len(session.transaction.typed) >= MAX_TYPED:
                 raise CommandError(f"A transaction holds at most {MAX_TYPED} commands")
+            if session.transaction.bytes_typed + len(typed.text.encode("utf-8", "replace")) > MAX_TYPED_BYTES:
+                raise CommandError(f"A transaction holds commands of at most {MAX_TYPED_BYTES} bytes together")
             session.transaction.take(change, typed, user)
             return
 
@@ -192,6 +202,10 @@ class Store:
             return changed
 
         return await self._alone(make)
+
+    def abandon(self, session: ConfigSession) -> None:
+        """Drop the session's transaction, if it has one: its connection is lost."""
+        self._close(session)
 
     def rollback(self, session: ConfigSession) -> int:
         """Drop the session's transaction; return the number of its commands."""

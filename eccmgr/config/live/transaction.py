@@ -29,6 +29,8 @@ class Transaction:
     version: int
     root: Scope
     scratch: bool = False
+    user: str = ""
+    bytes_typed: int = 0
     changes: list[Change] = field(default_factory=list)
     typed: list[Typed] = field(default_factory=list)
 
@@ -37,6 +39,7 @@ class Transaction:
         self.root = apply(self.root, change, user)
         self.changes.append(change)
         self.typed.append(typed)
+        self.bytes_typed += len(typed.text.encode("utf-8", "replace"))
 
 
 @dataclass(eq=False)

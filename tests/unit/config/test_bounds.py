@@ -15,7 +15,14 @@ from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Table
 from eccmgr.config.live.parts import NOTHING, Prepared
-from eccmgr.config.live.store import MAX_TYPED, Proposal, Store
+from eccmgr.config.live.store import (
+    MAX_OPEN,
+    MAX_OPEN_OF_USER,
+    MAX_TYPED,
+    MAX_TYPED_BYTES,
+    Proposal,
+    Store,
+)
 from eccmgr.config.live.transaction import ConfigSession, Typed
 from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.schema.masking import masked_text
@@ -135,6 +142,31 @@ async def test_a_transaction_is_bounded() -> None:
         await store.change(session, "u", change, Typed("", ""))
     with pytest.raises(CommandError, match="at most"):
         await store.change(session, "u", change, Typed("", ""))
+
+
+@pytest.mark.asyncio
+async def test_a_transaction_is_bounded_in_bytes() -> None:
+    store, session = Store.open(None), ConfigSession()
+    store.begin(session)
+    change, typed = Change(Action.SET, (), "x", Text("1")), Typed("x" * 60_000, "")
+    for _ in range(MAX_TYPED_BYTES // 60_000):
+        await store.change(session, "u", change, typed)
+    with pytest.raises(CommandError, match=f"at most {MAX_TYPED_BYTES} bytes"):
+        await store.change(session, "u", change, typed)
+    assert store.rollback(session) == MAX_TYPED_BYTES // 60_000
+
+
+def test_open_transactions_are_bounded_by_user() -> None:
+    store = Store.open(None)
+    sessions = [ConfigSession() for _ in range(MAX_OPEN)]
+    for number, session in enumerate(sessions):
+        store.begin(session, f"user{number // MAX_OPEN_OF_USER}")
+    with pytest.raises(CommandError, match=f"{MAX_OPEN} transactions are open here"):
+        store.begin(ConfigSession(), "ann")
+    store.abandon(sessions[-1])
+    with pytest.raises(CommandError, match=f"user0 has {MAX_OPEN_OF_USER} open transactions"):
+        store.begin(ConfigSession(), "user0")
+    store.begin(ConfigSession(), "ann")
 
 
 @pytest.mark.asyncio
