@@ -2,7 +2,7 @@
 
 A command with a secret is shown in its normal form, with `********` in place of the secret. In doubt this masks more:
 the value of every option that no schema here knows, because the option may belong to a module that only other hosts
-have.
+have; and, in any command, what follows a word that is the name of a secret.
 """
 
 import re
@@ -25,7 +25,7 @@ _secret_options: set[str] = set()
 """The names, in small letters, of the options that are secret in any known schema."""
 
 # A line without any of these words holds no secret. Nearly every line is one.
-_SUSPICIOUS = re.compile(r"""["'\\=]|://|(?:\A|\s)-|\bset\b""", re.IGNORECASE)
+_SUSPICIOUS = re.compile(r"""["'\\=]|://|(?:\A|\s)-|\bset\b|pass|pwd|token|secret|credential""", re.IGNORECASE)
 _QUOTING = re.compile(r"""["'\\]""")
 _SETTING = re.compile(r"config set\b", re.IGNORECASE)
 _FLAG = re.compile(r"--?([A-Za-z][\w.-]*)\Z")
@@ -91,8 +91,11 @@ def _masked_words(typed: Sequence[str], depth: int) -> list[str]:
     shown: list[str] = []
     previous = ""
     for index, word in enumerate(typed):
-        if word.lower() == "set" and previous.lower() == "config":
+        if word.lower() == "set" and previous.lower().split()[-1:] == ["config"]:
             return [*shown, word, *_masked_operands(typed[index + 1 :])]
+        if is_secret_name(word) and not word.startswith("-"):
+            # Whatever the command: it may be a mistyped `config set`, or a module's own.
+            return [*shown, *_cut(list(typed[index:]), 0)]
         flag = _FLAG.match(previous) if previous.startswith("-") else None
         is_secret = flag is not None and is_secret_name(flag[1])
         shown.append(MASK if is_secret else _masked_word(word, depth))
@@ -113,6 +116,9 @@ def _masked_word(word: str, depth: int) -> str:
     if len(inside) > 1:
         shown_inside = _masked_words(inside, depth + 1) if depth < DEEPEST else [MASK]
         shown = word if shown_inside == inside else " ".join(map(words.quote, shown_inside))
+        if _QUOTING.search(shown):
+            # Each word inside was masked by itself; a secret with blanks that is cut off here would open a quote.
+            return shown
     return mask_parameters(shown, secret=True)
 
 
