@@ -24,6 +24,7 @@ RUN useradd --system --create-home eccmgr \
  && install -d -o eccmgr -g eccmgr /var/lib/eccmgr/manager /var/lib/eccmgr/node \
  && install -d -m 700 /run/eccmgr-guardian
 COPY --from=build /opt/eccmgr /opt/eccmgr
+COPY ops/etc /usr/share/eccmgr
 ENV PATH=/opt/eccmgr/bin:$PATH
 USER eccmgr
 STOPSIGNAL SIGTERM

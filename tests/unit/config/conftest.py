@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from eccmgr.config.live.store import Store
-from tests.unit.config.console import SAMPLES, Console, Opened, opened
+from tests.unit.config.console import Console, Opened, opened, own_sample
 
 
 @pytest.fixture
 def manager() -> Console:
     """A console on the sample of a manager's configuration."""
-    return Console(Store.open(str(SAMPLES / "eccluster.conf")))
+    return Console(Store.open(own_sample("eccluster.conf")))
 
 
 @pytest.fixture
 def node() -> Console:
     """A console on the sample of a node's configuration."""
-    return Console(Store.open(str(SAMPLES / "ecelerity-cluster.conf")))
+    return Console(Store.open(own_sample("ecelerity-cluster.conf")))
 
 
 @pytest.fixture

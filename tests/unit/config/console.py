@@ -1,6 +1,8 @@
 """A console session on a store, as the control server would run it: lines in, text out."""
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +16,17 @@ from eccmgr.config.live.store import Store
 from eccmgr.config.live.transaction import ConfigSession
 
 SAMPLES = Path(__file__).parents[2] / "samples"
+_copies = tempfile.TemporaryDirectory(prefix="ecc-samples-")
+
+
+def own_sample(name: str) -> str:
+    """The path of a copy of a sample that whoever runs the tests owns, so that its locked options are taken."""
+    folder = Path(_copies.name)
+    if not any(folder.iterdir()):
+        shutil.copytree(SAMPLES, folder, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        for path in folder.iterdir():
+            path.chmod(0o644)
+    return str(folder / name)
 
 
 class Console:

@@ -12,7 +12,7 @@ from eccmgr.config.schema.printing import show_recurse
 from eccmgr.config.syntax.changes import difference
 from eccmgr.config.syntax.tree import Scope, Step, path_text, same
 from eccmgr.config.syntax.values import Text
-from tests.unit.config.console import SAMPLES, Console, Opened
+from tests.unit.config.console import Console, Opened, own_sample
 from tests.unit.config.memory import MemoryFiles
 from tests.unit.config.trees import texts, trees
 
@@ -54,7 +54,7 @@ def test_eval_ignores_an_enclosing_option_of_another_meaning(console_on: Opened)
 
 def test_eval_says_what_comes_from_the_command_line() -> None:
     over = Override((Step("cluster"),), "cluster_group", Text("other"), "the command line")
-    store = Store.open(str(SAMPLES / "ecelerity-cluster.conf"), overrides=Overrides([over]))
+    store = Store.open(own_sample("ecelerity-cluster.conf"), overrides=Overrides([over]))
     console = Console(store)
     assert console.ok("config eval cluster cluster_group") == "cluster_group = other  # from the command line"
     assert console.ok("config get cluster cluster_group") == 'cluster_group = "ec_cluster"'
@@ -100,7 +100,7 @@ def test_showrecurse_of_a_scope_has_its_heading(manager: Console) -> None:
 
 
 def test_showrecurse_is_the_configuration_again() -> None:
-    console = Console(Store.open(str(SAMPLES / "eccluster.conf")), reveal=True)
+    console = Console(Store.open(own_sample("eccluster.conf")), reveal=True)
     text = console.ok("config showrecurse")
     again = load("/a", MemoryFiles({"/a": text.encode()}))
     assert again.faults == []

@@ -8,7 +8,7 @@ import pytest
 from eccmgr.config.live.parts import NOTHING, Prepared
 from eccmgr.config.live.store import Proposal, Store
 from eccmgr.errors import ConfigError, Unreadable
-from tests.unit.config.console import SAMPLES, Console
+from tests.unit.config.console import Console, own_sample
 from worker.duravip.model.shares import Share, from_json, to_json
 from worker.duravip.options import DuravipOptions, FenceKind, PlumberKind, duravip_options
 from worker.duravip.vips import ConfiguredVip, read_vips, touches_vips
@@ -47,7 +47,7 @@ def listen(endpoint: str, more: str) -> str:
 
 
 def test_sample_has_its_bindings_listeners_and_follower() -> None:
-    found = read_vips(Store.open(str(SAMPLES / "ecelerity-cluster.conf")).view())
+    found = read_vips(Store.open(own_sample("ecelerity-cluster.conf")).view())
     assert found == {
         "10.1.1.1": ConfiguredVip("10.1.1.1", "eth1", 32, ("duravip-1",), services=('Listen "10.1.1.1:25"',)),
         "10.1.1.2": ConfiguredVip("10.1.1.2", "eth1", 32, ("duravip-2",), "east1"),
