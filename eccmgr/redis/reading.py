@@ -7,8 +7,9 @@ dropped, and the log says so once. A JSON record is decoded by the types of its 
 import contextlib
 import ipaddress
 import math
+import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -29,6 +30,8 @@ LONGEST = 8 * 1024 * 1024
 its bytes."""
 _REMEMBERED = 1000
 _SHOWN = 100
+_LINES_A_MINUTE = 50
+_MINUTE_S = 60.0
 
 
 def whole(answered: bytes | str | int) -> int:
@@ -131,8 +134,10 @@ def parsing(what: str) -> Iterator[None]:
 class Dropped:
     """Logs each dropped value once, and again when another value takes its place."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, now: Callable[[], float] = time.monotonic) -> None:
         self._what = what
+        self._now = now
+        self._since, self._lines = -math.inf, 0
         self._said: OrderedDict[bytes | str, tuple[object, str]] = OrderedDict()
 
     def say(self, where: bytes | str, raw: object, reason: str) -> None:
@@ -144,4 +149,12 @@ class Dropped:
         self._said.move_to_end(where)
         while len(self._said) > _REMEMBERED:
             self._said.popitem(last=False)
-        log.warning(f"{self._what} dropped", where=where[:_SHOWN], reason=reason)
+        if (now := self._now()) - self._since >= _MINUTE_S:
+            self._since, self._lines = now, 0
+        self._lines += 1
+        if self._lines < _LINES_A_MINUTE:
+            log.warning(f"{self._what} dropped", where=where[:_SHOWN], reason=reason[: 4 * _SHOWN])
+        elif self._lines == _LINES_A_MINUTE:
+            log.warning(
+                f"{self._what} dropped", where="many places", reason="the log names no more of them this minute"
+            )

@@ -1,6 +1,6 @@
 """Schedules in Redis. When one is due, one manager takes the run, and records its end."""
 
-import structlog
+from collections.abc import Sequence
 
 from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis import replies
@@ -11,11 +11,14 @@ from eccmgr.schedules import calls
 from eccmgr.schedules.calls import AddVerdict, KeepVerdict, MoveVerdict, ShelfKeys, TakeVerdict
 from eccmgr.schedules.schedule import Firing, Schedule
 
-log = structlog.get_logger()
 _dropped = Dropped("past run of a schedule")
+_dropped_runs = Dropped("run of a schedule")
+_dropped_schedules = Dropped("schedule")
+_dropped_times = Dropped("time of a schedule")
 
 SCHEDULES_MAX = 10_000
 _AT_ONCE = 50
+_REMOVED_AT_ONCE = 1000
 _LATEST_MS = 10**15
 
 
@@ -53,14 +56,16 @@ class Shelf:
         """The schedules whose due time is lost. This deletes schedules that cannot be read."""
         kept = replies.fields(await self._link.call("HGETALL", self._at.schedules))
         due = set(replies.texts(await self._link.call("ZRANGE", self._at.due, 0, -1)))
-        schedules = []
+        schedules, bad = [], []
         for name, raw in kept.items():
             if name in due:
                 continue
             try:
                 schedules.append(_schedule(name, raw))
             except Unreadable as error:
-                await self._drop(name, error)
+                _dropped_schedules.say(name, raw, str(error))
+                bad.append(name)
+        await self._drop(bad)
         return schedules
 
     async def lacks_times(self) -> bool:
@@ -96,13 +101,14 @@ class Shelf:
         """The runs that have not ended. A run that cannot be read counts as lost; otherwise it would block the next
         one."""
         kept = replies.fields(await self._link.call("HGETALL", self._at.running))
-        runs = []
+        runs, bad = [], []
         for name, raw in kept.items():
             try:
                 runs.append(Firing.parse(raw))
             except Unreadable as error:
-                log.error("run of a schedule dropped", id=name[:80], reason=str(error))
-                await self._link.call("HDEL", self._at.running, name)
+                _dropped_runs.say(name, raw, str(error))
+                bad.append(name)
+        await self._remove("HDEL", self._at.running, bad)
         return runs
 
     async def past(self, number: int) -> list[Firing]:
@@ -121,24 +127,33 @@ class Shelf:
             return []
         names = (name for name, _ in pairs)
         kept = replies.values(await self._link.call("HMGET", self._at.schedules, *names), len(pairs))
-        read = []
+        read, bad, never = [], [], []
         for (name, score), raw in zip(pairs, kept, strict=True):
             try:
                 schedule = _schedule(name, raw)
             except Unreadable as error:
-                await self._drop(name, error)
+                _dropped_schedules.say(name, raw, str(error))
+                bad.append(name)
                 continue
             if 0 <= score <= _LATEST_MS and score.is_integer():
                 read.append((schedule, int(score)))
             else:
-                log.error("time of a schedule dropped", id=schedule.id, time=score)
-                await self._link.call("ZREM", self._at.due, name)
+                _dropped_times.say(name, str(score), f"{score} is not a time")
+                never.append(name)
+        await self._remove("ZREM", self._at.due, never)
+        await self._drop(bad)
         return read
 
-    async def _drop(self, name: bytes, error: Unreadable) -> None:
-        """Delete a schedule that cannot be read: it never runs, and would block the others for ever."""
-        log.error("schedule dropped", id=name[:80], reason=str(error))
-        await self._link.run(calls.move(self._at, name, None, None))
+    async def _drop(self, names: Sequence[bytes]) -> None:
+        """Delete schedules that cannot be read: they never run, and would block the others for ever."""
+        # Their times go last: a schedule without a record is dropped by the next look.
+        await self._remove("HDEL", self._at.schedules, names)
+        await self._remove("ZREM", self._at.due, names)
+
+    async def _remove(self, how: str, key: str, names: Sequence[bytes]) -> None:
+        """Remove members of a key. There may be very many, if somebody else has put them there."""
+        for at in range(0, len(names), _REMOVED_AT_ONCE):
+            await self._link.call(how, key, *names[at : at + _REMOVED_AT_ONCE])
 
 
 def _schedule(name: bytes, raw: bytes | None) -> Schedule:

@@ -52,8 +52,17 @@ def _by_atheris(target: FuzzTarget, seconds: int, folder: Path) -> None:
     limits = (f"-max_total_time={seconds}", f"-max_len={LONGEST}", f"-timeout={HANG_S}", f"-rss_limit_mb={_MEMORY_MB}")
     kept = [str(path) for path in {each.parent for each in target.corpus}]
     options = [sys.argv[0], *limits, f"-dict={words}", f"-artifact_prefix={folder}/", str(grown), *kept]
-    atheris.Setup(options, target, enable_python_coverage=True)
+    atheris.Setup(options, lambda data: _kept(target, data, folder), enable_python_coverage=True)
     atheris.Fuzz()
+
+
+def _kept(target: FuzzTarget, data: bytes, folder: Path) -> None:
+    """Give the target one input, and keep the input if it is a fault; if many are, the last one is the smallest."""
+    try:
+        target(data)
+    except BaseException:
+        (folder / "crash").write_bytes(data)
+        raise
 
 
 def _escaped(word: bytes) -> str:
@@ -73,11 +82,7 @@ def _by_hypothesis(target: FuzzTarget, seconds: int, folder: Path) -> None:
         runs += 1
         signal.alarm(HANG_S)
         try:
-            target(data)
-        except BaseException:
-            # The last failing input is the smallest.
-            (folder / "crash").write_bytes(data)
-            raise
+            _kept(target, data, folder)
         finally:
             signal.alarm(0)
 

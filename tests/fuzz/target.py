@@ -10,7 +10,9 @@ from eccmgr.errors import EccmgrError
 CORPUS = Path(__file__).parent / "corpus"
 LONGEST = 4096
 """The maximum size of a drawn input in bytes: a longer one finds no further branch of a parser."""
-MODULES = ("configuration", "console", "guardian", "nodes", "records", "replies", "vips", "wire")
+MODULES = (
+    *("commands", "configuration", "console", "guardian", "nodes", "records", "replies", "signatures", "vips", "wire"),
+)
 
 _targets: dict[str, "FuzzTarget"] = {}
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from eccmgr.cluster.members import Identity, Life, Member, Role
 from eccmgr.cluster.results import Entry, Sent
 from eccmgr.cluster.view import Seat
 from eccmgr.errors import Unreadable
-from eccmgr.redis.reading import LONGEST
+from eccmgr.redis import reading
+from eccmgr.redis.reading import LONGEST, Dropped
 from eccmgr.schedules.schedule import Firing, Schedule
 from eccmgr.schedules.times import Every
 from worker.duravip.beliefs import parts_of
@@ -84,3 +86,16 @@ def test_a_field_of_another_type_is_unreadable(record: Any, wrong: object) -> No
 def test_a_record_that_is_too_long_is_unreadable(record: Any) -> None:
     with pytest.raises(Unreadable, match="longer than"):
         type(record).parse(record.dump().encode() + b" " * LONGEST)
+
+
+def test_the_log_names_few_of_many_dropped_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    places, now = list[str](), [0.0]
+    monkeypatch.setattr(reading, "log", SimpleNamespace(warning=lambda _event, where, reason: places.append(where)))
+    dropped = Dropped("record", lambda: now[0])
+    for number in range(1000):
+        dropped.say(f"key{number}", b"junk", "it is junk")
+    assert len(places) < 100
+    assert places[-1] == "many places"
+    now[0] = 61.0
+    dropped.say("another", b"junk", "it is junk")
+    assert places[-1] == "another"

@@ -1,14 +1,12 @@
-"""The data that a console may send: frames, requests, command lines."""
+"""The data that a console may send: frames and requests. Also endpoints, URLs and patterns of operators."""
 
-from eccmgr.commands.secrets import without_secrets
 from eccmgr.control import frames
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.request import BadRequest, ConsoleRequest
-from eccmgr.errors import EccmgrError, FrameError, UsageError
+from eccmgr.errors import EccmgrError, FrameError
 from eccmgr.hostport import read_host_port
 from eccmgr.patterns import Pattern, PatternError
 from eccmgr.redis.address import RedisAddress
-from eccmgr.words import fold, join, quote, split
 from tests.fuzz.target import fuzzed, text_of
 
 
@@ -43,27 +41,6 @@ def request_json(data: bytes) -> None:
         frames.encode(frames.RESULT, repr(error.id).encode())
         raise
     request.command.encode()
-
-
-@fuzzed(UsageError, words=(b'"', b"'", b"\\", b" ", b"\\\\", b'\\"', "\u2028".encode(), b"\x85", b"\t"))
-def command_words(data: bytes) -> None:
-    """Splitting quoted words gives the same words again, and folding a folded line changes nothing."""
-    line = text_of(data)
-    words = [word.text for word in split(line)]
-    assert [word.text for word in split(" ".join(map(quote, words)))] == words
-    folded = fold(line)
-    assert [word.text for word in split(folded)] == words
-    assert fold(folded) == folded
-    if len(words) > 1:
-        assert [word.text for word in split(join(words))] == words
-
-
-@fuzzed(
-    words=(b"config set ", b"cluster", b"uri", b"Datasource:x:", b"=", b"broadcast ", b"gather --timeout 5 @all ", b'"')
-)
-def command_secrets(data: bytes) -> None:
-    """Masking takes any line."""
-    without_secrets(text_of(data))
 
 
 @fuzzed(words=(b"redis://", b"rediss+sentinel://", b"unix://", b"tls://", b"ssh://", b"[::1]:", b"%00", b"?db=", b"@"))
