@@ -36,12 +36,19 @@ def _rows() -> list[tuple[str, str, str, str]]:
         with contextlib.closing(Interfaces()) as interfaces:
             names = {link.index: link.name for link in interfaces.links()}
             table = interfaces.neighbour_table()
-            known = [each for each in table if each.state and not each.state & NeighbourState.NO_ARP]
+            known = [
+                neighbour for neighbour in table if neighbour.state and not neighbour.state & NeighbourState.NO_ARP
+            ]
     except OSError as error:
         raise CommandError(f"The neighbours are not known: {error.strerror or error}") from None
     return [
-        (each.address, each.mac.hex(":") or "-", names.get(each.index, str(each.index)), _state(each))
-        for each in sorted(known, key=_order)
+        (
+            neighbour.address,
+            neighbour.mac.hex(":") or "-",
+            names.get(neighbour.index, str(neighbour.index)),
+            _state(neighbour),
+        )
+        for neighbour in sorted(known, key=_order)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Who may run which command: roles, their patterns, and the users who have them. Pure.
+"""Decides who may run a command, by roles, their patterns and their users. Pure.
 
 An identity is `scram:tom`, `cert:tom` or `node:east1`. A user of this host is the bare name, which may be written as
 `unix:tom`. So a user of one kind never has the roles of another kind's user of the same name.
@@ -17,11 +17,11 @@ _KNOWN_MAX = 10_000
 
 @dataclass(frozen=True)
 class Policy:
-    """The roles of a daemon, and where they limit its callers.
+    """The roles of a daemon, and the callers that they limit.
 
     `groups` has the groups of each identity, `roles` the patterns of each role. `limited` are the endpoints of the
-    listeners whose callers need a role for each command; `everywhere` says whether commands that come by no listener
-    (from a manager, by schedule) need one too. Users in `roleless` have no roles, whatever their names.
+    listeners whose callers need a role for each command; With `everywhere`, commands that come by no listener (from a
+    manager, by schedule) need a role too. Users in `roleless` have no roles, whatever their names.
     """
 
     roles: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)
@@ -42,7 +42,8 @@ class Policy:
         return tuple(dict.fromkeys((user, *self.groups.get(user, ()))))
 
     def role_for(self, user: str, command: str, carrier: str = "") -> str | None:
-        """The role by which `user` may run `command`, both in normal form; None if there is none.
+        """The role by which `user` may run `command`; None if there is no such role. `command` and `carrier` are in
+        normal form.
 
         A command inside `carrier` is allowed by itself, or by a pattern that ends in `$` and matches all of `carrier`.
         """
@@ -62,7 +63,7 @@ class Policy:
 
 
 def identity(written: str) -> str:
-    """The identity that a group file writes: `unix:tom` is `tom`."""
+    """The identity for a user of a group file: `unix:tom` is `tom`."""
     return written.removeprefix(UNIX)
 
 

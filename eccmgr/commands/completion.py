@@ -11,7 +11,7 @@ from eccmgr.commands.table import COMMAND, Command, Param, Table
 from eccmgr.errors import UsageError
 
 _MAX = 1000
-# The words of a line that is still completed: no line that somebody types has more.
+# The maximum number of words in a line that is completed: nobody types a line with more.
 _WORDS_MAX = 200
 
 

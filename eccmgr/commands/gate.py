@@ -34,12 +34,12 @@ def check_length(line: str) -> None:
 
 
 class Admission(enum.IntEnum):
-    """The judgement of the gate on a command, as the account of commands writes it."""
+    """The judgement of the gate on a command, in the form of the account of commands."""
 
     ALLOWED = 1
     REFUSED = 0
     UNASKED = -1
-    """Nothing limits the caller."""
+    """No role limits the caller."""
 
 
 class Judged(NamedTuple):
@@ -72,7 +72,7 @@ class Gate:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.policy = Policy()
-        """Who may run what. A change of the configuration replaces it, for open connections too."""
+        """The policy: who may run a command. A change of the configuration replaces it, for open connections too."""
         self.on_judged: Callable[[Judged], None] = lambda _judged: None
         """Called with each judgement, for the account of commands; for a long line from a thread."""
         self.passed: Counter[Origin] = Counter()
@@ -84,7 +84,7 @@ class Gate:
         """Admit the command of `line`, which the command `carrier` (in normal form) may carry.
 
         Raises CommandError if it is unknown, too long or has no normal form, or if `caller` may not run it. A caller
-        whose roles are limited learns of other commands nothing but that.
+        with limited roles learns nothing else of other commands.
         """
         check_length(line)
         check_characters(line)

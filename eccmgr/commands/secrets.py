@@ -30,7 +30,8 @@ _QUOTING = re.compile(r"""["'\\]""")
 _SETTING = re.compile(r"config set\b", re.IGNORECASE)
 _FLAG = re.compile(r"--?([A-Za-z][\w.-]*)\Z")
 _OPENING = "([{,"
-# Most words hold neither a command in quotes nor a parameter with a value; thousands of them take a moment.
+# Most words hold neither a quoted command nor a parameter with a value; even thousands of words then take only a
+# moment.
 _PLAIN = re.compile(r"""[^\s"'\\=:]*+=?\Z""")
 
 

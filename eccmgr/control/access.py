@@ -1,4 +1,4 @@
-"""The part of a daemon that says who may run what: its roles, and the users who have them."""
+"""The part of a daemon that holds its roles and their users, which decide who may run a command."""
 
 import pwd
 from collections.abc import Callable, Iterator, Sequence
@@ -83,7 +83,7 @@ class AccessPart(Part):
 
 
 def unanchored(view: ScopeView) -> Iterator[str]:
-    """A warning for each pattern of a role that allows a command wherever its text stands."""
+    """A warning for each pattern of a role that is not anchored: it allows any command that holds its text."""
     for role in view.scope("Authorization").scopes("Role"):
         for text in role.items("allow"):
             if not text.startswith("^"):
@@ -102,7 +102,7 @@ def _shown(endpoint: str) -> str:
     try:
         return str(Endpoint.parse(endpoint))
     except SettingsError:
-        # The part for listeners refuses it, and says where it stands.
+        # The part for listeners refuses it, and names its place.
         return endpoint
 
 

@@ -38,7 +38,7 @@ def gate(*allow: str) -> tuple[Gate, list[str]]:
 
 
 def spelt(word: str) -> st.SearchStrategy[str]:
-    """Spellings of a word that the table takes for it."""
+    """Spellings of a word that the table takes for the word."""
 
     def spell(parts: list[tuple[str, str]]) -> str:
         return "".join(start + letter + (start if start in "\"'" else "") for letter, start in parts)

@@ -1,4 +1,4 @@
-"""Roles: who has them, and which commands they allow."""
+"""Roles: their users, and the commands that they allow."""
 
 import pytest
 

@@ -92,8 +92,8 @@ class Changes:
         """A heartbeat's answer listed these sessions as late."""
         self._late = {name: each for name, each in self._late.items() if now - each.upto <= self.fresh_s}
         for each in sessions:
-            before = self._late.get(each.session)
-            since = before.since if before is not None and before.counter == each.counter else now
+            known = self._late.get(each.session)
+            since = known.since if known is not None and known.counter == each.counter else now
             self._late[each.session] = _Lateness(each.counter, since, now)
 
     def read(self, address: str, record: VipRecord) -> None:

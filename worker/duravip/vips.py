@@ -200,13 +200,13 @@ def _leaders(floating: dict[IPAddress, list[_Stanza]], faults: _Faults) -> dict[
                 faults.add(stanza.place, f"VIP {address} follows both {next_of[address]} and {target}, expected one")
     leaders: dict[IPAddress, IPAddress] = {}
     for address in next_of:
-        way, at = {address: None}, next_of[address]
-        while at in next_of and at not in leaders and at not in way:
-            way[at], at = None, next_of[at]
-        if at in way:
+        way, reached = {address: None}, next_of[address]
+        while reached in next_of and reached not in leaders and reached not in way:
+            way[reached], reached = None, next_of[reached]
+        if reached in way:
             place = next((each.place for each in floating[address] if each.follows is not None), None)
-            faults.add(place, f"VIP {address} follows in a circle: {' → '.join(map(str, (*way, at)))}")
-        leaders.update(dict.fromkeys(way, leaders.get(at, at)))
+            faults.add(place, f"VIP {address} follows in a circle: {' → '.join(map(str, (*way, reached)))}")
+        leaders.update(dict.fromkeys(way, leaders.get(reached, reached)))
     return leaders
 
 

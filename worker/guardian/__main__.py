@@ -30,8 +30,8 @@ def main() -> int:
     parser.add_argument("--lock", type=Path, help="where the host's lock is")
     options = parser.parse_args()
     # Ctrl-C and a stop of the service reach the agent too. The guardian stays until the agent has ended in good order.
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     stay_prompt()
     agent = socket.socket(fileno=options.agent)
     agent.set_inheritable(False)

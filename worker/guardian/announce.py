@@ -143,8 +143,8 @@ class Announcer:
                 self._socket.sendto(frame, (each.interface, 0))
 
     def _known(self, index: int, now: float) -> Sequence[tuple[str, bytes]]:
-        at, known = self._neighbours.get(index, (-1e9, []))
-        if now - at > _NEIGHBOURS_S:
+        read_at, known = self._neighbours.get(index, (-1e9, []))
+        if now - read_at > _NEIGHBOURS_S:
             known = self._interfaces.neighbours(index)
             self._neighbours[index] = (now, known)
             for gateway in set(self._interfaces.gateways(index)) - {name for name, _ in known}:
@@ -160,22 +160,22 @@ class Rivals:
 
     def close(self) -> None:
         """Close the sockets."""
-        for each in self.sockets:
-            each.close()
+        for listener in self.sockets:
+            listener.close()
 
     def heard(self, own: set[bytes]) -> list[tuple[str, str]]:
         """Address and hardware address of each claim, without the claims from our `own` hardware addresses."""
-        found = []
-        for each in self.sockets:
+        claims = []
+        for listener in self.sockets:
             for _ in range(1000):
                 try:
-                    frame, place = each.recvfrom(128)
+                    frame, place = listener.recvfrom(128)
                 except OSError:
                     break
                 claimed = claim(frame) if place[2] != _OUTGOING else None
                 if claimed and claimed[1] not in own:
-                    found.append((claimed[0], claimed[1].hex(":")))
-        return found
+                    claims.append((claimed[0], claimed[1].hex(":")))
+        return claims
 
 
 def claim(frame: bytes) -> tuple[str, bytes] | None:
@@ -211,7 +211,7 @@ def _listen(protocol: int, only: Sequence[tuple[int, int, int, int]]) -> socket.
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(protocol))
     made.setblocking(False)
     if only:
-        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in only))
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in only))
         program = struct.pack("HL", len(only), ctypes.addressof(code))
         made.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
     return made

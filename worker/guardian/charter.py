@@ -86,7 +86,7 @@ class Charter:
         address at all."""
         return dataclasses.replace(
             wanted,
-            vips=tuple(each for each in wanted.vips if self._permits(each)),
+            vips=tuple(vip for vip in wanted.vips if self._permits(vip)),
             plumber=self.plumber or wanted.plumber,
             fence=wanted.fence if self.fence is None else self.fence,
         )
@@ -107,10 +107,10 @@ class Charter:
             case Plumb():
                 _check_words("session", (message.session,))
                 self._check_time(message.at, now)
-                _check_epochs(each.epoch for each in message.grants)
+                _check_epochs(grant.epoch for grant in message.grants)
             case Unplumb():
                 _check_words("tag", (message.tag,))
-                _check_epochs(each.epoch for each in message.grants)
+                _check_epochs(grant.epoch for grant in message.grants)
 
     def server_of(self, ending: Ending) -> Server | None:
         """The server on which a session is ended."""
@@ -124,15 +124,15 @@ class Charter:
 
     def _permits(self, wanted: Address) -> bool:
         address = _parsed(wanted.address)
-        for network, each in self._parsed_grounds:
+        for network, grounds in self._parsed_grounds:
             if address.version == network.version and address in network:
-                lowest, highest = (0, address.max_prefixlen) if each.prefix < 0 else (each.prefix, each.prefix)
-                return lowest <= wanted.prefix <= highest and each.interface in ("", wanted.interface)
+                lowest, highest = (0, address.max_prefixlen) if grounds.prefix < 0 else (grounds.prefix, grounds.prefix)
+                return lowest <= wanted.prefix <= highest and grounds.interface in ("", wanted.interface)
         return False
 
     @cached_property
     def _parsed_grounds(self) -> list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, Grounds]]:
-        return [(ipaddress.ip_network(each.network, strict=False), each) for each in self.grounds]
+        return [(ipaddress.ip_network(grounds.network, strict=False), grounds) for grounds in self.grounds]
 
 
 def write_charter(charter: Charter) -> int:
@@ -179,15 +179,15 @@ def _check_configure(message: Configure) -> None:
         (announcing.refresh_s, 0, 1e9),
         (message.if_check_s, 0.01, 1e6),
     )
-    if not all(lowest <= each <= highest for each, lowest, highest in numbers):
+    if not all(lowest <= number <= highest for number, lowest, highest in numbers):
         raise WireError("an option of Configure out of bounds")
 
 
 def _check_words(what: str, words: tuple[str, ...]) -> None:
-    if len(words) > _MOST_WORDS or any(len(each) > _LONGEST_NAME or not each.isprintable() for each in words):
+    if len(words) > _MOST_WORDS or any(len(word) > _LONGEST_NAME or not word.isprintable() for word in words):
         raise WireError(f"{what} out of bounds")
 
 
 def _check_epochs(epochs: Iterable[int]) -> None:
-    if any(not 0 <= each <= _HIGHEST_EPOCH for each in epochs):
+    if any(not 0 <= epoch <= _HIGHEST_EPOCH for epoch in epochs):
         raise WireError("an epoch out of bounds")

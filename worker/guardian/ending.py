@@ -64,7 +64,7 @@ def _exchange(connection: socket.socket, server: Server, ending: Ending, argumen
     if server.db:
         commands.append(("SELECT", str(server.db)))
     commands.append(("EVAL", ending.script, str(len(ending.keys)), *ending.keys, *arguments))
-    connection.sendall(b"".join(_packed(each) for each in commands))
+    connection.sendall(b"".join(_packed(command) for command in commands))
     answers = _EndingAnswers(connection)
     for _ in commands:
         answers.read()
@@ -102,8 +102,8 @@ def _connect(server: Server, context: ssl.SSLContext | None, timeout_s: float) -
 
 
 def _packed(command: Sequence[str]) -> bytes:
-    parts = [each.encode() for each in command]
-    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in parts)
+    parts = [part.encode() for part in command]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
 class _EndingAnswers:

@@ -98,25 +98,25 @@ class NftablesFence:
     def build(self, addresses: Iterable[str], interfaces: Iterable[tuple[int, str]]) -> None:
         """Build the table in one transaction, so that everything that the old table blocked stays blocked
         throughout."""
-        wanted, covered = dict(interfaces), set(addresses)
-        parsed = [ipaddress.ip_address(each) for each in covered]
+        by_index, covered = dict(interfaces), set(addresses)
+        parsed = [ipaddress.ip_address(address) for address in covered]
         sets = _SETS.format(
             table=TABLE,
-            v4=_listed(each for each in parsed if each.version == 4),
-            v6=_listed(each for each in parsed if each.version == 6),
+            v4=_listed(address for address in parsed if address.version == 4),
+            v6=_listed(address for address in parsed if address.version == 6),
         )
-        hooks = _hooks(wanted)
+        hooks = _hooks(by_index)
         empty = f"table netdev {TABLE}\ndelete table netdev {TABLE}\n"
         self._run(f"{empty}{sets}table netdev {TABLE} {{{hooks}}}\n")
-        self._hooked, self._covered = set(wanted), covered
+        self._hooked, self._covered = set(by_index), covered
 
     def cover(self, addresses: Iterable[str]) -> None:
         """Add to the sets of addresses. An address leaves the sets only when the table is built anew."""
         fresh = sorted(set(addresses) - self._covered)
-        parsed = [ipaddress.ip_address(each) for each in fresh]
+        parsed = [ipaddress.ip_address(address) for address in fresh]
         changes = [
-            *self._elements.add("v4", [each.packed for each in parsed if each.version == 4]),
-            *self._elements.add("v6", [each.packed for each in parsed if each.version == 6]),
+            *self._elements.add("v4", [address.packed for address in parsed if address.version == 4]),
+            *self._elements.add("v6", [address.packed for address in parsed if address.version == 6]),
         ]
         if changes:
             self._carry_out(changes)
@@ -124,9 +124,9 @@ class NftablesFence:
 
     def hook(self, interfaces: Iterable[tuple[int, str]]) -> None:
         """Hook new interfaces. The kernel removes the chains of an interface together with it."""
-        wanted = dict(interfaces)
-        self._hooked &= wanted.keys()
-        fresh = {index: name for index, name in wanted.items() if index not in self._hooked}
+        by_index = dict(interfaces)
+        self._hooked &= by_index.keys()
+        fresh = {index: name for index, name in by_index.items() if index not in self._hooked}
         if fresh:
             self._run(f"table netdev {TABLE} {{{_hooks(fresh)}}}\n")
             self._hooked |= fresh.keys()
@@ -189,5 +189,5 @@ def _hooks(interfaces: Mapping[int, str]) -> str:
 def _listed(addresses: Iterable[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> str:
     """The addresses in nft's language, made from the parsed numbers alone: the text of an address may carry more,
     behind a `%`."""
-    joined = ", ".join(str(ipaddress.ip_address(each.packed)) for each in addresses)
+    joined = ", ".join(str(ipaddress.ip_address(address.packed)) for address in addresses)
     return f"elements = {{ {joined} }};" if joined else ""

@@ -51,8 +51,8 @@ class Hands:
 
     def close(self) -> None:
         """Wait until the sessions are ended, then release everything. The fence stays in the kernel."""
-        for each in self._endings:
-            each.join()
+        for ending in self._endings:
+            ending.join()
         for part in (self.plumber, self.announcer, self.rivals, self.events):
             if part is not None:
                 part.close()
@@ -65,7 +65,7 @@ class Hands:
     def reconfigure(self, vips: tuple[Address, ...]) -> None:
         """Put other addresses behind the fence. Raises Refused."""
         self._vips = vips
-        self.fence.cover(each.address for each in vips)
+        self.fence.cover(vip.address for vip in vips)
 
     def look(self) -> tuple[dict[str, Interface], bool]:
         """The present interfaces, and whether the fence stands on all of them."""
@@ -105,7 +105,7 @@ class Hands:
             case guard.Close():
                 return self._tried(self.fence.close)
             case guard.Rebuild():
-                return self._tried(self.fence.build, [each.address for each in self._vips], self._places())
+                return self._tried(self.fence.build, [vip.address for vip in self._vips], self._places())
             case guard.Add(addresses, epochs):
                 return self._add(addresses, epochs)
             case guard.Remove(addresses):
@@ -125,13 +125,13 @@ class Hands:
 
     def _add(self, addresses: tuple[Address, ...], epochs: tuple[int, ...]) -> list[str | None]:
         answers = self.plumber.plumb(addresses, epochs)
-        carried = [each for each, answer in zip(addresses, answers, strict=True) if not answer]
-        self._plumbed.update((each.address, each) for each in carried)
+        carried = [vip for vip, answer in zip(addresses, answers, strict=True) if not answer]
+        self._plumbed.update((vip.address, vip) for vip in carried)
         self._announce(carried)
         return answers
 
     def _remove(self, addresses: tuple[Address, ...]) -> Failures:
-        names = [each.address for each in addresses]
+        names = [vip.address for vip in addresses]
         if self.announcer:
             self.announcer.forget(names)
         failures = self.plumber.unplumb(addresses)
@@ -198,4 +198,4 @@ class Hands:
         return self.netlink.links if self.netlink else {}
 
     def _places(self) -> list[tuple[int, str]]:
-        return [(each.index, each.name) for each in self._links().values() if not each.loopback]
+        return [(interface.index, interface.name) for interface in self._links().values() if not interface.loopback]

@@ -131,15 +131,17 @@ class Interfaces:
     @understood()
     def links(self) -> list[Interface]:
         """Every interface."""
-        found = []
+        interfaces = []
         for reply in self._netlink.dump(_GET_LINK, bytes(16)):
             _, _, _, index, flags, _ = struct.unpack_from("=BBHiII", reply.body)
             parts = attributes(reply.body, 16)
             name = parts.get(_LinkPart.NAME, b"").rstrip(b"\0").decode()
             up = bool(flags & _UP and flags & _RUNNING)
             mac = parts.get(_LinkPart.MAC, b"")
-            found.append(Interface(index, name, up, bool(flags & _LOOPBACK), mac if len(mac) == _MAC_BYTES else b""))
-        return found
+            interfaces.append(
+                Interface(index, name, up, bool(flags & _LOOPBACK), mac if len(mac) == _MAC_BYTES else b"")
+            )
+        return interfaces
 
     def addresses(self) -> list[Present]:
         """Every address on every interface."""
@@ -147,32 +149,34 @@ class Interfaces:
 
     def neighbours(self, index: int) -> list[tuple[str, bytes]]:
         """Address and hardware address of the hosts to which an interface has lately sent."""
-        found = (each for each in self.neighbour_table() if each.index == index and each.state & _USABLE)
-        return [(each.address, each.mac) for each in found if len(each.mac) == _MAC_BYTES]
+        reachable = (
+            neighbour for neighbour in self.neighbour_table() if neighbour.index == index and neighbour.state & _USABLE
+        )
+        return [(neighbour.address, neighbour.mac) for neighbour in reachable if len(neighbour.mac) == _MAC_BYTES]
 
     @understood()
     def neighbour_table(self) -> list[Neighbour]:
         """The kernel's neighbours, for ARP (v4) and neighbour discovery (v6)."""
-        found = []
+        neighbours = []
         for reply in self._netlink.dump(_GET_NEIGHBOUR, bytes(12)):
             family, index, state = struct.unpack_from("=BxxxiH", reply.body)
             parts = attributes(reply.body, 12)
             if (packed := parts.get(_NeighbourPart.ADDRESS)) is not None:
                 mac = parts.get(_NeighbourPart.MAC, b"")
-                found.append(Neighbour(socket.inet_ntop(family, packed), mac, index, state))
-        return found
+                neighbours.append(Neighbour(socket.inet_ntop(family, packed), mac, index, state))
+        return neighbours
 
     @understood()
     def gateways(self, index: int) -> list[str]:
         """The hosts to which an interface's default routes lead."""
-        found = []
+        hosts = []
         for reply in self._netlink.dump(_GET_ROUTE, bytes(12)):
             family, length = reply.body[0], reply.body[1]
             parts = attributes(reply.body, 12)
             gateway = parts.get(_RoutePart.GATEWAY)
             if length == 0 and gateway is not None and parts.get(_RoutePart.INTERFACE) == struct.pack("=i", index):
-                found.append(socket.inet_ntop(family, gateway))
-        return found
+                hosts.append(socket.inet_ntop(family, gateway))
+        return hosts
 
     def add(self, wanted: Sequence[tuple[str, int, int]], *, valid_s: int = 0, renew: bool = False) -> list[int]:
         """Add addresses, each with prefix length and index; answers 0 or the error number of each. `valid_s` 0 means
@@ -181,11 +185,11 @@ class Interfaces:
         life = valid_s or _FOREVER
         lifetimes = attribute(_AddressPart.LIFETIMES, struct.pack("=IIII", life, life, 0, 0))
         more = lifetimes + attribute(_AddressPart.METRIC, struct.pack("=I", MARK))
-        return self._netlink.carry_out([_request(NEW_ADDRESS, flags, *each, more) for each in wanted])
+        return self._netlink.carry_out([_request(NEW_ADDRESS, flags, *place, more) for place in wanted])
 
     def delete(self, unwanted: Sequence[tuple[str, int, int]]) -> list[int]:
         """Remove addresses, each with prefix length and index; answers 0 or the error number of each."""
-        return self._netlink.carry_out([_request(DELETE_ADDRESS, 0, *each, b"") for each in unwanted])
+        return self._netlink.carry_out([_request(DELETE_ADDRESS, 0, *place, b"") for place in unwanted])
 
 
 @understood()

@@ -95,16 +95,16 @@ class Netlink:
     def dump(self, kind: int, body: bytes) -> list[NetlinkReply]:
         """All objects of a kind."""
         self.socket.send(self._packed(NetlinkRequest(kind, DUMP, body)))
-        found: list[NetlinkReply] = []
+        replies: list[NetlinkReply] = []
         while True:
             for sequence, reply in _replies(self.socket.recv(1024 * 1024)):
                 if sequence != self._sequence:
                     continue
                 if reply.kind == _DONE:
-                    return found
+                    return replies
                 if reply.kind == _ERROR:
                     _refuse(reply)
-                found.append(reply)
+                replies.append(reply)
 
     def _acknowledged(self, sequences: range) -> list[int]:
         waiting = dict.fromkeys(sequences, 0)
@@ -163,14 +163,14 @@ def attribute(kind: int, data: bytes) -> bytes:
 
 def attributes(body: bytes, offset: int = 0) -> dict[int, bytes]:
     """The attributes that follow `offset`, by kind."""
-    found: dict[int, bytes] = {}
+    by_kind: dict[int, bytes] = {}
     while offset + 4 <= len(body):
         length, kind = struct.unpack_from("=HH", body, offset)
         if length < 4:
             break
-        found[kind & _KIND_MASK] = body[offset + 4 : offset + length]
+        by_kind[kind & _KIND_MASK] = body[offset + 4 : offset + length]
         offset += (length + 3) & ~3
-    return found
+    return by_kind
 
 
 def _batches(requests: Sequence[NetlinkRequest]) -> Iterator[list[NetlinkRequest]]:

@@ -221,8 +221,8 @@ class Parent:
             _end(self._spare, _GUARDIAN_ENDS_S)
         if self._present is not None:
             _end(self._present, _GUARDIAN_ENDS_S)
-        for each in (self._control, self._agents_control, self._wake, self._wake_end):
-            each.close()
+        for end in (self._control, self._agents_control, self._wake, self._wake_end):
+            end.close()
 
 
 def _end(guardian: _Guardian, timeout_s: float) -> None:

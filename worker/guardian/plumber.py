@@ -49,7 +49,7 @@ class MemoryPlumber:
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:
         """Always succeeds."""
-        self.plumbed.update(zip((each.address for each in addresses), epochs, strict=True))
+        self.plumbed.update(zip((vip.address for vip in addresses), epochs, strict=True))
         return [""] * len(addresses)
 
     def finished(self) -> list[tuple[str, int, str]]:
@@ -58,8 +58,8 @@ class MemoryPlumber:
 
     def unplumb(self, addresses: Sequence[Address]) -> Failures:
         """Always succeeds."""
-        for each in addresses:
-            self.plumbed.pop(each.address, None)
+        for vip in addresses:
+            self.plumbed.pop(vip.address, None)
         return ()
 
     def check(self, addresses: Sequence[Address]) -> Failures:  # noqa: ARG002

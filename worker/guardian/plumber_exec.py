@@ -44,8 +44,8 @@ class ExecPlumber:
 
     def sweep(self, configured: Sequence[Address]) -> Failures:
         """Unplumb every configured address that the program finds on this host."""
-        here = self._run_all("check", configured, _UNPLUMB_S)
-        return self.unplumb([each for each in configured if not here[each.address]])
+        answers = self._run_all("check", configured, _UNPLUMB_S)
+        return self.unplumb([vip for vip in configured if not answers[vip.address]])
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:
         """Begin to plumb; `finished` reports how each plumbing ended."""
@@ -88,23 +88,23 @@ class ExecPlumber:
 
     def _start_some(self) -> None:
         while self._queue and len(self._runs) < _AT_ONCE:
-            each, epoch = self._queue.pop(0)
-            self._epochs[each.address] = epoch
+            vip, epoch = self._queue.pop(0)
+            self._epochs[vip.address] = epoch
             try:
-                self._runs[each.address] = (self._start("plumb", each), epoch, time.monotonic() + _PLUMB_S)
+                self._runs[vip.address] = (self._start("plumb", vip), epoch, time.monotonic() + _PLUMB_S)
             except OSError as error:
-                self._failed.append((each.address, epoch, f"{self._program}: {error.strerror}"))
+                self._failed.append((vip.address, epoch, f"{self._program}: {error.strerror}"))
 
     def _run_all(self, verb: str, addresses: Sequence[Address], limit_s: float) -> dict[str, str]:
         answers: dict[str, str] = {}
         until = time.monotonic() + limit_s
         for start in range(0, len(addresses), _AT_ONCE):
             runs = []
-            for each in addresses[start : start + _AT_ONCE]:
+            for vip in addresses[start : start + _AT_ONCE]:
                 try:
-                    runs.append((each.address, self._start(verb, each)))
+                    runs.append((vip.address, self._start(verb, vip)))
                 except OSError as error:
-                    answers[each.address] = f"{self._program}: {error.strerror}"
+                    answers[vip.address] = f"{self._program}: {error.strerror}"
             for name, run in runs:
                 try:
                     run.wait(max(0.0, until - time.monotonic()))

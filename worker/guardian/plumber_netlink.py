@@ -52,9 +52,9 @@ class NetlinkPlumber:
 
     def look(self) -> list[Present]:
         """Read the present interfaces and addresses anew."""
-        self.links = {each.name: each for each in self.interfaces.links()}
+        self.links = {known.name: known for known in self.interfaces.links()}
         present = self.interfaces.addresses()
-        self._own = {each.address for each in present if not each.ours}
+        self._own = {known.address for known in present if not known.ours}
         return present
 
     def heard(self, event: NetlinkReply) -> str:
@@ -70,25 +70,27 @@ class NetlinkPlumber:
 
     def sweep(self, configured: Sequence[Address]) -> Failures:  # noqa: ARG002
         """Remove every address with our mark, even if the configuration no longer names it."""
-        return self._delete([(each.address, each.prefix, each.index) for each in self.look() if each.ours])
+        return self._delete(
+            [(present.address, present.prefix, present.index) for present in self.look() if present.ours]
+        )
 
     def plumb(self, addresses: Sequence[Address], epochs: Sequence[int]) -> list[str | None]:  # noqa: ARG002
         """Plumb addresses. IPv6 needs no duplicate address detection: the epoch has decided which host carries the
         address."""
-        reasons: dict[str, str | None] = {each.address: self._objection(each) for each in addresses}
-        wanted = [each for each in addresses if not reasons[each.address]]
-        for name in {each.interface for each in wanted} - self._prepared:
+        reasons: dict[str, str | None] = {vip.address: self._objection(vip) for vip in addresses}
+        possible = [vip for vip in addresses if not reasons[vip.address]]
+        for name in {vip.interface for vip in possible} - self._prepared:
             self._prepare(name)
-        numbers = self.interfaces.add([self._place(each) for each in wanted], valid_s=self.valid_s)
+        numbers = self.interfaces.add([self._place(vip) for vip in possible], valid_s=self.valid_s)
         ours: set[str] | None = None
-        for each, number in zip(wanted, numbers, strict=True):
+        for vip, number in zip(possible, numbers, strict=True):
             if number == errno.EEXIST:
                 if ours is None:
                     ours = {present.address for present in self.look() if present.ours}
-                reasons[each.address] = "" if each.address in ours else _OWN
+                reasons[vip.address] = "" if vip.address in ours else _OWN
             elif number:
-                reasons[each.address] = os.strerror(number)
-        return [reasons[each.address] for each in addresses]
+                reasons[vip.address] = os.strerror(number)
+        return [reasons[vip.address] for vip in addresses]
 
     def finished(self) -> list[tuple[str, int, str]]:
         """The kernel answers at once."""
@@ -106,7 +108,7 @@ class NetlinkPlumber:
     def renew(self, addresses: Sequence[Address]) -> None:
         """Restart the lifetimes of these addresses. An address that cannot be renewed expires, and `check` finds
         that."""
-        places = [self._place(each) for each in addresses if each.interface in self.links]
+        places = [self._place(vip) for vip in addresses if vip.interface in self.links]
         self.interfaces.add(places, valid_s=self.valid_s, renew=True)
 
     def check(self, addresses: Sequence[Address]) -> Failures:

@@ -41,7 +41,7 @@ def _line(level: str, event: str, **fields: object) -> str:
 
 def _shown(value: object) -> str:
     """`value` as one line without quotes, because an agent or a program may have said anything."""
-    return "".join(each if each.isprintable() and each != '"' else "?" for each in str(value))
+    return "".join(character if character.isprintable() and character != '"' else "?" for character in str(value))
 
 
 _standard_error = Sink(2, lambda lines, reason: _line("warning", "log lines dropped", lines=lines, reason=reason))
@@ -147,7 +147,7 @@ class Process:
             self._carry_out(self._guard.touched())
         self._hear_kernel(hands)
         if hands.rivals and hands.netlink:
-            own = {each.mac for each in hands.netlink.links.values()}
+            own = {interface.mac for interface in hands.netlink.links.values()}
             for address, who in hands.rivals.heard(own):
                 if address in self._guard.held:
                     log("another host announces an address of ours", address=address, mac=who)

@@ -57,7 +57,7 @@ def read_groups(path: str, data: bytes) -> Groups:
 
 
 def _parts(entry: str) -> list[str]:
-    """The parts of a line; the colon of an identity does not part."""
+    """The parts of a line. The colon of an identity does not separate parts."""
     parts: list[str] = []
     rest = entry
     while (colon := rest.find(":")) >= 0 and "," not in rest[:colon] and rest[:colon].strip().lower() not in _KINDS:

@@ -38,7 +38,7 @@ T = TypeVar("T")
 _END_TIMEOUT_S = 10.0
 
 MAX_EXPORTS = 20
-"""The most files that consoles may have one process export."""
+"""The maximum number of files that one process exports for consoles."""
 MAX_OPEN, MAX_OPEN_OF_USER = 32, 8
 """The most open transactions of a process, and of one user."""
 MAX_TYPED_BYTES = 1024 * 1024
