@@ -87,8 +87,10 @@ class ListenerOptions:
     place: str | None = field(default=None, compare=False)
 
 
-def listeners(view: ScopeView, default: str, instead: Sequence[str] = ()) -> tuple[ListenerOptions, ...]:
-    """The enabled control listeners, in the order written.
+def listeners(
+    view: ScopeView, default: str, instead: Sequence[str] = (), *, disabled: bool = False
+) -> tuple[ListenerOptions, ...]:
+    """The enabled control listeners, and with `disabled` the others too, in the order written.
 
     Endpoints given `instead` (`--listen`) replace those of the files; without either, `default` is the only endpoint
     ('' for none). The options of `Control_Listener` hold for all of them. Raises ConfigError if the TLS files of a
@@ -99,7 +101,7 @@ def listeners(view: ScopeView, default: str, instead: Sequence[str] = ()) -> tup
         scopes = [above.scope("Listen", endpoint) for endpoint in dict.fromkeys(instead)]
     else:
         scopes = above.scopes("Listen") or ([above.scope("Listen", default)] if default else [])
-    return tuple(_listener(scope) for scope in scopes if scope.boolean("Enable"))
+    return tuple(_listener(scope) for scope in scopes if disabled or scope.boolean("Enable"))
 
 
 def _listener(view: ScopeView) -> ListenerOptions:

@@ -272,6 +272,13 @@ def test_added_listener_is_no_way_around_the_others(listen: str, added: str, lac
     everywhere.ok("config set Control_Listener Listen /b Timeout 5")
 
 
+def test_disabled_listener_still_demands_its_access() -> None:
+    console, _ = console_on('Control_Listener { Listen "/a" { Enable_Authentication = on }  Listen "127.0.0.1:1" { } }')
+    console.ok('config set Control_Listener Listen "/a" Enable off')
+    refusal = console.refused('config set Control_Listener Listen "/b" Timeout 5')
+    assert "more open than the other listeners (Enable_Authentication)" in refusal
+
+
 def test_local_changes_include_nothing() -> None:
     console, _ = console_on('Local_Changes_File = "local.conf"', local="include more.conf\n", more="x = 1")
     assert console.store.loaded.ignored == ["/c/local.conf:1:1: an include is ignored in the Local_Changes_File"]
