@@ -39,6 +39,7 @@ class Listener:
             Command("echo", "what it was given", self._echo, (COMMAND,)),
             Command("big", "an answer of so many bytes", self._big, (Param("BYTES"),)),
             Command("wait", "end when the test says so", self._wait),
+            Command("heavy", "a heavy command that ends when the test says so", self._wait, heavy=True),
             Command("flood", "events without end", self._flood),
             Command("crash", "a fault in a handler", self._crash),
         )

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from eccmgr.commands.answer import Format
 
@@ -23,6 +23,21 @@ class Origin(enum.StrEnum):
     """A long command, in the process that runs jobs."""
 
 
+class Room(Protocol):
+    """The room for answers that a caller has not read yet."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is none left."""
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words."""
+
+    async def room(self, patience_s: float) -> bool:
+        """Wait for room; False if that takes too long."""
+
+
 class Access(enum.Enum):
     """The commands that a listener allows to all its callers."""
 
@@ -40,7 +55,8 @@ class Caller:
     `access` says which commands that listener allows. `roles` are the user's roles. `session` is the same object for
     all commands of one connection, and None for a carried command. `emit`, if the client asked for a stream, sends an
     event in a CHUNK frame. `form` is the form of the answer, `width` the columns of the terminal. `progress` takes the
-    part of a long command that is done, in percent. `only_here`: the command was sent to this node alone.
+    part of a long command that is done, in percent. `only_here`: the command was sent to this node alone. `room` is the
+    room for answers at the caller's listener; None if nobody bounds it.
     """
 
     user: str
@@ -55,3 +71,4 @@ class Caller:
     progress: Callable[[float], None] = field(default=lambda _percent: None, compare=False)
     only_here: bool = False
     access: Access = Access.ALL
+    room: Room | None = field(default=None, compare=False)

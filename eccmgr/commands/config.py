@@ -92,7 +92,7 @@ def commands(
         async def in_thread(asked: Asked) -> str:
             return await asyncio.to_thread(answer, asked)
 
-        return replace(command(name, brief, in_thread, *operands), idempotent=True)
+        return replace(command(name, brief, in_thread, *operands), idempotent=True, heavy=True)
 
     def command(name: str, brief: str, answer: Callable[[Asked], Awaitable[str]], *operands: Param) -> Command:
         usage = " ".join(("Usage: config", name, *map(str, operands)))

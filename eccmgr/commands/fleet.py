@@ -112,6 +112,7 @@ class Fleet:
                 self._subcluster_retrieve,
                 (_SUBCLUSTER, COMMAND),
                 about=f"{_RETRIEVED} that was sent to any node of the subcluster.",
+                heavy=True,
             ),
             Command(
                 "retrieve_node",
@@ -119,6 +120,7 @@ class Fleet:
                 self._retrieve_node,
                 (_NODE, COMMAND),
                 about=f"{_RETRIEVED} that was sent to the node.",
+                heavy=True,
             ),
         )
 
@@ -150,6 +152,7 @@ class Fleet:
                 self._history,
                 (Param("N", optional=True),),
                 about=_ABOUT_HISTORY,
+                heavy=True,
             ),
             Command(
                 "forget",

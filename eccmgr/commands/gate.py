@@ -4,6 +4,7 @@ Console frames, requests, immediate answers, carried commands, schedules, jobs a
 gate. A command inside a command passes it too, before it is sent. No other code calls a handler or a `say`.
 """
 
+import asyncio
 import enum
 import functools
 from collections import Counter
@@ -22,6 +23,10 @@ from eccmgr.long_lines import off_loop
 from eccmgr.tally import Tally
 
 NOT_AUTHORIZED = "Not Authorized for this command"
+HEAVY_AT_ONCE = 4
+"""The most heavy commands that run at a time in one process; more wait for their turn."""
+ROOM_S = 10.0
+"""The longest wait of a command for room for its answer."""
 LINE_BYTES_MAX = 64 * 1024
 """The longest line that is read as a command: each step that looks at such a line takes a moment."""
 
@@ -77,6 +82,7 @@ class Gate:
         """Called with each judgement, for the account of commands; for a long line from a thread."""
         self.passed: Counter[Origin] = Counter()
         """The number of commands by origin, with the commands inside commands."""
+        self._heavy = asyncio.Semaphore(HEAVY_AT_ONCE)
         self.refused = Tally()
         """The refusals of the gate and of the control listeners."""
 
@@ -101,7 +107,15 @@ class Gate:
     async def run(self, line: str, caller: Caller) -> Answer:
         """Run `line` for `caller`. Raises EccmgrError, whose message is the answer, if the command cannot run."""
         admitted = await off_loop(lambda text: self.admit(text, caller), line)
-        return await admitted.run()
+        if not admitted.command.heavy:
+            return await admitted.run()
+        while True:
+            async with self._heavy:
+                # Those before this one may have filled the room.
+                if caller.room is None or not caller.room.is_over:
+                    return await admitted.run()
+            if not await caller.room.room(ROOM_S):
+                raise CommandError(f"Too many answers wait to be read: {caller.room.bounds}; read them first")
 
     def answer_at_hand(self, line: str, caller: Caller) -> str | None:
         """The immediate answer to `line`, if `line` is the bare name of a command that has one, as monitoring sends it.

@@ -47,7 +47,7 @@ class ManagerCommands:
     def commands(self) -> tuple[Command, ...]:
         """The manager's commands, for its table."""
         return (
-            Command("show cluster membership", "the members and their roles, in XML", self._membership),
+            Command("show cluster membership", "the members and their roles, in XML", self._membership, heavy=True),
             Command("info", "the cluster and this manager", self._info, is_open=True),
             *process_commands(self._age),
             refused("cluster", CLUSTER_REFUSAL),

@@ -15,6 +15,7 @@ from eccmgr.commands.caller import Caller
 from eccmgr.commands.carried import carried
 from eccmgr.commands.unknown import unknown
 from eccmgr.errors import CommandError, NotAvailable, UsageError
+from eccmgr.long_lines import off_loop
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Command:
     it out. A `long` command becomes a job on a node: it may take `timeout_s`, and if its process dies it is tried again
     up to `retries` times. A command with `danger` disturbs or destroys work in progress: `help` warns of it, and it is
     never suggested. `say` gives an immediate answer, which needs no task. A command that `carries` another one passes
-    that through the gate too (`Call.carry`). A command that `is_open` answers unknown callers.
+    that through the gate too (`Call.carry`). A command that `is_open` answers unknown callers. The answer of a `heavy`
+    command may take much memory, so few of them run at a time.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Command:
     say: Saying | None = None
     carries: Carries | None = None
     is_open: bool = False
+    heavy: bool = False
 
     @property
     def usage(self) -> str:
@@ -261,13 +264,14 @@ def help_command(table: Table, topics: Mapping[str, Topic] | None = None) -> Com
     """The `help` of `table`; `topics` maps a first word to the help on further words (`help config cluster`)."""
 
     async def show(call: Call) -> str:
-        if not call.args:
-            return overview(table)
-        first, *more = (word.text for word in words.split(call.args[0]))
+        return await off_loop(explain, call.args[0]) if call.args else overview(table)
+
+    def explain(typed: str) -> str:
+        first, *more = (word.text for word in words.split(typed))
         topic = (topics or {}).get(first.lower())
         if topic is not None and more and f"{first} {more[0]}".lower() not in table.commands:
             return topic(more)
-        return describe(table, call.args[0])
+        return describe(table, typed)
 
     return Command(
         "help",

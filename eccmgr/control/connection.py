@@ -17,7 +17,7 @@ import structlog
 from eccmgr.commands.answer import Answer, Format, Status
 from eccmgr.commands.caller import Access, Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
-from eccmgr.commands.gate import LINE_BYTES_MAX, Gate
+from eccmgr.commands.gate import LINE_BYTES_MAX, ROOM_S, Gate
 from eccmgr.control import frames
 from eccmgr.control.crowd import Crowd
 from eccmgr.control.frames import Frame
@@ -46,8 +46,6 @@ _KEPT_S = 3600.0
 _FRAME_S = 60.0
 # A client that reads fewer bytes than this in that time counts as not reading.
 _READ_BYTES_MIN = 16 * 1024
-# A command waits this long for room for its answer.
-_ROOM_S = 10.0
 # The maximum size of a command's JSON: each byte of the longest command may be escaped.
 _REQUEST_BYTES_MAX = 6 * LINE_BYTES_MAX + 4096
 
@@ -94,7 +92,9 @@ class Connection(asyncio.Protocol):
         self.remote = remote_end(self._transport.get_extra_info("socket"))
         user, place, key, _ = self.remote
         self._unread, self._unsent = Stake(self.terms.unread, key), Stake(self._crowd.unsent, key)
-        self._caller = Caller(user, listener=self.terms.listener, peer=place, session=self, access=self._access())
+        self._caller = Caller(
+            user, listener=self.terms.listener, peer=place, session=self, access=self._access(), room=self._unsent
+        )
         self._turned_away = self._crowd.enter(self, self.terms.limits)
         if self._turned_away:
             # The server does not speak first: the client learns why once it has sent something.
@@ -328,7 +328,7 @@ class Connection(asyncio.Protocol):
 
     async def _no_room(self) -> str:
         """Wait for room for a command's answer; answers "", or the refusal if there is no room."""
-        if await self._unsent.room(_ROOM_S):
+        if await self._unsent.room(ROOM_S):
             return ""
         self._refuse("commands while too many answers are unread")
         return f"Too many answers wait to be read: {self._unsent.bounds}; read them first"

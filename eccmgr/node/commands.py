@@ -43,7 +43,7 @@ class NodeCommands:
         """The entries in the table of commands."""
         return (
             *process_commands(self._age),
-            Command("cluster membership", "the members and their roles", self._membership, idempotent=True),
+            Command("cluster membership", "the members and their roles", self._membership, idempotent=True, heavy=True),
             Command("cluster info", "the cluster as this node sees it", self._info, idempotent=True),
             prompt("cluster nodename", "this node's name", lambda: self._session.identity.name),
             prompt("cluster nodeaddr", "this node's address", self._nodeaddr),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from eccmgr.commands.gate import HEAVY_AT_ONCE
 from eccmgr.control import connection as connections
 from eccmgr.control import frames
 from eccmgr.control.limits import Limits
@@ -68,7 +69,7 @@ async def test_reader_of_drops_is_closed(folder: Path, monkeypatch: pytest.Monke
 
 
 async def test_answers_nobody_reads_hold_back_more_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_ROOM_S", 0.05)
+    monkeypatch.setattr(connections, "ROOM_S", 0.05)
     async with listening(folder) as listener:
         clients = [Client(*await asyncio.open_unix_connection(str(listener.path), limit=1)) for _ in range(8)]
         unsent = listener.server.crowd.unsent
@@ -128,3 +129,16 @@ async def test_too_long_command_leaves_its_connection_open(folder: Path) -> None
         assert "Command too long (" in (await client.fields(frames.RESULT))["body"]
         assert await client.ask("echo on") == "on"
         assert listener.echoed == ["x" * 65_000, "on"]
+
+
+async def test_few_heavy_commands_run_at_a_time(folder: Path) -> None:
+    async with listening(folder) as listener:
+        clients = [await Client.open(listener.path) for _ in range(HEAVY_AT_ONCE + 3)]
+        for client in clients:
+            client.send("heavy")
+        await wait_until(lambda: listener.waiting == HEAVY_AT_ONCE, "as many as may run")
+        assert await ask(listener.path, "echo on") == "on"
+        assert listener.waiting == HEAVY_AT_ONCE
+        listener.release.set()
+        assert [await client.answer() for client in clients] == ["waited"] * len(clients)
+        await close(*clients)

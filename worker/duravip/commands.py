@@ -41,12 +41,14 @@ class DuravipCommands:
                 self._show,
                 about=_ABOUT_SHOW,
                 idempotent=True,
+                heavy=True,
             ),
             Command(
                 "cluster duravip show tables",
                 "every participant's beliefs about each floating address, in XML",
                 self._tables,
                 idempotent=True,
+                heavy=True,
             ),
         )
 
