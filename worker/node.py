@@ -64,9 +64,9 @@ class EcNode(NodeDaemon):
         """The lines of every node, and those about VIPs."""
         return "\n".join(filter(None, (self.duravip.info(), super().facts())))
 
-    def abort(self, wanted: str, user: str) -> bool:
+    def abort(self, command_id: str, user: str) -> bool:
         """End a command or a job on this node; answers whether there was one."""
-        return self.jobs.withdraw(wanted, user) or super().abort(wanted, user)
+        return self.jobs.withdraw(command_id, user) or super().abort(command_id, user)
 
     async def known_names(self, caller: Caller) -> Known:
         """The names of every node, and those of VIPs."""

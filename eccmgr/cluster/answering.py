@@ -55,13 +55,13 @@ class AnswerVerifier:
     def _faults(self, sent: Sent, entries: Mapping[str, Entry], nodes: Iterable[str]) -> dict[str, str]:
         """The nodes whose answers are not authentic, each with the reason."""
         authorities, now_ms = self._authorities(), self._wall_ms()
-        found = {}
+        faults = {}
         for node in nodes:
             try:
                 self._check(sent, node, entries[node], authorities, now_ms)
             except NotAuthentic as error:
-                found[node] = str(error)
-        return found
+                faults[node] = str(error)
+        return faults
 
     def _check(self, sent: Sent, node: str, entry: Entry, authorities: TrustedKeys, now_ms: int) -> None:
         if self._key is None or self._secrets is None:

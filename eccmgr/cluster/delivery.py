@@ -140,18 +140,20 @@ class Delivery:
 
         This takes one round trip, and one more for each page if the responses fill several pages.
         """
-        wanted = named_id(named)
+        command_id = named_id(named)
         named_by = await self._digest(named)
-        found = await self._link.run(answers.results(self._keys, self._options, wanted, named_by, self._roster.newest))
-        if found is None:
+        kept = await self._link.run(
+            answers.results(self._keys, self._options, command_id, named_by, self._roster.newest)
+        )
+        if kept is None:
             return None
-        sent = found.sent
-        self._verifier.check(sent, lambda text: sent.id == wanted or digest(text, self._normal) == named_by)
-        now = await self._roster.at(found.view)
-        then = now if sent.view == now.number else await self._roster.at(found.view._replace(number=sent.view))
-        entries = await self._answer_verifier.verified(sent, answers.entries(await self._whole(found.responses)))
-        told = answers.plan(await self._whole(found.plan))
-        return results.report(sent, then, now, entries, found.clock_ms, told)
+        sent = kept.sent
+        self._verifier.check(sent, lambda text: sent.id == command_id or digest(text, self._normal) == named_by)
+        now = await self._roster.at(kept.view)
+        then = now if sent.view == now.number else await self._roster.at(kept.view._replace(number=sent.view))
+        entries = await self._answer_verifier.verified(sent, answers.entries(await self._whole(kept.responses)))
+        told = answers.plan(await self._whole(kept.plan))
+        return results.report(sent, then, now, entries, kept.clock_ms, told)
 
     async def latest_for(self, target: Target, latest: Report, named: str) -> Report | None:
         """The latest command with the text `named` that was sent to any node of `target`: the part of its report for
@@ -174,26 +176,26 @@ class Delivery:
     async def _digest(self, text: str) -> str:
         return await off_loop(lambda line: digest(line, self._normal), text)
 
-    async def _whole(self, found: dict[bytes, bytes] | str) -> dict[bytes, bytes]:
+    async def _whole(self, fields: dict[bytes, bytes] | str) -> dict[bytes, bytes]:
         """The fields of a hash as a script answered them. If the script answered only the key, this reads the hash page
         by page."""
-        return await read_hash(self._link, found) if isinstance(found, str) else found
+        return await read_hash(self._link, fields) if isinstance(fields, str) else fields
 
     async def abort(self, named: str, issuer: str) -> Report | None:
         """Withdraw the command with the id `named`, and report once the nodes that are running it have answered.
 
         None if there is no such command. A node that does not answer soon is reported as running.
         """
-        if not (wanted := named_id(named)):
+        if not (command_id := named_id(named)):
             return None
-        signed = self._signer.withdrawal(wanted, issuer, to_ms(self._options.command_ttl_s))
-        verdict = await self._link.run(commands.abort(self._keys, self._options, wanted, issuer, signed))
+        signed = self._signer.withdrawal(command_id, issuer, to_ms(self._options.command_ttl_s))
+        verdict = await self._link.run(commands.abort(self._keys, self._options, command_id, issuer, signed))
         if verdict is AbortVerdict.GONE:
             return None
         deadline = asyncio.get_running_loop().time() + _ABORT_WAIT_S
         while True:
-            report = await self.retrieve(wanted)
-            running = report is not None and any(found.state is State.RUNNING for found in report.outcomes)
+            report = await self.retrieve(command_id)
+            running = report is not None and any(outcome.state is State.RUNNING for outcome in report.outcomes)
             if not running or asyncio.get_running_loop().time() >= deadline:
                 return report
             await asyncio.sleep(_ABORT_LOOK_S)
@@ -217,9 +219,9 @@ class Delivery:
             cleared += number
         return cleared
 
-    def heard_notice(self, wanted: str) -> None:
+    def heard_notice(self, command_id: str) -> None:
         """Responses to the command with this id have come."""
-        if (event := self._waiting.get(wanted)) is not None:
+        if (event := self._waiting.get(command_id)) is not None:
             event.set()
 
     def heard_event(self) -> None:
@@ -302,15 +304,15 @@ class Delivery:
         """The nodes that have not begun the command and never will."""
         report = await self.retrieve(sent.id)
         outcomes = report.outcomes if report is not None else ()
-        return frozenset(found.node.lower() for found in outcomes if found.state in (State.MISSED, State.ABORTED))
+        return frozenset(outcome.node.lower() for outcome in outcomes if outcome.state in (State.MISSED, State.ABORTED))
 
     async def _collect(self, sent: Sent, waiting: Waiting, *, last: bool) -> News:
-        found = await self._link.run(
+        collected = await self._link.run(
             answers.collect(self._keys, self._options, sent.id, waiting.seen, waiting.due_in_all, last=last)
         )
-        now = await self._roster.lately(found.view, waiting.view)
-        entries = await self._answer_verifier.verified(sent, found.entries)
-        return News(found.clock_ms, now, entries, aborted_ms=found.aborted_ms, more=found.more)
+        now = await self._roster.lately(collected.view, waiting.view)
+        entries = await self._answer_verifier.verified(sent, collected.entries)
+        return News(collected.clock_ms, now, entries, aborted_ms=collected.aborted_ms, more=collected.more)
 
 
 def _patience_s(waiting: Waiting) -> float:

@@ -42,12 +42,12 @@ class PastCommand:
 
 async def history(link: Link, keys: Keys, options: ClusterOptions, count: int) -> list[PastCommand]:
     """The latest `count` commands, the newest last, in one round trip. Raises RedisUnreachable."""
-    found = await link.run(commands.history(keys, options, count))
-    return list(_readable(reversed(found)))
+    kept = await link.run(commands.history(keys, options, count))
+    return list(_readable(reversed(kept)))
 
 
-def _readable(found: Iterable[Sequence[bytes]]) -> Iterator[PastCommand]:
-    for fields in found:
+def _readable(kept: Iterable[Sequence[bytes]]) -> Iterator[PastCommand]:
+    for fields in kept:
         try:
             yield PastCommand.parse(fields)
         except Unreadable as error:

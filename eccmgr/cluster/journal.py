@@ -67,16 +67,16 @@ class Journal:
             self._waiting = None
 
     def _compare(self, view: View) -> None:
-        before, self._known = self._known, dict(view.live)
-        if before is None:
+        known, self._known = self._known, dict(view.live)
+        if known is None:
             log.info("membership", view=view.number, nodes=len(view.live), absent=len(view.absent))
             return
-        for key in sorted(before.keys() - view.live.keys(), key=natural):
+        for key in sorted(known.keys() - view.live.keys(), key=natural):
             what = "node lost" if key in view.absent else "node left"
-            log.warning(what, node=before[key].name, session=before[key].private_name, reason=_MISSED)
+            log.warning(what, node=known[key].name, session=known[key].private_name, reason=_MISSED)
         for key in sorted(view.live, key=natural):
             seat = view.live[key]
-            if key not in before or before[key].private_name not in (seat.private_name, seat.before):
+            if key not in known or known[key].private_name not in (seat.private_name, seat.before):
                 log.info("node joined", node=seat.name, session=seat.private_name, reason=_MISSED)
 
     def _write(self, event: MembershipEvent) -> None:

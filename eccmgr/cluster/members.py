@@ -58,10 +58,12 @@ class Member:
     def parse(cls, raw: bytes | str) -> "Member":
         """Read a record as `dump` writes it. Raises Unreadable."""
         with reading.parsing("A member's record"):
-            found = reading.decoded(_member, raw)
-            reading.check_lines(found.private_name, found.node_name, found.subcluster, found.version, found.address)
-            reading.check_lines(*found.groups)
-            return found
+            member = reading.decoded(_member, raw)
+            reading.check_lines(
+                member.private_name, member.node_name, member.subcluster, member.version, member.address
+            )
+            reading.check_lines(*member.groups)
+            return member
 
     def dump(self) -> str:
         """The record as Redis keeps it."""
@@ -112,8 +114,8 @@ class Identity:
 
     def of(self, subcluster: str) -> "Identity":
         """The same node in another subcluster."""
-        before, now = f"{SUBCLUSTER_GROUP}{self.subcluster}", f"{SUBCLUSTER_GROUP}{subcluster}"
-        groups = tuple(now if group == before else group for group in self.groups)
+        earlier, later = f"{SUBCLUSTER_GROUP}{self.subcluster}", f"{SUBCLUSTER_GROUP}{subcluster}"
+        groups = tuple(later if group == earlier else group for group in self.groups)
         return replace(self, subcluster=subcluster, groups=groups)
 
 

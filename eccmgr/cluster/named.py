@@ -43,14 +43,14 @@ class NamedNode:
         """Read the scripts' record of a node. Raises Unreadable."""
         with parsing("The statement of bus files on a node"):
             name, *said = map(line, raw.decode().split("\t"))
-            pairs = (each.partition("=") for each in said)
+            pairs = (pair.partition("=") for pair in said)
             given = {source: tuple(map(plain_name, filter(None, names.split(",")))) for source, _, names in pairs}
             return cls(plain_name(name), given)
 
     @property
     def subclusters(self) -> tuple[str, ...]:
         """All subclusters that files give the node; the first one counts."""
-        return tuple(dict.fromkeys(each for given in self.given.values() for each in given))
+        return tuple(dict.fromkeys(subcluster for given in self.given.values() for subcluster in given))
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class Named:
 
     def conflicts(self, claimed: Mapping[str, str]) -> list[tuple[str, str, str]]:
         """The nodes that claim another subcluster than files give them, each as node, claimed, given."""
-        found = []
+        conflicts = []
         for node, subcluster in claimed.items():
             given = named.subclusters if (named := self.nodes.get(node.lower())) else ()
-            if given and subcluster.lower() not in (each.lower() for each in given):
-                found.append((node, subcluster, " or ".join(given)))
-        return found
+            if given and subcluster.lower() not in (name.lower() for name in given):
+                conflicts.append((node, subcluster, " or ".join(given)))
+        return conflicts
 
     def stale(self, absent_ttl_s: float) -> list[str]:
         """The files that no manager has read for `absent_ttl_s` (0: no limit), and the oldest files if there are too
@@ -131,27 +131,29 @@ class NamedNodes:
         """Publish that our bus file names `nodes`, with the subclusters of each. Raises RedisUnreachable."""
         if len(nodes) > MAX_NAMES:
             log.error("bus file cut", nodes=len(nodes), limit=MAX_NAMES)
-        wanted = dict(list(nodes.items())[:MAX_NAMES])
+        named_nodes = dict(list(nodes.items())[:MAX_NAMES])
         named = Named.parse(await read_hash(self._link, self._keys.subclusters))
-        if self._source and (wanted or self._source in named.read_ms):
-            await self._expect(self._source, self._called if wanted else "", _changes(named, self._source, wanted))
+        if self._source and (named_nodes or self._source in named.read_ms):
+            await self._expect(
+                self._source, self._called if named_nodes else "", _changes(named, self._source, named_nodes)
+            )
         for source in named.stale(self._options.absent_ttl_s):
             if source != self._source:
                 await self._expect(source, "", _changes(named, source, {}))
         self._last = (None, Named())
 
     async def _expect(self, source: str, called: str, changes: Sequence[NamedChange]) -> None:
-        for at in range(0, max(1, len(changes)), _AT_ONCE):
-            some = changes[at : at + _AT_ONCE]
+        for first in range(0, max(1, len(changes)), _AT_ONCE):
+            some = changes[first : first + _AT_ONCE]
             await self._link.run(views.expect(self._keys, self._options, source, called, some))
 
 
-def _changes(named: Named, source: str, wanted: Mapping[str, Sequence[str]]) -> list[NamedChange]:
-    """The changes for Redis if the file `source` now names the nodes `wanted`."""
+def _changes(named: Named, source: str, given_by_name: Mapping[str, Sequence[str]]) -> list[NamedChange]:
+    """The changes for Redis if the file `source` now names the nodes `given_by_name`."""
     # This states all nodes again, because Redis may have lost one of the absent nodes.
-    found = [NamedChange(name, given) for name, given in wanted.items()]
-    still = {name.lower() for name in wanted}
+    changes = [NamedChange(name, given) for name, given in given_by_name.items()]
+    still = {name.lower() for name in given_by_name}
     for key, node in named.nodes.items():
         if source in node.given and key not in still:
-            found.append(NamedChange(node.name, named=False))
-    return found
+            changes.append(NamedChange(node.name, named=False))
+    return changes

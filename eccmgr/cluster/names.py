@@ -62,14 +62,14 @@ def _folded_along(axis: int, parts: dict[_Pieces, _Order]) -> dict[_Pieces, _Ord
     alike: dict[tuple[_Pieces, _Pieces], list[_Pieces]] = {}
     for pieces in parts:
         alike.setdefault((pieces[:axis], pieces[axis + 1 :]), []).append(pieces)
-    found = {}
+    folded = {}
     for (before, behind), group in alike.items():
         if len(group) == 1:
-            found[group[0]] = parts[group[0]]
+            folded[group[0]] = parts[group[0]]
         else:
             numbers = ",".join(_ranges([pieces[axis] for pieces in group]))
-            found[*before, f"[{numbers}]", *behind] = min(parts[pieces] for pieces in group)
-    return found
+            folded[*before, f"[{numbers}]", *behind] = min(parts[pieces] for pieces in group)
+    return folded
 
 
 def _ranges(numbers: list[str]) -> Iterator[str]:
@@ -121,12 +121,12 @@ class NameIndex:
     def find_all(self, names: Iterable[str]) -> list[str]:
         """The names of nodes that `names` mean, once each, in order. Raises CommandError, which lists the `names` that
         fit no node."""
-        found: dict[str, None] = {}
+        meant: dict[str, None] = {}
         unknown = []
         for name in names:
             fitting = self.fitting(name)
             if len(fitting) == 1:
-                found[fitting[0]] = None
+                meant[fitting[0]] = None
             else:
                 unknown.append(name)
         if len(unknown) == 1:
@@ -134,7 +134,7 @@ class NameIndex:
             self.find(unknown[0])
         if unknown:
             raise CommandError(f"Unknown nodes '{fold(unknown, RANGES_SHOWN)}'{known(self._by_key.values())}")
-        return sorted(found, key=natural)
+        return sorted(meant, key=natural)
 
     @cached_property
     def _by_label(self) -> dict[str, list[str]]:

@@ -25,10 +25,10 @@ _BRACKETS = re.compile(r"\[([^\]]*)\]")
 
 def parts(text: str) -> list[str]:
     """The parts of a set, between the commas outside of brackets. Raises UsageError if `text` is not a set."""
-    found = names.split_folded(text)
-    if not found or ",".join(found) != text:
+    split = names.split_folded(text)
+    if not split or ",".join(split) != text:
         raise _no_set(text)
-    return found
+    return split
 
 
 def spell_out(folded: Iterable[str]) -> list[str]:
@@ -63,7 +63,7 @@ def _no_set(text: str, why: str = "write it like east[1-3,7],west1") -> UsageErr
 
 
 def _ranges(part: str) -> list[str]:
-    return [each for inside in _BRACKETS.findall(part) for each in inside.split(",")]
+    return [span for inside in _BRACKETS.findall(part) for span in inside.split(",")]
 
 
 def _why_no_range(span: str) -> str:
@@ -85,7 +85,7 @@ def _count(part: str) -> int:
     """The number of names in `part`."""
     count = 1
     for inside in _BRACKETS.findall(part):
-        count *= sum(_length(each) for each in inside.split(","))
+        count *= sum(_length(span) for span in inside.split(","))
     return count
 
 

@@ -49,8 +49,8 @@ def command_id(wall_ms: int, chance: int) -> str:
 
 def named_id(named: str) -> str:
     """The id that `named` may be, with or without #, in the spelling of ids; "" if it cannot be an id."""
-    wanted = named.removeprefix("#").upper()
-    return wanted if len(wanted) == _ID_LENGTH and not set(wanted) - set(_ALPHABET) else ""
+    command_id = named.removeprefix("#").upper()
+    return command_id if len(command_id) == _ID_LENGTH and not set(command_id) - set(_ALPHABET) else ""
 
 
 def digest(text: str, normal: Callable[[str], str] = fold) -> str:
@@ -154,8 +154,8 @@ class Publisher:
         if not live:
             raise CommandError(f"{nobody(target, view)}; nothing was sent")
         nodes = [seat.key for seat in (*live, *absent)]
-        for at in range(0, 0 if rolling else len(nodes), PAGE):
-            await self._link.run(commands.draft(self._keys, self._options, draft, nodes[at : at + PAGE]))
+        for first in range(0, 0 if rolling else len(nodes), PAGE):
+            await self._link.run(commands.draft(self._keys, self._options, draft, nodes[first : first + PAGE]))
         return [seat.key for seat in live[:: len(live) // _PLANNED_AT_ONCE + 1]], len(nodes)
 
     async def _try(self, order: CommandOrder) -> PublishAnswer:

@@ -122,10 +122,10 @@ def wall_ms(text: str) -> int:
 def _unpacked(body: bytes) -> bytes:
     """Decompress a body of `pack_body`. Raises zlib.error, and ValueError if the body would fill the memory."""
     unpacker = zlib.decompressobj()
-    found = unpacker.decompress(body, RESPONSE_BYTES_MAX)
+    text = unpacker.decompress(body, RESPONSE_BYTES_MAX)
     if not unpacker.eof:
         raise ValueError("it is cut, or too long")
-    return found
+    return text
 
 
 def pack_body(text: str, limit: int) -> tuple[str, bytes]:

@@ -20,13 +20,13 @@ _REST = 10
 
 async def read_hash(link: Link, key: str) -> dict[bytes, bytes]:
     """All fields of a hash, however large. Raises RedisUnreachable."""
-    found: dict[bytes, bytes] = {}
+    values: dict[bytes, bytes] = {}
     after = FIRST_PAGE
     while True:
         after, fields = await link.run(views.page(key, after))
-        found.update(fields)
+        values.update(fields)
         if after == FIRST_PAGE:
-            return found
+            return values
 
 
 class Roster:
@@ -87,12 +87,12 @@ class Roster:
         self._current = None
         self._changes += 1
 
-    async def at(self, wanted: ViewNumber) -> View:
+    async def at(self, view_number: ViewNumber) -> View:
         """The view with that number, from this process or from Redis.
 
         Raises CommandError if neither has it, and RedisUnreachable.
         """
-        number, born = wanted
+        number, born = view_number
         if (view := self._views.get(born, number)) is None:
             async with self._reading:
                 view = self._views.get(born, number) or await self._read(born, number)

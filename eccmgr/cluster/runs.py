@@ -24,8 +24,8 @@ class LatestRun:
         with parsing("The latest run of a command"):
             entry, made, target = raw.decode().split(" ")
             kind, _, name = target.partition(":")
-            at, _, count = entry.partition("-")
-            return cls((int(at), int(count)), Target.read(kind, name), plain_name(made))
+            milliseconds, _, count = entry.partition("-")
+            return cls((int(milliseconds), int(count)), Target.read(kind, name), plain_name(made))
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class LatestRuns:
     @classmethod
     def parse(cls, fields: Mapping[bytes, bytes]) -> "LatestRuns":
         """Read the hash `Keys.latest_of`; drops runs that cannot be read."""
-        found = []
+        runs = []
         for run in fields.values():
             try:
-                found.append(LatestRun.parse(run))
+                runs.append(LatestRun.parse(run))
             except Unreadable as error:
                 _dropped.say(run, run, str(error))
-        return cls(tuple(sorted(found, key=lambda run: run.entry, reverse=True)))
+        return cls(tuple(sorted(runs, key=lambda run: run.entry, reverse=True)))
 
     def that_may_concern(self, target: Target, view: View) -> Iterator[str]:
         """The ids of the runs that may have been sent to a node of `target`, newest first.

@@ -86,7 +86,7 @@ class Target:
             case TargetKind.SUBCLUSTER | TargetKind.NODE:
                 plain_name(name)
             case TargetKind.SET:
-                _ = [plain_name(each) for each in target.names]
+                _ = [plain_name(node) for node in target.names]
             case TargetKind.ALL if name:
                 raise ValueError("all nodes have no name")
         return target
@@ -230,10 +230,10 @@ def merged(live: Sequence[Seat], absent: Sequence[Seat]) -> Sequence[Seat]:
     """Merge both lists, each in order of name. This costs little for thousands of live nodes and few absent ones."""
     if not absent:
         return live
-    found = list(live)
+    seats = list(live)
     for seat in absent:
-        bisect.insort(found, seat, key=_order)
-    return found
+        bisect.insort(seats, seat, key=_order)
+    return seats
 
 
 def _order(seat: Seat) -> tuple[tuple[int, int, str], ...]:

@@ -68,5 +68,5 @@ class Vocabulary:
 
 async def read_vocabulary(link: Link, keys: Keys) -> frozenset[str]:
     """The words that live nodes have stated, in small letters. Raises RedisUnreachable."""
-    found = replies.texts(await link.call("ZRANGE", keys.vocabulary, 0, _WORDS_MAX))
-    return frozenset(word.decode(errors="replace") for word in found)
+    stated = replies.texts(await link.call("ZRANGE", keys.vocabulary, 0, _WORDS_MAX))
+    return frozenset(word.decode(errors="replace") for word in stated)

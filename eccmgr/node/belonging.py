@@ -115,21 +115,21 @@ class Belonging:
     async def _follow(self) -> None:
         async with self._turn:
             session = self._session
-            here, before = session.identity.subcluster, self.channels
+            subcluster, channels_before = session.identity.subcluster, self.channels
             given = await subcluster_given(self._link, self._keys, session.identity.name)
             is_moving = self._moving_after is not None
-            if given is None or (given.lower() == here.lower() and not is_moving) or not session.joined.is_set():
+            if given is None or (given.lower() == subcluster.lower() and not is_moving) or not session.joined.is_set():
                 return
             # Listen for commands of both subclusters.
-            await self._listen_on((*before, self._keys.subcluster(given)))
+            await self._listen_on((*channels_before, self._keys.subcluster(given)))
             self._moving_after = self._moving_after or self._follower.here
             view = await session.move_to(given)
             after, self._moving_after = self._moving_after, None
-            channels, left = self.channels, self._keys.subcluster(here)
+            channels, left = self.channels, self._keys.subcluster(subcluster)
             if view is not None:
                 self._move = SubclusterMove(left, view, time.monotonic() + 2 * self._options.command_ttl_s)
                 self._heartbeats.channels = channels
-                log.info("moved", subcluster=given, before=here, reason="its bus file says so", view=view)
+                log.info("moved", subcluster=given, before=subcluster, reason="its bus file says so", view=view)
             # Commands that were sent to the earlier subcluster before the move are still for this node.
             self._follower.follow((*channels, left) if left not in channels else channels, after)
             await self._listen_on(channels)

@@ -27,7 +27,7 @@ def read_certificate(path: Path, node: str, key: SigningKey | None) -> Certifica
         raise SettingsError(f"{path} holds no certificate: {error}") from None
     if said.name.lower() != node.lower():
         raise SettingsError(f"The certificate {path} is for the node {said.name}, not for {node}")
-    if key is None or key.public.raw not in {found.raw for found in certificate.named_keys()}:
+    if key is None or key.public.raw not in {public.raw for public in certificate.named_keys()}:
         raise SettingsError(f"The certificate {path} is for another key than this node's signing_key")
     return certificate
 

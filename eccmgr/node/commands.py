@@ -64,7 +64,7 @@ class NodeCommands:
         return Answer(as_text(membership), facts=facts)
 
     async def _info(self, _call: Call) -> str:
-        leader, remarks = "leader unknown", [f"Redis refuses: {each}" for each in self._link.refusals]
+        leader, remarks = "leader unknown", [f"Redis refuses: {refusal}" for refusal in self._link.refusals]
         try:
             leader = (await read_membership(self._link, self._keys)).leader_line
         except EccmgrError as error:
@@ -89,10 +89,10 @@ class NodeCommands:
         return describe(self._table, "cluster")
 
     async def _abort(self, call: Call) -> str:
-        wanted = call.args[0].removeprefix("#")
-        if not self._abort_here(wanted.upper(), call.caller.user):
+        command_id = call.args[0].removeprefix("#")
+        if not self._abort_here(command_id.upper(), call.caller.user):
             raise CommandError(f"Command '{call.args[0][:80]}' neither waits nor runs on this node")
-        return f"Aborted {wanted}"
+        return f"Aborted {command_id}"
 
     async def _reset(self, _call: Call) -> str:
         # The answer to this command still goes out under the old private name, under which the node claimed it.

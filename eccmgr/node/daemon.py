@@ -111,9 +111,9 @@ class NodeDaemon(Daemon):
         """Wait until running commands have ended and Redis has their answers."""
         await self.executor.drain(_DRAIN_S)
 
-    def abort(self, wanted: str, _user: str) -> bool:
+    def abort(self, command_id: str, _user: str) -> bool:
         """End a command on this node for a user; answers whether there was one."""
-        return self.executor.abort(wanted)
+        return self.executor.abort(command_id)
 
     def facts(self) -> str:
         """The lines of `cluster info` about this node, other than its place in the cluster."""

@@ -168,7 +168,7 @@ def _not_concerned(name: str) -> Command:
 def _asks_for_vips(view: ScopeView) -> bool:
     listens = (listen for above in view.scopes("ESMTP_Listener") for listen in above.scopes("Listen"))
     stanzas = itertools.chain(view.scopes("Binding"), listens)
-    return any(each.boolean("Enable_Duravip") or each.text("Duravip_Follow") is not None for each in stanzas)
+    return any(stanza.boolean("Enable_Duravip") or stanza.text("Duravip_Follow") is not None for stanza in stanzas)
 
 
 def _log_by_the_standard_library() -> None:

@@ -51,7 +51,7 @@ class LongCommands(Protocol):
         """Make a job of a command that this node has claimed; answers the response that stands until the job has
         ended."""
 
-    def withdraw(self, wanted: str, by: str) -> bool:
+    def withdraw(self, command_id: str, by: str) -> bool:
         """End the job of a command; answers whether there was such a job."""
 
 

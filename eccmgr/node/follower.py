@@ -69,19 +69,19 @@ class Follower:
 
     def follow(self, channels: tuple[str, ...], after: str = "") -> None:
         """Follow these channels from now on. With `after`, the log is read again from after that entry."""
-        here = after or self.here
+        position = after or self.here
         self._channels = channels
-        self._heard |= {channel: min(here, self._heard.get(channel, here), key=_order) for channel in channels}
+        self._heard |= {channel: min(position, self._heard.get(channel, position), key=_order) for channel in channels}
         self.catch_up()
 
     def heard(self, channel: str, entry: str, before: str) -> None:
         """A message has come. `before` is the entry before it on its channel."""
-        here = self._position(channel)
-        if before == here:
+        position = self._position(channel)
+        if before == position:
             self._heard[channel] = entry
-        elif _order(before) > _order(here):
+        elif _order(before) > _order(position):
             self.catch_up()
-        elif _order(entry) > _order(here):
+        elif _order(entry) > _order(position):
             self._heard[channel] = entry
 
     def heads(self, heads: Mapping[str, str]) -> None:
@@ -149,7 +149,7 @@ class Follower:
 
     async def _catch_up(self) -> None:
         after = self.here
-        life, more, found = self._life, True, 0
+        life, more, number = self._life, True, 0
         while more and life is self._session.life:
             after, more, messages = await self._link.run(
                 commands.catch_up(self._keys, self._options, after, _PAGE, self._node, self._channels)
@@ -160,12 +160,12 @@ class Follower:
                 except ValueError as error:
                     # Anybody who reaches Redis may have written anything, as with published messages.
                     log.warning("message dropped", reason=str(error))
-            found += len(messages)
+            number += len(messages)
             for channel in self._channels:
                 if _order(after) > _order(self._position(channel)):
                     self._heard[channel] = after
-        if found:
-            log.info("caught up", commands=found, entry=after)
+        if number:
+            log.info("caught up", commands=number, entry=after)
 
 
 def is_entry(text: str) -> bool:

@@ -263,12 +263,12 @@ class Outbox:
 
     async def _room(self) -> _Room | None:
         """The server's memory; None if the server has no limit, or does not tell."""
-        found: dict[str, str] = {}
+        memory: dict[str, str] = {}
         with contextlib.suppress(RedisRefuses, Unreadable):
             text = replies.text(await self._link.call("INFO", "memory"))
-            found = dict(line.split(":", 1) for line in text.decode(errors="replace").split() if ":" in line)
+            memory = dict(line.split(":", 1) for line in text.decode(errors="replace").split() if ":" in line)
         try:
-            limit, used, empty = (whole(found[name]) for name in ("maxmemory", "used_memory", "used_memory_startup"))
+            limit, used, empty = (whole(memory[name]) for name in ("maxmemory", "used_memory", "used_memory_startup"))
         except (KeyError, ValueError):
             return None
         return _Room(limit, used, empty) if limit else None

@@ -84,12 +84,12 @@ class RedisAddress:
     def _parse(cls, url: str) -> "RedisAddress":
         if "#" in url:
             raise ValueError("it has a '#', which is written %23")
-        found = _URL.fullmatch(url.strip())
-        if found is None:
+        matched = _URL.fullmatch(url.strip())
+        if matched is None:
             raise SettingsError(f"The URL of Redis must be {_FORMS}")
-        scheme, hosts_text, path = found["scheme"].lower(), found["hosts"], found["path"] or ""
-        login = _login(found["login"])
-        options = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
+        scheme, hosts_text, path = matched["scheme"].lower(), matched["hosts"], matched["path"] or ""
+        login = _login(matched["login"])
+        options = dict(parse_qsl(matched["query"] or "", keep_blank_values=True))
         if not options.keys().isdisjoint(_ELSEWHERE):
             raise ValueError(f"{', '.join(_ELSEWHERE)} are not options: they stand before the '?'")
         if scheme == "unix" and path.strip("/"):
@@ -104,7 +104,7 @@ class RedisAddress:
         if scheme == base:
             host, port = _read(hosts_text, _PORT)
             return cls(url, host, port, plain_url=_plain(base, login, host, port, _database(path, options), options))
-        hosts = tuple(_read(each, _LISTS[kind]) for each in hosts_text.split(","))
+        hosts = tuple(_read(text, _LISTS[kind]) for text in hosts_text.split(","))
         service, _, db_text = path.partition("/") if kind == Mode.SENTINEL else ("", "", path)
         db = _database(db_text, options)
         if kind == Mode.CLUSTER and db:
@@ -113,7 +113,7 @@ class RedisAddress:
             raise SettingsError("The URL of Redis lacks the service: redis+sentinel://HOST:PORT,…/SERVICE/DB")
         user, password = (quote(options.pop(f"sentinel_{name}", ""), safe="") for name in ("username", "password"))
         tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
-        sentinels = tuple(_plain(base, f"{user}:{password}@", *each, 0, tls) for each in hosts)
+        sentinels = tuple(_plain(base, f"{user}:{password}@", *sentinel, 0, tls) for sentinel in hosts)
         plain = _plain(base, login, *hosts[0], db, options)
         return cls(url, *hosts[0], "", Mode(kind), hosts, unquote(service), plain, sentinels)
 
@@ -150,7 +150,7 @@ class RedisAddress:
     def __str__(self) -> str:
         if self.path:
             return self.path
-        hosts = ",".join(host_port(*each) for each in self.hosts or ((self.host, self.port),))
+        hosts = ",".join(host_port(*host) for host in self.hosts or ((self.host, self.port),))
         return f"{self.service} at {hosts}" if self.service else hosts
 
 

@@ -78,8 +78,8 @@ class Link:
         for a fault in the script.
         """
         name, keys, args, _ = call
-        wanted = script(name, sharded=self._sharded)
-        return call.answer(await self._ask(name, lambda wire: wanted(wire.call, keys, args), probe, words=keys))
+        lua = script(name, sharded=self._sharded)
+        return call.answer(await self._ask(name, lambda wire: lua(wire.call, keys, args), probe, words=keys))
 
     def send(self, call: ScriptCall[Any]) -> "asyncio.Future[Any] | None":
         """Send a call before this returns. `call.answer` reads the reply. None if only `run` can send the call.
@@ -102,18 +102,18 @@ class Link:
         if copies == 1 or not (copies or self.address.mode is Mode.SENTINEL):
             return await self.run(call, probe=True), True
         name, keys, args, _ = call
-        wanted = script(name, sharded=self._sharded)
+        lua = script(name, sharded=self._sharded)
 
         async def ask(wire: Wire) -> tuple[Any, bool]:
             # This connection was made by asking the sentinels, so their number of copies is fresh.
             others = (copies or self._copies) // 2
             if not others:
-                return await wanted(wire.call, keys, args), True
+                return await lua(wire.call, keys, args), True
             what, wait = (len(keys), *keys, *args), ("WAIT", others, round(wait_s * 1000))
             try:
-                answer, have = await wire.call_together(("EVALSHA", wanted.sha, *what), wait)
+                answer, have = await wire.call_together(("EVALSHA", lua.sha, *what), wait)
             except NoScriptError:
-                answer, have = await wire.call_together(("EVAL", wanted.source, *what), wait)
+                answer, have = await wire.call_together(("EVAL", lua.source, *what), wait)
             return answer, isinstance(have, int) and have >= others
 
         reply, acked = await self._ask(name, ask, probe=True, waits=True, words=keys)
@@ -148,22 +148,22 @@ class Link:
 
     async def describe(self) -> str:
         """The server in one line: version, mode, address, round trip."""
-        found: dict[str, str] = {}
+        info: dict[str, str] = {}
 
         async def look(wire: Wire) -> float:
             started = time.monotonic()
             await wire.call("PING")
             ended = time.monotonic()
             with contextlib.suppress(RedisError):
-                found.update(_fields(await wire.call("INFO", "server")))
+                info.update(_fields(await wire.call("INFO", "server")))
             return (ended - started) * 1000
 
         round_trip_ms = await self._ask("PING", look)
-        version = found.get("valkey_version") or found.get("redis_version", "unknown version")
-        name = "Valkey " if "valkey_version" in found else ""
+        version = info.get("valkey_version") or info.get("redis_version", "unknown version")
+        name = "Valkey " if "valkey_version" in info else ""
         mode: str = self.address.mode
         if self._place is None:
-            mode = found.get("redis_mode") or found.get("server_mode") or mode
+            mode = info.get("redis_mode") or info.get("server_mode") or mode
         return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
 
     async def subscribe(self, channels: Sequence[str], on_push: OnPush) -> Wire:
@@ -336,16 +336,16 @@ async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[
     if len(commands) == 1:
         return [await wire.call(*commands[0])]
     try:
-        found = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
+        replies = (await wire.call_together(("MULTI",), *commands, ("EXEC",)))[-1]
     except OutOfMemoryError:
         # Redis now queues no command, not even one that only reads.
         return await wire.call_together(*commands)
-    if not isinstance(found, list) or len(found) != len(commands):
+    if not isinstance(replies, list) or len(replies) != len(commands):
         raise not_understood()
-    for answer in found:
+    for answer in replies:
         if isinstance(answer, BaseException):
             raise answer
-    return found
+    return replies
 
 
 def _fields(text: object) -> dict[str, str]:

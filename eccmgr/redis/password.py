@@ -19,14 +19,14 @@ def masked(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if not separator:
         return text
-    before, mark, query = rest.partition("?")
-    login, at, place = before.rpartition("@")
+    server, mark, query = rest.partition("?")
+    login, at, place = server.rpartition("@")
     if at:
         user, colon, password = login.partition(":")
-        before = f"{user}{colon}{password and MASK}@{place}"
+        server = f"{user}{colon}{password and MASK}@{place}"
     elif "@" in query:
-        before = MASK
-    return f"{scheme}{separator}{before}{mark}{'&'.join(map(_masked_option, query.split('&')))}"
+        server = MASK
+    return f"{scheme}{separator}{server}{mark}{'&'.join(map(_masked_option, query.split('&')))}"
 
 
 def _masked_option(text: str) -> str:
@@ -42,7 +42,7 @@ def with_password(url: str, password: str) -> str:
     if masked(url) != url:
         raise SettingsError("The URL of Redis has a password, and a file with a password is named too: use one of them")
     scheme, separator, rest = url.partition("://")
-    before, mark, query = rest.partition("?")
-    user, at, place = before.rpartition("@")
+    server, mark, query = rest.partition("?")
+    user, at, place = server.rpartition("@")
     name = quote(unquote(user.removesuffix(":")), safe="") if at else ""
     return f"{scheme}{separator}{name}:{quote(password, safe='')}@{place}{mark}{query}"

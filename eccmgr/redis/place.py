@@ -83,9 +83,9 @@ class Place:
         await self._seek(None)
 
     async def _seek(self, seeking: "_Seeking | None") -> Spot:
-        before = self.spot
+        earlier = self.spot
         spot = await self._seeker.seek()
-        if self.spot is not None and self.spot != before and self.spot.epoch > spot.epoch:
+        if self.spot is not None and self.spot != earlier and self.spot.epoch > spot.epoch:
             # Another connection heard of a later reign while this one asked.
             return self.spot
         if self.spot is None or self.spot == spot:

@@ -44,7 +44,7 @@ def whole(answered: bytes | str | int) -> int:
 
 def raw_texts(answered: object) -> tuple[bytes, ...]:
     """Read a list of texts of any kind. Raises ValueError."""
-    if not isinstance(answered, list) or not all(isinstance(each, bytes) for each in answered):
+    if not isinstance(answered, list) or not all(isinstance(item, bytes) for item in answered):
         raise ValueError("a list of texts is wanted")
     return tuple(answered)
 
@@ -74,26 +74,26 @@ def text(value: object) -> str:
 
 def line(value: object) -> str:
     """Read a text of one line: with a line break, a name could forge lines in an answer. Raises ValueError."""
-    found = text(value)
-    if not found.isprintable():
-        raise ValueError(f"{found[:_SHOWN]!r} is not a text of one line")
-    return found
+    read = text(value)
+    if not read.isprintable():
+        raise ValueError(f"{read[:_SHOWN]!r} is not a text of one line")
+    return read
 
 
 def command(value: object) -> str:
     """Read a command's text: a line break in it would forge lines in an answer. Raises ValueError."""
-    found = text(value)
-    if len(f"{found}.".splitlines()) > 1:
-        raise ValueError(f"{found[:_SHOWN]!r} is not a command of one line")
-    return found
+    read = text(value)
+    if len(f"{read}.".splitlines()) > 1:
+        raise ValueError(f"{read[:_SHOWN]!r} is not a command of one line")
+    return read
 
 
 def plain_name(value: object) -> str:
     """Read the name of a node or of a subcluster. Raises ValueError."""
-    found = text(value)
-    if not is_plain_name(found):
-        raise ValueError(f"{found[:_SHOWN]!r} is not a name: {ALLOWED}")
-    return found
+    name = text(value)
+    if not is_plain_name(name):
+        raise ValueError(f"{name[:_SHOWN]!r} is not a name: {ALLOWED}")
+    return name
 
 
 def check_lines(*values: str | None) -> None:
@@ -105,11 +105,11 @@ def check_lines(*values: str | None) -> None:
 
 def address(value: object) -> str:
     """Read an IP address as `ipaddress` writes it. Raises ValueError."""
-    found = text(value)
+    read = text(value)
     # The part after a `%` may be any text.
-    if str(ipaddress.ip_address(found)) != found or "%" in found:
-        raise ValueError(f"{found[:_SHOWN]!r} is not written as addresses are")
-    return found
+    if str(ipaddress.ip_address(read)) != read or "%" in read:
+        raise ValueError(f"{read[:_SHOWN]!r} is not written as addresses are")
+    return read
 
 
 def decoded(kind: msgspec.json.Decoder[T], raw: bytes | str, most: int = LONGEST) -> T:

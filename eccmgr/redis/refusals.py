@@ -126,7 +126,7 @@ class RefusedCalls:
     def lately(self) -> tuple[str, ...]:
         """The reasons and remedies of recent refusals, if their calls have not passed since."""
         since = time.monotonic() - _FORGET_S
-        return tuple(dict.fromkeys(reason for reason, at in self._refused.values() if at > since))
+        return tuple(dict.fromkeys(reason for reason, refused_at in self._refused.values() if refused_at > since))
 
     def note(self, what: str, kind: Refusal, where: str) -> None:
         """Record that the server at `where` refused `what`."""
@@ -135,7 +135,9 @@ class RefusedCalls:
         reason, now = kind.told(where), time.monotonic()
         self._refused[what] = reason, now
         lately = self.lately
-        self._said = {text: at for text, at in self._said.items() if now - at < _SAY_AGAIN_S or text in lately}
+        self._said = {
+            text: said_at for text, said_at in self._said.items() if now - said_at < _SAY_AGAIN_S or text in lately
+        }
         if reason not in self._said:
             self._said[reason] = now
             say = log.warning if kind.soon else log.error

@@ -21,21 +21,21 @@ def value(reply: object) -> bytes | None:
 
 def texts(reply: object) -> list[bytes]:
     """Read a list of texts: HVALS, LRANGE, ZRANGE."""
-    return [text(each) for each in _items(reply)]
+    return [text(item) for item in _items(reply)]
 
 
 def values(reply: object, number: int) -> list[bytes | None]:
     """Read this number of texts, with None for each missing value: HMGET."""
-    found = [value(each) for each in _items(reply)]
-    if len(found) != number:
+    texts = [value(item) for item in _items(reply)]
+    if len(texts) != number:
         raise _other(reply, f"a list of {number}")
-    return found
+    return texts
 
 
 def fields(reply: object) -> dict[bytes, bytes]:
     """Read fields with their values, as a map or as a list in which they alternate: HGETALL, CONFIG GET."""
     if isinstance(reply, dict):
-        return {text(name): text(each) for name, each in reply.items()}
+        return {text(name): text(item) for name, item in reply.items()}
     flat = texts(reply)
     if len(flat) % 2:
         raise _other(reply, "a list of pairs")
@@ -46,14 +46,14 @@ def scores(reply: object) -> list[tuple[bytes, float]]:
     """Read members with their scores: ZRANGE WITHSCORES, in pairs or flat."""
     flat = _items(reply)
     rows = flat if flat and isinstance(flat[0], list) else list(zip(flat[::2], flat[1::2], strict=False))
-    found = []
+    scored = []
     for row in rows:
         match row:
             case [bytes(name), int(score) | float(score) | bytes(score)]:
-                found.append((name, _score(score)))
+                scored.append((name, _score(score)))
             case _:
                 raise _other(reply, "a list of members and scores")
-    return found
+    return scored
 
 
 def _score(written: bytes | float) -> float:

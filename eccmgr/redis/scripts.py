@@ -86,6 +86,6 @@ def script(name: str, *, sharded: bool = False) -> Script:
     own = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
     needed = re.search(r"^-- NEEDS +(.*)$", own, re.MULTILINE)
     parts = [] if needed is None or needed[1] == "nothing" else needed[1].split()
-    before = [(_FOLDER / "parts" / f"{part}.lua").read_text(encoding="utf-8") for part in parts]
-    source = "\n".join((f"local PUBLISH = '{'SPUBLISH' if sharded else 'PUBLISH'}'", *before, own))
+    needed_sources = [(_FOLDER / "parts" / f"{part}.lua").read_text(encoding="utf-8") for part in parts]
+    source = "\n".join((f"local PUBLISH = '{'SPUBLISH' if sharded else 'PUBLISH'}'", *needed_sources, own))
     return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())

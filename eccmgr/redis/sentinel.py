@@ -32,7 +32,7 @@ class Sentinels:
 
     def __init__(self, address: RedisAddress) -> None:
         self._service = address.service
-        self._sentinels = [make_client(each, _ASK_TIMEOUT_S) for each in address.sentinels()]
+        self._sentinels = [make_client(url, _ASK_TIMEOUT_S) for url in address.sentinels()]
 
     async def seek(self) -> Spot:
         """The present master."""

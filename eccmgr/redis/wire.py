@@ -192,9 +192,9 @@ def _again(fault: RedisError) -> RedisError:
 def _cancellable() -> Iterator[None]:
     """Let a cancellation through: the library connects by asyncio.wait_for, which may swallow it before Python 3.12."""
     task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
+    cancelling = task.cancelling() if task is not None else 0
     try:
         yield
     finally:
-        if task is not None and task.cancelling() > before:
+        if task is not None and task.cancelling() > cancelling:
             raise asyncio.CancelledError

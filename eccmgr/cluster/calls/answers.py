@@ -171,9 +171,9 @@ def collect(
 
 
 def _collected(reply: RawReply) -> Collected:
-    clock, number, born, found, aborted, more = reply
+    clock, number, born, answered, aborted, more = reply
     aborted_ms = whole(aborted) if aborted else None
-    return Collected(whole(clock), ViewNumber(whole(number), born), entries(pairs(found)), aborted_ms, flag(more))
+    return Collected(whole(clock), ViewNumber(whole(number), born), entries(pairs(answered)), aborted_ms, flag(more))
 
 
 def results(
@@ -202,13 +202,13 @@ def _found(reply: RawReply) -> KnownCommand | None:
     return KnownCommand(whole(clock), Sent.parse(pairs(fields)), _fields_or_key(responses), view, _fields_or_key(plan))
 
 
-def _fields_or_key(found: Sequence[bytes] | bytes) -> dict[bytes, bytes] | str:
-    return found.decode() if isinstance(found, bytes) else pairs(found)
+def _fields_or_key(reply: Sequence[bytes] | bytes) -> dict[bytes, bytes] | str:
+    return reply.decode() if isinstance(reply, bytes) else pairs(reply)
 
 
-def entries(found: Mapping[bytes, bytes | None]) -> dict[str, Entry]:
+def entries(answered: Mapping[bytes, bytes | None]) -> dict[str, Entry]:
     """The entries of nodes from a script's answer. UNREADABLE stands for an entry that cannot be read or is gone."""
-    return {node.decode(errors="replace"): _entry(node, raw or b"") for node, raw in found.items()}
+    return {node.decode(errors="replace"): _entry(node, raw or b"") for node, raw in answered.items()}
 
 
 def _entry(node: bytes, raw: bytes) -> Entry:
@@ -221,10 +221,10 @@ def _entry(node: bytes, raw: bytes) -> Entry:
 
 def plan(kept: Mapping[bytes, bytes]) -> dict[str, int]:
     """For each node, the time until which it may begin a command; drops lines that cannot be read."""
-    found = {}
+    until_by_node = {}
     for node, until in kept.items():
         try:
-            found[node.decode(errors="replace")] = whole(until)
+            until_by_node[node.decode(errors="replace")] = whole(until)
         except ValueError as error:
             _dropped_lines.say(node, until, str(error))
-    return found
+    return until_by_node

@@ -187,10 +187,10 @@ def _late_after_ms(options: ClusterOptions) -> int:
     return to_ms(LATE_AFTER_BEATS * options.heartbeat_s)
 
 
-def _vip_news(found: RawReply) -> VipNews | None:
-    if not found:
+def _vip_news(reply: RawReply) -> VipNews | None:
+    if not reply:
         return None
-    era, memory, opened, change, late = found
+    era, memory, opened, change, late = reply
     sessions = tuple(name.decode(errors="replace") for name in late[::2])
     counters = map(whole, late[1::2])
     is_open = flag(opened)

@@ -94,7 +94,7 @@ def expect(
     keys: Keys, options: ClusterOptions, source: str, called: str, changes: Sequence[NamedChange]
 ) -> ScriptCall[None]:
     """Take the `changes` of the bus file `source`, which people call `called`. If `called` is "", forget the file."""
-    flat = [word for each in changes for word in (each.node, ",".join(each.subclusters), int(each.named))]
+    flat = [word for change in changes for word in (change.node, ",".join(change.subclusters), int(change.named))]
     return ScriptCall(
         "expect",
         (keys.state, keys.roster, keys.absent, keys.absent_since, keys.subclusters, keys.events),
