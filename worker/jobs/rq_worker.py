@@ -36,7 +36,8 @@ ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 _MONITORING_S = 5
 _END_S = 4.0
 _STUCK = "Job was stuck in intermediate queue."
-_POLITE_S, _KILL_S = 2.5, 2.5
+# With the time that the work-horse has, less than the agent waits before it kills the worker process.
+_POLITE_S, _KILL_S = 0.5, 4.0
 
 
 def patiently(what: Callable[[], object], whereabouts: Whereabouts) -> None:

@@ -221,7 +221,7 @@ def test_programs_children_end_with_the_job(site: Site, how: str) -> None:
     wait_until_sync(lambda: not psutil.pid_exists(int(children.read_text())), "it has ended too")
 
 
-@pytest.mark.parametrize("how", ["end", "abort", "death"])
+@pytest.mark.parametrize("how", ["end", "abort", "death", "stop"])
 def test_nothing_of_a_job_outlives_it(site: Site, how: str) -> None:
     site.send("trial leave a")
     horse = site.begins("a")
@@ -231,10 +231,15 @@ def test_nothing_of_a_job_outlives_it(site: Site, how: str) -> None:
         site.let("a")
     elif how == "abort":
         site.ask(f"cluster abort {site.job('running')}")
-    else:
+    elif how == "death":
         os.kill(horse, signal.SIGKILL)
-    site.shows("trial leave a", {"end": "east1 held a .*", "abort": "failed: aborted by .*", "death": r"\(lost\)"}[how])
+    else:
+        site.node.end()
+    lost = r"\(lost\)"
+    site.shows("trial leave a", {"end": "east1 held a .*", "abort": "failed: aborted by .*"}.get(how, lost))
     wait_until_sync(lambda: not psutil.pid_exists(int(left.read_text())), "the program has ended too")
+    if how == "stop":
+        return
     site.let("b")
     site.send("trial hold b")
     site.shows("trial hold b", "east1 held b for .*")
