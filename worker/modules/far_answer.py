@@ -26,14 +26,19 @@ async def receive_answer(connection: socket.socket, longest: int) -> str:
 
 async def _text(connection: socket.socket, length: int) -> str:
     """Decode each piece as it comes. Decoded in one go, a long answer would stop the loop and be in memory several
-    times."""
+    times.
+
+    U+FFFD replaces bytes that are not UTF-8. In a long answer `?` replaces them, because one wide character doubles the
+    size of the whole text in memory.
+    """
+    stand_in = "\ufffd" if length <= frames.SHORT_MAX else "?"
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = ""
     while length:
         piece = await _some(connection, min(length, _PIECE))
         length -= len(piece)
         # The text grows in place, because a local variable is the only reference to it.
-        text += decoder.decode(piece, not length)
+        text += decoder.decode(piece, not length).replace("\ufffd", stand_in)
         # The next piece may be there already. Other tasks have their turn first.
         await asyncio.sleep(0)
     return text

@@ -188,7 +188,8 @@ async def test_connection_with_unasked_bytes_is_not_used_again(program: OldProgr
 
 
 @pytest.mark.asyncio
-async def test_answer_takes_little_more_memory_than_itself() -> None:
+@pytest.mark.parametrize(("sent", "taken"), [(b"x", "x"), (b"\xff", "?")])
+async def test_answer_takes_little_more_memory_than_itself(sent: bytes, taken: str) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
 
@@ -196,15 +197,16 @@ async def test_answer_takes_little_more_memory_than_itself() -> None:
         with theirs:
             theirs.sendall(b"\x00\x02" + (64 << 20).to_bytes(4))
             for _ in range(64):
-                theirs.sendall(bytes(1 << 20))
+                theirs.sendall(sent * (1 << 20))
 
     tracemalloc.start()
     try:
         with ours:
             answered = asyncio.create_task(asyncio.to_thread(answer))
-            assert len(await receive_answer(ours, 64 << 20)) == 64 << 20
+            received = await receive_answer(ours, 64 << 20)
             await answered
         assert tracemalloc.get_traced_memory()[1] < 80 << 20
+        assert received.count(taken) == len(received) == 64 << 20
     finally:
         tracemalloc.stop()
 
@@ -264,7 +266,7 @@ def test_no_daemon_of_ours_is_a_far_end(processes: Processes, folder: Path, kind
     main.write_text(f'ecelerity {{ control = "{(manager if kind == "eccmgr" else other).endpoint}" }}')
     node = processes.node("east1", "east", "-c", str(main))
     for command in ("ecelerity broadcast pid", "broadcast pid", "xml ecelerity broadcast pid"):
-        assert f"it is an {kind}; set control to a program that is no part of a" in ask_sync(node.endpoint, command)
+        assert f"it is an {kind}; set control to a program that is not part of a" in ask_sync(node.endpoint, command)
     assert ask_sync(manager.endpoint, "history") == "No command has been sent to nodes lately"
 
 
