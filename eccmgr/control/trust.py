@@ -56,7 +56,7 @@ def connect(connection: socket.socket, path: str, server_user: str | None = SERV
     connection.connect(target)
     server = credentials(connection).uid
     if others_write and server not in trusted:
-        raise UntrustedServer(_refusal(path, "is served by", server, server_user))
+        raise UntrustedServer(_refusal(path, server, server_user))
 
 
 def trusted_users(server_user: str | None) -> frozenset[int]:
@@ -72,13 +72,13 @@ def _check_file(path: str, folder: OpenFolder, name: str, trusted: frozenset[int
         return
     if stat.S_ISLNK(status.st_mode):
         raise UntrustedServer(f"Not connected to {path}: it is a link of {user_name(status.st_uid)}'s")
-    raise UntrustedServer(_refusal(path, "belongs to", status.st_uid, server_user))
+    raise UntrustedServer(_refusal(path, status.st_uid, server_user))
 
 
-def _refusal(path: str, verb: str, uid: int, server_user: str) -> str:
-    name, by = user_name(uid), verb.rpartition(" ")[2]
+def _refusal(path: str, uid: int, server_user: str) -> str:
+    name = user_name(uid)
     return (
-        f"Not connected to {path}: it {verb} {name}, not {by} root, {server_user} or you. "
+        f"Not connected to {path}: it is served by {name}, not by root, {server_user} or you. "
         f"Where that is right, set EC_CONSOLE_SERVER_USER={uid if ' ' in name else name}"
     )
 

@@ -89,7 +89,9 @@ def test_a_strangers_daemon_makes_nothing_healthy(folder: Path, capsys: pytest.C
         assert not is_healthy(lambda _: [each for each in nearby(str(path).__eq__) if each.endpoint.path])
         stranger.kill()
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"eccmgr at {path}: not asked: Not connected to {path}: it belongs to nobody, not to root")
+    assert first.startswith(
+        f"eccmgr at {path}: not asked: Not connected to {path}: it is served by nobody, not by root"
+    )
     assert second.startswith("No eccmgr or ecnode is seen to listen here")
 
 

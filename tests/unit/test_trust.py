@@ -116,9 +116,7 @@ def test_a_link_to_a_missing_folder_says_so(shared: Path, place: Path) -> None:
 
 @as_root
 def test_a_console_does_not_believe_a_strangers_socket(strangers: Path) -> None:
-    with pytest.raises(
-        NoConnection, match=r"belongs to nobody, not to root, eccmgr or you.*EC_CONSOLE_SERVER_USER=nob"
-    ):
+    with pytest.raises(NoConnection, match=r"served by nobody, not by root, eccmgr or you.*EC_CONSOLE_SERVER_USER=nob"):
         connect(strangers)
 
 
@@ -143,7 +141,7 @@ def test_no_server_in_a_strangers_folder_is_believed(shared: Path, strangers: Pa
     os.rename(strangers, own / "s")
     connect(own / "s")
     os.chown(own, STRANGER.pw_uid, -1)
-    with pytest.raises(UntrustedServer, match="belongs to nobody"):
+    with pytest.raises(UntrustedServer, match="served by nobody"):
         connect(own / "s")
 
 
@@ -158,7 +156,7 @@ def test_a_console_goes_over_no_strangers_link(shared: Path, place: Path) -> Non
 @as_root
 def test_user_without_a_name_is_told_by_number(strangers: Path) -> None:
     os.chown(strangers, 54321, -1)
-    with pytest.raises(UntrustedServer, match=r"belongs to uid 54321, .* EC_CONSOLE_SERVER_USER=54321$"):
+    with pytest.raises(UntrustedServer, match=r"served by uid 54321, .* EC_CONSOLE_SERVER_USER=54321$"):
         connect(strangers)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.daemons import ROOT
 from tests.units.machine import Machine
 from tests.waiting import wait_until_sync
 
@@ -121,6 +122,22 @@ def test_a_reload_reaches_daemons_without_and_with_rights(with_vip: Machine) -> 
         with_vip.run(f"journalctl --rotate --vacuum-time=1s; systemctl reload {unit}")
         said = f"journalctl --unit {unit} --output cat"
         wait_until_sync(lambda said=said: "configuration reloaded" in with_vip.run(said), "it has read its files again")
+
+
+def test_the_password_of_redis_comes_from_a_file(machine: Machine) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    block = page.partition("**A password for Redis**")[2].partition("```sh\n")[2].partition("```")[0]
+    machine.run("umask 377; echo S3cr3t > /etc/eccmgr/redis-password; redis-cli config set requirepass S3cr3t")
+    machine.run(f"set -e; cd /opt/src\n{block}")
+    wait_until_sync(
+        lambda: "1 manager" in machine.try_to_run("ec_console info", "neo").stdout, "the manager is a member"
+    )
+    assert "1 of 1 answered" in machine.run("ec_console gather pid", "neo")
+    assert "S3cr3t" not in machine.run(
+        "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'; journalctl -u ec\\*"
+    )
+    machine.run("rm /etc/systemd/system/ec*.service.d/redis-password.conf; systemctl daemon-reload")
+    machine.run("redis-cli -a S3cr3t config set requirepass ''; rm /etc/eccmgr/redis-password")
 
 
 def test_long_command_runs_in_a_node_under_systemd(machine: Machine) -> None:
