@@ -77,7 +77,7 @@ class WayToRedis(Part):
 
     @property
     def remark(self) -> str:
-        """The operator's warning about the server; "" if there is none."""
+        """The operator's warning about the server; "" if all is well."""
         return self._eviction.remark
 
     async def start(self, spawn: Spawn) -> None:

@@ -22,7 +22,7 @@ class Known:
     nodes: tuple[str, ...] = ()
     subclusters: tuple[str, ...] = ()
     configuration: Callable[[str, Sequence[str]], list[str]] = lambda _command, _words: []
-    """Gives the next words of a `config` command, from that command's own word and the words behind it."""
+    """Gives the next words of a `config` command, given its subcommand and the words behind that."""
     vips: tuple[str, ...] = ()
     """The addresses of the VIPs, and the names of their bindings."""
 

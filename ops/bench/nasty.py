@@ -91,7 +91,8 @@ _FORMS = (Format.TEXT, Format.JSON)
 
 
 class Cost(NamedTuple):
-    """Seconds of processor time that a line took: the longest turn of the event loop, all threads together."""
+    """The cost of a line, in seconds of processor time: that of the longest turn of the event loop, and that of all
+    threads together."""
 
     held_s: float
     whole_s: float

@@ -1,4 +1,4 @@
-"""Roles limit what a caller may run, by whatever spelling and carrier."""
+"""Roles limit the commands that a caller may run, in every spelling and by every carrier."""
 
 import asyncio
 import contextlib

@@ -53,7 +53,7 @@ class DuravipOptions:
     """The number of announcements of a VIP that was just plumbed, spread evenly over `announce_time_s`."""
     announce_time_s: float = 2.0
     announce_refresh_s: float = 60.0
-    """The time between later announcements; 0 means that there are none."""
+    """The time between later announcements; with 0 there are no later ones."""
     plumber: PlumberKind = PlumberKind.AUTO
     plumber_program: str | None = None
     fence: FenceKind = FenceKind.AUTO

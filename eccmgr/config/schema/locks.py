@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def locked_by(changes: Iterable[Change], before: Scope, schema: ScopeSpec) -> str | None:
-    """The first locked option or scope that `changes` of the tree `before` would change; None if there is none."""
+    """The first locked option or scope that `changes` of the tree `before` would change; None if they change no locked
+    one."""
     return next((where for change in changes if (where := _locked_by(change, before, schema))), None)
 
 

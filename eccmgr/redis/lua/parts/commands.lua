@@ -73,7 +73,7 @@ local function keep_release(releases, nodes, env, sig)
   return { env, sig }
 end
 
--- The latest signed release of a command to `node`; nil if there is none.
+-- The latest signed release of a command to `node`; nil without a release.
 local function release_to(releases, node)
   local number = read_of(false, 'HGET', releases, 'node:' .. node)
   local kept = number and redis.call('HMGET', releases, 'env:' .. number, 'sig:' .. number) or {}
