@@ -52,8 +52,8 @@ def main() -> int:
 
 
 def _way_to_redis(charter: Charter) -> EndSession:
-    """The way by which sessions end, on the server that the charter names. The guardian serves even if a file of it
-    cannot be read."""
+    """The function that ends sessions on the charter's server. If a file for the way to Redis cannot be read, it raises
+    that later, and the guardian serves."""
     way, fault = None, "no Redis was named at the start"
     if charter.server is not None:
         try:

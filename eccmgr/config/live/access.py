@@ -32,7 +32,7 @@ def check_added(before: ScopeView, after: ScopeView) -> None:
 def _lacking(
     added: ListenerOptions, enabled: Sequence[ListenerOptions], written: Sequence[ListenerOptions]
 ) -> str | None:
-    """The option by which a listener is more open than all the others, or than one that demands more.
+    """The option of a listener that makes it more open than every other listener, or than one that demands more.
 
     A listener that is `written` demands what it does even while a console has disabled it.
     """

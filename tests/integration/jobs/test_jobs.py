@@ -1,4 +1,4 @@
-"""Long commands as jobs, with real processes: the results have their ends, whichever process dies meanwhile."""
+"""Long commands as jobs, with real processes: the results show each job's end, whichever process dies meanwhile."""
 
 import contextlib
 import json
