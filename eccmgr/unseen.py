@@ -41,6 +41,11 @@ def visible_line(text: str) -> str:
     return text if text.isprintable() else _ANY.sub(_code, text)
 
 
+def unseen_marked(text: str) -> str:
+    """`text` with U+FFFD in place of each unseen character, so that it keeps its length."""
+    return text if text.isprintable() else _ANY.sub("\ufffd", text)
+
+
 def without_unseen(text: str) -> str:
     """`text` without its unseen characters."""
     return text if text.isprintable() else _ANY.sub("", text)

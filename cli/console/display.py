@@ -129,12 +129,14 @@ def _folded(body: str) -> str:
     """The JSON answer `body` as text. Equal responses are shown once, under all nodes that gave them."""
     from eccmgr.commands.rendering import folded
 
-    fields = json.loads(body)
-    text: str = fields["body"]
-    nodes = fields.get("nodes")
-    if nodes is None:
-        return text
-    return "\n".join((text.partition("\n")[0], *folded(map(outcome_of, nodes))))
+    try:
+        fields = json.loads(body)
+        text = str(fields["body"])
+        nodes = fields.get("nodes")
+        return text if nodes is None else "\n".join((text.partition("\n")[0], *folded(map(outcome_of, nodes))))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        # A server of another kind answers what it likes.
+        return body
 
 
 def _colored(text: str) -> str:

@@ -14,6 +14,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.output import Output
 
 from cli.console.arguments import Arguments
@@ -23,7 +24,7 @@ from eccmgr.commands.answer import Exit
 from eccmgr.control.client import Client
 from eccmgr.errors import EccmgrError, NoAnswer, NoConnection
 from eccmgr.safe_open import open_file
-from eccmgr.unseen import visible_line, visible_lines
+from eccmgr.unseen import unseen_marked, visible_line, visible_lines
 from eccmgr.words import quote
 
 _HISTORY_MAX_BYTES = 256 * 1024
@@ -52,6 +53,7 @@ class Interactive:
             completer=self._completer,
             complete_while_typing=False,
             complete_in_thread=True,
+            input_processors=[UnseenInput()],
             input=terminal_input,
             output=output,
         )
@@ -132,6 +134,16 @@ class Interactive:
 
     def _prompt_text(self) -> str:
         return f"{time.strftime('%H:%M:%S')} {visible_line(str(self._endpoint))}> "
+
+
+class UnseenInput(Processor):
+    """Shows what nobody sees in the typed line: pasted characters must not reorder or hide what is about to run."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """The same fragments, of the same length."""
+        return Transformation(
+            [(style, unseen_marked(text), *more) for style, text, *more in transformation_input.fragments]  # type: ignore[misc]
+        )
 
 
 class ServerCompleter(Completer):

@@ -27,6 +27,12 @@ def shown(text: str, *options: str, problem: bool = False, stream: io.StringIO |
 
 def test_an_answer_cannot_steer_the_terminal() -> None:
     assert shown("a\x1b[2Jb\x07\x9bc\td", "--no-color") == "a^[[2Jb^G\\x9bc\td\n"
+    assert shown("\u202etxt\u200b\u2028\x85", "--no-color") == "\\u202etxt\\u200b\\u2028\\x85\n"
+
+
+def test_an_answer_that_cannot_be_folded_is_shown() -> None:
+    for body in ("no JSON", "[]", '{"body": "x", "nodes": [7]}'):
+        assert display._folded(body) == body
 
 
 def test_a_script_gets_an_answer_byte_for_byte() -> None:

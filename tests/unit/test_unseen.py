@@ -32,6 +32,8 @@ def test_what_is_shown_holds_nothing_unseen(text: str) -> None:
     assert unseen.visible_line(text).isascii() or not unseen.first_unseen(unseen.visible_line(text))
     assert "\n" not in unseen.visible_line(text)
     assert "\t" not in unseen.visible_line(text)
+    assert len(unseen.unseen_marked(text)) == len(text)
+    assert not unseen.first_unseen(unseen.unseen_marked(text))
 
 
 @pytest.mark.parametrize(
