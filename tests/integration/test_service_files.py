@@ -57,6 +57,20 @@ def test_a_manager_without_rights_is_ready_and_ends(place: Path) -> None:
     assert control(place, "stop").stdout == f"eccmgr has ended (pid {pid})\n"
 
 
+def test_logs_are_opened_anew_without_rights(place: Path) -> None:
+    with (place / "conf").open("a") as conf:
+        conf.write(f'ec_logger "x" {{ mainlog = "{place}/his/main" }}\n')
+    assert control(place, "start").returncode == 0
+    os.rename(place / "his" / "main", place / "his" / "main.1")
+    assert ask_sync(place / "his" / "m", "reopen logs") == "Reopened 1 log file"
+    assert (place / "his" / "main").stat().st_uid == STRANGER
+    os.rename(place / "his" / "main", place / "his" / "main.2")
+    os.chown(place / "his", 0, 0)
+    said = "Permission denied for nobody, as whom this daemon runs"
+    assert ask_sync(place / "his" / "m", "reopen logs") == f"cannot open the log file {place}/his/main: {said}"
+    os.chown(place / "his", STRANGER, STRANGER)
+
+
 def test_a_manager_without_rights_writes_no_record(place: Path) -> None:
     assert control(place, "start").returncode == 0
     manager = psutil.Process(int((place / "run" / "pid").read_text()))
