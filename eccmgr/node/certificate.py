@@ -5,7 +5,7 @@ from pathlib import Path
 
 from eccmgr.access.certificates import LONGEST_LINE, Certificate
 from eccmgr.access.keys import SigningKey
-from eccmgr.errors import RedisUnreachable, SettingsError
+from eccmgr.errors import EccmgrError, SettingsError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
@@ -37,7 +37,7 @@ async def show_certificate(link: Link, keys: Keys, node: str, certificate: Certi
     while True:
         try:
             await link.call("SET", keys.certificate(node), certificate.line, "PX", _KEPT_MS)
-        except RedisUnreachable:
+        except EccmgrError:
             await asyncio.sleep(_RETRY_S)
         else:
             await asyncio.sleep(_AGAIN_S)

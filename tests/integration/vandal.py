@@ -12,8 +12,7 @@ from eccmgr.redis.kinds import kind_of
 
 _DEEP = b"[" * 100_000
 _HUGE = 8 << 20
-_FLOOD = 100_000
-_AT_ONCE = 5_000
+_FLOOD = 3000
 GARBAGE = (
     *(
         b"",
@@ -115,7 +114,8 @@ class Vandal:
         """Make a change that no program of ours would make."""
         self._strikes += 1
         key = self._random.choice(self._known_keys())
-        what = self._random.choice((self._another_kind, self._overwrite, self._overwrite, self._add, self._add))
+        write = (self._overwrite, self._add)
+        what = self._random.choice((self._another_kind, self._flood, *write, *write, *write))
         garbage = self._random.choice(GARBAGE)
         self.done.append(f"{what.__name__} {key} {garbage[:40]!r}")
         try:
@@ -132,20 +132,15 @@ class Vandal:
         self.done.append(f"publish {channel} {garbage[:40]!r}")
         self._client.publish(channel, garbage)
 
-    def keys_of_kind(self, kind: str) -> list[str]:
-        """The keys that hold such values now, or would."""
-        return [key for key in self._known_keys() if self._kind(key) == kind]
-
-    def flood(self, key: str) -> None:
-        """Add a hundred thousand parts to a key, each of them garbage."""
-        self.done.append(f"flood {key}")
+    def _flood(self, key: str, _garbage: bytes) -> None:
         kind, small = self._kind(key), [each for each in GARBAGE if len(each) < 100]
-        for first in range(0, _FLOOD, _AT_ONCE):
-            with self._client.pipeline(transaction=False) as pipeline:
-                for number in range(first, first + _AT_ONCE):
-                    garbage, name = small[number % len(small)], b"%s%d" % (NAMES[number % 12], number)
-                    _put(pipeline, kind, key, name, garbage, float(number))
-                pipeline.execute(raise_on_error=False)
+        with self._client.pipeline(transaction=False) as pipeline:
+            for number in range(_FLOOD):
+                garbage, name = small[number % len(small)], b"%s%d" % (NAMES[number % 12], number)
+                _put(pipeline, kind, key, name, garbage, float(number))
+            pipeline.execute(raise_on_error=False)
+        if self._client.ttl(key) == -1 and ":sched:" not in key:
+            self._client.expire(key, 600)
 
     def _known_keys(self) -> list[str]:
         keys = self._keys

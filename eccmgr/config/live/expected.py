@@ -10,7 +10,7 @@ import structlog
 
 from eccmgr.config.files.busfile import expected_nodes
 from eccmgr.config.live.parts import Part, Prepared, Spawn, Takeover
-from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
+from eccmgr.errors import EccmgrError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ class BusFiles(Part):
             try:
                 await self._publish()
                 said = ""
-            except (RedisUnreachable, RedisRefuses) as error:
+            except EccmgrError as error:
                 if str(error) != said:
                     said = str(error)
                     log.warning("bus files not published", reason=said)
