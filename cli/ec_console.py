@@ -1,5 +1,6 @@
 """The command line of `ec_console`, the operator's console."""
 
+import functools
 import os
 import signal
 import sys
@@ -8,7 +9,7 @@ from cli.console import arguments
 from cli.console.batch import Batch
 from eccmgr import streams
 from eccmgr.commands.answer import Exit
-from eccmgr.control.client import Client
+from eccmgr.control.client import Client, Dial
 from eccmgr.errors import UsageError
 from eccmgr.unseen import visible_lines
 
@@ -40,7 +41,8 @@ def _run(words: list[str]) -> int:
         sys.stdout.write(f"ec_console {full_version()}\n")
         return Exit.OK
     interactive = asked.command is None and sys.stdin.isatty() and sys.stdout.isatty()
-    client = Client(asked.endpoint, asked.server_user, script=not interactive)
+    dial = _dial(asked) if asked.route else None
+    client = Client(asked.endpoint, asked.server_user, script=not interactive, dial=dial)
     try:
         if interactive:
             from cli.console.interactive import Interactive
@@ -52,6 +54,15 @@ def _run(words: list[str]) -> int:
         return batch.run(asked.command) if asked.command is not None else batch.run_lines(sys.stdin.buffer)
     finally:
         client.close()
+
+
+def _dial(asked: arguments.Arguments) -> Dial:
+    from cli.console.password import ask_password
+    from eccmgr.control.dialing import Dialer, Route
+
+    route = Route.parse(asked.route)
+    password = functools.partial(ask_password, route.user, os.environ.get("ECCMGR_PASSWORD_FILE"))
+    return Dialer(route, password, **asked.files).connect
 
 
 if __name__ == "__main__":

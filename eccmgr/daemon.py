@@ -21,6 +21,7 @@ from eccmgr.access.authority import Authority
 from eccmgr.access.keys import read_signing_key
 from eccmgr.access.policy import Policy
 from eccmgr.access.signer import Signer
+from eccmgr.access.verifiers import Verifiers
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import host_address
 from eccmgr.cluster.publishing import wall_clock_ms
@@ -134,8 +135,8 @@ class Daemon(abc.ABC):
         self._background: list[asyncio.Task[None]] = []
         self._tasks: asyncio.TaskGroup | None = None
 
-    def _take_policy(self, policy: Policy) -> None:
-        self.gate.policy = policy
+    def _take_policy(self, policy: Policy, verifiers: Verifiers) -> None:
+        self.gate.policy, self.server.verifiers = policy, verifiers
 
     def add_part(self, part: Part) -> None:
         """Add a part that follows the configuration, before the modules, which alone may take long to prepare."""

@@ -12,6 +12,7 @@ EccmgrError
 ├─ ListenError             an endpoint that cannot be listened on
 ├─ NoConnection            a control listener that cannot be reached
 │  └─ UntrustedServer      it is served by a stranger
+│  ├─ SignInFailed         the sign-in there failed
 ├─ NoAnswer                a control listener that went away, or did not answer, after a command was sent
 ├─ TransactionLost         a console's transaction that was lost with its connection
 ├─ RedisUnreachable        Redis does not answer
@@ -71,6 +72,10 @@ class ListenError(EccmgrError):
 
 class NoConnection(EccmgrError):
     """Raised by a client when no connection to a control listener can be made; nothing was sent."""
+
+
+class SignInFailed(NoConnection):
+    """Raised by a client that a listener does not let in, or that does not believe the listener; nothing was sent."""
 
 
 class UntrustedServer(NoConnection):

@@ -6,7 +6,7 @@ and a library for command lines would take longer than everything else in a batc
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT, Endpoint
 from eccmgr.control.trust import SERVER_USER
@@ -19,7 +19,9 @@ HELP = f"""Usage: {USAGE}
 Runs COMMAND on the manager or node that listens at ENDPOINT and prints its answer. Without a COMMAND: a prompt
 on a terminal, else the lines of standard input one by one.
 
-ENDPOINT is /PATH, HOST:PORT or [V6]:PORT; by default $EC_CONSOLE_ENDPOINT, else {DEFAULT_ENDPOINT}.
+ENDPOINT is /PATH or [USER@]HOST:PORT, with tls:// before it for TLS, or ssh://OSUSER@HOST/[USER@]HOST:PORT through
+SSH; by default $EC_CONSOLE_ENDPOINT, else {DEFAULT_ENDPOINT}. USER signs in; the password is in the file
+$ECCMGR_PASSWORD_FILE, else it is asked for.
 A socket in a folder where everybody may write, as in /tmp, must be served by root, by you, or by
 $EC_CONSOLE_SERVER_USER (by default {SERVER_USER}).
 
@@ -27,6 +29,8 @@ Options:
   -b, --fold         show identical answers once, under the nodes that gave them
   --json             show each answer as a JSON object
   --timeout SECONDS  give up after so long, all in all (default 3600)
+  --ca FILE          trust this authority for tls://, not the system's
+  --cert, --key FILE the certificate for tls:// that says who you are, and its key
   --no-color         no colours on a terminal (as NO_COLOR in the environment)
   -V, --version      print the version
   -h, --help         print this
@@ -35,7 +39,8 @@ Exit codes: 0 all well, 1 refused or failed, 2 usage, 3 some nodes did not answe
 4 cannot connect, 5 authentication or authorization failed."""
 
 _ENDPOINT = re.compile(r"(?:/|\./|\.\./|ssh://|tls://)|(?:[^\s@]+@)?(?:[^\s/:@\[\]]+|\[[^\]\s]+\]):\d+\Z")
-_NOT_YET = re.compile(r"(ssh|tls)://|[^/]*@")
+_ROUTE = re.compile(r"(ssh|tls)://|[^/]*@")
+_FILES = {"--ca": "ca", "--cert": "certificate", "--key": "key"}
 _TIMEOUT_S = 3600.0
 _TIMEOUT_MAX_S = 7 * 86400.0
 
@@ -45,6 +50,10 @@ class Arguments:
     """The arguments of the console; `command` is None without a command."""
 
     endpoint: Endpoint
+    route: str = ""
+    """The endpoint as it was written, if a connection there takes more than a socket."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The files for TLS: `ca`, `certificate` and `key`."""
     named: bool = True
     """Whether the user named the endpoint."""
     command: str | None = None
@@ -68,7 +77,10 @@ def parse(words: Sequence[str], environment: Mapping[str, str]) -> Arguments:
         made = _options(left, made)
     if left[:1] == ["--"]:
         del left[0]
-    endpoint = _endpoint(named or DEFAULT_ENDPOINT)
+    written = named or DEFAULT_ENDPOINT
+    if _ROUTE.match(written):
+        return replace(made, endpoint=_end_of(written), route=written, named=True, command=join(left) if left else None)
+    endpoint = _endpoint(written)
     return replace(made, endpoint=endpoint, named=bool(named), command=join(left) if left else None)
 
 
@@ -77,11 +89,12 @@ def _options(left: list[str], made: Arguments) -> Arguments:
     while left and left[0].startswith("-") and left[0] not in ("-", "--"):
         name, given, value = left.pop(0).partition("=")
         if name == "--timeout":
-            if not given:
-                if not left:
-                    raise UsageError("--timeout needs a number of seconds")
-                value = left.pop(0)
+            value = value if given else _next(left, name, "a number of seconds")
             made = replace(made, timeout_s=_seconds(value))
+            continue
+        if name in _FILES:
+            value = value if given else _next(left, name, "a FILE")
+            made = replace(made, files={**made.files, _FILES[name]: value})
             continue
         if given:
             raise UsageError(f"{name} takes no value")
@@ -101,6 +114,12 @@ def _options(left: list[str], made: Arguments) -> Arguments:
     return made
 
 
+def _next(left: list[str], name: str, kind: str) -> str:
+    if not left:
+        raise UsageError(f"{name} needs {kind}")
+    return left.pop(0)
+
+
 def _seconds(text: str) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?", text) or not 0 < float(text) <= _TIMEOUT_MAX_S:
         raise UsageError(f"--timeout takes seconds, more than 0 and at most {_TIMEOUT_MAX_S:.0f}; not '{text}'")
@@ -108,9 +127,17 @@ def _seconds(text: str) -> float:
 
 
 def _endpoint(text: str) -> Endpoint:
-    if _NOT_YET.match(text):
-        raise UsageError(f"Endpoint '{text}': users, ssh:// and tls:// are not available yet in this release")
     try:
         return Endpoint.parse(text)
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+
+
+def _end_of(text: str) -> Endpoint:
+    """The endpoint at the end of a route."""
+    from eccmgr.control.dialing import Route
+
+    try:
+        return Route.parse(text).endpoint
     except SettingsError as error:
         raise UsageError(str(error)) from None

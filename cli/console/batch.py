@@ -10,7 +10,7 @@ from cli.console.arguments import Arguments
 from cli.console.display import Display, deadline_after
 from eccmgr.commands.answer import Exit
 from eccmgr.control.client import Client
-from eccmgr.errors import NoAnswer, NoConnection, TransactionLost
+from eccmgr.errors import NoAnswer, NoConnection, SignInFailed, TransactionLost
 
 LEAVE = ("quit", "exit")
 """Words that end the console; they are never sent."""
@@ -32,7 +32,7 @@ class Batch:
             result, text = self._display.ask(command, self._deadline)
         except NoConnection as error:
             self._complain(str(error))
-            return Exit.NO_CONNECTION
+            return Exit.DENIED if isinstance(error, SignInFailed) else Exit.NO_CONNECTION
         except NoAnswer as error:
             self._complain(str(error))
             return Exit.PARTIAL if self._display.leave_off(answers=True) else Exit.FAILED

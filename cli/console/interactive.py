@@ -22,7 +22,7 @@ from cli.console.batch import LEAVE
 from cli.console.display import Display, deadline_after
 from eccmgr.commands.answer import Exit
 from eccmgr.control.client import Client
-from eccmgr.errors import EccmgrError, NoAnswer, NoConnection
+from eccmgr.errors import EccmgrError, NoAnswer, NoConnection, SignInFailed
 from eccmgr.safe_open import open_file
 from eccmgr.unseen import unseen_marked, visible_line, visible_lines
 from eccmgr.words import quote
@@ -46,7 +46,7 @@ class Interactive:
         self._endpoint = client.endpoint
         self._display = Display(client, asked)
         self._pager = ""
-        self._completer = ServerCompleter(Client(client.endpoint, client.server_user))
+        self._completer = ServerCompleter(Client(client.endpoint, client.server_user, dial=client.dial))
         self._prompt: PromptSession[str] = PromptSession(
             self._prompt_text,
             history=open_history(history_path()),
@@ -64,6 +64,8 @@ class Interactive:
             self._display.show(*self._display.ask("version", deadline_after(self._asked.timeout_s)))
         except EccmgrError as error:
             self._complain(error)
+            if isinstance(error, SignInFailed):
+                return Exit.DENIED
             return Exit.NO_CONNECTION if isinstance(error, NoConnection) else Exit.FAILED
         try:
             while (line := self._read()) is not None:

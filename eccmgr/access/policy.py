@@ -17,23 +17,22 @@ _KNOWN_MAX = 10_000
 
 @dataclass(frozen=True)
 class Policy:
-    """The roles of a daemon, and the callers that they limit.
+    """The roles of a daemon, and the users who have them.
 
-    `groups` has the groups of each identity, `roles` the patterns of each role. `limited` are the endpoints of the
-    listeners whose callers need a role for each command; With `everywhere`, commands that come by no listener (from a
-    manager, by schedule) need a role too. Users in `roleless` have no roles, whatever their names.
+    `groups` has the groups of each identity, `roles` the patterns of each role. With `everywhere`, commands that come
+    by no listener (from a manager, by schedule) need a role; each listener says so for its own callers. Users in
+    `roleless` have no roles, whatever their names.
     """
 
     roles: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    limited: frozenset[str] = frozenset()
     everywhere: bool = False
     roleless: frozenset[str] = frozenset({"", "anonymous"})
-    _known: dict[tuple[str, str, str], str | None] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[tuple[str, str, tuple[str, ...]], str | None] = field(default_factory=dict, repr=False, compare=False)
 
-    def limits(self, listener: str) -> bool:
-        """Whether callers of `listener` ("": none) need a role for each command."""
-        return listener in self.limited if listener else self.everywhere
+    def limits(self, by_listener: bool | None) -> bool:
+        """Whether a caller needs a role for each command: by its listener's word, or without a listener (None)."""
+        return self.everywhere if by_listener is None else by_listener
 
     def roles_of(self, user: str) -> tuple[str, ...]:
         """The roles of a user: the user's own name, then the user's groups."""
@@ -41,23 +40,23 @@ class Policy:
             return ()
         return tuple(dict.fromkeys((user, *self.groups.get(user, ()))))
 
-    def role_for(self, user: str, command: str, carrier: str = "") -> str | None:
-        """The role by which `user` may run `command`; None if there is no such role. `command` and `carrier` are in
-        normal form.
+    def role_for(self, user: str, command: str, carriers: tuple[str, ...] = ()) -> str | None:
+        """The role by which `user` may run `command`; None if there is no such role. `command` and the `carriers`
+        around it are in normal form.
 
-        A command inside `carrier` is allowed by itself, or by a pattern that ends in `$` and matches all of `carrier`.
+        A carried command is allowed by itself, or by a pattern that ends in `$` and matches all of a carrier.
         """
-        asked = user, command, carrier
+        asked = user, command, carriers
         if asked not in self._known:
             if len(self._known) >= _KNOWN_MAX:
                 self._known.clear()
             self._known[asked] = self._look_up(*asked)
         return self._known[asked]
 
-    def _look_up(self, user: str, command: str, carrier: str) -> str | None:
+    def _look_up(self, user: str, command: str, carriers: tuple[str, ...]) -> str | None:
         for role in self.roles_of(user):
             for pattern in self.roles.get(role, ()):
-                if pattern.is_in(command) or (carrier and _says_all(pattern, carrier)):
+                if pattern.is_in(command) or any(_says_all(pattern, carrier) for carrier in carriers):
                     return role
         return None
 

@@ -72,3 +72,5 @@ class Caller:
     only_here: bool = False
     access: Access = Access.ALL
     room: Room | None = field(default=None, compare=False)
+    limited: bool | None = None
+    """Whether its listener asks for a role for each command; None: the command came by no listener."""

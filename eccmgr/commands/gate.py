@@ -80,28 +80,30 @@ class Gate:
         """The policy: who may run a command. A change of the configuration replaces it, for open connections too."""
         self.on_judged: Callable[[Judged], None] = lambda _judged: None
         """Called with each judgement, for the account of commands; for a long line from a thread."""
+        self.on_signed_in: Callable[[Caller, int], None] = lambda _caller, _outcome: None
+        """Called with each caller that has signed in (1), or has failed to (0)."""
         self.passed: Counter[Origin] = Counter()
         """The number of commands by origin, with the commands inside commands."""
         self._heavy = asyncio.Semaphore(HEAVY_AT_ONCE)
         self.refused = Tally()
         """The refusals of the gate and of the control listeners."""
 
-    def admit(self, line: str, caller: Caller, carrier: str = "") -> Admitted:
-        """Admit the command of `line`, which the command `carrier` (in normal form) may carry.
+    def admit(self, line: str, caller: Caller, carriers: tuple[str, ...] = ()) -> Admitted:
+        """Admit the command of `line`, which is inside of `carriers` (in normal form).
 
         Raises CommandError if it is unknown, too long or has no normal form, or if `caller` may not run it. A caller
         with limited roles learns nothing else of other commands.
         """
         check_length(line)
         check_characters(line)
-        limited = self.policy.limits(caller.listener)
+        limited = self.policy.limits(caller.limited)
         if limited:
-            self._authorize(caller, str(normal_form(line, self.table)), carrier)
+            self._authorize(caller, str(normal_form(line, self.table)), carriers)
         command, offset = self._find(line, caller)
         form = normal_form(line, self.table)
         args = command.parse(line, offset)
         if not limited:
-            self._authorize(caller, str(form), carrier)
+            self._authorize(caller, str(form), carriers)
         return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller, form)), form)
 
     async def run(self, line: str, caller: Caller) -> Answer:
@@ -125,7 +127,7 @@ class Gate:
         command = self.table.commands.get(line)
         if command is None or command.say is None or not _is_open(command, caller):
             return None
-        if self.policy.limits(caller.listener) and not self.policy.role_for(caller.user, command.name):
+        if self.policy.limits(caller.limited) and not self.policy.role_for(caller.user, command.name):
             return None
         self._authorize(caller, command.name)
         return command.say()
@@ -155,27 +157,31 @@ class Gate:
         assert command.carries is not None, f"the table does not say that {command.name} carries a command"
         sent = carried(text)
         if command.carries is Carries.FOR_ITSELF:
-            inside = self.admit(split_form(sent)[1], caller, str(form))
+            inside = self.admit(split_form(sent)[1], caller, (str(form),))
             if inside.command.refusal:
                 raise CommandError(inside.command.refusal)
             if inside.command.carries is not None:
                 carried(inside.call.args[-1])
+                self._authorize_all(caller, inside.form.carried, (str(form), str(inside.form)))
         else:
             # The node that gets the command looks it up in its own table.
-            inner: NormalForm | None = normal_form(sent)
-            while inner is not None:
-                self._authorize(caller, str(inner), str(form))
-                inner = inner.carried
+            self._authorize_all(caller, normal_form(sent), (str(form),))
         return sent
 
-    def _authorize(self, caller: Caller, command: str, carrier: str = "") -> None:
-        """Check that `caller` may run `command`, or let `carrier` carry it; both are in normal form.
+    def _authorize_all(self, caller: Caller, inner: NormalForm | None, carriers: tuple[str, ...]) -> None:
+        """Check that `caller` may let `carriers` carry the command `inner`, and every command inside of it."""
+        while inner is not None:
+            self._authorize(caller, str(inner), carriers)
+            inner, carriers = inner.carried, (*carriers, str(inner))
+
+    def _authorize(self, caller: Caller, command: str, carriers: tuple[str, ...] = ()) -> None:
+        """Check that `caller` may run `command`, or let `carriers` carry it; all are in normal form.
 
         Raises NotAuthorized.
         """
         role: str | None = ""
-        if self.policy.limits(caller.listener):
-            role = self.policy.role_for(caller.user, command, carrier)
+        if self.policy.limits(caller.limited):
+            role = self.policy.role_for(caller.user, command, carriers)
             if role is None:
                 self.refused.note("commands without a role", user=caller.user, listener=caller.listener)
                 self.on_judged(Judged(caller, command, Admission.REFUSED))

@@ -26,8 +26,17 @@ DEEPEST = 4
 _SINGLETONS = ("sched",)
 _NAMES = frozenset(ON_NODES)
 _LONGEST = max(len(name.split()) for name in ON_NODES)
-# Commands of a node's modules that carry another command, each with the number of arguments before that.
-_CARRIERS = {"sched in": 1, "sched at": 1, "sched every": 1, "ecelerity": 0}
+# Commands that carry another command, each with the number of arguments before that: those of a node's modules, and
+# those of a manager, which a node may pass on.
+_CARRIERS = {
+    "sched in": 1,
+    "sched at": 1,
+    "sched every": 1,
+    "ecelerity": 0,
+    "broadcast": 0,
+    "unicast": 1,
+    "subcluster broadcast": 1,
+}
 _GATHER = "gather"
 _END_OF_OPTIONS = "--"
 

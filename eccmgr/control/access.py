@@ -1,79 +1,100 @@
-"""The part of a daemon that holds its roles and their users, which decide who may run a command."""
+"""The part of a daemon that holds its roles, the users who have them, and the verifiers of their passwords."""
 
+import asyncio
 import pwd
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from eccmgr.access.policy import Policy, groups_of_users
+from eccmgr.access.verifiers import Verifiers
 from eccmgr.config.files.groupfile import Groups, read_groups
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.options import listeners
 from eccmgr.config.live.parts import Part, Prepared, Takeover
 from eccmgr.config.live.store import Store
 from eccmgr.config.syntax.changes import Change
-from eccmgr.control.endpoint import Endpoint
-from eccmgr.errors import ConfigError, SettingsError
+from eccmgr.errors import ConfigError
 from eccmgr.patterns import Pattern, PatternError
 
-_GROUPS = "groups://"
 _NOBODY_UID = 65534
 
 
 class AccessPart(Part):
-    """Keeps the policy in force, and hands each new one to `take`."""
+    """Reads the policy and the verifiers of passwords, and hands each new pair to `take`."""
 
     title = "roles"
 
     def __init__(
-        self, store: Store, view: ScopeView, default: str, listen: Sequence[str], take: Callable[[Policy], None]
+        self,
+        store: Store,
+        view: ScopeView,
+        default: str,
+        listen: Sequence[str],
+        take: Callable[[Policy, Verifiers], None],
     ) -> None:
         """`default` and `listen` are the endpoints that stand in for those of the files. Raises ConfigError."""
         self._store = store
         self._default, self._listen = default, listen
         self._take = take
-        take(self._policy(view))
+        take(*self._read(view))
 
     def check(self, view: ScopeView) -> None:
         """Raises ConfigError if the group file is needed and cannot be read, or a pattern is faulty."""
-        self._policy(view)
+        self._read(view)
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> Prepared:
-        """Read the roles and the group file of `view`. Raises ConfigError."""
-        policy = self._policy(view)
-        return Takeover(lambda: self._take(policy))
+        """Read the roles, the group file and the verifiers of `view`. Raises ConfigError."""
+        policy, verifiers = await asyncio.to_thread(self._read, view)
+        return Takeover(lambda: self._take(policy, verifiers))
+
+    def _read(self, view: ScopeView) -> tuple[Policy, Verifiers]:
+        return self._policy(view), self._verifiers(view)
 
     def _policy(self, view: ScopeView) -> Policy:
         control = view.scope("Control_Listener")
         configured = listeners(view, self._default, self._listen)
-        limited = frozenset(_shown(each.endpoint) for each in configured if each.authorize)
         everywhere = control.boolean("Enable_Authorization")
-        groups = self._groups(control, needed=bool(limited) or everywhere)
+        groups = self._groups(control, needed=everywhere or any(each.authorize for each in configured))
         return Policy(
             {role.name: _patterns(role) for role in view.scope("Authorization").scopes("Role")},
             groups_of_users(groups.users),
-            limited,
             everywhere,
             frozenset({"", "anonymous", *_nobody()}),
         )
 
     def _groups(self, control: ScopeView, *, needed: bool) -> Groups:
         """The group file; empty if none is named, or if it cannot be read and is not `needed`."""
-        uri = control.pairs("AuthorizationParameters").get("uri", "")
-        place = control.place("AuthorizationParameters")
+        path, data = self._file_of(control, "AuthorizationParameters", "groups", needed=needed)
+        return read_groups(path, data)
+
+    def _verifiers(self, view: ScopeView) -> Verifiers:
+        """The verifiers of the users who sign in over TCP."""
+        control, configured = view.scope("Control_Listener"), listeners(view, self._default, self._listen)
+        needed = any(each.authenticate and not each.endpoint.startswith(("/", ".")) for each in configured)
+        path, data = self._file_of(control, "AuthScramParameters", "scram", needed=needed)
+        try:
+            return Verifiers.parse(data)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}; ec_scrampasswd writes such lines") from None
+
+    def _file_of(self, control: ScopeView, option: str, scheme: str, *, needed: bool) -> tuple[str, bytes]:
+        """The path and contents of the file that an option names by its `uri`; both empty if none is named, or if the
+        file cannot be read and is not `needed`. Raises ConfigError."""
+        uri, place, begins = control.pairs(option).get("uri", ""), control.place(option), f"{scheme}://"
         if not uri:
-            return Groups({})
-        if not uri.startswith(_GROUPS) or not (named := uri.removeprefix(_GROUPS)):
-            raise ConfigError(f"{place}: '{uri[:80]}' names no groups, expected uri = \"groups://FILE\"")
+            return "", b""
+        if not uri.startswith(begins) or not (named := uri.removeprefix(begins)):
+            raise ConfigError(f"{place}: '{uri[:80]}' names no file, expected uri = \"{begins}FILE\"")
         path = self._path_of(named)
         try:
             contents = self._store.files.examine(path)
         except OSError as error:
             if not needed:
-                return Groups({})
-            raise ConfigError(f"{place}: the group file {path} cannot be read: {error.strerror}") from None
+                return path, b""
+            raise ConfigError(f"{place}: {path} cannot be read: {error.strerror}") from None
         if not contents.guarded:
-            raise ConfigError(f"{place}: others than root may write the group file {path}")
-        return read_groups(path, contents.data)
+            raise ConfigError(f"{place}: others than root may write {path}")
+        return path, contents.data
 
     def _path_of(self, named: str) -> str:
         main = self._store.loaded.main
@@ -96,14 +117,6 @@ def _patterns(role: ScopeView) -> tuple[Pattern, ...]:
         return tuple(Pattern.parse(text, ignore_case=True) for text in role.items("allow"))
     except PatternError as error:
         raise ConfigError(f"{role.place('allow')}: {error}") from None
-
-
-def _shown(endpoint: str) -> str:
-    try:
-        return str(Endpoint.parse(endpoint))
-    except SettingsError:
-        # The part for listeners refuses it, and names its place.
-        return endpoint
 
 
 def _nobody() -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from eccmgr.errors import FrameError, NoAnswer, NoConnection, TransactionLost
 _CONNECT_TIMEOUT_S = 10.0
 _READ_BYTES = 256 * 1024
 
+Dial = Callable[[float], socket.socket]
+"""Connects within some seconds, and signs in; raises NoConnection and OSError."""
 OnEvent = Callable[[Mapping[str, Any]], None]
 
 
@@ -35,7 +37,12 @@ class Client:
     """A connection that is made when it is first needed, and made anew if the listener has closed it."""
 
     def __init__(
-        self, endpoint: Endpoint, server_user: str | None = trust.SERVER_USER, *, script: bool = False
+        self,
+        endpoint: Endpoint,
+        server_user: str | None = trust.SERVER_USER,
+        *,
+        script: bool = False,
+        dial: Dial | None = None,
     ) -> None:
         """If other users may write in the folder of a Unix socket, root, this user or `server_user` must serve it; with
         None, anybody may.
@@ -43,6 +50,7 @@ class Client:
         In a `script`, commands are sent before anybody reads the answers to earlier ones.
         """
         self.endpoint, self.server_user = endpoint, server_user
+        self.dial = dial
         self._socket: socket.socket | None = None
         self._decoder = frames.Decoder()
         self._requests = 0
@@ -120,6 +128,8 @@ class Client:
     def _connect(self, timeout_s: float) -> socket.socket:
         endpoint = self.endpoint
         try:
+            if self.dial is not None:
+                return self.dial(timeout_s)
             if endpoint.path is None:
                 return socket.create_connection((endpoint.host, endpoint.port), timeout_s)
             connection = socket.socket(socket.AF_UNIX)

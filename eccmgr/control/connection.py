@@ -6,7 +6,6 @@ connection.
 
 import asyncio
 import dataclasses
-import json
 import math
 import socket
 from collections.abc import Callable
@@ -15,39 +14,30 @@ from typing import cast
 import structlog
 
 from eccmgr.commands.answer import Answer, Format, Status
-from eccmgr.commands.caller import Access, Caller, Event
+from eccmgr.commands.caller import Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
-from eccmgr.commands.gate import LINE_BYTES_MAX, ROOM_S, Gate
+from eccmgr.commands.gate import ROOM_S, Gate
 from eccmgr.control import frames
 from eccmgr.control.crowd import Crowd
 from eccmgr.control.frames import Frame
-from eccmgr.control.holdings import MIB, Stake
-from eccmgr.control.limits import Terms
+from eccmgr.control.holdings import Stake
+from eccmgr.control.limits import (
+    COALESCE_BYTES,
+    FRAME_S,
+    KEPT_S,
+    LINGER_S,
+    READ_AHEAD_BYTES,
+    READ_BYTES_MIN,
+    THROWN_AWAY_MAX,
+    TURN,
+    Terms,
+)
 from eccmgr.control.peer import RemoteEnd, remote_end
-from eccmgr.control.request import BadRequest, ConsoleRequest, chunk_frame, result_frame
+from eccmgr.control.request import REQUEST_BYTES_MAX, BadRequest, ConsoleRequest, chunk_frame, result_frame
+from eccmgr.control.visitor import Visitor
 from eccmgr.errors import FrameError
 
 log = structlog.get_logger()
-
-# A client may pipeline. If more bytes than this wait, the server reads on only once they are answered.
-_READ_AHEAD_BYTES = 256 * 1024
-# Answers that are ready at the same time are sent together, up to this size.
-_COALESCE_BYTES = 64 * 1024
-# After this many commands in a row the other connections have their turn.
-_TURN = 128
-# A client that broke the protocol, or was turned away, has this long to read the answer that says so. Up to a size, the
-# bytes that it still sends are thrown away.
-_LINGER_S = 10.0
-_THROWN_AWAY_MAX = 16 * MIB
-# An idle connection with an open transaction stays longer, but not for ever.
-_KEPT_S = 3600.0
-# A frame must arrive whole within this time, and a client must read an answer within it, even if the idle time is
-# longer.
-_FRAME_S = 60.0
-# A client that reads fewer bytes than this in that time counts as not reading.
-_READ_BYTES_MIN = 16 * 1024
-# The maximum size of a command's JSON: each byte of the longest command may be escaped.
-_REQUEST_BYTES_MAX = 6 * LINE_BYTES_MAX + 4096
 
 
 class Connection(asyncio.Protocol):
@@ -73,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._caller = Caller("")
         self.remote = RemoteEnd("", "", "")
+        self.visitor = Visitor(terms, self.remote, socket.AF_UNIX, None)
         self._unread = self._unsent = Stake(terms.unread, "")
         self._turned_away, self._thrown_away = "", 0
         self._flushing = False
@@ -89,17 +80,25 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept the connection, or turn it away if there are too many."""
         self._transport = cast(asyncio.Transport, transport)
-        self.remote = remote_end(self._transport.get_extra_info("socket"))
-        user, place, key, _ = self.remote
+        about = self._transport.get_extra_info
+        self.remote = remote_end(about("socket"))
+        self.visitor = visitor = Visitor(self.terms, self.remote, about("socket").family, about("peercert"))
+        if visitor.denied:
+            self._refuse("connections of denied peers")
+            self._transport.abort()
+            return
+        key = self.remote.key
         self._unread, self._unsent = Stake(self.terms.unread, key), Stake(self._crowd.unsent, key)
         self._caller = Caller(
-            user, listener=self.terms.listener, peer=place, session=self, access=self._access(), room=self._unsent
+            visitor.user, listener=self.terms.listener, peer=self.remote.place, session=self, room=self._unsent
         )
+        self._limit_caller()
+        if visitor.has_signed_in:
+            self._gate.on_signed_in(self._caller, 1)
         self._turned_away = self._crowd.enter(self, self.terms.limits)
         if self._turned_away:
-            # The server does not speak first: the client learns why once it has sent something.
-            self._refuse("too many connections")
-            self._timer = self._loop.call_later(_LINGER_S, self._transport.abort)
+            self._refuse("too many connections")  # the client learns why once it has sent something
+            self._timer = self._loop.call_later(LINGER_S, self._transport.abort)
         else:
             self._check_idle()
 
@@ -107,7 +106,7 @@ class Connection(asyncio.Protocol):
         """Take the bytes, and make sure that the commands in them are answered."""
         if self._ending:
             self._thrown_away += len(data)
-            if self._thrown_away > _THROWN_AWAY_MAX:
+            if self._thrown_away > THROWN_AWAY_MAX:
                 self._transport.abort()
             return
         if self._turned_away:
@@ -125,7 +124,7 @@ class Connection(asyncio.Protocol):
         if self.task is None:
             self._task = self._loop.create_task(self._answer_all(), name="control connection")
             self._task.add_done_callback(self._stopped)
-        elif self._decoder.pending > _READ_AHEAD_BYTES or self._unread.is_over:
+        elif self._decoder.pending > READ_AHEAD_BYTES or self._unread.is_over:
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -180,17 +179,15 @@ class Connection(asyncio.Protocol):
     def terms_changed(self) -> None:
         """The listener has new limits, which hold from now on."""
         self._decoder.limit = self.terms.limits.max_command_bytes
-        self._caller = dataclasses.replace(self._caller, access=self._access())
+        self._limit_caller()
         if not self._ending and not self._turned_away:
             if self._timer is not None:
                 self._timer.cancel()
             self._check_idle()
 
-    def _access(self) -> Access:
-        """The commands that the listener allows to the caller. The kernel tells the user behind a Unix socket; nobody
-        tells the user behind TCP."""
-        known = self._transport.get_extra_info("socket").family == socket.AF_UNIX
-        return Access.ALL if known or self.terms.limits.insecure else Access.OPEN
+    def _limit_caller(self) -> None:
+        user, access, limited = self.visitor.user, self.visitor.access, self.terms.limits.authorize
+        self._caller = dataclasses.replace(self._caller, user=user, access=access, limited=limited)
 
     def finish(self) -> None:
         """Take no more commands, and close after the present ones are answered."""
@@ -200,10 +197,10 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> asyncio.Task[None] | None:
         """Close at once; answers the task to wait for, if one runs."""
-        if self.task is not None:
-            self.task.cancel()
+        if (task := self.task) is not None:
+            task.cancel()
         self._transport.abort()
-        return self.task
+        return task
 
     def _stopped(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -216,7 +213,7 @@ class Connection(asyncio.Protocol):
         """The immediate answer to `data`, if that is a single command that needs no I/O, as monitoring sends it; None
         if the answer needs a task."""
         payload = frames.only_frame(data)
-        if payload is None or len(payload) > self._decoder.limit or self.terms.limits.refusal:
+        if payload is None or len(payload) > self._decoder.limit or self.visitor.barred:
             return None
         if not self._writable.is_set():
             return None
@@ -249,12 +246,12 @@ class Connection(asyncio.Protocol):
                 # An answer waits for answers that are ready at the same time, but not for a slow one.
                 self._flushing = True
                 self._loop.call_soon(self._flush)
-            # This takes two statements: `_out` may be sent and replaced before the answer is ready.
+            # `_out` may be sent and replaced before the answer is ready.
             answer = await self._answer(frame)
             self._out += answer
             self._last_active = self._loop.time()
             answered += 1
-            if answered % _TURN == 0 or len(self._out) >= _COALESCE_BYTES:
+            if answered % TURN == 0 or len(self._out) >= COALESCE_BYTES:
                 await self._drain()
                 await asyncio.sleep(0)
         return answered
@@ -282,12 +279,12 @@ class Connection(asyncio.Protocol):
         left = self._transport.get_write_buffer_size()
         while not self._writable.is_set():
             try:
-                async with asyncio.timeout(min(self.terms.limits.idle_timeout_s or _FRAME_S, _FRAME_S)):
+                async with asyncio.timeout(min(self.terms.limits.idle_timeout_s or FRAME_S, FRAME_S)):
                     await self._writable.wait()
             except TimeoutError:
                 previous, left = left, self._transport.get_write_buffer_size()
                 self._unsent.become(self._transport.get_write_buffer_size())
-                if left > previous - _READ_BYTES_MIN:
+                if left > previous - READ_BYTES_MIN:
                     self._refuse("clients that do not read their answers")
                     self._transport.abort()
                     return
@@ -301,11 +298,12 @@ class Connection(asyncio.Protocol):
         self._crowd.turn_away(self)
         self._decoder.clear()
         self._unread.become(self._decoder.pending)
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
         self._transport.resume_reading()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(_LINGER_S, self._transport.abort)
+        self._timer = self._loop.call_later(LINGER_S, self._transport.abort)
 
     async def _answer(self, frame: Frame) -> bytes:
         kind, payload = frame
@@ -314,17 +312,35 @@ class Connection(asyncio.Protocol):
                 line = payload.decode()
             except UnicodeDecodeError:
                 return frames.encode_text("Command is not valid UTF-8")
-            if self.terms.limits.refusal:
-                return frames.encode_text(self.terms.limits.refusal)
+            if barred := self.visitor.barred:
+                self._refuse("commands before signing in")
+                return frames.encode_text(barred)
             if busy := await self._no_room():
                 return frames.encode_text(busy)
             return frames.encode_text((await reply(self._gate, line, self._caller)).body)
         if kind == frames.REQUEST:
             return await self._request(payload)
         if kind == frames.AUTH:
-            refusal = {"ok": False, "error": "This listener does not ask for authentication"}
-            return frames.encode(frames.AUTH, json.dumps(refusal).encode())
+            return await self._sign_in(payload)
         raise FrameError(f"Unknown frame type {kind}")
+
+    async def _sign_in(self, payload: bytes) -> bytes:
+        """Take a step of the caller's sign-in. A failure is answered late, and the third one ends the connection."""
+        signing = self.visitor.sign_in(payload)
+        answer = frames.encode(frames.AUTH, signing.payload)
+        if signing.succeeded:
+            self._limit_caller()
+            self._gate.on_signed_in(self._caller, 1)
+        elif signing.succeeded is False:
+            self._refuse("failed sign-ins")
+            self._gate.on_signed_in(dataclasses.replace(self._caller, user=self.visitor.claimed), 0)
+            await self._crowd.penalties.serve(self.remote.key)
+            if signing.over:
+                self._out += answer
+                await self._drain()
+                self._hang_up()
+                return b""
+        return answer
 
     async def _no_room(self) -> str:
         """Wait for room for a command's answer; answers "", or the refusal if there is no room."""
@@ -334,16 +350,17 @@ class Connection(asyncio.Protocol):
         return f"Too many answers wait to be read: {self._unsent.bounds}; read them first"
 
     async def _request(self, payload: bytes) -> bytes:
-        if len(payload) > _REQUEST_BYTES_MAX:
-            fault = f"Not a request: Command too long ({len(payload)} bytes of JSON, limit {_REQUEST_BYTES_MAX})"
+        if len(payload) > REQUEST_BYTES_MAX:
+            fault = f"Not a request: Command too long ({len(payload)} bytes of JSON, limit {REQUEST_BYTES_MAX})"
             return result_frame(None, Reply(Answer(fault, Status.ERROR), fault))
         try:
             request = ConsoleRequest.parse(payload)
         except BadRequest as error:
             fault = f"Not a request: {error}"
             return result_frame(error.id, Reply(Answer(fault, Status.ERROR, usage=True), fault))
-        if refusal := self.terms.limits.refusal:
-            return result_frame(request.id, Reply(Answer(refusal, Status.DENIED), refusal))
+        if barred := self.visitor.barred:
+            self._refuse("commands before signing in")
+            return result_frame(request.id, Reply(Answer(barred, Status.DENIED), barred))
         if busy := await self._no_room():
             return result_frame(request.id, Reply(Answer(busy, Status.ERROR), busy))
         if not request.stream:
@@ -351,7 +368,7 @@ class Connection(asyncio.Protocol):
 
         async def emit(event: Event) -> None:
             self._out += chunk_frame(request.id, event)
-            if len(self._out) >= _COALESCE_BYTES:
+            if len(self._out) >= COALESCE_BYTES:
                 await self._drain()
             elif not self._flushing:
                 # Events of one step are sent together.
@@ -371,15 +388,15 @@ class Connection(asyncio.Protocol):
     def _check_idle(self) -> None:
         """Close the connection if it was idle for too long, else look again later."""
         idle_s = self.terms.limits.idle_timeout_s
-        often = timeout = idle_s or _FRAME_S
+        often = timeout = idle_s or FRAME_S
         keeps = False
         if self._decoder.pending:
             # A frame may take the idle time to arrive whole and no longer, even if the connection is kept.
-            timeout = min(timeout, _FRAME_S)
+            timeout = min(timeout, FRAME_S)
         elif idle_s == 0:
             timeout = math.inf
         elif keeps := self._keeps(self):
-            timeout = max(timeout, _KEPT_S)
+            timeout = max(timeout, KEPT_S)
         quiet = 0.0 if self.task is not None else self._loop.time() - self._last_active
         if quiet >= timeout:
             said = log.warning if keeps else log.debug

@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from eccmgr.control.holdings import MIB, Holdings
 from eccmgr.control.limits import Limits
 from eccmgr.control.peer import RemoteEnd
+from eccmgr.control.penalties import Penalties
 
 KEPT_FOR_ROOT = 16
 """The connections that only root may use."""
@@ -50,6 +51,8 @@ class Crowd(Generic[G]):
     def __init__(self) -> None:
         self.unsent = Holdings(UNSENT_BYTES, UNSENT_BYTES_OF_PEER)
         """The answers that wait for their readers."""
+        self.penalties = Penalties()
+        """The delays for peers whose sign-ins failed."""
         self._inside: dict[G, None] = {}
         self._of_peer: dict[str, dict[G, None]] = {}
         self._leaving: dict[G, None] = {}

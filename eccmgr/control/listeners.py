@@ -1,16 +1,17 @@
 """A daemon's control listeners: turns the listeners of the configuration into those that the server opens."""
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.options import ListenerOptions as Configured
-from eccmgr.config.live.options import listeners
+from eccmgr.config.live.options import Peer, listeners
 from eccmgr.config.live.parts import Part
 from eccmgr.config.syntax.changes import Change
-from eccmgr.control.barred import Barred
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.limits import Limits
+from eccmgr.control.peer import PeerRule, PeerRules
 from eccmgr.control.server import ControlServer, Listener, ServerChange
 from eccmgr.errors import ConfigError, SettingsError
 
@@ -27,8 +28,7 @@ class ListeningPlan:
     def serves(self) -> bool:
         """Whether at least one listener runs every command."""
         return any(
-            not listener.limits.refusal and (endpoint.path is not None or listener.limits.insecure)
-            for endpoint, listener in self.listeners.items()
+            endpoint.path is not None or listener.beyond_loopback for endpoint, listener in self.listeners.items()
         )
 
 
@@ -97,18 +97,19 @@ def plan(configured: Sequence[Configured]) -> ListeningPlan:
     endpoints = [_endpoint(options) for options in configured]
     pairs = list(zip(endpoints, configured, strict=True))
     remarks = [text for endpoint, options in pairs if (text := _remark(endpoint, options))]
-    return ListeningPlan({endpoint: _listener(endpoint, options) for endpoint, options in pairs}, tuple(remarks))
+    return ListeningPlan({endpoint: _listener(options) for endpoint, options in pairs}, tuple(remarks))
 
 
 def _remark(endpoint: Endpoint, configured: Configured) -> str:
-    refusal = _refusal(endpoint, configured)
-    if refusal is Barred.UNKNOWN_CALLER:
-        return f"Listener {endpoint} demands authentication, which is not available yet: it refuses all"
-    if configured.insecure and endpoint.path is None:
+    if endpoint.path is not None or configured.authenticate or _asks_for_certificates(configured):
+        return ""
+    if configured.insecure:
         return f"Listener {endpoint} is insecure: every caller that reaches it may run every command"
-    if endpoint.path is None:
-        return f"Listener {endpoint} cannot tell who its callers are: it answers version, uptime, pid and info alone"
-    return ""
+    return f"Listener {endpoint} cannot tell who its callers are: it answers version, uptime, pid and info alone"
+
+
+def _asks_for_certificates(configured: Configured) -> bool:
+    return configured.tls is not None and configured.tls.client_ca is not None
 
 
 def _endpoint(configured: Configured) -> Endpoint:
@@ -116,33 +117,34 @@ def _endpoint(configured: Configured) -> Endpoint:
         endpoint = Endpoint.parse(configured.endpoint)
     except SettingsError as error:
         raise ConfigError(_at(configured, str(error))) from None
-    if configured.tls is not None:
-        raise ConfigError(_at(configured, f"Listener {configured.endpoint}: TLS is not available yet in this release"))
-    if configured.peers:
-        raise ConfigError(_at(configured, f"Listener {configured.endpoint}: Peer is not available yet in this release"))
+    if endpoint.path is not None and configured.tls is not None:
+        raise ConfigError(_at(configured, f"Listener {configured.endpoint}: TLS is for TCP, not for a Unix socket"))
     return endpoint
 
 
-def _listener(endpoint: Endpoint, configured: Configured) -> Listener:
-    refusal = _refusal(endpoint, configured)
+def _listener(configured: Configured) -> Listener:
     return Listener(
         Limits(
             idle_timeout_s=configured.timeout_s,
             max_command_bytes=configured.max_command_bytes,
             max_connections_of_peer=configured.max_connections_of_peer,
-            refusal=refusal,
+            authenticate=configured.authenticate and not _asks_for_certificates(configured),
+            authorize=configured.authorize,
             insecure=configured.insecure,
+            peers=PeerRules(tuple(_rule(configured, peer) for peer in configured.peers)),
         ),
         configured.file_mode,
         configured.backlog,
-        beyond_loopback=configured.insecure or refusal is not None,
+        beyond_loopback=configured.insecure or configured.authenticate or configured.tls is not None,
+        tls=configured.tls,
     )
 
 
-def _refusal(endpoint: Endpoint, configured: Configured) -> Barred | None:
-    """The answer to every command, if the listener refuses all commands. A caller on a Unix socket is known from the
-    connection."""
-    return Barred.UNKNOWN_CALLER if configured.authenticate and endpoint.path is None else None
+def _rule(configured: Configured, peer: Peer) -> PeerRule:
+    try:
+        return PeerRule(ipaddress.ip_network(peer.network, strict=False), peer.always_allow, peer.always_deny)
+    except ValueError as error:
+        raise ConfigError(_at(configured, f"Peer '{peer.network}': {error}")) from None
 
 
 def _at(configured: Configured, text: str) -> str:

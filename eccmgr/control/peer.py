@@ -6,6 +6,7 @@ import ipaddress
 import pwd
 import socket
 import struct
+from dataclasses import dataclass
 from typing import NamedTuple
 
 ANONYMOUS = "anonymous"
@@ -24,6 +25,30 @@ def credentials(connection: socket.socket) -> Credentials:
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, _ = _CREDENTIALS.unpack(raw)
     return Credentials(pid, uid)
+
+
+class PeerRule(NamedTuple):
+    """The rule for callers from a network."""
+
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network
+    allow: bool
+    deny: bool
+
+
+@dataclass(frozen=True)
+class PeerRules:
+    """The rules of a listener; the rule for the smallest network that holds a caller counts, a denial first."""
+
+    rules: tuple[PeerRule, ...] = ()
+
+    def rule_for(self, address: str) -> PeerRule | None:
+        """The rule for a caller at an address; an IPv4 address written as IPv6 counts as IPv4."""
+        try:
+            found = _plain(ipaddress.ip_address(address.partition("%")[0]))
+        except ValueError:
+            return None
+        fitting = [rule for rule in self.rules if rule.network.version == found.version and found in rule.network]
+        return max(fitting, key=lambda rule: (rule.network.prefixlen, rule.deny), default=None)
 
 
 class RemoteEnd(NamedTuple):
@@ -52,12 +77,14 @@ def remote_end(connection: socket.socket) -> RemoteEnd:
 
 
 def _network_of(address: str) -> str:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
+    parsed = _plain(ipaddress.ip_address(address.partition("%")[0]))
     if parsed.version == 4:
         return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return address.ipv4_mapped or address if address.version == 6 else address
 
 
 @functools.lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from eccmgr.commands.answer import Exit, Format
 from eccmgr.commands.caller import Event
 from eccmgr.commands.dispatch import Reply
+from eccmgr.commands.gate import LINE_BYTES_MAX
 from eccmgr.control import frames
 
 _WIDTH_MAX = 100_000
@@ -24,6 +25,10 @@ class BadRequest(ValueError):
     def __init__(self, reason: str, request_id: "int | str | None" = None) -> None:
         super().__init__(reason)
         self.id = request_id
+
+
+REQUEST_BYTES_MAX = 6 * LINE_BYTES_MAX + 4096
+"""The maximum size of a command's JSON: each byte of the longest command may be escaped."""
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,20 @@ import dataclasses
 import functools
 import resource
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
+from eccmgr.access.verifiers import Verifiers
 from eccmgr.commands.gate import Gate
+from eccmgr.config.live.options import Tls
 from eccmgr.config.live.parts import opened_in_thread
 from eccmgr.control.connection import Connection
 from eccmgr.control.crowd import Crowd
 from eccmgr.control.endpoint import Endpoint, Listening, bind
 from eccmgr.control.limits import Limits, Terms
+from eccmgr.control.tls import TlsContext
+from eccmgr.errors import ListenError
 
 log = structlog.get_logger()
 
@@ -22,6 +27,7 @@ log = structlog.get_logger()
 # open.
 _RESERVED_DESCRIPTORS = 128
 _ACCEPTED_AT_ONCE = 32
+_HANDSHAKE_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Listener:
     file_mode: int = 0o660
     backlog: int = 1024
     beyond_loopback: bool = False
+    tls: Tls | None = None
 
 
 @dataclasses.dataclass
@@ -42,6 +49,7 @@ class _Open:
     listening: Listening
     server: asyncio.Server
     terms: Terms
+    tls: TlsContext | None = None
 
 
 class ControlServer:
@@ -55,6 +63,8 @@ class ControlServer:
         """Called with each connection that is lost."""
         self.keeps: Callable[[Connection], bool] = lambda _connection: False
         """Whether an idle connection should stay, because a transaction would be lost with it."""
+        self.verifiers = Verifiers()
+        """The verifiers of passwords in force."""
 
     @property
     def connections(self) -> list[Connection]:
@@ -75,10 +85,14 @@ class ControlServer:
 
     async def prepare(self, wanted: Mapping[Endpoint, Listener]) -> "ServerChange":
         """The first step of `follow`, which does everything that can fail; the result carries out the second step."""
-        change = ServerChange(self, wanted, {})
+        change = ServerChange(self, wanted, {}, {})
         async with contextlib.AsyncExitStack() as undoing:
             undoing.push_async_callback(change.undo)
             for endpoint, listener in wanted.items():
+                if listener.tls is not None:
+                    change.tls[endpoint] = await asyncio.to_thread(TlsContext, listener.tls)
+                if (opened := self.opened.get(endpoint)) and (opened.tls is None) != (listener.tls is None):
+                    raise ListenError(f"Listener {endpoint}: TLS begins or ends with a restart, not with a reload")
                 if endpoint not in self.opened:
                     mode, beyond_loopback = listener.file_mode, listener.beyond_loopback
                     binding = functools.partial(bind, endpoint, mode, beyond_loopback=beyond_loopback)
@@ -104,9 +118,13 @@ class ControlServer:
             # The event loop reports a lost connection, and closes its descriptor, on its next turn.
             await asyncio.sleep(0)
 
-    async def serve(self, listening: Listening, listener: Listener) -> _Open:
+    async def serve(self, listening: Listening, listener: Listener, tls: TlsContext | None) -> _Open:
         """Begin to accept the connections of a bound endpoint."""
-        terms = Terms(_affordable(listener.limits), str(listening.endpoint))
+        terms = Terms(_affordable(listener.limits), str(listening.endpoint), verifiers=lambda: self.verifiers)
+        secured: dict[str, Any] = {}
+        if tls is not None:
+            terms.binding = tls.binding
+            secured = {"ssl": tls.context, "ssl_handshake_timeout": _HANDSHAKE_S}
         loop = asyncio.get_running_loop()
 
         def accept() -> Connection:
@@ -115,13 +133,13 @@ class ControlServer:
         make = loop.create_server if listening.endpoint.path is None else loop.create_unix_server
         # In one step, the loop accepts as many connections as the backlog names here. So that number is small, or for a
         # moment no descriptor would be left. More connections may wait afterwards.
-        server = await make(accept, sock=listening.socket, backlog=min(listener.backlog, _ACCEPTED_AT_ONCE))
+        server = await make(accept, sock=listening.socket, backlog=min(listener.backlog, _ACCEPTED_AT_ONCE), **secured)
         listening.socket.listen(listener.backlog)
         led = {"place": listening.place} if listening.place not in ("", listening.endpoint.path) else {}
         log.info("listening", endpoint=str(listening.endpoint), **led)
         if listening.file is not None and listening.file.risk:
             log.warning("socket can be replaced", endpoint=str(listening.endpoint), reason=listening.file.risk)
-        return _Open(listener, listening, server, terms)
+        return _Open(listener, listening, server, terms, tls)
 
 
 @dataclasses.dataclass
@@ -131,11 +149,15 @@ class ServerChange:
     server: ControlServer
     wanted: Mapping[Endpoint, Listener]
     fresh: dict[Endpoint, Listening]
+    tls: dict[Endpoint, TlsContext]
 
     async def carry_out(self) -> None:
         """Put the new listeners in force. Until now no new connection was answered."""
         opened_before = self.server.opened
-        fresh = {each: await self.server.serve(listening, self.wanted[each]) for each, listening in self.fresh.items()}
+        fresh = {
+            endpoint: await self.server.serve(listening, self.wanted[endpoint], self.tls.get(endpoint))
+            for endpoint, listening in self.fresh.items()
+        }
         self.server.opened = {each: fresh.get(each) or opened_before[each] for each in self.wanted}
         for endpoint, opened in opened_before.items():
             if endpoint in self.wanted:
@@ -157,6 +179,11 @@ class ServerChange:
                 await asyncio.to_thread(file.set_mode, listener.file_mode)
         if listener.backlog != old.backlog:
             opened.listening.socket.listen(listener.backlog)
+        if opened.tls is not None and listener.tls is not None:
+            with contextlib.suppress(ListenError):
+                # The files were read a moment ago, with another context.
+                await asyncio.to_thread(opened.tls.load, listener.tls)
+            opened.terms.binding = opened.tls.binding
         opened.terms.limits = _affordable(listener.limits)
         for connection in self.server.connections:
             if connection.terms is opened.terms:

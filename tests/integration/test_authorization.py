@@ -167,7 +167,7 @@ class TestLimitedCaller:
         assert (await fleet.ask("sched in 0 broadcast mark")).startswith("Job ")
         await wait_until(lambda: fleet.ran == ["east1"], "it runs")
         assert (await fleet.ask("sched every 1 broadcast mark")).startswith("Job ")
-        manager.gate.policy = Policy(manager.gate.policy.roles, {}, frozenset(), True, frozenset({OWN_USER}))
+        manager.gate.policy = Policy(manager.gate.policy.roles, {}, True, frozenset({OWN_USER}))
 
         async def refused() -> bool:
             return NOT_AUTHORIZED in await fleet.ask("sched history")

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.console.arguments import Arguments, parse
+from eccmgr.control.dialing import Route
+from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import UsageError
 from eccmgr.words import split
 
@@ -79,8 +81,10 @@ def test_words_of_a_shell_arrive_as_meant(words: list[str]) -> None:
         (["--timeout", "soon"], "--timeout takes seconds, more than 0 and at most 604800; not 'soon'"),
         (["--timeout=0"], "--timeout takes seconds"),
         (["--json=yes"], "--json takes no value"),
-        (["tls://host:1", "pid"], "Endpoint 'tls://host:1': users, ssh:// and tls:// are not available yet"),
-        (["admin@host:1", "pid"], "Endpoint 'admin@host:1': users, ssh://"),
+        (["tls://host", "pid"], "Endpoint 'host' is not /PATH, HOST:PORT"),
+        (["ssh://host:1", "pid"], "Endpoint 'ssh://host:1' is not ssh://OSUSER@HOST/"),
+        (["ssh://-x/host:1", "pid"], "Endpoint 'ssh://-x/host:1' is not ssh://OSUSER@HOST/"),
+        (["--ca"], "--ca needs a FILE"),
         (["host:99999"], "Endpoint 'host:99999' is not /PATH"),
         (["/" + "x" * 200], "a socket's path has at most 107 bytes"),
     ],
@@ -96,3 +100,19 @@ def test_no_color_is_an_option_and_a_variable() -> None:
     assert asked().color
     assert not asked("--no-color").color
     assert not asked(NO_COLOR="").color
+
+
+@pytest.mark.parametrize(
+    ("text", "route"),
+    [
+        ("admin@host:1", Route(Endpoint(host="host", port=1), "admin")),
+        ("tls://host:1", Route(Endpoint(host="host", port=1), tls=True)),
+        ("tls://admin@[::1]:1", Route(Endpoint(host="::1", port=1), "admin", tls=True)),
+        ("ssh://tom@gate/admin@host:1", Route(Endpoint(host="host", port=1), "admin", ssh="tom@gate")),
+    ],
+)
+def test_ways_beyond_a_socket_are_read_back(text: str, route: Route) -> None:
+    made = asked(text, "pid")
+    assert (made.route, made.endpoint, made.command) == (text, route.endpoint, "pid")
+    assert Route.parse(text) == route
+    assert str(route) == text

@@ -41,14 +41,14 @@ def test_pattern_is_searched_without_case() -> None:
 
 def test_carried_command_needs_a_role_of_its_own() -> None:
     made = policy({"tom": ["^gather ", "^uptime$"], "ann": ["^gather uptime$"], "ben": ["^gather .*"], "eve": ["e\\$"]})
-    assert made.role_for("tom", "uptime", "gather uptime") == "tom"
-    assert made.role_for("tom", "shutdown", "gather shutdown") is None
-    assert made.role_for("ann", "uptime", "gather uptime") == "ann"
-    assert made.role_for("ann", "shutdown", "gather shutdown") is None
-    assert made.role_for("ben", "shutdown", "gather shutdown") is None
-    assert made.role_for("eve", "shutdown", "gather shutdown") is None
+    assert made.role_for("tom", "uptime", ("gather uptime",)) == "tom"
+    assert made.role_for("tom", "shutdown", ("gather shutdown",)) is None
+    assert made.role_for("ann", "uptime", ("gather uptime",)) == "ann"
+    assert made.role_for("ann", "shutdown", ("gather shutdown",)) is None
+    assert made.role_for("ben", "shutdown", ("gather shutdown",)) is None
+    assert made.role_for("eve", "shutdown", ("gather shutdown",)) is None
 
 
 def test_listener_and_carried_commands_are_limited_apart() -> None:
-    made = policy({}, limited=frozenset({"/tmp/2025"}), everywhere=False)
-    assert (made.limits("/tmp/2025"), made.limits("/tmp/2026"), made.limits("")) == (True, False, False)
+    assert [policy({}).limits(by) for by in (True, False, None)] == [True, False, False]
+    assert [policy({}, everywhere=True).limits(by) for by in (True, False, None)] == [True, False, True]

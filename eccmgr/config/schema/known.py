@@ -85,7 +85,6 @@ CONTROL_LISTENER = ScopeSpec(
             OptionType.DICTIONARY,
             None,
             "where the SCRAM verifiers are found",
-            without_effect="callers cannot authenticate yet in this release",
             locked=True,
         ),
         OptionSpec(

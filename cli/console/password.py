@@ -1,0 +1,23 @@
+"""The password of the user who signs in: from a file, else asked for at the terminal."""
+
+import getpass
+import os
+from pathlib import Path
+
+from eccmgr.errors import SignInFailed
+
+
+def ask_password(user: str, file: str | None) -> str:
+    """The password of `user`: the first line of `file`, else what is typed at the terminal. Raises SignInFailed."""
+    if file:
+        try:
+            with Path(file).open() as lines:
+                if os.fstat(lines.fileno()).st_mode & 0o077:
+                    raise SignInFailed(f"{file} can be read by others; it must be 0400 or 0600")
+                return lines.readline().rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SignInFailed(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return getpass.getpass(f"Password of {user}: ")
+    except (EOFError, OSError):
+        raise SignInFailed("There is no terminal to ask for the password; set ECCMGR_PASSWORD_FILE") from None

@@ -1,0 +1,87 @@
+"""The caller on one connection: who it is, what the listener allows it, and its sign-in."""
+
+import json
+import socket
+from typing import Any, NamedTuple
+
+from eccmgr.access.verifiers import is_user
+from eccmgr.commands.caller import Access
+from eccmgr.control.authentication import ATTEMPTS_MAX, SignIn
+from eccmgr.control.barred import Barred
+from eccmgr.control.limits import Terms
+from eccmgr.control.peer import RemoteEnd
+
+NOT_ASKED = json.dumps({"ok": False, "error": "This listener does not ask for authentication"}).encode()
+
+
+class Signing(NamedTuple):
+    """The result of one AUTH frame: its answer, whether it ended an attempt, and how (None: not yet)."""
+
+    payload: bytes
+    succeeded: bool | None = None
+    over: bool = False
+    """Whether the connection ends, because there were too many attempts."""
+
+
+class Visitor:
+    """The caller on a connection to a listener with `terms`.
+
+    The kernel tells the user behind a Unix socket. A caller over TCP is known by its certificate, or once it has signed
+    in; the listener's rules may let it do without.
+    """
+
+    def __init__(self, terms: Terms, remote: RemoteEnd, family: int, certificate: Any) -> None:
+        """`family` is that of the socket, `certificate` what the TLS layer has verified of the peer's, if anything."""
+        self.remote = remote
+        self.user = remote.user
+        self._terms = terms
+        self._is_remote = family != socket.AF_UNIX
+        rule = terms.limits.peers.rule_for(remote.place) if self._is_remote else None
+        self.denied = rule is not None and rule.deny
+        self._exempt = rule is not None and rule.allow
+        self._signed_in = False
+        self._sign_in = SignIn(terms.verifiers, terms.binding)
+        if self._is_remote and (name := _common_name(certificate)):
+            self.user, self._signed_in = f"cert:{name}", True
+
+    @property
+    def has_signed_in(self) -> bool:
+        """Whether the caller came over TCP, and has proven who it is."""
+        return self._signed_in
+
+    @property
+    def claimed(self) -> str:
+        """The identity that the caller of a sign-in claims."""
+        return f"scram:{self._sign_in.claimed}"
+
+    @property
+    def access(self) -> Access:
+        """The commands that the listener allows to this caller."""
+        known = not self._is_remote or self._signed_in or self._exempt
+        return Access.ALL if known or self._terms.limits.insecure else Access.OPEN
+
+    @property
+    def barred(self) -> Barred | None:
+        """The answer to every command of a caller that has to sign in first; None if it need not."""
+        demanded = self._terms.limits.authenticate and self._is_remote and not self._exempt
+        return Barred.UNKNOWN_CALLER if demanded and not self._signed_in else None
+
+    def sign_in(self, payload: bytes) -> Signing:
+        """Take an AUTH frame."""
+        if not self.barred:
+            return Signing(NOT_ASKED)
+        step = self._sign_in.take(payload)
+        if step.user is not None:
+            self.user, self._signed_in = f"scram:{step.user}", True
+            return Signing(step.payload, True)
+        if step.failed:
+            return Signing(step.payload, False, self._sign_in.failures >= ATTEMPTS_MAX)
+        return Signing(step.payload)
+
+
+def _common_name(certificate: Any) -> str:
+    """The common name of the subject in a certificate that was verified; "" if it has none that can be a user's."""
+    if not certificate:
+        return ""
+    names = [value for part in certificate.get("subject", ()) for name, value in part if name == "commonName"]
+    return names[0] if len(names) == 1 and is_user(names[0]) else ""
