@@ -138,6 +138,16 @@ class TestSignedFleet:
         assert "S3cr3t" not in answer
         assert await fleet.lines(f"retrieve #{sent}") == answer.splitlines()[1:]
 
+    async def test_secret_command_is_retrieved_after_its_text_went(self, fleet: Fleet, signing: str) -> None:
+        manager = await fleet.manager(configuration=signing)
+        await fleet.node("east1", configuration=TRUSTING)
+        sent = (await fleet.ask("gather config set a_password hush")).split()[1]
+        await manager.link.call("DEL", manager.keys.secret(sent))
+        for named in (f"#{sent}", "config set a_password other"):
+            assert "config set a_password ********" in await fleet.ask(f"retrieve {named}")
+        await manager.link.call("HSET", manager.keys.command(sent), "text", "config set a_password open")
+        assert "is not authentic" in await fleet.ask(f"retrieve #{sent}")
+
     async def test_text_led_to_another_command_is_not_retrieved(self, fleet: Fleet, signing: str) -> None:
         manager = await fleet.manager(configuration=signing)
         await fleet.node("east1", configuration=TRUSTING)

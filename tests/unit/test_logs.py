@@ -38,6 +38,25 @@ def test_library_log_records_are_ordinary_events() -> None:
     assert "ZeroDivisionError" in failed
 
 
+_PRINTING = """
+import sys
+from eccmgr import logs
+from eccmgr.printed import PrintedLines
+logs.configure("ecnode", 0)
+sys.stdout = PrintedLines()
+print("one\\x1b[2J\\u202e", "two", end="")
+print("\\nlevel=error event=faked")
+"""
+
+
+def test_printed_lines_are_events_that_forge_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", _PRINTING], cwd=ROOT, capture_output=True, text=True, check=True)
+    one, two = done.stderr.splitlines()
+    assert one.endswith(r'event=printed text="one\\x1b[2J\\u202e two"')
+    assert two.endswith('event=printed text="level=error event=faked"')
+    assert done.stdout == ""
+
+
 @pytest.mark.asyncio
 async def test_events_reach_the_files_of_their_channels(folder: Path) -> None:
     text = f"""
