@@ -17,21 +17,11 @@ from eccmgr.commands.answer import Answer, Format, Status
 from eccmgr.commands.caller import Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.gate import ROOM_S, Gate
-from eccmgr.control import frames
+from eccmgr.control import frames, limits
 from eccmgr.control.crowd import Crowd
 from eccmgr.control.frames import Frame
 from eccmgr.control.holdings import Stake
-from eccmgr.control.limits import (
-    COALESCE_BYTES,
-    FRAME_S,
-    KEPT_S,
-    LINGER_S,
-    READ_AHEAD_BYTES,
-    READ_BYTES_MIN,
-    THROWN_AWAY_MAX,
-    TURN,
-    Terms,
-)
+from eccmgr.control.limits import Terms
 from eccmgr.control.peer import RemoteEnd, remote_end
 from eccmgr.control.request import REQUEST_BYTES_MAX, BadRequest, ConsoleRequest, chunk_frame, result_frame
 from eccmgr.control.visitor import Visitor
@@ -98,7 +88,7 @@ class Connection(asyncio.Protocol):
         self._turned_away = self._crowd.enter(self, self.terms.limits)
         if self._turned_away:
             self._refuse("too many connections")  # the client learns why once it has sent something
-            self._timer = self._loop.call_later(LINGER_S, self._transport.abort)
+            self._timer = self._loop.call_later(limits.LINGER_S, self._transport.abort)
         else:
             self._check_idle()
 
@@ -106,7 +96,7 @@ class Connection(asyncio.Protocol):
         """Take the bytes, and make sure that the commands in them are answered."""
         if self._ending:
             self._thrown_away += len(data)
-            if self._thrown_away > THROWN_AWAY_MAX:
+            if self._thrown_away > limits.THROWN_AWAY_MAX:
                 self._transport.abort()
             return
         if self._turned_away:
@@ -124,7 +114,7 @@ class Connection(asyncio.Protocol):
         if self.task is None:
             self._task = self._loop.create_task(self._answer_all(), name="control connection")
             self._task.add_done_callback(self._stopped)
-        elif self._decoder.pending > READ_AHEAD_BYTES or self._unread.is_over:
+        elif self._decoder.pending > limits.READ_AHEAD_BYTES or self._unread.is_over:
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -251,7 +241,7 @@ class Connection(asyncio.Protocol):
             self._out += answer
             self._last_active = self._loop.time()
             answered += 1
-            if answered % TURN == 0 or len(self._out) >= COALESCE_BYTES:
+            if answered % limits.TURN == 0 or len(self._out) >= limits.COALESCE_BYTES:
                 await self._drain()
                 await asyncio.sleep(0)
         return answered
@@ -279,12 +269,12 @@ class Connection(asyncio.Protocol):
         left = self._transport.get_write_buffer_size()
         while not self._writable.is_set():
             try:
-                async with asyncio.timeout(min(self.terms.limits.idle_timeout_s or FRAME_S, FRAME_S)):
+                async with asyncio.timeout(min(self.terms.limits.idle_timeout_s or limits.FRAME_S, limits.FRAME_S)):
                     await self._writable.wait()
             except TimeoutError:
                 previous, left = left, self._transport.get_write_buffer_size()
                 self._unsent.become(self._transport.get_write_buffer_size())
-                if left > previous - READ_BYTES_MIN:
+                if left > previous - limits.READ_BYTES_MIN:
                     self._refuse("clients that do not read their answers")
                     self._transport.abort()
                     return
@@ -303,7 +293,7 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(LINGER_S, self._transport.abort)
+        self._timer = self._loop.call_later(limits.LINGER_S, self._transport.abort)
 
     async def _answer(self, frame: Frame) -> bytes:
         kind, payload = frame
@@ -368,7 +358,7 @@ class Connection(asyncio.Protocol):
 
         async def emit(event: Event) -> None:
             self._out += chunk_frame(request.id, event)
-            if len(self._out) >= COALESCE_BYTES:
+            if len(self._out) >= limits.COALESCE_BYTES:
                 await self._drain()
             elif not self._flushing:
                 # Events of one step are sent together.
@@ -388,15 +378,15 @@ class Connection(asyncio.Protocol):
     def _check_idle(self) -> None:
         """Close the connection if it was idle for too long, else look again later."""
         idle_s = self.terms.limits.idle_timeout_s
-        often = timeout = idle_s or FRAME_S
+        often = timeout = idle_s or limits.FRAME_S
         keeps = False
         if self._decoder.pending:
             # A frame may take the idle time to arrive whole and no longer, even if the connection is kept.
-            timeout = min(timeout, FRAME_S)
+            timeout = min(timeout, limits.FRAME_S)
         elif idle_s == 0:
             timeout = math.inf
         elif keeps := self._keeps(self):
-            timeout = max(timeout, KEPT_S)
+            timeout = max(timeout, limits.KEPT_S)
         quiet = 0.0 if self.task is not None else self._loop.time() - self._last_active
         if quiet >= timeout:
             said = log.warning if keeps else log.debug
