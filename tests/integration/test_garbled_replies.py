@@ -63,8 +63,7 @@ class Garbler:
 
 @pytest.mark.asyncio
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("share", [1.0, 0.2])
-async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder: Path, share: float) -> None:
+async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder: Path) -> None:
     proxy = FaultProxy(server.socket, folder / "proxy")
     async with proxy.running():
         site = await asyncio.to_thread(Site, folder, proxy.url)
@@ -72,15 +71,15 @@ async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder
             await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work", 300)
             for shape in (*REPLIES, *NO_REPLIES):
                 await asyncio.to_thread(site.work)
-                proxy.garbled = garbler = Garbler(shape, share)
+                proxy.garbled = garbler = Garbler(shape, 1.0)
                 await asyncio.to_thread(_ask_all, site, shape)
                 await wait_until(lambda: garbler.garbled >= 20, f"daemons have heard {shape[:40]!r}", 60)  # noqa: B023
                 proxy.garbled = bytes
                 await asyncio.to_thread(_ask_all, site, shape)
-                site.check()
+                _check(site)
             await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work again", 300)
-            assert site.has_workers()
-            site.check()
+            await wait_until(lambda: asyncio.to_thread(site.has_workers), "the workers are back", 300)
+            _check(site)
         finally:
             proxy.garbled = bytes
             await asyncio.to_thread(site.processes.end)
@@ -89,3 +88,11 @@ async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder
 def _ask_all(site: Site, shape: bytes) -> None:
     for line, answer in site.ask_all().items():
         assert "Internal error" not in answer, f"{shape[:40]!r}: {line}: {answer}"
+
+
+def _check(site: Site) -> None:
+    """Check that no daemon has died or logged a trace. A job worker may end, because its agent starts another."""
+    for process in site.daemons:
+        assert process.popen.poll() is None, process.log
+        traces = [line for line in process.log.splitlines() if "Traceback" in line and "ecnode job" not in line]
+        assert traces == []
