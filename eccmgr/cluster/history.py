@@ -51,4 +51,4 @@ def _readable(kept: Iterable[Sequence[bytes]]) -> Iterator[PastCommand]:
         try:
             yield PastCommand.parse(fields)
         except Unreadable as error:
-            _dropped.say(fields[0], tuple(fields), str(error))
+            _dropped.say(next(iter(fields), b""), tuple(fields), str(error))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from eccmgr.cluster.calls import answers, commands, membership
+from eccmgr.cluster.history import _readable
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import Unreadable
 from eccmgr.redis import replies
@@ -72,3 +73,7 @@ def test_fields_and_scores_are_read_in_both_protocols() -> None:
 def test_a_number_out_of_bounds_is_unreadable(call: ScriptCall[Any], reply: Any) -> None:
     with pytest.raises(Unreadable):
         call.answer(reply)
+
+
+def test_a_past_command_without_fields_is_dropped() -> None:
+    assert list(_readable([(), (b"",)])) == []
