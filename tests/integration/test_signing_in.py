@@ -28,6 +28,20 @@ from tests.integration.fleet import Fleet
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
 REQUIRED = "Authentication required"
+RELAY = f"""#!{sys.executable}
+import os, pathlib, socket, sys, threading
+pathlib.Path(__file__).with_name("asked").write_text(" ".join(sys.argv[1:]))
+host, port = sys.argv[4].rsplit(":", 1)
+far = socket.create_connection((host.strip("[]"), int(port)))
+def pump():
+    while data := os.read(0, 65536):
+        far.sendall(data)
+    far.shutdown(socket.SHUT_WR)
+threading.Thread(target=pump, daemon=True).start()
+while data := far.recv(65536):
+    os.write(1, data)
+"""
+"""A stand-in for ssh -W: no SSH server runs here."""
 
 
 class Tcp:
@@ -87,7 +101,10 @@ async def signing_manager(fleet: Fleet, verifiers: Path, more: str = "", listen:
     return manager.server.endpoints[-1].port
 
 
-async def console(*words: str, password: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+async def console(
+    *words: str, password: Path | None = None, stdin: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
+    """The console in batch mode, with `more` in its environment."""
     environment = {**os.environ, **more} | ({"ECCMGR_PASSWORD_FILE": str(password)} if password else {})
     return await asyncio.to_thread(
         subprocess.run,
@@ -96,7 +113,7 @@ async def console(*words: str, password: Path | None = None, **more: str) -> sub
         env=environment,
         capture_output=True,
         text=True,
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         timeout=60,
         check=False,
     )
@@ -183,6 +200,18 @@ class TestPasswords:
             client.writer.write(frames.encode(frames.AUTH, json.dumps(fields).encode()) + frames.encode_text("pid"))
             assert (await client.frame())[0] == frames.AUTH
             assert await client.frame() == (frames.SHORT, REQUIRED.encode())
+
+    async def test_console_goes_through_ssh(self, fleet: Fleet, verifiers: Path, password: Path) -> None:
+        port = await signing_manager(fleet, verifiers)
+        relay = fleet.folder / "bin" / "ssh"
+        relay.parent.mkdir()
+        relay.write_text(RELAY)
+        relay.chmod(0o755)
+        path = f"{relay.parent}{os.pathsep}{os.environ['PATH']}"
+        done = await console(f"ssh://ann@gate/tom@127.0.0.1:{port}", "authz", "id", password=password, PATH=path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert 'username="scram:tom"' in done.stdout
+        assert (fleet.folder / "bin" / "asked").read_text() == f"-o ConnectTimeout=10 -W [127.0.0.1]:{port} -- ann@gate"
 
     async def test_password_file_that_others_read_is_refused(
         self, fleet: Fleet, verifiers: Path, password: Path
@@ -276,6 +305,8 @@ class TestTls:
         where = f"tls://tom@127.0.0.1:{port}"
         done = await console("--ca", str(authority.path), where, "pid", password=password)
         assert (done.returncode, done.stderr) == (0, "")
+        lines = await console("--ca", str(authority.path), where, password=password, stdin="pid\nuptime\npid\n")
+        assert (lines.returncode, lines.stderr, len(lines.stdout.splitlines())) == (0, "", 3)
         foreign = await console(where, "pid", password=password)
         assert foreign.returncode == 4
         assert "is not trusted" in foreign.stderr
