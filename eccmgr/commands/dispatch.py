@@ -36,6 +36,7 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
     try:
         check_length(line)
     except CommandError as error:
+        gate.note_formless(line, caller)
         # The line was not searched for secrets either, so the answer does not repeat it.
         return await _reply(Answer(str(error), Status.ERROR), form, "")
     if not line.strip():
@@ -43,6 +44,7 @@ async def reply(gate: Gate, line: str, caller: Caller, form: Format = Format.TEX
     if not command:
         return await _reply(Answer(f"Usage: {line.lower()} COMMAND", Status.ERROR, usage=True), form, line)
     if "\n" in line or "\r" in line:
+        gate.note_formless(line, caller)
         return await _reply(Answer("A command is one line", Status.ERROR), form, command)
     try:
         answer = await gate.run(command, caller if form is caller.form else replace(caller, form=form))

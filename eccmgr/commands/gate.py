@@ -29,6 +29,7 @@ ROOM_S = 10.0
 """The longest wait of a command for room for its answer."""
 LINE_BYTES_MAX = 64 * 1024
 """The longest line that is read as a command: each step that looks at such a line takes a moment."""
+_SHOWN = 1000
 
 
 def check_length(line: str) -> None:
@@ -48,7 +49,8 @@ class Admission(enum.IntEnum):
 
 
 class Judged(NamedTuple):
-    """A judgement of the gate: `role` allowed the command, which is in normal form."""
+    """A judgement of the gate: `role` allowed the command, which is in normal form. A refused line without a normal
+    form is cut to its beginning, as it was typed."""
 
     caller: Caller
     command: str
@@ -94,17 +96,28 @@ class Gate:
         Raises CommandError if it is unknown, too long or has no normal form, or if `caller` may not run it. A caller
         with limited roles learns nothing else of other commands.
         """
-        check_length(line)
-        check_characters(line)
         limited = self.policy.limits(caller.limited)
-        if limited:
-            self._authorize(caller, str(normal_form(line, self.table)), carriers)
+        try:
+            check_length(line)
+            check_characters(line)
+            form = normal_form(line, self.table) if limited else None
+        except CommandError:
+            self.note_formless(line, caller)
+            raise
+        if form is not None:
+            self._authorize(caller, str(form), carriers)
         command, offset = self._find(line, caller)
-        form = normal_form(line, self.table)
+        form = form or normal_form(line, self.table)
         args = command.parse(line, offset)
         if not limited:
             self._authorize(caller, str(form), carriers)
         return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller, form)), form)
+
+    def note_formless(self, line: str, caller: Caller) -> None:
+        """Account for the refusal of a line without a normal form, if roles limit its caller."""
+        if self.policy.limits(caller.limited):
+            self.refused.note("lines without a normal form", user=caller.user, listener=caller.listener)
+            self.on_judged(Judged(caller, line[:_SHOWN], Admission.REFUSED))
 
     async def run(self, line: str, caller: Caller) -> Answer:
         """Run `line` for `caller`. Raises EccmgrError, whose message is the answer, if the command cannot run."""
