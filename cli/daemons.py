@@ -96,8 +96,14 @@ class DaemonProgram(Generic[S]):
             store.load()
             load_all()
             _raise_descriptor_limit()
+            hides = _has_secrets(settings, store.view())
+            if hides:
+                hide_memory()
             daemon = self._make(settings, store, log_files)
             _become((locked_view(store) if store.loaded.local_changes else store.view()).scope("Security"))
+            if hides:
+                # A change of the user undoes it where fs.suid_dumpable is 1.
+                hide_memory()
             _run(daemon.run())
         except ConfigError as error:
             typer.echo(visible_lines(str(error)), err=True)
@@ -137,6 +143,14 @@ class DaemonProgram(Generic[S]):
             overrides=overrides(by_flag, by_variable),
             schema=installed().schema,
         )
+
+
+def _has_secrets(settings: DaemonSettings, view: ScopeView) -> bool:
+    """Whether a daemon holds the password of Redis, a signing key, or the key of a TLS listener."""
+    control = view.scope("Control_Listener")
+    signs = settings.signing_key or view.scope("cluster").text("signing_key")
+    tls = any(scope.text("TLS_Key") for scope in (control, *control.scopes("Listen")))
+    return masked(settings.redis) != settings.redis or bool(signs) or tls
 
 
 def _password_in(file: str) -> str:

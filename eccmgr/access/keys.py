@@ -126,7 +126,7 @@ def read_signing_key(path: Path) -> SigningKey:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise SettingsError(f"The key file {path} is not a regular file")
-        if about.st_uid not in (0, os.geteuid()) or about.st_mode & 0o077:
+        if about.st_uid not in (0, os.geteuid()) or (about.st_mode & 0o077 and not _is_credential(about)):
             mode = stat.S_IMODE(about.st_mode)
             raise SettingsError(f"The key file {path} has mode {mode:04o} and owner {about.st_uid}; it must be 0400")
         line = file.read(_LONGEST_LINE).decode("ascii", "replace")
@@ -134,6 +134,14 @@ def read_signing_key(path: Path) -> SigningKey:
         return SigningKey.parse(line)
     except ValueError as error:
         raise SettingsError(f"The key file {path} holds no key: {error}") from None
+
+
+def _is_credential(about: os.stat_result) -> bool:
+    """Whether a file is root's, and its group is root's own: so systemd passes a credential to a service.
+
+    The group's bit then stands for an access list, which names the user of the service alone.
+    """
+    return (about.st_uid, about.st_gid, stat.S_IMODE(about.st_mode)) == (0, 0, 0o440)
 
 
 def write_key_files(folder: Path, key: SigningKey) -> tuple[Path, Path]:

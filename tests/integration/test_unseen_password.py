@@ -1,6 +1,7 @@
 """The password of Redis: no process of ours shows it on a command line, in an environment or in its output."""
 
 import contextlib
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -12,11 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from eccmgr.access.keys import SigningKey, write_key_files
 from tests.daemons import ROOT, Process, Processes, ask_sync
 from tests.servers import Server
 from tests.waiting import wait_until_sync
 
 SECRET = "S3cr3tPw"
+GROUP = 4321
 pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.timeout(300)]
 _VIPS = """
 cluster {
@@ -50,7 +53,9 @@ class House:
         self.url = f"redis://:{SECRET}@{self.server.address}/0"
         self.processes = Processes(self.url, "unseen", folder)
 
-    def start(self, program: str, *flags: str, configuration: str = "", **environment: str) -> Process:
+    def start(
+        self, program: str, *flags: str, configuration: str = "", group: int | None = None, **environment: str
+    ) -> Process:
         """A daemon whose way to Redis is in `flags` or in the environment."""
         (self.folder / "conf").write_text(configuration)
         log, endpoint = self.folder / f"{program}.log", self.folder / program
@@ -60,7 +65,7 @@ class House:
         )
         inherited = {**os.environ, "XDG_STATE_HOME": str(self.folder), **environment}
         with log.open("wb") as output:
-            popen = subprocess.Popen(arguments, cwd=ROOT, stdout=output, stderr=output, env=inherited)
+            popen = subprocess.Popen(arguments, cwd=ROOT, stdout=output, stderr=output, env=inherited, group=group)
         process = Process(popen, endpoint, log)
         self.processes.started.append(process)
         process.wait_ready()
@@ -140,6 +145,28 @@ def test_an_agent_without_rights_gets_the_password(house: House, way: str) -> No
     agent.send_signal(signal.SIGKILL)
     wait_until_sync(lambda: node.log.count("event=joined") == 2, "another agent has got into Redis")
     assert SECRET not in shown_by(node)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a daemon in another group")
+@pytest.mark.parametrize("secret", ["signing_key", "TLS_Key", ""])
+def test_daemon_with_a_key_hides_its_memory(house: House, secret: str) -> None:
+    house.folder.chmod(0o755)
+    key, _ = write_key_files(house.folder / "keys", SigningKey(b"k" * 32, "m1", dt.date(2999, 1, 1)))
+    configurations = {
+        "signing_key": f'cluster {{ signing_key = "{key}" }}\n',
+        "TLS_Key": f'Control_Listener {{ Listen "127.0.0.1:0" {{ Enable = false  TLS_Key = "{key}" }} }}\n',
+        "": "",
+    }
+    server = Server(house.folder / "open").start()
+    try:
+        url = f"redis://{server.address}/0"
+        manager = house.start("eccmgr", "--redis", url, configuration=configurations[secret], group=GROUP)
+        # The kernel shows the memory of such a process to root alone.
+        group = Path(f"/proc/{manager.popen.pid}/mem").stat().st_gid
+        assert group == (0 if secret else GROUP)
+    finally:
+        house.processes.end()
+        server.stop()
 
 
 def test_eccmgr_ctl_shows_no_password(house: House) -> None:

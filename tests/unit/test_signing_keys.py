@@ -120,9 +120,19 @@ def test_key_file_is_never_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o440, 0o404, 0o644, 0o420])
 def test_key_file_that_others_read_is_refused(tmp_path: Path, mode: int) -> None:
     private, _ = write_key_files(tmp_path, key())
+    if os.geteuid() == 0:
+        os.chown(private, 0, 4321)
     private.chmod(mode)
     with pytest.raises(SettingsError, match=f"mode {mode:04o}"):
         read_signing_key(private)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a credential of systemd is root's")
+def test_credential_of_systemd_is_read(tmp_path: Path) -> None:
+    private, _ = write_key_files(tmp_path, key())
+    os.chown(private, 0, 0)
+    private.chmod(0o440)
+    assert read_signing_key(private).public == key().public
 
 
 def test_key_file_is_not_read_through_a_link(tmp_path: Path) -> None:
