@@ -15,8 +15,9 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+# SIGNED=1 shows signed commands and answers, and forgeries that fail.
 demo: setup
-	@$(BIN)/python -m cli.demo
+	@$(BIN)/python -m cli.demo $(if $(SIGNED),--signed)
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal

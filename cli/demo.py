@@ -1,7 +1,8 @@
 """The demonstration: a server of our own, a manager, five nodes in two subclusters, and a tour of the main commands.
 
 On a terminal it suggests commands and opens the console; without a terminal it plays the tour and checks each answer.
-It leaves nothing behind, even when it is interrupted.
+With `--signed` the manager signs its commands, the nodes have certificates, and the tour shows forgeries that fail. It
+leaves nothing behind, even when it is interrupted.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from types import FrameType
 
 import psutil
 
+from cli.forging import DemonstrationKeys, Forger, refusal_in
 from eccmgr import streams
 from eccmgr.errors import EccmgrError
 from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
@@ -51,10 +53,12 @@ class Started:
 
 
 class Demonstration:
-    """Six processes and a Redis server in a temporary folder."""
+    """Six processes and a Redis server in a temporary folder; `keys` are for a signed one."""
 
-    def __init__(self, folder: Path, server: EmbeddedServer) -> None:
+    def __init__(self, folder: Path, server: EmbeddedServer, keys: DemonstrationKeys | None = None) -> None:
         self.endpoint = folder / "manager"
+        self.keys = keys
+        self.forger = Forger(server.socket)
         self.nodes: dict[str, Started] = {}
         self._folder = folder
         self._server = server
@@ -62,9 +66,11 @@ class Demonstration:
 
     def start(self) -> None:
         """Start the manager and the nodes together, and wait until all are ready."""
-        self._launch("eccmgr", "demo", self.endpoint)
+        keys = self.keys
+        self._launch("eccmgr", "demo", self.endpoint, *(keys.manager_flags() if keys else ()))
         for name, subcluster in NODES.items():
-            self.nodes[name] = self._launch("ecnode", name, self._folder / name, "--subcluster", subcluster)
+            flags = ("--subcluster", subcluster, *(keys.node_flags(name, subcluster) if keys else ()))
+            self.nodes[name] = self._launch("ecnode", name, self._folder / name, *flags)
         for started in self._started:
             started.wait_ready()
 
@@ -120,13 +126,13 @@ class Demonstration:
 
 
 @contextlib.contextmanager
-def demonstration() -> Iterator[Demonstration]:
+def demonstration(*, signed: bool = False) -> Iterator[Demonstration]:
     """A running demonstration, which ends with the block, whatever happens."""
     children = psutil.Process().children(recursive=True)
     folder = Path(tempfile.mkdtemp(prefix="eccmgr-demo-"))
     try:
         with EmbeddedServer(folder / "redis") as server:
-            running = Demonstration(folder, server)
+            running = Demonstration(folder, server, DemonstrationKeys(folder / "keys") if signed else None)
             try:
                 running.start()
                 yield running
@@ -157,6 +163,30 @@ class Tour:
         self._running = running
         self.wrong: list[str] = []
 
+    def play_signed(self, keys: DemonstrationKeys) -> None:
+        """A signed command, one that somebody forges in Redis, and an answer that somebody changes there."""
+        manager, authority = keys.public_lines
+        self._say("The manager has a key, and signs. Each node trusts that key, and runs nothing else:")
+        _print(f'trusted_managers = ( "{manager}" )')
+        self._say("Each node has a key and a certificate of an authority. The manager trusts this authority:")
+        _print(f'node_authorities = ( "{authority}" )')
+        self._step("info", lambda text: "Signing key: demo, " in text)
+        sent = self._step("gather uptime", lambda text: "5 of 5 answered" in text).split()[1]
+        forger = self._running.forger
+        self._say("Somebody who holds Redis, but no key, tells every node to shut down:")
+        _print(forger.send("shutdown"))
+        self._say("The log of each node:")
+        for name, node in self._running.nodes.items():
+            _print(f"{name}: {(line := refusal_in(node.log))}")
+            if "it is not signed" not in line:
+                self.wrong.append(f"a forged command on {name}")
+        self._say("No node has run it:")
+        self._step("gather uptime", lambda text: "5 of 5 answered" in text)
+        self._say("Then somebody changes an answer in Redis:")
+        _print(forger.answer_for("west1", sent, "up 99 d"))
+        seal = "west1: failed: not authentic: its seal does not fit"
+        self._step(f"retrieve #{sent}", lambda text: seal in text and "up 99 d" not in text)
+
     def play(self) -> None:
         """Membership, a broadcast and its retrieve, one subcluster, a death that is accounted for, and the flush."""
         self._say("Who is in the cluster?")
@@ -179,7 +209,7 @@ class Tour:
     def _say(self, text: str) -> None:
         _print(f"\n--- {text}")
 
-    def _step(self, command: str, right: Check) -> None:
+    def _step(self, command: str, right: Check) -> str:
         _print(f"\n{time.strftime('%H:%M:%S')} {self._running.endpoint}> {command}")
         answer = self._running.ask(command)
         text = (answer.stdout + answer.stderr).rstrip("\n")
@@ -189,6 +219,7 @@ class Tour:
             _print(f"… {len(lines) - _LINES_SHOWN} more lines")
         if not right(text):
             self.wrong.append(command)
+        return text
 
     def _await(self, command: str, wanted: str) -> None:
         """Repeat `command` until its answer has `wanted`: answers take a moment, and an operator would type the command
@@ -211,17 +242,35 @@ A manager and five nodes are running: east1 east2 east3 in subcluster east, west
 """
 
 
+_TO_FORGE = """
+The manager signs, the nodes trust only its key, and the manager believes only certified nodes. In another terminal, try
+what somebody could do who holds Redis:
+
+  redis-cli -s {server} PUBLISH {channel} '{message}'
+"""
+
+
 def main() -> int:
     """Run the demonstration; answers the exit code: 0 if every answer was right."""
+    if sys.argv[1:] not in ([], ["--signed"]):
+        sys.stderr.write("demo: no such option; usage: python -m cli.demo [--signed]\n")
+        return 2
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _interrupt)
     try:
-        with demonstration() as running:
+        with demonstration(signed=bool(sys.argv[1:])) as running:
             if sys.stdin.isatty() and sys.stdout.isatty():
                 _print(_TO_TRY.format(pid=running.nodes["east3"].process.pid))
+                if running.keys:
+                    forger = running.forger
+                    message = forger.message("shutdown")
+                    _print(_TO_FORGE.format(server=forger.socket, channel=forger.channel, message=message))
                 return running.console()
             tour = Tour(running)
-            tour.play()
+            if running.keys:
+                tour.play_signed(running.keys)
+            else:
+                tour.play()
     except Interrupted as interrupted:
         return 128 + int(interrupted.args[0])
     except (EccmgrError, OSError) as error:

@@ -206,6 +206,24 @@ class TestDemonstration:
         assert endpoint is not None
         assert not Path(endpoint[1]).exists()
 
+    def test_signed_it_shows_forgeries_refused(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.demo", "--signed"],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": "/tmp"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count('reason="it is not signed"') == 5
+        assert "west1: failed: not authentic: its seal does not fit" in done.stdout
+        endpoint = re.search(r" (/tmp/eccmgr-demo-\S+)/manager> ", done.stdout)
+        assert endpoint is not None
+        assert not Path(endpoint[1]).exists()
+
     def test_unknown_child_ends_with_the_demonstration(self) -> None:
         with demonstration():
             stray = subprocess.Popen(["sleep", "600"])
