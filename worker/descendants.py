@@ -1,7 +1,8 @@
 """Ends all descendants of a process: the processes that it has started, and those that they have started in turn.
 
 A subreaper becomes the parent of each descendant whose own parent ends. So no descendant gets away by a second fork or
-a session of its own. Once the subreaper has no child, no descendant is left.
+a session of its own. Once the subreaper has no child, no descendant is left. A process that is no subreaper can kill a
+child with the session that the child leads.
 """
 
 import contextlib
@@ -11,10 +12,12 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LOOK_AGAIN_S = 0.005
+_LOOKS = 20
 
 
 def become_subreaper() -> None:
@@ -53,11 +56,12 @@ class EndedDescendants:
                 break
             for pid, parent in _living().items():
                 ending.seen.add(pid)
+                is_meant = partial(_is_child_of, (parent, os.getpid()))
                 if waited_s >= polite_s:
-                    _send(pid, parent, signal.SIGKILL)
+                    _send(pid, is_meant, signal.SIGKILL)
                 elif pid not in asked:
                     asked.add(pid)
-                    _send(pid, parent, signal.SIGTERM)
+                    _send(pid, is_meant, signal.SIGTERM)
             time.sleep(_LOOK_AGAIN_S)
         return ending
 
@@ -74,12 +78,27 @@ def reap(reaped: Callable[[int, int], None] = lambda *_: None) -> bool:
         reaped(pid, status)
 
 
+def kill_session(leader: int) -> None:
+    """Kill all processes of the session that our child `leader` leads. The child must not have been reaped: as long as
+    it keeps its number, no other session gets that number.
+
+    A process group would not do: a program such as `timeout` makes a group of its own. A process that begins a session
+    of its own is not found.
+    """
+    os.kill(leader, signal.SIGKILL)
+    for _ in range(_LOOKS):
+        members = [pid for pid in _pids() if _session_of(pid) == leader]
+        if not members:
+            break
+        for pid in members:
+            _send(pid, lambda member: _session_of(member) == leader, signal.SIGKILL)
+        time.sleep(_LOOK_AGAIN_S)
+
+
 def _living() -> dict[int, int]:
     """The descendants of this process, each with its parent. Children come after their parents."""
     children: dict[int, list[int]] = {}
-    with os.scandir("/proc") as entries:
-        pids = [int(entry.name) for entry in entries if entry.name.isdecimal()]
-    for pid in pids:
+    for pid in _pids():
         if (parent := _parent_of(pid)) is not None:
             children.setdefault(parent, []).append(pid)
     found: dict[int, int] = {}
@@ -91,21 +110,39 @@ def _living() -> dict[int, int]:
     return found
 
 
+def _pids() -> list[int]:
+    with os.scandir("/proc") as entries:
+        return [int(entry.name) for entry in entries if entry.name.isdecimal()]
+
+
 def _parent_of(pid: int) -> int | None:
     """The parent of a process; None if it has ended."""
+    return _parent_and_session(pid)[0]
+
+
+def _is_child_of(parents: tuple[int, ...], pid: int) -> bool:
+    return _parent_of(pid) in parents
+
+
+def _session_of(pid: int) -> int | None:
+    """The session of a process; None if it has ended."""
+    return _parent_and_session(pid)[1]
+
+
+def _parent_and_session(pid: int) -> tuple[int, int] | tuple[None, None]:
     try:
-        state, parent, *_ = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        state, parent, _, session, *_ = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (OSError, ValueError):
-        return None
-    return None if state in (b"Z", b"X") else int(parent)
+        return None, None
+    return (None, None) if state in (b"Z", b"X") else (int(parent), int(session))
 
 
-def _send(pid: int, parent: int, number: signal.Signals) -> None:
-    """Send a signal to a descendant, but not to a process that has taken over its process id."""
+def _send(pid: int, is_meant: Callable[[int], bool], number: signal.Signals) -> None:
+    """Send a signal to a process, but not to another one that has taken over its process id."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         handle = os.pidfd_open(pid)
         try:
-            if _parent_of(pid) in (parent, os.getpid()):
+            if is_meant(pid):
                 signal.pidfd_send_signal(handle, number)
         finally:
             os.close(handle)

@@ -1,5 +1,6 @@
 """Plumbs by an operator's program, for example in a cloud: PROGRAM plumb|unplumb|check ADDRESS INTERFACE EPOCH."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
+from worker.descendants import kill_session
 from worker.guardian.plumber import Failures
 from worker.guardian.wire import Address
 from worker.isolation import CLEAN
@@ -30,7 +32,7 @@ class ExecPlumber:
     failure.
 
     The guardian keeps its deadlines while the program plumbs, and waits while it unplumbs. A run that takes too long is
-    killed.
+    killed, with the processes that it has started.
     """
 
     name = "exec"
@@ -70,7 +72,6 @@ class ExecPlumber:
         self._queue = [each for each in self._queue if each[0].address not in names]
         for name in names & self._runs.keys():
             run, _, _ = self._runs.pop(name)
-            run.kill()
             _outcome(run)
         answers = self._run_all("unplumb", addresses, _UNPLUMB_S)
         return tuple((name, reason) for name, reason in answers.items() if reason)
@@ -82,7 +83,6 @@ class ExecPlumber:
     def close(self) -> None:
         """Kill all runs under way."""
         for run, _, _ in self._runs.values():
-            run.kill()
             _outcome(run)
         self._runs.clear()
 
@@ -106,10 +106,8 @@ class ExecPlumber:
                 except OSError as error:
                     answers[vip.address] = f"{self._program}: {error.strerror}"
             for name, run in runs:
-                try:
+                with contextlib.suppress(subprocess.TimeoutExpired):
                     run.wait(max(0.0, until - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    run.kill()
                 answers[name] = _outcome(run)
         return answers
 
@@ -122,14 +120,16 @@ class ExecPlumber:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            start_new_session=True,
         )
 
 
 def _outcome(run: subprocess.Popen[bytes]) -> str:
-    """The outcome of a run: '' or the reason for the failure. Kills a run that has not ended by itself."""
+    """The outcome of a run: '' or the reason for the failure. Kills a run that has not ended by itself, with whatever
+    runs in its session."""
     late = run.poll() is None
     if late:
-        run.kill()
+        kill_session(run.pid)
     said = _last_line(run)
     if late or run.returncode == -signal.SIGKILL:
         return "its program took too long"
