@@ -325,6 +325,8 @@ class Daemon(abc.ABC):
     def remarks(self) -> list[str]:
         """Remarks for the operator on the configuration of this daemon."""
         found = list(self._listeners.plan.remarks)
+        if self._listeners.plan.asks_for_passwords and not self.server.verifiers.users:
+            found.append("AuthScramParameters names no file with users, so that nobody can sign in (ec_scrampasswd)")
         if self.store.view().scope("as_logger").written:
             found.append("as_logger: the logs of nodes are not collected yet in this release")
         found += self.store.loaded.ignored[:_REMARKS_MAX]

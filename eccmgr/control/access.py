@@ -107,7 +107,7 @@ def unanchored(view: ScopeView) -> Iterator[str]:
     """A warning for each pattern of a role that is not anchored: it allows any command that holds its text."""
     for role in view.scope("Authorization").scopes("Role"):
         for text in role.items("allow"):
-            if not text.startswith("^"):
+            if not text.startswith("^") and text != ".*":
                 place = role.place("allow")
                 yield f"{place}: '{text}' allows every command that holds it, also behind broadcast; ^{text}?"
 

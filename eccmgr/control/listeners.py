@@ -31,6 +31,11 @@ class ListeningPlan:
             endpoint.path is not None or listener.beyond_loopback for endpoint, listener in self.listeners.items()
         )
 
+    @property
+    def asks_for_passwords(self) -> bool:
+        """Whether callers of a listener sign in by password."""
+        return any(endpoint.path is None and each.limits.authenticate for endpoint, each in self.listeners.items())
+
 
 class Listeners(Part):
     """The listeners of one daemon. The endpoints in `listen` replace those of the files; `default` is the only one if

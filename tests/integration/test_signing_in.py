@@ -154,6 +154,12 @@ class TestPasswords:
         assert (done.returncode, done.stdout) == (5, "")
         assert done.stderr == "ec_console: Authentication failed\n"
 
+    async def test_info_says_that_nobody_can_sign_in(self, fleet: Fleet, verifiers: Path) -> None:
+        verifiers.write_text("")
+        await signing_manager(fleet, verifiers)
+        (info,) = await ask(f"{fleet.folder}/m-barca", "info")
+        assert "AuthScramParameters names no file with users, so that nobody can sign in" in info
+
     async def test_unknown_user_has_always_the_same_salt(self, fleet: Fleet, verifiers: Path) -> None:
         port = await signing_manager(fleet, verifiers)
         salts = set()
