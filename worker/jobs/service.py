@@ -35,7 +35,7 @@ _IDLE_LOOK_S = 2.0
 DRAIN_S = 10.0
 _END_S = 2.0
 _STOP_AGAIN_S = 6.0
-_BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 _STEADY_S = 60.0
 
 log = structlog.get_logger()
