@@ -217,7 +217,8 @@ async def test_vanished_gather_client_ends_waiting_not_the_command(
     barca, release = daemons[0], add_slow(daemons[1])
     async with await Client.open(path(barca)) as client:
         client.request("gather slow", stream=True)
-        await wait_until(lambda: len(barca.delivery._waiting) == 1, "the command is published and waited for")
+        progress = await client.fields(frames.CHUNK)
+        assert progress["event"] == "progress", "the command is sent"
     await wait_until(lambda: not barca.delivery._waiting, "nobody waits any more")
     await wait_until(lambda: not barca.server.connections, "the session is over")
     async with await Client.open(path(barca)) as client:
