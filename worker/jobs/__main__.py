@@ -127,10 +127,13 @@ def _failure(asked: Question, error: redis.RedisError) -> Told:
 
 
 def _serve_and_end(requests: Requests, answers: BinaryIO, whereabouts: Whereabouts) -> None:
-    """Answer requests until the input ends; then let the worker end after its job."""
-    _serve(requests, answers)
-    whereabouts.desert()
-    os.kill(os.getpid(), signal.SIGTERM)
+    """Answer requests until the input ends; then let the worker end after its job. A worker that can answer no more
+    ends too, or nobody could reach it."""
+    try:
+        _serve(requests, answers)
+    finally:
+        whereabouts.desert()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 main()

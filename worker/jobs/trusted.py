@@ -25,7 +25,7 @@ from worker.jobs.records import LONGEST_S
 LONG_COMMAND = "eccmgr long command"
 """The name of the function in our jobs. RQ's tools show it; there is no such function."""
 UNREADABLE = (
-    *(ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError),
+    *(ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError, OverflowError),
     *(NoSuchJobError, InvalidJobOperation, DeserializationError, TimeoutFormatError, zlib.error),
 )
 """The errors that RQ raises if Redis holds something that RQ did not write, because RQ does not check it."""
