@@ -9,10 +9,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+import psutil
 
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.config.live.options import overrides
@@ -29,6 +32,7 @@ D = TypeVar("D", bound=Daemon)
 ROOT = Path(__file__).resolve().parent.parent
 OWN_USER = pwd.getpwuid(os.geteuid()).pw_name
 """The name that a daemon has for the user who runs the tests."""
+_MARK = "STARTED_BY_TEST"
 QUICK = ClusterOptions(session_lease_s=0.6, heartbeats_per_sec=10.0, max_step_s=0.25)
 """Options that make deaths show sooner than by default."""
 
@@ -148,6 +152,8 @@ class Processes:
     cluster: str
     folder: Path
     started: list[Process] = field(default_factory=list)
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Stands in the environment of each process, and of those that it starts."""
 
     def start(self, program: str, name: str, *flags: str, wait: bool = True, redirected: str = "") -> Process:
         """Start `program` (eccmgr, ecnode) as `name`; `redirected` is a shell's redirection of its streams."""
@@ -161,7 +167,7 @@ class Processes:
         if redirected:
             arguments = ("sh", "-c", f'exec "$@" {redirected}', "sh", *arguments)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("ECCMGR_", "EC_", "COV_"))}
-        environment["XDG_STATE_HOME"] = str(self.folder)
+        environment |= {"XDG_STATE_HOME": str(self.folder), _MARK: self.mark}
         with log.open("wb") as output:
             popen = subprocess.Popen(
                 arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
@@ -181,8 +187,12 @@ class Processes:
         return self.start("ecnode", name, "--subcluster", subcluster, *flags)
 
     def end(self) -> None:
-        """End all processes that still run."""
+        """End all processes that still run, and the job workers that outlive their daemons until their jobs end."""
         for process in self.started:
             if process.popen.poll() is None:
                 process.popen.kill()
             process.popen.wait(30)
+        for other in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if other.environ().get(_MARK) == self.mark:
+                    other.kill()
