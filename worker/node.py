@@ -82,6 +82,7 @@ class EcNode(NodeDaemon):
             "queue": self.name.lower(),
             "node": self.name,
             "cluster": self.keys.cluster,
+            "policy": self.gate.policy.record,
             "configuration": show_recurse(view.root, view.schema, reveal=True),
             "max_bytes": self.options.max_response_bytes,
             "results_ttl_s": math.ceil(self.options.results_ttl_s),

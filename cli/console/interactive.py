@@ -61,12 +61,14 @@ class Interactive:
     def run(self) -> int:
         """Greet, then answer commands until `quit` or the end of input; answers the exit code."""
         try:
-            self._display.show(*self._display.ask("version", deadline_after(self._asked.timeout_s)))
+            result, banner = self._display.ask("version", deadline_after(self._asked.timeout_s))
         except EccmgrError as error:
             self._complain(error)
             if isinstance(error, SignInFailed):
                 return Exit.DENIED
             return Exit.NO_CONNECTION if isinstance(error, NoConnection) else Exit.FAILED
+        if result.exit != Exit.DENIED:  # a caller whose roles do not allow version has no banner
+            self._display.show(result, banner)
         try:
             while (line := self._read()) is not None:
                 self._obey(line)

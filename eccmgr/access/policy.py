@@ -16,6 +16,16 @@ _KNOWN_MAX = 10_000
 
 
 @dataclass(frozen=True)
+class PolicyRecord:
+    """A policy in the form in which another process takes it over: the patterns of each role are texts."""
+
+    roles: dict[str, tuple[str, ...]]
+    groups: dict[str, tuple[str, ...]]
+    everywhere: bool
+    roleless: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Policy:
     """The roles of a daemon, and the users who have them.
 
@@ -29,6 +39,18 @@ class Policy:
     everywhere: bool = False
     roleless: frozenset[str] = frozenset({"", "anonymous"})
     _known: dict[tuple[str, str, tuple[str, ...]], str | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, record: PolicyRecord) -> "Policy":
+        """The policy that another process has recorded."""
+        roles = {role: tuple(map(pattern_of, texts)) for role, texts in record.roles.items()}
+        return cls(roles, record.groups, record.everywhere, frozenset(record.roleless))
+
+    @property
+    def record(self) -> PolicyRecord:
+        """This policy for another process."""
+        roles = {role: tuple(pattern.text for pattern in patterns) for role, patterns in self.roles.items()}
+        return PolicyRecord(roles, dict(self.groups), self.everywhere, tuple(sorted(self.roleless)))
 
     def limits(self, by_listener: bool | None) -> bool:
         """Whether a caller needs a role for each command: by its listener's word, or without a listener (None)."""
@@ -59,6 +81,11 @@ class Policy:
                 if pattern.is_in(command) or any(_says_all(pattern, carrier) for carrier in carriers):
                     return role
         return None
+
+
+def pattern_of(text: str) -> Pattern:
+    """The pattern of a role. Raises PatternError."""
+    return Pattern.parse(text, ignore_case=True)
 
 
 def identity(written: str) -> str:

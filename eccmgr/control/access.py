@@ -5,7 +5,7 @@ import pwd
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from eccmgr.access.policy import Policy, groups_of_users
+from eccmgr.access.policy import Policy, groups_of_users, pattern_of
 from eccmgr.access.verifiers import Verifiers
 from eccmgr.config.files.groupfile import Groups, read_groups
 from eccmgr.config.live.effective import ScopeView
@@ -114,7 +114,7 @@ def unanchored(view: ScopeView) -> Iterator[str]:
 
 def _patterns(role: ScopeView) -> tuple[Pattern, ...]:
     try:
-        return tuple(Pattern.parse(text, ignore_case=True) for text in role.items("allow"))
+        return tuple(map(pattern_of, role.items("allow")))
     except PatternError as error:
         raise ConfigError(f"{role.place('allow')}: {error}") from None
 

@@ -274,6 +274,12 @@ class Executor:
         # The process may have been stopped since the claim, so check the time again.
         if time.monotonic() > begin_by:
             return self._response(message, life, State.MISSED)
+        try:
+            # The key that signed the command may have been revoked while the command waited.
+            self._authenticity.open(message)
+        except NotAuthentic as error:
+            _disbelieved.say(message.id, None, str(error))
+            return self._response(message, life, State.REFUSED, f"not authentic: {error}", claimed=run.claimed)
         if run.claimed:
             # Only claimed commands are logged here: the others change nothing, come all day, and are in the audit of
             # the cluster.

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from tests.daemons import ROOT, Processes, ask_sync
+from tests.daemons import OWN_USER, ROOT, Processes, ask_sync
 from tests.waiting import wait_until_sync
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "environment")
@@ -286,3 +286,20 @@ def test_without_a_manager_it_says_so_and_ends(console: Opened, folder: Path) ->
     terminal = console(folder / "nobody")
     terminal.wait_for("Cannot connect to")
     assert terminal.end() == 4
+
+
+def test_console_whose_user_may_do_little_works(console: Opened, processes: Processes, folder: Path) -> None:
+    main = folder / "main.conf"
+    role = f'Authorization {{ Role "{OWN_USER}" {{ allow = ( "^pid$" ) }} }}'
+    main.write_text(f"Control_Listener {{ Enable_Authorization = true }}\n{role}\n")
+    terminal = console(processes.manager("barca", "-c", str(main)).endpoint)
+    terminal.wait_prompt()
+    assert "Not Authorized" not in terminal.text
+    terminal.type("pi\t")
+    terminal.wait_for("> pi")
+    terminal.type("d\r")
+    wait_until_sync(lambda: terminal.prompts == 2, "an answer")
+    assert re.search(r"\n\d+\n", terminal.text)
+    assert terminal.say("uptime") == "Not Authorized for this command"
+    terminal.type("quit\r")
+    assert terminal.end() == 0

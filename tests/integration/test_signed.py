@@ -1,6 +1,7 @@
 """Signed commands: writing to Redis is not enough to make a node run, change, repeat, widen or cancel one."""
 
 import asyncio
+import dataclasses
 import datetime as dt
 import json
 import time
@@ -19,8 +20,10 @@ from eccmgr.access.statements import (
     WithdrawalStatement,
     signed,
 )
+from eccmgr.access.trust import TrustedKeys
 from eccmgr.cluster.publishing import digest, wall_clock_ms
 from eccmgr.node.messages import Message
+from tests.daemons import QUICK
 from tests.integration.fleet import Fleet
 from tests.waiting import wait_until
 from worker.node import EcNode
@@ -307,3 +310,17 @@ class TestForgeries:
         assert aborted == []
         node.executor.heard(node.keys.everyone, withdrawal(true))
         assert aborted == ["0123456789AB"]
+
+    async def test_command_of_a_revoked_key_does_not_begin(self, fleet: Fleet, signing: str) -> None:
+        await fleet.manager(configuration=signing)
+        options = dataclasses.replace(QUICK, max_running=1)
+        node = await fleet.node("east1", configuration=TRUSTING, options=options)
+        await fleet.broadcast("hold")
+        await wait_until(lambda: fleet.ran == ["east1"], "the node is busy")
+        sent = await fleet.broadcast("mark")
+        await wait_until(lambda: sent in node.executor._runs, "the command waits")
+        node.trusted.keys = TrustedKeys([OTHER.public])
+        fleet.gate.set()
+        said = "east1: refused: not authentic: it is signed with a key that is not trusted here"
+        await fleet.shows(f"retrieve #{sent}", said)
+        assert fleet.ran == ["east1"]

@@ -26,6 +26,7 @@ import redis  # noqa: E402
 from rq.serializers import JSONSerializer  # noqa: E402
 
 from eccmgr import logs  # noqa: E402
+from eccmgr.access.policy import Policy  # noqa: E402
 from eccmgr.config.files.load import load_text  # noqa: E402
 from eccmgr.config.live.effective import ScopeView  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
@@ -84,6 +85,7 @@ def _stable() -> horse.Stable:
     return horse.Stable(
         catalogue,
         ScopeView(loaded.root, (), None, catalogue.schema),
+        Policy.of(_work.policy),
         _work.node,
         _work.cluster,
         _work.link,

@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 
+from eccmgr.access.policy import PolicyRecord
+
 
 class Work(msgspec.Struct, frozen=True):
     """The first line: the settings and the `name` of the worker process.
 
     Without `works` it only answers requests. `url` is the present address of Redis, and `link` the address from which
     the agent found it. `dead` are the workers that left jobs behind. `journal` is the folder of the jobs that the agent
-    has queued.
+    has queued. `policy` says who may run a command.
     """
 
     url: str
@@ -23,6 +25,7 @@ class Work(msgspec.Struct, frozen=True):
     node: str
     cluster: str
     configuration: str
+    policy: PolicyRecord
     journal: str
     max_bytes: int
     results_ttl_s: int

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import redis
 from rq import get_current_job
 
+from eccmgr.access.policy import Policy
 from eccmgr.cluster.results import State
 from eccmgr.commands.answer import Status
 from eccmgr.commands.caller import Caller, Origin
@@ -22,6 +23,7 @@ from eccmgr.modules.catalogue import Catalogue
 from eccmgr.modules.loaded import Modules
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from worker.jobs.records import JobRecord
 
 _TELL_S = 0.5
 
@@ -32,6 +34,7 @@ class Stable:
 
     catalogue: Catalogue
     view: ScopeView
+    policy: Policy
     node: str
     cluster: str
     url: str
@@ -69,33 +72,38 @@ class Progress:
             await asyncio.sleep(_TELL_S)
 
 
-def perform(text: str, issuer: str, timeout_s: float) -> dict[str, object]:
-    """Run a command; answers its state and body. Raises nothing for the command's own faults."""
+def perform(record: JobRecord) -> dict[str, object]:
+    """Run a job's command, if its issuer still may; answers its state and body.
+
+    Raises nothing for the command's own faults.
+    """
     try:
-        return asyncio.run(_perform(text, issuer, timeout_s))
+        return asyncio.run(_perform(record))
     except asyncio.CancelledError:
         # The worker asked for this end, and gives the reason itself. RQ would report any exception as a failed job.
         os.kill(os.getpid(), signal.SIGKILL)
         raise
 
 
-async def _perform(text: str, issuer: str, timeout_s: float) -> dict[str, object]:
+async def _perform(record: JobRecord) -> dict[str, object]:
     (stable,), task = _stable, asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     keys, gate = Keys(stable.cluster), Gate(Table())
+    gate.policy = stable.policy
     link = Link(stable.url, tag=keys.tag)
     modules = Modules(stable.catalogue, "ecnode", stable.node, gate, link, keys)
     progress, started = Progress(), time.monotonic()
     telling = asyncio.create_task(progress.tell())
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(record.timeout_s):
             await modules.start(stable.view)
-            answered = await reply(gate, text, Caller(issuer, Origin.JOB, progress=progress.take))
+            caller = Caller(record.issuer, Origin.JOB, progress=progress.take, limited=record.limited)
+            answered = await reply(gate, record.text, caller)
         ok = answered.answer.status in (Status.OK, Status.PARTIAL)
         state, body = State.OK if ok else State.FAILED, answered.body
     except TimeoutError:
-        state, body = State.FAILED, f"timed out after {timeout_s:g} s"
+        state, body = State.FAILED, f"timed out after {record.timeout_s:g} s"
     except EccmgrError as error:
         state, body = State.FAILED, str(error)
     finally:

@@ -45,6 +45,8 @@ class JobRecord:
     """The user who ended this job; '' if its command was withdrawn."""
     of: str = ""
     """The digest of the command's statement; '' if the command is not signed."""
+    limited: bool | None = None
+    """Whether the listener of its caller asks for a role; None if it came by no listener."""
 
     def dump(self) -> str:
         """The record as it is kept."""

@@ -99,6 +99,7 @@ class JobService:
         async def hand_over(call: Call) -> Answer:
             job = secrets.token_hex(6)
             record = self._record(job, "", call.text, call.caller.user, Life("", 0), command)
+            record = dataclasses.replace(record, limited=call.caller.limited)
             await self._hand_over(record)
             return Answer(f"Job {job} is queued; cluster jobs {job} shows how it stands", facts={"job": job})
 

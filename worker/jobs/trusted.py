@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 
 from eccmgr.redis.reading import number
 from worker.jobs.journal import JobJournal, NotOurs
-from worker.jobs.records import LONGEST_S
+from worker.jobs.records import LONGEST_S, JobRecord
 
 LONG_COMMAND = "eccmgr long command"
 """The name of the function in our jobs. RQ's tools show it; there is no such function."""
@@ -54,7 +54,7 @@ class Home:
     queue: str
     results_ttl_s: int
     journal: JobJournal
-    run: Callable[[str, str, float], dict[str, object]]
+    run: Callable[[JobRecord], dict[str, object]]
 
 
 class NodeJob(Job):
@@ -131,7 +131,7 @@ class NodeJob(Job):
         except NotOurs:
             self.retries_left = None
             raise
-        said = self.home.run(record.text, record.issuer, record.timeout_s)
+        said = self.home.run(record)
         self.home.journal.over(self.id)
         return said
 
