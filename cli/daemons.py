@@ -15,26 +15,27 @@ import structlog
 import typer
 
 from cli.concealment import keep, revealed
-from eccmgr import logs, streams
+from eccmgr import logs
 from eccmgr.cluster.names import check_name
 from eccmgr.config.files.load import search_path
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.locked import locked_view
 from eccmgr.config.live.options import overrides
+from eccmgr.config.live.roles import unanchored
 from eccmgr.config.live.store import Store
 from eccmgr.config.schema.unknown import unknown_in
-from eccmgr.control.access import unanchored
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.daemon import Daemon
 from eccmgr.errors import ConfigError, EccmgrError, SettingsError
+from eccmgr.host import streams
+from eccmgr.host.printed import PrintedLines
+from eccmgr.host.undumpable import hide_memory
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
-from eccmgr.printed import PrintedLines
 from eccmgr.redis.password import masked
 from eccmgr.redis.scripts import load_all
 from eccmgr.settings import DaemonSettings, load, read_password
-from eccmgr.undumpable import hide_memory
-from eccmgr.unseen import visible_lines
+from eccmgr.text.unseen import visible_lines
 
 S = TypeVar("S", bound=DaemonSettings)
 log = structlog.get_logger()

@@ -21,8 +21,8 @@ from types import FrameType
 import psutil
 
 from cli.forging import DemonstrationKeys, Forger, refusal_in
-from eccmgr import streams
 from eccmgr.errors import EccmgrError
+from eccmgr.host import streams
 from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
 
 NODES = {"east1": "east", "east2": "east", "east3": "east", "west1": "west", "west2": "west"}

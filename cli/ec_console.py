@@ -7,11 +7,11 @@ import sys
 
 from cli.console import arguments
 from cli.console.batch import Batch
-from eccmgr import streams
 from eccmgr.commands.answer import Exit
-from eccmgr.control.client import Client, Dial
+from eccmgr.control.client.session import Client, Dial
 from eccmgr.errors import UsageError
-from eccmgr.unseen import visible_lines
+from eccmgr.host import streams
+from eccmgr.text.unseen import visible_lines
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def _run(words: list[str]) -> int:
 
 def _dial(asked: arguments.Arguments) -> Dial:
     from cli.console.password import ask_password
-    from eccmgr.control.dialing import Dialer, Route
+    from eccmgr.control.client.dialing import Dialer, Route
 
     route = Route.parse(asked.route)
     password = functools.partial(ask_password, route.user, os.environ.get("ECCMGR_PASSWORD_FILE"))

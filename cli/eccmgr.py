@@ -18,7 +18,7 @@ from cli.flags import (
     version_flag,
 )
 from cli.keys import authority, keygen
-from eccmgr import streams
+from eccmgr.host import streams
 from eccmgr.settings import ManagerSettings
 
 DEFAULT_FILE = "/etc/eccmgr/eccluster.conf"

@@ -20,9 +20,9 @@ import typer
 from cli.concealment import conceal, handed_over
 from cli.health import is_healthy
 from cli.process_record import Failed, ProcessRecord, opened
-from eccmgr import streams
-from eccmgr.notify import READY, READY_FD
-from eccmgr.unseen import visible_lines
+from eccmgr.host import streams
+from eccmgr.host.notify import READY, READY_FD
+from eccmgr.text.unseen import visible_lines
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

@@ -21,9 +21,9 @@ from cli.flags import (
     config_flag,
     version_flag,
 )
-from eccmgr import streams
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import EccmgrError
+from eccmgr.host import streams
 from eccmgr.settings import NodeSettings
 
 DEFAULT_FILE = "/etc/eccmgr/ecelerity-cluster.conf"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from eccmgr.control.client import Client
-from eccmgr.control.nearby import Nearby, nearby
-from eccmgr.control.trust import SERVER_USER
+from eccmgr.control.client.nearby import Nearby, nearby
+from eccmgr.control.client.session import Client
+from eccmgr.control.socket_trust import SERVER_USER
 from eccmgr.errors import EccmgrError, UntrustedServer
-from eccmgr.unseen import visible_line
+from eccmgr.text.unseen import visible_line
 
 _TIMEOUT_S = 5.0
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from eccmgr.errors import SettingsError
-from eccmgr.naming import ALLOWED, is_plain_name
+from eccmgr.text.naming import ALLOWED, is_plain_name
 
 _LONGEST_DAYS = 36_500
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eccmgr.safe_open import open_file, user_name
+from eccmgr.host.safe_open import open_file, user_name
 
 _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([0-9]{1,19})\n")
 _LONGEST_RECORD = 64

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eccmgr import streams
+from eccmgr.host import streams
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 _SALT_BYTES = 16

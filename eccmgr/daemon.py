@@ -36,11 +36,11 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.holding import Holding
 from eccmgr.config.live.options import DaemonOptions, node_name
 from eccmgr.config.live.parts import Part, Prepared, Spawn, prepare_all
+from eccmgr.config.live.roles import RolesPart
 from eccmgr.config.live.store import Proposal, Store
 from eccmgr.config.live.transaction import ConfigSession
-from eccmgr.config.live.trusted import TrustedKeysPart
+from eccmgr.config.live.trusted_keys import TrustedKeysPart
 from eccmgr.config.schema import completion
-from eccmgr.control.access import AccessPart
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import Listeners
 from eccmgr.control.server import ControlServer
@@ -52,16 +52,16 @@ from eccmgr.errors import (
     single_errors,
     unwrapped,
 )
-from eccmgr.hostport import host_port
+from eccmgr.host.notify import READY, STOPPING, notify
 from eccmgr.logs import LogFiles
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.following import ModulesPart
 from eccmgr.modules.loaded import Modules
-from eccmgr.notify import READY, STOPPING, notify
 from eccmgr.redis.connect import Link
 from eccmgr.redis.eviction import EvictionWatch
 from eccmgr.redis.keys import Keys
 from eccmgr.settings import DaemonSettings
+from eccmgr.text.hostport import host_port
 
 log = structlog.get_logger()
 
@@ -123,7 +123,7 @@ class Daemon(abc.ABC):
         self.server = ControlServer(self.gate)
         self.server.keeps, self.server.lost = self._has_transaction, self._abandon_transaction
         self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
-        access = AccessPart(store, view, self.default_endpoint(), settings.listen, self._take_policy)
+        access = RolesPart(store, view, self.default_endpoint(), settings.listen, self._take_policy)
         self._log_files = log_files or LogFiles()
         following = ModulesPart(self.modules, view)
         # The parts end in the reverse order: the log ends last, and answers under way may still need Redis.

@@ -26,9 +26,9 @@ from eccmgr.config.live.options import log_files
 from eccmgr.config.live.parts import Part, Spawn, opened_in_thread
 from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
-from eccmgr.safe_open import open_file, user_name
-from eccmgr.streams import Sink
-from eccmgr.unseen import visible_line
+from eccmgr.host.safe_open import open_file, user_name
+from eccmgr.host.streams import Sink
+from eccmgr.text.unseen import visible_line
 
 log = structlog.get_logger()
 

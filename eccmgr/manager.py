@@ -8,7 +8,7 @@ import secrets
 
 import structlog
 
-from eccmgr.cluster.answering import AnswerVerifier
+from eccmgr.cluster.authenticity import AnswerVerifier, SentVerifier
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.journal import Journal
@@ -16,7 +16,6 @@ from eccmgr.cluster.members import Identity, Membership, Role
 from eccmgr.cluster.named import NamedNodes
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
-from eccmgr.cluster.verifying import SentVerifier
 from eccmgr.cluster.view import names_of
 from eccmgr.commands.authz import authz_commands
 from eccmgr.commands.caller import Caller
@@ -28,7 +27,7 @@ from eccmgr.commands.secrets import same_command
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.expected import BusFiles
 from eccmgr.config.live.store import Store
-from eccmgr.config.live.trusted import TrustedKeysPart, days_left
+from eccmgr.config.live.trusted_keys import TrustedKeysPart, days_left
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT, Endpoint
-from eccmgr.control.trust import SERVER_USER
+from eccmgr.control.socket_trust import SERVER_USER
 from eccmgr.errors import SettingsError, UsageError
-from eccmgr.words import join
+from eccmgr.text.words import join
 
 USAGE = "ec_console [OPTIONS] [ENDPOINT] [OPTIONS] [COMMAND …]"
 HELP = f"""Usage: {USAGE}
@@ -135,7 +135,7 @@ def _endpoint(text: str) -> Endpoint:
 
 def _end_of(text: str) -> Endpoint:
     """The endpoint at the end of a route."""
-    from eccmgr.control.dialing import Route
+    from eccmgr.control.client.dialing import Route
 
     try:
         return Route.parse(text).endpoint

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from cli.console.arguments import Arguments
 from cli.console.display import Display, deadline_after
 from eccmgr.commands.answer import Exit
-from eccmgr.control.client import Client
+from eccmgr.control.client.session import Client
 from eccmgr.errors import NoAnswer, NoConnection, SignInFailed, TransactionLost
 
 LEAVE = ("quit", "exit")

@@ -12,9 +12,9 @@ from typing import Any, TextIO
 from cli.console.arguments import Arguments
 from cli.console.heard import Heard, outcome_of
 from eccmgr.commands.answer import FORMS, Format, Status
-from eccmgr.control.client import Client, Result
+from eccmgr.control.client.session import Client, Result
 from eccmgr.errors import NoConnection
-from eccmgr.unseen import visible_lines
+from eccmgr.text.unseen import visible_lines
 
 _BAD = re.compile(r"^(\S+: )((?:failed|refused):|\((?:lost|missed|skipped|aborted|absent[^)\n]*)\))", re.MULTILINE)
 _OPEN = re.compile(r"^(\S+: )(\((?:pending|running),[^)]*\))$", re.MULTILINE)
@@ -115,7 +115,7 @@ def deadline_after(seconds: float) -> float:
 
 
 def _elsewhere() -> str:
-    from eccmgr.control.nearby import nearby
+    from eccmgr.control.client.nearby import nearby
 
     return "".join(f"\nOn this host {daemon.program} listens; try: ec_console {daemon.endpoint}" for daemon in nearby())
 

@@ -21,11 +21,11 @@ from cli.console.arguments import Arguments
 from cli.console.batch import LEAVE
 from cli.console.display import Display, deadline_after
 from eccmgr.commands.answer import Exit
-from eccmgr.control.client import Client
+from eccmgr.control.client.session import Client
 from eccmgr.errors import EccmgrError, NoAnswer, NoConnection, SignInFailed
-from eccmgr.safe_open import open_file
-from eccmgr.unseen import unseen_marked, visible_line, visible_lines
-from eccmgr.words import quote
+from eccmgr.host.safe_open import open_file
+from eccmgr.text.unseen import unseen_marked, visible_line, visible_lines
+from eccmgr.text.words import quote
 
 _HISTORY_MAX_BYTES = 256 * 1024
 _COMPLETION_WAIT_S = 2.0

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from eccmgr.access.signer import Signer
-from eccmgr.access.trust import TrustedKeys
+from eccmgr.access.trusted_keys import TrustedKeys
 
 
 class Authority:

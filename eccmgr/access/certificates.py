@@ -7,7 +7,7 @@ import msgspec
 
 from eccmgr.access.keys import PublicKey, SigningKey
 from eccmgr.access.statements import NodeCertificate, Signed, signed
-from eccmgr.access.trust import NotAuthentic, TrustedKeys
+from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
 from eccmgr.redis.reading import decoded
 
 _PREFIX = "certificate:"

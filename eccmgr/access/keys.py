@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from eccmgr.errors import SettingsError
-from eccmgr.naming import is_plain_name
+from eccmgr.text.naming import is_plain_name
 
 _PUBLIC = "ed25519:"
 _PRIVATE = "ed25519-private:"

@@ -7,7 +7,7 @@ An identity is `scram:tom`, `cert:tom` or `node:east1`. A user of this host is t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from eccmgr.patterns import Pattern
+from eccmgr.text.patterns import Pattern
 
 UNIX = "unix:"
 KINDS = (UNIX, "scram:", "cert:", "node:")

@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from eccmgr.access.checks import LONGEST_LIFE_MS
 from eccmgr.access.keys import SigningKey
+from eccmgr.access.recipient import LONGEST_LIFE_MS
 from eccmgr.access.statements import (
     UNSIGNED,
     CommandStatement,

@@ -9,9 +9,9 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 
 from eccmgr.access.signer import RELEASED_AT_ONCE, Signer
-from eccmgr.access.trust import TrustedKeys
+from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster import results
-from eccmgr.cluster.answering import AnswerVerifier
+from eccmgr.cluster.authenticity import AnswerVerifier, SentVerifier
 from eccmgr.cluster.calls import answers, commands
 from eccmgr.cluster.calls.commands import AbortVerdict, ReleaseVerdict
 from eccmgr.cluster.history import PastCommand, history
@@ -20,15 +20,14 @@ from eccmgr.cluster.publishing import Publisher, digest, named_id, wall_clock_ms
 from eccmgr.cluster.results import Outcome, Report, Sent, State
 from eccmgr.cluster.roster import Roster, read_hash
 from eccmgr.cluster.runs import LatestRuns
-from eccmgr.cluster.verifying import SentVerifier
 from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
 from eccmgr.cluster.waiting import News, Pace, Published, Waiting
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
-from eccmgr.long_lines import off_loop
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.words import fold
+from eccmgr.text.long_lines import off_loop
+from eccmgr.text.words import fold
 
 # The pause after which a gather looks by itself if it hears no notice: a notice may be lost.
 _LOOK_AGAIN_S = 0.5

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from eccmgr.errors import CommandError, SettingsError
-from eccmgr.naming import ALLOWED, is_plain_name
+from eccmgr.text.naming import ALLOWED, is_plain_name
 
 # The digits are taken in pieces that `int` accepts, because a text from outside may have any number of digits.
 _DIGITS = re.compile(r"([0-9]{1,300})")

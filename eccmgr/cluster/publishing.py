@@ -19,10 +19,10 @@ from eccmgr.cluster.roster import Roster
 from eccmgr.cluster.view import Target, TargetKind, View
 from eccmgr.cluster.waiting import Published
 from eccmgr.errors import CommandError, RedisUnreachable
-from eccmgr.long_lines import off_loop
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.words import fold
+from eccmgr.text.long_lines import off_loop
+from eccmgr.text.words import fold
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ID_LENGTH = 12

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eccmgr.unseen import json_escaped, xml_escaped
+from eccmgr.text.unseen import json_escaped, xml_escaped
 
 
 class Status(enum.StrEnum):

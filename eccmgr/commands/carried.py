@@ -1,8 +1,8 @@
 """The command that another command carries to nodes: its possible names and its text."""
 
-from eccmgr import words
 from eccmgr.commands.answer import FORMS
 from eccmgr.errors import UsageError
+from eccmgr.text import words
 
 # The commands of a transaction are missing, because a transaction needs a console session.
 _CONFIG = ("get", "eval", "set", "unset", "show", "showrecurse", "locate", "reload", "writeback", "write", "help")

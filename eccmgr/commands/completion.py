@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from eccmgr import words
 from eccmgr.cluster.names import natural
 from eccmgr.commands.answer import FORMS
 from eccmgr.commands.carried import ON_NODES
 from eccmgr.commands.table import COMMAND, Command, Param, Table
 from eccmgr.errors import UsageError
+from eccmgr.text import words
 
 _MAX = 1000
 # The maximum number of words in a line that is completed: nobody types a line with more.

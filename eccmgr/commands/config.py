@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from eccmgr import words
 from eccmgr.commands.table import Command, Param
 from eccmgr.config.files.writeback import Written, as_text
 from eccmgr.config.live.effective import evaluate
@@ -20,10 +19,11 @@ from eccmgr.config.schema.unknown import check_known
 from eccmgr.config.syntax.changes import Action, Change
 from eccmgr.config.syntax.tree import path_text
 from eccmgr.config.syntax.values import in_style_of
-from eccmgr.counting import counted
 from eccmgr.errors import CommandError, UsageError
-from eccmgr.long_lines import off_loop
-from eccmgr.patterns import Pattern, PatternError
+from eccmgr.text import words
+from eccmgr.text.counting import counted
+from eccmgr.text.long_lines import off_loop
+from eccmgr.text.patterns import Pattern, PatternError
 
 if TYPE_CHECKING:
     from eccmgr.commands.caller import Caller

@@ -9,7 +9,7 @@ from eccmgr.commands.caller import Caller
 from eccmgr.commands.gate import Gate, check_length
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.errors import CommandError, EccmgrError, NotAuthorized, NothingSent, UsageError, unwrapped
-from eccmgr.long_lines import off_loop
+from eccmgr.text.long_lines import off_loop
 
 log = structlog.get_logger()
 

@@ -16,9 +16,9 @@ from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish, i
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import COMMAND, Call, Carries, Command, Handler, Param
 from eccmgr.commands.target import read_target
-from eccmgr.counting import counted
 from eccmgr.errors import CommandError, NothingSent, RedisUnreachable, UsageError
-from eccmgr.long_lines import off_loop
+from eccmgr.text.counting import counted
+from eccmgr.text.long_lines import off_loop
 
 _HISTORY = 20
 _HISTORY_MAX = 1000

@@ -19,8 +19,8 @@ from eccmgr.commands.carried import carried
 from eccmgr.commands.normal_form import NormalForm, check_characters, normal_form
 from eccmgr.commands.table import Call, Carries, Command, Table
 from eccmgr.errors import CommandError, NotAuthorized
-from eccmgr.long_lines import off_loop
 from eccmgr.tally import Tally
+from eccmgr.text.long_lines import off_loop
 
 NOT_AUTHORIZED = "Not Authorized for this command"
 HEAVY_AT_ONCE = 4

@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from eccmgr import words
 from eccmgr.cluster.view import EVERYONE, Target, View
 from eccmgr.cluster.waiting import Pace
 from eccmgr.commands.carried import FIRST_WORDS, carried
 from eccmgr.commands.target import looks_like_a_target, read_target
 from eccmgr.errors import CommandError, UsageError
+from eccmgr.text import words
 
 GATHER_USAGE = "gather [--timeout S] [--batch N|P%] [--max-failures K] [TARGET] [--] COMMAND"
 GATHER_TIMEOUT_S = 30.0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from eccmgr.cluster.members import NULL, Member, Membership, Role
 from eccmgr.cluster.names import natural
 from eccmgr.commands.answer import xml_attribute, xml_text
-from eccmgr.counting import counted
+from eccmgr.text.counting import counted
 
 
 def as_xml(cluster: str, membership: Membership) -> str:

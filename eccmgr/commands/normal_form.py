@@ -1,9 +1,9 @@
 """The normal form of a command: the one spelling that stands for all spellings of it. Pure.
 
-It is the command's name in small letters, then each argument quoted by one rule (`eccmgr/words.py`). A command that
-another one carries is brought to its own normal form; `json` and `xml` before a command are left out. A line without a
-normal form is never run and never kept: it holds an unseen character or an open quote, or its commands are nested too
-deep.
+It is the command's name in small letters, then each argument quoted by one rule (`eccmgr/text/words.py`). A command
+that another one carries is brought to its own normal form; `json` and `xml` before a command are left out. A line
+without a normal form is never run and never kept: it holds an unseen character or an open quote, or its commands are
+nested too deep.
 """
 
 import itertools
@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from eccmgr import words
 from eccmgr.commands.answer import FORMS
 from eccmgr.commands.carried import FIRST_WORDS, ON_NODES
 from eccmgr.commands.table import COMMAND, Carries, Command, Table, leading_words
 from eccmgr.commands.target import looks_like_a_target
 from eccmgr.errors import UsageError
-from eccmgr.unseen import first_unseen, name_of
+from eccmgr.text import words
+from eccmgr.text.unseen import first_unseen, name_of
 
 DEEPEST = 4
 """The maximum number of levels (commands, or quotes around a whole command) around the innermost command."""

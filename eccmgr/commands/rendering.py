@@ -13,7 +13,7 @@ from eccmgr.cluster.view import TargetKind
 from eccmgr.cluster.waiting import Published
 from eccmgr.commands.answer import Answer, Facts, Format, Status
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.counting import counted
+from eccmgr.text.counting import counted
 
 _WRONG = (State.FAILED, State.REFUSED, State.LOST, State.ABSENT)
 """The states that the header counts beside the answers."""

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from eccmgr import words
 from eccmgr.commands.normal_form import DEEPEST, normal_form
 from eccmgr.config.schema import paths
 from eccmgr.config.schema.known import SCHEMA
@@ -18,7 +17,8 @@ from eccmgr.config.schema.spec import ScopeSpec
 from eccmgr.config.schema.unknown import known_within
 from eccmgr.config.syntax.tree import Scope
 from eccmgr.errors import EccmgrError, UsageError
-from eccmgr.unseen import without_unseen
+from eccmgr.text import words
+from eccmgr.text.unseen import without_unseen
 
 _schemas = [SCHEMA]
 _secret_options: set[str] = set()

@@ -12,9 +12,9 @@ from eccmgr.commands.table import Call, Command, Param, Table, help_command, pro
 from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.schema.reference import help_text
 from eccmgr.config.schema.spec import ScopeSpec
-from eccmgr.counting import counted
 from eccmgr.errors import UsageError
-from eccmgr.long_lines import off_loop
+from eccmgr.text.counting import counted
+from eccmgr.text.long_lines import off_loop
 from eccmgr.version import banner
 
 KnownNames = Callable[[Caller], Awaitable[Known]]

@@ -9,13 +9,13 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eccmgr import words
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.carried import carried
 from eccmgr.commands.unknown import unknown
 from eccmgr.errors import CommandError, NotAvailable, UsageError
-from eccmgr.long_lines import off_loop
+from eccmgr.text import words
+from eccmgr.text.long_lines import off_loop
 
 
 @dataclass(frozen=True)

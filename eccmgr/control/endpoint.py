@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eccmgr.control.peer import credentials
-from eccmgr.control.trust import place_to_listen
+from eccmgr.control.socket_trust import place_to_listen
 from eccmgr.errors import ListenError, SettingsError
-from eccmgr.hostport import host_port, read_host_port
-from eccmgr.safe_open import OpenFolder, find_folder, user_name
+from eccmgr.host.safe_open import OpenFolder, find_folder, user_name
+from eccmgr.text.hostport import host_port, read_host_port
 
 DEFAULT_ENDPOINT = "/tmp/2025"  # noqa: S108  (the protocol's well-known path)
 # Linux's sun_path, without its closing NUL.

@@ -13,7 +13,7 @@ import structlog
 
 from eccmgr.access.authority import Authority
 from eccmgr.access.signer import Signer
-from eccmgr.access.trust import TrustedKeys
+from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.caller import Caller

@@ -11,9 +11,9 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from eccmgr.access.checks import WARNED_MS, Recipient
+from eccmgr.access.recipient import WARNED_MS, Recipient
 from eccmgr.access.statements import CommandStatement, ReleaseStatement, Signed, SignedStatement, WithdrawalStatement
-from eccmgr.access.trust import LONGEST_STATEMENT, NotAuthentic, TrustedKeys
+from eccmgr.access.trusted_keys import LONGEST_STATEMENT, NotAuthentic, TrustedKeys
 from eccmgr.node.messages import Message, Withdrawal
 from eccmgr.redis.reading import decoded
 

@@ -11,9 +11,9 @@ from eccmgr.commands.process import process_commands
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Call, Command, Param, Table, describe, prompt
 from eccmgr.errors import CommandError, EccmgrError
-from eccmgr.hostport import read_host_port
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.text.hostport import read_host_port
 
 
 class NodeCommands:

@@ -8,8 +8,8 @@ import contextlib
 import functools
 from pathlib import Path
 
-from eccmgr.access.answering import AnswerSealer
-from eccmgr.access.checks import Recipient
+from eccmgr.access.recipient import Recipient
+from eccmgr.access.seals import AnswerSealer
 from eccmgr.cluster import nodeset
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_membership

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import structlog
 
-from eccmgr.access.checks import LONGEST_LIFE_MS
-from eccmgr.access.trust import NotAuthentic
+from eccmgr.access.recipient import LONGEST_LIFE_MS
+from eccmgr.access.trusted_keys import NotAuthentic
 from eccmgr.channels import Channel
 from eccmgr.cluster.calls import answers
 from eccmgr.cluster.calls.answers import ClaimVerdict

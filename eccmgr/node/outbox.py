@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import structlog
 from redis.exceptions import RedisError
 
-from eccmgr.access.answering import AnswerSealer, SealedAnswer
+from eccmgr.access.seals import AnswerSealer, SealedAnswer
 from eccmgr.channels import Channel
 from eccmgr.cluster.calls import answers
 from eccmgr.cluster.calls.answers import RespondVerdict

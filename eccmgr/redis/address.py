@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from eccmgr.errors import SettingsError
-from eccmgr.hostport import host_port, read_host_port
+from eccmgr.text.hostport import host_port, read_host_port
 
 _FORMS = (
     "redis://HOST:PORT/DB, rediss://HOST:PORT/DB, unix:///PATH, "

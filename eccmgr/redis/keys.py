@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from eccmgr.errors import SettingsError
-from eccmgr.naming import ALLOWED, is_plain_name
+from eccmgr.text.naming import ALLOWED, is_plain_name
 
 TAG_BEGINS = "{ecc:"
 """The beginning of every cluster's tag."""

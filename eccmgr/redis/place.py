@@ -10,8 +10,8 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MovedError, ReadOnlyError
 
-from eccmgr.hostport import host_port
 from eccmgr.redis.library import LedConnection, TlsConnection
+from eccmgr.text.hostport import host_port
 
 _ASK_TIMEOUT_S = 1.0
 

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from eccmgr.errors import Unreadable
-from eccmgr.naming import ALLOWED, is_plain_name
+from eccmgr.text.naming import ALLOWED, is_plain_name
 
 log = structlog.get_logger()
 

@@ -13,11 +13,11 @@ import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
-from eccmgr.hostport import read_bare
 from eccmgr.redis.address import RedisAddress
 from eccmgr.redis.client import make_client
 from eccmgr.redis.library import slot_of
 from eccmgr.redis.place import NotFound, Spot, ask_all
+from eccmgr.text.hostport import read_bare
 
 _ASK_TIMEOUT_S = 1.0
 _ASKED = 5

@@ -5,22 +5,22 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
-from eccmgr import words
 from eccmgr.commands.answer import split_form
 from eccmgr.commands.columns import columns
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Carries
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import ConfigError, RedisUnreachable, UsageError
-from eccmgr.long_lines import off_loop
 from eccmgr.modules import Answer, Call, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
 from eccmgr.schedules import times
-from eccmgr.schedules.authentic import ScheduleSeal
+from eccmgr.schedules.authenticity import ScheduleSeal
 from eccmgr.schedules.calls import PAST_KEPT
 from eccmgr.schedules.runner import Clerk, Runner
 from eccmgr.schedules.schedule import Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
 from eccmgr.schedules.times import Once, When, shown
+from eccmgr.text import words
+from eccmgr.text.long_lines import off_loop
 
 _TEXT_MAX = 65536
 _TRIES = 5

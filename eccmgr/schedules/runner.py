@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from structlog.typing import FilteringBoundLogger
 
-from eccmgr.access.trust import NotAuthentic
+from eccmgr.access.trusted_keys import NotAuthentic
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.caller import Caller, Origin
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.errors import EccmgrError, RedisUnreachable
-from eccmgr.schedules.authentic import ScheduleSeal
+from eccmgr.schedules.authenticity import ScheduleSeal
 from eccmgr.schedules.calls import TakeVerdict
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
 from eccmgr.schedules.shelf import Shelf

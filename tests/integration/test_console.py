@@ -182,7 +182,7 @@ def test_batch_mode_loads_nothing_heavy(fleet: Path) -> None:
         check=True,
     )
     loaded = set(done.stderr.split())
-    assert "eccmgr.control.client" in loaded
+    assert "eccmgr.control.client.session" in loaded
     assert not loaded & {"asyncio", "typer", "pydantic", "redis", "prompt_toolkit", "structlog", "ssl"}
 
 

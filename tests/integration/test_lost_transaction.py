@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.control.client import Client as ConsoleClient
+from eccmgr.control.client.session import Client as ConsoleClient
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import TransactionLost
 from tests.daemons import ROOT, Process, Processes, ask_sync

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.health import is_healthy
-from eccmgr.control.nearby import Nearby, nearby
+from eccmgr.control.client.nearby import Nearby, nearby
 from tests.daemons import ROOT, ask_sync
 from tests.waiting import wait_until_sync
 

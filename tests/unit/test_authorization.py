@@ -10,7 +10,7 @@ from eccmgr.commands.caller import Caller
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import COMMAND, Call, Carries, Command, Table
 from eccmgr.errors import CommandError
-from eccmgr.patterns import Pattern
+from eccmgr.text.patterns import Pattern
 
 
 def gate(*allow: str) -> tuple[Gate, list[str]]:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.access.answering import AnswerSealer, SealedAnswer, Secrets, is_sealed
 from eccmgr.access.certificates import Certificate, certify
 from eccmgr.access.keys import SigningKey
+from eccmgr.access.seals import AnswerSealer, SealedAnswer, Secrets, is_sealed
 from eccmgr.access.statements import Signed
-from eccmgr.access.trust import NotAuthentic, TrustedKeys
+from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
 
 UNTIL = dt.date(2099, 1, 1)
 NOW = 1_795_000_000_000

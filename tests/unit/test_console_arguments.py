@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.console.arguments import Arguments, parse
-from eccmgr.control.dialing import Route
+from eccmgr.control.client.dialing import Route
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import UsageError
-from eccmgr.words import split
+from eccmgr.text.words import split
 
 
 def asked(*words: str, **environment: str) -> Arguments:

@@ -10,7 +10,7 @@ from cli.console import display
 from cli.console.arguments import parse
 from cli.console.display import Display
 from eccmgr.commands.answer import Status
-from eccmgr.control.client import Client, Result
+from eccmgr.control.client.session import Client, Result
 
 
 class Terminal(io.StringIO):

@@ -1,6 +1,6 @@
 import pytest
 
-from eccmgr.counting import counted
+from eccmgr.text.counting import counted
 
 
 @pytest.mark.parametrize(

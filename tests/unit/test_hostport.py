@@ -2,7 +2,7 @@
 
 import pytest
 
-from eccmgr.hostport import host_port, read_bare, read_host_port
+from eccmgr.text.hostport import host_port, read_bare, read_host_port
 
 
 @pytest.mark.parametrize("host", ["h1", "10.1.1.1", "::1", "fe80::1%eth0", "2001:db8::7", "*"])

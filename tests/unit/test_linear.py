@@ -6,7 +6,6 @@ from types import FrameType
 
 import pytest
 
-from eccmgr import words
 from eccmgr.cluster import names, nodeset
 from eccmgr.cluster.view import View
 from eccmgr.commands.carried import carried
@@ -18,6 +17,7 @@ from eccmgr.commands.table import COMMAND, Command, Param, Table, describe, prom
 from eccmgr.config.schema import paths
 from eccmgr.config.syntax.tree import Scope
 from eccmgr.errors import EccmgrError
+from eccmgr.text import words
 
 SIZE = 2048
 VIEW = View(1, {}, {})

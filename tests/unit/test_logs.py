@@ -41,7 +41,7 @@ def test_library_log_records_are_ordinary_events() -> None:
 _PRINTING = """
 import sys
 from eccmgr import logs
-from eccmgr.printed import PrintedLines
+from eccmgr.host.printed import PrintedLines
 logs.configure("ecnode", 0)
 sys.stdout = PrintedLines()
 print("one\\x1b[2J\\u202e", "two", end="")

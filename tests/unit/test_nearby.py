@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from eccmgr.control.client.nearby import Nearby, is_usual, nearby
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.nearby import Nearby, is_usual, nearby
 from tests.daemons import ROOT
 
 PROGRAM = """
@@ -74,7 +74,7 @@ def test_daemon_that_hides_its_memory_is_found(folder: Path) -> None:
     """By another process of its user, which may not look at its descriptors."""
     folder.chmod(0o755)
     look = (
-        "import os, pwd; from eccmgr.control.nearby import nearby\n"
+        "import os, pwd; from eccmgr.control.client.nearby import nearby\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "print(*(each.endpoint for each in nearby(lambda _: False)))"
     )

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr import words
 from eccmgr.commands.normal_form import DEEPEST, normal_form
 from eccmgr.commands.secrets import same_command
 from eccmgr.commands.table import COMMAND, Call, Carries, Command, Param, Table, prompt
 from eccmgr.errors import UsageError
+from eccmgr.text import words
 
 
 async def _answer(_call: Call) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from eccmgr.access.policy import Policy, groups_of_users
-from eccmgr.patterns import Pattern
+from eccmgr.text.patterns import Pattern
 
 
 def policy(roles: dict[str, list[str]], users: dict[str, list[str]] | None = None, **more: object) -> Policy:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.safe_open import find_folder, open_file, open_folder
+from eccmgr.host.safe_open import find_folder, open_file, open_folder
 
 STRANGER = 65534
 APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr import words
 from eccmgr.commands.secrets import learn, same_command, without_secrets
 from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.schema.spec import Naming, OptionSpec, ScopeSpec
 from eccmgr.config.schema.types import OptionType
+from eccmgr.text import words
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import datetime as dt
 import msgspec
 import pytest
 
-from eccmgr.access.checks import Recipient
 from eccmgr.access.keys import SigningKey
+from eccmgr.access.recipient import Recipient
 from eccmgr.access.statements import (
     CommandStatement,
     ReleaseStatement,
@@ -17,7 +17,7 @@ from eccmgr.access.statements import (
     WithdrawalStatement,
     signed,
 )
-from eccmgr.access.trust import NotAuthentic, TrustedKeys
+from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
 
 NOW = 1_795_000_000_000
 UNTIL = dt.date(2027, 11, 28)

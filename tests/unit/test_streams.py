@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.streams import Sink
+from eccmgr.host.streams import Sink
 
 
 @pytest.fixture

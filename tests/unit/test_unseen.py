@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr import unseen
 from eccmgr.commands.answer import Answer, Format, Status
+from eccmgr.text import unseen
 
 INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Cs")
 # Halves of surrogate pairs are left out: two halves in a row are one character in JSON.

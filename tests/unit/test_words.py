@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr import words
 from eccmgr.errors import UsageError
+from eccmgr.text import words
 
 lines = st.text(alphabet=st.sampled_from(" \t\"'\\abé#\n"), max_size=40) | st.text(max_size=40)
 arguments = st.lists(st.text(max_size=12) | st.text(alphabet="\"'\\ \t\na", max_size=12), min_size=2, max_size=6)

@@ -5,12 +5,12 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from eccmgr import words
 from eccmgr.cluster import names
 from eccmgr.commands.answer import NOT_CONCERNED, Answer, Status
 from eccmgr.commands.table import Call, Command, Param
-from eccmgr.counting import counted
 from eccmgr.errors import CommandError, UsageError
+from eccmgr.text import words
+from eccmgr.text.counting import counted
 from worker.duravip import rendering
 from worker.duravip.model.deeds import Deed, Did
 from worker.duravip.model.placement import Placement, Situation, home_of, place

@@ -16,7 +16,6 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.parts import NOTHING, Part, Prepared, Spawn, Takeover
 from eccmgr.config.live.times import TIMES
 from eccmgr.config.syntax.changes import Change
-from eccmgr.counting import counted
 from eccmgr.errors import CommandError, ConfigError, EccmgrError
 from eccmgr.redis import replies
 from eccmgr.redis.address import Mode
@@ -24,6 +23,7 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import script
 from eccmgr.redis.subscribe import Subscription
+from eccmgr.text.counting import counted
 from worker.duravip.beliefs import beliefs_of, read_table, read_upto
 from worker.duravip.calls import ending_keys
 from worker.duravip.carrying import Carrying

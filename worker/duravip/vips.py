@@ -11,7 +11,7 @@ from eccmgr.cluster.names import natural, same_node
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
-from eccmgr.hostport import read_host_port
+from eccmgr.text.hostport import read_host_port
 from worker.duravip.model.shares import MAX_VIPS, Share, digest
 from worker.guardian.charter import Grounds
 

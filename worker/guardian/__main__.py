@@ -10,8 +10,8 @@ import socket
 import sys
 from pathlib import Path
 
-from eccmgr.streams import fill_descriptors
-from eccmgr.undumpable import hide_memory
+from eccmgr.host.streams import fill_descriptors
+from eccmgr.host.undumpable import hide_memory
 from worker.guardian.charter import Charter, read_charter
 from worker.guardian.ending import EndingFailed, Way
 from worker.guardian.hands import EndSession

@@ -4,7 +4,7 @@ import contextlib
 import selectors
 import socket
 
-from eccmgr.streams import Sink
+from eccmgr.host.streams import Sink
 from worker.guardian.absence import Absence
 from worker.guardian.charter import Charter
 from worker.guardian.guard import Guard, Steps

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eccmgr import streams
+from eccmgr.host import streams
 from worker.jobs.exchange import Question, Told, line_of, read_question, read_work
 from worker.jobs.lines import WorkerLines
 
@@ -29,18 +29,18 @@ from eccmgr import logs  # noqa: E402
 from eccmgr.access.policy import Policy  # noqa: E402
 from eccmgr.config.files.load import load_text  # noqa: E402
 from eccmgr.config.live.effective import ScopeView  # noqa: E402
+from eccmgr.host.printed import PrintedLines  # noqa: E402
+from eccmgr.host.undumpable import hide_memory  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
-from eccmgr.printed import PrintedLines  # noqa: E402
 from eccmgr.redis.password import masked  # noqa: E402
 from eccmgr.redis.refusals import refusal_of  # noqa: E402
-from eccmgr.undumpable import hide_memory  # noqa: E402
 from worker.jobs import horse  # noqa: E402
 from worker.jobs.journal import JobJournal  # noqa: E402
 from worker.jobs.mending import Mended  # noqa: E402
 from worker.jobs.patience import JobRedis, Whereabouts, is_away  # noqa: E402
 from worker.jobs.requests import Requests  # noqa: E402
+from worker.jobs.rq_job import UNREADABLE, Home, NodeJob, NodeQueue  # noqa: E402
 from worker.jobs.rq_worker import NodeWorker, patiently  # noqa: E402
-from worker.jobs.trusted import UNREADABLE, Home, NodeJob, NodeQueue  # noqa: E402
 
 
 def main() -> None:

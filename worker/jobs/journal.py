@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 
 from eccmgr.errors import CommandError, Unreadable
-from eccmgr.safe_open import open_file, open_folder
+from eccmgr.host.safe_open import open_file, open_folder
 from worker.jobs.records import JOB_ID, KEPT_S, JobRecord
 
 log = structlog.get_logger()

@@ -17,8 +17,8 @@ from worker.jobs.exchange import line_of
 from worker.jobs.mending import put_right
 from worker.jobs.patience import Whereabouts
 from worker.jobs.records import KEPT_S, LONGEST_S, Stage
+from worker.jobs.rq_job import LONG_COMMAND, UNREADABLE, NodeJob, NodeQueue, StartedJobs
 from worker.jobs.rq_worker import ENDED
-from worker.jobs.trusted import LONG_COMMAND, UNREADABLE, NodeJob, NodeQueue, StartedJobs
 
 JobFacts = dict[str, Any]
 """The state of a job, in the form in which the agent gets it."""

@@ -23,7 +23,7 @@ from worker.jobs.journal import NotOurs
 from worker.jobs.mending import put_right
 from worker.jobs.patience import RETRY_S, JobRedis, Whereabouts, is_away
 from worker.jobs.records import KEPT_S
-from worker.jobs.trusted import UNREADABLE, NodeJob, NodeQueue, StartedJobs
+from worker.jobs.rq_job import UNREADABLE, NodeJob, NodeQueue, StartedJobs
 
 log = structlog.get_logger()
 

@@ -9,14 +9,14 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from eccmgr import words
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Command, Param
 from eccmgr.config.live.effective import ScopeView
-from eccmgr.counting import counted
 from eccmgr.errors import UsageError
 from eccmgr.modules import Answer, Call, CommandError, ConfigError, Context, Module, OptionSpec, OptionType, Status
-from eccmgr.patterns import PatternError
+from eccmgr.text import words
+from eccmgr.text.counting import counted
+from eccmgr.text.patterns import PatternError
 from worker.isolation import CLEAN
 from worker.modules.exec_arguments import ArgumentRule
 from worker.modules.exec_program import CannotRun, Ended, Program, RunsAs, run

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from eccmgr.patterns import Pattern, PatternError
+from eccmgr.text.patterns import Pattern, PatternError
 
 _ANCHORS = re.compile(r"(?:\^|\\A|\(\?[A-Za-z-]+\))*")
 _GROUP = re.compile(r"\((?!\?)|\(\?(?:[A-Za-z-]*:|P?<\w+>)")

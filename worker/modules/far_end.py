@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from eccmgr.commands.gate import NOT_AUTHORIZED
-from eccmgr.control import frames, trust
+from eccmgr.control import frames, socket_trust
 from eccmgr.control.barred import Barred
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import NoConnection
@@ -154,7 +154,7 @@ class FarEnd:
             connection.setblocking(False)
             while True:
                 try:
-                    trust.connect_to_one_of(connection, path, believed)
+                    socket_trust.connect_to_one_of(connection, path, believed)
                 except BlockingIOError:
                     # The program's queue of connections is full.
                     await asyncio.sleep(_QUEUE_FULL_WAIT_S)

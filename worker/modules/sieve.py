@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from eccmgr.counting import counted
 from eccmgr.modules import Answer, CommandError, Context, Module, OptionSpec, OptionType, Rest, Takes, command
+from eccmgr.text.counting import counted
 from worker.modules.sieve_cache import Cache, SieveScript
 from worker.modules.sieve_scripts import NoScript, name_within, parse, read_within, scripts_in
 

@@ -13,7 +13,7 @@ from eccmgr.config.syntax.lexer import control_character
 from eccmgr.config.syntax.lines import position
 from eccmgr.config.syntax.parse import parse_text
 from eccmgr.config.syntax.values import Dictionary
-from eccmgr.naming import is_plain_name
+from eccmgr.text.naming import is_plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from eccmgr.config.live.effective import Override, Overrides, ScopeView
 from eccmgr.config.syntax.tree import Step
 from eccmgr.config.syntax.values import Text
 from eccmgr.errors import ConfigError
-from eccmgr.naming import is_plain_name
+from eccmgr.text.naming import is_plain_name
 
 COMMAND_LINE = "the command line"
 ENVIRONMENT = "the environment"

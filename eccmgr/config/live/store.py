@@ -16,7 +16,7 @@ from eccmgr.config.files import writeback
 from eccmgr.config.files.beside import WIDEST_MODE, beside, may_create, snapshot_of, without_quotes
 from eccmgr.config.files.disk import DiskFiles
 from eccmgr.config.files.load import Loaded, load
-from eccmgr.config.live.access import check_added
+from eccmgr.config.live.added_listener import check_added
 from eccmgr.config.live.effective import Overrides, ScopeView
 from eccmgr.config.live.transaction import Commit, ConfigSession, Transaction, Typed, conflicts
 from eccmgr.config.schema.known import SCHEMA

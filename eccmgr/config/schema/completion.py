@@ -9,7 +9,7 @@ from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.schema.printing import walk
 from eccmgr.config.schema.spec import Naming
 from eccmgr.config.schema.types import OptionType
-from eccmgr.words import quote
+from eccmgr.text.words import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from eccmgr import words as command_words
 from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.schema.spec import Naming, ScopeSpec
 from eccmgr.config.syntax.lexer import is_name
@@ -13,12 +12,13 @@ from eccmgr.config.syntax.parse import parse_value
 from eccmgr.config.syntax.tree import Path, Scope, Step, path_text
 from eccmgr.config.syntax.values import Text
 from eccmgr.errors import CommandError, UsageError
+from eccmgr.text import words as command_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eccmgr.config.syntax.values import Value
-    from eccmgr.words import Word
+    from eccmgr.text.words import Word
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from enum import Enum
 
 from eccmgr.config.syntax.values import Dictionary, Text, Value
-from eccmgr.hostport import read_host_port
-from eccmgr.naming import is_plain_name
-from eccmgr.patterns import Pattern, PatternError
+from eccmgr.text.hostport import read_host_port
+from eccmgr.text.naming import is_plain_name
+from eccmgr.text.patterns import Pattern, PatternError
 
 _TRUE = frozenset({"on", "true", "enabled", "yes", "1"})
 _FALSE = frozenset({"off", "false", "disabled", "no", "0"})

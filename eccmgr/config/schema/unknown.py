@@ -6,10 +6,10 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from eccmgr import words
 from eccmgr.config.schema.masking import MASK, is_secret
 from eccmgr.config.schema.printing import heading
 from eccmgr.errors import CommandError
+from eccmgr.text import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,7 +3,7 @@
 from eccmgr.commands.normal_form import NormalForm, normal_form
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.errors import UsageError
-from eccmgr.words import fold, join, quote, split
+from eccmgr.text.words import fold, join, quote, split
 from tests.fuzz.target import fuzzed, in_two, text_of
 
 _SECRET = "s3cret9"

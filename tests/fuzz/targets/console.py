@@ -4,9 +4,9 @@ from eccmgr.control import frames
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.request import BadRequest, ConsoleRequest
 from eccmgr.errors import EccmgrError, FrameError
-from eccmgr.hostport import read_host_port
-from eccmgr.patterns import Pattern, PatternError
 from eccmgr.redis.address import RedisAddress
+from eccmgr.text.hostport import read_host_port
+from eccmgr.text.patterns import Pattern, PatternError
 from tests.fuzz.target import fuzzed, text_of
 
 

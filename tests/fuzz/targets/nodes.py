@@ -7,7 +7,7 @@ from eccmgr.cluster import names, nodeset
 from eccmgr.cluster.view import Seat, View
 from eccmgr.commands.target import read_target
 from eccmgr.errors import UsageError
-from eccmgr.naming import is_plain_name
+from eccmgr.text.naming import is_plain_name
 from tests.fuzz.target import fuzzed, text_of
 
 _WORDS = (b"east[1-3,7],west1", b"[01-10]", b"[1-9/2]", b"@all", b"@east", b"[5]", b",", b"-", b"/", b"]", b"a1[5-10]")

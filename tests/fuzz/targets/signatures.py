@@ -5,7 +5,7 @@ import datetime as dt
 from eccmgr.access.certificates import Certificate
 from eccmgr.access.keys import PublicKey, SigningKey
 from eccmgr.access.statements import CommandStatement, NodeCertificate, ReleaseStatement, Signed
-from eccmgr.access.trust import NotAuthentic, TrustedKeys
+from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
 from tests.fuzz.target import fuzzed, in_two, text_of
 
 _NOW_MS = 1_800_000_000_000

@@ -11,7 +11,7 @@ from worker.jobs.journal import JobJournal
 from worker.jobs.patience import Whereabouts
 from worker.jobs.records import Stage
 from worker.jobs.requests import Requests
-from worker.jobs.trusted import Home, NodeJob, NodeQueue
+from worker.jobs.rq_job import Home, NodeJob, NodeQueue
 
 
 def test_text_outside_unicode_hides_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from eccmgr.access.authority import Authority
 from eccmgr.access.keys import SigningKey
 from eccmgr.access.signer import Signer
 from eccmgr.access.statements import UNSIGNED, Signed
-from eccmgr.access.trust import NotAuthentic, TrustedKeys
+from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
 from eccmgr.errors import CommandError
-from eccmgr.schedules.authentic import ScheduleSeal
+from eccmgr.schedules.authenticity import ScheduleSeal
 from eccmgr.schedules.schedule import Schedule
 from eccmgr.schedules.times import Cron, Every, Once, When
 

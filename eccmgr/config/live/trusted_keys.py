@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eccmgr.access.keys import PublicKey
-from eccmgr.access.trust import TrustedKeys
+from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.config.live.parts import Part, Prepared, Takeover
 from eccmgr.errors import ConfigError, SettingsError
 

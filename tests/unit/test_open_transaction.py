@@ -2,7 +2,7 @@
 
 import pytest
 
-from eccmgr.control.lasting import OpenTransaction, config_command
+from eccmgr.control.client.transaction import OpenTransaction, config_command
 from eccmgr.errors import TransactionLost
 
 

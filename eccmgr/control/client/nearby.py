@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.peer import credentials
-from eccmgr.control.trust import SERVER_USER, trusted_users
+from eccmgr.control.socket_trust import SERVER_USER, trusted_users
 
 PROGRAMS = ("eccmgr", "ecnode")
 _USUAL = re.compile(r"/run/eccmgr/|/tmp/(2025|ecnode-[^/]+)\Z")

@@ -8,7 +8,7 @@ import msgspec
 
 from eccmgr.access.authority import Authority
 from eccmgr.access.statements import UNSIGNED, ScheduleStatement, Signed
-from eccmgr.access.trust import LONGEST_STATEMENT, NotAuthentic
+from eccmgr.access.trusted_keys import LONGEST_STATEMENT, NotAuthentic
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.errors import CommandError
 from eccmgr.schedules.schedule import Schedule

@@ -4,9 +4,9 @@ A session ends with its connection, and its transaction with it. A user who goes
 configuration. So the console says what happened, and does not send the next `config` command. Pure.
 """
 
-from eccmgr import words
 from eccmgr.commands.answer import FORMS
 from eccmgr.errors import TransactionLost, UsageError
+from eccmgr.text import words
 
 _CHANGING = frozenset({"set", "unset", "commit", "rollback", "replay", "reload"})
 _LOST = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from eccmgr.access.statements import CommandStatement, ReleaseStatement, Signed
-from eccmgr.access.trust import NotAuthentic
+from eccmgr.access.trusted_keys import NotAuthentic
 
 EARLY_MS = 5_000
 """The maximum by which the signer's clock may be ahead of the node's."""

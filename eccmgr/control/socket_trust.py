@@ -13,7 +13,7 @@ from pathlib import Path
 
 from eccmgr.control.peer import credentials
 from eccmgr.errors import ListenError, NoConnection, UntrustedServer
-from eccmgr.safe_open import OpenFolder, find_folder, user_name
+from eccmgr.host.safe_open import OpenFolder, find_folder, user_name
 
 SERVER_USER = "eccmgr"
 """The user whom a console trusts besides root and its own user, unless EC_CONSOLE_SERVER_USER names another."""

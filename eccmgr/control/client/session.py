@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from eccmgr.commands.answer import Exit, Format, Status
-from eccmgr.control import frames, trust
+from eccmgr.control import frames, socket_trust
 from eccmgr.control.barred import Barred
+from eccmgr.control.client.transaction import OpenTransaction, config_command
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.control.lasting import OpenTransaction, config_command
 from eccmgr.errors import FrameError, NoAnswer, NoConnection, TransactionLost
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -39,7 +39,7 @@ class Client:
     def __init__(
         self,
         endpoint: Endpoint,
-        server_user: str | None = trust.SERVER_USER,
+        server_user: str | None = socket_trust.SERVER_USER,
         *,
         script: bool = False,
         dial: Dial | None = None,
@@ -135,7 +135,7 @@ class Client:
             connection = socket.socket(socket.AF_UNIX)
             try:
                 connection.settimeout(timeout_s)
-                trust.connect(connection, endpoint.path, self.server_user)
+                socket_trust.connect(connection, endpoint.path, self.server_user)
             except BaseException:
                 connection.close()
                 raise

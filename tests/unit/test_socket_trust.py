@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.control.client import Client
+from eccmgr.control.client.session import Client
 from eccmgr.control.endpoint import Endpoint, bind
 from eccmgr.errors import ListenError, NoConnection, UntrustedServer
 from tests.waiting import wait_until_sync

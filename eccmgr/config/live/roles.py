@@ -14,12 +14,12 @@ from eccmgr.config.live.parts import Part, Prepared, Takeover
 from eccmgr.config.live.store import Store
 from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
-from eccmgr.patterns import Pattern, PatternError
+from eccmgr.text.patterns import Pattern, PatternError
 
 _NOBODY_UID = 65534
 
 
-class AccessPart(Part):
+class RolesPart(Part):
     """Reads the policy and the verifiers of passwords, and hands each new pair to `take`."""
 
     title = "roles"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from eccmgr.access.keys import PublicKey, SigningKey
-from eccmgr.access.trust import TrustedKeys
+from eccmgr.access.trusted_keys import TrustedKeys
 
 _PURPOSE = b"eccmgr/1/answer"
 _SECRETS_MAX = 100_000

@@ -1,0 +1,1 @@
+"""The console's side of the control protocol."""

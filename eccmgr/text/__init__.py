@@ -1,0 +1,1 @@
+"""Text: words, names, patterns, numbers in words, and characters that nobody sees. Pure."""
