@@ -20,7 +20,7 @@ from eccmgr.access.statements import (
     WithdrawalStatement,
     signed,
 )
-from eccmgr.access.trust import TrustedKeys
+from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster.publishing import digest, wall_clock_ms
 from eccmgr.node.messages import Message
 from tests.daemons import QUICK
