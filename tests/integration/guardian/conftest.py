@@ -52,6 +52,9 @@ class Guardian:
                 pass_fds=(theirs.fileno(), given),
             )
         os.close(given)
+        if os.geteuid() == 0:
+            # A guardian that gets no time on a busy machine takes itself for one that was stopped.
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, -20)
         self.socket.settimeout(10.0)
         self._lines = wire.Lines()
         self.heard: list[wire.Message] = []
