@@ -11,20 +11,15 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import structlog
 
-from eccmgr.access.authority import Authority
-from eccmgr.access.keys import read_signing_key
 from eccmgr.access.policy import Policy
-from eccmgr.access.signer import Signer
 from eccmgr.access.verifiers import Verifiers
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import host_address
-from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
 from eccmgr.commands import config
 from eccmgr.commands.caller import Caller
@@ -34,12 +29,12 @@ from eccmgr.commands.standing import KnownNames, standing_commands
 from eccmgr.commands.table import Command, Table
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.holding import Holding
+from eccmgr.config.live.keyring import Keyring
 from eccmgr.config.live.options import DaemonOptions, node_name
 from eccmgr.config.live.parts import Part, Prepared, Spawn, prepare_all
 from eccmgr.config.live.roles import RolesPart
 from eccmgr.config.live.store import Proposal, Store
 from eccmgr.config.live.transaction import ConfigSession
-from eccmgr.config.live.trusted_keys import TrustedKeysPart
 from eccmgr.config.schema import completion
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.control.listeners import Listeners
@@ -111,24 +106,22 @@ class Daemon(abc.ABC):
         """The one object that all parts share; see `ClusterOptions`."""
         self.keys = Keys(self.held.cluster)
         self.link = link or Link(settings.redis, tag=self.keys.tag)
-        self._redis = WayToRedis(self.link)
+        self.keyring = Keyring(settings, view, self.held.cluster)
         self.table = Table()
         self.gate = Gate(self.table)
-        given = settings.trusted_manager
-        self.trusted = TrustedKeysPart(view, "trusted_managers", given, "--trusted-manager")
-        path = settings.signing_key or view.scope("cluster").text("signing_key")
-        signer = Signer(read_signing_key(Path(path)) if path else None, self.held.cluster, wall_clock_ms)
-        self.authority = Authority(signer, lambda: self.trusted.keys)
-        self.modules = Modules(installed(), self.program, self.name, self.gate, self.link, self.keys, self.authority)
+        authority = self.keyring.authority
+        self.modules = Modules(installed(), self.program, self.name, self.gate, self.link, self.keys, authority)
         self.server = ControlServer(self.gate)
         self.server.keeps, self.server.lost = self._has_transaction, self._abandon_transaction
-        self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
-        access = RolesPart(store, view, self.default_endpoint(), settings.listen, self._take_policy)
         self._log_files = log_files or LogFiles()
-        following = ModulesPart(self.modules, view)
+        self._redis = WayToRedis(self.link)
+        self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
         # The parts end in the reverse order: the log ends last, and answers under way may still need Redis.
-        own: list[Part] = [self._log_files, self._redis, self._holding, self.trusted, access]
-        self.parts = [*own, self._listeners, following]
+        self.parts: list[Part] = [
+            *(self._log_files, self._redis, self._holding, self.keyring.trusted),
+            RolesPart(store, view, self.default_endpoint(), settings.listen, self._take_policy),
+            *(self._listeners, ModulesPart(self.modules, view)),
+        ]
         """The parts that follow the configuration, in the order in which they prepare, carry out and start."""
         self._config_sessions: WeakKeyDictionary[object, ConfigSession] = WeakKeyDictionary()
         self._stopping = asyncio.Event()

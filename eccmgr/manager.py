@@ -58,43 +58,43 @@ class Manager(Daemon):
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
-        given = settings.node_authority
-        self.authorities = TrustedKeysPart(self.view, "node_authorities", given, "--node-authority")
-        self.add_part(self.authorities)
-        verifier = SentVerifier(self.held.cluster, lambda: self.authority.keys)
-        self.delivery = Delivery(
-            *(self.link, self.keys, self.options, self._notices),
-            normal=same_command,
-            signer=self.authority.signer,
-            verifier=verifier,
-            answer_verifier=AnswerVerifier(
-                *(self.link, self.keys, self.authority.signer.key, lambda: self.authorities.keys)
-            ),
-        )
-        main = store.loaded.main
-        called = f"{os.path.abspath(main)} of manager {self.name}" if main is not None else ""  # noqa: PTH100
-        self.named = NamedNodes(self.link, self.keys, self.options, called)
+        self.authorities = TrustedKeysPart(self.view, "node_authorities", settings.node_authority, "--node-authority")
+        self.delivery = self._delivery()
+        self.named = NamedNodes(self.link, self.keys, self.options, self._bus_files_name())
         self.bus_files = BusFiles(store, self.named, self.name)
         self.heartbeats.on_bus, self.session.on_joined = self.bus_files.heard, self.bus_files.changed
+        self.add_part(self.authorities)
         self.add_part(self.bus_files)
         self.journal = Journal(self.delivery.view)
         self._listening = asyncio.Event()
-        facts = ManagerCommands(
-            self.link,
-            self.keys,
-            self.session,
-            age,
-            self.held.control_group,
-            self._remarks_on,
-            self.delivery.view,
-        )
         self.table.add(
             *self.common_commands(self._known_names),
-            *facts.commands(),
+            *self._own_commands(age).commands(),
             *Fleet(self.delivery).commands(),
             *authz_commands(self.gate),
         )
         self.table.elsewhere = ASKED_OF_A_MANAGER.told
+
+    def _delivery(self) -> Delivery:
+        """The sender of commands: it signs each command, and verifies what Redis keeps of commands and answers."""
+        return Delivery(
+            *(self.link, self.keys, self.options, self._notices),
+            normal=same_command,
+            signer=self.keyring.authority.signer,
+            verifier=SentVerifier(self.held.cluster, lambda: self.keyring.authority.keys),
+            answer_verifier=AnswerVerifier(self.link, self.keys, self.keyring.own, lambda: self.authorities.keys),
+        )
+
+    def _bus_files_name(self) -> str:
+        """The name under which Redis keeps what the bus files of this manager's main file state; "" without a file."""
+        main = self.store.loaded.main
+        return f"{os.path.abspath(main)} of manager {self.name}" if main is not None else ""  # noqa: PTH100
+
+    def _own_commands(self, age: Age) -> ManagerCommands:
+        return ManagerCommands(
+            *(self.link, self.keys, self.session, age, self.held.control_group),
+            *(self._remarks_on, self.delivery.view),
+        )
 
     def default_endpoint(self) -> str:
         """The well-known path of the control protocol."""
@@ -148,10 +148,10 @@ class Manager(Daemon):
 
     def _keys_said(self, wall_ms: int) -> list[str]:
         """The lines of `info` about keys, with the days that each key has left."""
-        key = self.authority.signer.key
+        key = self.keyring.own
         signing = days_left(key.public, wall_ms) if key is not None else "none, so that commands are not signed"
         lines = [f"Signing key: {signing}"]
-        for title, part in (("Trusted managers", self.trusted), ("Node authorities", self.authorities)):
+        for title, part in (("Trusted managers", self.keyring.trusted), ("Node authorities", self.authorities)):
             if said := part.said(wall_ms):
                 lines.append(f"{title}: {said}")
         if self.authorities.keys and key is None:

@@ -8,8 +8,10 @@ import contextlib
 import functools
 from pathlib import Path
 
+from eccmgr.access.certificates import Certificate
 from eccmgr.access.recipient import Recipient
 from eccmgr.access.seals import AnswerSealer
+from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster import nodeset
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_membership
@@ -56,13 +58,11 @@ class NodeDaemon(Daemon):
         identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
-        key, managers = self.authority.signer.key, lambda: self.trusted.keys
-        sealer = AnswerSealer(key, cluster, self.name, managers)
+        self._certificate = self._read_certificate(settings)
+        sealer = AnswerSealer(self.keyring.own, cluster, self.name, self._managers)
         self.outbox = Outbox(self.link, self.keys, self.options, self.name, sealer)
-        path = settings.certificate or self.view.scope("cluster").text("certificate")
-        self._certificate = read_certificate(Path(path), self.name, key) if path else None
         recipient = Recipient(self.name, lambda: self.session.identity.subcluster, wall_clock_ms(), self._is_in)
-        authenticity = Authenticity(cluster, recipient, managers, wall_clock_ms)
+        authenticity = Authenticity(cluster, recipient, self._managers, wall_clock_ms)
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate, self.outbox, authenticity)
         self.session.takes_over = settings.replace
         self.heartbeats.on_superseded = self.executor.abandon
@@ -73,6 +73,14 @@ class NodeDaemon(Daemon):
         self.table.elsewhere = ASKED_OF_A_NODE.told
         self.vocabulary = Vocabulary(self.link, self.keys, self.options, self.session, self._words_of_its_own)
         self.table.on_change = self.session.on_joined = self.vocabulary.changed
+
+    def _managers(self) -> TrustedKeys:
+        """The keys of the managers whose commands this node runs, and for whom it seals its answers."""
+        return self.keyring.trusted.keys
+
+    def _read_certificate(self, settings: NodeSettings) -> Certificate | None:
+        path = settings.certificate or self.view.scope("cluster").text("certificate")
+        return read_certificate(Path(path), self.name, self.keyring.own) if path else None
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listen for commands, then join: a member must listen before commands are sent to it."""
@@ -117,7 +125,7 @@ class NodeDaemon(Daemon):
 
     def facts(self) -> str:
         """The lines of `cluster info` about this node, other than its place in the cluster."""
-        trusted = self.trusted.said(wall_clock_ms()) or "none, so that commands need no signature"
+        trusted = self.keyring.trusted.said(wall_clock_ms()) or "none, so that commands need no signature"
         return "\n".join((f"Trusted managers: {trusted}", *self.remarks()))
 
     def _is_in(self, folded: str) -> bool:

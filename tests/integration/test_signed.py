@@ -319,7 +319,7 @@ class TestForgeries:
         await wait_until(lambda: fleet.ran == ["east1"], "the node is busy")
         sent = await fleet.broadcast("mark")
         await wait_until(lambda: sent in node.executor._runs, "the command waits")
-        node.trusted.keys = TrustedKeys([OTHER.public])
+        node.keyring.trusted.keys = TrustedKeys([OTHER.public])
         fleet.gate.set()
         said = "east1: refused: not authentic: it is signed with a key that is not trusted here"
         await fleet.shows(f"retrieve #{sent}", said)
