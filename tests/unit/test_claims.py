@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.node.executor import Claims, Run
+from eccmgr.node.claims import Claims, Run
 from eccmgr.node.messages import Message, Withdrawal
 
 FIELDS = {

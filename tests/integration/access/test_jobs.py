@@ -17,7 +17,7 @@ exec "x" {{ commands = [ hold = "{folder}/hold"  touch = "touch {folder}/touched
 """
 
 
-def test_job_of_a_user_who_lost_the_role_does_not_run(processes: Processes, folder: Path) -> None:
+def test_job_without_its_role_does_not_run(processes: Processes, folder: Path) -> None:
     hold = folder / "hold"
     hold.write_text(f"#!/bin/sh\nuntil [ -e {folder}/go ]; do sleep 0.05; done\n")
     hold.chmod(0o755)
