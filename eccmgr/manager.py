@@ -17,6 +17,7 @@ from eccmgr.cluster.named import NamedNodes
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.view import names_of
+from eccmgr.cluster.vouching import MemberVerifier
 from eccmgr.commands.authz import authz_commands
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
@@ -59,7 +60,9 @@ class Manager(Daemon):
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
         self.authorities = TrustedKeysPart(self.view, "node_authorities", settings.node_authority, "--node-authority")
-        self.delivery = self._delivery()
+        answers = AnswerVerifier(self.link, self.keys, self.keyring.own, lambda: self.authorities.keys)
+        self._members = MemberVerifier(answers.certificates, self.held.cluster, lambda: self.authorities.keys)
+        self.delivery = self._delivery(answers)
         self.named = NamedNodes(self.link, self.keys, self.options, self._bus_files_name())
         self.bus_files = BusFiles(store, self.named, self.name)
         self.heartbeats.on_bus, self.session.on_joined = self.bus_files.heard, self.bus_files.changed
@@ -67,22 +70,23 @@ class Manager(Daemon):
         self.add_part(self.bus_files)
         self.journal = Journal(self.delivery.view)
         self._listening = asyncio.Event()
+        own = self._own_commands(age)
         self.table.add(
             *self.common_commands(self._known_names),
-            *self._own_commands(age).commands(),
-            *Fleet(self.delivery).commands(),
+            *own.commands(),
+            *Fleet(self.delivery, own.strangers).commands(),
             *authz_commands(self.gate),
         )
         self.table.elsewhere = ASKED_OF_A_MANAGER.told
 
-    def _delivery(self) -> Delivery:
+    def _delivery(self, answers: AnswerVerifier) -> Delivery:
         """The sender of commands: it signs each command, and verifies what Redis keeps of commands and answers."""
         return Delivery(
             *(self.link, self.keys, self.options, self._notices),
             normal=same_command,
             signer=self.keyring.authority.signer,
             verifier=SentVerifier(self.held.cluster, lambda: self.keyring.authority.keys),
-            answer_verifier=AnswerVerifier(self.link, self.keys, self.keyring.own, lambda: self.authorities.keys),
+            answer_verifier=answers,
         )
 
     def _bus_files_name(self) -> str:
@@ -93,7 +97,7 @@ class Manager(Daemon):
     def _own_commands(self, age: Age) -> ManagerCommands:
         return ManagerCommands(
             *(self.link, self.keys, self.session, age, self.held.control_group),
-            *(self._remarks_on, self.delivery.view),
+            *(self._remarks_on, self.delivery.view, self._members),
         )
 
     def default_endpoint(self) -> str:

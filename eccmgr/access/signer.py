@@ -10,6 +10,7 @@ from eccmgr.access.recipient import LONGEST_LIFE_MS
 from eccmgr.access.statements import (
     UNSIGNED,
     CommandStatement,
+    MemberStatement,
     ReleaseStatement,
     ScheduleStatement,
     ShownStatement,
@@ -75,6 +76,13 @@ class Signer:
         now = self._wall_ms()
         life = min(life_ms, LONGEST_LIFE_MS)
         return signed(WithdrawalStatement(c=self._cluster, id=command_id, u=user, iat=now, exp=now + life), self.key)
+
+    def member(self, node: str, private_name: str, *, replace: bool) -> Signed:
+        """Sign that the session `private_name` is the node's own; `replace`: it may take over the node's name."""
+        if self.key is None:
+            return UNSIGNED
+        made = MemberStatement(c=self._cluster, name=node, private=private_name, replace=replace, iat=self._wall_ms())
+        return signed(made, self.key)
 
     def schedule(self, statement: ScheduleStatement) -> Signed:
         """Sign a schedule."""

@@ -3,20 +3,17 @@ they name."""
 
 from collections.abc import Callable, Iterable, Mapping
 
-from eccmgr.access.certificates import Certificate
 from eccmgr.access.keys import PublicKey, SigningKey
 from eccmgr.access.seals import SealedAnswer, Secrets, is_sealed
 from eccmgr.access.statements import CommandStatement, ShownStatement
 from eccmgr.access.trusted_keys import LONGEST_STATEMENT, NotAuthentic, TrustedKeys
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.results import Entry, Sent, State
+from eccmgr.cluster.shown import ShownCertificates
 from eccmgr.errors import CommandError
-from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
-_PAGE = 500
-_KNOWN_MAX = 100_000
 _LONGEST = LONGEST_STATEMENT + 1024 * 1024
 
 
@@ -65,13 +62,12 @@ class AnswerVerifier:
         authorities: Callable[[], TrustedKeys],
         wall_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
-        self._link = link
         self._keys = keys
         self._key = key
         self._secrets = Secrets(key, keys.cluster) if key is not None else None
         self._authorities = authorities
         self._wall_ms = wall_ms
-        self._certificates: dict[str, Certificate] = {}
+        self.certificates = ShownCertificates(link, keys)
 
     async def verified(self, sent: Sent, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
         """The entries of nodes, by their names in small letters. A failed entry takes the place of one that is not
@@ -82,11 +78,11 @@ class AnswerVerifier:
         if not self._authorities() or not entries:
             return entries
         answered = [node for node, entry in entries.items() if entry.state is not State.RUNNING]
-        await self._read([node for node in answered if node not in self._certificates])
+        await self.certificates.read([node for node in answered if node not in self.certificates])
         faults = self._faults(sent, entries, answered)
-        if changed := [node for node in faults if node in self._certificates]:
+        if changed := [node for node in faults if node in self.certificates]:
             # Meanwhile the node may have another key.
-            await self._read(changed)
+            await self.certificates.read(changed)
             faults = self._faults(sent, entries, faults)
         return {**entries, **{node: _false(entries[node], fault) for node, fault in faults.items()}}
 
@@ -104,7 +100,7 @@ class AnswerVerifier:
     def _check(self, sent: Sent, node: str, entry: Entry, authorities: TrustedKeys, now_ms: int) -> None:
         if self._key is None or self._secrets is None:
             raise NotAuthentic("this manager has no signing_key to verify it with")
-        if (certificate := self._certificates.get(node)) is None:
+        if (certificate := self.certificates.get(node)) is None:
             raise NotAuthentic("the node has shown no certificate")
         node_key: PublicKey = certificate.key_of(node, self._keys.cluster, authorities, now_ms)
         answer = SealedAnswer(
@@ -114,19 +110,6 @@ class AnswerVerifier:
         secret = self._secrets.with_other(node_key, node)
         if not is_sealed(answer, entry.seals, self._key.public.kid, secret):
             raise NotAuthentic("its seal does not fit" if entry.seals else "it is not sealed")
-
-    async def _read(self, nodes: list[str]) -> None:
-        """Read the certificates that nodes show."""
-        if len(self._certificates) > _KNOWN_MAX:
-            self._certificates.clear()
-        for start in range(0, len(nodes), _PAGE):
-            page = nodes[start : start + _PAGE]
-            shown = replies.values(await self._link.call("MGET", *map(self._keys.certificate, page)), len(page))
-            for node, line in zip(page, shown, strict=True):
-                try:
-                    self._certificates[node] = Certificate.parse(line or b"")
-                except ValueError:
-                    self._certificates.pop(node, None)
 
 
 def _false(entry: Entry, fault: str) -> Entry:

@@ -2,12 +2,13 @@
 
 import enum
 import socket
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import msgspec
 
+from eccmgr.access.statements import UNSIGNED, Signed
 from eccmgr.cluster.names import natural, public_name
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading, replies
@@ -53,6 +54,9 @@ class Member:
     address: str
     groups: tuple[str, ...]
     started: Annotated[float, msgspec.Meta(ge=0, le=_LATEST_START_S)]
+    env: str = ""
+    """A node's signed statement that the session is its own (`MemberStatement`); "" if the node has no key."""
+    sig: str = ""
 
     @classmethod
     def parse(cls, raw: bytes | str) -> "Member":
@@ -97,10 +101,13 @@ class Identity:
     address: str = ""
     groups: tuple[str, ...] = ()
     started: float = 0.0
+    vouch: Callable[[str], Signed] = field(default=lambda _private: UNSIGNED, repr=False, compare=False)
+    """Signs that the session with a private name is this process's own."""
 
     def member(self, private: str) -> Member:
         """The record for a session with this private name."""
         is_node = self.role is Role.NODE
+        env, sig = self.vouch(private).kept
         return Member(
             private_name=private,
             role=self.role,
@@ -110,6 +117,8 @@ class Identity:
             address=self.address,
             groups=self.groups,
             started=self.started,
+            env=env.decode(),
+            sig=sig.decode(),
         )
 
     def of(self, subcluster: str) -> "Identity":

@@ -1,18 +1,20 @@
 """The commands that send a command to nodes, and those that show the nodes' answers."""
 
 import re
+from collections.abc import Awaitable, Callable, Mapping
 
 from eccmgr.cluster import names
 from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.publishing import nobody
 from eccmgr.cluster.results import Outcome, Report
-from eccmgr.cluster.view import EVERYONE, Target, TargetKind
+from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind
 from eccmgr.cluster.waiting import Published
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish, in_doubt
+from eccmgr.commands.membership import unknown_nodes
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import COMMAND, Call, Carries, Command, Handler, Param
 from eccmgr.commands.target import read_target
@@ -22,6 +24,9 @@ from eccmgr.text.long_lines import off_loop
 
 _HISTORY = 20
 _HISTORY_MAX = 1000
+
+Strangers = Callable[[list[Seat]], Awaitable[Mapping[str, str]]]
+"""Answers the nodes at seats that nobody has certified, each with the reason."""
 
 _NODE = Param("NODE", kind="node")
 _SUBCLUSTER = Param("NAME", kind="subcluster")
@@ -70,8 +75,9 @@ def _sends(handler: Handler) -> Handler:
 class Fleet:
     """The handlers of one manager."""
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivery, strangers: Strangers) -> None:
         self._delivery = delivery
+        self._strangers = strangers
 
     def commands(self) -> tuple[Command, ...]:
         """The commands to nodes, for a manager's table."""
@@ -256,8 +262,10 @@ class Fleet:
         if not live:
             raise CommandError(nobody(target, view))
         called = [seat.name for seat in live]
-        facts = {"target": str(target), "expected": len(live), "names": called}
-        return Answer(f"{names.fold(called)}  ({counted(len(live), 'node')})", facts=facts)
+        unknown = await self._strangers(live)
+        facts = {"target": str(target), "expected": len(live), "names": called, "unknown": dict(unknown)}
+        text = f"{names.fold(called)}  ({counted(len(live), 'node')})"
+        return Answer(f"{text}\nUnknown: {unknown_nodes(unknown)}" if unknown else text, facts=facts)
 
     async def _history(self, call: Call) -> Answer:
         number = call.args[0] if call.args else str(_HISTORY)

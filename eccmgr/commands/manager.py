@@ -1,13 +1,14 @@
 """The manager's own commands: the members of the cluster, and the state of this manager."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from eccmgr.cluster.absence import absent_nodes
 from eccmgr.cluster.members import Membership, read_membership
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.view import EVERYONE, Seat, View
+from eccmgr.cluster.vouching import MemberVerifier
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.membership import as_xml, summary
+from eccmgr.commands.membership import as_xml, member_facts, summary, unknown_nodes
 from eccmgr.commands.process import process_commands
 from eccmgr.commands.rendering import iso_time
 from eccmgr.commands.standing import Age
@@ -35,11 +36,13 @@ class ManagerCommands:
         control_group: str,
         remarks: RemarksOn,
         view: Callable[[], Awaitable[View]],
+        verifier: MemberVerifier,
     ) -> None:
         self._link = link
         self._keys = keys
         self._remarks = remarks
         self._view = view
+        self._verifier = verifier
         self._session = session
         self._age = age
         self._control_group = control_group
@@ -55,16 +58,29 @@ class ManagerCommands:
 
     async def _membership(self, _call: Call) -> Answer:
         membership = await read_membership(self._link, self._keys)
+        unknown = await self._verifier.strangers(membership.members)
         facts = {
             "cluster": self._keys.cluster,
             "view": membership.view,
-            "members": [member.facts() for member in membership.members],
+            "members": [member_facts(member, unknown) for member in membership.members],
         }
-        return Answer(as_xml(self._keys.cluster, membership), is_xml=True, facts=facts)
+        return Answer(as_xml(self._keys.cluster, membership, unknown), is_xml=True, facts=facts)
+
+    async def strangers(self, seats: Collection[Seat]) -> Mapping[str, str]:
+        """The nodes at `seats` that nobody has certified, by their names, each with the reason.
+
+        Raises RedisUnreachable.
+        """
+        if not self._verifier.is_asked:
+            return {}
+        members = (await read_membership(self._link, self._keys)).members
+        unknown = await self._verifier.strangers(members, seats)
+        return {seat.name: unknown[seat.private_name] for seat in seats if seat.private_name in unknown}
 
     async def _info(self, _call: Call) -> Answer:
         leader, membership = "leader unknown", None
         absent: list[Seat] = []
+        unknown: Mapping[str, str] = {}
         try:
             redis = await self._link.describe()
         except EccmgrError as error:
@@ -72,7 +88,8 @@ class ManagerCommands:
         try:
             membership = await read_membership(self._link, self._keys)
             leader, members = membership.leader_line, summary(membership.members)
-            absent = (await self._view()).expected(EVERYONE)[1]
+            live, absent = (await self._view()).expected(EVERYONE)
+            unknown = await self.strangers(live)
         except EccmgrError:
             members = "unknown"
         private = self._session.private_name or "not joined yet"
@@ -83,6 +100,7 @@ class ManagerCommands:
                 "Logger Group: none",
                 f"Members: {members}",
                 *([f"Absent: {absent_nodes(absent)}"] if absent else ()),
+                *([f"Unknown: {unknown_nodes(unknown)}"] if unknown else ()),
                 f"Redis: {redis}",
                 *(f"Redis refuses: {refusal}" for refusal in self._link.refusals),
                 f"Manager: {private}, version {full_version()}, up {self._age}",
@@ -90,4 +108,4 @@ class ManagerCommands:
             )
         )
         known = [{"node": seat.name, "since": seat.since_ms and iso_time(seat.since_ms)} for seat in absent]
-        return Answer(lines, facts={"absent": known})
+        return Answer(lines, facts={"absent": known, "unknown": dict(unknown)})

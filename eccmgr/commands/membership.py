@@ -1,17 +1,27 @@
 """Renders the list of members: as XML, as text, in one line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from eccmgr.cluster.members import NULL, Member, Membership, Role
 from eccmgr.cluster.names import natural
 from eccmgr.commands.answer import xml_attribute, xml_text
 from eccmgr.text.counting import counted
 
+_UNKNOWN_SHOWN = 5
 
-def as_xml(cluster: str, membership: Membership) -> str:
-    """The answer of `show cluster membership`."""
+
+def as_xml(cluster: str, membership: Membership, unknown: Mapping[str, str]) -> str:
+    """The answer of `show cluster membership`. `unknown` has the private names of the nodes that nobody has certified,
+    with the reasons."""
     head = f'<ClusterMembership cluster={xml_attribute(cluster)} view="{membership.view}">'
-    return "\n".join((head, *(_member_xml(member) for member in membership.members), "</ClusterMembership>"))
+    return "\n".join(
+        (
+            head,
+            *(_member_xml(member, _reason(member, unknown)) for member in membership.members),
+            "</ClusterMembership>",
+        )
+    )
 
 
 def as_text(membership: Membership) -> str:
@@ -32,7 +42,7 @@ def as_text(membership: Membership) -> str:
     )
 
 
-def _member_xml(member: Member) -> str:
+def _member_xml(member: Member, unknown: str) -> str:
     groups = "".join(f"<Group>{xml_text(group)}</Group>" for group in member.groups)
     fields = (
         ("Private_Name", member.private_name),
@@ -43,7 +53,25 @@ def _member_xml(member: Member) -> str:
         ("Address", member.address),
     )
     lines = [f"    <{name}>{xml_text(value)}</{name}>" for name, value in fields]
-    return "\n".join(("  <Member>", *lines, f"    <Groups>{groups}</Groups>", "  </Member>"))
+    begin = f"  <Member unknown={xml_attribute(unknown)}>" if unknown else "  <Member>"
+    return "\n".join((begin, *lines, f"    <Groups>{groups}</Groups>", "  </Member>"))
+
+
+def member_facts(member: Member, unknown: Mapping[str, str]) -> dict[str, Any]:
+    """The JSON form of a member, with `unknown` if nobody has certified it."""
+    reason = _reason(member, unknown)
+    return {**member.facts(), "unknown": reason} if reason else member.facts()
+
+
+def unknown_nodes(unknown: Mapping[str, str]) -> str:
+    """The nodes that nobody has certified: `west9 (it has shown no certificate)`."""
+    listed = sorted(unknown, key=natural)
+    more = [f"and {len(listed) - _UNKNOWN_SHOWN} more"] if len(listed) > _UNKNOWN_SHOWN else []
+    return ", ".join([*(f"{node} ({unknown[node]})" for node in listed[:_UNKNOWN_SHOWN]), *more])
+
+
+def _reason(member: Member, unknown: Mapping[str, str]) -> str:
+    return unknown.get(member.private_name, "") if member.node_name else ""
 
 
 def summary(members: Sequence[Member]) -> str:

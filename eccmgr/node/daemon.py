@@ -18,6 +18,7 @@ from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_member
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.vocabulary import Vocabulary
+from eccmgr.cluster.vouching import Voucher
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.completion import Known
@@ -55,7 +56,10 @@ class NodeDaemon(Daemon):
         cluster, subcluster = self.held.cluster, self.held.subcluster
         age = Age()
         groups = (self.held.control_group, f"{SUBCLUSTER_GROUP}{subcluster}", cluster)
-        identity = Identity(Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started)
+        voucher = Voucher(self.keyring.authority.signer, self.name, lambda: self.session.takes_over)
+        identity = Identity(
+            Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started, vouch=voucher.vouch
+        )
         self.session = Session(self.link, self.keys, self.options, identity)
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._certificate = self._read_certificate(settings)

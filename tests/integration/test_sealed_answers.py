@@ -1,15 +1,22 @@
 """Authentic answers: writing to Redis is not enough to answer for a certified node."""
 
 import datetime as dt
+import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from eccmgr.access.certificates import certify
 from eccmgr.access.keys import SigningKey, write_key_files
+from eccmgr.cluster.members import Member
+from eccmgr.cluster.shown import ShownCertificates
+from eccmgr.cluster.view import Seat
+from eccmgr.cluster.vouching import MemberVerifier
 from eccmgr.errors import SettingsError
+from eccmgr.manager import Manager
 from tests.integration.fleet import Fleet
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
@@ -128,3 +135,71 @@ async def test_new_key_of_a_node_is_known(fleet: Fleet, keyring: Keyring) -> Non
 async def test_node_with_anothers_certificate_does_not_start(fleet: Fleet, keyring: Keyring) -> None:
     with pytest.raises(SettingsError, match="is for the node east2, not for east1"):
         await fleet.node("east1", configuration=keyring.node("east1", named="east2"))
+
+
+class TestMembers:
+    @pytest_asyncio.fixture
+    async def manager(self, fleet: Fleet, keyring: Keyring) -> Manager:
+        manager = await fleet.manager(configuration=keyring.manager)
+        await fleet.node("east1", configuration=keyring.node("east1"))
+        return manager
+
+    async def unknown(self, fleet: Fleet) -> dict[str, str]:
+        """The nodes that the manager calls unknown, each with the reason, in each of the places that say so."""
+        previewed = json.loads(await fleet.ask("json preview @all"))["unknown"]
+        assert json.loads(await fleet.ask("json info"))["unknown"] == previewed
+        listed = json.loads(await fleet.ask("json show cluster membership"))["members"]
+        shown = {member["node_name"]: member["unknown"] for member in listed if "unknown" in member}
+        assert {node: previewed[node] for node in shown} == shown
+        assert (await fleet.ask("show cluster membership")).count("<Member unknown=") == len(shown)
+        for place in ("info", "preview @all"):
+            assert ("Unknown: " in await fleet.ask(place)) == bool(previewed)
+        return previewed
+
+    async def test_certified_nodes_are_known_in_each_session(
+        self, fleet: Fleet, keyring: Keyring, manager: Manager
+    ) -> None:
+        assert await self.unknown(fleet) == {}
+        configuration = keyring.node("east2")
+        await fleet.node("east2", configuration=configuration)
+        assert (await fleet.lines("gather cluster reset"))[0].startswith("east1: ")
+        assert await self.unknown(fleet) == {}
+        await fleet.node("east2", configuration=configuration, replace=True, listen=(f"{fleet.folder}/again",))
+        assert await self.unknown(fleet) == {}
+        assert manager.session.joined.is_set()
+
+    async def test_stranger_without_a_valid_certificate_is_unknown(
+        self, fleet: Fleet, keyring: Keyring, manager: Manager
+    ) -> None:
+        await fleet.node("west1")
+        ended = certify(CA, fleet.cluster, SigningKey(b"west2".ljust(32, b"."), "west2", UNTIL).public, "default", 1)
+        configuration = keyring.node("west2")
+        (keyring.folder / "west2.crt").write_text(ended.line)
+        await fleet.node("west2", configuration=configuration)
+        await fleet.node("west3", "other", configuration=keyring.node("west3"))
+        await fleet.node("west4", configuration=keyring.node("west4", authority=SigningKey(b"x" * 32, "ca", UNTIL)))
+        assert await self.unknown(fleet) == {
+            "west1": "it has shown no certificate",
+            "west2": "its certificate has ended",
+            "west3": "its certificate is for the subcluster 'default'",
+            "west4": "it is signed with a key that is not trusted here",
+        }
+        assert manager.session.joined.is_set()
+
+    async def test_stranger_with_anothers_certificate_is_unknown(
+        self, fleet: Fleet, keyring: Keyring, manager: Manager
+    ) -> None:
+        link, keys = manager.link, manager.keys
+        await link.call("SET", keys.certificate("west1"), await link.call("GET", keys.certificate("east1")), "PX", 9000)
+        await fleet.node("west1")
+        assert await self.unknown(fleet) == {"west1": "its certificate is east1's"}
+        # A record that another session of the node's has signed.
+        record = json.loads(await link.call("HGET", keys.members, "east1"))
+        stranger = {**record, "private_name": "#ec0-1-a#east1"}
+        seat = b"#ec0-1-a#east1\teast1\tdefault\t1\t"
+        verifier = MemberVerifier(ShownCertificates(link, keys), fleet.cluster, lambda: manager.authorities.keys)
+        seats = Seat.parse(seat), Seat.parse(seat.replace(b"east1", b"n9"))
+        assert await verifier.strangers((Member.parse(json.dumps(stranger)),), seats) == {
+            "#ec0-1-a#east1": "its record was signed for another session",
+            "#ec0-1-a#n9": "no member's record names its session",
+        }
