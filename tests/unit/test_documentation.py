@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import tomllib
 
 import pytest
 
@@ -80,3 +81,10 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
 def test_every_member_that_a_page_names_exists(page: str) -> None:
     named = {word for code in _CODE.findall(text_of(page)) if _MEMBER.fullmatch(word := code.partition("(")[0])}
     assert named - members() == set()
+
+
+def test_readme_says_what_each_dependency_is_for() -> None:
+    needed = tomllib.loads(text_of("pyproject.toml"))["project"]["dependencies"]
+    names = {name.replace("_", "-") for line in needed for name in re.findall(r"^[\w-]+|(?<=\[)\w+", line)}
+    said = re.findall(r"^\| ([\w, -]+) \|", text_of("README.md").partition("## Dependencies")[2], re.MULTILINE)
+    assert names - {name.strip().replace("_", "-") for row in said for name in row.split(",")} == set()
