@@ -18,6 +18,7 @@ import structlog
 
 from eccmgr.access.policy import Policy
 from eccmgr.access.verifiers import Verifiers
+from eccmgr.accounting import Accounting
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import host_address
 from eccmgr.cluster.session import Session
@@ -116,9 +117,12 @@ class Daemon(abc.ABC):
         self._log_files = log_files or LogFiles()
         self._redis = WayToRedis(self.link)
         self._listeners = Listeners(self.server, view, self.default_endpoint(), settings.listen)
+        by = f"{self.program} {self.name}"
+        self._accounting = Accounting(self._log_files, self.link, self.keys, self.options, by)
+        self._accounting.follow(self.gate)
         # The parts end in the reverse order: the log ends last, and answers under way may still need Redis.
         self.parts: list[Part] = [
-            *(self._log_files, self._redis, self._holding, self.keyring.trusted),
+            *(self._log_files, self._redis, self._accounting, self._holding, self.keyring.trusted),
             RolesPart(store, view, self.default_endpoint(), settings.listen, self._take_policy),
             *(self._listeners, ModulesPart(self.modules, view)),
         ]
@@ -326,4 +330,5 @@ class Daemon(abc.ABC):
         found += self.modules.remarks(self.view)
         if refused := str(self.gate.refused):
             found.append(f"Refused since the start: {refused}")
-        return [*found, *filter(None, (self._redis.remark,)), *self._log_files.remarks()]
+        found += filter(None, (self._redis.remark,))
+        return [*found, *self._log_files.remarks(), *self._accounting.remarks()]

@@ -12,17 +12,19 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import structlog
 
+from eccmgr.access.accounts import gap
 from eccmgr.channels import Channel
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.options import LogFileOptions as Wanted
-from eccmgr.config.live.options import log_files
+from eccmgr.config.live.options import Sync, log_files
 from eccmgr.config.live.parts import Part, Spawn, opened_in_thread
 from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
@@ -61,6 +63,8 @@ class LogFiles(Part):
         self._files: dict[str, Sink] = {}
         self._channels: dict[str, frozenset[Channel]] = {}
         self._heartbeat_s = 0.0
+        self.sync: Sync | None = None
+        """When the files of the account are forced to the disk; None if there are none."""
         self._lock = threading.Lock()
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> "NewLogFiles":
@@ -90,43 +94,48 @@ class LogFiles(Part):
     def _open_all(self, wanted: Sequence[Wanted]) -> "NewLogFiles":
         channels: dict[str, set[Channel]] = {}
         places: dict[str, str | None] = {}
+        syncs = [logger.acctlog_sync for logger in wanted if logger.acctlog is not None]
         for logger in wanted:
             for path, channel in _channels(logger):
                 channels.setdefault(path, set()).add(channel)
                 places.setdefault(path, logger.place)
         heartbeat_s = max((logger.heartbeat_s for logger in wanted), default=0.0)
-        change = NewLogFiles(self, {path: frozenset(each) for path, each in channels.items()}, heartbeat_s)
+        strictest = min(syncs, key=list(Sync).index, default=None)
+        change = NewLogFiles(self, {path: frozenset(each) for path, each in channels.items()}, heartbeat_s, strictest)
         try:
             for path in channels:
                 if path not in self._files:
-                    change.fresh[path] = self._open(path, places[path], change.made)
+                    change.fresh[path] = self._open(path, channels[path], places[path], change.made)
         except ConfigError:
             change.take_back()
             raise
         return change
 
-    def become(self, channels: dict[str, frozenset[Channel]], heartbeat_s: float, fresh: dict[str, Sink]) -> None:
-        """Write to exactly these files; those in `fresh` have just been opened."""
+    def become(self, new: "NewLogFiles") -> None:
+        """Write to exactly these files."""
+        self.force()
         with self._lock:
-            _close(file for path, file in self._files.items() if path not in channels)
-            self._files = {path: fresh.get(path) or self._files[path] for path in channels}
-            self._channels, self._heartbeat_s = channels, heartbeat_s
+            _close(file for path, file in self._files.items() if path not in new.channels)
+            self._files = {path: new.fresh.get(path) or self._files[path] for path in new.channels}
+            self._channels, self._heartbeat_s, self.sync = new.channels, new.heartbeat_s, new.sync
 
     def reopen(self) -> int:
         """Open every file anew; return their number. If one cannot open, keep the old ones and raise ConfigError."""
         fresh: dict[str, Sink] = {}
         try:
-            for path in self._channels:
-                fresh[path] = self._open(path, None, [])
+            for path, channels in self._channels.items():
+                fresh[path] = self._open(path, channels, None, [])
         except ConfigError:
             _close(fresh.values())
             raise
+        self.force()
         with self._lock:
             old, self._files = self._files, fresh
         _close(old.values())
         return len(fresh)
 
     def _close(self) -> None:
+        self.force()
         with self._lock:
             _close(self._files.values())
             self._files, self._channels = {}, {}
@@ -150,7 +159,27 @@ class LogFiles(Part):
                     file.write(line + "\n")
         return line
 
-    def _open(self, path: str, place: str | None, made: list[Path]) -> Sink:
+    def account(self, lines: str) -> None:
+        """Write lines of the account, each of which ends in a newline, to its files. Called in a thread."""
+        with self._lock:
+            for path, file in self._files.items():
+                if Channel.ACCOUNT in self._channels[path]:
+                    file.write(lines)
+
+    def force(self) -> str:
+        """Force the files of the account to the disk, unless they shall never be; answers "", or the reason why one
+        cannot be. Called in a thread, since it may take long: meanwhile other lines are written."""
+        if self.sync in (None, Sync.NEVER):
+            return ""
+        with self._lock:
+            concerned = [file for path, file in self._files.items() if Channel.ACCOUNT in self._channels[path]]
+            try:
+                copies = [os.dup(file.descriptor) for file in concerned]
+            except OSError as error:
+                return error.strerror or str(error)
+        return next(filter(None, [_forced(copy) for copy in copies]), "")
+
+    def _open(self, path: str, channels: Set[Channel], place: str | None, made: list[Path]) -> Sink:
         """Open a log file for appending; add the files and folders that it made to `made`. Raises ConfigError."""
         try:
             # With this flag, opening a pipe without a reader fails; otherwise it would wait for one.
@@ -159,20 +188,23 @@ class LogFiles(Part):
         except OSError as error:
             where = f"{place}: " if place else ""
             raise ConfigError(f"{where}cannot open the log file {path}: {_reason(error)}") from None
-        return Sink(descriptor, functools.partial(_told, self._program))
+        told = _gap if channels == {Channel.ACCOUNT} else functools.partial(_told, self._program)
+        return Sink(descriptor, told)
 
 
 class NewLogFiles:
     """Log files that were opened for a change of the configuration; `carry_out` and `undo` cannot fail."""
 
-    def __init__(self, files: LogFiles, channels: dict[str, frozenset[Channel]], heartbeat_s: float) -> None:
-        self._files, self._channels, self._heartbeat_s = files, channels, heartbeat_s
+    def __init__(
+        self, files: LogFiles, channels: dict[str, frozenset[Channel]], heartbeat_s: float, sync: Sync | None
+    ) -> None:
+        self._files, self.channels, self.heartbeat_s, self.sync = files, channels, heartbeat_s, sync
         self.fresh: dict[str, Sink] = {}
         self.made: list[Path] = []
 
     async def carry_out(self) -> None:
         """Write to the new files, and close those that are no longer configured."""
-        await asyncio.to_thread(self._files.become, self._channels, self._heartbeat_s, self.fresh)
+        await asyncio.to_thread(self._files.become, self)
 
     async def undo(self) -> None:
         """Close the new files, and remove the files and folders that were made for them."""
@@ -252,6 +284,23 @@ def _told(program: str, lines: int, reason: str) -> str:
     time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     event = {"time": time, "level": "warning", "program": program, "event": "log lines dropped"}
     return _render(None, "", {**event, "lines": lines, "reason": reason})
+
+
+def _gap(lines: int, reason: str) -> str:
+    """The line of the account that reports dropped lines."""
+    return gap(time.time(), lines, reason)
+
+
+def _forced(descriptor: int) -> str:
+    """Force a file to the disk, and close the descriptor; answers "", or the reason why that failed."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Pipes and devices have nothing to force.
+        return "" if error.errno in (errno.EINVAL, errno.ENOTSUP) else error.strerror or str(error)
+    finally:
+        os.close(descriptor)
+    return ""
 
 
 def _reason(error: OSError) -> str:

@@ -5,10 +5,11 @@ gate. A command inside a command passes it too, before it is sent. No other code
 """
 
 import asyncio
+import contextlib
 import enum
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from eccmgr.commands.caller import Access, Caller, Origin
 from eccmgr.commands.carried import carried
 from eccmgr.commands.normal_form import NormalForm, check_characters, normal_form
 from eccmgr.commands.table import Call, Carries, Command, Table
+from eccmgr.config.schema.masking import MASK
 from eccmgr.errors import CommandError, NotAuthorized
 from eccmgr.tally import Tally
 from eccmgr.text.long_lines import off_loop
@@ -29,7 +31,6 @@ ROOM_S = 10.0
 """The longest wait of a command for room for its answer."""
 LINE_BYTES_MAX = 64 * 1024
 """The longest line that is read as a command: each step that looks at such a line takes a moment."""
-_SHOWN = 1000
 
 
 def check_length(line: str) -> None:
@@ -49,13 +50,25 @@ class Admission(enum.IntEnum):
 
 
 class Judged(NamedTuple):
-    """A judgement of the gate: `role` allowed the command, which is in normal form. A refused line without a normal
-    form is cut to its beginning, as it was typed."""
+    """A judgement of the gate: `role` allowed the command, which is in normal form.
+
+    A line that was refused because it has no normal form, or before it was looked up, is as it came. It holds its
+    secrets, as every command here does.
+    """
 
     caller: Caller
     command: str
     verdict: Admission
     role: str = ""
+
+
+class Authentication(enum.Enum):
+    """The end of a caller's sign-in."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    """The caller did not sign in within the time that its listener gives."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +95,8 @@ class Gate:
         """The policy: who may run a command. A change of the configuration replaces it, for open connections too."""
         self.on_judged: Callable[[Judged], None] = lambda _judged: None
         """Called with each judgement, for the account of commands; for a long line from a thread."""
-        self.on_signed_in: Callable[[Caller, int], None] = lambda _caller, _outcome: None
-        """Called with each caller that has signed in (1), or has failed to (0)."""
+        self.on_signed_in: Callable[[Caller, Authentication], None] = lambda _caller, _outcome: None
+        """Called with each caller that has signed in, or has failed to."""
         self.passed: Counter[Origin] = Counter()
         """The number of commands by origin, with the commands inside commands."""
         self._heavy = asyncio.Semaphore(HEAVY_AT_ONCE)
@@ -97,27 +110,30 @@ class Gate:
         with limited roles learns nothing else of other commands.
         """
         limited = self.policy.limits(caller.limited)
-        try:
+        with self._noting(line, caller):
             check_length(line)
             check_characters(line)
             form = normal_form(line, self.table) if limited else None
-        except CommandError:
-            self.note_formless(line, caller)
-            raise
         if form is not None:
             self._authorize(caller, str(form), carriers)
         command, offset = self._find(line, caller)
-        form = form or normal_form(line, self.table)
+        with self._noting(line, caller):
+            form = form or normal_form(line, self.table)
         args = command.parse(line, offset)
         if not limited:
             self._authorize(caller, str(form), carriers)
         return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller, form)), form)
 
     def note_formless(self, line: str, caller: Caller) -> None:
-        """Account for the refusal of a line without a normal form, if roles limit its caller."""
+        """Note the refusal of a line without a normal form; count it if roles limit its caller."""
         if self.policy.limits(caller.limited):
             self.refused.note("lines without a normal form", user=caller.user, listener=caller.listener)
-            self.on_judged(Judged(caller, line[:_SHOWN], Admission.REFUSED))
+        self.note_refused(line, caller)
+
+    def note_refused(self, line: str, caller: Caller) -> None:
+        """Note that `line` was refused whatever the caller's roles are. A longer line than a command's is not kept."""
+        kept = line if len(line) <= LINE_BYTES_MAX else MASK
+        self.on_judged(Judged(caller, kept, Admission.REFUSED))
 
     async def run(self, line: str, caller: Caller) -> Answer:
         """Run `line` for `caller`. Raises EccmgrError, whose message is the answer, if the command cannot run."""
@@ -145,6 +161,15 @@ class Gate:
         self._authorize(caller, command.name)
         return command.say()
 
+    @contextlib.contextmanager
+    def _noting(self, line: str, caller: Caller) -> Iterator[None]:
+        """Note that `line` has no normal form, if the block says so."""
+        try:
+            yield
+        except CommandError:
+            self.note_formless(line, caller)
+            raise
+
     def _find(self, line: str, caller: Caller) -> tuple[Command, int]:
         """The command of `line`, and the offset of its arguments. An unknown caller learns nothing of other commands,
         nor of modules."""
@@ -153,12 +178,13 @@ class Gate:
         except CommandError:
             if caller.access is Access.ALL:
                 raise
-            raise self._not_open(caller) from None
+            raise self._not_open(line, caller) from None
         if not _is_open(command_and_offset[0], caller):
-            raise self._not_open(caller)
+            raise self._not_open(line, caller)
         return command_and_offset
 
-    def _not_open(self, caller: Caller) -> NotAuthorized:
+    def _not_open(self, line: str, caller: Caller) -> NotAuthorized:
+        self.note_refused(line, caller)
         self.refused.note("commands of unknown callers", listener=caller.listener, peer=caller.peer)
         names = ", ".join(command.name for command in self.table.listed() if command.is_open)
         return NotAuthorized(

@@ -18,6 +18,7 @@ from eccmgr.commands.caller import Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.gate import ROOM_S, Gate
 from eccmgr.control import frames, limits
+from eccmgr.control.barred import Barred
 from eccmgr.control.crowd import Crowd
 from eccmgr.control.frames import Frame
 from eccmgr.control.holdings import Stake
@@ -51,9 +52,8 @@ class Connection(asyncio.Protocol):
         self._decoder = frames.Decoder(terms.limits.max_command_bytes)
         self._out = bytearray()
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self._caller = Caller("")
         self.remote = RemoteEnd("", "", "")
-        self.visitor = Visitor(terms, self.remote, socket.AF_UNIX, None)
+        self.visitor = Visitor(gate, terms, self.remote, socket.AF_UNIX, None, Caller(""))
         self._unread = self._unsent = Stake(terms.unread, "")
         self._turned_away, self._thrown_away = "", 0
         self._flushing = False
@@ -72,19 +72,16 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         about = self._transport.get_extra_info
         self.remote = remote_end(about("socket"))
-        self.visitor = visitor = Visitor(self.terms, self.remote, about("socket").family, about("peercert"))
-        if visitor.denied:
+        key = self.remote.key
+        self._unread, self._unsent = Stake(self.terms.unread, key), Stake(self._crowd.unsent, key)
+        caller = Caller("", listener=self.terms.listener, peer=self.remote.place, session=self, room=self._unsent)
+        family, certificate = about("socket").family, about("peercert")
+        self.visitor = Visitor(self._gate, self.terms, self.remote, family, certificate, caller)
+        if self.visitor.denied:
             self._refuse("connections of denied peers")
             self._transport.abort()
             return
-        key = self.remote.key
-        self._unread, self._unsent = Stake(self.terms.unread, key), Stake(self._crowd.unsent, key)
-        self._caller = Caller(
-            visitor.user, listener=self.terms.listener, peer=self.remote.place, session=self, room=self._unsent
-        )
-        self._limit_caller()
-        if visitor.has_signed_in:
-            self._gate.on_signed_in(self._caller, 1)
+        self.visitor.entered()
         self._turned_away = self._crowd.enter(self, self.terms.limits)
         if self._turned_away:
             self._refuse("too many connections")  # the client learns why once it has sent something
@@ -169,15 +166,11 @@ class Connection(asyncio.Protocol):
     def terms_changed(self) -> None:
         """The listener has new limits, which hold from now on."""
         self._decoder.limit = self.terms.limits.max_command_bytes
-        self._limit_caller()
+        self.visitor.limit()
         if not self._ending and not self._turned_away:
             if self._timer is not None:
                 self._timer.cancel()
             self._check_idle()
-
-    def _limit_caller(self) -> None:
-        user, access, limited = self.visitor.user, self.visitor.access, self.terms.limits.authorize
-        self._caller = dataclasses.replace(self._caller, user=user, access=access, limited=limited)
 
     def finish(self) -> None:
         """Take no more commands, and close after the present ones are answered."""
@@ -205,9 +198,9 @@ class Connection(asyncio.Protocol):
         payload = frames.only_frame(data)
         if payload is None or len(payload) > self._decoder.limit or self.visitor.barred:
             return None
-        if not self._writable.is_set():
+        if not self._writable.is_set() or not self.visitor.is_identified:
             return None
-        answer = self._gate.answer_at_hand(payload.decode(errors="replace"), self._caller)
+        answer = self._gate.answer_at_hand(payload.decode(errors="replace"), self.visitor.caller)
         return None if answer is None else frames.encode_text(answer)
 
     async def _answer_all(self) -> None:
@@ -261,7 +254,8 @@ class Connection(asyncio.Protocol):
             )
 
     def _refuse(self, reason: str) -> None:
-        self._gate.refused.note(reason, listener=self.terms.listener, peer=self.remote.place, user=self.remote.user)
+        caller = self.visitor.caller
+        self._gate.refused.note(reason, listener=self.terms.listener, peer=self.remote.place, user=caller.user)
 
     async def _drain(self) -> None:
         """Send the output so far. A client that has taken hardly any of it within the idle time is dropped."""
@@ -297,17 +291,18 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, frame: Frame) -> bytes:
         kind, payload = frame
+        if not self.visitor.is_identified:
+            await self.visitor.identify()
         if kind in (frames.SHORT, frames.LONG):
             try:
                 line = payload.decode()
             except UnicodeDecodeError:
                 return frames.encode_text("Command is not valid UTF-8")
-            if barred := self.visitor.barred:
-                self._refuse("commands before signing in")
+            if barred := self._barred(line):
                 return frames.encode_text(barred)
             if busy := await self._no_room():
                 return frames.encode_text(busy)
-            return frames.encode_text((await reply(self._gate, line, self._caller)).body)
+            return frames.encode_text((await reply(self._gate, line, self.visitor.caller)).body)
         if kind == frames.REQUEST:
             return await self._request(payload)
         if kind == frames.AUTH:
@@ -318,12 +313,8 @@ class Connection(asyncio.Protocol):
         """Take a step of the caller's sign-in. A failure is answered late, and the third one ends the connection."""
         signing = self.visitor.sign_in(payload)
         answer = frames.encode(frames.AUTH, signing.payload)
-        if signing.succeeded:
-            self._limit_caller()
-            self._gate.on_signed_in(self._caller, 1)
-        elif signing.succeeded is False:
+        if signing.succeeded is False:
             self._refuse("failed sign-ins")
-            self._gate.on_signed_in(dataclasses.replace(self._caller, user=self.visitor.claimed), 0)
             await self._crowd.penalties.serve(self.remote.key)
             if signing.over:
                 self._out += answer
@@ -331,6 +322,13 @@ class Connection(asyncio.Protocol):
                 self._hang_up()
                 return b""
         return answer
+
+    def _barred(self, line: str) -> Barred | None:
+        """The refusal of `line`, because the caller has to sign in first; None if it need not."""
+        if barred := self.visitor.barred:
+            self._refuse("commands before signing in")
+            self._gate.note_refused(line, self.visitor.caller)
+        return barred
 
     async def _no_room(self) -> str:
         """Wait for room for a command's answer; answers "", or the refusal if there is no room."""
@@ -348,13 +346,12 @@ class Connection(asyncio.Protocol):
         except BadRequest as error:
             fault = f"Not a request: {error}"
             return result_frame(error.id, Reply(Answer(fault, Status.ERROR, usage=True), fault))
-        if barred := self.visitor.barred:
-            self._refuse("commands before signing in")
+        if barred := self._barred(request.command):
             return result_frame(request.id, Reply(Answer(barred, Status.DENIED), barred))
         if busy := await self._no_room():
             return result_frame(request.id, Reply(Answer(busy, Status.ERROR), busy))
         if not request.stream:
-            return result_frame(request.id, await reply(self._gate, request.command, self._caller, request.form))
+            return result_frame(request.id, await reply(self._gate, request.command, self.visitor.caller, request.form))
 
         async def emit(event: Event) -> None:
             self._out += chunk_frame(request.id, event)
@@ -365,7 +362,7 @@ class Connection(asyncio.Protocol):
                 self._flushing = True
                 self._loop.call_soon(self._flush)
 
-        caller = dataclasses.replace(self._caller, emit=emit, width=request.width)
+        caller = dataclasses.replace(self.visitor.caller, emit=emit, width=request.width)
         self._streaming = True
         try:
             answered = await reply(self._gate, request.command, caller, request.form)
@@ -390,7 +387,9 @@ class Connection(asyncio.Protocol):
         quiet = 0.0 if self.task is not None else self._loop.time() - self._last_active
         if quiet >= timeout:
             said = log.warning if keeps else log.debug
-            said("connection closed", reason="idle", user=self._caller.user, transaction="lost" if keeps else "none")
+            user = self.visitor.caller.user
+            said("connection closed", reason="idle", user=user, transaction="lost" if keeps else "none")
+            self.visitor.timed_out()
             # This is not close(), which would wait for ever for a client that does not read the end of its last answer.
             self._transport.abort()
         else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from eccmgr.access.verifiers import Verifiers
 from eccmgr.control.holdings import MIB, Holdings
 from eccmgr.control.peer import PeerRules
+from eccmgr.control.users import UserNames
 
 UNREAD_BYTES = 64 * MIB
 """The maximum number of bytes of commands that are not whole yet, or wait for their turn, at one listener."""
@@ -62,5 +63,7 @@ class Terms:
     """The bytes from its connections that were not read as commands yet."""
     verifiers: Callable[[], Verifiers] = Verifiers
     """The verifiers of passwords in force."""
+    users: UserNames = field(default_factory=UserNames)
+    """The names of this host's users."""
     binding: bytes | None = None
     """The channel binding `tls-server-end-point` of a TLS listener."""

@@ -1,13 +1,13 @@
 """The process and user at the other end of a socket."""
 
 import contextlib
-import functools
 import ipaddress
-import pwd
 import socket
 import struct
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from eccmgr.control.users import nameless
 
 ANONYMOUS = "anonymous"
 _CREDENTIALS = struct.Struct("3i")
@@ -54,22 +54,24 @@ class PeerRules:
 class RemoteEnd(NamedTuple):
     """The other end of a connection.
 
-    `user` is its user's name, `place` is `pid 4711` on this host, else the address. `key` is the same for all
-    connections of one user of this host (`uid 1000`), else of one address. Addresses of version 6 count by their
-    network of 64 bits, all of which one host may have.
+    `place` is `pid 4711` on this host, else the address. `key` is the same for all connections of one user of this host
+    (`uid 1000`), else of one address. Addresses of version 6 count by their network of 64 bits, all of which one host
+    may have. `user` has the name of nobody: a user of this host is known by the `uid`.
     """
 
     user: str
     place: str
     key: str
     is_root: bool = False
+    uid: int | None = None
 
 
 def remote_end(connection: socket.socket) -> RemoteEnd:
     """The other end of a connection that was accepted."""
     if connection.family == socket.AF_UNIX:
         process = credentials(connection)
-        return RemoteEnd(_name_of(process.uid), f"pid {process.pid}", f"uid {process.uid}", process.uid == 0)
+        uid = process.uid
+        return RemoteEnd(nameless(uid), f"pid {process.pid}", f"uid {uid}", uid == 0, uid)
     with contextlib.suppress(OSError):
         address = str(connection.getpeername()[0])
         return RemoteEnd(ANONYMOUS, address, _network_of(address))
@@ -85,11 +87,3 @@ def _network_of(address: str) -> str:
 
 def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return address.ipv4_mapped or address if address.version == 6 else address
-
-
-@functools.lru_cache(maxsize=1024)
-def _name_of(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"

@@ -19,6 +19,7 @@ from eccmgr.control.crowd import Crowd
 from eccmgr.control.endpoint import Endpoint, Listening, bind
 from eccmgr.control.limits import Limits, Terms
 from eccmgr.control.tls import TlsContext
+from eccmgr.control.users import UserNames
 from eccmgr.errors import ListenError
 
 log = structlog.get_logger()
@@ -65,6 +66,8 @@ class ControlServer:
         """Whether an idle connection should stay, because a transaction would be lost with it."""
         self.verifiers = Verifiers()
         """The verifiers of passwords in force."""
+        self.users = UserNames()
+        """The names of this host's users."""
 
     @property
     def connections(self) -> list[Connection]:
@@ -120,7 +123,8 @@ class ControlServer:
 
     async def serve(self, listening: Listening, listener: Listener, tls: TlsContext | None) -> _Open:
         """Begin to accept the connections of a bound endpoint."""
-        terms = Terms(_affordable(listener.limits), str(listening.endpoint), verifiers=lambda: self.verifiers)
+        endpoint, limits = str(listening.endpoint), _affordable(listener.limits)
+        terms = Terms(limits, endpoint, verifiers=lambda: self.verifiers, users=self.users)
         secured: dict[str, Any] = {}
         if tls is not None:
             terms.binding = tls.binding

@@ -1,11 +1,13 @@
 """The caller on one connection: who it is, what the listener allows it, and its sign-in."""
 
+import dataclasses
 import json
 import socket
 from typing import Any, NamedTuple
 
 from eccmgr.access.verifiers import is_user
-from eccmgr.commands.caller import Access
+from eccmgr.commands.caller import Access, Caller
+from eccmgr.commands.gate import Authentication, Gate
 from eccmgr.control.authentication import ATTEMPTS_MAX, SignIn
 from eccmgr.control.barred import Barred
 from eccmgr.control.limits import Terms
@@ -30,10 +32,14 @@ class Visitor:
     in; the listener's rules may let it do without.
     """
 
-    def __init__(self, terms: Terms, remote: RemoteEnd, family: int, certificate: Any) -> None:
-        """`family` is that of the socket, `certificate` what the TLS layer has verified of the peer's, if anything."""
+    def __init__(
+        self, gate: Gate, terms: Terms, remote: RemoteEnd, family: int, certificate: Any, caller: Caller
+    ) -> None:
+        """`family` is that of the socket, `certificate` what the TLS layer has verified of the peer's, if anything.
+        `caller` has what the connection itself knows of the caller."""
         self.remote = remote
-        self.user = remote.user
+        self._user = remote.user
+        self._gate = gate
         self._terms = terms
         self._is_remote = family != socket.AF_UNIX
         rule = terms.limits.peers.rule_for(remote.place) if self._is_remote else None
@@ -42,17 +48,45 @@ class Visitor:
         self._signed_in = False
         self._sign_in = SignIn(terms.verifiers, terms.binding)
         if self._is_remote and (name := _common_name(certificate)):
-            self.user, self._signed_in = f"cert:{name}", True
+            self._user, self._signed_in = f"cert:{name}", True
+        if remote.uid is not None:
+            self._user = terms.users.known(remote.uid) or remote.user
+        self.caller = caller
+        """The caller of the next command, as the listener sees it."""
+        self.limit()
+
+    def limit(self) -> None:
+        """Give the caller its name, and the limits that its listener has now."""
+        limited = self._terms.limits.authorize
+        self.caller = dataclasses.replace(self.caller, user=self._user, access=self.access, limited=limited)
+
+    def entered(self) -> None:
+        """Note the sign-in of a caller whose certificate has told who it is."""
+        if self._signed_in:
+            self._gate.on_signed_in(self.caller, Authentication.SUCCEEDED)
 
     @property
-    def has_signed_in(self) -> bool:
-        """Whether the caller came over TCP, and has proven who it is."""
-        return self._signed_in
+    def is_identified(self) -> bool:
+        """Whether the caller's name was looked up within the last minute; a caller over TCP has none."""
+        uid = self.remote.uid
+        return uid is None or self._terms.users.known(uid) == self._user
+
+    async def identify(self) -> None:
+        """Find out the name of a caller on this host, which may have changed."""
+        if self.remote.uid is not None:
+            self._user = await self._terms.users.name_of(self.remote.uid)
+            self.limit()
+
+    def timed_out(self) -> None:
+        """The connection ends because nothing happened: note whether the caller had to sign in, and did not."""
+        if self.barred:
+            self._gate.on_signed_in(self._claiming, Authentication.TIMED_OUT)
 
     @property
-    def claimed(self) -> str:
-        """The identity that the caller of a sign-in claims."""
-        return f"scram:{self._sign_in.claimed}"
+    def _claiming(self) -> Caller:
+        """The caller under the identity that it claims."""
+        claimed = self._sign_in.claimed
+        return dataclasses.replace(self.caller, user=f"scram:{claimed}") if claimed else self.caller
 
     @property
     def access(self) -> Access:
@@ -72,9 +106,12 @@ class Visitor:
             return Signing(NOT_ASKED)
         step = self._sign_in.take(payload)
         if step.user is not None:
-            self.user, self._signed_in = f"scram:{step.user}", True
+            self._user, self._signed_in = f"scram:{step.user}", True
+            self.limit()
+            self._gate.on_signed_in(self.caller, Authentication.SUCCEEDED)
             return Signing(step.payload, True)
         if step.failed:
+            self._gate.on_signed_in(self._claiming, Authentication.FAILED)
             return Signing(step.payload, False, self._sign_in.failures >= ATTEMPTS_MAX)
         return Signing(step.payload)
 

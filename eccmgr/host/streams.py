@@ -120,8 +120,8 @@ class _Forgiving(io.FileIO):
 class Sink:
     """Writes whole lines to a descriptor and never raises; it counts the dropped lines, and reports them when it can.
 
-    `told(lines, reason)` makes the line, without its newline, that reports them. Each line is tried with one system
-    call. Two threads must not use a sink at once.
+    `told(lines, reason)` makes the line, without its newline, that reports them. The lines of one call are tried with
+    one system call. Two threads must not use a sink at once.
     """
 
     def __init__(self, descriptor: int, told: Callable[[int, str], str]) -> None:
@@ -134,17 +134,13 @@ class Sink:
         self._untold = 0
         self._torn = False
 
-    def write(self, line: str) -> None:
-        """Write a line, which ends in a newline; count it if that fails."""
-        try:
-            if self._untold:
-                self._write(self._told(self._untold, self.reason) + "\n")
-                self._untold = 0
-            self._write(line)
-        except OSError as error:
-            self.lost += 1
-            self._untold += 1
-            self.reason = error.strerror or str(error)
+    def write(self, lines: str) -> None:
+        """Write lines, each of which ends in a newline; count those that cannot be written."""
+        if self._untold and not self._write(self._told(self._untold, self.reason) + "\n"):
+            self._untold = 0
+        lost = lines.count("\n") if self._untold else self._write(lines)
+        self.lost += lost
+        self._untold += lost
 
     def flush(self) -> None:
         """Do nothing: a sink has no buffer."""
@@ -154,10 +150,16 @@ class Sink:
         with contextlib.suppress(OSError):
             os.close(self.descriptor)
 
-    def _write(self, line: str) -> None:
+    def _write(self, lines: str) -> int:
+        """Try to write lines; answers the number of those that were not written whole."""
         # The rest of a line that was cut off is not written later; the next line begins on a line of its own.
-        left = memoryview((b"\n" if self._torn else b"") + line.encode(errors="backslashreplace"))
-        while left:
-            written = os.write(self.descriptor, left)
-            left = left[written:]
-            self._torn = bool(left)
+        begin = 1 if self._torn else 0
+        data = b"\n" * begin + lines.encode(errors="backslashreplace")
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self.descriptor, memoryview(data)[written:])
+                self._torn = data[written - 1 : written] != b"\n"
+        except OSError as error:
+            self.reason = error.strerror or str(error)
+        return data.count(b"\n", max(begin, written))

@@ -136,7 +136,7 @@ class Keys:
 
     @cached_property
     def audit(self) -> str:
-        """Stream: the actions of users and nodes, trimmed by number."""
+        """Stream: the actions of users and nodes, and the lines of every daemon's account, trimmed by number."""
         return f"{self.tag}:audit"
 
     @cached_property

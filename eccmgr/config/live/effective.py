@@ -167,7 +167,7 @@ class ScopeView:
         return float(cast(float, self._read(option, OptionType.SECONDS) or 0.0))
 
     def text(self, option: str) -> str | None:
-        """The value as a text, path, name, address, network or endpoint; None if the option has none."""
+        """The value as a text, path, name, address, network, endpoint or word; None if the option has none."""
         types = (
             OptionType.TEXT,
             OptionType.PATH,
@@ -175,6 +175,7 @@ class ScopeView:
             OptionType.ADDRESS,
             OptionType.NETWORK,
             OptionType.ENDPOINT,
+            OptionType.SYNC,
         )
         return cast("str | None", self._read(option, *types))
 

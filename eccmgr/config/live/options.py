@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -152,6 +153,17 @@ def cluster_options(view: ScopeView) -> ClusterOptions:
     )
 
 
+class Sync(enum.StrEnum):
+    """When the lines of a file are forced to the disk, the strictest first."""
+
+    ALWAYS = "always"
+    """After each write."""
+    SECOND = "second"
+    """Once a second."""
+    NEVER = "never"
+    """When the system does it by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogFileOptions:
     """The daemon's own log files (the scope `ec_logger`); None for a file that is not configured."""
@@ -161,6 +173,7 @@ class LogFileOptions:
     paniclog: str | None
     acctlog: str | None
     rejectlog: str | None
+    acctlog_sync: Sync
     heartbeat_s: float
     place: str | None = field(default=None, compare=False)
 
@@ -223,6 +236,7 @@ def _log_files(logger: ScopeView) -> LogFileOptions:
         paniclog=logger.text("paniclog"),
         acctlog=logger.text("acctlog"),
         rejectlog=logger.text("rejectlog"),
+        acctlog_sync=Sync(logger.text("acctlog_sync") or Sync.SECOND),
         heartbeat_s=logger.seconds("heartbeat"),
         place=logger.place(),
     )

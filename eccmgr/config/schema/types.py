@@ -54,6 +54,8 @@ class OptionType(Enum):
     """A `str`, as written."""
     ENDPOINT = "a path or ADDRESS:PORT"
     """A `str`, as written."""
+    SYNC = "always, second or never"
+    """A `str`: one of these words."""
     LIST = "a list"
     """A `tuple` of `str`. A single value is a list with one item."""
     PATTERNS = "a list of regular expressions"
@@ -179,6 +181,10 @@ def _network(text: str) -> str | None:
     return text
 
 
+def _sync(text: str) -> str | None:
+    return text.lower() if text.lower() in ("always", "second", "never") else None
+
+
 def _endpoint(text: str) -> str | None:
     if "/" in text:
         return text
@@ -204,4 +210,5 @@ _CONVERTERS: dict[OptionType, Callable[[str], PythonValue | None]] = {
     OptionType.ADDRESS: _address,
     OptionType.NETWORK: _network,
     OptionType.ENDPOINT: _endpoint,
+    OptionType.SYNC: _sync,
 }
