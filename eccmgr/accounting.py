@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import structlog
 
-from eccmgr.access.accounts import AUTHENTICATION, AUTHORIZATION, TIMED_OUT, Account, gap, shortened
+from eccmgr.access.accounts import AUTHENTICATION, AUTHORIZATION, TIMED_OUT, AccountLine, gap, shortened
 from eccmgr.backlog import Backlog
 from eccmgr.cluster.calls.accounts import account
 from eccmgr.cluster.options import ClusterOptions
@@ -55,7 +55,7 @@ class _Noted(NamedTuple):
     event: Judged | Authentication
 
 
-class Dropped:
+class MissingLines:
     """The lines that one place lacks. The log tells of them every 10 s at most."""
 
     def __init__(self, place: str) -> None:
@@ -90,15 +90,17 @@ class Accounting(Part):
         options: ClusterOptions,
         by: str,
         clock: Callable[[], float] = time.time,
+        most: int = _WAITING_MAX,
     ) -> None:
-        """`by` names this daemon in the audit; `clock` answers the wall clock."""
+        """`by` names this daemon in the audit; `clock` answers the wall clock; at most `most` lines wait for the
+        disk."""
         self._files, self._link, self._keys, self._options = files, link, keys, options
         self._by, self._clock = by, clock
-        self._waiting: Backlog[_Noted] = Backlog(_WAITING_MAX, _WAITING_CHARACTERS)
+        self._waiting: Backlog[_Noted] = Backlog(most, _WAITING_CHARACTERS)
         self._audit: Backlog[str] = Backlog(_AUDIT_MAX, _AUDIT_CHARACTERS)
         self._kept: Counter[str] = Counter()
         """The lines that wait for Redis."""
-        self._missing, self._missing_in_audit = Dropped("acctlog"), Dropped("the audit")
+        self._missing, self._missing_in_audit = MissingLines("acctlog"), MissingLines("the audit")
         self._wake, self._ending = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._write_all, name="account", daemon=True)
         self._unforced, self._forced_s = False, 0.0
@@ -127,6 +129,7 @@ class Accounting(Part):
         self._wake.set()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, _END_S)
+            self._missing.note(len(self._waiting), "the disk did not answer in time")
             with contextlib.suppress(EccmgrError):
                 await self._tell()
 
@@ -212,12 +215,12 @@ def _line_of(noted: _Noted) -> str:
     wall_s, caller, event = noted
     listener = caller.listener or caller.origin.value
     if isinstance(event, Authentication):
-        return str(Account(wall_s, _OUTCOMES[event][0], listener, caller.peer, caller.user, _OUTCOMES[event][1]))
+        return str(AccountLine(wall_s, _OUTCOMES[event][0], listener, caller.peer, caller.user, _OUTCOMES[event][1]))
     command = without_secrets(event.command)
     if event.verdict is Admission.REFUSED:
         command = shortened(command)
     return str(
-        Account(wall_s, AUTHORIZATION, listener, caller.peer, caller.user, event.verdict.value, command, event.role)
+        AccountLine(wall_s, AUTHORIZATION, listener, caller.peer, caller.user, event.verdict.value, command, event.role)
     )
 
 

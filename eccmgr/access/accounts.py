@@ -4,6 +4,7 @@ The fields of a line are separated by `@`. In a field, a backslash stands before
 unseen character is written as `\\n`, `\\x1b` or `\\u202e`.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -19,9 +20,11 @@ REFUSED_MAX = 2048
 """The most characters of a refused command that are kept: it did not run, and may come from anybody."""
 
 _SPECIAL = re.compile(r"[@\\]")
+_BEHIND = r"\\\g<0>"
+_SHORT = 128
 
 
-class Account(NamedTuple):
+class AccountLine(NamedTuple):
     """One line of the account. `command`, without its secrets, and `role` belong to an authorization alone."""
 
     wall_s: float
@@ -55,4 +58,10 @@ def _line(wall_s: float, fields: Iterable[str]) -> str:
 
 
 def _escaped(field: str) -> str:
-    return visible_line(_SPECIAL.sub(r"\\\g<0>", field))
+    return _short(field) if len(field) < _SHORT else visible_line(_SPECIAL.sub(_BEHIND, field))
+
+
+@functools.lru_cache(maxsize=4096)
+def _short(field: str) -> str:
+    # Listeners, users and most commands come again and again.
+    return visible_line(_SPECIAL.sub(_BEHIND, field))

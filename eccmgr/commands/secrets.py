@@ -30,6 +30,8 @@ _QUOTING = re.compile(r"""["'\\]""")
 _SETTING = re.compile(r"config set\b", re.IGNORECASE)
 _FLAG = re.compile(r"--?([A-Za-z][\w.-]*)\Z")
 _OPENING = "([{,"
+_ENDING = "=:,"
+_WORD = re.compile(r"\S+")
 # Most words hold neither a quoted command nor a parameter with a value; even thousands of words then take only a
 # moment.
 _PLAIN = re.compile(r"""[^\s"'\\=:]*+=?\Z""")
@@ -80,12 +82,15 @@ def same_command(line: str) -> str:
 
 
 def _of_a_line_without_form(line: str) -> str:
-    """A line that no gate admits, without its quotes, and without everything behind a `config set`."""
+    """A line that no gate admits, without its quotes, and without everything behind a `config set` or the name of a
+    secret."""
     plain = without_unseen(_QUOTING.sub("", " ".join(line.split())))
-    setting = _SETTING.search(plain)
-    if setting is None:
+    naming = (word for word in _WORD.finditer(plain) if is_secret_name(word[0].rstrip(_ENDING)))
+    ends = [found.end() for found in (_SETTING.search(plain), next(naming, None)) if found is not None]
+    if not ends:
         return mask_parameters(plain, secret=True)
-    return f"{mask_parameters(plain[: setting.end()], secret=True)} {MASK}"
+    shown = mask_parameters(plain[: min(ends)], secret=True)
+    return f"{shown} {MASK}" if min(ends) < len(plain) else shown
 
 
 def _masked_words(typed: Sequence[str], depth: int) -> list[str]:

@@ -385,7 +385,8 @@ class Connection(asyncio.Protocol):
         elif keeps := self._keeps(self):
             timeout = max(timeout, limits.KEPT_S)
         quiet = 0.0 if self.task is not None else self._loop.time() - self._last_active
-        if quiet >= timeout:
+        left = self.visitor.sign_in_s
+        if quiet >= timeout or left <= 0:
             said = log.warning if keeps else log.debug
             user = self.visitor.caller.user
             said("connection closed", reason="idle", user=user, transaction="lost" if keeps else "none")
@@ -394,4 +395,4 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         else:
             # The reason to keep the connection may end at any time.
-            self._timer = self._loop.call_later(min(timeout - quiet, often), self._check_idle)
+            self._timer = self._loop.call_later(min(timeout - quiet, often, left), self._check_idle)

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+import math
 import socket
+import time
 from typing import Any, NamedTuple
 
 from eccmgr.access.verifiers import is_user
 from eccmgr.commands.caller import Access, Caller
 from eccmgr.commands.gate import Authentication, Gate
+from eccmgr.control import limits
 from eccmgr.control.authentication import ATTEMPTS_MAX, SignIn
 from eccmgr.control.barred import Barred
 from eccmgr.control.limits import Terms
@@ -41,6 +44,7 @@ class Visitor:
         self._user = remote.user
         self._gate = gate
         self._terms = terms
+        self._began = time.monotonic()
         self._is_remote = family != socket.AF_UNIX
         rule = terms.limits.peers.rule_for(remote.place) if self._is_remote else None
         self.denied = rule is not None and rule.deny
@@ -76,6 +80,11 @@ class Visitor:
         if self.remote.uid is not None:
             self._user = await self._terms.users.name_of(self.remote.uid)
             self.limit()
+
+    @property
+    def sign_in_s(self) -> float:
+        """The seconds that the caller has left to sign in, whatever it does meanwhile; without end if it need not."""
+        return limits.FRAME_S - (time.monotonic() - self._began) if self.barred else math.inf
 
     def timed_out(self) -> None:
         """The connection ends because nothing happened: note whether the caller had to sign in, and did not."""

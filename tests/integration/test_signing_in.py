@@ -90,12 +90,14 @@ def verifiers(folder: Path) -> Path:
     return path
 
 
-async def signing_manager(fleet: Fleet, verifiers: Path, more: str = "", listen: str = "127.0.0.1:0") -> int:
-    """A manager whose callers over TCP sign in; the port."""
+async def signing_manager(
+    fleet: Fleet, verifiers: Path, more: str = "", listen: str = "127.0.0.1:0", also: str = ""
+) -> int:
+    """A manager whose callers over TCP sign in; the port. `also` is added to its configuration."""
     manager = await fleet.manager(
         configuration=f'Control_Listener {{ AuthScramParameters = [ uri = "scram://{verifiers}" ]\n'
         f'Listen "{fleet.folder}/m-barca" {{ }}\n'
-        f'Listen "{listen}" {{ Enable_Authentication = true {more} }} }}\n',
+        f'Listen "{listen}" {{ Enable_Authentication = true {more} }} }}\n{also}',
         listen=(),
     )
     return manager.server.endpoints[-1].port

@@ -27,6 +27,7 @@ VALUES = {
     OptionType.BYTES: "2000",
     OptionType.MODE: "0666",
     OptionType.ENDPOINT: '"/tmp/x"',
+    OptionType.SYNC: "always",
     OptionType.DICTIONARY: '[ id = "/usr/bin/id" ]',
 }
 
