@@ -8,7 +8,7 @@ import pytest
 
 from eccmgr.commands.gate import HEAVY_AT_ONCE
 from eccmgr.control import connection as connections
-from eccmgr.control import frames
+from eccmgr.control import frames, limits
 from eccmgr.control.limits import Limits
 from tests.listeners import Client, ask, listening
 from tests.waiting import wait_until
@@ -44,7 +44,7 @@ async def test_half_frames_of_one_peer_are_bounded(folder: Path) -> None:
 
 
 async def test_half_a_frame_ends_without_idle_timeout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_FRAME_S", 0.1)
+    monkeypatch.setattr(limits, "FRAME_S", 0.1)
     async with (
         listening(folder, Limits(idle_timeout_s=0)) as listener,
         await Client.open(listener.path) as half,
@@ -56,7 +56,7 @@ async def test_half_a_frame_ends_without_idle_timeout(folder: Path, monkeypatch:
 
 
 async def test_reader_of_drops_is_closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_FRAME_S", 0.1)
+    monkeypatch.setattr(limits, "FRAME_S", 0.1)
     async with listening(folder, Limits(idle_timeout_s=0)) as listener:
         reader, writer = await asyncio.open_unix_connection(str(listener.path), limit=1)
         client = Client(reader, writer)
