@@ -23,7 +23,7 @@ from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
 from eccmgr.cluster.waiting import News, Pace, Published, Waiting
-from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
+from eccmgr.errors import CommandError, EccmgrError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.text.long_lines import off_loop
@@ -242,7 +242,7 @@ class Delivery:
             heard.clear()
             try:
                 news = await self._look(sent, waiting, last=over)
-            except RedisUnreachable as error:
+            except EccmgrError as error:
                 if over:
                     raise CommandError(f"{error}; the command was sent, ask later: retrieve #{sent.id}") from error
                 wait_s = _LOOK_AGAIN_S
@@ -258,7 +258,7 @@ class Delivery:
             if not over:
                 await self._collect(sent, waiting, last=True)
             report = await self.retrieve(sent.id)
-        except (RedisUnreachable, Unreadable):
+        except EccmgrError:
             report = None
         # Without a report the command was flushed meanwhile, or Redis is away or has lost its memory: then report what
         # was read so far.

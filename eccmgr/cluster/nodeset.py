@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from eccmgr.cluster import names
 from eccmgr.errors import UsageError
+from eccmgr.text.naming import LONGEST_NAME
 
 MAX_NAMES = 10_000
 """The maximum number of names in one set. A larger range is refused, and never spelt out."""
@@ -41,6 +42,8 @@ def spell_out(folded: Iterable[str]) -> list[str]:
             raise _no_set(part)
         if why := next(filter(None, map(_why_no_range, _ranges(part))), ""):
             raise _no_set(part, why)
+        if "[" in part and len(_BRACKETS.sub("", part)) >= LONGEST_NAME:
+            raise _no_set(part, f"a name has at most {LONGEST_NAME} characters")
         count += _count(part)
         if count > MAX_NAMES:
             raise UsageError(f"A node set may name at most {MAX_NAMES} nodes")

@@ -18,7 +18,7 @@ from eccmgr.cluster.results import Sent
 from eccmgr.cluster.roster import Roster
 from eccmgr.cluster.view import Target, TargetKind, View
 from eccmgr.cluster.waiting import Published
-from eccmgr.errors import CommandError, RedisUnreachable
+from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.text.long_lines import off_loop
@@ -123,7 +123,7 @@ class Publisher:
             answer = await self._try(order)
         try:
             view = await self._roster.at(answer.view)
-        except RedisUnreachable as error:
+        except (RedisUnreachable, Unreadable) as error:
             if answer.verdict is PublishVerdict.NOBODY:
                 raise
             text = f"{error}; the command was sent, ask later: retrieve #{order.id}"
@@ -161,10 +161,10 @@ class Publisher:
     async def _try(self, order: CommandOrder) -> PublishAnswer:
         try:
             return await self._link.run(commands.publish(self._keys, self._options, order))
-        except RedisUnreachable as error:
-            if not error.asked:
+        except EccmgrError as error:
+            if isinstance(error, RedisUnreachable) and not error.asked:
                 raise
-            # The call has no answer. It may have come through, or may still do so.
+            # The call has no answer that is understood. It may have come through, or may still do so.
             text = f"{error}; the command may have been sent, ask later: retrieve #{order.id}"
             raise RedisUnreachable(text, asked=True) from error
 

@@ -280,8 +280,8 @@ class Executor:
                         again=again,
                     )
                 )
-            except RedisUnreachable as error:
-                again = again or error.asked
+            except EccmgrError as error:
+                again = again or not isinstance(error, RedisUnreachable) or error.asked
                 if self.closing:
                     return None
                 if asked > message.begin_by:

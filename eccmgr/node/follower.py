@@ -6,7 +6,6 @@ node has not heard such an entry, it reads the log from there.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -19,17 +18,13 @@ from eccmgr.errors import EccmgrError, RedisRefuses
 from eccmgr.redis.backoff import Backoff
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.reading import is_entry
 
 log = structlog.get_logger()
 
 _PAGE = 200
 # A heartbeat's answer may overtake a message, because the message comes on the other connection.
 _GRACE_S = 0.2
-
-_LAST = 2**64 - 1
-_DIGITS = 20
-"""Digits of that number."""
-_ENTRY = re.compile(rf"[0-9]{{1,{_DIGITS}}}-[0-9]{{1,{_DIGITS}}}")
 _NOWHERE = "0-0"
 
 Hear = Callable[[bytes], None]
@@ -166,14 +161,6 @@ class Follower:
                     self._heard[channel] = after
         if number:
             log.info("caught up", commands=number, entry=after)
-
-
-def is_entry(text: str) -> bool:
-    """Whether `text` is the id of a log's entry."""
-    if not _ENTRY.fullmatch(text):
-        return False
-    # In a text of this length no number is too large.
-    return len(text) <= _DIGITS or max(_order(text)) <= _LAST
 
 
 def check_entries(*texts: str) -> None:

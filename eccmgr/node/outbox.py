@@ -7,7 +7,6 @@ stands in until there is memory, or for ever if there can never be enough.
 """
 
 import asyncio
-import contextlib
 import functools
 import time
 from collections import deque
@@ -258,20 +257,31 @@ class Outbox:
         try:
             pairs = replies.fields(await self._link.call("CONFIG", "GET", "proto-max-bulk-len"))
             return whole(next(iter(pairs.values())))
-        except (RedisRefuses, Unreadable, StopIteration, ValueError):
+        except (StopIteration, ValueError):
+            return None
+        except EccmgrError as error:
+            _pass_over(error)
             return None
 
     async def _room(self) -> _Room | None:
         """The server's memory; None if the server has no limit, or does not tell."""
         memory: dict[str, str] = {}
-        with contextlib.suppress(RedisRefuses, Unreadable):
+        try:
             text = replies.text(await self._link.call("INFO", "memory"))
             memory = dict(line.split(":", 1) for line in text.decode(errors="replace").split() if ":" in line)
+        except EccmgrError as error:
+            _pass_over(error)
         try:
             limit, used, empty = (whole(memory[name]) for name in ("maxmemory", "used_memory", "used_memory_startup"))
         except (KeyError, ValueError):
             return None
         return _Room(limit, used, empty) if limit else None
+
+
+def _pass_over(error: EccmgrError) -> None:
+    """Raise `error` if Redis is away. If not, the caller does without the answer."""
+    if isinstance(error, RedisUnreachable) and not isinstance(error, RedisRefuses):
+        raise error
 
 
 def _say_if_not_kept(response: Response, verdict: RespondVerdict) -> None:

@@ -265,7 +265,7 @@ class Link:
                     self._wire = wire
             return wire
 
-    async def _open(self, on_push: OnPush = lambda _message: None) -> Wire:
+    async def _open(self, on_push: OnPush | None = None) -> Wire:
         connection = self._connections.make_connection()  # type: ignore[no-untyped-call]
         return await Wire.open(connection, COMMAND_TIMEOUT_S, on_push)
 

@@ -7,9 +7,10 @@ dropped, and the log says so once. A JSON record is decoded by the types of its 
 import contextlib
 import ipaddress
 import math
+import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -28,6 +29,12 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=10**_LONGEST_NUMBER)]
 LONGEST = 8 * 1024 * 1024
 """The maximum size of a JSON record in bytes: a command has at most 1 MiB, and JSON takes up to six bytes for one of
 its bytes."""
+_LAST = 2**64 - 1
+_DIGITS = 20
+"""Digits of that number."""
+_ENTRY = re.compile(rf"[0-9]{{1,{_DIGITS}}}-[0-9]{{1,{_DIGITS}}}")
+LATEST_MS = 10**14
+"""The latest time on a wall clock that is believed, in ms: in the year 5138."""
 _REMEMBERED = 1000
 _SHOWN = 100
 _LINES_A_MINUTE = 50
@@ -49,6 +56,13 @@ def raw_texts(answered: object) -> tuple[bytes, ...]:
     return tuple(answered)
 
 
+def exactly(count: int, answered: Sequence[T]) -> Sequence[T]:
+    """Check that a list has `count` items, one for each part of the question. Raises ValueError."""
+    if not isinstance(answered, list) or len(answered) != count:
+        raise ValueError(f"a list of {count} is wanted")
+    return answered
+
+
 def flag(answered: bytes | int) -> bool:
     """Read a yes or no, which the scripts write as 1 or 0. Raises ValueError."""
     if whole(answered) > 1:
@@ -63,6 +77,19 @@ def number(value: object, least: float, most: float) -> float:
     if not least <= value <= most or not math.isfinite(value):
         raise ValueError(f"a number is out of its bounds {least:g} to {most:g}")
     return value
+
+
+def is_entry(text: str) -> bool:
+    """Whether `text` is the id of an entry of a stream."""
+    # In a text of this length no number is too large.
+    return _ENTRY.fullmatch(text) is not None and (len(text) <= _DIGITS or max(map(int, text.split("-"))) <= _LAST)
+
+
+def entry(answered: bytes) -> str:
+    """Read the id of an entry of a stream. Raises ValueError."""
+    if not is_entry(read := answered.decode()):
+        raise ValueError(f"{read[:_SHOWN]!r} is not the id of an entry")
+    return read
 
 
 def text(value: object) -> str:

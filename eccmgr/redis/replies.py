@@ -4,7 +4,7 @@ Each function raises Unreadable for a reply of another kind. The replies to scri
 """
 
 from eccmgr.errors import Unreadable
-from eccmgr.redis.reading import whole
+from eccmgr.redis.reading import LATEST_MS, whole
 
 
 def text(reply: object) -> bytes:
@@ -69,7 +69,9 @@ def time_ms(reply: object) -> int:
         seconds, micros = map(whole, texts(reply))
     except ValueError:
         raise _other(reply, "a time") from None
-    return seconds * 1000 + micros // 1000
+    if not 0 <= (now_ms := seconds * 1000 + micros // 1000) <= LATEST_MS:
+        raise _other(reply, "a time")
+    return now_ms
 
 
 def _items(reply: object) -> list[object]:

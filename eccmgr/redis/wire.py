@@ -28,12 +28,17 @@ OnPush = Callable[[list[Any]], None]
 class Wire(asyncio.Protocol):
     """An open connection. Once it is lost, it stays lost.
 
-    `on_push` is called with each message of a subscription, on the event loop. A call without an answer for `timeout_s`
-    ends the connection, because all later answers would wait behind it.
+    `on_push` is called with each message of a subscription, on the event loop. Without it, a message ends the
+    connection: it may stand in the place of an answer, and each call would get the answer to the one before it. A call
+    without an answer for `timeout_s` ends the connection too, because all later answers would wait behind it.
     """
 
     def __init__(
-        self, connection: AbstractConnection, transport: asyncio.WriteTransport, timeout_s: float, on_push: OnPush
+        self,
+        connection: AbstractConnection,
+        transport: asyncio.WriteTransport,
+        timeout_s: float,
+        on_push: OnPush | None,
     ) -> None:
         # This reference keeps the library's object alive, because `Place` closes connections by these objects.
         self._connection = connection
@@ -51,9 +56,7 @@ class Wire(asyncio.Protocol):
         self.lost = asyncio.Event()
 
     @classmethod
-    async def open(
-        cls, connection: AbstractConnection, timeout_s: float, on_push: OnPush = lambda _message: None
-    ) -> "Wire":
+    async def open(cls, connection: AbstractConnection, timeout_s: float, on_push: OnPush | None = None) -> "Wire":
         """Connect `connection`, which must be unused. Raises the library's errors and OSError."""
         with _cancellable():
             try:
@@ -121,10 +124,10 @@ class Wire(asyncio.Protocol):
                 return self._end(not_understood(error))
             if reply is _NOTHING:
                 return None
-            if isinstance(reply, hiredis.PushNotification):
+            if isinstance(reply, hiredis.PushNotification) and self.on_push is not None:
                 self.on_push(reply)
                 continue
-            if not self._unanswered:
+            if not self._unanswered or isinstance(reply, hiredis.PushNotification):
                 return self._end(not_understood())
             answer, _ = self._unanswered.popleft()
             if answer.done():

@@ -10,7 +10,7 @@ from eccmgr.access.trusted_keys import NotAuthentic
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.caller import Caller, Origin
 from eccmgr.commands.secrets import without_secrets
-from eccmgr.errors import EccmgrError, RedisUnreachable
+from eccmgr.errors import EccmgrError
 from eccmgr.schedules.authenticity import ScheduleSeal
 from eccmgr.schedules.calls import TakeVerdict
 from eccmgr.schedules.schedule import Fate, Firing, Schedule
@@ -50,7 +50,7 @@ class Runner:
                 break
             try:
                 firing = await self._take(schedule, due_ms, now_ms)
-            except RedisUnreachable as error:
+            except EccmgrError as error:
                 # The runs that were taken before still need to be carried out.
                 self._log.debug("schedule not taken", id=schedule.id, reason=str(error))
                 break
@@ -74,7 +74,7 @@ class Runner:
                 if not await self._shelf.over(firing, ended):
                     self._log.warning("scheduled command ended late", id=firing.id, state=fate.value)
                 return
-            except RedisUnreachable:
+            except EccmgrError:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
                 await asyncio.sleep(AGAIN_S)
@@ -113,7 +113,7 @@ class Runner:
                 now_ms = await self._shelf.now_ms()
                 longer = dataclasses.replace(firing, until_ms=self._until_ms(now_ms))
                 return longer if await self._shelf.keep(firing, longer) else None
-            except RedisUnreachable:
+            except EccmgrError:
                 if asyncio.get_running_loop().time() > until:
                     return firing
 

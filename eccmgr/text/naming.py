@@ -2,7 +2,8 @@
 
 import re
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+LONGEST_NAME = 63
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 ALLOWED = "1-63 of A-Z a-z 0-9 . _ - are allowed, a letter or digit first"
 
 

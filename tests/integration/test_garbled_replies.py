@@ -25,6 +25,9 @@ REPLIES = (
     ),
     *(b"%0\r\n", b"%1\r\n+a\r\n:7\r\n", b"%1\r\n:7\r\n%0\r\n", b"~1\r\n:7\r\n", b">0\r\n", b">1\r\n:7\r\n"),
     *(b">3\r\n$7\r\nmessage\r\n:7\r\n:7\r\n", b"-JUNK\r\n", b"-\r\n", b"-ERR a\r\n", b"*6\r\n" + b":0\r\n" * 6),
+    *(b"*1\r\n$4\r\njunk\r\n", b"*3\r\n$4\r\njunk\r\n:0\r\n*0\r\n"),
+    *(b"*4\r\n$2\r\nok\r\n:1\r\n$1\r\nm\r\n*0\r\n",),
+    b"*9\r\n$7\r\nrenewed\r\n:7\r\n:7\r\n*0\r\n$0\r\n\r\n:0\r\n$1\r\n1\r\n*0\r\n$0\r\n\r\n",
     *(b"*9\r\n$7\r\nrenewed\r\n" + b":7\r\n" * 8, b"*6\r\n$6\r\njoined\r\n" + b"$3\r\n1e9\r\n" * 5),
 )
 NO_REPLIES = (
@@ -61,6 +64,9 @@ class Garbler:
         return self._shape
 
 
+SOME = (b">0\r\n", b"-JUNK\r\n", b"*1\r\n$4\r\njunk\r\n", b"*-1\r\n", b":7\r\n", b"%1\r\n+a\r\n:7\r\n", b"*1\r\n" * 20)
+
+
 @pytest.mark.asyncio
 @pytest.mark.timeout(900)
 async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder: Path) -> None:
@@ -80,6 +86,30 @@ async def test_no_reply_of_a_server_ends_a_daemon(server: EmbeddedServer, folder
             await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work again", 300)
             await wait_until(lambda: asyncio.to_thread(site.has_workers), "the workers are back", 300)
             _check(site)
+        finally:
+            proxy.garbled = bytes
+            await asyncio.to_thread(site.processes.end)
+
+
+@pytest.mark.asyncio
+@pytest.mark.timeout(900)
+async def test_a_garbled_reply_in_five_ends_no_daemon(server: EmbeddedServer, folder: Path) -> None:
+    proxy = FaultProxy(server.socket, folder / "proxy")
+    async with proxy.running():
+        site = await asyncio.to_thread(Site, folder, proxy.url)
+        try:
+            await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work", 300)
+            for shape in SOME:
+                proxy.garbled = garbler = Garbler(shape, 0.2)
+                await asyncio.to_thread(site.work)
+                for _ in range(3):
+                    await asyncio.to_thread(_ask_all, site, shape)
+                await wait_until(lambda: garbler.garbled >= 40, f"daemons have heard {shape[:40]!r}", 60)  # noqa: B023
+                for process in site.daemons:
+                    assert process.popen.poll() is None, process.log
+                    assert "Traceback" not in process.log, process.log
+            proxy.garbled = bytes
+            await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work again", 300)
         finally:
             proxy.garbled = bytes
             await asyncio.to_thread(site.processes.end)

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_t
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str, timeout_s: float = 60.0, on_push: OnPush = lambda _message: None) -> AsyncIterator[Wire]:
+async def connected(url: str, timeout_s: float = 60.0, on_push: OnPush | None = None) -> AsyncIterator[Wire]:
     """A wire to the server at `url`."""
     connection = make_pool(RedisAddress.parse(url), 60.0).make_connection()  # type: ignore[no-untyped-call]
     wire = await Wire.open(connection, timeout_s, on_push)
@@ -98,17 +98,32 @@ async def test_cut_connection_fails_its_unanswered_calls(redis_server: EmbeddedS
             assert isinstance(answer, RedisConnectionError)
 
 
-async def test_server_talking_nonsense_is_left_with_clear_error(folder: Path) -> None:
-    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+@contextlib.asynccontextmanager
+async def saying(said: bytes, path: Path) -> AsyncIterator[str]:
+    """A server that says this in answer to ECHO; answers its URL."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             if line.strip() == b"HELLO":
                 writer.write(b"%0\r\n")
             elif line.strip() == b"ECHO":
-                writer.write(b"what?\r\n")
+                writer.write(said)
         writer.close()
 
-    server = await asyncio.start_unix_server(nonsense, folder / "nonsense")
-    async with server, connected(f"unix://{folder}/nonsense") as wire:
+    server = await asyncio.start_unix_server(answer, path)
+    async with server:
+        yield f"unix://{path}"
+    await server.wait_closed()
+
+
+async def test_server_talking_nonsense_is_left_with_clear_error(folder: Path) -> None:
+    async with saying(b"what?\r\n", folder / "nonsense") as url, connected(url) as wire:
         with pytest.raises(RedisConnectionError, match="its answer is not understood"):
             await wire.call("ECHO", "x")
-    await server.wait_closed()
+
+
+async def test_message_without_subscription_ends_the_connection(folder: Path) -> None:
+    # It may stand in the place of an answer. Then each call would get the answer to the one before it.
+    async with saying(b">1\r\n:7\r\n", folder / "push") as url, connected(url, on_push=None) as wire:
+        with pytest.raises(RedisConnectionError, match="its answer is not understood"):
+            await wire.call("ECHO", "x")

@@ -145,3 +145,9 @@ def test_megabyte_of_brackets_takes_one_pass(text: str) -> None:
 @given(st.sets(NAMES, min_size=1, max_size=30))
 def test_folded_set_keeps_its_names(given_names: set[str]) -> None:
     assert nodeset.members(names.fold(given_names)) == {name.lower() for name in given_names}
+
+
+def test_set_of_overlong_names_is_not_expanded() -> None:
+    assert len(nodeset.spell_out(["a" * 62 + "[1-9]"])) == 9
+    with pytest.raises(UsageError, match="at most 63 characters"):
+        nodeset.spell_out(["a" * 60_000 + "[1-9999]"])

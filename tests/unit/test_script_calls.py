@@ -18,6 +18,9 @@ from eccmgr.cluster.view import EVERYONE
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ScriptCall, names
+from worker.duravip import calls as vips
+from worker.duravip.model.actions import Acquire, StateHeld, Wish
+from worker.duravip.model.records import Era
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS, OPTIONS = Keys("c"), ClusterOptions()
@@ -62,3 +65,22 @@ def test_a_strange_reply_is_unreadable_and_nothing_else(call: ScriptCall[Any]) -
             call.answer(reply)
 
     example()
+
+
+@pytest.mark.parametrize(
+    ("call", "reply"),
+    [
+        (membership.renew(KEYS, OPTIONS, "#a", ("all",), rate=2), [b"renewed", 1, 1, [], b"", 0, b"1", [], b""]),
+        (membership.renew(KEYS, OPTIONS, "#a", rate=2), [b"78"]),
+        (commands.catch_up(KEYS, OPTIONS, "0-0", 10, "east1", ()), [b"junk", 0, []]),
+        (
+            vips.acquire(Acquire("#a", Era(1, "m"), (Wish("10.0.0.1", 0, ""),)), KEYS, OPTIONS, "a"),
+            [b"ok", 1, b"m", []],
+        ),
+        (vips.state(StateHeld("#a", Era(1, "m"), (("10.0.0.1", 1),)), KEYS, OPTIONS), [b"ok", 1, b"m", [1, 1]]),
+    ],
+    ids=lambda call: getattr(call, "script", ""),
+)
+def test_an_answer_to_another_question_is_unreadable(call: ScriptCall[Any], reply: Any) -> None:
+    with pytest.raises(Unreadable):
+        call.answer(reply)

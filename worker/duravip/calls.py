@@ -2,13 +2,14 @@
 agent's form."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from eccmgr.cluster.calls.membership import carrier_keys, membership_keys
 from eccmgr.cluster.carrier import SessionRefusal, VipNews
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, address, flag, line, whole
+from eccmgr.redis.reading import Dropped, address, exactly, flag, line, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall
 from eccmgr.redis.wire import Argument
 from worker.duravip.model.actions import Acquire, EndCarrying, OpenEra, Read, RedisCall, Release, StateHeld, TakeOver
@@ -63,7 +64,7 @@ def call_of(asked: RedisCall, keys: Keys, options: ClusterOptions, node: str) ->
 def state(asked: StateHeld, keys: Keys, options: ClusterOptions) -> ScriptCall[Stated]:
     """State the VIPs that the session holds, to a server that lost its memory."""
     args = (*_caller(asked, keys), options.audit_cap, *_flat(asked.holdings))
-    return ScriptCall("vip_state", audited_keys(keys), args, _stated)
+    return ScriptCall("vip_state", audited_keys(keys), args, partial(_stated, len(asked.holdings)))
 
 
 def open_era(asked: OpenEra, keys: Keys) -> ScriptCall[SessionAnswer]:
@@ -75,7 +76,7 @@ def acquire(asked: Acquire, keys: Keys, options: ClusterOptions, node: str) -> S
     """Ask for VIPs."""
     wishes = [(w.address, w.seen, w.reason, int(w.force)) for w in asked.wishes]
     args = (*_caller(asked, keys), node.lower(), options.audit_cap, *_flat(wishes))
-    return ScriptCall("vip_acquire", audited_keys(keys), args, _granted)
+    return ScriptCall("vip_acquire", audited_keys(keys), args, partial(_granted, len(wishes)))
 
 
 def release(asked: Release, keys: Keys, options: ClusterOptions) -> ScriptCall[SessionAnswer]:
@@ -120,14 +121,14 @@ def _answer(reply: RawReply) -> SessionAnswer:
     return SessionAnswer(*_verdict(reply))
 
 
-def _stated(reply: RawReply) -> Stated:
+def _stated(holdings: int, reply: RawReply) -> Stated:
     verdict, era = _verdict(reply)
-    return Stated(verdict, era, kept=tuple(map(flag, reply[3])) if verdict is Verdict.OK else ())
+    return Stated(verdict, era, kept=tuple(map(flag, exactly(holdings, reply[3]))) if verdict is Verdict.OK else ())
 
 
-def _granted(reply: RawReply) -> Granted:
+def _granted(wishes: int, reply: RawReply) -> Granted:
     verdict, era = _verdict(reply)
-    return Granted(verdict, era, epochs=tuple(map(int, reply[3])) if verdict is Verdict.OK else ())
+    return Granted(verdict, era, epochs=tuple(map(whole, exactly(wishes, reply[3]))) if verdict is Verdict.OK else ())
 
 
 def _page(reply: RawReply) -> Page:

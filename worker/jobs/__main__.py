@@ -57,17 +57,25 @@ def main() -> None:
     NodeJob.home = Home(_work.queue, _work.results_ttl_s, journal, horse.perform)
     whereabouts = Whereabouts()
     requests = Requests(_queue(whereabouts, patient=False), _work.results_ttl_s, whereabouts)
-    dead = set(_work.dead)
     if not _work.works:
         with contextlib.suppress(redis.RedisError):
-            requests.abandon(dead)
+            requests.abandon(set(_work.dead))
         _serve(requests, answers)
         return
     horse.put_into(_stable())
     # Each thread has a connection of its own, because the worker may fork while the other thread is in a call.
     threading.Thread(target=_serve_and_end, args=(requests, answers, whereabouts), daemon=True).start()
+    try:
+        _take_jobs(requests, whereabouts)
+    except (redis.RedisError, *UNREADABLE) as error:
+        # The agent starts another worker soon.
+        sys.exit(f"ecnode job: ends, because Redis is not understood: {error}")
+
+
+def _take_jobs(requests: Requests, whereabouts: Whereabouts) -> None:
+    """Run the jobs of the queue, one after another, until the agent ends it."""
     patiently(requests.put_right, whereabouts)
-    patiently(lambda: requests.abandon(dead), whereabouts)
+    patiently(lambda: requests.abandon(set(_work.dead)), whereabouts)
     worker = NodeWorker(_queue(whereabouts, patient=True), _work.name)
     worker.work(logging_level="WARNING")
     with contextlib.suppress(redis.RedisError), worker.connection.hurried():

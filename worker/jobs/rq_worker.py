@@ -34,6 +34,8 @@ ENDED = (FinishedJobRegistry, FailedJobRegistry, CanceledJobRegistry)
 """The registries in which RQ keeps ended jobs."""
 
 _MONITORING_S = 5
+_BAFFLED_S = 60.0
+"""For so long a worker bears replies that RQ cannot use."""
 _END_S = 4.0
 _STUCK = "Job was stuck in intermediate queue."
 # With the time that the work-horse has, less than the agent waits before it kills the worker process.
@@ -42,14 +44,20 @@ _POLITE_S, _KILL_S = 0.5, 4.0
 
 def patiently(what: Callable[[], object], whereabouts: Whereabouts) -> None:
     """Do `what`, again and again while Redis is away, until that takes too long. `what` must be harmless if done
-    twice."""
-    began = time.monotonic()
+    twice.
+
+    A reply that RQ cannot use may be as passing as a missing one, so it is borne for a while too.
+    """
+    began, said = time.monotonic(), ""
     while True:
         try:
             what()
-        except redis.RedisError as error:
-            if not is_away(error) or whereabouts.gives_up(began):
+        except (redis.RedisError, *UNREADABLE) as error:
+            if whereabouts.gives_up(began) or not (is_away(error) or time.monotonic() - began < _BAFFLED_S):
                 raise
+            if not is_away(error) and str(error) != said:
+                said = str(error)
+                log.warning("redis not understood", reason=said)
             time.sleep(RETRY_S)
         else:
             return
@@ -102,9 +110,7 @@ class NodeWorker(Worker):
         try:
             with self.connection.hurried():
                 super().maintain_heartbeats(job, execution)
-        except redis.RedisError as error:
-            if not is_away(error):
-                raise
+        except (redis.RedisError, *UNREADABLE):
             job.timeout = (job.timeout or 0) + math.ceil(time.monotonic() - previous_beat)
 
     def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **named: Any) -> None:
@@ -131,29 +137,27 @@ class NodeWorker(Worker):
         self._patiently(lambda: super(NodeWorker, self).check_for_suspension(burst))
 
     def run_maintenance_tasks(self) -> None:
-        """Maintain the registries; if Redis is away, the next round does it."""
+        """Maintain the registries; if Redis is away, or replies what RQ cannot use, the next round does it."""
         try:
             put_right(self.connection, self._queue.name)
             self.clean_registries()
-        except redis.RedisError as error:
+        except (redis.RedisError, *UNREADABLE) as error:
             if not is_away(error):
-                raise
-        except UNREADABLE as error:
-            log.warning("jobs not looked after", reason=str(error))
+                log.warning("jobs not looked after", reason=str(error))
 
     def dequeue_job_and_maintain_ttl(self, *args: Any, **named: Any) -> Any:
         """Take the next job as the library does, and repair RQ's data if the library cannot read it."""
         while True:
             try:
                 return super().dequeue_job_and_maintain_ttl(*args, **named)
-            except UNREADABLE as error:
+            except (redis.ResponseError, *UNREADABLE) as error:
                 self._look_again(error)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job as the library does, and repair RQ's data if the library cannot read it."""
         try:
             super().execute_job(job, queue)
-        except UNREADABLE as error:
+        except (redis.ResponseError, *UNREADABLE) as error:
             self._look_again(error)
 
     def _look_again(self, error: Exception) -> None:
@@ -173,6 +177,15 @@ class NodeWorker(Worker):
         """Report the end of this worker if Redis answers. If not, the missing signs of life show it."""
         with contextlib.suppress(redis.RedisError), self.connection.hurried():
             super().register_death()  # type: ignore[no-untyped-call]
+
+    def subscribe(self) -> None:
+        """Listen for commands, and try again while Redis is away."""
+        self._patiently(super().subscribe)
+
+    def unsubscribe(self) -> None:
+        """Listen no longer; without Redis, the end of the process does it."""
+        with contextlib.suppress(redis.RedisError, *UNREADABLE):
+            super().unsubscribe()  # type: ignore[no-untyped-call]
 
     def handle_payload(self, message: Any) -> None:
         """Handle a command, and drop a message that is not a command."""
@@ -197,7 +210,9 @@ class NodeWorker(Worker):
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
         """Treat a refusal, and an answer that is not understood, like a missing answer."""
         known = exc
-        if isinstance(exc, GARBLED) or (is_away(exc) and not isinstance(exc, redis.ConnectionError)):
+        if isinstance(exc, (*GARBLED, redis.ResponseError)) or (
+            is_away(exc) and not isinstance(exc, redis.ConnectionError)
+        ):
             known = redis.ConnectionError(str(exc))
         super()._pubsub_exception_handler(known, pubsub, pubsub_thread)
 

@@ -10,6 +10,7 @@ from eccmgr.cluster.calls.membership import membership_keys
 from eccmgr.cluster.calls.views import ViewNumber
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.view import Target
+from eccmgr.redis import reading
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import flag, raw_texts, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
@@ -236,7 +237,7 @@ def catch_up(
 
 def _caught_up(reply: RawReply) -> CaughtUp:
     entry, more, messages = reply
-    return CaughtUp(entry.decode(), flag(more), raw_texts(messages))
+    return CaughtUp(reading.entry(entry), flag(more), raw_texts(messages))
 
 
 def say_words(

@@ -1,6 +1,7 @@
 """The calls with which a process becomes a member, stays a member, and leaves."""
 
 import enum
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from eccmgr.cluster.carrier import CarrierState, SessionRefusal, VipNews
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import flag, number, whole
+from eccmgr.redis.reading import exactly, flag, number, raw_texts, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
@@ -86,6 +87,14 @@ class LeaveVerdict(enum.StrEnum):
     """The session had ended already."""
 
 
+class _RefusalVerdict(enum.StrEnum):
+    ENDED = "ended"
+    REJOIN = "rejoin"
+
+
+_session_refusal = verdicts(_RefusalVerdict)
+
+
 def membership_keys(keys: Keys) -> tuple[str, ...]:
     """The keys of every script that may end a session."""
     return (
@@ -160,22 +169,22 @@ def renew(
     )
     names = (keys.state, keys.sessions, keys.seniority, keys.heads, keys.roster, *carrier_keys(keys))
     names = (*names, keys.members, keys.subclusters)
-    return ScriptCall("renew", names, args, _renewed)
+    return ScriptCall("renew", names, args, functools.partial(_renewed, len(channels)))
 
 
-def _renewed(reply: RawReply) -> Renewed | SessionRefusal:
+def _renewed(channels: int, reply: RawReply) -> Renewed | SessionRefusal:
     if reply[0] != b"renewed":
         return _refusal(reply)
     _, view, clock, heads, leader, over, stretch, vips, bus = reply
     return Renewed(
         whole(view),
         whole(clock),
-        tuple(head.decode(errors="replace") for head in heads),
+        tuple(head.decode(errors="replace") for head in exactly(channels, heads)),
         leader.decode(errors="replace"),
         flag(over),
         _stretch(stretch),
         _vip_news(vips),
-        bus,
+        *raw_texts([bus]),
     )
 
 
@@ -199,10 +208,11 @@ def _vip_news(reply: RawReply) -> VipNews | None:
 
 def _refusal(reply: RawReply) -> SessionRefusal:
     verdict, *era = reply
+    refused = _session_refusal(verdict).value
     if not era:
-        return SessionRefusal(verdict.decode())
+        return SessionRefusal(refused)
     number, memory = era
-    return SessionRefusal(verdict.decode(), whole(number), memory.decode())
+    return SessionRefusal(refused, whole(number), memory.decode())
 
 
 def leave(keys: Keys, options: ClusterOptions, private_name: str) -> ScriptCall[LeaveVerdict]:
