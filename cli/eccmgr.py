@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cli.acl import acl
 from cli.concealment import conceal
 from cli.daemons import DaemonProgram
 from cli.flags import (
@@ -73,6 +74,7 @@ def eccmgr(
 
 
 app.command()(keygen)
+app.command()(acl)
 app.add_typer(authority, name="ca")
 
 

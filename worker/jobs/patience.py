@@ -9,12 +9,13 @@ import mmap
 import struct
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
+from redis.commands.core import Script
 from redis.connection import Connection, SSLConnection, parse_url
 from redis.exceptions import WatchError
 from redis.retry import Retry
@@ -82,6 +83,15 @@ class FollowingTlsConnection(FollowingConnection, LedBlockingTlsConnection):
     """A connection with TLS that asks for the server's address whenever it connects."""
 
 
+class TextScript(Script):
+    """A script of RQ's that is sent as its text: the user of a node may load no script."""
+
+    def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:
+        """Run the script."""
+        names = tuple(keys or ())
+        return (client or self.registered_client).eval(cast("str", self.script), len(names), *names, *(args or ()))
+
+
 class JobRedis(redis.Redis):
     """A client for RQ. A `patient` one waits for as long as Redis refuses."""
 
@@ -93,7 +103,9 @@ class JobRedis(redis.Redis):
         """A client for the server at `url`, or at the address to which it has moved."""
         # The caller of a client that is not patient is waiting, so its limits are short.
         limits = {} if patient else {"socket_timeout": _CONNECT_S, "retry": Retry(NoBackoff(), 0)}
-        made = cls.from_url(url, socket_connect_timeout=_CONNECT_S, health_check_interval=15, **limits)
+        made = cls.from_url(
+            url, socket_connect_timeout=_CONNECT_S, health_check_interval=15, driver_info=None, **limits
+        )
         assert isinstance(made, cls)
         pool = made.connection_pool
         kinds: dict[type, type] = {Connection: FollowingConnection, SSLConnection: FollowingTlsConnection}
@@ -115,6 +127,10 @@ class JobRedis(redis.Redis):
             raise
         except GARBLED as error:
             raise NotUnderstood from error
+
+    def register_script(self, script: Any) -> TextScript:
+        """Make a script as the library does; it is never loaded."""
+        return TextScript(self, script)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "JobPipeline":
         """Make a pipeline as the library does."""

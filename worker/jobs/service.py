@@ -208,7 +208,7 @@ class JobService:
         # Another process reports the outcomes; it runs no jobs.
         try:
             self._worker = await WorkerProcess.start(
-                self._told(self._settings()), f"{self._node}-end", self._dead, works=False
+                self._told(self._settings()), f"{self._node.lower()}-end", self._dead, works=False
             )
             await self._follow()
         except EccmgrError as error:
@@ -335,7 +335,7 @@ class JobService:
                 raise WorkerGone("The job worker has ended; another is started soon")
             self._journal.make()
             settings = self._settings()
-            name = f"{self._node}-{secrets.token_hex(6)}"
+            name = f"{self._node.lower()}-{secrets.token_hex(6)}"
             self._worker = await WorkerProcess.start(self._told(settings), name, self._dead)
             self._worked_with, self._started, self._dead = settings, now, []
             return self._worker
