@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any, NamedTuple
 
-from eccmgr.access.verifiers import is_user
+from eccmgr.access.verifiers import Verifier, is_user
 from eccmgr.commands.caller import Access, Caller
 from eccmgr.commands.gate import Authentication, Gate
 from eccmgr.control import limits
@@ -16,6 +16,7 @@ from eccmgr.control.barred import Barred
 from eccmgr.control.limits import Terms
 from eccmgr.control.peer import RemoteEnd
 
+_SCRAM = "scram:"
 NOT_ASKED = json.dumps({"ok": False, "error": "This listener does not ask for authentication"}).encode()
 
 
@@ -50,6 +51,8 @@ class Visitor:
         self.denied = rule is not None and rule.deny
         self._exempt = rule is not None and rule.allow
         self._signed_in = False
+        self._verifier: Verifier | None = None
+        """The verifier of the password with which the caller has signed in; None if no password was asked for."""
         self._sign_in = SignIn(terms.verifiers, terms.binding)
         if self._is_remote and (name := _common_name(certificate)):
             self._user, self._signed_in = f"cert:{name}", True
@@ -95,19 +98,29 @@ class Visitor:
     def _claiming(self) -> Caller:
         """The caller under the identity that it claims."""
         claimed = self._sign_in.claimed
-        return dataclasses.replace(self.caller, user=f"scram:{claimed}") if claimed else self.caller
+        return dataclasses.replace(self.caller, user=f"{_SCRAM}{claimed}") if claimed else self.caller
 
     @property
     def access(self) -> Access:
         """The commands that the listener allows to this caller."""
-        known = not self._is_remote or self._signed_in or self._exempt
+        known = not self._is_remote or self._has_signed_in or self._exempt
         return Access.ALL if known or self._terms.limits.insecure else Access.OPEN
 
     @property
     def barred(self) -> Barred | None:
         """The answer to every command of a caller that has to sign in first; None if it need not."""
         demanded = self._terms.limits.authenticate and self._is_remote and not self._exempt
-        return Barred.UNKNOWN_CALLER if demanded and not self._signed_in else None
+        return Barred.UNKNOWN_CALLER if demanded and not self._has_signed_in else None
+
+    @property
+    def _has_signed_in(self) -> bool:
+        """Whether the caller has proven who it is. A password counts no longer once its verifier was removed or
+        replaced."""
+        kept = self._verifier is None or self._verifier == self._verifier_of(self._user)
+        return self._signed_in and kept
+
+    def _verifier_of(self, user: str) -> Verifier | None:
+        return self._terms.verifiers().users.get(user.removeprefix(_SCRAM))
 
     def sign_in(self, payload: bytes) -> Signing:
         """Take an AUTH frame."""
@@ -115,7 +128,8 @@ class Visitor:
             return Signing(NOT_ASKED)
         step = self._sign_in.take(payload)
         if step.user is not None:
-            self._user, self._signed_in = f"scram:{step.user}", True
+            self._user, self._signed_in = f"{_SCRAM}{step.user}", True
+            self._verifier = self._verifier_of(self._user)
             self.limit()
             self._gate.on_signed_in(self.caller, Authentication.SUCCEEDED)
             return Signing(step.payload, True)
