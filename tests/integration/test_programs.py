@@ -243,7 +243,7 @@ class TestDemonstration:
             while "info" not in (line := demo.stdout.readline()):
                 assert line, "the demonstration ended by itself"
             children = psutil.Process(demo.pid).children(recursive=True)
-            endpoint = re.search(r" (/tmp/eccmgr-demo-\S+)/manager> ", line)
+            endpoint = re.search(r" (\S+/eccmgr-demo-\S+)/manager> ", line)
             demo.send_signal(signal.SIGINT)
             demo.stdout.read()
             assert demo.wait(30) == 128 + signal.SIGINT
