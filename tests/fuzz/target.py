@@ -11,7 +11,19 @@ CORPUS = Path(__file__).parent / "corpus"
 LONGEST = 4096
 """The maximum size of a drawn input in bytes: a longer one finds no further branch of a parser."""
 MODULES = (
-    *("commands", "configuration", "console", "guardian", "nodes", "records", "replies", "signatures", "vips", "wire"),
+    *(
+        "access",
+        "commands",
+        "configuration",
+        "console",
+        "guardian",
+        "nodes",
+        "records",
+        "replies",
+        "signatures",
+        "vips",
+        "wire",
+    ),
 )
 
 _targets: dict[str, "FuzzTarget"] = {}

@@ -4,12 +4,26 @@ import datetime as dt
 
 from eccmgr.access.certificates import Certificate
 from eccmgr.access.keys import PublicKey, SigningKey
-from eccmgr.access.statements import CommandStatement, NodeCertificate, ReleaseStatement, Signed
+from eccmgr.access.recipient import Recipient
+from eccmgr.access.statements import (
+    CommandStatement,
+    NodeCertificate,
+    ReleaseStatement,
+    ScheduleStatement,
+    Signed,
+    SignedStatement,
+    WithdrawalStatement,
+    signed_bytes,
+)
 from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
+from eccmgr.cluster.nodeset import members
 from tests.fuzz.target import fuzzed, in_two, text_of
 
 _NOW_MS = 1_800_000_000_000
 _KEYS = TrustedKeys([PublicKey(bytes(32), "pono", dt.date(2030, 1, 1))])
+_OWN = SigningKey(bytes(range(32)), "pono", dt.date(2030, 1, 1))
+_OWN_KEYS = TrustedKeys([_OWN.public])
+_FIELDS = (b'{"v":1,"c":"c","kid":"', b'"id":"01"', b'"t":["all"]', b'"exp":', b"}")
 
 
 @fuzzed(ValueError, words=(b"ed25519:", b" pono until ", b"2030-01-01", b"A" * 43 + b"="))
@@ -39,7 +53,7 @@ def certificate_line(data: bytes) -> None:
 
 @fuzzed(
     ValueError,
-    words=(b'{"v":1,"c":"c","kid":"', _KEYS.keys[0].kid.encode(), b'"id":"01"', b'"t":["all"]', b'"exp":', b"}"),
+    words=(*_FIELDS, _KEYS.keys[0].kid.encode()),
 )
 def signed_statement(data: bytes) -> None:
     """Bytes that no trusted key has signed are not authentic, whatever they say."""
@@ -51,3 +65,21 @@ def signed_statement(data: bytes) -> None:
         except NotAuthentic:
             continue
         raise AssertionError("nobody has signed it")
+
+
+@fuzzed(NotAuthentic, words=(*_FIELDS, _OWN.public.kid.encode(), b'"k":"cmd"', b'"x":"pid"', b'"u":"root"', b'"iat":'))
+def statement_of_ours(data: bytes) -> None:
+    """Bytes that a trusted key has signed are read strictly, as one kind of statement only."""
+    opened: list[SignedStatement] = []
+    for kind in (CommandStatement, ReleaseStatement, NodeCertificate, ScheduleStatement, WithdrawalStatement):
+        try:
+            opened.append(_OWN_KEYS.open(Signed(data, _OWN.sign(signed_bytes(kind, data))), kind, "c", _NOW_MS))
+        except NotAuthentic:
+            continue
+    assert len(opened) <= 1
+    recipient = Recipient("east1", lambda: "east", _NOW_MS, lambda folded: "east1" in members(folded))
+    for statement in opened:
+        if isinstance(statement, CommandStatement):
+            recipient.check(statement, statement.id, _NOW_MS)
+        elif isinstance(statement, ReleaseStatement | WithdrawalStatement):
+            recipient.check_times(statement, _NOW_MS)
