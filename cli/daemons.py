@@ -19,7 +19,7 @@ from eccmgr import logs
 from eccmgr.cluster.names import check_name
 from eccmgr.config.files.load import search_path
 from eccmgr.config.live.effective import ScopeView
-from eccmgr.config.live.locked import locked_view
+from eccmgr.config.live.guarded import guarded_view
 from eccmgr.config.live.options import overrides
 from eccmgr.config.live.roles import unanchored
 from eccmgr.config.live.store import Store
@@ -92,7 +92,7 @@ class DaemonProgram(Generic[S]):
             log_files = logs.configure(self._name, settings.verbose)
             sys.stdout = PrintedLines()
             # This comes first: a parent that stays root must read no file that its child may write.
-            if os.geteuid() == 0 and (code := self._lead(settings, locked_view(store))) is not None:
+            if os.geteuid() == 0 and (code := self._lead(settings, guarded_view(store))) is not None:
                 return code
             store.load()
             load_all()
@@ -101,7 +101,7 @@ class DaemonProgram(Generic[S]):
             if hides:
                 hide_memory()
             daemon = self._make(settings, store, log_files)
-            _become((locked_view(store) if store.loaded.local_changes else store.view()).scope("Security"))
+            _become((guarded_view(store) if store.loaded.local_changes else store.view()).scope("Security"))
             if hides:
                 # A change of the user undoes it where fs.suid_dumpable is 1.
                 hide_memory()

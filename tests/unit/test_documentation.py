@@ -65,7 +65,7 @@ def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
     assert dead == []
 
 
-@pytest.mark.parametrize("page", FOR_DEVELOPERS)
+@pytest.mark.parametrize("page", PAGES)
 def test_every_file_that_a_page_names_exists(page: str) -> None:
     files = tracked()
     missing = set()
@@ -77,7 +77,7 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize("page", FOR_DEVELOPERS)
+@pytest.mark.parametrize("page", PAGES)
 def test_every_member_that_a_page_names_exists(page: str) -> None:
     named = {word for code in _CODE.findall(text_of(page)) if _MEMBER.fullmatch(word := code.partition("(")[0])}
     assert named - members() == set()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from eccmgr.config.live.store import Store
 
 
-def locked_view(store: Store) -> ScopeView:
+def guarded_view(store: Store) -> ScopeView:
     """The configuration without its `Local_Changes_File`, which the daemon itself writes; blocks.
 
     If this process is root and will become another user, only root may be able to write each file. Raises

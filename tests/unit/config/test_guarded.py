@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.config.live.locked import locked_view
+from eccmgr.config.live.guarded import guarded_view
 from eccmgr.config.live.store import Store
 from eccmgr.config.syntax.faults import FaultyConfigError
 
@@ -21,7 +21,7 @@ def main(folder: Path) -> Path:
 
 
 def user(main: Path) -> str | None:
-    return locked_view(Store(str(main))).scope("Security").text("User")
+    return guarded_view(Store(str(main))).scope("Security").text("User")
 
 
 def test_local_changes_do_not_choose_the_user(main: Path) -> None:
