@@ -15,7 +15,6 @@ import structlog
 import typer
 
 from cli.concealment import keep, revealed
-from eccmgr import logs
 from eccmgr.cluster.names import check_name
 from eccmgr.config.files.load import search_path
 from eccmgr.config.live.effective import ScopeView
@@ -30,7 +29,7 @@ from eccmgr.errors import ConfigError, EccmgrError, SettingsError
 from eccmgr.host import streams
 from eccmgr.host.printed import PrintedLines
 from eccmgr.host.undumpable import hide_memory
-from eccmgr.logs import LogFiles
+from eccmgr.logs.files import LogFiles, configure_logs
 from eccmgr.modules.catalogue import installed
 from eccmgr.redis.password import masked
 from eccmgr.redis.scripts import load_all
@@ -89,7 +88,7 @@ class DaemonProgram(Generic[S]):
                 return 0
             os.umask(os.umask(_UMASK) | _UMASK)
             streams.forgive_output()
-            log_files = logs.configure(self._name, settings.verbose)
+            log_files = configure_logs(self._name, settings.verbose)
             sys.stdout = PrintedLines()
             # This comes first: a parent that stays root must read no file that its child may write.
             if os.geteuid() == 0 and (code := self._lead(settings, guarded_view(store))) is not None:

@@ -18,7 +18,6 @@ import structlog
 
 from eccmgr.access.policy import Policy
 from eccmgr.access.verifiers import Verifiers
-from eccmgr.accounting import Accounting
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import host_address
 from eccmgr.cluster.session import Session
@@ -49,7 +48,8 @@ from eccmgr.errors import (
     unwrapped,
 )
 from eccmgr.host.notify import READY, STOPPING, notify
-from eccmgr.logs import LogFiles
+from eccmgr.logs.accounting import Accounting
+from eccmgr.logs.files import LogFiles
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.following import ModulesPart
 from eccmgr.modules.loaded import Modules

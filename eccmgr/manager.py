@@ -32,7 +32,7 @@ from eccmgr.config.live.trusted_keys import TrustedKeysPart, days_left
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
-from eccmgr.logs import LogFiles
+from eccmgr.logs.files import LogFiles
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import ManagerSettings

@@ -10,7 +10,7 @@ from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
 from eccmgr.config.live.store import Store
 from eccmgr.config.schema.printing import show_recurse
-from eccmgr.logs import LogFiles
+from eccmgr.logs.files import LogFiles
 from eccmgr.node.daemon import NodeDaemon
 from eccmgr.redis.connect import Link
 from eccmgr.settings import NodeSettings

@@ -27,7 +27,7 @@ from eccmgr.commands.standing import Age
 from eccmgr.config.live.store import Store
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
-from eccmgr.logs import LogFiles
+from eccmgr.logs.files import LogFiles
 from eccmgr.node.authenticity import Authenticity
 from eccmgr.node.belonging import Belonging, channels_of
 from eccmgr.node.certificate import read_certificate, show_certificate

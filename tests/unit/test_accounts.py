@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eccmgr.access.accounts import REFUSED_MAX, AccountLine, gap
-from eccmgr.accounting import Accounting
 from eccmgr.channels import Channel
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.commands.caller import Caller, Origin
@@ -18,7 +17,8 @@ from eccmgr.config.files.load import load_text
 from eccmgr.config.live.effective import Overrides, ScopeView
 from eccmgr.config.live.options import Sync
 from eccmgr.config.schema.known import SCHEMA
-from eccmgr.logs import LogFiles
+from eccmgr.logs.accounting import Accounting
+from eccmgr.logs.files import LogFiles
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 

@@ -1,6 +1,6 @@
 """A backlog keeps the order, has bounds, and counts what it drops."""
 
-from eccmgr.backlog import Backlog
+from eccmgr.logs.backlog import Backlog
 
 
 def test_items_beyond_the_bounds_are_counted() -> None:

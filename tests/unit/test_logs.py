@@ -13,13 +13,13 @@ from eccmgr.config.files.load import load_text
 from eccmgr.config.live.effective import Overrides, ScopeView
 from eccmgr.config.schema.known import SCHEMA
 from eccmgr.errors import ConfigError
-from eccmgr.logs import LogFiles
+from eccmgr.logs.files import LogFiles
 from tests.daemons import ROOT
 
 _PROGRAM = """
 import logging, sys
-from eccmgr import logs
-files = logs.configure("ecnode", 0)
+from eccmgr.logs.files import configure_logs
+files = configure_logs("ecnode", 0)
 logging.getLogger("rq.worker").warning("job %s stopped", "a b")
 logging.getLogger("rq.worker").info("nothing of note")
 try:
@@ -40,9 +40,9 @@ def test_library_log_records_are_ordinary_events() -> None:
 
 _PRINTING = """
 import sys
-from eccmgr import logs
+from eccmgr.logs.files import configure_logs
 from eccmgr.host.printed import PrintedLines
-logs.configure("ecnode", 0)
+configure_logs("ecnode", 0)
 sys.stdout = PrintedLines()
 print("one\\x1b[2J\\u202e", "two", end="")
 print("\\nlevel=error event=faked")

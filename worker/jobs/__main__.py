@@ -25,12 +25,12 @@ os.environ["RQ_KEY_PREFIX"] = _work.prefix
 import redis  # noqa: E402
 from rq.serializers import JSONSerializer  # noqa: E402
 
-from eccmgr import logs  # noqa: E402
 from eccmgr.access.policy import Policy  # noqa: E402
 from eccmgr.config.files.load import load_text  # noqa: E402
 from eccmgr.config.live.effective import ScopeView  # noqa: E402
 from eccmgr.host.printed import PrintedLines  # noqa: E402
 from eccmgr.host.undumpable import hide_memory  # noqa: E402
+from eccmgr.logs.files import configure_logs  # noqa: E402
 from eccmgr.modules.catalogue import installed  # noqa: E402
 from eccmgr.redis.password import masked  # noqa: E402
 from eccmgr.redis.refusals import refusal_of  # noqa: E402
@@ -51,7 +51,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     streams.forgive_output()
-    logs.configure("ecnode job", 0)
+    configure_logs("ecnode job", 0)
     sys.stdout = sys.stderr = PrintedLines()
     journal = JobJournal(Path(_work.journal))
     NodeJob.home = Home(_work.queue, _work.results_ttl_s, journal, horse.perform)

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import structlog
 
 from eccmgr.access.accounts import AUTHENTICATION, AUTHORIZATION, TIMED_OUT, AccountLine, gap, shortened
-from eccmgr.backlog import Backlog
 from eccmgr.cluster.calls.accounts import account
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.commands.caller import Caller
@@ -25,7 +24,8 @@ from eccmgr.commands.secrets import without_secrets
 from eccmgr.config.live.options import Sync
 from eccmgr.config.live.parts import Part, Spawn
 from eccmgr.errors import EccmgrError, RedisUnreachable
-from eccmgr.logs import LogFiles
+from eccmgr.logs.backlog import Backlog
+from eccmgr.logs.files import LogFiles
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 

@@ -243,7 +243,7 @@ def _concerned(event: structlog.typing.EventDict) -> set[Channel]:
     return {Channel.MAIN, named} | panics
 
 
-def configure(program: str, verbose: int) -> LogFiles:
+def configure_logs(program: str, verbose: int) -> LogFiles:
     """Log every event to standard error as `TIME level program event key=value …`, with `verbose` > 0 debug events too.
 
     Returns the log files, which take further files from the configuration.
