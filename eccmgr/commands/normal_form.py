@@ -34,6 +34,7 @@ _CARRIERS = {
     "sched every": 1,
     "ecelerity": 0,
     "broadcast": 0,
+    "gather": 0,
     "unicast": 1,
     "subcluster broadcast": 1,
 }
