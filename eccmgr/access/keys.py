@@ -60,11 +60,16 @@ class PublicKey:
 
     def counts_at(self, wall_ms: int) -> bool:
         """Whether the key still counts at a time on the wall clock."""
-        return wall_ms < _end_ms(self.until)
+        return wall_ms < self._end_ms
 
     def days_left(self, wall_ms: int) -> int:
         """The whole days for which the key still counts; negative if it has ended."""
-        return (_end_ms(self.until) - wall_ms) // 86_400_000
+        return (self._end_ms - wall_ms) // 86_400_000
+
+    @functools.cached_property
+    def _end_ms(self) -> int:
+        end = dt.datetime.combine(self.until, dt.time(), dt.UTC) + dt.timedelta(days=1)
+        return int(end.timestamp() * 1000)
 
     def verify(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature` is this key's signature of `data`. A process verifies equal statements only once."""
@@ -191,8 +196,3 @@ def _fields(line: str, kind: str) -> tuple[bytes, str, dt.date]:
 
 def _line(kind: str, raw: bytes, name: str, until: dt.date) -> str:
     return f"{kind}{base64.b64encode(raw).decode()} {name} until {until.isoformat()}"
-
-
-def _end_ms(until: dt.date) -> int:
-    end = dt.datetime.combine(until, dt.time(), dt.UTC) + dt.timedelta(days=1)
-    return int(end.timestamp() * 1000)

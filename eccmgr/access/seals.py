@@ -31,8 +31,8 @@ class SealedAnswer(NamedTuple):
 
     def packed(self) -> bytes:
         """The bytes that are sealed."""
-        *said, body = self
-        return _packed([*(str(field).encode() for field in said), hashlib.sha256(body).digest()])
+        texts = (self.id, self.of, self.private_name, self.state, str(self.took_ms), self.flags)
+        return _packed([*map(str.encode, texts), hashlib.sha256(self.body).digest()])
 
 
 class Secrets:
@@ -45,13 +45,13 @@ class Secrets:
 
     def with_other(self, other: PublicKey, node: str) -> bytes:
         """The secret that is shared with `other` for the answers of `node`."""
-        known = (other.raw, node.lower())
-        if known not in self._known:
+        known = (other.raw, node := node.lower())
+        if (secret := self._known.get(known)) is None:
             if len(self._known) >= _SECRETS_MAX:
                 self._known.clear()
-            purpose = _packed([_PURPOSE, self._cluster.encode(), node.lower().encode()])
-            self._known[known] = self._key.shared_with(other, purpose)
-        return self._known[known]
+            purpose = _packed([_PURPOSE, self._cluster.encode(), node.encode()])
+            secret = self._known[known] = self._key.shared_with(other, purpose)
+        return secret
 
 
 class AnswerSealer:
@@ -59,7 +59,7 @@ class AnswerSealer:
 
     def __init__(self, key: SigningKey | None, cluster: str, node: str, managers: Callable[[], TrustedKeys]) -> None:
         self._secrets = None if key is None else Secrets(key, cluster)
-        self._node = node
+        self._node = node.lower()
         self._managers = managers
 
     def seals(self, answer: SealedAnswer) -> bytes:
@@ -82,5 +82,5 @@ def _seal(kid: str, secret: bytes, packed: bytes) -> bytes:
 
 
 def _packed(fields: Sequence[bytes]) -> bytes:
-    """The fields, each behind its length: two different sequences never give the same bytes."""
-    return b"".join(struct.pack("!I", len(field)) + field for field in fields)
+    """Their number and their lengths, then the fields: two different sequences never give the same bytes."""
+    return struct.pack(f"!{len(fields) + 1}I", len(fields), *map(len, fields)) + b"".join(fields)

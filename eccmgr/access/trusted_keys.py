@@ -1,8 +1,9 @@
 """The keys that a daemon trusts, and whether a statement is authentic."""
 
 import functools
+from collections import OrderedDict
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -15,6 +16,11 @@ S = TypeVar("S", bound=SignedStatement)
 
 LONGEST_STATEMENT = 64 * 1024
 """The maximum size of a statement in bytes, without the text of its command."""
+
+
+_OPENED_MAX, _OPENED_BYTES_MAX = 1024, 4096
+_opened: OrderedDict[tuple[type[SignedStatement], Signed], tuple[PublicKey, SignedStatement]] = OrderedDict()
+"""The latest short statements that were authentic, each with its key, for all nodes of this process."""
 
 
 class NotAuthentic(EccmgrError):
@@ -45,6 +51,10 @@ class TrustedKeys:
         """
         if len(signed.env) > longest:
             raise NotAuthentic(f"its statement has {len(signed.env)} bytes (limit {longest})")
+        if (opened := _opened.get((kind, signed))) is not None:
+            signer, known = opened
+            if self._by_kid.get(signer.kid) == signer and signer.counts_at(now_ms) and known.c == cluster:
+                return cast(S, known)
         try:
             kid = decoded(_signer, signed.env, longest).kid
         except ValueError as error:
@@ -61,6 +71,10 @@ class TrustedKeys:
             raise NotAuthentic(f"its statement cannot be read: {error}") from None
         if statement.c != cluster:
             raise NotAuthentic(f"it is for the cluster '{statement.c}', not for '{cluster}'")
+        if len(signed.env) <= _OPENED_BYTES_MAX:
+            if len(_opened) >= _OPENED_MAX:
+                _opened.popitem(last=False)
+            _opened[kind, signed] = key, statement
         return statement
 
 

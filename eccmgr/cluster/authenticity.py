@@ -3,7 +3,7 @@ they name."""
 
 from collections.abc import Callable, Iterable, Mapping
 
-from eccmgr.access.keys import PublicKey, SigningKey
+from eccmgr.access.keys import SigningKey
 from eccmgr.access.seals import SealedAnswer, Secrets, is_sealed
 from eccmgr.access.statements import CommandStatement, ShownStatement
 from eccmgr.access.trusted_keys import LONGEST_STATEMENT, NotAuthentic, TrustedKeys
@@ -100,14 +100,11 @@ class AnswerVerifier:
     def _check(self, sent: Sent, node: str, entry: Entry, authorities: TrustedKeys, now_ms: int) -> None:
         if self._key is None or self._secrets is None:
             raise NotAuthentic("this manager has no signing_key to verify it with")
-        if (certificate := self.certificates.get(node)) is None:
-            raise NotAuthentic("the node has shown no certificate")
-        node_key: PublicKey = certificate.key_of(node, self._keys.cluster, authorities, now_ms)
         answer = SealedAnswer(
             *(sent.id, sent.of, entry.private_name, entry.state.value),
             *(entry.took_ms, entry.flags, entry.sealed),
         )
-        secret = self._secrets.with_other(node_key, node)
+        secret = self._secrets.with_other(self.certificates.key_of(node, authorities, now_ms), node)
         if not is_sealed(answer, entry.seals, self._key.public.kid, secret):
             raise NotAuthentic("its seal does not fit" if entry.seals else "it is not sealed")
 

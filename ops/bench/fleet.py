@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import redis
 
 from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
@@ -36,18 +37,24 @@ class Fleet:
         self.running.append(process)
         return process
 
-    def daemon(self, program: str, name: str) -> subprocess.Popen[bytes]:
+    def daemon(self, program: str, name: str, *flags: str) -> subprocess.Popen[bytes]:
         """Start a manager or a node that listens on `folder/NAME`."""
         program_here = f"from cli.{program} import main; main()"
         return self.spawn(
             *(sys.executable, "-c", program_here),
             *("--name", name, "--redis", self.server.url, "--listen", str(self.folder / name)),
+            *flags,
         )
 
     def let_in(self, clients: int) -> None:
         """Raise the server's limit of clients to a little more than `clients`."""
         with redis.Redis(unix_socket_path=str(self.server.socket)) as server:
             server.config_set("maxclients", clients + 1000)
+
+    def processor_s(self) -> float:
+        """The processor time that the server and all processes have used, in seconds."""
+        pids = (self.server.pid, *(process.pid for process in self.running))
+        return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
     def wait_ready(self, word: bytes = b"event=ready") -> None:
         """Wait until the log of every process has `word`."""
@@ -71,7 +78,7 @@ def fleet() -> Iterator[Fleet]:
                 for process in made.running:
                     process.terminate()
                 for process in made.running:
-                    process.wait(20)
+                    process.wait(60)
     finally:
         shutil.rmtree(folder)
 

@@ -78,8 +78,7 @@ def _gather(client: Client, command: str, nodes: int) -> float:
 
 def _cpu(running: Fleet) -> float:
     """The processor time that the fleet's processes and this one have used."""
-    pids = (running.server.pid, os.getpid(), *(process.pid for process in running.running))
-    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
+    return running.processor_s() + sum(psutil.Process(os.getpid()).cpu_times()[:2])
 
 
 def _load(pid: int) -> float:

@@ -3,13 +3,11 @@
 They talk to Redis as nodes do, by the same scripts: they join, renew their leases, hear published commands, claim those
 that a node would claim, and answer.
 
-As a program this module is some of them: `python -m ops.bench.swarm SOCKET FIRST COUNT`. It prints `event=ready` when
-all are members, and each time that they all are members again.
+As a program this module is some of them: `python -m ops.bench.swarm SOCKET FIRST COUNT [signed]`. It prints
+`event=ready` when all are members, and each time that they all are members again.
 """
 
 import asyncio
-import functools
-import json
 import os
 import random
 import sys
@@ -19,6 +17,7 @@ from typing import Any
 
 import hiredis
 
+from eccmgr.access.seals import SealedAnswer
 from eccmgr.cluster.calls import answers, commands, membership
 from eccmgr.cluster.calls.answers import ClaimVerdict
 from eccmgr.cluster.calls.membership import Joined, LastBeat, Renewed
@@ -26,39 +25,45 @@ from eccmgr.cluster.carrier import SessionRefusal
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.names import private_name
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.results import State
+from eccmgr.cluster.results import SEALED, State
+from eccmgr.node.messages import Message
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from ops.bench.fleet import Fleet
+from ops.bench.keyed import CLUSTER, SUBCLUSTER, authenticity_of, certificate_of, sealer_of
 from ops.bench.thin import Connection, Reply, allow_connections, connect
 
 UNCLAIMED = "cluster nodename"
 """The command that nodes answer without a claim; they claim every other command first."""
 
 PROCESSES = 2
-_CLUSTER = "ec_cluster"
-_SUBCLUSTER = "default"
 _BACKOFF_S = (0.05, 1.0)
 _RESOLUTION_S = 0.01
 
 
-@functools.lru_cache(16)
-def _message(data: bytes) -> Any:
-    """Parse a published message, once for all nodes of this process."""
-    return json.loads(data)
-
-
 class ThinNode:
-    """One node of the swarm; it calls `on_joined` when it is a member, and `on_lost` when it no longer is one."""
+    """One node of the swarm; it calls `on_joined` when it is a member, and `on_lost` when it no longer is one.
+
+    If it is `signed`, it believes the manager alone, and seals its answers.
+    """
 
     def __init__(
-        self, path: str, keys: Keys, name: str, on_joined: Callable[[], None], on_lost: Callable[[], None]
+        self,
+        path: str,
+        keys: Keys,
+        name: str,
+        on_joined: Callable[[], None],
+        on_lost: Callable[[], None],
+        *,
+        signed: bool,
     ) -> None:
         self.name = name
+        self._authenticity, self._sealer = authenticity_of(name, signed=signed), sealer_of(name, signed=signed)
+        self._signed = signed
         self._path = path
         self._keys = keys
         self._options = ClusterOptions()
-        self._channels = (keys.everyone, keys.subcluster(_SUBCLUSTER), keys.node(name))
+        self._channels = (keys.everyone, keys.subcluster(SUBCLUSTER), keys.node(name))
         self._on_joined, self._on_lost = on_joined, on_lost
         self._connection: Connection | None = None
         self._private = ""
@@ -71,6 +76,9 @@ class ThinNode:
         """Connect, subscribe, and go on with the old session, or join anew if that has ended."""
         connection = self._connection = await connect(self._path, self._heard, self._lost)
         connection.subscribe(*self._channels)
+        if self._signed:
+            line = certificate_of(self.name)
+            connection.send(hiredis.pack_command(("SET", self._keys.certificate(self.name), line)), _ignore)
         if self._private and not isinstance(await self._call(self._heartbeat), Renewed):
             self._private = ""
         if not self._private:
@@ -114,7 +122,7 @@ class ThinNode:
     async def _join(self) -> None:
         keys, options = self._keys, self._options
         fresh = private_name(Role.NODE.tag, os.getpid(), self.name)
-        identity = Identity(Role.NODE, self.name, _SUBCLUSTER, "5.0", "10.0.0.1:0", (keys.cluster,), 0.0)
+        identity = Identity(Role.NODE, self.name, SUBCLUSTER, "5.0", "10.0.0.1:0", (keys.cluster,), 0.0)
         call = membership.join(keys, options, identity, fresh, rate=options.heartbeats_per_sec)
         while not isinstance(joined := await self._call(call), Joined):
             await asyncio.sleep(0.1)
@@ -144,36 +152,43 @@ class ThinNode:
             self._heard(b"", message)
 
     def _heard(self, _channel: bytes, data: bytes) -> None:
-        message = _message(data)
-        if "abort" in message or message["view"] < self._view:
+        if data.startswith(b'{"abort":'):
             return
-        self._entry = message["entry"]
-        if message["text"] == UNCLAIMED and not message["planned"]:
-            self._respond(message["id"], claimed=False)
+        message = Message.parse(data, time.monotonic())
+        if message.view < self._view:
+            return
+        self._entry = message.entry
+        self._authenticity.open(message)
+        if message.text == UNCLAIMED and not message.planned:
+            self._respond(message, claimed=False)
         else:
-            self._claim(message["id"])
+            self._claim(message)
 
-    def _claim(self, wanted: str) -> None:
-        call = answers.claim(self._keys, self._options, wanted, self._private, self.name, self._view)
+    def _claim(self, message: Message) -> None:
+        call = answers.claim(self._keys, self._options, message.id, self._private, self.name, self._view)
 
         def claimed(reply: Any) -> None:
             if not isinstance(reply, hiredis.ReplyError) and call.answer(reply).verdict is ClaimVerdict.CLAIMED:
-                self._respond(wanted, claimed=True)
+                self._respond(message, claimed=True)
 
         self._run(call, claimed)
 
-    def _respond(self, wanted: str, *, claimed: bool) -> None:
+    def _respond(self, message: Message, *, claimed: bool) -> None:
+        body, flags = self.name.encode(), ""
+        answer = SealedAnswer(message.id, message.of, self._private, State.OK.value, 0, SEALED, body)
+        if seals := self._sealer.seals(answer):
+            body, flags = seals + b"\n" + body, SEALED
         call = answers.respond(
             self._keys,
             self._options,
-            wanted,
+            message.id,
             self._private,
             self.name,
             self._view,
             state=State.OK,
             took_ms=0,
-            flags="",
-            body=self.name.encode(),
+            flags=flags,
+            body=body,
             claimed=claimed,
         )
         self._run(call, _ignore)
@@ -201,9 +216,9 @@ class ThinNode:
 class Swarm:
     """The nodes of one process."""
 
-    def __init__(self, path: str, first: int, count: int) -> None:
+    def __init__(self, path: str, first: int, count: int, *, signed: bool) -> None:
         self._nodes = [
-            ThinNode(path, Keys(_CLUSTER), f"node{number}", self._joined, self._lost)
+            ThinNode(path, Keys(CLUSTER), f"node{number}", self._joined, self._lost, signed=signed)
             for number in range(first, first + count)
         ]
         self._members = 0
@@ -239,9 +254,9 @@ class Swarm:
                 at, owed = (at + 1) % len(self._nodes), owed - 1
 
 
-def start_swarm(running: Fleet, count: int) -> None:
+def start_swarm(running: Fleet, count: int, *, signed: bool = False) -> None:
     """Start `count` simulated nodes of the default cluster, in a few processes."""
-    _start(running, "ops.bench.swarm", count)
+    _start(running, "ops.bench.swarm", count, *(("signed",) if signed else ()))
 
 
 def start_floor(running: Fleet, count: int) -> None:
@@ -249,11 +264,11 @@ def start_floor(running: Fleet, count: int) -> None:
     _start(running, "ops.bench.floor", count)
 
 
-def _start(running: Fleet, module: str, count: int) -> None:
+def _start(running: Fleet, module: str, count: int, *more: str) -> None:
     running.let_in(count)
     for number in range(PROCESSES):
         first, end = number * count // PROCESSES, (number + 1) * count // PROCESSES
-        running.spawn(sys.executable, "-m", module, str(running.server.socket), str(first), str(end - first))
+        running.spawn(sys.executable, "-m", module, str(running.server.socket), str(first), str(end - first), *more)
 
 
 def _ignore(_reply: Any) -> None:
@@ -261,4 +276,4 @@ def _ignore(_reply: Any) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(Swarm(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])).run())
+    asyncio.run(Swarm(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), signed="signed" in sys.argv[4:]).run())
