@@ -11,8 +11,10 @@ from eccmgr.access.checks import Recipient
 from eccmgr.access.certificates import certify
 from eccmgr.access.keys import SigningKey, write_key_files
 from eccmgr.access.seals import AnswerSealer
+from eccmgr.access.signer import Signer
 from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster.publishing import wall_clock_ms
+from eccmgr.cluster.vouching import Voucher
 from eccmgr.node.authenticity import Authenticity
 
 CLUSTER = "ec_cluster"
@@ -64,3 +66,8 @@ def authenticity_of(name: str, *, signed: bool) -> Authenticity:
 def sealer_of(name: str, *, signed: bool) -> AnswerSealer:
     """What seals the answers of a node, if anything."""
     return AnswerSealer(key_of(name) if signed else None, CLUSTER, name, _trusted)
+
+
+def voucher_of(name: str) -> Voucher:
+    """What signs the sessions of a node."""
+    return Voucher(Signer(key_of(name), CLUSTER, wall_clock_ms), name, lambda: False)

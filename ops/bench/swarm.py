@@ -13,6 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import hiredis
@@ -30,7 +31,7 @@ from eccmgr.node.messages import Message
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from ops.bench.fleet import Fleet
-from ops.bench.keyed import CLUSTER, SUBCLUSTER, authenticity_of, certificate_of, sealer_of
+from ops.bench.keyed import CLUSTER, SUBCLUSTER, authenticity_of, certificate_of, sealer_of, voucher_of
 from ops.bench.thin import Connection, Reply, allow_connections, connect
 
 UNCLAIMED = "cluster nodename"
@@ -123,6 +124,8 @@ class ThinNode:
         keys, options = self._keys, self._options
         fresh = private_name(Role.NODE.tag, os.getpid(), self.name)
         identity = Identity(Role.NODE, self.name, SUBCLUSTER, "5.0", "10.0.0.1:0", (keys.cluster,), 0.0)
+        if self._signed:
+            identity = replace(identity, vouch=voucher_of(self.name).vouch)
         call = membership.join(keys, options, identity, fresh, rate=options.heartbeats_per_sec)
         while not isinstance(joined := await self._call(call), Joined):
             await asyncio.sleep(0.1)
