@@ -6,7 +6,7 @@ import hashlib
 import time
 from pathlib import Path
 
-from eccmgr.access.checks import Recipient
+from eccmgr.access.recipient import Recipient
 
 from eccmgr.access.certificates import certify
 from eccmgr.access.keys import SigningKey, write_key_files
