@@ -184,6 +184,7 @@ def test_batch_mode_loads_nothing_heavy(fleet: Path) -> None:
     loaded = set(done.stderr.split())
     assert "eccmgr.control.client.session" in loaded
     assert not loaded & {"asyncio", "typer", "pydantic", "redis", "prompt_toolkit", "structlog", "ssl"}
+    assert not loaded & {"cryptography", "scramp", "eccmgr.access.keys"}
 
 
 @dataclass
