@@ -6,10 +6,9 @@ import hashlib
 import time
 from pathlib import Path
 
-from eccmgr.access.recipient import Recipient
-
 from eccmgr.access.certificates import certify
 from eccmgr.access.keys import SigningKey, write_key_files
+from eccmgr.access.recipient import Recipient
 from eccmgr.access.seals import AnswerSealer
 from eccmgr.access.signer import Signer
 from eccmgr.access.trusted_keys import TrustedKeys
