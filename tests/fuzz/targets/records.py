@@ -33,7 +33,8 @@ def member_record(data: bytes) -> None:
     member = Member.parse(data)
     assert Member.parse(member.dump()) == member
     membership = Membership(1, member.private_name, (member, member))
-    as_xml("c", membership)
+    for unknown in ({}, {member.private_name: "it has shown no certificate"}):
+        as_xml("c", membership, unknown)
     assert len(as_text(membership).splitlines()) == 15
     assert len(summary(membership.members).splitlines()) == 1
     assert len(membership.leader_line.splitlines()) == 1
