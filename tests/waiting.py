@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 
 async def wait_until(
-    predicate: Callable[[], bool | Awaitable[bool]], description: str, timeout_s: float = 30.0
+    predicate: Callable[[], bool | Awaitable[bool]], description: str, timeout_s: float = 60.0
 ) -> None:
     """Return once `predicate` holds. Fail with `description` if it does not hold within `timeout_s`."""
     deadline = time.monotonic() + timeout_s
@@ -21,7 +21,7 @@ async def wait_until(
         await asyncio.sleep(0.01)
 
 
-def wait_until_sync(predicate: Callable[[], bool], description: str, timeout_s: float = 30.0) -> None:
+def wait_until_sync(predicate: Callable[[], bool], description: str, timeout_s: float = 60.0) -> None:
     """Do as `wait_until`, outside of an event loop."""
     deadline = time.monotonic() + timeout_s
     while not predicate():
