@@ -163,14 +163,14 @@ class Battle:
             self._stage.heal()
             for manager in MANAGERS:
                 try:
-                    answer = json.loads(await self._stage.ask(manager, "json gather --timeout 0.5 pid", 10.0))
+                    answer = json.loads(await self._stage.ask(manager, "json gather --timeout 2 pid", 10.0))
                 except _NO_ANSWER:
                     return False
                 if [node["state"] for node in answer.get("nodes", ())] != ["ok"] * len(NODES):
                     return False
             return True
 
-        await wait_until(all_answer, "every node answers both managers", 60)
+        await wait_until(all_answer, "every node answers both managers", 120)
 
     def _explained(self, number: int, drawn: Round, error: Exception) -> str:
         said = str(error) if isinstance(error, AssertionError) else repr(error)
