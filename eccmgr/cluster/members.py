@@ -13,6 +13,7 @@ from eccmgr.cluster.names import natural, public_name
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading, replies
 from eccmgr.redis.address import RedisAddress
+from eccmgr.redis.bounds import check_members
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Count
@@ -156,7 +157,8 @@ class Membership:
 
 
 async def read_membership(link: Link, keys: Keys) -> Membership:
-    """The present members. Raises RedisUnreachable."""
+    """The present members. Raises RedisUnreachable, and Unreadable if they are more than a cluster has."""
+    await check_members(link, keys.members)
     kept, number, oldest = await link.pipeline(
         ("HVALS", keys.members), ("HGET", keys.state, "view"), ("ZRANGE", keys.seniority, 0, 0)
     )

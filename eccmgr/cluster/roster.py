@@ -8,12 +8,11 @@ from eccmgr.cluster.calls import views
 from eccmgr.cluster.calls.views import FIRST_PAGE, ForgetVerdict, ViewNumber
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.view import Seat, View, Views
-from eccmgr.errors import CommandError, Unreadable
+from eccmgr.errors import CommandError
+from eccmgr.redis.bounds import FIELDS_MAX, too_many
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
-FIELDS_MAX = 50_000
-"""The most fields of a hash that is read whole: no reader spends its time on what somebody else has written."""
 # A view that no command expects is kept this long after it was read.
 _READING_MS = 60_000
 # If the membership changes all the time, a reader rests this many times as long as it reads views.
@@ -28,7 +27,7 @@ async def read_hash(link: Link, key: str) -> dict[bytes, bytes]:
         after, fields = await link.run(views.page(key, after))
         values.update(fields)
         if len(values) > FIELDS_MAX:
-            raise Unreadable(f"{key} has more than {FIELDS_MAX} fields in Redis: remove those that are not ours")
+            raise too_many(key, FIELDS_MAX)
         if after == FIRST_PAGE:
             return values
 

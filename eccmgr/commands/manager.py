@@ -13,7 +13,7 @@ from eccmgr.commands.process import process_commands
 from eccmgr.commands.rendering import iso_time
 from eccmgr.commands.standing import Age
 from eccmgr.commands.table import Call, Command, refused
-from eccmgr.errors import EccmgrError
+from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.version import full_version
@@ -90,8 +90,8 @@ class ManagerCommands:
             leader, members = membership.leader_line, summary(membership.members)
             live, absent = (await self._view()).expected(EVERYONE)
             unknown = await self.strangers(live)
-        except EccmgrError:
-            members = "unknown"
+        except EccmgrError as error:
+            members = f"unknown: {error}" if isinstance(error, Unreadable) else "unknown"
         private = self._session.private_name or "not joined yet"
         lines = "\n".join(
             (

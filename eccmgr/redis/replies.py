@@ -63,6 +63,13 @@ def _score(written: bytes | float) -> float:
         raise _other(written, "a score") from None
 
 
+def count(reply: object) -> int:
+    """Read a number of items: HLEN."""
+    if not isinstance(reply, int) or isinstance(reply, bool) or reply < 0:
+        raise _other(reply, "a number of items")
+    return reply
+
+
 def time_ms(reply: object) -> int:
     """Read a time in ms: TIME."""
     try:

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from eccmgr.cluster.roster import FIELDS_MAX
+from eccmgr.redis.bounds import FIELDS_MAX, MEMBERS_MAX
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.integration.fleet import Fleet
@@ -32,6 +32,23 @@ async def test_a_roster_of_too_many_is_not_read(redis_server: EmbeddedServer, cl
         return await fleet.ask("preview @all") == "east1  (1 node)"
 
     await wait_until(works, "the roster is read again")
+
+
+async def test_members_beyond_a_cluster_are_not_read(
+    redis_server: EmbeddedServer, cluster_keys: Keys, fleet: Fleet
+) -> None:
+    await fleet.manager()
+    await fleet.node("east1")
+    names = [f"zz{number}" for number in range(MEMBERS_MAX + 1)]
+    with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
+        client.hset(cluster_keys.members, mapping=dict.fromkeys(names, b"junk"))
+        reason = f"has more than {MEMBERS_MAX} fields in Redis: remove those that are not ours"
+        info = await fleet.ask("info")
+        assert f"Members: unknown: {cluster_keys.members} {reason}" in info
+        assert (await fleet.ask("show cluster membership")).endswith(reason)
+        assert "1 of 1" in await fleet.ask("gather --timeout 5 pid")
+        client.hdel(cluster_keys.members, *names)
+    assert "unknown" not in next(line for line in (await fleet.ask("info")).splitlines() if "Members:" in line)
 
 
 async def test_very_many_garbled_schedules_are_dropped_soon(

@@ -41,6 +41,7 @@ KEYS, OPTIONS = Keys("c"), ClusterOptions()
         (lambda reply: replies.values(reply, 2), [b"a", None]),
         (replies.fields, {b"a": b"b"}),
         (replies.scores, [[b"a", 1.5]]),
+        (replies.count, 12),
         (replies.time_ms, [b"17", b"5000"]),
     ],
 )

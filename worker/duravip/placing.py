@@ -8,6 +8,7 @@ import structlog
 from eccmgr.cluster.view import Seat, View
 from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.redis import replies
+from eccmgr.redis.bounds import check_members
 from eccmgr.redis.connect import Link
 from worker.duravip.carrying import Carrying
 from worker.duravip.footing import NOT_LOOKED
@@ -118,14 +119,18 @@ class Placing:
 
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
-        pace = LoopPace(_PAUSE_S, _SHARE)
+        pace, said = LoopPace(_PAUSE_S, _SHARE), ""
         while True:
             changed = self.changed
             pace.begin()
             try:
                 await self._turn()
+                said = ""
             except EccmgrError as error:
-                log.debug("placement waits", reason=str(error))
+                # The heartbeats tell of a Redis that is away.
+                say = log.warning if isinstance(error, Unreadable) and str(error) != said else log.debug
+                say("placement waits", reason=str(error))
+                said = str(error)
             await asyncio.sleep(pace.rest_s)
             try:
                 async with asyncio.timeout(_RECHECK_S):
@@ -159,6 +164,7 @@ class Placing:
         """Read the roster if the view has changed."""
         view = (self.carrying.session.view, self.carrying.agent.era)
         if view != self._roster_view:
+            await check_members(self._link, self.carrying.keys.roster)
             (lines,) = await self._link.pipeline(("HGETALL", self.carrying.keys.roster))
             self._seats = dict(View.read(0, replies.fields(lines), {}).live)
             self._roster_view = view

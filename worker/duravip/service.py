@@ -19,6 +19,7 @@ from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import CommandError, ConfigError, EccmgrError
 from eccmgr.redis import replies
 from eccmgr.redis.address import Mode
+from eccmgr.redis.bounds import check_members
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import script
@@ -316,6 +317,7 @@ class DuravipService(Part):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_AGREE_WAIT_S):
                 while len(agreed) < len(self.placing.roster):
+                    await check_members(self._link, self._keys.vip_beliefs)
                     (said,) = await self._link.pipeline(("HGETALL", self._keys.vip_beliefs))
                     agreed = self._agreed(replies.fields(said), view)
                     if len(agreed) < len(self.placing.roster):
