@@ -14,6 +14,7 @@ from cli.flags import (
     ManagerKeys,
     PasswordFile,
     RedisUrl,
+    SentinelPasswordFile,
     Verbose,
     config_flag,
     version_flag,
@@ -36,6 +37,7 @@ def eccmgr(
     _version: Annotated[bool, version_flag("eccmgr")] = False,
     redis: RedisUrl = None,
     redis_password_file: PasswordFile = None,
+    sentinel_password_file: SentinelPasswordFile = None,
     cluster: Annotated[
         str | None, typer.Option("-g", "--cluster", metavar="NAME", help="The cluster to manage.")
     ] = None,
@@ -62,6 +64,7 @@ def eccmgr(
         "verbose": verbose or None,
         "redis": redis,
         "redis_password_file": redis_password_file,
+        "sentinel_password_file": sentinel_password_file,
         "cluster": cluster,
         "name": name,
         "listen": tuple(listen) if listen else None,

@@ -10,6 +10,9 @@ Debug = Annotated[bool | None, typer.Option("-d", "--debug", help="Stay in the f
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; may be repeated.")]
 RedisUrl = Annotated[str | None, typer.Option(metavar="URL", help="Where Redis is.")]
 PasswordFile = Annotated[str | None, typer.Option(metavar="FILE", help="The file with the password of Redis.")]
+SentinelPasswordFile = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The file with the password of the sentinels.")
+]
 Check = Annotated[bool, typer.Option("--check", help="Check the configuration file and end.")]
 Endpoints = Annotated[
     list[str] | None, typer.Option(metavar="ENDPOINT", help="Where consoles connect; may be repeated.")

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from eccmgr.errors import SettingsError
-from eccmgr.redis.password import with_password
+from eccmgr.redis.password import with_password, with_sentinel_password
 
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 _PASSWORD_MAX = 4096
@@ -29,6 +29,8 @@ class DaemonSettings(BaseSettings):
     redis: Annotated[str, Field(repr=False)] = DEFAULT_REDIS
     redis_password_file: str | None = None
     """The file with the password for `redis`; the URL itself then has no password."""
+    sentinel_password_file: str | None = None
+    """The file with the password of the sentinels in `redis`."""
     cluster: str | None = None
     name: str | None = None
     config: str | None = None
@@ -89,8 +91,8 @@ def load(
 ) -> S:
     """Load the settings of `kind`. A flag that is not None wins over the environment.
 
-    `redis` is then the whole URL: the one that is `revealed`, with the password of `redis_password_file`, which
-    `password_in` reads. Raises SettingsError, whose one line names the flag or variable.
+    `redis` is then the whole URL: the one that is `revealed`, with the passwords of the files, which `password_in`
+    reads. Raises SettingsError, whose one line names the flag or variable.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
@@ -100,9 +102,11 @@ def load(
         name = str(fault["loc"][0]) if fault["loc"] else "?"
         where = f"--{name}" if name in given else f"ECCMGR_{name.upper()}"
         raise SettingsError(f"{where}: {fault['msg']} (was '{fault['input']}')") from None
-    url = revealed(settings.redis)
+    url, read = revealed(settings.redis), password_in or read_password
     if settings.redis_password_file is not None:
-        url = with_password(url, (password_in or read_password)(settings.redis_password_file))
+        url = with_password(url, read(settings.redis_password_file))
+    if settings.sentinel_password_file is not None:
+        url = with_sentinel_password(url, read(settings.sentinel_password_file))
     return settings.model_copy(update={"redis": url})
 
 

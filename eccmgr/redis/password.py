@@ -39,10 +39,30 @@ def _masked_option(text: str) -> str:
 
 def with_password(url: str, password: str) -> str:
     """`url` with a password that was kept elsewhere. Raises SettingsError if it has one already."""
-    if masked(url) != url:
-        raise SettingsError("The URL of Redis has a password, and a file with a password is named too: use one of them")
     scheme, separator, rest = url.partition("://")
     server, mark, query = rest.partition("?")
+    own = (
+        f"{scheme}{separator}{server}{mark}{'&'.join(part for part in query.split('&') if not _is_of_sentinels(part))}"
+    )
+    if masked(own) != own:
+        raise SettingsError("The URL of Redis has a password, and a file with a password is named too: use one of them")
     user, at, place = server.rpartition("@")
     name = quote(unquote(user.removesuffix(":")), safe="") if at else ""
     return f"{scheme}{separator}{name}:{quote(password, safe='')}@{place}{mark}{query}"
+
+
+def with_sentinel_password(url: str, password: str) -> str:
+    """`url` with the password of the sentinels, which was kept elsewhere.
+
+    Raises SettingsError if it has one already, or names no sentinels.
+    """
+    place, _, query = url.partition("?")
+    if not place.partition("://")[0].lower().endswith("+sentinel"):
+        raise SettingsError("A file with the sentinels' password is named, and the URL of Redis names no sentinels")
+    if any(_is_of_sentinels(part) for part in query.split("&")):
+        raise SettingsError("The URL of Redis has a password of the sentinels, and a file with one is named too")
+    return f"{place}?{query}{'&' if query else ''}sentinel_password={quote(password, safe='')}"
+
+
+def _is_of_sentinels(option: str) -> bool:
+    return unquote_plus(option.partition("=")[0]) == "sentinel_password"

@@ -9,8 +9,8 @@ from typing import Any
 
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoPermissionError, ResponseError
 
 from eccmgr.redis.address import RedisAddress
 from eccmgr.redis.client import make_client
@@ -45,7 +45,7 @@ class Sentinels:
                 raise NotFound("the sentinels say that the master is down")
             # A sentinel that has just started does not know all replicas yet.
             return replace(newest.spot, copies=max(master.spot.copies for master in masters))
-        refusals = [answer for answer in answers if isinstance(answer, ResponseError)]
+        refusals = [answer for answer in answers if isinstance(answer, (ResponseError, AuthenticationError))]
         if not refusals:
             raise NotFound("no sentinel answers")
         if "No such master" in str(refusals[0]):

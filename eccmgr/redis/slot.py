@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, ResponseError
 
 from eccmgr.redis.address import RedisAddress
 from eccmgr.redis.client import make_client
@@ -51,7 +51,7 @@ class SlotOwner:
         answers = await ask_all([self._ask(*node) for node in others[:_ASKED]])
         tables = [answer for answer in answers if isinstance(answer, list)]
         if not tables:
-            refusals = [answer for answer in answers if isinstance(answer, ResponseError)]
+            refusals = [answer for answer in answers if isinstance(answer, (ResponseError, AuthenticationError))]
             raise NotFound(f"the nodes refused: {refusals[0]}" if refusals else "no node of the cluster answers")
         owners = [shard for table in tables for shard in table if shard.owns]
         if not owners:

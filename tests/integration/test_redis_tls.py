@@ -160,7 +160,7 @@ class TestTls:
 
 
 @pytest.mark.asyncio
-async def test_user_with_the_documented_rights_is_enough(folder: Path, keys: Keys) -> None:
+async def test_user_of_its_keys_and_channels_is_enough(folder: Path, keys: Keys) -> None:
     with EmbeddedServer(folder / "redis") as server:
         rights = f"~{keys.tag}:* &{keys.tag}:* +@all -@admin -@dangerous +info"
         admin = Link(server.url)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from eccmgr.errors import SettingsError
 from eccmgr.redis.address import RedisAddress
-from eccmgr.redis.password import masked, with_password
+from eccmgr.redis.password import masked, with_password, with_sentinel_password
 from eccmgr.settings import ManagerSettings, NodeSettings, load, read_password
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -72,6 +72,7 @@ def fault_of(url: str) -> str:
         ("redis://u:@h?db=1", "redis://u:p%40w%2F@h?db=1"),
         ("unix:///run/redis", "unix://:p%40w%2F@/run/redis"),
         ("redis+sentinel://u@a,b/s?sentinel_username=x", "redis+sentinel://u:p%40w%2F@a,b/s?sentinel_username=x"),
+        ("redis+sentinel://u@a/s?sentinel_password=q", "redis+sentinel://u:p%40w%2F@a/s?sentinel_password=q"),
     ],
 )
 def test_a_password_is_put_into_a_url(url: str, whole: str) -> None:
@@ -80,8 +81,25 @@ def test_a_password_is_put_into_a_url(url: str, whole: str) -> None:
 
 
 def test_two_passwords_are_refused() -> None:
-    with pytest.raises(SettingsError, match="use one of them"):
-        with_password("redis://u:S3cr3t@h", "other")
+    for url in ("redis://u:S3cr3t@h", "redis://h?password=S3cr3t", "redis+sentinel://u:S3cr3t@h/s?sentinel_password=q"):
+        with pytest.raises(SettingsError, match="use one of them"):
+            with_password(url, "other")
+    with pytest.raises(SettingsError, match="a file with one is named too"):
+        with_sentinel_password("redis+sentinel://a/s?sentinel_passw%6frd=S3cr3t", "other")
+
+
+def test_sentinels_have_a_password_of_their_own(folder: Path) -> None:
+    (folder / "pw").write_text("d@ta\n")
+    (folder / "spw").write_text("s&ntinel\n")
+    files = {"redis_password_file": str(folder / "pw"), "sentinel_password_file": str(folder / "spw")}
+    settings = load(ManagerSettings, {"redis": "redis+sentinel://u@a,b/s?sentinel_username=x", **files})
+    address = RedisAddress.parse(settings.redis)
+    assert (address.access.username, address.access.password) == ("u", "d@ta")
+    sentinels = [sentinel.access for sentinel in address.sentinels()]
+    assert [(access.username, access.password) for access in sentinels] == [("x", "s&ntinel")] * 2
+    assert "ntinel" not in masked(settings.redis).partition("://")[2].replace("sentinel_", "")
+    with pytest.raises(SettingsError, match="names no sentinels"):
+        load(ManagerSettings, {"redis": "redis://h", **files})
 
 
 def test_settings_have_the_password_of_the_file(folder: Path, environment: pytest.MonkeyPatch) -> None:
