@@ -6,7 +6,6 @@ unseen character is written as `\\n`, `\\x1b` or `\\u202e`.
 
 import functools
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from eccmgr.text.unseen import visible_line
@@ -20,14 +19,12 @@ REFUSED_MAX = 2048
 """The most characters of a refused command that are kept: it did not run, and may come from anybody."""
 
 _SPECIAL = re.compile(r"[@\\]")
-_BEHIND = r"\\\g<0>"
 _SHORT = 128
 
 
 class AccountLine(NamedTuple):
     """One line of the account. `command`, without its secrets, and `role` belong to an authorization alone."""
 
-    wall_s: float
     letter: str
     listener: str
     peer: str
@@ -36,16 +33,16 @@ class AccountLine(NamedTuple):
     command: str = ""
     role: str = ""
 
-    def __str__(self) -> str:
-        fields = [self.letter, self.listener, self.peer, self.user, str(self.outcome)]
-        if self.letter == AUTHORIZATION:
-            fields += [self.command, *filter(None, (self.role,))]
-        return _line(self.wall_s, fields)
+    def at(self, wall_s: float) -> str:
+        """The line, with its time."""
+        # The same callers give most commands again and again.
+        fields = _known(self) if len(self.command) < _SHORT else _fields(self)
+        return f"{int(wall_s)}@{fields}"
 
 
 def gap(wall_s: float, lines: int, reason: str) -> str:
     """The line that stands in place of `lines` dropped ones."""
-    return _line(wall_s, (GAP, str(lines), reason))
+    return f"{int(wall_s)}@{GAP}@{lines}@{_escaped(reason)}"
 
 
 def shortened(command: str) -> str:
@@ -53,15 +50,15 @@ def shortened(command: str) -> str:
     return command if len(command) <= REFUSED_MAX else f"{command[:REFUSED_MAX]}…"
 
 
-def _line(wall_s: float, fields: Iterable[str]) -> str:
-    return "@".join((str(int(wall_s)), *map(_escaped, fields)))
+def _fields(line: AccountLine) -> str:
+    fields = [line.letter, line.listener, line.peer, line.user, str(line.outcome)]
+    if line.letter == AUTHORIZATION:
+        fields += [line.command, *filter(None, (line.role,))]
+    return "@".join(map(_escaped, fields))
+
+
+_known = functools.lru_cache(maxsize=4096)(_fields)
 
 
 def _escaped(field: str) -> str:
-    return _short(field) if len(field) < _SHORT else visible_line(_SPECIAL.sub(_BEHIND, field))
-
-
-@functools.lru_cache(maxsize=4096)
-def _short(field: str) -> str:
-    # Listeners, users and most commands come again and again.
-    return visible_line(_SPECIAL.sub(_BEHIND, field))
+    return visible_line(_SPECIAL.sub(r"\\\g<0>", field))

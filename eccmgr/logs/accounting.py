@@ -47,12 +47,20 @@ _OUTCOMES = {
 }
 
 
-class _Noted(NamedTuple):
-    """What happened, before it is a line."""
-
-    wall_s: float
+class _SignIn(NamedTuple):
     caller: Caller
-    event: Judged | Authentication
+    outcome: Authentication
+
+
+class _Counted(NamedTuple):
+    """A line, and how many equal ones there were."""
+
+    line: str
+    times: int
+
+
+_Noted = tuple[float, Judged | _SignIn]
+"""What happened, and when, before it is a line."""
 
 
 class MissingLines:
@@ -96,8 +104,8 @@ class Accounting(Part):
         disk."""
         self._files, self._link, self._keys, self._options = files, link, keys, options
         self._by, self._clock = by, clock
-        self._waiting: Backlog[_Noted] = Backlog(most, _WAITING_CHARACTERS)
-        self._audit: Backlog[str] = Backlog(_AUDIT_MAX, _AUDIT_CHARACTERS)
+        self._waiting: Backlog[_Noted] = Backlog(most, _WAITING_CHARACTERS, _size)
+        self._audit: Backlog[_Counted] = Backlog(_AUDIT_MAX, _AUDIT_CHARACTERS, lambda counted: len(counted.line))
         self._kept: Counter[str] = Counter()
         """The lines that wait for Redis."""
         self._missing, self._missing_in_audit = MissingLines("acctlog"), MissingLines("the audit")
@@ -112,11 +120,11 @@ class Accounting(Part):
 
     def judged(self, judged: Judged) -> None:
         """Note a judgement; in any thread."""
-        self._note(_Noted(self._clock(), judged.caller, judged), len(judged.command))
+        self._note((self._clock(), judged))
 
     def signed_in(self, caller: Caller, outcome: Authentication) -> None:
         """Note the end of a sign-in."""
-        self._note(_Noted(self._clock(), caller, outcome), 0)
+        self._note((self._clock(), _SignIn(caller, outcome)))
 
     async def start(self, spawn: Spawn) -> None:
         """Begin to write."""
@@ -138,8 +146,8 @@ class Accounting(Part):
         fault = (f"Account: acctlog cannot be forced to the disk: {self._fault}",) if self._fault else ()
         return [*self._missing.remarks(), *self._missing_in_audit.remarks(), *fault]
 
-    def _note(self, noted: _Noted, size: int) -> None:
-        self._waiting.put(noted, size)
+    def _note(self, noted: _Noted) -> None:
+        self._waiting.put(noted)
         if not self._wake.is_set():
             self._wake.set()
 
@@ -163,8 +171,8 @@ class Accounting(Part):
         """Write some of the lines that wait; answers whether there were any."""
         items, dropped = self._waiting.take(_AT_ONCE)
         lines = [_line_of(noted) for noted in items]
-        for line in lines:
-            self._audit.put(line, min(len(line), _AUDIT_LINE_MAX))
+        for line, times in Counter(lines).items():
+            self._audit.put(_Counted(_cut(line), times))
         if dropped:
             lines.append(gap(self._clock(), dropped, "more than could be written"))
         self._missing.note(dropped, "more than could be written")
@@ -199,7 +207,8 @@ class Accounting(Part):
         if not self._kept:
             items, dropped = self._audit.take(_AT_ONCE)
             self._missing_in_audit.note(dropped, "more than Redis is given")
-            self._kept.update(_cut(line) for line in items)
+            for line, times in items:
+                self._kept[line] += times
         if not self._kept:
             return
         try:
@@ -212,16 +221,22 @@ class Accounting(Part):
 
 
 def _line_of(noted: _Noted) -> str:
-    wall_s, caller, event = noted
+    wall_s, event = noted
+    caller, command, role = event.caller, "", ""
+    if isinstance(event, _SignIn):
+        letter, outcome = _OUTCOMES[event.outcome]
+    else:
+        letter, outcome, role = AUTHORIZATION, event.verdict.value, event.role
+        command = without_secrets(event.command)
+        if event.verdict is Admission.REFUSED:
+            command = shortened(command)
     listener = caller.listener or caller.origin.value
-    if isinstance(event, Authentication):
-        return str(AccountLine(wall_s, _OUTCOMES[event][0], listener, caller.peer, caller.user, _OUTCOMES[event][1]))
-    command = without_secrets(event.command)
-    if event.verdict is Admission.REFUSED:
-        command = shortened(command)
-    return str(
-        AccountLine(wall_s, AUTHORIZATION, listener, caller.peer, caller.user, event.verdict.value, command, event.role)
-    )
+    return AccountLine(letter, listener, caller.peer, caller.user, outcome, command, role).at(wall_s)
+
+
+def _size(noted: _Noted) -> int:
+    event = noted[1]
+    return len(event.command) if isinstance(event, Judged) else 0
 
 
 def _cut(line: str) -> str:

@@ -49,16 +49,16 @@ TEXT = st.text(max_size=30) | st.sampled_from(("@", "\\", "\\@", "\\\\n", "\n", 
 
 @given(TEXT, TEXT, TEXT, TEXT, TEXT.filter(bool), st.sampled_from(Admission))
 def test_a_line_is_read_back(listener: str, peer: str, user: str, command: str, role: str, verdict: Admission) -> None:
-    line = str(AccountLine(7.9, "Z", listener, peer, user, verdict.value, command, role))
+    line = AccountLine("Z", listener, peer, user, verdict.value, command, role).at(7.9)
     assert fields_of(line) == ["7", "Z", listener, peer, user, str(verdict.value), command, role]
     assert line.isprintable() or not any(character < " " for character in line)
     assert line.splitlines() == [line]
 
 
 def test_lines_have_the_fields_of_the_format() -> None:
-    assert str(AccountLine(7, "N", "/tmp/2025", "pid 3", "tom", 1)) == "7@N@/tmp/2025@pid 3@tom@1"
-    assert str(AccountLine(7, "T", "[::1]:2025", "::1", "anonymous", 0)) == "7@T@[::1]:2025@::1@anonymous@0"
-    assert str(AccountLine(7, "Z", "l", "p", "tom@x", -1, "say a\\b")) == r"7@Z@l@p@tom\@x@-1@say a\\b"
+    assert AccountLine("N", "/tmp/2025", "pid 3", "tom", 1).at(7.9) == "7@N@/tmp/2025@pid 3@tom@1"
+    assert AccountLine("T", "[::1]:2025", "::1", "anonymous", 0).at(7.9) == "7@T@[::1]:2025@::1@anonymous@0"
+    assert AccountLine("Z", "l", "p", "tom@x", -1, "say a\\b").at(7.9) == r"7@Z@l@p@tom\@x@-1@say a\\b"
     assert gap(7, 3, "No space left on device") == "7@D@3@No space left on device"
 
 
