@@ -2,11 +2,13 @@
 
 import asyncio
 import dataclasses
+import datetime as dt
 import signal
 import time
 
 import pytest
 
+from eccmgr.access.keys import SigningKey, write_key_files
 from eccmgr.redis.embedded import EmbeddedServer
 from tests.daemons import QUICK
 from tests.integration.fleet import Fleet, die, hearing
@@ -67,3 +69,27 @@ async def test_command_expired_on_nodes_clock_does_not_begin(lonely: Fleet) -> N
     lonely.gate.set()
     await lonely.shows(f"retrieve {sent}", "east1: (missed)")
     assert lonely.ran == ["east1"]
+
+
+async def test_signed_command_runs_once_though_redis_forgets(server: EmbeddedServer, lonely: Fleet) -> None:
+    key = SigningKey(b"k" * 32, "m1", dt.date(2999, 1, 1))
+    (lonely.folder / "keys").mkdir()
+    private, _ = write_key_files(lonely.folder / "keys", key)
+    options = dataclasses.replace(QUICK, session_lease_s=30.0)
+    manager = await lonely.manager(configuration=f'cluster {{ signing_key = "{private}" }}\n', options=options)
+    trusting = f'cluster {{ trusted_managers = ( "{key.public}" ) }}\n'
+    node = await lonely.node("east1", configuration=trusting, options=options)
+    await manager.link.call("SAVE")
+    async with hearing(manager.link, manager.keys.everyone) as heard:
+        assert await lonely.lines("gather mark") == ["east1: marked"]
+        await wait_until(lambda: bool(heard), "the command is heard")
+    await asyncio.to_thread(server.stop, signal.SIGKILL)
+    await asyncio.to_thread(server.start)
+    assert node.heartbeats.listening is not None
+    await wait_until(lambda: not manager.link.fault and node.heartbeats.listening.is_set(), "all are back")
+    for _ in range(3):
+        await manager.link.call("PUBLISH", manager.keys.everyone, heard[0])
+        node.executor.read_up(heard[0])
+    lonely.gate.set()
+    assert await lonely.lines("gather hold") == ["east1: held"]
+    assert lonely.ran == ["east1", "east1"]
