@@ -9,7 +9,7 @@ from eccmgr.errors import EccmgrError, SettingsError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
-_AGAIN_S = 3600.0
+_AGAIN_S = 60.0
 _RETRY_S = 5.0
 _KEPT_MS = 30 * 86_400_000
 

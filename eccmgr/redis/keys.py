@@ -185,7 +185,7 @@ class Keys:
         return f"{self.command_prefix}{command_id}:secret"
 
     def certificate(self, node: str) -> str:
-        """String: the certificate of a node, which the node writes when it joins, and again every hour."""
+        """String: the certificate of a node, which the node writes when it joins, and again every minute."""
         return f"{self.tag}:certificate:{node.lower()}"
 
     def schedules(self, owner: str) -> str:

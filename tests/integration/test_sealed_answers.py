@@ -18,6 +18,7 @@ from eccmgr.cluster.vouching import MemberVerifier
 from eccmgr.errors import SettingsError
 from eccmgr.manager import Manager
 from tests.integration.fleet import Fleet
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("nothing_left", "no_tasks_left")]
 UNTIL = dt.date(2099, 1, 1)
@@ -203,3 +204,17 @@ class TestMembers:
             "#ec0-1-a#east1": "its record was signed for another session",
             "#ec0-1-a#n9": "no member's record names its session",
         }
+
+
+async def test_certificate_that_was_overwritten_is_shown_again(
+    fleet: Fleet, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eccmgr.node.certificate._AGAIN_S", 0.2)
+    manager = await fleet.manager(configuration=keyring.manager)
+    await fleet.node("east1", configuration=keyring.node("east1"))
+    await manager.link.call("SET", manager.keys.certificate("east1"), "junk", "PX", 60_000)
+
+    async def answers() -> bool:
+        return await fleet.lines("gather mark") == ["east1: marked"]
+
+    await wait_until(answers, "its answers are believed again")
