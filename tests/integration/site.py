@@ -1,11 +1,14 @@
 """A small site of real processes with a record of every kind in Redis, and the commands of its operators."""
 
+import datetime as dt
 import json
 import re
 from pathlib import Path
 
 import psutil
 
+from eccmgr.access.certificates import certify
+from eccmgr.access.keys import SigningKey, write_key_files
 from tests.daemons import Process, Processes, ask_sync
 
 CONFIGURATION = """
@@ -34,15 +37,37 @@ NODE = (
 )
 
 
+def _keys_of_all(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The flags of each daemon that name its keys."""
+    (keys := folder / "keys").mkdir()
+    until = dt.date(2099, 1, 1)
+    authority, *own = (SigningKey(name.encode().ljust(32, b"."), name, until) for name in ("ca", "m1", "a1", "a2"))
+    files = {key.public.name: str(write_key_files(keys, key)[0]) for key in own}
+    flags = {"m1": ("--signing-key", files["m1"], "--node-authority", str(authority.public))}
+    for key in own[1:]:
+        name = key.public.name
+        certificate = keys / f"{name}.crt"
+        certificate.write_text(certify(authority, "site", key.public, "default", 4_000_000_000_000).line)
+        trusted = ("--trusted-manager", str(own[0].public))
+        flags[name] = ("--signing-key", files[name], "--certificate", str(certificate), *trusted)
+    return flags
+
+
 class Site:
     """A manager with a schedule, and two nodes that carry a VIP. One of the nodes has a long job."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, *, signed: bool = False) -> None:
+        """With `signed`, commands, schedules and answers are signed and verified."""
         file = folder / "site.conf"
         file.write_text(CONFIGURATION)
         self.processes = Processes(url, "site", folder)
-        self.nodes = [self.processes.start("ecnode", name, "-c", str(file), wait=False) for name in ("a1", "a2")]
-        self.manager = self.processes.start("eccmgr", "m1", "-c", str(file), wait=False)
+        flags = _keys_of_all(folder) if signed else {}
+
+        def start(program: str, name: str) -> Process:
+            return self.processes.start(program, name, "-c", str(file), *flags.get(name, ()), wait=False)
+
+        self.nodes = [start("ecnode", name) for name in ("a1", "a2")]
+        self.manager = start("eccmgr", "m1")
         for each in (*self.nodes, self.manager):
             each.wait_ready()
 

@@ -32,9 +32,9 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 @pytest.mark.timeout(900 + 2 * LONGER_S)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_whatever_stands_in_redis_ends_nobody(server: Server, folder: Path, seed: int) -> None:
-    site = Site(folder, f"redis://{server.address}/0")
+@pytest.mark.parametrize(("seed", "signed"), [(1, False), (2, True)], ids=["unsigned", "signed"])
+def test_whatever_stands_in_redis_ends_nobody(server: Server, folder: Path, seed: int, signed: bool) -> None:
+    site = Site(folder, f"redis://{server.address}/0", signed=signed)
     until = time.monotonic() + LONGER_S
     try:
         wait_until_sync(site.is_well, "the site is at work", timeout_s=WELL_S)
