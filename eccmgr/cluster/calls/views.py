@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import whole
+from eccmgr.redis.reading import raw_texts, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 
 PAGE = 250
@@ -72,7 +72,12 @@ def _page(reply: RawReply) -> HashPage:
 
 
 def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """The fields and values of a script's answer, in which they alternate."""
+    """The fields and values of a script's answer, in which they alternate. Raises ValueError.
+
+    None may stand for a value that is gone.
+    """
+    raw_texts(list(flat[::2]))
+    raw_texts([value for value in flat[1::2] if value is not None])
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 

@@ -53,7 +53,8 @@ class Route:
 
     def __str__(self) -> str:
         where = f"{self.user}@{self.endpoint}" if self.user else str(self.endpoint)
-        return f"{_TLS if self.tls else ''}{where}" if not self.ssh else f"{_SSH}{self.ssh}/{where}"
+        through = f"{_SSH}{self.ssh}/" if self.ssh else ""
+        return f"{through}{_TLS if self.tls else ''}{where}"
 
 
 @dataclass
