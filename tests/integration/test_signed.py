@@ -133,10 +133,11 @@ class TestSignedFleet:
         await manager.link.call("HSET", manager.keys.command(sent), field, value)
         assert "is not authentic" in await fleet.ask(f"retrieve #{sent}")
 
-    async def test_command_with_a_secret_is_signed(self, fleet: Fleet, signing: str) -> None:
+    @pytest.mark.parametrize("options", ["", "--batch 1 "])
+    async def test_command_with_a_secret_is_signed(self, fleet: Fleet, signing: str, options: str) -> None:
         await fleet.manager(configuration=signing)
         await fleet.node("east1", configuration=TRUSTING)
-        answer = await fleet.ask('gather config set Datasource d uri "pg:password=S3cr3t"')
+        answer = await fleet.ask(f'gather {options}config set Datasource d uri "pg:password=S3cr3t"')
         sent = answer.split()[1]
         assert "S3cr3t" not in answer
         assert await fleet.lines(f"retrieve #{sent}") == answer.splitlines()[1:]
