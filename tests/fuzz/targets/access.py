@@ -102,7 +102,7 @@ def account_line(data: bytes) -> None:
     """A line of the account is one line with as many fields as it has, whatever stands in them."""
     fields = [text_of(field) for field in data.split(b"\0", 5)][:5]
     listener, peer, user, command, role = [*fields, *[""] * (5 - len(fields))]
-    line = str(AccountLine(1.0, AUTHORIZATION, listener, peer, user, 1, command, role))
+    line = AccountLine(AUTHORIZATION, listener, peer, user, 1, command, role).at(1.0)
     assert len(line.splitlines()) == 1
     assert not first_unseen(line)
     assert re.sub(r"\\.", "", line).count("@") == 6 + bool(role)
