@@ -56,6 +56,11 @@ def raw_texts(answered: object) -> tuple[bytes, ...]:
     return tuple(answered)
 
 
+def raw_text(answered: object) -> bytes:
+    """Read a text of any kind. Raises ValueError."""
+    return raw_texts([answered])[0]
+
+
 def exactly(count: int, answered: Sequence[T]) -> Sequence[T]:
     """Check that a list has `count` items, one for each part of the question. Raises ValueError."""
     if not isinstance(answered, list) or len(answered) != count:

@@ -73,6 +73,8 @@ def test_a_strange_reply_is_unreadable_and_nothing_else(call: ScriptCall[Any]) -
         (membership.renew(KEYS, OPTIONS, "#a", ("all",), rate=2), [b"renewed", 1, 1, [], b"", 0, b"1", [], b""]),
         (membership.renew(KEYS, OPTIONS, "#a", rate=2), [b"78"]),
         (commands.catch_up(KEYS, OPTIONS, "0-0", 10, "east1", ()), [b"junk", 0, []]),
+        (views.roster(KEYS, OPTIONS, 1000), [7, [b"7"]]),
+        (views.page(KEYS.roster), [b"0", [b"a", 7.0]]),
         (
             vips.acquire(Acquire("#a", Era(1, "m"), (Wish("10.0.0.1", 0, ""),)), KEYS, OPTIONS, "a"),
             [b"ok", 1, b"m", []],

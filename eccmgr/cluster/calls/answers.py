@@ -10,7 +10,7 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import UNREADABLE, Entry, Sent
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, flag, whole
+from eccmgr.redis.reading import Dropped, flag, raw_text, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 
 _dropped_answers = Dropped("answer")
@@ -173,7 +173,9 @@ def collect(
 def _collected(reply: RawReply) -> Collected:
     clock, number, born, answered, aborted, more = reply
     aborted_ms = whole(aborted) if aborted else None
-    return Collected(whole(clock), ViewNumber(whole(number), born), entries(pairs(answered)), aborted_ms, flag(more))
+    return Collected(
+        whole(clock), ViewNumber(whole(number), raw_text(born)), entries(pairs(answered)), aborted_ms, flag(more)
+    )
 
 
 def results(
@@ -198,7 +200,7 @@ def _found(reply: RawReply) -> KnownCommand | None:
     if not reply:
         return None
     clock, fields, responses, number, born, plan = reply
-    view = ViewNumber(whole(number), born)
+    view = ViewNumber(whole(number), raw_text(born))
     return KnownCommand(whole(clock), Sent.parse(pairs(fields)), _fields_or_key(responses), view, _fields_or_key(plan))
 
 

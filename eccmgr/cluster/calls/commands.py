@@ -12,7 +12,7 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.view import Target
 from eccmgr.redis import reading
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import flag, raw_texts, whole
+from eccmgr.redis.reading import flag, raw_text, raw_texts, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
@@ -155,7 +155,7 @@ def _published(reply: Sequence[bytes]) -> PublishAnswer:
     if not more:
         return PublishAnswer(_publish_verdict(verdict))
     view, clock, wall, born = more
-    return PublishAnswer(_publish_verdict(verdict), ViewNumber(whole(view), born), whole(clock), whole(wall))
+    return PublishAnswer(_publish_verdict(verdict), ViewNumber(whole(view), raw_text(born)), whole(clock), whole(wall))
 
 
 def release(

@@ -10,7 +10,7 @@ from eccmgr.cluster.carrier import CarrierState, SessionRefusal, VipNews
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import exactly, flag, number, raw_texts, whole
+from eccmgr.redis.reading import exactly, flag, number, raw_text, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
 
@@ -184,7 +184,7 @@ def _renewed(channels: int, reply: RawReply) -> Renewed | SessionRefusal:
         flag(over),
         _stretch(stretch),
         _vip_news(vips),
-        *raw_texts([bus]),
+        raw_text(bus),
     )
 
 

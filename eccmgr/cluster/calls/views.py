@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import raw_texts, whole
+from eccmgr.redis.reading import raw_text, raw_texts, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 
 PAGE = 250
@@ -92,7 +92,7 @@ def roster(keys: Keys, options: ClusterOptions, keep_ms: int, known: str = "") -
 
 def _view_number(reply: Sequence[bytes]) -> ViewNumber:
     number, born = reply
-    return ViewNumber(whole(number), born)
+    return ViewNumber(whole(number), raw_text(born))
 
 
 def expect(

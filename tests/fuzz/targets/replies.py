@@ -1,6 +1,7 @@
 """The answers of a server to a call: any reply of the protocol to any of our scripts and commands."""
 
 import dataclasses
+import enum
 import math
 import re
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import hiredis
 
 from eccmgr.cluster.calls import answers, commands, membership, views
+from eccmgr.cluster.calls.views import ViewNumber
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.results import State
@@ -108,7 +110,7 @@ def script_replies(data: bytes) -> None:
 
 
 def check_bounds(value: Any) -> None:
-    """Every number in the read value is finite, and not larger than the largest that we write."""
+    """Every text was read as a text, and every number is finite, and not larger than the largest that we write."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = tuple(getattr(value, field.name) for field in dataclasses.fields(value))
     if isinstance(value, float):
@@ -117,6 +119,10 @@ def check_bounds(value: Any) -> None:
         assert -_LARGEST <= value <= _LARGEST
     elif isinstance(value, dict):
         check_bounds(tuple(value.items()))
+    elif not isinstance(value, tuple | list):
+        assert value is None or isinstance(value, str | bytes | enum.Enum), value
     elif isinstance(value, tuple | list):
+        if isinstance(value, ViewNumber):
+            assert isinstance(value.born, bytes), value
         for each in value:
             check_bounds(each)
