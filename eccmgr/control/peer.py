@@ -7,10 +7,13 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from eccmgr.control.users import nameless
-
 ANONYMOUS = "anonymous"
 _CREDENTIALS = struct.Struct("3i")
+
+
+def nameless(uid: int) -> str:
+    """The name of a user who has none."""
+    return f"uid {uid}"
 
 
 class Credentials(NamedTuple):

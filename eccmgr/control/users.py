@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import structlog
 
+from eccmgr.control.peer import nameless
+
 log = structlog.get_logger()
 
 KEPT_S = 60.0
@@ -21,11 +23,6 @@ LOOKING_MAX = 64
 """The most look-ups at a time. Root's is one more."""
 _NAMES_MAX = 10_000
 _SEPARATORS = frozenset(":,")
-
-
-def nameless(uid: int) -> str:
-    """The name of a user who has none."""
-    return f"uid {uid}"
 
 
 def name_in_database(uid: int) -> str:
