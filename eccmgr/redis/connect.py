@@ -7,6 +7,7 @@ Each subscription has a connection of its own.
 import asyncio
 import contextlib
 import os
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ import structlog
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable
+from eccmgr.errors import EccmgrError, RedisRefuses, RedisUnreachable, Unreadable
 from eccmgr.redis.address import Mode, RedisAddress
 from eccmgr.redis.client import COMMAND_TIMEOUT_S, make_pool
 from eccmgr.redis.kinds import is_of_another_kind, keys_among, mend, mended
@@ -79,7 +80,8 @@ class Link:
         """
         name, keys, args, _ = call
         lua = script(name, sharded=self._sharded)
-        return call.answer(await self._ask(name, lambda wire: lua(wire.call, keys, args), probe, words=keys))
+        reply = await self._ask(name, lambda wire: lua(wire.call, keys, args), probe, words=keys)
+        return await self._read(call, reply)
 
     def send(self, call: ScriptCall[Any]) -> "asyncio.Future[Any] | None":
         """Send a call before this returns. `call.answer` reads the reply. None if only `run` can send the call.
@@ -117,7 +119,21 @@ class Link:
             return answer, isinstance(have, int) and have >= others
 
         reply, acked = await self._ask(name, ask, probe=True, waits=True, words=keys)
-        return call.answer(reply), acked
+        return await self._read(call, reply), acked
+
+    async def _read(self, call: ScriptCall[ReadAs], reply: Any) -> ReadAs:
+        """Read the reply to a call. Raises Unreadable.
+
+        A reply that cannot be read may be the one to another call. Then all later ones would be, so the connection is
+        asked for its order, and ended if it has lost it.
+        """
+        try:
+            return call.answer(reply)
+        except Unreadable:
+            for wire in (self._wire, self._waiting):
+                if wire is not None and wire.fault is None:
+                    await _check_order(wire)
+            raise
 
     async def look_again(self) -> None:
         """Look for the server anew, though this one answers: another one may have taken over, and this one may not know
@@ -329,6 +345,14 @@ class Link:
     def _unreachable(self, *, asked: bool = False) -> RedisUnreachable:
         why = self.fault or f"it has just moved ({self._where})"
         return RedisUnreachable(f"Redis is not reachable: {why}", asked=asked)
+
+
+async def _check_order(wire: Wire) -> None:
+    """End a connection that does not answer what it is asked."""
+    word = secrets.token_hex(8)
+    with contextlib.suppress(RedisError):
+        if await wire.call("PING", word) != word.encode():
+            wire.close("its answers are out of order")
 
 
 async def _together(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[Any]:

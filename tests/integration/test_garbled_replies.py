@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from eccmgr.cluster.calls import views
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.errors import EccmgrError
+from eccmgr.redis.connect import Link
 from eccmgr.redis.embedded import EmbeddedServer
+from eccmgr.redis.keys import Keys
 from tests.fault.proxy import FaultProxy
 from tests.integration.site import Site
 from tests.waiting import wait_until
@@ -111,6 +116,24 @@ async def test_a_garbled_reply_in_five_ends_no_daemon(server: EmbeddedServer, fo
         finally:
             proxy.garbled = bytes
             await asyncio.to_thread(site.processes.end)
+
+
+@pytest.mark.asyncio
+async def test_answers_to_other_calls_end_the_connection(server: EmbeddedServer, folder: Path) -> None:
+    proxy, keys, options = FaultProxy(server.socket, folder / "proxy"), Keys("c"), ClusterOptions()
+    async with proxy.running():
+        link = Link(proxy.url)
+        assert await link.call("PING") == b"PONG"
+        # This takes the next reply for its own item, and from then on each call gets the reply to the one before it.
+        begun = [b"*1\r\n"]
+        proxy.garbled = lambda reply: begun.pop() if begun else reply
+        others = asyncio.gather(*(link.call("ECHO", str(number)) for number in range(2)))
+        with pytest.raises(EccmgrError):
+            await link.run(views.roster(keys, options, 1000))
+        proxy.garbled = bytes
+        await link.run(views.roster(keys, options, 1000), probe=True)
+        await asyncio.gather(others, return_exceptions=True)
+        await link.close()
 
 
 def _ask_all(site: Site, shape: bytes) -> None:
