@@ -111,7 +111,9 @@ class Site:
 
     def _complaints(self) -> dict[str, str]:
         bad = re.compile("Internal error|refused|cannot be read|not reachable|no guardian|does not answer")
-        return {line: answer for line, answer in self.ask_all().items() if bad.search(answer)}
+        # What the audit lacks from an earlier time is told until the daemon ends, with the reason of that time.
+        past = re.compile(r"Account: [0-9]+ lines are missing in the audit: .*?(?=\n|\\n|$)")
+        return {line: answer for line, answer in self.ask_all().items() if bad.search(past.sub("", answer))}
 
     def has_workers(self) -> bool:
         """Whether each node has its guardian and its job worker."""

@@ -113,6 +113,8 @@ async def test_a_garbled_reply_in_five_ends_no_daemon(server: EmbeddedServer, fo
                 for process in site.daemons:
                     assert process.popen.poll() is None, process.log
                     assert "Traceback" not in process.log, process.log
+            proxy.garbled = bytes
+            await wait_until(lambda: asyncio.to_thread(site.is_well), "the site is at work again", 300)
         finally:
             proxy.garbled = bytes
             await asyncio.to_thread(site.processes.end)
