@@ -19,8 +19,9 @@ $(STAMP): requirements-dev.txt pyproject.toml
 demo: setup
 	@$(BIN)/python -m cli.demo $(if $(SIGNED),--signed)
 
+# All tests; TESTS=… names files or folders instead.
 test: setup
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 # Boots a Debian with systemd and runs the units on it. Needs root, debootstrap and systemd-nspawn; UNITS_ROOT=… keeps it.
 test-units: setup
