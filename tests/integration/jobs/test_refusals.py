@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from eccmgr.redis.keys import Keys
-from tests.daemons import ROOT, Processes
+from tests.daemons import ROOT, Processes, ask_sync
 from tests.integration.jobs.test_jobs import Site, site_of, workers
 from tests.integration.test_redis_cluster import RedisCluster
 from tests.servers import Server
@@ -110,6 +110,9 @@ def test_job_survives_a_move_of_its_slot(
         redis_cluster.end_move(target)
         if not runs:
             wait_until_sync(lambda: site.ask("cluster jobs") == "No jobs", "the new owner is found")
+            wait_until_sync(
+                lambda: ask_sync(site.manager.endpoint, "retrieve x").startswith("Nothing"), "the manager finds it"
+            )
             site.send("trial hold a")
         site.shows("trial hold a", "east1 held a for .*")
         assert workers(site.node) == [worker], site.node.log
