@@ -169,6 +169,8 @@ def _words_of_target(typed: Sequence[str]) -> int:
         return 2
     if len(first.split()) != 1:
         return 0
+    # The words that ask for a form are left out of the normal form, so they may not decide what a word before them is.
+    second = next((word for word in typed[1:] if not _is_form(word)), "")
     is_node = first.lower() not in FIRST_WORDS and second.lower() in FIRST_WORDS
     return 1 if is_node or looks_like_a_target(first) else 0
 
