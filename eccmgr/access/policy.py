@@ -13,6 +13,7 @@ UNIX = "unix:"
 KINDS = (UNIX, "scram:", "cert:", "node:")
 _NAMELESS = "uid "
 _KNOWN_MAX = 10_000
+_KNOWN_LENGTH_MAX = 256
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ class Policy:
         A carried command is allowed by itself, or by a pattern that ends in `$` and matches all of a carrier.
         """
         asked = user, command, carriers
+        if len(command) + sum(map(len, carriers)) > _KNOWN_LENGTH_MAX:
+            # Long lines are not remembered: 10,000 of them would fill the memory.
+            return self._look_up(*asked)
         if asked not in self._known:
             if len(self._known) >= _KNOWN_MAX:
                 self._known.clear()

@@ -52,3 +52,12 @@ def test_carried_command_needs_a_role_of_its_own() -> None:
 def test_listener_and_carried_commands_are_limited_apart() -> None:
     assert [policy({}).limits(by) for by in (True, False, None)] == [True, False, False]
     assert [policy({}, everywhere=True).limits(by) for by in (True, False, None)] == [True, False, True]
+
+
+def test_long_lines_do_not_fill_the_memory() -> None:
+    made = policy({"tom": ["^say "]})
+    assert made.role_for("tom", f"say {'x' * 60_000}") == "tom"
+    assert made.role_for("tom", "pid", ("broadcast " + "x" * 60_000,)) is None
+    assert made._known == {}
+    assert made.role_for("tom", "pid") is None
+    assert len(made._known) == 1
