@@ -15,6 +15,7 @@ from eccmgr.access.statements import (
     ScheduleStatement,
     ShownStatement,
     Signed,
+    SignedStatement,
     WithdrawalStatement,
     signed,
 )
@@ -38,56 +39,42 @@ class Signer:
         self, command_id: str, target: tuple[str, ...], text: str, user: str, life_ms: int, *, rolling: bool
     ) -> Signed:
         """Sign a command that may begin within `life_ms`, and within an hour at the most."""
-        if self.key is None:
-            return UNSIGNED
-        now, batches = self._wall_ms(), _batches(rolling=rolling)
-        life = min(life_ms, LONGEST_LIFE_MS)
-        statement = CommandStatement(
-            c=self._cluster, id=command_id, t=target, x=text, u=user, iat=now, exp=now + life, b=batches
+        iat, exp = self._life(life_ms)
+        batches: Literal[True] | msgspec.UnsetType = True if rolling else msgspec.UNSET
+        return self._signed(
+            CommandStatement(c=self._cluster, id=command_id, t=target, x=text, u=user, iat=iat, exp=exp, b=batches)
         )
-        return signed(statement, self.key)
 
     def shown(self, command_id: str, command: Signed, target: tuple[str, ...], text: str, user: str) -> Signed:
         """Sign the text of the command `command` without its secrets."""
-        if self.key is None:
-            return UNSIGNED
-        made = ShownStatement(c=self._cluster, id=command_id, of=command.digest, t=target, x=text, u=user)
-        return signed(made, self.key)
+        of = command.digest
+        return self._signed(ShownStatement(c=self._cluster, id=command_id, of=of, t=target, x=text, u=user))
 
     def release(self, command_id: str, command: Signed, nodes: Sequence[str], life_ms: int) -> Signed:
         """Sign that `nodes`, in small letters, may begin the rolling command `command` within `life_ms`."""
-        if self.key is None:
-            return UNSIGNED
-        now = self._wall_ms()
-        statement = ReleaseStatement(
-            c=self._cluster,
-            id=command_id,
-            of=command.digest,
-            nodes=tuple(nodes),
-            iat=now,
-            exp=now + min(life_ms, LONGEST_LIFE_MS),
+        (iat, exp), of = self._life(life_ms), command.digest
+        return self._signed(
+            ReleaseStatement(c=self._cluster, id=command_id, of=of, nodes=tuple(nodes), iat=iat, exp=exp)
         )
-        return signed(statement, self.key)
 
     def withdrawal(self, command_id: str, user: str, life_ms: int) -> Signed:
         """Sign that `user` withdraws a command; nodes heed it for `life_ms`."""
-        if self.key is None:
-            return UNSIGNED
-        now = self._wall_ms()
-        life = min(life_ms, LONGEST_LIFE_MS)
-        return signed(WithdrawalStatement(c=self._cluster, id=command_id, u=user, iat=now, exp=now + life), self.key)
+        iat, exp = self._life(life_ms)
+        return self._signed(WithdrawalStatement(c=self._cluster, id=command_id, u=user, iat=iat, exp=exp))
 
     def member(self, node: str, private_name: str, *, replace: bool) -> Signed:
         """Sign that the session `private_name` is the node's own; `replace`: it may take over the node's name."""
-        if self.key is None:
-            return UNSIGNED
-        made = MemberStatement(c=self._cluster, name=node, private=private_name, replace=replace, iat=self._wall_ms())
-        return signed(made, self.key)
+        now = self._wall_ms()
+        return self._signed(MemberStatement(c=self._cluster, name=node, private=private_name, replace=replace, iat=now))
 
     def schedule(self, statement: ScheduleStatement) -> Signed:
         """Sign a schedule."""
+        return self._signed(statement)
+
+    def _life(self, life_ms: int) -> tuple[int, int]:
+        """The times between which a statement that is made now counts."""
+        now = self._wall_ms()
+        return now, now + min(life_ms, LONGEST_LIFE_MS)
+
+    def _signed(self, statement: SignedStatement) -> Signed:
         return UNSIGNED if self.key is None else signed(statement, self.key)
-
-
-def _batches(*, rolling: bool) -> Literal[True] | msgspec.UnsetType:
-    return True if rolling else msgspec.UNSET

@@ -13,10 +13,12 @@ from eccmgr.errors import EccmgrError
 from eccmgr.redis.reading import decoded
 
 S = TypeVar("S", bound=SignedStatement)
+T = TypeVar("T")
 
 LONGEST_STATEMENT = 64 * 1024
 """The maximum size of a statement in bytes, without the text of its command."""
-
+LONGEST_COMMAND = LONGEST_STATEMENT + 1024 * 1024
+"""The maximum size of a command's statement in bytes; a command has at most 1 MiB."""
 
 _OPENED_MAX, _OPENED_BYTES_MAX = 1024, 4096
 _opened: OrderedDict[tuple[type[SignedStatement], Signed], tuple[PublicKey, SignedStatement]] = OrderedDict()
@@ -49,26 +51,22 @@ class TrustedKeys:
 
         `now_ms` is the time on the wall clock. Raises NotAuthentic.
         """
+        if not signed.env:
+            raise NotAuthentic("it is not signed")
         if len(signed.env) > longest:
             raise NotAuthentic(f"its statement has {len(signed.env)} bytes (limit {longest})")
         if (opened := _opened.get((kind, signed))) is not None:
             signer, known = opened
             if self._by_kid.get(signer.kid) == signer and signer.counts_at(now_ms) and known.c == cluster:
                 return cast(S, known)
-        try:
-            kid = decoded(_signer, signed.env, longest).kid
-        except ValueError as error:
-            raise NotAuthentic(f"its statement cannot be read: {error}") from None
+        kid = _read(_signer, signed, longest).kid
         if (key := self._by_kid.get(kid)) is None:
             raise NotAuthentic("it is signed with a key that is not trusted here")
         if not key.counts_at(now_ms):
             raise NotAuthentic(f"it is signed with the key {key.name}, which ended on {key.until}")
         if not key.verify(signed.sig, signed_bytes(kind, signed.env)):
             raise NotAuthentic("its signature does not fit")
-        try:
-            statement: S = decoded(_decoder(kind), signed.env, longest)
-        except ValueError as error:
-            raise NotAuthentic(f"its statement cannot be read: {error}") from None
+        statement: S = _read(_decoder(kind), signed, longest)
         if statement.c != cluster:
             raise NotAuthentic(f"it is for the cluster '{statement.c}', not for '{cluster}'")
         if len(signed.env) <= _OPENED_BYTES_MAX:
@@ -76,6 +74,19 @@ class TrustedKeys:
                 _opened.popitem(last=False)
             _opened[kind, signed] = key, statement
         return statement
+
+
+def unverified(signed: Signed, kind: type[S], longest: int = LONGEST_STATEMENT) -> S:
+    """What a statement says, true or not. Raises NotAuthentic if it cannot be read."""
+    statement: S = _read(_decoder(kind), signed, longest)
+    return statement
+
+
+def _read(kind: msgspec.json.Decoder[T], signed: Signed, longest: int) -> T:
+    try:
+        return decoded(kind, signed.env, longest)
+    except ValueError as error:
+        raise NotAuthentic(f"its statement cannot be read: {error}") from None
 
 
 @functools.cache

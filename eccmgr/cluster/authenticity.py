@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from eccmgr.access.keys import SigningKey
 from eccmgr.access.seals import SealedAnswer, Secrets, is_sealed
 from eccmgr.access.statements import CommandStatement, ShownStatement
-from eccmgr.access.trusted_keys import LONGEST_STATEMENT, NotAuthentic, TrustedKeys
+from eccmgr.access.trusted_keys import LONGEST_COMMAND, NotAuthentic, TrustedKeys
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.results import Entry, Sent, State
 from eccmgr.cluster.shown import ShownCertificates
 from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-
-_LONGEST = LONGEST_STATEMENT + 1024 * 1024
 
 
 class SentVerifier:
@@ -35,10 +33,8 @@ class SentVerifier:
         if not (trusted := self._trusted()):
             return
         try:
-            if not sent.signed.env:
-                raise NotAuthentic("it is not signed")
             kind: type[CommandStatement | ShownStatement] = ShownStatement if sent.masked else CommandStatement
-            statement = trusted.open(sent.signed, kind, self._cluster, self._wall_ms(), _LONGEST)
+            statement = trusted.open(sent.signed, kind, self._cluster, self._wall_ms(), LONGEST_COMMAND)
             if statement.id != sent.id:
                 raise NotAuthentic(f"{statement.id} was signed")
             if statement.x != sent.text or statement.t != sent.target.signed_form:

@@ -13,16 +13,12 @@ import structlog
 
 from eccmgr.access.recipient import WARNED_MS, Recipient
 from eccmgr.access.statements import CommandStatement, ReleaseStatement, Signed, SignedStatement, WithdrawalStatement
-from eccmgr.access.trusted_keys import LONGEST_STATEMENT, NotAuthentic, TrustedKeys
+from eccmgr.access.trusted_keys import LONGEST_COMMAND, NotAuthentic, TrustedKeys, unverified
 from eccmgr.node.messages import Message, Withdrawal
-from eccmgr.redis.reading import decoded
 
 log = structlog.get_logger()
 
 S = TypeVar("S", bound=SignedStatement)
-_LONGEST = LONGEST_STATEMENT + 1024 * 1024
-"""The maximum size of a command's statement in bytes; a command has at most 1 MiB."""
-_command = msgspec.json.Decoder(CommandStatement)
 
 
 class Authenticity:
@@ -48,11 +44,11 @@ class Authenticity:
         """
         if not (trusted := self._trusted()):
             if message.env:
-                _fill(message, _unverified(message.env), "")
+                _fill(message, unverified(_signed(message.env, ""), CommandStatement, LONGEST_COMMAND), "")
             return
         now_ms = self._wall_ms()
         signed = _signed(message.env, message.sig)
-        statement = trusted.open(signed, CommandStatement, self._cluster, now_ms, _LONGEST)
+        statement = trusted.open(signed, CommandStatement, self._cluster, now_ms, LONGEST_COMMAND)
         self._recipient.check(statement, message.id, now_ms)
         until_ms = statement.exp
         if statement.b is True:
@@ -93,16 +89,7 @@ def _fill(message: Message, statement: CommandStatement, digest: str) -> None:
         msgspec.structs.force_setattr(message, name, value)
 
 
-def _unverified(env: str) -> CommandStatement:
-    try:
-        return decoded(_command, env, _LONGEST)
-    except ValueError as error:
-        raise NotAuthentic(f"its statement cannot be read: {error}") from None
-
-
 def _signed(env: str, sig: str) -> Signed:
-    if not env:
-        raise NotAuthentic("it is not signed")
     try:
         return Signed.read(env, sig)
     except ValueError:
