@@ -15,27 +15,13 @@ import pytest
 
 from tests.daemons import ROOT, Process, Processes, ask_sync
 from tests.servers import Server
+from tests.vips import ONE_VIP
 from tests.waiting import wait_until_sync
 
 pytestmark = pytest.mark.timeout(300)
 
 _POISON = 'open("{marks}", "a").write(f"{{__name__}}\\n")\nraise SystemExit("taken from the working folder")\n'
 _TAKEN = ("worker/__init__.py", "eccmgr/__init__.py", "asyncio.py", "redis.py", "sitecustomize.py", "encodings.py")
-_VIPS = """
-cluster {
-  heartbeats_per_sec = 5
-  session_lease = 1.5
-  max_step = 0.3
-  plumber = "memory"
-  fence = "none"
-  view_mature_time = 0.5
-  Topology "10.1.1.0/24" { interface = "lo"  cidrmask = "32" }
-}
-Binding "b" {
-  Bind_Address = "10.1.1.1"
-  Enable_Duravip = true
-}
-"""
 _JOBS = 'exec "x" {\n  commands = [ say = "/bin/echo said" ]\n  long = ( say )\n}\n'
 
 
@@ -117,7 +103,7 @@ def test_a_job_runs_beside_files_named_like_modules(harbour: Harbour) -> None:
 
 
 def test_a_guardian_starts_beside_files_named_like_modules(harbour: Harbour) -> None:
-    node = harbour.node(_VIPS)
+    node = harbour.node(ONE_VIP)
     wait_until_sync(lambda: "vip owned" in node.log, "it carries its VIP")
     harbour.poison()
     before = started(node, "worker.guardian")
@@ -130,7 +116,7 @@ def test_a_guardian_starts_beside_files_named_like_modules(harbour: Harbour) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_an_agent_restarts_beside_files_named_like_modules(harbour: Harbour) -> None:
-    node = harbour.node(_VIPS + 'Security { User = "nobody" }\n')
+    node = harbour.node(ONE_VIP + 'Security { User = "nobody" }\n')
     wait_until_sync(lambda: "vip owned" in node.log, "it carries its VIP")
     harbour.poison()
     (agent,) = [each for each in psutil.Process(node.popen.pid).children() if each.username() == "nobody"]

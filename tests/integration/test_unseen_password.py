@@ -16,26 +16,12 @@ import pytest
 from eccmgr.access.keys import SigningKey, write_key_files
 from tests.daemons import ROOT, Process, Processes, ask_sync
 from tests.servers import Server
+from tests.vips import ONE_VIP
 from tests.waiting import wait_until_sync
 
 SECRET = "S3cr3tPw"
 GROUP = 4321
 pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.timeout(300)]
-_VIPS = """
-cluster {
-  heartbeats_per_sec = 5
-  session_lease = 1.5
-  max_step = 0.3
-  plumber = "memory"
-  fence = "none"
-  view_mature_time = 0.5
-  Topology "10.1.1.0/24" { interface = "lo"  cidrmask = "32" }
-}
-Binding "b" {
-  Bind_Address = "10.1.1.1"
-  Enable_Duravip = true
-}
-"""
 _PROGRAMS = """
 exec "x" {
   commands = [ env = "/usr/bin/env" parent = "/bin/sh -c 'cat /proc/$PPID/environ'" job = "/usr/bin/env" ]
@@ -98,7 +84,7 @@ def shown_by(process: Process) -> str:
 def test_no_process_shows_the_password(house: House, program: str, way: str) -> None:
     flags = {"flag": ("--redis", house.url), "flag=": (f"--redis={house.url}",)}.get(way, ())
     variable = {"variable": {"ECCMGR_REDIS": house.url}, "small variable": {"eccmgr_redis": house.url}}.get(way, {})
-    configuration = _VIPS + _PROGRAMS if program == "ecnode" else ""
+    configuration = ONE_VIP + _PROGRAMS if program == "ecnode" else ""
     daemon = house.start(program, *flags, configuration=configuration, **variable)
     said = [ask_sync(daemon.endpoint, "info" if program == "eccmgr" else "cluster info")]
     if program == "ecnode":
@@ -138,7 +124,7 @@ def test_an_agent_without_rights_gets_the_password(house: House, way: str) -> No
     if way == "file":
         url = f"redis://{house.server.address}/0"
         variables = {"ECCMGR_REDIS": url, "ECCMGR_REDIS_PASSWORD_FILE": f"{house.folder}/pw"}
-    node = house.start("ecnode", configuration=_VIPS + 'Security { User = "nobody" }\n', **variables)
+    node = house.start("ecnode", configuration=ONE_VIP + 'Security { User = "nobody" }\n', **variables)
     wait_until_sync(lambda: "vip owned" in node.log, "it carries its VIP")
     assert SECRET not in shown_by(node)
     (agent,) = [each for each in psutil.Process(node.popen.pid).children() if each.username() == "nobody"]

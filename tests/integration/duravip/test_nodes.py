@@ -228,19 +228,24 @@ def test_node_that_ends_cleanly_leaves_nothing_unowned(cluster: Cluster) -> None
     cluster.settle(3, 3)
 
 
+def unprivileged_node(end: contextlib.ExitStack) -> tuple[Server, Process]:
+    """A server, and a node with VIPs that gives up being root; both end with `end`."""
+    folder = Path(end.enter_context(tempfile.TemporaryDirectory(prefix="ecc-")))
+    folder.chmod(0o777)
+    server = Server(folder / "redis").start()
+    end.callback(server.stop)
+    file = folder / "vips.conf"
+    file.write_text(CONFIGURATION + 'Security { User = "nobody" }\n')
+    processes = Processes(f"redis://{server.address}/0", "vips", folder)
+    end.callback(processes.end)
+    return server, processes.start("ecnode", "a1", "-c", str(file))
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_unprivileged_node_leaves_address_changes_to_its_guardian() -> None:
-    with tempfile.TemporaryDirectory(prefix="ecc-") as made, contextlib.ExitStack() as end:
-        folder = Path(made)
-        folder.chmod(0o777)
-        server = Server(folder / "redis").start()
-        end.callback(server.stop)
-        file = folder / "vips.conf"
-        file.write_text(CONFIGURATION + 'Security { User = "nobody" }\n')
-        processes = Processes(f"redis://{server.address}/0", "vips", folder)
-        end.callback(processes.end)
-        node = processes.start("ecnode", "a1", "-c", str(file))
+    with contextlib.ExitStack() as end:
+        _, node = unprivileged_node(end)
         wait_until_sync(lambda: "vip owned" in node.log, "it carries VIPs")
         children = psutil.Process(node.popen.pid).children(recursive=True)
         users = {"guardian" if "worker.guardian" in each.cmdline() else "node": each.uids().real for each in children}
@@ -253,16 +258,8 @@ def test_unprivileged_node_leaves_address_changes_to_its_guardian() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_killed_parent_takes_its_node_along() -> None:
-    with tempfile.TemporaryDirectory(prefix="ecc-") as made, contextlib.ExitStack() as end:
-        folder = Path(made)
-        folder.chmod(0o777)
-        server = Server(folder / "redis").start()
-        end.callback(server.stop)
-        file = folder / "vips.conf"
-        file.write_text(CONFIGURATION + 'Security { User = "nobody" }\n')
-        processes = Processes(f"redis://{server.address}/0", "vips", folder)
-        end.callback(processes.end)
-        node = processes.start("ecnode", "a1", "-c", str(file))
+    with contextlib.ExitStack() as end:
+        server, node = unprivileged_node(end)
         wait_until_sync(lambda: node.log.count("vip owned") == VIPS, "it carries its VIPs")
         children = psutil.Process(node.popen.pid).children(recursive=True)
         for child in children:
