@@ -43,8 +43,8 @@ fault-vip: setup
 soak: setup
 	@$(BIN)/python -m tests.soak
 
-# FUZZ_S=… is for how many seconds in all, 600 if not given; TARGET=… is one target alone. Watches branches by atheris where
-# that installs.
+# FUZZ_S=… is for how many seconds in all, 600 if not given; TARGET=… is one target alone; SEED=… draws the
+# same inputs again. Watches branches by atheris where that installs.
 fuzz: setup
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --only-binary :all: --no-deps --require-hashes -r requirements-fuzz.txt || echo "atheris does not install here" >&2

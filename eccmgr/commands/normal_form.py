@@ -2,8 +2,8 @@
 
 It is the command's name in small letters, then each argument quoted by one rule (`eccmgr/text/words.py`). A command
 that another one carries is brought to its own normal form; `json` and `xml` before a command are left out. A line
-without a normal form is never run and never kept: it holds an unseen character or an open quote, or its commands are
-nested too deep.
+without a normal form is never run and never kept: it holds an unseen character or an open quote, its commands are
+nested too deep, or its normal form could be read as another command.
 """
 
 import itertools
@@ -62,6 +62,10 @@ class NormalForm:
         inside = self.carried.words if self.carried is not None else ()
         return (*self.name.split(" "), *self.arguments, *inside) if self.name else (*self.arguments, *inside)
 
+    def holds(self, name: str) -> bool:
+        """Whether this is the command `name`, or carries it."""
+        return self.name == name or (self.carried is not None and self.carried.holds(name))
+
     def __str__(self) -> str:
         return " ".join(map(words.quote, self.words))
 
@@ -81,16 +85,24 @@ def normal_form(line: str, table: Table | None = None) -> NormalForm:
 
     Without a table it is a carried command for nodes, which may be quoted as a whole.
     """
-    typed, depth = _split(line), 0
-    if table is None:
-        typed, depth = _opened(typed, 0)
-    return _form(typed, table, depth)
+    form = _read(line, table)
+    # Where the target of a gather ends is partly a guess. It has to be the same guess in the normal form.
+    if form.holds(_GATHER) and str(_read(str(form), table)) != str(form):
+        raise UsageError("The target and the command of the gather cannot be told apart, expected TARGET -- COMMAND")
+    return form
 
 
 def check_characters(line: str) -> None:
     """Raises UsageError if `line` holds an unseen character other than a tab."""
     if unseen := first_unseen(line):
         raise UsageError(f"A command holds the control character {name_of(unseen)}, expected text without one")
+
+
+def _read(line: str, table: Table | None) -> NormalForm:
+    typed, depth = _split(line), 0
+    if table is None:
+        typed, depth = _opened(typed, 0)
+    return _form(typed, table, depth)
 
 
 def _split(line: str) -> Sequence[str]:

@@ -1,7 +1,8 @@
-"""`make fuzz`: gives every target inputs. FUZZ_S and TARGET come from the environment."""
+"""`make fuzz`: gives every target inputs. FUZZ_S, SEED and TARGET come from the environment."""
 
 import os
 import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.fuzz.driving import HANG_S, drive, has_atheris, load_targets
+from tests.fuzz.driving import HANG_S, Driving, drive, has_atheris, load_targets
 
 if TYPE_CHECKING:
     from tests.fuzz.target import FuzzTarget
@@ -47,8 +48,9 @@ def main() -> int:
     seconds = max(1, in_all_s * at_once // max(1, len(targets)))
     folder = Path(tempfile.mkdtemp(prefix="ecc-fuzz-"))
     engine = "atheris" if has_atheris() else "hypothesis"
-    print(f"{len(targets)} targets, {seconds} s each, by {engine}, in {folder}", flush=True)
-    bad = run_all(targets, seconds, at_once, folder)
+    seed = int(os.environ.get("SEED") or secrets.randbelow(2**31) + 1)
+    print(f"{len(targets)} targets, {seconds} s each, by {engine}, seed {seed}, in {folder}", flush=True)
+    bad = run_all(targets, Driving(seconds, seed), at_once, folder)
     if bad:
         print(f"{len(bad)} targets did not stand: {', '.join(bad)}; the inputs are in {folder}", file=sys.stderr)
         return 1
@@ -57,14 +59,14 @@ def main() -> int:
     return 0
 
 
-def run_all(targets: "list[FuzzTarget]", seconds: int, at_once: int, folder: Path) -> list[str]:
+def run_all(targets: "list[FuzzTarget]", driving: Driving, at_once: int, folder: Path) -> list[str]:
     """Run the targets, a number of them at once; answers the names of those that failed."""
     waiting, running, bad = list(targets), dict[int, Drive](), list[str]()
     while waiting or running:
         while waiting and len(running) < at_once:
             target = waiting.pop(0)
             each = Drive(target, folder / target.name, time.monotonic())
-            running[_forked(each, seconds)] = each
+            running[_forked(each, driving)] = each
         number, status = os.waitpid(-1, os.WNOHANG)
         if number in running:
             each = running.pop(number)
@@ -72,13 +74,13 @@ def run_all(targets: "list[FuzzTarget]", seconds: int, at_once: int, folder: Pat
                 bad.append(each.target.name)
             continue
         for number, each in running.items():
-            if time.monotonic() - each.since > seconds + HANG_S + _GRACE_S:
+            if time.monotonic() - each.since > driving.seconds + HANG_S + _GRACE_S:
                 os.kill(number, 9)
         time.sleep(0.05)
     return bad
 
 
-def _forked(each: Drive, seconds: int) -> int:
+def _forked(each: Drive, driving: Driving) -> int:
     """Begin to drive a target in a child of this process. The code is loaded already."""
     each.folder.mkdir()
     sys.stdout.flush()
@@ -89,7 +91,7 @@ def _forked(each: Drive, seconds: int) -> int:
         said = os.open(each.folder / "log", os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(said, 1)
         os.dup2(said, 2)
-        drive(each.target, seconds, each.folder)
+        drive(each.target, driving, each.folder)
     except SystemExit as end:
         os._exit(int(end.code or 0))
     except BaseException:

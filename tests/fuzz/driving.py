@@ -4,10 +4,11 @@ inputs."""
 import contextlib
 import importlib.util
 import io
-import secrets
+import random
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -37,19 +38,28 @@ def load_targets() -> list[FuzzTarget]:
         return list(all_targets())
 
 
-def drive(target: FuzzTarget, seconds: int, folder: Path) -> None:
-    """Give the target inputs for `seconds`, then end this process. If an input ends it earlier, that input is left in
+@dataclass(frozen=True)
+class Driving:
+    """For how many seconds a target gets inputs, and the seed that they are drawn from."""
+
+    seconds: int
+    seed: int
+
+
+def drive(target: FuzzTarget, driving: Driving, folder: Path) -> None:
+    """Give the target inputs for a time, then end this process. If an input ends it earlier, that input is left in
     `folder`."""
-    (_by_atheris if has_atheris() else _by_hypothesis)(target, seconds, folder)
+    (_by_atheris if has_atheris() else _by_hypothesis)(target, driving, folder)
 
 
-def _by_atheris(target: FuzzTarget, seconds: int, folder: Path) -> None:
+def _by_atheris(target: FuzzTarget, driving: Driving, folder: Path) -> None:
     import atheris
 
     grown, words = folder / "grown", folder / "words"
     grown.mkdir()
     words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words if word))
-    limits = (f"-max_total_time={seconds}", f"-max_len={LONGEST}", f"-timeout={HANG_S}", f"-rss_limit_mb={_MEMORY_MB}")
+    drawn = (f"-max_total_time={driving.seconds}", f"-seed={driving.seed}", f"-max_len={LONGEST}")
+    limits = (*drawn, f"-timeout={HANG_S}", f"-rss_limit_mb={_MEMORY_MB}")
     kept = [str(path) for path in {each.parent for each in target.corpus}]
     options = [sys.argv[0], *limits, f"-dict={words}", f"-artifact_prefix={folder}/", str(grown), *kept]
     atheris.Setup(options, lambda data: _kept(target, data, folder), enable_python_coverage=True)
@@ -69,12 +79,13 @@ def _escaped(word: bytes) -> str:
     return "".join(f"\\x{byte:02x}" for byte in word)
 
 
-def _by_hypothesis(target: FuzzTarget, seconds: int, folder: Path) -> None:
+def _by_hypothesis(target: FuzzTarget, driving: Driving, folder: Path) -> None:
     from hypothesis import HealthCheck, given, seed, settings
 
     from tests.fuzz.inputs import inputs
 
-    deadline, runs = time.monotonic() + seconds, 0
+    deadline, runs = time.monotonic() + driving.seconds, 0
+    seeds = random.Random(driving.seed)
     signal.signal(signal.SIGALRM, _hangs)
 
     def run(data: bytes) -> None:
@@ -88,8 +99,8 @@ def _by_hypothesis(target: FuzzTarget, seconds: int, folder: Path) -> None:
 
     quiet = settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     while time.monotonic() < deadline:
-        seed(secrets.randbits(64))(quiet(given(inputs(target))(run)))()
-    print(f"Done {runs} runs in {seconds} second(s)", flush=True)
+        seed(seeds.getrandbits(64))(quiet(given(inputs(target))(run)))()
+    print(f"Done {runs} runs in {driving.seconds} second(s)", flush=True)
     sys.exit(0)
 
 
