@@ -1,103 +1,19 @@
 """`ec_console` on a terminal: prompt, completion, history, and an operator's mistakes."""
 
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
-import subprocess
 import sys
-import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyte
 import pytest
 
-from tests.daemons import OWN_USER, ROOT, Processes, ask_sync
+from tests.daemons import OWN_USER, Processes, ask_sync
+from tests.screens import Terminal
 from tests.waiting import wait_until_sync
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "environment")
-
-PROMPT = re.compile(r"\d\d:\d\d:\d\d \S+>")
-
-
-class Terminal:
-    """A program on a terminal of its own, which is so high that nothing scrolls away."""
-
-    def __init__(self, arguments: list[str], **environment: str) -> None:
-        self._master, slave = pty.openpty()
-        os.set_blocking(self._master, False)
-        lines, columns = 400, 120
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        self._screen = pyte.Screen(columns, lines)
-        self._screen.write_process_input = self.type  # type: ignore[method-assign]
-        self._stream = pyte.ByteStream(self._screen)
-        self.process = subprocess.Popen(
-            arguments,
-            cwd=ROOT,
-            env={**os.environ, "TERM": "xterm", **environment},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-        )
-        os.close(slave)
-        self.raw = b""
-        """All that it was sent."""
-
-    @property
-    def text(self) -> str:
-        """The text on its screen."""
-        while select.select([self._master], [], [], 0)[0]:
-            try:
-                data = os.read(self._master, 65536)
-            except OSError:
-                break
-            self.raw += data
-            self._stream.feed(data)
-        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
-
-    @property
-    def prompts(self) -> int:
-        """The number of prompts that it has shown."""
-        return len(PROMPT.findall(self.text))
-
-    def wait_for(self, wanted: str) -> None:
-        """Wait until it shows `wanted`."""
-        try:
-            wait_until_sync(lambda: wanted in self.text, f"{wanted!r} is shown")
-        except AssertionError as error:
-            raise AssertionError(f"{error}; the screen:\n{self.text}") from None
-
-    def wait_prompt(self) -> None:
-        """Wait until its last line is an empty prompt."""
-        wait_until_sync(lambda: PROMPT.fullmatch(self.text.rpartition("\n")[2]) is not None, "a prompt")
-
-    def type(self, keys: str) -> None:
-        """Press keys."""
-        os.write(self._master, keys.encode())
-
-    def say(self, line: str) -> str:
-        """Type a line at a prompt; return the text up to the next prompt."""
-        before = self.prompts
-        self.type(line + "\r")
-        wait_until_sync(lambda: self.prompts > before, f"an answer to {line!r}")
-        self.wait_prompt()
-        return PROMPT.split(self.text)[-2].removeprefix(f" {line}").strip("\n")
-
-    def end(self) -> int:
-        """Wait for its end, and force it if it does not come; return the exit code."""
-        try:
-            wait_until_sync(lambda: self.text is not None and self.process.poll() is not None, "it ends")
-        finally:
-            if self.process.poll() is None:
-                self.process.kill()
-            os.close(self._master)
-        return self.process.wait(30)
-
 
 Opened = Callable[..., Terminal]
 
