@@ -23,12 +23,15 @@ PICTURES = ROOT / "docs" / "pictures"
 PROMPT = re.compile(r"\d\d:\d\d:\d\d \S+>")
 _DIM, _GREY = 2, 90
 _FONT, _CELL, _LINE, _MARGIN = 14, 8.4, 18, 12
-_INKS = """
-default d6d6d6 white d6d6d6 brightwhite ffffff black 1b1d1e brightblack 8c9196 red f2595f brightred ff7b80
-green 7fc36b brightgreen 9ede8b brown e6c14c brightbrown ffe27a blue 6ba2e8 brightblue 92bfff
-magenta c58ae0 brightmagenta e0b0f5 cyan 5fc7c7 brightcyan 8be3e3
-""".split()
-_INK = dict(zip(_INKS[::2], (f"#{code}" for code in _INKS[1::2]), strict=True))
+_INK = dict(
+    pair.split("=")
+    for pair in (
+        *("default=#d6d6d6", "black=#1b1d1e", "red=#f2595f", "green=#7fc36b", "brown=#e6c14c", "blue=#6ba2e8"),
+        *("magenta=#c58ae0", "cyan=#5fc7c7", "white=#d6d6d6", "brightblack=#8c9196", "brightred=#ff7b80"),
+        *("brightgreen=#9ede8b", "brightbrown=#ffe27a", "brightblue=#92bfff", "brightmagenta=#e0b0f5"),
+        *("brightcyan=#8be3e3", "brightwhite=#ffffff"),
+    )
+)
 _PAPER = "#1b1d1e"
 
 
