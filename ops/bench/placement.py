@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from eccmgr.duravip.placement import Situation, place
+from eccmgr.duravip.shares import Share
+from eccmgr.duravip.states import assess
 from ops.bench.table import Row
-from worker.duravip.model.placement import Situation, place
-from worker.duravip.model.shares import Share
-from worker.duravip.model.states import assess
 
 _VIPS = 10_240
 _ROUNDS = 5

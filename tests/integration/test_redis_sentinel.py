@@ -15,6 +15,7 @@ from eccmgr.cluster.calls.membership import Joined, join
 from eccmgr.cluster.carrier import CarrierState
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
+from eccmgr.duravip.records import Era
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -24,7 +25,6 @@ from tests.waiting import wait_until, wait_until_sync
 from worker.duravip.calls import acquire
 from worker.duravip.calls import say as say_of_node
 from worker.duravip.model.actions import Acquire, Wish
-from worker.duravip.model.records import Era
 
 SECRET = "hunter2"
 

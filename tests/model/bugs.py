@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from eccmgr.cluster.timing import Timing
+from eccmgr.duravip.records import Beaten, Page
 from tests.model.world import ORPHAN, UNLAW
 from worker.duravip.model.actions import Action, Beat, Read
 from worker.duravip.model.agent import Agent
-from worker.duravip.model.records import Beaten, Page
 from worker.guardian.guard import Guard, Steps
 from worker.guardian.wire import Deadline, Unplumb
 

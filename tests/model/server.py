@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from eccmgr.duravip.records import Beaten, Era, Granted, Late, Page, SessionAnswer, Stated, Verdict, VipRecord
 from worker.duravip.model.actions import (
     Acquire,
     Beat,
@@ -18,7 +19,6 @@ from worker.duravip.model.actions import (
     StateHeld,
     TakeOver,
 )
-from worker.duravip.model.records import Beaten, Era, Granted, Late, Page, SessionAnswer, Stated, Verdict, VipRecord
 
 ANSWERS: dict[type[RedisCall], type[SessionAnswer]] = {Beat: Beaten, StateHeld: Stated, Acquire: Granted, Read: Page}
 PAGE = 500

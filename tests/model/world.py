@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from eccmgr.cluster.timing import CLOCK_RATE_ERROR, KERNEL_LATE_S, TOKEN_S, Timing
+from eccmgr.duravip.records import Era, SessionAnswer
 from tests.model.server import Data, Scripts
 from worker.duravip.model.actions import (
     Acquire,
@@ -29,7 +30,6 @@ from worker.duravip.model.actions import (
     TellUnplumb,
 )
 from worker.duravip.model.agent import Agent
-from worker.duravip.model.records import Era, SessionAnswer
 from worker.guardian import guard as guarding
 from worker.guardian import wire
 from worker.guardian.guard import Guard, Steps

@@ -11,10 +11,10 @@ from eccmgr.cluster.results import Entry, Outcome, Sent, State
 from eccmgr.cluster.runs import LatestRun
 from eccmgr.cluster.view import Seat, Target
 from eccmgr.commands import rendering
+from eccmgr.duravip.records import VipRecord
+from eccmgr.duravip.statements import Said, parse_unable
 from eccmgr.errors import Unreadable
 from eccmgr.schedules.schedule import Firing, Schedule
-from worker.duravip.model.records import VipRecord
-from worker.duravip.statements import Said, parse_unable
 
 BREAKS = ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"]
 """Every character that any reader takes for the end of a line."""

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from eccmgr.cluster.members import Identity, Life, Member, Role
 from eccmgr.cluster.results import Entry, Sent
 from eccmgr.cluster.view import Seat
+from eccmgr.duravip.records import VipRecord
+from eccmgr.duravip.statements import Statement
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
 from eccmgr.redis.reading import LONGEST, Dropped
 from eccmgr.schedules.schedule import Firing, Schedule
 from eccmgr.schedules.times import Every
 from worker.duravip.beliefs import parts_of
-from worker.duravip.model.records import VipRecord
 from worker.duravip.model.table import unpack
-from worker.duravip.statements import Statement
 from worker.jobs.records import JobRecord
 
 NASTY = st.sampled_from(

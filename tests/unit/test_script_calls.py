@@ -15,12 +15,12 @@ from eccmgr.cluster.calls.commands import CommandOrder
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.view import EVERYONE
+from eccmgr.duravip.records import Era
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ScriptCall, names
 from worker.duravip import calls as vips
 from worker.duravip.model.actions import Acquire, StateHeld, Wish
-from worker.duravip.model.records import Era
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS, OPTIONS = Keys("c"), ClusterOptions()

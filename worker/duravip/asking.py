@@ -8,6 +8,7 @@ from dataclasses import replace
 import structlog
 
 from eccmgr.cluster.options import ClusterOptions
+from eccmgr.duravip.records import Era, SessionAnswer
 from eccmgr.errors import EccmgrError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -16,7 +17,6 @@ from worker.duravip import calls
 from worker.duravip.footing import Footing
 from worker.duravip.model import actions as act
 from worker.duravip.model.agent import Agent
-from worker.duravip.model.records import Era, SessionAnswer
 
 log = structlog.get_logger()
 

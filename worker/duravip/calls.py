@@ -7,13 +7,13 @@ from functools import partial
 from eccmgr.cluster.calls.membership import carrier_keys, membership_keys
 from eccmgr.cluster.carrier import SessionRefusal, VipNews
 from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.duravip.records import Beaten, Era, Granted, Late, Page, SessionAnswer, Stated, Verdict, VipRecord
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, address, exactly, flag, line, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall
 from eccmgr.redis.wire import Argument
 from worker.duravip.model.actions import Acquire, EndCarrying, OpenEra, Read, RedisCall, Release, StateHeld, TakeOver
-from worker.duravip.model.records import Beaten, Era, Granted, Late, Page, SessionAnswer, Stated, Verdict, VipRecord
 
 PAGE = 500
 """The maximum number of entries in one answer: no call may hold Redis up for long."""

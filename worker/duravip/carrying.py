@@ -11,6 +11,7 @@ from eccmgr.cluster.carrier import CarrierState, SessionRefusal, VipNews
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.timing import Timing
+from eccmgr.duravip.records import Granted, Page, SessionAnswer, Stated, Verdict
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -21,7 +22,6 @@ from worker.duravip.footing import Footing
 from worker.duravip.guarding import Guarding
 from worker.duravip.model import actions as act
 from worker.duravip.model.agent import Agent
-from worker.duravip.model.records import Granted, Page, SessionAnswer, Stated, Verdict
 from worker.duravip.model.telling import told
 from worker.guardian import wire
 from worker.guardian.guard import ASK_AGAIN

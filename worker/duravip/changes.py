@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import structlog
 
 from eccmgr.cluster.names import public_name
+from eccmgr.duravip.records import Late, VipRecord
 from worker.duravip.model.actions import Wish
-from worker.duravip.model.records import Late, VipRecord
 
 log = structlog.get_logger()
 

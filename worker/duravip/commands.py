@@ -8,13 +8,13 @@ from dataclasses import replace
 from eccmgr.cluster import names
 from eccmgr.commands.answer import NOT_CONCERNED, Answer, Status
 from eccmgr.commands.table import Call, Command, Param
+from eccmgr.duravip.placement import Placement, Situation, home_of, place
+from eccmgr.duravip.states import Agreed
 from eccmgr.errors import CommandError, UsageError
 from eccmgr.text import words
 from eccmgr.text.counting import counted
 from worker.duravip import rendering
 from worker.duravip.model.deeds import Deed, Did
-from worker.duravip.model.placement import Placement, Situation, home_of, place
-from worker.duravip.model.states import Agreed
 from worker.duravip.service import DuravipService
 
 MOVE_USAGE = "cluster duravip move VIP to NODE | NODE to NODE | VIP home"

@@ -4,9 +4,9 @@ import asyncio
 import math
 from collections.abc import Iterable, Sequence
 
+from eccmgr.duravip.placement import home_of
 from worker.duravip.carrying import Carrying
 from worker.duravip.model.deeds import Deed, Did
-from worker.duravip.model.placement import home_of
 from worker.duravip.placing import MOVED, Placing
 from worker.guardian.wire import boot_time
 

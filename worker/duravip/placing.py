@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 import structlog
 
 from eccmgr.cluster.view import Seat, View
+from eccmgr.duravip.placement import Move, Placement, Situation, next_batch, place
+from eccmgr.duravip.records import Era
+from eccmgr.duravip.shares import Shares
+from eccmgr.duravip.statements import Said, Statement, dump_unable, participants
+from eccmgr.duravip.states import Agreed, assess
 from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.redis import replies
 from eccmgr.redis.bounds import check_members
@@ -13,15 +18,10 @@ from eccmgr.redis.connect import Link
 from worker.duravip.carrying import Carrying
 from worker.duravip.footing import NOT_LOOKED
 from worker.duravip.guarding import STARTING
-from worker.duravip.model.placement import Move, Placement, Situation, next_batch, place
-from worker.duravip.model.records import Era
-from worker.duravip.model.shares import Shares
-from worker.duravip.model.states import Agreed, assess
 from worker.duravip.model.vip_state import VipState
 from worker.duravip.options import DuravipOptions
 from worker.duravip.pace import LoopPace
 from worker.duravip.rendering import impediments
-from worker.duravip.statements import Said, Statement, dump_unable, participants
 from worker.guardian.wire import boot_time
 
 log = structlog.get_logger()

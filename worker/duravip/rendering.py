@@ -7,9 +7,9 @@ from typing import Any
 
 from eccmgr.cluster.names import natural
 from eccmgr.commands.answer import xml_text
+from eccmgr.duravip.placement import Move, Placement, Situation
+from eccmgr.duravip.states import in_order
 from eccmgr.text.counting import counted
-from worker.duravip.model.placement import Move, Placement, Situation
-from worker.duravip.model.states import in_order
 from worker.duravip.model.table import Belief, Participant, Row, VipTable
 
 _ADDRESSES_SHOWN = 3

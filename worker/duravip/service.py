@@ -16,6 +16,9 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.parts import NOTHING, Part, Prepared, Spawn, Takeover
 from eccmgr.config.live.times import TIMES
 from eccmgr.config.syntax.changes import Change
+from eccmgr.duravip.placement import Situation
+from eccmgr.duravip.shares import Shares
+from eccmgr.duravip.statements import Statement
 from eccmgr.errors import CommandError, ConfigError, EccmgrError
 from eccmgr.redis import replies
 from eccmgr.redis.address import Mode
@@ -31,8 +34,6 @@ from worker.duravip.carrying import Carrying
 from worker.duravip.changes import Figures
 from worker.duravip.charter import guardians_fence, guardians_plumber
 from worker.duravip.model.deeds import Announced, Deed
-from worker.duravip.model.placement import Situation
-from worker.duravip.model.shares import Shares
 from worker.duravip.model.table import VipTable, pack
 from worker.duravip.moving import Moving
 from worker.duravip.options import DuravipOptions, duravip_options
@@ -40,7 +41,6 @@ from worker.duravip.pace import LoopPace
 from worker.duravip.pipe import Pipe
 from worker.duravip.placing import Placing
 from worker.duravip.rendering import impediments
-from worker.duravip.statements import Statement
 from worker.duravip.vips import ConfiguredVip, read_vips, touches_vips
 from worker.guardian import wire
 from worker.guardian.launch import Guardians, NoGuardian

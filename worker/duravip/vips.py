@@ -10,9 +10,9 @@ from itertools import chain, islice
 from eccmgr.cluster.names import natural, same_node
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.syntax.changes import Change
+from eccmgr.duravip.shares import MAX_VIPS, Share, digest
 from eccmgr.errors import ConfigError
 from eccmgr.text.hostport import read_host_port
-from worker.duravip.model.shares import MAX_VIPS, Share, digest
 from worker.guardian.charter import Grounds
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

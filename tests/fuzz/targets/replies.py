@@ -14,6 +14,7 @@ from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.results import State
 from eccmgr.cluster.view import EVERYONE
+from eccmgr.duravip.records import Era
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.kinds import mend
@@ -25,7 +26,6 @@ from eccmgr.schedules.times import Once
 from tests.fuzz.target import fuzzed
 from worker.duravip import calls as vips
 from worker.duravip.model.actions import Acquire, OpenEra, Read, Release, StateHeld, TakeOver
-from worker.duravip.model.records import Era
 
 _KEYS, _OPTIONS, _SHELF = Keys("c"), ClusterOptions(), ShelfKeys.of(Keys("c"), "")
 _ORDER = commands.CommandOrder("01", "d", "pid", EVERYONE, "root", "k")

@@ -1,14 +1,14 @@
 """The statements of nodes about VIPs, and the records of VIPs."""
 
+from eccmgr.duravip.records import VipRecord
+from eccmgr.duravip.shares import MAX_VIPS
+from eccmgr.duravip.statements import Said, Statement, dump_unable, parse_unable
+from eccmgr.duravip.states import assess
 from eccmgr.errors import Unreadable
 from tests.fuzz.target import fuzzed, in_two, text_of
 from worker.duravip.beliefs import parts_of, read_upto
-from worker.duravip.model.records import VipRecord
-from worker.duravip.model.shares import MAX_VIPS
-from worker.duravip.model.states import assess
 from worker.duravip.model.table import Participant, Row, VipTable, pack, unpack
 from worker.duravip.rendering import as_text, as_xml, impediments, table_facts
-from worker.duravip.statements import Said, Statement, dump_unable, parse_unable
 
 
 @fuzzed(Unreadable, words=(b"\t", b"#ec0-1-a#east1\t5\t1\t\tplumbed", b"\t9999999999999999\t1\teast2\t"))

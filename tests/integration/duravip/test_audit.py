@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import redis
 
+from eccmgr.duravip.records import Beaten, Era, Granted, Verdict
 from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.integration.duravip.test_scripts_agree import OPTIONS, Real
 from worker.duravip.model.actions import Acquire, Beat, EndCarrying, Gift, OpenEra, Release, StateHeld, TakeOver, Wish
-from worker.duravip.model.records import Beaten, Era, Granted, Verdict
 
 EAST, WEST = "#ec0-1#east1", "#ec0-2#West1"
 

@@ -15,6 +15,7 @@ from eccmgr.cluster.calls.membership import LATE_AFTER_BEATS, Joined, NameTaken,
 from eccmgr.cluster.carrier import CarrierState, SessionRefusal
 from eccmgr.cluster.members import Identity, Role
 from eccmgr.cluster.options import ClusterOptions
+from eccmgr.duravip.records import Beaten, Era, Page, SessionAnswer, Verdict
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from tests.model.server import Data, Scripts
@@ -32,7 +33,6 @@ from worker.duravip.model.actions import (
     TakeOver,
     Wish,
 )
-from worker.duravip.model.records import Beaten, Era, Page, SessionAnswer, Verdict
 
 LATE_MS = 600
 OPTIONS = ClusterOptions(

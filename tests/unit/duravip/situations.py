@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from worker.duravip.model.placement import Move, Placement, Situation
-from worker.duravip.model.shares import Share
-from worker.duravip.model.states import assess
+from eccmgr.duravip.placement import Move, Placement, Situation
+from eccmgr.duravip.shares import Share
+from eccmgr.duravip.states import assess
 
 NODES = ("east1", "east2", "east10", "west1", "west2")
 

@@ -8,10 +8,10 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import LogCapture
 
+from eccmgr.duravip.records import Late, VipRecord
 from worker.duravip.changes import Changes, Figures, Kind
 from worker.duravip.metrics import exposition
 from worker.duravip.model.actions import Wish
-from worker.duravip.model.records import Late, VipRecord
 
 VIP = "10.0.0.1"
 WEST = "#ec0-7-1f9ac2d4#West1"

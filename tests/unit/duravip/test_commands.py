@@ -8,9 +8,9 @@ import pytest
 from eccmgr.commands.answer import Status
 from eccmgr.commands.completion import Known, complete
 from eccmgr.commands.table import describe, overview
+from eccmgr.duravip.shares import Share
 from tests.unit.duravip.memory import Cluster
 from tests.unit.duravip.situations import address, alike
-from worker.duravip.model.shares import Share
 
 A, B, C, D = (address(each) for each in range(1, 5))
 SHARES = {

@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.duravip.model.levelling import level
+from eccmgr.duravip.levelling import level
 
 NODES = ("a", "b", "c", "d")
 Items = list[tuple[str, tuple[str, ...]]]

@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eccmgr.duravip.placement import Situation, home_of, next_batch, place, preferred_node
+from eccmgr.duravip.shares import Share
 from tests.unit.duravip.situations import address, after, alike, plain, settled, situation, situations
-from worker.duravip.model.placement import Situation, home_of, next_batch, place, preferred_node
-from worker.duravip.model.shares import Share
 
 A, B, C = address(1), address(2), address(3)
 

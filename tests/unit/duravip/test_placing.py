@@ -8,14 +8,14 @@ from typing import Any, cast
 import pytest
 
 from eccmgr.cluster.view import Seat
+from eccmgr.duravip.records import Era
+from eccmgr.duravip.shares import Share
+from eccmgr.duravip.statements import Statement
 from eccmgr.errors import RedisUnreachable
 from eccmgr.redis.connect import Link
 from worker.duravip.carrying import Carrying
-from worker.duravip.model.records import Era
-from worker.duravip.model.shares import Share
 from worker.duravip.options import DuravipOptions
 from worker.duravip.placing import Placing
-from worker.duravip.statements import Statement
 
 VIP = "10.1.1.1"
 pytestmark = pytest.mark.asyncio

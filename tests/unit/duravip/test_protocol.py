@@ -3,10 +3,10 @@
 from itertools import count
 
 from eccmgr.cluster.timing import Timing
+from eccmgr.duravip.records import Beaten, Era, Granted, Page, Verdict, VipRecord
 from worker.duravip.model.actions import Acquire, Beat, EndCarrying, Extend, Read, Release, TellPlumb, TellUnplumb, Wish
 from worker.duravip.model.agent import Agent
 from worker.duravip.model.batches import BATCH
-from worker.duravip.model.records import Beaten, Era, Granted, Page, Verdict, VipRecord
 
 ERA = Era(7, "run|replid")
 

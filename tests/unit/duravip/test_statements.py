@@ -2,9 +2,9 @@
 
 import pytest
 
+from eccmgr.duravip.shares import Share
+from eccmgr.duravip.statements import Said, Statement
 from eccmgr.errors import Unreadable
-from worker.duravip.model.shares import Share
-from worker.duravip.statements import Said, Statement
 
 SHARES = {"10.1.1.1": Share(("duravip-1",), "east1", None, "abc"), "fd00::1": Share()}
 

@@ -1,8 +1,8 @@
 """The agreement of nodes on a VIP, worked out from their statements."""
 
+from eccmgr.duravip.shares import Share
+from eccmgr.duravip.states import Agreement, assess, in_order
 from tests.unit.duravip.situations import address
-from worker.duravip.model.shares import Share
-from worker.duravip.model.states import Agreement, assess, in_order
 
 A, B = address(1), address(2)
 SAME = Share(("mail",), "east1", None, "s")

@@ -4,8 +4,8 @@ import zlib
 
 import pytest
 
+from eccmgr.duravip.states import Agreement, Ownership
 from eccmgr.errors import Unreadable
-from worker.duravip.model.states import Agreement, Ownership
 from worker.duravip.model.table import Belief, pack, unpack
 
 

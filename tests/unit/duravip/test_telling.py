@@ -2,8 +2,8 @@
 
 import pytest
 
+from eccmgr.duravip.records import Era
 from worker.duravip.model import actions as act
-from worker.duravip.model.records import Era
 from worker.duravip.model.telling import told
 
 ERA = Era(7, "memory")

@@ -7,9 +7,9 @@ import pytest
 
 from eccmgr.config.live.parts import NOTHING, Prepared
 from eccmgr.config.live.store import Proposal, Store
+from eccmgr.duravip.shares import Share, from_json, to_json
 from eccmgr.errors import ConfigError, Unreadable
 from tests.unit.config.console import Console, own_sample
-from worker.duravip.model.shares import Share, from_json, to_json
 from worker.duravip.options import DuravipOptions, FenceKind, PlumberKind, duravip_options
 from worker.duravip.vips import ConfiguredVip, read_vips, touches_vips
 

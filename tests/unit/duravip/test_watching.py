@@ -1,7 +1,7 @@
 """A watched counter ages only on the watcher's own clock, and only while it does not change."""
 
 from eccmgr.cluster.timing import Timing
-from worker.duravip.model.records import Beaten, Era, Late, Verdict
+from eccmgr.duravip.records import Beaten, Era, Late, Verdict
 from worker.duravip.model.watching import Watched, Watches
 
 TIMING = Timing(0.5, 1.5)

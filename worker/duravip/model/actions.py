@@ -6,7 +6,7 @@ A message to the guardian goes down its pipe before any later call to Redis.
 
 from dataclasses import dataclass
 
-from worker.duravip.model.records import Era
+from eccmgr.duravip.records import Era
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from eccmgr.cluster.timing import Timing
+from eccmgr.duravip.records import Beaten, Era, Granted, Page, SessionAnswer, Stated, Verdict, VipRecord
 from worker.duravip.model import actions as act
 from worker.duravip.model.batches import batches
 from worker.duravip.model.due import Due
 from worker.duravip.model.joining import Joining
-from worker.duravip.model.records import Beaten, Era, Granted, Page, SessionAnswer, Stated, Verdict, VipRecord
 from worker.duravip.model.unplumbings import Unplumbings
 from worker.duravip.model.vip_state import VipState
 from worker.duravip.model.watching import Watches

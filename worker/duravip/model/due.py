@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from eccmgr.duravip.records import Era
 from worker.duravip.model.actions import Acquire, Action, Gift, Release, TellPlumb, Wish
 from worker.duravip.model.batches import batches
-from worker.duravip.model.records import Era
 
 _WISHES = 2500
 """The maximum number of VIPs to ask for at once. The rest waits for the next heartbeat, so that no heartbeat is held

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from eccmgr.duravip.records import Beaten, Stated
 from worker.duravip.model.actions import StateHeld
-from worker.duravip.model.records import Beaten, Stated
 
 
 @dataclass(slots=True)

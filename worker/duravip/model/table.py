@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from eccmgr.duravip.states import Agreement, Ownership, in_order
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
-from worker.duravip.model.states import Agreement, Ownership, in_order
 
 _MAX_BYTES = 32 * 1024 * 1024
 """The maximum size of a participant's unpacked statement, in bytes."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from worker.duravip.model.records import VipRecord
+from eccmgr.duravip.records import VipRecord
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eccmgr.cluster.timing import Timing
-from worker.duravip.model.records import Beaten, Era, Late
+from eccmgr.duravip.records import Beaten, Era, Late
 
 
 @dataclass(frozen=True, slots=True)

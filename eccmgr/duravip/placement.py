@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from eccmgr.cluster.names import natural, resolve
+from eccmgr.duravip.levelling import level
+from eccmgr.duravip.states import Agreed, in_order
 from eccmgr.errors import CommandError
-from worker.duravip.model.levelling import level
-from worker.duravip.model.states import Agreed, in_order
 
 
 @dataclass(frozen=True, slots=True)

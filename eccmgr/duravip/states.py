@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from eccmgr.cluster.names import fold, natural, same_node
-from worker.duravip.model.shares import MAX_VIPS, Share, Shares
+from eccmgr.duravip.shares import MAX_VIPS, Share, Shares
 
 _RANGES = 5
 """The maximum number of node ranges that a reason names for one statement."""

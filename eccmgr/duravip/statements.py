@@ -9,10 +9,10 @@ from typing import Annotated
 import msgspec
 
 from eccmgr.cluster.view import Seat
+from eccmgr.duravip import shares
+from eccmgr.duravip.shares import MAX_VIPS, Shares
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading
-from worker.duravip.model import shares
-from worker.duravip.model.shares import MAX_VIPS, Shares
 
 _MAX_BYTES = 32 * 1024 * 1024
 """The maximum size of an unpacked statement, in bytes."""

@@ -1,0 +1,1 @@
+"""Floating addresses as a manager and a node see them: records, statements, agreement and placement. Pure."""
