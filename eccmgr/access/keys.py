@@ -9,18 +9,18 @@ import functools
 import hashlib
 import os
 import stat
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import TYPE_CHECKING
 
 from eccmgr.errors import SettingsError
 from eccmgr.text.naming import is_plain_name
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+# `cryptography` is imported where a key is used: it takes 8 MiB, and a daemon without keys does not need it.
 
 _PUBLIC = "ed25519:"
 _PRIVATE = "ed25519-private:"
@@ -30,9 +30,6 @@ _LAST_YEAR = 2999
 # The prime of the field over which both curves are defined.
 _FIELD = 2**255 - 19
 _SIGNATURE_BYTES = 64
-_VERIFIED_MAX = 4096
-_verified: OrderedDict[bytes, None] = OrderedDict()
-"""The digests of the latest valid signatures, each with its key and its data, for all nodes of this process."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +43,9 @@ class PublicKey:
     @classmethod
     def parse(cls, line: str) -> "PublicKey":
         """Read `ed25519:BASE64 NAME until DATE`. Raises ValueError."""
-        raw, name, until = _fields(line, _PUBLIC)
-        Ed25519PublicKey.from_public_bytes(raw)
-        return cls(raw, name, until)
+        key = cls(*_fields(line, _PUBLIC))
+        _ = key._ed25519
+        return key
 
     def __str__(self) -> str:
         return _line(_PUBLIC, self.raw, self.name, self.until)
@@ -72,23 +69,28 @@ class PublicKey:
         return int(end.timestamp() * 1000)
 
     def verify(self, signature: bytes, data: bytes) -> bool:
-        """Whether `signature` is this key's signature of `data`. A process verifies equal statements only once."""
+        """Whether `signature` is this key's signature of `data`."""
+        from cryptography.exceptions import InvalidSignature
+
         if len(signature) != _SIGNATURE_BYTES:
             return False
-        digest = hashlib.sha256(self.raw + signature + data).digest()
-        if digest not in _verified:
-            try:
-                Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, data)
-            except InvalidSignature:
-                return False
-            if len(_verified) >= _VERIFIED_MAX:
-                _verified.popitem(last=False)
-            _verified[digest] = None
+        try:
+            self._ed25519.verify(signature, data)
+        except InvalidSignature:
+            return False
         return True
 
     @functools.cached_property
-    def agreement_key(self) -> X25519PublicKey:
+    def _ed25519(self) -> "Ed25519PublicKey":
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        return Ed25519PublicKey.from_public_bytes(self.raw)
+
+    @functools.cached_property
+    def agreement_key(self) -> "X25519PublicKey":
         """The same key for agreements: the point mapped to Curve25519 (RFC 7748, section 4.1)."""
+        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
         y = int.from_bytes(self.raw, "little") & ((1 << 255) - 1)
         u = (1 + y) * pow(1 - y, _FIELD - 2, _FIELD) % _FIELD
         return X25519PublicKey.from_public_bytes(u.to_bytes(_RAW_BYTES, "little"))
@@ -98,6 +100,8 @@ class SigningKey:
     """The private half of a key."""
 
     def __init__(self, seed: bytes, name: str, until: dt.date) -> None:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         self._seed = seed
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         self.public = PublicKey(self._private.public_key().public_bytes_raw(), name, until)
@@ -117,6 +121,10 @@ class SigningKey:
 
     def shared_with(self, other: PublicKey, purpose: bytes) -> bytes:
         """The 32 secret bytes that this key and `other` share for `purpose` (X25519, then HKDF-SHA-256)."""
+        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
         own = X25519PrivateKey.from_private_bytes(hashlib.sha512(self._seed).digest()[:_RAW_BYTES])
         return HKDF(SHA256(), _RAW_BYTES, None, purpose).derive(own.exchange(other.agreement_key))
 

@@ -13,7 +13,8 @@ from eccmgr.access.keys import PublicKey, SigningKey
 from eccmgr.access.trusted_keys import TrustedKeys
 
 _PURPOSE = b"eccmgr/1/answer"
-_SECRETS_MAX = 100_000
+_FIELDS = 6
+_SECRETS_MAX = 30_000
 _MANAGERS_MAX = 64
 
 
@@ -30,9 +31,11 @@ class SealedAnswer(NamedTuple):
     body: bytes
 
     def packed(self) -> bytes:
-        """The bytes that are sealed."""
-        texts = (self.id, self.of, self.private_name, self.state, str(self.took_ms), self.flags)
-        return _packed([*map(str.encode, texts), hashlib.sha256(self.body).digest()])
+        """The bytes that are sealed. Two different answers never give the same bytes. Raises ValueError."""
+        head = f"{self.id}\n{self.of}\n{self.private_name}\n{self.state}\n{self.took_ms}\n{self.flags}\n"
+        if head.count("\n") != _FIELDS:
+            raise ValueError("a field of the answer holds a line break")
+        return head.encode() + hashlib.sha256(self.body).digest()
 
 
 class Secrets:
@@ -41,16 +44,19 @@ class Secrets:
     def __init__(self, key: SigningKey, cluster: str) -> None:
         self._key = key
         self._cluster = cluster
-        self._known: dict[tuple[bytes, str], bytes] = {}
+        self._known: dict[tuple[bytes, str], hmac.HMAC] = {}
 
-    def with_other(self, other: PublicKey, node: str) -> bytes:
-        """The secret that is shared with `other` for the answers of `node`."""
+    def with_other(self, other: PublicKey, node: str) -> hmac.HMAC:
+        """The HMAC under the secret that is shared with `other` for the answers of `node`, as yet over nothing.
+
+        It is kept in this form since a copy of it costs half of a new one.
+        """
         known = (other.raw, node := node.lower())
         if (secret := self._known.get(known)) is None:
             if len(self._known) >= _SECRETS_MAX:
                 self._known.clear()
             purpose = _packed([_PURPOSE, self._cluster.encode(), node.encode()])
-            secret = self._known[known] = self._key.shared_with(other, purpose)
+            secret = self._known[known] = hmac.new(self._key.shared_with(other, purpose), digestmod="sha256")
         return secret
 
 
@@ -71,14 +77,19 @@ class AnswerSealer:
         return b" ".join(_seal(kid, secret, packed) for kid, secret in secrets)
 
 
-def is_sealed(answer: SealedAnswer, seals: bytes, kid: str, secret: bytes) -> bool:
+def is_sealed(answer: SealedAnswer, seals: bytes, kid: str, secret: hmac.HMAC) -> bool:
     """Whether one of `seals` is the seal of `answer` for the manager whose key is `kid`."""
-    expected = _seal(kid, secret, answer.packed())
+    try:
+        expected = _seal(kid, secret, answer.packed())
+    except ValueError:
+        return False
     return any(hmac.compare_digest(word, expected) for word in seals.split(b" ")[:_MANAGERS_MAX])
 
 
-def _seal(kid: str, secret: bytes, packed: bytes) -> bytes:
-    return f"{kid}:{hmac.digest(secret, packed, 'sha256').hex()}".encode()
+def _seal(kid: str, secret: hmac.HMAC, packed: bytes) -> bytes:
+    sealing = secret.copy()
+    sealing.update(packed)
+    return f"{kid}:{sealing.hexdigest()}".encode()
 
 
 def _packed(fields: Sequence[bytes]) -> bytes:

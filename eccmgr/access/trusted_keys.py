@@ -20,13 +20,35 @@ LONGEST_STATEMENT = 64 * 1024
 LONGEST_COMMAND = LONGEST_STATEMENT + 1024 * 1024
 """The maximum size of a command's statement in bytes; a command has at most 1 MiB."""
 
-_OPENED_MAX, _OPENED_BYTES_MAX = 1024, 4096
-_opened: OrderedDict[tuple[type[SignedStatement], Signed], tuple[PublicKey, SignedStatement]] = OrderedDict()
-"""The latest short statements that were authentic, each with its key, for all nodes of this process."""
-
 
 class NotAuthentic(EccmgrError):
     """Raised for a statement that no trusted key has signed, or that is not for this cluster, node or time."""
+
+
+class _Opened:
+    """The latest statements that were authentic, each with its key: all nodes of a process verify one only once."""
+
+    ENTRIES_MAX = 4096
+    BYTES_MAX = 4 * 1024 * 1024
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[type[SignedStatement], Signed], tuple[PublicKey, SignedStatement]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, kind: type[SignedStatement], signed: Signed) -> tuple[PublicKey, SignedStatement] | None:
+        return self._kept.get((kind, signed))
+
+    def keep(self, kind: type[SignedStatement], signed: Signed, opened: tuple[PublicKey, SignedStatement]) -> None:
+        """Keep a statement; the oldest ones make room for it."""
+        if (kind, signed) not in self._kept:
+            self._kept[kind, signed] = opened
+            self._bytes += len(signed.env)
+        while self._bytes > self.BYTES_MAX or len(self._kept) > self.ENTRIES_MAX:
+            (_, oldest), _ = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.env)
+
+
+_opened = _Opened()
 
 
 class _Signer(msgspec.Struct):
@@ -55,7 +77,7 @@ class TrustedKeys:
             raise NotAuthentic("it is not signed")
         if len(signed.env) > longest:
             raise NotAuthentic(f"its statement has {len(signed.env)} bytes (limit {longest})")
-        if (opened := _opened.get((kind, signed))) is not None:
+        if (opened := _opened.get(kind, signed)) is not None:
             signer, known = opened
             if self._by_kid.get(signer.kid) == signer and signer.counts_at(now_ms) and known.c == cluster:
                 return cast(S, known)
@@ -69,10 +91,7 @@ class TrustedKeys:
         statement: S = _read(_decoder(kind), signed, longest)
         if statement.c != cluster:
             raise NotAuthentic(f"it is for the cluster '{statement.c}', not for '{cluster}'")
-        if len(signed.env) <= _OPENED_BYTES_MAX:
-            if len(_opened) >= _OPENED_MAX:
-                _opened.popitem(last=False)
-            _opened[kind, signed] = key, statement
+        _opened.keep(kind, signed, (key, statement))
         return statement
 
 

@@ -4,10 +4,6 @@ import hashlib
 import ssl
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from eccmgr.config.live.options import Tls
 from eccmgr.errors import ListenError
 
@@ -28,6 +24,11 @@ class TlsContext:
 
     def load(self, files: Tls) -> None:
         """Take certificates from files, for connections from now on. Raises ListenError."""
+        # Imported here: a daemon without TLS does not need it.
+        from cryptography import x509
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.serialization import Encoding
+
         try:
             self.context.load_cert_chain(files.certificate, files.key)
             if files.client_ca is not None:
@@ -46,6 +47,8 @@ class TlsContext:
 
 def end_point_of(der: bytes) -> bytes:
     """The hash of a certificate with the algorithm of its signature, and SHA-256 in place of a weak one."""
+    from cryptography import x509
+
     algorithm = x509.load_der_x509_certificate(der).signature_hash_algorithm
     name = "sha256" if algorithm is None or algorithm.name in _WEAK else algorithm.name
     return hashlib.new(name, der).digest()

@@ -76,6 +76,8 @@ def test_each_manager_finds_its_own_seal() -> None:
         {"flags": "sz"},
         {"body": b"marked."},
         {"id": "", "of": "01" + "ab" * 32},
+        {"id": f"{ANSWER.id}\n{ANSWER.of}", "of": ""},
+        {"private_name": "\udcff"},
     ],
 )
 def test_seal_covers_all_that_an_answer_says(changes: dict[str, object]) -> None:
