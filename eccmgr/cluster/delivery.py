@@ -4,47 +4,32 @@ This is the sender's side; `eccmgr.node.executor` is the node's side.
 """
 
 import asyncio
-import contextlib
-import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from eccmgr.access.signer import RELEASED_AT_ONCE, Signer
+from eccmgr.access.signer import Signer
 from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster import results
 from eccmgr.cluster.authenticity import AnswerVerifier, SentVerifier
 from eccmgr.cluster.calls import answers, commands
-from eccmgr.cluster.calls.commands import AbortVerdict, ReleaseVerdict
+from eccmgr.cluster.calls.commands import AbortVerdict
+from eccmgr.cluster.gathering import NO_AUDIENCE, Audience, Gathering, Means
 from eccmgr.cluster.history import PastCommand, history
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.publishing import Publisher, digest, named_id, wall_clock_ms
-from eccmgr.cluster.results import Outcome, Report, Sent, State
+from eccmgr.cluster.results import Report, State
 from eccmgr.cluster.roster import Roster, read_hash
 from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
-from eccmgr.cluster.waiting import News, Pace, Published, Waiting
-from eccmgr.errors import CommandError, EccmgrError
+from eccmgr.cluster.waiting import Pace, Published, Waiting
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.text.long_lines import off_loop
 from eccmgr.text.words import fold
 
-# The pause after which a gather looks by itself if it hears no notice: a notice may be lost.
-_LOOK_AGAIN_S = 0.5
-
-# It costs less to read many answers together. So before a gather looks, it waits this long for a number of answers, or
-# for all that are due. If no answer has come by then, it is notified of the next one.
-_PATIENCE_S = 0.025
-
 # The time for which an abort waits for the nodes that run the command, and the pause between its looks.
 _ABORT_WAIT_S = 2.0
 _ABORT_LOOK_S = 0.05
-
-# The time that Redis has to note that a sender has stopped waiting.
-_FAREWELL_S = 1.0
-
-OnSent = Callable[[Published], Awaitable[None]]
-OnOutcome = Callable[[Outcome], Awaitable[None]]
 
 
 class Delivery:
@@ -72,6 +57,7 @@ class Delivery:
         self._verifier = verifier or SentVerifier(keys.cluster)
         self._signer = signer or Signer(None, keys.cluster, wall_ms)
         self._publisher = Publisher(link, keys, options, self._roster, notices, wall_ms, normal, self._signer)
+        self._means = Means(link, keys, options, self._roster, self._signer, self._answer_verifier, self)
         self._waiting: dict[str, asyncio.Event] = {}
 
     async def view(self) -> View:
@@ -98,16 +84,13 @@ class Delivery:
         target: Target,
         issuer: str,
         timeout_s: float,
-        on_outcome: OnOutcome | None = None,
+        audience: Audience = NO_AUDIENCE,
         shown: str | None = None,
         pace: Pace | None = None,
-        on_sent: OnSent | None = None,
     ) -> Report:
         """Send `text`, wait until every expected node is accounted for or `timeout_s` is over, and report.
 
-        `on_sent` is called with the command once it is sent, before any response. `on_outcome` is called with the
-        outcome of each node, as its response comes or as the node is found lost. With a `pace` the command goes out in
-        batches.
+        The `audience` hears of the command before any response. With a `pace` the command goes out in batches.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         heard, ids = asyncio.Event(), set[str]()
@@ -121,13 +104,13 @@ class Delivery:
             published = await self._publisher.publish(
                 text, target, issuer, timeout_s, shown, rolling=pace is not None, on_id=listen
             )
-            waiting = Waiting(published, pace)
+            gathering = Gathering(self._means, Waiting(published, pace), heard, deadline, audience)
             try:
-                if on_sent is not None:
-                    await on_sent(published)
-                return await self._wait(published.sent, waiting, heard, deadline, on_outcome)
+                if audience.on_sent is not None:
+                    await audience.on_sent(published)
+                return await gathering.report()
             except asyncio.CancelledError:
-                await self._stop_waiting(published.sent, waiting)
+                await gathering.stop()
                 raise
         finally:
             for made in ids:
@@ -228,92 +211,3 @@ class Delivery:
         self._roster.changed()
         for event in self._waiting.values():
             event.set()
-
-    async def _wait(
-        self, sent: Sent, waiting: Waiting, heard: asyncio.Event, deadline: float, on_outcome: OnOutcome | None
-    ) -> Report:
-        loop = asyncio.get_running_loop()
-        over = False
-        wait_s = _patience_s(waiting)
-        while not waiting.over and not over:
-            await self._listen(heard, min(wait_s, deadline - loop.time()))
-            over = loop.time() >= deadline
-            # Clear this before the look: a notice that comes during the look calls for another look.
-            heard.clear()
-            try:
-                news = await self._look(sent, waiting, last=over)
-            except EccmgrError as error:
-                if over:
-                    raise CommandError(f"{error}; the command was sent, ask later: retrieve #{sent.id}") from error
-                wait_s = _LOOK_AGAIN_S
-            else:
-                for outcome in waiting.settle(news):
-                    if on_outcome is not None:
-                        await on_outcome(outcome)
-                wait_s = 0.0 if news.more else _patience_s(waiting) if news.entries or waiting.due() else _LOOK_AGAIN_S
-        if waiting.answered:
-            return waiting.report()
-        try:
-            # A node is silent or lost. From this moment on, its answer is late.
-            if not over:
-                await self._collect(sent, waiting, last=True)
-            report = await self.retrieve(sent.id)
-        except EccmgrError:
-            report = None
-        # Without a report the command was flushed meanwhile, or Redis is away or has lost its memory: then report what
-        # was read so far.
-        return report or waiting.report()
-
-    async def _stop_waiting(self, sent: Sent, waiting: Waiting) -> None:
-        """Note in Redis that the sender has stopped waiting. The command is then released to no further nodes, and
-        later answers are late."""
-        with contextlib.suppress(EccmgrError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL_S):
-                await self._collect(sent, waiting, last=True)
-
-    async def _listen(self, heard: asyncio.Event, longest_s: float) -> None:
-        """Wait for a notice, at most `longest_s`."""
-        longest_s = min(longest_s, self._roster.wait_s or longest_s)
-        if longest_s <= 0:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(longest_s):
-                await heard.wait()
-
-    async def _look(self, sent: Sent, waiting: Waiting, *, last: bool) -> News:
-        """Release a rolling command to the nodes whose turn it is, and read the new responses."""
-        if not last:
-            await self._release(sent, waiting)
-        news = await self._collect(sent, waiting, last=last)
-        return dataclasses.replace(news, missed=await self._silent(sent)) if waiting.unsure(news) else news
-
-    async def _release(self, sent: Sent, waiting: Waiting) -> None:
-        """Release a rolling command to the nodes that are due."""
-        if not (due := waiting.due()[:RELEASED_AT_ONCE]):
-            return
-        life_ms = to_ms(self._options.command_ttl_s)
-        signed = self._signer.release(sent.id, sent.signed, due, life_ms)
-        released = await self._link.run(commands.release(self._keys, self._options, sent.id, sent.target, due, signed))
-        if released.verdict is ReleaseVerdict.RELEASED:
-            waiting.told(due, released.expires_ms)
-        else:
-            waiting.stop()
-
-    async def _silent(self, sent: Sent) -> frozenset[str]:
-        """The nodes that have not begun the command and never will."""
-        report = await self.retrieve(sent.id)
-        outcomes = report.outcomes if report is not None else ()
-        return frozenset(outcome.node.lower() for outcome in outcomes if outcome.state in (State.MISSED, State.ABORTED))
-
-    async def _collect(self, sent: Sent, waiting: Waiting, *, last: bool) -> News:
-        collected = await self._link.run(
-            answers.collect(self._keys, self._options, sent.id, waiting.seen, waiting.due_in_all, last=last)
-        )
-        now = await self._roster.lately(collected.view, waiting.view)
-        entries = await self._answer_verifier.verified(sent, collected.entries)
-        return News(collected.clock_ms, now, entries, aborted_ms=collected.aborted_ms, more=collected.more)
-
-
-def _patience_s(waiting: Waiting) -> float:
-    """The time for which a gather waits for further responses before it looks."""
-    return 0.0 if waiting.due() else _PATIENCE_S

@@ -2,7 +2,7 @@
 feeds it with news."""
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -77,10 +77,13 @@ class Waiting:
         self._all_answered = True
         self._last: News | None = None
         self._width = len(self._open) if pace is None else pace.width(len(self._open))
+        self._paced = pace is not None
         self._max_failures = None if pace is None else pace.max_failures
         self._untold = {} if pace is None else dict.fromkeys(self._open)
         self._told: dict[str, int] = {}
         self._failures = 0
+        self.counts: Counter[State] = Counter({State.ABSENT: len(published.absent)} if published.absent else {})
+        """The nodes that are settled, by state."""
         self._stopped = False
         self._abort_seen = False
         # Times until which nodes may begin, with these nodes, in order of time. Past times were checked and are gone.
@@ -99,6 +102,38 @@ class Waiting:
         """The number of responses once every node that may answer has answered: those read so far, and one for each
         open node that the command was sent to."""
         return self.seen + len(self._open) - len(self._untold)
+
+    @property
+    def open(self) -> Mapping[str, Seat]:
+        """The nodes that are not settled, in order of name."""
+        return self._open
+
+    @property
+    def untold(self) -> int:
+        """The number of nodes to which the command was not released."""
+        return len(self._untold)
+
+    def may_begin_until(self, node: str) -> int | None:
+        """The time on the lease clock until which `node` may begin; None if the command was not released to it."""
+        return None if node in self._untold else self._told.get(node, self.sent.expires_ms)
+
+    @property
+    def batch(self) -> tuple[int, int] | None:
+        """The number of the present batch, and of all batches; None if the command goes to all nodes at once."""
+        if not self._paced:
+            return None
+        live = len(self._published.live)
+        return math.ceil((live - len(self._untold)) / self._width), math.ceil(live / self._width)
+
+    @property
+    def next_end_ms(self) -> int | None:
+        """The next time on the lease clock at which nodes may begin no longer; None if there is none."""
+        return self._ends[0][0] if self._ends else None
+
+    @property
+    def sent(self) -> Sent:
+        """The command."""
+        return self._published.sent
 
     @property
     def view(self) -> View | None:
@@ -153,6 +188,7 @@ class Waiting:
         self._last = news
         self._all_answered = self._all_answered and all(outcome.state.answered for outcome in settled)
         self._failures += sum(outcome.state in _FAILURES for outcome in settled)
+        self.counts.update(outcome.state for outcome in settled)
         if news.aborted_ms is not None or (self._max_failures is not None and self._failures > self._max_failures):
             self._stopped = True
         return settled

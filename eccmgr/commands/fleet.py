@@ -7,15 +7,15 @@ from eccmgr.cluster import names
 from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.publishing import nobody
-from eccmgr.cluster.results import Outcome, Report
+from eccmgr.cluster.results import Report
 from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind
-from eccmgr.cluster.waiting import Published
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish, in_doubt
 from eccmgr.commands.membership import unknown_nodes
 from eccmgr.commands.secrets import without_secrets
+from eccmgr.commands.streaming import Stream
 from eccmgr.commands.table import COMMAND, Call, Carries, Command, Handler, Param
 from eccmgr.commands.target import read_target
 from eccmgr.errors import CommandError, NothingSent, RedisUnreachable, UsageError
@@ -236,24 +236,13 @@ class Fleet:
         if await off_loop(lambda line: in_doubt(line, view), call.args[0]):
             vocabulary |= await self._delivery.vocabulary()
         wish = await off_loop(lambda line: GatherWish.parse(line, view, vocabulary), call.args[0])
-        emit = call.caller.emit
-        shown: set[str] = set()
-
-        async def tell_sent(published: Published) -> None:
-            if emit is not None:
-                await emit(rendering.sent_event(published))
-
-        async def tell(outcome: Outcome) -> None:
-            if emit is not None:
-                shown.add(outcome.node)
-                await emit(rendering.response_event(outcome))
-
+        stream = Stream(call.caller.emit)
         text = await off_loop(call.carry, wish.text)
         masked = await off_loop(without_secrets, text)
         report = await self._delivery.gather(
-            text, wish.target, call.caller.user, wish.timeout_s, tell, masked, wish.pace, tell_sent
+            text, wish.target, call.caller.user, wish.timeout_s, stream.audience, masked, wish.pace
         )
-        return rendering.answer(report, call.caller.form, frozenset(shown) if emit is not None else None)
+        return rendering.answer(report, call.caller.form, stream.shown)
 
     async def _preview(self, call: Call) -> Answer:
         view = await self._delivery.view()

@@ -8,7 +8,7 @@ from datetime import datetime
 from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.history import PastCommand
 from eccmgr.cluster.names import RANGES_SHOWN, fold
-from eccmgr.cluster.results import Outcome, Report, State, outcome_of_absent
+from eccmgr.cluster.results import Outcome, Report, State
 from eccmgr.cluster.view import TargetKind
 from eccmgr.cluster.waiting import Published
 from eccmgr.commands.answer import Answer, Facts, Format, Status
@@ -139,26 +139,6 @@ def node_facts(outcome: Outcome) -> Facts:
     if outcome.state is State.ABSENT:
         known["since"] = None if outcome.since_ms is None else iso_time(outcome.since_ms)
     return known if outcome.late_s is None else {**known, "late": round(outcome.late_s, 3)}
-
-
-def sent_event(published: Published) -> Facts:
-    """The first event of a gather's stream: the command that was sent, and the nodes that it was sent to."""
-    sent = published.sent
-    return {
-        "event": "progress",
-        "command_id": sent.id,
-        "command": without_secrets(sent.text),
-        "issued": iso_time(sent.issued_wall_ms),
-        "target": str(sent.target),
-        "expected": len(published.live) + len(published.absent),
-        "nodes": [seat.name for seat in published.live],
-        "absent": [node_facts(outcome_of_absent(sent, seat, sent.issued_ms)) for seat in published.absent],
-    }
-
-
-def response_event(outcome: Outcome) -> Facts:
-    """A stream's event with one node's response."""
-    return {"event": "response", "line": line(outcome), **node_facts(outcome)}
 
 
 def past_line(past: PastCommand, clock: Clock = local_time) -> str:

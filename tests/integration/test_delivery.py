@@ -10,6 +10,7 @@ import time
 import pytest
 
 from eccmgr.cluster.delivery import Delivery
+from eccmgr.cluster.gathering import Audience
 from eccmgr.cluster.results import Outcome
 from eccmgr.cluster.view import EVERYONE
 from eccmgr.commands.caller import Origin
@@ -249,7 +250,7 @@ class TestGather:
         async def hear(outcome: Outcome) -> None:
             heard.append(outcome)
 
-        report = await manager.delivery.gather("mark", EVERYONE, "root", 30, hear)
+        report = await manager.delivery.gather("mark", EVERYONE, "root", 30, Audience(on_outcome=hear))
         assert sorted(heard, key=lambda o: o.node) == list(report.outcomes)
 
     async def test_finished_command_shows_late_answers_as_late(self, fleet: Fleet) -> None:

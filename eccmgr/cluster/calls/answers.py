@@ -10,7 +10,7 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import UNREADABLE, Entry, Sent
 from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
-from eccmgr.redis.reading import Dropped, flag, raw_text, whole
+from eccmgr.redis.reading import Dropped, flag, raw_text, raw_texts, whole
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 
 _dropped_answers = Dropped("answer")
@@ -18,6 +18,8 @@ _dropped_lines = Dropped("line of a plan")
 
 READ_AT_ONCE = 2 * TOLD_OF
 """The maximum number of answers in one look; its sender is notified of further ones."""
+STANDING_AT_ONCE = 1000
+"""The maximum number of nodes in one `standing`: no script may hold the server for long."""
 
 
 class ClaimVerdict(enum.StrEnum):
@@ -69,6 +71,15 @@ class Collected(NamedTuple):
     entries: dict[str, Entry]
     aborted_ms: int | None
     more: bool
+
+
+class OpenStanding(NamedTuple):
+    """How far nodes are that have not answered: the entries of those that have begun, by node, and when sessions end on
+    the lease clock, by private name."""
+
+    clock_ms: int
+    running: Mapping[str, Entry]
+    ends_ms: Mapping[str, int]
 
 
 class KnownCommand(NamedTuple):
@@ -175,6 +186,26 @@ def _collected(reply: RawReply) -> Collected:
     aborted_ms = whole(aborted) if aborted else None
     return Collected(
         whole(clock), ViewNumber(whole(number), raw_text(born)), entries(pairs(answered)), aborted_ms, flag(more)
+    )
+
+
+def standing(
+    keys: Keys, options: ClusterOptions, command_id: str, nodes: Sequence[str], sessions: Sequence[str]
+) -> ScriptCall[OpenStanding]:
+    """Read which of `nodes` (in small letters; at most STANDING_AT_ONCE) have begun a command, and when `sessions`
+    end."""
+
+    def read(reply: RawReply) -> OpenStanding:
+        clock, answered, ends = reply
+        begun = {node.encode(): raw for node, raw in zip(nodes, raw_texts(answered), strict=True) if raw}
+        ends_ms = {name: round(float(raw)) for name, raw in zip(sessions, raw_texts(ends), strict=True) if raw}
+        return OpenStanding(whole(clock), entries(begun), ends_ms)
+
+    return ScriptCall(
+        "standing",
+        (keys.state, keys.sessions, keys.responses(command_id)),
+        (to_ms(options.max_step_s), len(nodes), *nodes, *sessions),
+        read,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from eccmgr.cluster.calls import answers, commands, membership, views
-from eccmgr.cluster.calls.answers import ClaimAnswer
+from eccmgr.cluster.calls.answers import ClaimAnswer, OpenStanding
 from eccmgr.cluster.calls.commands import CommandOrder
 from eccmgr.cluster.calls.membership import LastBeat
 from eccmgr.cluster.calls.views import FIRST_PAGE, NamedChange
@@ -297,6 +297,11 @@ class Cluster:
             self.keys, self.options, sent, seen, in_all, last=last, limit=limit, told_of=self.told_of
         )
         return self.run(call).entries
+
+    def standing(self, sent: str, *lives: Life) -> OpenStanding:
+        """How far the nodes of `lives` are, and when these sessions end."""
+        nodes, sessions = [life.name.lower() for life in lives], [life.private for life in lives]
+        return self.run(answers.standing(self.keys, self.options, sent, nodes, sessions))
 
     def results(self, named: str, limit: int = 100) -> Report | None:
         """The report on the command with that id or text. More entries than `limit` are read by pages."""

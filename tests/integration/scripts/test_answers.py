@@ -195,6 +195,25 @@ class TestCollect:
         assert not list(cluster.redis.scan_iter(f"{cluster.keys.command_prefix}*"))
 
 
+class TestStanding:
+    def test_open_nodes_show_work_and_leases(self, cluster: Cluster) -> None:
+        lives = [cluster.join(name) for name in ("East1", "east2", "east3", "east4")]
+        sent = cluster.publish(wait_ms=5000)
+        joined_ms = cluster.clock
+        cluster.pass_time(1000)
+        for life in lives[:3]:
+            cluster.claim(life, sent)
+        cluster.respond(lives[1], sent, running_body("ab12", "40 %"), "running", JOB)
+        cluster.respond(lives[2], sent)
+        standing = cluster.standing(sent, *lives, Life("#ec0-99#east9", "east9", 1))
+        assert {node: (entry.job, entry.text) for node, entry in standing.running.items()} == {
+            "east1": ("", ""),
+            "east2": ("ab12", "40 %"),
+        }
+        assert standing.clock_ms == joined_ms + 1000
+        assert standing.ends_ms == {life.private: joined_ms + cluster.lease_ms for life in lives}
+
+
 def _told(cluster: Cluster, sent: str, *lives: Life) -> int:
     """The number of notices to the waiting sender while these nodes answer."""
     return len(cluster.messages("asked", lambda: [cluster.respond(life, sent) for life in lives]))
