@@ -302,7 +302,9 @@ class Connection(asyncio.Protocol):
                 return frames.encode_text(barred)
             if busy := await self._no_room():
                 return frames.encode_text(busy)
-            return frames.encode_text((await reply(self._gate, line, self.visitor.caller)).body)
+            if (answer := self._gate.answer_at_hand(line, self.visitor.caller)) is None:
+                answer = (await reply(self._gate, line, self.visitor.caller)).body
+            return frames.encode_text(answer)
         if kind == frames.REQUEST:
             return await self._request(payload)
         if kind == frames.AUTH:
