@@ -32,14 +32,6 @@ def _run(words: list[str]) -> int:
     except UsageError as error:
         sys.stderr.write(visible_lines(f"ec_console: {error}\n"))
         return Exit.USAGE
-    if asked.shows == "help":
-        sys.stdout.write(arguments.HELP + "\n")
-        return Exit.OK
-    if asked.shows == "version":
-        from eccmgr.version import full_version
-
-        sys.stdout.write(f"ec_console {full_version()}\n")
-        return Exit.OK
     interactive = asked.command is None and sys.stdin.isatty() and sys.stdout.isatty()
     dial = _dial(asked) if asked.route else None
     client = Client(asked.endpoint, asked.server_user, script=not interactive, dial=dial)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cli import application
 from cli.acl import acl
 from cli.concealment import conceal
 from cli.daemons import DaemonProgram
@@ -25,7 +26,7 @@ from eccmgr.settings import ManagerSettings
 
 DEFAULT_FILE = "/etc/eccmgr/eccluster.conf"
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.callback(invoke_without_command=True)
@@ -84,4 +85,4 @@ app.add_typer(authority, name="ca")
 def main() -> None:
     """The program's entry point."""
     conceal()
-    streams.run("eccmgr", app)
+    streams.run("eccmgr", lambda: application.run(app, "eccmgr"))

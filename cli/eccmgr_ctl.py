@@ -17,14 +17,16 @@ from typing import Annotated
 
 import typer
 
+from cli import application
 from cli.concealment import conceal, handed_over
+from cli.flags import version_flag
 from cli.health import is_healthy
 from cli.process_record import Failed, ProcessRecord, opened
 from eccmgr.host import streams
 from eccmgr.host.notify import READY, READY_FD
 from eccmgr.text.unseen import visible_lines
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
@@ -52,6 +54,7 @@ def eccmgr_ctl(
     config: Annotated[str | None, typer.Option("-c", "--config", metavar="FILE", help="Configuration file.")] = None,
     pid_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Where its process id is kept.")] = None,
     log: Annotated[Path | None, typer.Option(metavar="FILE", help="Where its standard error goes.")] = None,
+    _version: Annotated[bool, version_flag("eccmgr_ctl")] = False,
 ) -> None:
     """Start, stop or restart the manager in the background, or say whether it runs (exit code 3: it does not).
 
@@ -173,4 +176,4 @@ def _folder(kind: str) -> Path:
 def main() -> None:
     """The program's entry point."""
     conceal()
-    streams.run("eccmgr_ctl", app)
+    streams.run("eccmgr_ctl", lambda: application.run(app, "eccmgr_ctl"))

@@ -8,6 +8,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from cli import application
 from cli.concealment import conceal, handed_over
 from cli.daemons import DaemonProgram
 from cli.flags import (
@@ -31,7 +32,7 @@ DEFAULT_FILE = "/etc/eccmgr/ecelerity-cluster.conf"
 
 log = structlog.get_logger()
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -137,7 +138,7 @@ def main() -> None:
     conceal()
     if ACCOUNT in os.environ:
         _begin_as_agent()
-    streams.run("ecnode", app)
+    streams.run("ecnode", lambda: application.run(app, "ecnode"))
 
 
 if __name__ == "__main__":

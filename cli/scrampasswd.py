@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
+from cli import application
+from cli.flags import version_flag
 from eccmgr.host import streams
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 _SALT_BYTES = 16
 
 
@@ -20,6 +22,7 @@ def scrampasswd(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file of verifiers; made if need be.")],
     user: Annotated[str, typer.Argument(metavar="USER", help="The user to add or change.")],
     delete: Annotated[bool, typer.Option("--delete", help="Remove the user instead.")] = False,
+    _version: Annotated[bool, version_flag("ec_scrampasswd")] = False,
 ) -> None:
     """Add a user to FILE, or change the user's password. It is read from the terminal, or from standard input."""
     from eccmgr.access.verifiers import Verifier, Verifiers, is_user
@@ -70,4 +73,4 @@ def _fault(text: str, code: int) -> typer.Exit:
 
 def main() -> None:
     """The program's entry point."""
-    streams.run("ec_scrampasswd", app)
+    streams.run("ec_scrampasswd", lambda: application.run(app, "ec_scrampasswd"))

@@ -171,20 +171,31 @@ def test_answer_survives_a_locale_that_cannot_write_it(fleet: Path) -> None:
     assert done.stderr == "cluster commands run on a node, not on the cluster manager; use: broadcast cluster ?\n"
 
 
-def test_batch_mode_loads_nothing_heavy(fleet: Path) -> None:
+def modules_loaded(*arguments: str | Path) -> set[str]:
+    """The modules that a call of the console has loaded at its end."""
     script = "import sys; from cli.ec_console import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
-        [sys.executable, "-c", script, str(fleet), "gather", "pid"],
+        [sys.executable, "-c", script, *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    loaded = set(done.stderr.split())
+    return set(done.stderr.split())
+
+
+def test_batch_mode_loads_nothing_heavy(fleet: Path) -> None:
+    loaded = modules_loaded(fleet, "gather", "pid")
     assert "eccmgr.control.client.session" in loaded
     assert not loaded & {"asyncio", "typer", "pydantic", "redis", "prompt_toolkit", "structlog", "ssl"}
     assert not loaded & {"cryptography", "scramp", "eccmgr.access.keys"}
+
+
+def test_options_load_typer_but_not_pydantic(fleet: Path) -> None:
+    loaded = modules_loaded("--timeout", "50", fleet, "--json", "gather", "pid")
+    assert "typer" in loaded
+    assert not loaded & {"asyncio", "pydantic", "rich", "redis", "prompt_toolkit", "structlog", "ssl"}
 
 
 @dataclass
