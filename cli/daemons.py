@@ -127,9 +127,11 @@ class DaemonProgram(Generic[S]):
 
     def _store(self, settings: S, flags: Mapping[str, Any]) -> Store:
         """A store that has read nothing yet."""
-        given = {name: value for name in _NAMED if (value := getattr(settings, name, None)) is not None}
-        for name, value in given.items():
+        names = {name: value for name in _NAMED if (value := getattr(settings, name, None)) is not None}
+        for name, value in names.items():
             check_name(value, _NAMED[name])
+        tags = getattr(settings, "tag", ())
+        given = {**names, "tag": tags} if tags else names
         for text in settings.listen:
             Endpoint.parse(text)
         by_flag = {name: value for name, value in given.items() if flags.get(name) is not None}

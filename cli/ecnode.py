@@ -42,6 +42,10 @@ def ecnode(
         typer.Option(metavar="NAME", help="The node's name; the host's, up to its first dot, if not given."),
     ] = None,
     subcluster: Annotated[str | None, typer.Option(metavar="NAME", help="The subcluster it belongs to.")] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A tag by which targets find it, such as role=mta; may be repeated."),
+    ] = None,
     replace: Annotated[
         bool | None, typer.Option("--replace", help="Take the name over from a process that is alive under it.")
     ] = None,
@@ -69,6 +73,7 @@ def ecnode(
     flags = {
         "name": name,
         "subcluster": subcluster,
+        "tag": tuple(tag) if tag else None,
         "replace": replace,
         "config": config,
         "debug": debug,

@@ -73,11 +73,19 @@ class NodeSettings(DaemonSettings):
     certificate: str | None = None
     """The file of the node's certificate; it wins over the one of the configuration."""
     subcluster: str | None = None
+    tag: Annotated[tuple[str, ...], NoDecode] = ()
+    """The node's tags, each like `role=mta`; if there are any, they take the place of those in the files."""
     replace: bool = False
     redis_copies: Annotated[int, Field(ge=0, le=9)] = 0
     """The number of copies of Redis, the master and its replicas. With 0, the sentinels know the number.
 
     A write about VIPs counts once a majority of the copies has it."""
+
+    @field_validator("tag", mode="before")
+    @classmethod
+    def _split_tags(cls, value: Any) -> Any:
+        """Split `ECCMGR_TAG`, which may hold several tags, at commas and white space."""
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 S = TypeVar("S", bound=DaemonSettings)

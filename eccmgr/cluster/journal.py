@@ -100,6 +100,8 @@ class Journal:
                     log.warning(f"{kind} lost", **said, reason="no heartbeat came within its lease")
                 case "moved":
                     log.info(f"{kind} moved", **said, subcluster=event.to, reason="its bus file says so")
+                case "tagged":
+                    log.info(f"{kind} tagged", **said, tags=event.to)
                 case "forgotten":
                     why = f"{event.by} said so" if event.by else "absent_ttl is over"
                     log.info(f"{kind} forgotten", **said, reason=why)

@@ -10,6 +10,7 @@ import msgspec
 
 from eccmgr.access.statements import UNSIGNED, Signed
 from eccmgr.cluster.names import natural, public_name
+from eccmgr.cluster.tagged import tags_in
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading, replies
 from eccmgr.redis.address import RedisAddress
@@ -17,6 +18,7 @@ from eccmgr.redis.bounds import check_members
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Count
+from eccmgr.text.tags import Tags, line_of
 
 _dropped = reading.Dropped("member")
 _LATEST_START_S = 1e11
@@ -58,6 +60,8 @@ class Member:
     env: str = ""
     """A node's signed statement that the session is its own (`MemberStatement`); "" if the node has no key."""
     sig: str = ""
+    tag_line: str = ""
+    """A node's tags, with its facts, as `eccmgr.text.tags.line_of` writes them; "" for another member."""
 
     @classmethod
     def parse(cls, raw: bytes | str) -> "Member":
@@ -68,11 +72,17 @@ class Member:
                 member.private_name, member.node_name, member.subcluster, member.version, member.address
             )
             reading.check_lines(*member.groups)
+            tags_in(member.tag_line)
             return member
 
     def dump(self) -> str:
         """The record as Redis keeps it."""
         return msgspec.json.encode(self).decode()
+
+    @property
+    def tags(self) -> Tags:
+        """The node's tags by their names, with its facts (`os`, `version`, `python`, `arch`)."""
+        return tags_in(self.tag_line)
 
     def facts(self) -> dict[str, Any]:
         """The fields of the JSON form."""
@@ -84,6 +94,7 @@ class Member:
             "version": self.version,
             "address": self.address,
             "groups": list(self.groups),
+            "tags": dict(self.tags),
         }
 
 
@@ -102,6 +113,8 @@ class Identity:
     address: str = ""
     groups: tuple[str, ...] = ()
     started: float = 0.0
+    tags: Tags = field(default_factory=dict)
+    """A node's tags, with its facts."""
     vouch: Callable[[str], Signed] = field(default=lambda _private: UNSIGNED, repr=False, compare=False)
     """Signs that the session with a private name is this process's own."""
 
@@ -120,6 +133,7 @@ class Identity:
             started=self.started,
             env=env.decode(),
             sig=sig.decode(),
+            tag_line=line_of(self.tags),
         )
 
     def of(self, subcluster: str) -> "Identity":

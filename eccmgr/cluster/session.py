@@ -21,6 +21,7 @@ from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import EccmgrError, NameInUse, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.text.tags import Tags
 
 log = structlog.get_logger()
 
@@ -72,6 +73,10 @@ class Session:
     def located_at(self, address: str) -> None:
         """Set the address in the record of the next join."""
         self.identity = replace(self.identity, address=address)
+
+    def tag(self, tags: Tags) -> None:
+        """Give the node other tags, with its facts. The next heartbeat, or join, announces them."""
+        self.identity = replace(self.identity, tags=tags)
 
     def fresh_name(self) -> str:
         """A private name that was never used before."""
@@ -130,7 +135,8 @@ class Session:
                 )
             )
             if view is not None:
-                self.identity = moved
+                # The tags may have changed meanwhile.
+                self.identity = self.identity.of(subcluster)
             return view
 
     async def reset(self) -> None:

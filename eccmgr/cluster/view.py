@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from eccmgr.cluster import names, nodeset
+from eccmgr.cluster.tagged import tags_in
 from eccmgr.errors import CommandError, Unreadable
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, line, parsing, plain_name
+from eccmgr.text.tags import Tags
 
 _dropped = Dropped("roster line")
-_FIELDS = 5
-"""The number of fields in a roster's line; the line of an absent node has one field more."""
 _MOMENT = re.compile("[0-9]{1,14}")
 """A time in ms that can be shown."""
 
@@ -24,7 +24,8 @@ class Seat:
     """A node in a view: its session, its name as first given, its subcluster.
 
     `before` is the session that the same process had until it was reset, "" if it was never reset. An `absent` node has
-    its last session ("" if it never came), and `since_ms` is the wall clock at which that session ended.
+    its last session ("" if it never came), and `since_ms` is the wall clock at which that session ended. `tag_line` has
+    the node's tags as `eccmgr.text.tags.line_of` writes them.
     """
 
     private_name: str
@@ -33,16 +34,25 @@ class Seat:
     before: str = ""
     absent: bool = False
     since_ms: int | None = None
+    tag_line: str = ""
 
     @classmethod
     def parse(cls, raw: bytes, *, absent: bool = False) -> "Seat":
-        """Read a line of the roster, or of the absent nodes. Raises Unreadable."""
+        """Read a line of the roster, or of the absent nodes. Raises Unreadable.
+
+        Behind the fields that each line has come the node's tags, if it has any, and in the line of an absent node the
+        time since which it is absent.
+        """
         with parsing("A line of the roster"):
-            fields = list(map(line, raw.decode().split("\t")))
-            since = fields.pop() if absent and len(fields) == _FIELDS + 1 else ""
-            private, name, subcluster, _joined, before = fields
+            private, name, subcluster, _joined, before, *more = map(line, raw.decode().split("\t"))
+            # A member of an earlier version has written no tags.
+            tag_line = more.pop(0) if more and "=" in more[0] else ""
+            since = more.pop() if absent and len(more) == 1 else ""
+            tags_in(tag_line)
             if not (private or absent):
                 raise ValueError("it has no session")
+            if more:
+                raise ValueError("it has more fields than a line has")
             return cls(
                 private,
                 plain_name(name),
@@ -50,7 +60,13 @@ class Seat:
                 before,
                 absent,
                 int(since) if _MOMENT.fullmatch(since) else None,
+                tag_line,
             )
+
+    @property
+    def tags(self) -> Tags:
+        """The node's tags by their names, with its facts (`os`, `version`, `python`, `arch`)."""
+        return tags_in(self.tag_line)
 
     @property
     def key(self) -> str:

@@ -35,6 +35,7 @@ from eccmgr.node.commands import NodeCommands
 from eccmgr.node.executor import Executor
 from eccmgr.node.follower import Follower
 from eccmgr.node.outbox import Outbox
+from eccmgr.node.tagging import TagsPart, tags_of
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import NodeSettings
@@ -58,9 +59,14 @@ class NodeDaemon(Daemon):
         groups = (self.held.control_group, f"{SUBCLUSTER_GROUP}{subcluster}", cluster)
         voucher = Voucher(self.keyring.authority.signer, self.name, lambda: self.session.takes_over)
         identity = Identity(
-            Role.NODE, self.name, subcluster, full_version(), groups=groups, started=age.started, vouch=voucher.vouch
+            *(Role.NODE, self.name, subcluster, full_version()),
+            groups=groups,
+            started=age.started,
+            tags=tags_of(self.view),
+            vouch=voucher.vouch,
         )
         self.session = Session(self.link, self.keys, self.options, identity)
+        self.add_part(TagsPart(self.session))
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._certificate = self._read_certificate(settings)
         sealer = AnswerSealer(self.keyring.own, cluster, self.name, self._managers)

@@ -6,7 +6,7 @@ It carries no VIPs and starts no processes. To commands that only `ecnode` has, 
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -46,6 +46,7 @@ class Node:
         redis: str | None = None,
         cluster: str | None = None,
         subcluster: str | None = None,
+        tags: Mapping[str, str] | None = None,
         listen: str | tuple[str, ...] | None = None,
         config: str | None = None,
         replace: bool = False,
@@ -54,6 +55,7 @@ class Node:
         """Missing arguments come from the environment (`ECCMGR_REDIS` and so on), or else from the defaults of
         `ecnode`.
 
+        `tags` are those by which targets find the node: `{"role": "mta"}` is found by `@role:mta`.
         `trusted_managers` are lines of public keys. If there are any, this node runs only commands that one of these
         managers has signed. With `replace` the node takes its name over from a live holder. Raises SettingsError and
         ConfigError for values that make no sense.
@@ -63,6 +65,7 @@ class Node:
             "redis": redis,
             "cluster": cluster,
             "subcluster": subcluster,
+            "tag": tuple(f"{tag}={value}" for tag, value in tags.items()) if tags else None,
             "listen": (listen,) if isinstance(listen, str) else listen,
             "config": config,
             "replace": replace or None,
@@ -77,7 +80,8 @@ class Node:
             Endpoint.parse(text)
         if not structlog.is_configured():
             _log_by_the_standard_library()
-        store = Store.open(settings.config, overrides=overrides(named, {}), schema=installed().schema)
+        given_here = {**named, "tag": settings.tag or None}
+        store = Store.open(settings.config, overrides=overrides(given_here, {}), schema=installed().schema)
         self._daemon = _Daemon(settings, store)
         self._task: asyncio.Task[None] | None = None
 

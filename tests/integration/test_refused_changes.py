@@ -52,12 +52,13 @@ GOOD = (
     "set Binding added Enable_Duravip = true",
     "set Binding added Bind_Address = 10.1.1.9",
     "set cluster results_ttl 500",
+    "set cluster tags = [ role = mta ]",
     "set sieve more cache_size = 5",
 )
 GOOD_FILE = """Control_Listener {{ Listen "{folder}/second" {{ Timeout = 33 }} }}
 ec_logger "extra" {{ mainlog = "{folder}/logs/of/extra" }}
 Binding "added" {{ Enable_Duravip = true  Bind_Address = 10.1.1.9 }}
-cluster {{ results_ttl = 500 }}
+cluster {{ results_ttl = 500  tags = [ role = mta ] }}
 sieve "more" {{ cache_size = 5 }}
 """
 """Changes that concern every part, and that each part can follow."""

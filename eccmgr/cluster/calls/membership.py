@@ -168,7 +168,7 @@ def renew(
         *(*carries, _late_after_ms(options), keys.ended_prefix, record, *channels),
     )
     names = (keys.state, keys.sessions, keys.seniority, keys.heads, keys.roster, *carrier_keys(keys))
-    names = (*names, keys.members, keys.subclusters)
+    names = (*names, keys.members, keys.subclusters, keys.events)
     return ScriptCall("renew", names, args, functools.partial(_renewed, len(channels)))
 
 

@@ -185,7 +185,7 @@ class ScopeView:
 
     def pairs(self, option: str) -> dict[str, str]:
         """The value as a dictionary; empty if the option has none."""
-        return cast("dict[str, str]", self._read(option, OptionType.DICTIONARY) or {})
+        return cast("dict[str, str]", self._read(option, OptionType.DICTIONARY, OptionType.TAGS) or {})
 
     def place(self, option: str | None = None) -> str | None:
         """`FILE:LINE:COLUMN` of an option's effective value, or of this scope; None if no file has it."""

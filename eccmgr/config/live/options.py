@@ -9,29 +9,44 @@ from dataclasses import dataclass, field
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.config.live.effective import Override, Overrides, ScopeView
 from eccmgr.config.syntax.tree import Step
-from eccmgr.config.syntax.values import Text
-from eccmgr.errors import ConfigError
+from eccmgr.config.syntax.values import Dictionary, Text, Value
+from eccmgr.errors import ConfigError, SettingsError
 from eccmgr.text.naming import is_plain_name
+from eccmgr.text.tags import TagError, given_tag, given_tags
 
+Given = str | tuple[str, ...]
+"""The value of a setting; of `tag` several texts such as `role=mta`."""
 COMMAND_LINE = "the command line"
 ENVIRONMENT = "the environment"
 _CLUSTER = (Step("cluster"),)
-_OPTION_OF_SETTING = {"cluster": "cluster_group", "subcluster": "subcluster", "name": "nodename"}
+_OPTION_OF_SETTING = {"cluster": "cluster_group", "subcluster": "subcluster", "name": "nodename", "tag": "tags"}
 """Maps a setting (a flag or an `ECCMGR_*` variable) to the option of the scope `cluster` that it overrides."""
 
 
-def overrides(flags: Mapping[str, str | None], variables: Mapping[str, str | None]) -> Overrides:
+def overrides(flags: Mapping[str, Given | None], variables: Mapping[str, Given | None]) -> Overrides:
     """The overrides by settings: a flag wins over the environment, and both win over the files.
 
-    Both arguments map the name of a setting (`cluster`, `subcluster`, `name`) to its value, None if it was not given.
+    Both arguments map the name of a setting (`cluster`, `subcluster`, `name`, `tag`) to its value, None if it was not
+    given. Raises SettingsError for a tag that is not allowed.
     """
     by_option: dict[str, Override] = {}
     for given, source in ((variables, ENVIRONMENT), (flags, COMMAND_LINE)):
         for setting, option in _OPTION_OF_SETTING.items():
             value = given.get(setting)
             if value is not None:
-                by_option[option] = Override(_CLUSTER, option, Text(value), source)
+                by_option[option] = Override(_CLUSTER, option, _value(value), source)
     return Overrides(by_option.values())
+
+
+def _value(given: Given) -> Value:
+    if isinstance(given, str):
+        return Text(given)
+    try:
+        pairs = tuple(map(given_tag, given))
+        given_tags(pairs)
+    except TagError as error:
+        raise SettingsError(f"--tag: {error}") from None
+    return Dictionary(tuple((Text(name), Text(value)) for name, value in pairs))
 
 
 def node_name(view: ScopeView, environment: Mapping[str, str], host: str) -> str:

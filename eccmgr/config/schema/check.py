@@ -41,7 +41,7 @@ def _found(spec: OptionSpec, value: Value) -> str:
         case ItemList():
             return "a list" if spec.type is not OptionType.PATTERNS else "a list that does not fit"
         case Dictionary():
-            return "a dictionary"
+            return "a dictionary" if spec.type is not OptionType.TAGS else "a dictionary that does not fit"
         case Text(text):
             if is_secret(spec.name, spec):
                 return "a value that does not fit"

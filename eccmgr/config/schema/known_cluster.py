@@ -39,6 +39,12 @@ CLUSTER = ScopeSpec(
             "the subcluster of this node; else the one that a bus file gives it",
             dynamic=False,
         ),
+        OptionSpec(
+            "tags",
+            OptionType.TAGS,
+            None,
+            "the tags of this node, by which a target finds it (@role:mta); each has a name and a value",
+        ),
         OptionSpec("heartbeats_per_sec", OptionType.NUMBER, "2", "heartbeats a second", 0.1, 100),
         OptionSpec(
             "heartbeat_start_delay",

@@ -9,6 +9,7 @@ from eccmgr.config.syntax.values import Dictionary, Text, Value
 from eccmgr.text.hostport import read_host_port
 from eccmgr.text.naming import is_plain_name
 from eccmgr.text.patterns import Pattern, PatternError
+from eccmgr.text.tags import TagError, given_tags
 
 _TRUE = frozenset({"on", "true", "enabled", "yes", "1"})
 _FALSE = frozenset({"off", "false", "disabled", "no", "0"})
@@ -62,6 +63,8 @@ class OptionType(Enum):
     """A `tuple` of `str`. Each of them compiles as a regular expression."""
     DICTIONARY = "a dictionary"
     """A `dict` of `str`."""
+    TAGS = "a dictionary of tags such as [ role = mta dc = ams ]"
+    """A `dict` of `str`: the tags that an operator gives a node."""
 
 
 PythonValue = bool | int | float | str | tuple[str, ...] | dict[str, str]
@@ -75,6 +78,8 @@ def convert(option_type: OptionType, value: Value, low: float | None = None, hig
     """The Python value of `value`. Raises BadValueError if it does not fit the type or is out of range."""
     if option_type in (OptionType.LIST, OptionType.PATTERNS):
         return _items(option_type, value)
+    if option_type is OptionType.TAGS:
+        return _tags(value)
     if option_type is OptionType.DICTIONARY:
         if not isinstance(value, Dictionary):
             raise BadValueError(f"{option_type.value} such as [ key = value ]")
@@ -108,6 +113,15 @@ def _items(option_type: OptionType, value: Value) -> tuple[str, ...]:
         for item in items:
             _check_pattern(item)
     return items
+
+
+def _tags(value: Value) -> dict[str, str]:
+    if not isinstance(value, Dictionary):
+        raise BadValueError(OptionType.TAGS.value)
+    try:
+        return dict(given_tags((key.text, item.text) for key, item in value.pairs))
+    except TagError as error:
+        raise BadValueError(f"{OptionType.TAGS.value} ({error})") from None
 
 
 def _check_pattern(pattern: str) -> None:

@@ -73,7 +73,8 @@ local view, since = next_view(at.state), nil
 redis.call('ZADD', at.sessions, ms(clock + lease * stretch), private)
 if node ~= '' then
   redis.call('HSET', at.members, node, record)
-  redis.call('HSET', at.roster, node, table.concat({ private, name, subcluster, ms(view), replaced }, '\t'))
+  redis.call('HSET', at.roster, node,
+    roster_line({ private, name, subcluster, ms(view), replaced }, tags_in(record)))
   local line = remove_absent(at, { node })[node]
   -- A node that continues its own session, or one that it took over, was never away.
   since = line and replaced == '' and not taken and absent_since(line)

@@ -1,7 +1,7 @@
 -- A heartbeat: renews a live session.
 --
 -- NEEDS  when_full clock members eras
--- KEYS  state sessions seniority heads roster vips changes late members subclusters
+-- KEYS  state sessions seniority heads roster vips changes late members subclusters events
 -- ARGV  max_step  lease  private_name
 --       heartbeats a second that the session sends (0: a steady rate, which is never stretched)
 --       heartbeats a second that the server is to bear
@@ -17,7 +17,8 @@
 --         {'rejoin', era, memory}  the session carries VIPs, and has not joined in this era
 -- Invariant  a session is renewed only if it has not lapsed, and if others find it in the roster and in the ranking.
 --            All sessions together send no more heartbeats than the server is to bear: if there are too many, their
---            leases are stretched. The cost does not grow with the VIPs.
+--            leases are stretched. The cost does not grow with the VIPs. The roster has the tags of the member's record:
+--            if they have changed, there is a new view.
 
 local state, sessions, seniority, heads, roster = unpack(KEYS)
 local max_step, lease, private, rate, most, known, leader, stretch, carries, seen, memory, late_after,
@@ -38,6 +39,19 @@ end
 local node = private:match('^#ec0%-[^#]*#(.*)$')
 local name = node and node:lower() or private
 local is_lost = record ~= '' and redis.call('HGET', KEYS[9], name) ~= record
+if is_lost then
+  redis.call('HSET', KEYS[9], name, record)
+  end_some_day({ KEYS[9] })
+  local line = node and redis.call('HGET', roster, name) or ''
+  local place, was = line:match('^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t?(.*)$')
+  local tags = place and tags_in(record)
+  if tags ~= was then
+    redis.call('HSET', roster, name, roster_line({ place }, tags))
+    redis.call(PUBLISH, KEYS[11], cjson.encode({
+      event = 'tagged', view = next_view(state), members = { private }, to = tags,
+    }))
+  end
+end
 local numbers = redis.call('HMGET', state, 'view', 'bus')
 local view = numbers[1] or '0'
 -- The leader and the number of sessions change only with the view.
@@ -46,10 +60,6 @@ if view ~= known then
   stretch = stretch_of(sessions, rate, most)
 end
 redis.call('ZADD', sessions, ms(clock + lease * stretch), private)
-if is_lost then
-  redis.call('HSET', KEYS[9], name, record)
-  end_some_day({ KEYS[9] })
-end
 local leads_until = leader ~= '' and redis.call('ZSCORE', sessions, leader)
 if leader ~= '' and not leads_until then
   redis.call('ZREM', seniority, leader)

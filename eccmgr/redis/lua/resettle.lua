@@ -18,11 +18,12 @@ local line = redis.call('HGET', at.roster, node)
 if not expiry or expiry <= clock or not line or seat(line).private ~= private then
   return { 'ended' }
 end
-local before, name, was, after = line:match('^([^\t]*\t)([^\t]*\t)([^\t]*)(\t.*)$')
-redis.call('HSET', at.roster, node, before .. name .. subcluster .. after)
+local before, name, was, after = line:match('^([^\t]*\t)([^\t]*\t)([^\t]*)(\t[^\t]*\t[^\t]*)')
+redis.call('HSET', at.roster, node, roster_line({ before .. name .. subcluster .. after }, tags_in(record)))
 redis.call('HSET', at.members, node, record)
-count_subcluster(at, was, -1)
+-- In this order the hash is never empty: Redis would drop it with its lifetime.
 count_subcluster(at, subcluster, 1)
+count_subcluster(at, was, -1)
 local view = next_view(at.state)
 redis.call(PUBLISH, at.events, cjson.encode({
   event = 'moved', view = view, members = { private }, from = was, to = subcluster,

@@ -168,15 +168,16 @@ class Cluster:
         forgotten = self.run(views.forget(self.keys, self.options, node, "root"))
         return [forgotten.verdict.value, *forgotten.files]
 
-    def renew_with_record(self, life: Life) -> bytes:
-        """Send a heartbeat with the record that the node wrote when it joined; answers that record."""
-        record = Identity(Role.NODE, life.name, "default").member(life.private).dump()
+    def renew_with_record(self, life: Life, **tags: str) -> bytes:
+        """Send a heartbeat with the record that the node wrote when it joined, with these tags; answers that record."""
+        record = Identity(Role.NODE, life.name, "default", tags=tags).member(life.private).dump()
         self.run(membership.renew(self.keys, self.options, life.private, rate=2, record=record))
         return record.encode()
 
-    def resettle(self, life: Life, subcluster: str) -> int | None:
+    def resettle(self, life: Life, subcluster: str, **tags: str) -> int | None:
         """Move a node to another subcluster, as its bus file says; answers the view, None if its session is over."""
-        return self.run(membership.resettle(self.keys, self.options, life.private, life.name, subcluster, "{}"))
+        record = Identity(Role.NODE, life.name, subcluster, tags=tags).member(life.private).dump()
+        return self.run(membership.resettle(self.keys, self.options, life.private, life.name, subcluster, record))
 
     def catch_up(
         self, after: str, *channels: str, limit: int = 100, node: str = "east1"

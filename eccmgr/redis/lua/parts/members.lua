@@ -30,6 +30,17 @@ local function seat(line)
   return { private = private or '', subcluster = subcluster or '', joined = whole(joined) }
 end
 
+-- The tags in a node's record (JSON), as a line of the roster has them; '' for none.
+local function tags_in(record)
+  local is_json, member = pcall(cjson.decode, record)
+  return is_json and member.tag_line or ''
+end
+
+-- A live node's line of the roster. It has tags only if there are any.
+local function roster_line(fields, tags)
+  return table.concat(fields, '\t') .. (tags ~= '' and '\t' .. tags or '')
+end
+
 -- Counts the nodes of a subcluster, keeps the number, and answers it. `field` is the subcluster's name in small letters
 -- for its live nodes, or `-` and that name for its absent nodes.
 local function recount_subcluster(at, field)
