@@ -20,7 +20,7 @@ from tests.daemons import ROOT
 from tests.waiting import wait_until_sync
 
 PICTURES = ROOT / "docs" / "pictures"
-PROMPT = re.compile(r"\d\d:\d\d:\d\d \S+>")
+PROMPT = re.compile(r"\d\d:\d\d:\d\d \S+[>?]")
 _DIM, _GREY = 2, 90
 _FONT, _CELL, _LINE, _MARGIN = 14, 8.4, 18, 12
 _INK = dict(

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TextIO
 
 from cli.console.arguments import Arguments
@@ -69,6 +70,29 @@ class Display:
     def knows_the_way(self) -> bool:
         """Whether the present command was certainly sent. Then `leave_off` says how it goes on."""
         return bool(self._heard.id)
+
+    @property
+    def command_id(self) -> str:
+        """The id of the present command; empty if it is not certain that one was sent."""
+        return self._heard.id
+
+    @property
+    def folds(self) -> bool:
+        """Whether identical answers are shown once."""
+        return self._asked.fold
+
+    def fold(self, on: bool) -> None:
+        """Show identical answers once from now on, or each."""
+        self._asked = replace(self._asked, fold=on)
+
+    @property
+    def speaks_json(self) -> bool:
+        """Whether answers are shown as JSON objects."""
+        return self._asked.json
+
+    def speak_json(self, on: bool) -> None:
+        """Show answers as JSON objects from now on, or as text."""
+        self._asked = replace(self._asked, json=on)
 
     @property
     def is_showing(self) -> bool:

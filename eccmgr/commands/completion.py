@@ -11,6 +11,8 @@ from eccmgr.errors import UsageError
 from eccmgr.text import words
 
 _MAX = 1000
+ANY_NODE = "\0node"
+"""Stands for the name of any node in a `Known`, whose owner has an index of the names."""
 # The maximum number of words in a line that is completed: nobody types a line with more.
 _WORDS_MAX = 200
 
@@ -26,18 +28,27 @@ class Known:
     vips: tuple[str, ...] = ()
     """The addresses of the VIPs, and the names of their bindings."""
 
+    def is_node(self, word: str) -> bool:
+        """Whether `word` is the name of a node."""
+        return word.lower() in {name.lower() for name in self.nodes}
+
 
 def complete(table: Table, line: str, known: Known) -> list[str]:
     """The words that may complete `line`, sorted; the last word of `line` may be incomplete."""
+    part, candidates = expected(table, line, known)
+    return sorted({word for word in candidates if word.lower().startswith(part.lower())}, key=natural)[:_MAX]
+
+
+def expected(table: Table, line: str, known: Known) -> tuple[str, Iterable[str]]:
+    """The last word of `line`, which may be incomplete, and the words that may stand in its place."""
     try:
         typed = [word.text for word in words.split(line)]
     except UsageError:
-        return []
+        return "", ()
     if len(typed) > _WORDS_MAX:
-        return []
+        return "", ()
     part = "" if not line or line[-1].isspace() else typed.pop()
-    candidates = _candidates(table, [command.name for command in table.listed()], typed, known)
-    return sorted({word for word in candidates if word.lower().startswith(part.lower())}, key=natural)[:_MAX]
+    return part, _candidates(table, [command.name for command in table.listed()], typed, known)
 
 
 def _candidates(table: Table, names: list[str], typed: list[str], known: Known) -> Iterable[str]:
@@ -119,6 +130,6 @@ def _gather(given: list[str], known: Known) -> Iterable[str]:
             *(f"@{name}" for name in known.subclusters),
             *known.nodes,
         )
-    elif given[0].startswith("@") or given[0].lower() in {name.lower() for name in known.nodes}:
+    elif given[0].startswith("@") or known.is_node(given[0]):
         given = given[1:]
     yield from next_words(ON_NODES, given)

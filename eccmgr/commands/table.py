@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eccmgr.commands.answer import Answer
+from eccmgr.commands.answer import Answer, Facts
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.carried import carried
 from eccmgr.commands.unknown import unknown
@@ -34,6 +34,8 @@ class Call:
         self.caller.progress(percent)
 
 
+CHOICES_TOLD = 200
+"""The JSON form of `help` has at most so many words for a parameter."""
 Handler = Callable[[Call], Awaitable[Answer | str]]
 Saying = Callable[[], str]
 
@@ -263,8 +265,10 @@ Topic = Callable[[list[str]], str]
 def help_command(table: Table, topics: Mapping[str, Topic] | None = None) -> Command:
     """The `help` of `table`; `topics` maps a first word to the help on further words (`help config cluster`)."""
 
-    async def show(call: Call) -> str:
-        return await off_loop(explain, call.args[0]) if call.args else overview(table)
+    async def show(call: Call) -> Answer:
+        if call.args:
+            return Answer(await off_loop(explain, call.args[0]))
+        return Answer(overview(table), facts={"commands": [command_facts(command) for command in table.listed()]})
 
     def explain(typed: str) -> str:
         first, *more = (word.text for word in words.split(typed))
@@ -291,6 +295,26 @@ def overview(table: Table) -> str:
     if table.fallback is not None:
         lines.append(f"{'anything else':<{width}}  {table.fallback.name}: {table.fallback.brief}")
     return "\n".join(lines)
+
+
+def command_facts(command: Command) -> Facts:
+    """The fields of one command in the JSON form of `help`. A console makes its hints and completion of them."""
+    return {
+        "name": command.name,
+        "usage": command.usage,
+        "brief": command.brief,
+        "danger": command.danger,
+        "params": [
+            {
+                "name": param.name,
+                "kind": param.kind,
+                "optional": param.optional,
+                "rest": param.rest,
+                "words": list(itertools.islice(param.choices(), CHOICES_TOLD)) if param.choices else [],
+            }
+            for param in command.params
+        ],
+    }
 
 
 def describe(table: Table, name: str) -> str:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 
-from cli.console import interactive
-from cli.console.interactive import open_history
+from cli.console.history import HISTORY_MAX_BYTES, open_history
 
 
 def test_the_history_is_kept_and_nobody_elses_business(folder: Path) -> None:
@@ -20,11 +19,11 @@ def test_grown_history_is_cut_to_its_latest_part(folder: Path) -> None:
     path = folder / "history"
     history = FileHistory(str(path))
     number = 0
-    while not path.exists() or path.stat().st_size <= interactive._HISTORY_MAX_BYTES:
+    while not path.exists() or path.stat().st_size <= HISTORY_MAX_BYTES:
         history.store_string(f"command {number} " + "x" * 1000)
         number += 1
     kept = [line.split(" x")[0] for line in open_history(path).load_history_strings()]
-    assert path.stat().st_size <= interactive._HISTORY_MAX_BYTES // 2
+    assert path.stat().st_size <= HISTORY_MAX_BYTES // 2
     assert kept == [f"command {n}" for n in range(number - 1, number - 1 - len(kept), -1)]
     assert len(kept) > 100
 

@@ -110,6 +110,14 @@ class Client:
             self.close()
             raise
 
+    def connect(self, deadline: float) -> bool:
+        """Connect if no connection is open, and answer whether this one is new. Raises NoConnection."""
+        before = self._socket
+        try:
+            return self._connected(deadline) is not before
+        except TimeoutError:
+            raise NoConnection(f"Cannot connect to {self.endpoint}: no answer in time") from None
+
     def close(self) -> None:
         """Close the connection; the next command opens another."""
         if self._socket is not None:
