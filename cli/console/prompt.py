@@ -8,7 +8,7 @@ from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.cursor_shapes import ModalCursorShapeConfig
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.filters import Always, Condition, is_done
+from prompt_toolkit.filters import Always, Condition, has_completions, is_done
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
 from prompt_toolkit.input import Input
@@ -146,7 +146,7 @@ class Prompt:
         line.dont_extend_height = Always()
         under = ConditionalContainer(
             Window(FormattedTextControl(self._hint_fragments), height=1, dont_extend_height=True),
-            ~is_done & Condition(lambda: self._hint_now().first != ""),
+            ~is_done & ~has_completions & Condition(lambda: self._hint_now().first != ""),
         )
         for container in walk(self._session.layout.container):
             if isinstance(container, HSplit) and any(
