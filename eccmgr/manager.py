@@ -32,6 +32,8 @@ from eccmgr.config.live.trusted_keys import TrustedKeysPart, days_left
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
+from eccmgr.feed.commands import FeedCommands
+from eccmgr.feed.whole import Feed
 from eccmgr.logs.files import LogFiles
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
@@ -68,6 +70,8 @@ class Manager(Daemon):
         self.heartbeats.on_bus, self.session.on_joined = self.bus_files.heard, self.bus_files.changed
         self.add_part(self.authorities)
         self.add_part(self.bus_files)
+        self.feed = Feed(self.link, self.keys, self.options, self.name)
+        self.add_part(self.feed.source)
         self.journal = Journal(self.delivery.view)
         self._listening = asyncio.Event()
         own = self._own_commands(age)
@@ -76,6 +80,7 @@ class Manager(Daemon):
             *own.commands(),
             *Fleet(self.delivery, own.strangers).commands(),
             *authz_commands(self.gate),
+            *FeedCommands(self.feed.source, self.gate.allows).commands(),
         )
         self.table.elsewhere = ASKED_OF_A_MANAGER.told
 
@@ -118,11 +123,13 @@ class Manager(Daemon):
         if channel == self.keys.events:
             self.delivery.heard_event()
             self.journal.heard(data)
+            self.feed.heard(data)
         else:
             self.delivery.heard_notice(data.decode())
 
     def _listens(self) -> None:
         self.delivery.heard_event()
+        self.feed.missed()
         self._listening.set()
 
     async def _look_after_membership(self) -> None:

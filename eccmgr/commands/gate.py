@@ -124,6 +124,10 @@ class Gate:
             self._authorize(caller, str(form), carriers)
         return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller, form)), form)
 
+    def allows(self, caller: Caller, command: str) -> bool:
+        """Whether the roles of `caller` allow `command`, which is in normal form. Nothing is noted."""
+        return not self.policy.limits(caller.limited) or self.policy.role_for(caller.user, command) is not None
+
     def note_formless(self, line: str, caller: Caller) -> None:
         """Note the refusal of a line without a normal form; count it if roles limit its caller."""
         if self.policy.limits(caller.limited):

@@ -357,7 +357,8 @@ class Connection(asyncio.Protocol):
 
         async def emit(event: Event) -> None:
             self._out += chunk_frame(request.id, event)
-            if len(self._out) >= limits.COALESCE_BYTES:
+            if len(self._out) >= limits.COALESCE_BYTES or not self._writable.is_set():
+                # An endless stream waits for a client that reads slowly.
                 await self._drain()
             elif not self._flushing:
                 # Events of one step are sent together.

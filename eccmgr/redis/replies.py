@@ -56,9 +56,19 @@ def scores(reply: object) -> list[tuple[bytes, float]]:
     return scored
 
 
-def _score(written: bytes | float) -> float:
+def scores_of(reply: object, number: int) -> list[float | None]:
+    """Read this number of scores, with None for each missing member: ZMSCORE."""
+    items = _items(reply)
+    if len(items) != number:
+        raise _other(reply, f"a list of {number}")
+    return [None if item is None else _score(item) for item in items]
+
+
+def _score(written: object) -> float:
     try:
-        return float(written)
+        if isinstance(written, bytes | int | float):
+            return float(written)
+        raise ValueError("this is no number")
     except (ValueError, OverflowError):
         raise _other(written, "a score") from None
 
