@@ -77,6 +77,11 @@ class Display:
         return self._heard.id
 
     @property
+    def sent_command(self) -> str:
+        """What the present command has sent to nodes, without secrets."""
+        return self._heard.command
+
+    @property
     def folds(self) -> bool:
         """Whether identical answers are shown once."""
         return self._asked.fold

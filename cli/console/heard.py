@@ -31,6 +31,11 @@ class Heard:
         return str(self._first.get("command_id", ""))
 
     @property
+    def command(self) -> str:
+        """What was sent to nodes, without secrets."""
+        return str(self._first.get("command", ""))
+
+    @property
     def way_on(self) -> str:
         """The line for a user who stops waiting."""
         return f"{self.id} goes on: retrieve {self.id}, abort {self.id}"

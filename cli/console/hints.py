@@ -59,7 +59,7 @@ def _of_daemon(line: str, table: Table) -> Hint:
         return Hint(only.usage, only.brief)
     if beginnings:
         return Hint("  ".join(_next(beginnings, len(lower) - (not is_whole))))
-    return _correction(lower, table.commands)
+    return _correction(lower, (name for name, known in table.commands.items() if not known.danger))
 
 
 def _begins(name: list[str], typed: list[str], *, is_whole: bool) -> bool:
@@ -77,7 +77,8 @@ def _next(names: Iterable[str], at: int) -> list[str]:
 
 
 def _correction(typed: list[str], names: Iterable[str]) -> Hint:
-    """The word that was probably meant by the first one that begins no command."""
+    """The word that was probably meant by the first one that begins none of the commands `names`, which leave out the
+    dangerous ones."""
     split = [name.split() for name in names]
     done = 0
     while done < len(typed) and any(name[: done + 1] == typed[: done + 1] for name in split):

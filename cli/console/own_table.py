@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 
+from cli.console.comparing import told
 from cli.console.own_commands import OwnCommand, OwnCommands, switched
 from cli.console.prompt import Prompt
+from cli.console.reports import KeptReport, read_report, run_before
+from cli.console.resending import CHOICES, chosen, nothing_chosen, sent_anew, why
 from cli.console.running import LineRunner
-from eccmgr.errors import UsageError
+from eccmgr.commands.answer import Format
+from eccmgr.control.client.session import Result
+from eccmgr.errors import EccmgrError, UsageError
+from eccmgr.text.counting import counted
 
 _HISTORY_SHOWN = 50
+_HISTORY_READ = 1000
 
 
 class OwnTable:
@@ -21,6 +28,11 @@ class OwnTable:
         on_off = ("on", "off")
         return (
             OwnCommand("\\help", "", "this list", self._help),
+            OwnCommand(
+                *("\\again", "[failed|lost|silent|skipped]", "send the last gather anew, to those nodes alone"),
+                *(self._again, tuple(CHOICES)),
+            ),
+            OwnCommand("\\compare", "", "which nodes answered the last gather differently than before", self._compare),
             OwnCommand("\\history", "[TEXT]", "the lines that were typed, or those with TEXT", self._history),
             OwnCommand("\\fold", "on|off", "show identical answers once, under their nodes", self._fold, on_off),
             OwnCommand("\\json", "[on|off]", "show answers as JSON objects", self._json, on_off),
@@ -34,6 +46,53 @@ class OwnTable:
     def _help(self, text: str) -> None:
         _no_words(text)
         self._runner.say(self._own.help())
+
+    def _again(self, text: str) -> None:
+        word, last = text.lower(), self._runner.last_gather
+        if word and word not in CHOICES:
+            raise UsageError("")
+        if (report := self._report(last.command_id)) is None:
+            return
+        meant = chosen(report.nodes, word)
+        if not meant:
+            self._runner.say(nothing_chosen(report.id, len(report.nodes), word))
+            return
+        line = sent_anew(last.line, last.command, [answer.node for answer in meant])
+        number = f"{len(meant)} of {counted(len(report.nodes), 'node')}"
+        self._runner.say(f"Anew, under a new id, to {number} of {report.id} ({why(meant)}):\n{line}")
+        self._prompt.remember(line)
+        self._run_line(line)
+
+    def _compare(self, text: str) -> None:
+        _no_words(text)
+        if (now := self._report(self._runner.last_gather.command_id)) is None:
+            return
+        past = self._fetched(f"history {_HISTORY_READ}")
+        before_id = run_before(past.body, now.id) if past is not None else ""
+        if not before_id:
+            self._runner.say(f"No run of the same command before {now.id} is kept")
+        elif (before := self._report(before_id)) is not None:
+            self._runner.say(told(before, now))
+
+    def _report(self, command_id: str) -> KeptReport | None:
+        """The report of a gather as it is now; without it, the user is told why."""
+        if not command_id:
+            self._runner.say("No gather was sent from here yet", problem=True)
+            return None
+        result = self._fetched(f"retrieve {command_id}")
+        report = read_report(result.body) if result is not None else None
+        if result is not None and report is None:
+            self._runner.say(f"The answers to {command_id} are no longer kept", problem=True)
+        return report
+
+    def _fetched(self, command: str) -> Result | None:
+        try:
+            return self._runner.fetch(command, Format.JSON)
+        except EccmgrError as error:
+            self._runner.complain(error)
+        except KeyboardInterrupt:
+            self._runner.say("Waiting no longer", problem=True)
+        return None
 
     def _history(self, text: str) -> None:
         # Imported only here: the console starts sooner without the schema.

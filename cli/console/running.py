@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from cli.console.arguments import Arguments
 from cli.console.display import Display, deadline_after
 from cli.console.pager import Pager
-from eccmgr.commands.answer import Exit, Format
+from eccmgr.commands.answer import Exit, Format, split_form
 from eccmgr.control.client.session import Client, Result
 from eccmgr.errors import EccmgrError, NoAnswer, NoConnection
 
 
 @dataclass(frozen=True)
 class LastRun:
-    """A line that ran, and the id of the command that it sent to nodes (empty if it sent none)."""
+    """A line that ran; the id of what it sent to nodes, and that command without secrets (empty if it sent none)."""
 
     line: str = ""
     command_id: str = ""
+    command: str = ""
 
 
 class LineRunner:
@@ -79,7 +80,11 @@ class LineRunner:
             self.say(f"The pager does not run: {error}", problem=True)
 
     def _note(self, line: str, *, reached: bool) -> None:
-        self.last = LastRun(line, self.display.command_id)
-        if self.last.command_id:
+        self.last = LastRun(line, self.display.command_id, self.display.sent_command)
+        if self.last.command_id and _is_gather(line):
             self.last_gather = self.last
         self._reached(reached)
+
+
+def _is_gather(line: str) -> bool:
+    return split_form(line)[1].split(maxsplit=1)[:1] == ["gather"]
