@@ -73,23 +73,26 @@ class AnswerSealer:
         if self._secrets is None:
             return b""
         packed = answer.packed()
-        secrets = ((manager.kid, self._secrets.with_other(manager, self._node)) for manager in self._managers().keys)
-        return b" ".join(_seal(kid, secret, packed) for kid, secret in secrets)
+        seals = [
+            _seal(manager.kid, self._secrets.with_other(manager, self._node), packed)
+            for manager in self._managers().keys
+        ]
+        return " ".join(seals).encode()
 
 
 def is_sealed(answer: SealedAnswer, seals: bytes, kid: str, secret: hmac.HMAC) -> bool:
     """Whether one of `seals` is the seal of `answer` for the manager whose key is `kid`."""
     try:
-        expected = _seal(kid, secret, answer.packed())
+        expected = _seal(kid, secret, answer.packed()).encode()
     except ValueError:
         return False
     return any(hmac.compare_digest(word, expected) for word in seals.split(b" ")[:_MANAGERS_MAX])
 
 
-def _seal(kid: str, secret: hmac.HMAC, packed: bytes) -> bytes:
+def _seal(kid: str, secret: hmac.HMAC, packed: bytes) -> str:
     sealing = secret.copy()
     sealing.update(packed)
-    return f"{kid}:{sealing.hexdigest()}".encode()
+    return f"{kid}:{sealing.hexdigest()}"
 
 
 def _packed(fields: Sequence[bytes]) -> bytes:
