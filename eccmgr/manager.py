@@ -27,6 +27,7 @@ from eccmgr.commands.manager import ManagerCommands
 from eccmgr.commands.secrets import same_command
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.expected import BusFiles
+from eccmgr.config.live.register import RegisterPart
 from eccmgr.config.live.store import Store
 from eccmgr.config.live.trusted_keys import TrustedKeysPart, days_left
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
@@ -62,13 +63,20 @@ class Manager(Daemon):
         self.heartbeats = Heartbeats(self.link, self.keys, self.options, self.session)
         self._notices = self.keys.notices(f"{os.getpid()}-{secrets.token_hex(8)}")
         self.authorities = TrustedKeysPart(self.view, "node_authorities", settings.node_authority, "--node-authority")
-        answers = AnswerVerifier(self.link, self.keys, self.keyring.own, lambda: self.authorities.keys)
+        self.register = RegisterPart(self.view, self.held.cluster)
+        answers = AnswerVerifier(
+            *(self.link, self.keys, self.keyring.own),
+            authorities=lambda: self.authorities.keys,
+            register=lambda: self.register.register,
+        )
         self._members = MemberVerifier(answers.certificates, self.held.cluster, lambda: self.authorities.keys)
         self.delivery = self._delivery(answers)
         self.named = NamedNodes(self.link, self.keys, self.options, self._bus_files_name())
         self.bus_files = BusFiles(store, self.named, self.name)
         self.heartbeats.on_bus, self.session.on_joined = self.bus_files.heard, self.bus_files.changed
+        self.register.on_change = self.delivery.register_changed
         self.add_part(self.authorities)
+        self.add_part(self.register)
         self.add_part(self.bus_files)
         self.feed = Feed(self.link, self.keys, self.options, self.name)
         self.add_part(self.feed.source)
@@ -92,6 +100,7 @@ class Manager(Daemon):
             signer=self.keyring.authority.signer,
             verifier=SentVerifier(self.held.cluster, lambda: self.keyring.authority.keys),
             answer_verifier=answers,
+            register=lambda: self.register.register,
         )
 
     def _bus_files_name(self) -> str:
@@ -146,7 +155,7 @@ class Manager(Daemon):
 
     async def _remarks_on(self, membership: Membership | None) -> list[str]:
         """The remarks of `info`; `membership` is None if it is unknown."""
-        found = [*self._keys_said(wall_clock_ms()), *self.remarks()]
+        found = [*self._keys_said(wall_clock_ms()), *self.register.remarks(), *self.remarks()]
         if self.bus_files.fault:
             found.append(f"Bus files: {self.bus_files.fault}")
         if membership is None:

@@ -4,6 +4,7 @@ they name."""
 from collections.abc import Callable, Iterable, Mapping
 
 from eccmgr.access.keys import SigningKey
+from eccmgr.access.register import Register
 from eccmgr.access.seals import SealedAnswer, Secrets, is_sealed
 from eccmgr.access.statements import CommandStatement, ShownStatement
 from eccmgr.access.trusted_keys import LONGEST_COMMAND, NotAuthentic, TrustedKeys
@@ -57,13 +58,14 @@ class AnswerVerifier:
         key: SigningKey | None,
         authorities: Callable[[], TrustedKeys],
         wall_ms: Callable[[], int] = wall_clock_ms,
+        register: Callable[[], Register | None] = lambda: None,
     ) -> None:
         self._keys = keys
         self._key = key
         self._secrets = Secrets(key, keys.cluster) if key is not None else None
         self._authorities = authorities
         self._wall_ms = wall_ms
-        self.certificates = ShownCertificates(link, keys)
+        self.certificates = ShownCertificates(link, keys, register)
 
     async def verified(self, sent: Sent, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
         """The entries of nodes, by their names in small letters. A failed entry takes the place of one that is not

@@ -6,6 +6,7 @@ This is the sender's side; `eccmgr.node.executor` is the node's side.
 import asyncio
 from collections.abc import Callable
 
+from eccmgr.access.register import Register
 from eccmgr.access.signer import Signer
 from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster import results
@@ -46,13 +47,14 @@ class Delivery:
         signer: Signer | None = None,
         verifier: SentVerifier | None = None,
         answer_verifier: AnswerVerifier | None = None,
+        register: Callable[[], Register | None] = lambda: None,
     ) -> None:
         self._link = link
         self._keys = keys
         self._options = options
         self._normal = normal
         """Brings all spellings of a command to one."""
-        self._roster = Roster(link, keys, options)
+        self._roster = Roster(link, keys, options, register)
         self._answer_verifier = answer_verifier or AnswerVerifier(link, keys, None, TrustedKeys)
         self._verifier = verifier or SentVerifier(keys.cluster)
         self._signer = signer or Signer(None, keys.cluster, wall_ms)
@@ -205,6 +207,10 @@ class Delivery:
         """Responses to the command with this id have come."""
         if (event := self._waiting.get(command_id)) is not None:
             event.set()
+
+    def register_changed(self) -> None:
+        """The register of nodes has changed."""
+        self._roster.register_changed()
 
     def heard_event(self) -> None:
         """The membership may have changed: every gather looks again for nodes that are gone."""

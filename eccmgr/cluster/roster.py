@@ -3,7 +3,9 @@ quickly."""
 
 import asyncio
 import time
+from collections.abc import Callable
 
+from eccmgr.access.register import Register
 from eccmgr.cluster.calls import views
 from eccmgr.cluster.calls.views import FIRST_PAGE, ForgetVerdict, ViewNumber
 from eccmgr.cluster.options import ClusterOptions
@@ -35,10 +37,14 @@ async def read_hash(link: Link, key: str) -> dict[bytes, bytes]:
 class Roster:
     """The views of one cluster, for one process."""
 
-    def __init__(self, link: Link, keys: Keys, options: ClusterOptions) -> None:
+    def __init__(
+        self, link: Link, keys: Keys, options: ClusterOptions, register: Callable[[], Register | None] = lambda: None
+    ) -> None:
+        """With a `register` of nodes, a node that Redis does not name is absent."""
         self._link = link
         self._keys = keys
         self._options = options
+        self._register = register
         self._views = Views()
         link.on_move += (self._views.forget, self.changed)
         self._reading = asyncio.Lock()
@@ -66,6 +72,11 @@ class Roster:
 
     async def forget(self, seat: Seat, issuer: str) -> None:
         """Forget the absent node at `seat`. Raises CommandError if the node stays expected."""
+        if seat.key in (self._register() or ()):
+            raise CommandError(
+                f"Node '{seat.name}' is not forgotten: its certificate is in the register of nodes; take it out of the "
+                "folder node_certificates, and reload"
+            )
         answer = await self._link.run(views.forget(self._keys, self._options, seat.key, issuer))
         match answer.verdict:
             case ForgetVerdict.FORGOTTEN:
@@ -79,6 +90,11 @@ class Roster:
                 )
             case ForgetVerdict.UNKNOWN:
                 raise CommandError(f"Node '{seat.name}' is no longer expected")
+
+    def register_changed(self) -> None:
+        """The register of nodes has changed."""
+        self._views.forget()
+        self.changed()
 
     async def as_told(self) -> View:
         """The nodes as `now` would answer, but without asking Redis while this process hears of no change
@@ -118,6 +134,8 @@ class Roster:
         if b"" not in live:
             raise CommandError(f"The expected nodes of view {number} are no longer known")
         view = View.read(number, live, await read_hash(self._link, self._keys.absent_in_view(number)))
+        if (register := self._register()) is not None:
+            view = view.with_registered(register)
         self._views.keep(born, view)
         ended = time.monotonic()
         self._rested = ended + _REST * (ended - started)

@@ -1,11 +1,12 @@
 """The certificates that nodes show in Redis, as one manager knows them. A certificate is verified
 when its key is asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from eccmgr.access.certificates import Certificate
 from eccmgr.access.keys import PublicKey
+from eccmgr.access.register import Register
 from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
 from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
@@ -36,8 +37,10 @@ class _Believed(NamedTuple):
 class ShownCertificates:
     """The certificates of nodes, by their names in small letters."""
 
-    def __init__(self, link: Link, keys: Keys) -> None:
+    def __init__(self, link: Link, keys: Keys, register: Callable[[], Register | None] = lambda: None) -> None:
+        """With a `register` of nodes, only the certificates in it count."""
         self._link = link
+        self._register = register
         self._keys = keys
         self._known: dict[str, Certificate] = {}
         self._believed: dict[str, _Believed] = {}
@@ -45,20 +48,21 @@ class ShownCertificates:
     def __contains__(self, node: str) -> bool:
         return node in self._known
 
-    def get(self, node: str) -> Certificate | None:
-        """The certificate of a node, as it was read last; None if the node has shown none."""
-        return self._known.get(node)
-
     def key_of(self, node: str, authorities: TrustedKeys, now_ms: int) -> PublicKey:
         """The key that speaks for a node at `now_ms`, as one of `authorities` has certified. Raises NotAuthentic."""
         if (certificate := self._known.get(node)) is None:
             raise NotAuthentic("the node has shown no certificate")
         believed = self._believed.get(node)
-        if believed is not None and believed.holds(certificate, authorities, now_ms):
-            return believed.key
-        key = certificate.key_of(node, self._keys.cluster, authorities, now_ms)
-        self._believed[node] = _Believed(certificate, authorities, now_ms, key)
-        return key
+        if believed is None or not believed.holds(certificate, authorities, now_ms):
+            key = certificate.key_of(node, self._keys.cluster, authorities, now_ms)
+            believed = self._believed[node] = _Believed(certificate, authorities, now_ms, key)
+        if (register := self._register()) is not None:
+            register.check(node, believed.key)
+        return believed.key
+
+    def subcluster_of(self, node: str) -> str:
+        """The subcluster that the certificate of a node names; the node has a key here."""
+        return self._known[node].unverified().subcluster
 
     async def read(self, nodes: Iterable[str]) -> None:
         """Read the certificates of `nodes` anew. Raises RedisUnreachable."""

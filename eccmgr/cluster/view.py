@@ -4,9 +4,10 @@ import bisect
 import enum
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from eccmgr.access.register import RegisteredNode
 from eccmgr.cluster import names, nodeset
 from eccmgr.cluster.tagged import tags_in
 from eccmgr.errors import CommandError, Unreadable
@@ -164,6 +165,15 @@ class View:
     def read(cls, number: int, live: Mapping[bytes, bytes], absent: Mapping[bytes, bytes]) -> "View":
         """Read a view as the scripts keep it: the lines of the live and of the absent nodes, each by its node."""
         return cls(number, _seats(live), _seats(absent, absent=True))
+
+    def with_registered(self, register: Iterable[RegisteredNode]) -> "View":
+        """This view, in which the registered nodes that it does not name are absent."""
+        missing = {
+            node.name.lower(): Seat("", node.name, node.subcluster, absent=True)
+            for node in register
+            if node.name.lower() not in self.live and node.name.lower() not in self.absent
+        }
+        return replace(self, absent={**self.absent, **missing}) if missing else self
 
     @cached_property
     def sessions(self) -> frozenset[str]:

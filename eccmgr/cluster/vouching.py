@@ -74,10 +74,8 @@ class MemberVerifier:
         return faults
 
     def _check(self, node: str, member: Member, authorities: TrustedKeys, now_ms: int) -> None:
-        if (certificate := self._certificates.get(node)) is None:
-            raise NotAuthentic("it has shown no certificate")
-        key = certificate.key_of(node, self._cluster, authorities, now_ms)
-        certified = certificate.unverified().subcluster
+        key = self._certificates.key_of(node, authorities, now_ms)
+        certified = self._certificates.subcluster_of(node)
         if certified.lower() != (member.subcluster or "").lower():
             raise NotAuthentic(f"its certificate is for the subcluster '{certified}'")
         if not member.env:

@@ -180,7 +180,7 @@ class TestMembers:
         await fleet.node("west3", "other", configuration=keyring.node("west3"))
         await fleet.node("west4", configuration=keyring.node("west4", authority=SigningKey(b"x" * 32, "ca", UNTIL)))
         assert await self.unknown(fleet) == {
-            "west1": "it has shown no certificate",
+            "west1": "the node has shown no certificate",
             "west2": "its certificate has ended",
             "west3": "its certificate is for the subcluster 'default'",
             "west4": "it is signed with a key that is not trusted here",

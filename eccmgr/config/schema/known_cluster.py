@@ -148,6 +148,14 @@ CLUSTER = ScopeSpec(
             "the public keys that certify nodes; with any, a manager believes only the answers of certified nodes",
             locked=True,
         ),
+        OptionSpec(
+            "node_certificates",
+            OptionType.PATH,
+            None,
+            "the folder of the certificates of all nodes (*.crt): a manager expects these nodes, and with "
+            "node_authorities believes only them",
+            locked=True,
+        ),
         OptionSpec("if_check_interval", OptionType.SECONDS, "1", "seconds between checks of the interfaces", 0.1, 3600),
         OptionSpec(
             "if_down_limit",

@@ -92,7 +92,8 @@ def test_locked_options_are_these() -> None:
             for option in ("Certificate", "Key", "Client_CA")
         ),
         *(f"Control_Listener Listen 127.0.0.1:25 Peer 10.1.1.0/24 Always_{rule}" for rule in ("Allow", "Deny")),
-        *(f"cluster {option}" for option in ("trusted_managers", "signing_key", "certificate", "node_authorities")),
+        *(f"cluster {option}" for option in ("trusted_managers", "signing_key", "certificate")),
+        *(f"cluster {option}" for option in ("node_authorities", "node_certificates")),
         *(f"cluster {option}" for option in ("plumber", "plumber_program", "fence")),
         *(f"cluster Topology 10.1.1.0/24 {option}" for option in ("interface", "cidrmask")),
         *(f"ec_logger one {log}" for log in ("mainlog", "paniclog", "acctlog", "rejectlog")),
