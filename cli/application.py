@@ -31,7 +31,8 @@ def outcome(
     """
     command = typer.main.get_command(app)
     try:
-        return command.main(words, prog_name=program, standalone_mode=False, obj=obj)
+        # Without typer's own colours, of which NO_COLOR and TERM know nothing.
+        return command.main(words, prog_name=program, standalone_mode=False, obj=obj, color=False)
     except typer.TyperException as error:
         said, context = " ".join(error.format_message().split()), getattr(error, "ctx", None)
         # With the usage, for only some of typer's errors name what would be right.

@@ -20,9 +20,9 @@ from types import FrameType
 
 import psutil
 
+from cli import terminal
 from cli.forging import DemonstrationKeys, Forger, refusal_in
 from eccmgr.errors import EccmgrError
-from eccmgr.host import streams
 from eccmgr.redis.embedded import EmbeddedServer, end_with_parent
 
 NODES = {"east1": "east", "east2": "east", "east3": "east", "west1": "west", "west2": "west"}
@@ -299,4 +299,4 @@ def _print(text: str) -> None:
 
 
 if __name__ == "__main__":
-    streams.run("demo", main)
+    terminal.run("demo", main)

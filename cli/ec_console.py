@@ -5,18 +5,18 @@ import os
 import signal
 import sys
 
+from cli import terminal
 from cli.console import arguments
 from cli.console.batch import Batch
 from eccmgr.commands.answer import Exit
 from eccmgr.control.client.session import Client, Dial
 from eccmgr.errors import UsageError
-from eccmgr.host import streams
-from eccmgr.text.unseen import visible_lines
+from eccmgr.text.unseen import visible_line
 
 
 def main() -> None:
     """The program's entry point."""
-    streams.run("ec_console", _main)
+    terminal.run("ec_console", _main)
 
 
 def _main() -> int:
@@ -30,7 +30,7 @@ def _run(words: list[str]) -> int:
     try:
         asked = arguments.parse(words, os.environ)
     except UsageError as error:
-        sys.stderr.write(visible_lines(f"ec_console: {error}\n"))
+        sys.stderr.write(f"ec_console: {visible_line(str(error))}\n")
         return Exit.USAGE
     interactive = asked.command is None and sys.stdin.isatty() and sys.stdout.isatty()
     dial = _dial(asked) if asked.route else None
@@ -38,8 +38,10 @@ def _run(words: list[str]) -> int:
     try:
         if interactive:
             from cli.console.interactive import Interactive
+            from cli.console.screen import harmless_screen
 
-            return Interactive(client, asked).run()
+            with harmless_screen():
+                return Interactive(client, asked).run()
         # A user who ends a wait is told how the command goes on.
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         batch = Batch(client, asked)

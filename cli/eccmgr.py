@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import application
+from cli import application, terminal
 from cli.acl import acl
 from cli.concealment import conceal
 from cli.daemons import DaemonProgram
@@ -21,7 +21,6 @@ from cli.flags import (
     version_flag,
 )
 from cli.keys import authority, keygen
-from eccmgr.host import streams
 from eccmgr.settings import ManagerSettings
 
 DEFAULT_FILE = "/etc/eccmgr/eccluster.conf"
@@ -85,4 +84,4 @@ app.add_typer(authority, name="ca")
 def main() -> None:
     """The program's entry point."""
     conceal()
-    streams.run("eccmgr", lambda: application.run(app, "eccmgr"))
+    terminal.run("eccmgr", lambda: application.run(app, "eccmgr"))

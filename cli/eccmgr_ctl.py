@@ -17,12 +17,11 @@ from typing import Annotated
 
 import typer
 
-from cli import application
+from cli import application, terminal
 from cli.concealment import conceal, handed_over
 from cli.flags import version_flag
 from cli.health import is_healthy
 from cli.process_record import Failed, ProcessRecord, opened
-from eccmgr.host import streams
 from eccmgr.host.notify import READY, READY_FD
 from eccmgr.text.unseen import visible_lines
 
@@ -176,4 +175,4 @@ def _folder(kind: str) -> Path:
 def main() -> None:
     """The program's entry point."""
     conceal()
-    streams.run("eccmgr_ctl", lambda: application.run(app, "eccmgr_ctl"))
+    terminal.run("eccmgr_ctl", lambda: application.run(app, "eccmgr_ctl"))

@@ -8,7 +8,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from cli import application
+from cli import application, terminal
 from cli.concealment import conceal, handed_over
 from cli.daemons import DaemonProgram
 from cli.flags import (
@@ -25,7 +25,6 @@ from cli.flags import (
 )
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.errors import EccmgrError
-from eccmgr.host import streams
 from eccmgr.settings import NodeSettings
 
 DEFAULT_FILE = "/etc/eccmgr/ecelerity-cluster.conf"
@@ -143,7 +142,7 @@ def main() -> None:
     conceal()
     if ACCOUNT in os.environ:
         _begin_as_agent()
-    streams.run("ecnode", lambda: application.run(app, "ecnode"))
+    terminal.run("ecnode", lambda: application.run(app, "ecnode"))
 
 
 if __name__ == "__main__":

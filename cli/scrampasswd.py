@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from cli import application
+from cli import application, terminal
 from cli.flags import version_flag
-from eccmgr.host import streams
+from eccmgr.text.unseen import visible_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 _SALT_BYTES = 16
@@ -45,7 +45,7 @@ def scrampasswd(
 def _password(user: str) -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
-    password = getpass.getpass(f"Password of {user}: ")
+    password = getpass.getpass(f"Password of {visible_line(user)}: ")
     if getpass.getpass("Again: ") != password:
         raise ValueError("the two passwords differ")
     return password
@@ -73,4 +73,4 @@ def _fault(text: str, code: int) -> typer.Exit:
 
 def main() -> None:
     """The program's entry point."""
-    streams.run("ec_scrampasswd", lambda: application.run(app, "ec_scrampasswd"))
+    terminal.run("ec_scrampasswd", lambda: application.run(app, "ec_scrampasswd"))

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cli.terminal import has_colors
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT, Endpoint
 from eccmgr.control.socket_trust import SERVER_USER
 from eccmgr.errors import SettingsError, UsageError
@@ -70,7 +71,7 @@ def arguments(endpoint: str, command: list[str], environment: Mapping[str, str],
 
     Raises UsageError.
     """
-    options["color"] = options.get("color", True) and "NO_COLOR" not in environment
+    options["color"] = options.get("color", True) and has_colors(environment)
     named = endpoint or environment.get("EC_CONSOLE_ENDPOINT")
     written = named or DEFAULT_ENDPOINT
     routed = _ROUTE.match(written) is not None

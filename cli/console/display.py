@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from cli.console.arguments import Arguments
 from cli.console.heard import Heard, outcome_of
+from cli.terminal import Painted
 from eccmgr.commands.answer import FORMS, Format, Status
 from eccmgr.control.client.session import Client, Result
 from eccmgr.errors import NoConnection
@@ -129,7 +130,8 @@ class Display:
             text = visible_lines(text)
             if self._asked.color:
                 text = f"{_RED}{text}{_PLAIN}" if problem else _colored(text)
-        stream.write(text + "\n")
+        # What is not ours has been made visible above.
+        stream.write(Painted(text + "\n"))
         stream.flush()
 
     def _take(self, event: Mapping[str, Any]) -> None:

@@ -2,9 +2,11 @@
 
 import getpass
 import os
+import warnings
 from pathlib import Path
 
 from eccmgr.errors import SignInFailed
+from eccmgr.text.unseen import visible_line
 
 
 def ask_password(user: str, file: str | None) -> str:
@@ -18,6 +20,9 @@ def ask_password(user: str, file: str | None) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise SignInFailed(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
-        return getpass.getpass(f"Password of {user}: ")
-    except (EOFError, OSError):
+        with warnings.catch_warnings():
+            # Without a terminal it would warn, and take a line of the commands for the password.
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass(f"Password of {visible_line(user)}: ")
+    except (EOFError, OSError, getpass.GetPassWarning):
         raise SignInFailed("There is no terminal to ask for the password; set ECCMGR_PASSWORD_FILE") from None

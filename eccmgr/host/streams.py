@@ -32,7 +32,7 @@ class OutputFailed(Exception):
         self.errno = error.errno
 
 
-def run(program: str, main: Callable[[], int]) -> NoReturn:
+def run(program: str, main: Callable[[], object]) -> NoReturn:
     """Run `main` for the program named `program`, and end the process with the exit code of `main`.
 
     If standard output cannot be written, the program writes one line to standard error, and its exit code is 1. If the
@@ -41,7 +41,7 @@ def run(program: str, main: Callable[[], int]) -> NoReturn:
     open_streams()
     try:
         try:
-            code: object = main()
+            code = main()
         except SystemExit as ended:
             code = ended.code
         sys.stdout.flush()
@@ -65,6 +65,8 @@ def open_streams() -> None:
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout)
+    # The encoding of the locale may lack characters of a text.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[attr-defined]
     sys.stderr = _text(_Forgiving(2, "w", closefd=False), sys.stderr, line_buffering=True)
 
 

@@ -99,7 +99,12 @@ def test_what_makes_no_sense_is_one_clear_line(words: list[str], said: str) -> N
 def test_no_color_is_an_option_and_a_variable() -> None:
     assert asked().color
     assert not asked("--no-color").color
-    assert not asked(NO_COLOR="").color
+    assert not asked(NO_COLOR="1").color
+    assert asked(NO_COLOR="", TERM="xterm").color
+
+
+def test_dumb_terminal_gets_no_colours() -> None:
+    assert not asked(TERM="dumb").color
 
 
 @pytest.mark.parametrize(

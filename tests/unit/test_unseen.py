@@ -45,6 +45,9 @@ def test_what_is_shown_holds_nothing_unseen(text: str) -> None:
         ("\u202etxt.exe\u2066", "\\u202etxt.exe\\u2066"),
         ("\U000e0041", "\\U000e0041"),
         ("caf\u00e9 \u4e2d", "caf\u00e9 \u4e2d"),
+        ("east1\u3164\u115f\uffa0", "east1\\u3164\\u115f\\uffa0"),
+        ("x\ufe0f\U000e0100", "x\\ufe0f\\U000e0100"),
+        ("\ud800\udc80", "\\ud800\\udc80"),
     ],
 )
 def test_control_characters_are_made_visible(text: str, shown: str) -> None:
@@ -60,6 +63,12 @@ def test_forms_for_machines_hold_nothing_unseen(text: str, command: str) -> None
     xml = answer.render(Format.XML, command)
     parseString(xml.encode())
     assert not unseen.first_unseen(xml.replace("\n", "").replace("\r", ""))
+
+
+def test_letters_drawn_as_nothing_are_unseen() -> None:
+    letters = "\u3164\u115f\u17b4\u034f"
+    assert [unseen.first_unseen(f"east1{letter}") for letter in letters] == list(letters)
+    assert unseen.first_unseen("\u26a0\ufe0f down") == ""
 
 
 def test_xml_of_others_always_parses() -> None:
