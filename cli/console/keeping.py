@@ -4,42 +4,50 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from cli.console.display import deadline_after
 from cli.console.lexicon import Lexicon, table_of
+from cli.console.names_heard import TOPICS, NamesHeard
 from cli.console.node_names import NodeNames
 from eccmgr.cluster import nodeset
 from eccmgr.cluster.names import split_folded
 from eccmgr.commands.answer import Exit, Format
+from eccmgr.commands.table import Table
 from eccmgr.control.client.session import Client
-from eccmgr.errors import EccmgrError, SignInFailed, UsageError
+from eccmgr.errors import EccmgrError, NoAnswer, SignInFailed, UsageError
 from eccmgr.text.words import quote
 
 _ANSWER_S = 5.0
 _LOOK_EVERY_S = 1.0
 _FRESH_S = 30.0
+_FEED_S = 3600.0
 _PLACES_MAX = 200
 _NOTICES_MAX = 20
-_ALL_NODES = "preview @all"
+_FEED = " ".join(("feed", *TOPICS))
 
 
 class LexiconKeeper:
-    """Has a connection of its own, so that no running command delays it, and a thread that keeps it open.
+    """Has connections and a thread of its own, so that neither a running command nor a key press waits for it.
 
-    `on_change` is called in that thread when the daemon is cut off or found again.
+    A manager's feed brings the names. A daemon without a feed is asked for them at first, and after commands.
+    `on_change` is called in the thread when the daemon is cut off or found again.
     """
 
-    def __init__(self, client: Client, on_change: Callable[[], None] = lambda: None) -> None:
-        self._client, self._on_change = client, on_change
-        self._lock = threading.Lock()
-        self._stop, self._wake = threading.Event(), threading.Event()
+    def __init__(self, client: Callable[[], Client], on_change: Callable[[], None] = lambda: None) -> None:
+        """`client` makes a client for the daemon."""
+        self._client, self._completing = client(), client()
+        self._on_change = on_change
+        self._asking, self._naming = threading.Lock(), threading.Lock()
+        self._ended, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._told: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._table: Table | None = None
+        self._heard = NamesHeard()
+        self._read: Lexicon | None = None
         self._read_at = float("-inf")
-        self._used = True
-        self.lexicon: Lexicon | None = None
-        """None until it was read, and for a daemon that does not describe its commands."""
+        self._used = False
         self.cut_off = False
         self.notices: deque[str] = deque(maxlen=_NOTICES_MAX)
         """Lines to show to the user."""
@@ -50,17 +58,27 @@ class LexiconKeeper:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread, and close the connection."""
-        self._stop.set()
+        """End the thread, and close the connections."""
+        self._ended.set()
         self._wake.set()
+        self._client.interrupt()
         if self._thread is not None:
             self._thread.join(_ANSWER_S)
         self._client.close()
+        self._completing.close()
+
+    @property
+    def lexicon(self) -> Lexicon | None:
+        """What is known; None until it was read, and for a daemon that does not describe its commands."""
+        if self._read is not None or self._table is None:
+            return self._read
+        with self._naming:
+            return self._heard.lexicon(self._table)
 
     def used(self, *, reached: bool) -> None:
         """A command was run: names may have changed; and it has `reached` the daemon, or not."""
         self._used = True
-        self._become(cut_off=not reached, told=not reached)
+        self._become(cut_off=not reached)
         self._wake.set()
 
     def ask(self, line: str) -> Sequence[str]:
@@ -69,8 +87,8 @@ class LexiconKeeper:
         if time.monotonic() - read_at < _FRESH_S:
             return words
         try:
-            with self._lock:
-                answer = self._client.ask(f"complete {quote(line)}", deadline_after(_ANSWER_S))
+            with self._asking:
+                answer = self._completing.ask(f"complete {quote(line)}", deadline_after(_ANSWER_S))
         except EccmgrError:
             return ()
         words = tuple(answer.body.split("\n")) if answer.exit == Exit.OK and answer.body else ()
@@ -79,64 +97,72 @@ class LexiconKeeper:
         self._told[line] = (time.monotonic(), words)
         return words
 
-    def look(self) -> None:
-        """Connect if need be, and read the lexicon if it is not fresh. Raises EccmgrError."""
-        with self._lock:
-            renewed = self._client.connect(deadline_after(_ANSWER_S))
-            stale = self._used and time.monotonic() - self._read_at >= _FRESH_S
-            if renewed or stale or self._read_at == float("-inf"):
-                self._read(renewed=renewed)
-
-    def _read(self, *, renewed: bool) -> None:
-        table = self.lexicon.table if self.lexicon is not None and not renewed else None
-        if table is None and (table := table_of(self._facts("help"))) is None:
-            self._read_at = time.monotonic()
-            return
-        nodes: NodeNames | None = None
-        subclusters: tuple[str, ...] = ()
-        if "preview" in table.commands:
-            nodes = NodeNames(_names_in(self._body(_ALL_NODES)))
-            subclusters = self._subclusters()
-        self.lexicon = Lexicon(table, nodes, subclusters)
-        self._read_at, self._used = time.monotonic(), False
-
-    def _subclusters(self) -> tuple[str, ...]:
-        words = self._body(f"complete {quote('preview @')}").split()
-        return tuple(word[1:] for word in words if word.startswith("@") and word != "@all")
-
-    def _body(self, command: str) -> str:
-        answer = self._client.ask(command, deadline_after(_ANSWER_S))
-        return answer.body if answer.exit == Exit.OK else ""
-
-    def _facts(self, command: str) -> object:
-        answer = self._client.ask(command, deadline_after(_ANSWER_S), Format.JSON)
-        try:
-            return json.loads(answer.body)
-        except ValueError:
-            return None
-
     def _keep(self) -> None:
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             try:
-                self.look()
+                self._look()
             except SignInFailed as error:
                 # Each further attempt would count as one more by this user. The next command signs in again.
                 self._become(cut_off=True, reason=str(error))
                 self._wake.wait()
             except EccmgrError as error:
                 self._become(cut_off=True, reason=str(error))
-            else:
-                self._become(cut_off=False)
-            self._wake.wait(_LOOK_EVERY_S)
-            self._wake.clear()
+            if not self._ended.is_set():
+                self._wake.wait(_LOOK_EVERY_S)
+                self._wake.clear()
 
-    def _become(self, *, cut_off: bool, reason: str = "", told: bool = False) -> None:
-        if cut_off == self.cut_off:
+    def _look(self) -> None:
+        """Connect if need be, learn the commands of a new daemon, and follow the names. Raises EccmgrError."""
+        if self._client.connect(deadline_after(_ANSWER_S)):
+            self._table, self._read, self._read_at = table_of(self._help()), None, float("-inf")
+        self._become(cut_off=False)
+        if self._table is None:
+            return
+        if self._read is None and "feed" in self._table.commands and self._follow():
+            return
+        # There is no feed, or this user may not see it.
+        if self._read is None or (self._used and time.monotonic() - self._read_at >= _FRESH_S):
+            self._read = self._names(self._table)
+            self._read_at, self._used = time.monotonic(), False
+
+    def _follow(self) -> bool:
+        """Follow the feed until it ends; answers False if there is none for this user."""
+        with self._naming:
+            self._heard = NamesHeard()
+        try:
+            return self._client.ask(_FEED, deadline_after(_FEED_S), on_event=self._hear).exit == Exit.OK
+        except NoAnswer:
+            return True  # the next connection shows at once whether the daemon is still there
+
+    def _hear(self, event: Mapping[str, Any]) -> None:
+        with self._naming:
+            self._heard.take(event)
+
+    def _names(self, table: Table) -> Lexicon:
+        if "preview" not in table.commands:
+            return Lexicon(table)
+        nodes = NodeNames(_names_in(self._body("preview @all")))
+        groups = self._body(f"complete {quote('preview @')}").split()
+        return Lexicon(table, nodes, tuple(word[1:] for word in groups if word[:1] == "@" and word != "@all"))
+
+    def _body(self, command: str) -> str:
+        answer = self._client.ask(command, deadline_after(_ANSWER_S))
+        return answer.body if answer.exit == Exit.OK else ""
+
+    def _help(self) -> object:
+        try:
+            return json.loads(self._client.ask("help", deadline_after(_ANSWER_S), Format.JSON).body)
+        except ValueError:
+            return None
+
+    def _become(self, *, cut_off: bool, reason: str = "") -> None:
+        """Note whether the daemon is cut off; without a `reason`, the user knows already."""
+        if cut_off == self.cut_off or self._ended.is_set():
             return
         self.cut_off = cut_off
         if not cut_off:
             self.notices.append(f"Connected again to {self._client.endpoint}")
-        elif not told:
+        elif reason:
             self.notices.append(reason)
         self._on_change()
 

@@ -19,10 +19,13 @@ class Lexicon:
     nodes: NodeNames | None = None
     """None if only the daemon itself knows them."""
     subclusters: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Such as `role:mta`."""
+    vips: tuple[str, ...] = ()
 
     def known(self, configuration: Callable[[str, Sequence[str]], list[str]]) -> Known:
         """The names in the form for completion, in which `ANY_NODE` stands for all nodes."""
-        return _Indexed((ANY_NODE,), self.subclusters, configuration, index=self.nodes or NodeNames())
+        return _Indexed((ANY_NODE,), self.subclusters, configuration, self.vips, index=self.nodes or NodeNames())
 
 
 @dataclass(frozen=True)

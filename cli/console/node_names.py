@@ -2,11 +2,11 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from eccmgr.cluster.names import fold, natural
+from eccmgr.cluster.names import natural
 from eccmgr.text.counting import counted
 
 _ROWS_MAX = 200
@@ -116,12 +116,25 @@ class NodeNames:
         if (known := self._numbers.get(key)) is None:
             begin, end = self._range(key)
             split = [match for name in self._keys[begin:end] if (match := _NUMBERED.fullmatch(name, len(key)))]
-            numbers = tuple(sorted({match[1] for match in split}, key=natural))
+            numbers = tuple(sorted({match[1] for match in split}, key=lambda digits: (len(digits), digits)))
             endings = {match[2] for match in split}
             close = f"]{endings.pop()}" if len(endings) == 1 else "]"
-            ranges = tuple(fold(numbers).strip("[]").split(",")) if numbers else ()
-            known = self._numbers[key] = _Numbers(numbers, ranges, close)
+            known = self._numbers[key] = _Numbers(numbers, tuple(_runs(numbers)), close)
         return known
+
+
+def _runs(numbers: Sequence[str]) -> Iterator[str]:
+    """`1-8`, `10-76`: the runs of `numbers`, which are in order of length. A run with leading zeros has one length."""
+    first = last = ""
+    for number in numbers:
+        if last and int(number) == int(last) + 1 and (len(number) == len(last) or "0" not in (number[0], last[0])):
+            last = number
+            continue
+        if first:
+            yield first if first == last else f"{first}-{last}"
+        first = last = number
+    if first:
+        yield first if first == last else f"{first}-{last}"
 
 
 def _alike(one: str, other: str) -> int:

@@ -4,6 +4,7 @@ It imports neither asyncio nor any other slow module, because a console in batch
 standard library reads JSON: its import takes a third of the time of msgspec's.
 """
 
+import contextlib
 import json
 import socket
 import time
@@ -117,6 +118,12 @@ class Client:
             return self._connected(deadline) is not before
         except TimeoutError:
             raise NoConnection(f"Cannot connect to {self.endpoint}: no answer in time") from None
+
+    def interrupt(self) -> None:
+        """End the wait of `ask` in another thread: it raises NoAnswer."""
+        if (connection := self._socket) is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; the next command opens another."""
