@@ -23,6 +23,7 @@ from eccmgr.cluster.members import host_address
 from eccmgr.cluster.session import Session
 from eccmgr.commands import config
 from eccmgr.commands.caller import Caller
+from eccmgr.commands.describing import LEAVING, Dissected, Hit, describe_command
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.secrets import learn
 from eccmgr.commands.standing import KnownNames, standing_commands
@@ -297,8 +298,13 @@ class Daemon(abc.ABC):
         return (
             *standing_commands(self.table, self.program, known, self.stop, self._log_files.reopen, schema),
             *config.commands(self.store, self.config_session),
+            describe_command(self.gate, self.survey),
             self.modules.command(),
         )
+
+    async def survey(self, line: Dissected) -> Hit:
+        """What a dangerous command would hit. Raises EccmgrError."""
+        return Hit(self.name if line.innermost.name in LEAVING else "")
 
     def config_session(self, caller: Caller) -> ConfigSession | None:
         """The configuration's part of the console session of `caller`; None for a caller without one."""

@@ -21,9 +21,11 @@ from eccmgr.cluster.vouching import MemberVerifier
 from eccmgr.commands.authz import authz_commands
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
+from eccmgr.commands.describing import Dissected, Hit
 from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
 from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
+from eccmgr.commands.reach import Reach
 from eccmgr.commands.secrets import same_command
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.expected import BusFiles
@@ -32,6 +34,7 @@ from eccmgr.config.live.store import Store
 from eccmgr.config.live.trusted_keys import TrustedKeysPart, days_left
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
+from eccmgr.duravip.picture import VipReader
 from eccmgr.errors import EccmgrError
 from eccmgr.feed.commands import FeedCommands
 from eccmgr.feed.whole import Feed
@@ -81,6 +84,8 @@ class Manager(Daemon):
         self.feed = Feed(self.link, self.keys, self.options, self.name)
         self.add_part(self.feed.source)
         self.journal = Journal(self.delivery.view)
+        self._vips = VipReader(self.link, self.keys)
+        self._reach = Reach(self.table, self.delivery, self._vips)
         self._listening = asyncio.Event()
         own = self._own_commands(age)
         self.table.add(
@@ -177,6 +182,10 @@ class Manager(Daemon):
         if self.authorities.keys and key is None:
             lines.append("node_authorities: no answer can be verified without a signing_key")
         return lines
+
+    async def survey(self, line: Dissected) -> Hit:
+        """The nodes that a dangerous command would hit, and what becomes of their VIPs. Raises EccmgrError."""
+        return await self._reach.survey(line)
 
     async def _known_names(self, caller: Caller) -> Known:
         configuration = functools.partial(self.complete_config, caller)

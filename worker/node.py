@@ -8,6 +8,7 @@ from typing import Any
 
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
+from eccmgr.commands.describing import Dissected, Hit
 from eccmgr.config.live.store import Store
 from eccmgr.config.schema.printing import show_recurse
 from eccmgr.logs.files import LogFiles
@@ -42,7 +43,8 @@ class EcNode(NodeDaemon):
         self.duravip = DuravipService(self.link, self.keys, self.options, self.heartbeats, guardians, self.view, copies)
         self.duravip.on_orphaned = self.stop
         self.add_part(self.duravip)
-        self.table.add(arp_command(), *JobCommands(self.jobs).commands(), *DuravipCommands(self.duravip).commands())
+        self._vip_commands = DuravipCommands(self.duravip)
+        self.table.add(arp_command(), *JobCommands(self.jobs).commands(), *self._vip_commands.commands())
 
     def default_endpoint(self) -> str:
         """A path of this node alone among the nodes of its host. If a service manager made a folder for the node, the
@@ -71,6 +73,10 @@ class EcNode(NodeDaemon):
     async def known_names(self, caller: Caller) -> Known:
         """The names of every node, and those of VIPs."""
         return replace(await super().known_names(caller), vips=self.duravip.names)
+
+    async def survey(self, line: Dissected) -> Hit:
+        """What a dangerous command would hit here: also the VIPs of this node, or of the node that is to be drained."""
+        return await self._vip_commands.survey(line, await super().survey(line))
 
     def _job_settings(self) -> dict[str, Any]:
         """The settings of a job worker."""

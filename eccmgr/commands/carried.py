@@ -1,6 +1,9 @@
 """The command that another command carries to nodes: its possible names and its text."""
 
+from collections.abc import Mapping
+
 from eccmgr.commands.answer import FORMS
+from eccmgr.commands.danger import Danger
 from eccmgr.errors import UsageError
 from eccmgr.text import words
 
@@ -25,6 +28,7 @@ ON_NODES = (
     "cluster nodename",
     "cluster reset",
     *(f"config {word}" for word in _CONFIG),
+    "describe",
     "help",
     "memory",
     "metrics",
@@ -41,6 +45,31 @@ ON_NODES = (
 A manager cannot build a node's table, because that takes all parts of a node. So this lists the names, and a test
 compares them with that table.
 """
+
+DANGEROUS_ON_NODES: Mapping[str, Danger] = {
+    "cluster abort": Danger.ASKS,
+    "cluster duravip drain": Danger.ASKS,
+    "cluster reset": Danger.ASKS_NUMBER,
+    "config reload": Danger.ASKS,
+    "config unset": Danger.ASKS,
+    "shutdown": Danger.ASKS_NUMBER,
+}
+"""The dangerous ones of these commands; a test compares them too."""
+
+CHANGE_NODES = frozenset(
+    (
+        "cluster duravip announce view",
+        "cluster duravip debug",
+        "cluster duravip move",
+        "cluster duravip undrain",
+        "config set",
+        "config write",
+        "config writeback",
+        "reopen logs",
+        *DANGEROUS_ON_NODES,
+    )
+)
+"""Those of these commands that change something; a test compares them too."""
 
 FIRST_WORDS = frozenset((*(name.split()[0] for name in ON_NODES), *FORMS, "complete"))
 """The first words of the commands that every node has."""

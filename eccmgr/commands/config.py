@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.table import Command, Param
 from eccmgr.config.files.writeback import Written, as_text
 from eccmgr.config.live.effective import evaluate
@@ -101,7 +102,9 @@ def commands(
             session, reveal = session_of(call.caller), may_reveal(call.caller)
             return await answer(await off_loop(lambda _: _asked(call, usage, session, reveal), call.text))
 
-        return Command(f"config {name}", brief, handle, operands, _ABOUT.get(name, ""), danger=name in _DANGEROUS)
+        return Command(
+            f"config {name}", brief, handle, operands, _ABOUT.get(name, ""), danger=Danger(name in _DANGEROUS)
+        )
 
     return (
         reading("get", "an option that is set in this very scope", answers.get, _OPTION),

@@ -12,6 +12,7 @@ from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.carried import FIRST_WORDS
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.gather import GATHER_TIMEOUT_S, GATHER_USAGE, GatherWish, in_doubt
 from eccmgr.commands.membership import unknown_nodes
 from eccmgr.commands.secrets import without_secrets
@@ -111,7 +112,7 @@ class Fleet:
 
     def _retrieving(self) -> tuple[Command, ...]:
         return (
-            Command("retrieve", "every node's answer", self._retrieve, (COMMAND,), about=f"{_RETRIEVED}."),
+            Command("retrieve", "every node's answer", self._retrieve, (COMMAND,), about=f"{_RETRIEVED}.", reads=True),
             Command(
                 "subcluster retrieve",
                 "the answers of one subcluster's nodes",
@@ -119,6 +120,7 @@ class Fleet:
                 (_SUBCLUSTER, COMMAND),
                 about=f"{_RETRIEVED} that was sent to any node of the subcluster.",
                 heavy=True,
+                reads=True,
             ),
             Command(
                 "retrieve_node",
@@ -127,6 +129,7 @@ class Fleet:
                 (_NODE, COMMAND),
                 about=f"{_RETRIEVED} that was sent to the node.",
                 heavy=True,
+                reads=True,
             ),
         )
 
@@ -144,13 +147,14 @@ class Fleet:
 
     def _upkeep(self) -> tuple[Command, ...]:
         return (
-            Command("flush control cache", "clear the results buffer", self._flush, danger=True),
+            Command("flush control cache", "clear the results buffer", self._flush, danger=Danger.ASKS),
             Command(
                 "preview",
                 "the nodes that a target means now; sends nothing",
                 self._preview,
                 (Param("TARGET", kind="target"),),
                 about="TARGET is @all, @NAME (a subcluster), a node's name, or a set of nodes: east[1-3,7],west1.",
+                reads=True,
             ),
             Command(
                 "history",
@@ -159,6 +163,7 @@ class Fleet:
                 (Param("N", optional=True),),
                 about=_ABOUT_HISTORY,
                 heavy=True,
+                reads=True,
             ),
             Command(
                 "forget",
@@ -173,7 +178,7 @@ class Fleet:
                 self._abort,
                 (Param("#ID"),),
                 about=_ABOUT_ABORT,
-                danger=True,
+                danger=Danger.ASKS,
             ),
         )
 

@@ -6,6 +6,7 @@ gate. A command inside a command passes it too, before it is sent. No other code
 
 import asyncio
 import contextlib
+import copy
 import enum
 import functools
 from collections import Counter
@@ -29,6 +30,8 @@ HEAVY_AT_ONCE = 4
 """The most heavy commands that run at a time in one process; more wait for their turn."""
 ROOM_S = 10.0
 """The longest wait of a command for room for its answer."""
+DESCRIBE = "describe"
+"""The command that says what a line would do. Whoever may run the line may have it described, and nobody else."""
 LINE_BYTES_MAX = 64 * 1024
 """The longest line that is read as a command: each step that looks at such a line takes a moment."""
 
@@ -114,19 +117,37 @@ class Gate:
             check_length(line)
             check_characters(line)
             form = normal_form(line, self.table) if limited else None
-        if form is not None:
+        if form is not None and form.name != DESCRIBE:
             self._authorize(caller, str(form), carriers)
         command, offset = self._find(line, caller)
         with self._noting(line, caller):
             form = form or normal_form(line, self.table)
         args = command.parse(line, offset)
-        if not limited:
+        if not limited and command.name != DESCRIBE:
             self._authorize(caller, str(form), carriers)
         return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller, form)), form)
 
     def allows(self, caller: Caller, command: str) -> bool:
         """Whether the roles of `caller` allow `command`, which is in normal form. Nothing is noted."""
         return not self.policy.limits(caller.limited) or self.policy.role_for(caller.user, command) is not None
+
+    def look_at(self, line: str, caller: Caller) -> Admitted:
+        """Admit `line`, with every command that it carries, as if it were to run.
+
+        Nothing runs, so the account gets only a refusal. Raises CommandError as `admit` and `Call.carry` do.
+        """
+        looking = copy.copy(self)
+        looking.passed = Counter()
+        looking.on_judged = lambda judged: None if judged.verdict is not Admission.REFUSED else self.on_judged(judged)
+        admitted = looking.admit(line, caller)
+        inside = admitted
+        carriers: tuple[str, ...] = (str(admitted.form),)
+        while inside.command.carries is Carries.FOR_ITSELF and inside.form.carried is not None:
+            inside = looking.admit(str(inside.form.carried), caller, carriers)
+            carriers = (*carriers, str(inside.form))
+        if inside.command.carries is Carries.FOR_NODES:
+            looking._authorize_all(caller, inside.form.carried, carriers)
+        return admitted
 
     def note_formless(self, line: str, caller: Caller) -> None:
         """Note the refusal of a line without a normal form; count it if roles limit its caller."""
@@ -190,7 +211,9 @@ class Gate:
     def _not_open(self, line: str, caller: Caller) -> NotAuthorized:
         self.note_refused(line, caller)
         self.refused.note("commands of unknown callers", listener=caller.listener, peer=caller.peer)
-        names = ", ".join(command.name for command in self.table.listed() if command.is_open)
+        names = ", ".join(
+            command.name for command in self.table.listed() if command.is_open and command.name != DESCRIBE
+        )
         return NotAuthorized(
             f"Not Authorized for this command: {caller.listener} cannot tell who you are, and answers {names}. "
             "Use this daemon's Unix socket; Insecure = true opens the listener to every command of everybody"

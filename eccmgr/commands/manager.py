@@ -50,8 +50,14 @@ class ManagerCommands:
     def commands(self) -> tuple[Command, ...]:
         """The manager's commands, for its table."""
         return (
-            Command("show cluster membership", "the members and their roles, in XML", self._membership, heavy=True),
-            Command("info", "the cluster and this manager", self._info, is_open=True),
+            Command(
+                "show cluster membership",
+                "the members and their roles, in XML",
+                self._membership,
+                heavy=True,
+                reads=True,
+            ),
+            Command("info", "the cluster and this manager", self._info, is_open=True, reads=True),
             *process_commands(self._age),
             refused("cluster", CLUSTER_REFUSAL),
         )

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known, complete
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.table import Call, Command, Param, Table, help_command, prompt
 from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.schema.reference import help_text
@@ -52,7 +53,13 @@ def standing_commands(
     machine = Param("COMMAND", kind="own command", rest=True)
     return (
         help_command(table, {"config": functools.partial(help_text, schema=schema)}),
-        Command("reopen logs", "open the log files anew, after they were moved away", reopen_logs, idempotent=True),
+        Command(
+            "reopen logs",
+            "open the log files anew, after they were moved away",
+            reopen_logs,
+            idempotent=True,
+            reads=False,
+        ),
         Command("json", "the answer to COMMAND as one JSON object", form_of_a_form, (machine,), idempotent=True),
         Command("xml", "the answer to COMMAND as XML", form_of_a_form, (machine,), idempotent=True),
         prompt("version", "the banner", lambda: banner(program), is_open=True),
@@ -64,7 +71,7 @@ def standing_commands(
             about="LINE is one word: quote it. A blank at its end asks for the next word.",
             idempotent=True,
         ),
-        Command("shutdown", "end this process cleanly", shutdown, danger=True),
+        Command("shutdown", "end this process cleanly", shutdown, danger=Danger.ASKS_NUMBER),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from eccmgr.commands.answer import Answer, Facts
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.carried import carried
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.unknown import unknown
 from eccmgr.errors import CommandError, NotAvailable, UsageError
 from eccmgr.text import words
@@ -78,10 +79,12 @@ class Command:
     `brief` is its line in `help`, and `about` is what `help COMMAND` adds. An `idempotent` command is harmless if run
     twice, so a node may answer it without a claim. A command with a `refusal` answers nothing else, and `help` leaves
     it out. A `long` command becomes a job on a node: it may take `timeout_s`, and if its process dies it is tried again
-    up to `retries` times. A command with `danger` disturbs or destroys work in progress: `help` warns of it, and it is
-    never suggested. `say` gives an immediate answer, which needs no task. A command that `carries` another one passes
-    that through the gate too (`Call.carry`). A command that `is_open` answers unknown callers. The answer of a `heavy`
-    command may take much memory, so few of them run at a time.
+    up to `retries` times. A command with `danger` disturbs or destroys work in progress: `help` warns of it, a console
+    asks before it, and it is never suggested. `reads`: it changes nothing, so that a read-only console may send it; if
+    that is not said, an idempotent command changes nothing, and any other may. `say` gives an immediate answer, which
+    needs no task. A command that `carries` another one passes that through the gate too (`Call.carry`). A command that
+    `is_open` answers unknown callers. The answer of a `heavy` command may take much memory, so few of them run at a
+    time.
     """
 
     name: str
@@ -92,7 +95,8 @@ class Command:
     idempotent: bool = False
     refusal: str = ""
     long: bool = False
-    danger: bool = False
+    danger: Danger = Danger.NONE
+    reads: bool | None = None
     retries: int = 0
     timeout_s: float | None = None
     say: Saying | None = None
@@ -104,6 +108,11 @@ class Command:
     def usage(self) -> str:
         """The one-line usage, without `Usage:`."""
         return " ".join((self.name, *map(str, self.params)))
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something."""
+        return not (self.idempotent if self.reads is None else self.reads)
 
     def parse(self, line: str, at: int) -> tuple[str, ...]:
         """Parse the arguments in `line` from `at` on. Raises UsageError if they do not fit the parameters."""
@@ -192,7 +201,7 @@ class Table:
             return self.fallback, 0
         if best is None:
             typed = [word.text for word in _first_words(line, self._longest)]
-            dangers = {command.name: command.danger for command in self.listed()}
+            dangers = {command.name: bool(command.danger) for command in self.listed()}
             raise unknown(typed, dangers, self.no_module, self.elsewhere)
         return best
 

@@ -1,1 +1,1 @@
-"""Floating addresses as a manager and a node see them: records, statements, agreement and placement. Pure."""
+"""Floating addresses as a manager and a node know them: records, statements, agreement, placement."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from eccmgr.errors import Unreadable
 from eccmgr.redis.reading import line, whole
 
+MOVED = "move"
+"""The reason that an operator's move leaves in a record: it pins the VIP."""
+
 
 class Verdict(enum.StrEnum):
     """The verdict on a session's call."""

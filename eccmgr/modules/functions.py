@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import structlog
 
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.table import Call, Carries, Command, Handler, Param
 from eccmgr.errors import CommandError, UsageError
 
@@ -55,7 +56,8 @@ class Declared:
     idempotent: bool
     serial: bool
     long: bool
-    danger: bool
+    danger: Danger
+    reads: bool
     retries: int
     timeout_s: float | None
     carries: Carries | None
@@ -69,7 +71,8 @@ def command(
     idempotent: bool = False,
     serial: bool = False,
     long: bool = False,
-    danger: bool = False,
+    danger: bool | Danger = Danger.NONE,
+    reads: bool = False,
     retries: int = 0,
     timeout_s: float | None = None,
     carries: Carries | None = None,
@@ -83,9 +86,12 @@ def command(
 
     `idempotent`: running it twice is harmless. `serial`: one call runs at a time. `long`: it becomes a job in a process
     of its own, for at most `timeout_s` seconds, with `retries` more attempts if the process dies. `danger`: help and
-    log warn of it. `carries`: where the command that it carries runs; it passes that command through `Call.carry`.
+    log warn of it, and a console asks before it. `reads`: it changes nothing, so that a read-only console may send it.
+    `carries`: where the command that it carries runs; it passes that command through `Call.carry`.
     """
-    declared = Declared(name, brief, about, idempotent, serial, long, danger, retries, timeout_s, carries)
+    declared = Declared(
+        name, brief, about, idempotent, serial, long, Danger(danger), reads, retries, timeout_s, carries
+    )
 
     def declare(function: F) -> F:
         setattr(function, _DECLARED, declared)
@@ -128,6 +134,7 @@ def as_command(function: Callable[..., Any], prefix: str = "", owner: object | N
         idempotent=declared.idempotent and not declared.long,
         long=declared.long,
         danger=declared.danger,
+        reads=declared.reads,
         retries=declared.retries,
         timeout_s=declared.timeout_s,
         carries=declared.carries,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from eccmgr.cluster.members import read_membership
 from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.membership import as_text
 from eccmgr.commands.process import process_commands
 from eccmgr.commands.standing import Age
@@ -53,9 +54,9 @@ class NodeCommands:
                 "end a command or job on this node, also before it begins",
                 self._abort,
                 (Param("ID"),),
-                danger=True,
+                danger=Danger.ASKS,
             ),
-            Command("cluster reset", "leave the cluster and join again", self._reset, danger=True),
+            Command("cluster reset", "leave the cluster and join again", self._reset, danger=Danger.ASKS_NUMBER),
         )
 
     async def _membership(self, _call: Call) -> Answer:

@@ -16,6 +16,7 @@ from eccmgr.channels import without_channel
 from eccmgr.cluster.names import check_name
 from eccmgr.commands.answer import NOT_CONCERNED
 from eccmgr.commands.carried import ON_NODES
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.options import overrides
@@ -93,13 +94,14 @@ class Node:
         about: str = "",
         idempotent: bool = False,
         serial: bool = False,
-        danger: bool = False,
+        danger: bool | Danger = Danger.NONE,
+        reads: bool = False,
     ) -> Callable[[F], F]:
         """Make a function a command of this node, as `eccmgr.modules.command` does for methods.
 
         Raises ValueError if the node already has a command of this name, and TypeError if a parameter cannot be a word.
         """
-        declare = command(name, brief, about=about, idempotent=idempotent, serial=serial, danger=danger)
+        declare = command(name, brief, about=about, idempotent=idempotent, serial=serial, danger=danger, reads=reads)
 
         def add(function: F) -> F:
             self._daemon.table.add(as_command(declare(function)))

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from eccmgr.commands.answer import split_form
 from eccmgr.commands.columns import columns
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Carries
 from eccmgr.config.live.effective import ScopeView
@@ -101,7 +102,7 @@ class Sched(Module):
             raise CommandError(f"'{seconds[:80]}' is never due")
         return await self._add(call, command, when, due_ms)
 
-    @command("list", "the schedules, and when each is due", idempotent=True)
+    @command("list", "the schedules, and when each is due", idempotent=True, reads=True)
     async def show(self) -> Answer:
         """`JOB ID  NEXT RUN TIME  REC  COMMAND  LOCAL TIME  RECURS  BY`."""
         timed = await self._shelf.all()
@@ -128,7 +129,7 @@ class Sched(Module):
         ]
         return Answer(columns(_LISTED, rows, _WIDEST), facts={"schedules": facts})
 
-    @command("history", "the latest runs, and how each ended", idempotent=True)
+    @command("history", "the latest runs, and how each ended", idempotent=True, reads=True)
     async def history(self, number: int = 20) -> Answer:
         """List the latest `number` runs, the newest last."""
         if not 1 <= number <= PAST_KEPT:
@@ -160,7 +161,7 @@ class Sched(Module):
     def _seen(self) -> Iterable[str]:
         return self._listed
 
-    @command("delete", "forget a schedule", danger=True)
+    @command("delete", "forget a schedule", danger=Danger.ASKS)
     async def delete(
         self,
         id: Annotated[str, Takes(choices=_seen)],  # noqa: A002 (it is the name of the word)

@@ -4,6 +4,7 @@ import pytest
 
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.caller import Caller
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import COMMAND, Call, Command, Param, Table, help_command, overview, refused
 from eccmgr.errors import CommandError, NotAvailable, UsageError
@@ -106,7 +107,7 @@ async def test_an_unknown_command_is_answered_with_a_hint(table: Table, line: st
 async def test_a_dangerous_command_is_never_suggested(line: str) -> None:
     made = Table()
     for name in ("shutdown", "flush control cache", "cluster reset", "cluster abort"):
-        made.add(Command(name, "", shown, danger=True))
+        made.add(Command(name, "", shown, danger=Danger.ASKS))
     made.add(Command("cluster info", "", shown))
     with pytest.raises(CommandError, match=r"^Unknown command") as raised:
         await run(made, line)

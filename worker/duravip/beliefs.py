@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from eccmgr.duravip.placement import Situation, preferred_node
+from eccmgr.duravip.records import MOVED
 from eccmgr.duravip.states import Ownership
 from eccmgr.errors import Unreadable
 from eccmgr.redis import replies
@@ -11,7 +12,7 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, line, whole
 from worker.duravip.model.table import Belief, Participant, Row, VipTable, unpack
-from worker.duravip.placing import MOVED, Placing
+from worker.duravip.placing import Placing
 from worker.guardian.wire import boot_time
 
 _dropped = Dropped("beliefs of a node")

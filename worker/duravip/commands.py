@@ -1,13 +1,17 @@
 """A node's commands about floating addresses: show, move, drain, plan."""
 
 import asyncio
+import contextlib
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from eccmgr.cluster import names
 from eccmgr.commands.answer import NOT_CONCERNED, Answer, Status
+from eccmgr.commands.danger import Danger
+from eccmgr.commands.describing import DRAINING, LEAVING, Dissected, Hit
 from eccmgr.commands.table import Call, Command, Param
+from eccmgr.duravip.picture import effect_of_drain, effect_of_loss
 from eccmgr.duravip.placement import Placement, Situation, home_of, place
 from eccmgr.duravip.states import Agreed
 from eccmgr.errors import CommandError, UsageError
@@ -80,7 +84,7 @@ class DuravipCommands:
                 self._drain,
                 (_NODE,),
                 about="Broadcast it, so that each node takes its part at once. undrain lets the node have them again.",
-                danger=True,
+                danger=Danger.ASKS,
             ),
             Command(
                 "cluster duravip undrain", "let a drained node have floating addresses again", self._undrain, (_NODE,)
@@ -230,6 +234,17 @@ class DuravipCommands:
             return []
         kept = [each for each in found.stranded if situation.owners.get(each) == node]
         return [Deed(each, Did.FAILED, reason="no other node can carry it now") for each in kept]
+
+    async def survey(self, line: Dissected, hit: Hit) -> Hit:
+        """`hit`, with what would become of the VIPs of the node that leaves or is drained."""
+        situation = await self._duravip.situation()
+        if line.innermost.name in LEAVING:
+            return replace(hit, vips=await asyncio.to_thread(effect_of_loss, situation, (self._duravip.node,)))
+        if line.innermost.name == DRAINING and line.innermost.arguments:
+            with contextlib.suppress(CommandError):
+                node = names.resolve(line.innermost.arguments[0], situation.nodes)
+                return replace(hit, vips=await asyncio.to_thread(effect_of_drain, situation, node))
+        return hit
 
     async def _undrain(self, call: Call) -> Answer:
         situation = await self._duravip.situation()

@@ -5,9 +5,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from eccmgr.duravip.placement import home_of
+from eccmgr.duravip.records import MOVED
 from worker.duravip.carrying import Carrying
 from worker.duravip.model.deeds import Deed, Did
-from worker.duravip.placing import MOVED, Placing
+from worker.duravip.placing import Placing
 from worker.guardian.wire import boot_time
 
 HOME = "home"

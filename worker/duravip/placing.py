@@ -7,7 +7,7 @@ import structlog
 
 from eccmgr.cluster.view import Seat, View
 from eccmgr.duravip.placement import Move, Placement, Situation, next_batch, place
-from eccmgr.duravip.records import Era
+from eccmgr.duravip.records import MOVED, Era
 from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.statements import Said, Statement, dump_unable, participants
 from eccmgr.duravip.states import Agreed, assess
@@ -26,8 +26,6 @@ from worker.guardian.wire import boot_time
 
 log = structlog.get_logger()
 
-MOVED = "move"
-"""The reason that an operator's move leaves in a record: it pins the VIP."""
 _PAUSE_S = 0.02
 _RECHECK_S = 0.5
 _BUSY_S = 2.0

@@ -81,7 +81,7 @@ class Sieve(Module):
     def _scripts(self) -> Iterable[str]:
         return scripts_in(self._folder, _SHOWN_MAX)
 
-    @command("stats", "how the cache of scripts is used", idempotent=True)
+    @command("stats", "how the cache of scripts is used", idempotent=True, reads=True)
     async def stats(self) -> Answer:
         """`Entries: 3 of 1000`, and the counts since the start."""
         facts = self._cache.facts()
@@ -95,7 +95,7 @@ class Sieve(Module):
         number = self._cache.flush()
         return f"flushed {counted(number, 'entry', 'entries')} from the script cache"
 
-    @command("test", "parse a script that is typed on the line", idempotent=True)
+    @command("test", "parse a script that is typed on the line", idempotent=True, reads=True)
     async def test(self, phase: Annotated[str, Takes(choices=_phases)], script: Rest) -> str:
         """`ok: 2 commands`, or the fault and its place."""
         _check_phase(phase)
@@ -103,7 +103,7 @@ class Sieve(Module):
             raise CommandError(f"The script is longer than {self._longest} bytes (script_max_bytes)")
         return _verdict(await _thread.run(partial(parse, script)))
 
-    @command("testfile", "parse a script of the folder, through the cache", idempotent=True)
+    @command("testfile", "parse a script of the folder, through the cache", idempotent=True, reads=True)
     async def testfile(
         self, phase: Annotated[str, Takes(choices=_phases)], file: Annotated[str, Takes(choices=_scripts)]
     ) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 from eccmgr.commands.caller import Caller, Event
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.gate import Gate
 from eccmgr.commands.table import Table
 from eccmgr.errors import CommandError, UsageError
@@ -204,8 +205,8 @@ class Shop:
 
 def test_the_methods_of_an_object_are_its_commands() -> None:
     sell, close = commands_of(Shop(), "shop:corner")
-    assert (sell.name, sell.danger, sell.idempotent) == ("shop:corner sell", True, False)
-    assert (close.name, close.danger, close.idempotent) == ("shop:corner close", False, True)
+    assert (sell.name, sell.danger, sell.idempotent) == ("shop:corner sell", Danger.ASKS, False)
+    assert (close.name, close.danger, close.idempotent) == ("shop:corner close", Danger.NONE, True)
     assert sell.params[0].choices is not None
     assert list(sell.params[0].choices()) == ["milk", "bread"]
 
