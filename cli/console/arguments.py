@@ -20,6 +20,7 @@ COMPLETION = "_EC_CONSOLE_COMPLETE"
 """The variable by which a shell asks for completions, as typer names it."""
 TIMEOUT_S = 3600.0
 
+_OFF = ("", "0", "false", "no", "off")
 _ENDPOINT = re.compile(r"(?:/|\./|\.\./|ssh://|tls://)|(?:[^\s@]+@)?(?:[^\s/:@\[\]]+|\[[^\]\s]+\]):\d+\Z")
 _ROUTE = re.compile(r"(ssh|tls)://|[^/]*@")
 
@@ -41,6 +42,8 @@ class Arguments:
     color: bool = True
     timeout_s: float = TIMEOUT_S
     server_user: str = SERVER_USER
+    read_only: bool = False
+    """Whether to send nothing that may change something."""
 
 
 def parse(words: Sequence[str], environment: Mapping[str, str]) -> Arguments:
@@ -72,6 +75,8 @@ def arguments(endpoint: str, command: list[str], environment: Mapping[str, str],
     Raises UsageError.
     """
     options["color"] = options.get("color", True) and has_colors(environment)
+    read_only = environment.get("EC_CONSOLE_READ_ONLY", "").lower() not in _OFF
+    options["read_only"] = options.get("read_only", False) or read_only
     named = endpoint or environment.get("EC_CONSOLE_ENDPOINT")
     written = named or DEFAULT_ENDPOINT
     routed = _ROUTE.match(written) is not None

@@ -7,13 +7,15 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from eccmgr.commands.answer import FORMS, Answer, Exit, Format, Status
+from eccmgr.commands.answer import Answer, Exit, Format, Status, split_form
 from eccmgr.control.client.session import Client, Result
+from eccmgr.text.unseen import visible_line
 
 _DESCRIBE = "describe"
 _UNKNOWN = f"Unknown command: '{_DESCRIBE}'"
 _NOT_SENT = "Nothing was sent"
 _YES = ("y", "yes")
+_SHOWN_MAX = 80
 
 Question = Callable[[str], str]
 """Shows a question on the terminal, and answers what was typed; KeyboardInterrupt and EOFError mean no."""
@@ -39,15 +41,18 @@ class Asking:
         if described.exit != Exit.OK or "danger" not in facts:
             return self._not_described(line, str(facts.get("body", described.body)), described, form)
         if self._read_only and facts["changes"]:
-            return _error(line, f"Read-only console: '{_command(line)}' may change something, so it was not sent", form)
+            return _error(line, f"Read-only console: '{_shown(line)}' may change something, so it was not sent", form)
         if self._question is None or facts["danger"] == "none" or _agrees(self._question, facts):
             return None
         return Result(Status.OK, Exit.OK, _NOT_SENT)
 
     def _not_described(self, line: str, reason: str, described: Result, form: Format) -> Result | None:
         if not self._read_only:
-            # A daemon of an earlier release has no describe. Any other reason is one for which it would refuse the line.
-            return None if reason.startswith(_UNKNOWN) else Result(described.status, described.exit, reason)
+            # A daemon of an earlier release has no describe, and one that does not know its caller describes nothing.
+            # For any other reason the line would be refused too.
+            if reason.startswith(_UNKNOWN) or described.status is Status.DENIED:
+                return None
+            return Result(described.status, described.exit, reason)
         if reason.startswith(_UNKNOWN):
             reason = "Read-only console: this daemon cannot say what a command changes, so nothing is sent to it"
         return _error(line, reason, form, described)
@@ -57,7 +62,7 @@ def _agrees(question: Question, facts: Mapping[str, Any]) -> bool:
     expected = str(facts["expected"]) if facts["danger"] == "asks_number" else ""
     way = f"Type {expected} to go on: " if expected else "Go on? [y/N] "
     try:
-        typed = question(f"{facts['what']}. {way}").strip()
+        typed = question(visible_line(f"{facts['what']}. {way}")).strip()
     except (KeyboardInterrupt, EOFError):
         return False
     return typed == expected if expected else typed.lower() in _YES
@@ -71,16 +76,18 @@ def _facts(described: Result) -> Mapping[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _command(line: str) -> str:
-    """The first words of a line; it may hold a secret behind them."""
-    return " ".join(line.split()[:2])[:80]
+def _shown(line: str) -> str:
+    """A line without the secrets that it may hold."""
+    # Imported only here: it loads the schema of the configuration.
+    from eccmgr.commands.secrets import without_secrets
+
+    return without_secrets(line)[:_SHOWN_MAX]
 
 
 def _error(line: str, text: str, form: Format, described: Result | None = None) -> Result:
     """A refusal in the form that was asked for."""
-    first, _, rest = line.strip().partition(" ")
-    asked = FORMS.get(first.lower(), form)
-    body = Answer(text, Status.ERROR).render(asked, _command(rest if first.lower() in FORMS else line))
+    asked, command = split_form(line, form)
+    body = Answer(text, Status.ERROR).render(asked, _shown(command))
     if described is None or described.exit == Exit.OK:
         return Result(Status.ERROR, Exit.FAILED, body)
     return Result(described.status, described.exit, body)

@@ -21,6 +21,10 @@ class Batch:
 
     def __init__(self, client: Client, asked: Arguments) -> None:
         self._display = Display(client, asked)
+        if asked.read_only:
+            from cli.console.asking import Asking
+
+            self._display.asking = Asking(client, read_only=True)
         self._deadline = deadline_after(asked.timeout_s)
         for stream in (sys.stdout, sys.stderr):
             # The encoding of the locale may lack characters of an answer.

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cli.console.arguments import Arguments
 from cli.console.heard import Heard, outcome_of
@@ -17,6 +17,9 @@ from eccmgr.commands.answer import FORMS, Format, Status
 from eccmgr.control.client.session import Client, Result
 from eccmgr.errors import NoConnection
 from eccmgr.text.unseen import visible_lines
+
+if TYPE_CHECKING:
+    from cli.console.asking import Asking
 
 _BAD = re.compile(r"^(\S+: )((?:failed|refused):|\((?:lost|missed|skipped|aborted|absent[^)\n]*)\))", re.MULTILINE)
 _OPEN = re.compile(r"^(\S+: )(\((?:pending|running),[^)]*\))$", re.MULTILINE)
@@ -31,6 +34,8 @@ class Display:
         self._client = client
         self._asked = asked
         self._command, self._heard, self._showing = "", Heard(), False
+        self.asking: Asking | None = None
+        """Decides whether a line is sent; None: every line is."""
 
     def ask(self, command: str, deadline: float) -> tuple[Result, str]:
         """Run `command`; answers its result and the text to show, without the part that a stream has shown already.
@@ -48,6 +53,9 @@ class Display:
         self._command, self._heard = command, Heard()
         named, folding = _form_named(command), self._folds(command)
         form = Format.JSON if self._asked.json or folding else Format.TEXT
+        asked_form = Format.JSON if self._asked.json else Format.TEXT
+        if self.asking is not None and (instead := self.asking.refusal(command, deadline, asked_form)) is not None:
+            return instead, instead.body
         # A terminal shows responses as they come; a script gets them in order of name.
         self._showing = sys.stdout.isatty() and form is Format.TEXT and named is None
         width = shutil.get_terminal_size().columns if self._showing else 80

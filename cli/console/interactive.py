@@ -7,6 +7,7 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 
 from cli.console.arguments import Arguments
+from cli.console.asking import Asking
 from cli.console.batch import LEAVE
 from cli.console.completer import LexiconCompleter
 from cli.console.display import deadline_after
@@ -48,6 +49,7 @@ class Interactive:
             terminal_input=terminal_input,
             output=output,
         )
+        self._runner.display.asking = Asking(client, read_only=asked.read_only, question=self._prompt.ask)
         self._own.add(*OwnTable(self._own, self._runner, self._prompt, self._run_line).commands())
 
     def run(self) -> int:

@@ -122,6 +122,12 @@ def ec_console(
     no_color: Annotated[
         bool, typer.Option("--no-color", help="No colours on a terminal (as NO_COLOR in the environment).")
     ] = False,
+    read_only: Annotated[
+        bool,
+        typer.Option(
+            "--read-only", help="Send nothing that may change something (as EC_CONSOLE_READ_ONLY in the environment)."
+        ),
+    ] = False,
     _version: Annotated[
         bool, typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version and end.")
     ] = False,
@@ -137,6 +143,7 @@ def ec_console(
         timeout_s=_seconds(timeout),
         files={name: file for name, file in files.items() if file is not None},
         color=not no_color,
+        read_only=read_only,
     )
 
 

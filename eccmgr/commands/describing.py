@@ -112,7 +112,6 @@ def describe_command(gate: Gate, survey: Survey) -> Command:
         (Param("LINE", kind="own command", rest=True),),
         about="Whoever may run LINE may have it described.",
         idempotent=True,
-        is_open=True,
         heavy=True,
     )
 

@@ -117,13 +117,14 @@ class Gate:
             check_length(line)
             check_characters(line)
             form = normal_form(line, self.table) if limited else None
-        if form is not None and form.name != DESCRIBE:
+        described = form is not None and form.name == DESCRIBE
+        if form is not None and not described:
             self._authorize(caller, str(form), carriers)
         command, offset = self._find(line, caller)
         with self._noting(line, caller):
             form = form or normal_form(line, self.table)
         args = command.parse(line, offset)
-        if not limited and command.name != DESCRIBE:
+        if (not limited or described) and command.name != DESCRIBE:
             self._authorize(caller, str(form), carriers)
         return Admitted(command, Call(args, caller, line, functools.partial(self._carry, command, caller, form)), form)
 
@@ -211,9 +212,7 @@ class Gate:
     def _not_open(self, line: str, caller: Caller) -> NotAuthorized:
         self.note_refused(line, caller)
         self.refused.note("commands of unknown callers", listener=caller.listener, peer=caller.peer)
-        names = ", ".join(
-            command.name for command in self.table.listed() if command.is_open and command.name != DESCRIBE
-        )
+        names = ", ".join(command.name for command in self.table.listed() if command.is_open)
         return NotAuthorized(
             f"Not Authorized for this command: {caller.listener} cannot tell who you are, and answers {names}. "
             "Use this daemon's Unix socket; Insecure = true opens the listener to every command of everybody"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eccmgr.commands.carried import ON_NODES
+from eccmgr.commands.carried import CHANGE_NODES, DANGEROUS_ON_NODES, ON_NODES
 from eccmgr.commands.completion import Known, complete
 from eccmgr.commands.table import Table
 from eccmgr.config.live.store import Store
@@ -96,4 +96,7 @@ def test_whatever_is_typed_is_no_fault(table: Table, end: str) -> None:
 def test_commands_offered_for_nodes_exist_on_nodes(folder: Path) -> None:
     node = EcNode(NodeSettings(redis="redis://127.0.0.1:1/0", listen=(str(folder / "n"),)), Store())
     alone = {"complete", "json", "xml", *(f"config {word}" for word in ("begin", "replay", "commit", "rollback"))}
-    assert sorted(ON_NODES) == sorted(command.name for command in node.table.listed() if command.name not in alone)
+    listed = [command for command in node.table.listed() if command.name not in alone]
+    assert sorted(ON_NODES) == sorted(command.name for command in listed)
+    assert {command.name: command.danger for command in listed if command.danger} == DANGEROUS_ON_NODES
+    assert {command.name for command in listed if command.changes} == CHANGE_NODES
