@@ -44,7 +44,7 @@ class Asking:
             return _error(line, f"Read-only console: '{_shown(line)}' may change something, so it was not sent", form)
         if self._question is None or facts["danger"] == "none" or _agrees(self._question, facts):
             return None
-        return Result(Status.OK, Exit.OK, _NOT_SENT)
+        return Result(Status.OK, Exit.FAILED, _NOT_SENT)
 
     def _not_described(self, line: str, reason: str, described: Result, form: Format) -> Result | None:
         if not self._read_only:

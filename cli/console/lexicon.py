@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from cli.console.node_names import NodeNames
 from eccmgr.commands.completion import ANY_NODE, Known
+from eccmgr.commands.danger import Danger
 from eccmgr.commands.table import Call, Command, Param, Table
 
 
@@ -60,7 +61,7 @@ def _command(facts: Mapping[str, object]) -> Command:
         str(facts["brief"]),
         _runs_elsewhere,
         tuple(map(_param, params)),
-        danger=bool(facts.get("danger")),
+        danger=Danger[str(facts.get("danger", "none")).upper()],
     )
 
 

@@ -312,7 +312,8 @@ def command_facts(command: Command) -> Facts:
         "name": command.name,
         "usage": command.usage,
         "brief": command.brief,
-        "danger": command.danger,
+        "danger": command.danger.name.lower(),
+        "changes": command.changes,
         "params": [
             {
                 "name": param.name,
