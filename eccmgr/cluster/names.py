@@ -46,19 +46,19 @@ def natural(name: str) -> _Order:
 def fold(names: Iterable[str], limit: int | None = None) -> str:
     """Fold `east1 east2 west1` into `east[1-2],west1`. More than `limit` ranges become the first ones and the number of
     the rest."""
-    parts = {tuple(_DIGITS.split(name)): natural(name) for name in names}
+    parts = {pieces: pieces for pieces in map(tuple, map(_DIGITS.split, names))}
     # Names that differ only in their last number become one, then those that differ only in the number before it, and
     # so on. The time grows with the number of names, not with its square.
     for axis in range(max(map(len, parts), default=0) - 2, 0, -2):
         parts = _folded_along(axis, parts)
-    ranges = ["".join(pieces) for pieces in sorted(parts, key=lambda pieces: (parts[pieces], pieces))]
+    ranges = ["".join(pieces) for pieces in sorted(parts, key=lambda pieces: (natural("".join(parts[pieces])), pieces))]
     if limit is None or len(ranges) <= limit:
         return ",".join(ranges)
     return ",".join(ranges[:limit]) + f" and {len(ranges) - limit} more ranges"
 
 
-def _folded_along(axis: int, parts: dict[_Pieces, _Order]) -> dict[_Pieces, _Order]:
-    """Fold those parts into one that differ only in the number at `axis`; each part has its first name."""
+def _folded_along(axis: int, parts: dict[_Pieces, _Pieces]) -> dict[_Pieces, _Pieces]:
+    """Fold those parts into one that differ only in the number at `axis`; each part has its first name, in pieces."""
     alike: dict[tuple[_Pieces, _Pieces], list[_Pieces]] = {}
     for pieces in parts:
         alike.setdefault((pieces[:axis], pieces[axis + 1 :]), []).append(pieces)
@@ -67,8 +67,9 @@ def _folded_along(axis: int, parts: dict[_Pieces, _Order]) -> dict[_Pieces, _Ord
         if len(group) == 1:
             folded[group[0]] = parts[group[0]]
         else:
-            numbers = ",".join(_ranges([pieces[axis] for pieces in group]))
-            folded[*before, f"[{numbers}]", *behind] = min(parts[pieces] for pieces in group)
+            numbers = [pieces[axis] for pieces in group]
+            first = min(numbers, key=lambda number: (int(number), number))
+            folded[*before, f"[{','.join(_ranges(numbers))}]", *behind] = parts[*before, first, *behind]
     return folded
 
 
@@ -119,7 +120,7 @@ class NameIndex:
         raise CommandError(f"Unknown {what} '{name}'{known(self._by_key.values())}")
 
     def find_all(self, names: Iterable[str]) -> list[str]:
-        """The names of nodes that `names` mean, once each, in order. Raises CommandError, which lists the `names` that
+        """The names of nodes that `names` mean, once each. Raises CommandError, which lists the `names` that
         fit no node."""
         meant: dict[str, None] = {}
         unknown = []
@@ -134,7 +135,7 @@ class NameIndex:
             self.find(unknown[0])
         if unknown:
             raise CommandError(f"Unknown nodes '{fold(unknown, RANGES_SHOWN)}'{known(self._by_key.values())}")
-        return sorted(meant, key=natural)
+        return list(meant)
 
     @cached_property
     def _by_label(self) -> dict[str, list[str]]:

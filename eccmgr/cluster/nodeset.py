@@ -28,7 +28,7 @@ def parts(text: str) -> list[str]:
     """The parts of a set, between the commas outside of brackets. Raises UsageError if `text` is not a set."""
     split = names.split_folded(text)
     if not split or ",".join(split) != text:
-        raise _no_set(text)
+        raise no_set(text)
     return split
 
 
@@ -36,17 +36,11 @@ def spell_out(folded: Iterable[str]) -> list[str]:
     """Every name in the parts `folded`, once each. Raises UsageError if a part is faulty, or if there are too many
     names."""
     listed = list(folded)
-    count = 0
+    number = 0
     for part in listed:
-        if not _PART.match(part):
-            raise _no_set(part)
-        if why := next(filter(None, map(_why_no_range, _ranges(part))), ""):
-            raise _no_set(part, why)
-        if "[" in part and len(_BRACKETS.sub("", part)) >= LONGEST_NAME:
-            raise _no_set(part, f"a name has at most {LONGEST_NAME} characters")
-        count += _count(part)
-        if count > MAX_NAMES:
-            raise UsageError(f"A node set may name at most {MAX_NAMES} nodes")
+        number += count(part)
+        if number > MAX_NAMES:
+            raise too_many()
     return list(dict.fromkeys(itertools.chain.from_iterable(map(_names_in, listed))))
 
 
@@ -61,7 +55,29 @@ def members(folded: str) -> frozenset[str]:
         raise ValueError(f"no set of nodes: {error}") from error
 
 
-def _no_set(text: str, why: str = "write it like east[1-3,7],west1") -> UsageError:
+def count(part: str) -> int:
+    """The number of names in one part of a set, which is not spelt out. Raises UsageError if the part is faulty."""
+    if not _PART.match(part):
+        raise no_set(part)
+    if "[" not in part:
+        return 1
+    if why := next(filter(None, map(_why_no_range, _ranges(part))), ""):
+        raise no_set(part, why)
+    if len(_BRACKETS.sub("", part)) >= LONGEST_NAME:
+        raise no_set(part, f"a name has at most {LONGEST_NAME} characters")
+    number = 1
+    for inside in _BRACKETS.findall(part):
+        number *= sum(_length(span) for span in inside.split(","))
+    return number
+
+
+def too_many() -> UsageError:
+    """The error for a set of too many names."""
+    return UsageError(f"A node set may name at most {MAX_NAMES} nodes")
+
+
+def no_set(text: str, why: str = "write it like east[1-3,7],west1") -> UsageError:
+    """The error for a text that is not a set, with what would be right."""
     return UsageError(f"Not a node set: '{text[:_SHOWN_MAX]}'; {why}")
 
 
@@ -82,14 +98,6 @@ def _why_no_range(span: str) -> str:
     if len(first) != len(last) and "0" in (first[0], last[0]) and first != "0":
         return f"{span} is padded unevenly, write {first.zfill(len(last))}-{last.zfill(len(first))}{stepped}{step}"
     return ""
-
-
-def _count(part: str) -> int:
-    """The number of names in `part`."""
-    count = 1
-    for inside in _BRACKETS.findall(part):
-        count *= sum(_length(span) for span in inside.split(","))
-    return count
 
 
 def _length(span: str) -> int:

@@ -9,8 +9,9 @@ from functools import cached_property
 
 from eccmgr.access.register import RegisteredNode
 from eccmgr.cluster import names, nodeset
+from eccmgr.cluster.groups import NodeGroups
 from eccmgr.cluster.tagged import tags_in
-from eccmgr.errors import CommandError, Unreadable
+from eccmgr.errors import Unreadable
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, line, parsing, plain_name
 from eccmgr.text.tags import Tags
@@ -200,6 +201,10 @@ class View:
             key = target.name.lower()
             return _one(self.live, key), _one(self.absent, key)
         live, absent = self._in_order
+        if target.kind is TargetKind.SET:
+            # Thousands of times the same set is not looked up again.
+            nodes = target.names
+            return [seat for seat in live if seat.key in nodes], [seat for seat in absent if seat.key in nodes]
         return [seat for seat in live if target.holds(seat)], [seat for seat in absent if target.holds(seat)]
 
     @cached_property
@@ -215,6 +220,11 @@ class View:
         """The names of the nodes, live and absent."""
         return names.NameIndex(seat.name for seat in self)
 
+    @cached_property
+    def groups(self) -> NodeGroups:
+        """The groups of nodes that a target may name."""
+        return NodeGroups(self)
+
     def node(self, name: str) -> Seat:
         """The node that `name` means (`NameIndex.find`). Raises CommandError."""
         return self._seat(self.index.find(name))
@@ -227,12 +237,14 @@ class View:
         key = name.lower()
         return self.live.get(key) or self.absent[key]
 
+    def spelling(self, key: str) -> str:
+        """The name of the node that has this name in small letters."""
+        return self._seat(key).name
+
     def subcluster(self, name: str) -> str:
         """The subcluster called `name`, as first spelt. Raises CommandError."""
-        spelt = {seat.subcluster.lower(): seat.subcluster for seat in reversed(list(self))}
-        if name.lower() not in spelt:
-            raise CommandError(f"Unknown subcluster '{name}'{names.known(spelt.values())}")
-        return spelt[name.lower()]
+        nodes = self.groups.subcluster(name)
+        return next(seat.subcluster for seat in self if seat.key in nodes)
 
 
 def _seats(lines: Mapping[bytes, bytes], *, absent: bool = False) -> dict[str, Seat]:

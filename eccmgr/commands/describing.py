@@ -130,4 +130,5 @@ def _level(danger: Danger, nodes: int | None) -> Danger:
 
 def on_nodes(target: str, number: int, nodes: Sequence[str]) -> str:
     """`400 nodes of @west`, or the name of the one node."""
-    return nodes[0] if number == 1 else f"{counted(number, 'node')} of {target}"
+    shown = target if len(target) <= _SHOWN_MAX else f"{target[:_SHOWN_MAX]}…"
+    return nodes[0] if number == 1 else f"{counted(number, 'node')} of {shown}"

@@ -18,7 +18,7 @@ from eccmgr.commands.membership import unknown_nodes
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.streaming import Stream
 from eccmgr.commands.table import COMMAND, Call, Carries, Command, Handler, Param
-from eccmgr.commands.target import read_target
+from eccmgr.commands.target import ABOUT_TARGETS, one_node, read_in, read_target
 from eccmgr.errors import CommandError, NothingSent, RedisUnreachable, UsageError
 from eccmgr.text.counting import counted
 from eccmgr.text.long_lines import off_loop
@@ -37,8 +37,8 @@ _RETRIEVED = (
 )
 
 _ABOUT_GATHER = (
-    "TARGET is @all (the default), @NAME (a subcluster), a node's name, or a set of nodes such as\n"
-    "east[1-3,7],west1. A word that looks like a target but names no node is refused; -- begins\n"
+    f"{ABOUT_TARGETS}\n"
+    "The default is @all. A word that looks like a target but names no node is refused; -- begins\n"
     "the COMMAND, whatever it is. The gather ends when every expected node is accounted for, at\n"
     f"the latest after S seconds (default {GATHER_TIMEOUT_S:g}). With --batch at most N nodes, or\n"
     "P% of them, run the command at once, in order of their names; once more than K of them failed,\n"
@@ -106,7 +106,7 @@ class Fleet:
                 _sends(self._unicast),
                 (_NODE, COMMAND),
                 carries=Carries.FOR_NODES,
-                about="NODE may be the node's short or its fully qualified name.",
+                about="NODE is the node's short or its fully qualified name, or a TARGET (see preview) of one node.",
             ),
         )
 
@@ -153,7 +153,7 @@ class Fleet:
                 "the nodes that a target means now; sends nothing",
                 self._preview,
                 (Param("TARGET", kind="target"),),
-                about="TARGET is @all, @NAME (a subcluster), a node's name, or a set of nodes: east[1-3,7],west1.",
+                about=ABOUT_TARGETS,
                 reads=True,
             ),
             Command(
@@ -191,7 +191,8 @@ class Fleet:
 
     async def _unicast(self, call: Call) -> Answer:
         view = await self._delivery.view()
-        return await self._send(call, Target(TargetKind.NODE, view.node(call.args[0]).name), call.args[1])
+        target = await read_in(view, lambda word: one_node(word, view), call.args[0])
+        return await self._send(call, target, call.args[1])
 
     async def _send(self, call: Call, target: Target, typed: str) -> Answer:
         text = await off_loop(call.carry, typed)
@@ -240,7 +241,7 @@ class Fleet:
         vocabulary = FIRST_WORDS
         if await off_loop(lambda line: in_doubt(line, view), call.args[0]):
             vocabulary |= await self._delivery.vocabulary()
-        wish = await off_loop(lambda line: GatherWish.parse(line, view, vocabulary), call.args[0])
+        wish = await read_in(view, lambda line: GatherWish.parse(line, view, vocabulary), call.args[0])
         stream = Stream(call.caller.emit)
         text = await off_loop(call.carry, wish.text)
         masked = await off_loop(without_secrets, text)
@@ -251,7 +252,7 @@ class Fleet:
 
     async def _preview(self, call: Call) -> Answer:
         view = await self._delivery.view()
-        target = await off_loop(lambda word: read_target(word, view), call.args[0])
+        target = await read_in(view, lambda word: read_target(word, view), call.args[0])
         live, _ = view.expected(target)
         if not live:
             raise CommandError(nobody(target, view))

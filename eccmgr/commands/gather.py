@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 
+from eccmgr.cluster.algebra import OPERATORS
 from eccmgr.cluster.view import EVERYONE, Target, View
 from eccmgr.cluster.waiting import Pace
 from eccmgr.commands.carried import FIRST_WORDS, carried
-from eccmgr.commands.target import looks_like_a_target, read_target
+from eccmgr.commands.target import is_quoted_command, looks_like_a_target, read_target
 from eccmgr.errors import CommandError, UsageError
 from eccmgr.text import words
 
@@ -18,8 +19,8 @@ _END_OF_OPTIONS = "--"
 _BATCH = re.compile(r"([1-9][0-9]{0,8})(%?)\Z")
 _COUNT = re.compile(r"[0-9]{1,9}\Z")
 _NUMBER = re.compile(r"\d+(\.\d+)?\Z")
-# Patterns and exclusions that people type for several nodes. No name and no command looks like these.
-_NO_TARGET = re.compile(r"[-!]|.*[*?]", re.DOTALL)
+# Patterns that people type for several nodes. No name and no command looks like these.
+_PATTERN = re.compile(r"-|.*[*?]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def _target(line: str, view: View, vocabulary: frozenset[str]) -> tuple[Target, 
         _refuse_unknown_node(first, line, after, view, vocabulary)
         return EVERYONE, 0
     second, behind = _word(line, _behind(line, after))
+    _refuse_half(first, second, line)
     target = read_target(first, view)
     if second == _END_OF_OPTIONS:
         return target, _behind(line, behind)
@@ -104,10 +106,10 @@ def _target(line: str, view: View, vocabulary: frozenset[str]) -> tuple[Target, 
 
 
 def _word(line: str, at: int) -> tuple[str, int]:
-    """The unquoted word at `at`, and the offset of the next word. A word with blanks is a command, and counts as empty
-    here."""
+    """The word at `at` without its quotes, and the offset of the next word. A word with blanks that is no target is a
+    command, and counts as empty here."""
     word = words.next_word(line, at)
-    return (word.text if len(word.text.split()) == 1 else ""), words.skip_space(line, word.end)
+    return ("" if is_quoted_command(word.text) else word.text), words.skip_space(line, word.end)
 
 
 def _behind(line: str, at: int) -> int:
@@ -128,11 +130,24 @@ def _is_member(word: str, view: View, vocabulary: frozenset[str]) -> bool:
 def _refuse_no_target(word: str, line: str) -> None:
     if word.startswith("-"):
         raise _no_option(word)
-    if _NO_TARGET.match(word):
+    if _PATTERN.match(word) and not looks_like_a_target(word):
         raise UsageError(
-            f"'{word[:80]}' is not a TARGET: write @NAME, a node's name, or a set such as east[1-3,7],west1; "
-            f"to send it as a command: gather -- {line.strip()[:80]}"
+            f"'{word[:80]}' is not a TARGET: write @NAME, @TAG:VALUE, a node's name, or a set such as "
+            f"east[1-3,7],west1; to send it as a command: gather -- {line.strip()[:80]}"
         )
+
+
+def _refuse_half(first: str, second: str, line: str) -> None:
+    """Raises UsageError if a blank parts a target, or if it begins with an operator."""
+    first, second = first.strip(), second.strip()
+    part = second if second[:1] in {*OPERATORS, ")"} else first
+    if first[0] in OPERATORS:
+        hint = f"write a set before the '{first[0]}', such as @all{first[:80]}"
+    elif part is second or first[-1] in {*OPERATORS, "("}:
+        hint = f"write the whole without blanks, such as {first[:80]}{second[:80]}, or in quotes"
+    else:
+        return
+    raise UsageError(f"'{part[:80]}' is not a TARGET: {hint}; to send it as a command: gather -- {line.strip()[:80]}")
 
 
 def _refuse_unknown_node(word: str, line: str, after: int, view: View, vocabulary: frozenset[str]) -> None:
@@ -141,10 +156,11 @@ def _refuse_unknown_node(word: str, line: str, after: int, view: View, vocabular
         return
     second, _ = _word(line, after)
     if second.lower() in vocabulary or second == _END_OF_OPTIONS:
+        tag = f". For nodes with a tag write @{word[:80]}" if ":" in word else ""
         try:
             view.node(word)
         except CommandError as error:
-            raise CommandError(f"{error}. To send it as a command: gather -- {line[:80]}") from None
+            raise CommandError(f"{error}{tag}. To send it as a command: gather -- {line[:80]}") from None
 
 
 def _no_option(name: str) -> UsageError:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from eccmgr.commands.answer import FORMS
 from eccmgr.commands.carried import FIRST_WORDS, ON_NODES
 from eccmgr.commands.table import COMMAND, Carries, Command, Table, leading_words
-from eccmgr.commands.target import looks_like_a_target
+from eccmgr.commands.target import is_quoted_command, looks_like_a_target
 from eccmgr.errors import UsageError
 from eccmgr.text import words
 from eccmgr.text.unseen import first_unseen, name_of
@@ -179,11 +179,11 @@ def _words_of_target(typed: Sequence[str]) -> int:
         return 1
     if second == _END_OF_OPTIONS:
         return 2
-    if len(first.split()) != 1:
+    if is_quoted_command(first):
         return 0
     # The words that ask for a form are left out of the normal form, so they may not decide what a word before them is.
     second = next((word for word in typed[1:] if not _is_form(word)), "")
-    is_node = first.lower() not in FIRST_WORDS and second.lower() in FIRST_WORDS
+    is_node = first.lower() not in FIRST_WORDS and ":" not in first and second.lower() in FIRST_WORDS
     return 1 if is_node or looks_like_a_target(first) else 0
 
 

@@ -11,6 +11,7 @@ from eccmgr.commands.describing import DRAINING, LEAVING, Dissected, Hit, on_nod
 from eccmgr.commands.gather import GatherWish
 from eccmgr.commands.normal_form import NormalForm
 from eccmgr.commands.table import Table
+from eccmgr.commands.target import one_node, read_in
 from eccmgr.duravip.picture import VipEffect, VipReader, effect_of_drain, effect_of_loss
 from eccmgr.errors import CommandError, Unreadable
 
@@ -39,10 +40,11 @@ class Reach:
             case "subcluster broadcast":
                 return Target(TargetKind.SUBCLUSTER, view.subcluster(args[0]))
             case "unicast":
-                return Target(TargetKind.NODE, view.node(args[0]).name)
+                return await read_in(view, lambda word: one_node(word, view), args[0])
             case "gather":
                 vocabulary = FIRST_WORDS | await self._delivery.vocabulary()
-                return GatherWish.parse(args[0], view, vocabulary).target
+                wish = await read_in(view, lambda line: GatherWish.parse(line, view, vocabulary), args[0])
+                return wish.target
         return EVERYONE
 
     async def _effect(self, line: Dissected, view: View, nodes: Sequence[str]) -> VipEffect | None:

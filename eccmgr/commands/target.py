@@ -1,33 +1,83 @@
-"""Parses a target: `@all`, `@SUBCLUSTER`, a node's name, or a set of nodes such as `east[1-3,7],@west`."""
+"""Parses a target: `@all`, `@SUBCLUSTER`, `@TAG:VALUE`, a node's name, a set such as `east[1-3,7]`, and several of
+these with operators between them."""
 
-from eccmgr.cluster import names, nodeset
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from eccmgr.cluster import algebra, names, nodeset
+from eccmgr.cluster.algebra import AllNodes, InSubcluster, Listed
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
-from eccmgr.errors import CommandError, UsageError
+from eccmgr.errors import CommandError
+from eccmgr.text.long_lines import off_loop
+
+T = TypeVar("T")
+
+_LARGE = 1000
+"""In a view of more nodes, a target is read in a thread: it may take a tenth of a second."""
+_ONLY_IN_TARGETS = frozenset("[(,&!^")
+"""A word that holds one of these is a target, wherever a target may stand."""
+ABOUT_TARGETS = (
+    "TARGET is @all, @NAME (a subcluster), @TAG:VALUE (the nodes with that tag; VALUE may hold * and ?),\n"
+    "a node's name, a set of nodes such as east[1-3,7],west1, or several of these with operators\n"
+    "between them, which count from left to right: , (and also) & (only those also in) ! (without)\n"
+    "^ (in one of both); parentheses come first. With blanks in it, TARGET is quoted."
+)
 
 
 def looks_like_a_target(word: str) -> bool:
-    """Whether `word` can only be a target: `@…`, or a set of nodes."""
-    return word.startswith("@") or "[" in word or "," in word
+    """Whether `word` can only be a target: `@…`, a set of nodes, or anything with an operator in it.
+
+    The handler of a gather and the normal form of a command ask this, so that both see the same target.
+    """
+    return word.lstrip().startswith("@") or not _ONLY_IN_TARGETS.isdisjoint(word)
 
 
 def read_target(word: str, view: View) -> Target:
-    """Parse `word` as a target. Raises CommandError if it names an unknown node or subcluster."""
-    parts = nodeset.parts(word)
-    if len(parts) == 1 and ("[" not in word or word.startswith("@")):
-        if word.lower() == str(EVERYONE):
+    """Parse `word` as a target, which stands for the nodes of `view` from then on.
+
+    Raises CommandError if it is faulty, or names an unknown node, subcluster or tag, or means no node.
+    """
+    expression = algebra.parse(word)
+    match expression[0].operand if len(expression) == 1 else None:
+        case AllNodes():
             return EVERYONE
-        if word.startswith("@"):
-            return Target(TargetKind.SUBCLUSTER, view.subcluster(word[1:]))
+        case InSubcluster(name):
+            return Target(TargetKind.SUBCLUSTER, view.subcluster(name))
+        case Listed((name,)) if "[" not in name:
+            return Target(TargetKind.NODE, view.node(name).name)
+    keys = algebra.nodes_of(expression, view)
+    if len(keys) > nodeset.MAX_NAMES:
+        raise nodeset.too_many()
+    if not keys:
+        raise CommandError(f"No node is in {word.strip()[:80]}")
+    spelt = [view.spelling(key) for key in keys]
+    if len(spelt) == 1:
+        return Target(TargetKind.NODE, *spelt)
+    target = Target(TargetKind.SET, names.fold(spelt))
+    # Whoever uses the target finds these at hand.
+    view.expected(target)
+    return target
+
+
+def one_node(word: str, view: View) -> Target:
+    """Parse `word` as a node's name, or as a target that means one node. Raises CommandError."""
+    if not looks_like_a_target(word):
         return Target(TargetKind.NODE, view.node(word).name)
-    typed = nodeset.spell_out([part for part in parts if not part.startswith("@")])
-    nodes = dict.fromkeys(view.index.find_all(typed))
-    for group in (part for part in parts if part.startswith("@")):
-        for part_of in view.expected(read_target(group, view)):
-            nodes.update(dict.fromkeys(seat.name for seat in part_of))
-    if len(nodes) > nodeset.MAX_NAMES:
-        raise UsageError(f"A node set may name at most {nodeset.MAX_NAMES} nodes")
-    if len(nodes) == 1:
-        return Target(TargetKind.NODE, *nodes)
-    if not nodes:
-        raise CommandError("No node is known in the cluster")
-    return Target(TargetKind.SET, names.fold(nodes))
+    target = read_target(word, view)
+    if len(seats := view.listed(target)) == 1:
+        return Target(TargetKind.NODE, seats[0].name)
+    shown = names.fold((seat.name for seat in seats), names.RANGES_SHOWN)
+    raise CommandError(f"One node is wanted, but {word.strip()[:80]} means {len(seats)}: {shown}; use gather")
+
+
+async def read_in(view: View, read: Callable[[str], T], line: str) -> T:
+    """The result of `read` for `line`, which may hold a target in `view`. In a large view, `read` runs in a thread."""
+    if len(view.live) + len(view.absent) <= _LARGE:
+        return await off_loop(read, line)
+    return await asyncio.to_thread(read, line)
+
+
+def is_quoted_command(word: str) -> bool:
+    """Whether `word`, without its quotes, is a whole command: it holds blanks and is no target."""
+    return len(word.split()) != 1 and not looks_like_a_target(word)

@@ -58,6 +58,11 @@ def a_set(folded: str) -> Target:
         ("EAST1,pid,gone  module list", a_set("east1,gone.example.com,pid"), "module list"),
         ("@east,gone uptime", a_set("east1,gone.example.com,pid"), "uptime"),
         ("pid,@ALL uptime", a_set("east1,gone.example.com,pid"), "uptime"),
+        ("east1!pid uptime", on("east1"), "uptime"),
+        ("(@east) -- @east uptime", a_set("east1,pid"), "@east uptime"),
+        ('"@east ! pid" uptime', on("east1"), "uptime"),
+        ("'@east!pid uptime'", on("east1"), "uptime"),
+        ('" @east" uptime', EAST, "uptime"),
     ],
 )
 def test_first_word_is_target_or_begins_the_command(line: str, target: Target, text: str) -> None:
@@ -75,6 +80,11 @@ def test_first_word_is_target_or_begins_the_command(line: str, target: Target, t
         ("!east1 pid", "'!east1' is not a TARGET: write "),
         ('"!east1" pid', "'!east1' is not a TARGET: write "),
         ("east1 !pid pid", "'!pid' is not a TARGET: write "),
+        ("@east !pid pid", "'!pid' is not a TARGET: write the whole without blanks, such as @east!pid, or in quotes; "),
+        ("@east & @west pid", "'&' is not a TARGET: write the whole without blanks, such as @east&, or in quotes; "),
+        ("@east& @west pid", "'@east&' is not a TARGET: write the whole without blanks, such as @east&@west, or "),
+        ('"@east @west" pid', "'@east @west' is not a TARGET: write one of , & ! \\^ between '@east' and '@west'"),
+        ("role:mta pid", "Unknown node 'role:mta'; known: .*\\. For nodes with a tag write @role:mta\\. To send it "),
         ("@east @west pid", "gather takes one TARGET; write the two as one: @east,@west"),
         ("east1 gone uptime", "gather takes one TARGET; write the two as one: east1,gone"),
         ("east33 pid", r"Unknown node 'east33'; known: .*\. To send it as a command: gather -- east33 pid"),

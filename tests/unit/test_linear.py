@@ -6,7 +6,7 @@ from types import FrameType
 
 import pytest
 
-from eccmgr.cluster import names, nodeset
+from eccmgr.cluster import algebra, names, nodeset
 from eccmgr.cluster.view import View
 from eccmgr.commands.carried import carried
 from eccmgr.commands.completion import Known, complete
@@ -55,6 +55,9 @@ PIECES = (
         "--timeout 5 ",
         "é ",
         "@a,",
+        "(",
+        "@r:m*&",
+        "!a ^",
     ),
     *(
         "broadcast ",
@@ -102,6 +105,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "find": lambda line: TABLE.find(line),
     "help": lambda line: describe(TABLE, line),
     "parts": nodeset.parts,
+    "target": algebra.parse,
     "set": lambda line: nodeset.spell_out(names.split_folded(line)),
     "gather": lambda line: GatherWish.parse(line, VIEW),
     "assignment": lambda line: paths.to_assignment(paths.start(Scope()), line),

@@ -3,16 +3,24 @@
 import itertools
 import re
 
-from eccmgr.cluster import names, nodeset
+from eccmgr.cluster import algebra, names, nodeset
 from eccmgr.cluster.view import Seat, View
-from eccmgr.commands.target import read_target
+from eccmgr.commands.gather import GatherWish
+from eccmgr.commands.normal_form import normal_form
+from eccmgr.commands.target import looks_like_a_target, read_target
 from eccmgr.errors import UsageError
 from eccmgr.text.naming import is_plain_name
+from eccmgr.text.tags import LONGEST_LINE, TagError, line_of, read_line
+from eccmgr.text.unseen import first_unseen
+from eccmgr.text.words import quote
 from tests.fuzz.target import fuzzed, text_of
 
 _WORDS = (b"east[1-3,7],west1", b"[01-10]", b"[1-9/2]", b"@all", b"@east", b"[5]", b",", b"-", b"/", b"]", b"a1[5-10]")
+_OPERATORS = (b"&", b"!", b"^", b"(", b")", b" ", b"@role:m*", b"role:mta", b"@all!east1", b"((w))", b"@west^")
 _SMALL = 200
 """The maximum number of names in a set that the target also spells out itself."""
+_NAMES = ("east1", "east2", "east10.example.com", "w")
+_VIEW = View(1, {name: Seat(f"#ec0-1-a#{name}", name, "east", tag_line="role=mta") for name in _NAMES}, {})
 _SPAN = re.compile(r"([0-9]+)(?:-([0-9]+)(?:/([0-9]+))?)?")
 
 
@@ -36,9 +44,31 @@ def folding(data: bytes) -> None:
 @fuzzed(words=_WORDS)
 def targets(data: bytes) -> None:
     """A word is a target in a view, or is refused in words."""
-    seats = {name: Seat(f"#ec0-1-a#{name}", name, "east") for name in ("east1", "east2", "east10.example.com", "w")}
-    target = read_target(text_of(data), View(1, seats, {}))
-    assert all(seat in seats.values() for part in View(1, seats, {}).expected(target) for seat in part)
+    target = read_target(text_of(data), _VIEW)
+    assert all(seat in _VIEW.live.values() for part in _VIEW.expected(target) for seat in part)
+
+
+@fuzzed(words=(*_WORDS, *_OPERATORS))
+def target_algebra(data: bytes) -> None:
+    """A target with operators is a set of the view, and a gather sees the same target as its normal form."""
+    text = text_of(data)
+    nodes = algebra.nodes_of(algebra.parse(text), _VIEW)
+    assert nodes <= _VIEW.live.keys()
+    assert algebra.nodes_of(algebra.parse(f"({text})"), _VIEW) == nodes
+    assert algebra.nodes_of(algebra.parse(f"@all!({text})"), _VIEW) == _VIEW.live.keys() - nodes
+    if nodes and looks_like_a_target(text) and not first_unseen(text):
+        line = f"{quote(text)} version"
+        assert GatherWish.parse(line, _VIEW).text == "version"
+        assert str(normal_form(f"gather {line}").carried) == "version"
+
+
+@fuzzed(TagError, words=(b"role=mta ", b"os=linux ", b"=", b"Role=", b"a.b-c_9=x+1 ", b"dc=ams"))
+def tag_lines(data: bytes) -> None:
+    """Tags that are read are written as they were, and have bounds."""
+    tags = read_line(text_of(data))
+    assert read_line(line_of(tags)) == tags
+    assert len(line_of(tags)) <= LONGEST_LINE
+    assert all(name == name.lower() and value for name, value in tags.items())
 
 
 def _folds(listed: list[str]) -> None:
