@@ -18,6 +18,7 @@ from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.view import names_of
 from eccmgr.cluster.vouching import MemberVerifier
+from eccmgr.commands.attach import attach_command
 from eccmgr.commands.authz import authz_commands
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.completion import Known
@@ -92,6 +93,7 @@ class Manager(Daemon):
             *self.common_commands(self._known_names),
             *own.commands(),
             *Fleet(self.delivery, own.strangers).commands(),
+            attach_command(self.delivery, self.gate),
             *authz_commands(self.gate),
             *FeedCommands(self.feed.source, self.gate.allows).commands(),
         )
@@ -129,6 +131,7 @@ class Manager(Daemon):
         subscription.on_listening = self._listens
         self.spawn(tasks, subscription.run(), "subscription")
         self.spawn(tasks, self._look_after_membership(), "journal")
+        self.spawn(tasks, self.delivery.running_on.run(), "gathers without clients")
 
     async def finish(self) -> None:
         """Do nothing: a manager has no unfinished work, since the commands that it sent are in Redis."""

@@ -11,6 +11,7 @@ from eccmgr.access.statements import (
     UNSIGNED,
     CommandStatement,
     MemberStatement,
+    PaceStatement,
     ReleaseStatement,
     ScheduleStatement,
     ShownStatement,
@@ -50,9 +51,14 @@ class Signer:
         of = command.digest
         return self._signed(ShownStatement(c=self._cluster, id=command_id, of=of, t=target, x=text, u=user))
 
-    def release(self, command_id: str, command: Signed, nodes: Sequence[str], life_ms: int) -> Signed:
-        """Sign that `nodes`, in small letters, may begin the rolling command `command` within `life_ms`."""
-        (iat, exp), of = self._life(life_ms), command.digest
+    def pace(self, command_id: str, command: Signed, pace: str) -> Signed:
+        """Sign the pace of the rolling command `command`."""
+        return self._signed(PaceStatement(c=self._cluster, id=command_id, of=command.digest, pace=pace))
+
+    def release(self, command_id: str, of: str, nodes: Sequence[str], life_ms: int) -> Signed:
+        """Sign that `nodes`, in small letters, may begin the rolling command whose statement has the digest `of` within
+        `life_ms`."""
+        iat, exp = self._life(life_ms)
         return self._signed(
             ReleaseStatement(c=self._cluster, id=command_id, of=of, nodes=tuple(nodes), iat=iat, exp=exp)
         )

@@ -96,6 +96,17 @@ class ReleaseStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknow
     exp: Count
 
 
+class PaceStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The pace of a rolling command, for a manager that takes the place of the one that sent the command: `of` is the
+    digest of the command's statement."""
+
+    kind: ClassVar[bytes] = b"pac"
+    k: Literal["pac"] = "pac"
+    id: _Text
+    of: _Digest
+    pace: _Text
+
+
 class WithdrawalStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The withdrawal of the command `id` by the user `u`."""
 

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from eccmgr.access.keys import SigningKey
 from eccmgr.access.register import Register
 from eccmgr.access.seals import SealedAnswer, Secrets, is_sealed
-from eccmgr.access.statements import CommandStatement, ShownStatement
+from eccmgr.access.statements import CommandStatement, PaceStatement, ShownStatement, Signed
 from eccmgr.access.trusted_keys import LONGEST_COMMAND, NotAuthentic, TrustedKeys
+from eccmgr.cluster.calls.answers import KeptPace
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.results import Entry, Sent, State
 from eccmgr.cluster.shown import ShownCertificates
+from eccmgr.cluster.waiting import Pace
 from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -46,6 +48,20 @@ class SentVerifier:
                 raise NotAuthentic("it is another command than the one that you named")
         except NotAuthentic as error:
             raise CommandError(f"The command that Redis keeps as {sent.id} is not authentic: {error}") from None
+
+    def pace(self, sent: Sent, kept: KeptPace) -> Pace:
+        """The pace of the rolling command `sent`. Raises CommandError if a trusted manager has not signed it."""
+        try:
+            text = kept.text.decode()
+            if trusted := self._trusted():
+                signed = Signed.read(kept.env, kept.sig)
+                statement = trusted.open(signed, PaceStatement, self._cluster, self._wall_ms())
+                if (statement.id, statement.of) != (sent.id, sent.of):
+                    raise NotAuthentic("it was signed for another command")
+                text = statement.pace
+            return Pace.read(text)
+        except (NotAuthentic, ValueError) as error:
+            raise CommandError(f"The pace that Redis keeps of {sent.id} does not count: {error}") from None
 
 
 class AnswerVerifier:

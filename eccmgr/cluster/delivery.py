@@ -9,23 +9,25 @@ from collections.abc import Callable
 from eccmgr.access.register import Register
 from eccmgr.access.signer import Signer
 from eccmgr.access.trusted_keys import TrustedKeys
-from eccmgr.cluster import results
 from eccmgr.cluster.authenticity import AnswerVerifier, SentVerifier
 from eccmgr.cluster.calls import answers, commands
 from eccmgr.cluster.calls.commands import AbortVerdict
-from eccmgr.cluster.gathering import NO_AUDIENCE, Audience, Gathering, Means
+from eccmgr.cluster.following import Following
+from eccmgr.cluster.gathering import NO_AUDIENCE, Audience, Gathering, Means, new_driver
+from eccmgr.cluster.hearing import Hearing
 from eccmgr.cluster.history import PastCommand, history
+from eccmgr.cluster.kept import KeptCommands
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.publishing import Publisher, digest, named_id, wall_clock_ms
-from eccmgr.cluster.results import Report, State
+from eccmgr.cluster.publishing import Publisher, named_id, wall_clock_ms
+from eccmgr.cluster.results import Report, Sent, State
 from eccmgr.cluster.roster import Roster, read_hash
+from eccmgr.cluster.running_on import RunningOn
 from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
 from eccmgr.cluster.waiting import Pace, Published, Waiting
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.text.long_lines import off_loop
 from eccmgr.text.words import fold
 
 # The time for which an abort waits for the nodes that run the command, and the pause between its looks.
@@ -34,7 +36,8 @@ _ABORT_LOOK_S = 0.05
 
 
 class Delivery:
-    """Sends commands for one manager. It hears notices of responses on the channel `notices`."""
+    """Sends commands for one manager. It hears notices of responses on the channel `notices`; `normal` brings all
+    spellings of a command to one."""
 
     def __init__(
         self,
@@ -52,15 +55,16 @@ class Delivery:
         self._link = link
         self._keys = keys
         self._options = options
-        self._normal = normal
-        """Brings all spellings of a command to one."""
         self._roster = Roster(link, keys, options, register)
-        self._answer_verifier = answer_verifier or AnswerVerifier(link, keys, None, TrustedKeys)
+        answer_verifier = answer_verifier or AnswerVerifier(link, keys, None, TrustedKeys)
         self._verifier = verifier or SentVerifier(keys.cluster)
+        self._kept = KeptCommands(link, keys, options, self._roster, self._verifier, answer_verifier, normal)
         self._signer = signer or Signer(None, keys.cluster, wall_ms)
         self._publisher = Publisher(link, keys, options, self._roster, notices, wall_ms, normal, self._signer)
-        self._means = Means(link, keys, options, self._roster, self._signer, self._answer_verifier, self)
-        self._waiting: dict[str, asyncio.Event] = {}
+        self._means = Means(link, keys, options, self._roster, self._signer, answer_verifier, self._kept, notices)
+        self._waiting = Hearing()
+        self.running_on = RunningOn()
+        """The gathers whose clients have gone."""
 
     async def view(self) -> View:
         """The present nodes of the cluster."""
@@ -89,55 +93,96 @@ class Delivery:
         audience: Audience = NO_AUDIENCE,
         shown: str | None = None,
         pace: Pace | None = None,
+        *,
+        runs_on: bool = False,
     ) -> Report:
         """Send `text`, wait until every expected node is accounted for or `timeout_s` is over, and report.
 
-        The `audience` hears of the command before any response. With a `pace` the command goes out in batches.
+        The `audience` hears of the command before any response. With a `pace` the command goes out in batches. If the
+        caller is cancelled, the waiting ends, unless it `runs_on`.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
-        heard, ids = asyncio.Event(), set[str]()
-
-        def listen(made: str) -> None:
-            # If another gather uses this id, the publisher tries another one.
-            if self._waiting.setdefault(made, heard) is heard:
-                ids.add(made)
-
+        heard, driver = asyncio.Event(), new_driver()
         try:
             published = await self._publisher.publish(
-                text, target, issuer, timeout_s, shown, rolling=pace is not None, on_id=listen
+                *(text, target, issuer, timeout_s, shown),
+                pace=pace,
+                driver=driver,
+                on_id=lambda made: self._waiting.listen(made, heard),
             )
-            gathering = Gathering(self._means, Waiting(published, pace), heard, deadline, audience)
+            waiting = Waiting(published, pace)
+            gathering = Gathering(self._means, waiting, heard, deadline, audience, driver, drives=True)
             try:
                 if audience.on_sent is not None:
                     await audience.on_sent(published)
                 return await gathering.report()
             except asyncio.CancelledError:
-                await gathering.stop()
+                await (self._run_on(gathering) if runs_on else gathering.stop())
                 raise
         finally:
-            for made in ids:
-                del self._waiting[made]
+            self._waiting.forget(heard)
+
+    async def attach(
+        self,
+        command_id: str,
+        timeout_s: float,
+        check: Callable[[Sent], None],
+        audience: Audience = NO_AUDIENCE,
+        *,
+        past: bool = False,
+        runs_on: bool = False,
+    ) -> Report | None:
+        """Wait for a command that was sent, as its gather does, and report. None if there is no such command.
+
+        This waits as long as the sender would; for a command whose sender waits no longer, at most `timeout_s`. If the
+        manager that drives the command is gone, this manager takes its place. `check` may refuse the command by an
+        error. With `past`, the audience hears of the outcomes so far, too.
+        """
+        followed = await self._link.run(answers.follow(self._keys, self._options, command_id))
+        kept = await self._kept.read(command_id) if followed is not None else None
+        if followed is None or kept is None:
+            return None
+        check(kept.sent)
+        found = Following(kept, followed, self._verifier)
+        heard, deadline = asyncio.Event(), asyncio.get_running_loop().time() + (found.left_s or timeout_s)
+        driver = new_driver() if found.may_drive else ""
+        gathering = Gathering(
+            *(self._means, found.waiting, heard, deadline, audience, driver),
+            as_long_as_sender=found.left_s is not None,
+        )
+        try:
+            self._waiting.listen(command_id, heard)
+            if audience.on_sent is not None:
+                await audience.on_sent(found.published)
+            for outcome in found.past if past and audience.on_outcome is not None else ():
+                await audience.on_outcome(outcome)  # type: ignore[misc]
+            return await gathering.report()
+        except asyncio.CancelledError:
+            await (self._run_on(gathering) if runs_on and gathering.drives else gathering.leave())
+            raise
+        finally:
+            self._waiting.forget(heard)
+
+    async def _run_on(self, gathering: Gathering) -> None:
+        """The client of a gather has gone: it goes on here or, if this process ends too, where somebody attaches."""
+
+        async def work() -> None:
+            self._waiting.listen(gathering.id, gathering.heard)
+            try:
+                await gathering.without_audience().report()
+            except asyncio.CancelledError:
+                await gathering.leave()
+                raise
+            finally:
+                self._waiting.forget(gathering.heard)
+
+        if not self.running_on.take(gathering.id, work):
+            await gathering.leave()
 
     async def retrieve(self, named: str) -> Report | None:
         """The report on the latest command with the text `named`, or on the command with that id. None if there is no
-        such command.
-
-        This takes one round trip, and one more for each page if the responses fill several pages.
-        """
-        command_id = named_id(named)
-        named_by = await self._digest(named)
-        kept = await self._link.run(
-            answers.results(self._keys, self._options, command_id, named_by, self._roster.newest)
-        )
-        if kept is None:
-            return None
-        sent = kept.sent
-        self._verifier.check(sent, lambda text: sent.id == command_id or digest(text, self._normal) == named_by)
-        now = await self._roster.at(kept.view)
-        then = now if sent.view == now.number else await self._roster.at(kept.view._replace(number=sent.view))
-        entries = await self._answer_verifier.verified(sent, answers.entries(await self._whole(kept.responses)))
-        told = answers.plan(await self._whole(kept.plan))
-        return results.report(sent, then, now, entries, kept.clock_ms, told)
+        such command."""
+        return await self._kept.retrieve(named)
 
     async def latest_for(self, target: Target, latest: Report, named: str) -> Report | None:
         """The latest command with the text `named` that was sent to any node of `target`: the part of its report for
@@ -150,20 +195,12 @@ class Delivery:
             return part
         if latest.sent.id == named_id(named):
             return None
-        runs = await read_hash(self._link, self._keys.latest_of(await self._digest(named)))
+        runs = await read_hash(self._link, self._keys.latest_of(await self._kept.digest(named)))
         for earlier in LatestRuns.parse(runs).that_may_concern(target, await self.view()):
             report = await self.retrieve(earlier)
             if report is not None and (part := report.only(target)).outcomes:
                 return part
         return None
-
-    async def _digest(self, text: str) -> str:
-        return await off_loop(lambda line: digest(line, self._normal), text)
-
-    async def _whole(self, fields: dict[bytes, bytes] | str) -> dict[bytes, bytes]:
-        """The fields of a hash as a script answered them. If the script answered only the key, this reads the hash page
-        by page."""
-        return await read_hash(self._link, fields) if isinstance(fields, str) else fields
 
     async def abort(self, named: str, issuer: str) -> Report | None:
         """Withdraw the command with the id `named`, and report once the nodes that are running it have answered.
@@ -205,8 +242,7 @@ class Delivery:
 
     def heard_notice(self, command_id: str) -> None:
         """Responses to the command with this id have come."""
-        if (event := self._waiting.get(command_id)) is not None:
-            event.set()
+        self._waiting.tell(command_id)
 
     def register_changed(self) -> None:
         """The register of nodes has changed."""
@@ -215,5 +251,4 @@ class Delivery:
     def heard_event(self) -> None:
         """The membership may have changed: every gather looks again for nodes that are gone."""
         self._roster.changed()
-        for event in self._waiting.values():
-            event.set()
+        self._waiting.tell_all()

@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import dataclasses
+import secrets
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from eccmgr.access.signer import RELEASED_AT_ONCE, Signer
 from eccmgr.cluster.authenticity import AnswerVerifier
 from eccmgr.cluster.calls import answers, commands
-from eccmgr.cluster.calls.answers import STANDING_AT_ONCE, OpenStanding
+from eccmgr.cluster.calls.answers import STANDING_AT_ONCE, Drive, OpenStanding, Parting
 from eccmgr.cluster.calls.commands import ReleaseVerdict
+from eccmgr.cluster.kept import KeptCommands
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.progress import GatherProgress, gather_progress, leases_wanted
 from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
@@ -31,6 +32,10 @@ _PATIENCE_S = 0.025
 _PROGRESS_S = 0.25
 _PROGRESS_REST = 20
 
+# The pauses of one that does not drive the command: between two looks, and between two readings of the plan.
+_WATCH_S = 0.2
+_PLAN_S = 1.0
+
 # The time that Redis has to note that a sender has stopped waiting.
 _FAREWELL_S = 1.0
 
@@ -48,16 +53,9 @@ class Audience:
 NO_AUDIENCE = Audience()
 
 
-class Retrieving(Protocol):
-    """Reads reports."""
-
-    async def retrieve(self, named: str) -> Report | None:
-        """The report on the command with that text or id; None if there is no such command."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Means:
-    """What every gather of a manager uses."""
+    """What every gather of a manager uses. It hears notices of responses on the channel `notices`."""
 
     link: Link
     keys: Keys
@@ -65,27 +63,61 @@ class Means:
     roster: Roster
     signer: Signer
     verifier: AnswerVerifier
-    reports: Retrieving
+    kept: KeptCommands
+    notices: str
+
+
+def new_driver() -> str:
+    """A name for one that drives a command."""
+    return secrets.token_hex(8)
 
 
 class Gathering:
     """One gather, from the sending of its command to its report. It looks when `heard` is set, and by itself; it waits
-    until `deadline` of the event loop's clock."""
+    until `deadline` of the event loop's clock.
+
+    The one that `drives` a command releases it to its nodes, and says when its sender waits no longer. Any other one
+    only reads, waits `as_long_as_sender` does, and with the name of a `driver` takes the place of one that is gone.
+    """
 
     def __init__(
-        self, means: Means, waiting: Waiting, heard: asyncio.Event, deadline: float, audience: Audience
+        self,
+        means: Means,
+        waiting: Waiting,
+        heard: asyncio.Event,
+        deadline: float,
+        audience: Audience,
+        driver: str,
+        *,
+        drives: bool = False,
+        as_long_as_sender: bool = False,
     ) -> None:
+        self.heard = heard
+        self.drives = drives
         self._means = means
         self._waiting = waiting
-        self._heard = heard
         self._deadline = deadline
         self._audience = audience
+        self._driver = driver
+        self._as_long_as_sender = as_long_as_sender
+        self._is_driven = True
+        self._plan_due = 0.0
         self._loop = asyncio.get_running_loop()
         self._progress_due = self._loop.time() + _PROGRESS_S
 
     @property
     def _sent(self) -> Sent:
         return self._waiting.sent
+
+    @property
+    def id(self) -> str:
+        """The command's id."""
+        return self._sent.id
+
+    def without_audience(self) -> "Gathering":
+        """The same gather; from now on nobody hears of it."""
+        self._audience = NO_AUDIENCE
+        return self
 
     async def report(self) -> Report:
         """Wait until every expected node is accounted for, or the deadline is over, and report.
@@ -98,12 +130,12 @@ class Gathering:
             await self._listen(min(wait_s, self._left_s))
             over = self._left_s <= 0
             # Clear this before the look: a notice that comes during the look calls for another look.
-            self._heard.clear()
+            self.heard.clear()
             try:
                 news = await self._look(last=over)
             except EccmgrError as error:
                 if over:
-                    text = f"{error}; the command was sent, ask later: retrieve #{self._sent.id}"
+                    text = f"{error}; the command was sent, ask later: retrieve #{self.id}"
                     raise CommandError(text) from error
                 wait_s = _LOOK_AGAIN_S
             else:
@@ -117,9 +149,17 @@ class Gathering:
     async def stop(self) -> None:
         """Note in Redis that the sender has stopped waiting. The command is then released to no further nodes, and
         later answers are late."""
-        with contextlib.suppress(EccmgrError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL_S):
-                await self._collect(last=True)
+        await self._part(Parting.STOP)
+
+    async def leave(self) -> None:
+        """Note in Redis that nobody drives the command now: whoever attaches may take this one's place."""
+        await self._part(Parting.HOLD)
+
+    async def _part(self, parting: Parting) -> None:
+        if self.drives:
+            with contextlib.suppress(EccmgrError, TimeoutError):
+                async with asyncio.timeout(_FAREWELL_S):
+                    await self._collect(parting)
 
     @property
     def _left_s(self) -> float:
@@ -132,10 +172,11 @@ class Gathering:
             return 0.0
         if news.entries or waiting.due():
             return _patience_s(waiting)
+        longest_s = _LOOK_AGAIN_S if self.drives else _WATCH_S
         if waiting.next_end_ms is None:
-            return _LOOK_AGAIN_S
+            return longest_s
         # A node that may begin no longer is settled at once.
-        return min(_LOOK_AGAIN_S, max(_PATIENCE_S, (waiting.next_end_ms - news.clock_ms) / 1000))
+        return min(longest_s, max(_PATIENCE_S, (waiting.next_end_ms - news.clock_ms) / 1000))
 
     async def _account(self, *, over: bool) -> Report:
         waiting = self._waiting
@@ -144,8 +185,8 @@ class Gathering:
         try:
             # A node is silent or lost. From this moment on, its answer is late.
             if not over:
-                await self._collect(last=True)
-            report = await self._means.reports.retrieve(self._sent.id)
+                await self._collect(Parting.STOP)
+            report = await self._means.kept.retrieve(self.id)
         except EccmgrError:
             report = None
         # Without a report the command was flushed meanwhile, or Redis is away or has lost its memory: then report what
@@ -159,13 +200,15 @@ class Gathering:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(longest_s):
-                await self._heard.wait()
+                await self.heard.wait()
 
     async def _look(self, *, last: bool) -> News:
         """Release a rolling command to the nodes whose turn it is, and read the new responses."""
-        if not last:
+        if not self.drives:
+            await self._look_at_driver()
+        elif not last:
             await self._release()
-        news = await self._collect(last=last)
+        news = await self._collect(Parting.STOP if last else Parting.STAYS)
         return dataclasses.replace(news, missed=await self._silent()) if self._waiting.unsure(news) else news
 
     async def _release(self) -> None:
@@ -173,24 +216,56 @@ class Gathering:
         if not (due := self._waiting.due()[:RELEASED_AT_ONCE]):
             return
         means, sent = self._means, self._sent
-        signed = means.signer.release(sent.id, sent.signed, due, to_ms(means.options.command_ttl_s))
-        released = await means.link.run(commands.release(means.keys, means.options, sent.id, sent.target, due, signed))
+        signed = means.signer.release(sent.id, sent.of, due, to_ms(means.options.command_ttl_s))
+        released = await means.link.run(
+            commands.release(means.keys, means.options, sent.id, sent.target, due, signed, self._driver)
+        )
         if released.verdict is ReleaseVerdict.RELEASED:
             self._waiting.told(due, released.expires_ms)
+        elif released.verdict is ReleaseVerdict.DRIVEN:
+            self._give_way()
         else:
             self._waiting.stop()
 
     async def _silent(self) -> frozenset[str]:
         """The nodes that have not begun the command and never will."""
-        report = await self._means.reports.retrieve(self._sent.id)
+        report = await self._means.kept.retrieve(self.id)
         outcomes = report.outcomes if report is not None else ()
         return frozenset(outcome.node.lower() for outcome in outcomes if outcome.state in (State.MISSED, State.ABORTED))
 
-    async def _collect(self, *, last: bool) -> News:
+    async def _look_at_driver(self) -> None:
+        """Take the place of a driver who is gone, and see to which nodes the command was released."""
+        means = self._means
+        if self._driver and not self._is_driven:
+            followed = await means.link.run(
+                answers.follow(means.keys, means.options, self.id, self._driver, means.notices)
+            )
+            self.drives = followed is not None and followed.drive is Drive.MINE
+        if self._sent.rolling and (self.drives or self._loop.time() >= self._plan_due):
+            # From now on, nobody but the new driver adds to the plan.
+            self._waiting.told_elsewhere(await means.kept.plan(self._sent))
+            self._plan_due = self._loop.time() + _PLAN_S
+        self._waiting.elsewhere = not self.drives
+
+    def _give_way(self) -> None:
+        """Somebody else has taken this one's place, because it was not heard of for some time."""
+        self.drives, self._as_long_as_sender = False, True
+        self._waiting.elsewhere = True
+
+    async def _collect(self, parting: Parting) -> News:
         means, waiting = self._means, self._waiting
         collected = await means.link.run(
-            answers.collect(means.keys, means.options, self._sent.id, waiting.seen, waiting.due_in_all, last=last)
+            answers.collect(
+                *(means.keys, means.options, self.id, waiting.seen, waiting.due_in_all),
+                driver=self._driver if self.drives else "",
+                parting=parting,
+            )
         )
+        if self.drives and collected.drive is not Drive.MINE:
+            self._give_way()
+        self._is_driven = collected.drive is not Drive.NONE
+        if self._as_long_as_sender and not self.drives and collected.waited_ms is not None:
+            self._deadline = self._loop.time() + (collected.waited_ms - collected.clock_ms) / 1000
         now = await means.roster.lately(collected.view, waiting.view)
         entries = await means.verifier.verified(self._sent, collected.entries)
         return News(collected.clock_ms, now, entries, aborted_ms=collected.aborted_ms, more=collected.more)
@@ -203,6 +278,7 @@ class Gathering:
             standing = await self._standing()
         except EccmgrError:
             return
+        self._waiting.note_running(standing.running)
         await self._audience.on_progress(gather_progress(self._waiting, standing, max(0.0, self._left_s)))
         took_s = self._loop.time() - began
         self._progress_due = began + max(_PROGRESS_S, _PROGRESS_REST * took_s)
@@ -214,10 +290,10 @@ class Gathering:
         running: dict[str, Entry] = {}
         for first in range(0, len(told), STANDING_AT_ONCE):
             page = told[first : first + STANDING_AT_ONCE]
-            standing = await means.link.run(answers.standing(means.keys, means.options, self._sent.id, page, ()))
+            standing = await means.link.run(answers.standing(means.keys, means.options, self.id, page, ()))
             running.update(standing.running)
         leases = leases_wanted(waiting, running)
-        standing = await means.link.run(answers.standing(means.keys, means.options, self._sent.id, (), leases))
+        standing = await means.link.run(answers.standing(means.keys, means.options, self.id, (), leases))
         return standing._replace(running=running)
 
 

@@ -17,7 +17,7 @@ from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Sent
 from eccmgr.cluster.roster import Roster
 from eccmgr.cluster.view import Target, TargetKind, View
-from eccmgr.cluster.waiting import Published
+from eccmgr.cluster.waiting import Pace, Published
 from eccmgr.errors import CommandError, EccmgrError, RedisUnreachable, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -89,13 +89,15 @@ class Publisher:
         wait_s: float = 0.0,
         shown: str | None = None,
         *,
-        rolling: bool = False,
+        pace: Pace | None = None,
+        driver: str = "",
         on_id: Callable[[str], None] = lambda _id: None,
     ) -> Published:
         """Send `text` to `target`. The sender waits for `wait_s` and is notified of responses; with 0 it does not wait.
 
-        `shown` is the text without its secrets, if it holds any. No node is told of a `rolling` command yet. `on_id` is
-        called with the id before any node can hear of it.
+        `shown` is the text without its secrets, if it holds any. No node is told yet of a command that goes out in
+        batches, at a `pace`. The sender drives the command under the name `driver` while it waits. `on_id` is called
+        with the id before any node can hear of it.
 
         Raises CommandError if no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
         text says so if the command may have been sent.
@@ -111,12 +113,14 @@ class Publisher:
             notices=self._notices,
             shown=shown if shown is not None and shown != text else "",
             names=target.names,
-            rolling=rolling,
+            rolling=pace is not None,
+            driver=driver,
+            pace="" if pace is None else pace.kept,
         )
         answer = PublishAnswer(PublishVerdict.DRAFT_GONE)
         while answer.verdict in (PublishVerdict.ID_TAKEN, PublishVerdict.DRAFT_GONE):
             if len(target.names) > _PLANNED_AT_ONCE and answer.verdict is PublishVerdict.DRAFT_GONE:
-                names, drafted = await self._draft(target, order.draft, rolling=rolling)
+                names, drafted = await self._draft(target, order.draft, rolling=order.rolling)
                 order = replace(order, names=names, drafted=drafted)
             order = self._signed(replace(order, id=command_id(self._wall_ms(), secrets.randbits(10))))
             on_id(order.id)
@@ -133,7 +137,9 @@ class Publisher:
         waited_ms = answer.clock_ms + to_ms(wait_s) if wait_s else None
         expires_ms = answer.clock_ms + to_ms(self._options.command_ttl_s)
         times = (answer.clock_ms, answer.wall_ms, expires_ms, waited_ms)
-        sent = Sent(order.id, shown or text, target, issuer, view.number, *times, rolling=rolling, signed=order.signed)
+        sent = Sent(
+            order.id, shown or text, target, issuer, view.number, *times, rolling=order.rolling, signed=order.signed
+        )
         return Published(sent, *view.expected(target))
 
     def _signed(self, order: CommandOrder) -> CommandOrder:
@@ -142,7 +148,8 @@ class Publisher:
         target, rolling = order.target.signed_form, order.rolling
         made = self._signer.command(order.id, target, order.text, order.issuer, to_ms(life_s), rolling=rolling)
         shown = self._signer.shown(order.id, made, target, order.shown, order.issuer) if order.shown else UNSIGNED
-        return replace(order, signed=made, signed_shown=shown)
+        pace = self._signer.pace(order.id, made, order.pace) if rolling else UNSIGNED
+        return replace(order, signed=made, signed_shown=shown, signed_pace=pace)
 
     async def _draft(self, target: Target, draft: str, *, rolling: bool) -> tuple[Sequence[str], int]:
         """Draft the plan of a large set before the command is sent; answers some of the set's live nodes, and its size.

@@ -2,6 +2,7 @@
 feeds it with news."""
 
 import math
+import re
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from eccmgr.cluster.results import Entry, Outcome, Report, Sent, State
 from eccmgr.cluster.view import Seat, View, merged
 
 _FAILURES = (State.FAILED, State.REFUSED, State.LOST)
+_KEPT_PACE = re.compile(r"([1-9][0-9]{0,8})(%?) ([0-9]{1,9}|-)\Z")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,18 @@ class Pace:
     batch: int
     percent: bool = False
     max_failures: int | None = None
+
+    @property
+    def kept(self) -> str:
+        """The form in which Redis keeps it."""
+        return f"{self.batch}{'%' if self.percent else ''} {'-' if self.max_failures is None else self.max_failures}"
+
+    @classmethod
+    def read(cls, kept: str) -> "Pace":
+        """Read a pace as `kept` gives it. Raises ValueError."""
+        if (read := _KEPT_PACE.match(kept)) is None:
+            raise ValueError(f"{kept[:80]!r} is not a pace")
+        return cls(int(read[1]), bool(read[2]), None if read[3] == "-" else int(read[3]))
 
     def width(self, nodes: int) -> int:
         """The number of `nodes` that may run it at once; at least one."""
@@ -65,11 +79,17 @@ class News:
 
 
 class Waiting:
-    """The state of one gather. With a `pace`, it releases the command to the nodes in order of name."""
+    """The state of one gather. With a `pace`, it releases the command to the nodes in order of name.
 
-    def __init__(self, published: Published, pace: Pace | None = None) -> None:
-        self.seen = 0
+    While the command is driven `elsewhere`, somebody else releases it, and decides when nothing more is released.
+    """
+
+    def __init__(
+        self, published: Published, pace: Pace | None = None, *, seen: int = 0, elsewhere: bool = False
+    ) -> None:
+        self.seen = seen
         """The number of responses that were read."""
+        self.elsewhere = elsewhere
         self._published = published
         self._open = {seat.key: seat for seat in published.live}
         self._entries: dict[str, Entry] = {}
@@ -85,6 +105,7 @@ class Waiting:
         self.counts: Counter[State] = Counter({State.ABSENT: len(published.absent)} if published.absent else {})
         """The nodes that are settled, by state."""
         self._stopped = False
+        self._jobs: frozenset[str] = frozenset()
         self._abort_seen = False
         # Times until which nodes may begin, with these nodes, in order of time. Past times were checked and are gone.
         self._ends: deque[tuple[int, Sequence[str]]] = deque()
@@ -95,7 +116,8 @@ class Waiting:
     def over(self) -> bool:
         """Whether every expected node is accounted for. A node may be open only if the command will never be sent to
         it."""
-        return not self._open or (self._stopped and len(self._open) == len(self._untold))
+        stopped = self._stopped and not self.elsewhere
+        return not self._open or (stopped and len(self._open) == len(self._untold))
 
     @property
     def due_in_all(self) -> int:
@@ -147,7 +169,7 @@ class Waiting:
 
     def due(self) -> list[str]:
         """The nodes to which the command should be released now."""
-        if self._stopped:
+        if self._stopped or self.elsewhere:
             return []
         return list(islice(self._untold, max(0, self._width - len(self._open) + len(self._untold))))
 
@@ -157,6 +179,19 @@ class Waiting:
             self._untold.pop(node, None)
             self._told[node] = expires_ms
         self._ends.append((expires_ms, nodes))
+
+    def told_elsewhere(self, plan: Mapping[str, int]) -> None:
+        """Take the `plan`, to which somebody else may have added nodes: each with the time until which it may begin."""
+        news: dict[int, list[str]] = {}
+        for node in [node for node in self._untold if node in plan]:
+            news.setdefault(plan[node], []).append(node)
+        for expires_ms, nodes in sorted(news.items()):
+            self.told(nodes, expires_ms)
+
+    def note_running(self, entries: Mapping[str, Entry]) -> None:
+        """Note the open nodes that have begun: a job goes on in the next life of its node."""
+        self._jobs = frozenset(node for node, entry in entries.items() if entry.job)
+        self._entries.update((node, entry) for node, entry in entries.items() if node in self._open)
 
     def stop(self) -> None:
         """Release the command to no further nodes."""
@@ -178,7 +213,11 @@ class Waiting:
         closed = {key for key in news.entries if key in self._open} | (news.missed & self._open.keys())
         # The views are compared whole, because a server that lost its memory may give the same number again.
         if self._last is None or self._last.now is not news.now:
-            closed |= {key for key, seat in self._open.items() if seat.private_name not in news.now.sessions}
+            closed |= {
+                key
+                for key, seat in self._open.items()
+                if seat.private_name not in news.now.sessions and not (key in self._jobs and key in news.now.live)
+            }
         sent = self._sent(news)
         for key in closed:
             seat, entry, told = self._open.pop(key), self._entries.get(key), self._told.get(key)

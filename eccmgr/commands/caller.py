@@ -72,5 +72,7 @@ class Caller:
     only_here: bool = False
     access: Access = Access.ALL
     room: Room | None = field(default=None, compare=False)
+    runs_on: bool = False
+    """Whether a gather goes on if its client goes away."""
     limited: bool | None = None
     """Whether its listener asks for a role for each command; None: the command came by no listener."""

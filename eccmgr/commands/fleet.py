@@ -246,7 +246,14 @@ class Fleet:
         text = await off_loop(call.carry, wish.text)
         masked = await off_loop(without_secrets, text)
         report = await self._delivery.gather(
-            text, wish.target, call.caller.user, wish.timeout_s, stream.audience, masked, wish.pace
+            text,
+            wish.target,
+            call.caller.user,
+            wish.timeout_s,
+            stream.audience,
+            masked,
+            wish.pace,
+            runs_on=call.caller.runs_on,
         )
         return rendering.answer(report, call.caller.form, stream.shown)
 

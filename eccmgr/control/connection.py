@@ -365,7 +365,7 @@ class Connection(asyncio.Protocol):
                 self._flushing = True
                 self._loop.call_soon(self._flush)
 
-        caller = dataclasses.replace(self.visitor.caller, emit=emit, width=request.width)
+        caller = dataclasses.replace(self.visitor.caller, emit=emit, width=request.width, runs_on=request.run_on)
         self._streaming = True
         try:
             answered = await reply(self._gate, request.command, caller, request.form)

@@ -36,7 +36,7 @@ class ConsoleRequest:
     """The JSON of a REQUEST frame.
 
     With `stream` the client gets events as they happen. The text at the end leaves out the lines that they have shown,
-    unless the client wants it `whole`.
+    unless the client wants it `whole`. With `run_on`, a gather goes on if the client goes away.
     """
 
     id: int | str | None
@@ -45,6 +45,7 @@ class ConsoleRequest:
     stream: bool
     width: int
     whole: bool = False
+    run_on: bool = False
 
     @classmethod
     def parse(cls, payload: bytes) -> "ConsoleRequest":
@@ -65,7 +66,8 @@ class ConsoleRequest:
             raise BadRequest("format is one of text, json, xml", named)
         if not isinstance(width, int) or not 1 <= width <= _WIDTH_MAX:
             raise BadRequest("width is a number of columns", named)
-        return cls(named, command, Format(form), fields.get("stream") is True, width, fields.get("whole") is True)
+        stream, whole, run_on = (fields.get(name) is True for name in ("stream", "whole", "run_on"))
+        return cls(named, command, Format(form), stream, width, whole, run_on)
 
 
 def result_frame(request_id: int | str | None, answered: Reply) -> bytes:

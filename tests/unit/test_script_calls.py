@@ -45,7 +45,9 @@ CALLS: tuple[ScriptCall[Any], ...] = (
     answers.respond(
         *(KEYS, OPTIONS, "ID", "#ec0-1#east1", "east1", 1), state="ok", took_ms=0, flags="", body=b"", claimed=True
     ),
-    answers.collect(KEYS, OPTIONS, "ID", 0, 1, last=False),
+    answers.collect(KEYS, OPTIONS, "ID", 0, 1, driver="d"),
+    answers.follow(KEYS, OPTIONS, "ID"),
+    answers.standing(KEYS, OPTIONS, "ID", ("east1",), ("#ec0-1#east1",)),
     answers.results(KEYS, OPTIONS, "ID", "digest"),
 )
 WORDS = st.sampled_from((b"joined", b"renewed", b"taken", b"sent", b"claimed", b"", b"\xff", b"-1", None, 7))

@@ -10,6 +10,7 @@ from eccmgr.access.keys import SigningKey
 from eccmgr.access.recipient import Recipient
 from eccmgr.access.statements import (
     CommandStatement,
+    PaceStatement,
     ReleaseStatement,
     ScheduleStatement,
     Signed,
@@ -65,6 +66,7 @@ def test_one_kind_never_takes_the_place_of_another() -> None:
     kinds: list[SignedStatement] = [
         COMMAND,
         ReleaseStatement(c="lab", id="01", of="0" * 64, nodes=("east1",), iat=NOW, exp=NOW + 1),
+        PaceStatement(c="lab", id="01", of="0" * 64, pace="3 1"),
         WithdrawalStatement(c="lab", id="01", u="unix:tom", iat=NOW, exp=NOW + 1),
         ScheduleStatement(c="lab", id="01", owner="", x="uptime", u="unix:tom", when="every 3", created=NOW, until=NOW),
     ]

@@ -1,6 +1,7 @@
 """A gather in batches: the time at which each node is told, and the end of the gather."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,43 @@ def tell(gather: Waiting, expires_ms: int = EXPIRES) -> list[str]:
 )
 def test_batch_is_a_number_or_share_of_nodes(pace: Pace, nodes: int, width: int) -> None:
     assert pace.width(nodes) == width
+
+
+@given(st.integers(1, 999_999_999), st.booleans(), st.none() | st.integers(0, 999_999_999))
+def test_pace_is_read_as_it_is_kept(batch: int, percent: bool, limit: int | None) -> None:
+    pace = Pace(batch, percent, limit)
+    assert Pace.read(pace.kept) == pace
+
+
+@pytest.mark.parametrize("kept", ["", "3", "0 -", "3 x", "3% 1 ", "-1 -", "3 -\n", "9999999999 -"])
+def test_garbled_pace_is_refused(kept: str) -> None:
+    with pytest.raises(ValueError, match="is not a pace"):
+        Pace.read(kept)
+
+
+def test_gather_driven_elsewhere_releases_nothing() -> None:
+    gather = waiting(Pace(1, max_failures=0), nodes=3)
+    gather.elsewhere = True
+    assert gather.due() == []
+    gather.told_elsewhere({"n1": EXPIRES, "n2": EXPIRES + 1, "n9": EXPIRES})
+    assert gather.untold == 1
+    gather.settle(answers(["n1"], State.FAILED))
+    gather.settle(answers(["n2"], now=ALIVE))
+    assert not gather.over, "its driver decides that nothing more is released"
+    gather.elsewhere = False
+    assert gather.over
+
+
+def test_job_outlives_the_session_that_began_it() -> None:
+    gather = waiting(Pace(2), nodes=2)
+    tell(gather)
+    gather.note_running({"n1": Entry(State.RUNNING, SEATS[0].private_name, 1500, 0, "40 %", "ab12")})
+    again = {
+        **ALIVE.live,
+        "n1": replace(SEATS[0], private_name="#ec0-99#n1"),
+        "n2": replace(SEATS[1], private_name="#ec0-98#n2"),
+    }
+    assert [o.node for o in gather.settle(News(2000, View(2, again, {}), {}))] == ["n2"]
 
 
 def test_settled_node_makes_room_for_the_next_name() -> None:

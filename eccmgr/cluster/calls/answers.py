@@ -4,7 +4,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from eccmgr.cluster.calls.commands import TOLD_OF
+from eccmgr.cluster.calls.commands import DRIVES_FOR_S, TOLD_OF
 from eccmgr.cluster.calls.views import PAGE, ViewNumber, pairs
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import UNREADABLE, Entry, Sent
@@ -59,11 +59,47 @@ class RespondVerdict(enum.StrEnum):
     """The command expired, and nobody had claimed it."""
 
 
+class Drive(enum.StrEnum):
+    """Who drives a command: releases it to its nodes, and says when its sender waits no longer."""
+
+    MINE = "mine"
+    OTHER = "other"
+    NONE = "none"
+    """Nobody: its driver has gone, or it never had one, or its sender waits no longer."""
+
+
+class Parting(enum.StrEnum):
+    """A driver's last word."""
+
+    STAYS = ""
+    STOP = "stop"
+    """The sender stops waiting: later answers are late, and the command is released to no further nodes."""
+    HOLD = "hold"
+    """The driver goes, and another one may take its place."""
+
+
+class KeptPace(NamedTuple):
+    """The pace of a command in batches as Redis keeps it, with its signed statement and the signature."""
+
+    text: bytes
+    env: bytes
+    sig: bytes
+
+
+class Followed(NamedTuple):
+    """A command that is followed from now on: the number of responses that have arrived, who drives it, and its
+    pace."""
+
+    arrived: int
+    drive: Drive
+    pace: KeptPace
+
+
 class Collected(NamedTuple):
     """The responses that a gather had not seen before.
 
-    `aborted_ms` is the time on the lease clock at which the command was withdrawn; with `more` there are further
-    responses.
+    `aborted_ms` is the time on the lease clock at which the command was withdrawn, `waited_ms` that at which its sender
+    stops or stopped waiting; with `more` there are further responses.
     """
 
     clock_ms: int
@@ -71,6 +107,8 @@ class Collected(NamedTuple):
     entries: dict[str, Entry]
     aborted_ms: int | None
     more: bool
+    waited_ms: int | None
+    drive: Drive
 
 
 class OpenStanding(NamedTuple):
@@ -163,30 +201,56 @@ def collect(
     seen: int,
     in_all: int,
     *,
-    last: bool,
+    driver: str,
+    parting: Parting = Parting.STAYS,
     limit: int = READ_AT_ONCE,
     told_of: int = TOLD_OF,
 ) -> ScriptCall[Collected]:
     """Read at most `limit` responses after the first `seen` ones. `in_all` is the number of responses once every node
     that may answer has answered.
 
-    After the `last` call the sender no longer waits. After any other call it is notified once `told_of` further
-    responses have come.
+    The `driver` is notified once `told_of` further responses have come, unless this call is its `parting`. Without a
+    driver ("") this only reads.
     """
     return ScriptCall(
         "collect",
         (keys.state, keys.command(command_id), keys.responses(command_id), keys.arrived(command_id)),
-        (to_ms(options.max_step_s), seen, limit, in_all, told_of, "1" if last else "0"),
+        (to_ms(options.max_step_s), seen, limit, in_all, told_of, driver, to_ms(DRIVES_FOR_S), parting.value),
         _collected,
     )
 
 
 def _collected(reply: RawReply) -> Collected:
-    clock, number, born, answered, aborted, more = reply
-    aborted_ms = whole(aborted) if aborted else None
-    return Collected(
-        whole(clock), ViewNumber(whole(number), raw_text(born)), entries(pairs(answered)), aborted_ms, flag(more)
+    clock, number, born, answered, aborted, more, waited, drive = reply
+    aborted_ms, waited_ms = (whole(moment) if moment else None for moment in (aborted, waited))
+    view = ViewNumber(whole(number), raw_text(born))
+    read = entries(pairs(answered))
+    return Collected(whole(clock), view, read, aborted_ms, flag(more), waited_ms, _drive(drive))
+
+
+_drive = verdicts(Drive)
+
+
+def follow(
+    keys: Keys, options: ClusterOptions, command_id: str, driver: str = "", notices: str = ""
+) -> ScriptCall[Followed | None]:
+    """Follow a command: from now on all its responses are read by `collect`. None if there is no such command.
+
+    With a `driver`, take the place of a driver who has gone; notices then come on that channel.
+    """
+    return ScriptCall(
+        "follow",
+        (keys.state, keys.command(command_id), keys.arrived(command_id)),
+        (to_ms(options.max_step_s), driver, to_ms(DRIVES_FOR_S), notices),
+        _followed,
     )
+
+
+def _followed(reply: RawReply) -> Followed | None:
+    if not reply:
+        return None
+    arrived, drive, pace, env, sig = reply
+    return Followed(whole(arrived), _drive(drive), KeptPace(*raw_texts([pace, env, sig])))
 
 
 def standing(
@@ -198,7 +262,7 @@ def standing(
     def read(reply: RawReply) -> OpenStanding:
         clock, answered, ends = reply
         begun = {node.encode(): raw for node, raw in zip(nodes, raw_texts(answered), strict=True) if raw}
-        ends_ms = {name: round(float(raw)) for name, raw in zip(sessions, raw_texts(ends), strict=True) if raw}
+        ends_ms = {name: whole(raw) for name, raw in zip(sessions, raw_texts(ends), strict=True) if raw}
         return OpenStanding(whole(clock), entries(begun), ends_ms)
 
     return ScriptCall(

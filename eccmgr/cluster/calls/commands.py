@@ -20,6 +20,10 @@ TOLD_OF = 250
 """The waiting sender is notified after this many answers, and reads them while further ones arrive."""
 
 
+DRIVES_FOR_S = 3.0
+"""A driver of a command that has not looked for so long has gone, and another one may take its place."""
+
+
 class PublishVerdict(enum.StrEnum):
     """The result of sending a command."""
 
@@ -37,6 +41,8 @@ class ReleaseVerdict(enum.StrEnum):
     RELEASED = "released"
     OVER = "over"
     """Its sender has stopped waiting, or the command was withdrawn."""
+    DRIVEN = "driven"
+    """Somebody else drives it now."""
     GONE = "gone"
     """Redis no longer keeps it."""
 
@@ -75,6 +81,10 @@ class CommandOrder:
     rolling: bool = False
     drafted: int = 0
     told_of: int = TOLD_OF
+    driver: str = ""
+    """The name under which the sender drives it as it waits."""
+    pace: str = ""
+    signed_pace: Signed = UNSIGNED
 
 
 class PublishAnswer(NamedTuple):
@@ -142,6 +152,7 @@ def publish(keys: Keys, options: ClusterOptions, order: CommandOrder) -> ScriptC
             *(options.audit_cap, order.shown, "\n".join(order.names), keys.node_prefix),
             *("1" if order.rolling else "0", order.drafted, order.told_of),
             *(*order.signed.kept, *order.signed_shown.kept),
+            *(order.driver, to_ms(DRIVES_FOR_S), order.pace, *order.signed_pace.kept),
         ),
         _published,
     )
@@ -165,8 +176,9 @@ def release(
     target: Target,
     nodes: Iterable[str],
     signed: Signed = UNSIGNED,
+    driver: str = "",
 ) -> ScriptCall[Released]:
-    """Release a rolling command to `nodes`, in small letters."""
+    """As its `driver`, release a rolling command to `nodes`, in small letters."""
     return ScriptCall(
         "release",
         (
@@ -176,6 +188,7 @@ def release(
         (
             *(to_ms(options.max_step_s), to_ms(options.command_ttl_s), to_ms(options.results_ttl_s)),
             *(keys.view_prefix, keys.node_prefix, "\n".join(nodes), target.channel(keys), *signed.kept),
+            *(driver, to_ms(DRIVES_FOR_S)),
         ),
         _released,
     )

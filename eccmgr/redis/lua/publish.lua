@@ -14,6 +14,8 @@
 --       number of answers after which a waiting sender is notified
 --       the signed statement of the command, and its signature ('' if commands are not signed)
 --       the signed statement of the text without its secrets, and its signature ('' as above, or if it holds none)
+--       driver that waits ('' if nobody waits)  ms for which it drives without a further look
+--       pace of a command in batches ('' without), its signed statement and the signature ('' as above)
 -- Answer  {'sent', view, clock, wall, when the numbering of views began}
 --         {'nobody', view, clock, wall, when it began}  no node of the target is alive; nothing was done
 --         {'id taken'}                                 try another id; nothing was done
@@ -34,7 +36,7 @@ local log, latest, audit, heads, command, plan = KEYS[10], KEYS[11], KEYS[12], K
 local draft = KEYS[16]
 local max_step, id, digest, text, issuer, channel, kind, name, command_ttl, results_ttl, log_cap, notices, wait,
   view_prefix, command_prefix, audit_cap, shown, names, node_prefix, rolling, drafted, told_of, env, sig,
-  shown_env, shown_sig = unpack(ARGV)
+  shown_env, shown_sig, driver, driven, pace, pace_env, pace_sig = unpack(ARGV)
 
 local clock, wall = advance(at.state, max_step)
 -- A server whose memory is full refuses this write, before anything is done. After a DEL below it would refuse nothing.
@@ -98,7 +100,8 @@ redis.call('HSET', command, 'id', id, 'text', shown ~= '' and shown or text, 'ki
   'issued', ms(clock), 'issued_wall', ms(wall), 'expires', ms(expires), 'notices', notices,
   'expected', expected)
 if tonumber(wait) > 0 then
-  redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)), 'tell_at', ms(math.min(told_of, math.max(live, drafted))))
+  redis.call('HSET', command, 'waited', ms(clock + tonumber(wait)), 'tell_at', ms(math.min(told_of, math.max(live, drafted))),
+    'driver', driver, 'driven', ms(clock + tonumber(driven)))
 end
 local statement = { env, sig }
 if shown ~= '' then
@@ -123,7 +126,8 @@ append(audit, 'MAXLEN', '~', audit_cap, '*', 'what', 'command', 'id', id, 'issue
 end_some_day({ log, latest, audit })
 
 if rolling == '1' then
-  redis.call('HSET', command, 'planned', '1', 'rolling', '1', 'digest', digest)
+  redis.call('HSET', command, 'planned', '1', 'rolling', '1', 'digest', digest, 'pace', pace,
+    'pace_env', pace_env, 'pace_sig', pace_sig)
 elseif kind == 'set' then
   redis.call('HSET', command, 'planned', '1')
   if tonumber(drafted) > 0 then

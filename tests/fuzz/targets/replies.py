@@ -65,7 +65,7 @@ CALLS: tuple[ScriptCall[Any], ...] = (
         body=b"",
         claimed=True,
     ),
-    answers.collect(_KEYS, _OPTIONS, "01", 0, 1, last=False),
+    answers.collect(_KEYS, _OPTIONS, "01", 0, 1, driver="d"),
     answers.results(_KEYS, _OPTIONS, "01", "d"),
     schedules.add(_SHELF, _DUE, 1, 1),
     schedules.take(_SHELF, _DUE, 1, None, _RUN, _RUN),
@@ -79,6 +79,8 @@ CALLS: tuple[ScriptCall[Any], ...] = (
     vips.take_over(TakeOver("#a", _ERA, "#b", 1), _KEYS, _OPTIONS),
     vips.say(_KEYS, _ERA, "@a", "x"),
     mend({"k": "hash"}),
+    answers.follow(_KEYS, _OPTIONS, "01"),
+    answers.standing(_KEYS, _OPTIONS, "01", ("a",), ("#a",)),
 )
 
 

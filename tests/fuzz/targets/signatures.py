@@ -8,6 +8,7 @@ from eccmgr.access.recipient import Recipient
 from eccmgr.access.statements import (
     CommandStatement,
     NodeCertificate,
+    PaceStatement,
     ReleaseStatement,
     ScheduleStatement,
     Signed,
@@ -23,6 +24,7 @@ _NOW_MS = 1_800_000_000_000
 _KEYS = TrustedKeys([PublicKey(bytes(32), "pono", dt.date(2030, 1, 1))])
 _OWN = SigningKey(bytes(range(32)), "pono", dt.date(2030, 1, 1))
 _OWN_KEYS = TrustedKeys([_OWN.public])
+_KINDS = (CommandStatement, ReleaseStatement, PaceStatement, NodeCertificate, ScheduleStatement, WithdrawalStatement)
 _FIELDS = (b'{"v":1,"c":"c","kid":"', b'"id":"01"', b'"t":["all"]', b'"exp":', b"}")
 
 
@@ -71,7 +73,7 @@ def signed_statement(data: bytes) -> None:
 def statement_of_ours(data: bytes) -> None:
     """Bytes that a trusted key has signed are read strictly, as one kind of statement only."""
     opened: list[SignedStatement] = []
-    for kind in (CommandStatement, ReleaseStatement, NodeCertificate, ScheduleStatement, WithdrawalStatement):
+    for kind in _KINDS:
         try:
             opened.append(_OWN_KEYS.open(Signed(data, _OWN.sign(signed_bytes(kind, data))), kind, "c", _NOW_MS))
         except NotAuthentic:

@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from eccmgr.cluster.calls import answers, commands, membership, views
-from eccmgr.cluster.calls.answers import ClaimAnswer, OpenStanding
+from eccmgr.cluster.calls.answers import ClaimAnswer, Collected, Followed, OpenStanding, Parting
 from eccmgr.cluster.calls.commands import CommandOrder
 from eccmgr.cluster.calls.membership import LastBeat
 from eccmgr.cluster.calls.views import FIRST_PAGE, NamedChange
@@ -27,6 +27,7 @@ from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 
 MINUTE_MS = 60_000
+DRIVER = "first"
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,8 @@ class Cluster:
             rolling=rolling,
             drafted=drafted,
             told_of=self.told_of,
+            driver=DRIVER,
+            pace="1 -" if rolling else "",
         )
         answer: list[bytes] = self.raw(commands.publish(self.keys, self.options, order))
         return answer
@@ -256,9 +259,10 @@ class Cluster:
         """Before a command for a large set is sent: draft its plan."""
         self.run(commands.draft(self.keys, self.options, self.keys.draft("1"), nodes))
 
-    def release(self, sent: str, *nodes: str) -> str:
+    def release(self, sent: str, *nodes: str, driver: str = DRIVER) -> str:
         """Release a rolling command to `nodes`; answers the verdict."""
-        return self.run(commands.release(self.keys, self.options, sent, EVERYONE, nodes)).verdict.value
+        call = commands.release(self.keys, self.options, sent, EVERYONE, nodes, driver=driver)
+        return self.run(call).verdict.value
 
     def try_claim(self, life: Life, sent: str, again: bool = False) -> ClaimAnswer:
         """The answer to a node's claim."""
@@ -294,10 +298,31 @@ class Cluster:
         self, sent: str, seen: int = 0, last: bool = False, limit: int = 100, in_all: int = 99
     ) -> dict[str, Entry]:
         """The responses that a gather has not seen yet. It has `seen` that many responses, and waits for `in_all`."""
+        parting = Parting.STOP if last else Parting.STAYS
+        return self.look(sent, seen, parting=parting, limit=limit, in_all=in_all).entries
+
+    def look(
+        self,
+        sent: str,
+        seen: int = 0,
+        driver: str = DRIVER,
+        parting: Parting = Parting.STAYS,
+        limit: int = 100,
+        in_all: int = 99,
+    ) -> Collected:
+        """A look at the responses by a gather, which drives the command if it is the `driver`."""
         call = answers.collect(
-            self.keys, self.options, sent, seen, in_all, last=last, limit=limit, told_of=self.told_of
+            *(self.keys, self.options, sent, seen, in_all),
+            driver=driver,
+            parting=parting,
+            limit=limit,
+            told_of=self.told_of,
         )
-        return self.run(call).entries
+        return self.run(call)
+
+    def follow(self, sent: str, driver: str = "") -> Followed | None:
+        """Begin to follow a command, or take the place of its driver."""
+        return self.run(answers.follow(self.keys, self.options, sent, driver, "asked too"))
 
     def standing(self, sent: str, *lives: Life) -> OpenStanding:
         """How far the nodes of `lives` are, and when these sessions end."""

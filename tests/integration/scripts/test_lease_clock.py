@@ -23,6 +23,8 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "claim": lambda cluster: cluster.claim(NOBODY, "none"),
     "respond": lambda cluster: cluster.respond(NOBODY, "none"),
     "collect": lambda cluster: cluster.collect("none"),
+    "follow": lambda cluster: cluster.follow("none"),
+    "standing": lambda cluster: cluster.standing("none", NOBODY),
     "results": lambda cluster: cluster.results("none"),
     "catchup": lambda cluster: cluster.catch_up("0-0"),
     "history": lambda cluster: cluster.history(),
