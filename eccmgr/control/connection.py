@@ -13,7 +13,7 @@ from typing import cast
 
 import structlog
 
-from eccmgr.commands.answer import Answer, Format, Status
+from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.caller import Caller, Event
 from eccmgr.commands.dispatch import Reply, reply
 from eccmgr.commands.gate import ROOM_S, Gate
@@ -371,9 +371,7 @@ class Connection(asyncio.Protocol):
             answered = await reply(self._gate, request.command, caller, request.form)
         finally:
             self._streaming = False
-        if answered.answer.tail is not None and request.form is Format.TEXT and not request.whole:
-            answered = Reply(answered.answer, answered.answer.tail)
-        return result_frame(request.id, answered)
+        return result_frame(request.id, request.rest_of(answered))
 
     def _check_idle(self) -> None:
         """Close the connection if it was idle for too long, else look again later."""

@@ -70,6 +70,13 @@ class ConsoleRequest:
         return cls(named, command, Format(form), stream, width, whole, run_on)
 
 
+    def rest_of(self, answered: Reply) -> Reply:
+        """What is left to send of an answer, after the events."""
+        if answered.answer.tail is None or self.form is not Format.TEXT or self.whole:
+            return answered
+        return Reply(answered.answer, answered.answer.tail)
+
+
 def result_frame(request_id: int | str | None, answered: Reply) -> bytes:
     """The RESULT frame that ends a REQUEST."""
     exit_code = Exit.USAGE if answered.answer.usage else answered.answer.exit
