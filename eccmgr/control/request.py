@@ -69,7 +69,6 @@ class ConsoleRequest:
         stream, whole, run_on = (fields.get(name) is True for name in ("stream", "whole", "run_on"))
         return cls(named, command, Format(form), stream, width, whole, run_on)
 
-
     def rest_of(self, answered: Reply) -> Reply:
         """What is left to send of an answer, after the events."""
         if answered.answer.tail is None or self.form is not Format.TEXT or self.whole:
