@@ -11,7 +11,7 @@ from eccmgr.access.trusted_keys import LONGEST_COMMAND, NotAuthentic, TrustedKey
 from eccmgr.cluster.calls.answers import KeptPace
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.results import Entry, Sent, State
-from eccmgr.cluster.shown import ShownCertificates
+from eccmgr.cluster.shown_certificates import ShownCertificates
 from eccmgr.cluster.waiting import Pace
 from eccmgr.errors import CommandError
 from eccmgr.redis.connect import Link

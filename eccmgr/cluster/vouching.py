@@ -7,7 +7,7 @@ from eccmgr.access.statements import MemberStatement, Signed
 from eccmgr.access.trusted_keys import NotAuthentic, TrustedKeys
 from eccmgr.cluster.members import Member
 from eccmgr.cluster.publishing import wall_clock_ms
-from eccmgr.cluster.shown import ShownCertificates
+from eccmgr.cluster.shown_certificates import ShownCertificates
 from eccmgr.cluster.view import Seat
 
 

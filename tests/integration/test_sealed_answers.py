@@ -12,7 +12,7 @@ import pytest_asyncio
 from eccmgr.access.certificates import certify
 from eccmgr.access.keys import SigningKey, write_key_files
 from eccmgr.cluster.members import Member
-from eccmgr.cluster.shown import ShownCertificates
+from eccmgr.cluster.shown_certificates import ShownCertificates
 from eccmgr.cluster.view import Seat
 from eccmgr.cluster.vouching import MemberVerifier
 from eccmgr.errors import SettingsError

@@ -1,5 +1,6 @@
 """The units of ops/systemd on a booted machine, with the shipped configuration."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -171,3 +172,32 @@ def test_a_node_carries_an_address_behind_its_fence(with_vip: Machine) -> None:
     assert with_vip.run("stat -c '%U:%G %a' /run/eccmgr-guardian") == "root:root 700"
     with_vip.run("systemctl stop ecnode")
     assert "10.1.1.1" not in with_vip.run("ip -br address show eth1")
+
+
+def test_the_key_ceremony_of_the_page_secures_a_cluster(machine: Machine) -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    ceremony = page[page.index("### The key ceremony") : page.index("### Roles")]
+    name = machine.run("hostname").partition(".")[0]
+    machine.run("rm -rf /root/keys; cp -a /etc/eccmgr /root/kept-configuration")
+    try:
+        for block in re.findall(r"```sh\n(.*?)```", ceremony, re.DOTALL):
+            mine = block.replace("east1", name).replace("--subcluster east", "--subcluster default")
+            machine.run(f"set -e; mkdir -p /root/ceremony; cd /root/ceremony; ln -sfn /opt/src/ops ops; {mine}")
+        info = machine.run("ec_console info")
+        for said in ("Signing key: manager1, ", "Node authorities: authority, ", "Register of nodes: 1 node"):
+            assert said in info
+        assert "Unknown" not in info
+        assert f"{name}: " in machine.run("ec_console gather pid")
+        assert "not authentic" not in machine.run("ec_console gather pid")
+        assert "Trusted managers: manager1, " in machine.run("ec_console gather cluster info")
+        unsigned = machine.run(
+            "systemctl stop eccmgr; rm -r /etc/systemd/system/eccmgr.service.d; "
+            "sed -i /node_authorities/d /etc/eccmgr/eccluster.conf; systemctl daemon-reload; "
+            "systemctl start eccmgr; ec_console gather --timeout 2 pid"
+        )
+        assert "0 of 1 answered" in unsigned
+    finally:
+        machine.run(
+            "rm -rf /etc/eccmgr /root/ceremony /etc/systemd/system/ec*.service.d; "
+            "mv /root/kept-configuration /etc/eccmgr; systemctl daemon-reload"
+        )
