@@ -196,4 +196,6 @@ class Manager(Daemon):
             view = await self.delivery.view()
         except EccmgrError:
             return Known(configuration=configuration)
-        return Known(tuple(names_of(view)), tuple(view.subclusters), configuration)
+        return await asyncio.to_thread(
+            lambda: Known(tuple(names_of(view)), tuple(view.subclusters), configuration, tags=view.groups.tags)
+        )

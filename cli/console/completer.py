@@ -7,10 +7,11 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from cli.console.lexicon import Lexicon
-from cli.console.node_names import Offer, last_operand
+from cli.console.node_names import Offer
 from cli.console.own_commands import OwnCommands
 from eccmgr.cluster.names import natural
 from eccmgr.commands.completion import ANY_NODE, expected
+from eccmgr.text.target_words import last_operand
 from eccmgr.text.words import quote
 
 Ask = Callable[[str], Sequence[str]]

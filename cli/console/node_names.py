@@ -13,7 +13,6 @@ _ROWS_MAX = 200
 # Greater than every character that a name may have.
 _LAST = "\uffff"
 _NUMBERED = re.compile(r"([0-9]{1,18})(.*)", re.DOTALL)
-_OPERATORS = ",&!^()"
 
 
 @dataclass(frozen=True)
@@ -152,14 +151,3 @@ def _ends(numbers: _Numbers, first: str) -> list[str]:
         if dash and len(begin) <= len(first) and int(begin) <= int(first) < int(end):
             return list(dict.fromkeys((end, last)))
     return [last] if first != last else []
-
-
-def last_operand(target: str) -> tuple[str, str]:
-    """Split `target` before its last operand: `@east&role:mta!ea` into `@east&role:mta!` and `ea`."""
-    start, inside = 0, False
-    for at, character in enumerate(target):
-        if character in "[]":
-            inside = character == "["
-        elif character in _OPERATORS and not inside:
-            start = at + 1
-    return target[:start], target[start:]

@@ -17,6 +17,7 @@ from eccmgr.cluster.view import View
 from eccmgr.errors import UsageError
 from eccmgr.text.naming import is_plain_name
 from eccmgr.text.tags import is_tag_name
+from eccmgr.text.target_words import OPERATORS
 
 MAX_GROUPS = 100
 """The maximum number of groups (`@all`, `@east`, `@role:mta`) in one target."""
@@ -40,9 +41,6 @@ class Operator(enum.StrEnum):
     INTERSECTION = "&"
     DIFFERENCE = "!"
     SYMMETRIC_DIFFERENCE = "^"
-
-
-OPERATORS = frozenset(Operator)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The groups of nodes in one view: all of them, those of a subcluster, those with a tag. Absent nodes count."""
 
 import fnmatch
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -12,6 +13,7 @@ from eccmgr.errors import CommandError
 if TYPE_CHECKING:
     from eccmgr.cluster.view import Seat
 
+_TAGS_MAX = 1000
 _SHOWN = 20
 """The maximum number of tags that an error lists."""
 
@@ -39,6 +41,12 @@ class NodeGroups:
             for tag, value in seats[0].tags.items():
                 values.setdefault(tag, {}).setdefault(value, set()).update(keys)
         return {tag: {value: frozenset(keys) for value, keys in of.items()} for tag, of in values.items()}
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that nodes have, as targets name them (`role:mta`); at most 1,000 of them."""
+        named = (f"{tag}:{value}" for tag in sorted(self.values) for value in sorted(self.values[tag], key=natural))
+        return tuple(itertools.islice(named, _TAGS_MAX))
 
     def subcluster(self, name: str) -> frozenset[str]:
         """The nodes of a subcluster. Raises CommandError if no node is in it."""

@@ -9,8 +9,10 @@ from eccmgr.commands.carried import ON_NODES
 from eccmgr.commands.table import COMMAND, Command, Param, Table
 from eccmgr.errors import UsageError
 from eccmgr.text import words
+from eccmgr.text.target_words import last_operand, looks_like_a_target
 
 _MAX = 1000
+_EVERYONE = "@all"
 ANY_NODE = "\0node"
 """Stands for the name of any node in a `Known`, whose owner has an index of the names."""
 # The maximum number of words in a line that is completed: nobody types a line with more.
@@ -27,6 +29,8 @@ class Known:
     """Gives the next words of a `config` command, given its subcommand and the words behind that."""
     vips: tuple[str, ...] = ()
     """The addresses of the VIPs, and the names of their bindings."""
+    tags: tuple[str, ...] = ()
+    """The tags of nodes, as targets name them: `role:mta`."""
 
     def is_node(self, word: str) -> bool:
         """Whether `word` is the name of a node."""
@@ -35,8 +39,16 @@ class Known:
 
 def complete(table: Table, line: str, known: Known) -> list[str]:
     """The words that may complete `line`, sorted; the last word of `line` may be incomplete."""
-    part, candidates = expected(table, line, known)
-    return sorted({word for word in candidates if word.lower().startswith(part.lower())}, key=natural)[:_MAX]
+    part, found = expected(table, line, known)
+    candidates, head, operand = set(found), "", part
+    if _EVERYONE in candidates:
+        # The line may end in a target with operators; only its last set is completed.
+        head, operand = last_operand(part)
+    if head:
+        candidates = {*known.nodes, *known.tags, *(word for word in candidates if word.startswith("@"))}
+    return sorted((f"{head}{word}" for word in candidates if word.lower().startswith(operand.lower())), key=natural)[
+        :_MAX
+    ]
 
 
 def expected(table: Table, line: str, known: Known) -> tuple[str, Iterable[str]]:
@@ -101,9 +113,13 @@ def _values(table: Table, names: list[str], param: Param, given: list[str], know
         case "switch":
             yield from ("on", "off")
         case "target":
-            yield from ("@all", *(f"@{name}" for name in known.subclusters), *known.nodes)
+            yield from _targets(known)
         case "gather":
             yield from _gather(given, known)
+
+
+def _targets(known: Known) -> Iterable[str]:
+    yield from (_EVERYONE, *(f"@{name}" for name in (*known.subclusters, *known.tags)), *known.nodes)
 
 
 def _move(given: list[str], known: Known) -> Iterable[str]:
@@ -122,14 +138,7 @@ def _gather(given: list[str], known: Known) -> Iterable[str]:
             return  # the option's value comes next, and it is a number
         given = given[1:] if "=" in given[0] else given[2:]
     if not given:
-        yield from (
-            "--timeout",
-            "--batch",
-            "--max-failures",
-            "@all",
-            *(f"@{name}" for name in known.subclusters),
-            *known.nodes,
-        )
-    elif given[0].startswith("@") or known.is_node(given[0]):
+        yield from ("--timeout", "--batch", "--max-failures", *_targets(known))
+    elif looks_like_a_target(given[0]) or known.is_node(given[0]):
         given = given[1:]
     yield from next_words(ON_NODES, given)

@@ -3,13 +3,13 @@
 import re
 from dataclasses import dataclass
 
-from eccmgr.cluster.algebra import OPERATORS
 from eccmgr.cluster.view import EVERYONE, Target, View
 from eccmgr.cluster.waiting import Pace
 from eccmgr.commands.carried import FIRST_WORDS, carried
-from eccmgr.commands.target import is_quoted_command, looks_like_a_target, read_target
+from eccmgr.commands.target import read_target
 from eccmgr.errors import CommandError, UsageError
 from eccmgr.text import words
+from eccmgr.text.target_words import OPERATORS, is_quoted_command, looks_like_a_target
 
 GATHER_USAGE = "gather [--timeout S] [--batch N|P%] [--max-failures K] [TARGET] [--] COMMAND"
 GATHER_TIMEOUT_S = 30.0
@@ -140,10 +140,10 @@ def _refuse_no_target(word: str, line: str) -> None:
 def _refuse_half(first: str, second: str, line: str) -> None:
     """Raises UsageError if a blank parts a target, or if it begins with an operator."""
     first, second = first.strip(), second.strip()
-    part = second if second[:1] in {*OPERATORS, ")"} else first
-    if first[0] in OPERATORS:
+    part = second if second.startswith((*OPERATORS, ")")) else first
+    if first.startswith(tuple(OPERATORS)):
         hint = f"write a set before the '{first[0]}', such as @all{first[:80]}"
-    elif part is second or first[-1] in {*OPERATORS, "("}:
+    elif part is second or first.endswith((*OPERATORS, "(")):
         hint = f"write the whole without blanks, such as {first[:80]}{second[:80]}, or in quotes"
     else:
         return

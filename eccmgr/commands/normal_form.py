@@ -14,9 +14,9 @@ from typing import NamedTuple
 from eccmgr.commands.answer import FORMS
 from eccmgr.commands.carried import FIRST_WORDS, ON_NODES
 from eccmgr.commands.table import COMMAND, Carries, Command, Table, leading_words
-from eccmgr.commands.target import is_quoted_command, looks_like_a_target
 from eccmgr.errors import UsageError
 from eccmgr.text import words
+from eccmgr.text.target_words import is_quoted_command, looks_like_a_target
 from eccmgr.text.unseen import first_unseen, name_of
 
 DEEPEST = 4

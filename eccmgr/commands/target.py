@@ -10,27 +10,18 @@ from eccmgr.cluster.algebra import AllNodes, InSubcluster, Listed
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
 from eccmgr.errors import CommandError
 from eccmgr.text.long_lines import off_loop
+from eccmgr.text.target_words import looks_like_a_target
 
 T = TypeVar("T")
 
 _LARGE = 1000
 """In a view of more nodes, a target is read in a thread: it may take a tenth of a second."""
-_ONLY_IN_TARGETS = frozenset("[(,&!^")
-"""A word that holds one of these is a target, wherever a target may stand."""
 ABOUT_TARGETS = (
     "TARGET is @all, @NAME (a subcluster), @TAG:VALUE (the nodes with that tag; VALUE may hold * and ?),\n"
     "a node's name, a set of nodes such as east[1-3,7],west1, or several of these with operators\n"
     "between them, which count from left to right: , (and also) & (only those also in) ! (without)\n"
     "^ (in one of both); parentheses come first. With blanks in it, TARGET is quoted."
 )
-
-
-def looks_like_a_target(word: str) -> bool:
-    """Whether `word` can only be a target: `@…`, a set of nodes, or anything with an operator in it.
-
-    The handler of a gather and the normal form of a command ask this, so that both see the same target.
-    """
-    return word.lstrip().startswith("@") or not _ONLY_IN_TARGETS.isdisjoint(word)
 
 
 def read_target(word: str, view: View) -> Target:
@@ -76,8 +67,3 @@ async def read_in(view: View, read: Callable[[str], T], line: str) -> T:
     if len(view.live) + len(view.absent) <= _LARGE:
         return await off_loop(read, line)
     return await asyncio.to_thread(read, line)
-
-
-def is_quoted_command(word: str) -> bool:
-    """Whether `word`, without its quotes, is a whole command: it holds blanks and is no target."""
-    return len(word.split()) != 1 and not looks_like_a_target(word)

@@ -216,7 +216,7 @@ class MembersWatcher:
             "address": member.address if member is not None else "",
             "lease_age_ms": None if seat.absent else self._ages.get(seat.key),
             "vips": list(self._owned.get(seat.key, ())),
-            "tags": {},
+            "tags": dict(seat.tags),
         }
 
 

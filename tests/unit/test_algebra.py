@@ -13,9 +13,10 @@ from eccmgr.cluster import algebra, nodeset
 from eccmgr.cluster.view import EVERYONE, Seat, Target, TargetKind, View
 from eccmgr.commands.gather import GatherWish
 from eccmgr.commands.normal_form import normal_form
-from eccmgr.commands.target import looks_like_a_target, one_node, read_target
+from eccmgr.commands.target import one_node, read_target
 from eccmgr.errors import CommandError, UsageError
 from eccmgr.text import words
+from eccmgr.text.target_words import looks_like_a_target
 
 ROLES = {"east1": "mta", "east2": "mta", "east3": "db", "West1": "mtx", "west2": ""}
 

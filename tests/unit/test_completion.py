@@ -13,6 +13,7 @@ from eccmgr.settings import ManagerSettings, NodeSettings
 from worker.node import EcNode
 
 KNOWN = Known(nodes=("west1", "east10", "east1", "East2"), subclusters=("east", "west"))
+TAGGED = Known(("east1", "west1"), ("east",), tags=("os:linux", "role:db", "role:mta"))
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,19 @@ def test_commands_offered_for_nodes_exist_on_nodes(folder: Path) -> None:
     assert sorted(ON_NODES) == sorted(command.name for command in listed)
     assert {command.name: command.danger for command in listed if command.danger} == DANGEROUS_ON_NODES
     assert {command.name for command in listed if command.changes} == CHANGE_NODES
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("preview @ro", ["@role:db", "@role:mta"]),
+        ("gather @role:m", ["@role:mta"]),
+        ("gather @east&role:m", ["@east&role:mta"]),
+        ("gather @east&@", ["@east&@all", "@east&@east", "@east&@os:linux", "@east&@role:db", "@east&@role:mta"]),
+        ("gather (@role:mta,E", ["(@role:mta,east1"]),
+        ("gather @all!ro", ["@all!role:db", "@all!role:mta"]),
+        ("gather east1&@east pi", ["pid"]),
+    ],
+)
+def test_sets_and_tags_of_a_target_are_completed(table: Table, line: str, found: list[str]) -> None:
+    assert complete(table, line, TAGGED) == found

@@ -12,7 +12,7 @@ from prompt_toolkit.output import DummyOutput
 from cli.console.completer import LexiconCompleter
 from cli.console.hints import Hint, hint
 from cli.console.lexicon import Lexicon, table_of
-from cli.console.node_names import NodeNames, last_operand
+from cli.console.node_names import NodeNames
 from cli.console.own_commands import OwnCommand, OwnCommands, switched
 from cli.console.prompt import Pasted, Prompt, PromptState, Typed
 from eccmgr.commands.table import Table, command_facts
@@ -20,6 +20,7 @@ from eccmgr.config.live.store import Store
 from eccmgr.errors import UsageError
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings
+from eccmgr.text.target_words import last_operand
 
 FLEET = [*(f"east{n}" for n in (*range(1, 9), *range(10, 77))), "West1", "west2"]
 

@@ -7,10 +7,11 @@ from eccmgr.cluster import algebra, names, nodeset
 from eccmgr.cluster.view import Seat, View
 from eccmgr.commands.gather import GatherWish
 from eccmgr.commands.normal_form import normal_form
-from eccmgr.commands.target import looks_like_a_target, read_target
+from eccmgr.commands.target import read_target
 from eccmgr.errors import UsageError
 from eccmgr.text.naming import is_plain_name
 from eccmgr.text.tags import LONGEST_LINE, TagError, line_of, read_line
+from eccmgr.text.target_words import looks_like_a_target
 from eccmgr.text.unseen import first_unseen
 from eccmgr.text.words import quote
 from tests.fuzz.target import fuzzed, text_of
