@@ -163,7 +163,7 @@ class LexiconKeeper:
         if not cut_off:
             self.notices.append(f"Connected again to {self._client.endpoint}")
         elif reason:
-            self.notices.append(reason)
+            self.notices.append(f"Cut off. {reason}")
         self._on_change()
 
 

@@ -19,10 +19,12 @@ from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import get_cwidth
 
 from cli.console.hints import Hint
 from eccmgr.text.unseen import unseen_marked, visible_line
 
+_GAP = 2
 _STYLE = Style.from_dict({"hint": "", "hint.rest": "ansibrightblack", "cut-off": "ansired bold"})
 
 
@@ -53,6 +55,21 @@ Typed = str | Pasted
 def pasted_lines(text: str) -> tuple[str, ...]:
     """The lines of a pasted `text` that are not blank."""
     return tuple(line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line.strip())
+
+
+def hint_lines(hint: Hint, columns: int) -> tuple[str, str]:
+    """The two parts of a hint, in one line if they fit, else in two lines that are cut."""
+    first, rest = visible_line(hint.first), visible_line(hint.rest)
+    if get_cwidth(first) + get_cwidth(rest) + _GAP <= columns:
+        return first, " " * _GAP + rest if rest else ""
+    return _cut(first, columns), f"\n{' ' * _GAP}{_cut(rest, columns - _GAP)}" if rest else ""
+
+
+def _cut(text: str, columns: int) -> str:
+    """`text` in at most so many columns."""
+    while get_cwidth(text) > columns:
+        text = text[:-2] + "…"
+    return text
 
 
 class Prompt:
@@ -115,11 +132,11 @@ class Prompt:
     def show_above(self, show: Callable[[], None]) -> bool:
         """Call `show` soon, above the prompt; False if no prompt is shown. Another thread may call this."""
         app = self._session.app
-        loop = app.loop
-        if not app.is_running or loop is None:
+        loop, context = app.loop, app.context
+        if not app.is_running or loop is None or context is None:
             return False
         try:
-            loop.call_soon_threadsafe(lambda: run_in_terminal(show))
+            loop.call_soon_threadsafe(lambda: run_in_terminal(show), context=context.copy())
         except RuntimeError:  # the line was typed at this moment, and the loop is closed
             return False
         return True
@@ -145,7 +162,7 @@ class Prompt:
         line = self._session.layout.current_window
         line.dont_extend_height = Always()
         under = ConditionalContainer(
-            Window(FormattedTextControl(self._hint_fragments), height=1, dont_extend_height=True),
+            Window(FormattedTextControl(self._hint_fragments), dont_extend_height=True),
             ~is_done & ~has_completions & Condition(lambda: self._hint_now().first != ""),
         )
         for container in walk(self._session.layout.container):
@@ -160,9 +177,8 @@ class Prompt:
         return self._hint(text) if text.strip() else Hint()
 
     def _hint_fragments(self) -> StyleAndTextTuples:
-        hint = self._hint_now()
-        rest = [("class:hint.rest", f"  {visible_line(hint.rest)}")] if hint.rest else []
-        return [("class:hint", visible_line(hint.first)), *rest]
+        first, rest = hint_lines(self._hint_now(), self._session.app.output.get_size().columns)
+        return [("class:hint", first), ("class:hint.rest", rest)]
 
 
 class UnseenInput(Processor):
