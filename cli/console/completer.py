@@ -35,14 +35,15 @@ class LexiconCompleter(Completer):
     def _offers(self, line: str) -> Iterator[tuple[int, Offer]]:
         """The offers, each with the number of typed characters that it replaces."""
         own, command, behind = self._own.split(line)
-        if own and not behind:
+        if not own:
+            yield from self._of_daemon(line)
+        elif not behind:
             yield from ((len(line), offer) for offer in self._own.offers(line))
-        elif not own or command is not None:
-            if command is not None and not command.takes_command:
-                typed = line.split()[-1] if line and not line[-1].isspace() else ""
-                yield from ((len(typed), Offer(word)) for word in command.words if word.startswith(typed))
-                return
-            yield from self._of_daemon(behind.lstrip() if own else line)
+        elif (carried := self._own.carried(line)) is not None:
+            yield from self._of_daemon(carried)
+        elif command is not None:
+            typed = line.split()[-1] if not line[-1].isspace() else ""
+            yield from ((len(typed), Offer(word)) for word in command.words if word.startswith(typed))
 
     def _of_daemon(self, line: str) -> Iterator[tuple[int, Offer]]:
         lexicon = self._lexicon()

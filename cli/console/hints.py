@@ -23,14 +23,13 @@ class Hint:
 
 def hint(line: str, table: Table, own: OwnCommands) -> Hint:
     """The hint for `line`, which may be incomplete."""
-    is_own, command, behind = own.split(line)
+    is_own, command, _ = own.split(line)
     if not is_own:
         return _of_daemon(line, table)
     if command is None:
         return _own_so_far(line, own)
-    if command.takes_command and (further := _of_daemon(behind, table)).first:
-        return further
-    return Hint(command.usage, command.brief)
+    further = _of_daemon(own.carried(line) or "", table)
+    return further if further.first else Hint(command.usage, command.brief)
 
 
 def _own_so_far(line: str, own: OwnCommands) -> Hint:

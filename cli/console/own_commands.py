@@ -2,6 +2,7 @@
 completion. Pure."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from eccmgr.errors import UsageError
 
 _MARK = "\\"
 _LIKENESS = 0.6
+_SECONDS = re.compile(r"\s*\d+(\.\d+)?(?=\s)")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ class OwnCommands:
             return False, None, line
         name = text.split(maxsplit=1)[0]
         return True, self._by_name.get(name.lower()), text[len(name) :]
+
+    def carried(self, line: str) -> str | None:
+        """The daemon's command in `line` (`pid` in `\\watch 5 pid`); None if its own command takes none."""
+        _, command, behind = self.split(line)
+        if command is None or not command.takes_command or not behind:
+            return None
+        return _SECONDS.sub("", behind, count=1).lstrip()
 
     def offers(self, part: str) -> list[Offer]:
         """The commands whose names begin with `part`."""

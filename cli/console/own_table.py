@@ -8,6 +8,7 @@ from cli.console.prompt import Prompt
 from cli.console.reports import KeptReport, read_report, run_before
 from cli.console.resending import CHOICES, chosen, nothing_chosen, sent_anew, why
 from cli.console.running import LineRunner
+from cli.console.watching import NotRepeated, watch, watched
 from eccmgr.commands.answer import Format
 from eccmgr.control.client.session import Result
 from eccmgr.errors import EccmgrError, UsageError
@@ -29,6 +30,10 @@ class OwnTable:
         return (
             OwnCommand("\\help", "", "this list", self._help),
             OwnCommand(
+                *("\\watch", "[S] [COMMAND]", "run COMMAND, or the last one, every S seconds; marks what changed"),
+                *(self._watch, (), True),
+            ),
+            OwnCommand(
                 *("\\again", "[failed|lost|silent|skipped]", "send the last gather anew, to those nodes alone"),
                 *(self._again, tuple(CHOICES)),
             ),
@@ -46,6 +51,13 @@ class OwnTable:
     def _help(self, text: str) -> None:
         _no_words(text)
         self._runner.say(self._own.help())
+
+    def _watch(self, text: str) -> None:
+        every_s, command = watched(text, self._runner.last.line)
+        try:
+            watch(self._runner.repeat, every_s, command, self._runner.terminal)
+        except NotRepeated as error:
+            self._runner.say(str(error), problem=True)
 
     def _again(self, text: str) -> None:
         word, last = text.lower(), self._runner.last_gather

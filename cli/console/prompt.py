@@ -22,6 +22,7 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import get_cwidth
 
 from cli.console.hints import Hint
+from cli.console.watching import cut
 from eccmgr.text.unseen import unseen_marked, visible_line
 
 _GAP = 2
@@ -62,14 +63,7 @@ def hint_lines(hint: Hint, columns: int) -> tuple[str, str]:
     first, rest = visible_line(hint.first), visible_line(hint.rest)
     if get_cwidth(first) + get_cwidth(rest) + _GAP <= columns:
         return first, " " * _GAP + rest if rest else ""
-    return _cut(first, columns), f"\n{' ' * _GAP}{_cut(rest, columns - _GAP)}" if rest else ""
-
-
-def _cut(text: str, columns: int) -> str:
-    """`text` in at most so many columns."""
-    while get_cwidth(text) > columns:
-        text = text[:-2] + "…"
-    return text
+    return cut(first, columns), f"\n{' ' * _GAP}{cut(rest, columns - _GAP)}" if rest else ""
 
 
 class Prompt:

@@ -1,13 +1,17 @@
 """Runs one line at the daemon and shows its answer; knows what ran last."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from cli.console.arguments import Arguments
+from cli.console.asking import Asking
 from cli.console.display import Display, deadline_after
 from cli.console.pager import Pager
+from cli.console.watching import NotRepeated, TerminalStyle
+from cli.terminal import is_dumb
 from eccmgr.commands.answer import Exit, Format, split_form
 from eccmgr.control.client.session import Client, Result
 from eccmgr.errors import EccmgrError, NoAnswer, NoConnection
@@ -27,6 +31,8 @@ class LineRunner:
 
     def __init__(self, client: Client, asked: Arguments, reached: Callable[[bool], None]) -> None:
         self._client, self._timeout_s, self._reached = client, asked.timeout_s, reached
+        self._read_only = asked.read_only
+        self.terminal = TerminalStyle(asked.color, redraws=not is_dumb(os.environ))
         self.display = Display(client, asked)
         self.pager = Pager()
         self.is_timing = False
@@ -56,6 +62,19 @@ class LineRunner:
             self._note(line, reached=True)
             return result.exit == Exit.OK
         return False
+
+    def repeat(self, command: str) -> str:
+        """The answer to `command`, which is not shown. Raises EccmgrError; NotRepeated if it would ask first."""
+        questions: list[str] = []
+
+        def refuse(question: str) -> str:
+            questions.append(question)
+            return ""
+
+        asking = Asking(self._client, read_only=self._read_only, question=refuse)
+        if (instead := asking.refusal(command, deadline_after(self._timeout_s))) is not None:
+            raise NotRepeated("\\watch repeats nothing that asks before it runs" if questions else instead.body)
+        return self.fetch(command).body
 
     def fetch(self, command: str, form: Format = Format.TEXT) -> Result:
         """Run `command` and show nothing. Raises EccmgrError."""

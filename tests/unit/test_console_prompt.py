@@ -76,6 +76,7 @@ def lexicon(table: Table) -> Lexicon:
         ("\\fo", ["\\fold"]),
         ("\\fold o", ["\\fold on ", "\\fold off "]),
         ("\\watch unica", ["\\watch unicast "]),
+        ("\\watch 5 unica", ["\\watch 5 unicast "]),
     ],
 )
 def test_completion_comes_from_what_is_known(lexicon: Lexicon, line: str, found: list[str]) -> None:
@@ -139,6 +140,7 @@ def test_last_operand_of_a_target(target: str, parts: tuple[str, str]) -> None:
         ("\\wat", "\\watch"),
         ("\\watch 5", "\\watch [S] [COMMAND]"),
         ("\\watch preview", "preview TARGET"),
+        ("\\watch 5 preview", "preview TARGET"),
         ("\\flod", "Did you mean \\fold?"),
         ("", ""),
     ],

@@ -7,7 +7,9 @@ import pytest
 from cli.console.comparing import changes, told
 from cli.console.reports import KeptReport, NodeAnswer, read_report, run_before
 from cli.console.resending import chosen, sent_anew, why
+from cli.console.watching import WatchedCommand, watched
 from eccmgr.cluster.results import State
+from eccmgr.errors import UsageError
 
 
 def report(command_id: str, **answers: str) -> KeptReport:
@@ -99,3 +101,29 @@ def test_changed_lines_of_long_answers_are_shown() -> None:
         *("  @@ -2,3 +2,3 @@", "   two"),
         *("  -three", "  +3", "   four"),
     ]
+
+
+def test_watch_takes_seconds_and_command() -> None:
+    assert watched("", "pid") == (2, "pid")
+    assert watched("5", "pid") == (5, "pid")
+    assert watched("gather pid", "") == (2, "gather pid")
+    assert watched("0.5 gather pid", "") == (0.5, "gather pid")
+    for text in ("", "0 pid", "86401 pid", "2 \\again"):
+        with pytest.raises(UsageError):
+            watched(text, "")
+
+
+def test_watch_marks_what_changed() -> None:
+    answers = WatchedCommand("every 2 s: gather pid")
+    answers.take("# 01M8HN3GDW9F  pid  18:01:30  2 of 2 answered\na: 1\nb: 2\nb: 2", "18:01:30")
+    assert answers.changed == frozenset()
+    answers.take("# 01M8HN3GDW9G  pid  18:01:32  2 of 2 answered\nb: 2\na: 3\nb: 2\nb: 2", "18:01:32")
+    assert answers.changed == {2, 4}
+    assert answers.screen(10)[0] == (False, "every 2 s: gather pid  18:01:32  2 changed  (Ctrl-C ends)")
+    assert answers.screen(4)[1:] == [
+        *((False, "# 01M8HN3GDW9G  pid  18:01:32  2 of 2 answered"), (False, "b: 2")),
+        (True, "… 3 more lines, 2 of them changed"),
+    ]
+    answers.fail("Cannot connect", "18:01:34")
+    assert answers.screen(10)[0][1].startswith("every 2 s: gather pid  18:01:34  Cannot connect")
+    assert answers.screen(10)[1:] == [(n in {2, 4}, line) for n, line in enumerate(answers.lines)]
