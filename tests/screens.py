@@ -128,7 +128,7 @@ class Terminal:
     @property
     def text(self) -> str:
         """The text on its screen."""
-        while select.select([self._master], [], [], 0)[0]:
+        while self._master >= 0 and select.select([self._master], [], [], 0)[0]:
             try:
                 data = os.read(self._master, 65536)
             except OSError:
@@ -136,6 +136,11 @@ class Terminal:
             self.raw += data
             self._stream.feed(data)
         return self.screen.text
+
+    @property
+    def shows_lines(self) -> bool:
+        """Whether it gives its program lines, and shows what is typed; else the program gets each key."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ICANON)
 
     @property
     def prompts(self) -> int:
@@ -178,4 +183,5 @@ class Terminal:
             if self.process.poll() is None:
                 self.process.kill()
             os.close(self._master)
+            self._master = -1
         return self.process.wait(30)

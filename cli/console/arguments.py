@@ -38,6 +38,8 @@ class Arguments:
     """Whether the user named the endpoint."""
     command: str | None = None
     fold: bool = False
+    diff: bool = False
+    progress: bool = True
     json: bool = False
     color: bool = True
     timeout_s: float = TIMEOUT_S

@@ -1,17 +1,19 @@
 """The display of answers: streams, folding, colours on a terminal, and the removal of characters that could control
 it."""
 
+import contextlib
 import json
 import re
 import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cli.console.arguments import Arguments
 from cli.console.heard import Heard, outcome_of
+from cli.console.likeness import Folding
+from cli.console.settings import DisplaySettings
 from cli.terminal import Painted
 from eccmgr.commands.answer import FORMS, Format, Status
 from eccmgr.control.client.session import Client, Result
@@ -20,6 +22,8 @@ from eccmgr.text.unseen import visible_lines
 
 if TYPE_CHECKING:
     from cli.console.asking import Asking
+    from cli.console.gather_display import GatherDisplay
+    from eccmgr.cluster.results import Outcome
 
 _BAD = re.compile(r"^(\S+: )((?:failed|refused):|\((?:lost|missed|skipped|aborted|absent[^)\n]*)\))", re.MULTILINE)
 _OPEN = re.compile(r"^(\S+: )(\((?:pending|running),[^)]*\))$", re.MULTILINE)
@@ -33,7 +37,11 @@ class Display:
     def __init__(self, client: Client, asked: Arguments) -> None:
         self._client = client
         self._asked = asked
+        self.settings = DisplaySettings.of(asked)
+        """What the next command is shown by."""
         self._command, self._heard, self._showing = "", Heard(), False
+        self._live: GatherDisplay | None = None
+        self._ended = contextlib.ExitStack()
         self.asking: Asking | None = None
         """Decides whether a line is sent; None: every line is."""
 
@@ -50,17 +58,30 @@ class Display:
             raise NoConnection(f"{error}{_elsewhere()}") from None
 
     def _ask(self, command: str, deadline: float) -> tuple[Result, str]:
-        self._command, self._heard = command, Heard()
+        self._command, self._heard, self._live = command, Heard(), None
         named, folding = _form_named(command), self._folds(command)
-        form = Format.JSON if self._asked.json or folding else Format.TEXT
-        asked_form = Format.JSON if self._asked.json else Format.TEXT
+        form = Format.JSON if self.settings.json or folding else Format.TEXT
+        asked_form = Format.JSON if self.settings.json else Format.TEXT
         if self.asking is not None and (instead := self.asking.refusal(command, deadline, asked_form)) is not None:
             return instead, instead.body
         # A terminal shows responses as they come; a script gets them in order of name.
         self._showing = sys.stdout.isatty() and form is Format.TEXT and named is None
         width = shutil.get_terminal_size().columns if self._showing else 80
-        result = self._client.ask(command, deadline, form, self._take, width, whole=not self._showing)
-        return result, _folded(result.body) if folding else result.body
+        with contextlib.ExitStack() as self._ended:
+            result = self._client.ask(command, deadline, form, self._take, width, whole=not self._showing)
+        text, outcomes = folded(result.body, self.settings) if folding else (result.body, None)
+        return result, text if self._live is None else self._ending(result, text, outcomes)
+
+    def _ending(self, result: Result, text: str, outcomes: "list[Outcome] | None") -> str:
+        """The rest of a gather's report on a terminal, and the line behind it."""
+        assert self._live is not None
+        rest = self._live.rest() if self._showing else ""
+        if result.status in (Status.ERROR, Status.DENIED):
+            if rest:
+                self.write(rest, sys.stdout)
+            return text
+        last = self._live.last_line(text if outcomes is None else outcomes)
+        return "\n".join(part for part in (rest, text, last) if part)
 
     def leave_off(self, *, answers: bool) -> bool:
         """The console stops waiting: tell the user how the present command goes on. Answers False if no command was
@@ -72,6 +93,8 @@ class Display:
             return False
         if answers:
             self.write(self._so_far(), sys.stdout)
+        elif self._live is not None and (groups := self._live.groups()):
+            self.write(groups, sys.stdout)
         self.write(self._heard.way_on, sys.stderr)
         return True
 
@@ -91,61 +114,59 @@ class Display:
         return self._heard.command
 
     @property
-    def folds(self) -> bool:
-        """Whether identical answers are shown once."""
-        return self._asked.fold
-
-    def fold(self, on: bool) -> None:
-        """Show identical answers once from now on, or each."""
-        self._asked = replace(self._asked, fold=on)
-
-    @property
-    def speaks_json(self) -> bool:
-        """Whether answers are shown as JSON objects."""
-        return self._asked.json
-
-    def speak_json(self, on: bool) -> None:
-        """Show answers as JSON objects from now on, or as text."""
-        self._asked = replace(self._asked, json=on)
-
-    @property
     def is_showing(self) -> bool:
         """Whether responses are shown as they come."""
         return self._showing
 
     def _so_far(self) -> str:
         named, folding = _form_named(self._command), self._folds(self._command)
-        form = Format.JSON if self._asked.json or folding else named or Format.TEXT
+        form = Format.JSON if self.settings.json or folding else named or Format.TEXT
         answer = self._heard.answer(form, shown=self._showing)
         if self._showing and answer.tail is not None:
-            return answer.tail
+            rest = "" if self._live is None else self._live.rest()
+            return f"{rest}\n{answer.tail}" if rest else answer.tail
         command = self._command if named is None else self._command.split(maxsplit=1)[1]
         text = answer.render(form, command)
-        return _folded(text) if folding else text
+        return folded(text, self.settings)[0] if folding else text
 
     def _folds(self, command: str) -> bool:
-        return self._asked.fold and not self._asked.json and _form_named(command) is None
+        return self.settings.folds and _form_named(command) is None
 
     def show(self, result: Result, text: str) -> None:
         """Print an answer, or a problem."""
-        problem = result.status in (Status.ERROR, Status.DENIED) and not self._asked.json
+        problem = result.status in (Status.ERROR, Status.DENIED) and not self.settings.json
         if text:
             self.write(text, sys.stderr if problem else sys.stdout, problem=problem)
 
     def write(self, text: str, stream: TextIO, *, problem: bool = False) -> None:
         """Print `text` and a newline; to a terminal with colours and without control characters."""
-        if stream.isatty():
-            text = visible_lines(text)
-            if self._asked.color:
-                text = f"{_RED}{text}{_PLAIN}" if problem else _colored(text)
-        # What is not ours has been made visible above.
-        stream.write(Painted(text + "\n"))
+        # What is not ours has been made visible.
+        stream.write(Painted((self._fit(text, problem=problem) if stream.isatty() else text) + "\n"))
         stream.flush()
+
+    def _fit(self, text: str, *, problem: bool = False) -> str:
+        """`text` fit for a terminal."""
+        text = visible_lines(text)
+        if not self.settings.color:
+            return text
+        return f"{_RED}{text}{_PLAIN}" if problem else _colored(text)
 
     def _take(self, event: Mapping[str, Any]) -> None:
         self._heard.take(event)
-        if self._showing and isinstance(line := event.get("line"), str):
+        if self._live is None and self._heard.id and self._follows():
+            # Imported only here: no other command needs it, nor a script.
+            from cli.console.gather_display import GatherDisplay
+
+            self._live = GatherDisplay(sys.stdout, self.settings, self._fit)
+            self._ended.enter_context(self._live.running())
+        if self._live is not None:
+            self._live.take(event)
+        elif self._showing and isinstance(line := event.get("line"), str):
             self.write(line, sys.stdout)
+
+    def _follows(self) -> bool:
+        """Whether the terminal shows how far the present command is."""
+        return self._showing or (sys.stdout.isatty() and self._folds(self._command))
 
 
 def deadline_after(seconds: float) -> float:
@@ -164,18 +185,31 @@ def _form_named(command: str) -> Format | None:
     return FORMS.get("".join(command.split(maxsplit=1)[:1]).lower())
 
 
-def _folded(body: str) -> str:
-    """The JSON answer `body` as text. Equal responses are shown once, under all nodes that gave them."""
-    from eccmgr.commands.rendering import folded
+def folded(body: str, settings: DisplaySettings) -> "tuple[str, list[Outcome] | None]":
+    """The JSON answer `body` as text, and the outcomes in it; None for an answer without nodes.
+
+    Equal (or similar) responses are shown once, under all nodes that gave them; or the differences between them.
+    """
+    from cli.console.differences import differences
+    from cli.console.groups import grouped
+    from eccmgr.commands import rendering
 
     try:
         fields = json.loads(body)
-        text = str(fields["body"])
-        nodes = fields.get("nodes")
-        return text if nodes is None else "\n".join((text.partition("\n")[0], *folded(map(outcome_of, nodes))))
+        text, nodes = str(fields["body"]), fields.get("nodes")
+        if nodes is None:
+            return text, None
+        outcomes = [outcome_of(node) for node in nodes]
     except (ValueError, TypeError, KeyError, AttributeError):
         # A server of another kind answers what it likes.
-        return body
+        return body, None
+    if settings.diff:
+        lines = differences(grouped(outcomes, settings.folding).as_they_came)
+    elif settings.folding is Folding.SIMILAR:
+        lines = [group.line() for group in grouped(outcomes, settings.folding).as_they_came]
+    else:
+        lines = rendering.folded(outcomes)
+    return "\n".join((text.partition("\n")[0], *lines)), outcomes
 
 
 def _colored(text: str) -> str:

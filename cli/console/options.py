@@ -107,6 +107,9 @@ def ec_console(
     fold: Annotated[
         bool, typer.Option("-b", "--fold", help="Show identical answers once, under the nodes that gave them.")
     ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show where answers differ from the one that most nodes gave.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Show each answer as a JSON object.")] = False,
     timeout: Annotated[
         str,
@@ -128,6 +131,9 @@ def ec_console(
             "--read-only", help="Send nothing that may change something (as EC_CONSOLE_READ_ONLY in the environment)."
         ),
     ] = False,
+    no_progress: Annotated[
+        bool, typer.Option("--no-progress", help="Do not show on a terminal how far a gather is.")
+    ] = False,
     _version: Annotated[
         bool, typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version and end.")
     ] = False,
@@ -139,6 +145,8 @@ def ec_console(
         words or [],
         context.obj,
         fold=fold,
+        diff=diff,
+        progress=not no_progress,
         json=json,
         timeout_s=_seconds(timeout),
         files={name: file for name, file in files.items() if file is not None},

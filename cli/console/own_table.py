@@ -1,8 +1,10 @@
 """The console's own commands, and what each of them does."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cli.console.comparing import told
+from cli.console.likeness import Folding
 from cli.console.own_commands import OwnCommand, OwnCommands, switched
 from cli.console.prompt import Prompt
 from cli.console.reports import KeptReport, read_report, run_before
@@ -16,6 +18,11 @@ from eccmgr.text.counting import counted
 
 _HISTORY_SHOWN = 50
 _HISTORY_READ = 1000
+_FOLDED = {
+    Folding.OFF: "Identical answers are shown each",
+    Folding.ON: "Identical answers are shown once",
+    Folding.SIMILAR: "Answers that differ only in numbers or in the node's name are shown once",
+}
 
 
 class OwnTable:
@@ -39,7 +46,11 @@ class OwnTable:
             ),
             OwnCommand("\\compare", "", "which nodes answered the last gather differently than before", self._compare),
             OwnCommand("\\history", "[TEXT]", "the lines that were typed, or those with TEXT", self._history),
-            OwnCommand("\\fold", "on|off", "show identical answers once, under their nodes", self._fold, on_off),
+            OwnCommand(
+                *("\\fold", "[on|off|similar]", "show identical answers once, or those that differ only in numbers"),
+                *(self._fold, tuple(Folding)),
+            ),
+            OwnCommand("\\diff", "[on|off]", "show where answers differ from most", self._diff, on_off),
             OwnCommand("\\json", "[on|off]", "show answers as JSON objects", self._json, on_off),
             OwnCommand("\\timing", "[on|off]", "show how long each command took", self._timing, on_off),
             OwnCommand("\\pager", "[PROGRAM]", "show long answers through a pager, or no longer", self._pager),
@@ -114,12 +125,24 @@ class OwnTable:
         self._runner.say("\n".join(lines[-_HISTORY_SHOWN:]) or f"No line with '{text}' was typed")
 
     def _fold(self, text: str) -> None:
-        self._runner.display.fold(switched(text, now=self._runner.display.folds))
-        self._runner.say(f"Identical answers are shown {'once' if self._runner.display.folds else 'each'}")
+        word = text.lower()
+        if word and word not in tuple(Folding):
+            raise UsageError("")
+        display, turned = self._runner.display, Folding.ON
+        if display.settings.folding is not Folding.OFF:
+            turned = Folding.OFF
+        display.settings = replace(display.settings, folding=Folding(word) if word else turned)
+        self._runner.say(_FOLDED[display.settings.folding])
+
+    def _diff(self, text: str) -> None:
+        display = self._runner.display
+        display.settings = replace(display.settings, diff=switched(text, now=display.settings.diff))
+        self._runner.say(f"Answers are shown {'by their differences' if display.settings.diff else 'as they are'}")
 
     def _json(self, text: str) -> None:
-        self._runner.display.speak_json(switched(text, now=self._runner.display.speaks_json))
-        self._runner.say(f"Answers are {'JSON' if self._runner.display.speaks_json else 'text'}")
+        display = self._runner.display
+        display.settings = replace(display.settings, json=switched(text, now=display.settings.json))
+        self._runner.say(f"Answers are {'JSON' if display.settings.json else 'text'}")
 
     def _timing(self, text: str) -> None:
         self._runner.is_timing = switched(text, now=self._runner.is_timing)

@@ -84,8 +84,9 @@ def test_gather_shows_nodes_once_and_header_last(console: Opened, processes: Pro
         processes.node(name)
     terminal = console(processes.manager().endpoint)
     terminal.wait_prompt()
-    *lines, header = terminal.say("gather cluster nodename").splitlines()
+    *lines, header, last = terminal.say("gather cluster nodename").splitlines()
     assert sorted(lines) == ["east1: east1", "east2: east2"]
+    assert last.startswith("= 2 ok, no two alike; median ")
     assert header.endswith("2 of 2 answered")
     assert terminal.say("retrieve cluster nodename").splitlines() == [header, "east1: east1", "east2: east2"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cli.console import display
 from cli.console.arguments import parse
-from cli.console.display import Display
+from cli.console.display import Display, folded
+from cli.console.settings import DisplaySettings
 from eccmgr.commands.answer import Status
 from eccmgr.control.client.session import Client, Result
 
@@ -32,7 +32,7 @@ def test_an_answer_cannot_steer_the_terminal() -> None:
 
 def test_an_answer_that_cannot_be_folded_is_shown() -> None:
     for body in ("no JSON", "[]", '{"body": "x", "nodes": [7]}'):
-        assert display._folded(body) == body
+        assert folded(body, DisplaySettings()) == (body, None)
 
 
 def test_a_script_gets_an_answer_byte_for_byte() -> None:
@@ -73,7 +73,7 @@ def test_identical_answers_are_shown_once_under_their_nodes() -> None:
         node("west4", "pending"),
     ]
     body = json.dumps({"body": "# HEADER\neast1: …", "nodes": nodes})
-    assert display._folded(body).split("\n") == [
+    assert folded(body, DisplaySettings())[0].split("\n") == [
         "# HEADER",
         "east[1-2]:",
         "  same",
@@ -89,4 +89,4 @@ def test_identical_answers_are_shown_once_under_their_nodes() -> None:
 
 
 def test_answer_without_nodes_is_not_folded() -> None:
-    assert display._folded(json.dumps({"body": "a\nb"})) == "a\nb"
+    assert folded(json.dumps({"body": "a\nb"}), DisplaySettings()) == ("a\nb", None)
