@@ -78,7 +78,7 @@ def test_thousand_nodes_are_shown_in_live_groups(console: Opened, folder: Path, 
             assert len(lines) <= 10
             assert lines[0].startswith(f"{ID}  ████")
             assert "961 of 1000 answered  2." in lines[0]
-            assert lines[0].endswith(" s, at most 30 s")
+            assert " s, at most 30 s" in lines[0]
             counts = "957 ok  3 failed  1 refused  4 running  13 pending  2 lost  20 not sent"
             assert lines[1].startswith(counts)
             assert [" ".join(line.split()[:3]) for line in lines[2:7]] == [
