@@ -39,6 +39,7 @@ from eccmgr.duravip.picture import VipReader
 from eccmgr.errors import EccmgrError
 from eccmgr.feed.commands import FeedCommands
 from eccmgr.feed.whole import Feed
+from eccmgr.logs.collection.gathering.following import GatheringPart
 from eccmgr.logs.files import LogFiles
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
@@ -84,6 +85,8 @@ class Manager(Daemon):
         self.add_part(self.bus_files)
         self.feed = Feed(self.link, self.keys, self.options, self.name)
         self.add_part(self.feed.source)
+        self.logs = GatheringPart(self.link, self.keys, self.options, self.session, self.view)
+        self.add_part(self.logs)
         self.journal = Journal(self.delivery.view)
         self._vips = VipReader(self.link, self.keys)
         self._reach = Reach(self.table, self.delivery, self._vips)

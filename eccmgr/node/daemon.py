@@ -27,6 +27,7 @@ from eccmgr.commands.standing import Age
 from eccmgr.config.live.store import Store
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
+from eccmgr.logs.collection.following.watching import WatchingPart
 from eccmgr.logs.files import LogFiles
 from eccmgr.node.authenticity import Authenticity
 from eccmgr.node.belonging import Belonging, channels_of
@@ -76,6 +77,11 @@ class NodeDaemon(Daemon):
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate, self.outbox, authenticity)
         self.session.takes_over = settings.replace
         self.heartbeats.on_superseded = self.executor.abandon
+        self.logs = WatchingPart(
+            *(self.link, self.keys, self.options, self.name),
+            *(lambda: self.session.identity.subcluster or "", self.view),
+        )
+        self.add_part(self.logs)
         own = NodeCommands(
             self.link, self.keys, self.session, age, self.held.control_group, self.table, self.abort, self.facts
         )

@@ -205,6 +205,30 @@ class Keys:
         return f"{self.schedules(owner)}:past"
 
     @cached_property
+    def logs(self) -> str:
+        """Sorted set: the names of the nodes whose logs are collected, in small letters, all with the same score."""
+        return f"{self.tag}:logs"
+
+    def logs_of(self, node: str) -> str:
+        """Hash: name of a log of this node → what the node says of it, as JSON."""
+        return f"{self.logs}:{node.lower()}"
+
+    def log_pipe(self, node: str, log: str) -> str:
+        """Stream: the records of a log that no manager has written yet. `log` is its name in a safe form."""
+        return f"{self.logs}:{node.lower()}:{log}"
+
+    def log_state(self, node: str, log: str) -> str:
+        """Hash: the state of that pipe. The place at its end (`tail`), the bytes that ever went in (`sent`) and out
+        (`taken`), who `subscribes`, what the node `says`, the bytes `lost`. For each subscriber, after a colon: the
+        `lease` (private name of the manager, epoch), the checkpoint (`at`), the bytes that it has taken (`has`)."""
+        return f"{self.log_pipe(node, log)}:state"
+
+    @cached_property
+    def log_gatherers(self) -> str:
+        """Hash: private name of a manager that collects logs → what it subscribes to, as JSON."""
+        return f"{self.tag}:loggatherers"
+
+    @cached_property
     def rq_prefix(self) -> str:
         """The beginning of RQ's own names: RQ_KEY_PREFIX in the environment of RQ's tools."""
         return f"{self.tag}:rq"
@@ -242,6 +266,10 @@ class Keys:
     def vip_events(self) -> str:
         """Tells the agents that VIPs have changed."""
         return f"{self.tag}:vips:events"
+
+    def tailed(self, process: str) -> str:
+        """Lines of logs for one manager process, which shows them as they arrive."""
+        return f"{self.tag}:tail:{process}"
 
     def notices(self, process: str) -> str:
         """Tells one manager process that responses for one of its gathers have come."""

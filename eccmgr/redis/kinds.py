@@ -16,8 +16,9 @@ log = structlog.get_logger()
 _KINDS = (
     ("hash", r"state|members|roster|subclusters|absent|heads|latest(:[^:]+)?|vips|vips:beliefs"),
     ("hash", r"view:[^:]+(:absent)?|cmd:[^:]+(:resp|:plan|:releases|:secret)?|draft:.+|sched:[^:]*(:running)?"),
-    ("zset", r"sessions|seniority|absent:since|vips:changes|vips:late|sched:[^:]*:due|vocabulary"),
-    ("stream", r"log|audit"),
+    ("hash", r"logs:[^:]+|logs:[^:]+:[^:]+:state|loggatherers"),
+    ("zset", r"logs|sessions|seniority|absent:since|vips:changes|vips:late|sched:[^:]*:due|vocabulary"),
+    ("stream", r"log|audit|logs:[^:]+:[^:]+"),
     ("list", r"cmd:[^:]+:arrived|sched:[^:]*:past"),
 )
 _PATTERNS = tuple((kind, re.compile(rf"{re.escape(TAG_BEGINS)}[^}}]+\}}:(?:{names})\Z")) for kind, names in _KINDS)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eccmgr.cluster.options import ClusterOptions
+from eccmgr.config.live.cluster_log import ClusterLog
 from eccmgr.config.live.effective import Override, Overrides, ScopeView
 from eccmgr.config.syntax.tree import Step
 from eccmgr.config.syntax.values import Dictionary, Text, Value
@@ -181,7 +182,8 @@ class Sync(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogFileOptions:
-    """The daemon's own log files (the scope `ec_logger`); None for a file that is not configured."""
+    """The daemon's own log files (the scope `ec_logger`); None for a file that is not configured. Managers may collect
+    them too (`ClusterLog`)."""
 
     name: str
     mainlog: str | None
@@ -247,11 +249,19 @@ def log_files(view: ScopeView) -> tuple[LogFileOptions, ...]:
 def _log_files(logger: ScopeView) -> LogFileOptions:
     return LogFileOptions(
         name=logger.name,
-        mainlog=logger.text("mainlog"),
-        paniclog=logger.text("paniclog"),
-        acctlog=logger.text("acctlog"),
-        rejectlog=logger.text("rejectlog"),
+        mainlog=_file(logger, "mainlog"),
+        paniclog=_file(logger, "paniclog"),
+        acctlog=_file(logger, "acctlog"),
+        rejectlog=_file(logger, "rejectlog"),
         acctlog_sync=Sync(logger.text("acctlog_sync") or Sync.SECOND),
         heartbeat_s=logger.seconds("heartbeat"),
         place=logger.place(),
     )
+
+
+def _file(logger: ScopeView, option: str) -> str | None:
+    text = logger.text(option)
+    try:
+        return None if text is None else ClusterLog.parse(text).path
+    except ConfigError as error:
+        raise logger.fault(str(error), option) from None

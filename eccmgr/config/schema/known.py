@@ -7,7 +7,6 @@ from eccmgr.config.schema.known_cluster import CLUSTER
 from eccmgr.config.schema.spec import Naming, OptionSpec, ScopeSpec
 from eccmgr.config.schema.types import OptionType
 
-_NO_COLLECTING = "the logs of nodes are not collected yet in this release"
 _OF_MAIL = "it is the mail server's"
 
 _DURAVIP_PREFERENCE = OptionSpec(
@@ -172,43 +171,42 @@ _LOG_FILES = (
         "logfile",
         OptionType.PATH,
         None,
-        "the path of a collected log; %Y %m %d and %{l} %{s} %{n} are filled in",
-        without_effect=_NO_COLLECTING,
+        "the path of a collected log; the times of strftime (%Y %m %d), %{l} (log), %{s} (subcluster) and %{n} (node) "
+        "are filled in",
         locked=True,
     ),
-    OptionSpec("file_mode", OptionType.MODE, "0640", "the mode of new log files", without_effect=_NO_COLLECTING),
-    OptionSpec("dir_mode", OptionType.MODE, "0755", "the mode of new log folders", without_effect=_NO_COLLECTING),
+    OptionSpec(
+        "Subscriber",
+        OptionType.LIST,
+        None,
+        "the subscribers as whom logs are collected; () for none; else this manager's name, and master",
+    ),
+)
+_LOG_MODES = (
+    OptionSpec("file_mode", OptionType.MODE, "0640", "the mode of new log files", locked=True),
+    OptionSpec("dir_mode", OptionType.MODE, "0755", "the mode of new log folders, less the umask", locked=True),
+    OptionSpec("utc", OptionType.BOOLEAN, "true", "whether the times in the path are those of UTC, not of this host"),
 )
 
 LOGS = ScopeSpec(
     "Logs",
-    "where the logs of nodes are collected",
+    "where a manager collects the logs of nodes",
     options=(
         *_LOG_FILES,
-        OptionSpec(
-            "max_idle",
-            OptionType.SECONDS,
-            "300",
-            "seconds after which an unused log file is closed",
-            0,
-            1e9,
-            without_effect=_NO_COLLECTING,
-        ),
-        OptionSpec(
-            "max_open", OptionType.INTEGER, "50", "log files open at once", 1, 100000, without_effect=_NO_COLLECTING
-        ),
+        *_LOG_MODES,
+        OptionSpec("max_idle", OptionType.SECONDS, "300", "seconds after which an unused log file is closed", 0, 1e9),
+        OptionSpec("max_open", OptionType.INTEGER, "50", "log files open at once", 1, 100000),
         OptionSpec(
             "control_cache",
-            OptionType.TEXT,
+            OptionType.PATH,
             None,
-            "where the position in each log is kept",
-            without_effect=_NO_COLLECTING,
+            "the folder in which this manager notes how far each file is written; else .collected beside the logs",
             locked=True,
         ),
     ),
-    scopes=tuple(
-        ScopeSpec(kind, f"what differs for the logs of a {kind.lower()}", Naming.EITHER, None, _LOG_FILES)
-        for kind in ("Manager", "Node", "Subscriber")
+    scopes=(
+        ScopeSpec("Manager", "what differs on one manager", Naming.ALWAYS, None, (*_LOG_FILES, *_LOG_MODES)),
+        ScopeSpec("Node", "what differs for the logs of one node", Naming.ALWAYS, None, _LOG_FILES),
     ),
 )
 

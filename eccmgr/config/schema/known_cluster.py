@@ -156,6 +156,21 @@ CLUSTER = ScopeSpec(
             "node_authorities believes only them",
             locked=True,
         ),
+        OptionSpec(
+            "logs",
+            OptionType.DICTIONARY,
+            None,
+            "the logs of this node that managers collect: the name of each, and its file",
+            locked=True,
+        ),
+        OptionSpec(
+            "logs_pipe",
+            OptionType.BYTES,
+            "1048576",
+            "the most bytes of each log of this node that wait in Redis",
+            131072,
+            1 << 30,
+        ),
         OptionSpec("if_check_interval", OptionType.SECONDS, "1", "seconds between checks of the interfaces", 0.1, 3600),
         OptionSpec(
             "if_down_limit",

@@ -97,8 +97,9 @@ def test_locked_options_are_these() -> None:
         *(f"cluster {option}" for option in ("plumber", "plumber_program", "fence")),
         *(f"cluster Topology 10.1.1.0/24 {option}" for option in ("interface", "cidrmask")),
         *(f"ec_logger one {log}" for log in ("mainlog", "paniclog", "acctlog", "rejectlog")),
-        *(f"Logs {log}" for log in ("logfile", "control_cache")),
-        *(f"Logs {kind} one logfile" for kind in ("Manager", "Node", "Subscriber")),
+        *(f"Logs {option}" for option in ("logfile", "control_cache", "file_mode", "dir_mode")),
+        *(f"Logs {kind} one logfile" for kind in ("Manager", "Node")),
+        "cluster logs",
         "ecelerity one control",
         "sieve one script_dir",
     }

@@ -1,0 +1,63 @@
+"""Reads a rotated log that was compressed, from its beginning to its end. All calls here block."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import zlib
+from collections.abc import Callable
+from typing import IO
+
+_STEP = 1 << 20
+_FAULTS = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+
+
+class CompressedReader:
+    """Reads the bytes before the compression by their offsets; quick as long as the offsets rise."""
+
+    def __init__(self, descriptor: int, opened: Callable[[IO[bytes]], IO[bytes]]) -> None:
+        self._raw = os.fdopen(descriptor, "rb")
+        self._opened = opened
+        self._stream, self._at, self._kept = opened(self._raw), 0, b""
+        """`_kept` are the bytes before `_at`, since a reader looks back a little."""
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Up to `size` bytes from `offset` on. Raises OSError if the file is damaged."""
+        try:
+            return self._read(size, offset)
+        except _FAULTS as error:
+            raise OSError(f"it cannot be decompressed: {error}") from error
+
+    def _read(self, size: int, offset: int) -> bytes:
+        if offset < self._at - len(self._kept):
+            self._raw.seek(0)
+            self._stream, self._at, self._kept = self._opened(self._raw), 0, b""
+        while self._at < offset + size:
+            more = self._stream.read(min(_STEP, offset + size - self._at))
+            if not more:
+                break
+            self._kept = (self._kept + more)[-(_STEP + size) :]
+            self._at += len(more)
+        begin = offset - (self._at - len(self._kept))
+        return self._kept[begin : begin + size] if begin >= 0 else b""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+
+
+Opener = Callable[[int], CompressedReader]
+"""Makes a reader of a descriptor, which it then owns."""
+
+_KINDS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
+    ".gz": lambda raw: io.BufferedReader(gzip.GzipFile(fileobj=raw, mode="rb")),
+    ".bz2": lambda raw: io.BufferedReader(bz2.BZ2File(raw)),
+    ".xz": lambda raw: io.BufferedReader(lzma.LZMAFile(raw)),  # noqa: SIM115
+}
+
+
+def opener_of(name: str) -> Opener | None:
+    """The way to read a file of this name; None if the name is not that of a compressed file."""
+    kind = next((kind for ending, kind in _KINDS.items() if name.endswith(ending)), None)
+    return None if kind is None else lambda descriptor: CompressedReader(descriptor, kind)

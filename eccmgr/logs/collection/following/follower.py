@@ -1,0 +1,283 @@
+"""Follows one log through all its files: reads the old file to its end before the one that took its place.
+
+A file is over once the file after it has data and its own bytes have not changed for a while. A log that is cut and
+written anew (copy and truncate) is looked for in its copy. What was removed before it was read is counted.
+"""
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+
+from eccmgr.logs.collection.following.reading import Reading, Replaced, holds
+from eccmgr.logs.collection.following.sources import LogFolder, Source
+from eccmgr.logs.collection.following.succession import Turns, successors
+from eccmgr.logs.collection.places import Place
+from eccmgr.logs.collection.records import Record
+
+QUIET_S = 1.0
+"""A file is over once it has a successor and was not written to for so long."""
+DELETED_KEPT_S = 300.0
+"""A deleted file that is still unread is kept open for so long, since it takes room on the disk."""
+_PENDING_MAX = 64
+_PASSED_MAX = 64
+
+
+class Follower:
+    """Reads one log from a place on. All its methods block, and none may run while another one does."""
+
+    def __init__(
+        self,
+        folder: LogFolder,
+        place: Place | None = None,
+        turns: Turns | None = None,
+        *,
+        quiet_s: float = QUIET_S,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Without a place, the log is read from the beginning of the file at its path."""
+        self._folder, self._place = folder, place
+        self.turns = turns or Turns()
+        self._quiet_s, self._wall, self._monotonic = quiet_s, wall, monotonic
+        self._reading: Reading | None = None
+        self._pending: list[Reading] = []
+        """The open files after the one that is being read."""
+        self._passed: deque[Reading] = deque(maxlen=_PASSED_MAX)
+        """The files before it; they are closed."""
+
+    @property
+    def place(self) -> Place | None:
+        """The place up to which the log was read; None before its first byte."""
+        return self._reading.place if self._reading is not None else self._place
+
+    @property
+    def behind(self) -> int:
+        """The bytes that are known to be in the files and were not read."""
+        return sum(reading.left for reading in self._open)
+
+    @property
+    def size(self) -> int:
+        """The known size of the file that is being read."""
+        return self._reading.largest if self._reading is not None else 0
+
+    def read(self, most: int) -> list[Record]:
+        """Read on, about `most` bytes. Raises OSError if the log cannot be read."""
+        records: list[Record] = []
+        taken = 0
+        try:
+            self._give_up_deleted()
+            while taken < most:
+                size = self._advance(records)
+                if size is None:
+                    break
+                taken += size
+        except OSError:
+            if not records:
+                raise
+        for reading in self._open:
+            self.turns.note(reading)
+        return records
+
+    def close(self) -> None:
+        """Close every file."""
+        place = self.place
+        for reading in self._open:
+            reading.close()
+        self._place, self._reading, self._pending = place, None, []
+
+    @property
+    def _open(self) -> list[Reading]:
+        return ([self._reading] if self._reading is not None else []) + self._pending
+
+    # Reading one file.
+
+    def _advance(self, records: list[Record]) -> int | None:
+        """Read a block, or go on to another file; answers the bytes read, None if there is nothing more."""
+        reading = self._reading
+        if reading is None:
+            return 0 if self._begin(records) else None
+        try:
+            return self._take(reading, records) or (0 if self._step(reading, records) else None)
+        except Replaced:
+            self._replaced(reading, records)
+            return 0
+
+    def _take(self, reading: Reading, records: list[Record], *, is_last: bool = False) -> int:
+        begin, size = reading.place, 0
+        wall_ms = int(max(0.0, min(reading.source.status().st_mtime, self._wall())) * 1000)
+        for bit in reading.bits(is_last=is_last):
+            records.append(Record(begin, bit.end, wall_ms, bit.data, bit.edges))
+            begin, size = bit.end, size + len(bit.data)
+        return size
+
+    def _begin(self, records: list[Record]) -> bool:
+        """Open the file of the place, or the first one; answers whether there is one."""
+        place = self._place
+        if place is None:
+            if self._folder.main() is not None:
+                self._reading = self._opened(self._folder.open(), 0)
+            return self._reading is not None
+        source = self._find(place)
+        known = self.turns.known(place.turn)
+        if source is None:
+            if not self._pending:
+                self._open_newer(place.turn, known.changed_ns if known is not None else 0)
+            return self._lost(place, known.size - place.offset if known is not None else 0, records)
+        if source.key == (place.file.device, place.file.inode):
+            self._reading = Reading(source, place.turn, place)
+        else:
+            self._read_copy(source, place, records)
+        if known is not None and self._reading is not None and not source.is_whole:
+            self._reading.largest = max(self._reading.largest, known.size)
+        return True
+
+    def _read_copy(self, source: Source, place: Place, records: list[Record]) -> None:
+        """Read on in a copy of the file of `place`."""
+        source.is_whole = True
+        # What it held is in the copy, and is counted there.
+        self.turns.forget(place.turn)
+        self._reading = Reading(source, self._turn_of(source, place.turn), place)
+        self._append_step(place, self._reading, 0, records)
+
+    def _lost(self, place: Place, lost: int, records: list[Record]) -> bool:
+        """Go on with the next file, since the rest of the file of `place` is gone; answers whether there is one."""
+        if not self._pending:
+            return False
+        self._reading = self._pending.pop(0)
+        self._append_step(place, self._reading, max(0, lost), records)
+        return True
+
+    def _append_step(self, begin: Place, reading: Reading, lost: int, records: list[Record]) -> None:
+        lost += self.turns.skipped(begin.turn, reading.turn)
+        records.append(Record(begin, reading.place, int(max(0.0, self._wall()) * 1000), lost=lost))
+        self.turns.note(reading)
+
+    # From one file to the next.
+
+    def _step(self, reading: Reading, records: list[Record]) -> bool:
+        """Go on to the next file, if this one is over; answers whether there is more to read."""
+        newest = self._pending[-1] if self._pending else reading
+        self._open_newer(newest.turn, newest.source.status().st_mtime_ns)
+        if not self._has_data() or not self._is_over(reading):
+            return False
+        # Its writer has gone on to the next file by now. What was written here before that is read first.
+        if self._take(reading, records) or self._take(reading, records, is_last=True):
+            return True
+        self._reading = self._pending.pop(0)
+        self._append_step(reading.place, self._reading, 0, records)
+        self._pass(reading)
+        return True
+
+    def _has_data(self) -> bool:
+        for reading in self._pending:
+            try:
+                if reading.look().st_size:
+                    return True
+            except Replaced:
+                return True
+        return False
+
+    def _is_over(self, reading: Reading) -> bool:
+        # A clock may have been stepped back behind the time of the file.
+        quiet_s = self._wall() - reading.source.status().st_mtime
+        return reading.source.is_whole or not 0 <= quiet_s < self._quiet_s
+
+    def _pass(self, reading: Reading) -> None:
+        reading.close()
+        self._passed.append(reading)
+
+    def _replaced(self, reading: Reading, records: list[Record]) -> None:
+        """Go on after the file was cut: with its copy if there is one, then from its new beginning."""
+        place, lost = reading.place, reading.left
+        copy = self._find(place, besides=reading.source.key)
+        if copy is not None:
+            self._read_copy(copy, place, records)
+            last = self._reading
+        else:
+            last = None
+        before = last.turn if last is not None else place.turn
+        older: list[Reading] = []
+        if copy is None and reading.offset == 0:
+            # A whole life of the file may have come and gone since the last look.
+            older = self._opened_all(self._unknown(reading.source.status().st_mtime_ns), before)
+        fresh = self._opened(reading.source.copy(), older[-1].turn if older else before)
+        self._pending[:0] = [*older, fresh]
+        for before_it, later in zip(self._pending, self._pending[1:], strict=False):
+            if later.turn <= before_it.turn:
+                self.turns.forget(later.turn)
+                later.turn = self._turn_of(later.source, before_it.turn)
+        self._pass(reading)
+        if copy is None:
+            self._lost(place, lost, records)
+
+    def _open_newer(self, turn: int, since_ns: int) -> None:
+        """Open the files that took the place of the newest known one, whose turn and last change are these."""
+        main = self._folder.main()
+        if main is None or len(self._pending) >= _PENDING_MAX:
+            return
+        if any(main.key == known.source.key for known in self._open):
+            return
+        if since_ns:
+            self._pending += self._opened_all(self._unknown(since_ns), turn)
+        with contextlib.suppress(FileNotFoundError):
+            last = self._pending[-1].turn if self._pending else turn
+            self._pending.append(self._opened(self._folder.open(), last))
+
+    def _unknown(self, since_ns: int) -> list[Source]:
+        return successors(self._folder, [*self._passed, *self._open], self._open, since_ns)
+
+    def _give_up_deleted(self) -> None:
+        """Close files that have had no name for long, so that their room on the disk is free."""
+        now = self._monotonic()
+        for reading in self._open:
+            if reading.source.is_whole or reading.source.status().st_nlink:
+                continue
+            if reading.deleted_s is None:
+                reading.deleted_s = now
+            elif now - reading.deleted_s > DELETED_KEPT_S and reading.left:
+                self._drop(reading)
+
+    def _drop(self, reading: Reading) -> None:
+        """Close a file that was not read to its end. Its bytes are counted at the step over it."""
+        self.turns.note(reading)
+        if reading is self._reading:
+            self._place, self._reading = reading.place, None
+        else:
+            self._pending.remove(reading)
+        reading.close()
+
+    # Finding files.
+
+    def _find(self, place: Place, besides: tuple[int, int] | None = None) -> Source | None:
+        """The file of a place, or a copy of it, wherever it was moved."""
+        key = place.file.device, place.file.inode
+        main = self._folder.main()
+        candidates = [("", main)] if main is not None else []
+        candidates += [(seen.name, seen) for seen in reversed(self._folder.siblings())]
+        for name, seen in sorted(candidates, key=lambda candidate: candidate[1].key != key):
+            if seen.key == besides or (seen.key != key and not place.file.head):
+                continue
+            with contextlib.suppress(OSError):
+                source = self._folder.open(name)
+                if holds(source, place):
+                    return source
+                source.close()
+        return None
+
+    def _opened(self, source: Source, after: int) -> Reading:
+        reading = Reading(source, self._turn_of(source, after))
+        with contextlib.suppress(Replaced):
+            reading.look()
+        self.turns.note(reading)
+        return reading
+
+    def _opened_all(self, sources: list[Source], after: int) -> list[Reading]:
+        readings = []
+        for source in sources:
+            readings.append(self._opened(source, after))
+            after = readings[-1].turn
+        return readings
+
+    def _turn_of(self, source: Source, after: int) -> int:
+        return self.turns.of(source, int(self._wall() * 1000), after)

@@ -1,0 +1,108 @@
+"""One file of a log that is being read, and the place up to which it was read."""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from eccmgr.logs.collection.following.sources import Source
+from eccmgr.logs.collection.pieces import Edge, cut
+from eccmgr.logs.collection.places import HEAD_MAX, MARK_MAX, FileIdentity, Place, digest
+
+BLOCK = 1 << 20
+"""Files are read in blocks of so many bytes."""
+
+
+class Replaced(Exception):
+    """Raised when a file no longer holds what was read of it: it was cut, and perhaps written anew."""
+
+
+class Bit(NamedTuple):
+    """A piece of the file, and the place after it."""
+
+    data: bytes
+    edges: Edge
+    end: Place
+
+
+class Reading:
+    """An open file of the log, with the place up to which it was read."""
+
+    def __init__(self, source: Source, turn: int, place: Place | None = None) -> None:
+        """From `place` on, which must be in this file, or from the beginning. Raises OSError."""
+        self.source, self.turn = source, turn
+        self.offset, self.inside = (place.offset, place.inside) if place is not None else (0, False)
+        self.head = source.read(HEAD_MAX, 0)
+        self._mark = source.read(min(MARK_MAX, self.offset), max(0, self.offset - MARK_MAX))
+        self.largest = 0
+        """Its largest size so far."""
+        self.deleted_s: float | None = None
+        """Since when it is known to have no name any more, on the monotonic clock."""
+
+    @property
+    def identity(self) -> FileIdentity:
+        """The file, as far as its first bytes are known."""
+        return FileIdentity(*self.source.key, len(self.head), digest(self.head))
+
+    @property
+    def place(self) -> Place:
+        """The place up to which it was read."""
+        return Place(self.turn, self.identity, self.offset, digest(self._mark), self.inside)
+
+    @property
+    def left(self) -> int:
+        """The bytes that are known to be there and were not read."""
+        return max(0, self.largest - self.offset)
+
+    def holds(self, place: Place) -> bool:
+        """Whether the file holds what was read up to `place`."""
+        return holds(self.source, place)
+
+    def is_copied_in(self, source: Source) -> bool:
+        """Whether `source` begins with everything that was read of this file, and so is a copy of it."""
+        return bool(self.head) and source.read(len(self.head), 0) == self.head and self._mark_is_in(source)
+
+    def _mark_is_in(self, source: Source) -> bool:
+        return source.read(len(self._mark), self.offset - len(self._mark)) == self._mark
+
+    def look(self) -> os.stat_result:
+        """Note its present size and first bytes; answers its status. Raises Replaced and OSError."""
+        status = self.source.status()
+        if not self.source.is_whole:
+            if status.st_size < self.offset:
+                raise Replaced
+            self.largest = max(self.largest, status.st_size)
+        if len(self.head) < HEAD_MAX and len(self.head) < status.st_size:
+            head = self.source.read(HEAD_MAX, 0)
+            if not head.startswith(self.head):
+                raise Replaced
+            self.head = head
+        return status
+
+    def bits(self, *, is_last: bool = False) -> Iterator[Bit]:
+        """Read on, up to one block, and yield its pieces; see `cut`. Raises Replaced and OSError."""
+        self.look()
+        back = len(self._mark)
+        block = self.source.read(back + BLOCK, self.offset - back)
+        if block[:back] != self._mark or (self.offset == 0 and not block.startswith(self.head[:BLOCK])):
+            raise Replaced
+        at = back
+        for piece in cut(block[back:], inside=self.inside, is_last=is_last):
+            end = at + piece.size
+            self.offset += piece.size
+            self.inside = bool(piece.edges & Edge.IS_CUT)
+            self._mark = block[max(0, end - MARK_MAX) : end]
+            yield Bit(block[at:end], piece.edges, self.place)
+            at = end
+        self.largest = max(self.largest, self.offset)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.source.close()
+
+
+def holds(source: Source, place: Place) -> bool:
+    """Whether `source` is the file of `place`, or a copy of it that holds what was read up to there."""
+    if source.size() < place.offset or not place.file.begins(source.read(place.file.head, 0)):
+        return False
+    size = min(MARK_MAX, place.offset)
+    return digest(source.read(size, place.offset - size)) == place.mark

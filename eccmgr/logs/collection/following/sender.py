@@ -1,0 +1,158 @@
+"""Sends one log of a node through its pipe, as fast as the pipe takes it."""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.errors import EccmgrError
+from eccmgr.logs.collection.following.follower import Follower
+from eccmgr.logs.collection.following.sources import LogFolder
+from eccmgr.logs.collection.following.succession import Turns
+from eccmgr.logs.collection.following.waking import Wakers
+from eccmgr.logs.collection.news import LogNews, dump_files, parse_files
+from eccmgr.logs.collection.options import WatchedLog
+from eccmgr.logs.collection.pipe import calls
+from eccmgr.logs.collection.pipe.calls import AppendVerdict, PipeKeys, place_in
+from eccmgr.logs.collection.records import Packer, Record
+from eccmgr.logs.collection.safe_names import safe_name
+from eccmgr.redis.backoff import Backoff
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
+
+_READ = 1 << 20
+_SENT_AT_ONCE = 8
+_GATHER_S = 0.25
+"""After a change of the file, so much time passes before it is read, so that lines travel together."""
+_CHECK_S = 2.0
+"""A log without news asks so often whether a manager wants something again."""
+_FULL_S, _FULL_MAX_S = 0.05, 0.5
+_RETRY_S = 1.0
+
+
+class LogSender:
+    """Follows one log and sends it. Nothing but the position in the file is kept in memory."""
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        options: ClusterOptions,
+        node: str,
+        watched: WatchedLog,
+        subcluster: Callable[[], str],
+        wakers: Wakers,
+        pipe_max: int,
+    ) -> None:
+        self._link, self._options, self.watched, self._subcluster = link, options, watched, subcluster
+        self._keys = PipeKeys.of(keys, node, safe_name(watched.name))
+        self._wakers, self._pipe_max = wakers, pipe_max
+        self._folder = LogFolder(watched.path)
+        self._follower = Follower(self._folder)
+        self._tail: str | bytes = ""
+        """The end of the pipe, as far as this node knows."""
+        self._unsent: list[Record] = []
+        self._packer = Packer()
+        self.counted: Counter[str] = Counter()
+        """Since the start: the bytes read and sent, and the bytes lost before anybody read them."""
+        self.fault = ""
+        """The reason why the log cannot be read; "" if it can."""
+        self.held = 0
+        """The bytes in the pipe."""
+
+    @property
+    def news(self) -> LogNews:
+        """What the node says of this log."""
+        behind = self._follower.behind + sum(len(record.data) for record in self._unsent)
+        watched = self.watched
+        return LogNews(
+            *(watched.name, watched.subscribers, self._subcluster(), self._follower.size, behind),
+            *(self.counted["lost"], self.fault),
+        )
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        backoff = Backoff(lambda: _RETRY_S)
+        try:
+            while True:
+                try:
+                    await self._send()
+                    backoff.reset()
+                except EccmgrError as error:
+                    log.debug("log not sent", log=self.watched.name, reason=str(error))
+                    await self._link.pause(backoff.next_s())
+        finally:
+            self._follower.close()
+
+    async def _send(self) -> None:
+        """Read some of the log and send it, or wait for more. Raises EccmgrError."""
+        if not self._unsent:
+            self._unsent = await self._read()
+        sending = list(itertools.islice(self._unsent, _SENT_AT_ONCE))
+        words = [word for record in sending for word in self._packer.words(record)]
+        appended = await self._link.run(
+            calls.append(
+                *(self._keys, self._options),
+                tail=self._tail,
+                most=self._pipe_max,
+                subscribers=self.watched.subscribers,
+                says=dump_files(self._follower.turns.dump()),
+                words=words,
+            )
+        )
+        if appended.verdict is AppendVerdict.MOVED:
+            await self._move_to(appended.tail, appended.said)
+            return
+        self.held = appended.held
+        self._count(sending[: appended.added])
+        del self._unsent[: appended.added]
+        if appended.added < len(sending):
+            await self._wait_for_room()
+        elif not self._unsent:
+            await self._wait_for_news(sending)
+
+    async def _read(self) -> list[Record]:
+        try:
+            records = await asyncio.to_thread(self._follower.read, _READ)
+        except OSError as error:
+            fault = error.strerror or str(error)
+            if fault != self.fault:
+                log.warning("log not read", log=self.watched.name, path=self.watched.path, reason=fault)
+            self.fault = fault
+            return []
+        self.fault = ""
+        return records
+
+    def _count(self, sent: list[Record]) -> None:
+        if not sent:
+            return
+        self._tail = sent[-1].end.dump()
+        for record in sent:
+            self.counted["sent"] += len(record.data)
+            if record.lost:
+                self.counted["lost"] += record.lost
+                log.warning("log bytes lost", log=self.watched.name, path=self.watched.path, bytes=record.lost)
+
+    async def _move_to(self, tail: bytes, said: bytes) -> None:
+        """Go on where the pipe ends now. If that is unknown, go on where this node is."""
+        place = place_in(tail)
+        if place is not None:
+            await asyncio.to_thread(self._follower.close)
+            turns = Turns([*parse_files(said), *self._follower.turns.dump()])
+            self._follower = Follower(self._folder, place, turns)
+            self._unsent = []
+        self._tail = tail
+
+    async def _wait_for_room(self) -> None:
+        await asyncio.sleep(_FULL_S)
+
+    async def _wait_for_news(self, sent: list[Record]) -> None:
+        """Wait until the file changes, but not for long: a manager may want something again."""
+        if not sent:
+            await self._wakers.wait(self.watched.path, _CHECK_S)
+        await asyncio.sleep(_GATHER_S)

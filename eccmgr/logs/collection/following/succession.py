@@ -1,0 +1,88 @@
+"""Which files of a log come after which, and the turn of each."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from eccmgr.logs.collection.following.reading import Reading
+from eccmgr.logs.collection.following.sources import LogFolder, Source
+from eccmgr.logs.collection.places import FileIdentity
+
+_TURNS_MAX = 64
+
+
+class KnownFile(NamedTuple):
+    """A file of a log, as it was last seen."""
+
+    turn: int
+    file: FileIdentity
+    size: int
+    changed_ns: int
+
+
+class Turns:
+    """The latest files of a log, in the order in which they are read.
+
+    A file that is read a second time has the same turn again. A file that is gone is remembered with its size.
+    """
+
+    def __init__(self, known: Iterable[KnownFile] = ()) -> None:
+        self._known = {file.turn: file for file in known}
+
+    def note(self, reading: Reading) -> None:
+        """Remember a file as it is now."""
+        status = reading.source.status()
+        self._known[reading.turn] = KnownFile(reading.turn, reading.identity, reading.largest, status.st_mtime_ns)
+        while len(self._known) > _TURNS_MAX:
+            del self._known[min(self._known)]
+
+    def forget(self, turn: int) -> None:
+        """Remember no file under this turn, since the file has another one."""
+        self._known.pop(turn, None)
+
+    def known(self, turn: int) -> KnownFile | None:
+        """The file of a turn; None if it is not remembered."""
+        return self._known.get(turn)
+
+    def of(self, source: Source, wall_ms: int, after: int = 0) -> int:
+        """The turn of a file: the one that it had before, if that is higher than `after`, else a new one."""
+        for turn, known in sorted(self._known.items(), reverse=True):
+            file = known.file
+            if turn <= after or not file.head or (file.device, file.inode) != source.key:
+                continue
+            if file.begins(source.read(file.head, 0)):
+                return turn
+        return max(max(self._known, default=0) + 1, after + 1, wall_ms)
+
+    def skipped(self, begin: int, end: int) -> int:
+        """The bytes of the files between two turns, which nobody has read if one was followed by the other."""
+        return sum(known.size for turn, known in self._known.items() if begin < turn < end)
+
+    def dump(self) -> list[KnownFile]:
+        """The files, the first one first."""
+        return sorted(self._known.values())
+
+
+def successors(folder: LogFolder, known: Sequence[Reading], are_open: Sequence[Reading], since_ns: int) -> list[Source]:
+    """Open the siblings that were written to since `since_ns` and are neither open nor copies of what is `known`, the
+    oldest first. The caller closes them."""
+    files = []
+    keys = {reading.source.key for reading in are_open}
+    for seen in folder.siblings():
+        if seen.changed_ns < since_ns or seen.key in keys:
+            continue
+        try:
+            source = folder.open(seen.name)
+        except OSError:
+            continue
+        if _is_known(source, known):
+            source.close()
+        else:
+            files.append(source)
+    return files
+
+
+def _is_known(source: Source, known: Sequence[Reading]) -> bool:
+    try:
+        return any(reading.is_copied_in(source) for reading in known)
+    except OSError:
+        return True

@@ -1,0 +1,128 @@
+"""What there is to collect, and who collects it, as Redis has it."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from eccmgr.logs.collection.gathering.sharing import Share
+from eccmgr.logs.collection.gathering.stand import Unit
+from eccmgr.logs.collection.news import LogNews, Wishes
+from eccmgr.logs.collection.safe_names import safe_name
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from eccmgr.redis.wire import Argument
+from eccmgr.text.naming import is_plain_name
+
+_NODES_MAX = 20_000
+_AT_ONCE = 100
+_TTL_MS = 30 * 24 * 3600 * 1000
+
+
+class PipeState(NamedTuple):
+    """The state of a pipe, as far as it concerns one subscriber."""
+
+    tail: bytes
+    sent: int
+    has: int
+    lost: int
+    holder: str
+    """The private name of the manager that has the lease; "" if none has."""
+    checkpoint: bytes
+
+
+class Catalogue(NamedTuple):
+    """The logs of all nodes, the living managers, and who holds what."""
+
+    logs: Mapping[tuple[str, str], LogNews]
+    """By node and safe name of the log."""
+    managers: Mapping[str, Wishes]
+    states: Mapping[Unit, PipeState]
+
+    def units(self, share: Share) -> list[Unit]:
+        """The logs of a share."""
+        return [unit for unit in self.states if (unit.subscriber, unit.node) == share]
+
+    def holders(self) -> dict[Share, str | None]:
+        """The manager that holds each share, None if no living one does."""
+        held: dict[Share, str | None] = {}
+        for unit, state in self.states.items():
+            share = Share(unit.subscriber, unit.node)
+            holder = state.holder if state.holder in self.managers else None
+            held[share] = held.get(share) or holder
+        return held
+
+
+async def say_wishes(link: Link, keys: Keys, private: str, wishes: Wishes) -> None:
+    """Tell the other managers what this one collects. Raises EccmgrError."""
+    await link.pipeline(("HSET", keys.log_gatherers, private, wishes.dump()), ("PEXPIRE", keys.log_gatherers, _TTL_MS))
+
+
+async def read_catalogue(link: Link, keys: Keys, subscribers: Iterable[str] | None = None) -> Catalogue:
+    """Read everything; with `subscribers` only their logs have a state. Raises EccmgrError."""
+    named = await link.call("ZRANGE", keys.logs, 0, _NODES_MAX)
+    nodes = [node for raw in named if is_plain_name(node := raw.decode(errors="replace"))]
+    news = await _pipelined(link, [("HGETALL", keys.logs_of(node)) for node in nodes])
+    logs: dict[tuple[str, str], LogNews] = {}
+    for node, fields in zip(nodes, news, strict=True):
+        for raw in _values(fields):
+            if (read := LogNews.parse(raw)) is not None and all(map(is_plain_name, read.subscribers)):
+                logs[node, safe_name(read.name)] = read
+    wanted = None if subscribers is None else set(subscribers)
+    units = [
+        Unit(subscriber, node, log)
+        for (node, log), read in logs.items()
+        for subscriber in read.subscribers
+        if wanted is None or subscriber in wanted
+    ]
+    return Catalogue(logs, await _managers(link, keys), await _states(link, keys, units))
+
+
+async def _managers(link: Link, keys: Keys) -> dict[str, Wishes]:
+    """The managers that collect logs and have a session; the others are dropped."""
+    said = {name.decode(errors="replace"): raw for name, raw in _pairs(await link.call("HGETALL", keys.log_gatherers))}
+    if not said:
+        return {}
+    alive = await link.call("ZMSCORE", keys.sessions, *said)
+    gone = [name for name, score in zip(said, alive, strict=True) if score is None]
+    if gone:
+        await link.call("HDEL", keys.log_gatherers, *gone)
+    read = {name: Wishes.parse(raw) for name, raw in said.items() if name not in gone}
+    return {name: wishes for name, wishes in read.items() if wishes is not None}
+
+
+async def _states(link: Link, keys: Keys, units: list[Unit]) -> dict[Unit, PipeState]:
+    asked: list[tuple[Argument, ...]] = []
+    for unit in units:
+        fields = ("tail", "sent", f"has:{unit.subscriber}", "lost", f"lease:{unit.subscriber}", f"at:{unit.subscriber}")
+        asked.append(("HMGET", keys.log_state(unit.node, unit.log), *fields))
+    answers = await _pipelined(link, asked)
+    return {unit: _state(answer) for unit, answer in zip(units, answers, strict=True)}
+
+
+def _state(fields: list[bytes | None]) -> PipeState:
+    tail, sent, has, lost, lease, checkpoint = (field or b"" for field in fields)
+    holder = lease.partition(b" ")[0].decode(errors="replace")
+    holder = "" if holder == "-" else holder
+    return PipeState(tail, _number(sent), _number(has), _number(lost), holder, checkpoint)
+
+
+def _number(field: bytes) -> int:
+    return int(field) if field.isdigit() and len(field) < 16 else 0
+
+
+async def _pipelined(link: Link, commands: list[tuple[Argument, ...]]) -> list[list[bytes | None]]:
+    answers: list[list[bytes | None]] = []
+    for at in range(0, len(commands), _AT_ONCE):
+        answers += await link.pipeline(*commands[at : at + _AT_ONCE])
+    return answers
+
+
+def _pairs(fields: object) -> list[tuple[bytes, bytes]]:
+    """The fields of a hash, in either form of the protocol."""
+    if isinstance(fields, dict):
+        return list(fields.items())
+    flat = list(fields) if isinstance(fields, list) else []
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _values(fields: object) -> list[bytes]:
+    return [value for _, value in _pairs(fields)]

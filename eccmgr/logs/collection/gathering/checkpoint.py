@@ -1,0 +1,182 @@
+"""How far a log is written: the checkpoint in Redis, and the note beside the files of this manager.
+
+Redis says where to go on in the node's file. The note says where to go on in the file of this manager: it is written
+after the bytes are on the disk and before Redis is told, so it is never behind Redis. Nothing in Redis names a file of
+this manager.
+"""
+
+import contextlib
+import os
+import secrets
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from eccmgr.host.safe_open import open_file
+from eccmgr.logs.collection.gathering.targets import Target
+from eccmgr.logs.collection.places import Place
+from eccmgr.logs.collection.safe_names import safe_name
+from eccmgr.redis.reading import decoded
+
+_NOTE_MAX = 64 * 1024
+_STORES_KEPT = 8
+_FLAGS = os.O_RDWR | os.O_CREAT
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """How far a subscriber has a log, as Redis keeps it.
+
+    `number` counts the checkpoints. `store` is the folder of the manager that wrote last, and `stores` has the number
+    of the last checkpoint of each folder. `path` and `length` are the file and its length there.
+    """
+
+    place: str
+    number: int = 0
+    epoch: int = 0
+    store: str = ""
+    path: str = ""
+    length: int = 0
+    wall_ms: int = 0
+    stores: dict[str, int] = {}
+
+    def dump(self) -> str:
+        """The checkpoint as JSON."""
+        return msgspec.json.encode(self).decode()
+
+    def at(self) -> Place:
+        """Its place. Raises ValueError."""
+        return Place.parse(self.place)
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Checkpoint | None":
+        """The checkpoint in Redis; None if there is none, or one that we did not write."""
+        try:
+            read = decoded(_checkpoint, raw) if raw else None
+            if read is not None:
+                read.at()
+        except (ValueError, msgspec.MsgspecError):
+            return None
+        return read
+
+    def seen_stores(self, store: str, number: int) -> dict[str, int]:
+        """`stores` with another number for one of them, and not too many."""
+        kept = sorted({**self.stores, store: number}.items(), key=lambda item: item[1])
+        return dict(kept[-_STORES_KEPT:])
+
+
+_checkpoint = msgspec.json.Decoder(Checkpoint)
+
+
+class Note(msgspec.Struct, frozen=True):
+    """How far this manager has written a log. `place` is "" before the first byte, and `before` is the length of the
+    file at the checkpoint before this one."""
+
+    place: str
+    number: int
+    epoch: int
+    path: str
+    length: int
+    before: int
+    device: int
+    inode: int
+
+    def at(self) -> Place | None:
+        """Its place. Raises ValueError."""
+        return Place.parse(self.place) if self.place else None
+
+    @property
+    def target(self) -> Target:
+        """The end of what is written."""
+        return Target(self.path, self.length, self.device, self.inode)
+
+    @property
+    def target_before(self) -> Target:
+        """The end of what was written before."""
+        return Target(self.path, self.before, self.device, self.inode)
+
+    @classmethod
+    def of(cls, place: str, number: int, epoch: int, target: Target, before: int) -> "Note":
+        """A note about a target."""
+        return cls(place, number, epoch, target.path, target.length, before, target.device, target.inode)
+
+
+_note = msgspec.json.Decoder(Note)
+
+
+class Start(NamedTuple):
+    """Where to go on: the place in the log (None: with whatever the pipe has), the end of our file, and the number."""
+
+    place: Place | None
+    target: Target | None
+    number: int
+
+
+def start(kept: Checkpoint | None, note: Note | None, store: str) -> Start:
+    """Where to go on, by what Redis keeps and by our note. Pure."""
+    if note is None:
+        return Start(None if kept is None else kept.at(), None, 0 if kept is None else kept.number)
+    if kept is None:
+        return Start(note.at(), note.target, note.number)
+    # Redis does not know of our last checkpoint: it has forgotten it, or never heard of it.
+    is_ahead = note.number > kept.stores.get(store, 0)
+    if is_ahead and kept.epoch > note.epoch and kept.store != store:
+        # Another manager went on from the checkpoint before ours, and has what we wrote after it.
+        return Start(kept.at(), note.target_before, kept.number)
+    if is_ahead and note.number > kept.number:
+        return Start(note.at(), note.target, note.number)
+    return Start(kept.at(), note.target, max(kept.number, note.number))
+
+
+class Notes:
+    """The notes in a folder, one small file a subscriber, node and log. All its methods block, and raise OSError."""
+
+    def __init__(self, folder: str, folder_mode: int) -> None:
+        self._folder, self._mode = Path(folder), folder_mode
+        self.store = self._identity()
+
+    def _identity(self) -> str:
+        """The name of this folder, which all managers share that share the folder."""
+        descriptor = self._open(self._folder / "identity")
+        try:
+            if len(known := os.pread(descriptor, 64, 0)) >= 16:
+                return known.decode(errors="replace").strip()
+            made = secrets.token_hex(8)
+            os.pwrite(descriptor, made.encode(), 0)
+            return made
+        finally:
+            os.close(descriptor)
+
+    def read(self, subscriber: str, node: str, log: str) -> Note | None:
+        """The note about a log; None if there is none that can be read."""
+        try:
+            descriptor = open_file(self._path(subscriber, node, log), os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            raw = os.pread(descriptor, _NOTE_MAX, 0)
+        finally:
+            os.close(descriptor)
+        text, _, check = raw.partition(b"\n")
+        with contextlib.suppress(ValueError, msgspec.MsgspecError):
+            if int(check.split(b"\n")[0], 16) == zlib.crc32(text):
+                note = _note.decode(text)
+                note.at()
+                return note
+        return None
+
+    def write(self, subscriber: str, node: str, log: str, note: Note) -> None:
+        """Keep a note. One write replaces the old one, so a process that is killed leaves one of the two."""
+        text = msgspec.json.encode(note)
+        descriptor = self._open(self._path(subscriber, node, log))
+        try:
+            os.pwrite(descriptor, b"%s\n%08x\n" % (text, zlib.crc32(text)), 0)
+        finally:
+            os.close(descriptor)
+
+    def _path(self, subscriber: str, node: str, log: str) -> Path:
+        return self._folder / safe_name(subscriber) / safe_name(node.lower()) / log
+
+    def _open(self, path: Path) -> int:
+        return open_file(path, _FLAGS, 0o640, made=[], folder_mode=self._mode)

@@ -1,0 +1,284 @@
+"""Collects logs on a manager: takes leases, reads pipes, writes, and moves checkpoints."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.session import Session
+from eccmgr.errors import EccmgrError
+from eccmgr.logs.collection.gathering.catalogue import Catalogue, read_catalogue, say_wishes
+from eccmgr.logs.collection.gathering.checkpoint import Checkpoint, start
+from eccmgr.logs.collection.gathering.sharing import Share, decide
+from eccmgr.logs.collection.gathering.stand import Entries, Stand, Taking, Unit
+from eccmgr.logs.collection.gathering.writing import Writer, Writing, reason
+from eccmgr.logs.collection.news import LogNews, Wishes
+from eccmgr.logs.collection.options import GatheringOptions
+from eccmgr.logs.collection.pipe import calls
+from eccmgr.logs.collection.pipe.calls import CommitVerdict, PipeKeys, place_in
+from eccmgr.logs.collection.safe_names import safe_name
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+
+log = structlog.get_logger()
+
+LOOK_S = 1.0
+"""The time between two looks at who collects what."""
+_GATHER_S = 0.3
+"""The time for which bytes gather before they are written, unless there are many."""
+_GROUP = 32
+_ENTRIES_AT_ONCE = 128
+_MANY_BYTES = 256 * 1024
+_PAUSE_S, _PAUSE_MAX_S = 1.0, 30.0
+
+
+class Gatherer:
+    """The collection on this manager, while it has a session."""
+
+    def __init__(
+        self, link: Link, keys: Keys, options: ClusterOptions, session: Session, writer: Writer, how: GatheringOptions
+    ) -> None:
+        self._link, self._keys, self._options, self._session = link, keys, options, session
+        self._writer, self.how = writer, how
+        self.stands: dict[Unit, Stand] = {}
+        self.catalogue = Catalogue({}, {}, {})
+        self.counted: Counter[str] = Counter()
+        """Since the start: the bytes written, and the bytes lost before anybody read them."""
+        self._turn = asyncio.Lock()
+        """Held while stands change, and while bytes are written for them."""
+        self._said: tuple[str, Wishes] | None = None
+
+    async def run(self) -> None:
+        """Collect until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._for_ever(self.look, LOOK_S))
+            tasks.create_task(self._for_ever(self._collect, _GATHER_S))
+
+    async def _for_ever(self, act: Callable[[], object], pause_s: float) -> None:
+        while True:
+            began = time.monotonic()
+            again = False
+            try:
+                again = bool(await act())  # type: ignore[misc]
+            except EccmgrError as error:
+                log.debug("logs not collected", reason=str(error))
+                await self._link.pause(LOOK_S)
+            await asyncio.sleep(0 if again else max(0.01, pause_s - (time.monotonic() - began)))
+
+    async def finish(self) -> None:
+        """Write what is under way, and give all leases back."""
+        async with self._turn:
+            for unit in list(self.stands):
+                await self._give_back(unit)
+
+    # Who collects what.
+
+    async def look(self) -> None:
+        """Take and give back leases, and check those that this manager has. Raises EccmgrError."""
+        private = self._session.private_name
+        if not self._session.joined.is_set():
+            async with self._turn:
+                self.stands.clear()
+            return
+        wishes = Wishes(
+            self._session.identity.name,
+            self.how.subscribers,
+            {node: subscribers for node, (_, subscribers) in self.how.of_nodes.items()},
+        )
+        if (private, wishes) != self._said:
+            await say_wishes(self._link, self._keys, private, wishes)
+            self._said = private, wishes
+        everybody = {*wishes.subscribers, *(name for names in wishes.of_nodes.values() for name in names)}
+        self.catalogue = found = await read_catalogue(self._link, self._keys, everybody)
+        if private not in found.managers:
+            await say_wishes(self._link, self._keys, private, wishes)
+            return
+        holders = found.holders()
+        decision = decide(private, found.managers, holders)
+        mine = {*decision.take, *(share for share, holder in holders.items() if holder == private)}
+        async with self._turn:
+            for share in decision.give_back:
+                for unit in found.units(share):
+                    await self._give_back(unit)
+            self._drop_lost(private)
+            for share in mine - set(decision.give_back):
+                await self._take_all(share, private)
+            for stand in list(self.stands.values()):
+                await self._check(stand)
+
+    def _drop_lost(self, private: str) -> None:
+        """Forget the stands whose lease another manager has, or whose log is gone."""
+        for unit, stand in list(self.stands.items()):
+            state = self.catalogue.states.get(unit)
+            if stand.lease.private != private or state is None or state.holder != private:
+                del self.stands[unit]
+
+    async def _take_all(self, share: Share, private: str) -> None:
+        for unit in self.catalogue.units(share):
+            if unit not in self.stands and self.how.template_for(unit.node) is not None:
+                await self._take(unit, private)
+
+    async def _take(self, unit: Unit, private: str) -> None:
+        """Take a lease, and go on where the log was left."""
+        keys = PipeKeys.of(self._keys, unit.node, unit.log)
+        leased = await self._link.run(calls.take_lease(keys, self._options, unit.subscriber, private))
+        if leased.lease is None:
+            return
+        kept = Checkpoint.parse(leased.checkpoint)
+        notes = self._writer.notes
+        try:
+            note = await asyncio.to_thread(notes.read, unit.subscriber, unit.node, unit.log)
+            begin = start(kept, note, notes.store)
+            target = begin.target and await asyncio.to_thread(self._writer.restore, begin.target)
+        except OSError as error:
+            log.warning("log not collected", node=unit.node, log=unit.log, reason=reason(error))
+            return
+        stores = kept.stores if kept is not None else {}
+        stand = Stand(unit, keys, leased.lease, begin.place, target, begin.number, stores)
+        self.stands[unit] = stand
+        log.info("log taken", node=unit.node, log=unit.log, subscriber=unit.subscriber)
+
+    async def _give_back(self, unit: Unit) -> None:
+        stand = self.stands.pop(unit, None)
+        if stand is not None:
+            await self._link.run(calls.release(stand.keys, stand.lease))
+            log.info("log given back", node=unit.node, log=unit.log, subscriber=unit.subscriber)
+
+    async def _check(self, stand: Stand) -> None:
+        """Find out whether the pipe still brings what this stand needs next."""
+        state = self.catalogue.states.get(stand.unit)
+        tail = place_in(state.tail) if state is not None else None
+        if state is None or tail is None:
+            return
+        if state.sent < int(stand.cursor.partition(b"-")[0]):
+            # The server has forgotten what this manager has read.
+            stand.cursor = b"0-0"
+        behind = stand.place is not None and tail.order > stand.place.order
+        idle_at = state.tail.decode() if behind and not stand.fault else ""
+        if idle_at and stand.idle_at == idle_at and stand.idle_cursor == stand.cursor and stand.place is not None:
+            # Nothing came for a while, though the pipe ends behind this place.
+            stand.cursor = b"0-0"
+            entries = await self._read([stand], 1)
+            if not entries.get(stand.keys.pipe):
+                await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place))
+        stand.idle_at, stand.idle_cursor = idle_at, stand.cursor
+
+    # Reading and writing.
+
+    async def _collect(self) -> bool:
+        """Read all pipes once, and write what came; answers whether there may be more. Raises EccmgrError."""
+        more = False
+        if not self._session.joined.is_set():
+            return False
+        now = time.monotonic()
+        ready = [stand for stand in self.stands.values() if stand.retry_s <= now]
+        for at in range(0, len(ready), _GROUP):
+            async with self._turn:
+                group = [stand for stand in ready[at : at + _GROUP] if self.stands.get(stand.unit) is stand]
+                more |= await self._collect_from(group)
+        return more
+
+    async def _collect_from(self, group: Sequence[Stand]) -> bool:
+        more, writings = False, []
+        layers: dict[str, list[Stand]] = {}
+        for stand in group:
+            layers.setdefault(stand.unit.subscriber, []).append(stand)
+        for stands in layers.values():
+            count = max(4, _ENTRIES_AT_ONCE // len(stands))
+            entries = await self._read(stands, count)
+            for stand in stands:
+                came = entries.get(stand.keys.pipe, ())
+                if came:
+                    taking = stand.take(came, self._path_of(stand.unit))
+                    writings.append(Writing(stand, taking))
+                    more |= len(came) >= count or taking.size >= _MANY_BYTES or taking.cursor != came[-1][0]
+        if writings:
+            await asyncio.to_thread(
+                self._writer.write, [each for each in writings if each.taking.has_moved(each.stand)]
+            )
+            settled = await asyncio.gather(*map(self._settle, writings), return_exceptions=True)
+            for error in settled:
+                if isinstance(error, BaseException):
+                    raise error
+        return more
+
+    async def _read(self, stands: Sequence[Stand], count: int) -> Mapping[str, Entries]:
+        """The next entries of the pipes."""
+        pipes = [stand.keys.pipe for stand in stands]
+        reply = await self._link.call("XREAD", "COUNT", count, "STREAMS", *pipes, *(stand.cursor for stand in stands))
+        streams = reply.items() if isinstance(reply, dict) else (reply or ())
+        return {
+            pipe.decode(): [(entry[0], dict(zip(entry[1][::2], entry[1][1::2], strict=True))) for entry in entries]
+            for pipe, entries in streams
+        }
+
+    def _path_of(self, unit: Unit) -> Callable[[int], str]:
+        template, news = self.how.template_for(unit.node), self.catalogue.logs.get((unit.node, unit.log))
+        name, subcluster = (news.name, news.subcluster) if news is not None else (unit.log, "")
+
+        def path(wall_ms: int) -> str:
+            made = template.path(name, subcluster, unit.node, wall_ms) if template is not None else ""
+            return f"{made}.{safe_name(unit.subscriber)}" if self._is_second(unit, news) else made
+
+        return path
+
+    def _is_second(self, unit: Unit, news: LogNews | None) -> bool:
+        """Whether this manager writes the same log for a subscriber before this one too."""
+        wanted = self.how.subscribers_for(unit.node)
+        both = [name for name in (news.subscribers if news is not None else ()) if name in wanted]
+        return len(both) > 1 and both[0] != unit.subscriber
+
+    async def _settle(self, writing: Writing) -> None:
+        """Move the checkpoint of what was written, or find out why nothing was."""
+        stand, taking = writing.stand, writing.taking
+        if writing.fault:
+            return self._failed(stand, writing.fault)
+        if taking.has_moved(stand) and taking.end is not None and self.stands.get(stand.unit) is stand:
+            await self._commit(writing)
+        if taking.gap and stand.place is not None and self.stands.get(stand.unit) is stand:
+            stand.cursor = b"0-0"
+            await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place))
+        return None
+
+    async def _commit(self, writing: Writing) -> None:
+        stand, taking = writing.stand, writing.taking
+        assert taking.end is not None
+        number, store, target = stand.number + 1, self._writer.notes.store, writing.target
+        stores = Checkpoint("", stores=stand.stores).seen_stores(store, number)
+        path, length = (target.path, target.length) if target is not None else ("", 0)
+        said = Checkpoint(
+            taking.end.dump(), number, stand.lease.epoch, store, path, length, taking.wall_ms, stores
+        ).dump()
+        try:
+            verdict = await self._link.run(calls.commit(stand.keys, self._options, stand.lease, said, taking.has))
+        except EccmgrError:
+            # It may be there or not. Whoever takes the lease next finds out.
+            self.stands.pop(stand.unit, None)
+            raise
+        if verdict is not CommitVerdict.KEPT:
+            self.stands.pop(stand.unit, None)
+            return
+        stand.place, stand.target, stand.number, stand.cursor = taking.end, target, number, taking.cursor
+        stand.wall_ms, stand.stores = taking.wall_ms, stores
+        self.counted["written"] += taking.size
+        self._report_lost(stand, taking)
+        if stand.fault:
+            log.info("log written again", node=stand.unit.node, log=stand.unit.log)
+            stand.fault, stand.pause_s = "", 0.0
+
+    def _report_lost(self, stand: Stand, taking: Taking) -> None:
+        if taking.lost:
+            self.counted["lost"] += taking.lost
+            log.warning("log bytes lost", node=stand.unit.node, log=stand.unit.log, bytes=taking.lost)
+
+    def _failed(self, stand: Stand, fault: str) -> None:
+        """Try again later. The log says it once."""
+        if fault != stand.fault:
+            path = stand.target.path if stand.target is not None else ""
+            log.error("log not written", node=stand.unit.node, log=stand.unit.log, path=path, reason=fault)
+        stand.fault = fault
+        stand.pause_s = min(_PAUSE_MAX_S, 2 * stand.pause_s or _PAUSE_S)
+        stand.retry_s = time.monotonic() + stand.pause_s

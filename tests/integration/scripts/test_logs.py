@@ -1,0 +1,145 @@
+"""logs_append, logs_lease, logs_commit, logs_rewind, logs_release, logs_forget: the pipe of a log."""
+
+from eccmgr.logs.collection.pipe import calls
+from eccmgr.logs.collection.pipe.calls import Appended, AppendVerdict, CommitVerdict, ForgetVerdict, Lease, PipeKeys
+from eccmgr.logs.collection.places import FileIdentity, Place, digest
+from eccmgr.logs.collection.records import Packer, Record, unpacked
+from tests.integration.scripts.cluster import Cluster, Life
+
+FILE = FileIdentity(1, 2, 0, digest(b""))
+
+
+def place(offset: int) -> Place:
+    return Place(7, FILE, offset, digest(b""))
+
+
+def record(begin: int, data: bytes) -> Record:
+    return Record(place(begin), place(begin + len(data)), 1000, data)
+
+
+class Pipe:
+    """The pipe of one log, with a node that writes it and a manager that reads it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.keys = PipeKeys.of(cluster.keys, "east1", "mainlog")
+
+    def append(
+        self, *records: Record, tail: str = "", most: int = 1 << 20, subscribers: tuple[str, ...] = ("master",)
+    ) -> Appended:
+        words = [word for each in records for word in Packer().words(each)]
+        call = calls.append(
+            *(self.keys, self.cluster.options), tail=tail, most=most, subscribers=subscribers, says="[]", words=words
+        )
+        return self.cluster.run(call)
+
+    def lease(self, manager: Life, subscriber: str = "master") -> Lease | None:
+        return self.cluster.run(calls.take_lease(self.keys, self.cluster.options, subscriber, manager.private)).lease
+
+    def commit(self, lease: Lease, has: int, checkpoint: str = "{}") -> CommitVerdict:
+        return self.cluster.run(calls.commit(self.keys, self.cluster.options, lease, checkpoint, has))
+
+    def entries(self) -> list[tuple[int, Record]]:
+        found = self.cluster.redis.xrange(self.keys.pipe)
+        return [(int(entry.partition(b"-")[0]), unpacked(fields)) for entry, fields in found]  # type: ignore[union-attr]
+
+
+def test_records_follow_each_other_within_the_bound(cluster: Cluster) -> None:
+    pipe = Pipe(cluster)
+    records = [record(10 * number, b"123456789\n") for number in range(5)]
+    appended = pipe.append(*records, most=600)
+    assert (appended.verdict, appended.added) == (AppendVerdict.KEPT, 2)
+    assert [each for _, each in pipe.entries()] == records[:2]
+    assert pipe.append(*records[2:], tail=place(20).dump(), most=600).added == 0
+    moved = pipe.append(records[0])
+    assert (moved.verdict, moved.tail) == (AppendVerdict.MOVED, place(20).dump().encode())
+    assert len(pipe.entries()) == 2
+
+
+def test_pipe_takes_more_as_it_is_read(cluster: Cluster) -> None:
+    pipe, manager = Pipe(cluster), cluster.join("barca", rank="manager")
+    pipe.append(record(0, b"a\n"), record(2, b"b\n"))
+    lease = pipe.lease(manager)
+    assert lease is not None
+    (first, _), _ = pipe.entries()
+    assert pipe.commit(lease, first) is CommitVerdict.KEPT
+    assert [each.data for _, each in pipe.entries()] == [b"b\n"]
+
+
+def test_one_manager_has_the_lease(cluster: Cluster) -> None:
+    pipe, barca, roma = Pipe(cluster), cluster.join("barca", rank="manager"), cluster.join("roma", rank="manager")
+    lease = pipe.lease(barca)
+    assert lease is not None
+    assert pipe.lease(barca) == lease
+    assert pipe.lease(roma) is None
+    cluster.leave(barca)
+    later = pipe.lease(roma)
+    assert later is not None
+    assert later.epoch > lease.epoch
+    assert pipe.commit(lease, 0) is CommitVerdict.FENCED
+    assert cluster.run(calls.rewind(pipe.keys, lease, place(0))) is CommitVerdict.FENCED
+    assert cluster.run(calls.release(pipe.keys, lease)) is CommitVerdict.FENCED
+    assert pipe.commit(later, 0, "kept") is CommitVerdict.KEPT
+    assert cluster.run(calls.take_lease(pipe.keys, cluster.options, "master", roma.private)).checkpoint == b"kept"
+
+
+def test_released_lease_is_taken_at_once(cluster: Cluster) -> None:
+    pipe, barca, roma = Pipe(cluster), cluster.join("barca", rank="manager"), cluster.join("roma", rank="manager")
+    lease = pipe.lease(barca)
+    assert lease is not None
+    assert cluster.run(calls.release(pipe.keys, lease)) is CommitVerdict.RELEASED
+    later = pipe.lease(roma)
+    assert later is not None
+    assert later.epoch > lease.epoch
+
+
+def test_subscriber_without_manager_holds_nobody_up(cluster: Cluster) -> None:
+    pipe, barca, roma = Pipe(cluster), cluster.join("barca", rank="manager"), cluster.join("roma", rank="manager")
+    both = ("master", "roma")
+    pipe.append(record(0, b"a\n"), subscribers=both)
+    master, other = pipe.lease(barca), pipe.lease(roma, "roma")
+    assert master is not None
+    assert other is not None
+    ((sent, _),) = pipe.entries()
+    pipe.commit(master, sent)
+    assert len(pipe.entries()) == 1
+    cluster.leave(roma)
+    pipe.append(tail=place(2).dump(), subscribers=both)
+    assert pipe.entries() == []
+
+
+def test_rewound_pipe_ends_where_it_was_asked_to(cluster: Cluster) -> None:
+    pipe, manager = Pipe(cluster), cluster.join("barca", rank="manager")
+    pipe.append(record(0, b"a\n"), record(2, b"b\n"))
+    lease = pipe.lease(manager)
+    assert lease is not None
+    (_, (last, _)) = pipe.entries()
+    assert cluster.run(calls.rewind(pipe.keys, lease, place(2))) is CommitVerdict.REWOUND
+    assert pipe.entries() == []
+    assert pipe.append(record(4, b"c\n"), tail=place(4).dump()).tail == place(2).dump().encode()
+    assert pipe.append(record(2, b"b\n"), tail=place(2).dump()).added == 1
+    assert pipe.entries()[0][0] > last
+
+
+def test_pipe_whose_state_was_lost_begins_anew(cluster: Cluster) -> None:
+    pipe = Pipe(cluster)
+    pipe.append(record(0, b"a\n" * 500))
+    cluster.redis.delete(pipe.keys.state)
+    assert pipe.append(record(1000, b"b\n")).added == 1
+    assert [each.data for _, each in pipe.entries()] == [b"b\n"]
+
+
+def test_forgotten_subscriber_leaves_nothing(cluster: Cluster) -> None:
+    pipe, manager = Pipe(cluster), cluster.join("barca", rank="manager")
+    lease = pipe.lease(manager)
+    assert lease is not None
+    assert cluster.run(calls.forget(pipe.keys, "master")) is ForgetVerdict.FORGOTTEN
+    assert cluster.run(calls.forget(pipe.keys, "master")) is ForgetVerdict.UNKNOWN
+    assert pipe.commit(lease, 0) is CommitVerdict.FENCED
+
+
+def test_lost_bytes_are_added_up(cluster: Cluster) -> None:
+    pipe = Pipe(cluster)
+    step = Record(place(0), Place(8, FILE, 0, digest(b"")), 1, lost=77)
+    pipe.append(step)
+    assert cluster.redis.hget(pipe.keys.state, "lost") == b"77"

@@ -1,0 +1,114 @@
+"""The nodes' logs come to the managers, every line once, whoever is killed."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import Process, Processes
+from tests.waiting import wait_until_sync
+
+
+class Collection:
+    """Nodes that write logs, and managers that collect them into one folder."""
+
+    def __init__(self, processes: Processes) -> None:
+        self.processes, self.folder = processes, processes.folder
+        self.out = self.folder / "out"
+        self.written: dict[str, list[str]] = {}
+
+    def manager(self, name: str = "barca", more: str = "") -> Process:
+        main = self.folder / f"{name}.conf"
+        main.write_text(f'Logs {{ logfile = "{self.out}/%Y/%m/%d/%{{l}}/%{{s}}/%{{n}}" {more} }}')
+        return self.processes.manager(name, "-c", str(main))
+
+    def node(self, name: str = "east1") -> Process:
+        main, source = self.folder / f"{name}.conf", self.source(name)
+        source.parent.mkdir(exist_ok=True)
+        main.write_text(f'cluster {{ logs = [ mainlog = "{source}" ] plumber = memory fence = none }}')
+        return self.processes.node(name, "east", "-c", str(main))
+
+    def source(self, node: str) -> Path:
+        return self.folder / node / "main.log"
+
+    def write(self, node: str, lines: int) -> None:
+        known = self.written.setdefault(node, [])
+        made = [f"{node} {number} {'x' * 50}\n" for number in range(len(known), len(known) + lines)]
+        known += made
+        with self.source(node).open("a") as log:
+            log.write("".join(made))
+
+    def target(self, node: str) -> Path | None:
+        found = list(self.out.glob(f"*/*/*/mainlog/east/{node}"))
+        return found[0] if found else None
+
+    def collected(self, node: str) -> list[str]:
+        target = self.target(node)
+        return target.read_text().splitlines(keepends=True) if target is not None else []
+
+    def settles(self) -> None:
+        """Wait until every line is there; then each must be there once, in order."""
+        for node, lines in self.written.items():
+            self.settle(node, lines)
+
+    def settle(self, node: str, lines: list[str]) -> None:
+        wait_until_sync(lambda: len(self.collected(node)) >= len(lines), f"the lines of {node} are there")
+        assert self.collected(node) == lines
+
+
+@pytest.fixture
+def collection(processes: Processes) -> Collection:
+    return Collection(processes)
+
+
+def test_lines_of_a_node_reach_the_manager(collection: Collection) -> None:
+    manager = collection.manager()
+    collection.node()
+    collection.write("east1", 20_000)
+    collection.settles()
+    collection.write("east1", 3)
+    collection.settles()
+    target = collection.target("east1")
+    assert target is not None
+    assert target.stat().st_mode & 0o7777 == 0o640
+    assert "log taken" in manager.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_restarted_manager_goes_on_where_it_was(collection: Collection, number: signal.Signals) -> None:
+    manager = collection.manager()
+    collection.node()
+    for _ in range(3):
+        collection.write("east1", 30_000)
+        wait_until_sync(lambda: bool(collection.collected("east1")), "the first lines are there")
+        manager.end(number)
+        collection.write("east1", 5)
+        manager = collection.manager()
+        collection.settles()
+
+
+def test_restarted_node_goes_on_where_it_was(collection: Collection) -> None:
+    collection.manager()
+    node = collection.node()
+    for _ in range(2):
+        collection.write("east1", 30_000)
+        wait_until_sync(lambda: bool(collection.collected("east1")), "the first lines are there")
+        node.end(signal.SIGKILL)
+        collection.write("east1", 5)
+        collection.source("east1").rename(collection.source("east1").with_suffix(".log.1"))
+        collection.write("east1", 7)
+        node = collection.node()
+        collection.settles()
+
+
+def test_managers_share_nodes_and_take_over(collection: Collection) -> None:
+    first, second = collection.manager("barca"), collection.manager("roma")
+    for node in ("east1", "east2"):
+        collection.node(node)
+        collection.write(node, 10)
+    collection.settles()
+    wait_until_sync(lambda: "log taken" in first.log and "log taken" in second.log, "both managers have a node")
+    first.end(signal.SIGKILL)
+    for node in ("east1", "east2"):
+        collection.write(node, 10)
+    collection.settles()

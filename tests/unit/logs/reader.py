@@ -1,0 +1,112 @@
+"""Writes, rotates and reads a log as programs do, and notes what a manager would have of it."""
+
+import gzip
+import itertools
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eccmgr.logs.collection.following.follower import Follower
+from eccmgr.logs.collection.following.sources import LogFolder
+from eccmgr.logs.collection.following.succession import Turns
+from eccmgr.logs.collection.gathering.stand import lacks_something
+from eccmgr.logs.collection.news import dump_files, parse_files
+from eccmgr.logs.collection.places import Place
+from eccmgr.logs.collection.records import Record
+
+
+@dataclass
+class WrittenLog:
+    """A log in a folder, its writer, its follower, and what was collected of it."""
+
+    folder: Path
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    rotations: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    written: list[bytes] = field(default_factory=list)
+    taken: bytes = b""
+    place: Place | None = None
+    places: list[tuple[Place, int]] = field(default_factory=list)
+    lost: int = 0
+    follower: Follower | None = None
+
+    def __post_init__(self) -> None:
+        self.path = self.folder / "main.log"
+        self.writer = self.path.open("ab", buffering=0)
+        self.restart()
+
+    # The writer.
+
+    def write(self, lines: int, width: int = 10) -> None:
+        made = [b"%06d %s\n" % (next(self.numbers), b"x" * width) for _ in range(lines)]
+        self.written += made
+        self.writer.write(b"".join(made))
+
+    def reopen(self) -> None:
+        self.writer.close()
+        self.writer = self.path.open("ab", buffering=0)
+
+    def rename(self) -> Path:
+        """Move the file away; the writer goes on in it until it opens the log anew."""
+        moved = self.folder / f"main.log.{next(self.rotations)}"
+        if self.path.exists():
+            self.path.rename(moved)
+        return moved
+
+    def copy_and_cut(self) -> None:
+        self.reopen()
+        shutil.copyfile(self.path, self.folder / f"main.log-{next(self.rotations)}")
+        os.truncate(self.path, 0)
+
+    def compress_rotated(self) -> None:
+        """Compress the oldest rotated file that nobody writes to any more."""
+        here = os.fstat(self.writer.fileno()).st_ino
+        for file in sorted(self.folder.glob("main.log[.-]*"), key=lambda each: each.stat().st_mtime_ns):
+            if file.suffix != ".gz" and file.stat().st_ino != here:
+                packed = file.with_name(f"{file.name}.gz")
+                status = file.stat()
+                packed.write_bytes(gzip.compress(file.read_bytes()))
+                os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
+                file.unlink()
+                return
+
+    # The reader.
+
+    def restart(self, place: Place | None = None) -> None:
+        """Begin anew at the collected place, or another one, with what Redis keeps."""
+        turns = Turns()
+        if self.follower is not None:
+            turns = Turns(parse_files(dump_files(self.follower.turns.dump()).encode()))
+            self.follower.close()
+        self.follower = Follower(LogFolder(str(self.path)), place or self.place, turns, quiet_s=0.0)
+
+    def read(self, most: int = 1 << 20) -> None:
+        assert self.follower is not None
+        for record in self.follower.read(most):
+            if lacks_something(self.place, record):
+                # A manager has the node go back to the place from which it needs more.
+                self.restart()
+                return
+            self.take(record)
+
+    def take(self, record: Record) -> None:
+        """Collect a record as a manager does."""
+        if self.place is not None and record.end.order <= self.place.order:
+            return
+        record = record if self.place is None else record.rest(self.place)
+        self.taken += record.text()
+        self.lost += record.lost
+        self.place = record.end
+        self.places.append((record.end, len(self.taken)))
+
+    def read_all(self) -> None:
+        idle = 0
+        while idle < 3:
+            before = self.place
+            self.read()
+            idle = idle + 1 if self.place == before else 0
+
+    def close(self) -> None:
+        self.writer.close()
+        assert self.follower is not None
+        self.follower.close()

@@ -1,0 +1,177 @@
+"""Any sequence of writes, rotations and reads gives each line once, in order."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eccmgr.logs.collection.pieces import CUT_MARK, GOES_ON_MARK, PIECE_MAX
+from tests.unit.logs.reader import WrittenLog
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(1, 5)),
+        st.sampled_from(
+            [
+                ("rename", 0),
+                ("reopen", 0),
+                ("rotate", 0),
+                ("copy", 0),
+                ("compress", 0),
+                ("read", 0),
+                ("read some", 1),
+                ("restart", 0),
+                ("go back", 3),
+                ("go back", 10),
+            ]
+        ),
+    ),
+    max_size=30,
+)
+
+
+def play(log: WrittenLog, steps: list[tuple[str, int]]) -> None:
+    # A node that has never seen a log begins with the file that is there.
+    log.write(1)
+    log.read_all()
+    for step, number in steps:
+        match step:
+            case "write":
+                log.write(number)
+            case "rename":
+                log.rename()
+            case "reopen":
+                log.reopen()
+            case "rotate":
+                log.rename()
+                log.reopen()
+            case "copy":
+                # Whoever copies and cuts a log that he does not look at loses lines by himself.
+                log.read_all()
+                log.copy_and_cut()
+            case "compress":
+                log.compress_rotated()
+            case "read":
+                log.read_all()
+            case "read some":
+                log.read(1)
+            case "restart":
+                log.restart()
+            case "go back" if log.places:
+                log.restart(log.places[-min(number, len(log.places))][0])
+    log.reopen()
+    log.write(1)
+    log.read_all()
+
+
+@given(STEPS)
+@settings(max_examples=150)
+def test_each_line_comes_once_in_order(steps: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        log = WrittenLog(Path(folder))
+        try:
+            play(log, steps)
+        finally:
+            log.close()
+        assert log.taken.splitlines(keepends=True) == log.written
+        assert log.lost == 0
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[WrittenLog]:
+    made = WrittenLog(tmp_path)
+    yield made
+    made.close()
+
+
+def test_copy_and_cut_between_two_looks_loses_nothing(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    log.write(3)
+    log.copy_and_cut()
+    log.write(2)
+    log.read_all()
+    assert log.taken.splitlines(keepends=True) == log.written
+
+
+def test_removed_file_is_counted_to_the_byte(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    log.write(4)
+    assert log.follower is not None
+    log.follower.read(0)
+    for reading in log.follower._open:
+        reading.look()
+        log.follower.turns.note(reading)
+    log.restart()
+    moved = log.rename()
+    log.reopen()
+    moved.unlink()
+    log.write(1)
+    log.read_all()
+    assert log.lost == sum(map(len, log.written[3:7]))
+    assert log.taken.splitlines(keepends=True) == log.written[:3] + log.written[7:]
+
+
+def test_deleted_file_that_is_open_is_read(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    log.write(3)
+    log.path.unlink()
+    log.reopen()
+    log.write(1)
+    log.read_all()
+    assert log.taken.splitlines(keepends=True) == log.written
+
+
+def test_cut_without_copy_is_counted(log: WrittenLog) -> None:
+    log.write(3)
+    log.read_all()
+    os.truncate(log.path, 0)
+    log.write(1)
+    log.read_all()
+    assert (log.lost, log.taken.splitlines(keepends=True)) == (0, log.written)
+
+
+def test_long_line_is_cut_into_marked_parts(log: WrittenLog) -> None:
+    line = b"y" * (3 * PIECE_MAX + 17)
+    log.writer.write(b"before\n" + line + b"\nafter\n")
+    log.read(1)
+    log.restart()
+    log.read_all()
+    assert log.taken.replace(CUT_MARK + GOES_ON_MARK, b"") == b"before\n" + line + b"\nafter\n"
+    assert log.taken.count(CUT_MARK) == 3
+
+
+def test_binary_bytes_come_unchanged(log: WrittenLog) -> None:
+    data = bytes(range(256)) * 700 + b"\n"
+    log.writer.write(data)
+    log.read_all()
+    assert log.taken == data
+
+
+def test_pipe_in_the_place_of_a_log_is_refused(log: WrittenLog) -> None:
+    os.mkfifo(log.folder / "fifo")
+    log.path.unlink()
+    log.path.symlink_to(log.folder / "fifo")
+    with pytest.raises(OSError, match="not a regular file"):
+        log.read()
+
+
+def test_unended_last_line_waits_for_its_end(log: WrittenLog) -> None:
+    log.writer.write(b"begun")
+    log.read_all()
+    assert log.taken == b""
+    log.writer.write(b" and ended\n")
+    log.read_all()
+    assert log.taken == b"begun and ended\n"
+    log.writer.write(b"never ended")
+    log.rename()
+    log.reopen()
+    log.writer.write(b"next\n")
+    log.read_all()
+    assert log.taken == b"begun and ended\nnever ended\nnext\n"
