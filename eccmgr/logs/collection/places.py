@@ -35,7 +35,7 @@ class FileIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LogPlace:
     """A place in a log, between two of its bytes.
 
     A log is read file by file, and each file has a higher `turn` than those before it. `mark` is the fingerprint of the
@@ -62,7 +62,7 @@ class Place:
         )
 
     @classmethod
-    def parse(cls, text: str) -> "Place":
+    def parse(cls, text: str) -> "LogPlace":
         """The place in a text of `dump`. Raises ValueError."""
         if (read := _DUMPED.fullmatch(text)) is None:
             raise ValueError(f"not a place in a log: {text[:100]!r}")

@@ -2,10 +2,10 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from eccmgr.logs.collection.pieces import PIECE_MAX, Edge, collected
-from eccmgr.logs.collection.places import Place
+from eccmgr.logs.collection.places import LogPlace
 from eccmgr.redis.wire import Argument
 
 FIELDS = 6
@@ -22,8 +22,8 @@ class Record:
     which the lines were written, as far as the node knows.
     """
 
-    begin: Place
-    end: Place
+    begin: LogPlace
+    end: LogPlace
     wall_ms: int
     data: bytes = b""
     edges: Edge = Edge.NONE
@@ -34,11 +34,6 @@ class Record:
         """Whether it leads to another file."""
         return self.begin.turn != self.end.turn
 
-    @property
-    def leads_to_copy(self) -> bool:
-        """Whether it leads to a copy of its file, in which every place has the same offset."""
-        return self.is_step and self.begin.offset == self.end.offset > 0
-
     def text(self) -> bytes:
         """The bytes for the collected log."""
         if self.is_step:
@@ -46,13 +41,10 @@ class Record:
             return b"\n" if self.begin.inside and not self.end.inside else b""
         return collected(self.data, self.edges)
 
-    def rest(self, place: Place) -> "Record":
+    def rest(self, place: LogPlace) -> "Record":
         """The record without what lies before `place`, a place in the file in which it begins."""
         if place.order <= self.begin.order:
             return self
-        if self.is_step:
-            end = replace(self.end, offset=place.offset, mark=place.mark, inside=place.inside)
-            return replace(self, begin=place, end=end)
         edges = self.edges & ~Edge.GOES_ON | (Edge.GOES_ON if place.inside else Edge.NONE)
         data = self.data[place.offset - self.begin.offset :]
         return Record(place, self.end, self.wall_ms, data, edges, self.lost)
@@ -82,7 +74,7 @@ class Packer:
 
 def unpacked(fields: Mapping[bytes, bytes]) -> Record:
     """The record in an entry of the pipe. Raises ValueError, LookupError or zlib.error."""
-    begin, end = (Place.parse(fields[name].decode()) for name in (b"b", b"e"))
+    begin, end = (LogPlace.parse(fields[name].decode()) for name in (b"b", b"e"))
     wall_ms, edges, lost = int(fields[b"t"]), Edge(int(fields[b"f"]) & 7), int(fields[b"l"])
     data = _data(fields[b"d"])
     if begin.turn == end.turn and end.offset - begin.offset != len(data):

@@ -1,16 +1,23 @@
 """logs_append, logs_lease, logs_commit, logs_rewind, logs_release, logs_forget: the pipe of a log."""
 
 from eccmgr.logs.collection.pipe import calls
-from eccmgr.logs.collection.pipe.calls import Appended, AppendVerdict, CommitVerdict, ForgetVerdict, Lease, PipeKeys
-from eccmgr.logs.collection.places import FileIdentity, Place, digest
+from eccmgr.logs.collection.pipe.calls import (
+    Appended,
+    AppendVerdict,
+    CommitVerdict,
+    ForgottenVerdict,
+    LogLease,
+    PipeKeys,
+)
+from eccmgr.logs.collection.places import FileIdentity, LogPlace, digest
 from eccmgr.logs.collection.records import Packer, Record, unpacked
 from tests.integration.scripts.cluster import Cluster, Life
 
 FILE = FileIdentity(1, 2, 0, digest(b""))
 
 
-def place(offset: int) -> Place:
-    return Place(7, FILE, offset, digest(b""))
+def place(offset: int) -> LogPlace:
+    return LogPlace(7, FILE, offset, digest(b""))
 
 
 def record(begin: int, data: bytes) -> Record:
@@ -33,10 +40,10 @@ class Pipe:
         )
         return self.cluster.run(call)
 
-    def lease(self, manager: Life, subscriber: str = "master") -> Lease | None:
+    def lease(self, manager: Life, subscriber: str = "master") -> LogLease | None:
         return self.cluster.run(calls.take_lease(self.keys, self.cluster.options, subscriber, manager.private)).lease
 
-    def commit(self, lease: Lease, has: int, checkpoint: str = "{}") -> CommitVerdict:
+    def commit(self, lease: LogLease, has: int, checkpoint: str = "{}") -> CommitVerdict:
         return self.cluster.run(calls.commit(self.keys, self.cluster.options, lease, checkpoint, has))
 
     def entries(self) -> list[tuple[int, Record]]:
@@ -133,13 +140,13 @@ def test_forgotten_subscriber_leaves_nothing(cluster: Cluster) -> None:
     pipe, manager = Pipe(cluster), cluster.join("barca", rank="manager")
     lease = pipe.lease(manager)
     assert lease is not None
-    assert cluster.run(calls.forget(pipe.keys, "master")) is ForgetVerdict.FORGOTTEN
-    assert cluster.run(calls.forget(pipe.keys, "master")) is ForgetVerdict.UNKNOWN
+    assert cluster.run(calls.forget(pipe.keys, "master")) is ForgottenVerdict.FORGOTTEN
+    assert cluster.run(calls.forget(pipe.keys, "master")) is ForgottenVerdict.UNKNOWN
     assert pipe.commit(lease, 0) is CommitVerdict.FENCED
 
 
 def test_lost_bytes_are_added_up(cluster: Cluster) -> None:
     pipe = Pipe(cluster)
-    step = Record(place(0), Place(8, FILE, 0, digest(b"")), 1, lost=77)
+    step = Record(place(0), LogPlace(8, FILE, 0, digest(b"")), 1, lost=77)
     pipe.append(step)
     assert cluster.redis.hget(pipe.keys.state, "lost") == b"77"

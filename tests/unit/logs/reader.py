@@ -7,12 +7,12 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eccmgr.logs.collection.following.follower import Follower
+from eccmgr.logs.collection.following.follower import LogFollower
 from eccmgr.logs.collection.following.sources import LogFolder
 from eccmgr.logs.collection.following.succession import Turns
 from eccmgr.logs.collection.gathering.stand import lacks_something
 from eccmgr.logs.collection.news import dump_files, parse_files
-from eccmgr.logs.collection.places import Place
+from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.records import Record
 
 
@@ -25,10 +25,10 @@ class WrittenLog:
     rotations: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     written: list[bytes] = field(default_factory=list)
     taken: bytes = b""
-    place: Place | None = None
-    places: list[tuple[Place, int]] = field(default_factory=list)
+    place: LogPlace | None = None
+    places: list[tuple[LogPlace, int]] = field(default_factory=list)
     lost: int = 0
-    follower: Follower | None = None
+    follower: LogFollower | None = None
 
     def __post_init__(self) -> None:
         self.path = self.folder / "main.log"
@@ -72,13 +72,13 @@ class WrittenLog:
 
     # The reader.
 
-    def restart(self, place: Place | None = None) -> None:
+    def restart(self, place: LogPlace | None = None) -> None:
         """Begin anew at the collected place, or another one, with what Redis keeps."""
         turns = Turns()
         if self.follower is not None:
             turns = Turns(parse_files(dump_files(self.follower.turns.dump()).encode()))
             self.follower.close()
-        self.follower = Follower(LogFolder(str(self.path)), place or self.place, turns, quiet_s=0.0)
+        self.follower = LogFollower(LogFolder(str(self.path)), place or self.place, turns, quiet_s=0.0)
 
     def read(self, most: int = 1 << 20) -> None:
         assert self.follower is not None

@@ -5,14 +5,15 @@ written anew (copy and truncate) is looked for in its copy. What was removed bef
 """
 
 import contextlib
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable
 
-from eccmgr.logs.collection.following.reading import Reading, Replaced, holds
-from eccmgr.logs.collection.following.sources import LogFolder, Source
+from eccmgr.logs.collection.following.reading import FileReading, Replaced, holds
+from eccmgr.logs.collection.following.sources import LogFile, LogFolder
 from eccmgr.logs.collection.following.succession import Turns, successors
-from eccmgr.logs.collection.places import Place
+from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.records import Record
 
 QUIET_S = 1.0
@@ -23,13 +24,13 @@ _PENDING_MAX = 64
 _PASSED_MAX = 64
 
 
-class Follower:
+class LogFollower:
     """Reads one log from a place on. All its methods block, and none may run while another one does."""
 
     def __init__(
         self,
         folder: LogFolder,
-        place: Place | None = None,
+        place: LogPlace | None = None,
         turns: Turns | None = None,
         *,
         quiet_s: float = QUIET_S,
@@ -40,14 +41,14 @@ class Follower:
         self._folder, self._place = folder, place
         self.turns = turns or Turns()
         self._quiet_s, self._wall, self._monotonic = quiet_s, wall, monotonic
-        self._reading: Reading | None = None
-        self._pending: list[Reading] = []
+        self._reading: FileReading | None = None
+        self._pending: list[FileReading] = []
         """The open files after the one that is being read."""
-        self._passed: deque[Reading] = deque(maxlen=_PASSED_MAX)
+        self._passed: deque[FileReading] = deque(maxlen=_PASSED_MAX)
         """The files before it; they are closed."""
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> LogPlace | None:
         """The place up to which the log was read; None before its first byte."""
         return self._reading.place if self._reading is not None else self._place
 
@@ -87,10 +88,10 @@ class Follower:
         self._place, self._reading, self._pending = place, None, []
 
     @property
-    def _open(self) -> list[Reading]:
+    def _open(self) -> list[FileReading]:
         return ([self._reading] if self._reading is not None else []) + self._pending
 
-    # Reading one file.
+    # FileReading one file.
 
     def _advance(self, records: list[Record]) -> int | None:
         """Read a block, or go on to another file; answers the bytes read, None if there is nothing more."""
@@ -103,7 +104,7 @@ class Follower:
             self._replaced(reading, records)
             return 0
 
-    def _take(self, reading: Reading, records: list[Record], *, is_last: bool = False) -> int:
+    def _take(self, reading: FileReading, records: list[Record], *, is_last: bool = False) -> int:
         begin, size = reading.place, 0
         wall_ms = int(max(0.0, min(reading.source.status().st_mtime, self._wall())) * 1000)
         for bit in reading.bits(is_last=is_last):
@@ -124,23 +125,17 @@ class Follower:
             if not self._pending:
                 self._open_newer(place.turn, known.changed_ns if known is not None else 0)
             return self._lost(place, known.size - place.offset if known is not None else 0, records)
-        if source.key == (place.file.device, place.file.inode):
-            self._reading = Reading(source, place.turn, place)
-        else:
-            self._read_copy(source, place, records)
+        self._read_on(source, place)
         if known is not None and self._reading is not None and not source.is_whole:
             self._reading.largest = max(self._reading.largest, known.size)
         return True
 
-    def _read_copy(self, source: Source, place: Place, records: list[Record]) -> None:
-        """Read on in a copy of the file of `place`."""
-        source.is_whole = True
-        # What it held is in the copy, and is counted there.
-        self.turns.forget(place.turn)
-        self._reading = Reading(source, self._turn_of(source, place.turn), place)
-        self._append_step(place, self._reading, 0, records)
+    def _read_on(self, source: LogFile, place: LogPlace) -> None:
+        """Read on in the file of `place`, or in a copy of it, which has the same turn."""
+        source.is_whole = source.is_whole or source.key != (place.file.device, place.file.inode)
+        self._reading = FileReading(source, place.turn, place)
 
-    def _lost(self, place: Place, lost: int, records: list[Record]) -> bool:
+    def _lost(self, place: LogPlace, lost: int, records: list[Record]) -> bool:
         """Go on with the next file, since the rest of the file of `place` is gone; answers whether there is one."""
         if not self._pending:
             return False
@@ -148,14 +143,14 @@ class Follower:
         self._append_step(place, self._reading, max(0, lost), records)
         return True
 
-    def _append_step(self, begin: Place, reading: Reading, lost: int, records: list[Record]) -> None:
+    def _append_step(self, begin: LogPlace, reading: FileReading, lost: int, records: list[Record]) -> None:
         lost += self.turns.skipped(begin.turn, reading.turn)
         records.append(Record(begin, reading.place, int(max(0.0, self._wall()) * 1000), lost=lost))
         self.turns.note(reading)
 
     # From one file to the next.
 
-    def _step(self, reading: Reading, records: list[Record]) -> bool:
+    def _step(self, reading: FileReading, records: list[Record]) -> bool:
         """Go on to the next file, if this one is over; answers whether there is more to read."""
         newest = self._pending[-1] if self._pending else reading
         self._open_newer(newest.turn, newest.source.status().st_mtime_ns)
@@ -178,37 +173,33 @@ class Follower:
                 return True
         return False
 
-    def _is_over(self, reading: Reading) -> bool:
+    def _is_over(self, reading: FileReading) -> bool:
         # A clock may have been stepped back behind the time of the file.
         quiet_s = self._wall() - reading.source.status().st_mtime
         return reading.source.is_whole or not 0 <= quiet_s < self._quiet_s
 
-    def _pass(self, reading: Reading) -> None:
+    def _pass(self, reading: FileReading) -> None:
         reading.close()
         self._passed.append(reading)
 
-    def _replaced(self, reading: Reading, records: list[Record]) -> None:
+    def _replaced(self, reading: FileReading, records: list[Record]) -> None:
         """Go on after the file was cut: with its copy if there is one, then from its new beginning."""
         place, lost = reading.place, reading.left
         copy = self._find(place, besides=reading.source.key)
-        if copy is not None:
-            self._read_copy(copy, place, records)
-            last = self._reading
-        else:
-            last = None
-        before = last.turn if last is not None else place.turn
-        older: list[Reading] = []
+        older: list[FileReading] = []
         if copy is None and reading.offset == 0:
             # A whole life of the file may have come and gone since the last look.
-            older = self._opened_all(self._unknown(reading.source.status().st_mtime_ns), before)
-        fresh = self._opened(reading.source.copy(), older[-1].turn if older else before)
+            older = self._opened_all(self._unknown(place.turn, reading.source.status().st_mtime_ns), place.turn)
+        fresh = self._opened(reading.source.copy(), older[-1].turn if older else place.turn)
         self._pending[:0] = [*older, fresh]
-        for before_it, later in zip(self._pending, self._pending[1:], strict=False):
-            if later.turn <= before_it.turn:
+        for before, later in itertools.pairwise(self._pending):
+            if later.turn <= before.turn:
                 self.turns.forget(later.turn)
-                later.turn = self._turn_of(later.source, before_it.turn)
+                later.turn = self._turn_of(later.source, before.turn)
         self._pass(reading)
-        if copy is None:
+        if copy is not None:
+            self._read_on(copy, place)
+        else:
             self._lost(place, lost, records)
 
     def _open_newer(self, turn: int, since_ns: int) -> None:
@@ -219,13 +210,13 @@ class Follower:
         if any(main.key == known.source.key for known in self._open):
             return
         if since_ns:
-            self._pending += self._opened_all(self._unknown(since_ns), turn)
+            self._pending += self._opened_all(self._unknown(turn, since_ns), turn)
         with contextlib.suppress(FileNotFoundError):
             last = self._pending[-1].turn if self._pending else turn
             self._pending.append(self._opened(self._folder.open(), last))
 
-    def _unknown(self, since_ns: int) -> list[Source]:
-        return successors(self._folder, [*self._passed, *self._open], self._open, since_ns)
+    def _unknown(self, turn: int, since_ns: int) -> list[LogFile]:
+        return successors(self._folder, self._passed, self._open, self.turns, turn, since_ns)
 
     def _give_up_deleted(self) -> None:
         """Close files that have had no name for long, so that their room on the disk is free."""
@@ -238,7 +229,7 @@ class Follower:
             elif now - reading.deleted_s > DELETED_KEPT_S and reading.left:
                 self._drop(reading)
 
-    def _drop(self, reading: Reading) -> None:
+    def _drop(self, reading: FileReading) -> None:
         """Close a file that was not read to its end. Its bytes are counted at the step over it."""
         self.turns.note(reading)
         if reading is self._reading:
@@ -249,7 +240,7 @@ class Follower:
 
     # Finding files.
 
-    def _find(self, place: Place, besides: tuple[int, int] | None = None) -> Source | None:
+    def _find(self, place: LogPlace, besides: tuple[int, int] | None = None) -> LogFile | None:
         """The file of a place, or a copy of it, wherever it was moved."""
         key = place.file.device, place.file.inode
         main = self._folder.main()
@@ -265,19 +256,19 @@ class Follower:
                 source.close()
         return None
 
-    def _opened(self, source: Source, after: int) -> Reading:
-        reading = Reading(source, self._turn_of(source, after))
+    def _opened(self, source: LogFile, after: int, *, is_copy: bool = False) -> FileReading:
+        reading = FileReading(source, self._turn_of(source, after, is_copy=is_copy))
         with contextlib.suppress(Replaced):
             reading.look()
         self.turns.note(reading)
         return reading
 
-    def _opened_all(self, sources: list[Source], after: int) -> list[Reading]:
+    def _opened_all(self, sources: list[LogFile], after: int) -> list[FileReading]:
         readings = []
         for source in sources:
-            readings.append(self._opened(source, after))
+            readings.append(self._opened(source, after, is_copy=True))
             after = readings[-1].turn
         return readings
 
-    def _turn_of(self, source: Source, after: int) -> int:
-        return self.turns.of(source, int(self._wall() * 1000), after)
+    def _turn_of(self, source: LogFile, after: int, *, is_copy: bool = False) -> int:
+        return self.turns.of(source, int(self._wall() * 1000), after, is_copy=is_copy)

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from eccmgr.logs.collection.following.sources import Source
+from eccmgr.logs.collection.following.sources import LogFile
 from eccmgr.logs.collection.pieces import Edge, cut
-from eccmgr.logs.collection.places import HEAD_MAX, MARK_MAX, FileIdentity, Place, digest
+from eccmgr.logs.collection.places import HEAD_MAX, MARK_MAX, FileIdentity, LogPlace, digest
 
 BLOCK = 1 << 20
 """Files are read in blocks of so many bytes."""
@@ -21,13 +21,13 @@ class Bit(NamedTuple):
 
     data: bytes
     edges: Edge
-    end: Place
+    end: LogPlace
 
 
-class Reading:
+class FileReading:
     """An open file of the log, with the place up to which it was read."""
 
-    def __init__(self, source: Source, turn: int, place: Place | None = None) -> None:
+    def __init__(self, source: LogFile, turn: int, place: LogPlace | None = None) -> None:
         """From `place` on, which must be in this file, or from the beginning. Raises OSError."""
         self.source, self.turn = source, turn
         self.offset, self.inside = (place.offset, place.inside) if place is not None else (0, False)
@@ -44,24 +44,24 @@ class Reading:
         return FileIdentity(*self.source.key, len(self.head), digest(self.head))
 
     @property
-    def place(self) -> Place:
+    def place(self) -> LogPlace:
         """The place up to which it was read."""
-        return Place(self.turn, self.identity, self.offset, digest(self._mark), self.inside)
+        return LogPlace(self.turn, self.identity, self.offset, digest(self._mark), self.inside)
 
     @property
     def left(self) -> int:
         """The bytes that are known to be there and were not read."""
         return max(0, self.largest - self.offset)
 
-    def holds(self, place: Place) -> bool:
+    def holds(self, place: LogPlace) -> bool:
         """Whether the file holds what was read up to `place`."""
         return holds(self.source, place)
 
-    def is_copied_in(self, source: Source) -> bool:
+    def is_copied_in(self, source: LogFile) -> bool:
         """Whether `source` begins with everything that was read of this file, and so is a copy of it."""
         return bool(self.head) and source.read(len(self.head), 0) == self.head and self._mark_is_in(source)
 
-    def _mark_is_in(self, source: Source) -> bool:
+    def _mark_is_in(self, source: LogFile) -> bool:
         return source.read(len(self._mark), self.offset - len(self._mark)) == self._mark
 
     def look(self) -> os.stat_result:
@@ -100,7 +100,7 @@ class Reading:
         self.source.close()
 
 
-def holds(source: Source, place: Place) -> bool:
+def holds(source: LogFile, place: LogPlace) -> bool:
     """Whether `source` is the file of `place`, or a copy of it that holds what was read up to there."""
     if source.size() < place.offset or not place.file.begins(source.read(place.file.head, 0)):
         return False

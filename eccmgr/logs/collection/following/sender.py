@@ -9,7 +9,7 @@ import structlog
 
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.errors import EccmgrError
-from eccmgr.logs.collection.following.follower import Follower
+from eccmgr.logs.collection.following.follower import LogFollower
 from eccmgr.logs.collection.following.sources import LogFolder
 from eccmgr.logs.collection.following.succession import Turns
 from eccmgr.logs.collection.following.waking import Wakers
@@ -53,7 +53,7 @@ class LogSender:
         self._keys = PipeKeys.of(keys, node, safe_name(watched.name))
         self._wakers, self._pipe_max = wakers, pipe_max
         self._folder = LogFolder(watched.path)
-        self._follower = Follower(self._folder)
+        self._follower = LogFollower(self._folder)
         self._tail: str | bytes = ""
         """The end of the pipe, as far as this node knows."""
         self._unsent: list[Record] = []
@@ -144,7 +144,7 @@ class LogSender:
         if place is not None:
             await asyncio.to_thread(self._follower.close)
             turns = Turns([*parse_files(said), *self._follower.turns.dump()])
-            self._follower = Follower(self._folder, place, turns)
+            self._follower = LogFollower(self._folder, place, turns)
             self._unsent = []
         self._tail = tail
 

@@ -31,7 +31,7 @@ class Seen:
         return self.device, self.inode
 
 
-class Source:
+class LogFile:
     """An open file of a log. Its bytes stay readable after its name is gone."""
 
     is_whole = False
@@ -54,16 +54,16 @@ class Source:
         """Up to `size` bytes from `offset` on. Raises OSError."""
         return os.pread(self._descriptor, size, offset)
 
-    def copy(self) -> "Source":
+    def copy(self) -> "LogFile":
         """The same file, opened once more."""
-        return Source(os.dup(self._descriptor), self.name)
+        return LogFile(os.dup(self._descriptor), self.name)
 
     def close(self) -> None:
         """Close it."""
         os.close(self._descriptor)
 
 
-class CompressedSource(Source):
+class CompressedLogFile(LogFile):
     """A file that was compressed after it was rotated; its bytes are those before the compression."""
 
     is_whole = True
@@ -81,9 +81,9 @@ class CompressedSource(Source):
         """Up to `size` bytes from `offset` on. Raises OSError."""
         return self._reader.read(size, offset)
 
-    def copy(self) -> "Source":
+    def copy(self) -> "LogFile":
         """The same file, opened once more."""
-        return CompressedSource(os.dup(self._descriptor), self.name, self._opener)
+        return CompressedLogFile(os.dup(self._descriptor), self.name, self._opener)
 
     def close(self) -> None:
         """Close it."""
@@ -126,12 +126,12 @@ class LogFolder:
                     found.append(_seen(name, status))
         return sorted(found, key=lambda seen: (seen.changed_ns, seen.name))[-_SIBLINGS_MAX:]
 
-    def open(self, name: str = "") -> Source:
+    def open(self, name: str = "") -> LogFile:
         """Open the file at the path, or a sibling. Raises OSError, also for what is no regular file."""
         with self._folder() as folder:
             descriptor = _open(folder, name or self.path.name, links=not name)
         opener = opener_of(name)
-        return Source(descriptor, name) if opener is None else CompressedSource(descriptor, name, opener)
+        return LogFile(descriptor, name) if opener is None else CompressedLogFile(descriptor, name, opener)
 
     def _folder(self) -> OpenFolder:
         return find_folder(self.path.parent)

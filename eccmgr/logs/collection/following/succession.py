@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from eccmgr.logs.collection.following.reading import Reading
-from eccmgr.logs.collection.following.sources import LogFolder, Source
+from eccmgr.logs.collection.following.reading import FileReading
+from eccmgr.logs.collection.following.sources import LogFile, LogFolder
 from eccmgr.logs.collection.places import FileIdentity
 
 _TURNS_MAX = 64
@@ -18,6 +18,15 @@ class KnownFile(NamedTuple):
     size: int
     changed_ns: int
 
+    def is_in(self, source: LogFile, *, is_copy: bool = False) -> bool:
+        """Whether `source` is this file, or holds all of it: copied or compressed, it has another inode."""
+        file = self.file
+        if not file.head or not file.begins(source.read(file.head, 0)):
+            return False
+        if (file.device, file.inode) == source.key:
+            return True
+        return (is_copy or source.is_whole) and bool(source.read(1, max(0, self.size - 1)))
+
 
 class Turns:
     """The latest files of a log, in the order in which they are read.
@@ -28,7 +37,7 @@ class Turns:
     def __init__(self, known: Iterable[KnownFile] = ()) -> None:
         self._known = {file.turn: file for file in known}
 
-    def note(self, reading: Reading) -> None:
+    def note(self, reading: FileReading) -> None:
         """Remember a file as it is now."""
         status = reading.source.status()
         self._known[reading.turn] = KnownFile(reading.turn, reading.identity, reading.largest, status.st_mtime_ns)
@@ -43,15 +52,19 @@ class Turns:
         """The file of a turn; None if it is not remembered."""
         return self._known.get(turn)
 
-    def of(self, source: Source, wall_ms: int, after: int = 0) -> int:
-        """The turn of a file: the one that it had before, if that is higher than `after`, else a new one."""
+    def of(self, source: LogFile, wall_ms: int, after: int = 0, *, is_copy: bool = False) -> int:
+        """The turn of a file: the one that it had before, if that is higher than `after`, else a new one.
+
+        With `is_copy` it may hold what another file held before.
+        """
         for turn, known in sorted(self._known.items(), reverse=True):
-            file = known.file
-            if turn <= after or not file.head or (file.device, file.inode) != source.key:
-                continue
-            if file.begins(source.read(file.head, 0)):
+            if turn > after and known.is_in(source, is_copy=is_copy):
                 return turn
         return max(max(self._known, default=0) + 1, after + 1, wall_ms)
+
+    def has_passed(self, source: LogFile, turn: int) -> bool:
+        """Whether a file holds what was read before the file of `turn`, or in it."""
+        return any(known.turn <= turn and known.is_in(source, is_copy=True) for known in self._known.values())
 
     def skipped(self, begin: int, end: int) -> int:
         """The bytes of the files between two turns, which nobody has read if one was followed by the other."""
@@ -62,11 +75,19 @@ class Turns:
         return sorted(self._known.values())
 
 
-def successors(folder: LogFolder, known: Sequence[Reading], are_open: Sequence[Reading], since_ns: int) -> list[Source]:
-    """Open the siblings that were written to since `since_ns` and are neither open nor copies of what is `known`, the
-    oldest first. The caller closes them."""
+def successors(
+    folder: LogFolder,
+    passed: Sequence[FileReading],
+    are_open: Sequence[FileReading],
+    turns: Turns,
+    turn: int,
+    since_ns: int,
+) -> list[LogFile]:
+    """Open the siblings that come after `turn`: those that were written to since `since_ns`, and are neither open nor
+    hold what was read. The oldest is first. The caller closes them."""
     files = []
     keys = {reading.source.key for reading in are_open}
+    known = [*passed, *are_open]
     for seen in folder.siblings():
         if seen.changed_ns < since_ns or seen.key in keys:
             continue
@@ -74,15 +95,15 @@ def successors(folder: LogFolder, known: Sequence[Reading], are_open: Sequence[R
             source = folder.open(seen.name)
         except OSError:
             continue
-        if _is_known(source, known):
+        if _is_known(source, known, turns, turn):
             source.close()
         else:
             files.append(source)
     return files
 
 
-def _is_known(source: Source, known: Sequence[Reading]) -> bool:
+def _is_known(source: LogFile, known: Sequence[FileReading], turns: Turns, turn: int) -> bool:
     try:
-        return any(reading.is_copied_in(source) for reading in known)
+        return turns.has_passed(source, turn) or any(reading.is_copied_in(source) for reading in known)
     except OSError:
         return True

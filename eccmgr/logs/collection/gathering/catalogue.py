@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from eccmgr.logs.collection.gathering.sharing import Share
+from eccmgr.logs.collection.gathering.sharing import LogShare
 from eccmgr.logs.collection.gathering.stand import Unit
 from eccmgr.logs.collection.news import LogNews, Wishes
 from eccmgr.logs.collection.safe_names import safe_name
@@ -29,7 +29,7 @@ class PipeState(NamedTuple):
     checkpoint: bytes
 
 
-class Catalogue(NamedTuple):
+class LogCatalogue(NamedTuple):
     """The logs of all nodes, the living managers, and who holds what."""
 
     logs: Mapping[tuple[str, str], LogNews]
@@ -37,15 +37,15 @@ class Catalogue(NamedTuple):
     managers: Mapping[str, Wishes]
     states: Mapping[Unit, PipeState]
 
-    def units(self, share: Share) -> list[Unit]:
+    def units(self, share: LogShare) -> list[Unit]:
         """The logs of a share."""
         return [unit for unit in self.states if (unit.subscriber, unit.node) == share]
 
-    def holders(self) -> dict[Share, str | None]:
+    def holders(self) -> dict[LogShare, str | None]:
         """The manager that holds each share, None if no living one does."""
-        held: dict[Share, str | None] = {}
+        held: dict[LogShare, str | None] = {}
         for unit, state in self.states.items():
-            share = Share(unit.subscriber, unit.node)
+            share = LogShare(unit.subscriber, unit.node)
             holder = state.holder if state.holder in self.managers else None
             held[share] = held.get(share) or holder
         return held
@@ -56,7 +56,7 @@ async def say_wishes(link: Link, keys: Keys, private: str, wishes: Wishes) -> No
     await link.pipeline(("HSET", keys.log_gatherers, private, wishes.dump()), ("PEXPIRE", keys.log_gatherers, _TTL_MS))
 
 
-async def read_catalogue(link: Link, keys: Keys, subscribers: Iterable[str] | None = None) -> Catalogue:
+async def read_catalogue(link: Link, keys: Keys, subscribers: Iterable[str] | None = None) -> LogCatalogue:
     """Read everything; with `subscribers` only their logs have a state. Raises EccmgrError."""
     named = await link.call("ZRANGE", keys.logs, 0, _NODES_MAX)
     nodes = [node for raw in named if is_plain_name(node := raw.decode(errors="replace"))]
@@ -73,7 +73,7 @@ async def read_catalogue(link: Link, keys: Keys, subscribers: Iterable[str] | No
         for subscriber in read.subscribers
         if wanted is None or subscriber in wanted
     ]
-    return Catalogue(logs, await _managers(link, keys), await _states(link, keys, units))
+    return LogCatalogue(logs, await _managers(link, keys), await _states(link, keys, units))
 
 
 async def _managers(link: Link, keys: Keys) -> dict[str, Wishes]:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from eccmgr.host.safe_open import open_file
-from eccmgr.logs.collection.gathering.targets import Target
-from eccmgr.logs.collection.places import Place
+from eccmgr.logs.collection.gathering.targets import LogTarget
+from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.safe_names import safe_name
 from eccmgr.redis.reading import decoded
 
@@ -45,9 +45,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
         """The checkpoint as JSON."""
         return msgspec.json.encode(self).decode()
 
-    def at(self) -> Place:
+    def at(self) -> LogPlace:
         """Its place. Raises ValueError."""
-        return Place.parse(self.place)
+        return LogPlace.parse(self.place)
 
     @classmethod
     def parse(cls, raw: bytes) -> "Checkpoint | None":
@@ -82,22 +82,22 @@ class Note(msgspec.Struct, frozen=True):
     device: int
     inode: int
 
-    def at(self) -> Place | None:
+    def at(self) -> LogPlace | None:
         """Its place. Raises ValueError."""
-        return Place.parse(self.place) if self.place else None
+        return LogPlace.parse(self.place) if self.place else None
 
     @property
-    def target(self) -> Target:
+    def target(self) -> LogTarget:
         """The end of what is written."""
-        return Target(self.path, self.length, self.device, self.inode)
+        return LogTarget(self.path, self.length, self.device, self.inode)
 
     @property
-    def target_before(self) -> Target:
+    def target_before(self) -> LogTarget:
         """The end of what was written before."""
-        return Target(self.path, self.before, self.device, self.inode)
+        return LogTarget(self.path, self.before, self.device, self.inode)
 
     @classmethod
-    def of(cls, place: str, number: int, epoch: int, target: Target, before: int) -> "Note":
+    def of(cls, place: str, number: int, epoch: int, target: LogTarget, before: int) -> "Note":
         """A note about a target."""
         return cls(place, number, epoch, target.path, target.length, before, target.device, target.inode)
 
@@ -108,8 +108,8 @@ _note = msgspec.json.Decoder(Note)
 class Start(NamedTuple):
     """Where to go on: the place in the log (None: with whatever the pipe has), the end of our file, and the number."""
 
-    place: Place | None
-    target: Target | None
+    place: LogPlace | None
+    target: LogTarget | None
     number: int
 
 

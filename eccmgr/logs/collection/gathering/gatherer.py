@@ -10,9 +10,9 @@ import structlog
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.session import Session
 from eccmgr.errors import EccmgrError
-from eccmgr.logs.collection.gathering.catalogue import Catalogue, read_catalogue, say_wishes
+from eccmgr.logs.collection.gathering.catalogue import LogCatalogue, read_catalogue, say_wishes
 from eccmgr.logs.collection.gathering.checkpoint import Checkpoint, start
-from eccmgr.logs.collection.gathering.sharing import Share, decide
+from eccmgr.logs.collection.gathering.sharing import LogShare, decide
 from eccmgr.logs.collection.gathering.stand import Entries, Stand, Taking, Unit
 from eccmgr.logs.collection.gathering.writing import Writer, Writing, reason
 from eccmgr.logs.collection.news import LogNews, Wishes
@@ -44,7 +44,7 @@ class Gatherer:
         self._link, self._keys, self._options, self._session = link, keys, options, session
         self._writer, self.how = writer, how
         self.stands: dict[Unit, Stand] = {}
-        self.catalogue = Catalogue({}, {}, {})
+        self.catalogue = LogCatalogue({}, {}, {})
         self.counted: Counter[str] = Counter()
         """Since the start: the bytes written, and the bytes lost before anybody read them."""
         self._turn = asyncio.Lock()
@@ -116,7 +116,7 @@ class Gatherer:
             if stand.lease.private != private or state is None or state.holder != private:
                 del self.stands[unit]
 
-    async def _take_all(self, share: Share, private: str) -> None:
+    async def _take_all(self, share: LogShare, private: str) -> None:
         for unit in self.catalogue.units(share):
             if unit not in self.stands and self.how.template_for(unit.node) is not None:
                 await self._take(unit, private)
@@ -166,7 +166,7 @@ class Gatherer:
                 await self._link.run(calls.rewind(stand.keys, stand.lease, stand.place))
         stand.idle_at, stand.idle_cursor = idle_at, stand.cursor
 
-    # Reading and writing.
+    # FileReading and writing.
 
     async def _collect(self) -> bool:
         """Read all pipes once, and write what came; answers whether there may be more. Raises EccmgrError."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from eccmgr.logs.collection.news import Wishes
 
 
-class Share(NamedTuple):
+class LogShare(NamedTuple):
     """The logs of one node, for one subscriber: one manager collects them."""
 
     subscriber: str
@@ -18,20 +18,20 @@ class Share(NamedTuple):
 class Decision(NamedTuple):
     """What a manager takes, and what it gives back."""
 
-    take: tuple[Share, ...]
-    give_back: tuple[Share, ...]
+    take: tuple[LogShare, ...]
+    give_back: tuple[LogShare, ...]
 
 
-def decide(me: str, managers: Mapping[str, Wishes], holders: Mapping[Share, str | None]) -> Decision:
+def decide(me: str, managers: Mapping[str, Wishes], holders: Mapping[LogShare, str | None]) -> Decision:
     """What the manager with the private name `me` does next. Others decide alike, from the same facts.
 
     `managers` are those that live, by their private names; `holders` has each share, with the manager that holds it
     (None if no living one does). A manager holds no more than a fair part of each subscriber's nodes while others lack
     some. It gives back one share at a time.
     """
-    take: list[Share] = []
-    give_back: list[Share] = []
-    by_subscriber: dict[str, list[Share]] = {}
+    take: list[LogShare] = []
+    give_back: list[LogShare] = []
+    by_subscriber: dict[str, list[LogShare]] = {}
     for share in holders:
         by_subscriber.setdefault(share.subscriber, []).append(share)
     for shares in by_subscriber.values():
@@ -44,10 +44,10 @@ def decide(me: str, managers: Mapping[str, Wishes], holders: Mapping[Share, str 
 def _decide_one(
     me: str,
     managers: Mapping[str, Wishes],
-    holders: Mapping[Share, str | None],
-    shares: list[Share],
-    take: list[Share],
-    give_back: list[Share],
+    holders: Mapping[LogShare, str | None],
+    shares: list[LogShare],
+    take: list[LogShare],
+    give_back: list[LogShare],
 ) -> None:
     wanted = {share: wanting(share, managers) for share in shares}
     fair = math.ceil(sum(1 / len(each) for each in wanted.values() if me in each))
@@ -64,6 +64,6 @@ def _decide_one(
             return
 
 
-def wanting(share: Share, managers: Mapping[str, Wishes]) -> Collection[str]:
+def wanting(share: LogShare, managers: Mapping[str, Wishes]) -> Collection[str]:
     """The managers that would collect a share."""
     return {name for name, wishes in managers.items() if share.subscriber in wishes.for_node(share.node)}

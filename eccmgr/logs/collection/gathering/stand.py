@@ -4,9 +4,9 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eccmgr.logs.collection.gathering.targets import Target
-from eccmgr.logs.collection.pipe.calls import Lease, PipeKeys
-from eccmgr.logs.collection.places import Place
+from eccmgr.logs.collection.gathering.targets import LogTarget
+from eccmgr.logs.collection.pipe.calls import LogLease, PipeKeys
+from eccmgr.logs.collection.places import LogPlace
 from eccmgr.logs.collection.records import Record, unpacked
 
 Entries = Sequence[tuple[bytes, Mapping[bytes, bytes]]]
@@ -28,7 +28,7 @@ class Taking:
 
     path: str = ""
     data: list[bytes] = field(default_factory=list)
-    end: Place | None = None
+    end: LogPlace | None = None
     wall_ms: int = 0
     has: int = 0
     cursor: bytes = b"0-0"
@@ -59,9 +59,9 @@ class Stand:
 
     unit: Unit
     keys: PipeKeys
-    lease: Lease
-    place: Place | None
-    target: Target | None
+    lease: LogLease
+    place: LogPlace | None
+    target: LogTarget | None
     number: int
     stores: dict[str, int]
     cursor: bytes = b"0-0"
@@ -104,18 +104,12 @@ def _read(fields: Mapping[bytes, bytes]) -> Record | None:
         return None
 
 
-def lacks_something(place: Place | None, record: Record) -> bool:
+def lacks_something(place: LogPlace | None, record: Record) -> bool:
     """Whether something lies between a place and a record behind it."""
     if place is None or record.end.order <= place.order:
         return False
-    if record.begin.order > place.order:
-        return True
-    # Behind the place at which the node went on, this file had more.
-    return record.is_step and record.begin.order != place.order and not _is_in_copied(place, record)
-
-
-def _is_in_copied(place: Place, record: Record) -> bool:
-    return record.leads_to_copy and place.turn == record.begin.turn
+    # A step from before the place: the file had more behind it than the node sends now.
+    return record.begin.order > place.order or (record.is_step and record.begin.order != place.order)
 
 
 def _bytes_in(entry_id: bytes) -> int:

@@ -18,7 +18,7 @@ _OPEN = os.O_RDWR | os.O_CREAT
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LogTarget:
     """The end of a log in a file: its path, the length up to there, and the device and inode."""
 
     path: str
@@ -42,12 +42,12 @@ class Targets:
         self.max_open, self.max_idle_s = max_open, max_idle_s
         self._open: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
-    def begin(self, path: str, modes: Modes) -> Target:
+    def begin(self, path: str, modes: Modes) -> LogTarget:
         """The end of the file at `path`, which is made if there is none."""
         status = os.fstat(self._descriptor(path, modes))
-        return Target(path, status.st_size, status.st_dev, status.st_ino)
+        return LogTarget(path, status.st_size, status.st_dev, status.st_ino)
 
-    def restore(self, target: Target, modes: Modes) -> Target:
+    def restore(self, target: LogTarget, modes: Modes) -> LogTarget:
         """Cut a file back to the length up to which it is valid, even if it was moved; answers its end.
 
         Another file at its path is left as it is, and so is a shorter one: somebody has rotated it.
@@ -64,7 +64,7 @@ class Targets:
             os.close(descriptor)
         return self.begin(target.path, modes)
 
-    def write(self, target: Target, data: bytes, modes: Modes) -> tuple[Target, Target]:
+    def write(self, target: LogTarget, data: bytes, modes: Modes) -> tuple[LogTarget, LogTarget]:
         """Write `data` behind `target`; answers the target as it was found, and the new one.
 
         If somebody has rotated the file, the data goes to the one that has its path now.
@@ -72,7 +72,7 @@ class Targets:
         descriptor = self._descriptor(target.path, modes)
         status = os.fstat(descriptor)
         if (status.st_dev, status.st_ino) != (target.device, target.inode) or status.st_size < target.length:
-            target = Target(target.path, status.st_size, status.st_dev, status.st_ino)
+            target = LogTarget(target.path, status.st_size, status.st_dev, status.st_ino)
         end = target.length
         try:
             view = memoryview(data)
@@ -127,7 +127,7 @@ class Targets:
         if (known := self._open.pop(path, None)) is not None:
             os.close(known[0])
 
-    def _find(self, target: Target) -> Path | None:
+    def _find(self, target: LogTarget) -> Path | None:
         """The path that the file has now, in the same folder; None if it is not there."""
         path = Path(target.path)
         try:

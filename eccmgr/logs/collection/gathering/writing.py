@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eccmgr.logs.collection.gathering.checkpoint import Note, Notes
 from eccmgr.logs.collection.gathering.stand import Stand, Taking
-from eccmgr.logs.collection.gathering.targets import Modes, Target, Targets
+from eccmgr.logs.collection.gathering.targets import LogTarget, Modes, Targets
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Writing:
 
     stand: Stand
     taking: Taking
-    target: Target | None = None
+    target: LogTarget | None = None
     before: int = 0
     fault: str = ""
 
@@ -43,7 +43,7 @@ class Writer:
                 self._try(writing, self._note)
         self.targets.close_idle()
 
-    def restore(self, target: Target) -> Target:
+    def restore(self, target: LogTarget) -> LogTarget:
         """Cut a target back to what is valid. Raises OSError."""
         return self.targets.restore(target, self.modes)
 

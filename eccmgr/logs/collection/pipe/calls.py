@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.logs.collection.places import Place
+from eccmgr.logs.collection.places import LogPlace
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import RawReply, ScriptCall, verdicts
 from eccmgr.redis.wire import Argument
@@ -30,7 +30,7 @@ class CommitVerdict(enum.StrEnum):
     """Another manager has the lease, or nobody."""
 
 
-class ForgetVerdict(enum.StrEnum):
+class ForgottenVerdict(enum.StrEnum):
     """Whether a log had a subscriber."""
 
     FORGOTTEN = "forgotten"
@@ -64,7 +64,7 @@ class Appended(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lease:
+class LogLease:
     """A manager's right to write what one subscriber gets of one log."""
 
     subscriber: str
@@ -75,9 +75,9 @@ class Lease:
 class Leased(NamedTuple):
     """The answer to taking a lease; without a lease, `holder` has it."""
 
-    lease: Lease | None
+    lease: LogLease | None
     checkpoint: bytes = b""
-    tail: Place | None = None
+    tail: LogPlace | None = None
     holder: str = ""
 
 
@@ -102,31 +102,33 @@ def take_lease(at: PipeKeys, options: ClusterOptions, subscriber: str, private: 
     def read(reply: RawReply) -> Leased:
         if reply[0] == b"taken":
             return Leased(None, holder=reply[1].decode())
-        return Leased(Lease(subscriber, private, _leased(reply)), reply[2], place_in(reply[3]))
+        return Leased(LogLease(subscriber, private, _leased(reply)), reply[2], place_in(reply[3]))
 
     args = (to_ms(options.max_step_s), subscriber, private)
     return ScriptCall("logs_lease", (at.cluster, at.state, at.pipe, at.sessions), args, read)
 
 
-def commit(at: PipeKeys, options: ClusterOptions, lease: Lease, checkpoint: str, has: int) -> ScriptCall[CommitVerdict]:
+def commit(
+    at: PipeKeys, options: ClusterOptions, lease: LogLease, checkpoint: str, has: int
+) -> ScriptCall[CommitVerdict]:
     """Move the checkpoint, behind the record with which `has` bytes had gone into the pipe."""
     args = (to_ms(options.max_step_s), lease.subscriber, lease.private, lease.epoch, checkpoint, has)
     return ScriptCall("logs_commit", (at.state, at.cluster, at.pipe, at.sessions), args, _commit_verdict)
 
 
-def rewind(at: PipeKeys, lease: Lease, place: Place) -> ScriptCall[CommitVerdict]:
+def rewind(at: PipeKeys, lease: LogLease, place: LogPlace) -> ScriptCall[CommitVerdict]:
     """Have the node send the log again from `place` on."""
     args = (lease.subscriber, lease.private, lease.epoch, place.dump())
     return ScriptCall("logs_rewind", (at.state, at.pipe), args, _commit_verdict)
 
 
-def release(at: PipeKeys, lease: Lease) -> ScriptCall[CommitVerdict]:
+def release(at: PipeKeys, lease: LogLease) -> ScriptCall[CommitVerdict]:
     """Give a lease back."""
     args = (lease.subscriber, lease.private, lease.epoch)
     return ScriptCall("logs_release", (at.state,), args, _commit_verdict)
 
 
-def forget(at: PipeKeys, subscriber: str) -> ScriptCall[ForgetVerdict]:
+def forget(at: PipeKeys, subscriber: str) -> ScriptCall[ForgottenVerdict]:
     """Forget a subscriber of a log."""
     return ScriptCall("logs_forget", (at.state,), (subscriber,), lambda reply: _forget_verdict(reply[0]))
 
@@ -144,17 +146,17 @@ def _leased(reply: RawReply) -> int:
     return int(reply[1])
 
 
-def place_in(text: bytes) -> Place | None:
+def place_in(text: bytes) -> LogPlace | None:
     """A place; None for an empty text, and for one that we did not write."""
     try:
-        return Place.parse(text.decode()) if text else None
+        return LogPlace.parse(text.decode()) if text else None
     except ValueError:
         return None
 
 
 _append_verdict = verdicts(AppendVerdict)
 _verdict_of_commit = verdicts(CommitVerdict)
-_forget_verdict = verdicts(ForgetVerdict)
+_forget_verdict = verdicts(ForgottenVerdict)
 
 
 def _commit_verdict(reply: RawReply) -> CommitVerdict:
