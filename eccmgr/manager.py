@@ -26,9 +26,12 @@ from eccmgr.commands.describing import Dissected, Hit
 from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
 from eccmgr.commands.fleet import Fleet
 from eccmgr.commands.manager import ManagerCommands
+from eccmgr.commands.members import MembersCommand
 from eccmgr.commands.reach import Reach
 from eccmgr.commands.secrets import same_command
 from eccmgr.commands.standing import Age
+from eccmgr.commands.table import Command
+from eccmgr.commands.vips import VipsCommand
 from eccmgr.config.live.expected import BusFiles
 from eccmgr.config.live.register import RegisterPart
 from eccmgr.config.live.store import Store
@@ -95,6 +98,7 @@ class Manager(Daemon):
         self.table.add(
             *self.common_commands(self._known_names),
             *own.commands(),
+            *self._showing_commands(),
             *Fleet(self.delivery, own.strangers).commands(),
             attach_command(self.delivery, self.gate),
             *authz_commands(self.gate),
@@ -117,6 +121,14 @@ class Manager(Daemon):
         """The name under which Redis keeps what the bus files of this manager's main file state; "" without a file."""
         main = self.store.loaded.main
         return f"{os.path.abspath(main)} of manager {self.name}" if main is not None else ""  # noqa: PTH100
+
+    def _showing_commands(self) -> tuple[Command, ...]:
+        """The commands that show what stands in Redis, in a table."""
+        held = self.link, self.keys, self.options, self.delivery.view
+        return (
+            MembersCommand(*held, self._vips, self._members).command(),
+            VipsCommand(*held, self._vips).command(),
+        )
 
     def _own_commands(self, age: Age) -> ManagerCommands:
         return ManagerCommands(

@@ -76,7 +76,8 @@ class Answer:
     """An answer before it is rendered in a form.
 
     `text` is the text form, for a person. `facts` are the further fields of the JSON form; if they hold `nodes`, the
-    XML form lists the nodes. `is_xml`: `text` is XML already. `tail`, if given, is the rest of the text for a client
+    XML form lists the nodes. `is_xml`: `text` is XML already. `structured`:
+    the XML form shows all facts in place of the text. `tail`, if given, is the rest of the text for a client
     that has already been shown the responses as they arrived.
     """
 
@@ -85,6 +86,7 @@ class Answer:
     usage: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     is_xml: bool = False
+    structured: bool = False
     tail: str | None = None
     undone: bool = False
     """Whether Redis was unreachable before anything was done: a retry then cannot run the command twice."""
@@ -113,8 +115,15 @@ class Answer:
             # A module, or a program behind a bridge, may have made this XML.
             return xml_escaped(_NOT_XML.sub("\ufffd", self.text))
         nodes: Sequence[Mapping[str, Any]] | None = self.facts.get("nodes")
-        body = xml_text(self.text) if nodes is None else "".join(_response(node) for node in nodes) + "\n"
-        return f"<Answer Command={xml_attribute(command)} Status={xml_attribute(self.status.value)}>{body}</Answer>"
+        # Imported only here: a console in batch mode does without it.
+        from eccmgr.commands.structured import attributes, elements
+
+        if self.structured:
+            body = elements(self.facts) + "\n"
+        else:
+            body = xml_text(self.text) if nodes is None else "".join(_response(node) for node in nodes) + "\n"
+        head = f"Command={xml_attribute(command)} Status={xml_attribute(self.status.value)}{attributes(self.facts)}"
+        return f"<Answer {head}>{body}</Answer>"
 
 
 def _response(node: Mapping[str, Any]) -> str:

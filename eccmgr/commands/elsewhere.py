@@ -10,11 +10,13 @@ ON_MANAGERS = (
     "authz id",
     "authz roles list",
     "broadcast",
+    "feed",
     "flush control cache",
     "forget",
     "gather",
     "history",
     "info",
+    "members",
     "preview",
     "retrieve",
     "retrieve_node",
@@ -22,6 +24,7 @@ ON_MANAGERS = (
     "subcluster broadcast",
     "subcluster retrieve",
     "unicast",
+    "vips",
 )
 """The commands that every manager has and no node has."""
 
@@ -65,9 +68,11 @@ ASKED_OF_A_NODE = Elsewhere(
         "broadcast": _ITS_COMMAND,
         "gather": _ITS_COMMAND,
         "info": "cluster info",
+        "members": "cluster membership",
         "show cluster membership": "cluster membership",
         "subcluster broadcast": _ITS_COMMAND,
         "unicast": _ITS_COMMAND,
+        "vips": "cluster duravip show",
     },
 )
 """A node's texts for a manager's commands."""

@@ -1,8 +1,9 @@
 """The floating addresses as they stand in Redis, read by a process that carries none."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from eccmgr.cluster.roster import read_hash
@@ -11,7 +12,7 @@ from eccmgr.duravip.placement import Situation, place
 from eccmgr.duravip.records import MOVED, VipRecord
 from eccmgr.duravip.shares import Shares
 from eccmgr.duravip.statements import Said, Statement, participants
-from eccmgr.duravip.states import Agreed, assess
+from eccmgr.duravip.states import Agreed, assess, in_order
 from eccmgr.errors import Unreadable
 from eccmgr.redis import reading, replies
 from eccmgr.redis.connect import Link
@@ -32,15 +33,21 @@ class VipPicture:
     is_open: bool
     records: Mapping[str, VipRecord]
     situation: Situation
+    sessions: frozenset[str] = frozenset()
+    """The private names of the sessions that carry VIPs, or may."""
 
     def record(self, address: str) -> VipRecord:
         """The record of a VIP; an empty one if there is none of this era."""
         record = self.records.get(address)
         return record if record is not None and record.era == self.era else VipRecord()
 
-    def owned_by(self, node: str) -> list[str]:
-        """The addresses that a node carries."""
-        return [address for address, owner in self.situation.owners.items() if owner == node]
+    @cached_property
+    def owned(self) -> Mapping[str, Sequence[str]]:
+        """The addresses that each node carries, in order."""
+        owned: dict[str, list[str]] = {}
+        for address in sorted(self.situation.owners, key=in_order):
+            owned.setdefault(self.situation.owners[address], []).append(address)
+        return owned
 
 
 NO_VIPS = VipPicture(0, False, {}, Situation(frozenset(), {}))
@@ -100,17 +107,19 @@ class VipReader:
         return await asyncio.to_thread(self._picture, view, _number(era), opened == b"1", kept)
 
     def _picture(self, view: View, era: int, opened: bool, kept: Mapping[bytes, bytes]) -> VipPicture:
-        said, records = Said(), {}
+        said, records, sessions = Said(), {}, set()
         for name, text in _texts(kept):
             if name[0] in _MARKS:
                 said.hear(name, text)
-            elif not name.startswith("#"):
+            elif name.startswith("#"):
+                sessions.add(name)
+            else:
                 try:
                     records[reading.address(name)] = VipRecord.parse(text)
                 except (ValueError, Unreadable) as error:
                     _dropped.say(name, text, str(error))
         self._read_statements(said)
-        return VipPicture(era, opened, records, self._situation(view, era, said, records))
+        return VipPicture(era, opened, records, self._situation(view, era, said, records), frozenset(sessions))
 
     def _read_statements(self, said: Said) -> None:
         known, self._statements = self._statements, {}

@@ -84,8 +84,8 @@ def _keys_of_node(keys: Keys, node: str) -> tuple[str, ...]:
     return (
         *(keys.state, keys.members, keys.sessions, keys.seniority, keys.roster, keys.subclusters),
         *(keys.absent, keys.absent_since, keys.vocabulary, f"{keys.view_prefix}*", f"{keys.command_prefix}*"),
-        *(keys.vips, keys.vip_changes, keys.vip_beliefs, keys.late, f"{keys.ended_prefix}*"),
-        *(keys.certificate(node), keys.schedules(node), f"{keys.schedules(node)}:*"),
+        *(keys.vips, keys.vip_changes, keys.vip_beliefs, keys.vip_holds, keys.late, f"{keys.ended_prefix}*"),
+        *(keys.jobs, keys.certificate(node), keys.schedules(node), f"{keys.schedules(node)}:*"),
         *(f"{rq}:queues", f"{rq}:workers", f"{rq}:suspended", worker, f"{worker}:executions"),
         *(f"{rq}:{kind}:{name}" for kind in queue),
         *(f"{rq}:queue:{name}:intermediate", f"{rq}:queue:{name}:intermediate:first_seen:*"),

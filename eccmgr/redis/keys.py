@@ -93,6 +93,12 @@ class Keys:
         return f"{self.tag}:vips:changes"
 
     @cached_property
+    def vip_holds(self) -> str:
+        """Hash: address → epoch, time of the grant on the server's wall clock in ms, node that holds the VIP, node that
+        held it before."""
+        return f"{self.tag}:vips:holds"
+
+    @cached_property
     def vip_beliefs(self) -> str:
         """Hash: node in small letters → its latest statement of its beliefs about each VIP, compressed."""
         return f"{self.tag}:vips:beliefs"
@@ -232,6 +238,11 @@ class Keys:
     def rq_prefix(self) -> str:
         """The beginning of RQ's own names: RQ_KEY_PREFIX in the environment of RQ's tools."""
         return f"{self.tag}:rq"
+
+    @cached_property
+    def jobs(self) -> str:
+        """Hash: node in small letters → its jobs, as it tells them to everybody who shows jobs."""
+        return f"{self.tag}:jobs"
 
     def draft(self, nonce: str) -> str:
         """Hash: the plan of a command for a large set, before the command is sent."""

@@ -14,7 +14,7 @@ from eccmgr.redis.wire import Argument
 log = structlog.get_logger()
 
 _KINDS = (
-    ("hash", r"state|members|roster|subclusters|absent|heads|latest(:[^:]+)?|vips|vips:beliefs"),
+    ("hash", r"state|members|roster|subclusters|absent|heads|latest(:[^:]+)?|vips|vips:(beliefs|holds)|jobs"),
     ("hash", r"view:[^:]+(:absent)?|cmd:[^:]+(:resp|:plan|:releases|:secret)?|draft:.+|sched:[^:]*(:running)?"),
     ("hash", r"logs:[^:]+|logs:[^:]+:[^:]+:state|loggatherers"),
     ("zset", r"logs|sessions|seniority|absent:since|vips:changes|vips:late|sched:[^:]*:due|vocabulary"),

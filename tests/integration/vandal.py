@@ -149,7 +149,7 @@ class Vandal:
             *(keys.state, keys.members, keys.sessions, keys.seniority, keys.roster, keys.subclusters, keys.absent),
             *(keys.absent_since, keys.vips, keys.vip_changes, keys.vip_beliefs, keys.late, keys.log, keys.heads),
             *(keys.latest, keys.audit, keys.schedules(""), keys.schedules_due(""), keys.schedules_running("")),
-            *(keys.schedules_past(""),),
+            *(keys.schedules_past(""), keys.vip_holds, keys.jobs),
         }
         rq = f"{keys.rq_prefix}:"
         found |= {f"{rq}{name}:a1" for name in ("queue", "wip", "finished", "failed", "canceled", "workers")}

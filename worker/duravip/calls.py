@@ -32,6 +32,11 @@ def audited_keys(keys: Keys) -> tuple[str, ...]:
     return (*vip_keys(keys), keys.audit)
 
 
+def granting_keys(keys: Keys) -> tuple[str, ...]:
+    """The keys of the scripts that give a VIP to a session."""
+    return (*audited_keys(keys), keys.vip_holds)
+
+
 def ending_keys(keys: Keys) -> tuple[str, ...]:
     """The keys of the scripts that end a session that carries VIPs."""
     return (*membership_keys(keys), *carrier_keys(keys), keys.vip_events, keys.audit)
@@ -64,7 +69,7 @@ def call_of(asked: RedisCall, keys: Keys, options: ClusterOptions, node: str) ->
 def state(asked: StateHeld, keys: Keys, options: ClusterOptions) -> ScriptCall[Stated]:
     """State the VIPs that the session holds, to a server that lost its memory."""
     args = (*_caller(asked, keys), options.audit_cap, *_flat(asked.holdings))
-    return ScriptCall("vip_state", audited_keys(keys), args, partial(_stated, len(asked.holdings)))
+    return ScriptCall("vip_state", granting_keys(keys), args, partial(_stated, len(asked.holdings)))
 
 
 def open_era(asked: OpenEra, keys: Keys) -> ScriptCall[SessionAnswer]:
@@ -76,7 +81,7 @@ def acquire(asked: Acquire, keys: Keys, options: ClusterOptions, node: str) -> S
     """Ask for VIPs."""
     wishes = [(w.address, w.seen, w.reason, int(w.force)) for w in asked.wishes]
     args = (*_caller(asked, keys), node.lower(), options.audit_cap, *_flat(wishes))
-    return ScriptCall("vip_acquire", audited_keys(keys), args, partial(_granted, len(wishes)))
+    return ScriptCall("vip_acquire", granting_keys(keys), args, partial(_granted, len(wishes)))
 
 
 def release(asked: Release, keys: Keys, options: ClusterOptions) -> ScriptCall[SessionAnswer]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from eccmgr.commands.answer import NOT_CONCERNED, Answer, Status
 from eccmgr.commands.danger import Danger
 from eccmgr.commands.describing import DRAINING, LEAVING, Dissected, Hit
 from eccmgr.commands.table import Call, Command, Param
+from eccmgr.duravip.finding import find_vip
 from eccmgr.duravip.picture import effect_of_drain, effect_of_loss
 from eccmgr.duravip.placement import Placement, Situation, home_of, place
 from eccmgr.duravip.states import Agreed
@@ -305,25 +305,6 @@ def _answer(deeds: Sequence[Deed], lead: str = "") -> Answer:
     failed = [deed for deed in deeds if deed.did is Did.FAILED]
     status = Status.OK if not failed else Status.ERROR if len(failed) == len(deeds) else Status.PARTIAL
     return Answer("\n".join(lines) or NOT_CONCERNED, status, facts={"vips": [deed.facts() for deed in deeds]})
-
-
-def find_vip(word: str, standings: Mapping[str, Agreed]) -> str | None:
-    """The address of the VIP with this address or binding's name; None if there is no such VIP.
-
-    A name is first looked up as written, then without case. Raises CommandError if it fits several VIPs.
-    """
-    try:
-        address = str(ipaddress.ip_address(word))
-    except ValueError:
-        exact = [vip for vip, standing in standings.items() if word in standing.names]
-        lower = word.lower()
-        fitting = exact or [
-            vip for vip, standing in standings.items() if any(name.lower() == lower for name in standing.names)
-        ]
-        if len(fitting) > 1:
-            raise CommandError(f"VIP '{word}' fits several: {', '.join(fitting[:10])}; give the address") from None
-        return fitting[0] if fitting else None
-    return address if address in standings else None
 
 
 def _vip(word: str, standings: Mapping[str, Agreed]) -> str:

@@ -242,11 +242,16 @@ def _resettled(reply: Sequence[bytes]) -> int | None:
     return whole(reply[1]) if reply[0] == b"moved" else None
 
 
+def _shown(keys: Keys) -> tuple[str, ...]:
+    """The keys that are only for showing."""
+    return keys.vip_holds, keys.jobs
+
+
 def sweep(keys: Keys, options: ClusterOptions) -> ScriptCall[Swept]:
     """Sweep, as the leader: end lapsed sessions, forget old things."""
     return ScriptCall(
         "sweep",
-        (*membership_keys(keys), keys.log, keys.latest, keys.audit, keys.heads, *carrier_keys(keys)),
+        (*membership_keys(keys), keys.log, keys.latest, keys.audit, keys.heads, *carrier_keys(keys), *_shown(keys)),
         (
             *(to_ms(options.max_step_s), to_ms(options.absent_ttl_s), to_ms(options.results_ttl_s)),
             *(options.log_cap, keys.command_prefix),

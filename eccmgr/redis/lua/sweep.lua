@@ -3,7 +3,7 @@
 --
 -- NEEDS  when_full clock members commands
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads
---       vips changes late
+--       vips changes late vip_holds jobs
 -- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix
 -- Answer  {view, clock, ms until the next session lapses (-1 if there is no session)}
 
@@ -36,6 +36,7 @@ for _, node in ipairs(gone) do
   redis.call('HDEL', KEYS[14], '@' .. node, '~' .. node)
   redis.call('ZREM', KEYS[15], '@' .. node, '~' .. node)
   redis.call('ZREM', at.absent_since, node)
+  redis.pcall('HDEL', KEYS[18], node)
   -- A bus file's node stays expected for as long as the file names it.
   if redis.call('HEXISTS', at.subclusters, '=' .. node) == 0 then
     unnamed[#unnamed + 1] = node
@@ -58,7 +59,8 @@ end
 local kept = ms(KEYS_TTL + (tonumber(absent_ttl) > 0 and tonumber(absent_ttl) or NEVER))
 for i, key in ipairs(KEYS) do
   if key ~= at.events then
-    redis.call('PEXPIRE', key, i < 9 and kept or KEYS_TTL)
+    -- An older list of rights may lack a key that is only for showing.
+    redis.pcall('PEXPIRE', key, i < 9 and kept or KEYS_TTL)
   end
 end
 

@@ -1,7 +1,7 @@
 -- Grants free VIPs. A session that asks again for a VIP that it owns gets the same epoch.
 --
 -- NEEDS  when_full clock eras
--- KEYS  state vips changes late vip_events audit
+-- KEYS  state vips changes late vip_events audit vip_holds
 -- ARGV  ended_prefix  private_name  era seen  memory seen  node in small letters  audit_cap
 --       then for each VIP: address  highest epoch seen  reason  1 to override a reservation that has waited long enough
 -- Answer  {verdict, era, memory, {epoch of each VIP, 0 if it is refused}}
@@ -10,6 +10,7 @@
 
 local at = {
   state = KEYS[1], vips = KEYS[2], changes = KEYS[3], late = KEYS[4], vip_events = KEYS[5], audit = KEYS[6],
+  holds = KEYS[7],
 }
 local ended_prefix, private, seen, memory, node, audit_cap = unpack(ARGV, 1, 6)
 local era = enter_era(at, seen)
@@ -44,6 +45,7 @@ for i = 7, verdict == 'ok' and #ARGV or 0, 4 do
   elseif era.open and is_free(record) and not reserved then
     epoch = math.max(record.epoch, tonumber(top)) + 1
     keep_record(at, address, private, epoch, era, '', reason)
+    keep_hold(at, address, private, epoch)
     audit_vip(at, audit_cap, 'granted', address, private, epoch, reason, 'from', node_of(record.owner))
     changed = true
   end

@@ -128,6 +128,20 @@ local function audit_vip(at, cap, change, address, private, epoch, reason, other
     'node', node_of(private), 'epoch', ms(epoch), 'reason', reason, other, node)
 end
 
+-- Keeps since when a node holds a VIP, and which node held it before. A node that states what it held already holds it
+-- since then. This is only for showing: if the server refuses it (a right is missing, say), the VIP is granted all the
+-- same.
+local function keep_hold(at, address, private, epoch, is_stated)
+  local kept = redis.pcall('HGET', at.holds, address)
+  local since, holder, before = (type(kept) == 'string' and kept or ''):match('^%d+\t(%d+)\t([^\t]*)\t([^\t]*)$')
+  local node, time = node_of(private), redis.call('TIME')
+  if not (is_stated and whole(since) and holder == node) then
+    since, before = ms(time[1] * 1000 + math.floor(time[2] / 1000)), holder or ''
+  end
+  redis.pcall('HSET', at.holds, address, table.concat({ ms(epoch), since, node, before }, '\t'))
+  redis.pcall('PEXPIRE', at.holds, KEYS_TTL)
+end
+
 -- Ends a session for ever, which frees all VIPs that it owns. These may be thousands, so the audit gets one entry for
 -- all of them; each VIP gets an entry of its own when it is granted again.
 local function end_carrier(at, private, ended_prefix, audit_cap, reason, by)

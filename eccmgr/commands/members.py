@@ -1,0 +1,169 @@
+"""`members`: the nodes of the cluster, and its managers, in a table."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from eccmgr.cluster.absence import absent_for
+from eccmgr.cluster.leases import LeaseAge, read_lease_ages
+from eccmgr.cluster.members import Member, Membership, Role, read_membership
+from eccmgr.cluster.names import public_name
+from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.view import EVERYONE, Seat, View
+from eccmgr.cluster.vouching import MemberVerifier
+from eccmgr.commands.answer import Answer, Facts
+from eccmgr.commands.columns import columns
+from eccmgr.commands.rendering import iso_time
+from eccmgr.commands.table import Call, Command, Param
+from eccmgr.commands.target import read_target
+from eccmgr.duravip.picture import NO_VIPS, VipPicture, VipReader
+from eccmgr.errors import Unreadable
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
+from eccmgr.text.long_lines import off_loop
+
+_HEADINGS = ("NODE", "SUBCLUSTER", "STATE", "VERSION", "ADDRESS", "LEASE AGE", "VIPS", "TAGS")
+_WIDEST = 40
+_NONE = "-"
+_IN_A_COLUMN = "version"
+"""The tag that has a column of its own."""
+_ABOUT = (
+    "TARGET as in preview; without it, the managers are listed too. A node is late once half of its\n"
+    "lease is over. An absent node is expected, and has no session: the table says since when."
+)
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """A member as the table shows it. `since_ms` is the wall clock since which it is absent."""
+
+    name: str
+    kind: str
+    subcluster: str
+    state: str
+    member: Member | None = None
+    since_ms: int | None = None
+    age: LeaseAge | None = None
+    vips: tuple[str, ...] = ()
+    tags: Mapping[str, str] | None = None
+    unknown: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cells of its line."""
+        state = absent_for(self.since_ms) if self.state == "absent" else self.state
+        tags = " ".join(f"{name}={value}" for name, value in (self.tags or {}).items() if name != _IN_A_COLUMN)
+        return (
+            self.name,
+            self.subcluster or f"({self.kind})",
+            f"{state}, unknown" if self.unknown else state,
+            self.version or _NONE,
+            self.member.address if self.member is not None else _NONE,
+            f"{self.age.age_ms / 1000:.1f} s" if self.age is not None else _NONE,
+            str(len(self.vips)) if self.kind == "node" and self.state != "absent" else _NONE,
+            tags or _NONE,
+        )
+
+    @property
+    def version(self) -> str:
+        """Its version: of an absent node as its tags had it, "" if nobody knows."""
+        return self.member.version if self.member is not None else (self.tags or {}).get("version", "")
+
+    @property
+    def facts(self) -> Facts:
+        """The fields of the JSON form."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "private_name": self.member.private_name if self.member is not None else None,
+            "subcluster": self.subcluster or None,
+            "state": self.state,
+            "since": None if self.since_ms is None else iso_time(self.since_ms),
+            "version": self.version or None,
+            "address": self.member.address if self.member is not None else None,
+            "lease_age_ms": self.age.age_ms if self.age is not None else None,
+            "vips": list(self.vips),
+            "tags": dict(self.tags or {}),
+            "unknown": self.unknown or None,
+        }
+
+
+class MembersCommand:
+    """The handler of one manager. Everything is read from Redis in a few calls, page by page."""
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        options: ClusterOptions,
+        view: Callable[[], Awaitable[View]],
+        vips: VipReader,
+        verifier: MemberVerifier,
+    ) -> None:
+        self._link, self._keys, self._options = link, keys, options
+        self._view, self._vips, self._verifier = view, vips, verifier
+
+    def command(self) -> Command:
+        """The entry in the table of commands."""
+        brief = "the nodes: state, version, address, age of the lease, VIPs, tags"
+        target = Param("TARGET", kind="target", optional=True)
+        return Command("members", brief, self._show, (target,), about=_ABOUT, heavy=True, reads=True)
+
+    async def _show(self, call: Call) -> Answer:
+        view = await self._view()
+        target = await off_loop(lambda word: read_target(word, view), call.args[0]) if call.args else EVERYONE
+        seats = view.listed(target)
+        membership = await read_membership(self._link, self._keys)
+        picture = await self._picture(view)
+        ages = await read_lease_ages(self._link, self._keys, self._options, picture.sessions)
+        live = [seat for seat in seats if not seat.absent]
+        unknown = await self._verifier.strangers(membership.members, live)
+        rows = list(_nodes(seats, membership, picture, ages, unknown))
+        if not call.args:
+            rows += _others(membership, ages)
+        facts = {"view": view.number, "target": str(target), "members": [row.facts for row in rows]}
+        return Answer(columns(_HEADINGS, [row.cells for row in rows], _WIDEST), facts=facts, structured=True)
+
+    async def _picture(self, view: View) -> VipPicture:
+        try:
+            return await self._vips.read(view)
+        except Unreadable:
+            return NO_VIPS
+
+
+def _nodes(
+    seats: Sequence[Seat],
+    membership: Membership,
+    picture: VipPicture,
+    ages: Mapping[str, LeaseAge],
+    unknown: Mapping[str, str],
+) -> Iterator[MemberRow]:
+    records = {member.private_name: member for member in membership.members}
+    owned = picture.owned
+    for seat in seats:
+        if seat.absent:
+            yield MemberRow(seat.name, "node", seat.subcluster, "absent", since_ms=seat.since_ms, tags=seat.tags)
+            continue
+        age = ages.get(seat.private_name)
+        yield MemberRow(
+            seat.name,
+            "node",
+            seat.subcluster,
+            _state(age),
+            records.get(seat.private_name),
+            age=age,
+            vips=tuple(owned.get(seat.name, ())),
+            tags=seat.tags,
+            unknown=unknown.get(seat.private_name, ""),
+        )
+
+
+def _others(membership: Membership, ages: Mapping[str, LeaseAge]) -> Iterator[MemberRow]:
+    for member in membership.members:
+        if member.role is not Role.NODE:
+            age = ages.get(member.private_name)
+            name = public_name(member.private_name)
+            yield MemberRow(name, member.role.value.lower(), "", _state(age), member, age=age)
+
+
+def _state(age: LeaseAge | None) -> str:
+    return "late" if age is None or age.is_late else "live"
