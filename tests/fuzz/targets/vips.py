@@ -1,5 +1,7 @@
 """The statements of nodes about VIPs, and the records of VIPs."""
 
+from eccmgr.commands.rendering import iso_time
+from eccmgr.duravip.holds import Hold
 from eccmgr.duravip.records import VipRecord
 from eccmgr.duravip.shares import MAX_VIPS
 from eccmgr.duravip.statements import Said, Statement, dump_unable, parse_unable
@@ -17,6 +19,13 @@ def vip_record(data: bytes) -> None:
     record = VipRecord.parse(text_of(data))
     assert VipRecord.parse(record.dump()) == record
     assert len(f"{record.owner}{record.to}{record.reason}".splitlines()) <= 1
+
+
+@fuzzed(Unreadable, words=(b"\t", b"5\t1795889120685\teast1\twest1", b"\t99999999999999999\t"))
+def vip_hold(data: bytes) -> None:
+    """Since when a VIP is held is shown in one line."""
+    hold = Hold.parse(data)
+    assert len(f"{hold.node}{hold.before}{iso_time(hold.since_ms)}".splitlines()) == 1
 
 
 @fuzzed(
