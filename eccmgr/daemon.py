@@ -32,7 +32,7 @@ from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.holding import Holding
 from eccmgr.config.live.keyring import Keyring
 from eccmgr.config.live.options import DaemonOptions, node_name
-from eccmgr.config.live.parts import Part, Prepared, Spawn, prepare_all
+from eccmgr.config.live.parts import AllPrepared, Part, Prepared, Spawn, Takeover, prepare_all
 from eccmgr.config.live.roles import RolesPart
 from eccmgr.config.live.store import Proposal, Store
 from eccmgr.config.live.transaction import ConfigSession
@@ -51,6 +51,7 @@ from eccmgr.errors import (
 from eccmgr.host.notify import READY, STOPPING, notify
 from eccmgr.logs.accounting import Accounting
 from eccmgr.logs.files import LogFiles
+from eccmgr.logs.notes import ConfigurationNotes
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.following import ModulesPart
 from eccmgr.modules.loaded import Modules
@@ -121,9 +122,11 @@ class Daemon(abc.ABC):
         by = f"{self.program} {self.name}"
         self._accounting = Accounting(self._log_files, self.link, self.keys, self.options, by)
         self._accounting.follow(self.gate)
+        self._notes = ConfigurationNotes(self.link, self.keys, self.options, by)
         # The parts end in the reverse order: the log ends last, and answers under way may still need Redis.
         self.parts: list[Part] = [
-            *(self._log_files, self._redis, self._accounting, self._holding, self.keyring.trusted),
+            *(self._log_files, self._redis, self._accounting, self._notes, self._holding),
+            self.keyring.trusted,
             RolesPart(store, view, self.default_endpoint(), settings.listen, self._take_policy),
             *(self._listeners, ModulesPart(self.modules, view)),
         ]
@@ -283,7 +286,8 @@ class Daemon(abc.ABC):
 
     async def _prepare(self, proposal: Proposal) -> Prepared:
         """Have all parts prepare for a change. Raises EccmgrError if one cannot."""
-        return await prepare_all(self.parts, proposal.after, proposal.changes)
+        prepared = await prepare_all(self.parts, proposal.after, proposal.changes)
+        return AllPrepared((prepared, Takeover(lambda: self._notes.changed(proposal))))
 
     # For the commands.
 

@@ -40,7 +40,9 @@ from eccmgr.control.endpoint import DEFAULT_ENDPOINT
 from eccmgr.daemon import Daemon
 from eccmgr.duravip.picture import VipReader
 from eccmgr.errors import EccmgrError
+from eccmgr.feed.chronicle import Chronicle
 from eccmgr.feed.commands import FeedCommands
+from eccmgr.feed.events import EventCommands
 from eccmgr.feed.whole import Feed
 from eccmgr.logs.collection.gathering.following import GatheringPart
 from eccmgr.logs.files import LogFiles
@@ -103,6 +105,7 @@ class Manager(Daemon):
             attach_command(self.delivery, self.gate),
             *authz_commands(self.gate),
             *FeedCommands(self.feed.source, self.gate.allows).commands(),
+            *EventCommands(Chronicle(self.link, self.keys, self.delivery)).commands(),
         )
         self.table.elsewhere = ASKED_OF_A_MANAGER.told
 

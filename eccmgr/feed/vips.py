@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from eccmgr.cluster.audit import AuditEntry, entries_before
 from eccmgr.cluster.names import public_name
 from eccmgr.commands.rendering import iso_time
+from eccmgr.duravip.records import VipRecord
 from eccmgr.errors import Unreadable
 from eccmgr.feed.picture import Item, Picture
 from eccmgr.redis import reading, replies
@@ -20,25 +21,6 @@ _AT_ONCE = 500
 _OWNERS_AT_ONCE = 1000
 _AUDIT_PAGES = 20
 """The audit keeps about as many entries as these pages hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class VipSeen:
-    """A VIP's record as a manager sees it. `owner` is a private name, "" for a free VIP; `to` is the node for which a
-    free VIP is reserved."""
-
-    owner: str
-    epoch: int
-    era: int
-    to: str
-    reason: str
-
-    @classmethod
-    def parse(cls, raw: bytes) -> "VipSeen":
-        """Read a record as the scripts write it. Raises Unreadable."""
-        with reading.parsing("The record of a VIP in Redis"):
-            owner, epoch, era, to, reason = raw.decode().split("\t")
-            return cls(reading.line(owner), whole(epoch), whole(era), reading.line(to), reading.line(reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +42,7 @@ class VipsWatcher:
     def forget(self) -> None:
         """Forget what was seen."""
         self._era: VipEra | None = None
-        self._seen: dict[str, VipSeen] = {}
+        self._seen: dict[str, VipRecord] = {}
         self._since: dict[str, int] = {}
         self._before: dict[str, str] = {}
         self._ended: set[str] = set()
@@ -100,9 +82,9 @@ class VipsWatcher:
             raise Unreadable(f"The era of the VIPs cannot be read: {error}") from error
         return VipEra(number, is_open == 1, change)
 
-    async def _read_changes(self, after: int) -> dict[str, VipSeen]:
+    async def _read_changes(self, after: int) -> dict[str, VipRecord]:
         """The records that have changed after that change number, page by page."""
-        records: dict[str, VipSeen] = {}
+        records: dict[str, VipRecord] = {}
         since = f"({after}"
         while True:
             words = ("ZRANGEBYSCORE", self._keys.vip_changes, since, _LAST_CHANGE, "WITHSCORES", "LIMIT", 0, _AT_ONCE)
@@ -115,7 +97,7 @@ class VipsWatcher:
                 return records
             since = f"({page[-1][1]:.0f}"
 
-    async def _read_audit(self, records: Mapping[str, VipSeen]) -> None:
+    async def _read_audit(self, records: Mapping[str, VipRecord]) -> None:
         """Find in the audit since when each VIP is where it is."""
         before = ""
         for _ in range(_AUDIT_PAGES):
@@ -128,7 +110,7 @@ class VipsWatcher:
                 return
             before = entries[-1].id
 
-    def _note(self, changed: Mapping[str, VipSeen], at_ms: int) -> None:
+    def _note(self, changed: Mapping[str, VipRecord], at_ms: int) -> None:
         for address, record in changed.items():
             earlier = self._seen.get(address)
             if earlier is None or (earlier.owner, earlier.epoch) != (record.owner, record.epoch):
@@ -149,7 +131,7 @@ class VipsWatcher:
         self._ended -= set(asked)
         self._ended |= {owner for owner, counter in zip(asked, kept, strict=True) if counter is None}
 
-    def _item(self, address: str, seen: VipSeen, era: VipEra) -> Item:
+    def _item(self, address: str, seen: VipRecord, era: VipEra) -> Item:
         holds = seen.owner != "" and seen.era == era.number and seen.owner not in self._ended
         since = self._since.get(address)
         return {
@@ -165,7 +147,7 @@ class VipsWatcher:
         }
 
 
-def _state(seen: VipSeen, era: VipEra, holds: bool) -> str:
+def _state(seen: VipRecord, era: VipEra, holds: bool) -> str:
     if holds:
         return "held"
     if not era.is_open:
@@ -178,14 +160,14 @@ def _before(entry: AuditEntry) -> str:
     return entry["node"] if entry["change"] == "released" else entry["from"]
 
 
-def _readable(kept: Iterable[tuple[bytes, bytes | None]]) -> dict[str, VipSeen]:
+def _readable(kept: Iterable[tuple[bytes, bytes | None]]) -> dict[str, VipRecord]:
     records = {}
     for name, raw in kept:
         if raw is None:
             continue
         try:
             address = reading.address(name.decode(errors="replace"))
-            records[address] = VipSeen.parse(raw)
+            records[address] = VipRecord.parse(raw.decode())
         except (Unreadable, ValueError) as error:
             _dropped.say(name, raw, str(error))
     return records

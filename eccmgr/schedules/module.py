@@ -16,6 +16,7 @@ from eccmgr.modules import Answer, Call, CommandError, Context, Module, OptionSp
 from eccmgr.schedules import times
 from eccmgr.schedules.authenticity import ScheduleSeal
 from eccmgr.schedules.calls import PAST_KEPT
+from eccmgr.schedules.noting import AuditNote
 from eccmgr.schedules.runner import Clerk, Runner
 from eccmgr.schedules.schedule import Firing, Schedule
 from eccmgr.schedules.shelf import Shelf
@@ -58,6 +59,7 @@ class Sched(Module):
         grace_s, timeout_s = settings.seconds("sched_grace"), settings.seconds("run_timeout")
         self._seal = ScheduleSeal(context.authority, context.keys.cluster, owner)
         runner = Runner(self._shelf, context.run, context.member, grace_s, timeout_s, context.log, self._seal)
+        self._note = AuditNote(context.link, context.keys, context.member)
         self._listed: list[str] = []
         self._clerk = Clerk(self._shelf, runner, context.log)
 
@@ -164,11 +166,13 @@ class Sched(Module):
     @command("delete", "forget a schedule", danger=Danger.ASKS)
     async def delete(
         self,
+        call: Call,
         id: Annotated[str, Takes(choices=_seen)],  # noqa: A002 (it is the name of the word)
     ) -> str:
         """Delete a schedule, and answer `Deleted 3fa9c1`."""
         if not await self._shelf.delete(id.lower()):
             raise CommandError(f"No schedule '{id[:80]}'")
+        await self._note.write("deleted", id.lower(), call.caller.user)
         return f"Deleted {id.lower()}"
 
     async def _add(self, call: Call, text: str, when: When, due_ms: int) -> Answer:
@@ -186,6 +190,7 @@ class Sched(Module):
                 self.log.info(
                     "command scheduled", id=schedule.id, text=without_secrets(text)[:200], user=call.caller.user
                 )
+                await self._note.write("added", schedule.id, call.caller.user, without_secrets(text), when.words)
                 facts = {"id": schedule.id, "next": shown(due_ms)}
                 return Answer(f"Job {schedule.id} runs at {shown(due_ms)}", facts=facts)
         raise CommandError("No free id was found; try again")

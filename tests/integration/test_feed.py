@@ -42,7 +42,7 @@ async def test_every_topic_begins_with_its_snapshot(fleet: Fleet) -> None:
     (cluster,) = read.shown["cluster"].values()
     assert cluster["leader"] == "barca"
     assert [(sub["name"], sub["live"]) for sub in cluster["subclusters"]] == [("east", 1)]
-    assert "command" in {entry["what"] for entry in read.shown["audit"].values()}
+    assert "command" in {entry["kind"] for entry in read.shown["audit"].values()}
 
 
 async def test_members_change_as_nodes_come_and_die(fleet: Fleet) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from eccmgr.cluster.calls.accounts import note
 from eccmgr.cluster.members import Life
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import JOB, State, pack_body, running_body
@@ -300,12 +301,20 @@ class JobService:
                 await self._outbox.deliver(self._ended(record, standing))
             log.info("job over", job=record.job, state=standing.stage.value)
             self._forget(record)
+            await self._note(record, standing)
             return
         percent, since = self._shown.get(record.job, ("", 0.0))
         old = time.monotonic() - since > self._options.results_ttl_s / 4
         if record.command_id and (old or percent != standing.percent):
             self._shown[record.job] = (standing.percent, time.monotonic())
             await self._outbox.deliver(self._running(record, standing))
+
+    async def _note(self, record: JobRecord, standing: JobStanding) -> None:
+        """Note the end of a job in the audit. The node's log has it too, so this is tried once."""
+        fields = {"job": record.job, "id": record.command_id, "node": self._node, "state": standing.stage.value}
+        more = {"issuer": record.issuer, "text": standing.command, "took_ms": str(round(standing.took_s * 1000))}
+        with contextlib.suppress(EccmgrError):
+            await self._link.run(note(self._keys, self._options, "job", {**fields, **more}))
 
     def _running(self, record: JobRecord, standing: JobStanding) -> Response:
         body = running_body(record.job, standing.percent)

@@ -1,4 +1,4 @@
-"""The call of the script that adds a daemon's account to the audit of the cluster."""
+"""The calls of the scripts that add to the audit of the cluster: a daemon's account, and single entries."""
 
 import enum
 from collections.abc import Mapping
@@ -21,3 +21,9 @@ def account(keys: Keys, options: ClusterOptions, by: str, lines: Mapping[str, in
     """Add `lines` of the daemon `by` to the audit, each with the number of equal ones."""
     words = [word for line, times in lines.items() for word in (times, line)]
     return ScriptCall("account", (keys.audit,), (options.audit_cap, by, *words), lambda reply: _verdict(reply[0]))
+
+
+def note(keys: Keys, options: ClusterOptions, what: str, fields: Mapping[str, str]) -> ScriptCall[AccountVerdict]:
+    """Add an entry to the audit: `what` it is about, and its other fields."""
+    words = [word for name, text in {"what": what, **fields}.items() for word in (name, text)]
+    return ScriptCall("note", (keys.audit,), (options.audit_cap, *words), lambda reply: _verdict(reply[0]))

@@ -131,8 +131,9 @@ def join(
         *(identity.name if identity.role is Role.NODE else "", identity.subcluster),
         *(identity.member(private_name).dump(), identity.role.value.lower(), replaces, int(takes_over)),
         *(*carries, _late_after_ms(options), keys.ended_prefix, f"{rate}", f"{options.heartbeats_borne_per_sec}"),
+        options.audit_cap,
     )
-    return ScriptCall("join", (*membership_keys(keys), *carrier_keys(keys)), args, _joined)
+    return ScriptCall("join", (*membership_keys(keys), *carrier_keys(keys), keys.audit), args, _joined)
 
 
 def _joined(reply: RawReply) -> Joined | NameTaken | SessionRefusal:
@@ -217,7 +218,8 @@ def _refusal(reply: RawReply) -> SessionRefusal:
 
 def leave(keys: Keys, options: ClusterOptions, private_name: str) -> ScriptCall[LeaveVerdict]:
     """End a session cleanly: from now on no command expects the member."""
-    return ScriptCall("leave", membership_keys(keys), (to_ms(options.max_step_s), private_name), _left)
+    args = (to_ms(options.max_step_s), private_name, options.audit_cap)
+    return ScriptCall("leave", (*membership_keys(keys), keys.audit), args, _left)
 
 
 _left = verdicts(LeaveVerdict)
@@ -232,8 +234,8 @@ def resettle(
     """
     return ScriptCall(
         "resettle",
-        (keys.state, keys.sessions, keys.members, keys.roster, keys.subclusters, keys.events),
-        (to_ms(options.max_step_s), private_name, node.lower(), subcluster, record),
+        (keys.state, keys.sessions, keys.members, keys.roster, keys.subclusters, keys.events, keys.audit),
+        (to_ms(options.max_step_s), private_name, node.lower(), subcluster, record, options.audit_cap),
         _resettled,
     )
 
@@ -254,7 +256,7 @@ def sweep(keys: Keys, options: ClusterOptions) -> ScriptCall[Swept]:
         (*membership_keys(keys), keys.log, keys.latest, keys.audit, keys.heads, *carrier_keys(keys), *_shown(keys)),
         (
             *(to_ms(options.max_step_s), to_ms(options.absent_ttl_s), to_ms(options.results_ttl_s)),
-            *(options.log_cap, keys.command_prefix),
+            *(options.log_cap, keys.command_prefix, options.audit_cap),
         ),
         _swept,
     )

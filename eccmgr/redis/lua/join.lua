@@ -5,12 +5,13 @@
 --
 -- NEEDS  when_full clock members eras
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events vips changes late
+--       audit
 -- ARGV  max_step  lease  private_name  node_name ('' for a member that is not a node)  subcluster  record (JSON)
 --       rank (manager | node | other)  private name of the caller's own session that this one replaces ('' for none)
 --       1 to take the name over from a live holder  1 if the session carries VIPs  era seen
 --       ms after which the session looks late  ended_prefix
 --       heartbeats a second that the session sends (0: a steady rate, which is never stretched)
---       heartbeats a second that the server is to bear
+--       heartbeats a second that the server is to bear  audit_cap
 -- Answer  {'joined', view, clock, last log id, VIPs, stretch of the lease and of the heartbeat interval}
 --             VIPs is {} for a session that carries none, else {era, memory, 1 if the era is open,
 --             number of the latest change of a VIP, {session that looks late, its counter, …}}
@@ -22,11 +23,12 @@
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
-  vips = KEYS[10], changes = KEYS[11], late = KEYS[12],
+  vips = KEYS[10], changes = KEYS[11], late = KEYS[12], audit = KEYS[13], audit_cap = ARGV[16],
 }
 local max_step, lease, private, name, subcluster, record, rank, replaced, takes_over, carries, seen, late_after,
   ended_prefix, rate, most = unpack(ARGV)
 local clock = advance(at.state, max_step)
+redis.call('XLEN', at.audit)
 local era = carries == '1' and enter_era(at, seen)
 if era and redis.call('EXISTS', ended_prefix .. private) == 1 then
   return { 'ended', ms(era.number), era.memory }
@@ -98,6 +100,7 @@ elseif rank == 'node' then
   redis.call('ZADD', at.seniority, view + 1099511627776, private)
 end
 end_some_day({ at.sessions, at.members, at.roster, at.seniority, at.subclusters })
+audit_members(at, 'join', { private }, 'subcluster', subcluster, 'since', since or '')
 redis.call(PUBLISH, at.events, cjson.encode({
   event = 'join', view = view, members = { private }, since = since or nil,
 }))

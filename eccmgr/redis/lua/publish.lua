@@ -31,6 +31,7 @@ local TOLD_ONE_BY_ONE = 100
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
+  audit = KEYS[12], audit_cap = ARGV[16],
 }
 local log, latest, audit, heads, command, plan = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local draft = KEYS[16]

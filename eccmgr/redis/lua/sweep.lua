@@ -4,7 +4,7 @@
 -- NEEDS  when_full clock members commands
 -- KEYS  state sessions members roster absent absent_since seniority subclusters events log latest audit heads
 --       vips changes late vip_holds jobs
--- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix
+-- ARGV  max_step  absent_ttl  results_ttl  log_cap  command_prefix  audit_cap
 -- Answer  {view, clock, ms until the next session lapses (-1 if there is no session)}
 
 -- The time for which absent nodes are kept after the last sweep if absent_ttl is 0 (never forget), in ms.
@@ -13,10 +13,12 @@ local NEVER = 365 * 24 * 3600 * 1000
 local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
+  audit = KEYS[12], audit_cap = ARGV[6],
 }
 local log, latest, heads = KEYS[10], KEYS[11], KEYS[13]
 local max_step, absent_ttl, results_ttl, log_cap, command_prefix = unpack(ARGV)
 local clock = advance(at.state, max_step)
+redis.call('XLEN', at.audit)
 end_lapsed(at, clock, 200)
 local never = redis.call('ZRANGEBYSCORE', at.sessions, '(' .. ms(clock + LONGEST_LEASE), '+inf', 'LIMIT', 0, 200)
 end_sessions(at, never, 'lost', clock)
@@ -45,6 +47,7 @@ end
 if #unnamed > 0 then
   remove_absent(at, unnamed)
   local view = next_view(at.state)
+  audit_members(at, 'forgotten', unnamed)
   redis.call(PUBLISH, at.events, cjson.encode({ event = 'forgotten', view = view, members = unnamed }))
 end
 

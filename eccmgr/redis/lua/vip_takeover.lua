@@ -11,10 +11,12 @@ local at = {
   state = KEYS[1], sessions = KEYS[2], members = KEYS[3], roster = KEYS[4], absent = KEYS[5],
   absent_since = KEYS[6], seniority = KEYS[7], subclusters = KEYS[8], events = KEYS[9],
   vips = KEYS[10], changes = KEYS[11], late = KEYS[12], vip_events = KEYS[13], audit = KEYS[14],
+  audit_cap = ARGV[8],
 }
 local max_step, ended_prefix, private, seen, memory, watched, counter, audit_cap = unpack(ARGV)
 local era = enter_era(at, seen)
 local clock = advance(at.state, max_step)
+redis.call('XLEN', at.audit)
 local verdict = verdict_on(at, era, private, memory, ended_prefix)
 if verdict == 'ok' and era.open and counter_of(at, era, watched) == tonumber(counter) then
   end_carrier(at, watched, ended_prefix, audit_cap, 'taken over', private)

@@ -36,7 +36,8 @@ class Audited:
 
     def entries(self) -> list[dict[str, str]]:
         found: Any = self.real.client.xrange(self.real.keys.audit)
-        return [{name.decode(): value.decode() for name, value in entry.items()} for _, entry in found]
+        read = [{name.decode(): value.decode() for name, value in entry.items()} for _, entry in found]
+        return [entry for entry in read if entry["what"] != "member"]
 
 
 @pytest.fixture

@@ -70,6 +70,11 @@ class Cluster:
         reply = self.redis.eval(script(call.script).source, len(call.keys), *call.keys, *call.args)
         return call.answer(reply)
 
+    def audited(self, what: bytes) -> list[dict[bytes, bytes]]:
+        """The entries of the audit of one kind, the oldest first."""
+        entries: Any = self.redis.xrange(self.keys.audit)
+        return [fields for _, fields in entries if fields[b"what"] == what]
+
     @property
     def options(self) -> ClusterOptions:
         """The present times and bounds."""

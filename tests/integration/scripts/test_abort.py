@@ -83,6 +83,5 @@ class TestAbort:
         sent = cluster.publish()
         cluster.abort(sent)
         cluster.abort(sent)
-        found = [entry[1] for entry in cluster.redis.xrange(cluster.keys.audit)]
-        assert [entry[b"what"] for entry in found] == [b"command", b"abort"]
-        assert (found[1][b"id"], found[1][b"issuer"]) == (sent.encode(), b"root")
+        (found,) = cluster.audited(b"abort")
+        assert (found[b"id"], found[b"issuer"]) == (sent.encode(), b"root")

@@ -163,6 +163,13 @@ local function expect_again(at, lines, lost, clock)
   end
 end
 
+-- Notes in the audit what happened to members, or to absent nodes. `at` holds the key `audit` and the bound `audit_cap`.
+local function audit_members(at, change, members, ...)
+  append(at.audit, 'MAXLEN', '~', at.audit_cap, '*', 'what', 'member', 'change', change,
+    'members', table.concat(members, ' '), ...)
+  end_some_day({ at.audit })
+end
+
 -- Ends sessions for one `reason` (leave, replaced, lost), with one new view and one event for all of them. It takes the
 -- same few calls however many sessions end.
 local function end_sessions(at, privates, reason, clock)
@@ -194,6 +201,7 @@ local function end_sessions(at, privates, reason, clock)
     expect_again(at, gone, reason == 'lost', clock)
   end
   local view = next_view(at.state)
+  audit_members(at, reason, privates)
   redis.call(PUBLISH, at.events, cjson.encode({ event = reason, view = view, members = privates }))
 end
 
