@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from cli.console.groups import Group
 from eccmgr.cluster.names import RANGES_SHOWN, fold
-from eccmgr.cluster.results import State
+from eccmgr.cluster.outcomes import State
 from eccmgr.text.counting import counted
 
 GROUPS_SHOWN = 20

@@ -23,7 +23,7 @@ from eccmgr.text.unseen import visible_lines
 if TYPE_CHECKING:
     from cli.console.asking import Asking
     from cli.console.gather_display import GatherDisplay
-    from eccmgr.cluster.results import Outcome
+    from eccmgr.cluster.outcomes import Outcome
 
 _BAD = re.compile(r"^(\S+: )((?:failed|refused):|\((?:lost|missed|skipped|aborted|absent[^)\n]*)\))", re.MULTILINE)
 _OPEN = re.compile(r"^(\S+: )(\((?:pending|running),[^)]*\))$", re.MULTILINE)

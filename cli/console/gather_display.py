@@ -15,7 +15,7 @@ from cli.console.settings import DisplaySettings
 from cli.console.spans import Line
 from cli.terminal import is_dumb
 from eccmgr.cluster.names import natural
-from eccmgr.cluster.results import Outcome
+from eccmgr.cluster.outcomes import Outcome
 
 SCROLLING_MAX = 60
 """Up to so many nodes, or as many as fit the screen, each answer scrolls by."""

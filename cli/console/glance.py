@@ -10,7 +10,7 @@ from cli.console.heard import outcome_of
 from cli.console.likeness import Folding
 from cli.console.summary import last_line
 from eccmgr.cluster.names import fold, natural
-from eccmgr.cluster.results import Outcome, State
+from eccmgr.cluster.outcomes import Outcome, State
 
 NOT_SENT = "not sent"
 SILENT = "silent"

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cli.console.likeness import Folding, Likeness, Numbers, order, ranges, reading
-from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.names import fold, natural
-from eccmgr.cluster.results import Outcome, State
-from eccmgr.commands import rendering
+from eccmgr.cluster.outcomes import Outcome, State
 
 
 class _Key(NamedTuple):
@@ -17,7 +15,7 @@ class _Key(NamedTuple):
     pattern: Likeness
     late_s: str
     job: str
-    absent_since: str
+    absent_since: int | None
 
 
 class Group:
@@ -71,6 +69,9 @@ class Group:
 
     def line(self) -> str:
         """Their line in a report; several lines if the answer has several."""
+        # Imported only here: what is shown while a gather runs does not need it, and it loads much.
+        from eccmgr.commands import rendering
+
         shown = rendering.line(self.first._replace(node=self.folded, text=self.text))
         if not (note := self._note()):
             return shown
@@ -106,7 +107,8 @@ class Grouping:
         self.drop(outcome.node)
         pattern, numbers = self._read(outcome.node, outcome.text.rstrip("\n"))
         late = "" if outcome.late_s is None else f"{outcome.late_s:.0f}"
-        since = absent_for(outcome.since_ms) if outcome.state is State.ABSENT else ""
+        # A report shows minutes.
+        since = None if outcome.since_ms is None else outcome.since_ms // 60_000
         key = _Key(outcome.state, pattern, late, outcome.job, since)
         if (group := self._groups.get(key)) is None:
             group = self._groups[key] = Group(pattern)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from eccmgr.commands.answer import Answer, Format
 
 if TYPE_CHECKING:
-    from eccmgr.cluster.results import Outcome
+    from eccmgr.cluster.outcomes import Outcome
 
 
 class Heard:
@@ -68,7 +68,7 @@ def outcome_of(node: Mapping[str, Any]) -> "Outcome":
     """The outcome of a command on one node, read back from the JSON form."""
     from datetime import datetime
 
-    from eccmgr.cluster.results import Outcome, State
+    from eccmgr.cluster.outcomes import Outcome, State
 
     since = node.get("since")
     return Outcome(

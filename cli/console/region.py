@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from cli.console.glance import NOT_SENT, SILENT, Glance, OpenPart
 from cli.console.groups import Group
 from cli.console.spans import Line, Look, Span, columns, joined, length, padded
-from eccmgr.cluster.results import State
+from eccmgr.cluster.outcomes import State
 
 LINES_MAX = 10
 _BAR_MIN, _BAR_MAX = 7, 40

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from eccmgr.cluster.results import Outcome, State
+from eccmgr.cluster.outcomes import Outcome, State
 from eccmgr.text.counting import counted
 
 _SIZES_SHOWN = 5

@@ -4,7 +4,6 @@ A node writes its entry when it claims the command, and again when it answers. N
 missed a command: that follows from the entry, the live sessions and the lease clock, so it can never be out of date.
 """
 
-import enum
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ import msgspec
 
 from eccmgr.access.statements import UNSIGNED, ShownStatement, Signed
 from eccmgr.cluster.options import RESPONSE_BYTES_MAX
+from eccmgr.cluster.outcomes import Outcome as Outcome
+from eccmgr.cluster.outcomes import State as State
 from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.errors import Unreadable
 from eccmgr.redis.reading import command, line, plain_name, whole
@@ -33,43 +34,7 @@ STANDS_IN = "w"
 _WALL_END_MS = 32_503_680_000_000
 
 
-class State(enum.StrEnum):
-    """The state of a command on one node."""
-
-    PENDING = "pending"
-    """No answer yet."""
-    RUNNING = "running"
-    """The node has begun and not finished."""
-    OK = "ok"
-    """The node answered."""
-    FAILED = "failed"
-    """The node answered with an error."""
-    REFUSED = "refused"
-    """The node refused to run it."""
-    LOST = "lost"
-    """The node's session ended before the node answered."""
-    ABSENT = "absent"
-    """The node was absent when the command was sent."""
-    MISSED = "missed"
-    """The command did not reach the node before it expired."""
-    SKIPPED = "skipped"
-    """The command was never sent to this node."""
-    ABORTED = "aborted"
-    """The command was withdrawn before the node had answered."""
-
-    @property
-    def answered(self) -> bool:
-        """Whether the node itself has answered."""
-        return self in _ANSWERED
-
-    @property
-    def final(self) -> bool:
-        """Whether the outcome no longer changes while its sender waits."""
-        return self not in (State.PENDING, State.RUNNING)
-
-
 _STATES = {state.value: state for state in State}
-_ANSWERED = (State.OK, State.FAILED, State.REFUSED)
 
 
 class Entry(NamedTuple):
@@ -211,25 +176,6 @@ class Sent:
             )
         except (ValueError, KeyError) as error:
             raise Unreadable(f"The record of the command in Redis cannot be read: {error}") from error
-
-
-class Outcome(NamedTuple):
-    """The outcome of the command on one node.
-
-    `seconds` is the time from issue to answer, or until now if it is pending or running. `late_s` is the time from the
-    end of the sender's waiting to the answer; None if the answer came in time. `since_ms` is the wall clock at which an
-    absent node became absent; None for a node that never came.
-    """
-
-    node: str
-    subcluster: str
-    state: State
-    seconds: float
-    text: str = ""
-    late_s: float | None = None
-    job: str = ""
-    """The job that runs it; `text` is then its progress."""
-    since_ms: int | None = None
 
 
 @dataclass(frozen=True)
