@@ -189,7 +189,8 @@ class Manager(Daemon):
         alive = {member.node_name: member.subcluster or "" for member in membership.members if member.node_name}
         with contextlib.suppress(EccmgrError):
             for node, claimed, given in (await self.named.now()).conflicts(alive):
-                found.append(f"Conflict: {node} claims subcluster {claimed}, its bus file gives it {given}")
+                claim = f"{node} claims subcluster {claimed}, its bus file gives it {given}"
+                found.append(f"Conflict: {claim}; {claimed} counts")
         return found
 
     def _keys_said(self, wall_ms: int) -> list[str]:

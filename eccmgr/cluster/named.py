@@ -96,16 +96,21 @@ class Named:
 
 async def subcluster_given(link: Link, keys: Keys, node: str) -> str | None:
     """The subcluster of a `node` that states no subcluster; None if no bus file is known. Raises RedisUnreachable."""
+    given = await named_node(link, keys, node)
+    return next(iter((*given.subclusters, DEFAULT_SUBCLUSTER))) if given is not None else None
+
+
+async def named_node(link: Link, keys: Keys, node: str) -> NamedNode | None:
+    """What bus files state about a `node`; None if no bus file is known. Raises RedisUnreachable."""
     number, kept = await link.pipeline(("HGET", keys.state, "bus"), ("HGET", keys.subclusters, f"={node.lower()}"))
     said = replies.value(kept)
     if number is None:
         return None
     try:
-        given = NamedNode.parse(said).subclusters if said else ()
+        return NamedNode.parse(said) if said else NamedNode(node, {})
     except Unreadable as error:
         _dropped.say(node, said, str(error))
         return None
-    return given[0] if given else DEFAULT_SUBCLUSTER
 
 
 class NamedNodes:

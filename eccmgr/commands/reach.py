@@ -11,7 +11,7 @@ from eccmgr.commands.describing import DRAINING, LEAVING, Dissected, Hit, on_nod
 from eccmgr.commands.gather import GatherWish
 from eccmgr.commands.normal_form import NormalForm
 from eccmgr.commands.table import Table
-from eccmgr.commands.target import one_node, read_in
+from eccmgr.commands.target import nodes_of_target, one_node, read_in
 from eccmgr.duravip.picture import VipEffect, VipReader, effect_of_drain, effect_of_loss
 from eccmgr.errors import CommandError, Unreadable
 
@@ -54,9 +54,8 @@ class Reach:
                 situation = (await self._vips.read(view)).situation
                 return await asyncio.to_thread(effect_of_loss, situation, nodes)
             if line.innermost.name == DRAINING and line.innermost.arguments:
-                drained, situation = (
-                    view.node(line.innermost.arguments[0]).name,
-                    (await self._vips.read(view)).situation,
-                )
+                word = line.innermost.arguments[0]
+                drained = await read_in(view, lambda target: nodes_of_target(target, view), word)
+                situation = (await self._vips.read(view)).situation
                 return await asyncio.to_thread(effect_of_drain, situation, drained)
         return None

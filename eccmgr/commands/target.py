@@ -2,7 +2,7 @@
 these with operators between them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from eccmgr.cluster import algebra, names, nodeset
@@ -60,6 +60,11 @@ def one_node(word: str, view: View) -> Target:
         return Target(TargetKind.NODE, seats[0].name)
     shown = names.fold((seat.name for seat in seats), names.RANGES_SHOWN)
     raise CommandError(f"One node is wanted, but {word.strip()[:80]} means {len(seats)}: {shown}; use gather")
+
+
+def nodes_of_target(word: str, view: View) -> Sequence[str]:
+    """The names of the nodes of `view` that `word` means, a node's name or a target. Raises CommandError."""
+    return [seat.name for seat in view.listed(read_target(word, view))]
 
 
 async def read_in(view: View, read: Callable[[str], T], line: str) -> T:

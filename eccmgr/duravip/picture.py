@@ -75,9 +75,9 @@ def effect_of_loss(situation: Situation, nodes: Collection[str]) -> VipEffect:
     return _effect(situation, replace(situation, nodes=situation.nodes - lost), lost)
 
 
-def effect_of_drain(situation: Situation, node: str) -> VipEffect:
-    """What becomes of the VIPs of `node` when it is drained."""
-    return _effect(situation, replace(situation, drained=situation.drained | {node}), frozenset((node,)))
+def effect_of_drain(situation: Situation, nodes: Collection[str]) -> VipEffect:
+    """What becomes of the VIPs of `nodes` when these are drained."""
+    return _effect(situation, replace(situation, drained=situation.drained.union(nodes)), frozenset(nodes))
 
 
 def _effect(before: Situation, after: Situation, lost: frozenset[str]) -> VipEffect:

@@ -8,7 +8,7 @@ a node is its number of units.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -35,9 +35,9 @@ class Situation:
     drained: frozenset[str] = frozenset()
     unable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def without(self, node: str) -> Situation:
-        """The situation after the death of a node."""
-        return replace(self, nodes=self.nodes - {node})
+    def without(self, nodes: Collection[str]) -> Situation:
+        """The situation after the death of these nodes."""
+        return replace(self, nodes=self.nodes.difference(nodes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The commands that every node has, for its own console and for broadcasts."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from eccmgr.cluster.members import read_membership
+from eccmgr.cluster.named import NamedNode, named_node
 from eccmgr.cluster.session import Session
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.danger import Danger
@@ -30,7 +31,9 @@ class NodeCommands:
         table: Table,
         abort: Callable[[str, str], bool],
         duravip: Callable[[], str] = lambda: "",
+        place: Callable[[NamedNode | None], Sequence[str]] = lambda _given: (),
     ) -> None:
+        """`place` gives the lines about the node's subcluster and tags, from what bus files say of the node."""
         self._link = link
         self._keys = keys
         self._session = session
@@ -39,6 +42,7 @@ class NodeCommands:
         self._table = table
         self._abort_here = abort
         self._duravip = duravip
+        self._place = place
 
     def commands(self) -> tuple[Command, ...]:
         """The entries in the table of commands."""
@@ -66,8 +70,10 @@ class NodeCommands:
 
     async def _info(self, _call: Call) -> str:
         leader, remarks = "leader unknown", [f"Redis refuses: {refusal}" for refusal in self._link.refusals]
+        given: NamedNode | None = None
         try:
             leader = (await read_membership(self._link, self._keys)).leader_line
+            given = await named_node(self._link, self._keys, self._session.identity.name)
         except EccmgrError as error:
             remarks = remarks or [f"Redis: {str(error).removeprefix('Redis is ').removeprefix('Redis ')}"]
         return "\n".join(
@@ -76,6 +82,7 @@ class NodeCommands:
                 f"Control Group: {self._control_group}",
                 f"Cluster Group: {self._keys.cluster} ({leader})",
                 "Logger Group: none",
+                *self._place(given),
                 *remarks,
                 *filter(None, (self._duravip(),)),
             )

@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 from eccmgr.access.certificates import Certificate
@@ -15,6 +16,7 @@ from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster import nodeset
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_membership
+from eccmgr.cluster.named import NamedNode
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
 from eccmgr.cluster.vocabulary import Vocabulary
@@ -35,6 +37,7 @@ from eccmgr.node.certificate import read_certificate, show_certificate
 from eccmgr.node.commands import NodeCommands
 from eccmgr.node.executor import Executor
 from eccmgr.node.follower import Follower
+from eccmgr.node.origins import origins
 from eccmgr.node.outbox import Outbox
 from eccmgr.node.tagging import TagsPart, tags_of
 from eccmgr.redis.connect import Link
@@ -83,12 +86,16 @@ class NodeDaemon(Daemon):
         )
         self.add_part(self.logs)
         own = NodeCommands(
-            self.link, self.keys, self.session, age, self.held.control_group, self.table, self.abort, self.facts
+            *(self.link, self.keys, self.session, age, self.held.control_group),
+            *(self.table, self.abort, self.facts, self._place),
         )
         self.table.add(*self.common_commands(self.known_names), *own.commands())
         self.table.elsewhere = ASKED_OF_A_NODE.told
         self.vocabulary = Vocabulary(self.link, self.keys, self.options, self.session, self._words_of_its_own)
         self.table.on_change = self.session.on_joined = self.vocabulary.changed
+
+    def _place(self, given: NamedNode | None) -> Sequence[str]:
+        return origins(self.view, self.session.identity, given)
 
     def _managers(self) -> TrustedKeys:
         """The keys of the managers whose commands this node runs, and for whom it seals its answers."""

@@ -79,7 +79,7 @@ async def test_stated_other_subcluster_stays_as_a_conflict(fleet: Fleet) -> None
     bus_file(manager, bus(n1="east"))
 
     async def said() -> bool:
-        conflict = "Conflict: n1 claims subcluster west, its bus file gives it east"
+        conflict = "Conflict: n1 claims subcluster west, its bus file gives it east; west counts"
         return conflict in (await fleet.ask("info")).splitlines()
 
     await wait_until(said, "the conflict is said")

@@ -296,7 +296,7 @@ class TestPrograms:
         )
         processes.node("east1", "west")
         daemon = processes.manager("barca", "-c", str(folder / "main.conf"))
-        conflict = "Conflict: east1 claims subcluster west, its bus file gives it east"
+        conflict = "Conflict: east1 claims subcluster west, its bus file gives it east; west counts"
         wait_until_sync(lambda: conflict in ask_sync(daemon.endpoint, "info").splitlines(), "the bus file is read")
         assert "Absent: east2 never seen" in ask_sync(daemon.endpoint, "info").splitlines()
 

@@ -10,6 +10,7 @@ from eccmgr.commands.answer import NOT_CONCERNED, Answer, Status
 from eccmgr.commands.danger import Danger
 from eccmgr.commands.describing import DRAINING, LEAVING, Dissected, Hit
 from eccmgr.commands.table import Call, Command, Param
+from eccmgr.commands.target import nodes_of_target
 from eccmgr.duravip.finding import find_vip
 from eccmgr.duravip.picture import effect_of_drain, effect_of_loss
 from eccmgr.duravip.placement import Placement, Situation, home_of, place
@@ -17,13 +18,14 @@ from eccmgr.duravip.states import Agreed
 from eccmgr.errors import CommandError, UsageError
 from eccmgr.text import words
 from eccmgr.text.counting import counted
+from eccmgr.text.target_words import looks_like_a_target
 from worker.duravip import rendering
 from worker.duravip.model.deeds import Deed, Did
 from worker.duravip.service import DuravipService
 
 MOVE_USAGE = "cluster duravip move VIP to NODE | NODE to NODE | VIP home"
-_PLAN_USAGE = "cluster duravip plan [without NODE]"
-_NODE = Param("NODE", kind="node")
+_PLAN_USAGE = "cluster duravip plan [without TARGET]"
+_TARGET = Param("TARGET", kind="target")
 
 
 class DuravipCommands:
@@ -74,20 +76,24 @@ class DuravipCommands:
                 "cluster duravip plan",
                 "the moves that placement would make, and why; moves nothing",
                 self._plan,
-                (Param("without NODE", kind="without node", optional=True, rest=True),),
-                about="With `without NODE`: the moves if that node died.",
+                (Param("without TARGET", kind="without node", optional=True, rest=True),),
+                about="With `without TARGET`: the moves if that node, or the nodes of that target, died.",
                 idempotent=True,
             ),
             Command(
                 "cluster duravip drain",
-                "move all floating addresses off a node, and keep them off",
+                "move all floating addresses off a node, or off the nodes of a target, and keep them off",
                 self._drain,
-                (_NODE,),
-                about="Broadcast it, so that each node takes its part at once. undrain lets the node have them again.",
+                (_TARGET,),
+                about=_ABOUT_DRAIN,
                 danger=Danger.ASKS,
             ),
             Command(
-                "cluster duravip undrain", "let a drained node have floating addresses again", self._undrain, (_NODE,)
+                "cluster duravip undrain",
+                "let drained nodes have floating addresses again",
+                self._undrain,
+                (_TARGET,),
+                about=_ABOUT_DRAIN,
             ),
         )
 
@@ -213,8 +219,8 @@ class DuravipCommands:
         situation = await self._duravip.situation()
         if call.args:
             match _words(call):
-                case [without, node] if without.lower() == "without":
-                    situation = situation.without(names.resolve(node, situation.nodes))
+                case [without, target] if without.lower() == "without":
+                    situation = situation.without(await self._nodes(target, situation))
                 case _:
                     raise UsageError(f"Usage: {_PLAN_USAGE}")
         return await asyncio.to_thread(_planned, situation)
@@ -223,16 +229,22 @@ class DuravipCommands:
         situation = await self._duravip.situation()
         if _takes_no_part(situation):
             return Answer(NOT_CONCERNED)
-        node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
-        placement = await asyncio.to_thread(place, replace(situation, drained=situation.drained | {node}))
-        deeds = await self._duravip.drain(node)
-        return _answer((*deeds, *self._staying(situation, placement, node)), f"{node} is drained")
+        nodes = await self._nodes(call.args[0], situation)
+        placement = await asyncio.to_thread(place, replace(situation, drained=situation.drained.union(nodes)))
+        deeds = await self._duravip.drain(nodes)
+        return _answer((*deeds, *self._staying(situation, placement, nodes)), f"{_are(nodes)} drained")
 
-    def _staying(self, situation: Situation, found: Placement, node: str) -> list[Deed]:
-        """The VIPs that the drained node keeps because no other node can carry them; only that node reports them."""
-        if self._duravip.node != node:
-            return []
-        kept = [each for each in found.stranded if situation.owners.get(each) == node]
+    async def _nodes(self, word: str, situation: Situation) -> Sequence[str]:
+        """The nodes that `word` means, a node's name or a target. Raises CommandError."""
+        if looks_like_a_target(word):
+            view = self._duravip.view
+            return await asyncio.to_thread(nodes_of_target, word, view)
+        return (names.resolve(word, {*situation.nodes, *situation.drained}),)
+
+    def _staying(self, situation: Situation, found: Placement, nodes: Sequence[str]) -> list[Deed]:
+        """The VIPs that a drained node keeps because no other node can carry them; only that node reports them."""
+        ours = self._duravip.node
+        kept = [each for each in found.stranded if situation.owners.get(each) == ours] if ours in nodes else []
         return [Deed(each, Did.FAILED, reason="no other node can carry it now") for each in kept]
 
     async def survey(self, line: Dissected, hit: Hit) -> Hit:
@@ -242,18 +254,18 @@ class DuravipCommands:
             return replace(hit, vips=await asyncio.to_thread(effect_of_loss, situation, (self._duravip.node,)))
         if line.innermost.name == DRAINING and line.innermost.arguments:
             with contextlib.suppress(CommandError):
-                node = names.resolve(line.innermost.arguments[0], situation.nodes)
-                return replace(hit, vips=await asyncio.to_thread(effect_of_drain, situation, node))
+                nodes = await self._nodes(line.innermost.arguments[0], situation)
+                return replace(hit, vips=await asyncio.to_thread(effect_of_drain, situation, nodes))
         return hit
 
     async def _undrain(self, call: Call) -> Answer:
         situation = await self._duravip.situation()
         if _takes_no_part(situation):
             return Answer(NOT_CONCERNED)
-        node = names.resolve(call.args[0], {*situation.nodes, *situation.drained})
-        if node not in situation.drained:
-            return Answer(f"{node} is not drained")
-        return _answer(await self._duravip.undrain(node), f"{node} is no longer drained")
+        nodes = await self._nodes(call.args[0], situation)
+        if not (drained := [node for node in nodes if node in situation.drained]):
+            return Answer(f"{_are(nodes)} not drained")
+        return _answer(await self._duravip.undrain(drained), f"{_are(drained)} no longer drained")
 
     async def _metrics(self, _call: Call) -> str:
         return await self._duravip.metrics()
@@ -276,6 +288,10 @@ UNSAFE: nodes disagree on the services of the address; it is managed all the sam
 CONFLICT: they disagree on its preference or on what it follows; neither counts.
 BROKEN: they disagree on its name or address; it is not managed until that is mended."""
 
+_ABOUT_DRAIN = """\
+Broadcast it, so that each node takes its part at once. undrain lets the nodes have addresses again. TARGET is a node's
+name, or as in preview: a set such as east[1-3], a subcluster (@east), a tag (@role:mta), or several with operators."""
+
 _ABOUT_MOVE = """\
 Broadcast it, so that all nodes see it. VIP is an address or a binding's name; NODE a short or a fully qualified name.
 `to` may be left out. A moved VIP stays until it is moved again, its owner dies, or it is moved home. Its followers
@@ -285,6 +301,10 @@ move with it."""
 def _takes_no_part(situation: Situation) -> bool:
     """Whether this node's configuration has no VIPs. A broadcast reaches such a node too."""
     return not situation.nodes and not situation.standings
+
+
+def _are(nodes: Sequence[str]) -> str:
+    return f"{names.fold(nodes, names.RANGES_SHOWN)} {'is' if len(nodes) == 1 else 'are'}"
 
 
 def _to_all(call: Call) -> str:

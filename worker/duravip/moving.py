@@ -99,20 +99,31 @@ class Moving:
         )
         return Deed(address, Did.FAILED, reason=reason or (silent if owner else "it was not free in time"))
 
-    async def drain(self, node: str) -> Sequence[Deed]:
-        """Drain a node, and take this node's part in moving its VIPs away."""
-        await self._carrying.say(f"!{node.lower()}", "1")
-        if not self._is_us(node):
+    async def drain(self, nodes: Sequence[str]) -> Sequence[Deed]:
+        """Drain nodes, and take this node's part in moving their VIPs away."""
+        await self._mark(nodes, "1")
+        if not any(map(self._is_us, nodes)):
             return []
         agent = self._carrying.agent
         held = {address: vip.held for address, vip in agent.vips.items() if vip.held}
         await self._placing.until(lambda: not any(vip.held or vip.moving for vip in agent.vips.values()), _MOVE_WAIT_S)
         return [Deed(a, Did.RELEASED, epoch) for a, epoch in held.items() if agent.vips[a].unplumbed >= epoch]
 
-    async def undrain(self, node: str) -> Sequence[Deed]:
-        """End the drain of a node, which may then have VIPs again."""
-        await self._carrying.say(f"!{node.lower()}", "")
+    async def undrain(self, nodes: Sequence[str]) -> Sequence[Deed]:
+        """End the drain of nodes, which may then have VIPs again."""
+        await self._mark(nodes, "")
         return []
+
+    async def _mark(self, nodes: Sequence[str], mark: str) -> None:
+        """Say of `nodes` that they are drained, or with "" that they are not.
+
+        Every node that hears the command does this. Each begins with itself and goes on behind itself, and leaves out
+        those that another one has marked: so a drain of many nodes takes few calls, and reaches a node that is deaf.
+        """
+        here = next((at for at, node in enumerate(nodes) if self._is_us(node)), 0)
+        for number, node in enumerate((*nodes[here:], *nodes[:here])):
+            if number == 0 or (node.lower() in self._placing.said.drained) != bool(mark):
+                await self._carrying.say(f"!{node.lower()}", mark)
 
     def _is_us(self, node: str) -> bool:
         return node.lower() == self._carrying.agent.node

@@ -12,6 +12,7 @@ import structlog
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.timing import Timing
+from eccmgr.cluster.view import View
 from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.parts import NOTHING, Part, Prepared, Spawn, Takeover
 from eccmgr.config.live.times import TIMES
@@ -297,13 +298,18 @@ class DuravipService(Part):
         """Take the pins off moved VIPs, and take this node's part in moving them home."""
         return await self._moving.home(addresses)
 
-    async def drain(self, node: str) -> Sequence[Deed]:
-        """Drain a node, and take this node's part in moving its VIPs away."""
-        return await self._moving.drain(node)
+    @property
+    def view(self) -> View:
+        """The live nodes that take part in VIPs: those that a target may mean here."""
+        return View(0, self.placing.roster, {})
 
-    async def undrain(self, node: str) -> Sequence[Deed]:
-        """End the drain of a node, which may then have VIPs again."""
-        return await self._moving.undrain(node)
+    async def drain(self, nodes: Sequence[str]) -> Sequence[Deed]:
+        """Drain nodes, and take this node's part in moving their VIPs away."""
+        return await self._moving.drain(nodes)
+
+    async def undrain(self, nodes: Sequence[str]) -> Sequence[Deed]:
+        """End the drain of nodes, which may then have VIPs again."""
+        return await self._moving.undrain(nodes)
 
     async def announce(self) -> Announced:
         """Publish the configuration of VIPs with a new view number, and wait until the nodes agree on it."""

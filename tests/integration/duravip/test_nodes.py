@@ -185,7 +185,7 @@ def test_failed_move_says_why_and_returns_the_vip(cluster: Cluster, folder: Path
 @pytest.mark.timeout(300)
 def test_drained_node_has_none_until_undrained(cluster: Cluster) -> None:
     cluster.settle(2, 2, 2)
-    answer = cluster.ask("a2", "cluster duravip drain a2")
+    answer = cluster.ask("a2", "cluster duravip drain @all!a[1,3]")
     assert answer.startswith("a2 is drained\n")
     assert "a2" not in cluster.settle(0, 3, 3).values()
     cluster.ask("a1", "cluster duravip undrain a2")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from eccmgr.cluster.view import Seat, View
 from eccmgr.commands.answer import Status
 from eccmgr.commands.caller import Caller
 from eccmgr.commands.dispatch import Reply, reply
@@ -95,12 +96,16 @@ class MemoryDuravip:
             self.cluster.pins.pop(each, None)
         return self._follow_plan(addresses)
 
-    async def drain(self, node: str) -> Sequence[Deed]:
-        self.cluster.drained |= {node}
+    @property
+    def view(self) -> View:
+        return View(0, {node: Seat(f"#ec0-1#{node}", node, node[:4]) for node in self.cluster.stated}, {})
+
+    async def drain(self, nodes: Sequence[str]) -> Sequence[Deed]:
+        self.cluster.drained = self.cluster.drained.union(nodes)
         return self._follow_plan(None)
 
-    async def undrain(self, node: str) -> Sequence[Deed]:
-        self.cluster.drained -= {node}
+    async def undrain(self, nodes: Sequence[str]) -> Sequence[Deed]:
+        self.cluster.drained = self.cluster.drained.difference(nodes)
         return []
 
     async def announce(self) -> Announced:

@@ -263,7 +263,7 @@ def test_plan_without_a_node_foretells_its_death(cluster: Cluster) -> None:
     assert cluster.console("east1").ok("plan") == "Nothing would move"
     shown = cluster.console("east1").ok("plan without EAST1.example.com")
     assert "10.1.1.1/duravip-1: nobody →" in shown
-    assert cluster.console("east1").refused("plan without") == "Usage: cluster duravip plan [without NODE]"
+    assert cluster.console("east1").refused("plan without") == "Usage: cluster duravip plan [without TARGET]"
     assert cluster.console("east1").refused("plan without x").startswith("Unknown node 'x'")
 
 
@@ -293,6 +293,21 @@ def test_drained_node_gives_up_all_until_undrained(cluster: Cluster) -> None:
         if "→" in move}  # fmt: skip
     assert cluster.console("west1").ok("undrain east1") == "east1 is no longer drained"
     assert cluster.console("west1").ok("undrain east1") == "east1 is not drained"
+
+
+def test_nodes_of_a_target_are_drained_together(cluster: Cluster) -> None:
+    assert cluster.console("west1").ok("drain @east").splitlines()[0] == "east[1-2] are drained"
+    assert cluster.drained == {"east1", "east2"}
+    assert cluster.console("west1").ok("undrain @all!east2") == "east1 is no longer drained"
+    assert cluster.console("west1").refused("drain @north") == "Unknown subcluster 'north'; known: east,west"
+    assert cluster.console("west1").refused("drain !east1").startswith("'!east1' is not a TARGET: ")
+
+
+def test_plan_shows_the_loss_of_a_whole_target(cluster: Cluster) -> None:
+    cluster.owners = {A: "east2", B: "east1", C: "east1"}
+    planned = cluster.console("west1").ok("plan without @east")
+    assert "→ east" not in planned
+    assert "→ west1" in planned
 
 
 def test_drained_node_keeps_vips_only_it_can_carry(cluster: Cluster) -> None:
@@ -325,6 +340,7 @@ def test_debug_is_switched(cluster: Cluster) -> None:
         ("plan ", ["without"]),
         ("plan without w", ["west1"]),
         ("drain e", ["east1"]),
+        ("drain @", ["@all"]),
         ("debug ", ["off", "on"]),
     ],
 )
@@ -336,4 +352,4 @@ def test_the_words_that_may_follow(cluster: Cluster, line: str, found: list[str]
 def test_help_has_every_command_of_the_family(cluster: Cluster) -> None:
     table = cluster.console("east1").table
     assert len(overview(table).splitlines()) == 9
-    assert "Usage: cluster duravip plan [without NODE]" in describe(table, "cluster duravip")
+    assert "Usage: cluster duravip plan [without TARGET]" in describe(table, "cluster duravip")
