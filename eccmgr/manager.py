@@ -25,6 +25,7 @@ from eccmgr.commands.completion import Known
 from eccmgr.commands.describing import Dissected, Hit
 from eccmgr.commands.elsewhere import ASKED_OF_A_MANAGER
 from eccmgr.commands.fleet import Fleet
+from eccmgr.commands.jobs import JobsCommand
 from eccmgr.commands.manager import ManagerCommands
 from eccmgr.commands.members import MembersCommand
 from eccmgr.commands.reach import Reach
@@ -131,6 +132,7 @@ class Manager(Daemon):
         return (
             MembersCommand(*held, self._vips, self._members).command(),
             VipsCommand(*held, self._vips).command(),
+            JobsCommand(self.link, self.keys, self.delivery.view).command(),
         )
 
     def _own_commands(self, age: Age) -> ManagerCommands:

@@ -122,8 +122,8 @@ class Answer:
             body = elements(self.facts) + "\n"
         else:
             body = xml_text(self.text) if nodes is None else "".join(_response(node) for node in nodes) + "\n"
-        head = f"Command={xml_attribute(command)} Status={xml_attribute(self.status.value)}{attributes(self.facts)}"
-        return f"<Answer {head}>{body}</Answer>"
+        head = f"Command={xml_attribute(command)} Status={xml_attribute(self.status.value)}"
+        return f"<Answer {head}{attributes(self.facts, ('Command', 'Status'))}>{body}</Answer>"
 
 
 def _response(node: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from eccmgr.commands.carried import ON_NODES
 
 ON_MANAGERS = (
     "abort",
+    "attach",
     "authz id",
     "authz roles list",
     "broadcast",
@@ -16,6 +17,7 @@ ON_MANAGERS = (
     "gather",
     "history",
     "info",
+    "jobs",
     "members",
     "preview",
     "retrieve",
@@ -68,6 +70,7 @@ ASKED_OF_A_NODE = Elsewhere(
         "broadcast": _ITS_COMMAND,
         "gather": _ITS_COMMAND,
         "info": "cluster info",
+        "jobs": "cluster jobs",
         "members": "cluster membership",
         "show cluster membership": "cluster membership",
         "subcluster broadcast": _ITS_COMMAND,

@@ -5,23 +5,24 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from eccmgr.commands.answer import xml_attribute, xml_text
 
 _NAME = re.compile("[a-z][a-z0-9_]*")
 """The names of our own fields. A module may have others, which need not be names in XML."""
-_TAKEN = ("Command", "Status")
 _LONGEST = 1000
 
 
-def attributes(fields: Mapping[str, Any]) -> str:
-    """The scalars of `fields`, each as ` Name="value"`; None and texts of several lines are left out."""
+def attributes(fields: Mapping[str, Any], taken: Collection[str] = ()) -> str:
+    """The scalars of `fields`, each as ` Name="value"`; None, and texts of several lines, are left out.
+
+    So are the names that are `taken` already.
+    """
     written = ((_titled(name), _scalar(value)) for name, value in fields.items() if _NAME.fullmatch(name))
-    return "".join(
-        f" {name}={xml_attribute(text)}" for name, text in written if text is not None and name not in _TAKEN
-    )
+    kept = ((name, text) for name, text in written if text is not None and name not in taken)
+    return "".join(f" {name}={xml_attribute(text)}" for name, text in kept)
 
 
 def elements(fields: Mapping[str, Any], indent: str = "  ") -> str:

@@ -30,6 +30,7 @@ from eccmgr.redis.keys import Keys
 from worker.jobs.journal import TENDED_EACH_S, JobJournal
 from worker.jobs.process import NotTaken, WorkerGone, WorkerProcess
 from worker.jobs.records import JobRecord, JobStanding, Stage, job_id
+from worker.jobs.telling import JobTeller
 
 LOOK_S = 0.5
 _IDLE_LOOK_S = 2.0
@@ -64,6 +65,7 @@ class JobService:
         self._node, self._settings, self._needed, self._outbox = node, settings, needed, outbox
         self._journal = JobJournal.of(keys.cluster, node, str(link.address))
         link.on_move.append(self.kick)
+        self._teller = JobTeller(link, keys, options, node)
         self._records: dict[str, JobRecord] = {}
         self._shown: dict[str, tuple[str, float]] = {}
         """For each running job: the last thing written about it, and the time."""
@@ -174,6 +176,7 @@ class JobService:
                 async with self._at_work:
                     if not self._closing:
                         await self._turn()
+                        await self._teller.tell(self._records)
                 said = ""
             except RedisUnreachable:
                 log.debug("jobs not looked at", reason="Redis is away")
@@ -214,6 +217,7 @@ class JobService:
             await self._follow()
         except EccmgrError as error:
             log.warning("jobs not looked at", reason=str(error))
+        await self._teller.tell(self._records)
         if self._worker is not None:
             await self._worker.end(_END_S)
 
@@ -296,6 +300,7 @@ class JobService:
 
     async def _write(self, record: JobRecord, standing: JobStanding) -> None:
         """Write a job's state into the results of its command, if it is new."""
+        self._teller.see(record, standing)
         if standing.stage.final:
             if record.command_id:
                 await self._outbox.deliver(self._ended(record, standing))

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from eccmgr.cluster.history import PastCommand
+from eccmgr.cluster.jobs import dump_jobs, parse_jobs
 from eccmgr.cluster.journal import Journal
 from eccmgr.cluster.members import Member, Membership
 from eccmgr.cluster.named import Named, NamedNode
@@ -11,6 +12,7 @@ from eccmgr.cluster.results import Entry, Outcome, Sent, State, pack_body
 from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import EVERYONE, Seat, View
 from eccmgr.commands import rendering
+from eccmgr.commands.jobs import JobRow
 from eccmgr.commands.membership import as_text, as_xml, summary
 from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.node.follower import check_entries
@@ -23,6 +25,15 @@ from worker.jobs.records import JobRecord, JobStanding
 
 _NOW_MS = 1_800_000_000_000
 _JSON = (b'"id":', b'"text":', b'"user":', b"null", b"NaN", b"Infinity", b"1e999", b"\\u000a", b"\\ud800", b"[[[[")
+
+
+@fuzzed(Unreadable, words=(*_JSON, b'"job":"a"', b'"stage":"running"', b'"queued_ms":1', b'"percent":40.0', b"[]"))
+def told_jobs(data: bytes) -> None:
+    """What a node tells of its jobs is written back as it was, and each job is one line of a table."""
+    jobs = parse_jobs(data)
+    assert parse_jobs(dump_jobs(jobs)) == jobs
+    node = Seat("#ec0-1-a#east1", "east1", "east")
+    assert all(len("".join(JobRow(node, job, 0).cells).splitlines()) <= 1 for job in jobs)
 
 
 @fuzzed(

@@ -111,6 +111,26 @@ def test_job_shows_its_progress_then_its_result(site: Site) -> None:
     assert ask_sync(site.manager.endpoint, "history 1").split()[-4:] == ["1/1", "trial", "hold", "a"]
 
 
+def test_a_manager_shows_the_jobs_of_nodes(site: Site) -> None:
+    endpoint = site.manager.endpoint
+    assert ask_sync(endpoint, "jobs") == "No jobs"
+    command = site.send("trial hold a")
+    site.send("trial hold b")
+
+    def told() -> list[tuple[str, ...]]:
+        jobs = json.loads(ask_sync(endpoint, "json jobs"))["jobs"]
+        return [(job["node"], job["command"], job["stage"], job["progress"], job["node_state"]) for job in jobs]
+
+    waiting = ("east1", "trial hold b", "queued", None, "live")
+    wait_until_sync(lambda: told() == [("east1", "trial hold a", "running", 40.0, "live"), waiting], "both are shown")
+    assert "40 %" in ask_sync(endpoint, "jobs")
+    assert f'Command_Id="{command}"' in ask_sync(endpoint, "xml jobs")
+    site.let("a")
+    wait_until_sync(lambda: ("east1", "trial hold a", "ok", 40.0, "live") in told(), "its end is shown")
+    site.node.end(signal.SIGKILL)
+    wait_until_sync(lambda: ("east1", "trial hold a", "ok", 40.0, "absent") in told(), "the node is absent")
+
+
 def test_gather_waits_for_the_end_of_jobs(site: Site) -> None:
     site.let("a")
     assert "east1 held a" in ask_sync(site.manager.endpoint, "gather trial hold a")
