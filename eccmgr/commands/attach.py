@@ -53,4 +53,5 @@ def attach_command(delivery: Delivery, gate: Gate) -> Command:
         attach,
         (Param("ID"), Param(_PAST, optional=True, choices=lambda: (_PAST,))),
         about=_ABOUT,
+        reads=True,
     )

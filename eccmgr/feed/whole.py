@@ -26,7 +26,7 @@ class Feed:
             FeedTopic.MEMBERS: self._members,
             FeedTopic.VIPS: vips,
             FeedTopic.COMMANDS: CommandsWatcher(link, keys, options),
-            FeedTopic.JOBS: JobsWatcher(),
+            FeedTopic.JOBS: JobsWatcher(link, keys),
             FeedTopic.SCHEDULES: SchedulesWatcher(link, keys),
             FeedTopic.AUDIT: AuditWatcher(link, keys),
         }

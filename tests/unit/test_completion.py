@@ -56,7 +56,7 @@ def table() -> Table:
         ("json uni", ["unicast"]),
         ("json unicast w", ["west1"]),
         ("xml gather @w", ["@west"]),
-        ("json j", []),
+        ("json jo", ["jobs"]),
         ("js", ["json"]),
         ("x", ["xml"]),
         ('unicast "ea', []),
