@@ -14,12 +14,11 @@ from eccmgr.commands.answer import Answer, Facts
 from eccmgr.commands.columns import columns
 from eccmgr.commands.rendering import iso_time
 from eccmgr.commands.table import Call, Command, Param
-from eccmgr.commands.target import read_target
+from eccmgr.commands.target import read_in, read_target
 from eccmgr.duravip.picture import NO_VIPS, VipPicture, VipReader
 from eccmgr.errors import Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
-from eccmgr.text.long_lines import off_loop
 
 _HEADINGS = ("NODE", "SUBCLUSTER", "STATE", "VERSION", "ADDRESS", "LEASE AGE", "VIPS", "TAGS")
 _WIDEST = 40
@@ -110,7 +109,7 @@ class MembersCommand:
 
     async def _show(self, call: Call) -> Answer:
         view = await self._view()
-        target = await off_loop(lambda word: read_target(word, view), call.args[0]) if call.args else EVERYONE
+        target = await read_in(view, lambda word: read_target(word, view), call.args[0]) if call.args else EVERYONE
         seats = view.listed(target)
         membership = await read_membership(self._link, self._keys)
         picture = await self._picture(view)

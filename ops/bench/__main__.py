@@ -11,7 +11,7 @@ from ops.bench.table import Row, render
 
 BENCHMARKS = (
     *("configuration", "console", "gather", "memory", "peer", "placement", "prompt"),
-    *("reconnect", "salt", "scale", "scripts", "signing", "startup"),
+    *("reconnect", "salt", "scale", "scripts", "signing", "startup", "targets"),
 )
 
 
