@@ -8,7 +8,7 @@ import select
 import struct
 import subprocess
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -185,3 +185,7 @@ class Terminal:
             os.close(self._master)
             self._master = -1
         return self.process.wait(30)
+
+
+OnTerminal = Callable[..., Terminal]
+"""Opens a console with these arguments on a terminal; `columns` and `lines` are its size."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from eccmgr.redis.embedded import EmbeddedServer
 from eccmgr.redis.keys import Keys
 from tests.daemons import Processes
 from tests.integration.fleet import Fleet
+from tests.screens import OnTerminal, Terminal
 from tests.servers import programs
 
 
@@ -22,6 +24,24 @@ def processes(redis_server: EmbeddedServer, cluster_keys: Keys, folder: Path) ->
     made = Processes(redis_server.url, cluster_keys.cluster, folder)
     yield made
     made.end()
+
+
+@pytest.fixture
+def terminals(folder: Path) -> Iterator[OnTerminal]:
+    """Opens consoles on terminals of their own, and ends those that remain."""
+    opened: list[Terminal] = []
+
+    def open_one(*arguments: str | Path, columns: int = 120, lines: int = 400, **environment: str) -> Terminal:
+        program = [sys.executable, "-m", "cli.ec_console", *map(str, arguments)]
+        state = {"XDG_STATE_HOME": str(folder / "state"), **environment}
+        opened.append(Terminal(program, columns, lines, **state))
+        return opened[-1]
+
+    yield open_one
+    for terminal in opened:
+        if terminal.process.poll() is None:
+            terminal.process.kill()
+            terminal.end()
 
 
 @pytest_asyncio.fixture

@@ -3,42 +3,20 @@
 import os
 import re
 import signal
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.daemons import OWN_USER, Processes, ask_sync
-from tests.screens import Terminal
+from tests.screens import OnTerminal
 from tests.waiting import wait_until_sync
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "environment")
 
-Opened = Callable[..., Terminal]
 
-
-@pytest.fixture
-def console(folder: Path) -> Iterator[Opened]:
-    """Opens consoles on terminals, and ends those that remain."""
-    opened: list[Terminal] = []
-
-    def open_one(*arguments: str | Path, **environment: str) -> Terminal:
-        state = {"XDG_STATE_HOME": str(folder / "state")}
-        program = [sys.executable, "-m", "cli.ec_console", *map(str, arguments)]
-        opened.append(Terminal(program, **{**state, **environment}))
-        return opened[-1]
-
-    yield open_one
-    for terminal in opened:
-        if terminal.process.poll() is None:
-            terminal.process.kill()
-            terminal.end()
-
-
-def test_it_greets_prompts_answers_and_leaves(console: Opened, processes: Processes) -> None:
+def test_it_greets_prompts_answers_and_leaves(terminals: OnTerminal, processes: Processes) -> None:
     endpoint = processes.manager().endpoint
-    terminal = console(endpoint)
+    terminal = terminals(endpoint)
     terminal.wait_for("# eccmgr version: ")
     terminal.wait_for(f" {endpoint}>")
     assert terminal.say("foo") == "Unknown command: 'foo'. Type help for a list."
@@ -49,8 +27,8 @@ def test_it_greets_prompts_answers_and_leaves(console: Opened, processes: Proces
 
 
 @pytest.mark.parametrize("term", ["weird-9000", "dumb", ""])
-def test_a_strange_terminal_does_not_break_it(console: Opened, processes: Processes, term: str) -> None:
-    terminal = console(processes.manager().endpoint, TERM=term)
+def test_a_strange_terminal_does_not_break_it(terminals: OnTerminal, processes: Processes, term: str) -> None:
+    terminal = terminals(processes.manager().endpoint, TERM=term)
     terminal.wait_for("# eccmgr version: ")
     terminal.wait_prompt()
     assert "Usage: version" in terminal.say("help version")
@@ -58,9 +36,9 @@ def test_a_strange_terminal_does_not_break_it(console: Opened, processes: Proces
     assert terminal.end() == 0
 
 
-def test_tab_completes_commands_nodes_and_subclusters(console: Opened, processes: Processes) -> None:
+def test_tab_completes_commands_nodes_and_subclusters(terminals: OnTerminal, processes: Processes) -> None:
     processes.node("pono7", "oahu")
-    terminal = console(processes.manager().endpoint)
+    terminal = terminals(processes.manager().endpoint)
     terminal.wait_prompt()
     for typed, shown in [
         ("unica\t", "unicast"),
@@ -79,10 +57,10 @@ def test_tab_completes_commands_nodes_and_subclusters(console: Opened, processes
     assert terminal.end() == 0
 
 
-def test_gather_shows_nodes_once_and_header_last(console: Opened, processes: Processes) -> None:
+def test_gather_shows_nodes_once_and_header_last(terminals: OnTerminal, processes: Processes) -> None:
     for name in ("east1", "east2"):
         processes.node(name)
-    terminal = console(processes.manager().endpoint)
+    terminal = terminals(processes.manager().endpoint)
     terminal.wait_prompt()
     *lines, header, last = terminal.say("gather cluster nodename").splitlines()
     assert sorted(lines) == ["east1: east1", "east2: east2"]
@@ -91,14 +69,14 @@ def test_gather_shows_nodes_once_and_header_last(console: Opened, processes: Pro
     assert terminal.say("retrieve cluster nodename").splitlines() == [header, "east1: east1", "east2: east2"]
 
 
-def test_what_was_typed_is_there_the_next_time(console: Opened, processes: Processes) -> None:
+def test_what_was_typed_is_there_the_next_time(terminals: OnTerminal, processes: Processes) -> None:
     endpoint = processes.manager().endpoint
-    first = console(endpoint)
+    first = terminals(endpoint)
     first.wait_prompt()
     first.say("help version")
     first.type("\x04")
     assert first.end() == 0
-    second = console(endpoint)
+    second = terminals(endpoint)
     second.wait_prompt()
     second.type("\x1b[A")
     second.wait_for("> help version")
@@ -108,7 +86,7 @@ HOSTILE = "\x1b]0;pwned\x07 \x1b[2J \x9b2J \u202etxt \u2066x \u200b \u2028west1 
 SEQUENCES = [each.encode() for each in HOSTILE.split(" ")]
 
 
-def test_no_answer_steers_the_terminal(console: Opened, processes: Processes, folder: Path) -> None:
+def test_no_answer_steers_the_terminal(terminals: OnTerminal, processes: Processes, folder: Path) -> None:
     program, pager, paged = folder / "hostile", folder / "pager", folder / "paged"
     program.write_text(f"#!/bin/sh\nprintf '%s' '{HOSTILE}'\nseq 1 \"$1\"\n")
     pager.write_text(f"#!/bin/sh\ncat > {paged}.new; mv {paged}.new {paged}\n")
@@ -127,7 +105,7 @@ def test_no_answer_steers_the_terminal(console: Opened, processes: Processes, fo
         ),
         (node.endpoint, "exec:t run 1000", ["exec:t run 1", "json exec:t run 1"]),
     ):
-        terminal = console(endpoint)
+        terminal = terminals(endpoint)
         terminal.wait_prompt()
         for line in forms:
             assert "pwned" in terminal.say(line)
@@ -138,7 +116,7 @@ def test_no_answer_steers_the_terminal(console: Opened, processes: Processes, fo
         terminal.wait_prompt()
         terminal.type("\x04")
         assert terminal.end() == 0
-        batches = [console(option, endpoint, forms[0]) for option in ("--fold", "--json")]
+        batches = [terminals(option, endpoint, forms[0]) for option in ("--fold", "--json")]
         assert [batch.end() for batch in batches] == [0, 0]
         shown = b"".join((paged.read_bytes(), terminal.raw, *(batch.raw for batch in batches)))
         assert [sequence for sequence in SEQUENCES if sequence in shown] == []
@@ -146,8 +124,8 @@ def test_no_answer_steers_the_terminal(console: Opened, processes: Processes, fo
         paged.unlink()
 
 
-def test_no_secret_reaches_the_history_file(console: Opened, processes: Processes, folder: Path) -> None:
-    terminal = console(processes.manager().endpoint)
+def test_no_secret_reaches_the_history_file(terminals: OnTerminal, processes: Processes, folder: Path) -> None:
+    terminal = terminals(processes.manager().endpoint)
     terminal.wait_prompt()
     for line in ("con\\fig 'set' a_password = S3CR3T", "broadcast config set Datasource d uri S3CR3T", "help version"):
         terminal.say(line)
@@ -159,9 +137,9 @@ def test_no_secret_reaches_the_history_file(console: Opened, processes: Processe
     assert "+help version" in kept
 
 
-def test_restarted_manager_is_found_again(console: Opened, processes: Processes) -> None:
+def test_restarted_manager_is_found_again(terminals: OnTerminal, processes: Processes) -> None:
     manager = processes.manager()
-    terminal = console(manager.endpoint)
+    terminal = terminals(manager.endpoint)
     terminal.wait_prompt()
     manager.end()
     assert "Cannot connect to" in terminal.say("help version")
@@ -169,10 +147,10 @@ def test_restarted_manager_is_found_again(console: Opened, processes: Processes)
     assert "Usage: version" in terminal.say("help version")
 
 
-def test_interrupt_ends_the_wait_not_the_console(console: Opened, processes: Processes) -> None:
+def test_interrupt_ends_the_wait_not_the_console(terminals: OnTerminal, processes: Processes) -> None:
     processes.node("east1")
     paused = processes.node("east2")
-    terminal = console(processes.manager().endpoint)
+    terminal = terminals(processes.manager().endpoint)
     terminal.wait_prompt()
     paused.popen.send_signal(signal.SIGSTOP)
     try:
@@ -187,8 +165,8 @@ def test_interrupt_ends_the_wait_not_the_console(console: Opened, processes: Pro
     assert "Usage: version" in terminal.say("help version")
 
 
-def test_long_answers_use_a_pager_on_request(console: Opened, processes: Processes) -> None:
-    terminal = console(processes.manager().endpoint, LINES="5")
+def test_long_answers_use_a_pager_on_request(terminals: OnTerminal, processes: Processes) -> None:
+    terminal = terminals(processes.manager().endpoint, LINES="5")
     terminal.wait_prompt()
     assert terminal.say("\\pager head -n 1") == "Long answers go through head -n 1"
     assert terminal.say("help").count("\n") == 0
@@ -199,17 +177,17 @@ def test_long_answers_use_a_pager_on_request(console: Opened, processes: Process
     assert terminal.say("\\frob").startswith("Unknown: '\\frob'")
 
 
-def test_without_a_manager_it_says_so_and_ends(console: Opened, folder: Path) -> None:
-    terminal = console(folder / "nobody")
+def test_without_a_manager_it_says_so_and_ends(terminals: OnTerminal, folder: Path) -> None:
+    terminal = terminals(folder / "nobody")
     terminal.wait_for("Cannot connect to")
     assert terminal.end() == 4
 
 
-def test_console_whose_user_may_do_little_works(console: Opened, processes: Processes, folder: Path) -> None:
+def test_console_whose_user_may_do_little_works(terminals: OnTerminal, processes: Processes, folder: Path) -> None:
     main = folder / "main.conf"
     role = f'Authorization {{ Role "{OWN_USER}" {{ allow = ( "^pid$" ) }} }}'
     main.write_text(f"Control_Listener {{ Enable_Authorization = true }}\n{role}\n")
-    terminal = console(processes.manager("barca", "-c", str(main)).endpoint)
+    terminal = terminals(processes.manager("barca", "-c", str(main)).endpoint)
     terminal.wait_prompt()
     assert "Not Authorized" not in terminal.text
     terminal.type("pi\t")
