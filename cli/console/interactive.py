@@ -68,21 +68,24 @@ class Interactive:
             # ssh may ask for a password at the terminal, so it connects only when the user waits for it.
             self._keeper.start()
         try:
-            while self._obey():
+            while self._goes_on():
                 pass
         finally:
             self._keeper.close()
         return Exit.OK
 
-    def _obey(self) -> bool:
-        """Read what is typed, and run it; answers False at the end."""
-        self._tell_notices()
+    def _goes_on(self) -> bool:
         try:
-            typed = self._prompt.read()
-        except KeyboardInterrupt:
+            return self._obey()
+        except KeyboardInterrupt:  # at the prompt, or between two prompts
             return True
         except EOFError:
             return False
+
+    def _obey(self) -> bool:
+        """Read what is typed, and run it; answers False at the end."""
+        self._tell_notices()
+        typed = self._prompt.read()
         if isinstance(typed, Pasted):
             return self._run_pasted(typed.lines)
         if typed.lower() in LEAVE:

@@ -121,7 +121,8 @@ class OwnTable:
         # Imported only here: the console starts sooner without the schema.
         from eccmgr.commands.secrets import without_secrets
 
-        lines = [without_secrets(line) for line in self._prompt.typed_before() if text.lower() in line.lower()]
+        earlier = self._prompt.typed_before()[:-1]  # the last one is this command
+        lines = [without_secrets(line) for line in earlier if text.lower() in line.lower()]
         self._runner.say("\n".join(lines[-_HISTORY_SHOWN:]) or f"No line with '{text}' was typed")
 
     def _fold(self, text: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cli.console.arguments import Arguments
 from cli.console.asking import Asking
-from cli.console.display import Display, deadline_after
+from cli.console.display import Display, deadline_after, folded
 from cli.console.pager import Pager
 from cli.console.watching import NotRepeated, TerminalStyle
 from cli.terminal import is_dumb
@@ -74,7 +74,10 @@ class LineRunner:
         asking = Asking(self._client, read_only=self._read_only, question=refuse)
         if (instead := asking.refusal(command, deadline_after(self._timeout_s))) is not None:
             raise NotRepeated("\\watch repeats nothing that asks before it runs" if questions else instead.body)
-        return self.fetch(command).body
+        settings = self.display.settings
+        if settings.folds:
+            return folded(self.fetch(command, Format.JSON).body, settings)[0]
+        return self.fetch(command, Format.JSON if settings.json else Format.TEXT).body
 
     def fetch(self, command: str, form: Format = Format.TEXT) -> Result:
         """Run `command` and show nothing. Raises EccmgrError."""

@@ -16,7 +16,7 @@ from tests.waiting import wait_until_sync
 pytestmark = pytest.mark.usefixtures("nothing_left", "environment")
 
 WIDTHS = pytest.mark.parametrize("columns", [60, 80, 160])
-CTRL_C, CTRL_D, CTRL_Z = "\x03", "\x04", "\x1a"
+CTRL_C, CTRL_D, CTRL_U, CTRL_Z = "\x03", "\x04", "\x15", "\x1a"
 
 
 def pasted(text: str) -> str:
@@ -58,12 +58,12 @@ def test_new_nodes_are_completed_unasked(terminals: OnTerminal, processes: Proce
         processes.node(name, "east")
 
     def offered() -> list[str]:
-        terminal.type(f"{CTRL_C}unicast \t")
+        terminal.type(f"{CTRL_U}unicast \t")
         wait_until_sync(lambda: len(last_lines(terminal)) > 1, "a menu or a hint")
         return re.findall(r"\beast\d+", "\n".join(last_lines(terminal)[1:]))
 
     wait_until_sync(lambda: offered() == ["east1", "east2", "east10"], "the nodes are offered in natural order")
-    terminal.type(f"{CTRL_C}preview east[\t")
+    terminal.type(f"{CTRL_U}preview east[\t")
     terminal.wait_for("1-2,10]")
     terminal.type("\t\r")
     terminal.wait_for("(3 nodes)")
