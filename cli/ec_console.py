@@ -4,12 +4,15 @@ import functools
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 from cli import terminal
 from cli.console import arguments
+from cli.console.arguments import Place
 from cli.console.batch import Batch
+from cli.console.following import FollowingClient
 from eccmgr.commands.answer import Exit
-from eccmgr.control.client.session import Client, Dial
+from eccmgr.control.client.session import Way
 from eccmgr.errors import UsageError
 from eccmgr.text.unseen import visible_line
 
@@ -33,8 +36,8 @@ def _run(words: list[str]) -> int:
         sys.stderr.write(f"ec_console: {visible_line(str(error))}\n")
         return Exit.USAGE
     interactive = asked.command is None and sys.stdin.isatty() and sys.stdout.isatty()
-    dial = _dial(asked) if asked.route else None
-    client = Client(asked.endpoint, asked.server_user, script=not interactive, dial=dial)
+    first, *others = (_way(place, asked.files) for place in (Place(asked.endpoint, asked.route), *asked.others))
+    client = FollowingClient(first.endpoint, asked.server_user, script=not interactive, dial=first.dial, others=others)
     try:
         if interactive:
             from cli.console.interactive import Interactive
@@ -50,13 +53,15 @@ def _run(words: list[str]) -> int:
         client.close()
 
 
-def _dial(asked: arguments.Arguments) -> Dial:
+def _way(place: Place, files: Mapping[str, str]) -> Way:
+    if not place.route:
+        return Way(place.endpoint)
     from cli.console.password import ask_password
     from eccmgr.control.client.dialing import Dialer, Route
 
-    route = Route.parse(asked.route)
+    route = Route.parse(place.route)
     password = functools.partial(ask_password, route.user, os.environ.get("ECCMGR_PASSWORD_FILE"))
-    return Dialer(route, password, **asked.files).connect
+    return Way(place.endpoint, Dialer(route, password, **files).connect)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ EccmgrError
 │  └─ UntrustedServer      it is served by a stranger
 │  ├─ SignInFailed         the sign-in there failed
 ├─ NoAnswer                a control listener that went away, or did not answer, after a command was sent
+│  └─ ConnectionBroke      it went away
 ├─ TransactionLost         a console's transaction that was lost with its connection
 ├─ RedisUnreachable        Redis does not answer
 │  ├─ RedisRefuses         Redis refuses a call
@@ -84,6 +85,10 @@ class UntrustedServer(NoConnection):
 
 class NoAnswer(EccmgrError):
     """Raised by a client when a command was sent but no answer arrived: the listener may have run the command."""
+
+
+class ConnectionBroke(NoAnswer):
+    """Raised by a client whose connection broke after a command was sent."""
 
 
 class TransactionLost(EccmgrError):

@@ -155,12 +155,17 @@ class Processes:
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Stands in the environment of each process, and of those that it starts."""
 
-    def start(self, program: str, name: str, *flags: str, wait: bool = True, redirected: str = "") -> Process:
-        """Start `program` (eccmgr, ecnode) as `name`; `redirected` is a shell's redirection of its streams."""
+    def start(
+        self, program: str, name: str, *flags: str, wait: bool = True, redirected: str = "", module: str = ""
+    ) -> Process:
+        """Start `program` (eccmgr, ecnode) as `name`, by the `main` of another `module` if one is named.
+
+        `redirected` is a shell's redirection of its streams.
+        """
         endpoint = self.folder / f"{program}-{name}"
         log = self.folder / f"{program}-{name}-{len(self.started)}.log"
         arguments: Sequence[str] = (
-            *(sys.executable, "-c", f"from cli.{program} import main; main()"),
+            *(sys.executable, "-c", f"from {module or f'cli.{program}'} import main; main()"),
             *("--name", name, "--redis", self.url, "--cluster", self.cluster, "--listen", str(endpoint)),
             *flags,
         )

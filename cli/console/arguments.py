@@ -7,7 +7,7 @@ typer application in `options.py`, which takes longer to import than such a call
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from cli.terminal import has_colors
 from eccmgr.control.endpoint import DEFAULT_ENDPOINT, Endpoint
@@ -25,6 +25,14 @@ _ENDPOINT = re.compile(r"(?:/|\./|\.\./|ssh://|tls://)|(?:[^\s@]+@)?(?:[^\s/:@\[
 _ROUTE = re.compile(r"(ssh|tls)://|[^/]*@")
 
 
+class Place(NamedTuple):
+    """Where a daemon listens; `route` is the endpoint as it was written, if a connection there takes more than a
+    socket."""
+
+    endpoint: Endpoint
+    route: str = ""
+
+
 @dataclass(frozen=True)
 class Arguments:
     """The arguments of the console; `command` is None without a command."""
@@ -34,6 +42,8 @@ class Arguments:
     """The endpoint as it was written, if a connection there takes more than a socket."""
     files: Mapping[str, str] = field(default_factory=dict)
     """The files for TLS: `ca`, `certificate` and `key`."""
+    others: tuple[Place, ...] = ()
+    """Where other managers of the same cluster listen."""
     named: bool = True
     """Whether the user named the endpoint."""
     command: str | None = None
@@ -79,17 +89,21 @@ def arguments(endpoint: str, command: list[str], environment: Mapping[str, str],
     options["color"] = options.get("color", True) and has_colors(environment)
     read_only = environment.get("EC_CONSOLE_READ_ONLY", "").lower() not in _OFF
     options["read_only"] = options.get("read_only", False) or read_only
-    named = endpoint or environment.get("EC_CONSOLE_ENDPOINT")
-    written = named or DEFAULT_ENDPOINT
-    routed = _ROUTE.match(written) is not None
+    named = [endpoint] if endpoint else environment.get("EC_CONSOLE_ENDPOINT", "").replace(",", " ").split()
+    first, *others = map(_place, named or [DEFAULT_ENDPOINT])
     return Arguments(
-        endpoint=_end_of(written) if routed else _endpoint(written),
-        route=written if routed else "",
+        endpoint=first.endpoint,
+        route=first.route,
+        others=tuple(others),
         named=bool(named),
         command=join(command) if command else None,
         server_user=environment.get("EC_CONSOLE_SERVER_USER") or SERVER_USER,
         **options,
     )
+
+
+def _place(written: str) -> Place:
+    return Place(_end_of(written), written) if _ROUTE.match(written) else Place(_endpoint(written))
 
 
 def _endpoint(text: str) -> Endpoint:

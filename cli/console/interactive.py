@@ -36,9 +36,7 @@ class Interactive:
         self._asked = asked
         self._client = client
         self._runner = LineRunner(client, asked, lambda reached: self._keeper.used(reached=reached))
-        self._keeper = LexiconKeeper(
-            lambda: Client(client.endpoint, client.server_user, dial=client.dial), self._notice_change
-        )
+        self._keeper = LexiconKeeper(client.twin, self._notice_change)
         self._own = OwnCommands()
         self._prompt = Prompt(
             self._state,

@@ -26,7 +26,8 @@ prompt on a terminal, else the lines of standard input one by one.
 
 ENDPOINT is /PATH or [USER@]HOST:PORT, with tls:// before it for TLS, or ssh://OSUSER@HOST/[USER@]HOST:PORT through
 SSH; by default $EC_CONSOLE_ENDPOINT, else {DEFAULT_ENDPOINT}. USER signs in; the password is in the file
-$ECCMGR_PASSWORD_FILE, else it is asked for.
+$ECCMGR_PASSWORD_FILE, else it is asked for. $EC_CONSOLE_ENDPOINT takes several, separated by commas: those of
+other managers of the same cluster, which are asked where one does not answer.
 
 A socket in a folder where everybody may write, as in /tmp, must be served by root, by you, or by
 $EC_CONSOLE_SERVER_USER (by default {SERVER_USER})."""

@@ -1,5 +1,8 @@
 """`attach`: waits for a command that was sent before, as its gather does or did."""
 
+import re
+from dataclasses import dataclass
+
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.publishing import named_id
 from eccmgr.cluster.results import Sent
@@ -12,24 +15,44 @@ from eccmgr.commands.table import Call, Command, Param
 from eccmgr.errors import CommandError, UsageError
 
 _PAST = "all"
+_USAGE = "[--timeout S] ID [all]"
+_WORDS = re.compile(r"(?:--timeout(?:=| +)(\S+) +)?(\S+)(?: +(all))?\Z", re.IGNORECASE)
+_SECONDS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?\Z")
 _ABOUT = (
     "ID is that of a gather or a broadcast, with or without #. attach shows the responses from now on,\n"
     "with `all` also those before. It ends as the gather does: when every expected node is accounted\n"
-    "for, at the latest when the time of the gather is over, or after "
-    f"{GATHER_TIMEOUT_S:g} s if nobody waits for the\n"
-    "command. If the manager that drives a gather is gone, this one takes its place, and goes on with\n"
-    "its batches. Another user's command is shown only to those who may retrieve it."
+    "for, at the latest when the time of the gather is over. If nobody waits for the command, it ends\n"
+    f"after S seconds (default {GATHER_TIMEOUT_S:g}). If the manager that drives a gather is gone, this one takes its\n"
+    "place, and goes on with its batches. Another user's command is shown only to those who may\n"
+    "retrieve it."
 )
+
+
+@dataclass(frozen=True)
+class AttachWish:
+    """An `attach` as it was typed: the id, whether earlier responses are shown, and how long to wait if nobody does."""
+
+    named: str
+    past: bool = False
+    timeout_s: float = GATHER_TIMEOUT_S
+
+    @classmethod
+    def parse(cls, line: str) -> "AttachWish":
+        """Parse `[--timeout S] ID [all]`. Raises UsageError."""
+        if (typed := _WORDS.match(line.strip())) is None or typed[2].startswith("-"):
+            raise UsageError(f"Usage: attach {_USAGE}")
+        timeout, named, past = typed.groups()
+        if timeout is not None and not _SECONDS.match(timeout):
+            raise UsageError(f"--timeout takes seconds, at most 99999; not '{timeout[:80]}'")
+        return cls(named, past is not None, GATHER_TIMEOUT_S if timeout is None else float(timeout))
 
 
 def attach_command(delivery: Delivery, gate: Gate) -> Command:
     """The command `attach` of a manager."""
 
     async def attach(call: Call) -> Answer:
-        named, *words = call.args
-        if words and words[0].lower() != _PAST:
-            raise UsageError("Usage: attach ID [all]")
-        command_id = named_id(named)
+        wish = AttachWish.parse(call.args[0])
+        command_id = named_id(wish.named)
 
         def check(sent: Sent) -> None:
             if sent.issuer != call.caller.user:
@@ -39,19 +62,19 @@ def attach_command(delivery: Delivery, gate: Gate) -> Command:
         report = None
         if command_id:
             report = await delivery.attach(
-                *(command_id, GATHER_TIMEOUT_S, check, stream.audience),
-                past=bool(words),
+                *(command_id, wish.timeout_s, check, stream.audience),
+                past=wish.past,
                 runs_on=call.caller.runs_on,
             )
         if report is None:
-            raise CommandError(f"Nothing to attach to for '{named[:80]}'")
+            raise CommandError(f"Nothing to attach to for '{wish.named[:80]}'")
         return rendering.answer(report, call.caller.form, stream.shown)
 
     return Command(
         "attach",
         "wait for a command that was sent before, and show the answers as they come",
         attach,
-        (Param("ID"), Param(_PAST, optional=True, choices=lambda: (_PAST,))),
+        (Param(_USAGE, rest=True),),
         about=_ABOUT,
         reads=True,
     )

@@ -113,7 +113,19 @@ async def test_what_was_never_sent_is_not_attached_to(fleet: Fleet) -> None:
     await fleet.node("east1")
     for named in ("01KB3ZC0WV9Y", "pid", "#"):
         assert await fleet.ask(f"attach {named}") == f"Nothing to attach to for '{named}'"
-    assert await fleet.ask("attach 01KB3ZC0WV9Y every") == "Usage: attach ID [all]"
+    for line in ("attach 01KB3ZC0WV9Y every", "attach --all 01KB3ZC0WV9Y"):
+        assert await fleet.ask(line) == "Usage: attach [--timeout S] ID [all]"
+    assert "--timeout takes seconds" in await fleet.ask("attach --timeout -1 01KB3ZC0WV9Y")
+
+
+async def test_attaching_waits_as_long_as_it_is_told(fleet: Fleet) -> None:
+    await fleet.manager()
+    await fleet.node("east1")
+    made = await fleet.broadcast("hold")
+    await wait_until(lambda: fleet.ran == ["east1"], "it has begun")
+    (line,) = await fleet.lines(f"attach --timeout 0 {made} all")
+    assert line.startswith("east1: (running, ")
+    fleet.gate.set()
 
 
 async def test_gather_without_its_client_goes_on(fleet: Fleet) -> None:

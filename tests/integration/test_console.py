@@ -302,7 +302,7 @@ LINES = [r"east1: \(pending, \d+ s\)", "east2: 7", r"east10: \(pending, \d+ s\)"
 @pytest.mark.parametrize("stays", [True, False], ids=["in no time", "broken"])
 def test_a_gather_left_early_keeps_its_answers(folder: Path, stays: bool) -> None:
     listener = FakeListener(folder / "fake", GATHERED, stays)
-    done = console("--timeout", "2" if stays else "30", folder / "fake", "gather", "pid")
+    done = console("--timeout", "2", folder / "fake", "gather", "pid")
     listener.end()
     header, *lines = done.stdout.splitlines()
     assert re.fullmatch(rf"# {ID}  pid  [\d:]+  1 of 4 answered, 1 absent", header)
@@ -323,7 +323,7 @@ def test_a_gather_left_early_is_still_one_object(folder: Path) -> None:
 
 def test_a_gather_left_early_is_folded(folder: Path) -> None:
     listener = FakeListener(folder / "fake", GATHERED)
-    done = console("--fold", folder / "fake", "gather", "pid")
+    done = console("--fold", "--timeout", "2", folder / "fake", "gather", "pid")
     listener.end()
     assert re.search(r"^east\[1,10\]: \(pending, \d+ s\)$", done.stdout, re.MULTILINE)
 

@@ -8,7 +8,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eccmgr.commands.answer import Exit, Format, Status
@@ -16,7 +16,15 @@ from eccmgr.control import frames, socket_trust
 from eccmgr.control.barred import Barred
 from eccmgr.control.client.transaction import OpenTransaction, config_command
 from eccmgr.control.endpoint import Endpoint
-from eccmgr.errors import FrameError, NoAnswer, NoConnection, TransactionLost
+from eccmgr.errors import (
+    ConnectionBroke,
+    FrameError,
+    NoAnswer,
+    NoConnection,
+    SignInFailed,
+    TransactionLost,
+    UntrustedServer,
+)
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_BYTES = 256 * 1024
@@ -24,6 +32,13 @@ _READ_BYTES = 256 * 1024
 Dial = Callable[[float], socket.socket]
 """Connects within some seconds, and signs in; raises NoConnection and OSError."""
 OnEvent = Callable[[Mapping[str, Any]], None]
+
+
+class Way(NamedTuple):
+    """A way to a daemon: its endpoint, and what connects to it (None: a plain socket does)."""
+
+    endpoint: Endpoint
+    dial: Dial | None = None
 
 
 class Result(NamedTuple):
@@ -35,7 +50,8 @@ class Result(NamedTuple):
 
 
 class Client:
-    """A connection that is made when it is first needed, and made anew if the listener has closed it."""
+    """A connection that is made when it is first needed, and made anew if the listener has closed it: to the same
+    endpoint, or to the next one that answers."""
 
     def __init__(
         self,
@@ -44,14 +60,17 @@ class Client:
         *,
         script: bool = False,
         dial: Dial | None = None,
+        others: Sequence[Way] = (),
     ) -> None:
         """If other users may write in the folder of a Unix socket, root, this user or `server_user` must serve it; with
         None, anybody may.
 
-        In a `script`, commands are sent before anybody reads the answers to earlier ones.
+        In a `script`, commands are sent before anybody reads the answers to earlier ones. `others` are the ways to
+        other managers of the same cluster.
         """
-        self.endpoint, self.server_user = endpoint, server_user
-        self.dial = dial
+        self.server_user = server_user
+        self._ways = (Way(endpoint, dial), *others)
+        self._way = 0
         self._socket: socket.socket | None = None
         self._decoder = frames.Decoder()
         self._requests = 0
@@ -66,12 +85,15 @@ class Client:
         width: int = 80,
         *,
         whole: bool = False,
+        run_on: bool = False,
     ) -> Result:
         """Send `command` and wait for its result, at the latest until `deadline` (of time.monotonic).
 
         With `on_event` the client asks for a stream, and passes each event on as it comes. The body is then the rest to
-        show, or everything with `whole`. Raises NoConnection; NoAnswer if the command was sent and no answer came;
-        TransactionLost if the command was not sent, because its transaction was lost with an earlier connection.
+        show, or everything with `whole`. With `run_on`, a gather goes on without this client.
+
+        Raises NoConnection; NoAnswer if the command was sent and no answer came; TransactionLost if the command was not
+        sent, because its transaction was lost with an earlier connection.
         """
         try:
             command.encode()
@@ -84,6 +106,7 @@ class Client:
             "format": form.value,
             "stream": on_event is not None,
             "whole": whole,
+            "run_on": run_on,
             "width": width,
         }
         try:
@@ -104,12 +127,22 @@ class Client:
         except (OSError, FrameError, ValueError, LookupError) as error:
             self.close()
             reason = getattr(error, "strerror", None) or error
-            raise NoAnswer(f"The connection to {self.endpoint} broke before the answer: {reason}") from error
+            raise ConnectionBroke(f"The connection to {self.endpoint} broke before the answer: {reason}") from error
         except BaseException:
             # The wait was interrupted. The rest of this answer may still come, so a later command must not use this
             # connection.
             self.close()
             raise
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint of the present connection, or of the next one."""
+        return self._ways[self._way].endpoint
+
+    def twin(self) -> "Client":
+        """Another client for the same daemons."""
+        (endpoint, dial), *others = (*self._ways[self._way :], *self._ways[: self._way])
+        return Client(endpoint, self.server_user, dial=dial, others=others)
 
     def connect(self, deadline: float) -> bool:
         """Connect if no connection is open, and answer whether this one is new. Raises NoConnection."""
@@ -136,15 +169,30 @@ class Client:
         if self._socket is not None and _is_closed(self._socket):
             self.close()
         if self._socket is None:
-            self._socket = self._connect(min(_CONNECT_TIMEOUT_S, _left(deadline)))
+            self._socket = self._connect_to_any(deadline)
             self._decoder = frames.Decoder()
         return self._socket
 
+    def _connect_to_any(self, deadline: float) -> socket.socket:
+        """Connect to the first endpoint, from the present one on, that answers. Raises NoConnection."""
+        faults = []
+        for _ in self._ways:
+            try:
+                return self._connect(min(_CONNECT_TIMEOUT_S, _left(deadline)))
+            except (SignInFailed, UntrustedServer):
+                raise
+            except NoConnection as error:
+                faults.append(error)
+                self._way = (self._way + 1) % len(self._ways)
+        if len(faults) == 1:
+            raise faults[0]
+        raise NoConnection("; ".join(map(str, faults)))
+
     def _connect(self, timeout_s: float) -> socket.socket:
-        endpoint = self.endpoint
+        endpoint, dial = self._ways[self._way]
         try:
-            if self.dial is not None:
-                return self.dial(timeout_s)
+            if dial is not None:
+                return dial(timeout_s)
             if endpoint.path is None:
                 return socket.create_connection((endpoint.host, endpoint.port), timeout_s)
             connection = socket.socket(socket.AF_UNIX)

@@ -1,0 +1,143 @@
+"""Follows a command to its end: if the connection breaks, the console attaches to the command at the same manager, or
+at the next one."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from eccmgr.commands.answer import Answer, Format, Status, split_form
+from eccmgr.control.client.session import Client, OnEvent, Result
+from eccmgr.errors import ConnectionBroke, NoConnection, SignInFailed, UntrustedServer
+
+_PATIENCE_S = 15.0
+_FIRST_PAUSE_S, _PAUSE_S = 0.05, 1.0
+
+# A manager that answers so knows nothing of the command, and never will.
+_NEVER = ("Nothing to attach to", "Unknown command")
+
+CUT_OFF, ATTACHED = "cut off", "attached"
+"""Events of the console itself: the connection of a running command broke; the console follows the command again."""
+
+
+class FollowingClient(Client):
+    """A client that loses no command whose id it has heard of.
+
+    The events of a broken and mended stream are those of an unbroken one, each response once, with these between:
+    `{"event": "cut off", "reason": …}` and `{"event": "attached", "endpoint": …}`.
+    """
+
+    def ask(
+        self,
+        command: str,
+        deadline: float,
+        form: Format = Format.TEXT,
+        on_event: OnEvent | None = None,
+        width: int = 80,
+        *,
+        whole: bool = False,
+        run_on: bool = True,
+    ) -> Result:
+        """As `Client.ask`. Raises ConnectionBroke if the command's id is not known, or no manager knows of it."""
+        if on_event is None:
+            return super().ask(command, deadline, form, width=width, whole=whole)
+        trail = Trail(on_event)
+        try:
+            return super().ask(command, deadline, form, trail.take, width, whole=whole, run_on=run_on)
+        except ConnectionBroke as error:
+            if not trail.id:
+                raise
+            result = self._attach(trail, deadline, width, error)
+        return trail.answer(result, command, form, whole=whole)
+
+    def _attach(self, trail: "Trail", deadline: float, width: int, broke: ConnectionBroke) -> Result:
+        """Follow the command again until its end; answers its report in JSON. Raises NoAnswer."""
+        cut_off_at, pause_s, reason = time.monotonic(), _FIRST_PAUSE_S, ""
+        trail.say(CUT_OFF, reason=str(broke))
+        while True:
+            try:
+                self.connect(deadline)
+                trail.is_attaching = True
+                line = f"attach --timeout 0 {trail.id} all"
+                result = super().ask(line, deadline, Format.JSON, self._telling(trail), width, whole=True, run_on=True)
+            except ConnectionBroke as error:
+                if not trail.is_attaching:
+                    cut_off_at, broke, reason = time.monotonic(), error, ""
+                    trail.say(CUT_OFF, reason=str(broke))
+            except (SignInFailed, UntrustedServer) as error:
+                raise ConnectionBroke(f"{broke}; {error}") from error
+            except NoConnection as error:
+                reason = str(error)
+            else:
+                if result.status in (Status.OK, Status.PARTIAL):
+                    return result
+                reason = _body(result)
+                if result.status is Status.DENIED or reason.startswith(_NEVER):
+                    raise ConnectionBroke(f"{broke}; {reason}")
+            left_s = min(cut_off_at + _PATIENCE_S, deadline) - time.monotonic()
+            if left_s <= 0:
+                raise ConnectionBroke(f"{broke}; {reason}" if reason else str(broke))
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(_PAUSE_S, 2 * pause_s)
+
+    def _telling(self, trail: "Trail") -> OnEvent:
+        def take(event: Mapping[str, Any]) -> None:
+            if trail.is_attaching:
+                trail.is_attaching = False
+                trail.say(ATTACHED, endpoint=str(self.endpoint))
+            trail.take(event)
+
+        return take
+
+
+class Trail:
+    """What was heard of one command, over all its connections."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self.id = ""
+        """The command's id; empty until it is known."""
+        self.is_attaching = False
+        """Whether the console waits for the first event of its attachment."""
+        self._shown: set[str] = set()
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Pass an event on, if it is new."""
+        if made := event.get("command_id"):
+            if self.id:
+                return
+            self.id = str(made)
+        elif event.get("event") == "response":
+            node = str(event["node"])
+            if node in self._shown:
+                return
+            self._shown.add(node)
+        self._on_event(event)
+
+    def say(self, what: str, **facts: object) -> None:
+        """Pass an event of the console itself on."""
+        self._on_event({"event": what, **facts})
+
+    def answer(self, attached: Result, command: str, form: Format, *, whole: bool) -> Result:
+        """The result that `command` would have had over one connection, from the report of an attachment, in JSON."""
+        # Imported only here: a call that ends well does not need them.
+        from cli.console.heard import outcome_of
+        from eccmgr.commands.rendering import line
+        from eccmgr.commands.secrets import without_secrets
+
+        fields: dict[str, Any] = json.loads(attached.body)
+        text, status = str(fields.pop("body")), Status(fields.pop("status"))
+        del fields["command"]
+        named, carried = split_form(command, form)
+        body = Answer(text, status, facts=fields).render(named, without_secrets(carried))
+        if named is Format.TEXT and not whole:
+            rest = (line(outcome_of(node)) for node in fields["nodes"] if str(node["node"]) not in self._shown)
+            body = "\n".join((*rest, text.partition("\n")[0]))
+        return Result(attached.status, attached.exit, body)
+
+
+def _body(result: Result) -> str:
+    try:
+        return str(json.loads(result.body)["body"])
+    except (ValueError, TypeError, KeyError):
+        return result.body
