@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from cli import terminal
 from cli.console import arguments
-from cli.console.arguments import Place
+from cli.console.arguments import ListenerPlace
 from cli.console.batch import Batch
 from cli.console.following import FollowingClient
 from eccmgr.commands.answer import Exit
-from eccmgr.control.client.session import Way
+from eccmgr.control.client.session import WayThere
 from eccmgr.errors import UsageError
 from eccmgr.text.unseen import visible_line
 
@@ -36,7 +36,7 @@ def _run(words: list[str]) -> int:
         sys.stderr.write(f"ec_console: {visible_line(str(error))}\n")
         return Exit.USAGE
     interactive = asked.command is None and sys.stdin.isatty() and sys.stdout.isatty()
-    first, *others = (_way(place, asked.files) for place in (Place(asked.endpoint, asked.route), *asked.others))
+    first, *others = (_way(place, asked.files) for place in (ListenerPlace(asked.endpoint, asked.route), *asked.others))
     client = FollowingClient(first.endpoint, asked.server_user, script=not interactive, dial=first.dial, others=others)
     try:
         if interactive:
@@ -53,15 +53,15 @@ def _run(words: list[str]) -> int:
         client.close()
 
 
-def _way(place: Place, files: Mapping[str, str]) -> Way:
+def _way(place: ListenerPlace, files: Mapping[str, str]) -> WayThere:
     if not place.route:
-        return Way(place.endpoint)
+        return WayThere(place.endpoint)
     from cli.console.password import ask_password
     from eccmgr.control.client.dialing import Dialer, Route
 
     route = Route.parse(place.route)
     password = functools.partial(ask_password, route.user, os.environ.get("ECCMGR_PASSWORD_FILE"))
-    return Way(place.endpoint, Dialer(route, password, **files).connect)
+    return WayThere(place.endpoint, Dialer(route, password, **files).connect)
 
 
 if __name__ == "__main__":

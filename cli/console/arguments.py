@@ -25,7 +25,7 @@ _ENDPOINT = re.compile(r"(?:/|\./|\.\./|ssh://|tls://)|(?:[^\s@]+@)?(?:[^\s/:@\[
 _ROUTE = re.compile(r"(ssh|tls)://|[^/]*@")
 
 
-class Place(NamedTuple):
+class ListenerPlace(NamedTuple):
     """Where a daemon listens; `route` is the endpoint as it was written, if a connection there takes more than a
     socket."""
 
@@ -42,7 +42,7 @@ class Arguments:
     """The endpoint as it was written, if a connection there takes more than a socket."""
     files: Mapping[str, str] = field(default_factory=dict)
     """The files for TLS: `ca`, `certificate` and `key`."""
-    others: tuple[Place, ...] = ()
+    others: tuple[ListenerPlace, ...] = ()
     """Where other managers of the same cluster listen."""
     named: bool = True
     """Whether the user named the endpoint."""
@@ -102,8 +102,8 @@ def arguments(endpoint: str, command: list[str], environment: Mapping[str, str],
     )
 
 
-def _place(written: str) -> Place:
-    return Place(_end_of(written), written) if _ROUTE.match(written) else Place(_endpoint(written))
+def _place(written: str) -> ListenerPlace:
+    return ListenerPlace(_end_of(written), written) if _ROUTE.match(written) else ListenerPlace(_endpoint(written))
 
 
 def _endpoint(text: str) -> Endpoint:

@@ -44,6 +44,9 @@ class Display:
         self._ended = contextlib.ExitStack()
         self.asking: Asking | None = None
         """Decides whether a line is sent; None: every line is."""
+        self.says_id = False
+        """Whether a terminal shows the id of a gather before its first answer, for a user who may have to go on with
+        it."""
 
     def ask(self, command: str, deadline: float) -> tuple[Result, str]:
         """Run `command`; answers its result and the text to show, without the part that a stream has shown already.
@@ -83,11 +86,12 @@ class Display:
         last = self._live.last_line(text if outcomes is None else outcomes)
         return "\n".join(part for part in (rest, text, last) if part)
 
-    def leave_off(self, *, answers: bool) -> bool:
+    def leave_off(self, *, answers: bool, attach: bool = False) -> bool:
         """The console stops waiting: tell the user how the present command goes on. Answers False if no command was
         sent.
 
-        With `answers`, first show the responses so far, and the other nodes as pending.
+        With `answers`, first show the responses so far, and the other nodes as pending. With `attach`, name that way
+        too.
         """
         if not self._heard.id:
             return False
@@ -95,7 +99,7 @@ class Display:
             self.write(self._so_far(), sys.stdout)
         elif self._live is not None and (groups := self._live.groups()):
             self.write(groups, sys.stdout)
-        self.write(self._heard.way_on, sys.stderr)
+        self.write(self._heard.way_on(attach=attach), sys.stderr)
         return True
 
     @property
@@ -157,7 +161,7 @@ class Display:
             # Imported only here: no other command needs it, nor a script.
             from cli.console.gather_display import GatherDisplay
 
-            self._live = GatherDisplay(sys.stdout, self.settings, self._fit)
+            self._live = GatherDisplay(sys.stdout, self.settings, self._fit, says_id=self.says_id)
             self._ended.enter_context(self._live.running())
         if self._live is not None:
             self._live.take(event)

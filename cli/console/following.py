@@ -16,15 +16,22 @@ _FIRST_PAUSE_S, _PAUSE_S = 0.05, 1.0
 # A manager that answers so knows nothing of the command, and never will.
 _NEVER = ("Nothing to attach to", "Unknown command")
 
-CUT_OFF, ATTACHED = "cut off", "attached"
-"""Events of the console itself: the connection of a running command broke; the console follows the command again."""
+
+def said_of(event: Mapping[str, Any]) -> str:
+    """The line that tells a user of an event of the console itself; empty for any other event."""
+    match event.get("event"):
+        case "cut off":
+            return f"{event['reason']}; attaching to {event['id']}"
+        case "attached":
+            return f"Attached to {event['id']} at {event['endpoint']}"
+    return ""
 
 
 class FollowingClient(Client):
     """A client that loses no command whose id it has heard of.
 
     The events of a broken and mended stream are those of an unbroken one, each response once, with these between:
-    `{"event": "cut off", "reason": …}` and `{"event": "attached", "endpoint": …}`.
+    `{"event": "cut off", "id": …, "reason": …}` and `{"event": "attached", "id": …, "endpoint": …}`.
     """
 
     def ask(
@@ -53,7 +60,7 @@ class FollowingClient(Client):
     def _attach(self, trail: "Trail", deadline: float, width: int, broke: ConnectionBroke) -> Result:
         """Follow the command again until its end; answers its report in JSON. Raises NoAnswer."""
         cut_off_at, pause_s, reason = time.monotonic(), _FIRST_PAUSE_S, ""
-        trail.say(CUT_OFF, reason=str(broke))
+        trail.say("cut off", reason=str(broke))
         while True:
             try:
                 self.connect(deadline)
@@ -63,7 +70,7 @@ class FollowingClient(Client):
             except ConnectionBroke as error:
                 if not trail.is_attaching:
                     cut_off_at, broke, reason = time.monotonic(), error, ""
-                    trail.say(CUT_OFF, reason=str(broke))
+                    trail.say("cut off", reason=str(broke))
             except (SignInFailed, UntrustedServer) as error:
                 raise ConnectionBroke(f"{broke}; {error}") from error
             except NoConnection as error:
@@ -84,7 +91,7 @@ class FollowingClient(Client):
         def take(event: Mapping[str, Any]) -> None:
             if trail.is_attaching:
                 trail.is_attaching = False
-                trail.say(ATTACHED, endpoint=str(self.endpoint))
+                trail.say("attached", endpoint=str(self.endpoint))
             trail.take(event)
 
         return take
@@ -116,7 +123,7 @@ class Trail:
 
     def say(self, what: str, **facts: object) -> None:
         """Pass an event of the console itself on."""
-        self._on_event({"event": what, **facts})
+        self._on_event({"event": what, "id": self.id, **facts})
 
     def answer(self, attached: Result, command: str, form: Format, *, whole: bool) -> Result:
         """The result that `command` would have had over one connection, from the report of an attachment, in JSON."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
+from cli.console.following import said_of
 from cli.console.glance import LiveGather
 from cli.console.likeness import Folding
 from cli.console.live import Region, keyboard, size, stoppable
@@ -16,6 +17,7 @@ from cli.console.spans import Line
 from cli.terminal import is_dumb
 from eccmgr.cluster.names import natural
 from eccmgr.cluster.outcomes import Outcome
+from eccmgr.text.counting import counted
 
 SCROLLING_MAX = 60
 """Up to so many nodes, or as many as fit the screen, each answer scrolls by."""
@@ -27,8 +29,12 @@ Write = Callable[[str], str]
 class GatherDisplay:
     """The display of one command. One that is no gather has no event that begins it, and nothing is drawn."""
 
-    def __init__(self, stream: TextIO, settings: DisplaySettings, shown: Write) -> None:
-        """`shown` makes a text fit for the terminal `stream`: without control characters, with colours."""
+    def __init__(self, stream: TextIO, settings: DisplaySettings, shown: Write, *, says_id: bool) -> None:
+        """`shown` makes a text fit for the terminal `stream`: without control characters, with colours.
+
+        With `says_id`, the command's id is in sight before any answer: where no region shows it, in a line.
+        """
+        self._owes_id = says_id
         self._settings = settings
         self._shown = shown
         folding = Folding.ON if settings.folding is Folding.OFF else settings.folding
@@ -61,6 +67,8 @@ class GatherDisplay:
                 self._begin()
             if isinstance(line := event.get("line"), str):
                 self._answer(str(event.get("node")), line)
+            elif said := said_of(event):
+                self._region.above(self._shown(said))
 
     def rest(self) -> str:
         """The lines of the answers that did not scroll by, in order of name."""
@@ -82,11 +90,19 @@ class GatherDisplay:
         if self._draws:
             self._grouping = self._grouping or self._gather.expected > scrolling
             self._region.start()
+        else:
+            self._say_id()
+
+    def _say_id(self) -> None:
+        if self._owes_id and not self._region.was_drawn:
+            self._region.above(self._shown(f"{self._gather.id} for {counted(self._gather.expected, 'node')}"))
+        self._owes_id = False
 
     def _answer(self, node: str, line: str) -> None:
         if self._grouping:
             self._held_back[node] = line
         else:
+            self._say_id()
             self._region.above(self._shown(line))
 
     def _draw(self, width: int, height: int) -> list[Line]:

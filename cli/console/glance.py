@@ -86,6 +86,11 @@ class LiveGather:
         return bool(self._id)
 
     @property
+    def id(self) -> str:
+        """The command's id; empty until it was sent."""
+        return self._id
+
+    @property
     def expected(self) -> int:
         """The number of nodes that are expected."""
         return self._expected

@@ -35,10 +35,10 @@ class Heard:
         """What was sent to nodes, without secrets."""
         return str(self._first.get("command", ""))
 
-    @property
-    def way_on(self) -> str:
-        """The line for a user who stops waiting."""
-        return f"{self.id} goes on: retrieve {self.id}, abort {self.id}"
+    def way_on(self, *, attach: bool) -> str:
+        """The line for a user who stops waiting, and who may `attach` to the command."""
+        again = f"attach {self.id}, " if attach else ""
+        return f"{self.id} goes on: {again}retrieve {self.id}, abort {self.id}"
 
     def answer(self, form: Format, *, shown: bool) -> Answer:
         """The report, as far as the console knows it. With `shown`, its tail leaves out the lines that were shown

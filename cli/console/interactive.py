@@ -76,6 +76,9 @@ class Interactive:
         try:
             return self._obey()
         except KeyboardInterrupt:  # at the prompt, or between two prompts
+            if left := self._runner.left:
+                # The second Ctrl-C; abort asks before it does anything.
+                self._runner.run(f"abort {left}")
             return True
         except EOFError:
             return False

@@ -43,6 +43,8 @@ class Region:
         self._modes: list[object] | None = None
         self.lock = threading.RLock()
         """Held while the region is drawn."""
+        self.was_drawn = False
+        """Whether the region has been in sight."""
         self._waiting: list[str] = []
         self._rows = 0
         self._due = clock() + FIRST_S
@@ -128,6 +130,7 @@ class Region:
         text = erase + "".join(self._waiting) + "\n".join(lines)
         self._waiting.clear()
         self._rows = len(lines)
+        self.was_drawn = self.was_drawn or bool(lines)
         if text:
             # The lines are cut from texts made visible, and what waits was made fit for a terminal.
             self._stream.write(Painted(text))

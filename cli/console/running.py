@@ -34,26 +34,31 @@ class LineRunner:
         self._read_only = asked.read_only
         self.terminal = TerminalStyle(asked.color, redraws=not is_dumb(os.environ))
         self.display = Display(client, asked)
+        self.display.says_id = True
         self.pager = Pager()
         self.is_timing = False
         self.last, self.last_gather = LastRun(), LastRun()
+        self.left = ""
+        """The command for which the user waited no longer, if nothing was run since."""
 
     def run(self, line: str, more: str = "") -> bool:
         """Run `line` and show its answer, with `more` behind it; answers whether all is well."""
-        began = time.monotonic()
+        began, self.left = time.monotonic(), ""
         try:
             result, text = self.display.ask(line, deadline_after(self._timeout_s))
         except NoAnswer as error:
             self.complain(error)
-            self.display.leave_off(answers=True)
+            self.display.leave_off(answers=True, attach=True)
             self._note(line, reached=True)
         except EccmgrError as error:
             self.complain(error)
             self._note(line, reached=not isinstance(error, NoConnection))
         except KeyboardInterrupt:
+            # The second Ctrl-C may come at once.
+            self.left = self.display.command_id
             goes_on = "" if self.display.knows_the_way else "; a command that was sent goes on"
             self.say(f"Waiting no longer{goes_on}", problem=True)
-            self.display.leave_off(answers=not self.display.is_showing)
+            self.display.leave_off(answers=not self.display.is_showing, attach=True)
             self._note(line, reached=True)
         else:
             self._show(result, text + more)

@@ -62,7 +62,8 @@ def test_gather_shows_nodes_once_and_header_last(terminals: OnTerminal, processe
         processes.node(name)
     terminal = terminals(processes.manager().endpoint)
     terminal.wait_prompt()
-    *lines, header, last = terminal.say("gather cluster nodename").splitlines()
+    first, *lines, header, last = terminal.say("gather cluster nodename").splitlines()
+    assert first == f"{header.split()[1]} for 2 nodes"
     assert sorted(lines) == ["east1: east1", "east2: east2"]
     assert last.startswith("= 2 ok, no two alike; median ")
     assert header.endswith("2 of 2 answered")
@@ -158,7 +159,7 @@ def test_interrupt_ends_the_wait_not_the_console(terminals: OnTerminal, processe
         terminal.wait_for("east1: ")
         os.killpg(terminal.process.pid, signal.SIGINT)
         terminal.wait_for("Waiting no longer")
-        assert re.search(r"^(\w{12}) goes on: retrieve \1, abort \1$", terminal.text, re.MULTILINE)
+        assert re.search(r"^(\w{12}) goes on: attach \1, retrieve \1, abort \1$", terminal.text, re.MULTILINE)
     finally:
         paused.popen.send_signal(signal.SIGCONT)
     terminal.wait_prompt()

@@ -34,7 +34,7 @@ Dial = Callable[[float], socket.socket]
 OnEvent = Callable[[Mapping[str, Any]], None]
 
 
-class Way(NamedTuple):
+class WayThere(NamedTuple):
     """A way to a daemon: its endpoint, and what connects to it (None: a plain socket does)."""
 
     endpoint: Endpoint
@@ -60,7 +60,7 @@ class Client:
         *,
         script: bool = False,
         dial: Dial | None = None,
-        others: Sequence[Way] = (),
+        others: Sequence[WayThere] = (),
     ) -> None:
         """If other users may write in the folder of a Unix socket, root, this user or `server_user` must serve it; with
         None, anybody may.
@@ -69,7 +69,7 @@ class Client:
         other managers of the same cluster.
         """
         self.server_user = server_user
-        self._ways = (Way(endpoint, dial), *others)
+        self._ways = (WayThere(endpoint, dial), *others)
         self._way = 0
         self._socket: socket.socket | None = None
         self._decoder = frames.Decoder()
