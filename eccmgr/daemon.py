@@ -52,6 +52,7 @@ from eccmgr.host.notify import READY, STOPPING, notify
 from eccmgr.logs.accounting import Accounting
 from eccmgr.logs.files import LogFiles
 from eccmgr.logs.notes import ConfigurationNotes
+from eccmgr.logs.panics import paniclog_command
 from eccmgr.modules.catalogue import installed
 from eccmgr.modules.following import ModulesPart
 from eccmgr.modules.loaded import Modules
@@ -304,6 +305,7 @@ class Daemon(abc.ABC):
             *config.commands(self.store, self.config_session),
             describe_command(self.gate, self.survey),
             self.modules.command(),
+            paniclog_command(self._log_files.panics),
         )
 
     async def survey(self, line: Dissected) -> Hit:

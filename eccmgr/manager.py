@@ -45,6 +45,8 @@ from eccmgr.feed.chronicle import Chronicle
 from eccmgr.feed.commands import FeedCommands
 from eccmgr.feed.events import EventCommands
 from eccmgr.feed.whole import Feed
+from eccmgr.logs.collection.commands.showing import LogCommands
+from eccmgr.logs.collection.commands.tailing import Tailing
 from eccmgr.logs.collection.gathering.following import GatheringPart
 from eccmgr.logs.files import LogFiles
 from eccmgr.redis.connect import Link
@@ -107,6 +109,8 @@ class Manager(Daemon):
             *authz_commands(self.gate),
             *FeedCommands(self.feed.source, self.gate.allows).commands(),
             *EventCommands(Chronicle(self.link, self.keys, self.delivery)).commands(),
+            *LogCommands(self.link, self.keys, self.logs).commands(),
+            *Tailing(self.link, self.keys, self.delivery, self.logs.names).commands(),
         )
         self.table.elsewhere = ASKED_OF_A_MANAGER.told
 

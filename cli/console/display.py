@@ -165,7 +165,7 @@ class Display:
             self._ended.enter_context(self._live.running())
         if self._live is not None:
             self._live.take(event)
-        elif self._showing and isinstance(line := event.get("line"), str):
+        elif isinstance(line := event.get("line"), str) and (self._showing or event.get("event") == "text"):
             self.write(line, sys.stdout)
 
     def _follows(self) -> bool:

@@ -13,6 +13,7 @@ import os
 import stat
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,9 @@ from eccmgr.text.unseen import visible_line
 
 log = structlog.get_logger()
 
+PANICS_MAX = 500
+"""The number of panic messages in memory."""
+_PANIC_LINE_MAX = 16 * 1024
 _FILE_MODE = 0o640
 _SIGN_OF_LIFE_RECHECK_S = 5.0
 _logfmt = structlog.processors.LogfmtRenderer(key_order=["time", "level", "program", "event"])
@@ -65,6 +69,8 @@ class LogFiles(Part):
         self._heartbeat_s = 0.0
         self.sync: Sync | None = None
         """When the files of the account are forced to the disk; None if there are none."""
+        self.panics: deque[str] = deque(maxlen=PANICS_MAX)
+        """The latest lines of the panic log, whether a file takes them or not."""
         self._lock = threading.Lock()
 
     async def prepare(self, view: ScopeView, _changes: Sequence[Change]) -> "NewLogFiles":
@@ -153,6 +159,8 @@ class LogFiles(Part):
         """The last processor: return the event's line, and write it to the files of its channels."""
         concerned = _concerned(event)
         line = _render(logger, method, event)
+        if Channel.PANIC in concerned:
+            self.panics.append(line[:_PANIC_LINE_MAX])
         with self._lock:
             for path, file in self._files.items():
                 if self._channels[path] & concerned:

@@ -29,6 +29,7 @@ from eccmgr.commands.standing import Age
 from eccmgr.config.live.store import Store
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError
+from eccmgr.logs.collection.commands.watch import NodeLogCommands
 from eccmgr.logs.collection.following.watching import WatchingPart
 from eccmgr.logs.files import LogFiles
 from eccmgr.node.authenticity import Authenticity
@@ -89,7 +90,8 @@ class NodeDaemon(Daemon):
             *(self.link, self.keys, self.session, age, self.held.control_group),
             *(self.table, self.abort, self.facts, self._place),
         )
-        self.table.add(*self.common_commands(self.known_names), *own.commands())
+        self._log_commands = NodeLogCommands(self.link, self.keys, self.name, self.logs)
+        self.table.add(*self.common_commands(self.known_names), *own.commands(), *self._log_commands.commands())
         self.table.elsewhere = ASKED_OF_A_NODE.told
         self.vocabulary = Vocabulary(self.link, self.keys, self.options, self.session, self._words_of_its_own)
         self.table.on_change = self.session.on_joined = self.vocabulary.changed
@@ -140,6 +142,7 @@ class NodeDaemon(Daemon):
 
     async def finish(self) -> None:
         """Wait until running commands have ended and Redis has their answers."""
+        await self._log_commands.finish()
         await self.executor.drain(_DRAIN_S)
 
     def abort(self, command_id: str, _user: str) -> bool:

@@ -28,6 +28,8 @@ _LOG = (
 """Commands on the log, which read it and forget old entries, and add nothing."""
 _AUDIT = ("xadd", "xlen", "pexpire", "pttl", "unlink", "type")
 """Commands on the audit, which read none of its entries."""
+_INDEX = ("zadd", "zrem", "pexpire", "type")
+"""Commands on the list of the nodes with logs: a node names itself there, and reads nobody."""
 _MADE = "?" * 12
 """In a pattern: the end of a job worker's name."""
 
@@ -60,7 +62,7 @@ def rights_of_managers(keys: Keys) -> tuple[str, ...]:
 def rights_of_node(keys: Keys, node: str, subclusters: Iterable[str]) -> tuple[str, ...]:
     """The rules for a node, which hears commands for itself and for these subclusters, and sends none."""
     hears = (keys.everyone, keys.node(node), *map(keys.subcluster, subclusters), keys.vip_events)
-    tells = (keys.events, keys.vip_events, keys.notices("*"))
+    tells = (keys.events, keys.vip_events, keys.notices("*"), keys.tailed("*"))
     log = (keys.log, keys.heads, keys.latest, keys.latest_of("*"))
     return (
         *_allowed(*_CONNECTING),
@@ -69,6 +71,7 @@ def rights_of_node(keys: Keys, node: str, subclusters: Iterable[str]) -> tuple[s
         _selector((*_allowed(*_DATA), "-@dangerous"), *(f"~{key}" for key in _keys_of_node(keys, node))),
         _selector(_allowed(*_LOG), *(f"~{key}" for key in log)),
         _selector(_allowed(*_AUDIT), f"~{keys.audit}"),
+        _selector(_allowed(*_INDEX), f"~{keys.logs}"),
         _selector(_allowed("subscribe", "ssubscribe"), *(f"&{channel}" for channel in hears)),
         _selector(_allowed("publish", "spublish"), *(f"&{channel}" for channel in tells)),
         _selector(_allowed("publish", "subscribe"), f"&{keys.rq_prefix}:pubsub:{node.lower()}-{_MADE}"),
@@ -86,6 +89,7 @@ def _keys_of_node(keys: Keys, node: str) -> tuple[str, ...]:
         *(keys.absent, keys.absent_since, keys.vocabulary, f"{keys.view_prefix}*", f"{keys.command_prefix}*"),
         *(keys.vips, keys.vip_changes, keys.vip_beliefs, keys.vip_holds, keys.late, f"{keys.ended_prefix}*"),
         *(keys.jobs, keys.certificate(node), keys.schedules(node), f"{keys.schedules(node)}:*"),
+        *(keys.logs_of(node), f"{keys.logs_of(node)}:*"),
         *(f"{rq}:queues", f"{rq}:workers", f"{rq}:suspended", worker, f"{worker}:executions"),
         *(f"{rq}:{kind}:{name}" for kind in queue),
         *(f"{rq}:queue:{name}:intermediate", f"{rq}:queue:{name}:intermediate:first_seen:*"),

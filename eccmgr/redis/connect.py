@@ -137,8 +137,7 @@ class Link:
             raise
 
     async def look_again(self) -> None:
-        """Look for the server anew, though this one answers: another one may have taken over, and this one may not know
-        it yet."""
+        """Look for the server anew, though this one answers: it may not know yet that another one has taken over."""
         if self._place is not None:
             with contextlib.suppress(RedisError, OSError):
                 await self._place.look()
@@ -156,6 +155,10 @@ class Link:
     async def call(self, *words: Argument) -> Any:
         """The answer to one plain command. Raises the errors of `run`."""
         return await self._ask(str(words[0]), lambda wire: wire.call(*words), words=words)
+
+    async def publish(self, channel: str, message: Argument) -> int:
+        """Send a message; answers how many hear it. Raises the errors of `run`."""
+        return int(await self.call("SPUBLISH" if self._sharded else "PUBLISH", channel, message))
 
     async def pipeline(self, *commands: Sequence[Argument]) -> list[Any]:
         """Run plain commands together, in one transaction if Redis has memory for that. Raises the errors of `run`."""

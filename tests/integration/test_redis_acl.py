@@ -27,6 +27,7 @@ CONFIGURATION = """
 trial { folder = "%s" }
 sched { }
 cluster {
+  logs = [ mainlog = "%s/main.log" ]
   heartbeats_per_sec = 5
   session_lease = 1.5
   max_step = 0.3
@@ -122,9 +123,9 @@ class Site:
         self.users, self.folder = users, folder
         self.processes = Processes("", users.keys.cluster, folder)
         self.main = folder / "nodes.conf"
-        self.main.write_text(CONFIGURATION % folder)
+        self.main.write_text(CONFIGURATION % (folder, folder))
         self.manager_file = folder / "manager.conf"
-        self.manager_file.write_text("")
+        self.manager_file.write_text(f'Logs {{ logfile = "{folder}/out/%{{l}}/%{{n}}" }}')
         self.manager = self.start("eccmgr", "barca", "", "-c", str(self.manager_file))
         self.nodes = {name: self.start("ecnode", name, name, "-c", str(self.main)) for name in NODES}
 
@@ -210,6 +211,13 @@ def test_schedules_run_on_managers_and_nodes(site: Site) -> None:
     site.shows("sched history", "ok .*uptime", "east1")
 
 
+def test_logs_of_nodes_are_collected(site: Site) -> None:
+    (site.folder / "main.log").write_text("a line\n")
+    for node in NODES:
+        collected = site.folder / "out" / "mainlog" / node
+        wait_until_sync(lambda file=collected: file.exists() and file.read_text() == "a line\n", "the line is there")
+
+
 def test_node_follows_its_bus_file(site: Site) -> None:
     bus = "# Subcluster: east = m\nSpread_Segment 10.0.0.255:4803 { east1 10.0.0.1 }\n"
     (site.folder / "mbus.conf").write_text(bus)
@@ -290,6 +298,13 @@ def others_of_the_cluster() -> list[tuple[str, ...]]:
             *("RPUSH {ecc:C}:rq:queue:east2 x", "ZADD {ecc:C}:rq:wip:east2 1 x", "HSET {ecc:C}:draft:x a b"),
             *("PUBLISH {ecc:C}:rq:pubsub:east2-0123456789ab x", "DEL {ecc:C}:rq:worker:east2-0123456789ab"),
             *("SET {ecc:C}:certificate:east2 x", "GET {ecc:C}:certificate:east2"),
+            *(
+                "HSET {ecc:C}:logs:east2 a b",
+                "HSET {ecc:C}:logs:east2:mainlog:state tail x",
+                "ZRANGE {ecc:C}:logs 0 -1",
+            ),
+            *("XADD {ecc:C}:logs:east2:mainlog * b x", "XRANGE {ecc:C}:logs:east2:mainlog - +"),
+            *("HGETALL {ecc:C}:loggatherers", "HSET {ecc:C}:loggatherers a b", "SUBSCRIBE {ecc:C}:tail:1"),
         )
     ]
 

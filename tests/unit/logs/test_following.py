@@ -154,7 +154,7 @@ def test_binary_bytes_come_unchanged(log: WrittenLog) -> None:
     assert log.taken == data
 
 
-def test_pipe_in_the_place_of_a_log_is_refused(log: WrittenLog) -> None:
+def test_pipe_in_place_of_a_log_is_refused(log: WrittenLog) -> None:
     os.mkfifo(log.folder / "fifo")
     log.path.unlink()
     log.path.symlink_to(log.folder / "fifo")

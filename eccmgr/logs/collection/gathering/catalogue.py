@@ -73,7 +73,7 @@ async def read_catalogue(link: Link, keys: Keys, subscribers: Iterable[str] | No
         for subscriber in read.subscribers
         if wanted is None or subscriber in wanted
     ]
-    return LogCatalogue(logs, await _managers(link, keys), await _states(link, keys, units))
+    return LogCatalogue(logs, await _managers(link, keys), await read_states(link, keys, units))
 
 
 async def _managers(link: Link, keys: Keys) -> dict[str, Wishes]:
@@ -89,7 +89,8 @@ async def _managers(link: Link, keys: Keys) -> dict[str, Wishes]:
     return {name: wishes for name, wishes in read.items() if wishes is not None}
 
 
-async def _states(link: Link, keys: Keys, units: list[Unit]) -> dict[Unit, PipeState]:
+async def read_states(link: Link, keys: Keys, units: list[Unit]) -> dict[Unit, PipeState]:
+    """The states of pipes. Raises EccmgrError."""
     asked: list[tuple[Argument, ...]] = []
     for unit in units:
         fields = ("tail", "sent", f"has:{unit.subscriber}", "lost", f"lease:{unit.subscriber}", f"at:{unit.subscriber}")

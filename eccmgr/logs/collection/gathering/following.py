@@ -14,6 +14,7 @@ from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import EccmgrError
 from eccmgr.logs.collection.gathering.checkpoint import Notes
 from eccmgr.logs.collection.gathering.gatherer import Gatherer
+from eccmgr.logs.collection.gathering.stand import Unit
 from eccmgr.logs.collection.gathering.targets import Modes, Targets
 from eccmgr.logs.collection.gathering.writing import Writer, reason
 from eccmgr.logs.collection.options import GatheringOptions, gathering_options
@@ -61,6 +62,16 @@ class GatheringPart(Part):
     async def start(self, spawn: Spawn) -> None:
         """Begin to collect."""
         spawn(self._run(), "collected logs")
+
+    def faults(self) -> dict[Unit, str]:
+        """The logs that this manager cannot write, each with the reason."""
+        stands = self.gatherer.stands.items() if self.gatherer is not None else ()
+        return {unit: stand.fault for unit, stand in stands if stand.fault}
+
+    def names(self) -> list[str]:
+        """The names of the logs that this manager knows of."""
+        logs = self.gatherer.catalogue.logs.values() if self.gatherer is not None else ()
+        return sorted({news.name for news in logs})
 
     async def finish(self) -> None:
         """Give the leases back, so that other managers go on at once."""
