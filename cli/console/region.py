@@ -6,6 +6,7 @@ from cli.console.glance import NOT_SENT, SILENT, Glance, OpenPart
 from cli.console.groups import Group
 from cli.console.spans import Line, Look, Span, columns, joined, length, padded
 from eccmgr.cluster.outcomes import State
+from eccmgr.text.counting import counted
 
 LINES_MAX = 10
 _BAR_MIN, _BAR_MAX = 7, 40
@@ -74,12 +75,13 @@ def _bar(glance: Glance, cells: int) -> Iterator[Span]:
 
 
 def shares(numbers: Sequence[int], cells: int) -> list[int]:
-    """`cells` shared in proportion to `numbers`; at least one for each number that is not 0."""
+    """`cells` shared in proportion to `numbers`; each number that is not 0 gets one at least, if there are so many."""
     total = sum(numbers)
     if not total:
         return [0] * len(numbers)
-    sizes = [max(1, number * cells // total) if number else 0 for number in numbers]
-    # What rounding leaves, or takes, is the largest one's.
+    left = cells - sum(map(bool, numbers))
+    sizes = [bool(number) + number * left // total for number in numbers]
+    # What rounding leaves is the largest one's.
     sizes[numbers.index(max(numbers))] += cells - sum(sizes)
     return sizes
 
@@ -132,14 +134,14 @@ def _rest(groups: Iterable[Group]) -> str:
     for group in listed:
         counts[group.state] = counts.get(group.state, 0) + len(group)
     nodes = ", ".join(f"{counts[state]} {state}" for state in State if state in counts)
-    return f"{len(listed)} more group{'s' if len(listed) > 1 else ''}: {nodes}"
+    return f"{counted(len(listed), 'more group')}: {nodes}"
 
 
 def _one_line(group: Group) -> str:
     if group.state not in (State.OK, State.FAILED, State.REFUSED):
         return ""
     lines = group.text.strip("\n").split("\n")
-    more = f" (and {len(lines) - 1} lines more)" if len(lines) > 1 else ""
+    more = f" (and {counted(len(lines) - 1, 'line')} more)" if len(lines) > 1 else ""
     return lines[0] + more if lines[0] else "(no output)"
 
 

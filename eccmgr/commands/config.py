@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from eccmgr.commands.answer import Answer, Format
-from eccmgr.commands.config_facts import located_facts, option_facts, places_facts, scope_facts, whole_facts
 from eccmgr.commands.danger import Danger
 from eccmgr.commands.table import Command, Param
 from eccmgr.config.files.writeback import Written, as_text
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
     from eccmgr.commands.table import Call
     from eccmgr.config.live.store import Store
 
-
-Said = Answer | str
 
 _OPTION = Param("[SCOPE [NAME]]… OPTION", "config path", rest=True)
 _SETTING = Param("[SCOPE [NAME]]… OPTION [=] VALUE", "config path", rest=True)
@@ -77,8 +73,6 @@ class Asked:
     lasts: bool
     user: str
     reveal: bool
-    structured: bool = False
-    """Whether the answer needs fields."""
 
 
 def commands(
@@ -95,16 +89,16 @@ def commands(
     """
     answers = _Answers(store)
 
-    def reading(name: str, brief: str, answer: Callable[[Asked], Said], *operands: Param) -> Command:
-        async def in_thread(asked: Asked) -> Said:
+    def reading(name: str, brief: str, answer: Callable[[Asked], str], *operands: Param) -> Command:
+        async def in_thread(asked: Asked) -> str:
             return await asyncio.to_thread(answer, asked)
 
         return replace(command(name, brief, in_thread, *operands), idempotent=True, heavy=True)
 
-    def command(name: str, brief: str, answer: Callable[[Asked], Awaitable[Said]], *operands: Param) -> Command:
+    def command(name: str, brief: str, answer: Callable[[Asked], Awaitable[str]], *operands: Param) -> Command:
         usage = " ".join(("Usage: config", name, *map(str, operands)))
 
-        async def handle(call: Call) -> Said:
+        async def handle(call: Call) -> str:
             session, reveal = session_of(call.caller), may_reveal(call.caller)
             return await answer(await off_loop(lambda _: _asked(call, usage, session, reveal), call.text))
 
@@ -144,9 +138,7 @@ def _asked(call: Call, usage: str, session: ConfigSession | None, reveal: bool) 
         # The error does not repeat the text, which may hold a secret.
         raise UsageError(f"A quote is never closed. {usage}") from None
     lasts = session is not None
-    structured, user = call.caller.form is not Format.TEXT, call.caller.user
-    line = call.text.strip()
-    return Asked(operands, given, line, usage, session or ConfigSession(), lasts, user, reveal, structured)
+    return Asked(operands, given, call.text.strip(), usage, session or ConfigSession(), lasts, call.caller.user, reveal)
 
 
 class _Answers:
@@ -159,26 +151,20 @@ class _Answers:
         """The global scope of the tree that the command's session sees, where each path begins."""
         return paths.start(self.store.root(asked.session), self.store.schema)
 
-    def get(self, asked: Asked) -> Said:
+    def get(self, asked: Asked) -> str:
         place, option = paths.to_option(self.here(asked), asked.words)
         setting = place.scope.option(option) if place.scope else None
         if setting is None:
             raise CommandError(_not_set(place, option))
         spec = place.spec.option(option) if place.spec else None
-        line = printing.option_line(setting.name, setting.value, spec, reveal=asked.reveal)
-        return Answer(line, facts=option_facts(place.path, setting.name, setting.value, spec, reveal=asked.reveal))
+        return printing.option_line(setting.name, setting.value, spec, reveal=asked.reveal)
 
-    def eval(self, asked: Asked) -> Said:
+    def eval(self, asked: Asked) -> str:
         place, option = paths.to_option(self.here(asked), asked.words)
         line = self.effective(asked, place, option)
         if line is None:
             raise CommandError(_not_set(place, option))
-        root = self.store.root(asked.session)
-        found = evaluate(root, place.path, option, self.store.overrides, self.store.schema)
-        if found is None:
-            return line
-        facts = option_facts(found.path, found.name, found.value, found.spec, reveal=asked.reveal)
-        return Answer(line, facts={**facts, "origin": found.origin})
+        return line
 
     def effective(self, asked: Asked, here: paths.Here, option: str) -> str | None:
         """The effective value of an option, as a line; None if the option has no value."""
@@ -255,29 +241,22 @@ class _Answers:
             raise CommandError(f"No scope '{' '.join(asked.words)}'.")
         return meant
 
-    def show(self, asked: Asked) -> Said:
+    def show(self, asked: Asked) -> str:
         meant = self.scopes(asked)
         if meant.of_kind:
-            text = "\n".join(f"{printing.heading(here.path[-1])} {{ ... }}" for here in meant.found)
-            return Answer(text, facts=places_facts(meant.found))
+            return "\n".join(f"{printing.heading(here.path[-1])} {{ ... }}" for here in meant.found)
         here = meant.found[0]
-        if here.scope is None:
-            return ""
-        text = printing.show(here.scope, here.spec, reveal=asked.reveal)
-        return Answer(text, facts=scope_facts(here.path, here.scope, here.spec, reveal=asked.reveal))
+        return printing.show(here.scope, here.spec, reveal=asked.reveal) if here.scope else ""
 
-    def show_recurse(self, asked: Asked) -> Said:
+    def show_recurse(self, asked: Asked) -> str:
         meant = self.scopes(asked)
         if not asked.words:
             root = self.store.root(asked.session)
-            text = printing.show_recurse(root, self.store.schema, reveal=asked.reveal)
-        else:
-            text = "\n".join(
-                printing.block(place.scope, place.spec, reveal=asked.reveal) for place in meant.found if place.scope
-            )
-        return Answer(text, facts=whole_facts(meant.found, reveal=asked.reveal) if asked.structured else {})
+            return printing.show_recurse(root, self.store.schema, reveal=asked.reveal)
+        blocks = (printing.block(place.scope, place.spec, reveal=asked.reveal) for place in meant.found if place.scope)
+        return "\n".join(blocks)
 
-    def locate(self, asked: Asked) -> Said:
+    def locate(self, asked: Asked) -> str:
         kind, *pattern = asked.words
         try:
             fits = Pattern.parse(pattern[0]).is_in if pattern else _anything
@@ -287,9 +266,7 @@ class _Answers:
         if not lines:
             fitting = f" that fits '{pattern[0]}'" if pattern else ""
             raise CommandError(f"No scope '{kind}'{fitting}.")
-        root = self.store.root(asked.session)
-        places = (path for path, scope in printing.walk(root) if scope.kind.lower() == kind.lower())
-        return Answer("\n".join(lines), facts=located_facts(path for path in places if fits(path[-1].name or "")))
+        return "\n".join(lines)
 
     async def begin(self, asked: Asked) -> str:
         scratch = [word.lower() for word in asked.words]
@@ -300,25 +277,21 @@ class _Answers:
         self.store.begin(asked.session, asked.user, scratch=bool(scratch))
         return "Transaction begun from scratch" if scratch else "Transaction begun"
 
-    def replay(self, asked: Asked) -> Said:
+    def replay(self, asked: Asked) -> str:
         if asked.session.transaction is None:
             raise CommandError("No transaction is open")
-        typed = [typed.text if asked.reveal else typed.masked for typed in asked.session.transaction.typed]
-        return Answer("\n".join(typed), facts={"commands": typed})
+        return "\n".join(typed.text if asked.reveal else typed.masked for typed in asked.session.transaction.typed)
 
-    async def commit(self, asked: Asked) -> Said:
-        changes = await self.store.commit(asked.session, asked.user)
-        return Answer(f"Committed {counted(changes, 'change')}", facts={"changes": changes})
+    async def commit(self, asked: Asked) -> str:
+        return f"Committed {counted(await self.store.commit(asked.session, asked.user), 'change')}"
 
-    async def rollback(self, asked: Asked) -> Said:
-        dropped = self.store.rollback(asked.session)
-        return Answer(f"Rolled back {counted(dropped, 'command')}", facts={"dropped": dropped})
+    async def rollback(self, asked: Asked) -> str:
+        return f"Rolled back {counted(self.store.rollback(asked.session), 'command')}"
 
-    async def reload(self, asked: Asked) -> Said:
+    async def reload(self, asked: Asked) -> str:
         path = asked.words[0] if asked.words else None
         dropped = await self.store.reload(asked.session, asked.user, path)
-        text = "Reconfigured" + (f"; {counted(dropped, 'unsaved change')} dropped" if dropped else "")
-        return Answer(text, facts={"dropped": dropped})
+        return "Reconfigured" + (f"; {counted(dropped, 'unsaved change')} dropped" if dropped else "")
 
     async def write_back(self, asked: Asked) -> str:
         operands = [word for word in asked.words if word != "--force"]

@@ -26,7 +26,6 @@ from eccmgr.redis.place import NOT_HERE, NotFound, Place, Spot
 from eccmgr.redis.refusals import RefusedCalls, refusal_at_connecting, refusal_of
 from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from eccmgr.redis.sentinel import Sentinels
-from eccmgr.redis.server_seen import ServerSeen
 from eccmgr.redis.slot import SlotOwner
 from eccmgr.redis.wire import Argument, OnPush, Wire, not_understood
 
@@ -167,11 +166,7 @@ class Link:
         return answers
 
     async def describe(self) -> str:
-        """The server in one line. Raises RedisUnreachable."""
-        return str(await self.look())
-
-    async def look(self) -> ServerSeen:
-        """Look at the server. Raises RedisUnreachable."""
+        """The server in one line: version, mode, address, round trip."""
         info: dict[str, str] = {}
 
         async def look(wire: Wire) -> float:
@@ -183,8 +178,12 @@ class Link:
             return (ended - started) * 1000
 
         round_trip_ms = await self._ask("PING", look)
-        said = info.get("redis_mode") or info.get("server_mode") if self._place is None else None
-        return ServerSeen.of(info, said or str(self.address.mode), str(self._where), round_trip_ms)
+        version = info.get("valkey_version") or info.get("redis_version", "unknown version")
+        name = "Valkey " if "valkey_version" in info else ""
+        mode: str = self.address.mode
+        if self._place is None:
+            mode = info.get("redis_mode") or info.get("server_mode") or mode
+        return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
 
     async def subscribe(self, channels: Sequence[str], on_push: OnPush) -> Wire:
         """Make a connection that subscribes to `channels`.

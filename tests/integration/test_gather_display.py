@@ -1,6 +1,7 @@
 """What a gather looks like on a terminal: the console's own program, on terminals of several widths."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -60,7 +61,7 @@ def of_a_thousand() -> list[dict[str, object]]:
 
 OPEN = (
     {"state": "running", "nodes": "node[964-967]", "count": 4, "seconds": 2.0},
-    {"state": "silent", "nodes": "node[968-980]", "count": 13, "seconds": 1.2, "settles_in_s": 100.0},
+    {"state": "silent", "nodes": "node[968-980]", "count": 13, "seconds": 1.2, "settles_in_s": 1.7},
     {"state": "pending", "nodes": "node[981-1000]", "count": 20, "seconds": 2.0},
 )
 
@@ -87,7 +88,7 @@ def test_thousand_nodes_are_shown_in_live_groups(console: Opened, folder: Path, 
             ]
             assert re.search("^running  node.964-967. 2 s", lines[7])
             assert "silent  node[968-980] 1." in lines[7 if columns > 80 else 8]
-            assert "lost in 9" in terminal.text
+            assert "s unless heard of" in terminal.text
             played.tell(*(response(node, "ok", "Reopened 3 log files") for node in NODES[963:]))
             header = f"# {ID}  reopen logs  12:41:10  998 of 1000 answered, 3 failed, 1 refused, 2 lost"
             played.end(header, "partial", 3)
@@ -111,7 +112,7 @@ def test_few_answers_scroll_by_above_the_region(console: Opened, processes: Proc
     try:
         terminal = console(endpoint, "gather", "cluster nodename")
         terminal.wait_for("lost in ")
-        keep_picture("gather-silent", terminal.screen)
+        keep_picture("gather-few", terminal.screen)
         lines = terminal.text.split("\n")
         assert sorted(lines[:2]) == ["east1: east1", "east2: east2"]
         assert "2 of 3 answered" in lines[2]
@@ -172,16 +173,73 @@ def test_region_is_left_out_on_request(console: Opened, folder: Path, how: str) 
     assert b"\x1b" not in terminal.raw
 
 
-def test_a_script_gets_the_report_alone(folder: Path, processes: Processes) -> None:
+@pytest.mark.parametrize("option", ["--fold", "--diff"])
+def test_folded_report_keeps_the_counts(console: Opened, folder: Path, option: str) -> None:
+    with listening(folder / "played") as listener:
+        terminal = console(option, folder / "played", "gather", "pid")
+        with asked(listener) as played:
+            assert played.request["format"] == "json"
+            limits = [f"files = {1024 * (1 + number // 4)}\nprocesses = 512" for number in range(5)]
+            answers = [response(f"east{number}", text=text) for number, text in enumerate(limits, 1)]
+            lost = response("east6", "lost", seconds=3.0)
+            played.tell(sent([f"east{number}" for number in range(1, 7)]), *answers)
+            terminal.wait_for("   4 ok       files = 1024 (and 1 line more)   east[1-4]")
+            terminal.wait_for("5 of 6 answered")
+            header = f"# {ID}  exec:limits show  12:41:10  5 of 6 answered, 1 lost"
+            played.end(json.dumps({"body": f"{header}\nthe rest", "nodes": [*answers, lost]}), "partial", 3)
+            assert terminal.end() == 3
+    lines = terminal.text.split("\n")
+    assert lines[:4] == [header, "east[1-4]:", "  files = 1024", "  processes = 512"]
+    if option == "--fold":
+        assert lines[4:-1] == ["east5:", "  files = 2048", "  processes = 512", "east6: (lost)"]
+    else:
+        heads = ["--- 4 ok (the reference)", "+++ east5  (1 ok)", "@@ -1,2 +1,2 @@"]
+        assert lines[4:-1] == [*heads, "-files = 1024", "+files = 2048", " processes = 512", "east6: (lost)"]
+    keep_picture(f"gather-{option.removeprefix('--')}", terminal.screen)
+    assert lines[-1] == "= 5 ok in 2 groups (4, 1), 1 lost; median 0.9 s, p95 0.9 s, slowest east5 0.9 s"
+
+
+def test_similar_and_different_answers_at_the_prompt(console: Opened, processes: Processes) -> None:
+    for name in ("east1", "east2", "east3"):
+        processes.node(name)
+    terminal = console(processes.manager().endpoint)
+    terminal.wait_prompt()
+    assert terminal.say("\\fold similar").startswith("Answers that differ only in numbers")
+    _, similar, last = terminal.say("gather cluster nodename").split("\n")
+    assert similar == "east[1-3]: {node}   (3 alike but for the node's name)"
+    assert last.startswith("= 3 ok in 1 group; ")
+    assert terminal.say("\\fold off") == "Identical answers are shown each"
+    assert terminal.say("\\diff") == "Answers are shown by their differences"
+    shown = terminal.say("gather cluster nodename").split("\n")
+    assert shown[1:4] == ["east1: east1", "--- 1 ok (the reference)", "+++ east2  (1 ok)"]
+    assert terminal.say("\\fold nonsense") == "Usage: \\fold [on|off|similar]"
+    terminal.type("quit\r")
+    assert terminal.end() == 0
+
+
+def test_answers_held_back_are_told_when_left(console: Opened, folder: Path) -> None:
+    with listening(folder / "played") as listener:
+        terminal = console(folder / "played", "gather", "pid", columns=160)
+        with asked(listener) as played:
+            played.tell(sent(NODES), *(response(node, text="same") for node in NODES[:900]))
+            terminal.wait_for("900 of 1000 answered")
+            os.kill(terminal.process.pid, signal.SIGINT)
+            assert terminal.end() == 130
+    assert "node[1-900]: same" in terminal.text
+    assert terminal.text.endswith(f"{ID} goes on: retrieve {ID}, abort {ID}")
+
+
+@pytest.mark.parametrize("options", [["--fold"], ["--diff"], ["--no-progress"], []])
+def test_a_script_gets_the_report_alone(folder: Path, processes: Processes, options: list[str]) -> None:
     processes.node("east1")
     endpoint = processes.manager().endpoint
     done = subprocess.run(
-        [sys.executable, "-m", "cli.ec_console", str(endpoint), "gather", "cluster nodename"],
+        [sys.executable, "-m", "cli.ec_console", *options, str(endpoint), "gather", "cluster nodename"],
         capture_output=True,
         text=True,
         check=False,
     )
     header, *lines = done.stdout.split("\n")
     assert header.endswith("1 of 1 answered")
-    assert lines == ["east1: east1", ""]
+    assert lines == ["east1: east1", *(["All answers are equal"] if options == ["--diff"] else []), ""]
     assert done.stderr == ""
