@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from eccmgr.access.statements import CommandStatement, ReleaseStatement, Signed
 from eccmgr.access.trusted_keys import NotAuthentic
 
@@ -26,13 +28,15 @@ class Recipient:
     """A node's own name and subcluster, and the time at which its process began (wall clock, ms).
 
     A node may change its subcluster while it runs. `holds` answers whether a folded set of names holds this node; it
-    raises ValueError for a text that is not a set.
+    raises ValueError for a text that is not a set. `fits` answers whether the node is in a target by its own subcluster
+    and tags.
     """
 
     name: str
     subcluster: Callable[[], str]
     began_ms: int
     holds: Callable[[str], bool]
+    fits: Callable[[str], bool] = lambda _where: False
 
     def check(self, statement: CommandStatement, command_id: str, now_ms: int) -> None:
         """Check that `statement` is the command `command_id`, for this node, now. Raises NotAuthentic."""
@@ -40,6 +44,8 @@ class Recipient:
             raise NotAuthentic(f"its id is {command_id}, but {statement.id} was signed")
         if not self._is_meant(statement.t):
             raise NotAuthentic(f"it was signed for {' '.join(statement.t)[:200]}, not for this node")
+        if statement.w is not msgspec.UNSET and not self.fits(statement.w):
+            raise NotAuthentic(f"it was signed for {statement.w[:200]}, where this node is not")
         self.check_times(statement, now_ms)
 
     def check_release(

@@ -37,14 +37,24 @@ class Signer:
         self._wall_ms = wall_ms
 
     def command(
-        self, command_id: str, target: tuple[str, ...], text: str, user: str, life_ms: int, *, rolling: bool
+        self,
+        command_id: str,
+        target: tuple[str, ...],
+        text: str,
+        user: str,
+        life_ms: int,
+        *,
+        rolling: bool,
+        where: str = "",
     ) -> Signed:
-        """Sign a command that may begin within `life_ms`, and within an hour at the most."""
+        """Sign a command that may begin within `life_ms`, and within an hour at the most; with `where`, only
+        on nodes in that target."""
         iat, exp = self._life(life_ms)
         batches: Literal[True] | msgspec.UnsetType = True if rolling else msgspec.UNSET
-        return self._signed(
-            CommandStatement(c=self._cluster, id=command_id, t=target, x=text, u=user, iat=iat, exp=exp, b=batches)
+        statement = CommandStatement(
+            c=self._cluster, id=command_id, t=target, x=text, u=user, iat=iat, exp=exp, b=batches
         )
+        return self._signed(msgspec.structs.replace(statement, w=where) if where else statement)
 
     def shown(self, command_id: str, command: Signed, target: tuple[str, ...], text: str, user: str) -> Signed:
         """Sign the text of the command `command` without its secrets."""

@@ -55,7 +55,8 @@ class CommandStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknow
     """A command: its id, target, text and issuer, and the times between which it may begin.
 
     `t` is ("all",), ("sub", NAME), ("node", NAME) or ("set", the folded names). A command with `b` goes out in batches:
-    a node begins it only with a release that names the node.
+    a node begins it only with a release that names the node. One with `w` is only for nodes that are in that target by
+    what they know of themselves: the manager knows their tags and subclusters from Redis alone.
     """
 
     kind: ClassVar[bytes] = b"cmd"
@@ -67,6 +68,7 @@ class CommandStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknow
     iat: Count
     exp: Count
     b: Literal[True] | msgspec.UnsetType = msgspec.UNSET
+    w: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ShownStatement(SignedStatement, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, Union
 
-from eccmgr.cluster import nodeset
-from eccmgr.cluster.view import View
+from eccmgr.cluster import names, nodeset
+from eccmgr.cluster.groups import fits
+from eccmgr.cluster.view import Seat, View
 from eccmgr.errors import UsageError
 from eccmgr.text.naming import is_plain_name
 from eccmgr.text.tags import is_tag_name
@@ -108,6 +109,61 @@ def nodes_of(expression: Expression, view: View) -> Set[str]:
             case Operator.SYMMETRIC_DIFFERENCE:
                 nodes ^= chosen
     return nodes
+
+
+def names_groups(expression: Expression) -> bool:
+    """Whether the nodes are found by their subclusters or tags."""
+    return any(
+        names_groups(operand) if isinstance(operand, tuple) else isinstance(operand, InSubcluster | WithTag)
+        for _, operand in expression
+    )
+
+
+def written(expression: Expression, view: View) -> str:
+    """The expression as a text, with the whole names of the nodes of `view`."""
+    text = "".join(f"{operator}{_written(operand, view)}" for operator, operand in expression)
+    return text.removeprefix(Operator.UNION)
+
+
+def _written(operand: Union[Operand, "Expression"], view: View) -> str:
+    match operand:
+        case AllNodes():
+            return "@all"
+        case InSubcluster(name):
+            return f"@{name}"
+        case WithTag(tag, pattern):
+            return f"@{tag}:{pattern}"
+        case Listed(folded):
+            return f"({names.fold(view.index.find_all(nodeset.spell_out(folded)))})"
+    return f"({written(operand, view)})"
+
+
+def holds(expression: Expression, seat: Seat) -> bool:
+    """Whether the node at `seat` is in the set, by its own name, subcluster and tags. All names must be whole."""
+    inside = False
+    for operator, operand in expression:
+        chosen = holds(operand, seat) if isinstance(operand, tuple) else _is_in(operand, seat)
+        match operator:
+            case Operator.UNION:
+                inside = inside or chosen
+            case Operator.INTERSECTION:
+                inside = inside and chosen
+            case Operator.DIFFERENCE:
+                inside = inside and not chosen
+            case Operator.SYMMETRIC_DIFFERENCE:
+                inside = inside != chosen
+    return inside
+
+
+def _is_in(operand: Operand, seat: Seat) -> bool:
+    match operand:
+        case InSubcluster(name):
+            return name.lower() == seat.subcluster.lower()
+        case WithTag(tag, pattern):
+            return tag in seat.tags and fits(pattern)(seat.tags[tag])
+        case Listed(folded):
+            return any(seat.key == name.lower() for name in nodeset.spell_out(folded))
+    return True
 
 
 def _chosen(operand: Operand, view: View) -> Set[str]:

@@ -3,7 +3,7 @@
 import fnmatch
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -64,8 +64,8 @@ class NodeGroups:
         values = self.values.get(tag)
         if values is None:
             raise CommandError(f"Unknown tag '{tag}'{_listed(self.values)}")
-        fits = re.compile(fnmatch.translate(pattern.lower()))
-        nodes = frozenset().union(*(nodes for value, nodes in values.items() if fits.match(value.lower())))
+        fitting = fits(pattern)
+        nodes = frozenset().union(*(nodes for value, nodes in values.items() if fitting(value)))
         if not nodes:
             raise CommandError(f"No node has the tag {tag}:{pattern}{_listed(f'{tag}:{value}' for value in values)}")
         return nodes
@@ -76,6 +76,12 @@ class NodeGroups:
         for seat in self._seats:
             nodes.setdefault(seat.subcluster.lower(), []).append(seat.key)
         return {subcluster: frozenset(keys) for subcluster, keys in nodes.items()}
+
+
+def fits(pattern: str) -> Callable[[str], bool]:
+    """Answers whether the value of a tag fits `pattern`. Case does not count."""
+    compiled = re.compile(fnmatch.translate(pattern.lower()))
+    return lambda value: compiled.match(value.lower()) is not None
 
 
 def _listed(tags: Iterable[str]) -> str:

@@ -146,7 +146,8 @@ class Publisher:
         """Sign the command under its id. A rolling command may begin as long as its sender waits."""
         life_s = self._options.command_ttl_s + (order.wait_s if order.rolling else 0.0)
         target, rolling = order.target.signed_form, order.rolling
-        made = self._signer.command(order.id, target, order.text, order.issuer, to_ms(life_s), rolling=rolling)
+        sent = (order.id, target, order.text, order.issuer, to_ms(life_s))
+        made = self._signer.command(*sent, rolling=rolling, where=order.target.where)
         shown = self._signer.shown(order.id, made, target, order.shown, order.issuer) if order.shown else UNSIGNED
         pace = self._signer.pace(order.id, made, order.pace) if rolling else UNSIGNED
         return replace(order, signed=made, signed_shown=shown, signed_pace=pace)

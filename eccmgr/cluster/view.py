@@ -4,7 +4,7 @@ import bisect
 import enum
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from eccmgr.access.register import RegisteredNode
@@ -91,10 +91,15 @@ _SIGNED_KINDS = {TargetKind.ALL: "all", TargetKind.SUBCLUSTER: "sub", TargetKind
 @dataclass(frozen=True)
 class Target:
     """A command's target: every node, the nodes of one subcluster, one node, or the nodes of a set. The `name` of a set
-    is the folded set."""
+    is the folded set.
+
+    `where` is the target as an operator wrote it, if the nodes were found by their tags or subclusters. It is signed
+    with the command, and never kept.
+    """
 
     kind: TargetKind
     name: str = ""
+    where: str = field(default="", compare=False)
 
     @classmethod
     def read(cls, kind: str, name: str) -> "Target":

@@ -43,9 +43,10 @@ def read_target(word: str, view: View) -> Target:
     if not keys:
         raise CommandError(f"No node is in {word.strip()[:80]}")
     spelt = [view.spelling(key) for key in keys]
+    where = algebra.written(expression, view) if algebra.names_groups(expression) else ""
     if len(spelt) == 1:
-        return Target(TargetKind.NODE, *spelt)
-    target = Target(TargetKind.SET, names.fold(spelt))
+        return Target(TargetKind.NODE, spelt[0], where)
+    target = Target(TargetKind.SET, names.fold(spelt), where)
     # Whoever uses the target finds these at hand.
     view.expected(target)
     return target
@@ -57,7 +58,7 @@ def one_node(word: str, view: View) -> Target:
         return Target(TargetKind.NODE, view.node(word).name)
     target = read_target(word, view)
     if len(seats := view.listed(target)) == 1:
-        return Target(TargetKind.NODE, seats[0].name)
+        return Target(TargetKind.NODE, seats[0].name, target.where)
     shown = names.fold((seat.name for seat in seats), names.RANGES_SHOWN)
     raise CommandError(f"One node is wanted, but {word.strip()[:80]} means {len(seats)}: {shown}; use gather")
 

@@ -13,12 +13,13 @@ from eccmgr.access.certificates import Certificate
 from eccmgr.access.recipient import Recipient
 from eccmgr.access.seals import AnswerSealer
 from eccmgr.access.trusted_keys import TrustedKeys
-from eccmgr.cluster import nodeset
+from eccmgr.cluster import algebra, nodeset
 from eccmgr.cluster.heartbeats import Heartbeats
 from eccmgr.cluster.members import SUBCLUSTER_GROUP, Identity, Role, read_membership
 from eccmgr.cluster.named import NamedNode
 from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.cluster.session import Session
+from eccmgr.cluster.view import Seat
 from eccmgr.cluster.vocabulary import Vocabulary
 from eccmgr.cluster.vouching import Voucher
 from eccmgr.commands.caller import Caller
@@ -28,7 +29,7 @@ from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
 from eccmgr.commands.standing import Age
 from eccmgr.config.live.store import Store
 from eccmgr.daemon import Daemon
-from eccmgr.errors import EccmgrError
+from eccmgr.errors import EccmgrError, UsageError
 from eccmgr.logs.collection.commands.watch import NodeLogCommands
 from eccmgr.logs.collection.following.watching import WatchingPart
 from eccmgr.logs.files import LogFiles
@@ -44,6 +45,7 @@ from eccmgr.node.tagging import TagsPart, tags_of
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import NodeSettings
+from eccmgr.text.tags import line_of
 from eccmgr.version import full_version
 
 _LISTEN_WAIT_S = 2.0
@@ -76,7 +78,9 @@ class NodeDaemon(Daemon):
         self._certificate = self._read_certificate(settings)
         sealer = AnswerSealer(self.keyring.own, cluster, self.name, self._managers)
         self.outbox = Outbox(self.link, self.keys, self.options, self.name, sealer)
-        recipient = Recipient(self.name, lambda: self.session.identity.subcluster, wall_clock_ms(), self._is_in)
+        recipient = Recipient(
+            *(self.name, lambda: self.session.identity.subcluster, wall_clock_ms(), self._is_in, self._fits)
+        )
         authenticity = Authenticity(cluster, recipient, self._managers, wall_clock_ms)
         self.executor = Executor(self.link, self.keys, self.options, self.session, self.gate, self.outbox, authenticity)
         self.session.takes_over = settings.replace
@@ -156,6 +160,15 @@ class NodeDaemon(Daemon):
 
     def _is_in(self, folded: str) -> bool:
         return self.name.lower() in nodeset.members(folded)
+
+    def _fits(self, where: str) -> bool:
+        """Whether this node is in a target, by its own subcluster and tags."""
+        identity = self.session.identity
+        seat = Seat("", self.name, identity.subcluster, tag_line=line_of(identity.tags))
+        try:
+            return algebra.holds(algebra.parse(where), seat)
+        except UsageError:
+            return False
 
     async def known_names(self, caller: Caller) -> Known:
         """The names that `caller` may write in a command. The names of members are among them only while Redis

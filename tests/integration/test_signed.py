@@ -175,6 +175,22 @@ class TestSignedFleet:
         assert (await fleet.ask("sched in 0 broadcast mark")).startswith("Job ")
         await wait_until(lambda: fleet.ran == ["east1"], "the true one runs")
 
+    @pytest.mark.parametrize("target", ["@role:mta", "@all!role:db", "@west,east1"])
+    async def test_moved_roster_widens_no_target(self, fleet: Fleet, signing: str, target: str) -> None:
+        manager = await fleet.manager(configuration=signing)
+        for name, role in (("east1", "mta"), ("east2", "db"), ("west1", "mta"), ("next1", "db")):
+            await fleet.node(name, name[:4], configuration=f"{TRUSTING}cluster {{ tags = [ role = {role} ] }}\n")
+        assert await fleet.lines(f"gather {target} mark") == ["east1: marked", "west1: marked"]
+        line = (await manager.link.call("HGET", manager.keys.roster, "east2")).decode()
+        forged = line.replace("role=db", "role=mta").replace("\teast\t", "\twest\t")
+        await manager.link.call("HSET", manager.keys.roster, "east2", forged)
+        await manager.link.call("HINCRBY", manager.keys.state, "view", 1)
+        manager.delivery.heard_event()
+        first, second, third = await fleet.lines(f"gather {target} mark")
+        assert (first, third) == ("east1: marked", "west1: marked")
+        assert second.startswith("east2: refused: not authentic: it was signed for @")
+        assert "east2" not in fleet.ran
+
     async def test_info_names_keys_and_their_days(self, fleet: Fleet, signing: str) -> None:
         await fleet.manager(configuration=signing)
         await fleet.node("east1", configuration=TRUSTING)

@@ -79,6 +79,20 @@ def test_a_target_means_what_sets_mean(drawn: tuple[str, Set[str]]) -> None:
     assert {seat.key for seat in (*live, *absent)} == meant
 
 
+@given(SETS)
+def test_a_node_knows_whether_it_is_meant(drawn: tuple[str, Set[str]]) -> None:
+    text, meant = drawn
+    where = algebra.parse(algebra.written(algebra.parse(text), VIEW))
+    assert {seat.key for seat in VIEW if algebra.holds(where, seat)} == meant
+
+
+def test_only_found_nodes_are_told_where() -> None:
+    assert read_target("@role:MT*!West1", VIEW).where == "@role:mt*!(West1)"
+    assert read_target("@role:db", VIEW).where == "@role:db"
+    assert read_target("@all!east[1-2]", VIEW).where == ""
+    assert read_target("east1,west1", VIEW).where == ""
+
+
 @given(SETS, st.sampled_from(["pid", "JSON pid", "'cluster nodename'", 'config set a "b  c"', "@east pid"]), st.data())
 def test_normal_form_carries_what_the_handler_runs(
     drawn: tuple[str, Set[str]], command: str, data: st.DataObject
