@@ -39,6 +39,10 @@ def _run(words: list[str]) -> int:
     first, *others = (_way(place, asked.files) for place in (ListenerPlace(asked.endpoint, asked.route), *asked.others))
     client = FollowingClient(first.endpoint, asked.server_user, script=not interactive, dial=first.dial, others=others)
     try:
+        if asked.command == "top":
+            from cli.top.application import main as show_top
+
+            return show_top(client, color=asked.color)
         if interactive:
             from cli.console.interactive import Interactive
             from cli.console.screen import harmless_screen

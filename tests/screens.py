@@ -163,6 +163,11 @@ class Terminal:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.screen.resize(lines, columns)
 
+    @property
+    def modes(self) -> Any:
+        """The modes of the terminal: echo, signals of keys, and so on."""
+        return termios.tcgetattr(self._master)
+
     def type(self, keys: str) -> None:
         """Press keys."""
         os.write(self._master, keys.encode())

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from eccmgr.commands.answer import Answer, Format
+from eccmgr.commands.config_facts import located_facts, option_facts, places_facts, scope_facts, whole_facts
 from eccmgr.commands.danger import Danger
 from eccmgr.commands.table import Command, Param
 from eccmgr.config.files.writeback import Written, as_text
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from eccmgr.commands.table import Call
     from eccmgr.config.live.store import Store
 
+
+Said = Answer | str
 
 _OPTION = Param("[SCOPE [NAME]]… OPTION", "config path", rest=True)
 _SETTING = Param("[SCOPE [NAME]]… OPTION [=] VALUE", "config path", rest=True)
@@ -73,6 +77,8 @@ class Asked:
     lasts: bool
     user: str
     reveal: bool
+    structured: bool = False
+    """Whether the answer needs fields."""
 
 
 def commands(
@@ -89,16 +95,16 @@ def commands(
     """
     answers = _Answers(store)
 
-    def reading(name: str, brief: str, answer: Callable[[Asked], str], *operands: Param) -> Command:
-        async def in_thread(asked: Asked) -> str:
+    def reading(name: str, brief: str, answer: Callable[[Asked], Said], *operands: Param) -> Command:
+        async def in_thread(asked: Asked) -> Said:
             return await asyncio.to_thread(answer, asked)
 
         return replace(command(name, brief, in_thread, *operands), idempotent=True, heavy=True)
 
-    def command(name: str, brief: str, answer: Callable[[Asked], Awaitable[str]], *operands: Param) -> Command:
+    def command(name: str, brief: str, answer: Callable[[Asked], Awaitable[Said]], *operands: Param) -> Command:
         usage = " ".join(("Usage: config", name, *map(str, operands)))
 
-        async def handle(call: Call) -> str:
+        async def handle(call: Call) -> Said:
             session, reveal = session_of(call.caller), may_reveal(call.caller)
             return await answer(await off_loop(lambda _: _asked(call, usage, session, reveal), call.text))
 
@@ -138,7 +144,9 @@ def _asked(call: Call, usage: str, session: ConfigSession | None, reveal: bool) 
         # The error does not repeat the text, which may hold a secret.
         raise UsageError(f"A quote is never closed. {usage}") from None
     lasts = session is not None
-    return Asked(operands, given, call.text.strip(), usage, session or ConfigSession(), lasts, call.caller.user, reveal)
+    structured, user = call.caller.form is not Format.TEXT, call.caller.user
+    line = call.text.strip()
+    return Asked(operands, given, line, usage, session or ConfigSession(), lasts, user, reveal, structured)
 
 
 class _Answers:
@@ -151,20 +159,26 @@ class _Answers:
         """The global scope of the tree that the command's session sees, where each path begins."""
         return paths.start(self.store.root(asked.session), self.store.schema)
 
-    def get(self, asked: Asked) -> str:
+    def get(self, asked: Asked) -> Said:
         place, option = paths.to_option(self.here(asked), asked.words)
         setting = place.scope.option(option) if place.scope else None
         if setting is None:
             raise CommandError(_not_set(place, option))
         spec = place.spec.option(option) if place.spec else None
-        return printing.option_line(setting.name, setting.value, spec, reveal=asked.reveal)
+        line = printing.option_line(setting.name, setting.value, spec, reveal=asked.reveal)
+        return Answer(line, facts=option_facts(place.path, setting.name, setting.value, spec, reveal=asked.reveal))
 
-    def eval(self, asked: Asked) -> str:
+    def eval(self, asked: Asked) -> Said:
         place, option = paths.to_option(self.here(asked), asked.words)
         line = self.effective(asked, place, option)
         if line is None:
             raise CommandError(_not_set(place, option))
-        return line
+        root = self.store.root(asked.session)
+        found = evaluate(root, place.path, option, self.store.overrides, self.store.schema)
+        if found is None:
+            return line
+        facts = option_facts(found.path, found.name, found.value, found.spec, reveal=asked.reveal)
+        return Answer(line, facts={**facts, "origin": found.origin})
 
     def effective(self, asked: Asked, here: paths.Here, option: str) -> str | None:
         """The effective value of an option, as a line; None if the option has no value."""
@@ -241,22 +255,29 @@ class _Answers:
             raise CommandError(f"No scope '{' '.join(asked.words)}'.")
         return meant
 
-    def show(self, asked: Asked) -> str:
+    def show(self, asked: Asked) -> Said:
         meant = self.scopes(asked)
         if meant.of_kind:
-            return "\n".join(f"{printing.heading(here.path[-1])} {{ ... }}" for here in meant.found)
+            text = "\n".join(f"{printing.heading(here.path[-1])} {{ ... }}" for here in meant.found)
+            return Answer(text, facts=places_facts(meant.found))
         here = meant.found[0]
-        return printing.show(here.scope, here.spec, reveal=asked.reveal) if here.scope else ""
+        if here.scope is None:
+            return ""
+        text = printing.show(here.scope, here.spec, reveal=asked.reveal)
+        return Answer(text, facts=scope_facts(here.path, here.scope, here.spec, reveal=asked.reveal))
 
-    def show_recurse(self, asked: Asked) -> str:
+    def show_recurse(self, asked: Asked) -> Said:
         meant = self.scopes(asked)
         if not asked.words:
             root = self.store.root(asked.session)
-            return printing.show_recurse(root, self.store.schema, reveal=asked.reveal)
-        blocks = (printing.block(place.scope, place.spec, reveal=asked.reveal) for place in meant.found if place.scope)
-        return "\n".join(blocks)
+            text = printing.show_recurse(root, self.store.schema, reveal=asked.reveal)
+        else:
+            text = "\n".join(
+                printing.block(place.scope, place.spec, reveal=asked.reveal) for place in meant.found if place.scope
+            )
+        return Answer(text, facts=whole_facts(meant.found, reveal=asked.reveal) if asked.structured else {})
 
-    def locate(self, asked: Asked) -> str:
+    def locate(self, asked: Asked) -> Said:
         kind, *pattern = asked.words
         try:
             fits = Pattern.parse(pattern[0]).is_in if pattern else _anything
@@ -266,7 +287,9 @@ class _Answers:
         if not lines:
             fitting = f" that fits '{pattern[0]}'" if pattern else ""
             raise CommandError(f"No scope '{kind}'{fitting}.")
-        return "\n".join(lines)
+        root = self.store.root(asked.session)
+        places = (path for path, scope in printing.walk(root) if scope.kind.lower() == kind.lower())
+        return Answer("\n".join(lines), facts=located_facts(path for path in places if fits(path[-1].name or "")))
 
     async def begin(self, asked: Asked) -> str:
         scratch = [word.lower() for word in asked.words]
@@ -277,21 +300,25 @@ class _Answers:
         self.store.begin(asked.session, asked.user, scratch=bool(scratch))
         return "Transaction begun from scratch" if scratch else "Transaction begun"
 
-    def replay(self, asked: Asked) -> str:
+    def replay(self, asked: Asked) -> Said:
         if asked.session.transaction is None:
             raise CommandError("No transaction is open")
-        return "\n".join(typed.text if asked.reveal else typed.masked for typed in asked.session.transaction.typed)
+        typed = [typed.text if asked.reveal else typed.masked for typed in asked.session.transaction.typed]
+        return Answer("\n".join(typed), facts={"commands": typed})
 
-    async def commit(self, asked: Asked) -> str:
-        return f"Committed {counted(await self.store.commit(asked.session, asked.user), 'change')}"
+    async def commit(self, asked: Asked) -> Said:
+        changes = await self.store.commit(asked.session, asked.user)
+        return Answer(f"Committed {counted(changes, 'change')}", facts={"changes": changes})
 
-    async def rollback(self, asked: Asked) -> str:
-        return f"Rolled back {counted(self.store.rollback(asked.session), 'command')}"
+    async def rollback(self, asked: Asked) -> Said:
+        dropped = self.store.rollback(asked.session)
+        return Answer(f"Rolled back {counted(dropped, 'command')}", facts={"dropped": dropped})
 
-    async def reload(self, asked: Asked) -> str:
+    async def reload(self, asked: Asked) -> Said:
         path = asked.words[0] if asked.words else None
         dropped = await self.store.reload(asked.session, asked.user, path)
-        return "Reconfigured" + (f"; {counted(dropped, 'unsaved change')} dropped" if dropped else "")
+        text = "Reconfigured" + (f"; {counted(dropped, 'unsaved change')} dropped" if dropped else "")
+        return Answer(text, facts={"dropped": dropped})
 
     async def write_back(self, asked: Asked) -> str:
         operands = [word for word in asked.words if word != "--force"]

@@ -260,12 +260,13 @@ class Fleet:
     async def _preview(self, call: Call) -> Answer:
         view = await self._delivery.view()
         target = await read_in(view, lambda word: read_target(word, view), call.args[0])
-        live, _ = view.expected(target)
+        live, absent = view.expected(target)
         if not live:
             raise CommandError(nobody(target, view))
         called = [seat.name for seat in live]
         unknown = await self._strangers(live)
         facts = {"target": str(target), "expected": len(live), "names": called, "unknown": dict(unknown)}
+        facts["absent"] = [seat.name for seat in absent]
         text = f"{names.fold(called)}  ({counted(len(live), 'node')})"
         return Answer(f"{text}\nUnknown: {unknown_nodes(unknown)}" if unknown else text, facts=facts)
 
@@ -283,13 +284,14 @@ class Fleet:
             raise CommandError(f"Nothing to abort for '{call.args[0][:80]}'")
         return rendering.answer(report, call.caller.form)
 
-    async def _forget(self, call: Call) -> str:
+    async def _forget(self, call: Call) -> Answer:
         seat = await self._delivery.forget(call.args[0], call.caller.user)
-        return f"Forgot {seat.name}, {absent_for(seat.since_ms)}"
+        since = None if seat.since_ms is None else rendering.iso_time(seat.since_ms)
+        return Answer(f"Forgot {seat.name}, {absent_for(seat.since_ms)}", facts={"node": seat.name, "since": since})
 
-    async def _flush(self, _call: Call) -> str:
+    async def _flush(self, _call: Call) -> Answer:
         cleared = await self._delivery.flush()
-        return f"Flushed {counted(cleared, 'command')}"
+        return Answer(f"Flushed {counted(cleared, 'command')}", facts={"flushed": cleared})
 
 
 def _sent_to_others(latest: Report, named: str, target: str) -> CommandError:

@@ -8,7 +8,7 @@ from eccmgr.cluster.session import Session
 from eccmgr.cluster.view import EVERYONE, Seat, View
 from eccmgr.cluster.vouching import MemberVerifier
 from eccmgr.commands.answer import Answer
-from eccmgr.commands.membership import as_xml, member_facts, summary, unknown_nodes
+from eccmgr.commands.membership import as_xml, member_counts, member_facts, summary, unknown_nodes
 from eccmgr.commands.process import process_commands
 from eccmgr.commands.rendering import iso_time
 from eccmgr.commands.standing import Age
@@ -16,6 +16,7 @@ from eccmgr.commands.table import Call, Command, refused
 from eccmgr.errors import EccmgrError, Unreadable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
+from eccmgr.redis.server_seen import ServerSeen
 from eccmgr.version import full_version
 
 CLUSTER_REFUSAL = "cluster commands run on a node, not on the cluster manager; use: broadcast cluster …"
@@ -87,8 +88,10 @@ class ManagerCommands:
         leader, membership = "leader unknown", None
         absent: list[Seat] = []
         unknown: Mapping[str, str] = {}
+        server: ServerSeen | None = None
         try:
-            redis = await self._link.describe()
+            server = await self._link.look()
+            redis = str(server)
         except EccmgrError as error:
             redis = str(error).removeprefix("Redis is ").removeprefix("Redis ")
         try:
@@ -98,7 +101,7 @@ class ManagerCommands:
             unknown = await self.strangers(live)
         except EccmgrError as error:
             members = f"unknown: {error}" if isinstance(error, Unreadable) else "unknown"
-        private = self._session.private_name or "not joined yet"
+        private, remarks = self._session.private_name or "not joined yet", await self._remarks(membership)
         lines = "\n".join(
             (
                 f"Cluster Group: {self._keys.cluster} ({leader})",
@@ -110,8 +113,25 @@ class ManagerCommands:
                 f"Redis: {redis}",
                 *(f"Redis refuses: {refusal}" for refusal in self._link.refusals),
                 f"Manager: {private}, version {full_version()}, up {self._age}",
-                *await self._remarks(membership),
+                *remarks,
             )
         )
         known = [{"node": seat.name, "since": seat.since_ms and iso_time(seat.since_ms)} for seat in absent]
-        return Answer(lines, facts={"absent": known, "unknown": dict(unknown)})
+        facts = {
+            "cluster": self._keys.cluster,
+            "leader": membership.leader or None if membership is not None else None,
+            "view": membership.view if membership is not None else None,
+            "control_group": self._control_group,
+            "members": None if membership is None else member_counts(membership.members),
+            "absent": known,
+            "unknown": dict(unknown),
+            "redis": None if server is None else server._asdict(),
+            "redis_refuses": list(self._link.refusals),
+            "manager": {
+                "private_name": self._session.private_name or None,
+                "version": full_version(),
+                "up_s": round(self._age.seconds, 3),
+            },
+            "remarks": remarks,
+        }
+        return Answer(lines, facts=facts)

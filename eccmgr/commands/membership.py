@@ -1,5 +1,6 @@
 """Renders the list of members: as XML, as text, in one line."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,13 +75,31 @@ def _reason(member: Member, unknown: Mapping[str, str]) -> str:
     return unknown.get(member.private_name, "") if member.node_name else ""
 
 
-def summary(members: Sequence[Member]) -> str:
-    """The number of members of each kind: `6 nodes, 2 managers, 0 other, in 2 subclusters (east 4, west 2)`."""
+def member_counts(members: Sequence[Member]) -> dict[str, Any]:
+    """The number of members of each kind, and of the nodes of each subcluster."""
+    number = Counter(member.role for member in members)
+    sizes = _sizes(members)
+    return {
+        "nodes": number[Role.NODE],
+        "managers": number[Role.MANAGER],
+        "other": number[Role.OTHER],
+        "subclusters": dict(sizes[key] for key in sorted(sizes, key=natural)),
+    }
+
+
+def _sizes(members: Sequence[Member]) -> dict[str, tuple[str, int]]:
+    """For each subcluster in small letters: its name as first spelt, and the number of its nodes."""
     sizes: dict[str, tuple[str, int]] = {}
     for member in members:
         if member.role is Role.NODE and member.subcluster:
             spelt, size = sizes.get(member.subcluster.lower(), (member.subcluster, 0))
             sizes[member.subcluster.lower()] = (spelt, size + 1)
+    return sizes
+
+
+def summary(members: Sequence[Member]) -> str:
+    """The number of members of each kind: `6 nodes, 2 managers, 0 other, in 2 subclusters (east 4, west 2)`."""
+    sizes = _sizes(members)
     nodes = sum(member.role is Role.NODE for member in members)
     managers = sum(member.role is Role.MANAGER for member in members)
     listed = ", ".join(f"{name} {size}" for name, size in (sizes[key] for key in sorted(sizes, key=natural)))

@@ -16,7 +16,7 @@ from eccmgr.config.schema.spec import ScopeSpec
 from eccmgr.errors import UsageError
 from eccmgr.text.counting import counted
 from eccmgr.text.long_lines import off_loop
-from eccmgr.version import banner
+from eccmgr.version import banner, full_version
 
 KnownNames = Callable[[Caller], Awaitable[Known]]
 
@@ -43,9 +43,9 @@ def standing_commands(
         stop()
         return "Shutting down"
 
-    async def reopen_logs(_call: Call) -> str:
+    async def reopen_logs(_call: Call) -> Answer:
         number = await asyncio.to_thread(reopen)
-        return f"Reopened {counted(number, 'log file')}"
+        return Answer(f"Reopened {counted(number, 'log file')}", facts={"files": number})
 
     async def form_of_a_form(call: Call) -> str:
         raise UsageError(f"Usage: {call.text.split()[0].lower()} COMMAND, where COMMAND does not ask for a form again")
@@ -62,7 +62,13 @@ def standing_commands(
         ),
         Command("json", "the answer to COMMAND as one JSON object", form_of_a_form, (machine,), idempotent=True),
         Command("xml", "the answer to COMMAND as XML", form_of_a_form, (machine,), idempotent=True),
-        prompt("version", "the banner", lambda: banner(program), is_open=True),
+        prompt(
+            "version",
+            "the banner",
+            lambda: banner(program),
+            is_open=True,
+            facts=lambda: {"program": program, "version": full_version()},
+        ),
         Command(
             "complete",
             "the words that may follow a line typed so far (the console's Tab key asks this)",

@@ -133,11 +133,13 @@ class Command:
         return tuple(args)
 
 
-def prompt(name: str, brief: str, say: Saying, *, is_open: bool = False) -> Command:
-    """A command without parameters that changes nothing, and whose answer is immediate."""
+def prompt(
+    name: str, brief: str, say: Saying, *, is_open: bool = False, facts: Callable[[], Facts] | None = None
+) -> Command:
+    """A command without parameters that changes nothing, and whose answer is immediate; `facts` gives its fields."""
 
-    async def answer(_call: Call) -> str:
-        return say()
+    async def answer(_call: Call) -> Answer:
+        return Answer(say(), facts=facts() if facts is not None else {})
 
     return Command(name, brief, answer, idempotent=True, say=say, is_open=is_open)
 

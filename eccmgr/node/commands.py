@@ -50,8 +50,18 @@ class NodeCommands:
             *process_commands(self._age),
             Command("cluster membership", "the members and their roles", self._membership, idempotent=True, heavy=True),
             Command("cluster info", "the cluster as this node sees it", self._info, idempotent=True),
-            prompt("cluster nodename", "this node's name", lambda: self._session.identity.name),
-            prompt("cluster nodeaddr", "this node's address", self._nodeaddr),
+            prompt(
+                "cluster nodename",
+                "this node's name",
+                lambda: self._session.identity.name,
+                facts=lambda: {"node": self._session.identity.name},
+            ),
+            prompt(
+                "cluster nodeaddr",
+                "this node's address",
+                self._nodeaddr,
+                facts=lambda: {"address": self._nodeaddr() or None},
+            ),
             Command("cluster help", "the cluster commands", self._help, idempotent=True),
             Command(
                 "cluster abort",
@@ -68,15 +78,17 @@ class NodeCommands:
         facts = {"view": membership.view, "members": [member.facts() for member in membership.members]}
         return Answer(as_text(membership), facts=facts)
 
-    async def _info(self, _call: Call) -> str:
+    async def _info(self, _call: Call) -> Answer:
         leader, remarks = "leader unknown", [f"Redis refuses: {refusal}" for refusal in self._link.refusals]
         given: NamedNode | None = None
+        leading: str | None = None
         try:
-            leader = (await read_membership(self._link, self._keys)).leader_line
+            membership = await read_membership(self._link, self._keys)
+            leader, leading = membership.leader_line, membership.leader or None
             given = await named_node(self._link, self._keys, self._session.identity.name)
         except EccmgrError as error:
             remarks = remarks or [f"Redis: {str(error).removeprefix('Redis is ').removeprefix('Redis ')}"]
-        return "\n".join(
+        text = "\n".join(
             (
                 f"Daemon: {self._link.address} [m:{self._session.private_name}]",
                 f"Control Group: {self._control_group}",
@@ -87,6 +99,18 @@ class NodeCommands:
                 *filter(None, (self._duravip(),)),
             )
         )
+        identity = self._session.identity
+        facts = {
+            "redis": str(self._link.address),
+            "private_name": self._session.private_name or None,
+            "control_group": self._control_group,
+            "cluster": self._keys.cluster,
+            "leader": leading,
+            "node": identity.name,
+            "subcluster": identity.subcluster,
+            "remarks": [*remarks, *self._duravip().splitlines()],
+        }
+        return Answer(text, facts=facts)
 
     def _nodeaddr(self) -> str:
         # The address is known only once the start is over.
@@ -96,13 +120,14 @@ class NodeCommands:
     async def _help(self, _call: Call) -> str:
         return describe(self._table, "cluster")
 
-    async def _abort(self, call: Call) -> str:
+    async def _abort(self, call: Call) -> Answer:
         command_id = call.args[0].removeprefix("#")
         if not self._abort_here(command_id.upper(), call.caller.user):
             raise CommandError(f"Command '{call.args[0][:80]}' neither waits nor runs on this node")
-        return f"Aborted {command_id}"
+        return Answer(f"Aborted {command_id}", facts={"id": command_id})
 
-    async def _reset(self, _call: Call) -> str:
+    async def _reset(self, _call: Call) -> Answer:
         # The answer to this command still goes out under the old private name, under which the node claimed it.
         await asyncio.shield(self._session.reset())
-        return f"Cluster connection reset: {self._session.private_name}"
+        private = self._session.private_name
+        return Answer(f"Cluster connection reset: {private}", facts={"private_name": private})

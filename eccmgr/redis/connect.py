@@ -26,6 +26,7 @@ from eccmgr.redis.place import NOT_HERE, NotFound, Place, Spot
 from eccmgr.redis.refusals import RefusedCalls, refusal_at_connecting, refusal_of
 from eccmgr.redis.scripts import ReadAs, ScriptCall, script
 from eccmgr.redis.sentinel import Sentinels
+from eccmgr.redis.server_seen import ServerSeen
 from eccmgr.redis.slot import SlotOwner
 from eccmgr.redis.wire import Argument, OnPush, Wire, not_understood
 
@@ -166,7 +167,11 @@ class Link:
         return answers
 
     async def describe(self) -> str:
-        """The server in one line: version, mode, address, round trip."""
+        """The server in one line. Raises RedisUnreachable."""
+        return str(await self.look())
+
+    async def look(self) -> ServerSeen:
+        """Look at the server. Raises RedisUnreachable."""
         info: dict[str, str] = {}
 
         async def look(wire: Wire) -> float:
@@ -178,12 +183,8 @@ class Link:
             return (ended - started) * 1000
 
         round_trip_ms = await self._ask("PING", look)
-        version = info.get("valkey_version") or info.get("redis_version", "unknown version")
-        name = "Valkey " if "valkey_version" in info else ""
-        mode: str = self.address.mode
-        if self._place is None:
-            mode = info.get("redis_mode") or info.get("server_mode") or mode
-        return f"{name}{version} {mode} {self._where}, round trip {round_trip_ms:.2f} ms"
+        said = info.get("redis_mode") or info.get("server_mode") if self._place is None else None
+        return ServerSeen.of(info, said or str(self.address.mode), str(self._where), round_trip_ms)
 
     async def subscribe(self, channels: Sequence[str], on_push: OnPush) -> Wire:
         """Make a connection that subscribes to `channels`.

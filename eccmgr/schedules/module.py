@@ -168,12 +168,12 @@ class Sched(Module):
         self,
         call: Call,
         id: Annotated[str, Takes(choices=_seen)],  # noqa: A002 (it is the name of the word)
-    ) -> str:
+    ) -> Answer:
         """Delete a schedule, and answer `Deleted 3fa9c1`."""
         if not await self._shelf.delete(id.lower()):
             raise CommandError(f"No schedule '{id[:80]}'")
         await self._note.write("deleted", id.lower(), call.caller.user)
-        return f"Deleted {id.lower()}"
+        return Answer(f"Deleted {id.lower()}", facts={"id": id.lower()})
 
     async def _add(self, call: Call, text: str, when: When, due_ms: int) -> Answer:
         if len(text) > _TEXT_MAX:

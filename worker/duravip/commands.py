@@ -270,12 +270,12 @@ class DuravipCommands:
     async def _metrics(self, _call: Call) -> str:
         return await self._duravip.metrics()
 
-    async def _debug(self, call: Call) -> str:
+    async def _debug(self, call: Call) -> Answer:
         switch = call.args[0].lower()
         if switch not in ("on", "off"):
             raise UsageError("Usage: cluster duravip debug on|off")
         self._duravip.debug(switch == "on")
-        return f"DuraVIP debug is {switch}"
+        return Answer(f"DuraVIP debug is {switch}", facts={"debug": switch == "on"})
 
 
 _ABOUT_METRICS = """\
