@@ -62,7 +62,8 @@ class Interactive:
             return Exit.NO_CONNECTION if isinstance(error, NoConnection) else Exit.FAILED
         if result.exit != Exit.DENIED:  # a caller whose roles do not allow version has no banner
             display.show(result, banner)
-        if not self._asked.route.startswith("ssh://"):
+        routes = (self._asked.route, *(place.route for place in self._asked.others))
+        if not any(route.startswith("ssh://") for route in routes):
             # ssh may ask for a password at the terminal, so it connects only when the user waits for it.
             self._keeper.start()
         try:

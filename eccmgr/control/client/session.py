@@ -28,6 +28,12 @@ from eccmgr.errors import (
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_BYTES = 256 * 1024
+_ALIVE = (
+    (socket.TCP_KEEPIDLE, 15),
+    (socket.TCP_KEEPINTVL, 5),
+    (socket.TCP_KEEPCNT, 3),
+    (socket.TCP_USER_TIMEOUT, 30_000),
+)
 
 Dial = Callable[[float], socket.socket]
 """Connects within some seconds, and signs in; raises NoConnection and OSError."""
@@ -169,7 +175,7 @@ class Client:
         if self._socket is not None and _is_closed(self._socket):
             self.close()
         if self._socket is None:
-            self._socket = self._connect_to_any(deadline)
+            self._socket = _kept_alive(self._connect_to_any(deadline))
             self._decoder = frames.Decoder()
         return self._socket
 
@@ -227,6 +233,16 @@ class Client:
         if text == Barred.UNKNOWN_CALLER:
             return Result(Status.DENIED, Exit.DENIED, text)
         return Result(Status.ERROR, Exit.FAILED, text)
+
+
+def _kept_alive(connection: socket.socket) -> socket.socket:
+    """`connection`, which breaks if its other end is silent on the network for half a minute. Without that, a host that
+    is cut off would be waited for until the deadline."""
+    if connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _ALIVE:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
+    return connection
 
 
 def _is_closed(connection: socket.socket) -> bool:
