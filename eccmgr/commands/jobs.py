@@ -1,13 +1,14 @@
 """`jobs`: the jobs of all nodes in one table."""
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eccmgr.cluster.jobs import ToldJob, read_jobs
 from eccmgr.cluster.names import natural
 from eccmgr.cluster.view import Seat, View
-from eccmgr.commands.answer import Answer, Facts
+from eccmgr.commands.answer import Answer, Facts, Format
 from eccmgr.commands.columns import columns
 from eccmgr.commands.rendering import iso_time
 from eccmgr.commands.standing import duration
@@ -81,16 +82,20 @@ class JobsCommand:
         """The entry in the table of commands."""
         return Command("jobs", "the jobs of all nodes", self._show, about=_ABOUT, heavy=True, reads=True)
 
-    async def _show(self, _call: Call) -> Answer:
+    async def _show(self, call: Call) -> Answer:
         view, told = await self._view(), await read_jobs(self._link, self._keys)
-        seats = {seat.key: seat for seat in view}
-        now_ms = self._wall_ms()
-        rows = [
-            JobRow(seats[node], job, max(0, now_ms - job.queued_ms))
-            for node, jobs in told.items()
-            if node in seats
-            for job in jobs
-        ]
-        rows.sort(key=lambda row: row.order)
-        table = columns(_HEADINGS, [row.cells for row in rows], _WIDEST) if rows else "No jobs"
-        return Answer(table, facts={"jobs": [row.facts for row in rows]}, structured=True)
+        return await asyncio.to_thread(_table, view, told, self._wall_ms(), call.caller.form)
+
+
+def _table(view: View, told: Mapping[str, Sequence[ToldJob]], now_ms: int, form: Format) -> Answer:
+    seats = {seat.key: seat for seat in view}
+    rows = [
+        JobRow(seats[node], job, max(0, now_ms - job.queued_ms))
+        for node, jobs in told.items()
+        if node in seats
+        for job in jobs
+    ]
+    rows.sort(key=lambda row: row.order)
+    table = columns(_HEADINGS, [row.cells for row in rows], _WIDEST) if rows else "No jobs"
+    # The facts of thousands of jobs are costly, and the text form drops them.
+    return Answer(table, facts={"jobs": [] if form is Format.TEXT else [row.facts for row in rows]}, structured=True)

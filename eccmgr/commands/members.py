@@ -1,5 +1,6 @@
 """`members`: the nodes of the cluster, and its managers, in a table."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from eccmgr.cluster.names import public_name
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.view import EVERYONE, Seat, View
 from eccmgr.cluster.vouching import MemberVerifier
-from eccmgr.commands.answer import Answer, Facts
+from eccmgr.commands.answer import Answer, Facts, Format
 from eccmgr.commands.columns import columns
 from eccmgr.commands.rendering import iso_time
 from eccmgr.commands.table import Call, Command, Param
@@ -116,11 +117,17 @@ class MembersCommand:
         ages = await read_lease_ages(self._link, self._keys, self._options, picture.sessions)
         live = [seat for seat in seats if not seat.absent]
         unknown = await self._verifier.strangers(membership.members, live)
-        rows = list(_nodes(seats, membership, picture, ages, unknown))
-        if not call.args:
-            rows += _others(membership, ages)
-        facts = {"view": view.number, "target": str(target), "members": [row.facts for row in rows]}
-        return Answer(columns(_HEADINGS, [row.cells for row in rows], _WIDEST), facts=facts, structured=True)
+
+        def table() -> Answer:
+            rows = list(_nodes(seats, membership, picture, ages, unknown))
+            if not call.args:
+                rows += _others(membership, ages)
+            # The facts of thousands of nodes are costly, and the text form drops them.
+            listed = [] if call.caller.form is Format.TEXT else [row.facts for row in rows]
+            facts = {"view": view.number, "target": str(target), "members": listed}
+            return Answer(columns(_HEADINGS, [row.cells for row in rows], _WIDEST), facts=facts, structured=True)
+
+        return await asyncio.to_thread(table)
 
     async def _picture(self, view: View) -> VipPicture:
         try:

@@ -1,5 +1,6 @@
 """`vips [ADDRESS]`: the floating addresses in a table, or one with its participants and its changes."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from eccmgr.cluster import names
 from eccmgr.cluster.audit import AuditEntry, entries_before
 from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.view import View
-from eccmgr.commands.answer import Answer, Facts
+from eccmgr.commands.answer import Answer, Facts, Format
 from eccmgr.commands.columns import columns
 from eccmgr.commands.rendering import iso_time, local_time
 from eccmgr.commands.standing import duration
@@ -111,14 +112,12 @@ class VipsCommand:
     async def _show(self, call: Call) -> Answer:
         picture = await self._vips.read(await self._view())
         holds = await read_holds(self._link, self._keys)
-        rows = rows_of(picture, holds, self._wall_ms())
+        rows = await asyncio.to_thread(rows_of, picture, holds, self._wall_ms())
         standings = picture.situation.standings
         self._known = (*standings, *dict.fromkeys(name for known in standings.values() for name in known.names))
         if call.args:
             return await self._one(call.args[0], picture, rows)
-        facts = {"era_open": picture.is_open, "vips": [row.facts for row in rows]}
-        table = columns(_HEADINGS, [row.cells for row in rows], _WIDEST) if rows else "No node states a VIP"
-        return Answer(table, facts=facts, structured=True)
+        return await asyncio.to_thread(_table, rows, picture, call.caller.form)
 
     async def _one(self, word: str, picture: VipPicture, rows: Sequence[VipRow]) -> Answer:
         address = find_vip(word, picture.situation.standings)
@@ -148,6 +147,13 @@ class VipsCommand:
                 break
             before = page[-1].id
         return changes[_CHANGES - 1 :: -1] if len(changes) > _CHANGES else changes[::-1]
+
+
+def _table(rows: Sequence[VipRow], picture: VipPicture, form: Format) -> Answer:
+    # The facts of thousands of VIPs are costly, and the text form drops them.
+    facts = {"era_open": picture.is_open, "vips": [] if form is Format.TEXT else [row.facts for row in rows]}
+    table = columns(_HEADINGS, [row.cells for row in rows], _WIDEST) if rows else "No node states a VIP"
+    return Answer(table, facts=facts, structured=True)
 
 
 def rows_of(picture: VipPicture, holds: Mapping[str, Hold], now_ms: int) -> list[VipRow]:
