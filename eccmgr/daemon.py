@@ -10,7 +10,7 @@ import functools
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -303,10 +303,14 @@ class Daemon(abc.ABC):
         return (
             *standing_commands(self.table, self.program, known, self.stop, self._log_files.reopen, schema),
             *config.commands(self.store, self.config_session),
-            describe_command(self.gate, self.survey),
+            describe_command(self.gate, self.survey, self.words_of_nodes),
             self.modules.command(),
             paniclog_command(self._log_files.panics),
         )
+
+    async def words_of_nodes(self) -> Collection[str]:
+        """The words that nodes have stated for managers. Raises EccmgrError."""
+        return ()
 
     async def survey(self, line: Dissected) -> Hit:
         """What a dangerous command would hit. Raises EccmgrError."""

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import os
 import secrets
+from collections.abc import Collection
 
 import structlog
 
@@ -210,6 +211,10 @@ class Manager(Daemon):
         if self.authorities.keys and key is None:
             lines.append("node_authorities: no answer can be verified without a signing_key")
         return lines
+
+    async def words_of_nodes(self) -> Collection[str]:
+        """The words that live nodes have stated. Raises RedisUnreachable."""
+        return await self.delivery.vocabulary()
 
     async def survey(self, line: Dissected) -> Hit:
         """The nodes that a dangerous command would hit, and what becomes of their VIPs. Raises EccmgrError."""

@@ -1,7 +1,8 @@
 """The vocabulary: the first words of the commands that not every node has. Live nodes state them, and managers read
 them.
 
-A manager does not know the modules of its nodes. It looks here to tell a command from a mistyped target.
+A manager does not know the modules of its nodes. It looks here to tell a command from a mistyped target. Nodes also
+state here which commands of their modules are dangerous (`eccmgr/commands/told_dangers.py`).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """`describe LINE`: what a line would do, and how much a console asks before it sends the line. Nothing is run."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from eccmgr.commands.answer import Answer, Facts, split_form
 from eccmgr.commands.carried import CHANGE_NODES, DANGEROUS_ON_NODES, ON_NODES
@@ -10,6 +10,7 @@ from eccmgr.commands.gate import DESCRIBE, Admitted, Gate
 from eccmgr.commands.normal_form import NormalForm
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Call, Carries, Command, Param, Table
+from eccmgr.commands.told_dangers import danger_of, dangers_in
 from eccmgr.duravip.picture import VipEffect
 from eccmgr.errors import UsageError
 from eccmgr.text.counting import counted
@@ -87,8 +88,16 @@ Survey = Callable[[Dissected], Awaitable[Hit]]
 """Finds out what a dangerous line would hit. Raises EccmgrError."""
 
 
-def describe_command(gate: Gate, survey: Survey) -> Command:
-    """The command `describe LINE`."""
+Vocabulary = Callable[[], Awaitable[Collection[str]]]
+"""Gives the words that nodes have stated. Raises EccmgrError."""
+
+
+async def _nothing_stated() -> Collection[str]:
+    return ()
+
+
+def describe_command(gate: Gate, survey: Survey, vocabulary: Vocabulary = _nothing_stated) -> Command:
+    """The command `describe LINE`. A manager gives the `vocabulary` of its nodes, whose modules it does not know."""
 
     async def describe(call: Call) -> Answer:
         _, typed = split_form(call.args[0])
@@ -96,6 +105,9 @@ def describe_command(gate: Gate, survey: Survey) -> Command:
             raise UsageError(f"Usage: {DESCRIBE} LINE")
         admitted: Admitted = await off_loop(lambda text: gate.look_at(text, call.caller), typed)
         line = Dissected.of(admitted.form, gate.table)
+        if line.carrier is not None and line.innermost.name not in ON_NODES:
+            stated = danger_of(line.innermost, dangers_in(await vocabulary()))
+            line = replace(line, danger=max(line.danger, stated))
         hit = await survey(line) if line.danger else Hit()
         danger = _level(line.danger, hit.nodes)
         about = f"{await off_loop(_shown, str(line.innermost))}{hit}"

@@ -27,6 +27,7 @@ from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.completion import Known
 from eccmgr.commands.elsewhere import ASKED_OF_A_NODE
 from eccmgr.commands.standing import Age
+from eccmgr.commands.told_dangers import stated
 from eccmgr.config.live.store import Store
 from eccmgr.daemon import Daemon
 from eccmgr.errors import EccmgrError, UsageError
@@ -184,5 +185,5 @@ class NodeDaemon(Daemon):
         return Known(names, tuple(subclusters), configuration)
 
     def _words_of_its_own(self) -> set[str]:
-        """The first words of those commands of this node that not every node has."""
-        return set(self.table.first_words()) - FIRST_WORDS
+        """The first words of those commands of this node that not every node has, and which of them are dangerous."""
+        return set(self.table.first_words()) - FIRST_WORDS | stated(self.table.listed())
