@@ -146,8 +146,8 @@ def example(nodes: int = 200) -> list[dict[str, Any]]:
         | {"command": "broadcast pid", "last": {"due": "", "state": "ok", "by": "barca", "note": ""}},
     ]
     jobs = [
-        {"id": "east2/9c1f", "job": "9c1f00aa0001", "node": "east2", "state": "running", "progress": 40}
-        | {"since": ago(95), "command": "exec rebuild index"}
+        {"id": "9c1f00aa0001", "node": "east2", "state": "running", "progress": 40, "queued": ago(95)}
+        | {"command": "exec rebuild index"}
     ]
     audit = [
         {"id": f"{n}-0", "at": ago(seconds), "kind": "x", "subject": "member", "what": what, "why": why}

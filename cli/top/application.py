@@ -21,7 +21,7 @@ from prompt_toolkit.styles import Style
 
 from cli.top.drawing import Circumstances, frame
 from cli.top.following import FeedFollower
-from cli.top.rows import PANES, Pane, Row, fitting, in_order, node_rows
+from cli.top.rows import PANES, Pane, PaneRow, fitting, in_order, node_rows
 from cli.top.seen import FeedSeen
 from cli.top.state import TopState
 from eccmgr.cluster.names import fold
@@ -55,7 +55,7 @@ class TopView:
     def __init__(self, client: Client, *, color: bool) -> None:
         self._seen, self._frozen = FeedSeen(), FeedSeen()
         self._state, self._cut_off = TopState(), "connecting"
-        self._made: dict[str, tuple[object, list[Row]]] = {}
+        self._made: dict[str, tuple[object, list[PaneRow]]] = {}
         self._follower = FeedFollower(client, self._take_later, self._state_later)
         self._loop: asyncio.AbstractEventLoop | None = None
         control = FormattedTextControl(self._text, show_cursor=False)
@@ -121,7 +121,7 @@ class TopView:
     def _shown(self) -> FeedSeen:
         return self._frozen if self._state.paused else self._seen
 
-    def _rows(self, pane: Pane) -> list[Row]:
+    def _rows(self, pane: Pane) -> list[PaneRow]:
         """The rows of a pane. They are made anew only if something about them has changed, or a second has passed."""
         seen, state = self._shown, self._state
         now_ms = time.time_ns() // 1_000_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from prompt_toolkit.utils import get_cwidth
 
 from cli.top.layout import COLUMNS_MIN, FOOTER, HEADER, LINES_MIN, Box, boxes
-from cli.top.rows import LATE, PANES, Pane, Row, Trouble, moment
+from cli.top.rows import LATE, PANES, Pane, PaneRow, Trouble, moment
 from cli.top.seen import FeedSeen
 from cli.top.state import TopState
 from eccmgr.commands.standing import duration
@@ -16,7 +16,7 @@ from eccmgr.text.unseen import unseen_marked
 
 Fragment = tuple[str, str]
 DrawnLine = list[Fragment]
-RowsOf = Callable[[Pane], Sequence[Row]]
+RowsOf = Callable[[Pane], Sequence[PaneRow]]
 
 _NARROWEST = 6
 _GAP = 2
@@ -146,7 +146,7 @@ def _panes(seen: FeedSeen, state: TopState, rows_of: RowsOf, at: Circumstances) 
     return lines
 
 
-def _pane(seen: FeedSeen, state: TopState, rows: Sequence[Row], box: Box) -> list[DrawnLine]:
+def _pane(seen: FeedSeen, state: TopState, rows: Sequence[PaneRow], box: Box) -> list[DrawnLine]:
     pane, is_chosen = box.pane, box.pane is state.chosen
     height = box.height - 2
     selected = state.index(pane, rows) if is_chosen else 0
@@ -165,7 +165,7 @@ def _pane(seen: FeedSeen, state: TopState, rows: Sequence[Row], box: Box) -> lis
     return lines
 
 
-def _title(seen: FeedSeen, state: TopState, pane: Pane, rows: Sequence[Row], first: int, visible: int) -> str:
+def _title(seen: FeedSeen, state: TopState, pane: Pane, rows: Sequence[PaneRow], first: int, visible: int) -> str:
     said = pane.title
     if pane is PANES[0] and state.inside:
         said = "Nodes that are late or lost" if state.inside == LATE else f"Nodes of {state.inside}"

@@ -30,7 +30,7 @@ class Trouble(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PaneRow:
     """A line of a pane: the cells, the values by which they are sorted, and the names of the nodes that it stands
     for."""
 
@@ -49,10 +49,10 @@ class Pane:
     title: str
     topics: tuple[str, ...]
     headings: tuple[str, ...]
-    rows: Callable[[FeedSeen, int], Iterable[Row]]
+    rows: Callable[[FeedSeen, int], Iterable[PaneRow]]
 
 
-def subcluster_rows(seen: FeedSeen, _now_ms: int) -> Iterable[Row]:
+def subcluster_rows(seen: FeedSeen, _now_ms: int) -> Iterable[PaneRow]:
     """A row for each subcluster."""
     subclusters = seen.cluster.get("subclusters")
     for item in subclusters if isinstance(subclusters, list) else ():
@@ -61,10 +61,10 @@ def subcluster_rows(seen: FeedSeen, _now_ms: int) -> Iterable[Row]:
         said = ", ".join(f"{version or '?'} {number}" for version, number in versions.items())
         cells = (str(item["name"]), str(live), str(late), str(lost), _sparkline(item.get("lease_ages")), said)
         trouble = Trouble.BAD if lost else Trouble.OPEN if late or len(versions) > 1 else Trouble.NONE
-        yield Row(cells[0].lower(), cells, (cells[0], live, late, lost, None, said), trouble)
+        yield PaneRow(cells[0].lower(), cells, (cells[0], live, late, lost, None, said), trouble)
 
 
-def node_rows(seen: FeedSeen, subcluster: str) -> Iterable[Row]:
+def node_rows(seen: FeedSeen, subcluster: str) -> Iterable[PaneRow]:
     """A row for each node of a subcluster, named in small letters; with LATE for each node that is late or absent."""
     for key, item in seen.topics["members"].items():
         state = _text(item, "state")
@@ -84,13 +84,13 @@ def node_rows(seen: FeedSeen, subcluster: str) -> Iterable[Row]:
         )
         trouble = {"live": Trouble.NONE, "late": Trouble.OPEN}.get(state, Trouble.BAD)
         order: Value = float(age) if isinstance(age, int) else None
-        yield Row(key, cells, (*cells[:3], order, *cells[4:6], float(number), tagged), trouble, (cells[0],))
+        yield PaneRow(key, cells, (*cells[:3], order, *cells[4:6], float(number), tagged), trouble, (cells[0],))
 
 
 NODE_HEADINGS = ("NODE", "SUBCLUSTER", "STATE", "LEASE AGE", "VERSION", "ADDRESS", "VIPS", "TAGS")
 
 
-def _vip_rows(seen: FeedSeen, now_ms: int) -> Iterable[Row]:
+def _vip_rows(seen: FeedSeen, now_ms: int) -> Iterable[PaneRow]:
     for key, item in seen.topics["vips"].items():
         state, owner, since = _text(item, "state"), _text(item, "owner"), _moment(item, "since")
         held_s = None if since is None else max(0.0, (now_ms - since) / 1000)
@@ -103,10 +103,10 @@ def _vip_rows(seen: FeedSeen, now_ms: int) -> Iterable[Row]:
         trouble = Trouble.BAD if state != "held" else Trouble.OPEN if fresh else Trouble.NONE
         number: Value = float(epoch) if isinstance(epoch, int) else None
         nodes = (owner,) if owner else ()
-        yield Row(key, cells, (key, owner, state, number, held_s, *cells[5:]), trouble, nodes)
+        yield PaneRow(key, cells, (key, owner, state, number, held_s, *cells[5:]), trouble, nodes)
 
 
-def _command_rows(seen: FeedSeen, now_ms: int) -> Iterable[Row]:
+def _command_rows(seen: FeedSeen, now_ms: int) -> Iterable[PaneRow]:
     for key, item in seen.topics["commands"].items():
         answered, expected = _count(item, "answered"), _count(item, "expected")
         issued = _moment(item, "issued") or 0
@@ -117,24 +117,24 @@ def _command_rows(seen: FeedSeen, now_ms: int) -> Iterable[Row]:
         )
         trouble = Trouble.OPEN if answered < expected else Trouble.NONE
         done: Value = answered / expected if expected else 1.0
-        yield Row(key, cells, (key, age_s, *cells[2:4], done, done, cells[6]), trouble)
+        yield PaneRow(key, cells, (key, age_s, *cells[2:4], done, done, cells[6]), trouble)
 
 
-def _job_rows(seen: FeedSeen, now_ms: int) -> Iterable[Row]:
+def _job_rows(seen: FeedSeen, now_ms: int) -> Iterable[PaneRow]:
     for key, item in seen.topics["jobs"].items():
-        state, percent, began = _text(item, "state"), item.get("progress"), _moment(item, "since")
+        state, percent, began = _text(item, "state"), item.get("progress"), _moment(item, "queued")
         age_s = None if began is None else max(0.0, (now_ms - began) / 1000)
         part = float(percent) if isinstance(percent, int | float) else None
         node = _text(item, "node")
         cells = (
-            *(node, _text(item, "job") or key, state, "" if part is None else f"{_bar(part, 100)} {part:.0f} %"),
+            *(node, key, state, "" if part is None else f"{_bar(part, 100)} {part:.0f} %"),
             *("" if age_s is None else duration(age_s), _text(item, "command")),
         )
         trouble = {"running": Trouble.OPEN, "queued": Trouble.OPEN, "ok": Trouble.NONE}.get(state, Trouble.BAD)
-        yield Row(key, cells, (*cells[:3], part, age_s, cells[5]), trouble, (node,) if node else ())
+        yield PaneRow(key, cells, (*cells[:3], part, age_s, cells[5]), trouble, (node,) if node else ())
 
 
-def _schedule_rows(seen: FeedSeen, now_ms: int) -> Iterable[Row]:
+def _schedule_rows(seen: FeedSeen, now_ms: int) -> Iterable[PaneRow]:
     for key, item in seen.topics["schedules"].items():
         last = item.get("last")
         state = _text(last, "state") if isinstance(last, dict) else ""
@@ -144,10 +144,10 @@ def _schedule_rows(seen: FeedSeen, now_ms: int) -> Iterable[Row]:
         cells = (key, said, _text(item, "when"), state or "-", _text(item, "user"), _text(item, "command"))
         bad = state in ("failed", "lost", "missed")
         trouble = Trouble.BAD if bad else Trouble.OPEN if state == "running" else Trouble.NONE
-        yield Row(key, cells, (key, left_s, *cells[2:]), trouble)
+        yield PaneRow(key, cells, (key, left_s, *cells[2:]), trouble)
 
 
-def _event_rows(seen: FeedSeen, now_ms: int) -> Iterable[Row]:
+def _event_rows(seen: FeedSeen, now_ms: int) -> Iterable[PaneRow]:
     for key, item in seen.topics["audit"].items():
         what, at = _text(item, "what"), _moment(item, "at") or 0
         if not what:
@@ -159,7 +159,7 @@ def _event_rows(seen: FeedSeen, now_ms: int) -> Iterable[Row]:
         fresh = now_ms - at < _RECENT_MS
         bad = fresh and (" lost" in what or " failed" in what or " are free" in what)
         length: Value = float(took_ms) if isinstance(took_ms, int) else None
-        yield Row(key, cells, (-float(at), what, cells[2], length, cells[4]), Trouble.BAD if bad else Trouble.NONE)
+        yield PaneRow(key, cells, (-float(at), what, cells[2], length, cells[4]), Trouble.BAD if bad else Trouble.NONE)
 
 
 PANES = (
@@ -181,14 +181,14 @@ PANES = (
 """The panes, the most important one first."""
 
 
-def in_order(rows: Iterable[Row], column: int | None) -> list[Row]:
+def in_order(rows: Iterable[PaneRow], column: int | None) -> list[PaneRow]:
     """The rows by trouble and then by their first cell, or by one column."""
     if column is None:
         return sorted(rows, key=lambda row: (row.trouble, _key(row.values[0])))
     return sorted(rows, key=lambda row: _key(row.values[column]))
 
 
-def fitting(rows: Iterable[Row], words: str) -> list[Row]:
+def fitting(rows: Iterable[PaneRow], words: str) -> list[PaneRow]:
     """The rows that hold every one of the `words`, and none of those after a `!`. Case does not count."""
     wanted = [word.lower() for word in words.split()]
     if not wanted:
@@ -196,7 +196,7 @@ def fitting(rows: Iterable[Row], words: str) -> list[Row]:
     return [row for row in rows if all(_fits(row, word) for word in wanted)]
 
 
-def _fits(row: Row, word: str) -> bool:
+def _fits(row: PaneRow, word: str) -> bool:
     said = " ".join(row.cells).lower()
     return word[1:] not in said or word == "!" if word.startswith("!") else word in said
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cli.top.rows import LATE, NODE_HEADINGS, PANES, Pane, Row
+from cli.top.rows import LATE, NODE_HEADINGS, PANES, Pane, PaneRow
 
 _BY_DIGIT = {pane.digit: pane for pane in PANES}
 
@@ -47,7 +47,7 @@ class TopState:
             return self.typing
         return self.filters.get(pane.digit, "")
 
-    def index(self, pane: Pane, rows: Sequence[Row]) -> int:
+    def index(self, pane: Pane, rows: Sequence[PaneRow]) -> int:
         """The number of the selected row; 0 if it is not there."""
         key = self.selected.get(pane.digit)
         return next((number for number, row in enumerate(rows) if row.key == key), 0)
@@ -64,13 +64,13 @@ class TopState:
         """Choose the pane after this one, or before it."""
         self.chosen = PANES[(PANES.index(self.chosen) + by) % len(PANES)]
 
-    def move(self, rows: Sequence[Row], by: int) -> None:
+    def move(self, rows: Sequence[PaneRow], by: int) -> None:
         """Select the row that is `by` rows further down."""
         if rows:
             at = min(len(rows) - 1, max(0, self.index(self.chosen, rows) + by))
             self.selected[self.chosen.digit] = rows[at].key
 
-    def open(self, rows: Sequence[Row]) -> None:
+    def open(self, rows: Sequence[PaneRow]) -> None:
         """Open the selected row: a subcluster shows its nodes, anything else its fields."""
         self.said = ""
         if self.detail or not rows:

@@ -3,23 +3,39 @@
 from eccmgr.cluster.jobs import ToldJob, read_jobs
 from eccmgr.commands.rendering import iso_time
 from eccmgr.feed.picture import Item, Picture
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 
+JOBS_SHOWN = 2000
+"""The most jobs that the topic shows: those that have not ended, and then the latest."""
+_FEW_NODES = 500
+_LOOKS_FOR_MANY = 4
+"""If many nodes tell jobs, every so many looks reads them."""
+
 
 class JobsWatcher:
-    """Looks at the jobs: a few small records, one for each node that has some."""
+    """Looks at the jobs."""
 
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link, self._keys = link, keys
+        self.forget()
 
     def forget(self) -> None:
-        """Do nothing: each look reads what it shows."""
+        """Forget what was seen."""
+        self._skipped = _LOOKS_FOR_MANY
 
     async def look(self, picture: Picture, at_ms: int) -> None:
         """Bring `picture` up to date. Raises EccmgrError."""
-        told = await read_jobs(self._link, self._keys)
-        picture.show({job.job: _item(node, job) for node, jobs in told.items() for job in jobs}, at_ms)
+        self._skipped += 1
+        nodes = replies.count(await self._link.call("HLEN", self._keys.jobs))
+        if nodes > _FEW_NODES and self._skipped < _LOOKS_FOR_MANY:
+            return
+        self._skipped = 0
+        told = await read_jobs(self._link, self._keys) if nodes else {}
+        jobs = [(node, job) for node, jobs in told.items() for job in jobs]
+        jobs.sort(key=lambda pair: (pair[1].ended_ms is not None, -pair[1].queued_ms))
+        picture.show({job.job: _item(node, job) for node, job in jobs[:JOBS_SHOWN]}, at_ms)
 
 
 def _item(node: str, job: ToldJob) -> Item:

@@ -1,12 +1,14 @@
 """The floating addresses: who holds each, since when. Reads only what has changed."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from eccmgr.cluster.audit import AuditEntry, entries_before
 from eccmgr.cluster.names import public_name
 from eccmgr.commands.rendering import iso_time
+from eccmgr.duravip.holds import Hold
 from eccmgr.duravip.records import VipRecord
 from eccmgr.errors import Unreadable
 from eccmgr.feed.picture import Item, Picture
@@ -19,8 +21,8 @@ _dropped = reading.Dropped("record of a VIP")
 _LAST_CHANGE = 10**15 - 1
 _AT_ONCE = 500
 _OWNERS_AT_ONCE = 1000
-_AUDIT_PAGES = 20
-"""The audit keeps about as many entries as these pages hold."""
+_TURN = 1000
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,7 @@ class VipsWatcher:
         """Forget what was seen."""
         self._era: VipEra | None = None
         self._seen: dict[str, VipRecord] = {}
-        self._since: dict[str, int] = {}
-        self._before: dict[str, str] = {}
+        self._holds: dict[str, Hold] = {}
         self._ended: set[str] = set()
         self._checked = 0
         self.owned: dict[str, tuple[str, ...]] = {}
@@ -52,27 +53,28 @@ class VipsWatcher:
 
     async def look(self, picture: Picture, at_ms: int) -> None:
         """Bring `picture` up to date. Raises EccmgrError."""
-        era = await self._read_era()
-        begun = self._era is None
-        if self._era is None or era.number != self._era.number or era.change < self._era.change:
-            self._seen, after = {}, 0
+        era, before = await self._read_era(), self._era
+        anew = before is None or era.number != before.number or era.change < before.change
+        if before is None or anew:
+            self._seen = await self._read_changes(0)
+            changed = self._seen.keys()
         else:
-            after = self._era.change
-        changed = await self._read_changes(after) if era.change != after or not self._seen else {}
-        if begun:
-            await self._read_audit(changed)
-        else:
-            self._note(changed, at_ms)
-        self._seen |= changed
+            read = await self._read_changes(before.change) if era.change != before.change else {}
+            self._seen |= read
+            changed = read.keys() if era.is_open == before.is_open else self._seen.keys()
+        ended = self._ended
         await self._check_owners()
         self._era = era
-        items = {address: self._item(address, seen, era) for address, seen in self._seen.items()}
-        picture.show(items, at_ms)
-        owned: dict[str, list[str]] = defaultdict(list)
-        for address, item in items.items():
-            if item["state"] == "held":
-                owned[str(item["owner"]).lower()].append(address)
-        self.owned = {node: tuple(addresses) for node, addresses in owned.items()}
+        turned = ended ^ self._ended
+        stirred = {address for address, seen in self._seen.items() if seen.owner in turned} | changed
+        items: dict[str, Item] = {}
+        for number, address in enumerate(stirred):
+            if number % _TURN == 0:
+                await asyncio.sleep(0)
+            items[address] = self._item(address, self._seen[address], era)
+        picture.amend(items, picture.items.keys() - self._seen.keys(), at_ms)
+        if stirred:
+            self.owned = _owned(picture.items.values())
 
     async def _read_era(self) -> VipEra:
         kept = replies.values(await self._link.call("HMGET", self._keys.state, "era", "open", "change"), 3)
@@ -91,32 +93,15 @@ class VipsWatcher:
             page = replies.scores(await self._link.call(*words))
             addresses = [name for name, _ in page if name[:1] not in (b"@", b"~", b"!")]
             if addresses:
-                kept = replies.values(await self._link.call("HMGET", self._keys.vips, *addresses), len(addresses))
-                records |= _readable(zip(addresses, kept, strict=True))
+                kept, held = await self._link.pipeline(
+                    ("HMGET", self._keys.vips, *addresses), ("HMGET", self._keys.vip_holds, *addresses)
+                )
+                number = len(addresses)
+                records |= _readable(zip(addresses, replies.values(kept, number), strict=True), _record)
+                self._holds |= _readable(zip(addresses, replies.values(held, number), strict=True), Hold.parse)
             if len(page) < _AT_ONCE:
                 return records
-            since = f"({page[-1][1]:.0f}"
-
-    async def _read_audit(self, records: Mapping[str, VipRecord]) -> None:
-        """Find in the audit since when each VIP is where it is."""
-        before = ""
-        for _ in range(_AUDIT_PAGES):
-            entries = await entries_before(self._link, self._keys, before)
-            for entry in entries:
-                if entry.what == "vip" and entry["address"] not in self._since:
-                    self._since[entry["address"]] = entry.at_ms
-                    self._before[entry["address"]] = _before(entry)
-            if not entries or records.keys() <= self._since.keys():
-                return
-            before = entries[-1].id
-
-    def _note(self, changed: Mapping[str, VipRecord], at_ms: int) -> None:
-        for address, record in changed.items():
-            earlier = self._seen.get(address)
-            if earlier is None or (earlier.owner, earlier.epoch) != (record.owner, record.epoch):
-                self._since[address] = at_ms
-                if earlier is not None and earlier.owner:
-                    self._before[address] = public_name(earlier.owner)
+            since = f"({page[-1][1]!r}"
 
     async def _check_owners(self) -> None:
         """Find the owners whose sessions have ended: their VIPs are free. Of very many owners, some at a time."""
@@ -128,23 +113,31 @@ class VipsWatcher:
         asked = owners[self._checked : self._checked + _OWNERS_AT_ONCE]
         self._checked += len(asked)
         kept = replies.values(await self._link.call("HMGET", self._keys.vips, *asked), len(asked))
-        self._ended -= set(asked)
-        self._ended |= {owner for owner, counter in zip(asked, kept, strict=True) if counter is None}
+        over = {owner for owner, counter in zip(asked, kept, strict=True) if counter is None}
+        self._ended = (self._ended - set(asked)) | over
 
     def _item(self, address: str, seen: VipRecord, era: VipEra) -> Item:
         holds = seen.owner != "" and seen.era == era.number and seen.owner not in self._ended
-        since = self._since.get(address)
+        hold = self._holds.get(address)
         return {
             "address": address,
             "owner": public_name(seen.owner) if holds else None,
             "session": seen.owner if holds else None,
             "state": _state(seen, era, holds),
             "epoch": seen.epoch,
-            "since": None if since is None else iso_time(since),
-            "before": self._before.get(address) or None,
+            "since": iso_time(hold.since_ms) if hold is not None and holds else None,
+            "before": ((hold.before if holds else hold.node) or None) if hold is not None else None,
             "reserved_for": seen.to or None,
             "reason": seen.reason,
         }
+
+
+def _owned(items: Iterable[Item]) -> dict[str, tuple[str, ...]]:
+    owned: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        if item["state"] == "held":
+            owned[str(item["owner"]).lower()].append(str(item["address"]))
+    return {node: tuple(addresses) for node, addresses in owned.items()}
 
 
 def _state(seen: VipRecord, era: VipEra, holds: bool) -> str:
@@ -155,19 +148,17 @@ def _state(seen: VipRecord, era: VipEra, holds: bool) -> str:
     return "reserved" if seen.to and seen.era == era.number else "free"
 
 
-def _before(entry: AuditEntry) -> str:
-    """The node that had the VIP before this entry."""
-    return entry["node"] if entry["change"] == "released" else entry["from"]
+def _record(raw: bytes) -> VipRecord:
+    return VipRecord.parse(raw.decode(errors="replace"))
 
 
-def _readable(kept: Iterable[tuple[bytes, bytes | None]]) -> dict[str, VipRecord]:
+def _readable(kept: Iterable[tuple[bytes, bytes | None]], parse: Callable[[bytes], Kept]) -> dict[str, Kept]:
     records = {}
     for name, raw in kept:
         if raw is None:
             continue
         try:
-            address = reading.address(name.decode(errors="replace"))
-            records[address] = VipRecord.parse(raw.decode())
+            records[reading.address(name.decode(errors="replace"))] = parse(raw)
         except (Unreadable, ValueError) as error:
             _dropped.say(name, raw, str(error))
     return records

@@ -117,6 +117,43 @@ async def test_reader_that_fell_behind_is_resynced(fleet: Fleet) -> None:
     assert (again.full, again.items) == (True, ({"id": "a", "number": 99},))  # type: ignore[union-attr]
 
 
+async def test_holders_of_addresses_are_told(fleet: Fleet, link: Link, cluster_keys: Keys) -> None:
+    keys, session = cluster_keys, "#ec0-1-aa#East1"
+    await fleet.manager()
+
+    async def write(record: str, number: int) -> None:
+        await link.pipeline(
+            ("HSET", keys.vips, "10.0.0.1", record),
+            ("ZADD", keys.vip_changes, number, "10.0.0.1"),
+            ("HSET", keys.state, "change", number),
+        )
+
+    await link.pipeline(
+        ("HSET", keys.state, "era", 3, "open", 1),
+        ("HSET", keys.vips, session, "3\t1", "@east1", "no address"),
+        ("HSET", keys.vip_holds, "10.0.0.1", "7\t1700000000000\tEast1\twest1"),
+        ("ZADD", keys.vip_changes, 1, "@east1"),
+    )
+    await write(f"{session}\t7\t3\t\tthe fewest VIPs", 2)
+    async with reading(fleet, "vips") as read:
+
+        def vip(**expected: object) -> bool:
+            item = read.shown.get("vips", {}).get("10.0.0.1", {})
+            return item.items() >= expected.items()
+
+        await wait_until(lambda: vip(state="held", owner="East1", before="west1", epoch=7), "it is held")
+        await write("\t7\t3\twest2\tmove", 3)
+        await wait_until(lambda: vip(state="reserved", owner=None, reserved_for="west2"), "it is reserved")
+        await write(f"{session}\t8\t3\t\thome", 4)
+        await wait_until(lambda: vip(state="held", epoch=8, reason="home"), "it is held again")
+        await link.call("HDEL", keys.vips, session)
+        await wait_until(lambda: vip(state="free", owner=None), "its holder has ended")
+        await link.call("HSET", keys.state, "era", 4, "open", 0)
+        await wait_until(lambda: vip(state="unsettled"), "another era begins")
+    for key in (keys.vips, keys.vip_changes, keys.vip_holds):
+        await link.call("UNLINK", key)
+
+
 async def test_feed_outlives_a_vandal_in_redis(fleet: Fleet, link: Link, cluster_keys: Keys) -> None:
     await fleet.manager()
     await fleet.node("east1")

@@ -9,7 +9,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from cli.top.drawing import Circumstances, fitted, frame
 from cli.top.layout import COLUMNS_MIN, FOOTER, HEADER, LINES_MIN, boxes
-from cli.top.rows import LATE, PANES, Pane, Row, fitting, in_order, node_rows
+from cli.top.rows import LATE, PANES, Pane, PaneRow, fitting, in_order, node_rows
 from cli.top.seen import FeedSeen
 from cli.top.state import TopState
 from tests.fed import NOW, change, example, member
@@ -25,11 +25,11 @@ def seen_of(*events: dict[str, object]) -> FeedSeen:
     return seen
 
 
-def rows_of(seen: FeedSeen, pane: Pane, column: int | None = None) -> list[Row]:
+def rows_of(seen: FeedSeen, pane: Pane, column: int | None = None) -> list[PaneRow]:
     return in_order(pane.rows(seen, NOW_MS), column)
 
 
-def keys_of(rows: Sequence[Row]) -> list[str]:
+def keys_of(rows: Sequence[PaneRow]) -> list[str]:
     return [row.key for row in rows]
 
 
