@@ -12,7 +12,7 @@ from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Call, Carries, Command, Param, Table
 from eccmgr.commands.told_dangers import danger_of, dangers_in
 from eccmgr.duravip.picture import VipEffect
-from eccmgr.errors import UsageError
+from eccmgr.errors import NotAvailable, UsageError
 from eccmgr.text.counting import counted
 from eccmgr.text.long_lines import off_loop
 
@@ -104,6 +104,8 @@ def describe_command(gate: Gate, survey: Survey, vocabulary: Vocabulary = _nothi
         if not typed.strip():
             raise UsageError(f"Usage: {DESCRIBE} LINE")
         admitted: Admitted = await off_loop(lambda text: gate.look_at(text, call.caller), typed)
+        if admitted.command.refusal:
+            raise NotAvailable(admitted.command.refusal)
         line = Dissected.of(admitted.form, gate.table)
         if line.carrier is not None and line.innermost.name not in ON_NODES:
             stated = danger_of(line.innermost, dangers_in(await vocabulary()))
