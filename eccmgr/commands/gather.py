@@ -144,7 +144,8 @@ def _refuse_half(first: str, second: str, line: str) -> None:
     if first.startswith(tuple(OPERATORS)):
         hint = f"write a set before the '{first[0]}', such as @all{first[:80]}"
     elif part is second or first.endswith((*OPERATORS, "(")):
-        hint = f"write the whole without blanks, such as {first[:80]}{second[:80]}, or in quotes"
+        example = f" ({first[:80]}{second[:80]})" if len(second) > 1 else ""
+        hint = f"write the whole TARGET without blanks{example}, or in quotes"
     else:
         return
     raise UsageError(f"'{part[:80]}' is not a TARGET: {hint}; to send it as a command: gather -- {line.strip()[:80]}")
@@ -155,6 +156,7 @@ def _refuse_unknown_node(word: str, line: str, after: int, view: View, vocabular
     if not word or word.lower() in vocabulary or after == len(line):
         return
     second, _ = _word(line, after)
+    _refuse_half(word, second, line)
     if second.lower() in vocabulary or second == _END_OF_OPTIONS:
         tag = f". For nodes with a tag write @{word[:80]}" if ":" in word else ""
         try:

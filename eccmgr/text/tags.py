@@ -57,8 +57,8 @@ def read_line(line: str) -> Tags:
 
 
 def line_of(tags: Tags) -> str:
-    """All tags in one line: `arch=x86_64 dc=ams role=mta`."""
-    return " ".join(f"{name}={tags[name]}" for name in sorted(tags))
+    """All tags in one line, the facts last: `dc=ams role=mta arch=x86_64`."""
+    return " ".join(f"{name}={tags[name]}" for name in sorted(tags, key=lambda name: (name in FACTS, name)))
 
 
 def is_tag_name(text: str) -> bool:

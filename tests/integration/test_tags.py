@@ -94,6 +94,14 @@ async def test_gather_finds_nodes_by_their_tags(fleet: Fleet) -> None:
     assert sorted(fleet.ran) == ["east1", "east2", "east2", "west1"]
 
 
+async def test_schedule_looks_for_tags_at_its_run(fleet: Fleet) -> None:
+    await fleet.manager()
+    for name, role in (("east1", "mta"), ("east2", "db")):
+        await fleet.node(name, configuration=f"cluster {{ tags = [ role = {role} ] }}")
+    assert (await fleet.ask('sched in 0 gather "@all & role:mta" mark')).startswith("Job ")
+    await wait_until(lambda: fleet.ran == ["east1"], "the schedule has run")
+
+
 async def test_lost_node_is_found_by_its_tags(fleet: Fleet) -> None:
     await fleet.manager()
     await fleet.node("n1", configuration="cluster { tags = [ role = mta ] }")

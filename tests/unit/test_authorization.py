@@ -75,9 +75,12 @@ async def test_no_spelling_or_nesting_reaches_a_handler(line: str, allow: tuple[
 
 
 # The words around a carried command that its carrier takes for itself.
-BEFORE = re.compile(r"(?:--\S+ )*(?:@all )?(?:-- )?")
+TARGETS = ("@all ", "@all&os:linux!(east1) ", '"@all & @east" ', "(@all^east1),west1 ")
+BEFORE = re.compile(rf"(?:--\S+ )*(?:{'|'.join(map(re.escape, TARGETS))})?(?:-- )?")
 CARRIERS = (
-    *("broadcast ", "gather ", "gather --timeout=5 --batch=1 ", "gather @all ", "gather -- ", "unicast east1 "),
+    *("broadcast ", "gather ", "gather --timeout=5 --batch=1 ", "gather -- ", "unicast east1 "),
+    *(f"gather {target}" for target in TARGETS),
+    "gather --timeout=5 @all&os:linux!(east1) -- ",
     *(
         "subcluster broadcast default ",
         "sched in 1 ",

@@ -75,6 +75,7 @@ AROUND = st.lists(
     st.sampled_from(
         [
             *("broadcast {}", "gather --timeout 5 @east {}", "unicast east1 {}", "subcluster broadcast East {}"),
+            *('gather "@east & role:mta" {}', "gather @east&role:mta!(east3,w[1-2]) -- {}", "gather (@a)^@b {}"),
             *("json {}", "sched in 5 {}", 'sched every "0 3 * * *" {}', "ecelerity {}", "XML  {}", "retrieve {}"),
         ]
     ),

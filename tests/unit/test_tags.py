@@ -43,6 +43,8 @@ def test_a_wrong_tag_is_refused_with_the_rule(pairs: list[tuple[str, str]], why:
 def test_a_wrong_flag_names_itself() -> None:
     with pytest.raises(SettingsError, match="--tag: 'mta' is not a tag; write it like role=mta"):
         overrides({"tag": ("mta",)}, {})
+    with pytest.raises(SettingsError, match="ECCMGR_TAG: the tag 'os' is a fact"):
+        overrides({}, {"tag": ("os=x",)})
 
 
 def test_facts_fit_into_tags() -> None:

@@ -35,18 +35,20 @@ def overrides(flags: Mapping[str, Given | None], variables: Mapping[str, Given |
         for setting, option in _OPTION_OF_SETTING.items():
             value = given.get(setting)
             if value is not None:
-                by_option[option] = Override(_CLUSTER, option, _value(value), source)
+                try:
+                    by_option[option] = Override(_CLUSTER, option, _value(value), source)
+                except TagError as error:
+                    where = f"--{setting}" if source is COMMAND_LINE else f"ECCMGR_{setting.upper()}"
+                    raise SettingsError(f"{where}: {error}") from None
     return Overrides(by_option.values())
 
 
 def _value(given: Given) -> Value:
+    """The value of an option, in place of that of a file. Raises TagError."""
     if isinstance(given, str):
         return Text(given)
-    try:
-        pairs = tuple(map(given_tag, given))
-        given_tags(pairs)
-    except TagError as error:
-        raise SettingsError(f"--tag: {error}") from None
+    pairs = tuple(map(given_tag, given))
+    given_tags(pairs)
     return Dictionary(tuple((Text(name), Text(value)) for name, value in pairs))
 
 
