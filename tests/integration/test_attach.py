@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from eccmgr.access.policy import Policy, pattern_of
+from eccmgr.commands.caller import Caller
 from eccmgr.control import frames
 from eccmgr.daemon import Daemon
+from eccmgr.errors import NotAuthorized
 from eccmgr.manager import Manager
 from tests import daemons
-from tests.daemons import running
+from tests.daemons import OWN_USER, running
 from tests.integration.fleet import Fleet, die
 from tests.listeners import Client
 from tests.waiting import wait_until
@@ -126,6 +129,22 @@ async def test_attaching_waits_as_long_as_it_is_told(fleet: Fleet) -> None:
     (line,) = await fleet.lines(f"attach --timeout 0 {made} all")
     assert line.startswith("east1: (running, ")
     fleet.gate.set()
+
+
+async def test_another_users_command_needs_a_role(fleet: Fleet) -> None:
+    manager = await fleet.manager()
+    await fleet.node("east1")
+    made = await fleet.broadcast("mark")
+    attaches, retrieves = pattern_of("^attach "), pattern_of("^retrieve ")
+    roles = {"plain": (attaches,), "reader": (attaches, retrieves), "blind": (retrieves,)}
+    groups = {OWN_USER: ("plain",), "tom": ("plain",), "ann": ("reader",), "eve": ("blind",)}
+    manager.gate.policy = Policy(roles, groups)
+    for user in (OWN_USER, "ann"):
+        answer = await manager.gate.run(f"attach {made}", Caller(user, limited=True))
+        assert "east1: marked" in answer.text
+    for user in ("tom", "eve"):
+        with pytest.raises(NotAuthorized):
+            await manager.gate.run(f"attach {made}", Caller(user, limited=True))
 
 
 async def test_gather_without_its_client_goes_on(fleet: Fleet) -> None:

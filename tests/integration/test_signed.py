@@ -21,7 +21,10 @@ from eccmgr.access.statements import (
     signed,
 )
 from eccmgr.access.trusted_keys import TrustedKeys
+from eccmgr.cluster.gathering import Audience
 from eccmgr.cluster.publishing import digest, wall_clock_ms
+from eccmgr.cluster.view import EVERYONE
+from eccmgr.cluster.waiting import Pace, Published
 from eccmgr.node.messages import Message
 from tests.daemons import QUICK
 from tests.integration.fleet import Fleet
@@ -92,6 +95,32 @@ class TestSignedFleet:
             await fleet.node(f"east{number}", configuration=TRUSTING)
         lines = await fleet.lines("gather --batch 1 mark")
         assert lines == ["east1: marked", "east2: marked", "east3: marked"]
+
+    @pytest.mark.parametrize("forged", [{}, {"pace": "9 -"}, {"pace_env": ""}, {"pace_sig": "x"}])
+    async def test_only_a_signed_pace_goes_on(self, fleet: Fleet, signing: str, forged: dict[str, str]) -> None:
+        manager = await fleet.manager(configuration=signing)
+        for number in (1, 2):
+            await fleet.node(f"east{number}", configuration=TRUSTING)
+        manager.delivery.running_on.take = lambda *_: False  # type: ignore[method-assign]
+        ids: list[str] = []
+
+        async def note(published: Published) -> None:
+            ids.append(published.sent.id)
+
+        gather = manager.delivery.gather("hold", EVERYONE, "root", 6, Audience(note), pace=Pace(1), runs_on=True)
+        waiting = asyncio.create_task(gather)
+        await wait_until(lambda: fleet.ran == ["east1"], "the first has begun")
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        for field, value in forged.items():
+            await manager.link.call("HSET", manager.keys.command(ids[0]), field, value)
+        fleet.gate.set()
+        lines = await fleet.lines(f"attach {ids[0]}")
+        # The text beside the statement is not what counts.
+        goes_on = forged in ({}, {"pace": "9 -"})
+        assert lines == ["east1: held", "east2: held" if goes_on else "east2: (skipped)"]
+        assert fleet.ran == ["east1", "east2"][: len(fleet.ran)]
+        assert len(fleet.ran) == 1 + goes_on
 
     async def test_signed_abort_ends_a_running_command(self, fleet: Fleet, signing: str) -> None:
         await fleet.manager(configuration=signing)

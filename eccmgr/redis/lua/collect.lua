@@ -46,4 +46,5 @@ if #nodes > 0 then
   end
 end
 local view, born = view_now(state)
-return { ms(clock), view, born, found, kept[1] or '', more and 1 or 0, kept[3] or '', drives }
+return { ms(clock), view, born, found, kept[1] or '', more and 1 or 0,
+  whole(kept[3]) and kept[3] or '', drives }

@@ -78,7 +78,7 @@ def test_unreadable_roster_is_rebuilt(cluster: Cluster) -> None:
     assert list(cluster.view.live) == ["east1"]
 
 
-@pytest.mark.parametrize("field", ["view", "expires", "answered", "notices", "tell_at"])
+@pytest.mark.parametrize("field", ["view", "expires", "answered", "notices", "tell_at", "driver", "driven", "waited"])
 @pytest.mark.parametrize("garbage", ["", "x", "nan", "-7", "9" * 30])
 def test_garbled_command_stops_no_claim_or_answer(cluster: Cluster, field: str, garbage: str) -> None:
     life = cluster.join("east1")
@@ -86,6 +86,9 @@ def test_garbled_command_stops_no_claim_or_answer(cluster: Cluster, field: str, 
     cluster.redis.hset(cluster.keys.command(sent), field, garbage)
     assert cluster.claim(life, sent) in ("claimed", "gone", "not addressed")
     assert cluster.respond(life, sent) in ("kept", "gone", "superseded")
+    cluster.look(sent)
+    cluster.look(sent, driver="")
+    cluster.follow(sent, "second")
     cluster.history()
     assert cluster.abort(sent) == "aborted"
     assert cluster.flush() == 1
