@@ -98,6 +98,10 @@ def _values(table: Table, names: list[str], param: Param, given: list[str], know
     match param.kind:
         case "node":
             yield from known.nodes
+        case "vip":
+            yield from known.vips
+        case "subject":
+            yield from (*known.vips, *known.nodes)
         case "subcluster":
             yield from known.subclusters
         case "command":

@@ -105,7 +105,7 @@ class VipsCommand:
 
     def command(self) -> Command:
         """The entry in the table of commands."""
-        address = Param("ADDRESS", optional=True, choices=lambda: self._known)
+        address = Param("ADDRESS", kind="vip", optional=True, choices=lambda: self._known)
         brief = "the floating addresses: owner, epoch, held for how long, state"
         return Command("vips", brief, self._show, (address,), about=_ABOUT, heavy=True, reads=True)
 

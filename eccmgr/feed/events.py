@@ -39,7 +39,7 @@ class EventCommands:
 
     def commands(self) -> tuple[Command, ...]:
         """The entries in the table of commands."""
-        number, asked = Param("N", optional=True), Param("NAME|ADDRESS|ID", kind="node")
+        number, asked = Param("N", optional=True), Param("NAME|ADDRESS|ID", kind="subject")
         return (
             Command(
                 *("events", "the latest changes: when, what, why, how long, by whom", self._events, (number,)),
