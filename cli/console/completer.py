@@ -61,10 +61,8 @@ class LexiconCompleter(Completer):
         if targets and lexicon.nodes is not None and "[" in operand:
             yield from ((len(operand), offer) for offer in lexicon.nodes.set_offers(operand))
             return
-        if targets:
-            candidates.update(f"@{tag}" for tag in lexicon.tags)
         if head:
-            candidates = {word for word in candidates if word.startswith("@")}
+            candidates = {*lexicon.tags, *(word for word in candidates if word.startswith("@"))}
         lower = operand.lower()
         fitting = sorted((word for word in candidates - {ANY_NODE} if word.lower().startswith(lower)), key=natural)
         yield from ((len(operand), Offer(word)) for word in fitting)

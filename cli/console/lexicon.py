@@ -26,7 +26,9 @@ class Lexicon:
 
     def known(self, configuration: Callable[[str, Sequence[str]], list[str]]) -> Known:
         """The names in the form for completion, in which `ANY_NODE` stands for all nodes."""
-        return _Indexed((ANY_NODE,), self.subclusters, configuration, self.vips, index=self.nodes or NodeNames())
+        return _Indexed(
+            (ANY_NODE,), self.subclusters, configuration, self.vips, self.tags, index=self.nodes or NodeNames()
+        )
 
 
 @dataclass(frozen=True)

@@ -95,15 +95,8 @@ def _arguments(table: Table, names: list[str], command: Command, given: list[str
 def _values(table: Table, names: list[str], param: Param, given: list[str], known: Known) -> Iterable[str]:
     if param.choices is not None:
         yield from param.choices()
+    yield from _names(param.kind, known)
     match param.kind:
-        case "node":
-            yield from known.nodes
-        case "vip":
-            yield from known.vips
-        case "subject":
-            yield from (*known.vips, *known.nodes)
-        case "subcluster":
-            yield from known.subclusters
         case "command":
             yield from next_words(names, given)
         case "own command" if not given or given[0].lower() not in FORMS:
@@ -114,12 +107,27 @@ def _values(table: Table, names: list[str], param: Param, given: list[str], know
             yield from _move(given, known)
         case "without node":
             yield from (("without",), known.nodes, ())[min(len(given), 2)]
-        case "switch":
-            yield from ("on", "off")
         case "target":
             yield from _targets(known)
         case "gather":
             yield from _gather(given, known)
+
+
+def _names(kind: str, known: Known) -> Iterable[str]:
+    """The words of a kind that needs no more than the names."""
+    match kind:
+        case "node":
+            return known.nodes
+        case "vip":
+            return known.vips
+        case "subject":
+            return (*known.vips, *known.nodes)
+        case "subcluster":
+            return known.subclusters
+        case "switch":
+            return ("on", "off")
+        case _:
+            return ()
 
 
 def _targets(known: Known) -> Iterable[str]:
