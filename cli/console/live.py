@@ -4,7 +4,6 @@ its own, because the console's main thread waits for the manager."""
 import contextlib
 import os
 import select
-import shutil
 import signal
 import sys
 import termios
@@ -22,6 +21,7 @@ _REST = 5
 """A drawing that takes long is followed by a pause that is so many times as long."""
 _KEYS_AT_ONCE = 64
 _LINES_LEFT = 2
+_COLUMNS, _LINES = 80, 24
 
 Draw = Callable[[int, int], list[Line]]
 """Gives the lines for so many columns and at most so many lines."""
@@ -111,10 +111,9 @@ class Region:
             self._keys = None
             return
         for key in pressed.decode("utf-8", "replace"):
+            # It is written with the next drawing.
             if text := self._on_key(key):
                 self._waiting.append(text + "\n")
-        # A key shows its effect at once.
-        self._write(again=bool(self._rows))
 
     def _write(self, *, again: bool) -> None:
         """Erase the region, write what waits, and draw the region `again`: all in one."""
@@ -199,9 +198,11 @@ def can_show(text: str, stream: TextIO) -> bool:
 def size(stream: TextIO) -> tuple[int, int]:
     """The columns and lines of the terminal itself; the variables COLUMNS and LINES do not follow its changes."""
     try:
-        return os.get_terminal_size(stream.fileno())
+        columns, lines = os.get_terminal_size(stream.fileno())
     except OSError:
-        return shutil.get_terminal_size()
+        columns = lines = 0
+    # A serial line may not know its size.
+    return columns or _COLUMNS, lines or _LINES
 
 
 def keyboard() -> int | None:
