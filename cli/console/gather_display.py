@@ -34,7 +34,7 @@ class GatherDisplay:
 
         With `says_id`, the command's id is in sight before any answer: where no region shows it, in a line.
         """
-        self._owes_id = says_id
+        self._owes_id = self._is_interactive = says_id
         self._settings = settings
         self._shown = shown
         folding = Folding.ON if settings.folding is Folding.OFF else settings.folding
@@ -65,9 +65,11 @@ class GatherDisplay:
             self._gather.take(event)
             if self._gather.has_begun and not began:
                 self._begin()
-            if isinstance(line := event.get("line"), str):
-                self._answer(str(event.get("node")), line)
-            elif said := said_of(event):
+            if not isinstance(line := event.get("line"), str):
+                line = ""
+            if line and "node" in event:
+                self._answer(str(event["node"]), line)
+            elif said := line or said_of(event):
                 self._region.above(self._shown(said))
 
     def rest(self) -> str:
@@ -106,8 +108,8 @@ class GatherDisplay:
             self._region.above(self._shown(line))
 
     def _draw(self, width: int, height: int) -> list[Line]:
-        keys = self._keys is not None
-        return region(self._gather.now(), width, height, grouping=self._grouping, keys=keys)
+        hears = {"keys": self._keys is not None, "aborts": self._is_interactive}
+        return region(self._gather.now(), width, height, grouping=self._grouping, **hears)
 
     def _press(self, key: str) -> str:
         """Obey a key; answers what to write above the region."""

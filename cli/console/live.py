@@ -118,9 +118,11 @@ class Region:
     def _write(self, *, again: bool) -> None:
         """Erase the region, write what waits, and draw the region `again`: all in one."""
         began = self._clock()
-        erase = f"\r\x1b[{self._rows - 1}A\x1b[J" if self._rows > 1 else "\r\x1b[J" if self._rows else ""
+        has_terminal = self._is_foreground()
+        up = f"\x1b[{self._rows - 1}A" if self._rows > 1 else ""
+        erase = f"\r{up}\x1b[J" if self._rows and has_terminal else ""
         lines: list[str] = []
-        if again and self._is_foreground():
+        if again and has_terminal:
             self._take()
             width, height = size(self._stream)
             lines = [drawn(line, width - 1, color=self._color) for line in self._draw(width - 1, height - _LINES_LEFT)]

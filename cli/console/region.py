@@ -20,18 +20,18 @@ _ORDER = (
 )
 _OPEN: tuple[str, ...] = (State.RUNNING, State.PENDING, NOT_SENT, SILENT)
 _GAP = Span("   ")
-_HINT = "Ctrl-C let it run on · Ctrl-C twice abort it"
+_LET_GO, _ABORT = "Ctrl-C let it run on", "Ctrl-C twice abort it"
 
 
-def region(glance: Glance, width: int, height: int, *, grouping: bool, keys: bool) -> list[Line]:
+def region(glance: Glance, width: int, height: int, *, grouping: bool, keys: bool, aborts: bool = False) -> list[Line]:
     """The lines of the region, at most `height` and never more than ten, for `width` columns.
 
     With `grouping` it shows the groups of answers, else the answers scroll by above it. `keys`: whether the console
-    hears the keys that the last line names.
+    hears keys; `aborts`: whether a second Ctrl-C aborts the command.
     """
     height = min(height, LINES_MAX)
     top = _top(glance, width)
-    bottom = [*_open_lines(glance.open, width), (Span(_hint(grouping=grouping, keys=keys), Look.DIM),)]
+    bottom = [*_open_lines(glance.open, width), (Span(_hint(grouping=grouping, keys=keys, aborts=aborts), Look.DIM),)]
     places = max(0, height - len(top) - len(bottom))
     groups = list(_group_lines(glance.groups, width, places)) if grouping else []
     return [*top, *groups, *bottom][:height]
@@ -175,7 +175,6 @@ def _seconds(part: OpenPart) -> str:
     return f"{seconds:.0f} s" if part.state == State.RUNNING else f"{seconds:.1f} s"
 
 
-def _hint(*, grouping: bool, keys: bool) -> str:
-    if not keys:
-        return _HINT
-    return f"Enter who is left · f groups{' off' if grouping else ''} · {_HINT}"
+def _hint(*, grouping: bool, keys: bool, aborts: bool) -> str:
+    pressed = ["Enter who is left", f"f groups{' off' if grouping else ''}"] if keys else []
+    return " · ".join([*pressed, _LET_GO, *([_ABORT] if aborts else [])])
