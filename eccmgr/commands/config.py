@@ -189,12 +189,12 @@ class _Answers:
         line = printing.option_line(effective.name, effective.value, effective.spec, reveal=asked.reveal)
         return f"{line}  # {effective.origin}" if effective.origin else line
 
-    async def set(self, asked: Asked) -> str:
+    async def set(self, asked: Asked) -> Said:
         change, typed, answer = await asyncio.to_thread(self.setting, asked)
         await self.store.change(asked.session, asked.user, change, typed)
         return answer
 
-    def setting(self, asked: Asked) -> tuple[Change, Typed, str]:
+    def setting(self, asked: Asked) -> tuple[Change, Typed, Answer]:
         """A `set` that was parsed: its change, the form in which it is shown to others, and its answer."""
         assignment = paths.to_assignment(self.here(asked), asked.operands)
         if assignment is None:
@@ -214,18 +214,22 @@ class _Answers:
             lines.append(f"# {option} from {override.source} still holds")
         if spec and not spec.dynamic:
             lines.append(f"# {option} takes effect after a restart")
-        return Change(Action.SET, place.path, option, value), Typed(asked.line, shown), "\n".join(lines)
+        facts = option_facts(place.path, option, value, spec, reveal=asked.reveal)
+        answer = Answer("\n".join(lines), facts={**facts, "dynamic": spec is None or spec.dynamic})
+        return Change(Action.SET, place.path, option, value), Typed(asked.line, shown), answer
 
-    async def unset(self, asked: Asked) -> str:
+    async def unset(self, asked: Asked) -> Said:
         if not any(asked.words):
             raise CommandError("The global scope cannot be unset")
         place, option, change = await asyncio.to_thread(self.unsetting, asked)
         await self.store.change(asked.session, asked.user, change, Typed(asked.line, asked.line))
         if change.action is Action.DROP:
-            return f"{printing.heading(change.path[-1])} has been unset."
+            gone = path_text(change.path)
+            return Answer(f"{printing.heading(change.path[-1])} has been unset.", facts={"scope": gone, "option": None})
         line = self.effective(asked, place, option)
-        answer = f'"{option}" has been unset. '
-        return answer + (f"Effective value is now:\n        {line}" if line else "It has no effective value now.")
+        text = f'"{option}" has been unset. '
+        text += f"Effective value is now:\n        {line}" if line else "It has no effective value now."
+        return Answer(text, facts={"scope": path_text(place.path), "option": option, "effective": line})
 
     def unsetting(self, asked: Asked) -> tuple[paths.Here, str, Change]:
         """An `unset` that was parsed: its scope, its option, and its change."""
@@ -291,14 +295,15 @@ class _Answers:
         places = (path for path, scope in printing.walk(root) if scope.kind.lower() == kind.lower())
         return Answer("\n".join(lines), facts=located_facts(path for path in places if fits(path[-1].name or "")))
 
-    async def begin(self, asked: Asked) -> str:
+    async def begin(self, asked: Asked) -> Said:
         scratch = [word.lower() for word in asked.words]
         if scratch not in ([], ["from", "scratch"]):
             raise UsageError(asked.usage)
         if not asked.lasts:
             raise CommandError("A transaction belongs to a console's session; connect to this process itself")
         self.store.begin(asked.session, asked.user, scratch=bool(scratch))
-        return "Transaction begun from scratch" if scratch else "Transaction begun"
+        text = "Transaction begun from scratch" if scratch else "Transaction begun"
+        return Answer(text, facts={"from_scratch": bool(scratch)})
 
     def replay(self, asked: Asked) -> Said:
         if asked.session.transaction is None:
@@ -320,7 +325,7 @@ class _Answers:
         text = "Reconfigured" + (f"; {counted(dropped, 'unsaved change')} dropped" if dropped else "")
         return Answer(text, facts={"dropped": dropped})
 
-    async def write_back(self, asked: Asked) -> str:
+    async def write_back(self, asked: Asked) -> Said:
         operands = [word for word in asked.words if word != "--force"]
         force = len(operands) < len(asked.words)
         if len(operands) > 1:
@@ -330,9 +335,9 @@ class _Answers:
         if (path := self.store.loaded_path(operands[0])) is not None:
             return self.written(asked, await self.store.write_back(path=path, force=force))
         path = await self.store.export(operands[0], force=force)
-        return f"Wrote the whole configuration to {path}"
+        return Answer(f"Wrote the whole configuration to {path}", facts={"files": [{"path": str(path)}]})
 
-    def written(self, asked: Asked, written: Written) -> str:
+    def written(self, asked: Asked, written: Written) -> Answer:
         """The answer of a writeback. If a change was not saved, or saved in vain, raises CommandError with this
         answer."""
         lines = [f"Wrote {counted(count, 'change')} to {path}" for path, count in written.files]
@@ -346,7 +351,8 @@ class _Answers:
             lines.append(as_text(written.unsaved, self.store.schema, reveal=asked.reveal))
         if written.unsaved or written.overridden:
             raise CommandError("\n".join((*lines, *remedies)))
-        return "\n".join(lines) or "Nothing to write back"
+        files = [{"path": str(path), "changes": count} for path, count in written.files]
+        return Answer("\n".join(lines) or "Nothing to write back", facts={"files": files})
 
     def help(self, asked: Asked) -> str:
         return help_text(asked.words, self.store.schema)

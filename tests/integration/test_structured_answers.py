@@ -88,7 +88,12 @@ def test_configuration_has_typed_values(manager: Process) -> None:
     option = fields(manager, "config get cluster heartbeats_per_sec")
     assert (option["scope"], option["value"], option["type"]) == ("cluster::", 2.0, "number")
     assert fields(manager, "config eval cluster command_ttl")["type"] == "seconds"
-    assert fields(manager, "config reload")["dropped"] == 0
+    change = fields(manager, "config set cluster command_ttl = 2m")
+    assert (change["option"], change["value"], change["dynamic"]) == ("command_ttl", 120.0, True)
+    (file,) = fields(manager, "config writeback")["files"]  # type: ignore[misc, attr-defined]
+    assert file["changes"] == 1
+    assert fields(manager, "config unset cluster command_ttl")["option"] == "command_ttl"
+    assert fields(manager, "config reload")["dropped"] == 1
 
 
 def test_the_xml_of_answers_has_id_and_counts(manager: Process, processes: Processes) -> None:

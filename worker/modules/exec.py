@@ -125,7 +125,7 @@ def _answer(ended: Ended, limit_s: float | None) -> Answer:
         lines.append(f"ended by signal {-ended.code}{_name_of(-ended.code)}")
     elif ended.code:
         lines.append(f"exit code {ended.code}")
-    return Answer("\n".join(lines), Status.ERROR if ended.code != 0 else Status.OK)
+    return Answer("\n".join(lines), Status.ERROR if ended.code != 0 else Status.OK, facts={"exit_code": ended.code})
 
 
 def _name_of(number: int) -> str:

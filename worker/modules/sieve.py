@@ -90,10 +90,11 @@ class Sieve(Module):
         return Answer("\n".join(lines), facts=facts)
 
     @command("flush cache", "forget every parsed script")
-    async def flush(self) -> str:
+    async def flush(self) -> Answer:
         """`flushed 3 entries from the script cache`."""
         number = self._cache.flush()
-        return f"flushed {counted(number, 'entry', 'entries')} from the script cache"
+        text = f"flushed {counted(number, 'entry', 'entries')} from the script cache"
+        return Answer(text, facts={"flushed": number})
 
     @command("test", "parse a script that is typed on the line", idempotent=True, reads=True)
     async def test(self, phase: Annotated[str, Takes(choices=_phases)], script: Rest) -> str:
