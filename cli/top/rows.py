@@ -8,7 +8,7 @@ from datetime import datetime
 from cli.top.seen import FeedSeen, Item
 from eccmgr.cluster.names import natural
 from eccmgr.commands.standing import duration
-from eccmgr.feed.events import took, when
+from eccmgr.feed.happenings import took, when
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _PROGRESS_CELLS = 10

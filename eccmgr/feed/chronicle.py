@@ -8,18 +8,22 @@ from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.audit import PAGE_ENTRIES, AuditEntry, entries_before
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.history import PastCommand
-from eccmgr.cluster.names import fold, known
+from eccmgr.cluster.jobs import read_jobs
+from eccmgr.cluster.names import fold, known, public_name
 from eccmgr.cluster.publishing import named_id
 from eccmgr.cluster.results import Entry, Report, State
 from eccmgr.cluster.view import Seat
 from eccmgr.commands.rendering import header
 from eccmgr.commands.secrets import without_secrets
+from eccmgr.duravip.holds import Hold
+from eccmgr.duravip.records import VipRecord
 from eccmgr.errors import CommandError, Unreadable
-from eccmgr.feed.happenings import Happening, Subject, merged, of_run, told
+from eccmgr.feed.happenings import Happening, Subject, merged, of_run, told, when
 from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.schedules.shelf import Shelf
+from eccmgr.schedules.times import shown
 
 _PAGES = 20
 """The audit keeps about as many entries as these pages hold."""
@@ -64,25 +68,57 @@ class Chronicle:
         is nothing that `asked` names."""
         address = _address(asked)
         if address:
-            return await self._about(address, "vip", "a floating address")
+            return await self._about("vip", address, await self._vip_now(address))
         if named_id(asked) and (report := await self._delivery.retrieve(named_id(asked))) is not None:
             return await self._about_command(report)
         view = await self._delivery.view()
         if view.fitting(asked):
             return await self._about_node(view.node(asked))
-        try:
-            return await self._about(asked.removeprefix("#"), "id", "its time is over, or it is a job or a schedule")
-        except CommandError:
-            nodes = known(seat.name for seat in view)
-            raise CommandError(
-                f"Nothing is known of '{asked[:80]}': no node, address or id is called so{nodes}"
-            ) from None
+        made = asked.removeprefix("#").lower()
+        for kind, now in (("schedule", await self._schedule_now(made)), ("job", await self._job_now(made))):
+            if now:
+                return await self._about(kind, made, now)
+        if await self._with(made):
+            return await self._about("id", asked.removeprefix("#"), "it is over, and its results are no longer kept")
+        nodes = known(seat.name for seat in view)
+        raise CommandError(f"Nothing is known of '{asked[:80]}': no node, address or id is called so{nodes}")
 
-    async def _about(self, name: str, kind: str, now: str) -> Story:
+    async def _about(self, kind: str, name: str, now: str) -> Story:
         happenings = await self._with(name)
-        if not happenings:
-            raise CommandError(f"Nothing is known of '{name[:80]}'")
-        return Story(kind, name, now, tuple(happenings[-TOLD_MAX:]))
+        if not happenings and not now:
+            raise CommandError(f"Nothing is known of '{name[:80]}': no node states such an address")
+        return Story(kind, name, now or "nobody has it", tuple(happenings[-TOLD_MAX:]))
+
+    async def _vip_now(self, address: str) -> str:
+        """How a floating address stands; "" if Redis has no record of it."""
+        raw, held = await self._link.pipeline(
+            ("HGET", self._keys.vips, address), ("HGET", self._keys.vip_holds, address)
+        )
+        if (written := replies.value(raw)) is None:
+            return ""
+        record = VipRecord.parse(written.decode(errors="replace"))
+        counter = await self._link.call("HGET", self._keys.vips, record.owner) if record.owner else None
+        if counter is None:
+            return f"free, its last epoch was {record.epoch}" + (f", reserved for {record.to}" if record.to else "")
+        kept = replies.value(held)
+        since = f" since {when(Hold.parse(kept).since_ms)}" if kept is not None else ""
+        return f"held by {public_name(record.owner)}{since}, epoch {record.epoch}"
+
+    async def _schedule_now(self, schedule_id: str) -> str:
+        """How a schedule stands; "" if there is none with this id."""
+        for schedule, due_ms in await self._shelf.all():
+            if schedule.id == schedule_id:
+                return f"due at {shown(due_ms)}: {without_secrets(schedule.text)}"
+        return ""
+
+    async def _job_now(self, job_id: str) -> str:
+        """How a job stands; "" if no node tells of it."""
+        for node, jobs in (await read_jobs(self._link, self._keys)).items():
+            for job in jobs:
+                if job.job == job_id:
+                    percent = "" if job.percent is None else f", {job.percent:.0f} %"
+                    return f"{job.stage} on {node}{percent}: {job.command}"
+        return ""
 
     async def _about_command(self, report: Report) -> Story:
         happenings = merged(await self._with(report.sent.id), _outcomes(report))

@@ -1,23 +1,20 @@
 """The commands `events` and `why`: what has happened, and the story of one thing."""
 
 import re
-import time
 from collections.abc import Sequence
 
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.columns import columns
 from eccmgr.commands.rendering import iso_time
-from eccmgr.commands.standing import duration
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.errors import UsageError
 from eccmgr.feed.chronicle import TOLD_MAX, Chronicle
-from eccmgr.feed.happenings import Happening, facts_of
+from eccmgr.feed.happenings import Happening, facts_of, took, when
 
 _EVENTS = 20
 _EVENTS_MAX = 1000
 _HEADINGS = ("WHEN", "WHAT", "WHY", "TOOK", "BY")
 _WIDEST = 90
-_SECOND_MS, _MINUTE_MS = 1000, 60_000
 _ABOUT_EVENTS = (
     "Changes of members, floating addresses, commands, jobs, schedules and configurations, the newest\n"
     "last: when, what, why, how long it took, and who did it. For an address TOOK is how long nobody\n"
@@ -86,19 +83,6 @@ def table(happenings: Sequence[Happening], now_s: float | None = None) -> str:
         [_HEADINGS[column] for column in shown], [[row[column] for column in shown] for row in rows], _WIDEST
     )
     return "\n".join(line.rstrip() for line in lines.splitlines())
-
-
-def when(at_ms: int, now_s: float | None = None) -> str:
-    """HH:MM:SS on this machine, with the date if that is not the day of `now_s` (Unix time; None: now)."""
-    then, today = time.localtime(at_ms / 1000), time.localtime(now_s)
-    return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", then)
-
-
-def took(took_ms: int) -> str:
-    """`410 ms`, `4.1 s`, `2 h 13 m`."""
-    if took_ms < _SECOND_MS:
-        return f"{took_ms} ms"
-    return f"{took_ms / 1000:.1f} s" if took_ms < _MINUTE_MS else duration(took_ms / 1000)
 
 
 def _facts(happening: Happening) -> dict[str, object]:

@@ -2,6 +2,7 @@
 latest commands. Pure."""
 
 import enum
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,9 +10,11 @@ from eccmgr.cluster.audit import AuditEntry
 from eccmgr.cluster.history import PastCommand
 from eccmgr.cluster.names import fold, public_name
 from eccmgr.commands.secrets import without_secrets
+from eccmgr.commands.standing import duration
 from eccmgr.schedules.schedule import Fate, Firing
 
 _NAMES_SHOWN = 20
+_SECOND_MS, _MINUTE_MS = 1000, 60_000
 _REMEMBERED_MAX = 50_000
 
 
@@ -207,6 +210,19 @@ def facts_of(happening: Happening) -> Mapping[str, object]:
         "took_ms": happening.took_ms,
         "by": happening.by or None,
     }
+
+
+def when(at_ms: int, now_s: float | None = None) -> str:
+    """HH:MM:SS on this machine, with the date if that is not the day of `now_s` (Unix time; None: now)."""
+    then, today = time.localtime(at_ms / 1000), time.localtime(now_s)
+    return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", then)
+
+
+def took(took_ms: int) -> str:
+    """`410 ms`, `4.1 s`, `2 h 13 m`."""
+    if took_ms < _SECOND_MS:
+        return f"{took_ms} ms"
+    return f"{took_ms / 1000:.1f} s" if took_ms < _MINUTE_MS else duration(took_ms / 1000)
 
 
 def _kind(private: str) -> str:

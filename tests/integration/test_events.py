@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from eccmgr.redis.connect import Link
+from eccmgr.redis.keys import Keys
 from tests.integration.fleet import Fleet, die
 from tests.waiting import wait_until
 
@@ -68,10 +70,27 @@ async def test_schedules_and_configuration_are_told(fleet: Fleet) -> None:
     await until_told(fleet, f"schedule {made} ran on barca: version: ok")
     assert len(await told(fleet, f"why {made}")) == 2
     other = (await fleet.ask("sched in 3600 version")).split()[1]
+    assert (await fleet.ask(f"why {other}")).startswith(f"# {other}: due at 20")
     await fleet.ask(f"sched delete {other}")
     await until_told(fleet, f"schedule {other} deleted")
     await fleet.ask("config set Blackhole true")
     assert (await until_told(fleet, "eccmgr barca changed: Blackhole"))["subject"] == "config"
+
+
+async def test_address_is_told_with_its_holder(fleet: Fleet, link: Link, cluster_keys: Keys) -> None:
+    await fleet.manager()
+    keys, session = cluster_keys, "#ec0-1-aa#East1"
+    entry = ("what", "vip", "change", "granted", "address", "10.0.0.1", "node", "East1", "epoch", "7")
+    await link.pipeline(
+        ("HSET", keys.vips, "10.0.0.1", f"{session}\t7\t3\t\tmove", session, "3\t1"),
+        ("XADD", keys.audit, "*", *entry, "reason", "move", "from", "west1"),
+    )
+    answer = await fleet.ask("why 10.0.0.1")
+    assert answer.splitlines()[0] == "# 10.0.0.1: held by East1, epoch 7"
+    assert "10.0.0.1 taken by East1 from west1, epoch 7" in answer
+    await link.call("HDEL", keys.vips, session)
+    assert (await fleet.ask("why 10.0.0.1")).startswith("# 10.0.0.1: free, its last epoch was 7")
+    await link.call("UNLINK", keys.vips)
 
 
 async def test_number_bounds_the_events(fleet: Fleet) -> None:
@@ -88,5 +107,5 @@ async def test_unknown_name_is_answered_with_the_known(fleet: Fleet) -> None:
     await fleet.node("east1")
     expected = "Nothing is known of 'nobody': no node, address or id is called so; known: east1"
     assert await fleet.ask("why nobody") == expected
-    assert (await fleet.ask("why 10.0.0.1")).startswith("Nothing is known of '10.0.0.1'")
+    assert await fleet.ask("why 10.0.0.1") == "Nothing is known of '10.0.0.1': no node states such an address"
     assert await fleet.ask("why") == "Usage: why NAME|ADDRESS|ID"

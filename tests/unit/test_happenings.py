@@ -1,8 +1,8 @@
 """What the audit says, in an operator's words: how long an address was without a holder, how long a node was away."""
 
 from eccmgr.cluster.audit import AuditEntry
-from eccmgr.feed.events import table, took, when
-from eccmgr.feed.happenings import Happening, Subject, of_run, told
+from eccmgr.feed.events import table
+from eccmgr.feed.happenings import Happening, Subject, of_run, told, took, when
 from eccmgr.schedules.schedule import Fate, Firing
 
 
