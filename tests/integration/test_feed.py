@@ -154,6 +154,26 @@ async def test_holders_of_addresses_are_told(fleet: Fleet, link: Link, cluster_k
         await link.call("UNLINK", key)
 
 
+async def test_client_that_does_not_read_fills_no_memory(fleet: Fleet) -> None:
+    manager = await fleet.manager()
+    source = manager.feed.source
+    async with await Client.open(str(manager.endpoints[0].path)) as client:
+        client.request("feed jobs", id=1, stream=True)
+        await client.fields(frames.CHUNK)
+        picture = source._pictures[FeedTopic.JOBS]
+        for number in range(2000):
+            picture.amend({"a": {"id": "a", "text": f"{number:>10000}"}}, (), 0)
+            source._wake()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        (connection,) = manager.server.connections
+        assert connection._transport.get_write_buffer_size() < 2 * 1024 * 1024
+        events = []
+        while "resync" not in events:
+            events.append((await client.fields(frames.CHUNK))["event"])
+        assert (await client.fields(frames.CHUNK))["full"]
+
+
 async def test_feed_outlives_a_vandal_in_redis(fleet: Fleet, link: Link, cluster_keys: Keys) -> None:
     await fleet.manager()
     await fleet.node("east1")

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from eccmgr.cluster.audit import AuditEntry
 from eccmgr.cluster.history import PastCommand
 from eccmgr.cluster.jobs import dump_jobs, parse_jobs
 from eccmgr.cluster.journal import Journal
@@ -15,6 +16,8 @@ from eccmgr.commands import rendering
 from eccmgr.commands.jobs import JobRow
 from eccmgr.commands.membership import as_text, as_xml, summary
 from eccmgr.errors import EccmgrError, Unreadable
+from eccmgr.feed.events import table
+from eccmgr.feed.happenings import told
 from eccmgr.node.follower import check_entries
 from eccmgr.node.messages import Message, Withdrawal
 from eccmgr.schedules import times
@@ -219,3 +222,12 @@ def job_standing(data: bytes) -> None:
     if isinstance(told.answer, dict):
         standing = JobStanding.parse(told.answer)
         assert len(f"{standing.job}{standing.percent}{standing.command}".splitlines()) <= 1
+
+
+@fuzzed(Unreadable, words=(b"\0", b"what\0member\0change\0join\0members\0", b"#ec0-1-a#east1", b"\0since\x0017000"))
+def audit_entry(data: bytes) -> None:
+    """An entry of the audit is told in one line of a table, whatever its fields say."""
+    entry = AuditEntry.parse([b"1700000000000-0", data.split(b"\0")])
+    story = told([entry, entry])
+    assert all(happening.at_ms == entry.at_ms for happening in story)
+    assert not story or len(table(story).splitlines()) == 1 + len(story)
