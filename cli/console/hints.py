@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cli.console.own_commands import OwnCommands
 from eccmgr.commands.answer import FORMS
+from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.table import Table
 from eccmgr.text import words
 
@@ -58,6 +59,8 @@ def _of_daemon(line: str, table: Table) -> Hint:
         return Hint(only.usage, only.brief)
     if beginnings:
         return Hint("  ".join(_next(beginnings, len(lower) - (not is_whole))))
+    if lower[0] in FIRST_WORDS and "gather" in table.commands and (is_whole or len(lower) > 1):
+        return Hint(f"{lower[0]} commands run on nodes: gather {lower[0]} …")
     return _correction(lower, (name for name, known in table.commands.items() if not known.danger))
 
 

@@ -9,7 +9,7 @@ from cli.console.own_commands import OwnCommand, OwnCommands, switched
 from cli.console.prompt import Prompt
 from cli.console.reports import KeptReport, read_report, run_before
 from cli.console.resending import CHOICES, chosen, nothing_chosen, sent_anew, why
-from cli.console.running import LineRunner
+from cli.console.running import LastRun, LineRunner
 from cli.console.watching import NotRepeated, watch, watched
 from eccmgr.commands.answer import Format
 from eccmgr.control.client.session import Result
@@ -65,6 +65,7 @@ class OwnTable:
 
     def _watch(self, text: str) -> None:
         every_s, command = watched(text, self._runner.last.line)
+        self._runner.last = LastRun(command)
         try:
             watch(self._runner.repeat, every_s, command, self._runner.terminal)
         except NotRepeated as error:

@@ -136,6 +136,7 @@ def test_last_operand_of_a_target(target: str, parts: tuple[str, str]) -> None:
         ("prewiev", "Did you mean preview?"),
         ("subcluster brodcast", "Did you mean subcluster broadcast?"),
         ("shutdwon", ""),
+        ("cluster duravip", "cluster commands run on nodes: gather cluster …"),
         ("sieve:s1 flush", ""),
         ("\\wat", "\\watch"),
         ("\\watch 5", "\\watch [S] [COMMAND]"),
