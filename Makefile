@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test retest test-units fault fault-vip soak fuzz model lint types check bench reference lock clean
+.PHONY: setup demo test retest test-units fault fault-vip fault-logs soak fuzz model lint types check bench reference lock clean
 
 setup: $(STAMP)
 
@@ -38,6 +38,10 @@ fault: setup
 # Needs root, for network namespaces. SEED=… plays a draw again; ROUNDS=… is how often each fault of the table is played.
 fault-vip: setup
 	@$(BIN)/python -m tests.fault.lab
+
+# SEED=… plays a run again; FAULTS=… is how many, 1000 if not given.
+fault-logs: setup
+	@$(BIN)/python -m tests.fault.logs
 
 # Whether anything grows; COMMANDS=… is how many are given, 100000 if not given, in at most LIMIT_S=… seconds, 600.
 soak: setup

@@ -89,8 +89,7 @@ class Link:
 
         A failure is an exception of the library, and the link takes no note of it. Then call `run`, which does.
         """
-        name, keys, args, _ = call
-        wire = self._wire
+        (name, keys, args, _), wire = call, self._wire
         if self.fault is not None or wire is None or wire.fault is not None or not wire.writable:
             return None
         return wire.send("EVALSHA", script(name, sharded=self._sharded).sha, len(keys), *keys, *args)
@@ -157,14 +156,13 @@ class Link:
         return await self._ask(str(words[0]), lambda wire: wire.call(*words), words=words)
 
     async def publish(self, channel: str, message: Argument) -> int:
-        """Send a message; answers how many hear it. Raises the errors of `run`."""
+        """Send a message; answers how many hear it."""
         return int(await self.call("SPUBLISH" if self._sharded else "PUBLISH", channel, message))
 
     async def pipeline(self, *commands: Sequence[Argument]) -> list[Any]:
         """Run plain commands together, in one transaction if Redis has memory for that. Raises the errors of `run`."""
         words = [word for command in commands for word in command]
-        answers: list[Any] = await self._ask(str(commands[0][0]), lambda wire: _together(wire, commands), words=words)
-        return answers
+        return list(await self._ask(str(commands[0][0]), lambda wire: _together(wire, commands), words=words))
 
     async def describe(self) -> str:
         """The server in one line. Raises RedisUnreachable."""
@@ -177,10 +175,10 @@ class Link:
         async def look(wire: Wire) -> float:
             started = time.monotonic()
             await wire.call("PING")
-            ended = time.monotonic()
+            took_ms = (time.monotonic() - started) * 1000
             with contextlib.suppress(RedisError):
                 info.update(_fields(await wire.call("INFO", "server")))
-            return (ended - started) * 1000
+            return took_ms
 
         round_trip_ms = await self._ask("PING", look)
         said = info.get("redis_mode") or info.get("server_mode") if self._place is None else None
