@@ -10,7 +10,7 @@ import sys
 from ops.bench.table import Row, render
 
 BENCHMARKS = (
-    *("configuration", "console", "folding", "gather", "memory", "peer", "placement", "prompt"),
+    *("configuration", "console", "folding", "gather", "logs", "memory", "peer", "placement", "prompt"),
     *("reconnect", "salt", "scale", "scripts", "signing", "startup", "targets"),
 )
 

@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from eccmgr.redis.embedded import EmbeddedServer
@@ -140,8 +141,11 @@ class Campaign:
             for name in (*_MANAGERS, *_NODES):
                 self._start(name)
             self._writers = {name: WatchedWriter(self._folder / "logs", name) for name in _NODES}
+            # A node that has never seen a log begins with the file that is there.
+            wait_until_sync(lambda: all(map(self._targets, _NODES)), "the first lines of all nodes came", _SETTLE_S)
             for number in range(self._faults):
                 kind, strike = self._chance.choice(self._kinds())
+                self._note(kind)
                 strike()
                 self.done[kind] += 1
                 time.sleep(self._chance.choice((0.0, 0.1, 0.5)))
@@ -154,6 +158,10 @@ class Campaign:
                 writer.popen.communicate()
             self._processes.end()
             self._server.stop()
+
+    def _note(self, kind: str) -> None:
+        with (self._folder / "faults").open("a") as file:
+            file.write(f"{datetime.now(UTC).isoformat()} {kind}\n")
 
     def _configure(self) -> None:
         (self._folder / "logs").mkdir()
