@@ -29,6 +29,8 @@ _NODES, _RATE = int(os.environ.get("NODES") or 100), int(os.environ.get("RATE") 
 _SPAN_S = 10.0
 _BATCH = b"".join(b"%06d %s\n" % (number, b"." * 92) for number in range(1000))
 _LIMIT_S = 300.0
+_QUEUE = 'main_queue(queue.type="LinkedList" queue.size="200000" queue.dequeueBatchSize="4096")\n'
+"""More than rsyslog's own values, with which it is slower."""
 _RSYSLOG, _MODULES = shutil.which("rsyslogd"), Path("/usr/lib/x86_64-linux-gnu/rsyslog")
 
 
@@ -133,15 +135,16 @@ def _manager_file(folder: Path) -> str:
 def _rsyslog(folder: Path) -> dict[str, Any]:
     size, port = _write(folder / "source" / "new.log", _LINES), free_port()
     receiving = (
-        f'global(workDirectory="{folder}" maxMessageSize="64k")\nmodule(load="imrelp")\n'
+        f'global(workDirectory="{folder}" maxMessageSize="64k")\n{_QUEUE}module(load="imrelp")\n'
         'template(name="bare" type="string" string="%msg:2:$%\\n")\n'
         f'input(type="imrelp" port="{port}" address="127.0.0.1")\n'
         f'action(type="omfile" file="{folder}/out/x" template="bare" asyncWriting="off")\n'
     )
     sending = (
-        f'global(workDirectory="{folder}/state" maxMessageSize="64k")\nmodule(load="imfile")\nmodule(load="omrelp")\n'
+        f'global(workDirectory="{folder}/state" maxMessageSize="64k")\n{_QUEUE}module(load="imfile")\n'
+        'module(load="omrelp")\n'
         f'input(type="imfile" file="{folder}/source/x.log" tag="x")\n'
-        f'action(type="omrelp" target="127.0.0.1" port="{port}")\n'
+        f'action(type="omrelp" target="127.0.0.1" port="{port}" windowSize="4096")\n'
     )
     (folder / "state").mkdir()
     running = []
