@@ -38,6 +38,12 @@ def outcome(
         # With the usage, for only some of typer's errors name what would be right.
         usage = " ".join(context.get_usage().split()) if context is not None else f"See {program} --help"
         raise UsageError(f"{said if said.endswith(('.', '?')) else f'{said}.'} {usage}") from None
+    except OSError as error:
+        # Such as the files of `--install-completion`, which typer writes.
+        if error.filename is None:
+            raise
+        sys.stderr.write(visible_line(f"{program}: {error.filename}: {error.strerror}") + "\n")
+        return _FAILED
     except typer.Abort:
         # Input has ended at a question.
         return _FAILED

@@ -50,7 +50,9 @@ def _run(words: list[str]) -> int:
             with harmless_screen():
                 return Interactive(client, asked).run()
         # A user who ends a wait is told how the command goes on.
-        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda number, _frame: sys.exit(128 + number))
         batch = Batch(client, asked)
         return batch.run(asked.command) if asked.command is not None else batch.run_lines(sys.stdin.buffer)
     finally:

@@ -15,6 +15,7 @@ from eccmgr.text.unseen import visible_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 _SALT_BYTES = 16
+_NOTHING_GIVEN = "no password was given"
 
 
 @app.command()
@@ -44,10 +45,19 @@ def scrampasswd(
 
 def _password(user: str) -> str:
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    password = getpass.getpass(f"Password of {visible_line(user)}: ")
-    if getpass.getpass("Again: ") != password:
-        raise ValueError("the two passwords differ")
+        return _given(sys.stdin.readline().rstrip("\n"))
+    try:
+        password = _given(getpass.getpass(f"Password of {visible_line(user)}: "))
+        if getpass.getpass("Again: ") != password:
+            raise ValueError("the two passwords differ")
+    except EOFError:
+        raise ValueError(_NOTHING_GIVEN) from None
+    return password
+
+
+def _given(password: str) -> str:
+    if not password:
+        raise ValueError(_NOTHING_GIVEN)
     return password
 
 

@@ -115,7 +115,8 @@ class Terminal:
         self.process = subprocess.Popen(
             arguments,
             cwd=folder,
-            env={**os.environ, "TERM": "xterm", **environment},
+            # Its size is the terminal's, whatever the terminal of the tests is.
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "", "LINES": "", **environment},
             stdin=slave,
             stdout=slave,
             stderr=slave,

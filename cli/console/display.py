@@ -140,7 +140,16 @@ class Display:
         """Print an answer, or a problem."""
         problem = result.status in (Status.ERROR, Status.DENIED) and not self.settings.json
         if text:
+            text = self.wrapped(text)
             self.write(text, sys.stderr if problem else sys.stdout, problem=problem)
+
+    def wrapped(self, text: str) -> str:
+        """The answer to the present command: on a terminal, `help` is wrapped between words."""
+        if self._command.lower().split(maxsplit=1)[:1] != ["help"] or not sys.stdout.isatty():
+            return text
+        from cli.console.wrapping import wrapped
+
+        return wrapped(text, shutil.get_terminal_size().columns)
 
     def write(self, text: str, stream: TextIO, *, problem: bool = False) -> None:
         """Print `text` and a newline; to a terminal with colours and without control characters."""

@@ -1,5 +1,6 @@
 """The console's own commands, and what each of them does."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from cli.console.reports import KeptReport, read_report, run_before
 from cli.console.resending import CHOICES, chosen, nothing_chosen, sent_anew, why
 from cli.console.running import LastRun, LineRunner
 from cli.console.watching import NotRepeated, watch, watched
+from cli.console.wrapping import wrapped
 from eccmgr.commands.answer import Format
 from eccmgr.control.client.session import Result
 from eccmgr.errors import EccmgrError, UsageError
@@ -61,7 +63,7 @@ class OwnTable:
 
     def _help(self, text: str) -> None:
         _no_words(text)
-        self._runner.say(self._own.help())
+        self._runner.say(wrapped(self._own.help(), shutil.get_terminal_size().columns))
 
     def _watch(self, text: str) -> None:
         every_s, command = watched(text, self._runner.last.line)

@@ -97,6 +97,7 @@ class LineRunner:
         self.say(f"ec_console: {error}", problem=True)
 
     def _show(self, result: Result, text: str) -> None:
+        text = self.display.wrapped(text)
         if not self.pager.takes(text):
             self.display.show(result, text)
             return
