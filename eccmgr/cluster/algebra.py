@@ -162,7 +162,7 @@ def _is_in(operand: Operand, seat: Seat) -> bool:
         case WithTag(tag, pattern):
             return tag in seat.tags and fits(pattern)(seat.tags[tag])
         case Listed(folded):
-            return any(seat.key == name.lower() for name in nodeset.spell_out(folded))
+            return seat.key in nodeset.members(",".join(folded))
     return True
 
 

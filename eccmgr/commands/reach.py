@@ -30,7 +30,9 @@ class Reach:
         target = await self._target(line.carrier, view)
         live, _ = view.expected(target)
         nodes = [seat.name for seat in live]
-        return Hit(on_nodes(str(target), len(nodes), nodes), len(nodes), await self._effect(line, view, nodes))
+        return Hit(
+            on_nodes(target.where or str(target), len(nodes), nodes), len(nodes), await self._effect(line, view, nodes)
+        )
 
     async def _target(self, carrier: NormalForm, view: View) -> Target:
         # A normal form is read as the line itself is.

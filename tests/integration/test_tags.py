@@ -87,6 +87,8 @@ async def test_gather_finds_nodes_by_their_tags(fleet: Fleet) -> None:
         await fleet.node(name, name[:4], configuration=f"cluster {{ tags = [ role = {role} ] }}")
     assert await fleet.lines("gather @role:mt* mark") == ["east1: marked", "west1: marked"]
     assert await fleet.lines("gather @east&role:m*^@all!west1 mark") == ["east2: marked"]
+    described = await fleet.ask("describe gather @role:mt* shutdown")
+    assert described.startswith("shutdown on 2 nodes of @role:mt*")
     assert (await fleet.ask("unicast @all!role:mt* mark")).startswith("Sent ")
     refusal = await fleet.ask("unicast @role:mt* mark")
     assert refusal == "One node is wanted, but @role:mt* means 2: east1,west1; use gather"
