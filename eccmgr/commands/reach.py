@@ -10,10 +10,15 @@ from eccmgr.commands.carried import FIRST_WORDS
 from eccmgr.commands.describing import DRAINING, LEAVING, Dissected, Hit, on_nodes
 from eccmgr.commands.gather import GatherWish
 from eccmgr.commands.normal_form import NormalForm
+from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.table import Table
 from eccmgr.commands.target import nodes_of_target, one_node, read_in
 from eccmgr.duravip.picture import VipEffect, VipReader, effect_of_drain, effect_of_loss
 from eccmgr.errors import CommandError, Unreadable
+from eccmgr.text.counting import counted
+
+_ABORT = "abort"
+_SHOWN_MAX = 80
 
 
 class Reach:
@@ -25,6 +30,8 @@ class Reach:
     async def survey(self, line: Dissected) -> Hit:
         """What `line` would hit. Raises CommandError if its target is unknown, RedisUnreachable and Unreadable."""
         if line.carrier is None:
+            if line.innermost.name == _ABORT and line.innermost.arguments:
+                return await self._aborted(line.innermost.arguments[0])
             return Hit("this manager") if line.innermost.name in LEAVING else Hit()
         view = await self._delivery.view()
         target = await self._target(line.carrier, view)
@@ -33,6 +40,17 @@ class Reach:
         return Hit(
             on_nodes(target.where or str(target), len(nodes), nodes), len(nodes), await self._effect(line, view, nodes)
         )
+
+    async def _aborted(self, named: str) -> Hit:
+        """The nodes on which the command with that id has not ended."""
+        report = await self._delivery.retrieve(named)
+        if report is None:
+            return Hit()
+        left, number = sum(not outcome.state.final for outcome in report.outcomes), len(report.outcomes)
+        if not left:
+            return Hit("", 0)
+        shown = without_secrets(report.sent.text)[:_SHOWN_MAX]
+        return Hit(f"{left} of {counted(number, 'node')}, where '{shown}' has not ended", left)
 
     async def _target(self, carrier: NormalForm, view: View) -> Target:
         # A normal form is read as the line itself is.

@@ -44,6 +44,20 @@ async def test_the_carried_command_counts(fleet: Fleet) -> None:
     assert {line: await described(fleet, line) for line in lines} == lines
 
 
+async def test_abort_says_where_the_command_still_runs(fleet: Fleet) -> None:
+    await fleet.manager()
+    await fleet.node("east1")
+    await fleet.node("east2", deaf=True)
+    sent = await fleet.broadcast("mark")
+
+    async def left() -> bool:
+        what = f"abort {sent} on 1 of 2 nodes, where 'mark' has not ended"
+        return await described(fleet, f"abort {sent}") == (what, "asks", True)
+
+    await wait_until(left, "one node is left")
+    assert await described(fleet, "abort 01KB3ZD4P1QX") == ("abort 01KB3ZD4P1QX", "asks", True)
+
+
 async def test_a_faulty_line_is_refused_as_ever(fleet: Fleet) -> None:
     await fleet.manager()
     await fleet.node("east1")
