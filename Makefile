@@ -77,7 +77,7 @@ reference: setup
 # Needs uv on PATH; the only target that asks a registry for versions.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" \
-	  --quiet --extra fast --output-file requirements.txt pyproject.toml
+	  --quiet --extra fast --extra web --output-file requirements.txt pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" \
 	  --quiet --extra dev --output-file requirements-dev.txt pyproject.toml
 	@# A later atheris has no wheel for Python 3.11. No target but fuzz needs it.

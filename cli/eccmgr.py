@@ -12,6 +12,8 @@ from cli.flags import (
     Check,
     Debug,
     Endpoints,
+    Http,
+    HttpPrefix,
     ManagerKeys,
     PasswordFile,
     RedisUrl,
@@ -52,6 +54,8 @@ def eccmgr(
     signing_key: Annotated[
         str | None, typer.Option(metavar="FILE", help="The file of the key that signs this manager's commands.")
     ] = None,
+    http: Http = None,
+    http_prefix: HttpPrefix = None,
 ) -> None:
     """Run a cluster manager in the foreground. Every option may be given as ECCMGR_OPTION too; the flag wins."""
     if context.invoked_subcommand is not None:
@@ -70,6 +74,8 @@ def eccmgr(
         "listen": tuple(listen) if listen else None,
         "trusted_manager": tuple(trusted_manager) if trusted_manager else None,
         "signing_key": signing_key,
+        "http": http,
+        "http_prefix": http_prefix,
         "node_authority": tuple(node_authority) if node_authority else None,
     }
     program = DaemonProgram(PROGRAM, ManagerSettings, DEFAULT_FILE, Manager)

@@ -22,6 +22,11 @@ ManagerKeys = Annotated[
     typer.Option(metavar="LINE", help="The public key of a manager, as in its .pub file; may be repeated."),
 ]
 
+Http = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Where pages, metrics and health are served over HTTP.")
+]
+HttpPrefix = Annotated[str | None, typer.Option(metavar="/PATH", help="The path under which a proxy serves them.")]
+
 
 def config_flag(default: str) -> Any:
     """The flag that names the configuration file of a program."""

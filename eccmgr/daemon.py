@@ -65,6 +65,7 @@ from eccmgr.text.hostport import host_port
 log = structlog.get_logger()
 
 _REMARKS_MAX = 5
+_READY_S = 2.0
 
 
 class WayToRedis(Part):
@@ -153,6 +154,18 @@ class Daemon(abc.ABC):
     def held(self) -> DaemonOptions:
         """The daemon's own options in that configuration."""
         return self._holding.options
+
+    async def unready(self) -> list[str]:
+        """The reasons why this daemon cannot do its work now; none if it can."""
+        reasons = []
+        try:
+            async with asyncio.timeout(_READY_S):
+                await self.link.reach()
+        except (EccmgrError, TimeoutError) as error:
+            reasons.append(f"Redis has not answered within {_READY_S:g} s: {error}".removesuffix(": "))
+        if not self.session.joined.is_set():
+            reasons.append("This daemon is not a member of the cluster")
+        return reasons
 
     @abc.abstractmethod
     def default_endpoint(self) -> str:

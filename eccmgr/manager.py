@@ -54,6 +54,8 @@ from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import ManagerSettings
 from eccmgr.version import full_version
+from eccmgr.web.listener import HttpListener
+from eccmgr.web.site import Site
 
 log = structlog.get_logger()
 
@@ -96,6 +98,8 @@ class Manager(Daemon):
         self.add_part(self.feed.source)
         self.logs = GatheringPart(self.link, self.keys, self.options, self.session, self.view)
         self.add_part(self.logs)
+        self.pages = HttpListener(self.view, settings.http, settings.http_prefix, self._site())
+        self.add_part(self.pages)
         self.journal = Journal(self.delivery.view)
         self._vips = VipReader(self.link, self.keys)
         self._reach = Reach(self.table, self.delivery, self._vips)
@@ -125,6 +129,27 @@ class Manager(Daemon):
             answer_verifier=answers,
             register=lambda: self.register.register,
         )
+
+    def _site(self) -> Site:
+        """What the pages over HTTP show."""
+        return Site(
+            title=f"{self.held.cluster} on {self.name}",
+            gate=self.gate,
+            ready=self.unready,
+            metrics=self._metrics,
+            verifiers=lambda: self.server.verifiers,
+            lease_s=lambda: self.options.session_lease_s,
+            source=self.feed.source,
+        )
+
+    async def _metrics(self) -> bytes:
+        # Imported here: the library takes memory that a manager without scrapes does not need.
+        from eccmgr.metrics.manager import ManagerFigures, exposition
+
+        view = None
+        with contextlib.suppress(EccmgrError):
+            view = await self.delivery.view_as_told()
+        return exposition(ManagerFigures(self.session.leads, view, self.pages.seen))
 
     def _bus_files_name(self) -> str:
         """The name under which Redis keeps what the bus files of this manager's main file state; "" without a file."""

@@ -41,6 +41,10 @@ class DaemonSettings(BaseSettings):
     """The public keys of managers, each a line; they add to those of the files."""
     signing_key: str | None = None
     """The file of the key with which it signs; it wins over the one of the configuration."""
+    http: str | None = None
+    """Where pages, metrics and health are served over HTTP; it wins over `Http_Listener`."""
+    http_prefix: str | None = None
+    """The path under which a proxy serves the pages."""
 
     @field_validator("listen", mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """Decides who may run a command, by roles, their patterns and their users. Pure.
 
-An identity is `scram:tom`, `cert:tom` or `node:east1`. A user of this host is the bare name, which may be written as
-`unix:tom`. So a user of one kind never has the roles of another kind's user of the same name.
+An identity is `scram:tom`, `cert:tom`, `token:tom` or `node:east1`. A user of this host is the bare name, which may be
+written as `unix:tom`. So a user of one kind never has the roles of another kind's user of the same name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from eccmgr.text.patterns import Pattern
 
 UNIX = "unix:"
-KINDS = (UNIX, "scram:", "cert:", "node:")
+KINDS = (UNIX, "scram:", "cert:", "node:", "token:")
 _NAMELESS = "uid "
 _KNOWN_MAX = 10_000
 _KNOWN_LENGTH_MAX = 256

@@ -174,7 +174,7 @@ def test_a_node_carries_an_address_behind_its_fence(with_vip: Machine) -> None:
     assert "10.1.1.1" not in with_vip.run("ip -br address show eth1")
 
 
-def test_the_key_ceremony_of_the_page_secures_a_cluster(machine: Machine) -> None:
+def test_the_key_ceremony_secures_a_cluster(machine: Machine) -> None:
     page = (ROOT / "docs" / "security.md").read_text()
     ceremony = page[page.index("### The key ceremony") : page.index("### Roles")]
     name = machine.run("hostname").partition(".")[0]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_KINDS = ("unix", "scram", "cert", "node")
+_KINDS = ("unix", "scram", "cert", "node", "token")
 """The kinds of an identity, such as `scram:alice`."""
 
 

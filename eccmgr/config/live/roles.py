@@ -54,13 +54,22 @@ class RolesPart(Part):
         control = view.scope("Control_Listener")
         configured = listeners(view, self._default, self._listen)
         everywhere = control.boolean("Enable_Authorization")
-        groups = self._groups(control, needed=everywhere or any(each.authorize for each in configured))
+        groups = self._groups(
+            control,
+            needed=everywhere
+            or self._is_for_pages(view, "Enable_Authorization")
+            or any(each.authorize for each in configured),
+        )
         return Policy(
             {role.name: _patterns(role) for role in view.scope("Authorization").scopes("Role")},
             groups_of_users(groups.users),
             everywhere,
             frozenset({"", "anonymous", *_nobody()}),
         )
+
+    def _is_for_pages(self, view: ScopeView, option: str) -> bool:
+        """Whether the pages over HTTP ask for what `option` says."""
+        return view.scope("Http_Listener").boolean(option)
 
     def _groups(self, control: ScopeView, *, needed: bool) -> Groups:
         """The group file; empty if none is named, or if it cannot be read and is not `needed`."""
@@ -70,7 +79,9 @@ class RolesPart(Part):
     def _verifiers(self, view: ScopeView) -> Verifiers:
         """The verifiers of the users who sign in over TCP."""
         control, configured = view.scope("Control_Listener"), listeners(view, self._default, self._listen)
-        needed = any(each.authenticate and not each.endpoint.startswith(("/", ".")) for each in configured)
+        needed = self._is_for_pages(view, "Enable_Authentication") or any(
+            each.authenticate and not each.endpoint.startswith(("/", ".")) for each in configured
+        )
         path, data = self._file_of(control, "AuthScramParameters", "scram", needed=needed)
         try:
             return Verifiers.parse(data)

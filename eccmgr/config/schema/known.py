@@ -4,6 +4,7 @@ It feeds checking, `config eval`, spelling, `help config`, completion and the re
 """
 
 from eccmgr.config.schema.known_cluster import CLUSTER
+from eccmgr.config.schema.known_http import HTTP_LISTENER
 from eccmgr.config.schema.spec import Naming, OptionSpec, ScopeSpec
 from eccmgr.config.schema.types import OptionType
 
@@ -311,6 +312,7 @@ SCHEMA = ScopeSpec(
         DATASOURCE,
         EC_LOGGER,
         ESMTP_LISTENER,
+        HTTP_LISTENER,
         LOGS,
         SECURITY,
     ),

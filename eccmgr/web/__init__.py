@@ -1,0 +1,1 @@
+"""The read-only pages, events and health of a daemon over HTTP (the extra `web`)."""

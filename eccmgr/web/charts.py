@@ -1,0 +1,116 @@
+"""Charts as SVG, made by the server. Pure; every text in them is escaped."""
+
+import datetime as dt
+import html
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from eccmgr.commands.answer import Facts
+
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 120, 40, 18
+
+
+def answer_curve(nodes: Sequence[Facts]) -> Markup:
+    """How many nodes had answered after how many seconds."""
+    times = sorted(float(node["seconds"]) for node in nodes if node["state"] in ("ok", "failed", "refused"))
+    if not times:
+        return Markup("")
+    end = times[-1] or 0.001
+    steps = [(0.0, 0), *((moment, number) for number, moment in enumerate(times, 1))]
+    every = max(1, len(steps) // 500)
+    points = " ".join(
+        f"{_x(moment / end):.1f},{_y(number / len(nodes)):.1f}" for moment, number in (*steps[::every], steps[-1])
+    )
+    line = f'<polyline class="line" points="{points}"/>'
+    return _chart("Answers over the seconds", line, f"{len(nodes)} nodes", f"{end:.3g} s")
+
+
+def lease_ages(members: Sequence[Facts], lease_s: float) -> Markup:
+    """The ages of leases as a share of the lease, in ten bars for each subcluster together."""
+    bins = [0] * 10
+    for member in members:
+        if member["state"] == "live" and member["lease_age_ms"] is not None:
+            bins[min(9, int(member["lease_age_ms"] / (lease_s * 100)))] += 1
+    return _bars("Lease ages as a share of the lease", bins, "0", "whole lease", bad_from=7)
+
+
+def per_minute(commands: Sequence[Facts], now: dt.datetime | None = None) -> Markup:
+    """The commands of the last hour, minute by minute; the incomplete ones apart."""
+    moment = now or dt.datetime.now(dt.UTC)
+    all_of, bad = [0] * 60, [0] * 60
+    for command in commands:
+        minutes = int((moment - dt.datetime.fromisoformat(command["issued"])).total_seconds() // 60)
+        if 0 <= minutes < 60:
+            all_of[59 - minutes] += 1
+            bad[59 - minutes] += command["answered"] < command["expected"]
+    return _bars("Commands a minute", all_of, "an hour ago", "now", bad=bad)
+
+
+def owners(changes: Sequence[Facts], now: dt.datetime | None = None) -> Markup:
+    """Who held an address over the last 24 hours; a gap is a time without a holder."""
+    end = (now or dt.datetime.now(dt.UTC)).timestamp()
+    start = end - 86_400
+    held: list[tuple[float, float, str]] = []
+    owner, since = "", start
+    for change in sorted(changes, key=lambda change: str(change["at"])):
+        at = dt.datetime.fromisoformat(change["at"]).timestamp()
+        if owner:
+            held.append((max(since, start), max(at, start), owner))
+        owner = str(change["node"]) if change["change"] in ("gain", "take", "taken", "move") else ""
+        since = at
+    if owner:
+        held.append((max(since, start), end, owner))
+    bars = "".join(
+        f'<g><title>{html.escape(name)}</title><rect class="held" x="{_x((first - start) / 86_400):.1f}" '
+        f'y="30" width="{max(1.0, (last - first) / 86_400 * (_WIDTH - _LEFT)):.1f}" height="40"/>'
+        f'<text x="{_x((first - start) / 86_400) + 3:.1f}" y="54">{html.escape(name)}</text></g>'
+        for first, last, name in held
+        if last > start
+    )
+    return _chart("Who held it", bars, "", "24 h") if bars else Markup("")
+
+
+def _bars(
+    title: str, numbers: Sequence[int], first: str, last: str, bad: Sequence[int] = (), bad_from: int | None = None
+) -> Markup:
+    most = max(numbers, default=0)
+    if not most:
+        return Markup("")
+    width = (_WIDTH - _LEFT) / len(numbers)
+    drawn = []
+    for index, number in enumerate(numbers):
+        kind = "bar bad" if bad_from is not None and index >= bad_from else "bar"
+        drawn.append(_bar(kind, index, width, number / most))
+        if bad:
+            drawn.append(_bar("bar bad", index, width, bad[index] / most))
+    return _chart(title, "".join(drawn), str(most), last, first)
+
+
+def _bar(kind: str, index: int, width: float, share: float) -> str:
+    top = _y(share)
+    return (
+        f'<rect class="{kind}" x="{_LEFT + index * width:.1f}" y="{top:.1f}" width="{max(0.5, width - 1):.1f}" '
+        f'height="{_y(0) - top:.1f}"/>'
+    )
+
+
+def _chart(title: str, inside: str, top: str, right: str, left: str = "0") -> Markup:
+    texts = (
+        f'<text x="0" y="12">{html.escape(top)}</text>'
+        f'<text x="{_LEFT}" y="{_HEIGHT - 4}">{html.escape(left)}</text>'
+        f'<text class="end" x="{_WIDTH}" y="{_HEIGHT - 4}">{html.escape(right)}</text>'
+    )
+    head = f'<svg class="chart" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}"><title>{html.escape(title)}</title>'
+    axis = f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH}" y1="{_y(0)}" y2="{_y(0)}"/>'
+    return Markup(  # noqa: S704 - every text in it is escaped above
+        f"<figure><figcaption>{html.escape(title)}</figcaption>{head}{inside}{axis}{texts}</svg></figure>"
+    )
+
+
+def _x(share: float) -> float:
+    return _LEFT + min(1.0, max(0.0, share)) * (_WIDTH - _LEFT)
+
+
+def _y(share: float) -> float:
+    return (_HEIGHT - _BOTTOM) - min(1.0, share) * (_HEIGHT - _BOTTOM - 14)

@@ -1,0 +1,140 @@
+"""What the pages show of an answer's facts: filtered, sorted, grouped, folded. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from eccmgr.cluster import names
+from eccmgr.commands.answer import Facts
+
+PAGE_ROWS = 200
+_TROUBLE = ("absent", "lost", "late", "unknown")
+_GOOD = ("ok", "live", "owned", "done")
+_OPEN = ("running", "pending", "waiting", "queued", "transient")
+
+
+class Slice(NamedTuple):
+    """The rows of one page, of those that a filter lets through."""
+
+    rows: Sequence[Facts]
+    number: int
+    pages: int
+    total: int
+
+
+def page_of(rows: Sequence[Facts], wish: Mapping[str, str]) -> Slice:
+    """The rows that `sub`, `state`, `version` and `q` let through, and of these the page `page`."""
+    kept = [row for row in rows if _fits(row, wish)]
+    pages = max(1, -(-len(kept) // PAGE_ROWS))
+    asked = wish.get("page", "")
+    number = min(pages, max(1, int(asked))) if asked.isascii() and asked.isdigit() and len(asked) < 7 else 1
+    return Slice(kept[(number - 1) * PAGE_ROWS : number * PAGE_ROWS], number, pages, len(kept))
+
+
+def _fits(row: Facts, wish: Mapping[str, str]) -> bool:
+    for name, field in (("sub", "subcluster"), ("state", "state"), ("user", "user"), ("what", "subject")):
+        if (asked := wish.get(name)) and str(row.get(field) or "").lower() != asked.lower():
+            return False
+    if (version := wish.get("version")) and not str(row.get("version") or "").startswith(version):
+        return False
+    if (node := wish.get("node")) and node.lower() not in str(row.get("what") or "").lower():
+        return False
+    if not (text := wish.get("q", "").strip()):
+        return True
+    negated = text.startswith("!")
+    return (text.removeprefix("!").lower() in _searched(row)) is not negated
+
+
+def _searched(row: Facts) -> str:
+    return " ".join(str(value) for value in row.values() if value is not None).lower()
+
+
+def query(wish: Mapping[str, str], **changes: object) -> str:
+    """The query string of this page with `changes`."""
+    known = {**wish, **{name: str(value) for name, value in changes.items()}}
+    kept = {name: value for name, value in known.items() if value and name in QUERIES}
+    return f"?{urlencode(kept)}" if kept else "?"
+
+
+QUERIES = ("sub", "state", "version", "q", "page", "user", "what", "node", "view")
+
+
+def values(rows: Sequence[Facts], field: str) -> list[str]:
+    """The values of a field, in natural order; for a filter."""
+    return sorted({str(row[field]) for row in rows if row.get(field)}, key=names.natural)[:PAGE_ROWS]
+
+
+class Tile(NamedTuple):
+    """A subcluster of the overview: its nodes by state, and those in trouble."""
+
+    name: str
+    states: Mapping[str, int]
+    trouble: str
+    rows: Sequence[Facts]
+
+
+def tiles(members: Sequence[Facts]) -> list[Tile]:
+    """The subclusters, those with trouble first."""
+    by_name: dict[str, list[Facts]] = {}
+    for member in members:
+        if member.get("kind", "node") == "node":
+            by_name.setdefault(member["subcluster"] or "", []).append(member)
+    made = [
+        Tile(name, Counter(str(row["state"]) for row in rows), troubled(rows), rows) for name, rows in by_name.items()
+    ]
+    return sorted(made, key=lambda tile: (not tile.trouble, names.natural(tile.name)))
+
+
+def troubled(members: Sequence[Facts]) -> str:
+    """The folded names of the members that are not well."""
+    bad = [str(row["name"]) for row in members if row["state"] in _TROUBLE or row.get("unknown")]
+    return names.fold(bad, 20)
+
+
+def vips_in_trouble(vips: Sequence[Facts]) -> list[Facts]:
+    """The addresses that no node carries, or on which nodes disagree."""
+    return [vip for vip in vips if vip["owner"] is None or vip["agreement"] in ("warn", "unsafe", "disagreed")]
+
+
+class AnswerGroup(NamedTuple):
+    """The nodes that gave one answer."""
+
+    state: str
+    text: str
+    nodes: str
+    number: int
+
+
+def groups(nodes: Sequence[Facts]) -> list[AnswerGroup]:
+    """The answers of a command, those that are not ok first, then the largest first."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for node in nodes:
+        alike.setdefault((node["state"], node["text"] or ""), []).append(node["node"])
+    made = [AnswerGroup(*key, names.fold(found, 60), len(found)) for key, found in alike.items()]
+    return sorted(made, key=lambda group: (group.state == "ok", -group.number))
+
+
+def counts(nodes: Sequence[Facts]) -> list[tuple[str, int]]:
+    """The states of a command's nodes, each with its number."""
+    return Counter(str(node["state"]) for node in nodes).most_common()
+
+
+def kind(state: object) -> str:
+    """The class of a state, for its colour: good, open or bad."""
+    first = str(state).partition(",")[0]
+    return "good" if first in _GOOD else "open" if first in _OPEN else "bad"
+
+
+def clock(moment: object) -> str:
+    """An ISO time as `2026-11-28 18:29:17`; empty without one."""
+    return str(moment)[:19].replace("T", " ") if moment else ""
+
+
+def seconds(value: Any) -> str:
+    """A time in seconds as a reader says it: `0.12 s`, `3 min`, `2.5 h`."""
+    if value is None:
+        return ""
+    if value < 100:
+        return f"{value:.3g} s"
+    return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"

@@ -1,0 +1,63 @@
+"""A manager that serves pages, and what a client of it sees."""
+
+import asyncio
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from eccmgr.manager import Manager
+from tests.integration.fleet import Fleet
+
+PAGES = ("/", "/nodes", "/vips", "/commands", "/jobs", "/schedules", "/audit", "/config")
+
+
+@dataclass(frozen=True)
+class Got:
+    """What a request got."""
+
+    code: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+async def fetch(
+    url: str, path: str, headers: Mapping[str, str] | None = None, method: str = "GET", context: Any = None
+) -> Got:
+    """Make a request to the listener at `url`."""
+
+    def ask() -> Got:
+        place = urlsplit(url)
+        made: http.client.HTTPConnection
+        if place.scheme == "https":
+            trusting = context or ssl._create_unverified_context()
+            made = http.client.HTTPSConnection(place.netloc, timeout=60, context=trusting)
+        else:
+            made = http.client.HTTPConnection(place.netloc, timeout=60)
+        try:
+            made.request(method, path, headers=dict(headers or {}))
+            answer = made.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Got(answer.status, found, answer.read().decode())
+        finally:
+            made.close()
+
+    return await asyncio.to_thread(ask)
+
+
+async def serving(fleet: Fleet, options: str = "", listen: str = "127.0.0.1:0", **more: object) -> Manager:
+    """A manager with an `Http_Listener`."""
+    return await fleet.manager(configuration=f'Http_Listener {{ Listen = "{listen}"\n {options} }}\n', **more)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(nothing_left: None, no_tasks_left: None) -> None: ...
