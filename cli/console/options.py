@@ -22,7 +22,8 @@ USAGE = "[OPTIONS] [ENDPOINT] [OPTIONS] [COMMAND …]"
 _TIMEOUT_MAX_S = 7 * 86400
 
 _HELP = f"""Run COMMAND on the manager or node that listens at ENDPOINT, and print its answer. Without a COMMAND: a
-prompt on a terminal, else the lines of standard input one by one.
+prompt on a terminal, else the lines of standard input one by one. The COMMAND `top` shows the whole cluster on a
+full screen, which changes nothing there.
 
 ENDPOINT is /PATH or [USER@]HOST:PORT, with tls:// before it for TLS, or ssh://OSUSER@HOST/[USER@]HOST:PORT through
 SSH; by default $EC_CONSOLE_ENDPOINT, else {DEFAULT_ENDPOINT}. USER signs in; the password is in the file

@@ -107,10 +107,10 @@ def _header(seen: FeedSeen, at: Circumstances, *, paused: bool) -> list[DrawnLin
 def _about_cluster(seen: FeedSeen, now_ms: int) -> str:
     cluster = seen.cluster
     numbers = dict.fromkeys(("live", "late", "absent"), 0)
-    subclusters = cluster.get("subclusters")
-    for item in subclusters if isinstance(subclusters, list) else ():
+    for item in seen.subclusters:
         for state in numbers:
-            numbers[state] += int(item.get(state, 0))
+            number = item.get(state)
+            numbers[state] += number if isinstance(number, int) else 0
     since = moment(cluster.get("view_since"))
     lasted = "" if since is None else f" for {duration(max(0, now_ms - since) / 1000)}"
     nodes = f"{numbers['live']:,} live, {numbers['late']:,} late, {numbers['absent']:,} lost"

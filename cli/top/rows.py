@@ -54,12 +54,12 @@ class Pane:
 
 def subcluster_rows(seen: FeedSeen, _now_ms: int) -> Iterable[PaneRow]:
     """A row for each subcluster."""
-    subclusters = seen.cluster.get("subclusters")
-    for item in subclusters if isinstance(subclusters, list) else ():
+    for item in seen.subclusters:
         live, late, lost = (_count(item, state) for state in ("live", "late", "absent"))
-        versions = item.get("versions") or {}
+        known = item.get("versions")
+        versions = known if isinstance(known, dict) else {}
         said = ", ".join(f"{version or '?'} {number}" for version, number in versions.items())
-        cells = (str(item["name"]), str(live), str(late), str(lost), _sparkline(item.get("lease_ages")), said)
+        cells = (_text(item, "name"), str(live), str(late), str(lost), _sparkline(item.get("lease_ages")), said)
         trouble = Trouble.BAD if lost else Trouble.OPEN if late or len(versions) > 1 else Trouble.NONE
         yield PaneRow(cells[0].lower(), cells, (cells[0], live, late, lost, None, said), trouble)
 
@@ -76,7 +76,7 @@ def node_rows(seen: FeedSeen, subcluster: str) -> Iterable[PaneRow]:
         number = len(vips) if isinstance(vips, list) else 0
         tagged = " ".join(f"{tag}={value}" for tag, value in tags.items()) if isinstance(tags, dict) else ""
         since = _moment(item, "since")
-        aged = took(int(age)) if isinstance(age, int) and state == "late" else ""
+        aged = took(age) if isinstance(age, int) and state == "late" else ""
         aged = f"since {when(since)}" if since is not None else aged
         cells = (
             *(_text(item, "name"), _text(item, "subcluster"), state, aged),
@@ -218,7 +218,7 @@ def _sparkline(counts: object) -> str:
 
 def _bar(part: float, whole: float) -> str:
     """A bar that is full once `part` is the `whole`."""
-    share = min(1.0, part / whole) if whole else 1.0
+    share = min(1.0, max(0.0, part / whole)) if whole else 1.0
     full = int(share * _PROGRESS_CELLS)
     return "█" * full + "·" * (_PROGRESS_CELLS - full)
 

@@ -41,6 +41,12 @@ class FeedSeen:
         """The one item of the topic `cluster`; empty before it came."""
         return next(iter(self.topics["cluster"].values()), {})
 
+    @property
+    def subclusters(self) -> list[Item]:
+        """The subclusters of that item."""
+        subclusters = self.cluster.get("subclusters")
+        return [item for item in subclusters if isinstance(item, dict)] if isinstance(subclusters, list) else []
+
     def frozen(self) -> "FeedSeen":
         """A copy that no later event changes."""
         copy = FeedSeen()

@@ -10,9 +10,9 @@ from prompt_toolkit.utils import get_cwidth
 from cli.top.drawing import Circumstances, fitted, frame
 from cli.top.layout import COLUMNS_MIN, FOOTER, HEADER, LINES_MIN, boxes
 from cli.top.rows import LATE, PANES, Pane, PaneRow, fitting, in_order, node_rows
-from cli.top.seen import FeedSeen
+from cli.top.seen import TOPICS, FeedSeen
 from cli.top.state import TopState
-from tests.fed import NOW, change, example, member
+from tests.fed import NOW, ago, change, example, member
 
 NOW_MS = round(NOW.timestamp() * 1000)
 NODES, VIPS, COMMANDS, JOBS, SCHEDULES, EVENTS = PANES
@@ -173,3 +173,26 @@ def test_filter_is_kept_by_enter_alone() -> None:
         assert state.filter(NODES) == "east "
         state.end_filter(keep=keep)
         assert state.filter(NODES) == kept
+
+
+FIELDS = sorted(
+    {field for event in example() for item in event["items"] for field in item} | {"versions", "lease_ages"}
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just(ago(5)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(TOPICS), st.lists(st.dictionaries(st.sampled_from(FIELDS), VALUES), max_size=3), st.booleans())
+def test_items_of_any_kind_are_drawn(topic: str, items: list[dict[str, object]], inside: bool) -> None:
+    seen = seen_of(change(topic, items, full=True))
+    state = TopState(inside=LATE if inside else "")
+    for pane in PANES:
+        for detail in ("", next(iter(seen.topics[pane.topics[-1]]), "")):
+            state.chosen, state.detail = pane, detail
+            rows = in_order(node_rows(seen, LATE), None) if inside else rows_of(seen, NODES)
+            at = Circumstances(160, 50, NOW_MS, 0.0)
+            drawn = frame(seen, state, lambda pane, rows=rows: rows if pane is NODES else rows_of(seen, pane), at)
+            assert len(drawn) == 50
