@@ -98,6 +98,27 @@ def test_manager_that_ends_cleanly_loses_no_batch(processes: Processes, folder: 
     assert (running.returncode, err) == (0, "")
 
 
+def test_manager_that_was_stopped_gives_way(processes: Processes, folder: Path, holding: Holding) -> None:
+    names = [f"east{number}" for number in range(1, 5)]
+    for name in names:
+        holding(name)
+    stops, stays = processes.manager("stops"), processes.manager("stays")
+    words = ("gather", "--batch", "1", "mark", "t", "700")
+    with console(*words, endpoints=str(stops.endpoint)) as first:
+        wait_until_sync(began(folder, "t"), "the first has begun")
+        told(stops)
+        stops.popen.send_signal(signal.SIGSTOP)
+        made = ask_sync(stays.endpoint, "history 1").split()[0]
+        with console("attach", made, endpoints=str(stays.endpoint)) as second:
+            wait_until_sync(began(folder, "t", 2), "another manager goes on")
+            stops.popen.send_signal(signal.SIGCONT)
+            reports = [running.communicate(timeout=120)[0] for running in (first, second)]
+    assert reports[0] == reports[1]
+    assert reports[0].splitlines()[1:] == [f"{name}: marked" for name in names]
+    marks = [line.split() for line in (folder / "marks").read_text().splitlines()]
+    assert [mark[2] for mark in marks if mark[0] == "ran"] == names
+
+
 def test_first_endpoint_that_answers_is_used(processes: Processes, folder: Path) -> None:
     manager = processes.manager()
     with console("version", endpoints=f"{folder / 'nobody'}, {manager.endpoint}") as running:
