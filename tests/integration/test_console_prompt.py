@@ -113,14 +113,13 @@ def test_last_gather_goes_anew_to_failed_nodes(terminals: OnTerminal, processes:
     terminal.say("gather --timeout 20 @east exec:t run")
     assert terminal.say("\\again lost").startswith("Nothing to send anew: of the 2 nodes of ")
     assert terminal.say("\\again some") == "Usage: \\again [failed|lost|silent|skipped]"
-    shown, line, sent, answer, header, *_ = terminal.say("\\again failed").splitlines()
+    shown, line, *answers = terminal.say("\\again failed").splitlines()
     assert re.fullmatch(r"Anew, under a new id, to 1 of 2 nodes of \w{12} \(1 failed\):", shown)
     assert line == "gather --timeout 20 east2 -- exec:t run"
-    assert re.fullmatch(r"\w{12} for 1 node", sent)
-    assert answer.startswith("east2: failed: ")
+    assert any(answer.startswith("east2: failed: ") for answer in answers)
+    [header] = (answer for answer in answers if answer.startswith("# "))
     assert re.match(r"# \w{12}  exec:t run  \S+  1 of 1 answered, 1 failed", header)
-    assert header.split()[1] == sent.split()[0]
-    assert sent.split()[0] not in shown
+    assert header.split()[1] not in shown
 
 
 def test_changed_answers_are_found(terminals: OnTerminal, processes: Processes, folder: Path) -> None:
