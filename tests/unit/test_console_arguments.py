@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.console.arguments import Arguments, parse
+from cli.console.likeness import Folding
+from cli.console.settings import DisplaySettings
 from eccmgr.control.client.dialing import Route
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import UsageError
@@ -101,6 +103,13 @@ def test_no_color_is_an_option_and_a_variable() -> None:
     assert not asked("--no-color").color
     assert not asked(NO_COLOR="1").color
     assert asked(NO_COLOR="", TERM="xterm").color
+
+
+def test_display_follows_options_and_switches() -> None:
+    assert DisplaySettings.of(asked()) == DisplaySettings()
+    assert DisplaySettings.of(asked("--diff", "--no-progress", "-b")) == DisplaySettings(Folding.ON, True, False)
+    assert DisplaySettings.of(asked("--diff")).folds
+    assert not DisplaySettings.of(asked("--diff", "--json")).folds
 
 
 def test_dumb_terminal_gets_no_colours() -> None:
