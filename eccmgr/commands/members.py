@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.leases import LeaseAge, read_lease_ages
@@ -24,11 +24,13 @@ from eccmgr.redis.keys import Keys
 _HEADINGS = ("NODE", "SUBCLUSTER", "STATE", "VERSION", "ADDRESS", "LEASE AGE", "VIPS", "TAGS")
 _WIDEST = 40
 _NONE = "-"
+_REASON_MAX = 80
 _IN_A_COLUMN = "version"
 """The tag that has a column of its own."""
 _ABOUT = (
     "TARGET as in preview; without it, the managers are listed too. A node is late once half of its\n"
-    "lease is over. An absent node is expected, and has no session: the table says since when."
+    "lease is over. An absent node is expected, and has no session: the table says since when. VIPS says also\n"
+    "why a node cannot carry some."
 )
 
 
@@ -46,6 +48,8 @@ class MemberRow:
     vips: tuple[str, ...] = ()
     tags: Mapping[str, str] | None = None
     unknown: str = ""
+    unable: Mapping[str, str] = field(default_factory=dict)
+    """The VIPs that it cannot carry now, each with the reason."""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -59,9 +63,17 @@ class MemberRow:
             self.version or _NONE,
             self.member.address if self.member is not None else _NONE,
             f"{self.age.age_ms / 1000:.1f} s" if self.age is not None else _NONE,
-            str(len(self.vips)) if self.kind == "node" and self.state != "absent" else _NONE,
+            self._carries if self.kind == "node" and self.state != "absent" else _NONE,
             tags or _NONE,
         )
+
+    @property
+    def _carries(self) -> str:
+        """The number of its VIPs, and why it cannot carry some."""
+        if not self.unable:
+            return str(len(self.vips))
+        reasons = "; ".join(sorted({reason or "it does not say why" for reason in self.unable.values()}))
+        return f"{len(self.vips)} (cannot carry {len(self.unable)}: {reasons[:_REASON_MAX]})"
 
     @property
     def version(self) -> str:
@@ -82,6 +94,7 @@ class MemberRow:
             "address": self.member.address if self.member is not None else None,
             "lease_age_ms": self.age.age_ms if self.age is not None else None,
             "vips": list(self.vips),
+            "unable": dict(self.unable),
             "tags": dict(self.tags or {}),
             "unknown": self.unknown or None,
         }
@@ -160,6 +173,7 @@ def _nodes(
             vips=tuple(owned.get(seat.name, ())),
             tags=seat.tags,
             unknown=unknown.get(seat.private_name, ""),
+            unable=picture.situation.unable.get(seat.name, {}),
         )
 
 

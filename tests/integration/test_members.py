@@ -54,6 +54,15 @@ def test_a_lost_node_is_shown_as_absent(processes: Processes) -> None:
     assert items(manager, "members", "members")["east1"]["since"]
 
 
+def test_a_node_that_cannot_carry_says_why(processes: Processes, folder: Path) -> None:
+    manager, file = processes.manager(), folder / "vips.conf"
+    file.write_text(ONE_VIP.replace('plumber = "memory"', 'plumber = "netlink"').replace('"lo"', '"nowhere7"'))
+    processes.start("ecnode", "a1", "-c", str(file))
+    wait_until_sync(lambda: "nowhere7" in ask_sync(manager.endpoint, "members a1"), "the reason is shown")
+    assert "(cannot carry 1: " in ask_sync(manager.endpoint, "members a1")
+    assert list(items(manager, "members", "members")["a1"]["unable"]) == ["10.1.1.1"]  # type: ignore[call-overload]
+
+
 def test_vips_say_who_held_them_before(processes: Processes, folder: Path) -> None:
     manager = processes.manager()
     file = folder / "vips.conf"
