@@ -235,17 +235,17 @@ class Gathering:
 
     async def _look_at_driver(self) -> None:
         """Take the place of a driver who is gone, and see to which nodes the command was released."""
-        means = self._means
+        means, takes_place = self._means, False
         if self._driver and not self._is_driven:
             followed = await means.link.run(
                 answers.follow(means.keys, means.options, self.id, self._driver, means.notices)
             )
-            self.drives = followed is not None and followed.drive is Drive.MINE
-        if self._sent.rolling and (self.drives or self._loop.time() >= self._plan_due):
-            # From now on, nobody but the new driver adds to the plan.
+            takes_place = followed is not None and followed.drive is Drive.MINE
+        if self._sent.rolling and (takes_place or self._loop.time() >= self._plan_due):
+            # Once this one has taken the place, nobody else adds to the plan. It drives only once it knows the plan.
             self._waiting.told_elsewhere(await means.kept.plan(self._sent))
             self._plan_due = self._loop.time() + _PLAN_S
-        self._waiting.elsewhere = not self.drives
+        self.drives, self._waiting.elsewhere = takes_place, not takes_place
 
     def _give_way(self) -> None:
         """Somebody else has taken this one's place, because it was not heard of for some time."""

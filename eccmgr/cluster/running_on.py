@@ -22,11 +22,12 @@ class RunningOn:
 
     async def run(self) -> None:
         """Take gathers in until cancelled; then all of them end."""
-        try:
-            async with asyncio.TaskGroup() as self._tasks:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
                 await asyncio.Event().wait()
-        finally:
-            self._tasks = None
+            finally:
+                self._tasks = None
 
     def take(self, command_id: str, work: Callable[[], Awaitable[object]]) -> bool:
         """Do `work` for the command; False if it cannot be done, because this process ends or does too much of it."""

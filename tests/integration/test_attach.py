@@ -173,6 +173,7 @@ async def test_batches_go_on_where_somebody_attaches(fleet: Fleet) -> None:
         await wait_until(lambda: fleet.ran == ["east1"], "the first has begun")
         attached = await Streamed.begin(fleet.managers[0], f"attach {made}")
         await attached.id()
+        await wait_until(lambda: [e["untold"] for e in attached.events if "untold" in e][-1:] == [3], "it follows")
     await gathering.vanish()
     assert [line.partition(",")[0] for line in (await fleet.lines(f"retrieve {made}"))[1:]] == [
         f"{name}: (pending" for name in ("east2", "east3", "west1")
