@@ -6,7 +6,9 @@ leaves nothing behind, even when it is interrupted.
 """
 
 import contextlib
+import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +31,19 @@ NODES = {"east1": "east", "east2": "east", "east3": "east", "west1": "west", "we
 _READY_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 15.0
 _LINES_SHOWN = 24
+
+
+_ADDRESSES = """
+cluster {
+  plumber = "memory"
+  fence = "none"
+  view_mature_time = 1
+  Topology "10.1.1.0/24" { interface = "lo"  cidrmask = "32" }
+}
+Binding "mail-1" { Bind_Address = "10.1.1.1"  Enable_Duravip = true }
+Binding "mail-2" { Bind_Address = "10.1.1.2"  Enable_Duravip = true }
+"""
+"""Two floating addresses, which nodes carry in memory alone: the demonstration changes nothing on this host."""
 
 
 class Interrupted(BaseException):
@@ -57,6 +72,8 @@ class Demonstration:
 
     def __init__(self, folder: Path, server: EmbeddedServer, keys: DemonstrationKeys | None = None) -> None:
         self.endpoint = folder / "manager"
+        self.page = ""
+        """The address of the page; "" if the packages of the extra `web` are missing."""
         self.keys = keys
         self.forger = Forger(server.socket)
         self.nodes: dict[str, Started] = {}
@@ -67,12 +84,17 @@ class Demonstration:
     def start(self) -> None:
         """Start the manager and the nodes together, and wait until all are ready."""
         keys = self.keys
-        self._launch("eccmgr", "demo", self.endpoint, *(keys.manager_flags() if keys else ()))
+        pages = ("--http", "127.0.0.1:0") if importlib.util.find_spec("starlette") else ()
+        manager = self._launch("eccmgr", "demo", self.endpoint, *pages, *(keys.manager_flags() if keys else ()))
+        configuration = self._folder / "node.conf"
+        configuration.write_text(_ADDRESSES)
         for name, subcluster in NODES.items():
             flags = ("--subcluster", subcluster, *(keys.node_flags(name, subcluster) if keys else ()))
-            self.nodes[name] = self._launch("ecnode", name, self._folder / name, *flags)
+            self.nodes[name] = self._launch("ecnode", name, self._folder / name, "-c", str(configuration), *flags)
         for started in self._started:
             started.wait_ready()
+        if found := re.search(r"url=(\S+)", manager.log.read_text()):
+            self.page = found[1]
 
     def stop(self) -> None:
         """End every process and wait for its end."""
@@ -238,6 +260,8 @@ A manager and five nodes are running: east1 east2 east3 in subcluster east, west
   gather @west sysinfo                 both in one, for one subcluster
   unicast east3 shutdown               one node ends (or kill -9 {pid} in another terminal)
   gather pid                           a node that was killed is accounted for
+  vips                                 two floating addresses (in memory alone), and which nodes carry them
+  unicast west1 cluster duravip move 10.1.1.1 to west1   one of them moves
   help                                 everything else; Tab completes, quit ends it all
 """
 
@@ -261,6 +285,8 @@ def main() -> int:
         with demonstration(signed=bool(sys.argv[1:])) as running:
             if sys.stdin.isatty() and sys.stdout.isatty():
                 _print(_TO_TRY.format(pid=running.nodes["east3"].process.pid))
+                if running.page:
+                    _print(f"The same in a browser, live: {running.page}\n")
                 if running.keys:
                     forger = running.forger
                     message = forger.message("shutdown")
