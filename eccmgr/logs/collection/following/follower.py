@@ -216,6 +216,10 @@ class LogFollower:
             self._pending.append(self._opened(self._folder.open(), last))
 
     def _unknown(self, turn: int, since_ns: int) -> list[LogFile]:
+        for reading in self._open:
+            # A copy of a file that was empty at the last look is known by its present first bytes.
+            with contextlib.suppress(Replaced):
+                reading.look()
         return successors(self._folder, self._passed, self._open, self.turns, turn, since_ns)
 
     def _give_up_deleted(self) -> None:

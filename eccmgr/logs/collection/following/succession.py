@@ -68,7 +68,14 @@ class Turns:
 
     def skipped(self, begin: int, end: int) -> int:
         """The bytes of the files between two turns, which nobody has read if one was followed by the other."""
-        return sum(known.size for turn, known in self._known.items() if begin < turn < end)
+        # A file that was found a second time has two turns. It counts as read if it was read in one of them.
+        read = {known.file.fingerprint for turn, known in self._known.items() if turn <= begin or turn >= end}
+        between = {
+            known.file.fingerprint: known.size
+            for turn, known in self._known.items()
+            if begin < turn < end and known.file.fingerprint not in read
+        }
+        return sum(between.values())
 
     def dump(self) -> list[KnownFile]:
         """The files, the first one first."""
@@ -104,6 +111,6 @@ def successors(
 
 def _is_known(source: LogFile, known: Sequence[FileReading], turns: Turns, turn: int) -> bool:
     try:
-        return turns.has_passed(source, turn) or any(reading.is_copied_in(source) for reading in known)
+        return not source.read(1, 0) or turns.has_passed(source, turn) or any(reading.is_copied_in(source) for reading in known)
     except OSError:
         return True
