@@ -111,6 +111,8 @@ def successors(
 
 def _is_known(source: LogFile, known: Sequence[FileReading], turns: Turns, turn: int) -> bool:
     try:
-        return not source.read(1, 0) or turns.has_passed(source, turn) or any(reading.is_copied_in(source) for reading in known)
+        if not source.read(1, 0) or turns.has_passed(source, turn):
+            return True
+        return any(reading.is_copied_in(source) for reading in known)
     except OSError:
         return True
