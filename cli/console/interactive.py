@@ -24,7 +24,7 @@ from eccmgr.control.client.session import Client
 from eccmgr.errors import EccmgrError, NoConnection, SignInFailed, UsageError
 from eccmgr.text.counting import counted
 
-_PASTED_SHOWN = 20
+_PASTED_SHOWN, _PASTED_MAX = 20, 1000
 
 
 class Interactive:
@@ -112,6 +112,12 @@ class Interactive:
     def _run_pasted(self, lines: tuple[str, ...]) -> bool:
         """Show pasted lines, and run them if the user agrees, up to the first one that fails; answers False at the
         end."""
+        if len(lines) > _PASTED_MAX:
+            too_many = (
+                f"{len(lines)} lines were pasted, more than {_PASTED_MAX}; put them into a file: ec_console < FILE"
+            )
+            self._runner.say(too_many, problem=True)
+            return True
         more = [f"  … {len(lines) - _PASTED_SHOWN} more"] if len(lines) > _PASTED_SHOWN else []
         self._runner.say("\n".join([*(f"  {line}" for line in lines[:_PASTED_SHOWN]), *more]))
         if self._prompt.ask(f"Run these {counted(len(lines), 'line')} one by one? [y/N] ").lower() not in ("y", "yes"):
@@ -128,7 +134,9 @@ class Interactive:
         return True
 
     def _state(self) -> PromptState:
-        return PromptState(time.strftime("%H:%M:%S"), str(self._client.endpoint), self._keeper.cut_off)
+        # While no command has connected again, the keeper knows better which of several managers can be reached.
+        endpoint = self._client.endpoint if self._client.is_open else self._keeper.endpoint
+        return PromptState(time.strftime("%H:%M:%S"), str(endpoint), self._keeper.cut_off)
 
     def _hint(self, line: str) -> Hint:
         lexicon = self._keeper.lexicon

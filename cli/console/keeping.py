@@ -1,5 +1,6 @@
 """Keeps the lexicon of the console up to date in the background, and knows whether the daemon can be reached."""
 
+import contextlib
 import json
 import threading
 import time
@@ -16,6 +17,7 @@ from eccmgr.cluster.names import split_folded
 from eccmgr.commands.answer import Exit, Format
 from eccmgr.commands.table import Table
 from eccmgr.control.client.session import Client
+from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import EccmgrError, NoAnswer, SignInFailed, UsageError
 from eccmgr.text.words import quote
 
@@ -48,6 +50,7 @@ class LexiconKeeper:
         self._read: Lexicon | None = None
         self._read_at = float("-inf")
         self._used = False
+        self._at: Endpoint | None = None
         self.cut_off = False
         self.notices: deque[str] = deque(maxlen=_NOTICES_MAX)
         """Lines to show to the user."""
@@ -75,6 +78,11 @@ class LexiconKeeper:
         with self._naming:
             return self._heard.lexicon(self._table)
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint of its connection."""
+        return self._client.endpoint
+
     def used(self, *, reached: bool) -> None:
         """A command was run: names may have changed; and it has `reached` the daemon, or not."""
         self._used = True
@@ -91,7 +99,7 @@ class LexiconKeeper:
                 answer = self._completing.ask(f"complete {quote(line)}", deadline_after(_ANSWER_S))
         except EccmgrError:
             return ()
-        words = tuple(answer.body.split("\n")) if answer.exit == Exit.OK and answer.body else ()
+        words = tuple(str(answer.body).split("\n")) if answer.exit == Exit.OK and answer.body else ()
         if len(self._told) >= _PLACES_MAX:
             self._told.clear()
         self._told[line] = (time.monotonic(), words)
@@ -115,6 +123,7 @@ class LexiconKeeper:
         """Connect if need be, learn the commands of a new daemon, and follow the names. Raises EccmgrError."""
         if self._client.connect(deadline_after(_ANSWER_S)):
             self._table, self._read, self._read_at = table_of(self._help()), None, float("-inf")
+            self._note_endpoint()
         self._become(cut_off=False)
         if self._table is None:
             return
@@ -124,6 +133,13 @@ class LexiconKeeper:
         if self._read is None or (self._used and time.monotonic() - self._read_at >= _FRESH_S):
             self._read = self._names(self._table)
             self._read_at, self._used = time.monotonic(), False
+
+    def _note_endpoint(self) -> None:
+        """Tell the user if another manager answers than before."""
+        before, self._at = self._at, self._client.endpoint
+        if before not in (None, self._at) and not self.cut_off:
+            self.notices.append(f"Connected to {self._at} in place of {before}")
+            self._on_change()
 
     def _follow(self) -> bool:
         """Follow the feed until it ends; answers False if there is none for this user."""
@@ -135,7 +151,8 @@ class LexiconKeeper:
             return True  # the next connection shows at once whether the daemon is still there
 
     def _hear(self, event: Mapping[str, Any]) -> None:
-        with self._naming:
+        # A server of another kind tells what it likes.
+        with self._naming, contextlib.suppress(LookupError, TypeError, ValueError, AttributeError):
             self._heard.take(event)
 
     def _names(self, table: Table) -> Lexicon:
@@ -147,12 +164,12 @@ class LexiconKeeper:
 
     def _body(self, command: str) -> str:
         answer = self._client.ask(command, deadline_after(_ANSWER_S))
-        return answer.body if answer.exit == Exit.OK else ""
+        return str(answer.body) if answer.exit == Exit.OK else ""
 
     def _help(self) -> object:
         try:
             return json.loads(self._client.ask("help", deadline_after(_ANSWER_S), Format.JSON).body)
-        except ValueError:
+        except (ValueError, TypeError):
             return None
 
     def _become(self, *, cut_off: bool, reason: str = "") -> None:

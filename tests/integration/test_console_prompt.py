@@ -84,6 +84,17 @@ def test_prompt_shows_when_it_is_cut_off(terminals: OnTerminal, processes: Proce
     terminal.wait_for("east1  (1 node)")
 
 
+def test_prompt_names_the_next_manager(terminals: OnTerminal, processes: Processes) -> None:
+    first, second = processes.manager("barca"), processes.manager("genua")
+    terminal = terminals(EC_CONSOLE_ENDPOINT=f"{first.endpoint},{second.endpoint}")
+    terminal.wait_for(f"{first.endpoint}>")
+    terminal.type("help versi")
+    first.end()
+    terminal.wait_for(f"{second.endpoint}> help versi")
+    terminal.type("on\r")
+    terminal.wait_for("Usage: version")
+
+
 @WIDTHS
 def test_pasted_lines_run_only_on_request(terminals: OnTerminal, processes: Processes, columns: int) -> None:
     terminal = small(terminals, processes.manager(), columns)

@@ -11,12 +11,16 @@ from prompt_toolkit.output import DummyOutput
 
 from cli.console.completer import LexiconCompleter
 from cli.console.hints import Hint, hint
+from cli.console.keeping import LexiconKeeper
 from cli.console.lexicon import Lexicon, table_of
+from cli.console.names_heard import NamesHeard
 from cli.console.node_names import NodeNames
 from cli.console.own_commands import OwnCommand, OwnCommands, switched
 from cli.console.prompt import Pasted, Prompt, PromptState, Typed
 from eccmgr.commands.table import Table, command_facts
 from eccmgr.config.live.store import Store
+from eccmgr.control.client.session import Client
+from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import UsageError
 from eccmgr.manager import Manager
 from eccmgr.settings import ManagerSettings
@@ -200,3 +204,33 @@ def test_one_pasted_line_waits_for_enter() -> None:
 def test_keys_are_those_of_the_chosen_editor() -> None:
     assert typed("pid x\x17\x15uptime\r") == "uptime"
     assert typed("pid\x1bbcwuptime\r", "vi") == "uptime"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "feed"},
+        {"event": "feed", "topic": "members", "full": True, "gone": 7, "items": [{}]},
+        {"event": "resync"},
+    ],
+)
+def test_strange_feed_harms_nobody(event: dict[str, object]) -> None:
+    keeper = LexiconKeeper(Client(Endpoint(path="/nowhere")).twin)
+    keeper._hear(event)
+    assert keeper.lexicon is None
+    keeper.close()
+
+
+def test_names_follow_the_feed(table: Table) -> None:
+    heard = NamesHeard()
+    item = {"name": "East1", "subcluster": "east", "tags": {"role": "mta"}}
+    later = {**item, "name": "east2", "lease_age_ms": 7}
+    for full, items, gone in ((True, [item], []), (False, [later], []), (False, [], ["east1"])):
+        heard.take({"event": "feed", "topic": "members", "full": full, "items": items, "gone": gone})
+    lexicon = heard.lexicon(table)
+    assert words(lexicon, "unicast ") == ["unicast east2 "]
+    assert words(lexicon, "gather @r") == ["gather @role:mta "]
+    heard.take(
+        {"event": "feed", "topic": "members", "full": False, "items": [{**later, "lease_age_ms": 8}], "gone": []}
+    )
+    assert heard.lexicon(table) is lexicon

@@ -145,6 +145,11 @@ class Client:
         """The endpoint of the present connection, or of the next one."""
         return self._ways[self._way].endpoint
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, and the listener has not closed it. No command may be running."""
+        return self._socket is not None and not _is_closed(self._socket)
+
     def twin(self) -> "Client":
         """Another client for the same daemons."""
         (endpoint, dial), *others = (*self._ways[self._way :], *self._ways[: self._way])
