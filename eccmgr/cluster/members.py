@@ -178,7 +178,7 @@ async def read_membership(link: Link, keys: Keys) -> Membership:
     )
     records, view, first = replies.texts(kept), replies.value(number), replies.texts(oldest)
     members = sorted(
-        _readable(records),
+        readable_members(records),
         key=lambda m: (list(Role).index(m.role), natural(public_name(m.private_name)), m.private_name),
     )
     leader = first[0].decode(errors="replace") if first else ""
@@ -192,7 +192,8 @@ def _number(view: bytes | None) -> int:
         return 0
 
 
-def _readable(records: Iterable[bytes]) -> Iterator[Member]:
+def readable_members(records: Iterable[bytes]) -> Iterator[Member]:
+    """The records that can be read; the log names the others."""
     for record in records:
         try:
             yield Member.parse(record)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.leases import LeaseAge, read_lease_ages
-from eccmgr.cluster.members import Member, Membership, Role, read_membership
-from eccmgr.cluster.names import public_name
+from eccmgr.cluster.members import Member, Role, readable_members
+from eccmgr.cluster.names import natural, public_name
 from eccmgr.cluster.options import ClusterOptions
+from eccmgr.cluster.roster import read_hash
 from eccmgr.cluster.view import EVERYONE, Seat, View
 from eccmgr.cluster.vouching import MemberVerifier
 from eccmgr.commands.answer import Answer, Facts, Format
@@ -29,8 +30,8 @@ _IN_A_COLUMN = "version"
 """The tag that has a column of its own."""
 _ABOUT = (
     "TARGET as in preview; without it, the managers are listed too. A node is late once half of its\n"
-    "lease is over. An absent node is expected, and has no session: the table says since when. VIPS says also\n"
-    "why a node cannot carry some."
+    "lease is over. An absent node is expected, and has no session: the table says since when. VIPS\n"
+    "says also why a node cannot carry some."
 )
 
 
@@ -125,22 +126,27 @@ class MembersCommand:
         view = await self._view()
         target = await read_in(view, lambda word: read_target(word, view), call.args[0]) if call.args else EVERYONE
         seats = view.listed(target)
-        membership = await read_membership(self._link, self._keys)
+        members = await self._members()
         picture = await self._picture(view)
         ages = await read_lease_ages(self._link, self._keys, self._options, picture.sessions)
         live = [seat for seat in seats if not seat.absent]
-        unknown = await self._verifier.strangers(membership.members, live)
+        unknown = await self._verifier.strangers(members, live)
 
         def table() -> Answer:
-            rows = list(_nodes(seats, membership, picture, ages, unknown))
+            rows = list(_nodes(seats, members, picture, ages, unknown))
             if not call.args:
-                rows += _others(membership, ages)
+                rows += _others(members, ages)
             # The facts of thousands of nodes are costly, and the text form drops them.
             listed = [] if call.caller.form is Format.TEXT else [row.facts for row in rows]
             facts = {"view": view.number, "target": str(target), "members": listed}
             return Answer(columns(_HEADINGS, [row.cells for row in rows], _WIDEST), facts=facts, structured=True)
 
         return await asyncio.to_thread(table)
+
+    async def _members(self) -> list[Member]:
+        """The records of all members, read page by page. Raises RedisUnreachable and Unreadable."""
+        records = (await read_hash(self._link, self._keys.members)).values()
+        return await asyncio.to_thread(lambda: list(readable_members(records)))
 
     async def _picture(self, view: View) -> VipPicture:
         try:
@@ -151,12 +157,12 @@ class MembersCommand:
 
 def _nodes(
     seats: Sequence[Seat],
-    membership: Membership,
+    members: Sequence[Member],
     picture: VipPicture,
     ages: Mapping[str, LeaseAge],
     unknown: Mapping[str, str],
 ) -> Iterator[MemberRow]:
-    records = {member.private_name: member for member in membership.members}
+    records = {member.private_name: member for member in members}
     owned = picture.owned
     for seat in seats:
         if seat.absent:
@@ -177,12 +183,12 @@ def _nodes(
         )
 
 
-def _others(membership: Membership, ages: Mapping[str, LeaseAge]) -> Iterator[MemberRow]:
-    for member in membership.members:
-        if member.role is not Role.NODE:
-            age = ages.get(member.private_name)
-            name = public_name(member.private_name)
-            yield MemberRow(name, member.role.value.lower(), "", _state(age), member, age=age)
+def _others(members: Sequence[Member], ages: Mapping[str, LeaseAge]) -> Iterator[MemberRow]:
+    others = (member for member in members if member.role is not Role.NODE)
+    for member in sorted(others, key=lambda other: (other.role, natural(public_name(other.private_name)))):
+        age = ages.get(member.private_name)
+        name = public_name(member.private_name)
+        yield MemberRow(name, member.role.value.lower(), "", _state(age), member, age=age)
 
 
 def _state(age: LeaseAge | None) -> str:
