@@ -1,5 +1,6 @@
 """A gather as the console knows it, from the events of its stream. It is pure: its clock is passed in."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,27 @@ class OpenPart(NamedTuple):
         )
 
 
+class ProgressTold(NamedTuple):
+    """An event with the progress of a gather, as far as the console uses it."""
+
+    running: int = 0
+    untold: int = 0
+    waited_s: float | None = None
+    ends_in_s: float | None = None
+    batch: tuple[int, int] | None = None
+    open: tuple[OpenPart, ...] = ()
+
+    @classmethod
+    def read(cls, event: Mapping[str, Any]) -> "ProgressTold":
+        """Read the event."""
+        waited_s, ends_in_s = (
+            None if event.get(name) is None else float(event[name]) for name in ("waited_s", "ends_in_s")
+        )
+        batch = (int(event["batch"][0]), int(event["batch"][1])) if event.get("batch") else None
+        running, untold = int(event.get("counts", {}).get(State.RUNNING, 0)), int(event.get("untold", 0))
+        return cls(running, untold, waited_s, ends_in_s, batch, tuple(map(OpenPart.read, event["open"])))
+
+
 @dataclass(frozen=True)
 class Glance:
     """A gather at one moment. `counts` has each expected node once, by state; silent nodes are pending there."""
@@ -76,9 +98,8 @@ class LiveGather:
         self._settled: dict[str, Outcome] = {}
         self._names: Sequence[str] = ()
         self._id, self._expected, self._began = "", 0, clock()
-        self._last: Mapping[str, Any] = {}
+        self._last = ProgressTold()
         self._last_at = self._began
-        self._open: Sequence[OpenPart] = ()
 
     @property
     def has_begun(self) -> bool:
@@ -96,15 +117,19 @@ class LiveGather:
         return self._expected
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Take an event of the stream; one of another kind changes nothing."""
+        """Take an event of the stream. One of another kind changes nothing, and so does one that cannot be read."""
+        # A server of another kind tells what it likes.
+        with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+            self._take(event)
+
+    def _take(self, event: Mapping[str, Any]) -> None:
         match event.get("event"):
             case "response":
-                self._settle(outcome_of(event))
+                self._settle(_outcome(event))
             case "progress" if "expected" in event:
                 self._begin(event)
             case "progress" if "open" in event:
-                self._last, self._last_at = event, self._clock()
-                self._open = tuple(map(OpenPart.read, event["open"]))
+                self._last, self._last_at = ProgressTold.read(event), self._clock()
 
     def fold_by(self, folding: Folding) -> None:
         """Group by something else from now on."""
@@ -114,20 +139,12 @@ class LiveGather:
 
     def now(self) -> Glance:
         """The gather at this moment."""
-        passed_s = self._clock() - self._last_at
-        waited_s, ends_in_s = self._last.get("waited_s"), self._last.get("ends_in_s")
-        elapsed_s = self._clock() - self._began if waited_s is None else waited_s + passed_s
-        at_most_s = None if waited_s is None or ends_in_s is None else float(waited_s + ends_in_s)
-        batch = self._last.get("batch")
+        last, passed_s = self._last, self._clock() - self._last_at
+        elapsed_s = self._clock() - self._began if last.waited_s is None else last.waited_s + passed_s
+        at_most_s = None if last.waited_s is None or last.ends_in_s is None else last.waited_s + last.ends_in_s
         return Glance(
-            self._id,
-            self._expected,
-            self._counts(),
-            elapsed_s,
-            at_most_s,
-            (batch[0], batch[1]) if batch else None,
-            self._still_open(passed_s),
-            self._groups.by_size,
+            *(self._id, self._expected, self._counts(), elapsed_s, at_most_s, last.batch),
+            *(self._still_open(passed_s), self._groups.by_size),
         )
 
     def left(self) -> list[str]:
@@ -161,10 +178,10 @@ class LiveGather:
 
     def _begin(self, event: Mapping[str, Any]) -> None:
         self._id = str(event["command_id"])
-        self._expected = int(event["expected"])
+        self._expected = max(0, int(event["expected"]))
         self._names = [str(name) for name in event.get("nodes", ())]
         for facts in event.get("absent", ()):
-            self._settle(outcome_of(facts))
+            self._settle(_outcome(facts))
 
     def _settle(self, outcome: Outcome) -> None:
         self._settled[outcome.node] = outcome
@@ -176,8 +193,7 @@ class LiveGather:
     def _counts(self) -> dict[str, int]:
         counts: Counter[str] = Counter(outcome.state.value for outcome in self._settled.values())
         left = max(0, self._expected - len(self._settled))
-        told = self._last.get("counts", {})
-        for state, number in ((State.RUNNING, told.get(State.RUNNING, 0)), (NOT_SENT, self._last.get("untold", 0))):
+        for state, number in ((State.RUNNING.value, self._last.running), (NOT_SENT, self._last.untold)):
             # The manager told this before the latest answers came.
             counts[state] = min(left, number)
             left -= counts[state]
@@ -186,7 +202,15 @@ class LiveGather:
 
     def _still_open(self, passed_s: float) -> list[OpenPart]:
         """The open parts without those whose one node has answered since."""
-        return [part.after(passed_s) for part in self._open if part.nodes not in self._settled]
+        return [part.after(passed_s) for part in self._last.open if part.nodes not in self._settled]
+
+
+def _outcome(facts: Mapping[str, Any]) -> Outcome:
+    """The outcome that an event tells, with fields of the right types. Raises ValueError, TypeError and LookupError."""
+    read = outcome_of(facts)
+    late_s = None if read.late_s is None else float(read.late_s)
+    node, text, job = map(str, (read.node, read.text, read.job))
+    return read._replace(node=node, seconds=float(read.seconds), text=text, late_s=late_s, job=job)
 
 
 _STATES_SHOWN = {f"({state}": state for state in State}

@@ -100,7 +100,7 @@ def _group_lines(groups: Sequence[Group], width: int, places: int) -> Iterator[L
     texts = [_one_line(group) for group in shown]
     room = max(0, width - _COUNT - _STATE - len(_GAP.text) - 4)
     # The text has what it needs, up to two thirds; the names have the rest.
-    text_width = min(max(map(columns, texts)), max(_TEXT_MIN, room * 2 // 3))
+    text_width = min(max(map(columns, texts), default=0), max(_TEXT_MIN, room * 2 // 3))
     for group, text in zip(shown, texts, strict=True):
         look = look_of(group.state)
         yield (

@@ -10,6 +10,8 @@ from cli.console.differences import differences
 from cli.console.glance import LiveGather
 from cli.console.groups import grouped
 from cli.console.likeness import Folding
+from cli.console.region import region
+from cli.console.spans import drawn
 from cli.console.summary import counts_of, last_line
 from eccmgr.cluster.results import Outcome, State
 
@@ -131,6 +133,24 @@ def test_each_expected_node_counts_once(events: list[dict[str, object]]) -> None
         settled = Counter(node for group in glance.groups for node in group.nodes)
         assert set(settled.values()) == {1}
         assert settled.total() + sum(glance.counts.get(state, 0) for state in ("running", "pending", "not sent")) == 20
+
+
+ODD = st.sampled_from([None, "x", -1, 1e400, [], {}, [1], {"state": "silent", "nodes": "a", "count": "many"}])
+FIELDS = ("node", "state", "seconds", "text", "command_id", "expected", "nodes", "absent", "counts", "untold")
+MORE_FIELDS = ("waited_s", "ends_in_s", "batch", "open", "late", "since", "line")
+
+
+@given(st.lists(st.dictionaries(st.sampled_from([*FIELDS, *MORE_FIELDS]), ODD), max_size=5))
+def test_odd_events_disturb_nothing(events: list[dict[str, object]]) -> None:
+    gather = LiveGather(Folding.SIMILAR, lambda: 0.0)
+    gather.take({"event": "progress", "command_id": "ID", "expected": 2, "nodes": ["a", "b"], "absent": []})
+    for number, event in enumerate(events):
+        gather.take({**event, "event": "response" if number % 2 else "progress"})
+        gather.take({"node": "a", "state": "ok", "seconds": 1.0, "text": "1", **event, "event": "response"})
+        for line in region(gather.now(), 80, 24, grouping=True, keys=True):
+            assert drawn(line, 79, color=False).isprintable()
+    gather.left()
+    assert gather.finish_with("b: (lost)").startswith("= ")
 
 
 def test_differences_are_against_the_largest_ok_group() -> None:
