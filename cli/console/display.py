@@ -205,7 +205,7 @@ def folded(body: str, settings: DisplaySettings) -> "tuple[str, list[Outcome] | 
     """
     from cli.console.differences import differences
     from cli.console.groups import grouped
-    from eccmgr.commands import rendering
+    from eccmgr.commands import node_lines
 
     try:
         fields = json.loads(body)
@@ -221,7 +221,7 @@ def folded(body: str, settings: DisplaySettings) -> "tuple[str, list[Outcome] | 
     elif settings.folding is Folding.SIMILAR:
         lines = [group.line() for group in grouped(outcomes, settings.folding).as_they_came]
     else:
-        lines = rendering.folded(outcomes)
+        lines = node_lines.folded(outcomes)
     return "\n".join((text.partition("\n")[0], *lines)), outcomes
 
 

@@ -129,7 +129,7 @@ class Trail:
         """The result that `command` would have had over one connection, from the report of an attachment, in JSON."""
         # Imported only here: a call that ends well does not need them.
         from cli.console.heard import outcome_of
-        from eccmgr.commands.rendering import line
+        from eccmgr.commands.node_lines import line
         from eccmgr.commands.secrets import without_secrets
 
         fields: dict[str, Any] = json.loads(attached.body)

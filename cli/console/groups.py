@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cli.console.likeness import Folding, Likeness, Numbers, order, ranges, reading
 from eccmgr.cluster.names import fold, natural
 from eccmgr.cluster.outcomes import Outcome, State
+from eccmgr.commands.node_lines import line as line_of
 
 
 class _Key(NamedTuple):
@@ -69,10 +70,7 @@ class Group:
 
     def line(self) -> str:
         """Their line in a report; several lines if the answer has several."""
-        # Imported only here: what is shown while a gather runs does not need it, and it loads much.
-        from eccmgr.commands import rendering
-
-        shown = rendering.line(self.first._replace(node=self.folded, text=self.text))
+        shown = line_of(self.first._replace(node=self.folded, text=self.text))
         if not (note := self._note()):
             return shown
         return f"{shown}\n  {note}" if "\n" in shown else f"{shown}   {note}"

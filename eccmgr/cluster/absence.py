@@ -3,9 +3,12 @@
 import math
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from eccmgr.cluster.names import RANGES_SHOWN, fold, split_folded
-from eccmgr.cluster.view import Seat
+
+if TYPE_CHECKING:
+    from eccmgr.cluster.view import Seat
 
 
 def absence(since_ms: int | None, now_s: float | None = None) -> str:
@@ -24,7 +27,7 @@ def absent_for(since_ms: int | None, now_s: float | None = None) -> str:
     return f"absent{',' if since_ms is None else ''} {absence(since_ms, now_s)}"
 
 
-def absent_nodes(absent: Iterable[Seat], now_s: float | None = None) -> str:
+def absent_nodes(absent: "Iterable[Seat]", now_s: float | None = None) -> str:
     """`east[33,36] since 09:07, west9 never seen`: the longest absent nodes first. Of many nodes, this names only the
     first ranges."""
     alike: dict[str, list[str]] = {}

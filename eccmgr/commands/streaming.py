@@ -9,7 +9,8 @@ from eccmgr.cluster.results import Outcome, outcome_of_absent
 from eccmgr.cluster.waiting import Published
 from eccmgr.commands.answer import Facts
 from eccmgr.commands.caller import Event
-from eccmgr.commands.rendering import iso_time, line, node_facts
+from eccmgr.commands.node_lines import line
+from eccmgr.commands.rendering import iso_time, node_facts
 from eccmgr.commands.secrets import without_secrets
 
 

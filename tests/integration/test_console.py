@@ -193,7 +193,7 @@ def test_batch_mode_loads_nothing_heavy(fleet: Path) -> None:
 
 
 def test_options_load_typer_but_not_pydantic(fleet: Path) -> None:
-    loaded = modules_loaded("--timeout", "50", fleet, "--json", "gather", "pid")
+    loaded = modules_loaded("--timeout", "50", fleet, "--fold", "gather", "pid")
     assert "typer" in loaded
     assert not loaded & {"asyncio", "pydantic", "rich", "redis", "prompt_toolkit", "structlog", "ssl"}
 

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.results import Report, State
 from eccmgr.cluster.view import EVERYONE, Target, TargetKind, View
-from eccmgr.commands import rendering
+from eccmgr.commands import node_lines, rendering
 from eccmgr.commands.answer import Answer, Status
 from eccmgr.commands.caller import Event
 from eccmgr.commands.table import Call, Command, Param
@@ -124,7 +124,7 @@ class Tailing:
         for outcome in report.outcomes:
             if outcome.state is State.OK:
                 await _emit(emit, outcome.node if several else "", outcome.text.splitlines())
-        silent = [rendering.line(outcome) for outcome in report.outcomes if outcome.state is not State.OK]
+        silent = [node_lines.line(outcome) for outcome in report.outcomes if outcome.state is not State.OK]
         if silent:
             await _emit(emit, "", silent)
         if len(silent) == len(report.outcomes):
