@@ -149,7 +149,7 @@ class Manager(Daemon):
         view = None
         with contextlib.suppress(EccmgrError):
             view = await self.delivery.view_as_told()
-        return exposition(ManagerFigures(self.session.leads, view, self.pages.seen))
+        return exposition(ManagerFigures(self.session.leads, view, self.pages.seen, self.logs.figures()))
 
     def _bus_files_name(self) -> str:
         """The name under which Redis keeps what the bus files of this manager's main file state; "" without a file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,10 +13,20 @@ from prometheus_client.registry import Collector
 from eccmgr.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from eccmgr.cluster.view import View
     from eccmgr.web.seen import SeenRequests
+
+_OF_LOGS = {
+    "written_bytes": "Bytes of nodes' logs that this manager has written.",
+    "written_lines": "Lines of nodes' logs that this manager has written.",
+    "lost_bytes": "Bytes of the logs collected here that were removed before anybody read them.",
+    "behind_bytes": "Bytes of the logs collected here that nodes have and this manager has not written.",
+    "held": "Logs that this manager collects.",
+    "faults": "Logs that this manager collects and cannot write now.",
+}
+_LOGS_NOW = ("behind_bytes", "held", "faults")
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,8 @@ class ManagerFigures:
     leads: bool
     view: View | None
     seen: SeenRequests
+    logs: Mapping[str, float] = field(default_factory=dict)
+    """What this manager has collected, by the names of the metrics without `eccmgr_logs_`."""
 
 
 def exposition(figures: ManagerFigures) -> bytes:
@@ -48,11 +60,17 @@ class _ManagerMetrics(Collector):
         yield GaugeMetricFamily("eccmgr_redis_up", "1 while Redis answers.", float(figures.view is not None))
         if figures.view is not None:
             yield from self._members(figures.view)
+        yield from self._logs(figures.logs)
         requests = CounterMetricFamily("eccmgr_http_requests", "Requests over HTTP.", labels=["route", "code"])
         for (route, code), number in figures.seen.requests.items():
             requests.add_metric([route, str(code)], number)
         yield requests
         yield GaugeMetricFamily("eccmgr_http_streams", "Event streams that are open.", float(figures.seen.streams))
+
+    def _logs(self, logs: Mapping[str, float]) -> Iterator[Metric]:
+        for name, text in _OF_LOGS.items():
+            kind = GaugeMetricFamily if name in _LOGS_NOW else CounterMetricFamily
+            yield kind(f"eccmgr_logs_{name}", text, logs.get(name, 0.0))
 
     def _members(self, view: View) -> Iterator[Metric]:
         members = GaugeMetricFamily("eccmgr_members", "Live nodes.", labels=["role", "subcluster"])

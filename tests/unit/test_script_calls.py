@@ -17,6 +17,9 @@ from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.view import EVERYONE
 from eccmgr.duravip.records import Era
 from eccmgr.errors import Unreadable
+from eccmgr.logs.collection.pipe import calls as pipes
+from eccmgr.logs.collection.pipe.calls import LogLease, PipeKeys
+from eccmgr.logs.collection.places import FileIdentity, LogPlace, digest
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.scripts import ScriptCall, names
 from worker.duravip import calls as vips
@@ -24,6 +27,7 @@ from worker.duravip.model.actions import Acquire, StateHeld, Wish
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS, OPTIONS = Keys("c"), ClusterOptions()
+PIPE, LEASE = PipeKeys.of(KEYS, "east1", "mainlog"), LogLease("master", "#mgr-1#m", 1)
 CALLS: tuple[ScriptCall[Any], ...] = (
     membership.join(KEYS, OPTIONS, Identity(Role.NODE, "east1"), "#ec0-1#east1", rate=2),
     membership.renew(KEYS, OPTIONS, "#ec0-1#east1", rate=2),
@@ -49,6 +53,12 @@ CALLS: tuple[ScriptCall[Any], ...] = (
     answers.follow(KEYS, OPTIONS, "ID"),
     answers.standing(KEYS, OPTIONS, "ID", ("east1",), ("#ec0-1#east1",)),
     answers.results(KEYS, OPTIONS, "ID", "digest"),
+    pipes.append(PIPE, OPTIONS, tail="", most=1, subscribers=("master",), says="", words=()),
+    pipes.take_lease(PIPE, OPTIONS, "master", "#mgr-1#m"),
+    pipes.commit(PIPE, OPTIONS, LEASE, "{}", 1),
+    pipes.rewind(PIPE, LEASE, LogPlace(1, FileIdentity(1, 1, 0, digest(b"")), 0, digest(b""))),
+    pipes.release(PIPE, LEASE),
+    pipes.forget(PIPE, "master"),
 )
 WORDS = st.sampled_from((b"joined", b"renewed", b"taken", b"sent", b"claimed", b"", b"\xff", b"-1", None, 7))
 

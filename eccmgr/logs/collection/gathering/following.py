@@ -68,6 +68,22 @@ class GatheringPart(Part):
         stands = self.gatherer.stands.items() if self.gatherer is not None else ()
         return {unit: stand.fault for unit, stand in stands if stand.fault}
 
+    def figures(self) -> dict[str, float]:
+        """What this manager has collected since the collection began, and holds now, by names of metrics."""
+        gatherer = self.gatherer
+        if gatherer is None:
+            return {}
+        units = {(unit.node, unit.log) for unit in gatherer.stands}
+        behind = sum(gatherer.catalogue.logs[unit].behind for unit in units if unit in gatherer.catalogue.logs)
+        return {
+            "written_bytes": gatherer.counted["written"],
+            "written_lines": gatherer.counted["lines"],
+            "lost_bytes": gatherer.counted["lost"],
+            "behind_bytes": behind,
+            "held": len(gatherer.stands),
+            "faults": len(self.faults()),
+        }
+
     def names(self) -> list[str]:
         """The names of the logs that this manager knows of."""
         logs = self.gatherer.catalogue.logs.values() if self.gatherer is not None else ()

@@ -46,7 +46,7 @@ class Gatherer:
         self.stands: dict[Unit, Stand] = {}
         self.catalogue = LogCatalogue({}, {}, {})
         self.counted: Counter[str] = Counter()
-        """Since the start: the bytes written, and the bytes lost before anybody read them."""
+        """Since the start: the bytes and lines written, and the bytes lost before anybody read them."""
         self._turn = asyncio.Lock()
         """Held while stands change, and while bytes are written for them."""
         self._said: tuple[str, Wishes] | None = None
@@ -264,6 +264,7 @@ class Gatherer:
         stand.place, stand.target, stand.number, stand.cursor = taking.end, target, number, taking.cursor
         stand.wall_ms, stand.stores = taking.wall_ms, stores
         self.counted["written"] += taking.size
+        self.counted["lines"] += sum(data.count(b"\n") for data in taking.data)
         self._report_lost(stand, taking)
         if stand.fault:
             log.info("log written again", node=stand.unit.node, log=stand.unit.log)
