@@ -237,3 +237,18 @@ def test_real_manager_is_shown(processes: Processes) -> None:
         node.end(signal.SIGKILL)
         terminal.wait_for("node east1 lost")
         assert end(terminal) == 0
+
+
+def test_other_manager_is_read_when_one_dies(processes: Processes) -> None:
+    first, second = processes.manager("barca"), processes.manager("pono")
+    processes.node("east1", "east")
+    terminal = Terminal([*PROGRAM, "top"], 160, 50, EC_CONSOLE_ENDPOINT=f"{first.endpoint},{second.endpoint}")
+    try:
+        terminal.wait_for("a minute  manager barca")
+        first.end(signal.SIGKILL)
+        terminal.wait_for("a minute  manager pono")
+        terminal.wait_for("1 live, 0 late, 0 lost")
+        terminal.type("q")
+        assert ended(terminal) == 0
+    finally:
+        terminal.end()
