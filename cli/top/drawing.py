@@ -24,7 +24,7 @@ _MARK = 2
 _MINUTE_MS = 60_000
 _STALE_S = 5.0
 _STYLES = {Trouble.BAD: "class:bad", Trouble.OPEN: "class:open", Trouble.NONE: ""}
-_KEYS = "? help / filter 1-6 pane Enter open s sort p pause w late y copy q quit"
+_KEYS = ("? help", "/ filter", "1-6 pane", "Enter open", "s sort", "p pause", "w late", "y copy", "q quit")
 _HELP = (
     ("1 … 6", "choose a pane; the same digit again gives it the whole screen, or takes that back"),
     ("Tab", "choose the next pane"),
@@ -131,7 +131,8 @@ def _about_redis(seen: FeedSeen, now_ms: int) -> str:
 def _footer(state: TopState, columns: int) -> DrawnLine:
     if state.typing is not None:
         return [("class:status", fitted(f"/{state.typing}▏  Enter keeps it, Esc does not", columns))]
-    return [("class:status", fitted(state.said or _KEYS, columns))]
+    keys = ("  " if columns > len("  ".join(_KEYS)) else " ").join(_KEYS)
+    return [("class:status", fitted(state.said or keys, columns))]
 
 
 def _panes(seen: FeedSeen, state: TopState, rows_of: RowsOf, at: Circumstances) -> list[DrawnLine]:
@@ -153,14 +154,17 @@ def _pane(seen: FeedSeen, state: TopState, rows: Sequence[PaneRow], box: Box) ->
     first = max(0, min(selected - height // 2, len(rows) - height))
     visible = rows[first : first + height]
     headings = state.headings(pane)
-    widths = _widths([headings, *(row.cells for row in visible)], box.width - _MARK)
+    # A column without any text leaves its room to the others.
+    kept = [at for at in range(len(headings)) if not visible or any(row.cells[at] for row in visible)]
+    table = [[cells[at] for at in kept] for cells in (headings, *(row.cells for row in visible))]
+    widths = _widths(table, box.width - _MARK)
     title = _title(seen, state, pane, rows, first, len(visible))
     lines: list[DrawnLine] = [[("class:chosen" if is_chosen else "class:title", _ruled(title, box.width))]]
-    lines.append([("class:head", fitted(" " * _MARK + _joined(headings, widths), box.width))])
-    for number, row in enumerate(visible, first):
+    lines.append([("class:head", fitted(" " * _MARK + _joined(table[0], widths), box.width))])
+    for number, (row, cells) in enumerate(zip(visible, table[1:], strict=True), first):
         is_selected = is_chosen and number == selected
         mark, style = ("> ", "class:selected ") if is_selected else ("  ", "")
-        lines.append([(style + _STYLES[row.trouble], fitted(mark + _joined(row.cells, widths), box.width))])
+        lines.append([(style + _STYLES[row.trouble], fitted(mark + _joined(cells, widths), box.width))])
     lines += [[("", " " * box.width)] for _ in range(box.height - len(lines))]
     return lines
 
