@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from eccmgr.control import frames
@@ -212,6 +211,8 @@ class FakeListener:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(self.path))
         self._socket.listen()
+        self.heard = threading.Event()
+        """Set once a client has sent something."""
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -220,6 +221,7 @@ class FakeListener:
             client, _ = self._socket.accept()
             with client:
                 client.recv(65536)
+                self.heard.set()
                 if self.answer is None:
                     # Silent until the client gives up.
                     client.recv(1)
@@ -268,7 +270,7 @@ def test_an_interrupted_wait_ends_without_a_trace(folder: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        wait_until_sync(lambda: _has_socket(running.pid), "it is connected")
+        wait_until_sync(listener.heard.is_set, "it has asked")
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
     listener.end()
@@ -351,7 +353,3 @@ def test_interrupted_gather_says_how_it_goes_on(folder: Path, number: signal.Sig
         out, err = running.communicate(timeout=60)
     listener.end()
     assert ("1 of 4 answered" in out, err, running.returncode) == (True, WAY_ON, code)
-
-
-def _has_socket(pid: int) -> bool:
-    return any(connection.status for connection in psutil.Process(pid).net_connections("unix"))
