@@ -2,17 +2,19 @@
 daemon."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from cli.console.lexicon import Lexicon
 from cli.console.node_names import Offer
 from cli.console.own_commands import OwnCommands
 from eccmgr.cluster.names import natural
-from eccmgr.commands.completion import ANY_NODE, expected
 from eccmgr.text.target_words import last_operand
 from eccmgr.text.words import quote
+
+if TYPE_CHECKING:
+    from cli.console.lexicon import Lexicon
 
 Ask = Callable[[str], Sequence[str]]
 """Gives what the daemon says may follow a line; it may wait, so it is asked once for each place in a line."""
@@ -21,7 +23,7 @@ Ask = Callable[[str], Sequence[str]]
 class LexiconCompleter(Completer):
     """Completes from the lexicon; a daemon that does not describe its commands is asked itself."""
 
-    def __init__(self, lexicon: Callable[[], Lexicon | None], ask: Ask, own: OwnCommands) -> None:
+    def __init__(self, lexicon: "Callable[[], Lexicon | None]", ask: Ask, own: OwnCommands) -> None:
         self._lexicon, self._ask, self._own = lexicon, ask, own
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
@@ -51,6 +53,9 @@ class LexiconCompleter(Completer):
             typed = "" if not line or line[-1].isspace() else line.split()[-1]
             yield from ((len(typed), Offer(word)) for word in self._ask(line))
             return
+        # Imported only here: the console starts sooner without the table of commands.
+        from eccmgr.commands.completion import ANY_NODE, expected
+
         part, words = expected(lexicon.table, line, lexicon.known(self._of_configuration))
         candidates = set(words)
         targets, nodes = "@all" in candidates, ANY_NODE in candidates

@@ -3,12 +3,15 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cli.console.own_commands import OwnCommands
 from eccmgr.commands.answer import FORMS
 from eccmgr.commands.carried import FIRST_WORDS
-from eccmgr.commands.table import Table
 from eccmgr.text import words
+
+if TYPE_CHECKING:
+    from eccmgr.commands.table import Table
 
 _LIKENESS = 0.7
 _SHOWN_MAX = 12
@@ -22,8 +25,8 @@ class Hint:
     rest: str = ""
 
 
-def hint(line: str, table: Table, own: OwnCommands) -> Hint:
-    """The hint for `line`, which may be incomplete."""
+def hint(line: str, table: "Table | None", own: OwnCommands) -> Hint:
+    """The hint for `line`, which may be incomplete; `table` has the commands of the daemon, if they are known."""
     is_own, command, _ = own.split(line)
     if not is_own:
         return _of_daemon(line, table)
@@ -41,11 +44,11 @@ def _own_so_far(line: str, own: OwnCommands) -> Hint:
     return Hint(f"Did you mean {close}?" if close else "\\help lists what the console itself has")
 
 
-def _of_daemon(line: str, table: Table) -> Hint:
+def _of_daemon(line: str, table: "Table | None") -> Hint:
     typed = line.split()
     if typed and typed[0].lower() in FORMS and len(typed) > 1:
         typed = typed[1:]
-    if not typed or not table.commands:
+    if not typed or table is None:
         return Hint()
     command, _ = table.named(typed)
     if command is not None:

@@ -19,7 +19,6 @@ from cli.console.own_table import OwnTable
 from cli.console.prompt import Pasted, Prompt, PromptState
 from cli.console.running import LineRunner
 from eccmgr.commands.answer import Exit
-from eccmgr.commands.table import Table
 from eccmgr.control.client.session import Client
 from eccmgr.errors import EccmgrError, NoConnection, SignInFailed, UsageError
 from eccmgr.text.counting import counted
@@ -140,7 +139,7 @@ class Interactive:
 
     def _hint(self, line: str) -> Hint:
         lexicon = self._keeper.lexicon
-        return hint(line, lexicon.table if lexicon is not None else Table(), self._own)
+        return hint(line, lexicon.table if lexicon is not None else None, self._own)
 
     def _notice_change(self) -> None:
         """The daemon was cut off, or found again; the keeper's thread calls this."""

@@ -6,20 +6,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.console.display import deadline_after
-from cli.console.lexicon import Lexicon, table_of
 from cli.console.names_heard import TOPICS, NamesHeard
 from cli.console.node_names import NodeNames
 from eccmgr.cluster import nodeset
 from eccmgr.cluster.names import split_folded
 from eccmgr.commands.answer import Exit, Format
-from eccmgr.commands.table import Table
 from eccmgr.control.client.session import Client
 from eccmgr.control.endpoint import Endpoint
 from eccmgr.errors import EccmgrError, NoAnswer, SignInFailed, UsageError
 from eccmgr.text.words import quote
+
+if TYPE_CHECKING:
+    from cli.console.lexicon import Lexicon
+    from eccmgr.commands.table import Table
 
 _ANSWER_S = 5.0
 _LOOK_EVERY_S = 1.0
@@ -71,7 +73,7 @@ class LexiconKeeper:
         self._completing.close()
 
     @property
-    def lexicon(self) -> Lexicon | None:
+    def lexicon(self) -> "Lexicon | None":
         """What is known; None until it was read, and for a daemon that does not describe its commands."""
         if self._read is not None or self._table is None:
             return self._read
@@ -122,6 +124,9 @@ class LexiconKeeper:
     def _look(self) -> None:
         """Connect if need be, learn the commands of a new daemon, and follow the names. Raises EccmgrError."""
         if self._client.connect(deadline_after(_ANSWER_S)):
+            # Imported only here: the console starts sooner without the table of commands.
+            from cli.console.lexicon import table_of
+
             self._table, self._read, self._read_at = table_of(self._help()), None, float("-inf")
             self._note_endpoint()
         self._become(cut_off=False)
@@ -155,7 +160,9 @@ class LexiconKeeper:
         with self._naming, contextlib.suppress(LookupError, TypeError, ValueError, AttributeError):
             self._heard.take(event)
 
-    def _names(self, table: Table) -> Lexicon:
+    def _names(self, table: "Table") -> "Lexicon":
+        from cli.console.lexicon import Lexicon
+
         if "preview" not in table.commands:
             return Lexicon(table)
         nodes = NodeNames(_names_in(self._body("preview @all")))

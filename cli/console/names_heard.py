@@ -1,12 +1,14 @@
 """The names in the cluster, as the feed of a manager tells them. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cli.console.lexicon import Lexicon
 from cli.console.node_names import NodeNames
 from eccmgr.cluster.names import natural
-from eccmgr.commands.table import Table
+
+if TYPE_CHECKING:
+    from cli.console.lexicon import Lexicon
+    from eccmgr.commands.table import Table
 
 TOPICS = ("members", "vips")
 
@@ -34,8 +36,11 @@ class NamesHeard:
         for item in event["items"]:
             self._take_item(known, item)
 
-    def lexicon(self, table: Table) -> Lexicon:
+    def lexicon(self, table: "Table") -> "Lexicon":
         """All that is known. It is made anew only if a name has changed, not for each heartbeat that is late."""
+        # Imported only here: the console starts sooner without the table of commands.
+        from cli.console.lexicon import Lexicon
+
         if self._lexicon is None or self._lexicon.table is not table:
             groups = {name.lower(): name for name in self._subclusters.values()}
             self._lexicon = Lexicon(

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from eccmgr.cluster.results import State
+from eccmgr.cluster.outcomes import State
 
 
 @dataclass(frozen=True)

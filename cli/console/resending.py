@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from cli.console.reports import NodeAnswer
 from eccmgr.cluster.names import fold
-from eccmgr.cluster.results import State
+from eccmgr.cluster.outcomes import State
 from eccmgr.commands.answer import split_form
 from eccmgr.commands.carried import carried
 from eccmgr.text import words
