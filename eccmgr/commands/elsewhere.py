@@ -31,6 +31,7 @@ ON_MANAGERS = (
     "subcluster retrieve",
     "unicast",
     "vips",
+    "why",
 )
 """The commands that every manager has and no node has."""
 
