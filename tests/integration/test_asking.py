@@ -1,14 +1,20 @@
 """The question of a console before harm, and the read-only console: on real terminals, with real daemons."""
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from cli.console.asking import Asking
+from eccmgr.control.client.session import Client
+from eccmgr.control.endpoint import Endpoint
 from tests.daemons import ROOT, Process, Processes, ask_sync
+from tests.listeners import listening
 from tests.screens import Terminal
 from tests.vips import ONE_VIP
 from tests.waiting import wait_until_sync
@@ -142,3 +148,23 @@ def test_the_environment_makes_a_console_read_only(
     monkeypatch.setenv("EC_CONSOLE_READ_ONLY", "0")
     assert batch(manager.endpoint, "shutdown").returncode == 0
     assert manager.popen.wait(60) == 0
+
+
+@pytest.mark.asyncio
+async def test_read_only_spares_a_daemon_without_describe(folder: Path) -> None:
+    async with listening(folder) as listener:
+        done = await asyncio.to_thread(batch, Path(listener.path), "--read-only", "echo a")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            "Read-only console: this daemon cannot say what a command changes, so nothing is sent to it\n"
+        )
+        assert (await asyncio.to_thread(batch, Path(listener.path), "echo a")).stdout == "a\n"
+
+
+@pytest.mark.asyncio
+async def test_no_daemon_without_describe_is_asked_about(folder: Path) -> None:
+    async with listening(folder) as listener:
+        client = Client(Endpoint.parse(str(listener.path)))
+        asking = Asking(client, question=lambda _question: "no")
+        assert await asyncio.to_thread(asking.refusal, "echo a", time.monotonic() + 60) is None
+        client.close()
