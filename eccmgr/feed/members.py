@@ -10,14 +10,14 @@ import msgspec
 from eccmgr.cluster.journal import MembershipEvent
 from eccmgr.cluster.members import Member
 from eccmgr.cluster.names import public_name
-from eccmgr.cluster.options import ClusterOptions, to_ms
+from eccmgr.cluster.options import ClusterOptions
 from eccmgr.cluster.roster import read_hash
 from eccmgr.cluster.view import Seat
 from eccmgr.commands.rendering import iso_time
 from eccmgr.errors import Unreadable
 from eccmgr.feed.picture import Item, Picture
-from eccmgr.redis import reading, replies
-from eccmgr.redis.bounds import MEMBERS_MAX
+from eccmgr.feed.session_leases import SessionLeases
+from eccmgr.redis import replies
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.redis.reading import Dropped, decoded
@@ -29,9 +29,6 @@ _TOUCHED_MAX = 2000
 """If more nodes have changed since the last look, everything is read anew."""
 _AT_ONCE = 250
 _TURN = 500
-SESSIONS_AT_ONCE = 1000
-LATE_MAX = 1000
-"""The most late sessions of one look."""
 
 
 class Owners(Protocol):
@@ -54,24 +51,18 @@ class NodeSeen:
         return not self.seat.absent and self.seat.private_name in sessions
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseNow:
-    """The lease clock, and the length of a lease with its present stretch."""
-
-    clock_ms: int
-    length_ms: int
-
-    def age_ms(self, end_ms: float) -> int:
-        """The time since the renewal of a lease that ends then."""
-        return max(0, round(min(self.length_ms - (end_ms - self.clock_ms), 1e12)))
-
-
 class MembersWatcher:
     """Looks at the nodes. `owned` answers the floating addresses of each node, by its name in small letters."""
 
     def __init__(self, link: Link, keys: Keys, options: ClusterOptions, vips: Owners) -> None:
-        self._link, self._keys, self._options, self._vips = link, keys, options, vips
+        self._link, self._keys, self._vips = link, keys, vips
+        self._leases = SessionLeases(link, keys, options)
         self.forget()
+
+    @property
+    def lease_ms(self) -> int:
+        """The length of a lease, as it was read last."""
+        return self._leases.length_ms
 
     def forget(self) -> None:
         """Forget what was seen."""
@@ -81,8 +72,6 @@ class MembersWatcher:
         self._touched: set[str] = set()
         self.late: frozenset[str] = frozenset()
         """The nodes that have missed heartbeats, in small letters."""
-        self.lease_ms = 0
-        """The length of a lease, as it was read last."""
         self._ages: dict[str, int] = {}
         self._owned: Mapping[str, Sequence[str]] = {}
 
@@ -134,14 +123,7 @@ class MembersWatcher:
 
     async def read_ages(self) -> Mapping[str, int]:
         """How long ago each live node's lease was renewed, in ms. Raises EccmgrError."""
-        ages: dict[str, int] = {}
-        lease = await self._read_lease()
-        while True:
-            words = ("ZRANGE", self._keys.sessions, len(ages), len(ages) + SESSIONS_AT_ONCE - 1, "WITHSCORES")
-            page = replies.scores(await self._link.call(*words))
-            ages |= {private.decode(errors="replace"): lease.age_ms(end) for private, end in page}
-            if len(page) < SESSIONS_AT_ONCE or len(ages) > MEMBERS_MAX:
-                break
+        ages = await self._leases.all_ages()
         self._ages = {name: ages[seen.seat.private_name] for name, seen in self.seen.items() if seen.is_in(ages)}
         return self._ages
 
@@ -173,37 +155,17 @@ class MembersWatcher:
         return nodes, {name.decode() for name in asked} - nodes.keys()
 
     async def _ages_of(self, nodes: Mapping[str, NodeSeen]) -> dict[str, int]:
-        live = {name: seen.seat.private_name for name, seen in nodes.items() if not seen.seat.absent}
-        if not live:
-            return {}
-        lease = await self._read_lease()
-        ends = replies.scores_of(await self._link.call("ZMSCORE", self._keys.sessions, *live.values()), len(live))
-        return {name: lease.age_ms(end) for name, end in zip(live, ends, strict=True) if end is not None}
+        live = {seen.seat.private_name: name for name, seen in nodes.items() if not seen.seat.absent}
+        return {live[private]: age for private, age in (await self._leases.ages_of(list(live))).items()}
 
     async def _read_late(self) -> dict[str, int]:
         """The nodes that have missed heartbeats, and the age of each one's lease in ms."""
-        lease = await self._read_lease()
-        until = lease.clock_ms + lease.length_ms // 2
-        words = ("ZRANGEBYSCORE", self._keys.sessions, "-inf", until, "WITHSCORES", "LIMIT", 0, LATE_MAX)
         late = {}
-        for private, end in replies.scores(await self._link.call(*words)):
-            name = _node_of(private.decode(errors="replace"))
-            seen = self.seen.get(name)
-            if seen is not None and seen.seat.private_name.encode() == private:
-                late[name] = lease.age_ms(end)
+        for private, age in (await self._leases.late_ages()).items():
+            seen = self.seen.get(_node_of(private))
+            if seen is not None and seen.seat.private_name == private:
+                late[seen.seat.key] = age
         return late
-
-    async def _read_lease(self) -> LeaseNow:
-        now, kept, sessions = await self._link.pipeline(
-            ("TIME",), ("HMGET", self._keys.state, "clock", "wall"), ("ZCARD", self._keys.sessions)
-        )
-        wall = replies.time_ms(now)
-        clock, last = (_number(value) for value in replies.values(kept, 2))
-        options = self._options
-        step = max(0, min(wall - last, to_ms(options.max_step_s)))
-        stretch = max(1.0, replies.count(sessions) * options.heartbeats_per_sec / options.heartbeats_borne_per_sec)
-        self.lease_ms = to_ms(options.session_lease_s * stretch)
-        return LeaseNow(clock + step, self.lease_ms)
 
     def _item(self, seen: NodeSeen) -> Item:
         seat, member = seen.seat, seen.member
@@ -218,13 +180,6 @@ class MembersWatcher:
             "vips": list(self._owned.get(seat.key, ())),
             "tags": dict(seat.tags),
         }
-
-
-def _number(value: bytes | None) -> int:
-    try:
-        return reading.whole(value or b"0")
-    except ValueError:
-        raise Unreadable("The lease clock in Redis cannot be read") from None
 
 
 def _node_of(member: str) -> str:
