@@ -147,6 +147,16 @@ def test_long_line_is_cut_into_marked_parts(log: WrittenLog) -> None:
     assert log.taken.count(CUT_MARK) == 3
 
 
+def test_huge_sparse_file_is_read_in_bounded_steps(log: WrittenLog) -> None:
+    log.write(1)
+    os.truncate(log.path, 10 << 30)
+    assert log.follower is not None
+    for _ in range(3):
+        records = log.follower.read(1 << 20)
+        assert sum(len(record.data) for record in records) <= 2 << 20
+        assert all(len(record.data) <= PIECE_MAX for record in records)
+
+
 def test_binary_bytes_come_unchanged(log: WrittenLog) -> None:
     data = bytes(range(256)) * 700 + b"\n"
     log.writer.write(data)

@@ -3,6 +3,7 @@
 from collections import deque
 
 from eccmgr.logs.collection.following.sources import LogFile, LogFolder
+from eccmgr.text import words
 from eccmgr.text.patterns import Pattern
 from eccmgr.text.unseen import visible_line
 
@@ -72,6 +73,13 @@ def last_lines(folder: LogFolder, count: int, pattern: Pattern | None) -> tuple[
     except BaseException:
         source.close()
         raise
+
+
+def unquoted(text: str) -> str:
+    """A pattern as it was typed, without the quotes around the whole of it. Raises UsageError."""
+    text = text.strip()
+    typed = words.split(text) if text[:1] in ("'", '"') else []
+    return typed[0].text if len(typed) == 1 else text
 
 
 def _end_of_line(source: LogFile, size: int) -> int:

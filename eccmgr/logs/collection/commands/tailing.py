@@ -19,6 +19,7 @@ from eccmgr.commands.caller import Event
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.commands.target import read_target
 from eccmgr.errors import RedisUnreachable, UsageError
+from eccmgr.logs.collection.commands.last_lines import unquoted
 from eccmgr.logs.collection.commands.watch import LINES_MAX
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -69,11 +70,8 @@ class TailWish(NamedTuple):
             word = words.next_word(line, at)
             named.append(word.text)
             at = words.skip_space(line, word.end)
-        pattern = line[at:].strip()
-        if pattern[:1] in ("'", '"') and len(parts := words.split(pattern)) == 1:
-            pattern = parts[0].text
         target, log = named
-        return cls(lines, target, log, pattern)
+        return cls(lines, target, log, unquoted(line[at:]))
 
 
 class Tailing:

@@ -10,7 +10,7 @@ import structlog
 from eccmgr.commands.answer import Answer
 from eccmgr.commands.table import Call, Command, Param
 from eccmgr.errors import CommandError, EccmgrError, UsageError
-from eccmgr.logs.collection.commands.last_lines import LineReader, last_lines
+from eccmgr.logs.collection.commands.last_lines import LineReader, last_lines, unquoted
 from eccmgr.logs.collection.commands.showing import log_row, shown
 from eccmgr.logs.collection.following.sender import LogSender
 from eccmgr.logs.collection.following.sources import LogFolder
@@ -68,20 +68,21 @@ class NodeLogCommands:
             log_row(unit, senders[unit.log].news, state, _name_in(state.holder), "", now_ms)
             for unit, state in states.items()
         ]
-        return shown(rows, of_node=True)
+        return shown(sorted(rows, key=lambda row: (row.log, row.subscriber)), of_node=True)
 
     async def _watch(self, call: Call) -> Answer:
         name, lines, process, *more = call.args
         sender = self._sender(name)
         if not lines.isdigit() or int(lines) > LINES_MAX or len(lines) > 4:
             raise UsageError(f"LINES is a number up to {LINES_MAX}, not '{lines[:80]}'")
-        pattern = _pattern(more[0] if more else "")
+        wanted = unquoted(more[0]) if more else ""
+        pattern = _pattern(wanted)
         read = functools.partial(last_lines, LogFolder(sender.watched.path), int(lines), pattern)
         try:
             found, reader = await asyncio.to_thread(read)
         except OSError as error:
             raise CommandError(f"{name} cannot be read: {error.strerror or error}") from None
-        key = (process, name.lower(), more[0] if more else "")
+        key = (process, name.lower(), wanted)
         if process == "-":
             reader.close()
         elif key in self._watches:
