@@ -2,16 +2,19 @@
 at the next one."""
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from eccmgr.cluster.ids import command_id
 from eccmgr.commands.answer import Answer, Format, Status, split_form
 from eccmgr.control.client.session import Client, OnEvent, Result
 from eccmgr.errors import ConnectionBroke, NoConnection, SignInFailed, UntrustedServer
 
 _PATIENCE_S = 15.0
 _FIRST_PAUSE_S, _PAUSE_S = 0.05, 1.0
+_ON_ITS_WAY_S = 1.0
 
 # A manager that answers so knows nothing of the command, and never will.
 _NEVER = ("Nothing to attach to", "Unknown command")
@@ -44,16 +47,22 @@ class FollowingClient(Client):
         *,
         whole: bool = False,
         run_on: bool = True,
+        propose: str = "",
     ) -> Result:
-        """As `Client.ask`. Raises ConnectionBroke if the command's id is not known, or no manager knows of it."""
+        """As `Client.ask`. Raises ConnectionBroke if the command was not sent as far as can be known, or no manager
+        answers."""
         if on_event is None:
             return super().ask(command, deadline, form, width=width, whole=whole)
         trail = Trail(on_event)
+        if not propose and split_form(command)[1].split(maxsplit=1)[:1] == ["gather"]:
+            # So the id is known even if the connection breaks before the first event.
+            propose = command_id(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(2)))
         try:
-            return super().ask(command, deadline, form, trail.take, width, whole=whole, run_on=run_on)
+            return super().ask(command, deadline, form, trail.take, width, whole=whole, run_on=run_on, propose=propose)
         except ConnectionBroke as error:
-            if not trail.id:
+            if not trail.id and not propose:
                 raise
+            trail.proposed = propose
             result = self._attach(trail, deadline, width, error)
         return trail.answer(result, command, form, whole=whole)
 
@@ -65,7 +74,7 @@ class FollowingClient(Client):
             try:
                 self.connect(deadline)
                 trail.is_attaching = True
-                line = f"attach --timeout 0 {trail.id} all"
+                line = f"attach --timeout 0 {trail.id or trail.proposed} all"
                 result = super().ask(line, deadline, Format.JSON, self._telling(trail), width, whole=True, run_on=True)
             except ConnectionBroke as error:
                 if not trail.is_attaching:
@@ -74,13 +83,17 @@ class FollowingClient(Client):
             except (SignInFailed, UntrustedServer) as error:
                 raise ConnectionBroke(f"{broke}; {error}") from error
             except NoConnection as error:
-                reason = str(error)
+                reason = str(error) if trail.id else f"{error}; if it was sent, ask later: attach {trail.proposed}"
             else:
                 if result.status in (Status.OK, Status.PARTIAL):
                     return result
                 reason = _body(result)
                 if result.status is Status.DENIED or reason.startswith(_NEVER):
-                    raise ConnectionBroke(f"{broke}; {reason}")
+                    if trail.id:
+                        raise ConnectionBroke(f"{broke}; {reason}")
+                    # What a dead manager has sent may still be on its way to Redis.
+                    if result.status is Status.DENIED or time.monotonic() >= cut_off_at + _ON_ITS_WAY_S:
+                        raise broke
             left_s = min(cut_off_at + _PATIENCE_S, deadline) - time.monotonic()
             if left_s <= 0:
                 raise ConnectionBroke(f"{broke}; {reason}" if reason else str(broke))
@@ -104,6 +117,8 @@ class Trail:
         self._on_event = on_event
         self.id = ""
         """The command's id; empty until it is known."""
+        self.proposed = ""
+        """The id that the console proposed."""
         self.is_attaching = False
         """Whether the console waits for the first event of its attachment."""
         self._shown: set[str] = set()

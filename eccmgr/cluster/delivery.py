@@ -16,9 +16,10 @@ from eccmgr.cluster.following import Following
 from eccmgr.cluster.gathering import NO_AUDIENCE, Audience, Gathering, Means, new_driver
 from eccmgr.cluster.hearing import Hearing
 from eccmgr.cluster.history import PastCommand, history
+from eccmgr.cluster.ids import named_id
 from eccmgr.cluster.kept import KeptCommands
 from eccmgr.cluster.options import ClusterOptions, to_ms
-from eccmgr.cluster.publishing import Publisher, named_id, wall_clock_ms
+from eccmgr.cluster.publishing import Publisher, wall_clock_ms
 from eccmgr.cluster.results import Report, Sent, State
 from eccmgr.cluster.roster import Roster, read_hash
 from eccmgr.cluster.running_on import RunningOn
@@ -95,11 +96,12 @@ class Delivery:
         pace: Pace | None = None,
         *,
         runs_on: bool = False,
+        proposed: str = "",
     ) -> Report:
         """Send `text`, wait until every expected node is accounted for or `timeout_s` is over, and report.
 
         The `audience` hears of the command before any response. With a `pace` the command goes out in batches. If the
-        caller is cancelled, the waiting ends, unless it `runs_on`.
+        caller is cancelled, the waiting ends, unless it `runs_on`. The caller may have `proposed` an id.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         heard, driver = asyncio.Event(), new_driver()
@@ -108,6 +110,7 @@ class Delivery:
                 *(text, target, issuer, timeout_s, shown),
                 pace=pace,
                 driver=driver,
+                proposed=proposed,
                 on_id=lambda made: self._waiting.listen(made, heard),
             )
             waiting = Waiting(published, pace)

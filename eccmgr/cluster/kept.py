@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from eccmgr.cluster import results
 from eccmgr.cluster.authenticity import AnswerVerifier, SentVerifier
 from eccmgr.cluster.calls import answers
+from eccmgr.cluster.ids import named_id
 from eccmgr.cluster.options import ClusterOptions
-from eccmgr.cluster.publishing import digest, named_id
+from eccmgr.cluster.publishing import digest
 from eccmgr.cluster.results import Entry, Report, Sent
 from eccmgr.cluster.roster import Roster, read_hash
 from eccmgr.cluster.view import View

@@ -13,6 +13,7 @@ from eccmgr.cluster.absence import absent_for, absent_nodes
 from eccmgr.cluster.calls import commands
 from eccmgr.cluster.calls.commands import CommandOrder, PublishAnswer, PublishVerdict
 from eccmgr.cluster.calls.views import PAGE
+from eccmgr.cluster.ids import command_id, made_at_ms, named_id
 from eccmgr.cluster.options import ClusterOptions, to_ms
 from eccmgr.cluster.results import Sent
 from eccmgr.cluster.roster import Roster
@@ -24,8 +25,8 @@ from eccmgr.redis.keys import Keys
 from eccmgr.text.long_lines import off_loop
 from eccmgr.text.words import fold
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ID_LENGTH = 12
+# A sender may propose the id of its command. It holds the time, so it must be about the present one.
+_PROPOSED_WITHIN_MS = 60_000
 # If a set is larger, its plan is drafted before the command is sent, and the command goes out on the channel of all
 # nodes.
 _PLANNED_AT_ONCE = 100
@@ -34,23 +35,6 @@ _PLANNED_AT_ONCE = 100
 def wall_clock_ms() -> int:
     """The wall clock, in ms."""
     return time.time_ns() // 1_000_000
-
-
-def command_id(wall_ms: int, chance: int) -> str:
-    """An id of 12 characters of Crockford's base 32. Ten characters hold the time in ms, so that ids sort; two hold
-    `chance`."""
-    number = (wall_ms << 10) | (chance & 0x3FF)
-    digits = []
-    for _ in range(_ID_LENGTH):
-        digits.append(_ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(digits))
-
-
-def named_id(named: str) -> str:
-    """The id that `named` may be, with or without #, in the spelling of ids; "" if it cannot be an id."""
-    command_id = named.removeprefix("#").upper()
-    return command_id if len(command_id) == _ID_LENGTH and not set(command_id) - set(_ALPHABET) else ""
 
 
 def digest(text: str, normal: Callable[[str], str] = fold) -> str:
@@ -91,24 +75,22 @@ class Publisher:
         *,
         pace: Pace | None = None,
         driver: str = "",
+        proposed: str = "",
         on_id: Callable[[str], None] = lambda _id: None,
     ) -> Published:
         """Send `text` to `target`. The sender waits for `wait_s` and is notified of responses; with 0 it does not wait.
 
         `shown` is the text without its secrets, if it holds any. No node is told yet of a command that goes out in
-        batches, at a `pace`. The sender drives the command under the name `driver` while it waits. `on_id` is called
-        with the id before any node can hear of it.
+        batches, at a `pace`. The sender drives it under the name `driver` while it waits. A `proposed` id is used if it
+        is free and holds the present time. `on_id` is called with the id before any node can hear of it.
 
         Raises CommandError if no node of the target is alive; then nothing was sent. Raises RedisUnreachable, whose
         text says so if the command may have been sent.
         """
         order = CommandOrder(
-            id="",
-            digest=await off_loop(lambda line: digest(line, self._normal), text),
-            text=text,
-            target=target,
-            issuer=issuer,
-            draft=self._keys.draft(secrets.token_hex(8)),
+            "",
+            await off_loop(lambda line: digest(line, self._normal), text),
+            *(text, target, issuer, self._keys.draft(secrets.token_hex(8))),
             wait_s=wait_s,
             notices=self._notices,
             shown=shown if shown is not None and shown != text else "",
@@ -122,7 +104,8 @@ class Publisher:
             if len(target.names) > _PLANNED_AT_ONCE and answer.verdict is PublishVerdict.DRAFT_GONE:
                 names, drafted = await self._draft(target, order.draft, rolling=order.rolling)
                 order = replace(order, names=names, drafted=drafted)
-            order = self._signed(replace(order, id=command_id(self._wall_ms(), secrets.randbits(10))))
+            order = self._signed(replace(order, id=self._new_id(proposed)))
+            proposed = ""
             on_id(order.id)
             answer = await self._try(order)
         try:
@@ -141,6 +124,12 @@ class Publisher:
             order.id, shown or text, target, issuer, view.number, *times, rolling=order.rolling, signed=order.signed
         )
         return Published(sent, *view.expected(target))
+
+    def _new_id(self, proposed: str) -> str:
+        now_ms = self._wall_ms()
+        if named_id(proposed) == proposed and abs(made_at_ms(proposed) - now_ms) <= _PROPOSED_WITHIN_MS:
+            return proposed
+        return command_id(now_ms, secrets.randbits(10))
 
     def _signed(self, order: CommandOrder) -> CommandOrder:
         """Sign the command under its id. A rolling command may begin as long as its sender waits."""

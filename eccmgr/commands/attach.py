@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from eccmgr.cluster.delivery import Delivery
-from eccmgr.cluster.publishing import named_id
+from eccmgr.cluster.ids import named_id
 from eccmgr.cluster.results import Sent
 from eccmgr.commands import rendering
 from eccmgr.commands.answer import Answer

@@ -74,5 +74,7 @@ class Caller:
     room: Room | None = field(default=None, compare=False)
     runs_on: bool = False
     """Whether a gather goes on if its client goes away."""
+    proposed_id: str = ""
+    """The id that the client proposes for what it sends to nodes; "" if it proposes none."""
     limited: bool | None = None
     """Whether its listener asks for a role for each command; None: the command came by no listener."""

@@ -254,6 +254,7 @@ class Fleet:
             masked,
             wish.pace,
             runs_on=call.caller.runs_on,
+            proposed=call.caller.proposed_id,
         )
         return rendering.answer(report, call.caller.form, stream.shown)
 

@@ -5,7 +5,6 @@ connection.
 """
 
 import asyncio
-import dataclasses
 import math
 import socket
 from collections.abc import Callable
@@ -365,7 +364,7 @@ class Connection(asyncio.Protocol):
                 self._flushing = True
                 self._loop.call_soon(self._flush)
 
-        caller = dataclasses.replace(self.visitor.caller, emit=emit, width=request.width, runs_on=request.run_on)
+        caller = request.caller(self.visitor.caller, emit)
         self._streaming = True
         try:
             answered = await reply(self._gate, request.command, caller, request.form)

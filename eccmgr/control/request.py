@@ -6,10 +6,11 @@ the request's id. And an answer may hold a text that is not valid Unicode, which
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from eccmgr.commands.answer import Exit, Format
-from eccmgr.commands.caller import Event
+from eccmgr.commands.caller import Caller, Event
 from eccmgr.commands.dispatch import Reply
 from eccmgr.commands.gate import LINE_BYTES_MAX
 from eccmgr.control import frames
@@ -36,7 +37,8 @@ class ConsoleRequest:
     """The JSON of a REQUEST frame.
 
     With `stream` the client gets events as they happen. The text at the end leaves out the lines that they have shown,
-    unless the client wants it `whole`. With `run_on`, a gather goes on if the client goes away.
+    unless the client wants it `whole`. With `run_on`, a gather goes on if the client goes away. The
+    client may `propose` the gather's id.
     """
 
     id: int | str | None
@@ -46,6 +48,7 @@ class ConsoleRequest:
     width: int
     whole: bool = False
     run_on: bool = False
+    propose: str = ""
 
     @classmethod
     def parse(cls, payload: bytes) -> "ConsoleRequest":
@@ -67,7 +70,13 @@ class ConsoleRequest:
         if not isinstance(width, int) or not 1 <= width <= _WIDTH_MAX:
             raise BadRequest("width is a number of columns", named)
         stream, whole, run_on = (fields.get(name) is True for name in ("stream", "whole", "run_on"))
-        return cls(named, command, Format(form), stream, width, whole, run_on)
+        proposed = fields.get("propose")
+        propose = proposed if isinstance(proposed, str) else ""
+        return cls(named, command, Format(form), stream, width, whole, run_on, propose)
+
+    def caller(self, visitor: Caller, emit: Callable[[Event], Awaitable[None]]) -> Caller:
+        """The caller of a streamed request, which gets its events by `emit`."""
+        return replace(visitor, emit=emit, width=self.width, runs_on=self.run_on, proposed_id=self.propose)
 
     def rest_of(self, answered: Reply) -> Reply:
         """What is left to send of an answer, after the events."""

@@ -8,9 +8,9 @@ from eccmgr.cluster.absence import absent_for
 from eccmgr.cluster.audit import PAGE_ENTRIES, AuditEntry, entries_before
 from eccmgr.cluster.delivery import Delivery
 from eccmgr.cluster.history import PastCommand
+from eccmgr.cluster.ids import named_id
 from eccmgr.cluster.jobs import read_jobs
 from eccmgr.cluster.names import fold, known, public_name
-from eccmgr.cluster.publishing import named_id
 from eccmgr.cluster.results import Entry, Report, State
 from eccmgr.cluster.view import Seat
 from eccmgr.commands.rendering import header

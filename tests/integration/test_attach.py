@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from eccmgr.access.policy import Policy, pattern_of
+from eccmgr.cluster.ids import command_id
+from eccmgr.cluster.publishing import wall_clock_ms
 from eccmgr.commands.caller import Caller
 from eccmgr.control import frames
 from eccmgr.daemon import Daemon
@@ -160,6 +162,20 @@ async def test_gather_without_its_client_goes_on(fleet: Fleet) -> None:
     await wait_until(lambda: not manager.delivery.running_on.count, "it is over")
     lines = await fleet.lines(f"retrieve {made}")
     assert lines == ["east1: held", "east2: held", "east3: held"], "none is late"
+
+
+async def test_proposed_id_is_used_if_it_can_be(fleet: Fleet) -> None:
+    manager = await fleet.manager()
+    await fleet.node("east1")
+    proposed = command_id(wall_clock_ms(), 7)
+    for again in (False, True):
+        gathering = await Streamed.begin(manager, "gather mark", propose=proposed)
+        assert (await gathering.id() == proposed) is not again
+        assert "1 of 1 answered" in (await gathering.end())["body"]
+    for wrong in (command_id(wall_clock_ms() - 3_600_000, 7), "x", proposed.lower(), 7, None):
+        gathering = await Streamed.begin(manager, "gather mark", propose=wrong)
+        assert await gathering.id() not in (wrong, proposed)
+        assert (await gathering.end())["status"] == "ok"
 
 
 async def test_batches_go_on_where_somebody_attaches(fleet: Fleet) -> None:

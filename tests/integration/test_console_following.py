@@ -38,11 +38,6 @@ def began(folder: Path, token: str, nodes: int = 1) -> Callable[[], bool]:
     return lambda: marks.exists() and marks.read_text().count(f"ran {token} ") >= nodes
 
 
-def told(manager: Process) -> None:
-    """Return once the manager has told its consoles what it has heard from Redis."""
-    ask_sync(manager.endpoint, "history 1")
-
-
 def console(*words: str, endpoints: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "cli.ec_console", *words],
@@ -60,7 +55,6 @@ def test_script_gets_the_answer_of_another_manager(processes: Processes, folder:
     dies, stays = processes.manager("dies"), processes.manager("stays")
     with console("gather", "mark", "t", "1500", endpoints=f"{dies.endpoint},{stays.endpoint}") as running:
         wait_until_sync(began(folder, "t", 2), "both have begun")
-        told(dies)
         dies.end(signal.SIGKILL)
         out, err = running.communicate(timeout=120)
     header, *lines = out.splitlines()
@@ -75,7 +69,6 @@ def test_manager_that_is_back_is_attached_to_again(processes: Processes, folder:
     manager = processes.manager()
     with console("--json", "gather", "mark", "t", "2000", endpoints=str(manager.endpoint)) as running:
         wait_until_sync(began(folder, "t"), "it has begun")
-        told(manager)
         manager.end(signal.SIGKILL)
         again = processes.manager()
         out, err = running.communicate(timeout=120)
@@ -106,7 +99,6 @@ def test_manager_that_was_stopped_gives_way(processes: Processes, folder: Path, 
     words = ("gather", "--batch", "1", "mark", "t", "700")
     with console(*words, endpoints=str(stops.endpoint)) as first:
         wait_until_sync(began(folder, "t"), "the first has begun")
-        told(stops)
         stops.popen.send_signal(signal.SIGSTOP)
         made = ask_sync(stays.endpoint, "history 1").split()[0]
         with console("attach", made, endpoints=str(stays.endpoint)) as second:
@@ -140,7 +132,6 @@ def test_terminal_says_where_it_attached_again(
     terminal.wait_prompt()
     terminal.type("gather --batch 1 mark t 1500\r")
     wait_until_sync(began(folder, "t"), "the first has begun")
-    told(dies)
     dies.end(signal.SIGKILL)
     terminal.wait_for("Attached to ")
     wait_until_sync(lambda: terminal.prompts == 2, "the report")

@@ -65,7 +65,7 @@ def test_answer_has_the_form_and_command_asked_for() -> None:
     assert '  <Response Node="east1" State="ok">7</Response>' in xml
 
 
-def test_user_is_told_of_the_break_and_its_mending() -> None:
+def test_user_is_told_of_break_and_mending() -> None:
     made, heard = trail(BEGUN)
     made.say("cut off", reason="it broke")
     made.say("attached", endpoint="/tmp/2025")

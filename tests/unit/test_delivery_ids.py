@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eccmgr.cluster.publishing import command_id, digest
+from eccmgr.cluster.ids import command_id, made_at_ms, named_id
+from eccmgr.cluster.publishing import digest
 
 WALL_MS = st.integers(0, 2**45)
 CHANCE = st.integers(0, 1023)
@@ -14,6 +15,7 @@ ALPHABET = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 @given(WALL_MS, CHANCE)
 def test_id_is_twelve_unmistakable_characters(wall_ms: int, chance: int) -> None:
     made = command_id(wall_ms, chance)
+    assert (named_id(f"#{made.lower()}"), made_at_ms(made)) == (made, wall_ms)
     assert len(made) == 12
     assert set(made) <= ALPHABET
 

@@ -92,11 +92,12 @@ class Client:
         *,
         whole: bool = False,
         run_on: bool = False,
+        propose: str = "",
     ) -> Result:
         """Send `command` and wait for its result, at the latest until `deadline` (of time.monotonic).
 
         With `on_event` the client asks for a stream, and passes each event on as it comes. The body is then the rest to
-        show, or everything with `whole`. With `run_on`, a gather goes on without this client.
+        show, or everything with `whole`. With `run_on`, a gather goes on without this client; `propose` an id for it.
 
         Raises NoConnection; NoAnswer if the command was sent and no answer came; TransactionLost if the command was not
         sent, because its transaction was lost with an earlier connection.
@@ -113,6 +114,7 @@ class Client:
             "stream": on_event is not None,
             "whole": whole,
             "run_on": run_on,
+            "propose": propose,
             "width": width,
         }
         try:
