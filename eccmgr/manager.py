@@ -50,6 +50,7 @@ from eccmgr.logs.collection.commands.showing import LogCommands
 from eccmgr.logs.collection.commands.tailing import Tailing
 from eccmgr.logs.collection.gathering.following import GatheringPart
 from eccmgr.logs.files import LogFiles
+from eccmgr.metrics.watching import ScrapeWatch
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
 from eccmgr.settings import ManagerSettings
@@ -96,6 +97,8 @@ class Manager(Daemon):
         self.add_part(self.bus_files)
         self.feed = Feed(self.link, self.keys, self.options, self.name)
         self.add_part(self.feed.source)
+        self._scrapes = ScrapeWatch(self.feed.source)
+        self.add_part(self._scrapes)
         self.logs = GatheringPart(self.link, self.keys, self.options, self.session, self.view)
         self.add_part(self.logs)
         self.pages = HttpListener(self.view, settings.http, settings.http_prefix, self._site())
@@ -146,10 +149,20 @@ class Manager(Daemon):
         # Imported here: the library takes memory that a manager without scrapes does not need.
         from eccmgr.metrics.manager import ManagerFigures, exposition
 
-        view = None
-        with contextlib.suppress(EccmgrError):
-            view = await self.delivery.view_as_told()
-        return exposition(ManagerFigures(self.session.leads, view, self.pages.seen, self.logs.figures()))
+        figures = ManagerFigures(
+            leads=self.session.leads,
+            redis_up=self.link.fault is None,
+            scraped=await self._scrapes.now(),
+            deliveries=self.delivery.tally,
+            ran=self.gate.ran,
+            known_commands=frozenset(self.table.commands),
+            refused=self.gate.refused.counts,
+            connections=len(self.server.crowd),
+            unsaved=len(await asyncio.to_thread(self.store.unsaved)),
+            seen=self.pages.seen,
+            logs=self.logs.figures(),
+        )
+        return await asyncio.to_thread(exposition, figures)
 
     def _bus_files_name(self) -> str:
         """The name under which Redis keeps what the bus files of this manager's main file state; "" without a file."""

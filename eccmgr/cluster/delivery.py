@@ -12,6 +12,7 @@ from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster.authenticity import AnswerVerifier, SentVerifier
 from eccmgr.cluster.calls import answers, commands
 from eccmgr.cluster.calls.commands import AbortVerdict
+from eccmgr.cluster.delivery_tally import DeliveryTally
 from eccmgr.cluster.following import Following
 from eccmgr.cluster.gathering import NO_AUDIENCE, Audience, Gathering, Means, new_driver
 from eccmgr.cluster.hearing import Hearing
@@ -66,6 +67,7 @@ class Delivery:
         self._waiting = Hearing()
         self.running_on = RunningOn()
         """The gathers whose clients have gone."""
+        self.tally = DeliveryTally()
 
     async def view(self) -> View:
         """The present nodes of the cluster."""
@@ -103,8 +105,10 @@ class Delivery:
         The `audience` hears of the command before any response. With a `pace` the command goes out in batches. If the
         caller is cancelled, the waiting ends, unless it `runs_on`. The caller may have `proposed` an id.
         """
-        deadline = asyncio.get_running_loop().time() + timeout_s
+        started = asyncio.get_running_loop().time()
+        deadline = started + timeout_s
         heard, driver = asyncio.Event(), new_driver()
+        self.tally.in_flight += 1
         try:
             published = await self._publisher.publish(
                 *(text, target, issuer, timeout_s, shown),
@@ -118,11 +122,14 @@ class Delivery:
             try:
                 if audience.on_sent is not None:
                     await audience.on_sent(published)
-                return await gathering.report()
+                report = await gathering.report()
             except asyncio.CancelledError:
                 await (self._run_on(gathering) if runs_on else gathering.stop())
                 raise
+            self.tally.over(report, asyncio.get_running_loop().time() - started)
+            return report
         finally:
+            self.tally.in_flight -= 1
             self._waiting.forget(heard)
 
     async def attach(

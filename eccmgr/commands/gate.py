@@ -100,6 +100,8 @@ class Gate:
         """Called with each judgement, for the account of commands; for a long line from a thread."""
         self.on_signed_in: Callable[[Caller, Authentication], None] = lambda _caller, _outcome: None
         """Called with each caller that has signed in, or has failed to."""
+        self.ran: Counter[tuple[str, str]] = Counter()
+        """The number of commands that ran, by name and result; commands of modules are one."""
         self.passed: Counter[Origin] = Counter()
         """The number of commands by origin, with the commands inside commands."""
         self._heavy = asyncio.Semaphore(HEAVY_AT_ONCE)
@@ -165,12 +167,12 @@ class Gate:
         """Run `line` for `caller`. Raises EccmgrError, whose message is the answer, if the command cannot run."""
         admitted = await off_loop(lambda text: self.admit(text, caller), line)
         if not admitted.command.heavy:
-            return await admitted.run()
+            return await self._counted(admitted)
         while True:
             async with self._heavy:
                 # Those before this one may have filled the room.
                 if caller.room is None or not caller.room.is_over:
-                    return await admitted.run()
+                    return await self._counted(admitted)
             if not await caller.room.room(ROOM_S):
                 raise CommandError(f"Too many answers wait to be read: {caller.room.bounds}; read them first")
 
@@ -185,7 +187,18 @@ class Gate:
         if self.policy.limits(caller.limited) and not self.policy.role_for(caller.user, command.name):
             return None
         self._authorize(caller, command.name)
+        self.ran[command.name, "ok"] += 1
         return command.say()
+
+    async def _counted(self, admitted: Admitted) -> Answer:
+        """Run a command, and count it. Raises the handler's errors."""
+        name, result = admitted.command.name, "error"
+        try:
+            answer = await admitted.run()
+            result = answer.status.value
+        finally:
+            self.ran["module" if ":" in name else name, result] += 1
+        return answer
 
     @contextlib.contextmanager
     def _noting(self, line: str, caller: Caller) -> Iterator[None]:

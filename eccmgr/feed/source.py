@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ import structlog
 
 from eccmgr.config.live.parts import Part, Spawn
 from eccmgr.errors import EccmgrError
-from eccmgr.feed.picture import FeedChange, Picture
+from eccmgr.feed.picture import FeedChange, Item, Picture
 from eccmgr.feed.topics import FeedTopic
 
 log = structlog.get_logger()
@@ -62,6 +62,11 @@ class Source(Part):
     def readers(self) -> int:
         """The number of readers."""
         return len(self._awake)
+
+    def items(self, topic: FeedTopic) -> Collection[Item]:
+        """The items of a topic as they were seen last; none if nobody reads it, or if it was not looked at yet."""
+        picture = self._pictures.get(topic)
+        return () if picture is None else picture.items.values()
 
     async def start(self, spawn: Spawn) -> None:
         """Begin to look."""

@@ -1,22 +1,29 @@
-"""The metrics of a manager."""
+"""The metrics of a manager in Prometheus' text format.
 
-from __future__ import annotations
+Only a scrape imports this: the library takes memory. No label holds a node's name, and each family has a bound.
+"""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import Any
 
+import psutil
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from eccmgr.version import __version__
+from eccmgr.cluster.delivery_tally import DeliveryTally
+from eccmgr.feed.topics import FeedTopic
+from eccmgr.metrics.watching import Scraped
+from eccmgr.tally import Histogram
+from eccmgr.version import __version__, revision
+from eccmgr.web.seen import SeenRequests
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from eccmgr.cluster.view import View
-    from eccmgr.web.seen import SeenRequests
+SUBCLUSTERS_MAX, VERSIONS_MAX, ADDRESSES_MAX = 50, 10, 1000
+_LATE_FROM, _CRITICAL_FROM = 4, 7
+"""Leases are fresh, late and critical by the eighths of their length that have passed."""
 
 _OF_LOGS = {
     "written_bytes": "Bytes of nodes' logs that this manager has written.",
@@ -31,10 +38,17 @@ _LOGS_NOW = ("behind_bytes", "held", "faults")
 
 @dataclass(frozen=True)
 class ManagerFigures:
-    """What a manager knows of itself and of the cluster at a scrape. The view is None while Redis does not answer."""
+    """What a manager knows of itself and of the cluster at a scrape. `redis_up`: Redis answered the last call."""
 
     leads: bool
-    view: View | None
+    redis_up: bool
+    scraped: Scraped
+    deliveries: DeliveryTally
+    ran: Mapping[tuple[str, str], int]
+    known_commands: frozenset[str]
+    refused: Mapping[str, int]
+    connections: int
+    unsaved: int
     seen: SeenRequests
     logs: Mapping[str, float] = field(default_factory=dict)
     """What this manager has collected, by the names of the metrics without `eccmgr_logs_`."""
@@ -50,34 +64,139 @@ def exposition(figures: ManagerFigures) -> bytes:
 class _ManagerMetrics(Collector):
     def __init__(self, figures: ManagerFigures) -> None:
         self._figures = figures
+        self._truncated: Counter[tuple[str, ...]] = Counter()
 
     def collect(self) -> Iterator[Metric]:
-        build = GaugeMetricFamily("eccmgr_build_info", "The release of this manager.", labels=["version"])
-        build.add_metric([__version__], 1)
-        yield build
         figures = self._figures
+        release = {(__version__, revision()): 1.0}
+        yield _gauge("eccmgr_build_info", "The release of this manager.", release, "version", "revision")
         yield GaugeMetricFamily("eccmgr_leader", "1 on the leader of the cluster.", float(figures.leads))
-        yield GaugeMetricFamily("eccmgr_redis_up", "1 while Redis answers.", float(figures.view is not None))
-        if figures.view is not None:
-            yield from self._members(figures.view)
-        yield from self._logs(figures.logs)
-        requests = CounterMetricFamily("eccmgr_http_requests", "Requests over HTTP.", labels=["route", "code"])
-        for (route, code), number in figures.seen.requests.items():
-            requests.add_metric([route, str(code)], number)
-        yield requests
-        yield GaugeMetricFamily("eccmgr_http_streams", "Event streams that are open.", float(figures.seen.streams))
+        yield GaugeMetricFamily("eccmgr_redis_up", "1 while Redis answers.", float(figures.redis_up))
+        if figures.scraped.cluster:
+            yield from self._cluster()
+            yield from self._members()
+        yield from self._vips()
+        jobs = Counter((str(job["state"]),) for job in figures.scraped.items[FeedTopic.JOBS])
+        yield _gauge("eccmgr_jobs", "Jobs of all nodes that the feed shows, by state.", jobs, "state")
+        yield from self._commands()
+        yield from self._logs()
+        yield from self._ways_in()
+        yield from _process()
+        about = "Series that were summed up as other, by family."
+        yield _gauge("eccmgr_metrics_truncated", about, self._truncated, "family")
 
-    def _logs(self, logs: Mapping[str, float]) -> Iterator[Metric]:
+    def _cluster(self) -> Iterator[Metric]:
+        cluster = self._figures.scraped.cluster
+        words = str(cluster["redis"] or "").split(" ")
+        version, mode = (*words, "", "")[:2]
+        yield _gauge("eccmgr_redis_info", "The server of Redis.", {(version, mode): 1.0}, "version", "mode")
+        yield GaugeMetricFamily("eccmgr_view", "The number of the present view.", float(cluster["view"] or 0))
+        about = "The latest round trip to Redis."
+        yield GaugeMetricFamily("eccmgr_redis_last_round_trip_seconds", about, cluster["round_trip_ms"] / 1000)
+        leases: Counter[tuple[str, ...]] = Counter({("fresh",): 0, ("late",): 0, ("critical",): 0})
+        for each in cluster["subclusters"]:
+            for share, number in enumerate(each["lease_ages"]):
+                kind = "critical" if share >= _CRITICAL_FROM else "late" if share >= _LATE_FROM else "fresh"
+                leases[(kind,)] += number
+        yield _gauge("eccmgr_sessions", "Live nodes by the age of their leases.", leases, "lease")
+
+    def _members(self) -> Iterator[Metric]:
+        cluster = self._figures.scraped.cluster
+        live: Counter[tuple[str, ...]] = Counter({("manager", ""): len(cluster["managers"])})
+        absent: Counter[tuple[str, ...]] = Counter()
+        versions: Counter[str] = Counter()
+        for index, each in enumerate(cluster["subclusters"]):
+            name = each["name"] if index < SUBCLUSTERS_MAX else "other"
+            live["node", name] += each["live"] + each["late"]
+            absent[(name,)] += each["absent"]
+            versions.update(each["versions"])
+        self._cut("eccmgr_members", len(cluster["subclusters"]), SUBCLUSTERS_MAX)
+        yield _gauge("eccmgr_members", "Live members.", live, "role", "subcluster")
+        yield _gauge("eccmgr_members_absent", "Absent nodes.", absent, "subcluster")
+        common: Counter[tuple[str, ...]] = Counter({(name,): n for name, n in versions.most_common(VERSIONS_MAX)})
+        if rest := versions.total() - common.total():
+            common[("other",)] = rest
+        self._cut("eccmgr_members_by_version", len(versions), VERSIONS_MAX)
+        yield _gauge("eccmgr_members_by_version", "Live nodes by their version.", common, "version")
+
+    def _vips(self) -> Iterator[Metric]:
+        vips = sorted(self._figures.scraped.items[FeedTopic.VIPS], key=lambda vip: str(vip["address"]))
+        states = Counter((str(vip["state"]),) for vip in vips)
+        yield _gauge("eccmgr_vips", "Floating addresses by their state.", states, "state")
+        self._cut("eccmgr_vip_held", len(vips), ADDRESSES_MAX)
+        shown = vips[:ADDRESSES_MAX]
+        held = {(str(vip["address"]),): float(vip["owner"] is not None) for vip in shown}
+        yield _gauge("eccmgr_vip_held", "1 if a node holds the address.", held, "address")
+        epochs = {(str(vip["address"]),): float(vip["epoch"]) for vip in shown}
+        yield _gauge("eccmgr_vip_epoch", "The number of its latest owner.", epochs, "address")
+        since = {
+            (str(vip["address"]),): datetime.fromisoformat(vip["since"]).timestamp() for vip in shown if vip["since"]
+        }
+        about = "Since when its owner holds it."
+        yield _gauge("eccmgr_vip_last_change_timestamp_seconds", about, since, "address")
+
+    def _commands(self) -> Iterator[Metric]:
+        figures = self._figures
+        ran: Counter[tuple[str, ...]] = Counter()
+        for (name, result), number in figures.ran.items():
+            ran[name if name in figures.known_commands or name == "module" else "other", result] += number
+        yield _counter("eccmgr_commands", "Commands that this manager ran.", ran, "command", "result")
+        tally = figures.deliveries
+        nodes = Counter({(state.value,): number for state, number in tally.nodes.items()})
+        yield _counter("eccmgr_command_nodes", "The nodes of gathers, by their state.", nodes, "state")
+        yield GaugeMetricFamily("eccmgr_gathers_in_flight", "Gathers that wait now.", float(tally.in_flight))
+        yield _histogram("eccmgr_gather_duration_seconds", "How long gathers took.", tally.gathers)
+        yield _histogram("eccmgr_response_seconds", "How long nodes took to answer gathers.", tally.answers)
+
+    def _logs(self) -> Iterator[Metric]:
         for name, text in _OF_LOGS.items():
             kind = GaugeMetricFamily if name in _LOGS_NOW else CounterMetricFamily
-            yield kind(f"eccmgr_logs_{name}", text, logs.get(name, 0.0))
+            yield kind(f"eccmgr_logs_{name}", text, self._figures.logs.get(name, 0.0))
 
-    def _members(self, view: View) -> Iterator[Metric]:
-        members = GaugeMetricFamily("eccmgr_members", "Live nodes.", labels=["role", "subcluster"])
-        for subcluster, number in view.subclusters.items():
-            members.add_metric(["node", subcluster], number)
-        yield members
-        absent = GaugeMetricFamily("eccmgr_members_absent", "Absent nodes.", labels=["subcluster"])
-        for subcluster, number in Counter(seat.subcluster for seat in view.absent.values()).items():
-            absent.add_metric([subcluster], number)
-        yield absent
+    def _ways_in(self) -> Iterator[Metric]:
+        figures = self._figures
+        refused = Counter({(reason.replace(" ", "_"),): number for reason, number in figures.refused.items()})
+        yield _counter("eccmgr_refused", "Refusals, by reason.", refused, "reason")
+        failed = {
+            ("scram",): figures.refused.get("failed sign-ins", 0),
+            ("http",): sum(number for (_, code), number in figures.seen.requests.items() if code == 401),
+        }
+        yield _counter("eccmgr_auth_failures", "Failed sign-ins.", failed, "mechanism")
+        yield GaugeMetricFamily("eccmgr_control_connections", "Consoles that are connected.", figures.connections)
+        about = "Changes of the configuration that are not written back."
+        yield GaugeMetricFamily("eccmgr_config_unsaved_changes", about, figures.unsaved)
+        requests = {(route, str(code)): number for (route, code), number in figures.seen.requests.items()}
+        yield _counter("eccmgr_http_requests", "Requests over HTTP.", requests, "route", "code")
+        yield GaugeMetricFamily("eccmgr_http_streams", "Event streams that are open.", figures.seen.streams)
+
+    def _cut(self, family: str, number: int, most: int) -> None:
+        if number > most:
+            self._truncated[(family,)] = number - most
+
+
+def _gauge(name: str, about: str, values: Mapping[Any, float], *labels: str) -> Metric:
+    family = GaugeMetricFamily(name, about, labels=list(labels))
+    for key, value in sorted(values.items()):
+        family.add_metric(list(key), float(value))
+    return family
+
+
+def _counter(name: str, about: str, values: Mapping[Any, float], *labels: str) -> Metric:
+    family = CounterMetricFamily(name, about, labels=list(labels))
+    for key, value in sorted(values.items()):
+        family.add_metric(list(key), float(value))
+    return family
+
+
+def _histogram(name: str, about: str, histogram: Histogram) -> Metric:
+    return HistogramMetricFamily(name, about, buckets=histogram.buckets(), sum_value=histogram.sum_s)
+
+
+def _process() -> Iterator[Metric]:
+    own = psutil.Process()
+    with own.oneshot():
+        times = own.cpu_times()
+        yield CounterMetricFamily("process_cpu_seconds", "Processor time.", times.user + times.system)
+        yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory.", float(own.memory_info().rss))
+        yield GaugeMetricFamily("process_open_fds", "Open descriptors.", float(own.num_fds()))
+        yield GaugeMetricFamily("process_start_time_seconds", "When the process began.", own.create_time())

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from eccmgr.access.verifiers import Verifier, Verifiers
 from eccmgr.commands.caller import Caller
@@ -44,9 +46,10 @@ class Door:
     """An ASGI application around `inside`."""
 
     def __init__(
-        self, inside: ASGIApp, terms: DoorTerms, seen: SeenRequests, listener: str, verifiers: Callable[[], Verifiers]
+        self, inside: Starlette, terms: DoorTerms, seen: SeenRequests, listener: str, verifiers: Callable[[], Verifiers]
     ) -> None:
         self._inside, self._terms, self._seen, self._listener = inside, terms, seen, listener
+        self._routes = frozenset(route.path for route in inside.routes if isinstance(route, Route))
         self._verifiers = verifiers
         self._remembered: dict[bytes, tuple[str, float]] = {}
 
@@ -68,8 +71,14 @@ class Door:
             await refusal(scope, receive, sending)
         else:
             await self._inside(scope, receive, sending)
-        route = scope.get("route")
-        self._seen.note(getattr(route, "path", "other"), status)
+        self._seen.note(self._route_of(scope), status)
+
+    def _route_of(self, scope: Scope) -> str:
+        """The route of a request that was answered, such as `/nodes/{name}`; "other" for everything else."""
+        path = str(scope["path"])
+        for name, value in scope.get("path_params", {}).items():
+            path = path.replace(f"/{value}", f"/{{{name}}}", 1)
+        return path if path in self._routes else "other"
 
     async def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
