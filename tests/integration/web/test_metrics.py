@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 
 
 def samples(text: str) -> dict[tuple[str, ...], float]:
-    """Each sample by its name and the values of its labels."""
+    """Each sample by its name and the values of its labels, in the order of their names."""
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)
@@ -50,7 +50,7 @@ async def test_scrape_tells_of_nodes_commands_and_requests(fleet: Fleet) -> None
     assert found["eccmgr_command_nodes_total", "failed"] == 2
     assert found["eccmgr_gather_duration_seconds_count",] == 2
     assert found["eccmgr_response_seconds_bucket", "+Inf"] == 4
-    assert found["eccmgr_http_requests_total", "/metrics", "200"] >= 1
+    assert found["eccmgr_http_requests_total", "200", "/metrics"] >= 1
     assert found["eccmgr_sessions", "fresh"] + found["eccmgr_sessions", "late"] == 2
     assert "east1" not in text
     if promtool := shutil.which("promtool"):
