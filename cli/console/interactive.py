@@ -142,8 +142,11 @@ class Interactive:
         return hint(line, lexicon.table if lexicon is not None else None, self._own)
 
     def _notice_change(self) -> None:
-        """The daemon was cut off, or found again; the keeper's thread calls this."""
-        self._prompt.show_above(self._tell_notices)
+        """The daemon was cut off, or found again, or is known now; the keeper's thread calls this."""
+        if self._keeper.notices:
+            self._prompt.show_above(self._tell_notices)
+        else:
+            self._prompt.draw_again()
 
     def _tell_notices(self) -> None:
         while self._keeper.notices:

@@ -36,7 +36,7 @@ class LexiconKeeper:
     """Has connections and a thread of its own, so that neither a running command nor a key press waits for it.
 
     A manager's feed brings the names. A daemon without a feed is asked for them at first, and after commands.
-    `on_change` is called in the thread when the daemon is cut off or found again.
+    `on_change` is called in the thread when the daemon is cut off or found again, and when its commands are known.
     """
 
     def __init__(self, client: Callable[[], Client], on_change: Callable[[], None] = lambda: None) -> None:
@@ -129,6 +129,7 @@ class LexiconKeeper:
 
             self._table, self._read, self._read_at = table_of(self._help()), None, float("-inf")
             self._note_endpoint()
+            self._on_change()
         self._become(cut_off=False)
         if self._table is None:
             return
@@ -144,7 +145,6 @@ class LexiconKeeper:
         before, self._at = self._at, self._client.endpoint
         if before not in (None, self._at) and not self.cut_off:
             self.notices.append(f"Connected to {self._at} in place of {before}")
-            self._on_change()
 
     def _follow(self) -> bool:
         """Follow the feed until it ends; answers False if there is none for this user."""

@@ -135,6 +135,10 @@ class Prompt:
             return False
         return True
 
+    def draw_again(self) -> None:
+        """Draw the prompt and the hint again soon, if they are shown. Another thread may call this."""
+        self._session.app.invalidate()
+
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
 

@@ -63,9 +63,14 @@ def test_new_nodes_are_completed_unasked(terminals: OnTerminal, processes: Proce
         return re.findall(r"\beast\d+", "\n".join(last_lines(terminal)[1:]))
 
     wait_until_sync(lambda: offered() == ["east1", "east2", "east10"], "the nodes are offered in natural order")
-    terminal.type(f"{CTRL_U}preview east[\t")
-    terminal.wait_for("1-2,10]")
-    terminal.type("\t\r")
+
+    def offers_ranges() -> bool:
+        terminal.type(f"{CTRL_U}preview east[\t")
+        wait_until_sync(lambda: len(last_lines(terminal)) > 1, "a menu or a hint")
+        return "1-2,10]" in terminal.text
+
+    wait_until_sync(offers_ranges, "the ranges are offered")
+    terminal.type(f"{CTRL_U}preview east[1-2,10]\r")
     terminal.wait_for("(3 nodes)")
 
 
