@@ -1,11 +1,14 @@
 """The nodes' logs come to the managers, every line once, whoever is killed."""
 
+import json
 import signal
 from pathlib import Path
 
 import pytest
+import redis
 
-from tests.daemons import Process, Processes
+from eccmgr.redis.keys import Keys
+from tests.daemons import Process, Processes, ask_sync
 from tests.waiting import wait_until_sync
 
 
@@ -99,6 +102,32 @@ def test_restarted_node_goes_on_where_it_was(collection: Collection) -> None:
         collection.write("east1", 7)
         node = collection.node()
         collection.settles()
+
+
+def test_what_a_deletion_took_is_counted(collection: Collection) -> None:
+    manager = collection.manager()
+    node = collection.node()
+    collection.write("east1", 10)
+    collection.settles()
+    source = collection.source("east1")
+    # Not all is read while no manager takes it: the pipe is full, and the node has told the size of the file.
+    manager.end(signal.SIGKILL)
+    known = len(collection.written["east1"])
+    collection.write("east1", 200_000)
+    size = source.stat().st_size
+    state = Keys(collection.processes.cluster).log_state("east1", "mainlog")
+    with redis.Redis(unix_socket_path=collection.processes.url.removeprefix("unix://")) as client:
+        wait_until_sync(lambda: f",{size}," in str(client.hget(state, "says")), "the size is known")
+    node.end(signal.SIGKILL)
+    source.unlink()
+    collection.write("east1", 5)
+    collection.node()
+    manager = collection.manager()
+    wait_until_sync(lambda: collection.collected("east1")[-5:] == collection.written["east1"][-5:], "the last came")
+    (row,) = json.loads(ask_sync(manager.endpoint, "json show logs"))["logs"]
+    collected = "".join(collection.collected("east1")[known:-5])
+    assert row["lost"] == sum(map(len, collection.written["east1"][known:-5])) - len(collected)
+    assert row["lost"] > 0
 
 
 def test_managers_share_nodes_and_take_over(collection: Collection) -> None:
