@@ -16,13 +16,13 @@ _SECONDS = re.compile(r"\s*\d+(\.\d+)?(?=\s)")
 
 @dataclass(frozen=True)
 class OwnCommand:
-    """One command of the console itself. `handler` gets the text behind the name, and raises UsageError if it does not
+    """One command of the console itself. `act` gets the text behind the name, and raises UsageError if it does not
     fit; `words` are for completion."""
 
     name: str
     parameters: str
     brief: str
-    handler: Callable[[str], None]
+    act: Callable[[str], None]
     words: tuple[str, ...] = ()
     takes_command: bool = False
 
@@ -49,7 +49,7 @@ class OwnCommands:
         if command is None:
             raise self._unknown(line)
         try:
-            command.handler(behind.strip())
+            command.act(behind.strip())
         except UsageError as error:
             raise UsageError(str(error) or f"Usage: {command.usage}") from None
 
