@@ -8,6 +8,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY eccmgr eccmgr
 COPY worker worker
 COPY cli cli
+COPY ops/release ops/release
 ARG REVISION=unknown
 RUN echo "$REVISION" > eccmgr/_revision \
  && /opt/eccmgr/bin/pip install --no-cache-dir --no-deps . \

@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: setup demo test retest test-units fault fault-vip fault-logs soak fuzz model lint types check bench reference lock clean
+.PHONY: setup demo test retest test-units fault fault-vip fault-logs soak fuzz model lint types check bench reference wheel sbom lock clean
 
 setup: $(STAMP)
 
@@ -73,6 +73,15 @@ bench: setup
 
 reference: setup
 	$(BIN)/python -m cli.reference docs
+	$(BIN)/python -m ops.release.licences docs/licences.md
+
+# The packages for Python, in dist/. The same sources give the same bytes.
+wheel: setup
+	$(BIN)/python -m hatchling build -t wheel -t sdist -d dist
+
+# The bill of materials, from the lock.
+sbom: setup
+	$(BIN)/python -m ops.release.sbom dist/eccmgr.cdx.json
 
 # Needs uv on PATH; the only target that asks a registry for versions.
 lock:

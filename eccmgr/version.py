@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -18,7 +18,7 @@ def revision() -> str:
 
 
 def full_version() -> str:
-    """The version and revision that a member's record states: `0.1.0 r(ab12cd3)`."""
+    """The version and revision that a member's record states: `0.2.0 r(ab12cd3)`."""
     return f"{__version__} r({revision()})"
 
 
