@@ -50,6 +50,7 @@ from eccmgr.logs.collection.commands.showing import LogCommands
 from eccmgr.logs.collection.commands.tailing import Tailing
 from eccmgr.logs.collection.gathering.following import GatheringPart
 from eccmgr.logs.files import LogFiles
+from eccmgr.logs.retelling import Retelling
 from eccmgr.metrics.watching import ScrapeWatch
 from eccmgr.redis.connect import Link
 from eccmgr.redis.subscribe import Subscription
@@ -101,9 +102,11 @@ class Manager(Daemon):
         self.add_part(self._scrapes)
         self.logs = GatheringPart(self.link, self.keys, self.options, self.session, self.view)
         self.add_part(self.logs)
+        self.add_part(Retelling(self.link, self.keys, f"{PROGRAM} {self.name}", self.delivery.withdrawn))
         self.pages = HttpListener(self.view, settings.http, settings.http_prefix, self._site())
         self.add_part(self.pages)
         self.journal = Journal(self.delivery.view)
+        self.heartbeats.on_leader = self.journal.leads
         self._vips = VipReader(self.link, self.keys)
         self._reach = Reach(self.table, self.delivery, self._vips)
         self._listening = asyncio.Event()
@@ -195,6 +198,7 @@ class Manager(Daemon):
         self.spawn(tasks, subscription.run(), "subscription")
         self.spawn(tasks, self._look_after_membership(), "journal")
         self.spawn(tasks, self.delivery.running_on.run(), "gathers without clients")
+        self.spawn(tasks, self.delivery.endings.run(), "ends of commands")
 
     async def finish(self) -> None:
         """Do nothing: a manager has no unfinished work, since the commands that it sent are in Redis."""

@@ -4,15 +4,21 @@ This is the sender's side; `eccmgr.node.executor` is the node's side.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+
+import structlog
 
 from eccmgr.access.register import Register
 from eccmgr.access.signer import Signer
 from eccmgr.access.trusted_keys import TrustedKeys
 from eccmgr.cluster.authenticity import AnswerVerifier, SentVerifier
 from eccmgr.cluster.calls import answers, commands
+from eccmgr.cluster.calls.accounts import note
 from eccmgr.cluster.calls.commands import AbortVerdict
+from eccmgr.cluster.command_log import log_end, log_sent, log_withdrawn
 from eccmgr.cluster.delivery_tally import DeliveryTally
+from eccmgr.cluster.endings import Endings
 from eccmgr.cluster.following import Following
 from eccmgr.cluster.gathering import NO_AUDIENCE, Audience, Gathering, Means, new_driver
 from eccmgr.cluster.hearing import Hearing
@@ -28,13 +34,17 @@ from eccmgr.cluster.runs import LatestRuns
 from eccmgr.cluster.view import Seat, Target, View
 from eccmgr.cluster.vocabulary import read_vocabulary
 from eccmgr.cluster.waiting import Pace, Published, Waiting
+from eccmgr.errors import EccmgrError
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
 from eccmgr.text.words import fold
 
+log = structlog.get_logger()
+
 # The time for which an abort waits for the nodes that run the command, and the pause between its looks.
 _ABORT_WAIT_S = 2.0
 _ABORT_LOOK_S = 0.05
+_WITHDRAWN_MAX = 1000
 
 
 class Delivery:
@@ -68,6 +78,10 @@ class Delivery:
         self.running_on = RunningOn()
         """The gathers whose clients have gone."""
         self.tally = DeliveryTally()
+        self.endings = Endings(link, keys, options, self.retrieve)
+        """The commands for which nobody waits here."""
+        self.withdrawn: deque[str] = deque(maxlen=_WITHDRAWN_MAX)
+        """The ids of the latest commands that were withdrawn here."""
 
     async def view(self) -> View:
         """The present nodes of the cluster."""
@@ -85,7 +99,10 @@ class Delivery:
         self, text: str, target: Target, issuer: str, wait_s: float = 0.0, shown: str | None = None
     ) -> Published:
         """Send a command without waiting for answers: see `Publisher.publish`."""
-        return await self._publisher.publish(text, target, issuer, wait_s, shown)
+        published = await self._publisher.publish(text, target, issuer, wait_s, shown)
+        log_sent(published)
+        self.endings.follow(published)
+        return published
 
     async def gather(
         self,
@@ -117,16 +134,25 @@ class Delivery:
                 proposed=proposed,
                 on_id=lambda made: self._waiting.listen(made, heard),
             )
+            log_sent(published)
             waiting = Waiting(published, pace)
             gathering = Gathering(self._means, waiting, heard, deadline, audience, driver, drives=True)
+            is_over = False
             try:
                 if audience.on_sent is not None:
                     await audience.on_sent(published)
                 report = await gathering.report()
+                is_over = True
             except asyncio.CancelledError:
-                await (self._run_on(gathering) if runs_on else gathering.stop())
+                is_over = runs_on and await self._run_on(gathering)
+                if not runs_on:
+                    await gathering.stop()
                 raise
+            finally:
+                if not is_over:
+                    self.endings.follow(published)
             self.tally.over(report, asyncio.get_running_loop().time() - started)
+            log_end(report)
             return report
         finally:
             self.tally.in_flight -= 1
@@ -166,28 +192,36 @@ class Delivery:
                 await audience.on_sent(found.published)
             for outcome in found.past if past and audience.on_outcome is not None else ():
                 await audience.on_outcome(outcome)  # type: ignore[misc]
-            return await gathering.report()
+            report = await gathering.report()
+            if gathering.drives:
+                log_end(report)
+            return report
         except asyncio.CancelledError:
             await (self._run_on(gathering) if runs_on and gathering.drives else gathering.leave())
             raise
         finally:
             self._waiting.forget(heard)
 
-    async def _run_on(self, gathering: Gathering) -> None:
-        """The client of a gather has gone: it goes on here or, if this process ends too, where somebody attaches."""
+    async def _run_on(self, gathering: Gathering) -> bool:
+        """The client of a gather has gone: it goes on here or, if this process ends too, where somebody attaches.
+
+        Answers whether it goes on here.
+        """
 
         async def work() -> None:
             self._waiting.listen(gathering.id, gathering.heard)
             try:
-                await gathering.without_audience().report()
+                log_end(await gathering.without_audience().report())
             except asyncio.CancelledError:
                 await gathering.leave()
                 raise
             finally:
                 self._waiting.forget(gathering.heard)
 
-        if not self.running_on.take(gathering.id, work):
-            await gathering.leave()
+        if self.running_on.take(gathering.id, work):
+            return True
+        await gathering.leave()
+        return False
 
     async def retrieve(self, named: str) -> Report | None:
         """The report on the latest command with the text `named`, or on the command with that id. None if there is no
@@ -223,6 +257,9 @@ class Delivery:
         verdict = await self._link.run(commands.abort(self._keys, self._options, command_id, issuer, signed))
         if verdict is AbortVerdict.GONE:
             return None
+        self.withdrawn.append(command_id)
+        if (kept := await self.retrieve(command_id)) is not None:
+            log_withdrawn(kept.sent, issuer)
         deadline = asyncio.get_running_loop().time() + _ABORT_WAIT_S
         while True:
             report = await self.retrieve(command_id)
@@ -242,12 +279,17 @@ class Delivery:
         """The latest `count` commands, the newest last."""
         return await history(self._link, self._keys, self._options, count)
 
-    async def flush(self) -> int:
-        """Clear the results buffer; answers the number of cleared commands."""
+    async def flush(self, issuer: str = "") -> int:
+        """Clear the results buffer, and note in the audit who said so; answers the number of cleared commands."""
         cleared, after, last = 0, "-", "+"
         while after:
             number, after, last = await self._link.run(commands.flush(self._keys, self._options, after, last))
             cleared += number
+        fields = {"issuer": issuer, "commands": str(cleared)}
+        try:
+            await self._link.run(note(self._keys, self._options, "flush", fields))
+        except EccmgrError as error:
+            log.warning("flush not noted in the audit", by=issuer, commands=cleared, reason=str(error))
         return cleared
 
     def heard_notice(self, command_id: str) -> None:
@@ -262,3 +304,4 @@ class Delivery:
         """The membership may have changed: every gather looks again for nodes that are gone."""
         self._roster.changed()
         self._waiting.tell_all()
+        self.endings.membership_changed()

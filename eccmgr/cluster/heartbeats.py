@@ -33,6 +33,8 @@ class Heartbeats:
         """Called with these entries: a member that has not heard of one of them may be deaf."""
         self.on_bus: Callable[[bytes], None] = lambda _number: None
         """Called at each heartbeat with the number of the latest change of the bus files; b"" without a bus file."""
+        self.on_leader: Callable[[str], None] = lambda _leader: None
+        """Called at each heartbeat with the private name of the leader; "" without a leader."""
         self.on_superseded: Callable[[], None] = lambda: None
         """Called when it turns out that another live process has our name."""
         self.before_join: Callable[[], Awaitable[None]] | None = None
@@ -132,6 +134,7 @@ class Heartbeats:
         if answer is None:
             return
         self.on_bus(answer.bus)
+        self.on_leader(answer.leader)
         entries = zip(channels, answer.heads, strict=True)
         # While the heartbeat was under way, this member may have left a channel.
         self.on_heads({channel: entry for channel, entry in entries if channel in self.channels})

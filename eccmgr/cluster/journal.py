@@ -44,6 +44,19 @@ class Journal:
         self._view = view
         self._known: dict[str, Seat] | None = None
         self._waiting: list[MembershipEvent] | None = None
+        self._leader = ""
+
+    def leads(self, leader: str) -> None:
+        """The member with this private name leads; nobody does if it is empty."""
+        if leader == self._leader:
+            return
+        before, self._leader = self._leader, leader
+        if not leader:
+            log.warning("no leader", before=before)
+        elif before:
+            log.warning("leader changed", leader=public_name(leader), session=leader, before=before)
+        else:
+            log.info("leader", leader=public_name(leader), session=leader)
 
     def heard(self, raw: bytes) -> None:
         """Take an event as it was published. Raises ValueError if it is broken."""

@@ -290,8 +290,8 @@ class Fleet:
         since = None if seat.since_ms is None else rendering.iso_time(seat.since_ms)
         return Answer(f"Forgot {seat.name}, {absent_for(seat.since_ms)}", facts={"node": seat.name, "since": since})
 
-    async def _flush(self, _call: Call) -> Answer:
-        cleared = await self._delivery.flush()
+    async def _flush(self, call: Call) -> Answer:
+        cleared = await self._delivery.flush(call.caller.user)
         return Answer(f"Flushed {counted(cleared, 'command')}", facts={"flushed": cleared})
 
 

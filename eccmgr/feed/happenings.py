@@ -12,6 +12,7 @@ from eccmgr.cluster.names import fold, public_name
 from eccmgr.commands.secrets import without_secrets
 from eccmgr.commands.standing import duration
 from eccmgr.schedules.schedule import Fate, Firing
+from eccmgr.text.counting import counted
 
 _NAMES_SHOWN = 20
 _SECOND_MS, _MINUTE_MS = 1000, 60_000
@@ -135,6 +136,10 @@ class Teller:
     def _abort(self, entry: AuditEntry) -> Happening:
         return self._made(entry, Subject.COMMAND, f"{entry['id']} withdrawn", [entry["id"]], by=entry["issuer"])
 
+    def _flush(self, entry: AuditEntry) -> Happening:
+        what = f"results of {counted(_number(entry['commands']) or 0, 'command')} flushed"
+        return self._made(entry, Subject.COMMAND, what, (), why="by command", by=entry["issuer"])
+
     def _job(self, entry: AuditEntry) -> Happening:
         node, job = entry["node"], entry["job"]
         what = f"job {job} on {node} {entry['state']}: {without_secrets(entry['text'])}"
@@ -174,6 +179,7 @@ _TOLD = {
     "vip session": Teller._vip_session,
     "command": Teller._command,
     "abort": Teller._abort,
+    "flush": Teller._flush,
     "job": Teller._job,
     "schedule": Teller._schedule,
     "configuration": Teller._configuration,

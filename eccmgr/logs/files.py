@@ -31,6 +31,7 @@ from eccmgr.config.syntax.changes import Change
 from eccmgr.errors import ConfigError
 from eccmgr.host.safe_open import open_file, user_name
 from eccmgr.host.streams import Sink
+from eccmgr.logs.levels import Levels, level_of
 from eccmgr.text.unseen import visible_line
 
 log = structlog.get_logger()
@@ -61,9 +62,11 @@ class LogFiles(Part):
 
     title = "log files"
 
-    def __init__(self, program: str = "", standard_error: Sink | None = None) -> None:
+    def __init__(self, program: str = "", standard_error: Sink | None = None, level: int = logging.INFO) -> None:
+        """`level` is the lowest one that is written wherever the configuration names none."""
         self._program = program
         self._standard_error = standard_error
+        self._levels = Levels(level)
         self._files: dict[str, Sink] = {}
         self._channels: dict[str, frozenset[Channel]] = {}
         self._heartbeat_s = 0.0
@@ -101,13 +104,17 @@ class LogFiles(Part):
         channels: dict[str, set[Channel]] = {}
         places: dict[str, str | None] = {}
         syncs = [logger.acctlog_sync for logger in wanted if logger.acctlog is not None]
+        levels = Levels(self._levels.given)
         for logger in wanted:
-            for path, channel in _channels(logger):
+            paths = list(_channels(logger))
+            for path, channel in paths:
                 channels.setdefault(path, set()).add(channel)
                 places.setdefault(path, logger.place)
+            levels.add(logger.level, [path for path, _ in paths])
         heartbeat_s = max((logger.heartbeat_s for logger in wanted), default=0.0)
         strictest = min(syncs, key=list(Sync).index, default=None)
-        change = NewLogFiles(self, {path: frozenset(each) for path, each in channels.items()}, heartbeat_s, strictest)
+        taken = {path: frozenset(each) for path, each in channels.items()}
+        change = NewLogFiles(self, taken, levels, heartbeat_s, strictest)
         try:
             for path in channels:
                 if path not in self._files:
@@ -123,7 +130,8 @@ class LogFiles(Part):
         with self._lock:
             _close(file for path, file in self._files.items() if path not in new.channels)
             self._files = {path: new.fresh.get(path) or self._files[path] for path in new.channels}
-            self._channels, self._heartbeat_s, self.sync = new.channels, new.heartbeat_s, new.sync
+            self._channels, self._levels = new.channels, new.levels
+            self._heartbeat_s, self.sync = new.heartbeat_s, new.sync
 
     def reopen(self) -> int:
         """Open every file anew; return their number. If one cannot open, keep the old ones and raise ConfigError."""
@@ -155,16 +163,28 @@ class LogFiles(Part):
             if sink is not None and sink.lost
         ]
 
+    def drop_below(self, _logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """The first processor: drop an event whose level is too low for every file and for standard error."""
+        if level_of(method) < self._levels.lowest:
+            raise structlog.DropEvent
+        return event
+
     def __call__(self, logger: Any, method: str, event: structlog.typing.EventDict) -> str:
-        """The last processor: return the event's line, and write it to the files of its channels."""
+        """The last processor: write the event's line to the files of its channels, and return it for standard error.
+
+        Raises DropEvent if its level is too low for that.
+        """
+        levels, level = self._levels, level_of(event.get("level", ""))
         concerned = _concerned(event)
         line = _render(logger, method, event)
         if Channel.PANIC in concerned:
             self.panics.append(line[:_PANIC_LINE_MAX])
         with self._lock:
             for path, file in self._files.items():
-                if self._channels[path] & concerned:
+                if self._channels[path] & concerned and level >= levels.of(path):
                     file.write(line + "\n")
+        if level < levels.standard_error:
+            raise structlog.DropEvent
         return line
 
     def account(self, lines: str) -> None:
@@ -204,9 +224,15 @@ class NewLogFiles:
     """Log files that were opened for a change of the configuration; `carry_out` and `undo` cannot fail."""
 
     def __init__(
-        self, files: LogFiles, channels: dict[str, frozenset[Channel]], heartbeat_s: float, sync: Sync | None
+        self,
+        files: LogFiles,
+        channels: dict[str, frozenset[Channel]],
+        levels: Levels,
+        heartbeat_s: float,
+        sync: Sync | None,
     ) -> None:
-        self._files, self.channels, self.heartbeat_s, self.sync = files, channels, heartbeat_s, sync
+        self._files, self.channels, self.levels = files, channels, levels
+        self.heartbeat_s, self.sync = heartbeat_s, sync
         self.fresh: dict[str, Sink] = {}
         self.made: list[Path] = []
 
@@ -258,16 +284,18 @@ def configure_logs(program: str, verbose: int) -> LogFiles:
     """
     level = logging.DEBUG if verbose > 0 else logging.INFO
     standard_error = Sink(2, functools.partial(_told, program))
-    files = LogFiles(program, standard_error)
+    files = LogFiles(program, standard_error, level)
     structlog.configure(
         processors=[
+            files.drop_below,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             structlog.processors.format_exc_info,
             files,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        # The level follows the configuration, and loggers are made once.
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         # structlog only writes to it and flushes it.
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, standard_error)),
         cache_logger_on_first_use=True,

@@ -1,4 +1,4 @@
-"""Notes in the audit of the cluster how the configuration of this daemon has changed."""
+"""Tells how the configuration of this daemon has changed: in its log, and in the audit of the cluster."""
 
 import asyncio
 from collections import deque
@@ -7,8 +7,12 @@ import structlog
 
 from eccmgr.cluster.calls.accounts import note
 from eccmgr.cluster.options import ClusterOptions
+from eccmgr.config.live.effective import ScopeView
 from eccmgr.config.live.parts import Part, Spawn
 from eccmgr.config.live.store import Proposal
+from eccmgr.config.schema.masking import masked
+from eccmgr.config.syntax.changes import Change
+from eccmgr.config.syntax.values import format_value
 from eccmgr.errors import EccmgrError, RedisUnreachable
 from eccmgr.redis.connect import Link
 from eccmgr.redis.keys import Keys
@@ -17,11 +21,13 @@ log = structlog.get_logger()
 
 _WAITING_MAX = 100
 _SHOWN = 20
+_VALUE_SHOWN = 200
 _TRY_AGAIN_S = 1.0
 
 
 class ConfigurationNotes(Part):
-    """Adds an entry for each change that is in force. While Redis is away, the latest entries wait."""
+    """Logs each change that is in force, and adds an entry to the audit. While Redis is away, the latest entries
+    wait."""
 
     title = "notes"
 
@@ -35,6 +41,7 @@ class ConfigurationNotes(Part):
         """A change is in force."""
         if not proposal.changes:
             return
+        _log_changes(proposal)
         places = [change.where for change in proposal.changes]
         more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
         shown = f"{', '.join(places[:_SHOWN])}{more}"
@@ -59,3 +66,25 @@ class ConfigurationNotes(Part):
                         await asyncio.sleep(_TRY_AGAIN_S)
                     else:
                         log.warning("change of the configuration not noted in the audit", reason=str(error))
+
+
+def _log_changes(proposal: Proposal) -> None:
+    """Log the changes, one a line, without their secrets."""
+    user = proposal.user
+    for change in proposal.changes[:_SHOWN]:
+        values = {"before": _value(proposal.before, change), "now": _value(proposal.after, change)}
+        shown = {name: value for name, value in values.items() if value is not None}
+        log.info("configuration changed", option=change.where, change=change.action.value, **shown, user=user)
+    if (further := len(proposal.changes) - _SHOWN) > 0:
+        log.info("configuration changed", further=further, user=user)
+
+
+def _value(view: ScopeView, change: Change) -> str | None:
+    """The value that a scope of `view` itself gives the changed option, masked and cut; None if it gives none."""
+    scope = view.root.find(change.path)
+    setting = scope.option(change.option) if scope is not None and change.option else None
+    if setting is None:
+        return None
+    spec = view.schema.find([step.kind for step in change.path])
+    known = spec.option(change.option) if spec is not None else None
+    return format_value(masked(setting.name, setting.value, known))[:_VALUE_SHOWN]

@@ -3,6 +3,7 @@
 import contextlib
 import selectors
 import socket
+import time
 
 from eccmgr.host.streams import Sink
 from worker.guardian.absence import Absence
@@ -35,13 +36,17 @@ _LARGEST_BACKLOG = 64 * 1024 * 1024
 
 
 def _line(level: str, event: str, **fields: object) -> str:
-    more = "".join(f' {name}="{_shown(value)}"' for name, value in fields.items())
-    return f'level={level} program=guardian event="{event}"{more}'
+    """A line in the form of every daemon's log. The guardian does not load the library that makes those."""
+    seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
+    moment = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanos // 1000:06}Z"
+    named = {"time": moment, "level": level, "program": "guardian", "event": event, **fields}
+    return " ".join(f"{name}={_shown(value)}" for name, value in named.items())
 
 
 def _shown(value: object) -> str:
-    """`value` as one line without quotes, because an agent or a program may have said anything."""
-    return "".join(character if character.isprintable() and character != '"' else "?" for character in str(value))
+    """`value` as one word or in quotes, because an agent or a program may have said anything."""
+    text = "".join(character if character.isprintable() and character != '"' else "?" for character in str(value))
+    return f'"{text}"' if not text or " " in text or "=" in text else text
 
 
 _standard_error = Sink(2, lambda lines, reason: _line("warning", "log lines dropped", lines=lines, reason=reason))

@@ -176,6 +176,7 @@ class ScopeView:
             OptionType.NETWORK,
             OptionType.ENDPOINT,
             OptionType.SYNC,
+            OptionType.LEVEL,
         )
         return cast("str | None", self._read(option, *types))
 

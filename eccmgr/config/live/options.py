@@ -194,6 +194,8 @@ class LogFileOptions:
     rejectlog: str | None
     acctlog_sync: Sync
     heartbeat_s: float
+    level: str | None
+    """The lowest level of the lines, in small letters; None for the one of the command line."""
     place: str | None = field(default=None, compare=False)
 
 
@@ -257,6 +259,7 @@ def _log_files(logger: ScopeView) -> LogFileOptions:
         rejectlog=_file(logger, "rejectlog"),
         acctlog_sync=Sync(logger.text("acctlog_sync") or Sync.SECOND),
         heartbeat_s=logger.seconds("heartbeat"),
+        level=logger.text("Debug_Level"),
         place=logger.place(),
     )
 

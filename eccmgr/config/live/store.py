@@ -12,12 +12,14 @@ from weakref import WeakSet
 
 import structlog
 
+from eccmgr.channels import Channel
 from eccmgr.config.files import writeback
 from eccmgr.config.files.beside import WIDEST_MODE, beside, may_create, snapshot_of, without_quotes
 from eccmgr.config.files.disk import DiskFiles
 from eccmgr.config.files.load import Loaded, load
 from eccmgr.config.live.added_listener import check_added
 from eccmgr.config.live.effective import Overrides, ScopeView
+from eccmgr.config.live.refusal import log_refusal
 from eccmgr.config.live.transaction import Commit, ConfigSession, Transaction, Typed, conflicts
 from eccmgr.config.schema.known import SCHEMA
 from eccmgr.config.schema.locks import locked_by, only_locked
@@ -181,7 +183,7 @@ class Store:
         async def make() -> None:
             await self._propose(apply_all(self.live, [change], user), user)
 
-        await self._alone(make)
+        await self._alone(make, user)
 
     async def commit(self, session: ConfigSession, user: str) -> int:
         """Make the session's transaction live; return the number of changes. After a failure it stays open."""
@@ -201,7 +203,7 @@ class Store:
             self._close(session)
             return changed
 
-        return await self._alone(make)
+        return await self._alone(make, user)
 
     def abandon(self, session: ConfigSession) -> None:
         """Drop the session's transaction, if it has one: its connection is lost."""
@@ -242,7 +244,7 @@ class Store:
                 log.warning("local change ignored", reason=line)
             return dropped
 
-        return await self._alone(make)
+        return await self._alone(make, user)
 
     def unsaved(self) -> list[Change]:
         """The live changes that are in no file yet."""
@@ -328,10 +330,13 @@ class Store:
             raise without_quotes(error, self.main or "", self.files, self.loaded.documents) from None
         return loaded
 
-    async def _alone(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run `make` under the lock. Once it has begun, it runs to its end, even if the caller is cancelled."""
+    async def _alone(self, make: Callable[[], Coroutine[Any, Any, T]], changer: str | None = None) -> T:
+        """Run `make` under the lock. Once it has begun, it runs to its end, even if the caller is cancelled.
+
+        The log tells that a change by the user `changer` was refused.
+        """
         await self._lock.acquire()
-        task = self._under_way = asyncio.create_task(make(), name="change of the configuration")
+        task = self._under_way = asyncio.create_task(log_refusal(make(), changer), name="change of the configuration")
         task.add_done_callback(lambda _: self._lock.release())
         return await asyncio.shield(task)
 
@@ -352,15 +357,13 @@ class Store:
         self._forget()
         if prepared is not None:
             await prepared.carry_out()
-            if changes:
-                log.info("configuration changed", changes=len(changes), user=user)
         return len(changes)
 
     def _refuse_locked(self, changes: Sequence[Change], before: Scope, user: str) -> None:
         """Raises LockedOption if `changes` of the tree `before` affect a locked option."""
         where = locked_by(changes, before, self.schema)
         if where is not None:
-            log.warning("locked option not changed", option=where, user=user)
+            log.warning("locked option not changed", channel=Channel.REJECT, option=where, user=user)
             raise LockedOption(where, self.main)
 
     async def _prepare(self, preparing: Coroutine[Any, Any, Prepared]) -> Prepared:

@@ -162,6 +162,12 @@ EC_LOGGER = ScopeSpec(
         ),
         OptionSpec("rejectlog", OptionType.PATH, None, "callers and requests that were refused", locked=True),
         OptionSpec(
+            "Debug_Level",
+            OptionType.LEVEL,
+            None,
+            "the lowest level of the lines in these files, or on standard error if there is no file; else INFO",
+        ),
+        OptionSpec(
             "heartbeat", OptionType.SECONDS, "0", "seconds between signs of life in the main log; 0: no signs", 0, 1e9
         ),
     ),

@@ -57,6 +57,8 @@ class OptionType(Enum):
     """A `str`, as written."""
     SYNC = "always, second or never"
     """A `str`: one of these words."""
+    LEVEL = "DEBUG, INFO, WARNING, ERROR or CRITICAL"
+    """A `str`: one of these words, in small letters."""
     LIST = "a list"
     """A `tuple` of `str`. A single value is a list with one item."""
     PATTERNS = "a list of regular expressions"
@@ -199,6 +201,10 @@ def _sync(text: str) -> str | None:
     return text.lower() if text.lower() in ("always", "second", "never") else None
 
 
+def _level(text: str) -> str | None:
+    return text.lower() if text.lower() in ("debug", "info", "warning", "error", "critical") else None
+
+
 def _endpoint(text: str) -> str | None:
     if "/" in text:
         return text
@@ -225,4 +231,5 @@ _CONVERTERS: dict[OptionType, Callable[[str], PythonValue | None]] = {
     OptionType.NETWORK: _network,
     OptionType.ENDPOINT: _endpoint,
     OptionType.SYNC: _sync,
+    OptionType.LEVEL: _level,
 }
