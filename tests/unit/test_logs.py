@@ -1,5 +1,6 @@
 """Each event is one structured line in the log, whichever library reports it."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 from eccmgr.channels import Channel
 from eccmgr.config.files.load import load_text
@@ -15,6 +17,7 @@ from eccmgr.config.schema.known import SCHEMA
 from eccmgr.errors import ConfigError
 from eccmgr.logs.files import LogFiles
 from tests.daemons import ROOT
+from worker.guardian.process import log as guardian_log
 
 _PROGRAM = """
 import logging, sys
@@ -115,3 +118,36 @@ async def test_no_log_is_written_where_strangers_lead(folder: Path, kind: str, s
 def _event(line: str) -> str:
     assert "channel" not in line
     return line.partition("event=")[2].strip('"')
+
+
+@pytest.mark.asyncio
+async def test_debug_level_takes_effect_at_once(folder: Path) -> None:
+    def logger(level: str) -> ScopeView:
+        text = f"""
+            ec_logger "one" {{ mainlog = "{folder}/one" Debug_Level = "{level}" }}
+            ec_logger "two" {{ mainlog = "{folder}/two" }}
+        """
+        return ScopeView(load_text(text).root, (), Overrides(), SCHEMA)
+
+    def log(level: str, event: str) -> None:
+        with contextlib.suppress(structlog.DropEvent):
+            files(None, level, files.drop_below(None, level, {"level": level, "event": event}))
+
+    files = LogFiles("eccmgr")
+    for level in ("INFO", "DEBUG", "ERROR"):
+        await (await files.prepare(logger(level), ())).carry_out()
+        log("debug", f"detail-{level}")
+        log("warning", f"warning-{level}")
+    await files.close()
+    written = {path.name: [*map(_event, path.read_text().splitlines())] for path in folder.iterdir()}
+    assert written == {
+        "one": ["warning-INFO", "detail-DEBUG", "warning-DEBUG"],
+        "two": ["warning-INFO", "warning-DEBUG", "warning-ERROR"],
+    }
+
+
+def test_guardian_lines_have_the_form_of_all(capfd: pytest.CaptureFixture[str]) -> None:
+    guardian_log("ready", "warning", reason='one\nlevel=error "two"', fence="ipset", none="")
+    (line,) = capfd.readouterr().err.splitlines()
+    form = r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z level=warning program=guardian event=ready"
+    assert re.fullmatch(form + r' reason="one\?level=error \?two\?" fence=ipset none=""', line)
